@@ -1,0 +1,158 @@
+//! The command line.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::region::Region;
+use catalog_shared::telemetry::LogFormat;
+use clap::{ArgAction, Args, Parser, Subcommand};
+use reqwest::Url;
+use secrecy::SecretString;
+
+/// Crawls the Socrata Discovery API of one region and publishes its catalog to Kafka.
+#[derive(Parser, Debug)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    /// How log lines on standard error are written
+    #[arg(long, env = "CATALOG_LOG_FORMAT", value_enum, default_value = "auto", global = true)]
+    pub log_format: LogFormat,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Crawls a region's whole catalog; an interrupted run is resumed where it stopped
+    Crawl(Box<CrawlArgs>),
+}
+
+/// How to crawl.
+#[derive(Args, Debug)]
+pub struct CrawlArgs {
+    /// The region to crawl
+    #[arg(long, env = "CATALOG_REGION", value_enum)]
+    pub region: Region,
+
+    /// Whether to publish datasets besides domains, hosts and agencies
+    #[arg(long, env = "CATALOG_DATASETS", default_value_t = true, default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub datasets: bool,
+
+    /// Gives up an interrupted run and begins a new one
+    #[arg(long)]
+    pub restart: bool,
+
+    /// How many lanes of the id space are crawled side by side
+    #[arg(long, env = "CATALOG_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub concurrency: u16,
+
+    /// Requests a second over all lanes (decimals allowed), or `none` for no limit
+    #[arg(long, env = "CATALOG_RATE", default_value = "2")]
+    pub rate: Rate,
+
+    /// Assets a page, 1 to 10000 (the API's own limit)
+    #[arg(long, env = "CATALOG_PAGE_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub page_size: u16,
+
+    /// How long a request is tried again before the run stops (such as 90s, 10m, 1h)
+    #[arg(long, env = "CATALOG_RETRY_FOR", default_value = "10m", value_parser = duration)]
+    pub retry_for: Duration,
+
+    /// How long the API may send nothing before a request is tried again (such as 30s)
+    #[arg(long, env = "CATALOG_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+
+    /// The number of the region's first run, where its cursor is lost but its tables are not
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub first_run: u32,
+
+    /// The catalog's URL, for tests and mirrors [default: the region's own]
+    #[arg(long, env = "CATALOG_API_URL", value_parser = api_url)]
+    pub api_url: Option<Url>,
+
+    /// A Socrata app token; it lifts the throttling that anonymous clients share
+    #[arg(long, env = "SOCRATA_APP_TOKEN", hide_env_values = true)]
+    pub app_token: Option<SecretString>,
+
+    /// Partitions of the datasets topic, if it has to be made
+    #[arg(long, env = "CATALOG_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub partitions: u16,
+
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+}
+
+/// Requests a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    /// As fast as the API answers.
+    Unlimited,
+    /// At most so many, above 0.
+    PerSecond(f64),
+}
+
+impl FromStr for Rate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self::Unlimited);
+        }
+        let rate = text.parse().ok().filter(|rate: &f64| (0.001..=1_000_000.0).contains(rate));
+        rate.map(Self::PerSecond).ok_or("a rate is a number from 0.001 to 1000000, or `none`")
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    const RULE: &str = "a duration is a whole number and s, m or h, such as 90s";
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(RULE)?;
+    let scale = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(RULE),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).ok_or(RULE)?;
+    Ok(Duration::from_secs(seconds))
+}
+
+fn api_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim_end_matches('/')).map_err(|error| error.to_string())?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+    if plain { Ok(url) } else { Err("an API URL is http(s) without a query".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_durations_are_read_or_refused() {
+        assert_eq!("0.5".parse(), Ok(Rate::PerSecond(0.5)));
+        assert_eq!("none".parse(), Ok(Rate::Unlimited));
+        assert!(["0", "-1", "NaN", "fast", ""].iter().all(|text| text.parse::<Rate>().is_err()));
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert!(["", "m", "10", "1.5h", "10µ"].iter().all(|text| duration(text).is_err()));
+    }
+
+    #[test]
+    fn datasets_can_be_switched_off() {
+        let parse = |flags: &[&str]| {
+            let line = ["catalog-producer", "crawl", "--region", "us"].iter().chain(flags);
+            let Command::Crawl(args) = Cli::try_parse_from(line).unwrap().command;
+            args.datasets
+        };
+        assert!(parse(&[]));
+        assert!(parse(&["--datasets"]));
+        assert!(!parse(&["--datasets=false"]));
+    }
+}

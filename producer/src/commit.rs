@@ -1,0 +1,57 @@
+//! The commit of a transaction through librdkafka itself.
+//!
+//! The crate's `commit_transaction` flushes first and waits 100 ms whenever one delivery has not been
+//! reported yet, which happens in up to 16 % of transactions even after all were awaited. The flush is
+//! not needed then. This is the project's one piece of unsafe code.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use rdkafka::bindings::{
+    rd_kafka_commit_transaction, rd_kafka_error_destroy, rd_kafka_error_is_retriable, rd_kafka_error_string,
+    rd_kafka_error_t, rd_kafka_error_txn_requires_abort,
+};
+use rdkafka::client::ClientContext;
+use rdkafka::producer::{FutureProducer, Producer};
+use thiserror::Error;
+
+/// Why a commit call did not end the transaction.
+#[derive(Debug, Error)]
+#[error("{reason}")]
+pub(crate) struct CommitError {
+    reason: String,
+    /// The same call carries on.
+    pub(crate) retriable: bool,
+    /// The transaction can only be aborted.
+    pub(crate) requires_abort: bool,
+}
+
+/// Commits the open transaction, all of whose deliveries were awaited; blocks for up to `patience`.
+#[allow(unsafe_code, reason = "the crate's own commit costs 100 ms, see above")]
+pub(crate) fn commit<C>(producer: &FutureProducer<C>, patience: Duration) -> Result<(), CommitError>
+where
+    C: ClientContext + 'static,
+{
+    let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the handle is valid for as long as `producer` is borrowed.
+    let error = unsafe { rd_kafka_commit_transaction(producer.client().native_ptr(), patience) };
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: a non-null answer is an error object that is ours to read and to destroy, once.
+    Err(unsafe { take(error) })
+}
+
+/// # Safety
+/// `error` is a live error object of librdkafka and is not used again.
+#[allow(unsafe_code, reason = "reads an error object of librdkafka")]
+unsafe fn take(error: *mut rd_kafka_error_t) -> CommitError {
+    // SAFETY: the caller's promise; the string belongs to the object and is copied before it is destroyed.
+    unsafe {
+        let reason = CStr::from_ptr(rd_kafka_error_string(error)).to_string_lossy().into_owned();
+        let retriable = rd_kafka_error_is_retriable(error) != 0;
+        let requires_abort = rd_kafka_error_txn_requires_abort(error) != 0;
+        rd_kafka_error_destroy(error);
+        CommitError { reason, retriable, requires_abort }
+    }
+}

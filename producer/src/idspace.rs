@@ -1,0 +1,104 @@
+//! The space of 4x4 ids, cut into intervals that lanes crawl side by side.
+//!
+//! An id reads `xxxx-xxxx` over an alphabet of 32 letters, so it is a number below 2^40. The numbers only
+//! serve to cut evenly: bounds are ids, and ids compare as bytes, as the API's scroll compares them.
+
+use catalog_shared::cursor::Interval;
+
+const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
+const LETTERS: usize = 8;
+const SIZE: u64 = 1 << 40;
+
+/// Cuts intervals until there are at least `lanes`, the widest first; ones too narrow stay whole.
+pub(crate) fn cut(mut intervals: Vec<Interval>, lanes: usize) -> Vec<Interval> {
+    while intervals.len() < lanes {
+        let Some(widest) = (0..intervals.len()).max_by_key(|&index| width(&intervals[index])) else { break };
+        let Some(middle) = middle(&intervals[widest]) else { break };
+        let upper = Interval { after: middle.clone(), until: intervals[widest].until.clone() };
+        intervals[widest].until = Some(middle);
+        intervals.insert(widest + 1, upper);
+    }
+    intervals
+}
+
+fn width(interval: &Interval) -> u64 {
+    bounds(interval).map_or(0, |(low, high)| high.saturating_sub(low))
+}
+
+fn bounds(interval: &Interval) -> Option<(u64, u64)> {
+    let high = interval.until.as_deref().map_or(Some(SIZE), number);
+    Some((number(&interval.after)?, high?))
+}
+
+/// The id in the middle, if there is one strictly between the bounds.
+fn middle(interval: &Interval) -> Option<String> {
+    let (low, high) = bounds(interval)?;
+    let middle = id(low + high.checked_sub(low)? / 2);
+    (middle > interval.after && interval.until.as_ref().is_none_or(|until| middle < *until)).then_some(middle)
+}
+
+/// The number of a well-formed id; the beginning of the space is 0. Ids of another form have none.
+fn number(id: &str) -> Option<u64> {
+    if id.is_empty() {
+        return Some(0);
+    }
+    let (left, right) = id.split_once('-').filter(|(left, right)| left.len() == 4 && right.len() == 4)?;
+    left.bytes().chain(right.bytes()).try_fold(0, |sum, byte| {
+        let digit = ALPHABET.binary_search(&byte).ok()?;
+        Some(sum << 5 | digit as u64)
+    })
+}
+
+fn id(number: u64) -> String {
+    let letter = |place: usize| char::from(ALPHABET[(number >> (5 * (LETTERS - 1 - place)) & 31) as usize]);
+    let left: String = (0..4).map(letter).collect();
+    let right: String = (4..LETTERS).map(letter).collect();
+    format!("{left}-{right}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(after: &str, until: Option<&str>) -> Interval {
+        Interval { after: after.into(), until: until.map(Into::into) }
+    }
+
+    #[test]
+    fn ids_are_numbers_in_byte_order() {
+        assert_eq!(number("2222-2222"), Some(0));
+        assert_eq!(number("zzzz-zzzz"), Some(SIZE - 1));
+        assert_eq!(number("abcd-1234"), None);
+        assert_eq!(number("abcd-2345:draft"), None);
+        for n in [0, 1, 31, 32, 1 << 20, SIZE - 1] {
+            assert_eq!(number(&id(n)), Some(n));
+        }
+        assert!(ALPHABET.is_sorted());
+    }
+
+    #[test]
+    fn lanes_are_even_disjoint_and_cover_the_whole() {
+        let lanes = cut(vec![Interval::whole()], 4);
+        let bounds = ["", "a222-2222", "i222-2222", "s222-2222"];
+        assert_eq!(lanes.iter().map(|lane| lane.after.as_str()).collect::<Vec<_>>(), bounds);
+        assert!(lanes.windows(2).all(|pair| pair[0].until.as_ref() == Some(&pair[1].after)));
+        assert_eq!(lanes[3].until, None);
+    }
+
+    #[test]
+    fn the_widest_rest_is_cut_anew_on_resume() {
+        let rest = vec![interval("9zzz-zzz5", Some("a222-2222")), interval("r222-2222", None)];
+        let lanes = cut(rest, 3);
+        assert_eq!(lanes.len(), 3);
+        assert_eq!(lanes[0], interval("9zzz-zzz5", Some("a222-2222")));
+        assert_eq!(lanes[1].until.as_ref(), Some(&lanes[2].after));
+    }
+
+    #[test]
+    fn what_is_too_narrow_or_has_no_number_stays_whole() {
+        let narrow = vec![interval("2222-2222", Some("2222-2223"))];
+        assert_eq!(cut(narrow.clone(), 4), narrow);
+        let odd = vec![interval("ABCD-1234", None)];
+        assert_eq!(cut(odd.clone(), 2), odd);
+    }
+}

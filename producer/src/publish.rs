@@ -1,0 +1,149 @@
+//! Publishing: each step of a run is one transaction of records and the cursor that speaks of them.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use catalog_shared::cursor::{Cursor, Interval};
+use catalog_shared::marker::Marker;
+use catalog_shared::record::{Content, Key, Kind, Stamp, Version};
+use catalog_shared::topics::Topics;
+use time::OffsetDateTime;
+
+use crate::claim::Claim;
+use crate::lane::{Covered, Fetched};
+use crate::plan;
+use crate::records::{PageRecords, Recorder};
+use crate::transaction::Outgoing;
+
+/// A run being published. Its cursor is always the one that was committed last.
+pub(crate) struct Publisher {
+    claim: Claim,
+    topics: Topics,
+    recorder: Recorder,
+    cursor: Cursor,
+}
+
+impl Publisher {
+    /// Claims the region by committing `cursor`, before anything is fetched.
+    pub(crate) async fn start(mut claim: Claim, topics: Topics, cursor: Cursor) -> anyhow::Result<Self> {
+        claim.commit(Vec::new(), &cursor).await.context("can't claim the region")?;
+        let recorder = Recorder::new(&cursor, &topics);
+        Ok(Self { claim, topics, recorder, cursor })
+    }
+
+    pub(crate) const fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    /// Publishes what `/domains` declares, which is page 0.
+    pub(crate) async fn domains(&mut self, declared: BTreeMap<String, u64>) -> anyhow::Result<()> {
+        let records = self.recorder.domains(&declared, self.version(), OffsetDateTime::now_utc());
+        let next = Cursor { declared, ..self.cursor.clone() };
+        self.commit(records, next).await
+    }
+
+    /// Publishes a page of a lane.
+    pub(crate) async fn page(&mut self, fetched: Fetched) -> anyhow::Result<()> {
+        let Fetched { from, covered, page } = fetched;
+        let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
+        let mut next = self.cursor.clone();
+        cover(&mut next.pending, &from, covered);
+        next.objects += page.objects.len() as u64;
+        next.max_id = next.max_id.max(page.last_id().map(str::to_owned));
+        self.commit(records, next).await
+    }
+
+    /// Publishes the markers that end the run, one on every partition that it may have written to.
+    pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
+        let cursor = Cursor { pending: Vec::new(), ..self.cursor.clone() };
+        let ended_at = OffsetDateTime::now_utc();
+        let version = self.version();
+        let stamp = Stamp { content: Content::Marker, region: cursor.region, version, observed_at: ended_at };
+        let mut markers = Vec::new();
+        for (kind, counts) in &cursor.published {
+            for (partition, published) in (0..).zip(counts) {
+                markers.push(Outgoing {
+                    topic: self.topics.data(*kind).into(),
+                    partition,
+                    key: Key::Marker { run: cursor.run }.to_text(cursor.region),
+                    value: serde_json::to_vec(&marker(&cursor, ended_at, *published))?.into(),
+                    headers: stamp.to_headers(),
+                });
+            }
+        }
+        let ended = plan::ended(&cursor, ended_at);
+        self.claim.commit(markers, &ended).await?;
+        self.cursor = ended;
+        Ok(())
+    }
+
+    const fn version(&self) -> Version {
+        Version { run: self.cursor.run, page: self.cursor.next_page }
+    }
+
+    async fn commit(&mut self, records: PageRecords, mut next: Cursor) -> anyhow::Result<()> {
+        next.next_page = self.cursor.next_page.checked_add(1).context("a run has at most 2^32 pages")?;
+        next.unkeyed += records.unkeyed;
+        for (kind, partition) in records.published {
+            count(&mut next, kind, partition);
+        }
+        for (domain, seen) in records.seen {
+            *next.seen.entry(domain).or_default() += seen;
+        }
+        self.claim.commit(records.outgoing, &next).await?;
+        tracing::debug!(run = next.run, page = self.cursor.next_page, "page published");
+        self.cursor = next;
+        Ok(())
+    }
+}
+
+fn count(cursor: &mut Cursor, kind: Kind, partition: i32) {
+    let counts = cursor.published.entry(kind).or_default();
+    if let Some(count) = usize::try_from(partition).ok().and_then(|index| counts.get_mut(index)) {
+        *count += 1;
+    }
+}
+
+fn cover(pending: &mut Vec<Interval>, from: &str, covered: Covered) {
+    match covered {
+        Covered::UpTo(id) => {
+            if let Some(interval) = pending.iter_mut().find(|interval| interval.after == from) {
+                interval.after = id;
+            }
+        }
+        Covered::Whole => pending.retain(|interval| interval.after != from),
+    }
+}
+
+fn marker(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
+    Marker {
+        run: cursor.run,
+        shape: cursor.shape.clone(),
+        previous_ended: cursor.previous_ended,
+        started_at: cursor.started_at,
+        ended_at,
+        partitions: cursor.partitions.clone(),
+        published,
+        pages: cursor.next_page,
+        objects: cursor.objects,
+        unkeyed: cursor.unkeyed,
+        skipped: cursor.skipped,
+        declared: cursor.declared.clone(),
+        seen: cursor.seen.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_moves_its_own_interval_only() {
+        let interval = |after: &str| Interval { after: after.into(), until: None };
+        let mut pending = vec![interval(""), interval("g222-2222")];
+        cover(&mut pending, "", Covered::UpTo("3333-3333".into()));
+        assert_eq!(pending, [interval("3333-3333"), interval("g222-2222")]);
+        cover(&mut pending, "g222-2222", Covered::Whole);
+        assert_eq!(pending, [interval("3333-3333")]);
+    }
+}

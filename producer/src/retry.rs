@@ -1,0 +1,65 @@
+//! Asking again: which errors are worth it is theirs to say, how long and how often is said here. This
+//! is the one module that knows the `backoff` crate.
+
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff;
+
+use crate::discover::ApiError;
+
+/// The first wait, the longest one, and how much of a wait is drawn by chance: all of it, so that lanes
+/// and producers that failed together don't come back together.
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(60);
+const JITTER: f64 = 1.0;
+
+/// The waits between the tries of one request.
+pub(crate) struct Retry(ExponentialBackoff);
+
+impl Retry {
+    /// Waits that grow for as long as `budget`, then no more.
+    pub(crate) fn new(budget: Duration) -> Self {
+        Self(ExponentialBackoff {
+            current_interval: FIRST,
+            initial_interval: FIRST,
+            max_interval: LONGEST,
+            randomization_factor: JITTER,
+            multiplier: 2.0,
+            max_elapsed_time: Some(budget),
+            ..ExponentialBackoff::default()
+        })
+    }
+
+    /// How long to wait before the next try after `error`; none when it's not worth one or the budget
+    /// is spent. What the API asked for is honoured.
+    pub(crate) fn after(&mut self, error: &ApiError) -> Option<Duration> {
+        if !error.is_transient() {
+            return None;
+        }
+        let wait = self.0.next_backoff()?;
+        Some(wait.max(error.retry_after().unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn throttled(retry_after: Option<Duration>) -> ApiError {
+        ApiError::Status { status: 429, message: String::new(), retry_after }
+    }
+
+    #[test]
+    fn what_the_api_asks_for_is_honoured() {
+        let wait = Retry::new(Duration::from_secs(600)).after(&throttled(Some(Duration::from_secs(90))));
+        assert!(wait >= Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn a_fatal_answer_and_a_spent_budget_end_the_tries() {
+        let fatal = ApiError::Status { status: 403, message: String::new(), retry_after: None };
+        assert_eq!(Retry::new(Duration::from_secs(600)).after(&fatal), None);
+        assert_eq!(Retry::new(Duration::ZERO).after(&throttled(None)), None);
+    }
+}

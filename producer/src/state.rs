@@ -1,0 +1,101 @@
+//! The region's cursor in its topic: read to the end, written as a record.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use catalog_shared::cursor::Cursor;
+use catalog_shared::kafka::{KafkaArgs, LogContext};
+use catalog_shared::region::Region;
+use catalog_shared::topics::Topics;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Message, OwnedHeaders};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::task::spawn_blocking;
+
+use crate::transaction::Outgoing;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many offsets from the end the last cursor is looked for first, and by how much more then. A week
+/// of cursors may wait for compaction, and only the last one counts.
+const TAIL: i64 = 64;
+const FURTHER: i64 = 64;
+
+/// A cursor as the record that goes out with the page it speaks of.
+pub(crate) fn record(topics: &Topics, cursor: &Cursor) -> anyhow::Result<Outgoing> {
+    Ok(Outgoing {
+        topic: topics.cursors().into(),
+        partition: cursor.region.cursor_partition(),
+        key: cursor.region.name().to_owned(),
+        value: serde_json::to_vec(cursor)?.into(),
+        headers: OwnedHeaders::new(),
+    })
+}
+
+/// The last committed cursor of a region; none before its first run.
+pub(crate) async fn read(
+    kafka: &KafkaArgs,
+    topics: &Topics,
+    region: Region,
+) -> anyhow::Result<Option<Cursor>> {
+    let config = kafka.client_config(&[
+        // Never joined: reading needs a name for the group all the same.
+        ("group.id", "catalog-producer"),
+        ("isolation.level", "read_committed"),
+        ("enable.auto.commit", "false"),
+        ("enable.partition.eof", "true"),
+        ("fetch.wait.max.ms", "50"),
+        ("allow.auto.create.topics", "false"),
+    ])?;
+    let topic = topics.cursors();
+    let read = move || -> anyhow::Result<_> {
+        let consumer: BaseConsumer<LogContext> = config.create_with_context(LogContext::default())?;
+        last_cursor(&consumer, &topic, region)
+    };
+    spawn_blocking(read).await?.with_context(|| format!("can't read the cursor of region {region}"))
+}
+
+fn last_cursor(
+    consumer: &BaseConsumer<LogContext>,
+    topic: &str,
+    region: Region,
+) -> anyhow::Result<Option<Cursor>> {
+    let partition = region.cursor_partition();
+    let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+    let mut back = TAIL;
+    loop {
+        let start = high.saturating_sub(back).max(low);
+        let found = last_between(consumer, topic, partition, start)?;
+        if found.is_some() || start == low {
+            return found.map(|bytes| parse(&bytes)).transpose();
+        }
+        back = back.saturating_mul(FURTHER);
+    }
+}
+
+/// The value of the last record from an offset to the partition's end.
+fn last_between(
+    consumer: &BaseConsumer<LogContext>,
+    topic: &str,
+    partition: i32,
+    start: i64,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, partition, Offset::Offset(start))?;
+    consumer.assign(&assignment)?;
+    let mut last = None;
+    loop {
+        match consumer.poll(PATIENCE) {
+            Some(Ok(message)) => last = message.payload().map(<[u8]>::to_vec),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
+            // The client goes on by itself when a broker comes back.
+            Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading the cursor"),
+            Some(Err(error)) => return Err(error.into()),
+            None => bail!("no answer from Kafka for {} s", PATIENCE.as_secs()),
+        }
+    }
+}
+
+fn parse(bytes: &[u8]) -> anyhow::Result<Cursor> {
+    serde_json::from_slice(bytes).context("the cursor is not one that this build wrote")
+}

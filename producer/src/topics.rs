@@ -1,0 +1,158 @@
+//! The topics: made where they are missing, refused where they would lose records.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use catalog_shared::exit::Stop;
+use catalog_shared::kafka::{KafkaArgs, LogContext};
+use catalog_shared::record::Kind;
+use catalog_shared::region::Region;
+use catalog_shared::topics::Topics;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
+};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
+use tokio::task::spawn_blocking;
+
+/// The least that a topic must take in one batch: the largest object seen has 194 KB, and a page's
+/// records of one partition may be compressed into one batch.
+const MESSAGE_BYTES: u64 = 8 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a new topic may take to have its leaders.
+const LEADER_PAUSE: Duration = Duration::from_millis(50);
+
+/// A topic as it should be.
+struct Wanted {
+    name: String,
+    partitions: i32,
+    settings: &'static [(&'static str, &'static str)],
+}
+
+/// `min.compaction.lag.ms`: a live consumer that is a week behind still finds every record, so that its
+/// books are exact.
+const DATA: &[(&str, &str)] = &[
+    ("cleanup.policy", "compact"),
+    ("max.message.bytes", "8388608"),
+    ("segment.ms", "86400000"),
+    ("min.compaction.lag.ms", "604800000"),
+];
+/// Only the last cursor counts, and a producer reads its partition at each start.
+const STATE: &[(&str, &str)] =
+    &[("cleanup.policy", "compact"), ("max.message.bytes", "8388608"), ("segment.ms", "86400000")];
+const DEAD: &[(&str, &str)] =
+    &[("cleanup.policy", "delete"), ("max.message.bytes", "8388608"), ("retention.ms", "2592000000")];
+
+fn wanted(topics: &Topics, partitions: u16) -> Vec<Wanted> {
+    let regions = i32::try_from(Region::ALL.len()).unwrap_or(i32::MAX);
+    let data = Kind::ALL.map(|kind| Wanted {
+        name: topics.data(kind),
+        partitions: if kind == Kind::Datasets { i32::from(partitions) } else { 1 },
+        settings: DATA,
+    });
+    let mut all = Vec::from(data);
+    all.push(Wanted { name: topics.cursors(), partitions: regions, settings: STATE });
+    all.push(Wanted { name: topics.verdicts(), partitions: 1, settings: STATE });
+    all.push(Wanted { name: topics.dead_letters(), partitions: 1, settings: DEAD });
+    all
+}
+
+/// Makes the topics that are missing, refuses those that can't hold what they must, and tells how many
+/// partitions each kind's topic has.
+///
+/// # Errors
+/// [`Stop::Guard`] for a topic that deletes records or takes only smaller ones; else what Kafka said.
+pub(crate) async fn ensure(
+    kafka: &KafkaArgs,
+    topics: &Topics,
+    partitions: u16,
+) -> anyhow::Result<BTreeMap<Kind, i32>> {
+    let config = kafka.client_config(&[])?;
+    let admin: Admin = config.create_with_context(LogContext::default())?;
+    let wanted = wanted(topics, partitions);
+    create_missing(&admin, &wanted).await?;
+    check_settings(&admin, &wanted).await?;
+    let names: Vec<String> = wanted.into_iter().map(|topic| topic.name).collect();
+    let counts = spawn_blocking(move || await_leaders(&admin, &names)).await??;
+    let of_kind = |kind| counts.get(&topics.data(kind)).map(|count| (kind, *count));
+    Ok(Kind::ALL.into_iter().filter_map(of_kind).collect())
+}
+
+async fn create_missing(admin: &Admin, wanted: &[Wanted]) -> anyhow::Result<()> {
+    let new: Vec<NewTopic<'_>> = wanted.iter().map(new_topic).collect();
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+    let answers = admin.create_topics(&new, &options).await.context("Kafka can't be reached")?;
+    for answer in answers {
+        match answer {
+            Ok(name) => tracing::info!(topic = name, "made the topic"),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => bail!("can't make the topic {name}: {code}"),
+        }
+    }
+    Ok(())
+}
+
+fn new_topic(wanted: &Wanted) -> NewTopic<'_> {
+    // -1: as many replicas as the broker makes by default.
+    let topic = NewTopic::new(&wanted.name, wanted.partitions, TopicReplication::Fixed(-1));
+    wanted.settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
+}
+
+type Admin = AdminClient<LogContext>;
+
+/// Waits until every partition has a leader; a topic that was just made may have none yet.
+fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<String, i32>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let metadata = admin.inner().fetch_metadata(None, PATIENCE).context("Kafka can't be reached")?;
+        let counts: BTreeMap<_, _> =
+            names.iter().filter_map(|name| Some((name.clone(), led_partitions(&metadata, name)?))).collect();
+        if counts.len() == names.len() {
+            return Ok(counts);
+        }
+        if Instant::now() > deadline {
+            bail!("the topics have partitions without a leader; is every broker up?");
+        }
+        std::thread::sleep(LEADER_PAUSE);
+    }
+}
+
+fn led_partitions(metadata: &Metadata, name: &str) -> Option<i32> {
+    let partitions = metadata.topics().iter().find(|topic| topic.name() == name)?.partitions();
+    let led = !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0);
+    led.then(|| i32::try_from(partitions.len()).ok()).flatten()
+}
+
+async fn check_settings(admin: &Admin, wanted: &[Wanted]) -> anyhow::Result<()> {
+    let resources: Vec<_> = wanted.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    for answer in admin.describe_configs(&resources, &options).await? {
+        let found = answer.map_err(|code| anyhow::anyhow!("can't read a topic's settings: {code}"))?;
+        let OwnedResourceSpecifier::Topic(name) = &found.specifier else { continue };
+        let Some(topic) = wanted.iter().find(|topic| topic.name == *name) else { continue };
+        check(topic, &found)?;
+    }
+    Ok(())
+}
+
+fn check(topic: &Wanted, found: &ConfigResource) -> Result<(), Stop> {
+    let value = |name| found.get(name).and_then(|entry| entry.value.as_deref()).unwrap_or_default();
+    let policy = value("cleanup.policy");
+    let compacted = topic.settings.contains(&("cleanup.policy", "compact"));
+    if compacted && policy != "compact" {
+        return Err(Stop::Guard(format!(
+            "the topic {} has cleanup.policy={policy}, which loses records: it must be `compact`",
+            topic.name
+        )));
+    }
+    let bytes = value("max.message.bytes");
+    if bytes.parse::<u64>().is_ok_and(|bytes| bytes < MESSAGE_BYTES) {
+        return Err(Stop::Guard(format!(
+            "the topic {} has max.message.bytes={bytes}, which refuses large records: it must be {MESSAGE_BYTES} or more",
+            topic.name
+        )));
+    }
+    Ok(())
+}

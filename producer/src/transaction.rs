@@ -1,0 +1,145 @@
+//! Kafka transactions: a page's records and the cursor go out together or not at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use catalog_shared::kafka::{KafkaArgs, LogContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::Producer;
+use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer, FutureRecord};
+use thiserror::Error;
+use tokio::task::spawn_blocking;
+
+use crate::commit::commit;
+
+/// A record on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) key: String,
+    pub(crate) value: Bytes,
+    pub(crate) headers: OwnedHeaders,
+}
+
+/// Why a transaction was not committed.
+#[derive(Debug, Error)]
+pub(crate) enum TransactionError {
+    /// This instance can do no more. Another one may have taken over, or the transaction took too long:
+    /// the two look the same from here, and the commit may even have gone through.
+    #[error("the transactional producer was fenced or timed out: {0}")]
+    Fatal(String),
+    /// It was aborted and nothing of it can be seen; it may be tried again.
+    #[error("the transaction was aborted: {0}")]
+    Aborted(String),
+}
+
+type Client = FutureProducer<LogContext>;
+
+/// How long one call waits for the broker before it is made again.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the first contact with the broker may take.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A transactional producer. Opening one fences every other of the same id.
+pub(crate) struct Transactions {
+    client: Client,
+}
+
+impl Transactions {
+    pub(crate) async fn open(kafka: &KafkaArgs, id: &str) -> anyhow::Result<Self> {
+        let config = kafka.client_config(&[
+            ("transactional.id", id),
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            // Long enough to ride out a broker's restart without an error.
+            ("transaction.timeout.ms", "60000"),
+            // Records are sent a page at a time and all awaited, so waiting for more gains nothing.
+            ("linger.ms", "0"),
+            ("compression.codec", "lz4"),
+            ("allow.auto.create.topics", "false"),
+        ])?;
+        let client: Client = config.create_with_context(LogContext::default())?;
+        let starting = client.clone();
+        spawn_blocking(move || starting.init_transactions(START_PATIENCE)).await??;
+        Ok(Self { client })
+    }
+
+    /// Publishes records in one transaction.
+    pub(crate) async fn publish(&self, records: &[Outgoing]) -> Result<(), TransactionError> {
+        self.client.begin_transaction().map_err(|error| TransactionError::Fatal(error.to_string()))?;
+        match self.deliver(records).await {
+            Ok(()) => self.commit().await,
+            Err(error) => Err(self.abort(error.to_string()).await),
+        }
+    }
+
+    /// Sends all and awaits all, so that the commit finds nothing left to flush.
+    async fn deliver(&self, records: &[Outgoing]) -> Result<(), KafkaError> {
+        let mut pending = Vec::with_capacity(records.len());
+        for record in records {
+            let mut sent = self.send(record);
+            if sent.as_ref().is_err_and(is_queue_full) {
+                await_all(pending.drain(..)).await?;
+                sent = self.send(record);
+            }
+            pending.push(sent?);
+        }
+        await_all(pending).await
+    }
+
+    fn send(&self, record: &Outgoing) -> Result<DeliveryFuture, KafkaError> {
+        let message = FutureRecord::to(&record.topic)
+            .partition(record.partition)
+            .key(&record.key)
+            .payload(record.value.as_ref())
+            .headers(record.headers.clone());
+        self.client.send_result(message).map_err(|(error, _)| error)
+    }
+
+    async fn commit(&self) -> Result<(), TransactionError> {
+        loop {
+            let client = self.client.clone();
+            let answer = spawn_blocking(move || commit(&client, PATIENCE)).await;
+            match answer.map_err(|error| TransactionError::Fatal(error.to_string()))? {
+                Ok(()) => return Ok(()),
+                // The commit that timed out is carried on by calling it again, never by an abort.
+                Err(error) if error.retriable => {
+                    tracing::warn!(%error, "the commit takes long; waiting for Kafka")
+                }
+                Err(error) if error.requires_abort => return Err(self.abort(error.to_string()).await),
+                Err(error) => return Err(TransactionError::Fatal(error.to_string())),
+            }
+        }
+    }
+
+    async fn abort(&self, cause: String) -> TransactionError {
+        loop {
+            if let Some((code, reason)) = self.client.client().fatal_error() {
+                return TransactionError::Fatal(format!("{code}: {reason}"));
+            }
+            let client = self.client.clone();
+            match spawn_blocking(move || client.abort_transaction(PATIENCE)).await {
+                Ok(Ok(())) => return TransactionError::Aborted(cause),
+                Ok(Err(KafkaError::Transaction(error))) if error.is_retriable() => {
+                    tracing::warn!(%error, "the abort takes long; waiting for Kafka");
+                }
+                Ok(Err(error)) => return TransactionError::Fatal(error.to_string()),
+                Err(error) => return TransactionError::Fatal(error.to_string()),
+            }
+        }
+    }
+}
+
+async fn await_all(pending: impl IntoIterator<Item = DeliveryFuture>) -> Result<(), KafkaError> {
+    for delivery in pending {
+        delivery.await.map_err(|_| KafkaError::Canceled)?.map_err(|(error, _)| error)?;
+    }
+    Ok(())
+}
+
+const fn is_queue_full(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull))
+}

@@ -1,0 +1,161 @@
+//! The producer's state: one JSON record a region in the cursors topic, written in the same transaction
+//! as the page it speaks of.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::record::Kind;
+use crate::region::Region;
+
+/// A count for each partition of a kind's topic; the index is the partition.
+pub type PartitionCounts = BTreeMap<Kind, Vec<u64>>;
+
+/// Where a region's producer stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The format of this record, [`crate::record::SCHEMA`] when written by this build.
+    pub schema: u32,
+    /// The region, which is also the record's key.
+    pub region: Region,
+    /// The random id of the process that claimed the region; the newest claim wins.
+    pub owner: String,
+    /// The run's number, from 1.
+    pub run: u32,
+    /// Whether the run is still crawled.
+    pub state: RunState,
+    /// All that shapes the run; a resume with another shape is refused.
+    pub shape: Shape,
+    /// When the run began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// When the run ended, once it has.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub ended_at: Option<OffsetDateTime>,
+    /// The last run before this one that ended; those between were abandoned.
+    pub previous_ended: Option<u32>,
+    /// The number that the next published page gets; 0 while `/domains` has not been published.
+    pub next_page: u32,
+    /// What is not covered yet: disjoint, in id order. Nothing left in a crawling run: the markers are due.
+    pub pending: Vec<Interval>,
+    /// The largest id seen; an answer that there is nothing behind a smaller one is wrong.
+    pub max_id: Option<String>,
+    /// How many objects the run has seen.
+    pub objects: u64,
+    /// How many partitions each kind's topic had when the run began; the run uses no others.
+    pub partitions: BTreeMap<Kind, i32>,
+    /// How many records the run has published, markers left out.
+    pub published: PartitionCounts,
+    /// How many objects could not be made a record.
+    pub unkeyed: u64,
+    /// How many objects the run stepped over because no answer that held them could be had.
+    pub skipped: u64,
+    /// How many assets `/domains` declared for each domain.
+    pub declared: BTreeMap<String, u64>,
+    /// How many assets the run has published for each domain.
+    pub seen: BTreeMap<String, u64>,
+    /// When the last ended run that saw all changes began: where an incremental crawl starts from.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub complete_since: Option<OffsetDateTime>,
+}
+
+/// Whether a run is still crawled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Pages are missing, or the markers are.
+    Crawling,
+    /// All is published, markers too.
+    Ended,
+}
+
+/// How much of the catalog a run looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The whole catalog.
+    Full,
+    /// What changed since a time.
+    Since,
+    /// A part: some domains, a limit, or from an id on.
+    Part,
+}
+
+impl Mode {
+    /// The word for it in markers and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Since => "since",
+            Self::Part => "part",
+        }
+    }
+}
+
+/// All that shapes a run and must stay as it is until the run ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// How much of the catalog is looked at.
+    pub mode: Mode,
+    /// Which kinds of records are published.
+    pub kinds: Vec<Kind>,
+    /// The catalog's URL.
+    pub api_url: String,
+    /// A since-run's time.
+    pub since: Option<Since>,
+    /// A part-run's limit, in assets.
+    pub limit: Option<u64>,
+    /// A part-run's domains.
+    pub domains: Vec<String>,
+    /// The id that a part-run starts behind.
+    pub from: Option<String>,
+}
+
+/// Where a since-run starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since {
+    /// What was asked for: a time or `auto`.
+    pub asked: String,
+    /// The time that it meant.
+    #[serde(with = "time::serde::rfc3339")]
+    pub from: OffsetDateTime,
+}
+
+/// A piece of the id space: `after < id`, and `id <= until` where it has an upper bound. Ids compare as
+/// bytes, as the API's scroll does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The exclusive lower bound; empty for the beginning.
+    pub after: String,
+    /// The inclusive upper bound; none for the end.
+    pub until: Option<String>,
+}
+
+impl Interval {
+    /// The whole id space.
+    #[must_use]
+    pub const fn whole() -> Self {
+        Self { after: String::new(), until: None }
+    }
+
+    /// Whether an id lies beyond the upper bound.
+    #[must_use]
+    pub fn ends_before(&self, id: &str) -> bool {
+        self.until.as_deref().is_some_and(|until| id > until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_ends_behind_its_upper_bound() {
+        let lane = Interval { after: "2222-2222".into(), until: Some("g222-2222".into()) };
+        assert!(!lane.ends_before("g222-2222"));
+        assert!(lane.ends_before("g222-2223"));
+        assert!(!Interval::whole().ends_before("zzzz-zzzz:draft"));
+    }
+}

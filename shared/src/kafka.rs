@@ -1,0 +1,158 @@
+//! What both programs configure of their Kafka clients, and how client events reach the log.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::exit::Stop;
+use crate::topics::Topics;
+
+/// The flags that say where Kafka is.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Kafka")]
+pub struct KafkaArgs {
+    /// Bootstrap brokers, host:port separated by commas
+    #[arg(long, env = "KAFKA_BROKERS", default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
+    pub brokers: String,
+
+    /// Any librdkafka setting (TLS, SASL …), repeatable; the variable holds one a line or separated by `;`
+    #[arg(long = "kafka-option", env = "KAFKA_OPTIONS", hide_env_values = true, value_name = "K=V")]
+    pub options: Vec<SecretString>,
+
+    /// What the names of all topics start with
+    #[arg(long, env = "CATALOG_TOPIC_PREFIX", default_value = "socrata.", value_parser = topic_prefix)]
+    pub topic_prefix: String,
+}
+
+fn topic_prefix(text: &str) -> Result<String, &'static str> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if text.chars().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err("a topic's name holds only a-z A-Z 0-9 . _ -")
+    }
+}
+
+impl KafkaArgs {
+    /// The names of the topics.
+    #[must_use]
+    pub fn topics(&self) -> Topics {
+        Topics::new(&self.topic_prefix)
+    }
+
+    /// A client's configuration: the brokers, then `settings`, then what the user asked for, which wins.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for an option that isn't `k=v`; the message never holds the value.
+    pub fn client_config(&self, settings: &[(&str, &str)]) -> Result<ClientConfig, Stop> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config.set("reconnect.backoff.max.ms", "1000");
+        for (name, value) in settings {
+            config.set(*name, *value);
+        }
+        for option in self.options.iter().flat_map(|text| split_options(text.expose_secret())) {
+            let (name, value) = option.split_once('=').ok_or_else(|| {
+                Stop::Usage("--kafka-option (KAFKA_OPTIONS) takes k=v: an option has no `=`".to_owned())
+            })?;
+            config.set(name.trim(), value.trim());
+        }
+        // Tells librdkafka how much to hand over; the subscriber decides what is shown.
+        config.set_log_level(RDKafkaLogLevel::Info);
+        Ok(config)
+    }
+}
+
+/// One option a line; a single line may hold several, separated by `;`.
+fn split_options(text: &str) -> impl Iterator<Item = &str> {
+    let separator = if text.trim().contains('\n') { '\n' } else { ';' };
+    text.split(separator).map(str::trim).filter(|option| !option.is_empty())
+}
+
+/// How often the same trouble with a broker is logged again.
+const REPEAT_AFTER: Duration = Duration::from_secs(10);
+
+/// A client context that sends librdkafka's own lines to the debug level, and its errors to the warn
+/// level: each code at most once in ten seconds, for in an outage they come by the dozen.
+#[derive(Default)]
+pub struct LogContext {
+    logged: Mutex<HashMap<i32, Instant>>,
+}
+
+impl LogContext {
+    fn is_news(&self, code: i32) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let news = logged.get(&code).is_none_or(|last| now.duration_since(*last) >= REPEAT_AFTER);
+        if news {
+            logged.insert(code, now);
+        }
+        news
+    }
+}
+
+impl fmt::Debug for LogContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogContext")
+    }
+}
+
+impl ClientContext for LogContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is an event of ours and not an error.
+        let Some(code) = error.rdkafka_error_code() else { return };
+        if code != RDKafkaErrorCode::PartitionEOF && self.is_news(code as i32) {
+            tracing::warn!(%error, reason, "trouble with Kafka; the client goes on trying");
+        }
+    }
+}
+
+impl ConsumerContext for LogContext {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(options: &[&str]) -> KafkaArgs {
+        KafkaArgs {
+            brokers: "127.0.0.1:9092".into(),
+            options: options.iter().map(|text| SecretString::from(*text)).collect(),
+            topic_prefix: "socrata.".into(),
+        }
+    }
+
+    #[test]
+    fn options_come_one_a_line_or_separated_by_semicolons() {
+        for text in ["a=1;b=x=y", "a=1\nb=x=y\n"] {
+            let config = args(&[text]).client_config(&[]).unwrap();
+            assert_eq!((config.get("a"), config.get("b")), (Some("1"), Some("x=y")));
+        }
+        let config = args(&["sasl.password=p;q\nb=2"]).client_config(&[("b", "1")]).unwrap();
+        assert_eq!((config.get("sasl.password"), config.get("b")), (Some("p;q"), Some("2")));
+    }
+
+    #[test]
+    fn a_broken_option_and_debug_output_keep_the_secret() {
+        let broken = args(&["sasl.password hunter2"]);
+        assert!(!broken.client_config(&[]).unwrap_err().to_string().contains("hunter2"));
+        assert!(!format!("{broken:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_topic_prefix_holds_only_what_topic_names_may() {
+        assert!(topic_prefix("demo.v1-").is_ok());
+        assert!(topic_prefix("demo/").is_err());
+    }
+}

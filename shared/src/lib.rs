@@ -1,0 +1,13 @@
+//! What the producer and the consumer agree on: records and their keys, the producer's cursor, the
+//! markers that end a run, topic names, and the configuration that both programs share.
+
+pub mod cursor;
+pub mod exit;
+pub mod kafka;
+pub mod marker;
+pub mod partition;
+pub mod record;
+pub mod region;
+pub mod shutdown;
+pub mod telemetry;
+pub mod topics;

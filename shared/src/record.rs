@@ -1,0 +1,324 @@
+//! The record format: kinds, versions, headers and keys.
+//!
+//! A record's key is the primary key of the row it becomes, joined by `/` and led by the region. Its
+//! headers say what it is and when it was seen; its value is JSON (for datasets the API's result object
+//! byte for byte).
+
+use std::fmt;
+use std::str::FromStr;
+
+use rdkafka::message::{Header, Headers, OwnedHeaders};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::region::Region;
+
+/// The format that this build writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
+/// What a record describes; each kind has a topic and a table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A dataset, chart, map, file …: one result object of the API.
+    Datasets,
+    /// A domain as `/domains` declares it.
+    Domains,
+    /// A hostname that assets were seen on.
+    Hosts,
+    /// An agency: the attribution of assets on a host.
+    Agencies,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Datasets, Self::Domains, Self::Hosts, Self::Agencies];
+
+    /// The word for it in topic names, headers and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Datasets => "datasets",
+            Self::Domains => "domains",
+            Self::Hosts => "hosts",
+            Self::Agencies => "agencies",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What orders all that was ever published for a key: the run, then the page within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// The run's number, from 1.
+    pub run: u32,
+    /// The page's number within the run, in order of publishing; 0 is the answer of `/domains`.
+    pub page: u32,
+}
+
+/// What a record's `kind` header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A catalog record.
+    Record(Kind),
+    /// A marker that ends a run on one partition.
+    Marker,
+}
+
+impl Content {
+    const MARKER: &'static str = "marker";
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Record(kind) => kind.name(),
+            Self::Marker => Self::MARKER,
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        if name == Self::MARKER {
+            return Some(Self::Marker);
+        }
+        Kind::ALL.into_iter().find(|kind| kind.name() == name).map(Self::Record)
+    }
+}
+
+/// The headers of a record on a data topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// What the record is.
+    pub content: Content,
+    /// The region it was crawled from.
+    pub region: Region,
+    /// Which run and page published it.
+    pub version: Version,
+    /// When the answer that held it arrived.
+    pub observed_at: OffsetDateTime,
+}
+
+/// Why a record's headers can't be read.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum StampError {
+    /// A header that every record carries is not there.
+    #[error("the header `{0}` is missing")]
+    Missing(&'static str),
+    /// A header holds something else than its rule allows.
+    #[error("the header `{name}` holds {value:?}, which is not {rule}")]
+    Invalid {
+        /// The header's name.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it should hold.
+        rule: &'static str,
+    },
+    /// The record was written by a newer build: its other headers may mean something else.
+    #[error("the record has schema {found}, and this build reads up to {SCHEMA}: upgrade the consumer")]
+    NewerSchema {
+        /// The schema that the record names.
+        found: u32,
+    },
+}
+
+const KIND: &str = "kind";
+const SCHEMA_HEADER: &str = "schema";
+const REGION: &str = "region";
+const RUN: &str = "run";
+const PAGE: &str = "page";
+const OBSERVED_AT: &str = "observed_at";
+
+impl Stamp {
+    /// The headers as they go on the wire, all of it text.
+    #[must_use]
+    pub fn to_headers(&self) -> OwnedHeaders {
+        let observed_at = self.observed_at.format(&Rfc3339).unwrap_or_default();
+        OwnedHeaders::new_with_capacity(6)
+            .insert(Header { key: KIND, value: Some(self.content.name()) })
+            .insert(Header { key: SCHEMA_HEADER, value: Some(&SCHEMA.to_string()) })
+            .insert(Header { key: REGION, value: Some(self.region.name()) })
+            .insert(Header { key: RUN, value: Some(&self.version.run.to_string()) })
+            .insert(Header { key: PAGE, value: Some(&self.version.page.to_string()) })
+            .insert(Header { key: OBSERVED_AT, value: Some(&observed_at) })
+    }
+
+    /// Reads the headers of a record.
+    ///
+    /// # Errors
+    /// [`StampError::NewerSchema`] before anything else is looked at, then whatever is missing or is not
+    /// what its rule says.
+    pub fn from_headers(headers: Option<&impl Headers>) -> Result<Self, StampError> {
+        let headers = headers.ok_or(StampError::Missing(SCHEMA_HEADER))?;
+        let schema: u32 = number(headers, SCHEMA_HEADER)?;
+        if schema > SCHEMA {
+            return Err(StampError::NewerSchema { found: schema });
+        }
+        Ok(Self {
+            content: word(headers, KIND, "a kind of record", Content::from_name)?,
+            region: word(headers, REGION, "a region", Region::from_name)?,
+            version: Version { run: number(headers, RUN)?, page: number(headers, PAGE)? },
+            observed_at: word(headers, OBSERVED_AT, "an RFC 3339 time", |text| {
+                OffsetDateTime::parse(text, &Rfc3339).ok()
+            })?,
+        })
+    }
+}
+
+fn number<T: FromStr>(headers: &impl Headers, name: &'static str) -> Result<T, StampError> {
+    word(headers, name, "a whole number", |text| text.parse().ok())
+}
+
+fn word<T>(
+    headers: &impl Headers,
+    name: &'static str,
+    rule: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<T, StampError> {
+    let bytes = headers.iter().find(|header| header.key == name).and_then(|header| header.value);
+    let bytes = bytes.ok_or(StampError::Missing(name))?;
+    std::str::from_utf8(bytes).ok().and_then(&read).ok_or_else(|| StampError::Invalid {
+        name,
+        value: String::from_utf8_lossy(bytes).into_owned(),
+        rule,
+    })
+}
+
+/// The key of a record, read or to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// `us/data.cityofchicago.org/ijzp-q8t2`
+    Dataset {
+        /// The canonical host of the asset's portal.
+        domain: &'a str,
+        /// The asset's 4x4 id.
+        id: &'a str,
+    },
+    /// `us/data.cityofchicago.org`
+    Domain(&'a str),
+    /// `us/data.cityofchicago.org`
+    Host(&'a str),
+    /// `us/data.cityofchicago.org/Chicago Police`; the agency may hold slashes.
+    Agency {
+        /// The host that the agency's assets are on.
+        host: &'a str,
+        /// The agency's name.
+        agency: &'a str,
+    },
+    /// `us/#run/7`
+    Marker {
+        /// The run that ended.
+        run: u32,
+    },
+}
+
+const MARKER_PREFIX: &str = "#run/";
+
+impl<'a> Key<'a> {
+    /// The key as text, led by the region.
+    #[must_use]
+    pub fn to_text(self, region: Region) -> String {
+        match self {
+            Self::Dataset { domain, id } => format!("{region}/{domain}/{id}"),
+            Self::Domain(name) | Self::Host(name) => format!("{region}/{name}"),
+            Self::Agency { host, agency } => format!("{region}/{host}/{agency}"),
+            Self::Marker { run } => format!("{region}/{MARKER_PREFIX}{run}"),
+        }
+    }
+
+    /// Reads the key of a record whose headers say what it is; `None` where the two disagree.
+    #[must_use]
+    pub fn parse(text: &'a str, stamp: &Stamp) -> Option<Self> {
+        let rest = text.strip_prefix(stamp.region.name())?.strip_prefix('/')?;
+        match stamp.content {
+            Content::Marker => {
+                let run = rest.strip_prefix(MARKER_PREFIX)?.parse().ok()?;
+                (run == stamp.version.run).then_some(Self::Marker { run })
+            }
+            Content::Record(Kind::Datasets) => {
+                let (domain, id) = rest.split_once('/')?;
+                (is_name(domain) && is_name(id)).then_some(Self::Dataset { domain, id })
+            }
+            Content::Record(Kind::Domains) => is_name(rest).then_some(Self::Domain(rest)),
+            Content::Record(Kind::Hosts) => is_name(rest).then_some(Self::Host(rest)),
+            Content::Record(Kind::Agencies) => {
+                let (host, agency) = rest.split_once('/')?;
+                (is_name(host) && !agency.trim().is_empty()).then_some(Self::Agency { host, agency })
+            }
+        }
+    }
+}
+
+/// Whether a text can be a part of a key: a host or an id, neither blank nor holding what keys are cut
+/// at (`/`, and `#` that leads a marker), white space or control characters, and no longer than a host's
+/// name may be (253 bytes, RFC 1035).
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    (1..=253).contains(&text.len())
+        && !text.contains(|c: char| matches!(c, '/' | '#') || c.is_whitespace() || c.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(content: Content) -> Stamp {
+        Stamp {
+            content,
+            region: Region::Eu,
+            version: Version { run: 7, page: 12 },
+            observed_at: OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap(),
+        }
+    }
+
+    #[test]
+    fn headers_come_back_as_they_went() {
+        for content in Kind::ALL.map(Content::Record).into_iter().chain([Content::Marker]) {
+            let sent = stamp(content);
+            assert_eq!(Stamp::from_headers(Some(&sent.to_headers())), Ok(sent));
+        }
+    }
+
+    #[test]
+    fn a_newer_schema_is_told_apart_even_when_all_else_is_strange() {
+        let headers = OwnedHeaders::new().insert(Header { key: "schema", value: Some("2") });
+        assert_eq!(Stamp::from_headers(Some(&headers)), Err(StampError::NewerSchema { found: 2 }));
+    }
+
+    #[test]
+    fn a_missing_and_a_wrong_header_are_named() {
+        let headers = OwnedHeaders::new().insert(Header { key: "schema", value: Some("1") });
+        assert_eq!(Stamp::from_headers(Some(&headers)), Err(StampError::Missing("kind")));
+        let headers = headers.insert(Header { key: "kind", value: Some("rumours") });
+        let error = Stamp::from_headers(Some(&headers)).unwrap_err().to_string();
+        assert_eq!(error, "the header `kind` holds \"rumours\", which is not a kind of record");
+    }
+
+    #[test]
+    fn keys_are_read_as_they_were_written() {
+        let keys = [
+            (Key::Dataset { domain: "data.example", id: "ijzp-q8t2" }, Content::Record(Kind::Datasets)),
+            (Key::Domain("data.example"), Content::Record(Kind::Domains)),
+            (Key::Host("data.example"), Content::Record(Kind::Hosts)),
+            (Key::Agency { host: "data.example", agency: "Roads / Parks" }, Content::Record(Kind::Agencies)),
+            (Key::Marker { run: 7 }, Content::Marker),
+        ];
+        for (key, content) in keys {
+            assert_eq!(Key::parse(&key.to_text(Region::Eu), &stamp(content)), Some(key));
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_region_run_or_kind_is_refused() {
+        let dataset = stamp(Content::Record(Kind::Datasets));
+        assert_eq!(Key::parse("us/data.example/ijzp-q8t2", &dataset), None);
+        assert_eq!(Key::parse("eu/#run/7", &dataset), None);
+        assert_eq!(Key::parse("eu/#run/8", &stamp(Content::Marker)), None);
+        assert_eq!(Key::parse("eu/data.example/", &dataset), None);
+    }
+}
