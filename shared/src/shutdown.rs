@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+pub use tokio_util::sync::CancellationToken;
 
 /// The exit code of a program that a second signal ended, as shells count SIGINT.
 const INTERRUPTED: i32 = 130;

@@ -1,0 +1,27 @@
+# The commands that people type. Each is a script in dev/, which says how it works.
+.PHONY: help demo test check stack-up stack-down
+
+help:
+	@echo 'make demo        crawl an invented catalog through Kafka into PostgreSQL, and look at it'
+	@echo 'make test        run every test'
+	@echo 'make check       check format, lints, and the licences and sources of dependencies'
+	@echo 'make stack-up    start the Kafka and the PostgreSQL that demo and tests use (they do so themselves)'
+	@echo 'make stack-down  stop them; their data stays'
+	@echo
+	@echo 'Each does all the set-up that it needs. Rust is the one prerequisite: https://rustup.rs'
+
+demo:
+	@dev/demo
+
+test:
+	@dev/test
+
+check:
+	@dev/check
+
+stack-up:
+	@dev/setup
+	@dev/services up
+
+stack-down:
+	@dev/services down

@@ -1,0 +1,3 @@
+select topic, partition, position
+from positions
+where topic = any ($1)

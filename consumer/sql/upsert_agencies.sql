@@ -1,0 +1,29 @@
+-- Tells of each given row whether it won by its version, and whether the row before said the same
+-- (null where there was none).
+with given as (
+    select *
+    from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[]) with ordinality
+        as given (region, host, agency, last_run, last_page, observed_at, place)
+),
+before as (
+    select given.place, true as same
+    from given
+    join socrata_agencies as held on held.region = given.region and held.host = given.host and held.agency = given.agency
+),
+won as (
+    insert into socrata_agencies as held (region, host, agency, last_run, last_page, observed_at)
+    select region, host, agency, last_run, last_page, observed_at
+    from given
+    on conflict (region, host, agency) do update
+    set
+        last_run = excluded.last_run,
+        last_page = excluded.last_page,
+        observed_at = excluded.observed_at
+    where (held.last_run, held.last_page) <= (excluded.last_run, excluded.last_page)
+    returning region, host, agency
+)
+select given.place, won.region is not null as won, before.same
+from given
+left join before using (place)
+left join won using (region, host, agency)
+order by given.place

@@ -1,0 +1,116 @@
+//! Datasets: the narrow stats first, whose version guard says who wins, then a probe of the winners'
+//! hashes, then the wide rows of only what is new or changed. An unchanged crawl costs the wide table no
+//! write, no lock and no WAL.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+
+use super::arrays::{Versions, column};
+use crate::batch::{Applied, Dataset, Effect, Versioned, latest};
+
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    rows: Vec<Versioned<Dataset>>,
+) -> sqlx::Result<Vec<Applied>> {
+    let mut applied = Vec::with_capacity(rows.len());
+    let mut rows = latest(rows, &mut applied);
+    if rows.is_empty() {
+        return Ok(applied);
+    }
+    let winners = win_stats(tx, &rows).await?;
+    rows.retain(|row| {
+        let won = winners.contains(&key(row));
+        if !won {
+            applied.push(row.applied(Effect::Older));
+        }
+        won
+    });
+    let held = probe(tx, &rows).await?;
+    let mut place = 0;
+    rows.retain(|row| {
+        place += 1;
+        let effect = match held.get(&place) {
+            None => Effect::New,
+            Some(hash) if *hash == row.row.content.content_hash => Effect::Unchanged,
+            Some(_) => Effect::Changed,
+        };
+        applied.push(row.applied(effect));
+        effect != Effect::Unchanged
+    });
+    if !rows.is_empty() {
+        upsert(tx, &rows).await?;
+    }
+    Ok(applied)
+}
+
+type RowKey = (String, String, String);
+
+fn key(row: &Versioned<Dataset>) -> RowKey {
+    (row.region.name().to_owned(), row.row.domain.clone(), row.row.id.clone())
+}
+
+/// Writes the stats of the rows that are not older than what is there; tells which.
+async fn win_stats(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<HashSet<RowKey>> {
+    let versions = Versions::of(rows);
+    let won: Vec<RowKey> = sqlx::query_as(include_str!("../../sql/win_stats.sql"))
+        .bind(versions.regions)
+        .bind(column(rows, |row| row.domain.as_str()))
+        .bind(column(rows, |row| row.id.as_str()))
+        .bind(versions.runs)
+        .bind(versions.pages)
+        .bind(versions.observed_at)
+        .bind(column(rows, |row| row.content.stats.page_views_total))
+        .bind(column(rows, |row| row.content.stats.page_views_last_month))
+        .bind(column(rows, |row| row.content.stats.page_views_last_week))
+        .bind(column(rows, |row| row.content.stats.download_count))
+        .fetch_all(tx)
+        .await?;
+    Ok(won.into_iter().collect())
+}
+
+/// The hashes that the rows' keys hold now, by their place from 1.
+async fn probe(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<HashMap<i64, Vec<u8>>> {
+    let held: Vec<(i64, Vec<u8>)> = sqlx::query_as(include_str!("../../sql/probe_datasets.sql"))
+        .bind(Versions::of(rows).regions)
+        .bind(column(rows, |row| row.domain.as_str()))
+        .bind(column(rows, |row| row.id.as_str()))
+        .fetch_all(tx)
+        .await?;
+    Ok(held.into_iter().collect())
+}
+
+async fn upsert(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<()> {
+    let text = |value: fn(&Dataset) -> Option<&str>| column(rows, value);
+    sqlx::query(include_str!("../../sql/upsert_datasets.sql"))
+        .bind(Versions::of(rows).regions)
+        .bind(column(rows, |row| row.domain.as_str()))
+        .bind(column(rows, |row| row.id.as_str()))
+        .bind(text(|row| row.content.typed.name.as_deref()))
+        .bind(text(|row| row.content.typed.kind.as_deref()))
+        .bind(text(|row| row.content.typed.description.as_deref()))
+        .bind(text(|row| row.content.typed.attribution.as_deref()))
+        .bind(text(|row| row.content.typed.attribution_link.as_deref()))
+        .bind(text(|row| row.content.typed.category.as_deref()))
+        .bind(text(|row| row.content.typed.categories.as_deref()))
+        .bind(text(|row| row.content.typed.tags.as_deref()))
+        .bind(text(|row| row.content.typed.domain_tags.as_deref()))
+        .bind(text(|row| row.content.typed.domain_metadata.as_deref()))
+        .bind(text(|row| row.content.typed.license.as_deref()))
+        .bind(text(|row| row.content.typed.provenance.as_deref()))
+        .bind(text(|row| row.content.typed.permalink.as_deref()))
+        .bind(text(|row| row.content.typed.link.as_deref()))
+        .bind(text(|row| row.content.typed.parent_ids.as_deref()))
+        .bind(text(|row| row.content.typed.columns.as_deref()))
+        .bind(column(rows, |row| row.content.typed.created_at))
+        .bind(column(rows, |row| row.content.typed.updated_at))
+        .bind(column(rows, |row| row.content.typed.metadata_updated_at))
+        .bind(column(rows, |row| row.content.typed.data_updated_at))
+        .bind(column(rows, |row| row.content.typed.publication_date))
+        .bind(column(rows, |row| row.content.record.as_str()))
+        .bind(column(rows, |row| row.content.unreadable.as_str()))
+        .bind(column(rows, |row| row.content.content_hash.as_slice()))
+        .execute(tx)
+        .await?;
+    Ok(())
+}

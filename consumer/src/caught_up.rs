@@ -1,0 +1,143 @@
+//! How far the topics reach, and whether the tables have got there.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use catalog_shared::exit::Stop;
+use catalog_shared::kafka::{KafkaArgs, LogContext};
+use catalog_shared::record::Kind;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::task::spawn_blocking;
+
+use crate::batch::Place;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The first and the next offset of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Watermarks {
+    pub(crate) low: i64,
+    pub(crate) high: i64,
+}
+
+impl Watermarks {
+    /// Whether a position lies in the partition.
+    ///
+    /// # Errors
+    /// [`Stop::Guard`] where it doesn't: the topic was made anew or has lost records.
+    pub(crate) fn check(self, place: &Place, position: i64) -> Result<(), Stop> {
+        let Self { low, high } = self;
+        if (low..=high).contains(&position) {
+            return Ok(());
+        }
+        Err(Stop::Guard(format!(
+            "{}[{}] holds offsets {low} to {high}, and the tables stand at {position}: the topic was made anew \
+             or has lost records. Point the consumer at the topics that these tables were made from, or at an \
+             empty schema",
+            place.topic, place.partition
+        )))
+    }
+}
+
+/// A client that sees the true end of partitions, open transactions included: a reader of committed
+/// records only would be told where the first open transaction begins.
+pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogContext>> {
+    let config = kafka.client_config(&[
+        // Never joined: a consumer needs a name for its group all the same.
+        ("group.id", "catalog-consumer-watermarks"),
+        ("isolation.level", "read_uncommitted"),
+        ("enable.auto.commit", "false"),
+        ("allow.auto.create.topics", "false"),
+    ])?;
+    config.create_with_context(LogContext::default()).context("can't make a Kafka client")
+}
+
+/// The watermarks of some partitions.
+pub(crate) async fn watermarks(
+    kafka: &KafkaArgs,
+    places: Vec<Place>,
+) -> anyhow::Result<Vec<(Place, Watermarks)>> {
+    let watcher = watcher(kafka)?;
+    let read = move || places.into_iter().map(|place| measure(&watcher, place)).collect();
+    spawn_blocking(read).await?
+}
+
+fn measure(watcher: &BaseConsumer<LogContext>, place: Place) -> anyhow::Result<(Place, Watermarks)> {
+    let (low, high) = watcher
+        .fetch_watermarks(&place.topic, place.partition, PATIENCE)
+        .with_context(|| format!("can't read the end of {}[{}]", place.topic, place.partition))?;
+    Ok((place, Watermarks { low, high }))
+}
+
+/// How far every partition reached when it was measured.
+pub(crate) struct Goal {
+    ends: Vec<(Place, i64)>,
+}
+
+impl Goal {
+    /// Measures all data topics.
+    ///
+    /// # Errors
+    /// When one is missing: then there is nothing to catch up with.
+    pub(crate) async fn measure(kafka: &KafkaArgs) -> anyhow::Result<Self> {
+        let places = places(kafka).await?;
+        // A partition without records is caught up wherever it stands.
+        let with_records =
+            |(place, marks): (Place, Watermarks)| (marks.high > marks.low).then_some((place, marks.high));
+        let ends = watermarks(kafka, places).await?.into_iter().filter_map(with_records).collect();
+        Ok(Self { ends })
+    }
+
+    /// The partitions that are not there yet, each with where it stands and where it should.
+    pub(crate) fn behind(&self, positions: &HashMap<(String, i32), i64>) -> Vec<(&Place, i64, i64)> {
+        let behind = |(place, end): &'_ (Place, i64)| {
+            let key = (place.topic.clone(), place.partition);
+            let position = positions.get(&key).copied().unwrap_or_default();
+            (position < *end).then_some((position, *end))
+        };
+        self.ends.iter().filter_map(|end| behind(end).map(|(at, to)| (&end.0, at, to))).collect()
+    }
+}
+
+async fn places(kafka: &KafkaArgs) -> anyhow::Result<Vec<Place>> {
+    let watcher = watcher(kafka)?;
+    let metadata = spawn_blocking(move || watcher.fetch_metadata(None, PATIENCE)).await?;
+    let metadata = metadata.context("Kafka can't be reached")?;
+    let topics = kafka.topics();
+    let mut places = Vec::new();
+    for kind in Kind::ALL {
+        let name = topics.data(kind);
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+            bail!("there is no topic {name}: crawl a region first, with the same --topic-prefix");
+        };
+        let place = |partition| Place { kind, topic: name.clone(), partition };
+        places.extend(topic.partitions().iter().map(|partition| place(partition.id())));
+    }
+    Ok(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(partition: i32) -> Place {
+        Place { kind: Kind::Hosts, topic: "socrata.hosts".into(), partition }
+    }
+
+    #[test]
+    fn a_position_outside_the_partition_stops_the_program() {
+        let marks = Watermarks { low: 10, high: 20 };
+        assert!([10, 20].iter().all(|position| marks.check(&place(0), *position).is_ok()));
+        assert!([9, 21].iter().all(|position| marks.check(&place(0), *position).is_err()));
+    }
+
+    #[test]
+    fn a_goal_is_behind_until_every_position_is_there() {
+        let goal = Goal { ends: vec![(place(0), 20), (place(1), 5)] };
+        let mut positions = HashMap::from([(("socrata.hosts".to_owned(), 0), 20)]);
+        assert_eq!(goal.behind(&positions), [(&place(1), 0, 5)]);
+        positions.insert(("socrata.hosts".to_owned(), 1), 6);
+        assert!(goal.behind(&positions).is_empty());
+    }
+}

@@ -1,0 +1,309 @@
+//! The loop of a consumer: it receives records, hands batches over to be applied, and answers the
+//! group's rebalances.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use catalog_shared::record::{Kind, Stamp, StampError};
+use catalog_shared::shutdown::CancellationToken;
+use catalog_shared::topics::Topics;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use sqlx::PgPool;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::apply::{Outcome, apply};
+use crate::batch::{Batch, Place, Received};
+use crate::caught_up::Goal;
+use crate::cli::RunArgs;
+use crate::group::{self, Change, Member};
+use crate::partition::Partition;
+use crate::summary::Summary;
+use crate::{database, positions};
+
+/// How many bytes of records may wait in memory; receiving rests while there are more.
+const BUFFERED_BYTES: usize = 32 * 1024 * 1024;
+/// How often batches that have waited long enough, partitions' ends and seeks are looked after.
+const SWEEP: Duration = Duration::from_millis(100);
+/// How often a line tells how far the consumer is.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// Applies records until `shutdown`, or until caught up where that is asked for.
+///
+/// # Errors
+/// The record that can't be read, what the database or Kafka said, or
+/// [`catalog_shared::exit::Stop::Guard`].
+pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if args.migrate {
+        database::migrate(&args.database).await?;
+    }
+    let pool = database::open(&args.database, u32::from(args.connections)).await?;
+    let goal = if args.until_caught_up { Some(Goal::measure(&args.kafka).await?) } else { None };
+    let json = args.json;
+    let mut consumer = Consumer::join(args, pool)?;
+    let ended = consumer.work(&shutdown, goal.as_ref()).await;
+    let summary = consumer.leave().await;
+    ended?;
+    summary?.print(json)
+}
+
+/// A member of the group at work.
+pub(crate) struct Consumer {
+    pub(crate) args: RunArgs,
+    pub(crate) pool: PgPool,
+    pub(crate) topics: Topics,
+    pub(crate) member: Arc<Member>,
+    changes: UnboundedReceiver<Change>,
+    pub(crate) partitions: HashMap<(Kind, i32), Partition>,
+    pub(crate) batches: JoinSet<Done>,
+    pub(crate) epoch: u64,
+    summary: Summary,
+    reported: Instant,
+}
+
+/// A batch that has ended.
+pub(crate) struct Done {
+    place: Place,
+    epoch: u64,
+    to: i64,
+    outcome: anyhow::Result<Outcome>,
+}
+
+impl Consumer {
+    fn join(args: RunArgs, pool: PgPool) -> anyhow::Result<Self> {
+        let (member, changes) = group::join(&args)?;
+        let topics = args.kafka.topics();
+        Ok(Self {
+            args,
+            pool,
+            topics,
+            member,
+            changes,
+            partitions: HashMap::new(),
+            batches: JoinSet::new(),
+            epoch: 0,
+            summary: Summary::start(),
+            reported: Instant::now(),
+        })
+    }
+
+    /// Works until `shutdown` or the goal.
+    async fn work(&mut self, shutdown: &CancellationToken, goal: Option<&Goal>) -> anyhow::Result<()> {
+        let member = Arc::clone(&self.member);
+        let mut sweep = interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // In this order: nothing may be done to the assignment while a change of it is unanswered.
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                Some(change) = self.changes.recv() => self.answer(change).await?,
+                Some(done) = self.batches.join_next() => self.finish(done?)?,
+                _ = sweep.tick() => {
+                    self.sweep().await?;
+                    if let Some(goal) = goal && self.has_reached(goal).await? {
+                        return Ok(());
+                    }
+                }
+                message = member.recv(), if self.buffered() < BUFFERED_BYTES => self.receive(message)?,
+            }
+        }
+    }
+
+    fn buffered(&self) -> usize {
+        self.partitions.values().map(Partition::bytes).sum()
+    }
+
+    fn receive(&mut self, message: Result<BorrowedMessage<'_>, KafkaError>) -> anyhow::Result<()> {
+        match message {
+            Ok(message) => self.take(&message),
+            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
+                bail!(
+                    "a partition no longer holds the offset that the tables stand at; start again to see which"
+                )
+            }
+            Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error.into()),
+            // The client goes on by itself, and its context has told of it.
+            Err(error) => {
+                tracing::debug!(%error, "receiving");
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+        let kind = self.topics.kind(message.topic());
+        let partition = kind.and_then(|kind| self.partitions.get_mut(&(kind, message.partition())));
+        let Some(partition) = partition.filter(|partition| partition.flows()) else { return Ok(()) };
+        let stamp = match Stamp::from_headers(message.headers()) {
+            Ok(stamp) => stamp,
+            Err(StampError::NewerSchema { found }) => {
+                partition.waiting = true;
+                tracing::warn!(
+                    topic = message.topic(),
+                    partition = message.partition(),
+                    offset = message.offset(),
+                    schema = found,
+                    "a record of a newer schema: its partition waits until this consumer is upgraded"
+                );
+                return group::pause(&self.member, &partition.place);
+            }
+            Err(error) => bail!("{}: {error}", name(message)),
+        };
+        let key = message.key().with_context(|| format!("{}: it has no key", name(message)))?.to_vec();
+        let value =
+            message.payload().with_context(|| format!("{}: it has no value", name(message)))?.to_vec();
+        let now = Instant::now();
+        partition.push(Received { offset: message.offset(), stamp, key, value }, now);
+        let place = (partition.place.kind, partition.place.partition);
+        self.apply_due(place, now);
+        Ok(())
+    }
+
+    /// Hands the next batch of a partition over, if it is due and a connection is free.
+    fn apply_due(&mut self, place: (Kind, i32), now: Instant) {
+        let batch_size = usize::from(self.args.batch_size);
+        if self.batches.len() >= usize::from(self.args.connections) {
+            return;
+        }
+        let Some(partition) = self.partitions.get_mut(&place) else { return };
+        if partition.is_due(batch_size, now)
+            && let Some(batch) = partition.take_batch(batch_size, now)
+        {
+            let epoch = partition.epoch;
+            self.spawn(batch, epoch);
+        }
+    }
+
+    fn spawn(&mut self, batch: Batch, epoch: u64) {
+        let pool = self.pool.clone();
+        self.batches.spawn(async move {
+            let outcome = apply(&pool, &batch).await;
+            Done { place: batch.place, epoch, to: batch.to, outcome }
+        });
+    }
+
+    pub(crate) fn finish(&mut self, done: Done) -> anyhow::Result<()> {
+        let Done { place, epoch, to, outcome } = done;
+        let partition = self.partitions.get_mut(&(place.kind, place.partition));
+        let partition = partition.filter(|partition| partition.epoch == epoch);
+        match outcome? {
+            Outcome::Applied { records, verdicts } => {
+                tracing::debug!(
+                    topic = place.topic,
+                    partition = place.partition,
+                    to,
+                    records = records.len(),
+                    "batch applied"
+                );
+                self.summary.add(place.kind, &records, verdicts);
+                if let Some(partition) = partition {
+                    partition.applied(to);
+                    group::commit(&self.member, &[(place, to)])?;
+                }
+            }
+            Outcome::Stale { position } => {
+                tracing::info!(
+                    topic = place.topic,
+                    partition = place.partition,
+                    position,
+                    "another consumer has moved the position; going on from there"
+                );
+                if let Some(partition) = partition {
+                    partition.restart(position);
+                }
+            }
+        }
+        self.apply_all_due();
+        Ok(())
+    }
+
+    fn apply_all_due(&mut self) {
+        let now = Instant::now();
+        let places: Vec<_> = self.partitions.keys().copied().collect();
+        places.into_iter().for_each(|place| self.apply_due(place, now));
+    }
+
+    async fn sweep(&mut self) -> anyhow::Result<()> {
+        for partition in self.partitions.values_mut() {
+            if let Some(offset) = partition.seek_to {
+                match group::seek(&self.member, &partition.place, offset).await {
+                    Ok(()) => partition.seek_to = None,
+                    // It may be on its way to another member; if not, the next sweep tries again.
+                    Err(error) => tracing::debug!(%error, "seeking"),
+                }
+            }
+        }
+        self.apply_all_due();
+        self.step_past_ends()?;
+        if self.reported.elapsed() >= REPORT_EVERY {
+            self.reported = Instant::now();
+            tracing::info!(
+                applied = self.summary.total(),
+                partitions = self.partitions.len(),
+                "consumed so far"
+            );
+        }
+        Ok(())
+    }
+
+    /// Moves positions past what is no record, so that a partition's end reads as lag 0.
+    fn step_past_ends(&mut self) -> anyhow::Result<()> {
+        let read = self.member.position()?;
+        for element in read.elements() {
+            let Some(kind) = self.topics.kind(element.topic()) else { continue };
+            let Some(read_to) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
+            if self.batches.len() >= usize::from(self.args.connections) {
+                break;
+            }
+            let partition = self.partitions.get_mut(&(kind, element.partition()));
+            if let Some(partition) = partition
+                && let Some(step) = partition.take_step(read_to)
+            {
+                let epoch = partition.epoch;
+                self.spawn(step, epoch);
+            }
+        }
+        Ok(())
+    }
+
+    async fn has_reached(&self, goal: &Goal) -> anyhow::Result<bool> {
+        let topics = Kind::ALL.map(|kind| self.topics.data(kind));
+        let positions = positions::read(&self.pool, &topics).await?;
+        let behind = goal.behind(&positions);
+        if let Some((place, position, end)) = behind.first() {
+            tracing::debug!(
+                topic = place.topic,
+                partition = place.partition,
+                position,
+                end,
+                "not caught up yet"
+            );
+        }
+        Ok(behind.is_empty())
+    }
+
+    /// Leaves the group, after the batches in flight.
+    async fn leave(mut self) -> anyhow::Result<Summary> {
+        self.partitions.values_mut().for_each(Partition::clear);
+        let mut failed = None;
+        while let Some(done) = self.batches.join_next().await {
+            let ended = done.map_err(Into::into).and_then(|done| self.finish(done));
+            failed = failed.or(ended.err());
+        }
+        let stands = |partition: &Partition| (partition.place.clone(), partition.position);
+        let positions: Vec<_> = self.partitions.values().map(stands).collect();
+        group::leave(self.member, self.changes, &positions).await?;
+        failed.map_or(Ok(self.summary), Err)
+    }
+}
+
+/// Names a record in an error.
+fn name(message: &BorrowedMessage<'_>) -> String {
+    format!("{}[{}] offset {}", message.topic(), message.partition(), message.offset())
+}

@@ -1,0 +1,87 @@
+//! The database: connections that look into one schema, and the migrations that make it.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+use catalog_shared::exit::Stop;
+use secrecy::ExposeSecret;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::cli::DatabaseArgs;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// Makes the schema and its tables, or brings them up to this build.
+///
+/// # Errors
+/// When the database can't be reached, refuses, or was migrated by a newer build.
+pub async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
+    let mut connection = connect(args).await?;
+    // The name is checked by the command line: lower-case letters, digits and underscores.
+    let schema = format!("create schema if not exists {}", args.schema);
+    sqlx::raw_sql(AssertSqlSafe(schema)).execute(&mut connection).await.context("can't make the schema")?;
+    MIGRATIONS.run(&mut connection).await.context("can't migrate")?;
+    tracing::info!(schema = args.schema, "the tables are up to this build");
+    Ok(connection.close().await?)
+}
+
+/// A pool of connections to a schema that was migrated.
+///
+/// # Errors
+/// When the database can't be reached, or its tables are not the ones of this build.
+pub(crate) async fn open(args: &DatabaseArgs, connections: u32) -> anyhow::Result<PgPool> {
+    let mut connection = connect(args).await?;
+    check_migrated(&mut connection, &args.schema).await?;
+    connection.close().await?;
+    let pool = PgPoolOptions::new().max_connections(connections).connect_lazy_with(options(args)?);
+    Ok(pool)
+}
+
+async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgConnection> {
+    let options = options(args)?;
+    PgConnection::connect_with(&options).await.context("can't connect to the database (DATABASE_URL)")
+}
+
+/// Neither migrations nor statements name the schema: each connection looks into the one it is told.
+fn options(args: &DatabaseArgs) -> Result<PgConnectOptions, Stop> {
+    const EXAMPLE: &str = "such as postgres://user:password@127.0.0.1:5432/catalog";
+    let url =
+        args.database_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.trim().is_empty());
+    let url =
+        url.ok_or_else(|| Stop::Usage(format!("--database-url (DATABASE_URL) is missing, {EXAMPLE}")))?;
+    // The parser's own message may quote the URL, and so the password.
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| Stop::Usage(format!("--database-url (DATABASE_URL) is not a URL {EXAMPLE}")))?;
+    let search_path = [("search_path", args.schema.as_str())];
+    Ok(options.application_name("catalog-consumer").options(search_path))
+}
+
+async fn check_migrated(connection: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
+    let applied = applied_migrations(connection).await?;
+    let known: BTreeSet<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+    if !known.is_subset(&applied) {
+        bail!(
+            "the schema {schema} is not up to this build: run `catalog-consumer migrate` first, or `run --migrate`"
+        );
+    }
+    if !applied.is_subset(&known) {
+        bail!("the schema {schema} was migrated by a newer build: upgrade this consumer");
+    }
+    Ok(())
+}
+
+async fn applied_migrations(connection: &mut PgConnection) -> anyhow::Result<BTreeSet<i64>> {
+    let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !exists {
+        return Ok(BTreeSet::new());
+    }
+    let versions: Vec<i64> = sqlx::query_scalar("select version from _sqlx_migrations where success")
+        .fetch_all(connection)
+        .await?;
+    Ok(versions.into_iter().collect())
+}

@@ -1,0 +1,184 @@
+//! Membership in the consumer group. Callbacks only pass events on; the loop that receives messages
+//! answers them, for where a partition starts is read from the database.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use catalog_shared::kafka::LogContext;
+use catalog_shared::record::Kind;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::spawn_blocking;
+
+use crate::batch::Place;
+use crate::cli::RunArgs;
+
+/// What offsets of ours carry as their metadata; an operator's reset by Kafka's tools leaves it empty.
+const NOTE: &str = "catalog-stream";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A member of the group.
+pub(crate) type Member = StreamConsumer<GroupContext>;
+
+/// A change of the assignment, only what differs. librdkafka holds the whole assignment back until it is
+/// answered, in order, even when it is empty.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Assign(TopicPartitionList),
+    Revoke {
+        partitions: TopicPartitionList,
+        /// The group has given them to others already.
+        lost: bool,
+    },
+}
+
+/// Passes rebalances on as events.
+pub(crate) struct GroupContext {
+    changes: UnboundedSender<Change>,
+    /// While the consumer is dropped nobody answers events any more, so the callback does.
+    closing: AtomicBool,
+    log: LogContext,
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.log.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.error(error, reason);
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(&self, member: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let assigned = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::SeqCst) {
+            let answer =
+                if assigned { member.incremental_assign(list) } else { member.incremental_unassign(list) };
+            if let Err(error) = answer {
+                tracing::debug!(%error, "answering a rebalance while leaving");
+            }
+            return;
+        }
+        let partitions = list.clone();
+        let change = if assigned {
+            Change::Assign(partitions)
+        } else {
+            Change::Revoke { partitions, lost: member.assignment_lost() }
+        };
+        // The receiver lives as long as the loop, and `closing` is set before it ends.
+        let _ = self.changes.send(change);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            // Offsets are a courtesy to Kafka's tools: positions decide.
+            tracing::debug!(%error, "an offset was not committed");
+        }
+    }
+}
+
+/// Joins the group.
+pub(crate) fn join(args: &RunArgs) -> anyhow::Result<(Arc<Member>, UnboundedReceiver<Change>)> {
+    let config = args.kafka.client_config(&[
+        ("group.id", &args.group),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+        ("session.timeout.ms", "45000"),
+        ("isolation.level", "read_committed"),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        // Where a partition starts is always said; a start that doesn't exist must not be guessed.
+        ("auto.offset.reset", "error"),
+        ("allow.auto.create.topics", "false"),
+        // A consumer may be there before the producer has made the topics.
+        ("topic.metadata.refresh.interval.ms", "10000"),
+        ("fetch.wait.max.ms", "50"),
+        // A fetcher that has filled the queue looks again after this long; its default of a second would
+        // stall a consumer that works.
+        ("fetch.queue.backoff.ms", "10"),
+        ("queued.max.messages.kbytes", "16384"),
+    ])?;
+    let (changes, events) = unbounded_channel();
+    let context = GroupContext { changes, closing: AtomicBool::new(false), log: LogContext::default() };
+    let member: Member = config.create_with_context(context).context("can't make a Kafka consumer")?;
+    let topics = args.kafka.topics();
+    let names = Kind::ALL.map(|kind| topics.data(kind));
+    member.subscribe(&names.each_ref().map(String::as_str))?;
+    Ok((Arc::new(member), events))
+}
+
+/// Answers an assignment: each partition starts at its position.
+pub(crate) fn assign(member: &Member, starts: &[(Place, i64)]) -> anyhow::Result<()> {
+    member.incremental_assign(&offsets(starts)?).context("can't take the assignment")
+}
+
+/// Commits offsets with our note, without waiting for the answer.
+pub(crate) fn commit(member: &Member, positions: &[(Place, i64)]) -> anyhow::Result<()> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    if let Err(error) = member.commit(&offsets(positions)?, CommitMode::Async) {
+        tracing::debug!(%error, "an offset was not committed");
+    }
+    Ok(())
+}
+
+/// Moves a partition of the assignment to an offset; what was fetched of it before is dropped.
+pub(crate) async fn seek(member: &Arc<Member>, place: &Place, offset: i64) -> anyhow::Result<()> {
+    let (member, place) = (Arc::clone(member), place.clone());
+    let seek = move || member.seek(&place.topic, place.partition, Offset::Offset(offset), PATIENCE);
+    Ok(spawn_blocking(seek).await??)
+}
+
+/// Stops fetching a partition while it stays ours.
+pub(crate) fn pause(member: &Member, place: &Place) -> anyhow::Result<()> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&place.topic, place.partition);
+    member.pause(&list).with_context(|| format!("can't pause {}[{}]", place.topic, place.partition))
+}
+
+/// Leaves the group after a last commit that is waited for.
+pub(crate) async fn leave(
+    member: Arc<Member>,
+    mut changes: UnboundedReceiver<Change>,
+    positions: &[(Place, i64)],
+) -> anyhow::Result<()> {
+    let last = offsets(positions)?;
+    member.context().closing.store(true, Ordering::SeqCst);
+    let leave = move || {
+        while let Ok(change) = changes.try_recv() {
+            match change {
+                Change::Assign(list) => member.incremental_assign(&list),
+                Change::Revoke { partitions, .. } => member.incremental_unassign(&partitions),
+            }?;
+        }
+        if last.count() > 0
+            && let Err(error) = member.commit(&last, CommitMode::Sync)
+        {
+            tracing::debug!(%error, "the last offsets were not committed");
+        }
+        member.unsubscribe();
+        // Dropping the consumer closes it, which takes a rebalance and so blocks.
+        drop(member);
+        anyhow::Ok(())
+    };
+    spawn_blocking(leave).await?
+}
+
+fn offsets(positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(positions.len());
+    for (place, position) in positions {
+        let mut element = list.add_partition(&place.topic, place.partition);
+        element.set_offset(Offset::Offset(*position))?;
+        element.set_metadata(NOTE);
+    }
+    Ok(list)
+}

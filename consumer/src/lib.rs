@@ -1,0 +1,22 @@
+//! The consumer: it consumes (a member of the group, partition by partition), decodes (a record becomes
+//! a row), batches, and applies (a batch is one PostgreSQL transaction, exactly once).
+
+pub mod cli;
+pub mod consume;
+pub mod database;
+
+mod apply;
+mod batch;
+mod caught_up;
+mod dataset;
+mod decode;
+mod fields;
+mod group;
+mod ledger;
+mod literal;
+mod mend;
+mod partition;
+mod positions;
+mod reader;
+mod rebalance;
+mod summary;

@@ -1,0 +1,99 @@
+//! Writers of the two text forms in which lists and documents go to PostgreSQL.
+
+/// A list of texts as PostgreSQL's array literal.
+pub(crate) fn array_literal<'a>(items: impl Iterator<Item = Option<&'a str>>) -> String {
+    let mut out = String::from("{");
+    for item in items {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        match item {
+            None => out.push_str("NULL"),
+            Some(text) => push_quoted(&mut out, text),
+        }
+    }
+    out.push('}');
+    out
+}
+
+fn push_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
+/// A JSON object made of fields whose values are JSON text already.
+pub(crate) struct JsonObject(String);
+
+impl JsonObject {
+    pub(crate) fn new() -> Self {
+        let mut text = String::with_capacity(4096);
+        text.push('{');
+        Self(text)
+    }
+
+    /// Adds a field.
+    pub(crate) fn field(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.push_str(value);
+    }
+
+    /// Adds a field that is an object; the fields that follow are its, up to [`JsonObject::end`].
+    pub(crate) fn begin(&mut self, name: &str) {
+        self.name(name);
+        self.0.push('{');
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.0.push('}');
+    }
+
+    pub(crate) fn finish(mut self) -> String {
+        self.end();
+        self.0
+    }
+
+    fn name(&mut self, name: &str) {
+        if !self.0.ends_with('{') {
+            self.0.push(',');
+        }
+        if name.contains(|c: char| matches!(c, '"' | '\\') || c.is_control()) {
+            self.0.push_str(&serde_json::Value::from(name).to_string());
+        } else {
+            self.0.push('"');
+            self.0.push_str(name);
+            self.0.push('"');
+        }
+        self.0.push(':');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn array_literals_quote_what_they_hold() {
+        let items = [Some("a,b"), None, Some(r#"say "x\y""#), Some("")];
+        assert_eq!(array_literal(items.into_iter()), r#"{"a,b",NULL,"say \"x\\y\"",""}"#);
+        assert_eq!(array_literal(std::iter::empty()), "{}");
+    }
+
+    #[test]
+    fn objects_nest() {
+        let mut object = JsonObject::new();
+        object.begin("a\"");
+        object.end();
+        object.begin("b");
+        object.field("c", "1");
+        object.field("d", "\"{\"");
+        object.end();
+        object.field("e", "[]");
+        assert_eq!(object.finish(), r#"{"a\"":{},"b":{"c":1,"d":"{"},"e":[]}"#);
+    }
+}

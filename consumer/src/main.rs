@@ -1,0 +1,23 @@
+//! `catalog-consumer`: keeps a PostgreSQL copy of the catalog that the topics hold.
+
+use std::process::ExitCode;
+
+use catalog_consumer::cli::{Cli, Command};
+use catalog_consumer::{consume, database};
+use catalog_shared::{exit, shutdown, telemetry};
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::start(cli.log_format);
+    exit::report(run(cli).await)
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signal()?;
+    match cli.command {
+        Command::Migrate(args) => database::migrate(&args).await,
+        Command::Run(args) => consume::run(*args, shutdown).await,
+    }
+}

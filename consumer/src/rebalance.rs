@@ -1,0 +1,75 @@
+//! The group's rebalances, answered: partitions are taken over at their positions, and given up after
+//! the batches in flight.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::time::{Instant, timeout_at};
+
+use crate::batch::Place;
+use crate::caught_up::watermarks;
+use crate::consume::Consumer;
+use crate::group::{self, Change};
+use crate::partition::Partition;
+use crate::positions;
+
+/// How long a revoked partition's batch may take to end before the partition is given up without it:
+/// its position keeps it from being applied twice.
+const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Consumer {
+    /// Answers a change of the assignment.
+    pub(crate) async fn answer(&mut self, change: Change) -> anyhow::Result<()> {
+        match change {
+            Change::Assign(list) => self.assign(&list).await,
+            Change::Revoke { partitions, lost } => self.revoke(&partitions, lost).await,
+        }
+    }
+
+    /// Takes partitions over at their positions.
+    async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<()> {
+        self.epoch += 1;
+        let mut starts = Vec::new();
+        for (place, marks) in watermarks(&self.args.kafka, self.places(list)).await? {
+            let position = positions::start(&self.pool, &place, marks.low).await?;
+            marks.check(&place, position)?;
+            starts.push((place, position));
+        }
+        group::assign(&self.member, &starts)?;
+        group::commit(&self.member, &starts)?;
+        for (place, position) in starts {
+            tracing::info!(topic = place.topic, partition = place.partition, position, "partition assigned");
+            self.partitions
+                .insert((place.kind, place.partition), Partition::new(place, position, self.epoch));
+        }
+        Ok(())
+    }
+
+    /// Gives partitions up, after the batches in flight; what was only received is dropped.
+    async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
+        let revoked = self.places(list);
+        let deadline = Instant::now() + if lost { Duration::ZERO } else { REVOKE_PATIENCE };
+        while revoked.iter().any(|place| self.is_in_flight(place)) {
+            let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await else { break };
+            self.finish(done?)?;
+        }
+        for place in revoked {
+            self.partitions.remove(&(place.kind, place.partition));
+            tracing::info!(topic = place.topic, partition = place.partition, lost, "partition revoked");
+        }
+        self.member.incremental_unassign(list).context("can't give partitions up")
+    }
+
+    fn is_in_flight(&self, place: &Place) -> bool {
+        self.partitions.get(&(place.kind, place.partition)).is_some_and(|partition| partition.in_flight)
+    }
+
+    fn places(&self, list: &TopicPartitionList) -> Vec<Place> {
+        let place = |topic: &str, partition| {
+            Some(Place { kind: self.topics.kind(topic)?, topic: topic.to_owned(), partition })
+        };
+        list.elements().iter().filter_map(|element| place(element.topic(), element.partition())).collect()
+    }
+}

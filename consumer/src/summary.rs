@@ -1,0 +1,103 @@
+//! What a consumer did, for people or for programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use catalog_shared::record::Kind;
+use serde::Serialize;
+
+use crate::batch::{Applied, Effect};
+use crate::ledger::Verdict;
+
+/// What became of the records of a kind.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Effects {
+    new: u64,
+    changed: u64,
+    unchanged: u64,
+    older: u64,
+}
+
+impl Effects {
+    const fn total(self) -> u64 {
+        self.new + self.changed + self.unchanged + self.older
+    }
+}
+
+/// What this process applied.
+pub(crate) struct Summary {
+    started: Instant,
+    records: BTreeMap<Kind, Effects>,
+    runs: Vec<Verdict>,
+}
+
+impl Summary {
+    pub(crate) fn start() -> Self {
+        let records = Kind::ALL.map(|kind| (kind, Effects::default()));
+        Self { started: Instant::now(), records: records.into(), runs: Vec::new() }
+    }
+
+    /// Adds what came of a batch.
+    pub(crate) fn add(&mut self, kind: Kind, records: &[Applied], verdicts: Vec<Verdict>) {
+        let effects = self.records.entry(kind).or_default();
+        for record in records {
+            match record.effect {
+                Effect::New => effects.new += 1,
+                Effect::Changed => effects.changed += 1,
+                Effect::Unchanged => effects.unchanged += 1,
+                Effect::Older => effects.older += 1,
+            }
+        }
+        self.runs.extend(verdicts);
+    }
+
+    /// How many records were applied.
+    pub(crate) fn total(&self) -> u64 {
+        self.records.values().map(|effects| effects.total()).sum()
+    }
+
+    #[allow(clippy::print_stdout, reason = "the summary is the command's answer")]
+    pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
+        let told = Told { records: &self.records, runs: &self.runs, took: self.started.elapsed() };
+        if json {
+            println!("{}", serde_json::to_string(&told)?);
+        } else {
+            println!("{told}");
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    records: &'a BTreeMap<Kind, Effects>,
+    runs: &'a [Verdict],
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    took: Duration,
+}
+
+fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(took.as_secs_f64())
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: u64 = self.records.values().map(|effects| effects.total()).sum();
+        writeln!(f, "Applied {total} records in {:.1} s.", self.took.as_secs_f64())?;
+        writeln!(f, "  {:10} {:>9} {:>9} {:>9} {:>9}", "", "new", "changed", "unchanged", "older")?;
+        for (kind, effects) in self.records {
+            let Effects { new, changed, unchanged, older } = effects;
+            writeln!(f, "  {:10} {new:>9} {changed:>9} {unchanged:>9} {older:>9}", kind.name())?;
+        }
+        for verdict in self.runs {
+            let Verdict { region, run, state, reason, published, applied } = verdict;
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            writeln!(
+                f,
+                "  run {run} of {region} is {state}{reason} ({published} published, {applied} applied)"
+            )?;
+        }
+        Ok(())
+    }
+}

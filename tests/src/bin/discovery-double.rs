@@ -1,0 +1,91 @@
+//! Serves a catalog as the Discovery API does, for demonstrations, measurements and a look by hand.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use catalog_tests::double::{Double, MemoryCatalog, Options, Region};
+use catalog_tests::synthetic::Synthetic;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serves a catalog as the Discovery API does, until SIGINT or SIGTERM.
+///
+/// The first line on standard output is the catalog's URL, and nothing else is ever written there.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// How many assets the synthetic catalog has
+    #[arg(long, value_name = "ASSETS", default_value_t = 5_000, conflicts_with = "ndjson")]
+    synthetic: u64,
+    /// On how many domains they are
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..))]
+    domains: u16,
+    /// How many days later to look at the synthetic catalog: page views have moved by then
+    #[arg(long, default_value_t = 0, conflicts_with = "ndjson")]
+    day: u32,
+    /// Serve this file instead: one result object a line, plain or gzip
+    #[arg(long, value_name = "FILE")]
+    ndjson: Option<PathBuf>,
+    /// The region to answer as
+    #[arg(long, default_value = "us", value_name = "us|eu")]
+    region: Region,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Compress answers for those who accept it
+    #[arg(long)]
+    gzip: bool,
+    /// Milliseconds before the first byte of each answer
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    latency_ms: u64,
+    /// Print the catalog's URL, which is always done; for scripts that like to say what they want
+    #[arg(long)]
+    print_url: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    match serve(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let options = catalog(arguments)?
+        .region(arguments.region)
+        .listen(arguments.listen)
+        .gzip(arguments.gzip)
+        .latency(Duration::from_millis(arguments.latency_ms));
+    let double =
+        Double::start(options).await.with_context(|| format!("can't listen on {}", arguments.listen))?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", double.url())?;
+    out.flush()?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+fn catalog(arguments: &Arguments) -> anyhow::Result<Options> {
+    let Some(path) = &arguments.ndjson else {
+        let domains = usize::from(arguments.domains);
+        let catalog = Synthetic::in_region(arguments.region, arguments.synthetic, domains);
+        return Ok(Options::new(catalog.with_page_views_of(arguments.day)));
+    };
+    let catalog =
+        MemoryCatalog::from_ndjson(path).with_context(|| format!("can't serve {}", path.display()))?;
+    Ok(Options::new(catalog))
+}

@@ -1,0 +1,202 @@
+//! What is answered to a request: the API's good answers and refusals, and what a fault makes of them.
+
+use std::collections::HashSet;
+use std::io::Write;
+
+use axum::http::{Method, StatusCode};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::json;
+
+use super::faults::Fault;
+use super::log::{Asked, CATALOG_PATH, DOMAINS_PATH};
+use super::options::Options;
+use super::query::{self, Refusal};
+use super::search::{self, Found};
+
+const JSON: &str = "application/json;charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const HTML_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Please wait</title></head><body><h1>One moment, please</h1></body></html>\n";
+
+/// How an answer's body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// As it should.
+    Whole,
+    /// The connection closes after half of what `Content-Length` promised.
+    Cut,
+    /// The second half waits until the fault is lifted.
+    Stalled,
+}
+
+/// An answer before it is sent.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) content_type: &'static str,
+    pub(super) retry_after: Option<String>,
+    pub(super) region: &'static str,
+    pub(super) gzipped: bool,
+    pub(super) body: Bytes,
+    pub(super) ending: Ending,
+}
+
+/// Answers a request, with a fault or without. Blocks for as long as the search takes.
+pub(super) fn compose(
+    options: &Options,
+    unreadable: &HashSet<String>,
+    asked: &Asked,
+    fault: Option<&Fault>,
+) -> Answer {
+    let body = match fault {
+        Some(Fault::Status { status, retry_after, body }) => {
+            return fail(options, *status, retry_after, body);
+        }
+        Some(Fault::Html) => return html(options),
+        fault => body(options, unreadable, asked, fault),
+    };
+    let mut answer = match body {
+        Ok(body) => plain(options, StatusCode::OK, body),
+        Err(refusal) => refuse(options, &refusal),
+    };
+    if options.gzip && accepts_gzip(asked) {
+        answer.body = gzip(&answer.body);
+        answer.gzipped = true;
+    }
+    match fault {
+        Some(Fault::CutConnection) => answer.ending = Ending::Cut,
+        Some(Fault::Stall) => answer.ending = Ending::Stalled,
+        Some(Fault::WrongRegion) => answer.region = options.region.other().header(),
+        _ => {}
+    }
+    answer
+}
+
+fn plain(options: &Options, status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    Answer {
+        status,
+        content_type: JSON,
+        retry_after: None,
+        region: options.region.header(),
+        gzipped: false,
+        body: body.into(),
+        ending: Ending::Whole,
+    }
+}
+
+fn refuse(options: &Options, refusal: &Refusal) -> Answer {
+    plain(options, refusal.status, json!({ "error": refusal.error }).to_string())
+}
+
+fn html(options: &Options) -> Answer {
+    Answer { content_type: HTML, ..plain(options, StatusCode::OK, HTML_PAGE) }
+}
+
+fn fail(options: &Options, status: u16, retry_after: &Option<String>, body: &Option<String>) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let own = || match status {
+        StatusCode::TOO_MANY_REQUESTS => String::new(),
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            json!({ "error": "We're sorry. Something went wrong." }).to_string()
+        }
+        status => json!({ "error": status.canonical_reason().unwrap_or("Unknown") }).to_string(),
+    };
+    let body = body.clone().unwrap_or_else(own);
+    Answer { retry_after: retry_after.clone(), ..plain(options, status, body) }
+}
+
+/// The JSON of a good answer, with what a fault does to it.
+fn body(
+    options: &Options,
+    unreadable: &HashSet<String>,
+    asked: &Asked,
+    fault: Option<&Fault>,
+) -> Result<Vec<u8>, Refusal> {
+    check_method_and_token(options, asked)?;
+    let mut body = match asked.path.as_str() {
+        CATALOG_PATH => page(options, unreadable, asked, fault)?,
+        DOMAINS_PATH => domains(options, asked, fault)?,
+        _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "Not found")),
+    };
+    if matches!(fault, Some(Fault::CutJson)) {
+        body.truncate(body.len() / 2);
+    }
+    Ok(body)
+}
+
+fn check_method_and_token(options: &Options, asked: &Asked) -> Result<(), Refusal> {
+    if asked.method != Method::GET {
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"));
+    }
+    let (Some(known), Some(token)) = (&options.tokens, asked.headers.get("x-app-token")) else {
+        return Ok(());
+    };
+    if token.to_str().is_ok_and(|token| known.contains(token)) {
+        return Ok(());
+    }
+    Err(Refusal::new(StatusCode::FORBIDDEN, "Invalid app token"))
+}
+
+fn page(
+    options: &Options,
+    unreadable: &HashSet<String>,
+    asked: &Asked,
+    fault: Option<&Fault>,
+) -> Result<Vec<u8>, Refusal> {
+    let mut query = query::page(&asked.query, &*options.catalog)?;
+    match fault {
+        Some(Fault::IgnoreScroll) => query.scroll_id = None,
+        Some(Fault::FirstPageAgain) => query.scroll_id = query.scroll_id.map(|_| String::new()),
+        _ => {}
+    }
+    let Found { mut objects, size } = search::search(&*options.catalog, &query, unreadable);
+    if matches!(fault, Some(Fault::EmptyResults)) {
+        objects.clear();
+    }
+    Ok(envelope(&objects, size, fault))
+}
+
+fn domains(options: &Options, asked: &Asked, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
+    let filter = query::filter(&asked.query, &*options.catalog)?;
+    let mut lines = search::count(&*options.catalog, &filter);
+    let size = lines.len() as u64;
+    if matches!(fault, Some(Fault::EmptyResults)) {
+        lines.clear();
+    }
+    let lines: Vec<_> =
+        lines.iter().map(|line| json!({ "domain": line.domain, "count": line.count }).to_string()).collect();
+    Ok(envelope(lines.join(",\n").as_bytes(), size, fault))
+}
+
+/// Puts results into the frame that both paths share. The white space is there for a reason: a reader
+/// that takes an answer apart as text should not get away with it.
+fn envelope(results: &[u8], size: u64, fault: Option<&Fault>) -> Vec<u8> {
+    let mut body = Vec::with_capacity(results.len() + 128);
+    body.push(b'{');
+    if !matches!(fault, Some(Fault::NoResults)) {
+        body.extend_from_slice(b"\"results\": [\n");
+        body.extend_from_slice(results);
+        body.extend_from_slice(b"\n], ");
+    }
+    let rest = format!(
+        "\"resultSetSize\": {size}, \"timings\": {{\"serviceMillis\": 9, \"searchMillis\": [2, 5]}}}}"
+    );
+    body.extend_from_slice(rest.as_bytes());
+    body
+}
+
+fn accepts_gzip(asked: &Asked) -> bool {
+    let accepted = asked.headers.get_all("accept-encoding").iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        parts.next() == Some("gzip") && !parts.any(|weight| weight == "q=0")
+    })
+}
+
+fn gzip(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to a vector does not fail; if it did, the answer would be empty and a test would see it.
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.unwrap_or_default().into()
+}

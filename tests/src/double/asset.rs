@@ -1,0 +1,131 @@
+//! A result object kept as the bytes it came in, with what the API's rules need to know of it.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::catalog::Asset;
+
+/// A result object and the few facts that filters and orders look at.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) id: String,
+    domain: String,
+    kind: String,
+    name: String,
+    created_at: String,
+    updated_at: String,
+    page_views_total: i64,
+    object: Bytes,
+}
+
+impl Stored {
+    /// Reads the facts from an object. What is missing or of another type counts as empty, for the API
+    /// has been seen to serve such objects; only what is no JSON object at all is refused.
+    pub(super) fn read(object: Bytes) -> serde_json::Result<Self> {
+        let facts: Facts<'_> = serde_json::from_slice(&object)?;
+        let resource = facts.resource.unwrap_or_default();
+        let views = resource.page_views.unwrap_or_default();
+        Ok(Self {
+            id: resource.id.into_owned(),
+            domain: facts.metadata.unwrap_or_default().domain.to_lowercase(),
+            kind: resource.kind.into_owned(),
+            name: resource.name.into_owned(),
+            created_at: resource.created_at.into_owned(),
+            updated_at: resource.updated_at.into_owned(),
+            page_views_total: views.page_views_total,
+            object,
+        })
+    }
+
+    /// Bytes that are served under `id` whatever they are: an object without an id, or no JSON.
+    pub(super) fn opaque(id: &str, domain: &str, object: Bytes) -> Self {
+        Self {
+            id: id.to_owned(),
+            domain: domain.to_lowercase(),
+            kind: String::new(),
+            name: String::new(),
+            created_at: String::new(),
+            updated_at: String::new(),
+            page_views_total: 0,
+            object,
+        }
+    }
+
+    /// The object's bytes.
+    pub(super) fn object(&self) -> Bytes {
+        self.object.clone()
+    }
+}
+
+impl Asset for Stored {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.name)
+    }
+
+    fn created_at(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.created_at)
+    }
+
+    fn updated_at(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.updated_at)
+    }
+
+    fn page_views_total(&self) -> i64 {
+        self.page_views_total
+    }
+
+    fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.object);
+    }
+}
+
+#[derive(Deserialize)]
+struct Facts<'a> {
+    #[serde(borrow)]
+    resource: Option<Resource<'a>>,
+    #[serde(borrow)]
+    metadata: Option<Metadata<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resource<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, rename = "createdAt")]
+    created_at: Cow<'a, str>,
+    #[serde(borrow, rename = "updatedAt")]
+    updated_at: Cow<'a, str>,
+    page_views: Option<PageViews>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    domain: Cow<'a, str>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PageViews {
+    page_views_total: i64,
+}

@@ -1,0 +1,46 @@
+//! What a double serves: any set of assets that can be walked in id order.
+
+use std::borrow::Cow;
+use std::ops::{Bound, ControlFlow};
+
+/// One line of `/domains`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainCount {
+    /// The domain's host name, in lower case.
+    pub domain: String,
+    /// How many assets the API says that it holds. It need not be the truth.
+    pub count: u64,
+}
+
+/// One asset, as far as the API's rules look at it. What costs anything to know is asked for only when
+/// a rule needs it.
+pub trait Asset {
+    /// The asset's id, such as `ijzp-q8t2`. Results of a scroll come in its byte order.
+    fn id(&self) -> &str;
+    /// The host name in `metadata.domain`; the filter `domains` compares with it.
+    fn domain(&self) -> &str;
+    /// `resource.type`; the filter `only` compares with it.
+    fn kind(&self) -> &str;
+    /// `resource.name`, for `order=name`.
+    fn name(&self) -> Cow<'_, str>;
+    /// `resource.createdAt` as it is written (times of one format sort as text).
+    fn created_at(&self) -> Cow<'_, str>;
+    /// `resource.updatedAt` as it is written.
+    fn updated_at(&self) -> Cow<'_, str>;
+    /// `resource.page_views.page_views_total`; 0 where the object has none.
+    fn page_views_total(&self) -> i64;
+    /// Appends the result object, byte for byte as it is served.
+    fn write_to(&self, out: &mut Vec<u8>);
+}
+
+/// A set of assets in id order, that may change between two requests.
+pub trait Catalog: Send + Sync + 'static {
+    /// The number of assets.
+    fn assets(&self) -> u64;
+
+    /// Shows the assets from `from` on in byte order of their ids, until `visit` breaks.
+    fn scan(&self, from: Bound<&str>, visit: &mut dyn FnMut(&dyn Asset) -> ControlFlow<()>);
+
+    /// What `/domains` answers: each domain once, in no particular order, empty ones among them.
+    fn domains(&self) -> Vec<DomainCount>;
+}

@@ -1,0 +1,176 @@
+//! What can be wrong with an answer, and for which requests it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::log::Asked;
+use super::matcher::Matcher;
+
+/// One way to get no good answer.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// An error status. Without a body the API's own words for it are sent (429 has none).
+    Status {
+        /// The HTTP status code.
+        status: u16,
+        /// The header `Retry-After`, as text: seconds or an HTTP date.
+        retry_after: Option<String>,
+        /// The body in place of `{"error": …}`.
+        body: Option<String>,
+    },
+    /// A page of HTML with status 200, as proxies send it.
+    Html,
+    /// A whole HTTP answer whose JSON stops in the middle.
+    CutJson,
+    /// The connection closes before `Content-Length` bytes have come.
+    CutConnection,
+    /// No byte is sent until the fault is lifted; then the answer is a good one.
+    Hang,
+    /// Half of the body, then no byte until the fault is lifted; then the other half.
+    Stall,
+    /// The connection is reset before any byte of the answer.
+    Reset,
+    /// JSON without the field `results`.
+    NoResults,
+    /// No results where there should be some, with the size that is right.
+    EmptyResults,
+    /// A good answer that names the other region.
+    WrongRegion,
+    /// `scroll_id` is taken for absent: results come in relevance order.
+    IgnoreScroll,
+    /// `scroll_id` is taken for empty: the first page of the scroll comes once more.
+    FirstPageAgain,
+    /// One of these, drawn from the seed as [`Matcher::share`] draws.
+    OneOf {
+        /// What the draw depends on, besides the request.
+        seed: u64,
+        /// The faults to choose from, each as likely as the others.
+        faults: Vec<Fault>,
+    },
+}
+
+const CHOICE: u64 = 0x6368_6f69_6365;
+
+impl Fault {
+    /// An error with the API's own body.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        Self::Status { status, retry_after: None, body: None }
+    }
+
+    /// A 429, with `Retry-After` (seconds or an HTTP date) or without.
+    #[must_use]
+    pub fn too_many_requests(retry_after: Option<&str>) -> Self {
+        Self::Status { status: 429, retry_after: retry_after.map(str::to_owned), body: None }
+    }
+
+    /// One of `faults`, by a draw that two equal crawls repeat.
+    #[must_use]
+    pub fn one_of(seed: u64, faults: impl Into<Vec<Self>>) -> Self {
+        Self::OneOf { seed, faults: faults.into() }
+    }
+
+    /// The fault's name in the log.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Status { .. } => "status",
+            Self::Html => "html",
+            Self::CutJson => "cut-json",
+            Self::CutConnection => "cut-connection",
+            Self::Hang => "hang",
+            Self::Stall => "stall",
+            Self::Reset => "reset",
+            Self::NoResults => "no-results",
+            Self::EmptyResults => "empty-results",
+            Self::WrongRegion => "wrong-region",
+            Self::IgnoreScroll => "ignore-scroll",
+            Self::FirstPageAgain => "first-page-again",
+            Self::OneOf { .. } => "one-of",
+        }
+    }
+
+    /// Draws until it is one fault; an empty choice is none.
+    #[allow(clippy::cast_precision_loss, reason = "a handful of faults")]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a draw is within 0 and 1")]
+    fn resolve(&self, asked: &Asked) -> Option<Self> {
+        match self {
+            Self::OneOf { seed, faults } => {
+                // Another draw than that of a share with the same seed, which let only low ones through.
+                let drawn = (asked.draw(seed ^ CHOICE) * faults.len() as f64) as usize;
+                faults.get(drawn).and_then(|fault| fault.resolve(asked))
+            }
+            fault => Some(fault.clone()),
+        }
+    }
+}
+
+/// A fault that was asked for, to look at and to take back.
+#[derive(Clone)]
+pub struct Injected(Arc<Rule>);
+
+impl Injected {
+    /// How many requests have met it.
+    #[must_use]
+    pub fn fired(&self) -> u64 {
+        self.0.fired.load(Ordering::Relaxed)
+    }
+
+    /// Ends it, and answers the requests that it keeps hanging.
+    pub fn lift(&self) {
+        self.0.lifted.cancel();
+    }
+}
+
+struct Rule {
+    matcher: Matcher,
+    fault: Fault,
+    times: u64,
+    fired: AtomicU64,
+    lifted: CancellationToken,
+}
+
+/// A fault chosen for one request.
+pub(super) struct Drawn {
+    pub(super) fault: Fault,
+    pub(super) lifted: CancellationToken,
+}
+
+/// All faults of a double; of several that fit a request, the one that was asked for first is met.
+#[derive(Default)]
+pub(super) struct Faults {
+    rules: Mutex<Vec<Arc<Rule>>>,
+}
+
+impl Faults {
+    pub(super) fn inject(&self, matcher: Matcher, fault: Fault, times: u64) -> Injected {
+        let rule = Arc::new(Rule {
+            matcher,
+            fault,
+            times,
+            fired: AtomicU64::new(0),
+            lifted: CancellationToken::new(),
+        });
+        self.rules.lock().push(Arc::clone(&rule));
+        Injected(rule)
+    }
+
+    pub(super) fn lift_all(&self) {
+        for rule in self.rules.lock().drain(..) {
+            rule.lifted.cancel();
+        }
+    }
+
+    pub(super) fn draw(&self, asked: &Asked) -> Option<Drawn> {
+        let mut rules = self.rules.lock();
+        rules.retain(|rule| !rule.lifted.is_cancelled());
+        // All matchers are asked, not only those up to the first that fits: each counts for itself.
+        let fitting: Vec<_> = rules.iter().filter(|rule| rule.matcher.matches(asked)).collect();
+        let rule = fitting.into_iter().find(|rule| rule.fired.load(Ordering::Relaxed) < rule.times)?;
+        let fault = rule.fault.resolve(asked)?;
+        rule.fired.fetch_add(1, Ordering::Relaxed);
+        Some(Drawn { fault, lifted: rule.lifted.clone() })
+    }
+}

@@ -1,0 +1,186 @@
+//! What the double was asked, and how it went.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::http::{HeaderMap, Method, Uri};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// The path of the catalog's pages.
+pub(super) const CATALOG_PATH: &str = "/api/catalog/v1";
+/// The path of the list of domains.
+pub(super) const DOMAINS_PATH: &str = "/api/catalog/v1/domains";
+
+/// One request that the double was sent.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its place in the order of arrival, from 1.
+    pub sequence: u64,
+    /// When its head had been read.
+    pub at: Instant,
+    /// `GET`, as a rule.
+    pub method: Method,
+    /// The path without the query.
+    pub path: String,
+    /// The query's parameters, decoded, in the order in which they were given.
+    pub query: Vec<(String, String)>,
+    /// All headers of the request; names are in lower case.
+    pub headers: HeaderMap,
+    /// The header `X-Request-Id`.
+    pub request_id: Option<String>,
+    /// How often this very path and query had been asked by then, from 1.
+    pub attempt: u64,
+    /// How many requests were in flight at its arrival, itself included. A request is in flight until
+    /// the last byte of its answer has been handed to the connection.
+    pub in_flight: usize,
+    /// The status it was answered with; `None` while it waits, and for ever if it got no answer.
+    pub status: Option<u16>,
+    /// The fault it met, by name.
+    pub fault: Option<&'static str>,
+    /// Whether it is over: its answer was handed to the connection to the last byte, or the connection
+    /// is gone.
+    pub ended: bool,
+}
+
+impl Asked {
+    /// The first value of a query parameter.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The page size that was asked for; 100, as the API has it, where none was.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.param("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100)
+    }
+
+    /// Whether it asks for a page of the catalog.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        self.path == CATALOG_PATH
+    }
+
+    /// Whether it asks for the list of domains.
+    #[must_use]
+    pub fn is_domains(&self) -> bool {
+        self.path == DOMAINS_PATH
+    }
+
+    /// A number from 0 up to 1 that depends on the seed, on what is asked and on the attempt alone.
+    #[allow(clippy::cast_precision_loss, reason = "32 bits fit a double exactly")]
+    pub(super) fn draw(&self, seed: u64) -> f64 {
+        let mut hasher = DefaultHasher::new();
+        (seed, &self.path, &self.query, self.attempt).hash(&mut hasher);
+        (hasher.finish() >> 32) as f64 / (1_u64 << 32) as f64
+    }
+}
+
+/// All that was asked, with the news of it.
+pub(super) struct Log {
+    entries: Mutex<Entries>,
+    /// Goes up with each arrival and each answer, so that waiters look again.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Entries {
+    asked: Vec<Asked>,
+    attempts: HashMap<String, u64>,
+    in_flight: usize,
+}
+
+impl Log {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { entries: Mutex::default(), changes: watch::Sender::new(0) })
+    }
+
+    /// Writes an arrival down. The request counts as in flight until the ticket is dropped.
+    pub(super) fn arrive(self: &Arc<Self>, method: Method, uri: &Uri, headers: HeaderMap) -> Ticket {
+        let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let mut entries = self.entries.lock();
+        entries.in_flight += 1;
+        let attempt = entries.attempts.entry(uri.to_string()).or_default();
+        *attempt += 1;
+        let attempt = *attempt;
+        let asked = Asked {
+            sequence: entries.asked.len() as u64 + 1,
+            at: Instant::now(),
+            method,
+            path: uri.path().to_owned(),
+            query: form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
+            headers,
+            request_id,
+            attempt,
+            in_flight: entries.in_flight,
+            status: None,
+            fault: None,
+            ended: false,
+        };
+        entries.asked.push(asked.clone());
+        drop(entries);
+        self.changes.send_modify(|changes| *changes += 1);
+        Ticket { log: Arc::clone(self), asked }
+    }
+
+    /// All requests so far.
+    pub(super) fn requests(&self) -> Vec<Asked> {
+        self.entries.lock().asked.clone()
+    }
+
+    /// Returns when `enough` holds of the log.
+    pub(super) async fn wait_until(&self, mut enough: impl FnMut(&[Asked]) -> bool) {
+        let mut changes = self.changes.subscribe();
+        loop {
+            changes.borrow_and_update();
+            if enough(&self.entries.lock().asked) {
+                return;
+            }
+            // The sender lives in `self`, so this ends with a change and never with an error.
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn amend(&self, sequence: u64, amend: impl FnOnce(&mut Asked)) {
+        let index = usize::try_from(sequence - 1).unwrap_or(usize::MAX);
+        if let Some(asked) = self.entries.lock().asked.get_mut(index) {
+            amend(asked);
+        }
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+}
+
+/// One request on its way through the double.
+pub(super) struct Ticket {
+    log: Arc<Log>,
+    asked: Asked,
+}
+
+impl Ticket {
+    /// The request as it was at its arrival.
+    pub(super) fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// Notes the fault that was chosen for it.
+    pub(super) fn met(&self, fault: &'static str) {
+        self.log.amend(self.asked.sequence, |asked| asked.fault = Some(fault));
+    }
+
+    /// Notes the status of its answer.
+    pub(super) fn answered(&self, status: u16) {
+        self.log.amend(self.asked.sequence, |asked| asked.status = Some(status));
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.log.entries.lock().in_flight -= 1;
+        self.log.amend(self.asked.sequence, |asked| asked.ended = true);
+    }
+}

@@ -1,0 +1,88 @@
+//! Which requests a fault or a gate is for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::log::Asked;
+
+/// A choice of requests: all conditions must hold. They are looked at in the order in which they were
+/// given, and one that counts ([`Matcher::nth`]) counts only what those before it let through.
+#[derive(Default)]
+pub struct Matcher {
+    conditions: Vec<Condition>,
+}
+
+type Predicate = Box<dyn Fn(&Asked) -> bool + Send + Sync>;
+
+enum Condition {
+    That(Predicate),
+    Nth { n: u64, seen: AtomicU64 },
+}
+
+impl Matcher {
+    /// Every request.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// Requests for a page of the catalog.
+    #[must_use]
+    pub fn pages() -> Self {
+        Self::any().that(Asked::is_page)
+    }
+
+    /// Requests for the list of domains.
+    #[must_use]
+    pub fn domains() -> Self {
+        Self::any().that(Asked::is_domains)
+    }
+
+    /// ... with this `scroll_id`; `""` is the first page of a scroll.
+    #[must_use]
+    pub fn scroll_id(self, scroll_id: impl Into<String>) -> Self {
+        let wanted = scroll_id.into();
+        self.that(move |asked| asked.param("scroll_id") == Some(wanted.as_str()))
+    }
+
+    /// ... that ask for a page of more than `limit` results.
+    #[must_use]
+    pub fn limit_above(self, limit: u64) -> Self {
+        self.that(move |asked| asked.is_page() && asked.limit() > limit)
+    }
+
+    /// ... that were asked for the first time: an equal request that comes later is left alone.
+    #[must_use]
+    pub fn first_attempt(self) -> Self {
+        self.that(|asked| asked.attempt == 1)
+    }
+
+    /// ... for which the predicate holds.
+    #[must_use]
+    pub fn that(mut self, predicate: impl Fn(&Asked) -> bool + Send + Sync + 'static) -> Self {
+        self.conditions.push(Condition::That(Box::new(predicate)));
+        self
+    }
+
+    /// ... and of those only the `n`th that arrives, counted from 1.
+    #[must_use]
+    pub fn nth(mut self, n: u64) -> Self {
+        self.conditions.push(Condition::Nth { n, seen: AtomicU64::new(0) });
+        self
+    }
+
+    /// ... and of those a share (0.0 to 1.0) drawn from `seed`. The draw depends on what is asked and how
+    /// often that was asked before, and not on the order in which lanes happen to arrive: two crawls of
+    /// the same pages meet the same faults.
+    #[must_use]
+    pub fn share(self, share: f64, seed: u64) -> Self {
+        self.that(move |asked| asked.draw(seed) < share)
+    }
+
+    /// Whether the request is meant. Counts it where a condition counts.
+    pub(super) fn matches(&self, asked: &Asked) -> bool {
+        self.conditions.iter().all(|condition| match condition {
+            Condition::That(predicate) => predicate(asked),
+            Condition::Nth { n, seen } => seen.fetch_add(1, Ordering::Relaxed) + 1 == *n,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! A double of the Discovery API: the rules of `api.us.socrata.com` over a catalog that a test chooses.
+//!
+//! The rules follow the public source of the server (of December 2017) and its OpenAPI file (of January
+//! 2024): paging, the deep scroll, saturation, what is a 400, a 404 or a 500. On top of them the double
+//! can be told to misbehave ([`Fault`]), to hold requests until a test has looked around ([`Gate`]), and
+//! it keeps a log of what it was asked ([`Asked`]).
+//!
+//! Three things are its own. Results that an `order` does not tell apart come in the same order each time,
+//! where the API promises none. A parameter that the API knows and the double does not is a 501. And an
+//! answer has white space where the API's has other white space.
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use catalog_tests::double::{Double, Fault, Matcher, Options};
+//! use catalog_tests::synthetic::Synthetic;
+//!
+//! let double = Double::start(Options::new(Synthetic::new(5_000, 40))).await?;
+//! double.fail_once(Matcher::pages().nth(3), Fault::status(503));
+//! let mut gate = double.hold(Matcher::pages().nth(5));
+//! // ... start a crawl of double.url() ...
+//! let held = gate.arrived().await;
+//! assert_eq!(held.status, None);
+//! gate.release();
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod asset;
+mod catalog;
+mod faults;
+mod gates;
+mod line;
+mod log;
+mod matcher;
+mod memory;
+mod options;
+mod query;
+mod region;
+mod search;
+mod server;
+
+pub use catalog::{Asset, Catalog, DomainCount};
+pub use faults::{Fault, Injected};
+pub use gates::Gate;
+pub use log::Asked;
+pub use matcher::Matcher;
+pub use memory::MemoryCatalog;
+pub use options::Options;
+pub use region::Region;
+pub use server::Double;

@@ -1,0 +1,236 @@
+//! The rules for query parameters, as the API's public source has them.
+
+use std::collections::{BTreeSet, HashSet};
+
+use axum::http::StatusCode;
+
+use super::catalog::Catalog;
+
+/// Neither a page nor `offset + limit` nor a `resultSetSize` goes beyond this.
+pub(super) const WINDOW: u64 = 10_000;
+
+const DEFAULT_LIMIT: u64 = 100;
+
+/// Types that `only` takes, in the singular; the API takes their plurals as well.
+const KINDS: [&str; 13] = [
+    "calendar",
+    "chart",
+    "datalens",
+    "dataset",
+    "federated_href",
+    "file",
+    "filter",
+    "form",
+    "href",
+    "map",
+    "measure",
+    "story",
+    "visualization",
+];
+
+/// Names that the API knows and the double does nothing for. Asking for one is answered with a 501, so
+/// that nobody takes the double's silence for the API's word.
+const NOT_DOUBLED: [&str; 22] = [
+    "approval_status",
+    "attribution",
+    "audience",
+    "categories",
+    "column_names",
+    "derived",
+    "derived_from",
+    "explicitly_hidden",
+    "for_user",
+    "license",
+    "locale",
+    "min_should_match",
+    "names",
+    "parent_ids",
+    "provenance",
+    "public",
+    "published",
+    "q",
+    "search_context",
+    "shared_to",
+    "tags",
+    "visibility",
+];
+
+/// Why a request gets no results.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    /// What `error` says.
+    pub(super) error: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, error: error.into() }
+    }
+
+    fn bad(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+
+    /// What the API says whenever it trips over something that it did not check.
+    fn broken() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "We're sorry. Something went wrong.")
+    }
+}
+
+/// Which assets are meant.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub(super) domains: Option<HashSet<String>>,
+    pub(super) kinds: Option<HashSet<String>>,
+    pub(super) ids: Option<BTreeSet<String>>,
+    /// A name that no parameter has is taken for a field of the domain's metadata, which no asset has.
+    pub(super) nothing: bool,
+}
+
+impl Filter {
+    pub(super) fn is_empty(&self) -> bool {
+        self.domains.is_none() && self.kinds.is_none() && self.ids.is_none() && !self.nothing
+    }
+}
+
+/// What results are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SortBy {
+    Relevance,
+    Name,
+    Id,
+    CreatedAt,
+    UpdatedAt,
+    PageViewsTotal,
+}
+
+/// An order and its direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) by: SortBy,
+    pub(super) descending: bool,
+}
+
+/// A request for a page, understood.
+#[derive(Debug)]
+pub(super) struct Query {
+    pub(super) filter: Filter,
+    pub(super) offset: u64,
+    pub(super) limit: u64,
+    /// Results come in id order from beyond this id; empty is the beginning.
+    pub(super) scroll_id: Option<String>,
+    pub(super) order: Order,
+}
+
+/// Parameters in the order in which they were given.
+type Parameters = [(String, String)];
+
+/// Understands a request for a page of the catalog.
+pub(super) fn page(parameters: &Parameters, catalog: &dyn Catalog) -> Result<Query, Refusal> {
+    let filter = filter(parameters, catalog)?;
+    let offset = number(parameters, "offset", 0)?;
+    let limit = number(parameters, "limit", DEFAULT_LIMIT)?.min(WINDOW);
+    let scroll_id = first(parameters, "scroll_id").map(str::to_owned);
+    let order = first(parameters, "order").map(order).transpose()?;
+    if offset + limit > WINDOW {
+        return Err(Refusal::bad(format!("Sum of `offset` and `limit` cannot exceed {WINDOW}")));
+    }
+    if scroll_id.is_some() && order.is_some() {
+        return Err(Refusal::bad("The `order` and `scroll_id` parameters cannot both be specified"));
+    }
+    if scroll_id.is_some() && offset > 0 {
+        return Err(Refusal::bad("The `offset` and `scroll_id` parameters cannot both be specified"));
+    }
+    let order = order.unwrap_or(Order { by: SortBy::Relevance, descending: false });
+    Ok(Query { filter, offset, limit, scroll_id, order })
+}
+
+/// Understands which assets are meant.
+pub(super) fn filter(parameters: &Parameters, catalog: &dyn Catalog) -> Result<Filter, Refusal> {
+    let mut filter = Filter::default();
+    for (name, value) in parameters {
+        match name.as_str() {
+            "limit" | "offset" | "scroll_id" | "order" => {}
+            "domains" => filter.domains.get_or_insert_default().extend(list(&value.to_lowercase())),
+            "ids" => filter.ids.get_or_insert_default().extend(list(value)),
+            "only" => extend_kinds(filter.kinds.get_or_insert_default(), value)?,
+            name if NOT_DOUBLED.contains(&name) => return Err(not_doubled(name)),
+            // Without a value it is no filter: the public source leaves empty ones out.
+            _ => filter.nothing |= !value.is_empty(),
+        }
+    }
+    if filter.domains.as_ref().is_some_and(HashSet::is_empty) {
+        filter.domains = None;
+    }
+    filter.domains.iter().try_for_each(|domains| known(domains, catalog))?;
+    Ok(filter)
+}
+
+fn not_doubled(name: &str) -> Refusal {
+    Refusal::new(StatusCode::NOT_IMPLEMENTED, format!("The double does not implement `{name}`"))
+}
+
+fn extend_kinds(kinds: &mut HashSet<String>, value: &str) -> Result<(), Refusal> {
+    for wanted in list(value) {
+        let kind = KINDS.into_iter().find(|kind| wanted == *kind || wanted == plural(kind));
+        let kind = kind.ok_or_else(|| {
+            Refusal::bad(format!(
+                "Invalid 'only' parameter: 'only' must be one of {}; got {wanted}",
+                KINDS.join(", ")
+            ))
+        })?;
+        kinds.insert(kind.to_owned());
+    }
+    Ok(())
+}
+
+fn plural(kind: &str) -> String {
+    match kind {
+        "story" => "stories".to_owned(),
+        "datalens" => "datalenses".to_owned(),
+        kind => format!("{kind}s"),
+    }
+}
+
+fn known(domains: &HashSet<String>, catalog: &dyn Catalog) -> Result<(), Refusal> {
+    let counts = catalog.domains();
+    let there: HashSet<&str> = counts.iter().map(|line| line.domain.as_str()).collect();
+    match domains.iter().find(|domain| !there.contains(domain.as_str())) {
+        Some(domain) => Err(Refusal::new(StatusCode::NOT_FOUND, format!("Domain not found: {domain}"))),
+        None => Ok(()),
+    }
+}
+
+fn order(text: &str) -> Result<Order, Refusal> {
+    let (field, direction) = text.split_once(' ').map_or((text, None), |(field, rest)| (field, Some(rest)));
+    let (by, descends) = match field {
+        "relevance" => (SortBy::Relevance, false),
+        "name" => (SortBy::Name, false),
+        "dataset_id" => (SortBy::Id, false),
+        "createdAt" => (SortBy::CreatedAt, true),
+        "updatedAt" => (SortBy::UpdatedAt, true),
+        "page_views_total" => (SortBy::PageViewsTotal, true),
+        _ => return Err(Refusal::broken()),
+    };
+    let descending = match direction {
+        None => descends,
+        Some("ASC") => false,
+        Some("DESC") => true,
+        Some(_) => return Err(Refusal::broken()),
+    };
+    Ok(Order { by, descending })
+}
+
+fn first<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
+    parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+fn number(parameters: &Parameters, name: &str, default: u64) -> Result<u64, Refusal> {
+    let text = first(parameters, name);
+    text.map_or(Ok(default), |text| text.parse::<u32>().map(u64::from).map_err(|_| Refusal::broken()))
+}
+
+fn list(value: &str) -> impl Iterator<Item = String> {
+    value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,42 @@
+//! The two catalogs that the API keeps apart.
+
+/// One of the API's regions. Each has a catalog of its own and tells so in a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// North America, `api.us.socrata.com`.
+    Us,
+    /// The rest of the world, `api.eu.socrata.com`.
+    Eu,
+}
+
+impl Region {
+    /// What `X-Socrata-Region` reads for this region, as recorded from the public API.
+    #[must_use]
+    pub fn header(self) -> &'static str {
+        match self {
+            Self::Us => "aws-us-east-1-fedramp-prod",
+            Self::Eu => "aws-eu-west-1-prod",
+        }
+    }
+
+    /// The region that this one must never be taken for.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Us => Self::Eu,
+            Self::Eu => Self::Us,
+        }
+    }
+}
+
+impl std::str::FromStr for Region {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "us" => Ok(Self::Us),
+            "eu" => Ok(Self::Eu),
+            other => Err(format!("`{other}` is no region; it is `us` or `eu`")),
+        }
+    }
+}

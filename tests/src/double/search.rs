@@ -1,0 +1,177 @@
+//! Finds what a query asks for, in any catalog.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::{Bound, ControlFlow};
+
+use super::catalog::{Asset, Catalog, DomainCount};
+use super::query::{Filter, Query, SortBy, WINDOW};
+
+/// The results of one page.
+pub(super) struct Found {
+    /// The objects, byte for byte, with `,` between them.
+    pub(super) objects: Vec<u8>,
+    /// `resultSetSize`: how many there are in all, or 10,000 if there are more.
+    pub(super) size: u64,
+}
+
+/// Finds one page. The ids in `unreadable` take their place in it and are left out: so does the API with
+/// documents that it can't parse, and counts them all the same.
+pub(super) fn search(catalog: &dyn Catalog, query: &Query, unreadable: &HashSet<String>) -> Found {
+    if query.filter.nothing {
+        return Found { objects: Vec::new(), size: 0 };
+    }
+    let mut page = Page { objects: Vec::new(), unreadable };
+    match &query.scroll_id {
+        Some(beyond) => scroll(catalog, query, beyond, &mut page),
+        None => sorted(catalog, query, &mut page),
+    }
+    Found { objects: page.objects, size: size(catalog, &query.filter) }
+}
+
+/// Counts assets by domain.
+pub(super) fn count(catalog: &dyn Catalog, filter: &Filter) -> Vec<DomainCount> {
+    let mut lines = if filter.is_empty() { catalog.domains() } else { count_filtered(catalog, filter) };
+    // In no order that means anything, as the API has it.
+    lines.sort_by_key(|line| scatter(&line.domain));
+    lines
+}
+
+fn count_filtered(catalog: &dyn Catalog, filter: &Filter) -> Vec<DomainCount> {
+    let mut counts: BTreeMap<String, u64> =
+        filter.domains.iter().flatten().map(|domain| (domain.clone(), 0)).collect();
+    each(catalog, filter, Bound::Unbounded, &mut |asset| {
+        *counts.entry(asset.domain().to_owned()).or_default() += 1;
+        ControlFlow::Continue(())
+    });
+    counts.into_iter().map(|(domain, count)| DomainCount { domain, count }).collect()
+}
+
+struct Page<'a> {
+    objects: Vec<u8>,
+    unreadable: &'a HashSet<String>,
+}
+
+impl Page<'_> {
+    fn push(&mut self, asset: &dyn Asset) {
+        if self.unreadable.contains(asset.id()) {
+            return;
+        }
+        if !self.objects.is_empty() {
+            self.objects.extend_from_slice(b",\n");
+        }
+        asset.write_to(&mut self.objects);
+    }
+}
+
+fn scroll(catalog: &dyn Catalog, query: &Query, beyond: &str, page: &mut Page<'_>) {
+    let mut left = query.limit;
+    let from = if beyond.is_empty() { Bound::Unbounded } else { Bound::Excluded(beyond) };
+    each(catalog, &query.filter, from, &mut |asset| {
+        if left == 0 {
+            return ControlFlow::Break(());
+        }
+        left -= 1;
+        page.push(asset);
+        ControlFlow::Continue(())
+    });
+}
+
+/// Sorts no more than the window: a million assets cost the memory of ten thousand keys.
+fn sorted(catalog: &dyn Catalog, query: &Query, page: &mut Page<'_>) {
+    let wanted = usize::try_from(query.offset + query.limit).unwrap_or(usize::MAX);
+    let mut best = BinaryHeap::new();
+    each(catalog, &query.filter, Bound::Unbounded, &mut |asset| {
+        best.push((rank(asset, query), scatter(asset.id()), asset.id().to_owned()));
+        if best.len() > wanted {
+            best.pop();
+        }
+        ControlFlow::Continue(())
+    });
+    let skipped = usize::try_from(query.offset).unwrap_or(usize::MAX);
+    for (_, _, id) in best.into_sorted_vec().iter().skip(skipped) {
+        visit_one(catalog, id, &mut |asset| page.push(asset));
+    }
+}
+
+/// A value to sort by, least first. All of one query are of one variant.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Up(Key),
+    Down(Reverse<Key>),
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    /// Equal for all: relevance without a search is no order. What is left is the scatter of ids.
+    None,
+    Number(i64),
+    Text(String),
+}
+
+fn rank(asset: &dyn Asset, query: &Query) -> Rank {
+    let key = match query.order.by {
+        SortBy::Relevance => Key::None,
+        SortBy::Name => Key::Text(asset.name().into_owned()),
+        SortBy::Id => Key::Text(asset.id().to_owned()),
+        SortBy::CreatedAt => Key::Text(asset.created_at().into_owned()),
+        SortBy::UpdatedAt => Key::Text(asset.updated_at().into_owned()),
+        SortBy::PageViewsTotal => Key::Number(asset.page_views_total()),
+    };
+    if query.order.descending { Rank::Down(Reverse(key)) } else { Rank::Up(key) }
+}
+
+/// Some order that is the same each time and has nothing to do with the text's own.
+fn scatter(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn size(catalog: &dyn Catalog, filter: &Filter) -> u64 {
+    if filter.is_empty() {
+        return catalog.assets().min(WINDOW);
+    }
+    let mut size = 0;
+    each(catalog, filter, Bound::Unbounded, &mut |_| {
+        size += 1;
+        if size == WINDOW { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    size
+}
+
+/// Shows the assets that the filter lets through, in id order.
+fn each(
+    catalog: &dyn Catalog,
+    filter: &Filter,
+    from: Bound<&str>,
+    visit: &mut dyn FnMut(&dyn Asset) -> ControlFlow<()>,
+) {
+    let mut visit_fitting =
+        |asset: &dyn Asset| if fits(asset, filter) { visit(asset) } else { ControlFlow::Continue(()) };
+    let Some(ids) = &filter.ids else {
+        return catalog.scan(from, &mut visit_fitting);
+    };
+    for id in ids.range::<str, _>((from, Bound::Unbounded)) {
+        let mut flow = ControlFlow::Continue(());
+        visit_one(catalog, id, &mut |asset| flow = visit_fitting(asset));
+        if flow.is_break() {
+            return;
+        }
+    }
+}
+
+fn fits(asset: &dyn Asset, filter: &Filter) -> bool {
+    filter.domains.as_ref().is_none_or(|domains| domains.contains(asset.domain()))
+        && filter.kinds.as_ref().is_none_or(|kinds| kinds.contains(asset.kind()))
+}
+
+fn visit_one(catalog: &dyn Catalog, id: &str, visit: &mut dyn FnMut(&dyn Asset)) {
+    catalog.scan(Bound::Included(id), &mut |asset| {
+        if asset.id() == id {
+            visit(asset);
+        }
+        ControlFlow::Break(())
+    });
+}

@@ -1,0 +1,244 @@
+//! The double itself: from a connection to an answer.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream::{self, Stream};
+use parking_lot::RwLock;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{self, Answer, Ending};
+use super::faults::{Drawn, Fault, Faults, Injected};
+use super::gates::{Gate, Gates};
+use super::line::{Line, Lines};
+use super::log::{Asked, CATALOG_PATH, Log, Ticket};
+use super::matcher::Matcher;
+use super::options::Options;
+use super::region::Region;
+
+/// Bodies are sent in pieces of this many bytes.
+const PIECE: usize = 64 * 1024;
+
+/// A running double. It serves on the runtime that it was started on, and stops, with all of its
+/// connections, when it is dropped.
+pub struct Double {
+    address: SocketAddr,
+    service: Arc<Service>,
+    stop: CancellationToken,
+}
+
+struct Service {
+    options: Options,
+    unreadable: RwLock<HashSet<String>>,
+    log: Arc<Log>,
+    gates: Gates,
+    faults: Faults,
+}
+
+impl Double {
+    /// Starts to serve. When this returns the address takes connections.
+    ///
+    /// # Errors
+    /// If the address can't be listened on.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.listen).await?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let service = Arc::new(Service {
+            options,
+            unreadable: RwLock::default(),
+            log: Log::new(),
+            gates: Gates::default(),
+            faults: Faults::default(),
+        });
+        let router = Router::new().fallback(answer_request).with_state(Arc::clone(&service));
+        let server = axum::serve(
+            Lines::new(listener, stop.clone()),
+            router.into_make_service_with_connect_info::<Line>(),
+        );
+        tokio::spawn(stop.clone().run_until_cancelled_owned(server.into_future()));
+        Ok(Self { address, service, stop })
+    }
+
+    /// The catalog's URL, such as `http://127.0.0.1:40123/api/catalog/v1`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}{CATALOG_PATH}", self.base())
+    }
+
+    /// The server's URL without a path.
+    #[must_use]
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The region that it answers as.
+    #[must_use]
+    pub fn region(&self) -> Region {
+        self.service.options.region
+    }
+
+    /// All that was asked so far, in order of arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Asked> {
+        self.service.log.requests()
+    }
+
+    /// Returns when at least `n` requests have arrived since the start.
+    pub async fn wait_for_requests(&self, n: usize) {
+        self.wait_until(|log| log.len() >= n).await;
+    }
+
+    /// Returns when `enough` holds of the log. It is looked at now, and whenever a request arrives, meets a
+    /// fault, is answered or ends. `enough` must not ask the double for anything.
+    pub async fn wait_until(&self, enough: impl FnMut(&[Asked]) -> bool) {
+        self.service.log.wait_until(enough).await;
+    }
+
+    /// Holds requests before they are answered, until the gate lets them go.
+    pub fn hold(&self, matcher: Matcher) -> Gate {
+        self.service.gates.hold(matcher)
+    }
+
+    /// Lets every request that matches meet the fault, until it is lifted.
+    pub fn fail(&self, matcher: Matcher, fault: Fault) -> Injected {
+        self.fail_times(u64::MAX, matcher, fault)
+    }
+
+    /// Lets the first request that matches meet the fault.
+    pub fn fail_once(&self, matcher: Matcher, fault: Fault) -> Injected {
+        self.fail_times(1, matcher, fault)
+    }
+
+    /// Lets the first `times` requests that match meet the fault.
+    pub fn fail_times(&self, times: u64, matcher: Matcher, fault: Fault) -> Injected {
+        self.service.faults.inject(matcher, fault, times)
+    }
+
+    /// Lifts all faults.
+    pub fn heal(&self) {
+        self.service.faults.lift_all();
+    }
+
+    /// Leaves these ids out of results from now on, though they are counted and take their place in a
+    /// page: pages come short, or empty in the middle of a scroll.
+    pub fn drop_from_results<T: Into<String>>(&self, ids: impl IntoIterator<Item = T>) {
+        *self.service.unreadable.write() = ids.into_iter().map(Into::into).collect();
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn answer_request(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response {
+    let (head, _) = request.into_parts();
+    let ticket = service.log.arrive(head.method, &head.uri, head.headers);
+    service.gates.pass(ticket.asked()).await;
+    tokio::time::sleep(service.options.latency).await;
+    let drawn = service.faults.draw(ticket.asked());
+    if let Some(drawn) = &drawn {
+        ticket.met(drawn.fault.name());
+    }
+    match &drawn {
+        Some(Drawn { fault: Fault::Reset, .. }) => {
+            line.reset();
+            return Response::default();
+        }
+        Some(Drawn { fault: Fault::Hang, lifted }) => lifted.cancelled().await,
+        _ => {}
+    }
+    let answer = compose(&service, ticket.asked(), drawn.as_ref()).await;
+    ticket.answered(answer.status.as_u16());
+    respond(answer, drawn, ticket)
+}
+
+/// Searches on a thread for blocking work: a big page takes milliseconds, and the runtime is the test's.
+async fn compose(service: &Arc<Service>, asked: &Asked, drawn: Option<&Drawn>) -> Answer {
+    let (service, asked) = (Arc::clone(service), asked.clone());
+    let fault = drawn.map(|drawn| drawn.fault.clone());
+    let composed = tokio::task::spawn_blocking(move || {
+        answer::compose(&service.options, &service.unreadable.read(), &asked, fault.as_ref())
+    });
+    match composed.await {
+        Ok(answer) => answer,
+        // A search that panicked has said so already; the client is left without an answer.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+fn respond(answer: Answer, drawn: Option<Drawn>, ticket: Ticket) -> Response {
+    let mut response = Response::builder()
+        .status(answer.status)
+        .header(CONTENT_TYPE, answer.content_type)
+        .header("X-Socrata-Region", answer.region)
+        .header("X-Socrata-RequestId", format!("{:032x}", ticket.asked().sequence));
+    if answer.gzipped {
+        response = response.header(CONTENT_ENCODING, "gzip");
+    }
+    if let Some(retry_after) = answer.retry_after {
+        response = response.header(RETRY_AFTER, retry_after);
+    }
+    if answer.ending == Ending::Cut {
+        response = response.header(CONTENT_LENGTH, answer.body.len());
+    }
+    let lifted = drawn.map(|drawn| drawn.lifted).unwrap_or_default();
+    let body = Body::from_stream(pieces(answer.body, answer.ending, lifted, ticket));
+    response.body(body).unwrap_or_else(|error| {
+        // A `Retry-After` that no header can hold.
+        tracing::error!(%error, "an answer could not be built");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
+}
+
+/// The body, and with it the ticket: the request is in flight until its last piece has been taken. As a
+/// stream it goes out in chunks and without a length, as the API sends it.
+fn pieces(
+    body: Bytes,
+    ending: Ending,
+    lifted: CancellationToken,
+    ticket: Ticket,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    let half = body.len() / 2;
+    stream::unfold((body, half, ticket), move |(mut body, half, ticket)| {
+        let lifted = lifted.clone();
+        async move {
+            if body.is_empty() {
+                return None;
+            }
+            if body.len() <= half && ending == Ending::Cut {
+                // Let the first half out: an error right behind it would take it back from the buffer.
+                tokio::task::yield_now().await;
+                let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
+                return Some((Err(gone), (Bytes::new(), half, ticket)));
+            }
+            if body.len() <= half && ending == Ending::Stalled {
+                lifted.cancelled().await;
+            }
+            let piece = body.split_to(next_piece(body.len(), half));
+            Some((Ok(piece), (body, half, ticket)))
+        }
+    })
+}
+
+/// The length of the next piece: none reaches beyond the middle, where faults strike.
+fn next_piece(left: usize, half: usize) -> usize {
+    let until_middle = if left > half { left - half } else { left };
+    until_middle.min(PIECE)
+}

@@ -1,0 +1,83 @@
+//! Chance that repeats itself: every value is a function of the seed, the asset's index and the aspect
+//! that is drawn for, so that any asset can be made without those before it.
+
+/// What a stream of draws is for. Each has a stream of its own: a change to one leaves the others alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Aspect {
+    Id = 1,
+    Portal,
+    Kind,
+    Name,
+    Times,
+    Views,
+    Parents,
+    Text,
+    Columns,
+    Labels,
+    People,
+    Extras,
+    Oddity,
+    Edit,
+}
+
+/// A stream of draws (SplitMix64, whose constants these are).
+#[derive(Clone, Debug)]
+pub(super) struct Draw(u64);
+
+impl Draw {
+    pub(super) fn new(seed: u64, index: u64, aspect: Aspect) -> Self {
+        let start = mix(seed ^ mix(index.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (aspect as u64)));
+        Self(start)
+    }
+
+    /// 64 even bits.
+    pub(super) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+
+    /// From 0 up to and without `end`; 0 if that is 0.
+    #[allow(clippy::cast_possible_truncation, reason = "the high half of a product is below `end`")]
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
+    }
+
+    /// As [`Draw::below`], for counts and indices.
+    pub(super) fn index(&mut self, end: usize) -> usize {
+        usize::try_from(self.below(end as u64)).unwrap_or_default()
+    }
+
+    /// From `low` to `high`, both included.
+    pub(super) fn within(&mut self, low: usize, high: usize) -> usize {
+        low + self.index(high - low + 1)
+    }
+
+    /// From 0.0 up to and without 1.0.
+    #[allow(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+    pub(super) fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// True with this probability.
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
+    }
+
+    /// From 0 to `most`, small far more often than large: the higher the power, the more so.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most `most`")]
+    #[allow(clippy::cast_precision_loss, reason = "no digit of a size matters")]
+    pub(super) fn skewed(&mut self, most: u64, power: i32) -> u64 {
+        (self.unit().powi(power) * most as f64) as u64
+    }
+
+    /// One of `choices`, which must not be empty.
+    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.index(choices.len())]
+    }
+}
+
+fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}

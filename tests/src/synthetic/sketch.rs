@@ -1,0 +1,166 @@
+//! What is known of one asset before it is written out. All of it is drawn from the seed and the index.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use super::Synthetic;
+use super::draw::{Aspect, Draw};
+use super::kinds::Kind;
+use super::object;
+use super::oddities::Oddity;
+use super::portals::Portal;
+use super::text;
+use super::times::{self, Times};
+use super::topics::{TOPICS, Topic};
+use crate::double::Asset;
+
+/// The most downloads of the recordings.
+const MOST_DOWNLOADS: u64 = 132_179_580;
+
+/// One asset of a synthetic catalog.
+pub(super) struct Sketch<'a> {
+    catalog: &'a Synthetic,
+    index: u64,
+    pub(super) id: String,
+    pub(super) kind: Kind,
+    pub(super) portal: &'a Portal,
+    pub(super) topic: &'static Topic,
+    /// One bit an oddity.
+    oddities: u32,
+    name: OnceCell<String>,
+}
+
+/// Page views, in visits.
+pub(super) struct PageViews {
+    pub(super) last_week: u64,
+    pub(super) last_month: u64,
+    pub(super) total: u64,
+}
+
+impl<'a> Sketch<'a> {
+    pub(super) fn new(catalog: &'a Synthetic, index: u64) -> Self {
+        let oddities = oddities(catalog, index);
+        let kind = match oddities {
+            bits if bits & bit(Oddity::ManyColumns) != 0 => Kind::dataset(),
+            bits if bits & bit(Oddity::NewType) != 0 => Kind::unheard_of(),
+            _ => Kind::drawn(&mut Draw::new(catalog.seed, index, Aspect::Kind)),
+        };
+        let topic = &TOPICS[Draw::new(catalog.seed, index, Aspect::Name).index(TOPICS.len())];
+        let (id, portal) = (catalog.id(index), catalog.portal(index));
+        Self { catalog, index, id, kind, portal, topic, oddities, name: OnceCell::new() }
+    }
+
+    /// A stream of draws of its own.
+    pub(super) fn draw(&self, aspect: Aspect) -> Draw {
+        Draw::new(self.catalog.seed, self.index, aspect)
+    }
+
+    pub(super) fn has(&self, oddity: Oddity) -> bool {
+        self.oddities & bit(oddity) != 0
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.name.get_or_init(|| {
+            let mut draw = self.draw(Aspect::Name);
+            // The first draw was the topic's.
+            draw.bits();
+            text::name(&mut draw, self.topic)
+        })
+    }
+
+    /// The revision that it was edited to, if it was.
+    pub(super) fn edit(&self) -> Option<u32> {
+        let (share, revision) = self.catalog.edits;
+        self.draw(Aspect::Edit).chance(share).then_some(revision)
+    }
+
+    pub(super) fn times(&self) -> Times {
+        Times::drawn(&mut self.draw(Aspect::Times), self.has(Oddity::OwnUpdate), self.edit())
+    }
+
+    pub(super) fn page_views(&self) -> Option<PageViews> {
+        if self.has(Oddity::NoPageViews) {
+            return None;
+        }
+        let mut draw = self.draw(Aspect::Views);
+        let base = draw.skewed(2_000_000, 13);
+        let daily = 1 + base / 900;
+        let total = base + daily * u64::from(self.catalog.day);
+        let last_month = (30 * daily).min(total);
+        Some(PageViews { last_week: (7 * daily).min(last_month), last_month, total })
+    }
+
+    pub(super) fn downloads(&self) -> Option<u64> {
+        if self.has(Oddity::NullDownloads) {
+            return None;
+        }
+        let mut draw = self.draw(Aspect::Views);
+        // The first draw was the views'.
+        draw.bits();
+        let base = if self.has(Oddity::ManyDownloads) { MOST_DOWNLOADS } else { draw.skewed(500_000, 13) };
+        Some(base + u64::from(self.catalog.day) * (base / 2_000))
+    }
+
+    /// The assets that it was made of, on its own portal where a few draws find one there.
+    pub(super) fn parents(&self) -> Option<String> {
+        if !self.kind.derived {
+            return None;
+        }
+        let mut draw = self.draw(Aspect::Parents);
+        let drawn: Vec<u64> = (0..8).map(|_| draw.below(self.catalog.assets)).collect();
+        let near = drawn.iter().find(|index| self.catalog.portal(**index).host == self.portal.host);
+        near.or(drawn.first()).map(|index| self.catalog.id(*index))
+    }
+}
+
+impl Asset for Sketch<'_> {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn domain(&self) -> &str {
+        &self.portal.host
+    }
+
+    fn kind(&self) -> &str {
+        self.kind.name
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(Self::name(self))
+    }
+
+    fn created_at(&self) -> Cow<'_, str> {
+        Cow::Owned(times::text(self.times().created))
+    }
+
+    fn updated_at(&self) -> Cow<'_, str> {
+        Cow::Owned(times::text(self.times().updated))
+    }
+
+    fn page_views_total(&self) -> i64 {
+        let views = self.page_views().map_or(0, |views| views.total);
+        i64::try_from(views).unwrap_or(i64::MAX)
+    }
+
+    fn write_to(&self, out: &mut Vec<u8>) {
+        object::write(self, out);
+    }
+}
+
+fn bit(oddity: Oddity) -> u32 {
+    1 << oddity as u32
+}
+
+fn oddities(catalog: &Synthetic, index: u64) -> u32 {
+    let certain = Oddity::at(index, catalog.assets).map_or(0, bit);
+    let mut draw = Draw::new(catalog.seed, index, Aspect::Oddity);
+    let by_chance = Oddity::ALL.into_iter().filter(|oddity| draw.chance(oddity.share()));
+    match by_chance.fold(certain, |bits, oddity| bits | bit(oddity)) {
+        // What an asset is there to show must not be hidden by an empty text.
+        bits if certain != 0 && certain != bit(Oddity::EmptyDescription) => {
+            bits & !bit(Oddity::EmptyDescription)
+        }
+        bits => bits,
+    }
+}

@@ -1,0 +1,117 @@
+//! The double serves any objects, byte for byte, from memory and from files.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::io::Write;
+use std::sync::Arc;
+
+use catalog_tests::double::{Catalog, Double, MemoryCatalog, Options};
+use catalog_tests::synthetic::Synthetic;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+#[allow(dead_code, reason = "each test file uses its share")]
+mod asking;
+use asking::get;
+
+const ODD: &str = r#"{ "resource":{"id":"aaaa-aaaa", "name":"Caf\u00e9 \/ 1.0e0","type":"map"},"metadata":{"domain":"A.example"},
+  "x": 1.50}"#;
+
+fn object(id: &str, domain: &str) -> String {
+    format!(r#"{{"resource":{{"id":"{id}"}},"metadata":{{"domain":"{domain}"}}}}"#)
+}
+
+async fn serve(catalog: MemoryCatalog) -> (Arc<MemoryCatalog>, Double) {
+    let catalog = Arc::new(catalog);
+    let double =
+        Double::start(Options::shared(Arc::<MemoryCatalog>::clone(&catalog))).await.expect("a double");
+    (catalog, double)
+}
+
+#[tokio::test]
+async fn objects_are_served_byte_for_byte() {
+    let (catalog, double) = serve(MemoryCatalog::new()).await;
+    catalog.put(ODD).expect("an object");
+    assert!(get(&double, "?scroll_id=").await.text.contains(ODD));
+    assert_eq!(get(&double, "?domains=a.example&only=maps").await.ids(), ["aaaa-aaaa"]);
+}
+
+#[tokio::test]
+async fn a_catalog_may_change_between_two_requests() {
+    let (catalog, double) = serve(MemoryCatalog::new()).await;
+    catalog.put(object("cccc-cccc", "a.example")).expect("an object");
+    catalog.put(object("bbbb-bbbb", "a.example")).expect("an object");
+    assert_eq!(get(&double, "?scroll_id=").await.ids(), ["bbbb-bbbb", "cccc-cccc"]);
+    assert!(catalog.remove("bbbb-bbbb"));
+    assert!(!catalog.remove("bbbb-bbbb"));
+    catalog.put(object("cccc-cccc", "b.example")).expect("an object");
+    assert_eq!(get(&double, "?scroll_id=").await.ids(), ["cccc-cccc"]);
+    assert_eq!(get(&double, "/domains").await.results().len(), 1);
+    assert_eq!(catalog.ids(), ["cccc-cccc"]);
+    assert_eq!(catalog.get("cccc-cccc").expect("the object"), object("cccc-cccc", "b.example"));
+}
+
+#[tokio::test]
+async fn a_test_decides_what_is_declared_of_a_domain() {
+    let (catalog, double) = serve(MemoryCatalog::new()).await;
+    catalog.put(object("cccc-cccc", "a.example")).expect("an object");
+    catalog.declare("a.example", 7);
+    catalog.declare("Empty.example", 0);
+    let mut lines = get(&double, "/domains").await.results();
+    lines.sort_by_key(|line| line["count"].as_u64());
+    assert_eq!(
+        lines,
+        [
+            serde_json::json!({"domain": "empty.example", "count": 0}),
+            serde_json::json!({"domain": "a.example", "count": 7}),
+        ]
+    );
+    assert_eq!(get(&double, "?domains=empty.example").await.status, 200);
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_result_object_take_the_place_that_they_are_given() {
+    let (catalog, double) = serve(MemoryCatalog::new()).await;
+    assert!(catalog.put("[]").is_err());
+    assert!(catalog.put(r#"{"resource":{"id":5}}"#).is_err());
+    catalog.put(object("bbbb-bbbb", "a.example")).expect("an object");
+    catalog.put(object("dddd-dddd", "a.example")).expect("an object");
+    catalog.put_as("cccc-cccc", "a.example", r#"{"resource":{"id":5}}"#);
+    let results = get(&double, "?scroll_id=&domains=a.example").await.results();
+    assert_eq!(results[1]["resource"]["id"], 5);
+    assert_eq!(results.len(), 3);
+}
+
+#[tokio::test]
+async fn a_file_is_served_plain_and_compressed() {
+    let synthetic = Synthetic::new(60, 3);
+    let mut lines: Vec<_> =
+        synthetic.objects().map(|object| String::from_utf8(object.to_vec()).expect("text")).collect();
+    lines.reverse();
+    let text = lines.join("\r\n") + "\n\n";
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).expect("compressed");
+    let folder = tempfile::tempdir().expect("a folder");
+    let from_synthetic = Double::start(Options::new(synthetic)).await.expect("a double");
+    for (name, bytes) in
+        [("plain.ndjson", text.into_bytes()), ("packed.gz", encoder.finish().expect("packed"))]
+    {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        let catalog = MemoryCatalog::from_ndjson(&path).expect("a catalog");
+        assert_eq!(catalog.assets(), 60);
+        let (_, double) = serve(catalog).await;
+        for query in ["?scroll_id=", "?order=name", "?order=updatedAt", "?only=datasets&scroll_id="] {
+            assert_eq!(get(&double, query).await.text, get(&from_synthetic, query).await.text, "{query}");
+        }
+    }
+}
+
+#[test]
+fn a_file_with_something_else_in_it_is_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("odd.ndjson");
+    std::fs::write(&path, "{\"resource\":{}}\nnonsense\n").expect("written");
+    let error = MemoryCatalog::from_ndjson(&path).expect_err("no catalog");
+    assert!(error.to_string().contains("odd.ndjson"), "{error}");
+}

@@ -1,0 +1,45 @@
+//! The double as a program of its own.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+#[allow(dead_code, reason = "each test file uses its share")]
+mod asking;
+use asking::{CLIENT, read};
+
+fn program(arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_discovery-double"));
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.spawn().expect("a process")
+}
+
+#[tokio::test]
+async fn it_tells_its_url_serves_and_ends_when_it_is_told_to() {
+    for name in ["INT", "TERM"] {
+        let mut double = program(&["--synthetic", "120", "--domains", "3", "--region", "eu", "--print-url"]);
+        let mut out = BufReader::new(double.stdout.take().expect("its output"));
+        let mut url = String::new();
+        out.read_line(&mut url).await.expect("a line");
+        let page =
+            CLIENT.get(format!("{}?scroll_id=&limit=200", url.trim())).send().await.expect("an answer");
+        let page = read(page).await;
+        assert_eq!((page.ids().len(), page.header("x-socrata-region")), (120, Some("aws-eu-west-1-prod")));
+        let id = double.id().expect("running").to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().await.expect("kill").success());
+        assert!(double.wait().await.expect("an end").success(), "{name}");
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).await.expect("text");
+        assert_eq!(rest, "");
+    }
+}
+
+#[tokio::test]
+async fn it_says_which_file_it_can_not_serve() {
+    let output = program(&["--ndjson", "/no/such/file"]).wait_with_output().await.expect("an end");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/file"));
+}
