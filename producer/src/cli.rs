@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 /// Crawls the Socrata Discovery API of one region and publishes its catalog to Kafka.
 #[derive(Parser, Debug)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_override_self = true)]
 pub struct Cli {
     /// How log lines on standard error are written
     #[arg(long, env = "CATALOG_LOG_FORMAT", value_enum, default_value = "auto", global = true)]

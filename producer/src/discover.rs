@@ -130,7 +130,8 @@ impl Discovery {
                 };
             let Some(wait) = retry.after(&error) else { return Err(error) };
             self.tally.retried();
-            tracing::warn!(%request_id, error = ?anyhow::Error::from(error), ?wait, "asking the API again");
+            let error = anyhow::Error::from(error);
+            tracing::warn!(%request_id, error = format!("{error:#}"), ?wait, "asking the API again");
             self.throttle.pause(wait);
         }
     }

@@ -82,7 +82,10 @@ impl Publisher {
     }
 
     async fn commit(&mut self, records: PageRecords, mut next: Cursor) -> anyhow::Result<()> {
-        next.next_page = self.cursor.next_page.checked_add(1).context("a run has at most 2^32 pages")?;
+        // A page that only ends an interval has no records, and needs no number.
+        let numbered = !records.outgoing.is_empty() || self.cursor.next_page == 0;
+        next.next_page =
+            self.cursor.next_page.checked_add(u32::from(numbered)).context("a run has at most 2^32 pages")?;
         next.unkeyed += records.unkeyed;
         for (kind, partition) in records.published {
             count(&mut next, kind, partition);

@@ -8,10 +8,10 @@ use backoff::backoff::Backoff;
 
 use crate::discover::ApiError;
 
-/// The first wait, the longest one, and how much of a wait is drawn by chance: all of it, so that lanes
-/// and producers that failed together don't come back together.
+/// The first wait and the longest one, in the mean. A wait is drawn between nothing and twice that, so
+/// that lanes and producers that failed together don't come back together.
 const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(30);
 const JITTER: f64 = 1.0;
 
 /// The waits between the tries of one request.

@@ -1,6 +1,7 @@
 //! The topics: made where they are missing, refused where they would lose records.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -70,12 +71,14 @@ pub(crate) async fn ensure(
     partitions: u16,
 ) -> anyhow::Result<BTreeMap<Kind, i32>> {
     let config = kafka.client_config(&[])?;
-    let admin: Admin = config.create_with_context(LogContext::default())?;
+    let admin: Arc<Admin> = Arc::new(config.create_with_context(LogContext::default())?);
     let wanted = wanted(topics, partitions);
     create_missing(&admin, &wanted).await?;
+    let names: Vec<String> = wanted.iter().map(|topic| topic.name.clone()).collect();
+    let client = Arc::clone(&admin);
+    let counts = spawn_blocking(move || await_leaders(&client, &names)).await??;
+    // Not before: of a topic that was just made a broker may know the name and not yet the settings.
     check_settings(&admin, &wanted).await?;
-    let names: Vec<String> = wanted.into_iter().map(|topic| topic.name).collect();
-    let counts = spawn_blocking(move || await_leaders(&admin, &names)).await??;
     let of_kind = |kind| counts.get(&topics.data(kind)).map(|count| (kind, *count));
     Ok(Kind::ALL.into_iter().filter_map(of_kind).collect())
 }
@@ -137,19 +140,20 @@ async fn check_settings(admin: &Admin, wanted: &[Wanted]) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn check(topic: &Wanted, found: &ConfigResource) -> Result<(), Stop> {
-    let value = |name| found.get(name).and_then(|entry| entry.value.as_deref()).unwrap_or_default();
-    let policy = value("cleanup.policy");
+fn check(topic: &Wanted, found: &ConfigResource) -> anyhow::Result<()> {
+    let value = |name| found.get(name).and_then(|entry| entry.value.as_deref());
+    let (Some(policy), Some(bytes)) = (value("cleanup.policy"), value("max.message.bytes")) else {
+        bail!("Kafka doesn't tell the settings of the topic {}", topic.name);
+    };
     let compacted = topic.settings.contains(&("cleanup.policy", "compact"));
     if compacted && policy != "compact" {
-        return Err(Stop::Guard(format!(
+        bail!(Stop::Guard(format!(
             "the topic {} has cleanup.policy={policy}, which loses records: it must be `compact`",
             topic.name
         )));
     }
-    let bytes = value("max.message.bytes");
     if bytes.parse::<u64>().is_ok_and(|bytes| bytes < MESSAGE_BYTES) {
-        return Err(Stop::Guard(format!(
+        bail!(Stop::Guard(format!(
             "the topic {} has max.message.bytes={bytes}, which refuses large records: it must be {MESSAGE_BYTES} or more",
             topic.name
         )));

@@ -2,4 +2,6 @@
 //! misbehave, and a catalog of the project's own to serve from it.
 
 pub mod double;
+pub mod oracle;
 pub mod synthetic;
+pub mod world;

@@ -23,8 +23,7 @@ fn object(id: &str, domain: &str) -> String {
 
 async fn serve(catalog: MemoryCatalog) -> (Arc<MemoryCatalog>, Double) {
     let catalog = Arc::new(catalog);
-    let double =
-        Double::start(Options::shared(Arc::<MemoryCatalog>::clone(&catalog))).await.expect("a double");
+    let double = Double::start(Options::shared(Arc::clone(&catalog))).await.expect("a double");
     (catalog, double)
 }
 

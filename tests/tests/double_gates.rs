@@ -20,7 +20,7 @@ async fn small() -> Arc<Double> {
 #[tokio::test]
 async fn a_gate_holds_requests_until_it_is_told_to_let_them_go() {
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(50, 2).objects()).expect("objects"));
-    let options = Options::shared(Arc::<MemoryCatalog>::clone(&catalog));
+    let options = Options::shared(Arc::clone(&catalog));
     let double = Arc::new(Double::start(options).await.expect("a double"));
     let mut gate = double.hold(Matcher::pages().scroll_id(""));
     let held = [ask_aside(&double, PAGE), ask_aside(&double, PAGE)];

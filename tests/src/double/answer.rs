@@ -13,11 +13,14 @@ use super::faults::Fault;
 use super::log::{Asked, CATALOG_PATH, DOMAINS_PATH};
 use super::options::Options;
 use super::query::{self, Refusal};
-use super::search::{self, Found};
+use super::search;
 
 const JSON: &str = "application/json;charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const HTML_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Please wait</title></head><body><h1>One moment, please</h1></body></html>\n";
+
+/// Bytes to make room for by each object of a page: a little more than the mean of the recordings.
+const USUAL_SIZE: usize = 4_000;
 
 /// How an answer's body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,34 +153,35 @@ fn page(
         Some(Fault::FirstPageAgain) => query.scroll_id = query.scroll_id.map(|_| String::new()),
         _ => {}
     }
-    let Found { mut objects, size } = search::search(&*options.catalog, &query, unreadable);
-    if matches!(fault, Some(Fault::EmptyResults)) {
-        objects.clear();
-    }
-    Ok(envelope(&objects, size, fault))
+    let room = usize::try_from(query.limit).unwrap_or_default() * USUAL_SIZE;
+    Ok(envelope(fault, room, |body| search::search(&*options.catalog, &query, unreadable, body)))
 }
 
 fn domains(options: &Options, asked: &Asked, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
     let filter = query::filter(&asked.query, &*options.catalog)?;
-    let mut lines = search::count(&*options.catalog, &filter);
-    let size = lines.len() as u64;
-    if matches!(fault, Some(Fault::EmptyResults)) {
-        lines.clear();
-    }
-    let lines: Vec<_> =
+    let lines = search::count(&*options.catalog, &filter);
+    let texts: Vec<_> =
         lines.iter().map(|line| json!({ "domain": line.domain, "count": line.count }).to_string()).collect();
-    Ok(envelope(lines.join(",\n").as_bytes(), size, fault))
+    Ok(envelope(fault, 0, |body| {
+        body.extend_from_slice(texts.join(",\n").as_bytes());
+        lines.len() as u64
+    }))
 }
 
-/// Puts results into the frame that both paths share. The white space is there for a reason: a reader
-/// that takes an answer apart as text should not get away with it.
-fn envelope(results: &[u8], size: u64, fault: Option<&Fault>) -> Vec<u8> {
-    let mut body = Vec::with_capacity(results.len() + 128);
-    body.push(b'{');
-    if !matches!(fault, Some(Fault::NoResults)) {
-        body.extend_from_slice(b"\"results\": [\n");
-        body.extend_from_slice(results);
-        body.extend_from_slice(b"\n], ");
+/// Puts results into the frame that both paths share; `write` appends them and returns their number. The
+/// white space is there for a reason: a reader that takes an answer apart as text should not get away
+/// with it.
+fn envelope(fault: Option<&Fault>, room: usize, write: impl FnOnce(&mut Vec<u8>) -> u64) -> Vec<u8> {
+    let mut body = Vec::with_capacity(room + 128);
+    body.extend_from_slice(b"{\"results\": [\n");
+    let start = body.len();
+    let size = write(&mut body);
+    if matches!(fault, Some(Fault::EmptyResults)) {
+        body.truncate(start);
+    }
+    body.extend_from_slice(b"\n], ");
+    if matches!(fault, Some(Fault::NoResults)) {
+        body.truncate(1);
     }
     let rest = format!(
         "\"resultSetSize\": {size}, \"timings\": {{\"serviceMillis\": 9, \"searchMillis\": [2, 5]}}}}"

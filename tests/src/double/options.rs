@@ -27,7 +27,7 @@ impl Options {
 
     /// As [`Options::new`], for a catalog that the caller goes on to change.
     #[must_use]
-    pub fn shared(catalog: Arc<dyn Catalog>) -> Self {
+    pub fn shared<C: Catalog>(catalog: Arc<C>) -> Self {
         Self {
             catalog,
             region: Region::Us,

@@ -10,6 +10,15 @@ pub enum Region {
 }
 
 impl Region {
+    /// The word for it on command lines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Eu => "eu",
+        }
+    }
+
     /// What `X-Socrata-Region` reads for this region, as recorded from the public API.
     #[must_use]
     pub fn header(self) -> &'static str {

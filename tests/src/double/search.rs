@@ -8,26 +8,24 @@ use std::ops::{Bound, ControlFlow};
 use super::catalog::{Asset, Catalog, DomainCount};
 use super::query::{Filter, Query, SortBy, WINDOW};
 
-/// The results of one page.
-pub(super) struct Found {
-    /// The objects, byte for byte, with `,` between them.
-    pub(super) objects: Vec<u8>,
-    /// `resultSetSize`: how many there are in all, or 10,000 if there are more.
-    pub(super) size: u64,
-}
-
-/// Finds one page. The ids in `unreadable` take their place in it and are left out: so does the API with
-/// documents that it can't parse, and counts them all the same.
-pub(super) fn search(catalog: &dyn Catalog, query: &Query, unreadable: &HashSet<String>) -> Found {
+/// Appends one page of objects, byte for byte and with `,` between them, and returns `resultSetSize`: how
+/// many there are in all, or 10,000 if there are more. The ids in `unreadable` take their place in the page
+/// and are left out: so does the API with documents that it can't parse, and counts them all the same.
+pub(super) fn search(
+    catalog: &dyn Catalog,
+    query: &Query,
+    unreadable: &HashSet<String>,
+    out: &mut Vec<u8>,
+) -> u64 {
     if query.filter.nothing {
-        return Found { objects: Vec::new(), size: 0 };
+        return 0;
     }
-    let mut page = Page { objects: Vec::new(), unreadable };
+    let mut page = Page { out, is_empty: true, unreadable };
     match &query.scroll_id {
         Some(beyond) => scroll(catalog, query, beyond, &mut page),
         None => sorted(catalog, query, &mut page),
     }
-    Found { objects: page.objects, size: size(catalog, &query.filter) }
+    size(catalog, &query.filter)
 }
 
 /// Counts assets by domain.
@@ -49,7 +47,8 @@ fn count_filtered(catalog: &dyn Catalog, filter: &Filter) -> Vec<DomainCount> {
 }
 
 struct Page<'a> {
-    objects: Vec<u8>,
+    out: &'a mut Vec<u8>,
+    is_empty: bool,
     unreadable: &'a HashSet<String>,
 }
 
@@ -58,10 +57,11 @@ impl Page<'_> {
         if self.unreadable.contains(asset.id()) {
             return;
         }
-        if !self.objects.is_empty() {
-            self.objects.extend_from_slice(b",\n");
+        if !self.is_empty {
+            self.out.extend_from_slice(b",\n");
         }
-        asset.write_to(&mut self.objects);
+        self.is_empty = false;
+        asset.write_to(self.out);
     }
 }
 

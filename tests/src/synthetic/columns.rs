@@ -1,10 +1,12 @@
 //! The columns of tabular assets: five lists of equal length, as the API has them.
 
+use std::sync::LazyLock;
+
 use super::draw::Draw;
 use super::json::Json;
 use super::kinds::Kind;
 use super::oddities::Oddity;
-use super::topics::Topic;
+use super::topics::TOPICS;
 
 /// What the widest asset of the recordings had.
 const MOST_COLUMNS: usize = 669;
@@ -30,32 +32,68 @@ const NUMERIC: [&str; 14] = [
     "Acres",
 ];
 
-struct Column {
+/// How the names of amounts of money end.
+const MONEY: [&str; 5] = ["Amount", "Value", "Cost", "Pay", "Funding"];
+
+/// Columns of boxes that are ticked or not.
+const YES_OR_NO: [&str; 8] =
+    ["Accessible", "Valid", "Active", "Full Time", "Helmet", "Working", "Estimated", "Arrest Made"];
+
+const NUMBER: [&str; 2] = ["Number", "number"];
+const NUMBER_FORMAT: &str = r#"{"precisionStyle":"standard","noCommas":"false","align":"right"}"#;
+const MONEY_FORMAT: &str =
+    r#"{"precision":"2","align":"right","currencyStyle":"USD","humane":"false","precisionStyle":"currency"}"#;
+
+/// All that follows from a column's name. It is worked out once: a wide catalog has millions of columns.
+struct Named {
     name: String,
     field_name: String,
-    datatype: &'static str,
-    description: String,
+    /// The type as older assets write it, and as newer ones do.
+    datatypes: [&'static str; 2],
+    /// Formats are texts, even of numbers.
     format: &'static str,
 }
 
-/// Writes the five lists.
+/// The columns that each topic begins with.
+static BY_TOPIC: LazyLock<Vec<Vec<Named>>> = LazyLock::new(|| {
+    TOPICS
+        .iter()
+        .map(|topic| topic.columns.iter().map(|name| Named::new((*name).to_owned())).collect())
+        .collect()
+});
+
+/// The columns that follow, by their place in the table.
+static BY_PLACE: LazyLock<Vec<Named>> = LazyLock::new(|| {
+    let names = (0..MOST_COLUMNS)
+        .map(|place| format!("{} {}", SERIES[place % SERIES.len()], 1990 + place / SERIES.len()));
+    names.map(Named::new).collect()
+});
+
+struct Column {
+    named: &'static Named,
+    datatype: &'static str,
+    description: String,
+}
+
+/// Writes the five lists of an asset about the topic with this number.
 pub(super) fn write(
     json: &mut Json<'_>,
     draw: &mut Draw,
     kind: Kind,
-    topic: &Topic,
-    wide: &dyn Fn(Oddity) -> bool,
+    topic: usize,
+    has: &dyn Fn(Oddity) -> bool,
 ) {
-    let widest = wide(Oddity::ManyColumns);
+    let widest = has(Oddity::ManyColumns);
     let count = if widest { MOST_COLUMNS } else { count(draw, kind) };
-    let columns: Vec<_> = (0..count).map(|place| column(draw, topic, place, widest)).collect();
-    json.key("columns_name").texts(columns.iter().map(|column| &column.name));
-    json.key("columns_field_name").texts(columns.iter().map(|column| &column.field_name));
+    let names = BY_TOPIC[topic].iter().chain(BY_PLACE.iter().skip(BY_TOPIC[topic].len()));
+    let columns: Vec<_> = names.take(count).map(|named| Column::drawn(draw, named, widest)).collect();
+    json.key("columns_name").texts(columns.iter().map(|column| &column.named.name));
+    json.key("columns_field_name").texts(columns.iter().map(|column| &column.named.field_name));
     json.key("columns_datatype").texts(columns.iter().map(|column| column.datatype));
     json.key("columns_description").texts(columns.iter().map(|column| &column.description));
     json.key("columns_format").open_list();
     for column in &columns {
-        json.raw(column.format);
+        json.raw(column.named.format);
     }
     json.close_list();
 }
@@ -64,24 +102,16 @@ fn count(draw: &mut Draw, kind: Kind) -> usize {
     if !kind.is_tabular() || draw.chance(0.15) {
         return 0;
     }
-    4 + usize::try_from(draw.skewed(kind.most_columns, 3)).unwrap_or_default()
+    4 + usize::try_from(draw.skewed(kind.most_columns, 4)).unwrap_or_default()
 }
 
-fn column(draw: &mut Draw, topic: &Topic, place: usize, widest: bool) -> Column {
-    let name = match topic.columns.get(place) {
-        Some(name) => (*name).to_owned(),
-        None => format!("{} {}", SERIES[place % SERIES.len()], 1990 + place / SERIES.len()),
-    };
-    let (datatype, format) = type_and_format(draw, &name);
-    let description = if widest || draw.chance(0.2) { explain(draw, &name, widest) } else { String::new() };
-    Column { field_name: field_name(&name), name, datatype, description, format }
-}
-
-fn field_name(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let words: Vec<_> =
-        lower.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    words.join("_")
+impl Column {
+    fn drawn(draw: &mut Draw, named: &'static Named, widest: bool) -> Self {
+        let datatype = named.datatypes[usize::from(draw.chance(0.2))];
+        let described = widest || draw.chance(0.2);
+        let description = if described { explain(draw, &named.name, widest) } else { String::new() };
+        Self { named, datatype, description }
+    }
 }
 
 fn explain(draw: &mut Draw, name: &str, widest: bool) -> String {
@@ -98,32 +128,27 @@ fn explain(draw: &mut Draw, name: &str, widest: bool) -> String {
     )
 }
 
-/// Older assets write types as titles and newer ones in lower case; formats are texts even of numbers.
-fn type_and_format(draw: &mut Draw, name: &str) -> (&'static str, &'static str) {
-    let old = draw.chance(0.8);
-    let typed = |titled, plain| if old { titled } else { plain };
-    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-    match name {
-        "Location" => (typed("Point", "point"), "{}"),
-        "Boundary" => (typed("MultiPolygon", "multipolygon"), "{}"),
-        "Path" => (typed("MultiLine", "multiline"), "{}"),
-        "Website" => (typed("URL", "url"), "{}"),
-        "Accessible" | "Valid" | "Active" | "Full Time" | "Helmet" | "Working" | "Estimated"
-        | "Arrest Made" => (typed("Checkbox", "checkbox"), "{\"align\":\"center\"}"),
-        _ if ends(&["Date"]) => {
-            (typed("Calendar date", "calendar_date"), "{\"view\":\"date\",\"align\":\"left\"}")
-        }
-        _ if ends(&["Amount", "Value", "Cost", "Pay", "Funding"]) => (
-            typed("Number", "number"),
-            "{\"precision\":\"2\",\"align\":\"right\",\"currencyStyle\":\"USD\",\"humane\":\"false\",\"precisionStyle\":\"currency\"}",
-        ),
-        _ if ends(&["Percent"]) => {
-            (typed("Number", "number"), "{\"precisionStyle\":\"percentage\",\"percentScale\":\"100\"}")
-        }
-        _ if name.bytes().any(|byte| byte.is_ascii_digit()) || ends(&NUMERIC) => (
-            typed("Number", "number"),
-            "{\"precisionStyle\":\"standard\",\"noCommas\":\"false\",\"align\":\"right\"}",
-        ),
-        _ => (typed("Text", "text"), "{}"),
+impl Named {
+    fn new(name: String) -> Self {
+        let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+        let (datatypes, format) = match name.as_str() {
+            "Location" => (["Point", "point"], "{}"),
+            "Boundary" => (["MultiPolygon", "multipolygon"], "{}"),
+            "Path" => (["MultiLine", "multiline"], "{}"),
+            "Website" => (["URL", "url"], "{}"),
+            name if YES_OR_NO.contains(&name) => (["Checkbox", "checkbox"], r#"{"align":"center"}"#),
+            _ if ends(&["Date"]) => (["Calendar date", "calendar_date"], r#"{"view":"date","align":"left"}"#),
+            _ if ends(&MONEY) => (NUMBER, MONEY_FORMAT),
+            _ if ends(&["Percent"]) => (NUMBER, r#"{"precisionStyle":"percentage","percentScale":"100"}"#),
+            _ if ends(&NUMERIC) || name.bytes().any(|byte| byte.is_ascii_digit()) => (NUMBER, NUMBER_FORMAT),
+            _ => (["Text", "text"], "{}"),
+        };
+        Self { field_name: field_name(&name), name, datatypes, format }
     }
+}
+
+fn field_name(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let words = lower.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("_")
 }

@@ -33,10 +33,10 @@ const fn undated(name: &'static str, lens: &'static str, weight: u64) -> Kind {
 
 /// The types in about the shares that the North American catalog had them in.
 const KINDS: [Kind; 15] = [
-    kind("dataset", "tabular", 3_020, 110),
-    derived("chart", 2_440, 40),
-    derived("filter", 1_520, 110),
-    derived("map", 700, 60),
+    kind("dataset", "tabular", 3_020, 130),
+    derived("chart", 2_440, 45),
+    derived("filter", 1_520, 130),
+    derived("map", 700, 70),
     undated("map", "geo", 630),
     undated("file", "blobby", 380),
     kind("measure", "measure", 340, 0),

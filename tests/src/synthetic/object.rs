@@ -52,7 +52,7 @@ fn resource(json: &mut Json<'_>, sketch: &Sketch<'_>) {
     dates(json, sketch);
     page_views(json, sketch);
     let has = |oddity| sketch.has(oddity);
-    columns::write(json, &mut sketch.draw(Aspect::Columns), sketch.kind, sketch.topic, &has);
+    columns::write(json, &mut sketch.draw(Aspect::Columns), sketch.kind, sketch.topic_number, &has);
     json.key("download_count");
     match sketch.downloads() {
         Some(downloads) => json.integer(downloads),

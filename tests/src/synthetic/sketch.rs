@@ -25,6 +25,8 @@ pub(super) struct Sketch<'a> {
     pub(super) kind: Kind,
     pub(super) portal: &'a Portal,
     pub(super) topic: &'static Topic,
+    /// Its place among the topics.
+    pub(super) topic_number: usize,
     /// One bit an oddity.
     oddities: u32,
     name: OnceCell<String>,
@@ -45,9 +47,10 @@ impl<'a> Sketch<'a> {
             bits if bits & bit(Oddity::NewType) != 0 => Kind::unheard_of(),
             _ => Kind::drawn(&mut Draw::new(catalog.seed, index, Aspect::Kind)),
         };
-        let topic = &TOPICS[Draw::new(catalog.seed, index, Aspect::Name).index(TOPICS.len())];
+        let topic_number = Draw::new(catalog.seed, index, Aspect::Name).index(TOPICS.len());
         let (id, portal) = (catalog.id(index), catalog.portal(index));
-        Self { catalog, index, id, kind, portal, topic, oddities, name: OnceCell::new() }
+        let topic = &TOPICS[topic_number];
+        Self { catalog, index, id, kind, portal, topic, topic_number, oddities, name: OnceCell::new() }
     }
 
     /// A stream of draws of its own.

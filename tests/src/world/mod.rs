@@ -1,0 +1,196 @@
+//! A world of its own for each test: a database and topics that no other test sees, on the real
+//! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
+
+mod program;
+mod topic;
+
+use std::env;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::time::{interval, timeout};
+use uuid::Uuid;
+
+pub use program::{Ended, Program, Running};
+pub use topic::TopicRecord;
+
+use crate::double::Double;
+
+/// The topics that a producer makes, without their prefix.
+const TOPICS: [&str; 7] = ["datasets", "domains", "hosts", "agencies", "cursors", "verdicts", "dead-letters"];
+
+/// How often a query is asked again, and for how long: a test that hangs is a failed test.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// One test's database and topics. Both go when it is dropped.
+pub struct World {
+    brokers: String,
+    prefix: String,
+    server: PgConnectOptions,
+    database: String,
+    database_url: String,
+    pool: PgPool,
+}
+
+impl World {
+    /// Makes the database. Topics are made by the first producer.
+    ///
+    /// # Errors
+    /// When the services aren't there; `make test` starts them.
+    pub async fn new() -> Result<Self> {
+        let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
+        let brokers = env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")?;
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let server: PgConnectOptions = url.parse()?;
+        let create = format!("create database {name}");
+        server.connect().await?.execute_raw(&create).await?;
+        let options = server.clone().database(&name).options([("search_path", "catalog")]);
+        let database_url = options.to_url_lossy().to_string();
+        let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
+        Ok(Self { brokers, prefix: format!("{name}."), server, database: name, database_url, pool })
+    }
+
+    /// The tables.
+    #[must_use]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A topic's name.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// A client's configuration for this Kafka.
+    #[must_use]
+    pub fn kafka(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config
+    }
+
+    /// A crawl of the double's region, as fast as it goes, in pages of 100, over topics of 2 partitions.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn crawl(&self, double: &Double) -> Result<Program> {
+        let region = double.region().name();
+        let program = Program::new("catalog-producer")?.args(["crawl", "--region", region, "--json"]);
+        let program = program.args(["--api-url", &double.url(), "--rate", "none", "--page-size", "100"]);
+        Ok(self.at_home(program).args(["--partitions", "2"]))
+    }
+
+    /// A consumer that migrates and ends when it has caught up.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn consume(&self) -> Result<Program> {
+        Ok(self.member()?.args(["--until-caught-up"]))
+    }
+
+    /// A consumer that migrates and goes on until it is stopped.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn member(&self) -> Result<Program> {
+        Ok(self.plain_run()?.args(["--migrate"]))
+    }
+
+    /// A consumer that doesn't migrate.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn plain_run(&self) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(["run", "--json"]);
+        Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
+    }
+
+    /// Makes the tables.
+    ///
+    /// # Errors
+    /// When the consumer's `migrate` fails.
+    pub async fn migrate(&self) -> Result<()> {
+        let program = Program::new("catalog-consumer")?.args(["migrate"]);
+        program.env("DATABASE_URL", &self.database_url).succeed().await?;
+        Ok(())
+    }
+
+    /// Returns when a query that tells `true` or `false` tells `true`. PostgreSQL has no event for what
+    /// is waited for here (a lock that is waited for, a row of another program), so it is asked again
+    /// and again.
+    ///
+    /// # Errors
+    /// When that takes long, or what PostgreSQL says.
+    pub async fn until(&self, query: &'static str) -> Result<()> {
+        let mut again = interval(LOOK_AGAIN);
+        let asking = async {
+            while !sqlx::query_scalar::<_, bool>(query).fetch_one(&self.pool).await? {
+                again.tick().await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(LIMIT, asking).await.with_context(|| format!("never true: {query}"))?
+    }
+
+    /// The offset that the group has committed for a partition, and the partition's end.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub async fn committed(&self, topic: &str, partition: i32) -> Result<(Option<i64>, i64)> {
+        topic::committed(self.kafka(), &self.database, topic.to_owned(), partition).await
+    }
+
+    fn at_home(&self, program: Program) -> Program {
+        program.args(["--topic-prefix", &self.prefix]).env("KAFKA_BROKERS", &self.brokers)
+    }
+
+    /// The committed records of a topic, partition by partition.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub async fn records(&self, topic: &str) -> Result<Vec<TopicRecord>> {
+        topic::read(self.kafka(), self.topic(topic)).await
+    }
+}
+
+impl Drop for World {
+    /// Clean-up is a courtesy to whoever keeps the services: it must not fail a test.
+    fn drop(&mut self) {
+        let server = self.server.clone();
+        let drop_database = format!("drop database {} with (force)", self.database);
+        let kafka = self.kafka();
+        let topics: Vec<String> = TOPICS.iter().map(|name| self.topic(name)).collect();
+        let clean_up = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                server.connect().await?.execute_raw(&drop_database).await?;
+                let admin: AdminClient<DefaultClientContext> = kafka.create()?;
+                let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+                admin.delete_topics(&names, &AdminOptions::new()).await?;
+                anyhow::Ok(())
+            })
+        };
+        if let Ok(Err(error)) = std::thread::spawn(clean_up).join() {
+            tracing::warn!(?error, "a test's database or topics are left behind");
+        }
+    }
+}
+
+/// Statements that can't be prepared.
+trait ExecuteRaw {
+    async fn execute_raw(self, statement: &str) -> Result<()>;
+}
+
+impl ExecuteRaw for sqlx::PgConnection {
+    async fn execute_raw(mut self, statement: &str) -> Result<()> {
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut self).await?;
+        Ok(self.close().await?)
+    }
+}

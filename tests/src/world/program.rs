@@ -1,0 +1,185 @@
+//! The real programs, as a user runs them.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
+
+/// A test that hangs is a failed test. Nothing here takes a tenth of this.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A program to run.
+#[derive(Debug)]
+pub struct Program {
+    command: Command,
+}
+
+impl Program {
+    /// One of the workspace's programs, from the folder that this test was built in.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn new(name: &str) -> Result<Self> {
+        let test = env::current_exe()?;
+        let folder = test.ancestors().nth(2).context("a test is built into target/PROFILE/deps")?;
+        let path: PathBuf = folder.join(name);
+        ensure!(path.exists(), "{} has not been built: run `make test`", path.display());
+        let mut command = Command::new(path);
+        command.env_clear().env("RUST_LOG", "info,catalog_producer=debug,catalog_consumer=debug");
+        command.env("RUST_BACKTRACE", "1").args(["--log-format", "json"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        Ok(Self { command })
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Sets a variable. Of the test's own environment the program sees nothing.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start(mut self) -> Result<Running> {
+        let mut child = self.command.spawn()?;
+        let stderr = child.stderr.take().context("standard error is piped")?;
+        Ok(Running { child, log: BufReader::new(stderr).lines(), told: String::new() })
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// When it can't be started or doesn't end.
+    pub async fn run(self) -> Result<Ended> {
+        self.start()?.ended().await
+    }
+
+    /// Runs it to its end and expects success.
+    ///
+    /// # Errors
+    /// When it can't be started, doesn't end, or fails; with all that it said.
+    pub async fn succeed(self) -> Result<Ended> {
+        let ended = self.run().await?;
+        ensure!(ended.code == Some(0), "exit {:?}:\n{}{}", ended.code, ended.stdout, ended.stderr);
+        Ok(ended)
+    }
+}
+
+/// A program that runs. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    /// What it has logged so far.
+    told: String,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; none after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error: the log and the last error.
+    pub stderr: String,
+}
+
+impl Running {
+    /// Returns when the program logs a line whose message is `message`, with that line.
+    ///
+    /// # Errors
+    /// When it ends, or says nothing of the kind for long.
+    pub async fn logged(&mut self, message: &str) -> Result<Value> {
+        loop {
+            let line = timeout(LIMIT, self.log.next_line()).await;
+            let line = line.with_context(|| format!("never logged {message:?}:\n{}", self.told))??;
+            let Some(line) = line else { bail!("ended without logging {message:?}:\n{}", self.told) };
+            self.told.push_str(&line);
+            self.told.push('\n');
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            if event["message"] == message {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Kills it at once, as `kill -9` does, and waits until it is gone.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Asks it to end, as `kill` does.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn terminate(&self) -> Result<()> {
+        self.signal("TERM")
+    }
+
+    /// Sends it a signal by name, such as `STOP`.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.child.id().context("it has ended")?.to_string();
+        let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status()?;
+        ensure!(sent.success(), "kill -s {name} {pid} failed");
+        Ok(())
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it doesn't end; with what it has logged.
+    pub async fn ended(mut self) -> Result<Ended> {
+        let mut stdout = String::new();
+        let end = async {
+            let mut out = self.child.stdout.take().context("standard output is piped")?;
+            let read_out = out.read_to_string(&mut stdout);
+            let read_log = async {
+                while let Some(line) = self.log.next_line().await? {
+                    self.told.push_str(&line);
+                    self.told.push('\n');
+                }
+                anyhow::Ok(())
+            };
+            let (out, log) = tokio::join!(read_out, read_log);
+            out?;
+            log?;
+            anyhow::Ok(self.child.wait().await?)
+        };
+        let status = timeout(LIMIT, end).await;
+        let Ok(status) = status else { bail!("it never ended:\n{}", self.told) };
+        Ok(Ended { code: status?.code(), stdout, stderr: self.told })
+    }
+}
+
+impl Ended {
+    /// The JSON object that the command ended with.
+    ///
+    /// # Errors
+    /// When it isn't one.
+    pub fn summary(&self) -> Result<Value> {
+        serde_json::from_str(&self.stdout)
+            .with_context(|| format!("no summary:\n{}{}", self.stdout, self.stderr))
+    }
+}

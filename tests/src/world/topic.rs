@@ -1,0 +1,98 @@
+//! What a topic holds, read as any consumer of committed records would.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A record of a topic.
+#[derive(Clone, Debug)]
+pub struct TopicRecord {
+    /// The partition that it lies in.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Its key as text.
+    pub key: String,
+    /// Its headers as text.
+    pub headers: BTreeMap<String, String>,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+impl TopicRecord {
+    /// Whether it is a marker.
+    #[must_use]
+    pub fn is_marker(&self) -> bool {
+        self.headers.get("kind").is_some_and(|kind| kind == "marker")
+    }
+}
+
+/// Reads all partitions to their ends.
+pub(super) async fn read(config: ClientConfig, topic: String) -> Result<Vec<TopicRecord>> {
+    tokio::task::spawn_blocking(move || read_blocking(config, &topic)).await?
+}
+
+/// The group's committed offset of a partition and the partition's end.
+pub(super) async fn committed(
+    mut config: ClientConfig,
+    group: &str,
+    topic: String,
+    partition: i32,
+) -> Result<(Option<i64>, i64)> {
+    config.set("group.id", group).set("isolation.level", "read_uncommitted");
+    let ask = move || {
+        let consumer: BaseConsumer = config.create()?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&topic, partition);
+        let committed = consumer.committed_offsets(list, PATIENCE)?;
+        let offset = committed.elements().first().and_then(|element| element.offset().to_raw());
+        let (_, end) = consumer.fetch_watermarks(&topic, partition, PATIENCE)?;
+        Ok((offset.filter(|offset| *offset >= 0), end))
+    };
+    tokio::task::spawn_blocking(ask).await?
+}
+
+fn read_blocking(mut config: ClientConfig, topic: &str) -> Result<Vec<TopicRecord>> {
+    config.set("group.id", "tests").set("enable.auto.commit", "false");
+    config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "50");
+    let consumer: BaseConsumer = config.create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let partitions = metadata.topics().first().context("the topic is told")?.partitions().len();
+    let mut records = Vec::new();
+    for partition in 0..i32::try_from(partitions)? {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Beginning)?;
+        consumer.assign(&list)?;
+        loop {
+            match consumer.poll(PATIENCE) {
+                Some(Ok(message)) => records.push(record(&message)),
+                Some(Err(KafkaError::PartitionEOF(_))) => break,
+                Some(Err(error)) => return Err(error.into()),
+                None => bail!("no end of {topic}[{partition}]"),
+            }
+        }
+    }
+    Ok(records)
+}
+
+fn record(message: &BorrowedMessage<'_>) -> TopicRecord {
+    let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+    let headers = message
+        .headers()
+        .map(|headers| headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect());
+    TopicRecord {
+        partition: message.partition(),
+        offset: message.offset(),
+        key: text(message.key()),
+        headers: headers.unwrap_or_default(),
+        value: message.payload().unwrap_or_default().to_vec(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Records that this build can't read.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+/// Adds a record of a foreign writer to the hosts.
+async fn add_host(world: &World, schema: &str, value: &str) -> Result<()> {
+    let producer: FutureProducer = world.kafka().create()?;
+    let pairs = [
+        ("kind", "hosts"),
+        ("schema", schema),
+        ("region", "us"),
+        ("run", "1"),
+        ("page", "9"),
+        ("observed_at", "2026-01-01T00:00:00Z"),
+    ];
+    let headers = pairs.iter().fold(OwnedHeaders::new(), |headers, &(key, value)| {
+        headers.insert(Header { key, value: Some(value) })
+    });
+    let topic = world.topic("hosts");
+    let record = FutureRecord::to(&topic).partition(0).key("us/new.example").payload(value).headers(headers);
+    producer.send_result(record).map_err(|(error, _)| error)?.await?.map_err(|(error, _)| error)?;
+    Ok(())
+}
+
+async fn crawled() -> Result<World> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(200, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    Ok(world)
+}
+
+#[tokio::test]
+async fn a_newer_schema_waits_and_holds_nothing_else_up() -> Result<()> {
+    let world = crawled().await?;
+    world.migrate().await?;
+    add_host(&world, "2", "whatever comes to be").await?;
+    let mut member = world.member()?.start()?;
+    let warning = member
+        .logged("a record of a newer schema: its partition waits until this consumer is upgraded")
+        .await?;
+    assert_eq!(
+        (warning["schema"].as_u64(), warning["topic"].as_str()),
+        (Some(2), Some(world.topic("hosts").as_str()))
+    );
+    let offset = warning["offset"].as_i64().unwrap();
+    // The run's markers are before it in the partition, so all of the run is applied.
+    world.until("select exists (select from runs where state = 'balanced')").await?;
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
+    let position: i64 = sqlx::query_scalar("select position from positions where topic like '%hosts'")
+        .fetch_one(world.pool())
+        .await?;
+    assert!(position <= offset, "{position} is beyond the record at {offset}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_stops_the_consumer_and_is_named() -> Result<()> {
+    let world = crawled().await?;
+    add_host(&world, "1", r#"{"host":"other.example","domain":"new.example"}"#).await?;
+    let ended = world.consume()?.run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let name = format!("{}[0] offset ", world.topic("hosts"));
+    assert!(ended.stderr.contains(&name) && ended.stderr.contains("us/new.example"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the value disagrees with the key"), "{}", ended.stderr);
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! A producer killed anywhere publishes each page exactly once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+const ASSETS: u64 = 2_000;
+
+#[tokio::test]
+async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
+
+    // While it waits for `/domains`, having claimed the region.
+    let mut gate = double.hold(Matcher::domains());
+    let crawl = world.crawl(&double)?.start()?;
+    gate.arrived().await;
+    crawl.kill().await?;
+    gate.release();
+
+    // While both lanes wait for a page.
+    let mut gate = double.hold(Matcher::pages().that(|asked| asked.sequence > 8));
+    let crawl = world.crawl(&double)?.start()?;
+    gate.arrived().await;
+    gate.arrived().await;
+    crawl.kill().await?;
+    gate.release();
+
+    // Right after a page was published, when the next one is on its way; with other lanes each time.
+    for lanes in ["1", "3", "5"] {
+        let mut crawl = world.crawl(&double)?.args(["--concurrency", lanes]).start()?;
+        crawl.logged("page published").await?;
+        crawl.kill().await?;
+    }
+    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    assert_eq!((ended["run"].as_u64(), ended["whole"].as_bool()), (Some(1), Some(true)));
+    assert_eq!(ended["published"]["datasets"], ASSETS);
+    each_page_once(&world).await?;
+
+    let summary = world.consume()?.succeed().await?.summary()?;
+    assert_eq!(summary["runs"][0]["state"], "balanced");
+    assert_eq!(summary["records"]["datasets"]["new"], ASSETS);
+    Ok(())
+}
+
+async fn each_page_once(world: &World) -> Result<()> {
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    let mut pages = BTreeSet::new();
+    for record in world.records("datasets").await? {
+        pages.insert(record.headers["page"].parse::<u64>()?);
+        if !record.is_marker() {
+            *times.entry(record.key).or_default() += 1;
+        }
+    }
+    assert_eq!(times.len() as u64, ASSETS);
+    assert!(times.values().all(|times| *times == 1));
+    // One counter over all lanes and sessions, without a gap: 0 is `/domains`, the last the markers'.
+    assert!(pages.iter().copied().eq(1..=pages.len() as u64), "{pages:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_killed_producer_delays_nobody_and_its_half_page_is_never_seen() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
+    let mut crawl = world.crawl(&double)?.start()?;
+    for _ in 0..5 {
+        crawl.logged("page published").await?;
+    }
+    crawl.kill().await?;
+    // What is there by now must be whole pages, for consumers may read it before the crawl goes on.
+    let mut crawl = world.crawl(&double)?.start()?;
+    crawl.logged("crawling").await?;
+    crawl.kill().await?;
+    let summary = world.consume()?.succeed().await?.summary()?;
+    let applied = summary["records"]["datasets"]["new"].as_u64().unwrap();
+    assert!(applied > 0 && applied < ASSETS, "{applied}");
+    let state: String = sqlx::query_scalar("select state from runs").fetch_one(world.pool()).await?;
+    assert_eq!(state, "open");
+
+    world.crawl(&double)?.succeed().await?;
+    let summary = world.consume()?.succeed().await?.summary()?;
+    assert_eq!(summary["records"]["datasets"]["new"], ASSETS - applied);
+    assert_eq!(summary["runs"][0]["state"], "balanced");
+    Ok(())
+}

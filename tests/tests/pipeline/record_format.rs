@@ -1,0 +1,90 @@
+//! What lies in the topics is what other programs are promised: keys, partitions, headers, bytes.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::oracle::key;
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde_json::Value;
+
+async fn world() -> Result<World> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    Ok(world)
+}
+
+#[tokio::test]
+async fn values_are_the_served_bytes_under_the_primary_key() -> Result<()> {
+    let world = world().await?;
+    let mut served = BTreeMap::new();
+    for object in Synthetic::new(500, 5).objects() {
+        let (domain, id) = key(&serde_json::from_slice(&object)?);
+        served.insert(format!("us/{domain}/{id}"), object.to_vec());
+    }
+    let records = world.records("datasets").await?;
+    let records = records.into_iter().filter(|record| !record.is_marker());
+    let published: BTreeMap<_, _> = records.map(|record| (record.key, record.value)).collect();
+    assert_eq!(published, served);
+    Ok(())
+}
+
+#[tokio::test]
+async fn headers_are_text_that_says_what_a_record_is() -> Result<()> {
+    let world = world().await?;
+    for topic in ["datasets", "domains", "hosts", "agencies"] {
+        for record in world.records(topic).await? {
+            let names: Vec<&str> = record.headers.keys().map(String::as_str).collect();
+            assert_eq!(names, ["kind", "observed_at", "page", "region", "run", "schema"]);
+            let header = |name: &str| record.headers[name].as_str();
+            assert_eq!(header("kind"), if record.is_marker() { "marker" } else { topic });
+            assert_eq!((header("region"), header("run"), header("schema")), ("us", "1", "1"));
+            assert_eq!(header("page") == "0", topic == "domains" && !record.is_marker());
+            time::OffsetDateTime::parse(
+                header("observed_at"),
+                &time::format_description::well_known::Rfc3339,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_marker_on_every_partition_tells_what_was_published_there() -> Result<()> {
+    let world = world().await?;
+    for (topic, partitions) in [("datasets", 2), ("domains", 1), ("hosts", 1), ("agencies", 1)] {
+        let (markers, records): (Vec<_>, Vec<_>) =
+            world.records(topic).await?.into_iter().partition(|record| record.is_marker());
+        assert_eq!(markers.len(), partitions, "{topic}");
+        for marker in markers {
+            assert_eq!(marker.key, "us/#run/1");
+            let value: Value = serde_json::from_slice(&marker.value)?;
+            let published = records.iter().filter(|record| record.partition == marker.partition).count();
+            assert_eq!(value["published"], published, "{topic}[{}]", marker.partition);
+            assert_eq!((value["mode"].as_str(), value["run"].as_u64()), (Some("full"), Some(1)));
+            assert_eq!(
+                value["seen"].as_object().map(|seen| seen.values().filter_map(Value::as_u64).sum()),
+                Some(500)
+            );
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_lie_where_other_clients_would_put_them() -> Result<()> {
+    let world = world().await?;
+    let producer: FutureProducer = world.kafka().set("partitioner", "murmur2_random").create()?;
+    let topic = world.topic("datasets");
+    for record in world.records("datasets").await?.iter().filter(|record| !record.is_marker()) {
+        let sent = producer
+            .send_result(FutureRecord::to(&topic).key(&record.key).payload(""))
+            .map_err(|(error, _)| error)?;
+        let delivery = sent.await?.map_err(|(error, _)| error)?;
+        assert_eq!(delivery.partition, record.partition, "{}", record.key);
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! What can't be done is refused at the start, with what to do about it.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+
+#[tokio::test]
+async fn a_database_that_was_not_migrated_is_refused_with_what_to_do() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let ended = world.plain_run()?.run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("run `catalog-consumer migrate` first"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_missing_database_url_is_refused_with_an_example() -> Result<()> {
+    let world = World::new().await?;
+    let ended = world.consume()?.env("DATABASE_URL", "").run().await?;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("such as postgres://"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn topics_that_are_not_there_yet_are_named() -> Result<()> {
+    let world = World::new().await?;
+    let ended = world.consume()?.run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(&format!("there is no topic {}", world.topic("datasets"))),
+        "{}",
+        ended.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_topic_that_deletes_records_is_refused() -> Result<()> {
+    let world = World::new().await?;
+    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
+    let topic = world.topic("datasets");
+    let deletes = NewTopic::new(&topic, 2, TopicReplication::Fixed(1)).set("cleanup.policy", "delete");
+    admin.create_topics([&deletes], &AdminOptions::new()).await?;
+    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
+    let ended = world.crawl(&double)?.run().await?;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cleanup.policy=delete"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn topics_made_anew_under_old_tables_are_refused() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    sqlx::query("update positions set position = position + 1000").execute(world.pool()).await?;
+    let ended = world.member()?.run().await?;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was made anew"), "{}", ended.stderr);
+    Ok(())
+}

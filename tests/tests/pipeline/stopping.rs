@@ -1,0 +1,61 @@
+//! SIGTERM ends both programs after the work in hand, and they go on later.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+#[tokio::test]
+async fn a_producer_that_is_asked_to_stop_exits_0_and_resumes() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
+    let mut gate = double.hold(Matcher::pages().nth(4));
+    let crawl = world.crawl(&double)?.start()?;
+    gate.arrived().await;
+    crawl.terminate()?;
+    let stopped = crawl.ended().await?;
+    assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+    assert_eq!(stopped.summary()?["whole"], false);
+    gate.release();
+
+    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    assert_eq!((ended["run"].as_u64(), ended["published"]["datasets"].as_u64()), (Some(1), Some(1_000)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restart_gives_an_interrupted_run_up_and_the_tables_say_so() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
+    let mut crawl = world.crawl(&double)?.start()?;
+    for _ in 0..4 {
+        crawl.logged("page published").await?;
+    }
+    crawl.kill().await?;
+    let ended = world.crawl(&double)?.args(["--restart"]).succeed().await?.summary()?;
+    assert_eq!(ended["run"], 2);
+    world.consume()?.succeed().await?;
+    let runs: Vec<(i64, String)> =
+        sqlx::query_as("select run, state from runs order by run").fetch_all(world.pool()).await?;
+    assert_eq!(runs, [(1, "abandoned".into()), (2, "balanced".into())]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_asked_to_stop_exits_0_with_its_offsets_committed() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let mut member = world.member()?.args(["--batch-size", "50"]).start()?;
+    member.logged("batch applied").await?;
+    member.terminate()?;
+    let stopped = member.ended().await?;
+    assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+    let positions: Vec<(String, i32, i64)> =
+        sqlx::query_as("select topic, partition, position from positions").fetch_all(world.pool()).await?;
+    for (topic, partition, position) in positions {
+        let (committed, _) = world.committed(&topic, partition).await?;
+        assert_eq!(committed, Some(position), "{topic}[{partition}]");
+    }
+    Ok(())
+}

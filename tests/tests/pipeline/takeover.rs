@@ -1,0 +1,42 @@
+//! A second producer of a region wins, and the first stops.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+#[tokio::test]
+async fn the_newest_producer_wins_and_the_first_exits_3() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
+    let mut gate = double.hold(Matcher::pages().nth(3));
+    let first = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    gate.arrived().await;
+
+    let second = world.crawl(&double)?.succeed().await?.summary()?;
+    assert_eq!((second["run"].as_u64(), second["whole"].as_bool()), (Some(1), Some(true)));
+
+    gate.release();
+    let first = first.ended().await?;
+    assert_eq!(first.code, Some(3), "{}", first.stderr);
+    assert!(first.stderr.contains("another producer of region us has taken over"), "{}", first.stderr);
+    let records = world.records("datasets").await?;
+    assert_eq!(records.iter().filter(|record| !record.is_marker()).count(), 1_000);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_command_line_that_cannot_be_followed_leaves_a_running_producer_alone() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
+    let mut gate = double.hold(Matcher::pages().nth(3));
+    let first = world.crawl(&double)?.start()?;
+    gate.arrived().await;
+    let other = world.crawl(&double)?.args(["--datasets=false"]).run().await?;
+    assert_eq!(other.code, Some(2), "{}", other.stderr);
+    assert!(other.stderr.contains("--restart"), "{}", other.stderr);
+    gate.release();
+    let first = first.ended().await?;
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    Ok(())
+}
