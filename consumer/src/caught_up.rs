@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
-use catalog_shared::kafka::{KafkaArgs, LogContext};
+use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::record::Kind;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::task::spawn_blocking;
@@ -50,7 +50,7 @@ pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogConte
         ("enable.auto.commit", "false"),
         ("allow.auto.create.topics", "false"),
     ])?;
-    config.create_with_context(LogContext::default()).context("can't make a Kafka client")
+    kafka::create(&config, LogContext::default())
 }
 
 /// The watermarks of some partitions.
@@ -72,8 +72,10 @@ fn measure(watcher: &BaseConsumer<LogContext>, place: Place) -> anyhow::Result<(
 
 /// How far every partition reached when it was measured.
 pub(crate) struct Goal {
-    ends: Vec<(Place, i64)>,
+    ends: Vec<(Place, Watermarks)>,
 }
+
+type Positions = HashMap<(String, i32), i64>;
 
 impl Goal {
     /// Measures all data topics.
@@ -82,21 +84,28 @@ impl Goal {
     /// When one is missing: then there is nothing to catch up with.
     pub(crate) async fn measure(kafka: &KafkaArgs) -> anyhow::Result<Self> {
         let places = places(kafka).await?;
-        // A partition without records is caught up wherever it stands.
-        let with_records =
-            |(place, marks): (Place, Watermarks)| (marks.high > marks.low).then_some((place, marks.high));
-        let ends = watermarks(kafka, places).await?.into_iter().filter_map(with_records).collect();
-        Ok(Self { ends })
+        Ok(Self { ends: watermarks(kafka, places).await? })
     }
 
-    /// The partitions that are not there yet, each with where it stands and where it should.
-    pub(crate) fn behind(&self, positions: &HashMap<(String, i32), i64>) -> Vec<(&Place, i64, i64)> {
-        let behind = |(place, end): &'_ (Place, i64)| {
-            let key = (place.topic.clone(), place.partition);
-            let position = positions.get(&key).copied().unwrap_or_default();
-            (position < *end).then_some((position, *end))
-        };
-        self.ends.iter().filter_map(|end| behind(end).map(|(at, to)| (&end.0, at, to))).collect()
+    /// Whether the positions that there are lie in their partitions: one beyond the end would look as if
+    /// it had caught up.
+    ///
+    /// # Errors
+    /// [`Stop::Guard`] for the first that doesn't.
+    pub(crate) fn check(&self, positions: &Positions) -> Result<(), Stop> {
+        let stored = |place: &Place| positions.get(&(place.topic.clone(), place.partition)).copied();
+        self.ends.iter().try_for_each(|(place, marks)| {
+            stored(place).map_or(Ok(()), |position| marks.check(place, position))
+        })
+    }
+
+    /// The first partition that is not there yet, with where it stands and where it should. One without
+    /// records is there, wherever it stands.
+    pub(crate) fn behind(&self, positions: &Positions) -> Option<(&Place, i64, i64)> {
+        self.ends.iter().find_map(|(place, Watermarks { low, high })| {
+            let position = positions.get(&(place.topic.clone(), place.partition)).copied().unwrap_or(*low);
+            (position < *high).then_some((place, position, *high))
+        })
     }
 }
 
@@ -134,10 +143,13 @@ mod tests {
 
     #[test]
     fn a_goal_is_behind_until_every_position_is_there() {
-        let goal = Goal { ends: vec![(place(0), 20), (place(1), 5)] };
+        let marks = |low, high| Watermarks { low, high };
+        let goal =
+            Goal { ends: vec![(place(0), marks(0, 20)), (place(1), marks(2, 5)), (place(2), marks(7, 7))] };
         let mut positions = HashMap::from([(("socrata.hosts".to_owned(), 0), 20)]);
-        assert_eq!(goal.behind(&positions), [(&place(1), 0, 5)]);
+        assert_eq!(goal.behind(&positions), Some((&place(1), 2, 5)));
         positions.insert(("socrata.hosts".to_owned(), 1), 6);
-        assert!(goal.behind(&positions).is_empty());
+        assert_eq!(goal.behind(&positions), None);
+        assert!(goal.check(&positions).is_err());
     }
 }

@@ -5,20 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use catalog_shared::record::{Kind, Stamp, StampError};
+use catalog_shared::record::Kind;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
 use sqlx::PgPool;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use crate::apply::{Outcome, apply};
-use crate::batch::{Batch, Place, Received};
+use crate::batch::{Batch, Place};
 use crate::caught_up::Goal;
 use crate::cli::RunArgs;
 use crate::group::{self, Change, Member};
@@ -26,8 +23,9 @@ use crate::partition::Partition;
 use crate::summary::Summary;
 use crate::{database, positions};
 
-/// How many bytes of records may wait in memory; receiving rests while there are more.
-const BUFFERED_BYTES: usize = 32 * 1024 * 1024;
+/// How long the batches in flight may take to end once the consumer is to leave. One that is given up
+/// is rolled back or not, and its position tells which.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often batches that have waited long enough, partitions' ends and seeks are looked after.
 const SWEEP: Duration = Duration::from_millis(100);
 /// How often a line tells how far the consumer is.
@@ -94,6 +92,9 @@ impl Consumer {
 
     /// Works until `shutdown` or the goal.
     async fn work(&mut self, shutdown: &CancellationToken, goal: Option<&Goal>) -> anyhow::Result<()> {
+        if let Some(goal) = goal {
+            goal.check(&positions::read(&self.pool, &self.data_topics()).await?)?;
+        }
         let member = Arc::clone(&self.member);
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -106,67 +107,17 @@ impl Consumer {
                 Some(done) = self.batches.join_next() => self.finish(done?)?,
                 _ = sweep.tick() => {
                     self.sweep().await?;
-                    if let Some(goal) = goal && self.has_reached(goal).await? {
+                    if self.has_reached(goal).await? {
                         return Ok(());
                     }
                 }
-                message = member.recv(), if self.buffered() < BUFFERED_BYTES => self.receive(message)?,
+                message = member.recv() => self.receive(message)?,
             }
         }
-    }
-
-    fn buffered(&self) -> usize {
-        self.partitions.values().map(Partition::bytes).sum()
-    }
-
-    fn receive(&mut self, message: Result<BorrowedMessage<'_>, KafkaError>) -> anyhow::Result<()> {
-        match message {
-            Ok(message) => self.take(&message),
-            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
-                bail!(
-                    "a partition no longer holds the offset that the tables stand at; start again to see which"
-                )
-            }
-            Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error.into()),
-            // The client goes on by itself, and its context has told of it.
-            Err(error) => {
-                tracing::debug!(%error, "receiving");
-                Ok(())
-            }
-        }
-    }
-
-    fn take(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let kind = self.topics.kind(message.topic());
-        let partition = kind.and_then(|kind| self.partitions.get_mut(&(kind, message.partition())));
-        let Some(partition) = partition.filter(|partition| partition.flows()) else { return Ok(()) };
-        let stamp = match Stamp::from_headers(message.headers()) {
-            Ok(stamp) => stamp,
-            Err(StampError::NewerSchema { found }) => {
-                partition.waiting = true;
-                tracing::warn!(
-                    topic = message.topic(),
-                    partition = message.partition(),
-                    offset = message.offset(),
-                    schema = found,
-                    "a record of a newer schema: its partition waits until this consumer is upgraded"
-                );
-                return group::pause(&self.member, &partition.place);
-            }
-            Err(error) => bail!("{}: {error}", name(message)),
-        };
-        let key = message.key().with_context(|| format!("{}: it has no key", name(message)))?.to_vec();
-        let value =
-            message.payload().with_context(|| format!("{}: it has no value", name(message)))?.to_vec();
-        let now = Instant::now();
-        partition.push(Received { offset: message.offset(), stamp, key, value }, now);
-        let place = (partition.place.kind, partition.place.partition);
-        self.apply_due(place, now);
-        Ok(())
     }
 
     /// Hands the next batch of a partition over, if it is due and a connection is free.
-    fn apply_due(&mut self, place: (Kind, i32), now: Instant) {
+    pub(crate) fn apply_due(&mut self, place: (Kind, i32), now: Instant) {
         let batch_size = usize::from(self.args.batch_size);
         if self.batches.len() >= usize::from(self.args.connections) {
             return;
@@ -180,6 +131,20 @@ impl Consumer {
         }
     }
 
+    /// Pauses partitions that are full and resumes those that have room again. Receiving itself never
+    /// rests: a member that doesn't receive answers no rebalance, and is dropped from its group.
+    pub(crate) fn pause_and_resume(&mut self) -> anyhow::Result<()> {
+        for partition in self.partitions.values_mut() {
+            match partition.pause_changes() {
+                Some(true) => group::pause(&self.member, &partition.place)?,
+                Some(false) => group::resume(&self.member, &partition.place)?,
+                None => continue,
+            }
+            partition.paused = !partition.paused;
+        }
+        Ok(())
+    }
+
     fn spawn(&mut self, batch: Batch, epoch: u64) {
         let pool = self.pool.clone();
         self.batches.spawn(async move {
@@ -188,7 +153,14 @@ impl Consumer {
         });
     }
 
-    pub(crate) fn finish(&mut self, done: Done) -> anyhow::Result<()> {
+    fn finish(&mut self, done: Done) -> anyhow::Result<()> {
+        self.settle(done)?;
+        self.apply_all_due();
+        self.pause_and_resume()
+    }
+
+    /// Enters what came of a batch.
+    pub(crate) fn settle(&mut self, done: Done) -> anyhow::Result<()> {
         let Done { place, epoch, to, outcome } = done;
         let partition = self.partitions.get_mut(&(place.kind, place.partition));
         let partition = partition.filter(|partition| partition.epoch == epoch);
@@ -219,7 +191,6 @@ impl Consumer {
                 }
             }
         }
-        self.apply_all_due();
         Ok(())
     }
 
@@ -240,16 +211,8 @@ impl Consumer {
             }
         }
         self.apply_all_due();
-        self.step_past_ends()?;
-        if self.reported.elapsed() >= REPORT_EVERY {
-            self.reported = Instant::now();
-            tracing::info!(
-                applied = self.summary.total(),
-                partitions = self.partitions.len(),
-                "consumed so far"
-            );
-        }
-        Ok(())
+        self.pause_and_resume()?;
+        self.step_past_ends()
     }
 
     /// Moves positions past what is no record, so that a partition's end reads as lag 0.
@@ -272,38 +235,48 @@ impl Consumer {
         Ok(())
     }
 
-    async fn has_reached(&self, goal: &Goal) -> anyhow::Result<bool> {
-        let topics = Kind::ALL.map(|kind| self.topics.data(kind));
-        let positions = positions::read(&self.pool, &topics).await?;
+    /// Tells from time to time how far the consumer is, and whether that is far enough.
+    async fn has_reached(&mut self, goal: Option<&Goal>) -> anyhow::Result<bool> {
+        let report = self.reported.elapsed() >= REPORT_EVERY;
+        if report {
+            self.reported = Instant::now();
+            tracing::info!(
+                applied = self.summary.total(),
+                partitions = self.partitions.len(),
+                "consumed so far"
+            );
+        }
+        let Some(goal) = goal else { return Ok(false) };
+        let positions = positions::read(&self.pool, &self.data_topics()).await?;
         let behind = goal.behind(&positions);
-        if let Some((place, position, end)) = behind.first() {
-            tracing::debug!(
+        if let Some((place, position, end)) = behind.filter(|_| report) {
+            tracing::info!(
                 topic = place.topic,
                 partition = place.partition,
                 position,
                 end,
-                "not caught up yet"
+                "not caught up yet; a producer's open transaction may hold records back"
             );
         }
-        Ok(behind.is_empty())
+        Ok(behind.is_none())
+    }
+
+    fn data_topics(&self) -> [String; 4] {
+        Kind::ALL.map(|kind| self.topics.data(kind))
     }
 
     /// Leaves the group, after the batches in flight.
     async fn leave(mut self) -> anyhow::Result<Summary> {
         self.partitions.values_mut().for_each(Partition::clear);
-        let mut failed = None;
-        while let Some(done) = self.batches.join_next().await {
-            let ended = done.map_err(Into::into).and_then(|done| self.finish(done));
-            failed = failed.or(ended.err());
+        let deadline = tokio::time::Instant::now() + LEAVE_PATIENCE;
+        let mut settled = Ok(());
+        while let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await {
+            settled = settled.and(done.map_err(Into::into).and_then(|done| self.settle(done)));
         }
+        self.batches.abort_all();
         let stands = |partition: &Partition| (partition.place.clone(), partition.position);
         let positions: Vec<_> = self.partitions.values().map(stands).collect();
         group::leave(self.member, self.changes, &positions).await?;
-        failed.map_or(Ok(self.summary), Err)
+        settled.map(|()| self.summary)
     }
-}
-
-/// Names a record in an error.
-fn name(message: &BorrowedMessage<'_>) -> String {
-    format!("{}[{}] offset {}", message.topic(), message.partition(), message.offset())
 }

@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use crate::fields::Fields;
 use crate::literal::{JsonObject, array_literal};
 use crate::mend::mend_json;
 use crate::reader::Reader;
+use catalog_shared::fields::Fields;
 
 /// Raised whenever the same object becomes another row than before, so that a replay finds every row
 /// changed and writes it anew.

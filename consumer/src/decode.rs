@@ -1,7 +1,8 @@
 //! Decoding: from a record's key and value to a row. Key, value and headers must agree.
 
+use catalog_shared::key::Key;
 use catalog_shared::marker::Marker;
-use catalog_shared::record::{Content, Key, Kind};
+use catalog_shared::record::{Content, Kind};
 use serde::Deserialize;
 use thiserror::Error;
 

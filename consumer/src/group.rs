@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
-use catalog_shared::kafka::LogContext;
+use anyhow::{Context, bail};
+use catalog_shared::kafka::{self, LogContext};
 use catalog_shared::record::Kind;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,7 +15,9 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::batch::Place;
 use crate::cli::RunArgs;
@@ -108,7 +110,7 @@ pub(crate) fn join(args: &RunArgs) -> anyhow::Result<(Arc<Member>, UnboundedRece
     ])?;
     let (changes, events) = unbounded_channel();
     let context = GroupContext { changes, closing: AtomicBool::new(false), log: LogContext::default() };
-    let member: Member = config.create_with_context(context).context("can't make a Kafka consumer")?;
+    let member: Member = kafka::create(&config, context)?;
     let topics = args.kafka.topics();
     let names = Kind::ALL.map(|kind| topics.data(kind));
     member.subscribe(&names.each_ref().map(String::as_str))?;
@@ -138,39 +140,51 @@ pub(crate) async fn seek(member: &Arc<Member>, place: &Place, offset: i64) -> an
     Ok(spawn_blocking(seek).await??)
 }
 
-/// Stops fetching a partition while it stays ours.
+/// Stops fetching a partition while it stays ours; what was fetched and not received is fetched again.
 pub(crate) fn pause(member: &Member, place: &Place) -> anyhow::Result<()> {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(&place.topic, place.partition);
-    member.pause(&list).with_context(|| format!("can't pause {}[{}]", place.topic, place.partition))
+    member.pause(&list(place)).with_context(|| format!("can't pause {}[{}]", place.topic, place.partition))
 }
 
-/// Leaves the group after a last commit that is waited for.
+/// Fetches a paused partition again.
+pub(crate) fn resume(member: &Member, place: &Place) -> anyhow::Result<()> {
+    member.resume(&list(place)).with_context(|| format!("can't resume {}[{}]", place.topic, place.partition))
+}
+
+fn list(place: &Place) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition(&place.topic, place.partition);
+    list
+}
+
+/// Leaves the group, with a last commit of offsets.
+///
+/// # Errors
+/// When that takes long, as it does while Kafka is away; the group notices by itself then.
 pub(crate) async fn leave(
     member: Arc<Member>,
     mut changes: UnboundedReceiver<Change>,
     positions: &[(Place, i64)],
 ) -> anyhow::Result<()> {
-    let last = offsets(positions)?;
     member.context().closing.store(true, Ordering::SeqCst);
-    let leave = move || {
-        while let Ok(change) = changes.try_recv() {
-            match change {
-                Change::Assign(list) => member.incremental_assign(&list),
-                Change::Revoke { partitions, .. } => member.incremental_unassign(&partitions),
-            }?;
-        }
-        if last.count() > 0
-            && let Err(error) = member.commit(&last, CommitMode::Sync)
-        {
-            tracing::debug!(%error, "the last offsets were not committed");
-        }
+    while let Ok(change) = changes.try_recv() {
+        match change {
+            Change::Assign(list) => member.incremental_assign(&list),
+            Change::Revoke { partitions, .. } => member.incremental_unassign(&partitions),
+        }?;
+    }
+    commit(&member, positions)?;
+    // Dropping the consumer closes it, which waits for the group and for the commit. On a thread of its
+    // own: the runtime would wait for one of its own for ever.
+    let (left, told) = oneshot::channel();
+    std::thread::spawn(move || {
         member.unsubscribe();
-        // Dropping the consumer closes it, which takes a rebalance and so blocks.
         drop(member);
-        anyhow::Ok(())
-    };
-    spawn_blocking(leave).await?
+        let _ = left.send(());
+    });
+    match timeout(PATIENCE, told).await {
+        Ok(_) => Ok(()),
+        Err(_) => bail!("can't leave the group in {} s: Kafka does not answer", PATIENCE.as_secs()),
+    }
 }
 
 fn offsets(positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {

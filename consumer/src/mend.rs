@@ -53,7 +53,10 @@ fn measure(bytes: &[u8]) -> (usize, bool) {
 /// The UTF-16 code unit of a `\uXXXX`.
 fn code_unit(bytes: &[u8]) -> Option<u16> {
     let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
-    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    // A sign, which the parser would take, is no digit.
+    let digits =
+        std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]

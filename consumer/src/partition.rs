@@ -8,7 +8,11 @@ use crate::batch::{Batch, Place, Received};
 /// How long a record may wait for others to share its transaction.
 const LINGER: Duration = Duration::from_millis(100);
 /// How many bytes of records make a batch full.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// From how many waiting bytes on a partition is paused, and down to how many. In between lie several
+/// batches, for what was fetched ahead is fetched again after a pause.
+const PAUSE_BYTES: usize = 8 * 1024 * 1024;
+const RESUME_BYTES: usize = 2 * 1024 * 1024;
 
 /// An assigned partition.
 pub(crate) struct Partition {
@@ -23,6 +27,8 @@ pub(crate) struct Partition {
     pub(crate) seek_to: Option<i64>,
     /// Whether a record of a newer schema stands next: the partition waits for an upgrade.
     pub(crate) waiting: bool,
+    /// Whether fetching it is paused.
+    pub(crate) paused: bool,
     records: VecDeque<Received>,
     bytes: usize,
     oldest: Option<Instant>,
@@ -37,6 +43,7 @@ impl Partition {
             in_flight: false,
             seek_to: None,
             waiting: false,
+            paused: false,
             records: VecDeque::new(),
             bytes: 0,
             oldest: None,
@@ -55,9 +62,10 @@ impl Partition {
         self.records.push_back(record);
     }
 
-    /// How many bytes wait here.
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether fetching has to be paused (true) or resumed (false); none where it is as it should be.
+    pub(crate) const fn pause_changes(&self) -> Option<bool> {
+        let should = self.waiting || self.bytes >= PAUSE_BYTES || (self.paused && self.bytes > RESUME_BYTES);
+        if should == self.paused { None } else { Some(should) }
     }
 
     /// Whether there is a batch to apply: a full one, or one that has waited long enough.
@@ -108,7 +116,9 @@ impl Partition {
     /// Somebody else has moved the position: what was received may be applied already, so it is dropped
     /// and fetched again from there.
     pub(crate) fn restart(&mut self, position: i64) {
-        *self = Self { seek_to: Some(position), ..Self::new(self.place.clone(), position, self.epoch) };
+        let paused = self.paused;
+        *self =
+            Self { seek_to: Some(position), paused, ..Self::new(self.place.clone(), position, self.epoch) };
     }
 }
 
@@ -147,7 +157,7 @@ mod tests {
         assert!(!partition.is_due(1, now + LINGER));
         partition.applied(12);
         let rest = partition.take_batch(2, now).unwrap();
-        assert_eq!((rest.from, rest.to, partition.bytes()), (12, 16, 0));
+        assert_eq!((rest.from, rest.to, partition.bytes), (12, 16, 0));
     }
 
     #[test]
@@ -168,6 +178,21 @@ mod tests {
         partition.restart(40);
         assert!(!partition.flows());
         assert!(partition.take_step(50).is_none());
-        assert_eq!((partition.position, partition.bytes()), (40, 0));
+        assert_eq!((partition.position, partition.bytes), (40, 0));
+    }
+
+    #[test]
+    fn a_partition_is_paused_when_full_and_resumed_when_nearly_empty() {
+        let mut partition = partition(&[], Instant::now());
+        assert_eq!(partition.pause_changes(), None);
+        partition.bytes = PAUSE_BYTES;
+        assert_eq!(partition.pause_changes(), Some(true));
+        partition.paused = true;
+        partition.bytes = RESUME_BYTES + 1;
+        assert_eq!(partition.pause_changes(), None);
+        partition.bytes = RESUME_BYTES;
+        assert_eq!(partition.pause_changes(), Some(false));
+        partition.waiting = true;
+        assert_eq!(partition.pause_changes(), None);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::batch::{Batch, Place};
 
@@ -37,12 +37,18 @@ pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Resul
 }
 
 /// Where a partition stands; one that was never applied is put at `low`, its first offset.
-pub(crate) async fn start(db: impl PgExecutor<'_>, place: &Place, low: i64) -> sqlx::Result<i64> {
-    sqlx::query_scalar(include_str!("../sql/start_position.sql"))
+pub(crate) async fn start(pool: &PgPool, place: &Place, low: i64) -> sqlx::Result<i64> {
+    sqlx::query(include_str!("../sql/start_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
         .bind(low)
-        .fetch_one(db)
+        .execute(pool)
+        .await?;
+    // A statement of its own, which sees what another member may have put there just now.
+    sqlx::query_scalar(include_str!("../sql/find_position.sql"))
+        .bind(&place.topic)
+        .bind(place.partition)
+        .fetch_one(pool)
         .await
 }
 

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::fields::{Fields, Text};
 use crate::literal::{JsonObject, array_literal};
 use crate::mend::mend_json;
+use catalog_shared::fields::{Fields, Text};
 
 /// How many bytes of a text go into an index: well under the 2,704 that a B-tree entry may have.
 const INDEXED_BYTES: usize = 1000;

@@ -40,6 +40,8 @@ impl Consumer {
         group::assign(&self.member, &starts)?;
         group::commit(&self.member, &starts)?;
         for (place, position) in starts {
+            // A pause outlives an assignment.
+            group::resume(&self.member, &place)?;
             tracing::info!(topic = place.topic, partition = place.partition, position, "partition assigned");
             self.partitions
                 .insert((place.kind, place.partition), Partition::new(place, position, self.epoch));
@@ -50,10 +52,16 @@ impl Consumer {
     /// Gives partitions up, after the batches in flight; what was only received is dropped.
     async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
         let revoked = self.places(list);
+        // What was only received is dropped, so that no more batches are begun of it.
+        for place in &revoked {
+            if let Some(partition) = self.partitions.get_mut(&(place.kind, place.partition)) {
+                partition.clear();
+            }
+        }
         let deadline = Instant::now() + if lost { Duration::ZERO } else { REVOKE_PATIENCE };
         while revoked.iter().any(|place| self.is_in_flight(place)) {
             let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await else { break };
-            self.finish(done?)?;
+            self.settle(done?)?;
         }
         for place in revoked {
             self.partitions.remove(&(place.kind, place.partition));

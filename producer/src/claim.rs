@@ -1,12 +1,13 @@
 //! A region belongs to one producer at a time, and the newest one wins.
 //!
-//! The cursor names its owner. Opening a transactional producer fences the one before, but a producer
-//! can't tell a fence from a transaction that timed out. So it waits, reads who owns the cursor now,
-//! without opening anything, and only carries on if that is still itself.
+//! Opening a transactional producer fences the one before, but a producer can't tell a fence from a
+//! transaction that timed out. So it waits, reads the cursor without opening anything, and only carries
+//! on if nobody else has written it. The whole cursor is compared and not just its owner: a producer that
+//! was stopped between its opening and its claim would else go on from a cursor that is old.
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use catalog_shared::cursor::Cursor;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
@@ -20,7 +21,7 @@ use crate::transaction::{Outgoing, TransactionError, Transactions};
 
 /// How long a newer producer gets to write its claim before the fenced one looks for it.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often an aborted transaction is tried again, and how long is waited before.
+/// How often a transaction is tried, and how long is waited before it is tried again.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -29,78 +30,98 @@ pub(crate) struct Claim {
     kafka: KafkaArgs,
     topics: Topics,
     region: Region,
-    /// Who the cursor belonged to when it was last read or written here.
-    owner: Option<String>,
+    /// The cursor as it was last read or written here. Whoever else writes it makes another.
+    last: Option<Cursor>,
     transactions: Transactions,
 }
 
+/// What the cursor tells after a fatal error.
+enum Standing {
+    /// It is as it was: the transaction in hand was not committed.
+    Before,
+    /// It is the one in hand: the transaction was committed after all.
+    After,
+    /// Another producer has written it since.
+    Moved(String),
+}
+
 impl Claim {
-    /// Fences every other producer of the region, then reads its cursor. The claim is made by the first
-    /// commit.
+    /// Fences every other producer of the region, then reads its cursor. The claim is made by
+    /// [`Claim::establish`].
     pub(crate) async fn open(kafka: &KafkaArgs, region: Region) -> anyhow::Result<(Self, Option<Cursor>)> {
         let topics = kafka.topics();
         let transactions = open_transactions(kafka, &topics, region).await?;
         let last = state::read(kafka, &topics, region).await?;
-        let owner = last.as_ref().map(|cursor| cursor.owner.clone());
         let kafka = kafka.clone();
-        Ok((Self { kafka, topics, region, owner, transactions }, last))
+        Ok((Self { kafka, topics, region, last: last.clone(), transactions }, last))
+    }
+
+    /// Commits the cursor that claims the region. Tells whether it is ours now: if another producer has
+    /// gone on meanwhile, the cursor that was read is old, and all has to be planned anew.
+    pub(crate) async fn establish(&mut self, claim: &Cursor) -> anyhow::Result<bool> {
+        Ok(self.publish(Vec::new(), claim).await?.is_none())
     }
 
     /// Publishes records together with the cursor that speaks of them, exactly once.
     ///
     /// # Errors
     /// [`Stop::Guard`] when another producer has taken the region over; else what Kafka said.
-    pub(crate) async fn commit(&mut self, mut records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<()> {
-        records.push(state::record(&self.topics, next)?);
-        let mut tries = 1;
-        loop {
-            match self.transactions.publish(&records).await {
-                Ok(()) => break,
-                Err(TransactionError::Fatal(reason)) => {
-                    if self.recover(&reason, next).await? {
-                        break;
-                    }
-                }
-                Err(error) if tries == TRIES => return Err(error).context("can't publish to Kafka"),
-                Err(error) => {
-                    tracing::warn!(%error, tries, "publishing again");
-                    tries += 1;
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-        self.owner = Some(next.owner.clone());
-        Ok(())
+    pub(crate) async fn commit(&mut self, records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<()> {
+        let Some(owner) = self.publish(records, next).await? else { return Ok(()) };
+        bail!(Stop::Guard(format!(
+            "another producer of region {} has taken over (owner {owner}); this one has published nothing since",
+            self.region
+        )))
     }
 
-    /// Carries on after a fatal error with a new instance, if the region is still ours. Tells whether the
-    /// transaction in hand was committed after all.
-    async fn recover(&mut self, reason: &str, next: &Cursor) -> anyhow::Result<bool> {
-        tracing::warn!(reason, "looking whether another producer has taken over");
+    /// Publishes; tells the owner when the region is another's by now.
+    async fn publish(&mut self, mut records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<Option<String>> {
+        records.push(state::record(&self.topics, next)?);
+        for tries in 1.. {
+            let error = match self.transactions.publish(&records).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            if tries == TRIES || matches!(error, TransactionError::Refused(_)) {
+                return Err(error).context("can't publish to Kafka");
+            }
+            tracing::warn!(%error, tries, "publishing again");
+            if let TransactionError::Fatal(_) = error {
+                match self.recover(next).await? {
+                    Standing::Before => {}
+                    Standing::After => break,
+                    Standing::Moved(owner) => return Ok(Some(owner)),
+                }
+            } else {
+                sleep(PAUSE).await;
+            }
+        }
+        self.last = Some(next.clone());
+        Ok(None)
+    }
+
+    /// Carries on after a fatal error with a new instance, if nobody else has written the cursor: looked
+    /// at before, so that a newer producer is not fenced, and after, when nobody else can any more.
+    async fn recover(&mut self, next: &Cursor) -> anyhow::Result<Standing> {
         sleep(GRACE).await;
-        self.still_ours(next, self.read().await?.as_ref())?;
+        if let moved @ Standing::Moved(_) = self.look(next).await? {
+            return Ok(moved);
+        }
         let fresh = open_transactions(&self.kafka, &self.topics, self.region).await?;
         let stale = std::mem::replace(&mut self.transactions, fresh);
         spawn_blocking(move || drop(stale)).await?;
-        let last = self.read().await?;
-        self.still_ours(next, last.as_ref())?;
-        Ok(last.as_ref() == Some(next))
+        self.look(next).await
     }
 
-    async fn read(&self) -> anyhow::Result<Option<Cursor>> {
-        state::read(&self.kafka, &self.topics, self.region).await
-    }
-
-    fn still_ours(&self, next: &Cursor, found: Option<&Cursor>) -> Result<(), Stop> {
-        let owner = found.map(|cursor| &cursor.owner);
-        if owner == self.owner.as_ref() || owner == Some(&next.owner) {
-            return Ok(());
-        }
-        Err(Stop::Guard(format!(
-            "another producer of region {} has taken over (owner {}); this one has published nothing since",
-            self.region,
-            owner.map_or("unknown", String::as_str)
-        )))
+    async fn look(&self, next: &Cursor) -> anyhow::Result<Standing> {
+        let found = state::read(&self.kafka, &self.topics, self.region).await?;
+        Ok(if found == self.last {
+            Standing::Before
+        } else if found.as_ref() == Some(next) {
+            Standing::After
+        } else {
+            Standing::Moved(found.map_or_else(|| "unknown".to_owned(), |cursor| cursor.owner))
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::region::Region;
 use catalog_shared::telemetry::LogFormat;
@@ -71,8 +72,8 @@ pub struct CrawlArgs {
     pub first_run: u32,
 
     /// The catalog's URL, for tests and mirrors [default: the region's own]
-    #[arg(long, env = "CATALOG_API_URL", value_parser = api_url)]
-    pub api_url: Option<Url>,
+    #[arg(long, env = "CATALOG_API_URL", hide_env_values = true, value_name = "URL")]
+    pub api_url: Option<String>,
 
     /// A Socrata app token; it lifts the throttling that anonymous clients share
     #[arg(long, env = "SOCRATA_APP_TOKEN", hide_env_values = true)]
@@ -125,10 +126,24 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(seconds))
 }
 
-fn api_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text.trim_end_matches('/')).map_err(|error| error.to_string())?;
-    let plain = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
-    if plain { Ok(url) } else { Err("an API URL is http(s) without a query".to_owned()) }
+impl CrawlArgs {
+    /// The catalog's URL. It is read here and not by the parser, whose message would quote it.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for what is no plain http(s) URL, or holds a user or a password: the URL is a part
+    /// of the run's shape, and so it goes into topics and tables.
+    pub(crate) fn api_url(&self) -> Result<Url, Stop> {
+        let refused =
+            || Stop::Usage("--api-url (CATALOG_API_URL) takes http(s)://HOST/PATH and no more".to_owned());
+        let text = self.api_url.as_deref().unwrap_or_else(|| self.region.api_url());
+        let url = Url::parse(text.trim_end_matches('/')).map_err(|_| refused())?;
+        let plain = matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        plain.then_some(url).ok_or_else(refused)
+    }
 }
 
 #[cfg(test)]
@@ -144,15 +159,30 @@ mod tests {
         assert!(["", "m", "10", "1.5h", "10µ"].iter().all(|text| duration(text).is_err()));
     }
 
+    fn parse(flags: &[&str]) -> CrawlArgs {
+        let line = ["catalog-producer", "crawl", "--region", "us"].iter().chain(flags);
+        let Command::Crawl(args) = Cli::try_parse_from(line).unwrap().command;
+        *args
+    }
+
     #[test]
     fn datasets_can_be_switched_off() {
-        let parse = |flags: &[&str]| {
-            let line = ["catalog-producer", "crawl", "--region", "us"].iter().chain(flags);
-            let Command::Crawl(args) = Cli::try_parse_from(line).unwrap().command;
-            args.datasets
-        };
-        assert!(parse(&[]));
-        assert!(parse(&["--datasets"]));
-        assert!(!parse(&["--datasets=false"]));
+        assert!(parse(&[]).datasets);
+        assert!(parse(&["--datasets"]).datasets);
+        assert!(!parse(&["--datasets=false"]).datasets);
+    }
+
+    #[test]
+    fn an_api_url_is_plain_and_a_refusal_does_not_quote_it() {
+        let url = |text| parse(&["--api-url", text]).api_url();
+        assert_eq!(url("http://h.example/api/").unwrap().as_str(), "http://h.example/api");
+        for text in [
+            "https://me:hunter2@h.example/",
+            "ftp://h.example/hunter2",
+            "http://h.example/?t=hunter2",
+            "hunter2",
+        ] {
+            assert!(!url(text).unwrap_err().to_string().contains("hunter2"));
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::cursor::{Mode, Shape};
+use catalog_shared::exit::Stop;
 use catalog_shared::record::Kind;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -23,6 +24,8 @@ use crate::{state, topics};
 
 /// How often a line tells how far the crawl is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
+/// How often a claim is made when another producer goes on between its opening and its commit.
+const CLAIMS: usize = 5;
 /// How often the ends of lanes are asked for again when another lane has seen an id behind them.
 const ROUNDS: usize = 3;
 
@@ -33,7 +36,7 @@ const ROUNDS: usize = 3;
 pub async fn run(args: CrawlArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
     let tally = Arc::new(Tally::default());
-    let url = args.api_url.clone().map_or_else(|| args.region.api_url().parse(), Ok)?;
+    let url = args.api_url()?;
     let asked = asked(&args, &url);
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
     let mut publisher = claim(&args, &asked).await?;
@@ -56,18 +59,25 @@ fn asked(args: &CrawlArgs, url: &reqwest::Url) -> Asked {
     Asked { region: args.region, shape, restart: args.restart, first_run: args.first_run }
 }
 
-/// Claims the region. Looks at the cursor once before that, for a command line that can't be followed
-/// must not fence a producer that is doing well.
+/// Claims the region, before anything is fetched. Looks at the cursor once before that, for a command
+/// line that can't be followed must not fence a producer that is doing well.
 async fn claim(args: &CrawlArgs, asked: &Asked) -> anyhow::Result<Publisher> {
     let names = args.kafka.topics();
     let partitions = topics::ensure(&args.kafka, &names, args.partitions).await?;
-    plan(asked, state::read(&args.kafka, &names, args.region).await?)?;
-    let (claim, last) = Claim::open(&args.kafka, args.region).await?;
     let owner = uuid::Uuid::new_v4().to_string();
-    let mut cursor = plan(asked, last)?.claim(asked, &owner, &partitions)?;
-    cursor.pending = idspace::cut(cursor.pending, usize::from(args.concurrency));
-    tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
-    Publisher::start(claim, names, cursor).await
+    let last = state::read(&args.kafka, &names, args.region).await?;
+    plan(asked, last)?.claim(asked, &owner, &partitions)?;
+    for _ in 0..CLAIMS {
+        let (mut claim, last) = Claim::open(&args.kafka, args.region).await?;
+        let mut cursor = plan(asked, last)?.claim(asked, &owner, &partitions)?;
+        cursor.pending = idspace::cut(cursor.pending, usize::from(args.concurrency));
+        if claim.establish(&cursor).await? {
+            tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
+            return Ok(Publisher::new(claim, names, cursor));
+        }
+        tracing::info!(region = %args.region, "another producer went on meanwhile; claiming the region again");
+    }
+    bail!(Stop::Guard(format!("another producer of region {} keeps taking over", args.region)))
 }
 
 /// Publishes what is missing of the run; tells whether it is whole now.

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use catalog_shared::exit::Stop;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
+use tokio::time::sleep;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -51,6 +54,11 @@ impl ApiError {
         }
     }
 
+    /// Whether it is said to the client as a whole, so that all lanes have to wait.
+    pub(crate) const fn is_throttled(&self) -> bool {
+        matches!(self, Self::Status { status: 429, .. })
+    }
+
     pub(crate) const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
@@ -63,7 +71,6 @@ impl ApiError {
 pub(crate) struct Discovery {
     http: Client,
     url: Url,
-    token: Option<SecretString>,
     throttle: Throttle,
     retry_for: Duration,
     tally: Arc<Tally>,
@@ -72,18 +79,14 @@ pub(crate) struct Discovery {
 impl Discovery {
     pub(crate) fn new(args: &CrawlArgs, url: Url, tally: Arc<Tally>) -> anyhow::Result<Self> {
         let http = Client::builder()
+            // A token must not follow to another host, nor a crawl to another region.
+            .redirect(Policy::none())
+            .default_headers(token_header(args.app_token.as_ref())?)
             .user_agent(concat!("catalog-stream/", env!("CARGO_PKG_VERSION")))
             .read_timeout(args.timeout)
             .connect_timeout(args.timeout)
             .build()?;
-        Ok(Self {
-            http,
-            url,
-            token: args.app_token.clone(),
-            throttle: Throttle::new(args.rate),
-            retry_for: args.retry_for,
-            tally,
-        })
+        Ok(Self { http, url, throttle: Throttle::new(args.rate), retry_for: args.retry_for, tally })
     }
 
     /// The assets behind an id, in id order, at most `limit`. Without a `scroll_id`, even an empty one,
@@ -117,7 +120,7 @@ impl Discovery {
         url: Url,
         read: impl Fn(&Bytes) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let mut retry = Retry::new(self.retry_for);
+        let mut retry = None;
         loop {
             self.throttle.ready().await;
             let request_id = Uuid::new_v4();
@@ -128,20 +131,24 @@ impl Discovery {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,
                 };
+            // The budget counts from the first error, not from the queue for the first try.
+            let retry = retry.get_or_insert_with(|| Retry::new(self.retry_for));
             let Some(wait) = retry.after(&error) else { return Err(error) };
             self.tally.retried();
+            let throttled = error.is_throttled();
             let error = anyhow::Error::from(error);
             tracing::warn!(%request_id, error = format!("{error:#}"), ?wait, "asking the API again");
-            self.throttle.pause(wait);
+            if throttled {
+                self.throttle.pause(wait);
+            } else {
+                sleep(wait).await;
+            }
         }
     }
 
     async fn fetch(&self, url: Url, request_id: Uuid) -> Result<Bytes, ApiError> {
-        let mut request = self.http.get(url).header("X-Request-Id", request_id.to_string());
-        if let Some(token) = &self.token {
-            request = request.header("X-App-Token", token.expose_secret());
-        }
         self.tally.requested();
+        let request = self.http.get(url).header("X-Request-Id", request_id.to_string());
         let response = request.send().await?;
         if response.status() != StatusCode::OK {
             return Err(refusal(response).await);
@@ -150,6 +157,18 @@ impl Discovery {
         self.tally.received(body.len());
         Ok(body)
     }
+}
+
+fn token_header(token: Option<&SecretString>) -> Result<HeaderMap, Stop> {
+    let mut headers = HeaderMap::new();
+    if let Some(token) = token.map(ExposeSecret::expose_secret).filter(|token| !token.is_empty()) {
+        let mut value = HeaderValue::from_str(token).map_err(|_| {
+            Stop::Usage("--app-token (SOCRATA_APP_TOKEN) can't be a header's value".to_owned())
+        })?;
+        value.set_sensitive(true);
+        headers.insert("X-App-Token", value);
+    }
+    Ok(headers)
 }
 
 /// How much of an answer that isn't understood goes into a message, in characters.

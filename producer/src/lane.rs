@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 use tracing::Instrument;
 
 use crate::discover::{ApiError, Discovery};
-use crate::page::Page;
+use crate::page::{Object, Page};
 
 /// A page of one interval, and how far it takes it.
 #[derive(Debug)]
@@ -76,7 +76,9 @@ impl Lanes {
             }
             let Some(last) = page.last_id().map(str::to_owned) else { return Ok(()) };
             let done = interval.ends_before(&last) || interval.until.as_ref() == Some(&last);
-            page.objects.retain(|object| object.id.as_deref().is_none_or(|id| !interval.ends_before(id)));
+            let is_behind = |object: &Object| object.id.as_deref().is_some_and(|id| interval.ends_before(id));
+            let within = page.objects.iter().position(is_behind).unwrap_or(page.objects.len());
+            page.objects.truncate(within);
             let covered = if done { Covered::Whole } else { Covered::UpTo(last.clone()) };
             if pages.send(Fetched { from: after, covered, page }).await.is_err() || done {
                 return Ok(());

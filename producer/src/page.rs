@@ -1,11 +1,10 @@
 //! A page of the API's answer, cut into objects that keep their bytes.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
-use catalog_shared::record::is_name;
+use catalog_shared::fields::Fields;
+use catalog_shared::key::is_name;
 use reqwest::Url;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
@@ -56,54 +55,30 @@ impl Page {
 }
 
 impl Object {
+    /// Reads leniently: an object with one odd field is still a record.
     fn read(body: &Bytes, raw: &RawValue) -> Self {
-        let sketch: Sketch = serde_json::from_str(raw.get()).unwrap_or_default();
-        let agency = sketch.resource.attribution.map(|text| text.trim().to_owned());
+        let top = Fields::of(raw).unwrap_or_default();
+        let open = |name| top.get(name).and_then(Fields::of).unwrap_or_default();
+        let (resource, metadata) = (open("resource"), open("metadata"));
+        let agency = text(resource.get("attribution")).map(|name| name.trim().to_owned());
         Self {
             raw: body.slice_ref(raw.get().as_bytes()),
-            id: sketch.resource.id,
-            domain: sketch.metadata.domain,
+            id: text(resource.get("id")),
+            domain: text(metadata.get("domain")),
             agency: agency.filter(|name| !name.is_empty()),
-            host: sketch.permalink.and_then(|link| host_of(&link)),
+            host: text(top.get("permalink")).and_then(|link| host_of(&link)),
         }
     }
+}
+
+/// A text; nothing where the value is of another type or can't be text (a lone surrogate).
+fn text(value: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(value?.get()).ok()
 }
 
 fn host_of(link: &str) -> Option<String> {
     let host = Url::parse(link).ok()?.host_str()?.to_owned();
     is_name(&host).then_some(host)
-}
-
-/// What is read of an object; all of it lenient, for an object with one odd field is still a record.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Sketch {
-    resource: Resource,
-    metadata: Metadata,
-    #[serde(deserialize_with = "text_or_none")]
-    permalink: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Resource {
-    #[serde(deserialize_with = "text_or_none")]
-    id: Option<String>,
-    #[serde(deserialize_with = "text_or_none")]
-    attribution: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    #[serde(deserialize_with = "text_or_none")]
-    domain: Option<String>,
-}
-
-/// A text, or nothing where the value is of another type or can't be text (a lone surrogate).
-fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let raw = <&RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str::<Cow<'_, str>>(raw.get()).ok().map(Cow::into_owned))
 }
 
 #[cfg(test)]

@@ -30,7 +30,9 @@ pub(crate) enum Plan {
 /// the cursor.
 pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
     let Some(last) = last else {
-        return Ok(Plan::Begin { run: asked.first_run, previous_ended: None, complete_since: None });
+        // A run that is not the first of all follows runs whose markers may still be on their way.
+        let previous_ended = Some(asked.first_run - 1).filter(|run| *run > 0);
+        return Ok(Plan::Begin { run: asked.first_run, previous_ended, complete_since: None });
     };
     if last.schema > SCHEMA {
         let found = last.schema;

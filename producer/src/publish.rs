@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use catalog_shared::cursor::{Cursor, Interval};
+use catalog_shared::key::Key;
 use catalog_shared::marker::Marker;
-use catalog_shared::record::{Content, Key, Kind, Stamp, Version};
+use catalog_shared::record::{Content, Kind, Stamp, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
@@ -24,11 +25,10 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Claims the region by committing `cursor`, before anything is fetched.
-    pub(crate) async fn start(mut claim: Claim, topics: Topics, cursor: Cursor) -> anyhow::Result<Self> {
-        claim.commit(Vec::new(), &cursor).await.context("can't claim the region")?;
+    /// A publisher of the run of a cursor that has claimed the region.
+    pub(crate) fn new(claim: Claim, topics: Topics, cursor: Cursor) -> Self {
         let recorder = Recorder::new(&cursor, &topics);
-        Ok(Self { claim, topics, recorder, cursor })
+        Self { claim, topics, recorder, cursor }
     }
 
     pub(crate) const fn cursor(&self) -> &Cursor {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use catalog_shared::cursor::Cursor;
+use catalog_shared::key::{Key, is_name};
 use catalog_shared::partition;
-use catalog_shared::record::{Content, Key, Kind, Stamp, Version, is_name};
+use catalog_shared::record::{Content, Kind, Stamp, Version};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use rdkafka::message::{Header, OwnedHeaders};

@@ -32,13 +32,14 @@ impl Retry {
     }
 
     /// How long to wait before the next try after `error`; none when it's not worth one or the budget
-    /// is spent. What the API asked for is honoured.
+    /// is spent or would be. What the API asks for is honoured.
     pub(crate) fn after(&mut self, error: &ApiError) -> Option<Duration> {
         if !error.is_transient() {
             return None;
         }
-        let wait = self.0.next_backoff()?;
-        Some(wait.max(error.retry_after().unwrap_or_default()))
+        let wait = self.0.next_backoff()?.max(error.retry_after().unwrap_or_default());
+        let end = self.0.get_elapsed_time().checked_add(wait)?;
+        (Some(end) <= self.0.max_elapsed_time).then_some(wait)
     }
 }
 
@@ -61,5 +62,7 @@ mod tests {
         let fatal = ApiError::Status { status: 403, message: String::new(), retry_after: None };
         assert_eq!(Retry::new(Duration::from_secs(600)).after(&fatal), None);
         assert_eq!(Retry::new(Duration::ZERO).after(&throttled(None)), None);
+        let too_long = throttled(Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(Retry::new(Duration::from_secs(600)).after(&too_long), None);
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use catalog_shared::cursor::Cursor;
-use catalog_shared::kafka::{KafkaArgs, LogContext};
+use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedHeaders};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
@@ -43,13 +43,15 @@ pub(crate) async fn read(
         ("group.id", "catalog-producer"),
         ("isolation.level", "read_committed"),
         ("enable.auto.commit", "false"),
+        // A start that doesn't exist must not be taken for the end.
+        ("auto.offset.reset", "error"),
         ("enable.partition.eof", "true"),
         ("fetch.wait.max.ms", "50"),
         ("allow.auto.create.topics", "false"),
     ])?;
     let topic = topics.cursors();
     let read = move || -> anyhow::Result<_> {
-        let consumer: BaseConsumer<LogContext> = config.create_with_context(LogContext::default())?;
+        let consumer: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
         last_cursor(&consumer, &topic, region)
     };
     spawn_blocking(read).await?.with_context(|| format!("can't read the cursor of region {region}"))
@@ -88,6 +90,9 @@ fn last_between(
         match consumer.poll(PATIENCE) {
             Some(Ok(message)) => last = message.payload().map(<[u8]>::to_vec),
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
+            Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
+                return Err(error.into());
+            }
             // The client goes on by itself when a broker comes back.
             Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading the cursor"),
             Some(Err(error)) => return Err(error.into()),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
-use catalog_shared::kafka::{KafkaArgs, LogContext};
+use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
@@ -71,9 +71,14 @@ pub(crate) async fn ensure(
     partitions: u16,
 ) -> anyhow::Result<BTreeMap<Kind, i32>> {
     let config = kafka.client_config(&[])?;
-    let admin: Arc<Admin> = Arc::new(config.create_with_context(LogContext::default())?);
+    let admin: Arc<Admin> = Arc::new(kafka::create(&config, LogContext::default())?);
     let wanted = wanted(topics, partitions);
-    create_missing(&admin, &wanted).await?;
+    let client = Arc::clone(&admin);
+    let metadata = spawn_blocking(move || client.inner().fetch_metadata(None, PATIENCE)).await?;
+    let metadata = metadata.context("Kafka can't be reached")?;
+    let is_missing = |wanted: &&Wanted| metadata.topics().iter().all(|topic| topic.name() != wanted.name);
+    let missing: Vec<_> = wanted.iter().filter(is_missing).map(new_topic).collect();
+    create(&admin, &missing).await?;
     let names: Vec<String> = wanted.iter().map(|topic| topic.name.clone()).collect();
     let client = Arc::clone(&admin);
     let counts = spawn_blocking(move || await_leaders(&client, &names)).await??;
@@ -83,13 +88,16 @@ pub(crate) async fn ensure(
     Ok(Kind::ALL.into_iter().filter_map(of_kind).collect())
 }
 
-async fn create_missing(admin: &Admin, wanted: &[Wanted]) -> anyhow::Result<()> {
-    let new: Vec<NewTopic<'_>> = wanted.iter().map(new_topic).collect();
+async fn create(admin: &Admin, missing: &[NewTopic<'_>]) -> anyhow::Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-    let answers = admin.create_topics(&new, &options).await.context("Kafka can't be reached")?;
+    let answers = admin.create_topics(missing, &options).await.context("Kafka can't be reached")?;
     for answer in answers {
         match answer {
             Ok(name) => tracing::info!(topic = name, "made the topic"),
+            // Another region's producer was faster.
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => bail!("can't make the topic {name}: {code}"),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog_shared::kafka::{KafkaArgs, LogContext};
+use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::Producer;
@@ -34,6 +34,9 @@ pub(crate) enum TransactionError {
     /// It was aborted and nothing of it can be seen; it may be tried again.
     #[error("the transaction was aborted: {0}")]
     Aborted(String),
+    /// It was aborted, and would be again.
+    #[error("Kafka refuses a record: {0}")]
+    Refused(String),
 }
 
 type Client = FutureProducer<LogContext>;
@@ -59,9 +62,11 @@ impl Transactions {
             // Records are sent a page at a time and all awaited, so waiting for more gains nothing.
             ("linger.ms", "0"),
             ("compression.codec", "lz4"),
+            // As much as our topics take.
+            ("message.max.bytes", "8388608"),
             ("allow.auto.create.topics", "false"),
         ])?;
-        let client: Client = config.create_with_context(LogContext::default())?;
+        let client: Client = kafka::create(&config, LogContext::default())?;
         let starting = client.clone();
         spawn_blocking(move || starting.init_transactions(START_PATIENCE)).await??;
         Ok(Self { client })
@@ -72,12 +77,15 @@ impl Transactions {
         self.client.begin_transaction().map_err(|error| TransactionError::Fatal(error.to_string()))?;
         match self.deliver(records).await {
             Ok(()) => self.commit().await,
-            Err(error) => Err(self.abort(error.to_string()).await),
+            Err(Undelivered { key, error }) => {
+                let will_not_pass = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
+                Err(self.abort(format!("{key}: {error}"), will_not_pass).await)
+            }
         }
     }
 
     /// Sends all and awaits all, so that the commit finds nothing left to flush.
-    async fn deliver(&self, records: &[Outgoing]) -> Result<(), KafkaError> {
+    async fn deliver(&self, records: &[Outgoing]) -> Result<(), Undelivered> {
         let mut pending = Vec::with_capacity(records.len());
         for record in records {
             let mut sent = self.send(record);
@@ -85,7 +93,8 @@ impl Transactions {
                 await_all(pending.drain(..)).await?;
                 sent = self.send(record);
             }
-            pending.push(sent?);
+            let delivery = sent.map_err(|error| Undelivered { key: record.key.clone(), error })?;
+            pending.push((record, delivery));
         }
         await_all(pending).await
     }
@@ -109,19 +118,20 @@ impl Transactions {
                 Err(error) if error.retriable => {
                     tracing::warn!(%error, "the commit takes long; waiting for Kafka")
                 }
-                Err(error) if error.requires_abort => return Err(self.abort(error.to_string()).await),
+                Err(error) if error.requires_abort => return Err(self.abort(error.to_string(), false).await),
                 Err(error) => return Err(TransactionError::Fatal(error.to_string())),
             }
         }
     }
 
-    async fn abort(&self, cause: String) -> TransactionError {
+    async fn abort(&self, cause: String, will_not_pass: bool) -> TransactionError {
         loop {
             if let Some((code, reason)) = self.client.client().fatal_error() {
                 return TransactionError::Fatal(format!("{code}: {reason}"));
             }
             let client = self.client.clone();
             match spawn_blocking(move || client.abort_transaction(PATIENCE)).await {
+                Ok(Ok(())) if will_not_pass => return TransactionError::Refused(cause),
                 Ok(Ok(())) => return TransactionError::Aborted(cause),
                 Ok(Err(KafkaError::Transaction(error))) if error.is_retriable() => {
                     tracing::warn!(%error, "the abort takes long; waiting for Kafka");
@@ -133,9 +143,19 @@ impl Transactions {
     }
 }
 
-async fn await_all(pending: impl IntoIterator<Item = DeliveryFuture>) -> Result<(), KafkaError> {
-    for delivery in pending {
-        delivery.await.map_err(|_| KafkaError::Canceled)?.map_err(|(error, _)| error)?;
+/// A record that Kafka did not take.
+struct Undelivered {
+    key: String,
+    error: KafkaError,
+}
+
+async fn await_all<'a>(
+    pending: impl IntoIterator<Item = (&'a Outgoing, DeliveryFuture)>,
+) -> Result<(), Undelivered> {
+    for (record, delivery) in pending {
+        let delivered = delivery.await.map_err(|_| KafkaError::Canceled);
+        let delivered = delivered.and_then(|told| told.map_err(|(error, _)| error));
+        delivered.map_err(|error| Undelivered { key: record.key.clone(), error })?;
     }
     Ok(())
 }

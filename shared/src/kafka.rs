@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -77,6 +77,24 @@ fn split_options(text: &str) -> impl Iterator<Item = &str> {
     text.split(separator).map(str::trim).filter(|option| !option.is_empty())
 }
 
+/// Makes a client.
+///
+/// # Errors
+/// [`Stop::Usage`] for a setting that librdkafka refuses. Its own message may quote the value, which may
+/// be a secret, so only the setting's name is told.
+pub fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
+    config: &ClientConfig,
+    context: C,
+) -> anyhow::Result<T> {
+    T::from_config_and_context(config, context).map_err(|error| match error {
+        KafkaError::ClientConfig(_, _, name, _) => {
+            Stop::Usage(format!("--kafka-option (KAFKA_OPTIONS): librdkafka refuses the setting {name:?}"))
+                .into()
+        }
+        other => anyhow::Error::from(other).context("can't make a Kafka client"),
+    })
+}
+
 /// How often the same trouble with a broker is logged again.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
 
@@ -123,6 +141,8 @@ impl ConsumerContext for LogContext {}
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::consumer::BaseConsumer;
+
     use super::*;
 
     fn args(options: &[&str]) -> KafkaArgs {
@@ -148,6 +168,17 @@ mod tests {
         let broken = args(&["sasl.password hunter2"]);
         assert!(!broken.client_config(&[]).unwrap_err().to_string().contains("hunter2"));
         assert!(!format!("{broken:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_refused_setting_is_named_without_its_value() {
+        for option in ["group.id=x;sasl.pasword=hunter2", "group.id=x;security.protocol=hunter2"] {
+            let config = args(&[option]).client_config(&[]).unwrap();
+            let made = create::<_, BaseConsumer<LogContext>>(&config, LogContext::default());
+            let error = format!("{:?}", made.err().unwrap());
+            let name = option.split([';', '=']).nth(2).unwrap();
+            assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

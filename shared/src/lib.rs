@@ -3,7 +3,9 @@
 
 pub mod cursor;
 pub mod exit;
+pub mod fields;
 pub mod kafka;
+pub mod key;
 pub mod marker;
 pub mod partition;
 pub mod record;

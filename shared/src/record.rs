@@ -1,4 +1,4 @@
-//! The record format: kinds, versions, headers and keys.
+//! The record format: kinds, versions and headers.
 //!
 //! A record's key is the primary key of the row it becomes, joined by `/` and led by the region. Its
 //! headers say what it is and when it was seen; its value is JSON (for datasets the API's result object
@@ -189,80 +189,6 @@ fn word<T>(
     })
 }
 
-/// The key of a record, read or to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key<'a> {
-    /// `us/data.cityofchicago.org/ijzp-q8t2`
-    Dataset {
-        /// The canonical host of the asset's portal.
-        domain: &'a str,
-        /// The asset's 4x4 id.
-        id: &'a str,
-    },
-    /// `us/data.cityofchicago.org`
-    Domain(&'a str),
-    /// `us/data.cityofchicago.org`
-    Host(&'a str),
-    /// `us/data.cityofchicago.org/Chicago Police`; the agency may hold slashes.
-    Agency {
-        /// The host that the agency's assets are on.
-        host: &'a str,
-        /// The agency's name.
-        agency: &'a str,
-    },
-    /// `us/#run/7`
-    Marker {
-        /// The run that ended.
-        run: u32,
-    },
-}
-
-const MARKER_PREFIX: &str = "#run/";
-
-impl<'a> Key<'a> {
-    /// The key as text, led by the region.
-    #[must_use]
-    pub fn to_text(self, region: Region) -> String {
-        match self {
-            Self::Dataset { domain, id } => format!("{region}/{domain}/{id}"),
-            Self::Domain(name) | Self::Host(name) => format!("{region}/{name}"),
-            Self::Agency { host, agency } => format!("{region}/{host}/{agency}"),
-            Self::Marker { run } => format!("{region}/{MARKER_PREFIX}{run}"),
-        }
-    }
-
-    /// Reads the key of a record whose headers say what it is; `None` where the two disagree.
-    #[must_use]
-    pub fn parse(text: &'a str, stamp: &Stamp) -> Option<Self> {
-        let rest = text.strip_prefix(stamp.region.name())?.strip_prefix('/')?;
-        match stamp.content {
-            Content::Marker => {
-                let run = rest.strip_prefix(MARKER_PREFIX)?.parse().ok()?;
-                (run == stamp.version.run).then_some(Self::Marker { run })
-            }
-            Content::Record(Kind::Datasets) => {
-                let (domain, id) = rest.split_once('/')?;
-                (is_name(domain) && is_name(id)).then_some(Self::Dataset { domain, id })
-            }
-            Content::Record(Kind::Domains) => is_name(rest).then_some(Self::Domain(rest)),
-            Content::Record(Kind::Hosts) => is_name(rest).then_some(Self::Host(rest)),
-            Content::Record(Kind::Agencies) => {
-                let (host, agency) = rest.split_once('/')?;
-                (is_name(host) && !agency.trim().is_empty()).then_some(Self::Agency { host, agency })
-            }
-        }
-    }
-}
-
-/// Whether a text can be a part of a key: a host or an id, neither blank nor holding what keys are cut
-/// at (`/`, and `#` that leads a marker), white space or control characters, and no longer than a host's
-/// name may be (253 bytes, RFC 1035).
-#[must_use]
-pub fn is_name(text: &str) -> bool {
-    (1..=253).contains(&text.len())
-        && !text.contains(|c: char| matches!(c, '/' | '#') || c.is_whitespace() || c.is_control())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,28 +223,5 @@ mod tests {
         let headers = headers.insert(Header { key: "kind", value: Some("rumours") });
         let error = Stamp::from_headers(Some(&headers)).unwrap_err().to_string();
         assert_eq!(error, "the header `kind` holds \"rumours\", which is not a kind of record");
-    }
-
-    #[test]
-    fn keys_are_read_as_they_were_written() {
-        let keys = [
-            (Key::Dataset { domain: "data.example", id: "ijzp-q8t2" }, Content::Record(Kind::Datasets)),
-            (Key::Domain("data.example"), Content::Record(Kind::Domains)),
-            (Key::Host("data.example"), Content::Record(Kind::Hosts)),
-            (Key::Agency { host: "data.example", agency: "Roads / Parks" }, Content::Record(Kind::Agencies)),
-            (Key::Marker { run: 7 }, Content::Marker),
-        ];
-        for (key, content) in keys {
-            assert_eq!(Key::parse(&key.to_text(Region::Eu), &stamp(content)), Some(key));
-        }
-    }
-
-    #[test]
-    fn a_key_of_another_region_run_or_kind_is_refused() {
-        let dataset = stamp(Content::Record(Kind::Datasets));
-        assert_eq!(Key::parse("us/data.example/ijzp-q8t2", &dataset), None);
-        assert_eq!(Key::parse("eu/#run/7", &dataset), None);
-        assert_eq!(Key::parse("eu/#run/8", &stamp(Content::Marker)), None);
-        assert_eq!(Key::parse("eu/data.example/", &dataset), None);
     }
 }

@@ -30,6 +30,12 @@ pub(crate) enum Outcome {
 /// # Errors
 /// The record that can't be read, or what the database said.
 pub(crate) async fn apply(pool: &PgPool, batch: &Batch) -> anyhow::Result<Outcome> {
+    let Batch { place, from, to, .. } = batch;
+    let name = || format!("{}[{}] offsets {from} to {to}", place.topic, place.partition);
+    transact(pool, batch).await.with_context(name)
+}
+
+async fn transact(pool: &PgPool, batch: &Batch) -> anyhow::Result<Outcome> {
     let decoded = batch.decode()?;
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
     lock(&mut tx, !decoded.markers.is_empty()).await?;

@@ -151,7 +151,9 @@ async fn answer_request(
     let (head, _) = request.into_parts();
     let ticket = service.log.arrive(head.method, &head.uri, head.headers);
     service.gates.pass(ticket.asked()).await;
-    tokio::time::sleep(service.options.latency).await;
+    if !service.options.latency.is_zero() {
+        tokio::time::sleep(service.options.latency).await;
+    }
     let drawn = service.faults.draw(ticket.asked());
     if let Some(drawn) = &drawn {
         ticket.met(drawn.fault.name());

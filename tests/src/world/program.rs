@@ -119,6 +119,30 @@ impl Running {
         }
     }
 
+    /// Returns when an event outside of the program has come, which it is to bring about.
+    ///
+    /// # Errors
+    /// When the program ends before that, or nothing comes for long.
+    pub async fn reaches<T>(&mut self, event: impl Future<Output = T>) -> Result<T> {
+        let came = timeout(LIMIT, async {
+            tokio::select! {
+                came = event => Some(came),
+                _ = self.child.wait() => None,
+            }
+        });
+        match came.await {
+            Ok(Some(came)) => Ok(came),
+            Ok(None) => {
+                while let Some(line) = self.log.next_line().await? {
+                    self.told.push_str(&line);
+                    self.told.push('\n');
+                }
+                bail!("ended before the event:\n{}", self.told)
+            }
+            Err(_) => bail!("the event never came:\n{}", self.told),
+        }
+    }
+
     /// Kills it at once, as `kill -9` does, and waits until it is gone.
     ///
     /// # Errors

@@ -24,8 +24,10 @@ async fn what_may_pass_is_asked_again() -> Result<()> {
         Fault::Reset,
         Fault::NoResults,
     ];
-    let injected =
-        faults.into_iter().zip(1..).map(|(fault, n)| double.fail_once(Matcher::any().first_attempt().nth(n), fault));
+    let injected = faults
+        .into_iter()
+        .zip(1..)
+        .map(|(fault, n)| double.fail_once(Matcher::any().first_attempt().nth(n), fault));
     let injected: Vec<_> = injected.collect();
     let ended = world.crawl(&double)?.succeed().await?.summary()?;
     assert!(injected.iter().all(|fault| fault.fired() == 1));

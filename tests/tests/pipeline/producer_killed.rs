@@ -16,16 +16,16 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
 
     // While it waits for `/domains`, having claimed the region.
     let mut gate = double.hold(Matcher::domains());
-    let crawl = world.crawl(&double)?.start()?;
-    gate.arrived().await;
+    let mut crawl = world.crawl(&double)?.start()?;
+    crawl.reaches(gate.arrived()).await?;
     crawl.kill().await?;
     gate.release();
 
     // While both lanes wait for a page.
     let mut gate = double.hold(Matcher::pages().that(|asked| asked.sequence > 8));
-    let crawl = world.crawl(&double)?.start()?;
-    gate.arrived().await;
-    gate.arrived().await;
+    let mut crawl = world.crawl(&double)?.start()?;
+    crawl.reaches(gate.arrived()).await?;
+    crawl.reaches(gate.arrived()).await?;
     crawl.kill().await?;
     gate.release();
 

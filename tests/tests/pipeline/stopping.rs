@@ -10,8 +10,8 @@ async fn a_producer_that_is_asked_to_stop_exits_0_and_resumes() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
     let mut gate = double.hold(Matcher::pages().nth(4));
-    let crawl = world.crawl(&double)?.start()?;
-    gate.arrived().await;
+    let mut crawl = world.crawl(&double)?.start()?;
+    crawl.reaches(gate.arrived()).await?;
     crawl.terminate()?;
     let stopped = crawl.ended().await?;
     assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);

@@ -10,8 +10,8 @@ async fn the_newest_producer_wins_and_the_first_exits_3() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
     let mut gate = double.hold(Matcher::pages().nth(3));
-    let first = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
-    gate.arrived().await;
+    let mut first = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    first.reaches(gate.arrived()).await?;
 
     let second = world.crawl(&double)?.succeed().await?.summary()?;
     assert_eq!((second["run"].as_u64(), second["whole"].as_bool()), (Some(1), Some(true)));
@@ -30,8 +30,8 @@ async fn a_command_line_that_cannot_be_followed_leaves_a_running_producer_alone(
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
     let mut gate = double.hold(Matcher::pages().nth(3));
-    let first = world.crawl(&double)?.start()?;
-    gate.arrived().await;
+    let mut first = world.crawl(&double)?.start()?;
+    first.reaches(gate.arrived()).await?;
     let other = world.crawl(&double)?.args(["--datasets=false"]).run().await?;
     assert_eq!(other.code, Some(2), "{}", other.stderr);
     assert!(other.stderr.contains("--restart"), "{}", other.stderr);

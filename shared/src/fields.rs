@@ -10,21 +10,22 @@ use serde_json::value::RawValue;
 
 /// The fields of an object in their order. Where a name repeats, the last one counts, as in `jsonb`.
 #[derive(Debug, Default)]
-pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
     /// The fields of an object; none where the value is something else.
-    pub(crate) fn of(value: &'a RawValue) -> Option<Self> {
+    pub fn of(value: &'a RawValue) -> Option<Self> {
         value.get().starts_with('{').then(|| serde_json::from_str(value.get()).ok()).flatten()
     }
 
     /// The value of a field, unless it is absent or null.
-    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         let found = self.0.iter().rev().find(|(key, _)| key == name);
         found.map(|(_, value)| *value).filter(|value| value.get() != "null")
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    /// All fields, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), *value))
     }
 }
@@ -55,7 +56,11 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
 /// A text that is borrowed where it holds no escape.
 #[derive(Deserialize)]
-pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+pub struct Text<'a>(
+    /// The text itself.
+    #[serde(borrow)]
+    pub Cow<'a, str>,
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,3 @@
+select position
+from positions
+where topic = $1 and partition = $2
