@@ -103,6 +103,17 @@ impl World {
         Ok(self.plain_run()?.args(["--migrate"]))
     }
 
+    /// A consumer that the group misses soon when it is killed: 6 s is the broker's least, and the 45 s of
+    /// real life are too long for a test.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn mortal(&self) -> Result<Program> {
+        let session =
+            ["--kafka-option", "session.timeout.ms=6000", "--kafka-option", "heartbeat.interval.ms=1000"];
+        Ok(self.member()?.args(session))
+    }
+
     /// A consumer that doesn't migrate.
     ///
     /// # Errors

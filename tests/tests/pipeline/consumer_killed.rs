@@ -32,7 +32,7 @@ async fn assert_whole(world: &World) -> Result<()> {
 async fn killed_between_batches_it_goes_on_where_it_stopped() -> Result<()> {
     let world = crawled().await?;
     for batches in [1, 4, 9] {
-        let mut member = world.consume()?.args(["--batch-size", "40"]).start()?;
+        let mut member = world.mortal()?.args(["--batch-size", "40"]).start()?;
         for _ in 0..batches {
             member.logged("batch applied").await?;
         }
@@ -50,7 +50,7 @@ async fn killed_within_a_transaction_it_leaves_nothing_of_it() -> Result<()> {
     // Rows are written before the ledger, so a batch that waits here has written rows already.
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table run_partitions in share mode").execute(&mut *blocker).await?;
-    let member = world.consume()?.start()?;
+    let member = world.mortal()?.start()?;
     world
         .until(
             "select exists (select from pg_stat_activity where datname = current_database() \

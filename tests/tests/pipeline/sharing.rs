@@ -61,12 +61,10 @@ async fn a_killed_consumers_partitions_are_taken_over() -> Result<()> {
     world.migrate().await?;
     let double = Double::start(Options::new(Synthetic::new(600, 5))).await?;
     world.crawl(&double)?.succeed().await?;
-    let short_session =
-        ["--kafka-option", "session.timeout.ms=6000", "--kafka-option", "heartbeat.interval.ms=1000"];
-    let mut first = world.member()?.args(short_session).args(["--batch-size", "50"]).start()?;
+    let mut first = world.mortal()?.args(["--batch-size", "50"]).start()?;
     first.logged("batch applied").await?;
     first.kill().await?;
-    let second = world.member()?.args(short_session).start()?;
+    let second = world.mortal()?.start()?;
     world.until(BALANCED[0]).await?;
     second.terminate()?;
     assert_eq!(second.ended().await?.code, Some(0));
