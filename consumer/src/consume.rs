@@ -46,8 +46,8 @@ pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<(
     let mut consumer = Consumer::join(args, pool)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
     let summary = consumer.leave().await;
-    ended?;
-    summary?.print(json)
+    let caught_up = ended?;
+    summary?.print(json, goal.is_some().then_some(caught_up))
 }
 
 /// A member of the group at work.
@@ -90,8 +90,8 @@ impl Consumer {
         })
     }
 
-    /// Works until `shutdown` or the goal.
-    async fn work(&mut self, shutdown: &CancellationToken, goal: Option<&Goal>) -> anyhow::Result<()> {
+    /// Works until `shutdown` or the goal; tells whether it is the goal.
+    async fn work(&mut self, shutdown: &CancellationToken, goal: Option<&Goal>) -> anyhow::Result<bool> {
         if let Some(goal) = goal {
             goal.check(&positions::read(&self.pool, &self.data_topics()).await?)?;
         }
@@ -102,13 +102,13 @@ impl Consumer {
             // In this order: nothing may be done to the assignment while a change of it is unanswered.
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => return Ok(false),
                 Some(change) = self.changes.recv() => self.answer(change).await?,
                 Some(done) = self.batches.join_next() => self.finish(done?)?,
                 _ = sweep.tick() => {
                     self.sweep().await?;
                     if self.has_reached(goal).await? {
-                        return Ok(());
+                        return Ok(true);
                     }
                 }
                 message = member.recv() => self.receive(message)?,

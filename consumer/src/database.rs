@@ -20,8 +20,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// When the database can't be reached, refuses, or was migrated by a newer build.
 pub async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     let mut connection = connect(args).await?;
-    // The name is checked by the command line: lower-case letters, digits and underscores.
-    let schema = format!("create schema if not exists {}", args.schema);
+    // The name is checked by the command line: lower-case letters, digits and underscores. Quoted, for it
+    // may still be a keyword.
+    let schema = format!("create schema if not exists \"{}\"", args.schema);
     sqlx::raw_sql(AssertSqlSafe(schema)).execute(&mut connection).await.context("can't make the schema")?;
     MIGRATIONS.run(&mut connection).await.context("can't migrate")?;
     tracing::info!(schema = args.schema, "the tables are up to this build");
@@ -56,8 +57,10 @@ fn options(args: &DatabaseArgs) -> Result<PgConnectOptions, Stop> {
     // The parser's own message may quote the URL, and so the password.
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| Stop::Usage(format!("--database-url (DATABASE_URL) is not a URL {EXAMPLE}")))?;
-    let search_path = [("search_path", args.schema.as_str())];
-    Ok(options.application_name("catalog-consumer").options(search_path))
+    let search_path = format!("\"{}\"", args.schema);
+    // Below warnings a server only tells what is as it should be, such as a schema that exists already.
+    let settings = [("search_path", search_path.as_str()), ("client_min_messages", "warning")];
+    Ok(options.application_name("catalog-consumer").options(settings))
 }
 
 async fn check_migrated(connection: &mut PgConnection, schema: &str) -> anyhow::Result<()> {

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use catalog_shared::cursor::Mode;
+use catalog_shared::exit::Stop;
 use catalog_shared::marker::Marker;
 use catalog_shared::region::Region;
 use sqlx::types::Json;
@@ -32,12 +33,15 @@ pub(crate) async fn open_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -> 
 }
 
 /// Counts what records became, but for those before `counted_to`, which were counted before.
+///
+/// # Errors
+/// [`Stop::Guard`] for a run that comes after a later one has ended in the same partition.
 pub(crate) async fn count(
     tx: &mut PgConnection,
     place: &Place,
     counted_to: i64,
     applied: &[Applied],
-) -> sqlx::Result<()> {
+) -> anyhow::Result<()> {
     let mut counts: BTreeMap<(Region, u32), [i64; 4]> = BTreeMap::new();
     for record in applied.iter().filter(|record| record.offset >= counted_to) {
         counts.entry((record.region, record.run)).or_default()[column(record.effect)] += 1;
@@ -47,6 +51,7 @@ pub(crate) async fn count(
     }
     let regions: Vec<&str> = counts.keys().map(|(region, _)| region.name()).collect();
     let runs: Vec<i64> = counts.keys().map(|(_, run)| i64::from(*run)).collect();
+    check_order(tx, place, &regions, &runs).await?;
     let of = |effect: Effect| counts.values().map(|count| count[column(effect)]).collect::<Vec<i64>>();
     sqlx::query(include_str!("../sql/count_records.sql"))
         .bind(&place.topic)
@@ -60,6 +65,29 @@ pub(crate) async fn count(
         .execute(tx)
         .await?;
     Ok(())
+}
+
+/// A producer numbers its runs upwards and ends each before the next. A run that comes after a later one
+/// has ended means that its cursor was lost and it began at 1 again: all it publishes would count as older.
+async fn check_order(
+    tx: &mut PgConnection,
+    place: &Place,
+    regions: &[&str],
+    runs: &[i64],
+) -> anyhow::Result<()> {
+    let late: Option<i64> = sqlx::query_scalar(include_str!("../sql/find_later_end.sql"))
+        .bind(&place.topic)
+        .bind(place.partition)
+        .bind(regions)
+        .bind(runs)
+        .fetch_optional(tx)
+        .await?;
+    let Some(run) = late else { return Ok(()) };
+    bail!(Stop::Guard(format!(
+        "run {run} was published after a later run had ended: the producer's cursor was lost, and it began to \
+         count anew. Crawl into topics of another --topic-prefix and consume these into another --schema; where \
+         only the cursor is lost and nothing was crawled since, --first-run goes on counting"
+    )))
 }
 
 const fn column(effect: Effect) -> usize {

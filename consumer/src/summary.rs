@@ -58,8 +58,8 @@ impl Summary {
     }
 
     #[allow(clippy::print_stdout, reason = "the summary is the command's answer")]
-    pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
-        let told = Told { records: &self.records, runs: &self.runs, took: self.started.elapsed() };
+    pub(crate) fn print(&self, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
+        let told = Told { records: &self.records, runs: &self.runs, caught_up, took: self.started.elapsed() };
         if json {
             println!("{}", serde_json::to_string(&told)?);
         } else {
@@ -73,6 +73,8 @@ impl Summary {
 struct Told<'a> {
     records: &'a BTreeMap<Kind, Effects>,
     runs: &'a [Verdict],
+    /// Whether all is applied that was there at the start; none where that was not asked for.
+    caught_up: Option<bool>,
     #[serde(rename = "seconds", serialize_with = "seconds")]
     took: Duration,
 }
@@ -84,7 +86,9 @@ fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: u64 = self.records.values().map(|effects| effects.total()).sum();
-        writeln!(f, "Applied {total} records in {:.1} s.", self.took.as_secs_f64())?;
+        let stopped =
+            if self.caught_up == Some(false) { ", and was stopped before it had caught up" } else { "" };
+        writeln!(f, "Applied {total} records in {:.1} s{stopped}.", self.took.as_secs_f64())?;
         writeln!(f, "  {:10} {:>9} {:>9} {:>9} {:>9}", "", "new", "changed", "unchanged", "older")?;
         for (kind, effects) in self.records {
             let Effects { new, changed, unchanged, older } = effects;

@@ -67,9 +67,13 @@ impl Recorder {
         observed_at: OffsetDateTime,
     ) -> PageRecords {
         let mut page = PageWriter::new(self.region, &self.routes, version, observed_at);
-        for (domain, count) in declared.iter().filter(|(domain, _)| is_name(domain)) {
-            let value = json!({ "domain": domain, "declared_count": count });
-            page.add(Kind::Domains, Key::Domain(domain), value.to_string().into());
+        for (domain, count) in declared {
+            let value = json!({ "domain": domain, "declared_count": count }).to_string();
+            if is_name(domain) {
+                page.add(Kind::Domains, Key::Domain(domain), value.into());
+            } else {
+                page.add_dead(&self.dead_letters, value.into(), "domain is no usable host");
+            }
         }
         page.records
     }

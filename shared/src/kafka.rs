@@ -132,7 +132,7 @@ impl ClientContext for LogContext {
         // The end of a partition is an event of ours and not an error.
         let Some(code) = error.rdkafka_error_code() else { return };
         if code != RDKafkaErrorCode::PartitionEOF && self.is_news(code as i32) {
-            tracing::warn!(%error, reason, "trouble with Kafka; the client goes on trying");
+            tracing::warn!(%error, reason, "trouble with Kafka");
         }
     }
 }

@@ -51,6 +51,7 @@ async fn a_consumer_that_is_asked_to_stop_exits_0_with_its_offsets_committed() -
     member.terminate()?;
     let stopped = member.ended().await?;
     assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+    assert_eq!(stopped.summary()?["caught_up"], serde_json::Value::Null);
     let positions: Vec<(String, i32, i64)> =
         sqlx::query_as("select topic, partition, position from positions").fetch_all(world.pool()).await?;
     for (topic, partition, position) in positions {
