@@ -38,17 +38,24 @@ pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Resul
 
 /// Where a partition stands; one that was never applied is put at `low`, its first offset.
 pub(crate) async fn start(pool: &PgPool, place: &Place, low: i64) -> sqlx::Result<i64> {
+    if let Some(position) = find(pool, place).await? {
+        return Ok(position);
+    }
     sqlx::query(include_str!("../sql/start_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
         .bind(low)
         .execute(pool)
         .await?;
-    // A statement of its own, which sees what another member may have put there just now.
+    // Once more, for another member may have put it somewhere just now.
+    find(pool, place).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+async fn find(pool: &PgPool, place: &Place) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar(include_str!("../sql/find_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
-        .fetch_one(pool)
+        .fetch_optional(pool)
         .await
 }
 

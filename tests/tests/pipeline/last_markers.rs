@@ -12,17 +12,35 @@ async fn a_run_whose_last_markers_arrive_together_is_judged_once() -> Result<()>
     // All that a partition holds comes in one batch with its marker.
     let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
     world.crawl(&double)?.succeed().await?;
+    let datasets = world.topic("datasets");
 
-    // The lock that every batch takes first, held until all five partitions' batches stand before it.
-    let mut blocker = world.pool().begin().await?;
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended('catalog-stream ' || current_schema(), 0))")
-        .execute(&mut *blocker)
+    // All but the two partitions of the datasets, which pass for applied.
+    for partition in 0..2 {
+        let (_, end) = world.committed(&datasets, partition).await?;
+        sqlx::query("insert into positions values ($1, $2, $3, $3, now())")
+            .bind(&datasets)
+            .bind(partition)
+            .bind(end)
+            .execute(world.pool())
+            .await?;
+    }
+    world.consume()?.succeed().await?;
+    let state: String = sqlx::query_scalar("select state from runs").fetch_one(world.pool()).await?;
+    assert_eq!(state, "open");
+
+    // Both at once. A lock that lets positions be read and not be moved holds whoever has got past the one
+    // lock after it has looked at the books and before it commits, until both batches wait.
+    sqlx::query("update positions set position = 0, counted_to = 0 where topic = $1")
+        .bind(&datasets)
+        .execute(world.pool())
         .await?;
-    let member = world.consume()?.args(["--connections", "5"]).start()?;
+    let mut blocker = world.pool().begin().await?;
+    sqlx::query("lock table positions in share mode").execute(&mut *blocker).await?;
+    let member = world.consume()?.start()?;
     world
         .until(
-            "select count(*) = 5 from pg_locks where locktype = 'advisory' and not granted \
-                  and database = (select oid from pg_database where datname = current_database())",
+            "select count(*) = 2 from pg_stat_activity where datname = current_database()
+             and application_name = 'catalog-consumer' and wait_event_type = 'Lock'",
         )
         .await?;
     blocker.commit().await?;

@@ -6,6 +6,7 @@ mod consumer_killed;
 mod faithful;
 mod faults;
 mod last_markers;
+mod moved_position;
 mod producer_killed;
 mod record_format;
 mod recordings;

@@ -1,0 +1,59 @@
+//! A batch whose position somebody else has moved is dropped, and the consumer goes on from there.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+#[tokio::test]
+async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(200, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let mut member = world.member()?.start()?;
+    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+
+    // Run 2's records stand before the position, which moves past them as another consumer would move it.
+    let datasets = world.topic("datasets");
+    let mut other = world.pool().begin().await?;
+    sqlx::query("select from positions where topic = $1 and partition = 0 for update")
+        .bind(&datasets)
+        .execute(&mut *other)
+        .await?;
+    world.crawl(&double)?.succeed().await?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and application_name = 'catalog-consumer' and wait_event_type = 'Lock')",
+        )
+        .await?;
+    let (_, end) = world.committed(&datasets, 0).await?;
+    sqlx::query("update positions set position = $2, counted_to = $2 where topic = $1 and partition = 0")
+        .bind(&datasets)
+        .bind(end)
+        .execute(&mut *other)
+        .await?;
+    other.commit().await?;
+    let told = member.logged("another consumer has moved the position; going on from there").await?;
+    assert_eq!((told["partition"].as_i64(), told["position"].as_i64()), (Some(0), Some(end)));
+
+    // Run 3 is applied again, and of run 2 only what the other partitions hold.
+    world.crawl(&double)?.succeed().await?;
+    world
+        .until(
+            "select exists (select from run_partitions where run = 3 and topic like '%datasets' and partition = 0
+             and published = unchanged)",
+        )
+        .await?;
+    let late: i64 = sqlx::query_scalar(
+        "select count(*) from run_partitions where run = 2 and topic = $1 and partition = 0",
+    )
+    .bind(&datasets)
+    .fetch_one(world.pool())
+    .await?;
+    assert_eq!(late, 0);
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
+    Ok(())
+}
