@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::record::Kind;
+use catalog_shared::watermarks;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::task::spawn_blocking;
 
@@ -64,8 +65,7 @@ pub(crate) async fn watermarks(
 }
 
 fn measure(watcher: &BaseConsumer<LogContext>, place: Place) -> anyhow::Result<(Place, Watermarks)> {
-    let (low, high) = watcher
-        .fetch_watermarks(&place.topic, place.partition, PATIENCE)
+    let (low, high) = watermarks::watermarks(watcher, &place.topic, place.partition)
         .with_context(|| format!("can't read the end of {}[{}]", place.topic, place.partition))?;
     Ok((place, Watermarks { low, high }))
 }

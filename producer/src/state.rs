@@ -7,6 +7,7 @@ use catalog_shared::cursor::Cursor;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
+use catalog_shared::watermarks::watermarks;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedHeaders};
@@ -63,7 +64,7 @@ fn last_cursor(
     region: Region,
 ) -> anyhow::Result<Option<Cursor>> {
     let partition = region.cursor_partition();
-    let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+    let (low, high) = watermarks(consumer, topic, partition)?;
     let mut back = TAIL;
     loop {
         let start = high.saturating_sub(back).max(low);

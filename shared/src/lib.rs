@@ -13,3 +13,4 @@ pub mod region;
 pub mod shutdown;
 pub mod telemetry;
 pub mod topics;
+pub mod watermarks;
