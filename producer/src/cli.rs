@@ -67,6 +67,10 @@ pub struct CrawlArgs {
     #[arg(long, env = "CATALOG_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,
 
+    /// The largest answer that is read (such as 128MiB); a larger page is asked for in parts
+    #[arg(long, env = "CATALOG_MAX_PAGE_BYTES", default_value = "128MiB", value_parser = bytes, value_name = "BYTES")]
+    pub max_page_bytes: u64,
+
     /// The number of the region's first run, where its cursor is lost but its tables are not
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub first_run: u32,
@@ -126,6 +130,14 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(seconds))
 }
 
+fn bytes(text: &str) -> Result<u64, &'static str> {
+    let unit = ["KiB", "MiB", "GiB"].into_iter().zip(1..).find(|(unit, _)| text.ends_with(unit));
+    let (number, scale) =
+        unit.map_or((text, 1), |(unit, power)| (text.trim_end_matches(unit), 1024_u64.pow(power)));
+    let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).filter(|bytes| *bytes > 0);
+    bytes.ok_or("a number of bytes is a whole number above 0, or one of KiB, MiB or GiB, such as 128MiB")
+}
+
 impl CrawlArgs {
     /// The catalog's URL. It is read here and not by the parser, whose message would quote it.
     ///
@@ -157,6 +169,15 @@ mod tests {
         assert!(["0", "-1", "NaN", "fast", ""].iter().all(|text| text.parse::<Rate>().is_err()));
         assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
         assert!(["", "m", "10", "1.5h", "10µ"].iter().all(|text| duration(text).is_err()));
+    }
+
+    #[test]
+    fn numbers_of_bytes_are_read_or_refused() {
+        assert_eq!(bytes("128MiB"), Ok(128 * 1024 * 1024));
+        assert_eq!(bytes("77"), Ok(77));
+        assert!(
+            ["", "0", "MiB", "1MB", "-1", "1.5KiB", "99999999999GiB"].iter().all(|text| bytes(text).is_err())
+        );
     }
 
     fn parse(flags: &[&str]) -> CrawlArgs {

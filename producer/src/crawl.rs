@@ -93,7 +93,9 @@ async fn crawl(
         };
         publisher.domains(declared.context("can't get the list of domains")?).await?;
     }
-    let lanes = Arc::new(Lanes::new(discovery, args.page_size, publisher.cursor().max_id.clone()));
+    let cursor = publisher.cursor();
+    let declares_assets = cursor.declared.values().any(|count| *count > 0);
+    let lanes = Arc::new(Lanes::new(discovery, args.page_size, cursor.max_id.clone(), declares_assets));
     for _ in 0..ROUNDS {
         publish_lanes(args, &lanes, publisher, shutdown).await?;
         if shutdown.is_cancelled() {

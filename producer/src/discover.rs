@@ -6,73 +6,41 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use catalog_shared::exit::Stop;
+use catalog_shared::region::Region;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use thiserror::Error;
 use tokio::time::sleep;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::body;
 use crate::cli::CrawlArgs;
+use crate::error::{ApiError, Incomplete};
 use crate::page::Page;
 use crate::retry::Retry;
 use crate::summary::Tally;
 use crate::throttle::Throttle;
 
-/// Why a request had no usable answer.
-#[derive(Debug, Error)]
-pub(crate) enum ApiError {
-    /// An HTTP status other than 200.
-    #[error("the API answered {status}: {message}")]
-    Status { status: u16, message: String, retry_after: Option<Duration> },
-    /// No answer, or not all of it.
-    #[error("the request failed")]
-    Transport(#[from] reqwest::Error),
-    /// An answer that isn't what the API's documentation describes: HTML from a proxy, JSON cut off.
-    #[error("the answer can't be read: {0}")]
-    Unreadable(String),
-    /// An answer that can't be true. Asking again may help where an index was being rebuilt.
-    #[error("the answer contradicts another one: {0}")]
-    Contradiction(String),
-    /// A server that doesn't follow the scroll's rules; a crawl of it would be no crawl.
-    #[error("the API doesn't scroll by id: {0}")]
-    NoScroll(String),
-}
-
-impl ApiError {
-    /// Whether the same request may fare better later: 429, 5xx, network errors, timeouts, answers cut
-    /// off and HTML for JSON; no other 4xx.
-    pub(crate) fn is_transient(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => *status == 429 || *status >= 500,
-            Self::Transport(error) => !error.is_builder(),
-            Self::Unreadable(_) | Self::Contradiction(_) => true,
-            Self::NoScroll(_) => false,
-        }
-    }
-
-    /// Whether it is said to the client as a whole, so that all lanes have to wait.
-    pub(crate) const fn is_throttled(&self) -> bool {
-        matches!(self, Self::Status { status: 429, .. })
-    }
-
-    pub(crate) const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Status { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
+/// How many objects to ask for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    pub(crate) size: u16,
+    /// Whether fewer may be asked for. An answer that isn't complete is the caller's business then, who
+    /// does so at once; else the same is asked again.
+    pub(crate) can_shrink: bool,
 }
 
 /// A client of one region's API, polite over all lanes that share it.
 pub(crate) struct Discovery {
     http: Client,
     url: Url,
+    region: Region,
     throttle: Throttle,
     retry_for: Duration,
+    max_page_bytes: u64,
     tally: Arc<Tally>,
 }
 
@@ -86,38 +54,47 @@ impl Discovery {
             .read_timeout(args.timeout)
             .connect_timeout(args.timeout)
             .build()?;
-        Ok(Self { http, url, throttle: Throttle::new(args.rate), retry_for: args.retry_for, tally })
+        Ok(Self {
+            http,
+            url,
+            region: args.region,
+            throttle: Throttle::new(args.rate),
+            retry_for: args.retry_for,
+            max_page_bytes: args.max_page_bytes,
+            tally,
+        })
     }
 
-    /// The assets behind an id, in id order, at most `limit`. Without a `scroll_id`, even an empty one,
-    /// the API would answer in order of relevance. An answer that `check` refuses is an error like others.
+    /// The assets behind an id, in id order. Without a `scroll_id`, even an empty one, the API would
+    /// answer in order of relevance. An answer that `check` refuses is an error like others.
     pub(crate) async fn page(
         &self,
         after: &str,
-        limit: u16,
+        ask: Ask,
         check: impl Fn(&Page) -> Result<(), ApiError>,
     ) -> Result<Page, ApiError> {
         let mut url = self.url.clone();
-        url.query_pairs_mut().append_pair("scroll_id", after).append_pair("limit", &limit.to_string());
+        url.query_pairs_mut().append_pair("scroll_id", after).append_pair("limit", &ask.size.to_string());
         let read = |body: &Bytes| {
             let page = Page::cut(body)?;
             check(&page)?;
             Ok(page)
         };
-        self.persist(url, read).await
+        self.persist(url, ask.can_shrink, read).await
     }
 
     /// How many assets each domain has.
     pub(crate) async fn domains(&self) -> Result<BTreeMap<String, u64>, ApiError> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/domains", self.url.path()));
-        self.persist(url, |body| read_domains(body)).await
+        self.persist(url, false, |body| read_domains(body)).await
     }
 
     /// Sends a request until its answer can be read, it's not worth another try, or the budget is spent.
     async fn persist<T>(
         &self,
         url: Url,
+        can_shrink: bool,
         read: impl Fn(&Bytes) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
         let mut retry = None;
@@ -131,6 +108,10 @@ impl Discovery {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,
                 };
+            if can_shrink && error.incomplete_head().is_some() {
+                self.tally.retried();
+                return Err(error);
+            }
             // The budget counts from the first error, not from the queue for the first try.
             let retry = retry.get_or_insert_with(|| Retry::new(self.retry_for));
             let Some(wait) = retry.after(&error) else { return Err(error) };
@@ -149,13 +130,22 @@ impl Discovery {
     async fn fetch(&self, url: Url, request_id: Uuid) -> Result<Bytes, ApiError> {
         self.tally.requested();
         let request = self.http.get(url).header("X-Request-Id", request_id.to_string());
-        let response = request.send().await?;
+        let response = request.send().await.map_err(unanswered)?;
         if response.status() != StatusCode::OK {
             return Err(refusal(response).await);
         }
-        let body = response.bytes().await?;
-        self.tally.received(body.len());
-        Ok(body)
+        self.check_region(response.headers())?;
+        body::read(response, self.max_page_bytes, |bytes| self.tally.received(bytes)).await
+    }
+
+    /// Refuses the other region's answer. One that names no region that is known here may be a mirror's.
+    fn check_region(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let told = headers.get("X-Socrata-Region").and_then(|told| told.to_str().ok()).unwrap_or_default();
+        let names = |region: &Region| told.split('-').any(|part| part.eq_ignore_ascii_case(region.name()));
+        match Region::ALL.iter().find(|region| names(region)) {
+            Some(other) if *other != self.region => Err(ApiError::OtherRegion(told.to_owned())),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -171,8 +161,18 @@ fn token_header(token: Option<&SecretString>) -> Result<HeaderMap, Stop> {
     Ok(headers)
 }
 
+/// A request without an answer: late if the server was there and said nothing.
+fn unanswered(error: reqwest::Error) -> ApiError {
+    if error.is_timeout() && !error.is_connect() {
+        return ApiError::incomplete(Incomplete::Late, &[], Some(error));
+    }
+    ApiError::Transport(error)
+}
+
 /// How much of an answer that isn't understood goes into a message, in characters.
 const EXCERPT: usize = 200;
+/// How much of a refusal is read, in bytes.
+const REFUSAL: u64 = 64 * 1024;
 
 /// The API says `{"error": "text"}`; a proxy before it says what it likes.
 async fn refusal(response: Response) -> ApiError {
@@ -182,8 +182,15 @@ async fn refusal(response: Response) -> ApiError {
     }
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), SystemTime::now());
-    let body = response.text().await.unwrap_or_default();
-    let message = serde_json::from_str(&body).map_or_else(|_| excerpt(&body), |told: Refusal| told.error);
+    let body = match body::read(response, REFUSAL, |_| ()).await {
+        Ok(body) => body,
+        Err(error) => error.incomplete_head().cloned().unwrap_or_default(),
+    };
+    let mut message = serde_json::from_slice(&body)
+        .map_or_else(|_| excerpt(&String::from_utf8_lossy(&body)), |told: Refusal| told.error);
+    if matches!(status, 401 | 403) {
+        message.push_str(" (is the app token right? It comes from SOCRATA_APP_TOKEN)");
+    }
     ApiError::Status { status, message, retry_after }
 }
 
@@ -197,7 +204,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-pub(crate) fn excerpt(text: &str) -> String {
+fn excerpt(text: &str) -> String {
     text.chars().take(EXCERPT).collect()
 }
 
@@ -215,15 +222,19 @@ fn read_domains(body: &[u8]) -> Result<BTreeMap<String, u64>, ApiError> {
     Ok(answer.results.into_iter().map(|told| (told.domain, told.count)).collect())
 }
 
-/// What a body that isn't the expected JSON looked like.
+/// What a body that isn't the expected JSON is: the beginning of it, or something else.
 pub(crate) fn unreadable(error: &serde_json::Error, body: &[u8]) -> ApiError {
-    let start = &body[..body.len().min(EXCERPT)];
-    ApiError::Unreadable(format!("{error}; it starts with {:?}", String::from_utf8_lossy(start)))
+    if error.is_eof() {
+        return ApiError::incomplete(Incomplete::CutOff, body, None);
+    }
+    let start = String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]);
+    ApiError::Unreadable(format!("{error}; it starts with {start:?}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Worth;
 
     #[test]
     fn retry_after_is_read_in_both_forms() {
@@ -241,7 +252,7 @@ mod tests {
     #[test]
     fn html_for_json_is_told_with_its_beginning() {
         let error = read_domains(b"<html>busy</html>").unwrap_err();
-        assert!(error.is_transient());
+        assert_eq!(error.worth(), Worth::Budget);
         assert!(error.to_string().contains("<html>busy"), "{error}");
     }
 }

@@ -5,11 +5,15 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use catalog_shared::cursor::Interval;
+use catalog_shared::key::is_name;
 use tokio::sync::mpsc::Sender;
 use tracing::Instrument;
 
-use crate::discover::{ApiError, Discovery};
-use crate::page::{Object, Page};
+use crate::discover::{Ask, Discovery};
+use crate::error::ApiError;
+use crate::page::Page;
+use crate::salvage;
+use crate::size::PageSize;
 
 /// A page of one interval, and how far it takes it.
 #[derive(Debug)]
@@ -20,6 +24,55 @@ pub(crate) struct Fetched {
     pub(crate) covered: Covered,
     /// The page, without objects behind the interval.
     pub(crate) page: Page,
+    /// How many objects were stepped over.
+    pub(crate) skipped: u64,
+}
+
+impl Fetched {
+    /// The id that the next page of the interval starts behind; none where it is covered.
+    fn next(&self) -> Option<&str> {
+        match &self.covered {
+            Covered::UpTo(id) => Some(id),
+            Covered::Whole => None,
+        }
+    }
+}
+
+/// What the API has behind an id.
+enum Answer {
+    Page(Page),
+    /// An object with this id that can't be had.
+    Unavailable(String),
+}
+
+impl Answer {
+    fn is_the_end(&self) -> bool {
+        matches!(self, Self::Page(page) if page.last_id().is_none())
+    }
+
+    /// The part of it that is of the interval; none where nothing is left.
+    fn of(self, interval: &Interval, after: &str) -> Option<Fetched> {
+        let (mut page, last, skipped) = match self {
+            Self::Page(page) => {
+                let last = page.last_id().map(str::to_owned);
+                (page, last, 0)
+            }
+            Self::Unavailable(id) => {
+                let skipped = u64::from(!interval.ends_before(&id));
+                (Page::empty(), Some(id), skipped)
+            }
+        };
+        let from = after.to_owned();
+        let Some(last) = last else {
+            // What has no id comes once more on each page until one with an id follows: at the end none does.
+            let covered = Covered::UpTo(from.clone());
+            return (!page.objects.is_empty()).then_some(Fetched { from, covered, page, skipped });
+        };
+        page.objects.truncate(page.within(interval));
+        let done = interval.ends_before(&last) || interval.until.as_ref() == Some(&last);
+        let covered = if done { Covered::Whole } else { Covered::UpTo(last) };
+        Some(Fetched { from, covered, page, skipped })
+    }
 }
 
 /// How far an interval is covered.
@@ -37,12 +90,19 @@ pub(crate) struct Lanes {
     pub(crate) page_size: u16,
     queue: Mutex<VecDeque<Interval>>,
     max_id: Mutex<Option<String>>,
+    /// Whether `/domains` declares any asset.
+    declares_assets: bool,
 }
 
 impl Lanes {
     /// Lanes over `pending`, where `max_id` is the largest id that the run has seen.
-    pub(crate) fn new(discovery: Discovery, page_size: u16, max_id: Option<String>) -> Self {
-        Self { discovery, page_size, queue: Mutex::default(), max_id: Mutex::new(max_id) }
+    pub(crate) fn new(
+        discovery: Discovery,
+        page_size: u16,
+        max_id: Option<String>,
+        declares_assets: bool,
+    ) -> Self {
+        Self { discovery, page_size, queue: Mutex::default(), max_id: Mutex::new(max_id), declares_assets }
     }
 
     /// Queues intervals for the lanes to take.
@@ -52,9 +112,10 @@ impl Lanes {
 
     /// Crawls intervals until the queue is empty. Ends early when nobody takes the pages any more.
     pub(crate) async fn crawl(&self, lane: usize, pages: Sender<Fetched>) -> anyhow::Result<()> {
+        let mut size = PageSize::new(self.page_size);
         while let Some(interval) = self.next_interval() {
             let span = tracing::info_span!("lane", lane, until = interval.until.as_deref());
-            self.crawl_interval(interval, &pages).instrument(span).await?;
+            self.crawl_interval(interval, &mut size, &pages).instrument(span).await?;
         }
         Ok(())
     }
@@ -63,53 +124,113 @@ impl Lanes {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    /// The end of an interval is an id behind it or an empty page, never a short one: the API drops
-    /// documents that it can't read. An interval whose end was an empty page stays pending: the crawl
-    /// takes it as covered once no lane has seen a larger id.
-    async fn crawl_interval(&self, interval: Interval, pages: &Sender<Fetched>) -> anyhow::Result<()> {
+    /// The end of an interval is an id behind it or a page without ids, never a short one: the API drops
+    /// documents that it can't read. An interval whose end was such a page stays pending: the crawl takes
+    /// it as covered once no lane has seen a larger id.
+    async fn crawl_interval(
+        &self,
+        interval: Interval,
+        size: &mut PageSize,
+        pages: &Sender<Fetched>,
+    ) -> anyhow::Result<()> {
         let mut after = interval.after.clone();
         loop {
-            let mut page = self.fetch(&after).await?;
-            if page.objects.is_empty() {
-                // An empty answer is believed when it comes twice.
-                page = self.fetch(&after).await?;
+            let mut answer = self.answer(&interval, &after, size).await?;
+            if answer.is_the_end() {
+                // It is believed when it comes twice.
+                answer = self.answer(&interval, &after, size).await?;
             }
-            let Some(last) = page.last_id().map(str::to_owned) else { return Ok(()) };
-            let done = interval.ends_before(&last) || interval.until.as_ref() == Some(&last);
-            let is_behind = |object: &Object| object.id.as_deref().is_some_and(|id| interval.ends_before(id));
-            let within = page.objects.iter().position(is_behind).unwrap_or(page.objects.len());
-            page.objects.truncate(within);
-            let covered = if done { Covered::Whole } else { Covered::UpTo(last.clone()) };
-            if pages.send(Fetched { from: after, covered, page }).await.is_err() || done {
+            let Some(fetched) = answer.of(&interval, &after) else { return Ok(()) };
+            let next = fetched.next().map(str::to_owned);
+            if pages.send(fetched).await.is_err() {
                 return Ok(());
             }
-            after = last;
+            match next {
+                Some(next) if next != after => after = next,
+                _ => return Ok(()),
+            }
         }
     }
 
-    async fn fetch(&self, after: &str) -> anyhow::Result<Page> {
-        let check = |page: &Page| self.check(after, page);
-        let page = self.discovery.page(after, self.page_size, check).await;
-        page.with_context(|| format!("can't get the page behind the id {after:?}"))
+    /// What is behind an id: a page with an id, a page asked at the full size, or an object that can't be
+    /// had. An answer that isn't complete is asked for at half the size, down to one object.
+    async fn answer(&self, interval: &Interval, after: &str, size: &mut PageSize) -> anyhow::Result<Answer> {
+        // So many places behind `after` hold no object with an id, as a smaller page has shown.
+        let mut vain = 0;
+        let mut ask = size.now();
+        loop {
+            let can_shrink = ask > vain + 1;
+            let check = |page: &Page| self.check(after, ask, page);
+            match self.discovery.page(after, Ask { size: ask, can_shrink }, check).await {
+                Ok(page) if page.last_id().is_none() && ask < size.full() => {
+                    vain = ask;
+                    ask = size.full();
+                }
+                Ok(page) => {
+                    size.succeeded(ask);
+                    return Ok(Answer::Page(page));
+                }
+                Err(error) if can_shrink && error.incomplete_head().is_some() => {
+                    size.failed(ask);
+                    let less = vain + (ask - vain) / 2;
+                    let error = format!("{:#}", anyhow::Error::from(error));
+                    tracing::warn!(after, error, from = ask, to = less, "asking for a smaller page");
+                    ask = less;
+                }
+                Err(error) => return self.step_over(interval, after, error),
+            }
+        }
     }
 
-    /// Whether a page can be true: ids ascend from the lower bound, and nothing behind it only where no
-    /// larger id was seen.
-    fn check(&self, after: &str, page: &Page) -> Result<(), ApiError> {
+    /// Steps over the one object that can't be had, if what came of it names it.
+    fn step_over(&self, interval: &Interval, after: &str, error: ApiError) -> anyhow::Result<Answer> {
+        let id = error.incomplete_head().and_then(|head| salvage::last_id(head));
+        let Some(id) = id.filter(|id| id.as_str() > after && is_name(id)) else {
+            let until = interval.until.as_deref().unwrap_or("the end");
+            return Err(error).with_context(|| {
+                format!("can't get what is behind the id {after:?} (this lane goes up to {until})")
+            });
+        };
+        let error = format!("{:#}", anyhow::Error::from(error));
+        tracing::warn!(after, id, error, "stepping over an object that can't be had");
+        self.saw(&id);
+        Ok(Answer::Unavailable(id))
+    }
+
+    /// Whether a page can be true: ids ascend from the lower bound, and there are none only where no
+    /// larger id was seen. A page of less than the full size that has none is left to the caller, who asks
+    /// for more.
+    fn check(&self, after: &str, asked: u16, page: &Page) -> Result<(), ApiError> {
         let mut last = after;
         for id in page.objects.iter().filter_map(|object| object.id.as_deref()) {
             if id <= last {
-                return Err(ApiError::NoScroll(format!("the id {id} came behind {last:?}")));
+                return Err(ApiError::NoScroll(if last == after {
+                    format!(
+                        "asked for what is behind {after:?}, it sent {id:?}, as if asked for another page"
+                    )
+                } else {
+                    format!("the ids of a page are out of order: {id:?} came behind {last:?}")
+                }));
             }
             last = id;
         }
-        if last == after && !page.objects.is_empty() {
-            return Err(ApiError::NoScroll(format!("no object behind {after:?} has an id")));
-        }
         if last != after {
             self.saw(last);
-        } else if self.has_seen_behind(after) {
+            return Ok(());
+        }
+        if asked < self.page_size { Ok(()) } else { self.check_end(after, page) }
+    }
+
+    /// Whether it can be true that no id is behind this one.
+    fn check_end(&self, after: &str, page: &Page) -> Result<(), ApiError> {
+        if page.objects.len() >= usize::from(self.page_size) {
+            return Err(ApiError::NoScroll(format!("no object of a whole page behind {after:?} has an id")));
+        }
+        if self.has_seen_behind(after) {
             return Err(ApiError::Contradiction(format!("nothing behind {after:?}, where an id was seen")));
+        }
+        if after.is_empty() && self.declares_assets {
+            return Err(ApiError::Contradiction("no assets at all, where /domains declares some".to_owned()));
         }
         Ok(())
     }

@@ -4,9 +4,11 @@
 pub mod cli;
 pub mod crawl;
 
+mod body;
 mod claim;
 mod commit;
 mod discover;
+mod error;
 mod idspace;
 mod lane;
 mod page;
@@ -14,6 +16,8 @@ mod plan;
 mod publish;
 mod records;
 mod retry;
+mod salvage;
+mod size;
 mod state;
 mod summary;
 mod throttle;

@@ -1,6 +1,7 @@
 //! A page of the API's answer, cut into objects that keep their bytes.
 
 use bytes::Bytes;
+use catalog_shared::cursor::Interval;
 use catalog_shared::fields::Fields;
 use catalog_shared::key::is_name;
 use reqwest::Url;
@@ -8,7 +9,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use crate::discover::{ApiError, unreadable};
+use crate::discover::unreadable;
+use crate::error::ApiError;
 
 /// One answer of the scroll.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(crate) struct Page {
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) raw: Bytes,
+    /// Not blank. It may be one that no key can hold.
     pub(crate) id: Option<String>,
     pub(crate) domain: Option<String>,
     /// Trimmed of white space, and not blank.
@@ -36,7 +39,8 @@ impl Page {
     /// Cuts an answer into its objects without copying them.
     ///
     /// # Errors
-    /// [`ApiError::Unreadable`] for what isn't JSON or has no `results`.
+    /// [`ApiError::Incomplete`] for JSON that stops in the middle, [`ApiError::Unreadable`] for what isn't
+    /// JSON or has no `results`.
     pub(crate) fn cut(body: &Bytes) -> Result<Self, ApiError> {
         #[derive(Deserialize)]
         struct Answer<'a> {
@@ -46,6 +50,20 @@ impl Page {
         let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error, body))?;
         let objects = answer.results.iter().map(|raw| Object::read(body, raw)).collect();
         Ok(Self { objects, observed_at: OffsetDateTime::now_utc() })
+    }
+
+    /// A page without objects.
+    pub(crate) fn empty() -> Self {
+        Self { objects: Vec::new(), observed_at: OffsetDateTime::now_utc() }
+    }
+
+    /// How many objects from the first on are of the interval. Objects without an id count with the next
+    /// one that has one; those behind the last id come once more on the next page.
+    pub(crate) fn within(&self, interval: &Interval) -> usize {
+        let is_behind = |object: &Object| object.id.as_deref().is_some_and(|id| interval.ends_before(id));
+        let behind = self.objects.iter().position(is_behind);
+        let last = self.objects.iter().rposition(|object| object.id.is_some());
+        behind.unwrap_or_else(|| last.map_or(0, |last| last + 1))
     }
 
     /// The last id of the page, which the next one starts behind.
@@ -63,7 +81,7 @@ impl Object {
         let agency = text(resource.get("attribution")).map(|name| name.trim().to_owned());
         Self {
             raw: body.slice_ref(raw.get().as_bytes()),
-            id: text(resource.get("id")),
+            id: text(resource.get("id")).filter(|id| !id.is_empty()),
             domain: text(metadata.get("domain")),
             agency: agency.filter(|name| !name.is_empty()),
             host: text(top.get("permalink")).and_then(|link| host_of(&link)),
@@ -101,6 +119,20 @@ mod tests {
     }
 
     #[test]
+    fn objects_without_an_id_go_with_the_next_one_that_has_one() {
+        let interval = |until: Option<&str>| Interval { after: String::new(), until: until.map(Into::into) };
+        let page = cut(
+            r#"{"results":[{"resource":{"id":""}},{"resource":{"id":"b"}},{},{"resource":{"id":"d"}},{}]}"#,
+        )
+        .unwrap();
+        assert_eq!(page.last_id(), Some("d"));
+        assert_eq!(page.within(&interval(None)), 4);
+        assert_eq!(page.within(&interval(Some("d"))), 4);
+        assert_eq!(page.within(&interval(Some("b"))), 3);
+        assert_eq!(page.within(&interval(Some("a"))), 1);
+    }
+
+    #[test]
     fn agencies_are_trimmed_and_hosts_are_lower_case() {
         let page = cut(
             r#"{"results":[{"resource":{"attribution":" Parks \n"},"permalink":"https://Data.X.example/d/a"},
@@ -116,7 +148,9 @@ mod tests {
 
     #[test]
     fn an_answer_cut_off_or_without_results_is_no_page() {
-        assert!(cut(r#"{"results":[{"resource":{"id":"aaaa"#).is_err());
-        assert!(cut(r#"{"resultSetSize":0}"#).is_err());
+        let cut_off = cut(r#"{"results":[{"resource":{"id":"aaaa"#).unwrap_err();
+        assert!(cut_off.incomplete_head().is_some(), "{cut_off}");
+        let without = cut(r#"{"resultSetSize":0}"#).unwrap_err();
+        assert!(matches!(&without, ApiError::Unreadable(text) if text.contains("`results`")), "{without}");
     }
 }

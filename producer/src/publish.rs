@@ -44,9 +44,10 @@ impl Publisher {
 
     /// Publishes a page of a lane.
     pub(crate) async fn page(&mut self, fetched: Fetched) -> anyhow::Result<()> {
-        let Fetched { from, covered, page } = fetched;
+        let Fetched { from, covered, page, skipped } = fetched;
         let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
         let mut next = self.cursor.clone();
+        next.skipped += skipped;
         cover(&mut next.pending, &from, covered);
         next.objects += page.objects.len() as u64;
         next.max_id = next.max_id.max(page.last_id().map(str::to_owned));

@@ -6,21 +6,27 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
-use crate::discover::ApiError;
+use crate::error::{ApiError, Worth};
 
 /// The first wait and the longest one, in the mean. A wait is drawn between nothing and twice that, so
 /// that lanes and producers that failed together don't come back together.
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 const JITTER: f64 = 1.0;
+/// How often an answer of a server that doesn't seem to follow the rules is asked for again.
+const FEW: u32 = 3;
 
 /// The waits between the tries of one request.
-pub(crate) struct Retry(ExponentialBackoff);
+pub(crate) struct Retry {
+    waits: ExponentialBackoff,
+    /// How many answers did not follow the rules.
+    odd: u32,
+}
 
 impl Retry {
     /// Waits that grow for as long as `budget`, then no more.
     pub(crate) fn new(budget: Duration) -> Self {
-        Self(ExponentialBackoff {
+        let waits = ExponentialBackoff {
             current_interval: FIRST,
             initial_interval: FIRST,
             max_interval: LONGEST,
@@ -28,18 +34,22 @@ impl Retry {
             multiplier: 2.0,
             max_elapsed_time: Some(budget),
             ..ExponentialBackoff::default()
-        })
+        };
+        Self { waits, odd: 0 }
     }
 
     /// How long to wait before the next try after `error`; none when it's not worth one or the budget
     /// is spent or would be. What the API asks for is honoured.
     pub(crate) fn after(&mut self, error: &ApiError) -> Option<Duration> {
-        if !error.is_transient() {
-            return None;
+        match error.worth() {
+            Worth::Nothing => return None,
+            Worth::FewTries if self.odd == FEW => return None,
+            Worth::FewTries => self.odd += 1,
+            Worth::Budget => {}
         }
-        let wait = self.0.next_backoff()?.max(error.retry_after().unwrap_or_default());
-        let end = self.0.get_elapsed_time().checked_add(wait)?;
-        (Some(end) <= self.0.max_elapsed_time).then_some(wait)
+        let wait = self.waits.next_backoff()?.max(error.retry_after().unwrap_or_default());
+        let end = self.waits.get_elapsed_time().checked_add(wait)?;
+        (Some(end) <= self.waits.max_elapsed_time).then_some(wait)
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) struct Summary {
     objects: u64,
     published: BTreeMap<Kind, u64>,
     unkeyed: u64,
+    skipped: u64,
     requests: u64,
     retries: u64,
     bytes: u64,
@@ -60,6 +61,7 @@ impl Summary {
             objects: cursor.objects,
             published: cursor.published.iter().map(sum).collect(),
             unkeyed: cursor.unkeyed,
+            skipped: cursor.skipped,
             requests: tally.requests.load(Relaxed),
             retries: tally.retries.load(Relaxed),
             bytes: tally.bytes.load(Relaxed),
@@ -94,6 +96,9 @@ impl fmt::Display for Summary {
                 "  no record  {} objects without a usable id or domain (dead letters)",
                 self.unkeyed
             )?;
+        }
+        if self.skipped > 0 {
+            writeln!(f, "  no answer  {} objects that could not be had, not even alone", self.skipped)?;
         }
         let megabytes = self.bytes as f64 / 1e6;
         write!(f, "  this time  {} requests, {} retries, ", self.requests, self.retries)?;

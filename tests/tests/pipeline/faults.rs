@@ -1,5 +1,7 @@
 //! An API that misbehaves gets a whole crawl or an error, never a short crawl that calls itself whole.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use catalog_tests::double::{Double, Fault, Matcher, Options};
 use catalog_tests::synthetic::Synthetic;
@@ -82,5 +84,94 @@ async fn a_page_that_comes_short_is_not_the_end_either() -> Result<()> {
     double.drop_from_results(dropped);
     let ended = world.crawl(&double)?.succeed().await?.summary()?;
     assert_eq!(ended["published"]["datasets"], 750);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_odd_answer_is_asked_for_again() -> Result<()> {
+    let world = World::new().await?;
+    let double = double().await?;
+    let odd = [Fault::WrongRegion, Fault::FirstPageAgain, Fault::IgnoreScroll].map(|fault| {
+        let once = Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")).first_attempt();
+        double.fail_once(once.nth(1), fault)
+    });
+    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    assert!(odd.iter().any(|fault| fault.fired() == 1));
+    assert_eq!(ended["published"]["datasets"], 1_000);
+    Ok(())
+}
+
+/// How a crawl ends that always meets the fault behind the first page.
+async fn refused(fault: Fault) -> Result<String> {
+    let world = World::new().await?;
+    let double = double().await?;
+    double.fail(Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")), fault);
+    let ended = world.crawl(&double)?.args(["--retry-for", "20s"]).run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    Ok(ended.stderr)
+}
+
+#[tokio::test]
+async fn another_region_never_stands_in() -> Result<()> {
+    let told = refused(Fault::WrongRegion).await?;
+    assert!(told.contains("another region answered") && told.contains("aws-eu-west-1-prod"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_that_repeats_is_told() -> Result<()> {
+    let told = refused(Fault::FirstPageAgain).await?;
+    assert!(told.contains("as if asked for another page"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_empty_catalog_where_assets_are_declared_is_an_error() -> Result<()> {
+    let world = World::new().await?;
+    let double = double().await?;
+    double.fail(Matcher::pages(), Fault::EmptyResults);
+    let ended = world.crawl(&double)?.args(["--retry-for", "1s"]).run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("/domains declares some"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_token_is_told_by_its_variable() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(50, 2)).tokens(["right"])).await?;
+    let ended = world.crawl(&double)?.env("SOCRATA_APP_TOKEN", "wrong-marked-value").run().await?;
+    assert_eq!((ended.code, double.requests().len()), (Some(1), 1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("SOCRATA_APP_TOKEN"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("wrong-marked-value"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_third_of_bad_answers_of_all_kinds_costs_no_record() -> Result<()> {
+    let world = World::new().await?;
+    let double = double().await?;
+    let kinds = [
+        Fault::too_many_requests(None),
+        Fault::too_many_requests(Some("0")),
+        Fault::status(500),
+        Fault::status(503),
+        Fault::Html,
+        Fault::CutJson,
+        Fault::CutConnection,
+        Fault::Stall,
+        Fault::Hang,
+        Fault::Reset,
+        Fault::NoResults,
+        Fault::EmptyResults,
+    ];
+    let faults = double.fail(Matcher::any().share(0.3, 11), Fault::one_of(11, kinds));
+    let flags = ["--page-size", "20", "--timeout", "1s", "--concurrency", "4"];
+    let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
+    assert!(faults.fired() > 10, "{}", faults.fired());
+    assert_eq!((&ended["whole"], &ended["skipped"]), (&true.into(), &0.into()));
+    let records = world.records("datasets").await?;
+    let keys: Vec<_> = records.iter().map(|record| &record.key).filter(|key| !key.contains('#')).collect();
+    assert_eq!((keys.len(), keys.iter().collect::<BTreeSet<_>>().len()), (1_000, 1_000));
     Ok(())
 }

@@ -1,0 +1,36 @@
+//! An answer's body: read piece by piece, so that none takes more memory than it may.
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
+
+use crate::error::{ApiError, Incomplete};
+
+/// Reads a body of at most `limit` bytes, as they are after decompression. `received` is told of each
+/// piece.
+///
+/// # Errors
+/// [`ApiError::Incomplete`], with what came, when it is longer, is cut off, or comes to a standstill.
+pub(crate) async fn read(
+    mut response: Response,
+    limit: u64,
+    received: impl Fn(usize),
+) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(piece)) => {
+                received(piece.len());
+                let room = usize::try_from(limit).unwrap_or(usize::MAX) - body.len();
+                body.extend_from_slice(&piece[..piece.len().min(room)]);
+                if piece.len() > room {
+                    return Err(ApiError::incomplete(Incomplete::TooLarge(limit), &body, None));
+                }
+            }
+            Ok(None) => return Ok(body.freeze()),
+            Err(error) => {
+                let reason = if error.is_timeout() { Incomplete::Late } else { Incomplete::CutOff };
+                return Err(ApiError::incomplete(reason, &body, Some(error)));
+            }
+        }
+    }
+}

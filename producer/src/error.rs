@@ -1,0 +1,104 @@
+//! What can be wrong with an answer of the API, and what it is worth.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+/// How much of an incomplete answer is kept to look for an id in: several times the largest object known.
+const HEAD: usize = 1024 * 1024;
+
+/// Why a request had no usable answer.
+#[derive(Debug, Error)]
+pub(crate) enum ApiError {
+    /// An HTTP status other than 200.
+    #[error("the API answered {status}: {message}")]
+    Status { status: u16, message: String, retry_after: Option<Duration> },
+    /// No answer.
+    #[error("the request failed")]
+    Transport(#[source] reqwest::Error),
+    /// Not all of an answer, or none in time. A smaller page may fare better.
+    #[error("{reason}")]
+    Incomplete {
+        reason: Incomplete,
+        /// The beginning of what came.
+        head: Bytes,
+        #[source]
+        source: Option<reqwest::Error>,
+    },
+    /// An answer that isn't what the API's documentation describes, such as HTML from a proxy.
+    #[error("the answer can't be read: {0}")]
+    Unreadable(String),
+    /// An answer that can't be true. Asking again may help where an index was being rebuilt.
+    #[error("the answer contradicts another one: {0}")]
+    Contradiction(String),
+    /// A server that doesn't follow the scroll's rules; a crawl of it would be no crawl.
+    #[error("the API doesn't scroll by id: {0}")]
+    NoScroll(String),
+    /// The catalog of another region, which must never stand in for this one.
+    #[error("another region answered: X-Socrata-Region reads {0:?}")]
+    OtherRegion(String),
+}
+
+/// What an answer that isn't complete lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Incomplete {
+    #[error("the answer was cut off")]
+    CutOff,
+    #[error("the answer was late: nothing came for as long as --timeout allows")]
+    Late,
+    #[error("the answer is larger than the {0} bytes of --max-page-bytes")]
+    TooLarge(u64),
+}
+
+/// How often it is worth asking again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worth {
+    /// The answer will be the same.
+    Nothing,
+    /// One odd answer may come from a cache or a server among many; a few say that it is the rule.
+    FewTries,
+    /// For as long as the budget of the request lasts.
+    Budget,
+}
+
+impl ApiError {
+    pub(crate) fn incomplete(reason: Incomplete, body: &[u8], source: Option<reqwest::Error>) -> Self {
+        let head = Bytes::copy_from_slice(&body[..body.len().min(HEAD)]);
+        Self::Incomplete { reason, head, source }
+    }
+
+    /// Whether the same request may fare better later: 429, 5xx, network errors, timeouts, answers cut
+    /// off and HTML for JSON; no other 4xx.
+    pub(crate) fn worth(&self) -> Worth {
+        match self {
+            Self::Status { status, .. } if *status == 429 || *status >= 500 => Worth::Budget,
+            Self::Transport(error) if error.is_builder() => Worth::Nothing,
+            Self::Incomplete { reason: Incomplete::TooLarge(_), .. } | Self::Status { .. } => Worth::Nothing,
+            Self::NoScroll(_) | Self::OtherRegion(_) => Worth::FewTries,
+            Self::Transport(_) | Self::Incomplete { .. } | Self::Unreadable(_) | Self::Contradiction(_) => {
+                Worth::Budget
+            }
+        }
+    }
+
+    /// The beginning of an answer that isn't complete: a smaller page may fare better.
+    pub(crate) const fn incomplete_head(&self) -> Option<&Bytes> {
+        match self {
+            Self::Incomplete { head, .. } => Some(head),
+            _ => None,
+        }
+    }
+
+    /// Whether it is said to the client as a whole, so that all lanes have to wait.
+    pub(crate) const fn is_throttled(&self) -> bool {
+        matches!(self, Self::Status { status: 429, .. })
+    }
+
+    pub(crate) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}

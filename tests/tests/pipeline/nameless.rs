@@ -1,0 +1,67 @@
+//! Objects that can't have a key go to the dead letters, each once, and hold the run.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Fault, Matcher, MemoryCatalog, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+/// Odd objects by the id that the API sorts them by.
+const ODD: [(&str, &str); 5] = [
+    ("5zzz-zzzz", r#"{"resource":{"name":"no id"},"metadata":{"domain":"a.example"}}"#),
+    ("9zzz-zzzz", r#"{"resource":{"id":7},"metadata":{"domain":"a.example"}}"#),
+    ("czzz-zzzz", r#"{"resource":{"id":""},"metadata":{"domain":"a.example"}}"#),
+    ("fzzz-zzzz", r#"{"resource":{"id":"fzzz-zzzz"},"metadata":{}}"#),
+    // The last one that the API has.
+    ("zzzz-zzzz", "[]"),
+];
+
+fn catalog() -> Result<MemoryCatalog> {
+    let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
+    for (id, object) in ODD {
+        catalog.put_as(id, "a.example", object);
+    }
+    Ok(catalog)
+}
+
+async fn check(world: &World, double: &Double, flags: &[&str]) -> Result<()> {
+    let flags = ["--concurrency", "1"].iter().chain(flags).copied();
+    let ended = world.crawl(double)?.args(flags).succeed().await?.summary()?;
+    assert_eq!((&ended["unkeyed"], &ended["published"]["datasets"]), (&5.into(), &60.into()));
+    let mut dead: Vec<_> = world.records("dead-letters").await?.into_iter().map(|dead| dead.value).collect();
+    let mut odd: Vec<_> = ODD.iter().map(|(_, object)| object.as_bytes().to_vec()).collect();
+    dead.sort();
+    odd.sort();
+    assert_eq!(dead, odd);
+    Ok(())
+}
+
+#[tokio::test]
+async fn objects_without_a_usable_key_are_dead_letters_and_hold_the_run() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(catalog()?)).await?;
+    check(&world, &double, &[]).await?;
+    world.consume()?.succeed().await?;
+    let (state, reason): (String, String) =
+        sqlx::query_as("select state, reason from runs").fetch_one(world.pool()).await?;
+    assert_eq!((state.as_str(), reason.as_str()), ("held", "5 objects could not be made a record"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn they_are_counted_once_wherever_a_page_ends() -> Result<()> {
+    for size in ["2", "3", "7"] {
+        let world = World::new().await?;
+        let double = Double::start(Options::new(catalog()?)).await?;
+        check(&world, &double, &["--page-size", size]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_of_one_object_without_an_id_is_no_dead_end() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(catalog()?)).await?;
+    // At a size of 1 there is no id to go on behind.
+    double.fail_times(3, Matcher::pages().limit_above(1), Fault::CutJson);
+    check(&world, &double, &["--page-size", "8"]).await
+}

@@ -1,0 +1,136 @@
+//! A page that can't be had whole is asked for in parts; an object that can't be had alone is stepped
+//! over, counted, and holds the run.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use catalog_tests::double::{Catalog, Double, Fault, Matcher, MemoryCatalog, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+/// Every dataset record of the topic, none twice.
+async fn published(world: &World) -> Result<usize> {
+    let records = world.records("datasets").await?;
+    let keys: Vec<_> = records.iter().map(|record| &record.key).filter(|key| !key.contains('#')).collect();
+    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "a record is there twice");
+    Ok(keys.len())
+}
+
+/// Requests for more than `most` objects; not those behind the last id, whose answer is always small.
+fn large(most: u64, catalog: &Synthetic) -> Matcher {
+    let last = catalog.id(catalog.assets() - 1);
+    Matcher::any().limit_above(most).that(move |asked| asked.param("scroll_id") != Some(last.as_str()))
+}
+
+/// Crawls 600 assets where answers of more than `most` objects meet the fault.
+async fn crawl_in_parts(most: u64, fault: Fault) -> Result<()> {
+    let world = World::new().await?;
+    let catalog = Synthetic::new(600, 5);
+    let large = large(most, &catalog);
+    let double = Double::start(Options::new(catalog)).await?;
+    let fault = double.fail(large, fault);
+    let ended = world.crawl(&double)?.args(["--timeout", "1s"]).succeed().await?.summary()?;
+    assert!(fault.fired() > 0);
+    assert_eq!((published(&world).await?, &ended["skipped"]), (600, &0.into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_whose_json_is_cut_off_is_asked_for_in_parts() -> Result<()> {
+    crawl_in_parts(30, Fault::CutJson).await
+}
+
+#[tokio::test]
+async fn a_page_whose_connection_breaks_is_asked_for_in_parts() -> Result<()> {
+    crawl_in_parts(12, Fault::CutConnection).await
+}
+
+#[tokio::test]
+async fn a_page_that_never_comes_is_asked_for_in_parts() -> Result<()> {
+    crawl_in_parts(99, Fault::Hang).await
+}
+
+#[tokio::test]
+async fn a_page_that_stalls_is_asked_for_in_parts() -> Result<()> {
+    crawl_in_parts(99, Fault::Stall).await
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(600, 5)).gzip(true)).await?;
+    let ended = world.crawl(&double)?.args(["--max-page-bytes", "256KiB"]).succeed().await?.summary()?;
+    assert!(double.requests().iter().any(|asked| asked.is_page() && asked.limit() < 100));
+    assert_eq!((published(&world).await?, &ended["skipped"]), (600, &0.into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_can_not_be_had_is_stepped_over_and_holds_the_run() -> Result<()> {
+    let world = World::new().await?;
+    let catalog = MemoryCatalog::from_objects(Synthetic::new(200, 5).objects())?;
+    let vast = format!(
+        r#"{{"resource":{{"id":"h222-2222","name":"Vast","type":"dataset","description":"{}"}},
+            "classification":{{}},"metadata":{{"domain":"a.example"}}}}"#,
+        "x".repeat(600_000)
+    );
+    catalog.put_as("h222-2222", "a.example", vast);
+    let double = Double::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&double)?.args(["--max-page-bytes", "500KiB"]).succeed().await?.summary()?;
+    assert_eq!((published(&world).await?, &ended["skipped"]), (200, &1.into()));
+
+    world.consume()?.succeed().await?;
+    let (state, reason): (String, String) =
+        sqlx::query_as("select state, reason from runs").fetch_one(world.pool()).await?;
+    assert_eq!((state.as_str(), reason.as_str()), ("held", "1 objects could not be made a record"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_never_comes_whole_is_stepped_over_once_the_budget_is_spent() -> Result<()> {
+    let world = World::new().await?;
+    let catalog = Synthetic::new(200, 5);
+    let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
+    double.fail(Matcher::pages().scroll_id(catalog.id(99)), Fault::CutConnection);
+    let crawl = world.crawl(&double)?.args(["--concurrency", "1", "--retry-for", "1s"]);
+    let ended = crawl.succeed().await?.summary()?;
+    assert_eq!((published(&world).await?, &ended["skipped"]), (199, &1.into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_can_not_even_be_named_stops_the_run() -> Result<()> {
+    let world = World::new().await?;
+    let catalog = Synthetic::new(20, 2);
+    let double = Double::start(Options::new(Synthetic::new(20, 2))).await?;
+    let hang = double.fail(Matcher::pages().scroll_id(catalog.id(9)), Fault::Hang);
+    let flags = ["--concurrency", "1", "--page-size", "2", "--timeout", "1s", "--retry-for", "1s"];
+    let ended = world.crawl(&double)?.args(flags).run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let bounds = format!("behind the id {:?} (this lane goes up to the end)", catalog.id(9));
+    assert!(
+        ended.stderr.contains(&bounds.replace('"', "\\\"")) || ended.stderr.contains(&bounds),
+        "{}",
+        ended.stderr
+    );
+
+    // What was published before is kept, and the rest comes once the API has recovered.
+    assert_eq!(published(&world).await?, 10);
+    hang.lift();
+    world.crawl(&double)?.succeed().await?;
+    assert_eq!(published(&world).await?, 20);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_small_page_without_objects_is_not_the_end() -> Result<()> {
+    let world = World::new().await?;
+    let catalog = Synthetic::new(300, 5);
+    let double = Double::start(Options::new(Synthetic::new(300, 5))).await?;
+    // Half a page holds nothing that the API can read, and a whole one can't be had.
+    double.drop_from_results((100..160).map(|index| catalog.id(index)));
+    double.fail(large(70, &catalog), Fault::CutJson);
+    let ended = world.crawl(&double)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
+    assert_eq!((published(&world).await?, &ended["skipped"]), (240, &0.into()));
+    Ok(())
+}
