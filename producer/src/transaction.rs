@@ -76,7 +76,10 @@ impl Transactions {
     pub(crate) async fn publish(&self, records: &[Outgoing]) -> Result<(), TransactionError> {
         self.client.begin_transaction().map_err(|error| TransactionError::Fatal(error.to_string()))?;
         match self.deliver(records).await {
-            Ok(()) => self.commit().await,
+            Ok(()) => {
+                tracing::debug!(records = records.len(), "records delivered");
+                self.commit().await
+            }
             Err(Undelivered { key, error }) => {
                 let will_not_pass = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
                 Err(self.abort(format!("{key}: {error}"), will_not_pass).await)

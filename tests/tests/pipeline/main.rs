@@ -5,6 +5,7 @@ mod arriving;
 mod consumer_killed;
 mod faithful;
 mod faults;
+mod fifty_kills;
 mod last_markers;
 mod producer_killed;
 mod record_format;
