@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::cli::CrawlArgs;
 use crate::page::Page;
 use crate::retry::Retry;
-use crate::summary::Tally;
+use crate::tally::Tally;
 use crate::throttle::Throttle;
 
 /// Why a request had no usable answer.
@@ -67,6 +67,16 @@ impl ApiError {
     }
 }
 
+/// A request that was given up.
+#[derive(Debug, Error)]
+#[error("request {request_id} failed")]
+pub(crate) struct Failed {
+    /// The id that the request went by: in the log here, and in `X-Request-Id` there.
+    request_id: Uuid,
+    #[source]
+    error: ApiError,
+}
+
 /// A client of one region's API, polite over all lanes that share it.
 pub(crate) struct Discovery {
     http: Client,
@@ -96,7 +106,7 @@ impl Discovery {
         after: &str,
         limit: u16,
         check: impl Fn(&Page) -> Result<(), ApiError>,
-    ) -> Result<Page, ApiError> {
+    ) -> Result<Page, Failed> {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair("scroll_id", after).append_pair("limit", &limit.to_string());
         let read = |body: &Bytes| {
@@ -108,21 +118,17 @@ impl Discovery {
     }
 
     /// How many assets each domain has.
-    pub(crate) async fn domains(&self) -> Result<BTreeMap<String, u64>, ApiError> {
+    pub(crate) async fn domains(&self) -> Result<BTreeMap<String, u64>, Failed> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/domains", self.url.path()));
         self.persist(url, |body| read_domains(body)).await
     }
 
     /// Sends a request until its answer can be read, it's not worth another try, or the budget is spent.
-    async fn persist<T>(
-        &self,
-        url: Url,
-        read: impl Fn(&Bytes) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+    async fn persist<T>(&self, url: Url, read: impl Fn(&Bytes) -> Result<T, ApiError>) -> Result<T, Failed> {
         let mut retry = None;
         loop {
-            self.throttle.ready().await;
+            self.tally.limited(self.throttle.ready()).await;
             let request_id = Uuid::new_v4();
             let span = tracing::debug_span!("request", %request_id);
             let error =
@@ -133,8 +139,8 @@ impl Discovery {
                 };
             // The budget counts from the first error, not from the queue for the first try.
             let retry = retry.get_or_insert_with(|| Retry::new(self.retry_for));
-            let Some(wait) = retry.after(&error) else { return Err(error) };
-            self.tally.retried();
+            let Some(wait) = retry.after(&error) else { return Err(Failed { request_id, error }) };
+            self.tally.retried(&error, wait);
             let throttled = error.is_throttled();
             let error = anyhow::Error::from(error);
             tracing::warn!(%request_id, error = format!("{error:#}"), ?wait, "asking the API again");

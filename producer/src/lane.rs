@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use crate::discover::{ApiError, Discovery};
 use crate::page::{Object, Page};
+use crate::watch;
 
 /// A page of one interval, and how far it takes it.
 #[derive(Debug)]
@@ -74,11 +75,15 @@ impl Lanes {
                 // An empty answer is believed when it comes twice.
                 page = self.fetch(&after).await?;
             }
-            let Some(last) = page.last_id().map(str::to_owned) else { return Ok(()) };
+            let Some(last) = page.last_id().map(str::to_owned) else {
+                watch::finished();
+                return Ok(());
+            };
             let done = interval.ends_before(&last) || interval.until.as_ref() == Some(&last);
             let is_behind = |object: &Object| object.id.as_deref().is_some_and(|id| interval.ends_before(id));
             let within = page.objects.iter().position(is_behind).unwrap_or(page.objects.len());
             page.objects.truncate(within);
+            watch::reached(&interval, &last, within);
             let covered = if done { Covered::Whole } else { Covered::UpTo(last.clone()) };
             if pages.send(Fetched { from: after, covered, page }).await.is_err() || done {
                 return Ok(());

@@ -3,19 +3,25 @@
 
 pub mod cli;
 pub mod crawl;
+pub mod screen;
+pub mod status;
 
 mod claim;
 mod commit;
 mod discover;
+mod human;
 mod idspace;
 mod lane;
 mod page;
 mod plan;
+mod progress;
 mod publish;
 mod records;
 mod retry;
 mod state;
 mod summary;
+mod tally;
 mod throttle;
 mod topics;
 mod transaction;
+mod watch;

@@ -14,5 +14,7 @@ mod recrawl;
 mod refusals;
 mod regions;
 mod sharing;
+mod status;
 mod stopping;
 mod takeover;
+mod telling;
