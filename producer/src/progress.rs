@@ -159,19 +159,19 @@ impl Drop for Bars {
 /// The numbers stand before the bar, in columns, so that they stay where they are on any terminal.
 fn style() -> ProgressStyle {
     let style = ProgressStyle::with_template("{prefix:7} {msg} {wide_bar}");
-    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╾─")
 }
 
 fn lane_line(lane: &Lane, rate: f64, pause: Option<u64>) -> String {
     let pause = pause.map_or_else(String::new, |seconds| format!("pause {}", human::span(seconds)));
-    format!("{:5.1} %  {rate:6.0}/s  {:4} retries  {pause:15}", lane.done * 100.0, lane.retries)
+    format!("{:5.1} %  {rate:6.0}/s  {:6} retries  {pause:15}", lane.done * 100.0, lane.retries)
 }
 
 fn total_line(total: Total, rate: f64) -> String {
     let percent =
         share(total).map_or_else(|| "    ? %".to_owned(), |share| format!("{:5.1} %", share * 100.0));
     let left = left(total, rate).map_or_else(String::new, |left| format!("{} left", human::span(left)));
-    format!("{percent}  {rate:6.0}/s  {:>12}  {left:15}", human::count(total.objects))
+    format!("{percent}  {rate:6.0}/s  {:>7} assets  {left:15}", human::count(total.objects))
 }
 
 fn share(total: Total) -> Option<f64> {
