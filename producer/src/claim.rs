@@ -52,6 +52,7 @@ impl Claim {
         let topics = kafka.topics();
         let transactions = open_transactions(kafka, &topics, region).await?;
         let last = state::read(kafka, &topics, region).await?;
+        tracing::debug!(%region, run = last.as_ref().map(|cursor| cursor.run), "region opened");
         let kafka = kafka.clone();
         Ok((Self { kafka, topics, region, last: last.clone(), transactions }, last))
     }

@@ -29,6 +29,25 @@ pub struct Cli {
 pub enum Command {
     /// Crawls a region's whole catalog; an interrupted run is resumed where it stopped
     Crawl(Box<CrawlArgs>),
+
+    /// Tells the last runs of each region, their states, and where the cursor stands
+    Status(StatusArgs),
+}
+
+/// What to tell of.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// The region to tell of [default: all]
+    #[arg(long, env = "CATALOG_REGION", value_enum)]
+    pub region: Option<Region>,
+
+    /// Answers with one JSON object in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
 }
 
 /// How to crawl.
@@ -182,8 +201,10 @@ mod tests {
 
     fn parse(flags: &[&str]) -> CrawlArgs {
         let line = ["catalog-producer", "crawl", "--region", "us"].iter().chain(flags);
-        let Command::Crawl(args) = Cli::try_parse_from(line).unwrap().command;
-        *args
+        match Cli::try_parse_from(line).unwrap().command {
+            Command::Crawl(args) => *args,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

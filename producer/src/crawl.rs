@@ -1,7 +1,7 @@
 //! A crawl: claims the region, publishes `/domains`, then pages of all lanes, then the markers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use catalog_shared::cursor::{Mode, Shape};
@@ -18,12 +18,13 @@ use crate::discover::Discovery;
 use crate::idspace;
 use crate::lane::{Fetched, Lanes};
 use crate::plan::{Asked, plan};
+use crate::progress::Progress;
 use crate::publish::Publisher;
-use crate::summary::{Summary, Tally};
-use crate::{state, topics};
+use crate::screen::Screen;
+use crate::summary::Summary;
+use crate::tally::Tally;
+use crate::{state, topics, watch};
 
-/// How often a line tells how far the crawl is.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How often a claim is made when another producer goes on between its opening and its commit.
 const CLAIMS: usize = 5;
 /// How often the ends of lanes are asked for again when another lane has seen an id behind them.
@@ -33,7 +34,7 @@ const ROUNDS: usize = 3;
 ///
 /// # Errors
 /// [`catalog_shared::exit::Stop`] for what has an exit code of its own; else what went wrong.
-pub async fn run(args: CrawlArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
     let started = Instant::now();
     let tally = Arc::new(Tally::default());
     let url = args.api_url()?;
@@ -41,7 +42,12 @@ pub async fn run(args: CrawlArgs, shutdown: CancellationToken) -> anyhow::Result
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
     let mut publisher = claim(&args, &asked).await?;
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
-    let whole = crawl(&args, discovery, &mut publisher, &shutdown).instrument(span).await?;
+    let lanes = usize::from(args.concurrency);
+    let progress = span.in_scope(|| Progress::start(screen, lanes, publisher.cursor(), &tally));
+    let whole = crawl(&args, discovery, &mut publisher, &progress, &shutdown).instrument(span).await;
+    // The bars make room for the summary, or for the error.
+    progress.end().await;
+    let whole = whole?;
     Summary::new(publisher.cursor(), whole, &tally, started.elapsed()).print(args.json)
 }
 
@@ -85,6 +91,7 @@ async fn crawl(
     args: &CrawlArgs,
     discovery: Discovery,
     publisher: &mut Publisher,
+    progress: &Progress,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
     if publisher.cursor().next_page == 0 {
@@ -92,12 +99,13 @@ async fn crawl(
             return Ok(false);
         };
         publisher.domains(declared.context("can't get the list of domains")?).await?;
+        progress.published(publisher.cursor());
     }
     let cursor = publisher.cursor();
     let declares_assets = cursor.declared.values().any(|count| *count > 0);
     let lanes = Arc::new(Lanes::new(discovery, args.page_size, cursor.max_id.clone(), declares_assets));
     for _ in 0..ROUNDS {
-        publish_lanes(args, &lanes, publisher, shutdown).await?;
+        publish_lanes(args, &lanes, publisher, progress, shutdown).await?;
         if shutdown.is_cancelled() {
             return Ok(false);
         }
@@ -115,6 +123,7 @@ async fn publish_lanes(
     args: &CrawlArgs,
     lanes: &Arc<Lanes>,
     publisher: &mut Publisher,
+    progress: &Progress,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     lanes.queue(publisher.cursor().pending.clone());
@@ -124,17 +133,13 @@ async fn publish_lanes(
     let (pages, mut fetched) = mpsc::channel(1);
     let mut tasks = JoinSet::new();
     for lane in 0..usize::from(args.concurrency) {
-        tasks.spawn(lane_task(Arc::clone(lanes), lane, pages.clone(), stop.clone()).in_current_span());
+        let task = lane_task(Arc::clone(lanes), lane, pages.clone(), stop.clone());
+        tasks.spawn(watch::lane(progress.lane(lane), task).in_current_span());
     }
     drop(pages);
-    let mut reported = Instant::now();
     while let Some(page) = fetched.recv().await {
         publisher.page(page).await?;
-        if reported.elapsed() >= REPORT_EVERY {
-            reported = Instant::now();
-            let cursor = publisher.cursor();
-            tracing::info!(pages = cursor.next_page, objects = cursor.objects, "crawled so far");
-        }
+        progress.published(publisher.cursor());
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;

@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 use crate::body;
 use crate::cli::CrawlArgs;
-use crate::error::{ApiError, Incomplete};
+use crate::error::{ApiError, Failed, Incomplete};
 use crate::page::Page;
 use crate::retry::Retry;
-use crate::summary::Tally;
+use crate::tally::Tally;
 use crate::throttle::Throttle;
 
 /// How many objects to ask for.
@@ -72,7 +72,7 @@ impl Discovery {
         after: &str,
         ask: Ask,
         check: impl Fn(&Page) -> Result<(), ApiError>,
-    ) -> Result<Page, ApiError> {
+    ) -> Result<Page, Failed> {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair("scroll_id", after).append_pair("limit", &ask.size.to_string());
         let read = |body: &Bytes| {
@@ -84,7 +84,7 @@ impl Discovery {
     }
 
     /// How many assets each domain has.
-    pub(crate) async fn domains(&self) -> Result<BTreeMap<String, u64>, ApiError> {
+    pub(crate) async fn domains(&self) -> Result<BTreeMap<String, u64>, Failed> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/domains", self.url.path()));
         self.persist(url, false, |body| read_domains(body)).await
@@ -96,10 +96,10 @@ impl Discovery {
         url: Url,
         can_shrink: bool,
         read: impl Fn(&Bytes) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+    ) -> Result<T, Failed> {
         let mut retry = None;
         loop {
-            self.throttle.ready().await;
+            self.tally.limited(self.throttle.ready()).await;
             let request_id = Uuid::new_v4();
             let span = tracing::debug_span!("request", %request_id);
             let error =
@@ -109,13 +109,13 @@ impl Discovery {
                     Err(error) => error,
                 };
             if can_shrink && error.incomplete_head().is_some() {
-                self.tally.retried();
-                return Err(error);
+                self.tally.retried(&error, Duration::ZERO);
+                return Err(Failed { request_id, error });
             }
             // The budget counts from the first error, not from the queue for the first try.
             let retry = retry.get_or_insert_with(|| Retry::new(self.retry_for));
-            let Some(wait) = retry.after(&error) else { return Err(error) };
-            self.tally.retried();
+            let Some(wait) = retry.after(&error) else { return Err(Failed { request_id, error }) };
+            self.tally.retried(&error, wait);
             let throttled = error.is_throttled();
             let error = anyhow::Error::from(error);
             tracing::warn!(%request_id, error = format!("{error:#}"), ?wait, "asking the API again");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
+use uuid::Uuid;
 
 /// How much of an incomplete answer is kept to look for an id in: several times the largest object known.
 const HEAD: usize = 1024 * 1024;
@@ -100,5 +101,22 @@ impl ApiError {
             Self::Status { retry_after, .. } => *retry_after,
             _ => None,
         }
+    }
+}
+
+/// A request that was given up.
+#[derive(Debug, Error)]
+#[error("request {request_id} failed")]
+pub(crate) struct Failed {
+    /// The id that the request went by: in the log here, and in `X-Request-Id` there.
+    pub(crate) request_id: Uuid,
+    #[source]
+    pub(crate) error: ApiError,
+}
+
+impl Failed {
+    /// The beginning of an answer that wasn't complete.
+    pub(crate) const fn incomplete_head(&self) -> Option<&Bytes> {
+        self.error.incomplete_head()
     }
 }

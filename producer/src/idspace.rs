@@ -21,6 +21,18 @@ pub(crate) fn cut(mut intervals: Vec<Interval>, lanes: usize) -> Vec<Interval> {
     intervals
 }
 
+/// The share of `whole` that lies before an id, from 0 to 1. What has no number counts as its beginning.
+pub(crate) fn share_before(whole: &Interval, id: &str) -> f64 {
+    let Some((low, high)) = bounds(whole).filter(|(low, high)| low < high) else { return 0.0 };
+    let passed = number(id).unwrap_or(low).clamp(low, high) - low;
+    passed as f64 / (high - low) as f64
+}
+
+/// The share of the whole space that intervals leave open, from 0 to 1.
+pub(crate) fn share_open(pending: &[Interval]) -> f64 {
+    pending.iter().map(width).sum::<u64>() as f64 / SIZE as f64
+}
+
 fn width(interval: &Interval) -> u64 {
     bounds(interval).map_or(0, |(low, high)| high.saturating_sub(low))
 }
@@ -92,6 +104,17 @@ mod tests {
         assert_eq!(lanes.len(), 3);
         assert_eq!(lanes[0], interval("9zzz-zzz5", Some("a222-2222")));
         assert_eq!(lanes[1].until.as_ref(), Some(&lanes[2].after));
+    }
+
+    #[test]
+    fn shares_are_of_the_interval_and_of_the_whole() {
+        let lane = interval("i222-2222", Some("s222-2222"));
+        assert_eq!(
+            ["", "i222-2222", "n222-2222", "zzzz-zzzz"].map(|id| share_before(&lane, id)),
+            [0.0, 0.0, 0.5, 1.0]
+        );
+        assert_eq!(share_open(&[lane, interval("s222-2222", None)]), 0.5);
+        assert_eq!(share_open(&[]), 0.0);
     }
 
     #[test]

@@ -10,10 +10,11 @@ use tokio::sync::mpsc::Sender;
 use tracing::Instrument;
 
 use crate::discover::{Ask, Discovery};
-use crate::error::ApiError;
+use crate::error::{ApiError, Failed};
 use crate::page::Page;
 use crate::salvage;
 use crate::size::PageSize;
+use crate::watch;
 
 /// A page of one interval, and how far it takes it.
 #[derive(Debug)]
@@ -34,6 +35,14 @@ impl Fetched {
         match &self.covered {
             Covered::UpTo(id) => Some(id),
             Covered::Whole => None,
+        }
+    }
+
+    /// Notes for whoever looks on how far it takes the lane.
+    fn note(&self, interval: &Interval) {
+        watch::reached(interval, self.next().unwrap_or(&self.from), self.page.objects.len());
+        if self.covered == Covered::Whole {
+            watch::finished();
         }
     }
 }
@@ -140,8 +149,12 @@ impl Lanes {
                 // It is believed when it comes twice.
                 answer = self.answer(&interval, &after, size).await?;
             }
-            let Some(fetched) = answer.of(&interval, &after) else { return Ok(()) };
+            let Some(fetched) = answer.of(&interval, &after) else {
+                watch::finished();
+                return Ok(());
+            };
             let next = fetched.next().map(str::to_owned);
+            fetched.note(&interval);
             if pages.send(fetched).await.is_err() {
                 return Ok(());
             }
@@ -183,7 +196,7 @@ impl Lanes {
     }
 
     /// Steps over the one object that can't be had, if what came of it names it.
-    fn step_over(&self, interval: &Interval, after: &str, error: ApiError) -> anyhow::Result<Answer> {
+    fn step_over(&self, interval: &Interval, after: &str, error: Failed) -> anyhow::Result<Answer> {
         let id = error.incomplete_head().and_then(|head| salvage::last_id(head));
         let Some(id) = id.filter(|id| id.as_str() > after && is_name(id)) else {
             let until = interval.until.as_deref().unwrap_or("the end");

@@ -3,16 +3,20 @@
 
 pub mod cli;
 pub mod crawl;
+pub mod screen;
+pub mod status;
 
 mod body;
 mod claim;
 mod commit;
 mod discover;
 mod error;
+mod human;
 mod idspace;
 mod lane;
 mod page;
 mod plan;
+mod progress;
 mod publish;
 mod records;
 mod retry;
@@ -20,6 +24,8 @@ mod salvage;
 mod size;
 mod state;
 mod summary;
+mod tally;
 mod throttle;
 mod topics;
 mod transaction;
+mod watch;

@@ -3,20 +3,23 @@
 use std::process::ExitCode;
 
 use catalog_producer::cli::{Cli, Command};
-use catalog_producer::crawl;
+use catalog_producer::screen::Screen;
+use catalog_producer::{crawl, status};
 use catalog_shared::{exit, shutdown, telemetry};
 use clap::Parser;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::start(cli.log_format);
-    exit::report(run(cli).await)
+    let screen = Screen::new(cli.log_format);
+    telemetry::start_on(cli.log_format, screen.clone());
+    exit::report(run(cli, &screen).await)
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
+async fn run(cli: Cli, screen: &Screen) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal()?;
     match cli.command {
-        Command::Crawl(args) => crawl::run(*args, shutdown).await,
+        Command::Crawl(args) => crawl::run(*args, screen, shutdown).await,
+        Command::Status(args) => status::run(&args).await,
     }
 }

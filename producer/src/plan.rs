@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape};
+use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, PastRun, RunState, Shape};
 use catalog_shared::exit::Stop;
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
@@ -20,7 +20,12 @@ pub(crate) struct Asked {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
     Resume(Box<Cursor>),
-    Begin { run: u32, previous_ended: Option<u32>, complete_since: Option<OffsetDateTime> },
+    Begin {
+        run: u32,
+        previous_ended: Option<u32>,
+        complete_since: Option<OffsetDateTime>,
+        history: Vec<PastRun>,
+    },
 }
 
 /// Decides from the region's last cursor.
@@ -32,7 +37,8 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
     let Some(last) = last else {
         // A run that is not the first of all follows runs whose markers may still be on their way.
         let previous_ended = Some(asked.first_run - 1).filter(|run| *run > 0);
-        return Ok(Plan::Begin { run: asked.first_run, previous_ended, complete_since: None });
+        let history = Vec::new();
+        return Ok(Plan::Begin { run: asked.first_run, previous_ended, complete_since: None, history });
     };
     if last.schema > SCHEMA {
         let found = last.schema;
@@ -54,7 +60,8 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
 }
 
 fn begin_after(last: &Cursor, previous_ended: Option<u32>) -> Plan {
-    Plan::Begin { run: last.run.saturating_add(1), previous_ended, complete_since: last.complete_since }
+    let (complete_since, history) = (last.complete_since, last.history_with_own());
+    Plan::Begin { run: last.run.saturating_add(1), previous_ended, complete_since, history }
 }
 
 fn differs(last: &Cursor, asked: &Shape) -> String {
@@ -95,9 +102,9 @@ impl Plan {
                 }
                 Ok(Cursor { owner, ..*cursor })
             }
-            Self::Begin { run, previous_ended, complete_since } => {
+            Self::Begin { run, previous_ended, complete_since, history } => {
                 let fresh = fresh(asked, run, partitions);
-                Ok(Cursor { owner, previous_ended, complete_since, ..fresh })
+                Ok(Cursor { owner, previous_ended, complete_since, history, ..fresh })
             }
         }
     }
@@ -129,6 +136,7 @@ fn fresh(asked: &Asked, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
         declared: BTreeMap::new(),
         seen: BTreeMap::new(),
         complete_since: None,
+        history: Vec::new(),
     }
 }
 
@@ -141,6 +149,8 @@ pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
 
 #[cfg(test)]
 mod tests {
+    use catalog_shared::cursor::{HISTORY, PastState};
+
     use super::*;
 
     fn asked(kinds: &[Kind], restart: bool) -> Asked {
@@ -181,9 +191,39 @@ mod tests {
     fn an_ended_run_is_followed_and_a_restarted_one_is_passed_over() {
         let followed =
             plan(&asked(&Kind::ALL, false), Some(ended(&crawling(7), OffsetDateTime::now_utc()))).unwrap();
-        assert!(matches!(followed, Plan::Begin { run: 8, previous_ended: Some(7), complete_since: Some(_) }));
+        assert!(matches!(
+            followed,
+            Plan::Begin { run: 8, previous_ended: Some(7), complete_since: Some(_), .. }
+        ));
         let passed = plan(&asked(&Kind::ALL, true), Some(crawling(7))).unwrap();
-        assert!(matches!(passed, Plan::Begin { run: 8, previous_ended: Some(5), complete_since: None }));
+        assert!(matches!(passed, Plan::Begin { run: 8, previous_ended: Some(5), complete_since: None, .. }));
+    }
+
+    #[test]
+    fn a_run_begins_with_the_history_of_those_before_it() {
+        let begun = |last| match plan(&asked(&Kind::ALL, true), Some(last)) {
+            Ok(Plan::Begin { history, .. }) => history,
+            other => panic!("{other:?}"),
+        };
+        let mut last = ended(&crawling(7), OffsetDateTime::now_utc());
+        for run in 8..=20 {
+            last = Cursor { history: begun(last), ..crawling(run) };
+        }
+        let told: Vec<_> = last.history.iter().map(|past| (past.run, past.state)).collect();
+        assert_eq!(
+            (told.len(), told[0], told[9]),
+            (HISTORY, (19, PastState::Abandoned), (10, PastState::Abandoned))
+        );
+        let followed = begun(ended(&last, OffsetDateTime::now_utc()));
+        assert_eq!((followed[0].run, followed[0].state), (20, PastState::Ended));
+    }
+
+    #[test]
+    fn a_cursor_without_a_history_is_read() {
+        let cursor = crawling(7);
+        let mut json = serde_json::to_value(&cursor).unwrap();
+        json.as_object_mut().unwrap().remove("history").unwrap();
+        assert_eq!(serde_json::from_value::<Cursor>(json).unwrap(), cursor);
     }
 
     #[test]

@@ -10,13 +10,15 @@ use catalog_shared::topics::Topics;
 use catalog_shared::watermarks::watermarks;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, OwnedHeaders};
+use rdkafka::message::{Message, OwnedHeaders, OwnedMessage};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
 use crate::transaction::Outgoing;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long Kafka may take to answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How many offsets from the end the last cursor is looked for first, and by how much more then. A week
 /// of cursors may wait for compaction, and only the last one counts.
 const TAIL: i64 = 64;
@@ -33,12 +35,28 @@ pub(crate) fn record(topics: &Topics, cursor: &Cursor) -> anyhow::Result<Outgoin
     })
 }
 
+/// A cursor as it lies in the topic.
+pub(crate) struct Written {
+    pub(crate) cursor: Cursor,
+    /// When it was written, by its producer's clock.
+    pub(crate) at: Option<OffsetDateTime>,
+}
+
 /// The last committed cursor of a region; none before its first run.
 pub(crate) async fn read(
     kafka: &KafkaArgs,
     topics: &Topics,
     region: Region,
 ) -> anyhow::Result<Option<Cursor>> {
+    Ok(read_written(kafka, topics, region).await?.map(|written| written.cursor))
+}
+
+/// As [`read`], with the time at which it was written.
+pub(crate) async fn read_written(
+    kafka: &KafkaArgs,
+    topics: &Topics,
+    region: Region,
+) -> anyhow::Result<Option<Written>> {
     let config = kafka.client_config(&[
         // Never joined: reading needs a name for the group all the same.
         ("group.id", "catalog-producer"),
@@ -62,7 +80,7 @@ fn last_cursor(
     consumer: &BaseConsumer<LogContext>,
     topic: &str,
     region: Region,
-) -> anyhow::Result<Option<Cursor>> {
+) -> anyhow::Result<Option<Written>> {
     let partition = region.cursor_partition();
     let (low, high) = watermarks(consumer, topic, partition)?;
     let mut back = TAIL;
@@ -70,27 +88,28 @@ fn last_cursor(
         let start = high.saturating_sub(back).max(low);
         let found = last_between(consumer, topic, partition, start)?;
         if found.is_some() || start == low {
-            return found.map(|bytes| parse(&bytes)).transpose();
+            return Ok(found);
         }
         back = back.saturating_mul(FURTHER);
     }
 }
 
-/// The value of the last record from an offset to the partition's end.
+/// The last record from an offset to the partition's end.
 fn last_between(
     consumer: &BaseConsumer<LogContext>,
     topic: &str,
     partition: i32,
     start: i64,
-) -> anyhow::Result<Option<Vec<u8>>> {
+) -> anyhow::Result<Option<Written>> {
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Offset(start))?;
     consumer.assign(&assignment)?;
     let mut last = None;
     loop {
         match consumer.poll(PATIENCE) {
-            Some(Ok(message)) => last = message.payload().map(<[u8]>::to_vec),
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
+            // Only the last one has to be one that this build can read.
+            Some(Ok(message)) => last = Some(message.detach()),
+            Some(Err(KafkaError::PartitionEOF(_))) => return last.as_ref().map(parse).transpose(),
             Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
                 return Err(error.into());
             }
@@ -102,6 +121,10 @@ fn last_between(
     }
 }
 
-fn parse(bytes: &[u8]) -> anyhow::Result<Cursor> {
-    serde_json::from_slice(bytes).context("the cursor is not one that this build wrote")
+fn parse(message: &OwnedMessage) -> anyhow::Result<Written> {
+    let cursor = serde_json::from_slice(message.payload().unwrap_or_default());
+    let cursor = cursor.context("the cursor is not one that this build wrote")?;
+    let millis = message.timestamp().to_millis().map(|millis| i128::from(millis) * 1_000_000);
+    let at = millis.and_then(|nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok());
+    Ok(Written { cursor, at })
 }

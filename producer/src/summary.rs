@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use catalog_shared::cursor::Cursor;
@@ -10,27 +9,8 @@ use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use serde::Serialize;
 
-/// What this process asked of the API.
-#[derive(Default)]
-pub(crate) struct Tally {
-    requests: AtomicU64,
-    retries: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Tally {
-    pub(crate) fn requested(&self) {
-        self.requests.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn retried(&self) {
-        self.retries.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn received(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Relaxed);
-    }
-}
+use crate::human;
+use crate::tally::{Cause, Tally};
 
 /// The end of a crawl command.
 #[derive(Serialize)]
@@ -44,15 +24,21 @@ pub(crate) struct Summary {
     published: BTreeMap<Kind, u64>,
     unkeyed: u64,
     skipped: u64,
+    // From here on it is what this process did, and not the run.
     requests: u64,
     retries: u64,
+    retries_by_cause: BTreeMap<Cause, u64>,
     bytes: u64,
     seconds: f64,
+    requests_per_second: f64,
+    /// How long requests waited for the limiter, all lanes together.
+    limiter_seconds: f64,
 }
 
 impl Summary {
     pub(crate) fn new(cursor: &Cursor, whole: bool, tally: &Tally, took: Duration) -> Self {
         let sum = |(kind, counts): (&Kind, &Vec<u64>)| (*kind, counts.iter().sum());
+        let (requests, retries_by_cause) = (tally.requests(), tally.retries());
         Self {
             region: cursor.region,
             run: cursor.run,
@@ -62,10 +48,13 @@ impl Summary {
             published: cursor.published.iter().map(sum).collect(),
             unkeyed: cursor.unkeyed,
             skipped: cursor.skipped,
-            requests: tally.requests.load(Relaxed),
-            retries: tally.retries.load(Relaxed),
-            bytes: tally.bytes.load(Relaxed),
+            requests,
+            retries: retries_by_cause.values().sum(),
+            retries_by_cause,
+            bytes: tally.bytes(),
             seconds: took.as_secs_f64(),
+            requests_per_second: requests as f64 / took.as_secs_f64().max(f64::EPSILON),
+            limiter_seconds: tally.limiter().as_secs_f64(),
         }
     }
 
@@ -78,6 +67,24 @@ impl Summary {
         }
         Ok(())
     }
+
+    /// What this process did, as against the whole run.
+    fn write_effort(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (megabytes, rate) = (self.bytes as f64 / 1e6, self.requests_per_second);
+        let (requests, seconds) = (human::count(self.requests), self.seconds);
+        writeln!(
+            f,
+            "  this time  {requests} requests, {megabytes:.1} MB in {seconds:.1} s: {rate:.1} requests/s"
+        )?;
+        let causes: Vec<String> = self
+            .retries_by_cause
+            .iter()
+            .map(|(cause, count)| format!("{} {}", human::count(*count), cause.name()))
+            .collect();
+        let causes = if causes.is_empty() { String::new() } else { format!(" ({})", causes.join(", ")) };
+        writeln!(f, "  retries    {}{causes}", human::count(self.retries))?;
+        write!(f, "  waited     {:.1} s for the limiter, all lanes together", self.limiter_seconds)
+    }
 }
 
 impl fmt::Display for Summary {
@@ -86,22 +93,21 @@ impl fmt::Display for Summary {
         let mut kinds = String::new();
         for (kind, count) in &self.published {
             let separator = if kinds.is_empty() { "" } else { ", " };
-            write!(kinds, "{separator}{count} {kind}")?;
+            write!(kinds, "{separator}{} {kind}", human::count(*count))?;
         }
         writeln!(f, "Run {} of {} {state}.", self.run, self.region)?;
-        writeln!(f, "  published  {kinds} in {} pages", self.pages)?;
+        writeln!(f, "  published  {kinds} in {} pages", human::count(self.pages.into()))?;
         if self.unkeyed > 0 {
             writeln!(
                 f,
                 "  no record  {} objects without a usable id or domain (dead letters)",
-                self.unkeyed
+                human::count(self.unkeyed)
             )?;
         }
         if self.skipped > 0 {
-            writeln!(f, "  no answer  {} objects that could not be had, not even alone", self.skipped)?;
+            let skipped = human::count(self.skipped);
+            writeln!(f, "  no answer  {skipped} objects that could not be had, not even alone")?;
         }
-        let megabytes = self.bytes as f64 / 1e6;
-        write!(f, "  this time  {} requests, {} retries, ", self.requests, self.retries)?;
-        write!(f, "{megabytes:.1} MB in {:.1} s", self.seconds)
+        self.write_effort(f)
     }
 }

@@ -41,7 +41,6 @@ pub(crate) enum TransactionError {
 
 type Client = FutureProducer<LogContext>;
 
-/// How long one call waits for the broker before it is made again.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the first contact with the broker may take.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -49,6 +48,8 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// A transactional producer. Opening one fences every other of the same id.
 pub(crate) struct Transactions {
     client: Client,
+    /// How long one call waits for the broker before it is made again.
+    patience: Duration,
 }
 
 impl Transactions {
@@ -69,14 +70,17 @@ impl Transactions {
         let client: Client = kafka::create(&config, LogContext::default())?;
         let starting = client.clone();
         spawn_blocking(move || starting.init_transactions(START_PATIENCE)).await??;
-        Ok(Self { client })
+        Ok(Self { client, patience: PATIENCE })
     }
 
     /// Publishes records in one transaction.
     pub(crate) async fn publish(&self, records: &[Outgoing]) -> Result<(), TransactionError> {
         self.client.begin_transaction().map_err(|error| TransactionError::Fatal(error.to_string()))?;
         match self.deliver(records).await {
-            Ok(()) => self.commit().await,
+            Ok(()) => {
+                tracing::debug!(records = records.len(), "records delivered");
+                self.commit().await
+            }
             Err(Undelivered { key, error }) => {
                 let will_not_pass = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
                 Err(self.abort(format!("{key}: {error}"), will_not_pass).await)
@@ -110,8 +114,8 @@ impl Transactions {
 
     async fn commit(&self) -> Result<(), TransactionError> {
         loop {
-            let client = self.client.clone();
-            let answer = spawn_blocking(move || commit(&client, PATIENCE)).await;
+            let (client, patience) = (self.client.clone(), self.patience);
+            let answer = spawn_blocking(move || commit(&client, patience)).await;
             match answer.map_err(|error| TransactionError::Fatal(error.to_string()))? {
                 Ok(()) => return Ok(()),
                 // The commit that timed out is carried on by calling it again, never by an abort.
@@ -129,8 +133,8 @@ impl Transactions {
             if let Some((code, reason)) = self.client.client().fatal_error() {
                 return TransactionError::Fatal(format!("{code}: {reason}"));
             }
-            let client = self.client.clone();
-            match spawn_blocking(move || client.abort_transaction(PATIENCE)).await {
+            let (client, patience) = (self.client.clone(), self.patience);
+            match spawn_blocking(move || client.abort_transaction(patience)).await {
                 Ok(Ok(())) if will_not_pass => return TransactionError::Refused(cause),
                 Ok(Ok(())) => return TransactionError::Aborted(cause),
                 Ok(Err(KafkaError::Transaction(error))) if error.is_retriable() => {
@@ -162,4 +166,110 @@ async fn await_all<'a>(
 
 const fn is_queue_full(error: &KafkaError) -> bool {
     matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull))
+}
+
+/// What becomes of a transaction when the broker answers with errors, on librdkafka's mock cluster. It
+/// knows neither isolation nor fencing: what others see of a transaction is for the tests on a real broker.
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Answer};
+
+    use super::*;
+
+    type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+    const TOPIC: &str = "datasets";
+
+    async fn opened() -> (Cluster, Transactions) {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(TOPIC, 1, 1).unwrap();
+        let brokers = cluster.bootstrap_servers();
+        let kafka = KafkaArgs { brokers, options: Vec::new(), topic_prefix: String::new() };
+        let transactions = Transactions::open(&kafka, "producer.us").await.unwrap();
+        (cluster, transactions)
+    }
+
+    /// Publishes a record while requests of a kind get these answers, then another one undisturbed.
+    async fn answered(
+        key: RDKafkaApiKey,
+        answers: &[Answer],
+    ) -> (Result<(), TransactionError>, Result<(), TransactionError>) {
+        let (cluster, transactions) = opened().await;
+        cluster.request_errors(key, answers);
+        let disturbed = transactions.publish(&[record()]).await;
+        cluster.clear_request_errors(key);
+        (disturbed, published_in_the_end(&transactions).await)
+    }
+
+    /// Publishes a record as the claim does: again while it is aborted. What librdkafka still purges of the
+    /// transaction before may take the first records of the next one with it.
+    async fn published_in_the_end(transactions: &Transactions) -> Result<(), TransactionError> {
+        let mut published = transactions.publish(&[record()]).await;
+        for _ in 0..5 {
+            if let Err(TransactionError::Aborted(_)) = published {
+                published = transactions.publish(&[record()]).await;
+            }
+        }
+        published
+    }
+
+    fn record() -> Outgoing {
+        Outgoing {
+            topic: TOPIC.into(),
+            partition: 0,
+            key: "us/data.example/aaaa-2222".into(),
+            value: Bytes::from_static(b"{}"),
+            headers: OwnedHeaders::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_commit_is_carried_on_when_the_coordinator_moves_or_its_answer_is_lost() {
+        let away = Answer::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+        let cut = Answer::RD_KAFKA_RESP_ERR__TRANSPORT;
+        for answers in [&[away, away][..], &[cut]] {
+            let (disturbed, next) = answered(RDKafkaApiKey::EndTxn, answers).await;
+            assert!(disturbed.is_ok() && next.is_ok(), "{disturbed:?} {next:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_is_not_answered_in_time_is_called_again() {
+        let (cluster, mut transactions) = opened().await;
+        // Each answer takes longer than a call has patience for.
+        transactions.patience = Duration::from_millis(20);
+        cluster.broker_round_trip_time(-1, Duration::from_millis(200)).unwrap();
+        transactions.publish(&[record()]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_must_be_aborted_is_and_the_next_goes_on() {
+        for (key, answer) in [
+            (RDKafkaApiKey::AddPartitionsToTxn, Answer::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED),
+            (RDKafkaApiKey::Produce, Answer::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE),
+        ] {
+            let (disturbed, next) = answered(key, &[answer]).await;
+            // Which of the two, when a broker refuses a record, depends on what librdkafka tells first: the
+            // record's own error, or that the transaction is purged.
+            let aborted =
+                matches!(disturbed, Err(TransactionError::Aborted(_) | TransactionError::Refused(_)));
+            assert!(aborted, "{disturbed:?}");
+            assert!(next.is_ok(), "{next:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fence_or_a_timed_out_transaction_is_fatal_for_good() {
+        for answer in [
+            Answer::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
+            Answer::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+            Answer::RD_KAFKA_RESP_ERR_INVALID_TXN_STATE,
+        ] {
+            let (disturbed, next) = answered(RDKafkaApiKey::EndTxn, &[answer]).await;
+            assert!(matches!(disturbed, Err(TransactionError::Fatal(_))), "{disturbed:?}");
+            assert!(matches!(next, Err(TransactionError::Fatal(_))), "{next:?}");
+        }
+    }
 }

@@ -58,6 +58,64 @@ pub struct Cursor {
     /// When the last ended run that saw all changes began: where an incremental crawl starts from.
     #[serde(with = "time::serde::rfc3339::option")]
     pub complete_since: Option<OffsetDateTime>,
+    /// The runs before this one, the newest first: [`HISTORY`] at most. Cursors had none at first.
+    #[serde(default)]
+    pub history: Vec<PastRun>,
+}
+
+/// How many runs before its own a cursor tells of.
+pub const HISTORY: usize = 10;
+
+/// A run that another one has followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastRun {
+    /// Its number.
+    pub run: u32,
+    /// How much of the catalog it looked at.
+    pub mode: Mode,
+    /// Which kinds of records it published.
+    pub kinds: Vec<Kind>,
+    /// What became of it.
+    pub state: PastState,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// When it ended, if it did.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub ended_at: Option<OffsetDateTime>,
+    /// How many pages it published, `/domains` among them.
+    pub pages: u32,
+    /// How many objects it saw.
+    pub objects: u64,
+}
+
+/// What became of a run that another one has followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PastState {
+    /// All of it was published.
+    Ended,
+    /// It was given up for the next one.
+    Abandoned,
+}
+
+impl Cursor {
+    /// The history that the run after this cursor's begins with.
+    #[must_use]
+    pub fn history_with_own(&self) -> Vec<PastRun> {
+        let state = if self.state == RunState::Ended { PastState::Ended } else { PastState::Abandoned };
+        let own = PastRun {
+            run: self.run,
+            mode: self.shape.mode,
+            kinds: self.shape.kinds.clone(),
+            state,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            pages: self.next_page,
+            objects: self.objects,
+        };
+        std::iter::once(own).chain(self.history.iter().cloned()).take(HISTORY).collect()
+    }
 }
 
 /// Whether a run is still crawled.

@@ -87,6 +87,14 @@ impl World {
         Ok(self.at_home(program).args(["--partitions", "2"]))
     }
 
+    /// Where the producers stand.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn status(&self) -> Result<Program> {
+        Ok(self.at_home(Program::new("catalog-producer")?.args(["status"])))
+    }
+
     /// A consumer that migrates and ends when it has caught up.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! A second producer of a region wins, and the first stops.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use catalog_tests::double::{Double, Matcher, Options};
 use catalog_tests::synthetic::Synthetic;
@@ -38,5 +40,40 @@ async fn a_command_line_that_cannot_be_followed_leaves_a_running_producer_alone(
     gate.release();
     let first = first.ended().await?;
     assert_eq!(first.code, Some(0), "{}", first.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_producer_that_slept_before_its_claim_does_not_publish_from_an_old_cursor() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    let mut gate = double.hold(Matcher::pages());
+    let mut first = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    gate.pass(1);
+    for _ in 0..2 {
+        first.reaches(gate.arrived()).await?;
+    }
+
+    // It has fenced the first and knows its cursor. Its claim lingers for a second, so that it is put to
+    // sleep before the claim is sent, and not just after.
+    let lingering = ["--concurrency", "1", "--kafka-option", "linger.ms=1000"];
+    let mut second = world.crawl(&double)?.args(lingering).start()?;
+    second.logged("region opened").await?;
+    second.signal("STOP")?;
+    gate.pass(1);
+    first.reaches(gate.arrived()).await?;
+    first.logged("publishing again").await?;
+    first.logged("page published").await?;
+
+    second.signal("CONT")?;
+    second.logged("another producer went on meanwhile; claiming the region again").await?;
+    let resumed = second.logged("crawling").await?;
+    assert_eq!(resumed["page"], 3, "{resumed}");
+    gate.release();
+    let (first, second) = (first.ended().await?, second.ended().await?);
+    assert_eq!((first.code, second.code), (Some(3), Some(0)), "{}\n{}", first.stderr, second.stderr);
+    let records = world.records("datasets").await?;
+    let keys: Vec<_> = records.iter().filter(|record| !record.is_marker()).map(|it| &it.key).collect();
+    assert_eq!((keys.len(), keys.iter().collect::<BTreeSet<_>>().len()), (500, 500));
     Ok(())
 }

@@ -1,0 +1,46 @@
+//! Numbers as people read them.
+
+/// A span of time in its two largest units: `45 s`, `12 min`, `2 h 5 min`, `3 d 4 h`.
+pub(crate) fn span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..600 => format!("{minutes} min {} s", seconds % 60),
+        600..3600 => format!("{minutes} min"),
+        3600..86_400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// A count with its thousands apart: `185,542`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        let told = [0, 59, 61, 600, 3_599, 3_600, 7_500, 86_400 * 3 + 4 * 3_600].map(span);
+        let wanted = ["0 s", "59 s", "1 min 1 s", "10 min", "59 min", "1 h 0 min", "2 h 5 min", "3 d 4 h"];
+        assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(
+            [0, 999, 1_000, 185_542, 1_000_000].map(count),
+            ["0", "999", "1,000", "185,542", "1,000,000"]
+        );
+    }
+}

@@ -1,0 +1,64 @@
+//! `status` tells each region's last runs from the cursors alone, and disturbs nobody.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn before_the_first_crawl_it_says_so_and_makes_no_topic() -> Result<()> {
+    let world = World::new().await?;
+    for _ in 0..2 {
+        let ended = world.status()?.succeed().await?;
+        assert!(ended.stdout.contains("there is no topic"), "{}", ended.stdout);
+    }
+    let told = world.status()?.args(["--region", "eu", "--json"]).succeed().await?.summary()?;
+    assert_eq!(told["topic_exists"], false);
+    assert_eq!(told["regions"], json!([{"region": "eu", "cursor": null, "runs": []}]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_tells_the_run_under_way_and_those_before_it() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let mut crawl = world.crawl(&double)?.start()?;
+    crawl.logged("page published").await?;
+    crawl.kill().await?;
+
+    let mut gate = double.hold(Matcher::pages());
+    gate.pass(2);
+    let mut crawl =
+        world.crawl(&double)?.args(["--restart", "--datasets=false", "--concurrency", "1"]).start()?;
+    for _ in 0..3 {
+        crawl.reaches(gate.arrived()).await?;
+    }
+    // `/domains` and the two pages.
+    for _ in 0..3 {
+        crawl.logged("page published").await?;
+    }
+    let told = world.status()?.args(["--json"]).succeed().await?.summary()?;
+    let text = world.status()?.succeed().await?.stdout;
+    gate.release();
+    // It was not disturbed.
+    assert_eq!(crawl.ended().await?.summary()?["run"], 3);
+
+    let us = &told["regions"][0];
+    let runs: Vec<Value> =
+        us["runs"].as_array().unwrap().iter().map(|run| json!([run["run"], run["state"]])).collect();
+    assert_eq!(runs, [json!([3, "crawling"]), json!([2, "abandoned"]), json!([1, "ended"])]);
+    assert_eq!((&us["runs"][0]["objects"], &us["runs"][2]["objects"]), (&json!(200), &json!(500)));
+    assert_eq!(us["runs"][0]["kinds"], json!(["domains", "hosts", "agencies"]));
+    assert!(us["runs"][2]["ended_at"].is_string() && us["runs"][1]["ended_at"].is_null(), "{us}");
+    let cursor = &us["cursor"];
+    let covered = cursor["covered"].as_f64().unwrap();
+    assert!(covered > 0.0 && covered < 1.0 && cursor["age_seconds"].is_u64(), "{cursor}");
+    assert_eq!((&cursor["next_page"], &told["regions"][1]["cursor"]), (&json!(3), &Value::Null));
+    for line in ["Region us: run 3 is not ended.", "Region eu: no run yet.", "without datasets", "abandoned"]
+    {
+        assert!(text.contains(line), "{text}");
+    }
+    Ok(())
+}
