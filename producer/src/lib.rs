@@ -6,6 +6,7 @@ pub mod crawl;
 
 mod body;
 mod claim;
+mod clock;
 mod commit;
 mod discover;
 mod error;
