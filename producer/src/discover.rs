@@ -110,6 +110,7 @@ impl Discovery {
                 };
             if can_shrink && error.incomplete_head().is_some() {
                 self.tally.retried(&error, Duration::ZERO);
+                tracing::warn!(%request_id, %error, "asking the API for a smaller page");
                 return Err(Failed { request_id, error });
             }
             // The budget counts from the first error, not from the queue for the first try.

@@ -50,8 +50,8 @@ impl Fetched {
 /// What the API has behind an id.
 enum Answer {
     Page(Page),
-    /// An object with this id that can't be had.
-    Unavailable(String),
+    /// An object with this id that can't be had, and before it some without an id.
+    Unavailable(String, Page),
 }
 
 impl Answer {
@@ -61,14 +61,17 @@ impl Answer {
 
     /// The part of it that is of the interval; none where nothing is left.
     fn of(self, interval: &Interval, after: &str) -> Option<Fetched> {
-        let (mut page, last, skipped) = match self {
-            Self::Page(page) => {
+        let (page, last, skipped) = match self {
+            Self::Page(mut page) => {
                 let last = page.last_id().map(str::to_owned);
+                if last.is_some() {
+                    page.objects.truncate(page.within(interval));
+                }
                 (page, last, 0)
             }
-            Self::Unavailable(id) => {
+            Self::Unavailable(id, nameless) => {
                 let skipped = u64::from(!interval.ends_before(&id));
-                (Page::empty(), Some(id), skipped)
+                (nameless, Some(id), skipped)
             }
         };
         let from = after.to_owned();
@@ -77,7 +80,6 @@ impl Answer {
             let covered = Covered::UpTo(from.clone());
             return (!page.objects.is_empty()).then_some(Fetched { from, covered, page, skipped });
         };
-        page.objects.truncate(page.within(interval));
         let done = interval.ends_before(&last) || interval.until.as_ref() == Some(&last);
         let covered = if done { Covered::Whole } else { Covered::UpTo(last) };
         Some(Fetched { from, covered, page, skipped })
@@ -170,13 +172,14 @@ impl Lanes {
     async fn answer(&self, interval: &Interval, after: &str, size: &mut PageSize) -> anyhow::Result<Answer> {
         // So many places behind `after` hold no object with an id, as a smaller page has shown.
         let mut vain = 0;
+        let mut nameless = Page::empty();
         let mut ask = size.now();
         loop {
             let can_shrink = ask > vain + 1;
             let check = |page: &Page| self.check(after, ask, page);
             match self.discovery.page(after, Ask { size: ask, can_shrink }, check).await {
                 Ok(page) if page.last_id().is_none() && ask < size.full() => {
-                    vain = ask;
+                    (vain, nameless) = (ask, page);
                     ask = size.full();
                 }
                 Ok(page) => {
@@ -185,18 +188,18 @@ impl Lanes {
                 }
                 Err(error) if can_shrink && error.incomplete_head().is_some() => {
                     size.failed(ask);
-                    let less = vain + (ask - vain) / 2;
-                    let error = format!("{:#}", anyhow::Error::from(error));
-                    tracing::warn!(after, error, from = ask, to = less, "asking for a smaller page");
-                    ask = less;
+                    ask = vain + (ask - vain) / 2;
                 }
-                Err(error) => return self.step_over(interval, after, error),
+                Err(error) => {
+                    let id = self.step_over(interval, after, error)?;
+                    return Ok(Answer::Unavailable(id, nameless));
+                }
             }
         }
     }
 
     /// Steps over the one object that can't be had, if what came of it names it.
-    fn step_over(&self, interval: &Interval, after: &str, error: Failed) -> anyhow::Result<Answer> {
+    fn step_over(&self, interval: &Interval, after: &str, error: Failed) -> anyhow::Result<String> {
         let id = error.incomplete_head().and_then(|head| salvage::last_id(head));
         let Some(id) = id.filter(|id| id.as_str() > after && is_name(id)) else {
             let until = interval.until.as_deref().unwrap_or("the end");
@@ -207,7 +210,7 @@ impl Lanes {
         let error = format!("{:#}", anyhow::Error::from(error));
         tracing::warn!(after, id, error, "stepping over an object that can't be had");
         self.saw(&id);
-        Ok(Answer::Unavailable(id))
+        Ok(id)
     }
 
     /// Whether a page can be true: ids ascend from the lower bound, and there are none only where no

@@ -8,6 +8,7 @@ pub mod status;
 
 mod body;
 mod claim;
+mod clock;
 mod commit;
 mod discover;
 mod error;

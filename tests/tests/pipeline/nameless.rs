@@ -65,3 +65,18 @@ async fn a_page_of_one_object_without_an_id_is_no_dead_end() -> Result<()> {
     double.fail_times(3, Matcher::pages().limit_above(1), Fault::CutJson);
     check(&world, &double, &["--page-size", "8"]).await
 }
+
+#[tokio::test]
+async fn one_before_an_object_that_can_not_be_had_is_not_lost() -> Result<()> {
+    let world = World::new().await?;
+    let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
+    let vast = format!(r#"{{"resource":{{"id":"h222-2223","name":"{}"}}}}"#, "x".repeat(600_000));
+    catalog.put_as("h222-2222", "a.example", r#"{"resource":{}}"#);
+    catalog.put_as("h222-2223", "a.example", vast);
+    let double = Double::start(Options::new(catalog)).await?;
+    let flags = ["--concurrency", "1", "--max-page-bytes", "500KiB"];
+    let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
+    assert_eq!((&ended["skipped"], &ended["unkeyed"]), (&1.into(), &1.into()));
+    assert_eq!(ended["published"]["datasets"], 60);
+    Ok(())
+}
