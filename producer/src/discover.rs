@@ -1,14 +1,17 @@
 //! The Discovery API's client: the two requests that a crawl makes, and what can go wrong with them.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use bytes::Bytes;
 use catalog_shared::exit::Stop;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
@@ -16,8 +19,10 @@ use tokio::time::sleep;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::cassette::{Exchange, Recorder};
 use crate::cli::CrawlArgs;
 use crate::page::Page;
+use crate::redact::Redactor;
 use crate::retry::Retry;
 use crate::summary::Tally;
 use crate::throttle::Throttle;
@@ -40,6 +45,9 @@ pub(crate) enum ApiError {
     /// A server that doesn't follow the scroll's rules; a crawl of it would be no crawl.
     #[error("the API doesn't scroll by id: {0}")]
     NoScroll(String),
+    /// The cassette can't be written; one with holes would be worse than none.
+    #[error("the exchange can't be recorded (--record)")]
+    Unrecorded(#[source] io::Error),
 }
 
 impl ApiError {
@@ -50,7 +58,7 @@ impl ApiError {
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             Self::Transport(error) => !error.is_builder(),
             Self::Unreadable(_) | Self::Contradiction(_) => true,
-            Self::NoScroll(_) => false,
+            Self::NoScroll(_) | Self::Unrecorded(_) => false,
         }
     }
 
@@ -74,6 +82,8 @@ pub(crate) struct Discovery {
     throttle: Throttle,
     retry_for: Duration,
     tally: Arc<Tally>,
+    redactor: Redactor,
+    recorder: Option<Recorder>,
 }
 
 impl Discovery {
@@ -86,7 +96,10 @@ impl Discovery {
             .read_timeout(args.timeout)
             .connect_timeout(args.timeout)
             .build()?;
-        Ok(Self { http, url, throttle: Throttle::new(args.rate), retry_for: args.retry_for, tally })
+        let redactor = Redactor::new(args.app_token.as_ref());
+        let recorder = recorder(args, &redactor)?;
+        let throttle = Throttle::new(args.rate);
+        Ok(Self { http, url, throttle, retry_for: args.retry_for, tally, redactor, recorder })
     }
 
     /// The assets behind an id, in id order, at most `limit`. Without a `scroll_id`, even an empty one,
@@ -148,15 +161,35 @@ impl Discovery {
 
     async fn fetch(&self, url: Url, request_id: Uuid) -> Result<Bytes, ApiError> {
         self.tally.requested();
-        let request = self.http.get(url).header("X-Request-Id", request_id.to_string());
-        let response = request.send().await?;
-        if response.status() != StatusCode::OK {
-            return Err(refusal(response).await);
+        let mut exchange = Exchange::asked(&url);
+        let failed = self.exchange(url, request_id, &mut exchange).await.err();
+        if let Some(recorder) = &self.recorder {
+            recorder.keep(&exchange, failed.as_ref()).await.map_err(ApiError::Unrecorded)?;
         }
-        let body = response.bytes().await?;
+        if let Some(status) = exchange.status().filter(|status| *status != StatusCode::OK) {
+            let retry_after = retry_after(exchange.headers(), SystemTime::now());
+            return Err(refusal(status, retry_after, &self.redactor.hide(exchange.into_body())));
+        }
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let body = exchange.into_body();
         self.tally.received(body.len());
-        Ok(body)
+        Ok(self.redactor.hide(body))
     }
+
+    async fn exchange(&self, url: Url, id: Uuid, exchange: &mut Exchange) -> Result<(), reqwest::Error> {
+        let request = self.http.get(url).header("X-Request-Id", id.to_string());
+        exchange.read(request.send().await?).await
+    }
+}
+
+fn recorder(args: &CrawlArgs, redactor: &Redactor) -> anyhow::Result<Option<Recorder>> {
+    let open = |folder: &PathBuf| {
+        let opened = Recorder::open(folder, redactor.clone());
+        opened.with_context(|| format!("can't record to {} (--record)", folder.display()))
+    };
+    args.record.as_ref().map(open).transpose()
 }
 
 fn token_header(token: Option<&SecretString>) -> Result<HeaderMap, Stop> {
@@ -175,16 +208,14 @@ fn token_header(token: Option<&SecretString>) -> Result<HeaderMap, Stop> {
 const EXCERPT: usize = 200;
 
 /// The API says `{"error": "text"}`; a proxy before it says what it likes.
-async fn refusal(response: Response) -> ApiError {
+fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> ApiError {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
     }
-    let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers(), SystemTime::now());
-    let body = response.text().await.unwrap_or_default();
+    let body = String::from_utf8_lossy(body);
     let message = serde_json::from_str(&body).map_or_else(|_| excerpt(&body), |told: Refusal| told.error);
-    ApiError::Status { status, message, retry_after }
+    ApiError::Status { status: status.as_u16(), message, retry_after }
 }
 
 /// `Retry-After` in both of its forms, seconds or a date (RFC 9110, 10.2.3).

@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod crawl;
 
+mod cassette;
 mod claim;
 mod commit;
 mod discover;
@@ -13,6 +14,7 @@ mod page;
 mod plan;
 mod publish;
 mod records;
+mod redact;
 mod retry;
 mod state;
 mod summary;

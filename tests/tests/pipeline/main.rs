@@ -2,6 +2,7 @@
 //! a database and topics of its own, so they run side by side.
 
 mod arriving;
+mod cassettes;
 mod consumer_killed;
 mod faithful;
 mod faults;
