@@ -13,6 +13,7 @@ mod recordings;
 mod recrawl;
 mod refusals;
 mod regions;
+mod secrets;
 mod sharing;
 mod stopping;
 mod takeover;
