@@ -21,17 +21,17 @@ const NOT_RECORDED: StatusCode = StatusCode::GONE;
 /// Answers as it was recorded, to the same end.
 pub(super) async fn answer(cassette: &Cassette, line: &Line, ticket: Ticket) -> Response {
     let Some(recorded) = cassette.take(ticket.asked()) else { return refuse(&ticket) };
-    match (recorded.status, recorded.ended) {
-        (None, Ended::Timeout) => pending().await,
-        // Without a byte to send, no head would go out either.
-        (Some(_), Ended::Timeout) if recorded.body.is_empty() => pending().await,
-        (None, _) => {
-            line.reset();
-            Response::default()
-        }
-        (Some(status), _) => {
+    // Where a body broke off before its first byte, no head would go out either.
+    let begun = recorded.status.filter(|_| recorded.ended == Ended::Whole || !recorded.body.is_empty());
+    match begun {
+        Some(status) => {
             ticket.answered(status);
             respond(recorded, status, ticket)
+        }
+        None if recorded.ended == Ended::Timeout => pending().await,
+        None => {
+            line.reset();
+            Response::default()
         }
     }
 }
@@ -49,8 +49,7 @@ fn respond(recorded: Recorded, status: u16, ticket: Ticket) -> Response {
         response = response.header(name, value);
     }
     if ending == Ending::Cut {
-        // One byte is missing even where none had come.
-        response = response.header(CONTENT_LENGTH, body.len().max(1));
+        response = response.header(CONTENT_LENGTH, body.len());
     }
     // Nobody cancels this: what stalled stays so until the client leaves.
     let lifted = CancellationToken::new();
