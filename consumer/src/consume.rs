@@ -37,6 +37,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// The record that can't be read, what the database or Kafka said, or
 /// [`catalog_shared::exit::Stop::Guard`].
 pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    args.kafka.announce()?;
     if args.migrate {
         database::migrate(&args.database).await?;
     }

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::cli::DatabaseArgs;
 
@@ -54,8 +55,9 @@ fn options(args: &DatabaseArgs) -> Result<PgConnectOptions, Stop> {
         args.database_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.trim().is_empty());
     let url =
         url.ok_or_else(|| Stop::Usage(format!("--database-url (DATABASE_URL) is missing, {EXAMPLE}")))?;
-    // The parser's own message may quote the URL, and so the password.
-    let options = PgConnectOptions::from_str(url)
+    // The parser's own message may quote the URL, and so the password; and it logs parameters that it
+    // doesn't know with their values.
+    let options = with_default(NoSubscriber::new(), || PgConnectOptions::from_str(url))
         .map_err(|_| Stop::Usage(format!("--database-url (DATABASE_URL) is not a URL {EXAMPLE}")))?;
     let search_path = format!("\"{}\"", args.schema);
     // Below warnings a server only tells what is as it should be, such as a schema that exists already.

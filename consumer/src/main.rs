@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use catalog_consumer::cli::{Cli, Command};
 use catalog_consumer::{consume, database};
-use catalog_shared::{exit, shutdown, telemetry};
-use clap::Parser;
+use catalog_shared::{command_line, exit, shutdown, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = command_line::parse();
     telemetry::start(cli.log_format);
     exit::report(run(cli).await)
 }

@@ -1,6 +1,6 @@
 //! An answer's body: read piece by piece, so that none takes more memory than it may.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use reqwest::Response;
 
 use crate::error::{ApiError, Incomplete};
@@ -12,10 +12,10 @@ use crate::error::{ApiError, Incomplete};
 /// [`ApiError::Incomplete`], with what came, when it is longer, is cut off, or comes to a standstill.
 pub(crate) async fn read(
     mut response: Response,
+    body: &mut BytesMut,
     limit: u64,
     received: impl Fn(usize),
-) -> Result<Bytes, ApiError> {
-    let mut body = BytesMut::new();
+) -> Result<(), ApiError> {
     loop {
         match response.chunk().await {
             Ok(Some(piece)) => {
@@ -23,13 +23,13 @@ pub(crate) async fn read(
                 let room = usize::try_from(limit).unwrap_or(usize::MAX) - body.len();
                 body.extend_from_slice(&piece[..piece.len().min(room)]);
                 if piece.len() > room {
-                    return Err(ApiError::incomplete(Incomplete::TooLarge(limit), &body, None));
+                    return Err(ApiError::incomplete(Incomplete::TooLarge(limit), body, None));
                 }
             }
-            Ok(None) => return Ok(body.freeze()),
+            Ok(None) => return Ok(()),
             Err(error) => {
                 let reason = if error.is_timeout() { Incomplete::Late } else { Incomplete::CutOff };
-                return Err(ApiError::incomplete(reason, &body, Some(error)));
+                return Err(ApiError::incomplete(reason, body, Some(error)));
             }
         }
     }

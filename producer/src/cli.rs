@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -101,6 +102,10 @@ pub struct CrawlArgs {
     /// A Socrata app token; it lifts the throttling that anonymous clients share
     #[arg(long, env = "SOCRATA_APP_TOKEN", hide_env_values = true)]
     pub app_token: Option<SecretString>,
+
+    /// Keeps each exchange with the API as a file in this folder, without secrets (docs/cassettes.md)
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
 
     /// Partitions of the datasets topic, if it has to be made
     #[arg(long, env = "CATALOG_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]

@@ -35,6 +35,7 @@ const ROUNDS: usize = 3;
 /// # Errors
 /// [`catalog_shared::exit::Stop`] for what has an exit code of its own; else what went wrong.
 pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
+    args.kafka.announce()?;
     let started = Instant::now();
     let tally = Arc::new(Tally::default());
     let url = args.api_url()?;

@@ -1,25 +1,28 @@
 //! The Discovery API's client: the two requests that a crawl makes, and what can go wrong with them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use bytes::Bytes;
 use catalog_shared::exit::Stop;
 use catalog_shared::region::Region;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::sleep;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::body;
+use crate::cassette::{Exchange, Recorder};
 use crate::cli::CrawlArgs;
 use crate::error::{ApiError, Failed, Incomplete};
 use crate::page::Page;
+use crate::redact::Redactor;
 use crate::retry::Retry;
 use crate::tally::Tally;
 use crate::throttle::Throttle;
@@ -42,6 +45,8 @@ pub(crate) struct Discovery {
     retry_for: Duration,
     max_page_bytes: u64,
     tally: Arc<Tally>,
+    redactor: Redactor,
+    recorder: Option<Recorder>,
 }
 
 impl Discovery {
@@ -54,6 +59,8 @@ impl Discovery {
             .read_timeout(args.timeout)
             .connect_timeout(args.timeout)
             .build()?;
+        let redactor = Redactor::new(args.app_token.as_ref());
+        let recorder = recorder(args, &redactor)?;
         Ok(Self {
             http,
             url,
@@ -62,6 +69,8 @@ impl Discovery {
             retry_for: args.retry_for,
             max_page_bytes: args.max_page_bytes,
             tally,
+            redactor,
+            recorder,
         })
     }
 
@@ -130,13 +139,20 @@ impl Discovery {
 
     async fn fetch(&self, url: Url, request_id: Uuid) -> Result<Bytes, ApiError> {
         self.tally.requested();
-        let request = self.http.get(url).header("X-Request-Id", request_id.to_string());
-        let response = request.send().await.map_err(unanswered)?;
-        if response.status() != StatusCode::OK {
-            return Err(refusal(response).await);
+        let mut exchange = Exchange::asked(&url);
+        let failed = self.exchange(url, request_id, &mut exchange).await.err();
+        if let Some(recorder) = &self.recorder {
+            recorder.keep(&exchange, failed.as_ref()).await.map_err(ApiError::Unrecorded)?;
         }
-        self.check_region(response.headers())?;
-        body::read(response, self.max_page_bytes, |bytes| self.tally.received(bytes)).await
+        if let Some(status) = exchange.status().filter(|status| *status != StatusCode::OK) {
+            let retry_after = retry_after(exchange.headers(), SystemTime::now());
+            return Err(refusal(status, retry_after, &self.redactor.hide(exchange.into_body())));
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.check_region(exchange.headers())?;
+        Ok(self.redactor.hide(exchange.into_body()))
     }
 
     /// Refuses the other region's answer. One that names no region that is known here may be a mirror's.
@@ -148,6 +164,21 @@ impl Discovery {
             _ => Ok(()),
         }
     }
+
+    async fn exchange(&self, url: Url, id: Uuid, exchange: &mut Exchange) -> Result<(), ApiError> {
+        let request = self.http.get(url).header("X-Request-Id", id.to_string());
+        let response = request.send().await.map_err(unanswered)?;
+        let limit = if response.status() == StatusCode::OK { self.max_page_bytes } else { REFUSAL };
+        exchange.read(response, limit, |bytes| self.tally.received(bytes)).await
+    }
+}
+
+fn recorder(args: &CrawlArgs, redactor: &Redactor) -> anyhow::Result<Option<Recorder>> {
+    let open = |folder: &PathBuf| {
+        let opened = Recorder::open(folder, redactor.clone());
+        opened.with_context(|| format!("can't record to {} (--record)", folder.display()))
+    };
+    args.record.as_ref().map(open).transpose()
 }
 
 fn token_header(token: Option<&SecretString>) -> Result<HeaderMap, Stop> {
@@ -176,23 +207,17 @@ const EXCERPT: usize = 200;
 const REFUSAL: u64 = 64 * 1024;
 
 /// The API says `{"error": "text"}`; a proxy before it says what it likes.
-async fn refusal(response: Response) -> ApiError {
+fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> ApiError {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
     }
-    let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers(), SystemTime::now());
-    let body = match body::read(response, REFUSAL, |_| ()).await {
-        Ok(body) => body,
-        Err(error) => error.incomplete_head().cloned().unwrap_or_default(),
-    };
-    let mut message = serde_json::from_slice(&body)
-        .map_or_else(|_| excerpt(&String::from_utf8_lossy(&body)), |told: Refusal| told.error);
-    if matches!(status, 401 | 403) {
+    let mut message = serde_json::from_slice(body)
+        .map_or_else(|_| excerpt(&String::from_utf8_lossy(body)), |told: Refusal| told.error);
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         message.push_str(" (is the app token right? It comes from SOCRATA_APP_TOKEN)");
     }
-    ApiError::Status { status, message, retry_after }
+    ApiError::Status { status: status.as_u16(), message, retry_after }
 }
 
 /// `Retry-After` in both of its forms, seconds or a date (RFC 9110, 10.2.3).

@@ -1,5 +1,6 @@
 //! What can be wrong with an answer of the API, and what it is worth.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +40,9 @@ pub(crate) enum ApiError {
     /// The catalog of another region, which must never stand in for this one.
     #[error("another region answered: X-Socrata-Region reads {0:?}")]
     OtherRegion(String),
+    /// The cassette can't be written; one with holes would be worse than none.
+    #[error("the exchange can't be recorded (--record)")]
+    Unrecorded(#[source] io::Error),
 }
 
 /// What an answer that isn't complete lacks.
@@ -75,6 +79,7 @@ impl ApiError {
         match self {
             Self::Status { status, .. } if *status == 429 || *status >= 500 => Worth::Budget,
             Self::Transport(error) if error.is_builder() => Worth::Nothing,
+            Self::Unrecorded(_) => Worth::Nothing,
             Self::Incomplete { reason: Incomplete::TooLarge(_), .. } | Self::Status { .. } => Worth::Nothing,
             Self::NoScroll(_) | Self::OtherRegion(_) => Worth::FewTries,
             Self::Transport(_) | Self::Incomplete { .. } | Self::Unreadable(_) | Self::Contradiction(_) => {

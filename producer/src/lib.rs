@@ -7,6 +7,7 @@ pub mod screen;
 pub mod status;
 
 mod body;
+mod cassette;
 mod claim;
 mod clock;
 mod commit;
@@ -20,6 +21,7 @@ mod plan;
 mod progress;
 mod publish;
 mod records;
+mod redact;
 mod retry;
 mod salvage;
 mod size;

@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use catalog_producer::cli::{Cli, Command};
 use catalog_producer::screen::Screen;
 use catalog_producer::{crawl, status};
-use catalog_shared::{exit, shutdown, telemetry};
-use clap::Parser;
+use catalog_shared::{command_line, exit, shutdown, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = command_line::parse();
     let screen = Screen::new(cli.log_format);
     telemetry::start_on(cli.log_format, screen.clone());
     exit::report(run(cli, &screen).await)

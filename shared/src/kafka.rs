@@ -59,16 +59,66 @@ impl KafkaArgs {
         for (name, value) in settings {
             config.set(*name, *value);
         }
-        for option in self.options.iter().flat_map(|text| split_options(text.expose_secret())) {
-            let (name, value) = option.split_once('=').ok_or_else(|| {
-                Stop::Usage("--kafka-option (KAFKA_OPTIONS) takes k=v: an option has no `=`".to_owned())
-            })?;
-            config.set(name.trim(), value.trim());
+        for (name, value) in self.pairs()? {
+            config.set(name, value);
         }
         // Tells librdkafka how much to hand over; the subscriber decides what is shown.
-        config.set_log_level(RDKafkaLogLevel::Info);
+        let debug = config.get("debug").is_some();
+        config.set_log_level(if debug { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
         Ok(config)
     }
+
+    /// Logs what is in effect, at the debug level and without secrets.
+    ///
+    /// # Errors
+    /// As [`KafkaArgs::client_config`].
+    pub fn announce(&self) -> Result<(), Stop> {
+        let options = self.shown_options()?;
+        tracing::debug!(
+            brokers = self.brokers,
+            topic_prefix = self.topic_prefix,
+            options,
+            "Kafka's configuration"
+        );
+        Ok(())
+    }
+
+    /// The user's options for people to see: `***` stands for the value of each that may be a secret.
+    fn shown_options(&self) -> Result<String, Stop> {
+        let shown = self.pairs()?.into_iter().map(|(name, value)| {
+            let value = if is_secret(name) { HIDDEN } else { value };
+            format!("{}={value}", shown_name(name))
+        });
+        Ok(shown.collect::<Vec<_>>().join("; "))
+    }
+
+    /// What the user asked for, in order.
+    fn pairs(&self) -> Result<Vec<(&str, &str)>, Stop> {
+        let options = self.options.iter().flat_map(|text| split_options(text.expose_secret()));
+        let pairs = options.map(|option| {
+            let (name, value) = option.split_once('=')?;
+            Some((name.trim(), value.trim()))
+        });
+        pairs.collect::<Option<_>>().ok_or_else(|| {
+            Stop::Usage("--kafka-option (KAFKA_OPTIONS) takes k=v: an option has no `=`".to_owned())
+        })
+    }
+}
+
+const HIDDEN: &str = "***";
+
+/// A setting's name, unless none of librdkafka's looks like it: then it may be the rest of a password that
+/// a `;` has cut in two.
+fn shown_name(name: &str) -> &str {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    if name.chars().all(legal) { name } else { HIDDEN }
+}
+
+/// Whether a setting's value may be a secret, by its name. Misspelled names are hidden like others.
+fn is_secret(name: &str) -> bool {
+    const WORDS: [&str; 7] = ["pas", "secret", "key", "jaas", "token", "credential", "oauthbearer.config"];
+    let lower = name.to_ascii_lowercase();
+    shown_name(name) != name || WORDS.iter().any(|word| lower.contains(word))
 }
 
 /// One option a line; a single line may hold several, separated by `;`.
@@ -88,6 +138,7 @@ pub fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
 ) -> anyhow::Result<T> {
     T::from_config_and_context(config, context).map_err(|error| match error {
         KafkaError::ClientConfig(_, _, name, _) => {
+            let name = shown_name(&name);
             Stop::Usage(format!("--kafka-option (KAFKA_OPTIONS): librdkafka refuses the setting {name:?}"))
                 .into()
         }
@@ -168,6 +219,36 @@ mod tests {
         let broken = args(&["sasl.password hunter2"]);
         assert!(!broken.client_config(&[]).unwrap_err().to_string().contains("hunter2"));
         assert!(!format!("{broken:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_configuration_is_shown_without_secrets() {
+        let args = args(&[
+            "security.protocol=ssl\nSSL.Key.Pem=hunter2\nsasl.pasword=hunter2\nsasl.passwd=hunter2",
+            "sasl.jaas.config=hunter2",
+            "x.token.y=hunter2;client.secret=hunter2",
+            "client.id=me",
+        ]);
+        let shown = args.shown_options().unwrap();
+        assert!(!shown.contains("hunter2") && shown.matches("=***").count() == 6, "{shown}");
+        assert!(shown.starts_with("security.protocol=ssl; ") && shown.ends_with("; client.id=me"), "{shown}");
+    }
+
+    #[test]
+    fn half_a_password_is_not_shown_as_a_name() {
+        let args = args(&["sasl.password=left;Hunter2=="]);
+        assert_eq!(args.shown_options().unwrap(), "sasl.password=***; ***=***");
+        let made =
+            create::<_, BaseConsumer<LogContext>>(&args.client_config(&[]).unwrap(), LogContext::default());
+        let error = format!("{:#}", made.err().unwrap());
+        assert!(error.contains("refuses the setting") && !error.contains("Hunter2"), "{error}");
+    }
+
+    #[test]
+    fn who_asks_librdkafka_for_debug_lines_gets_them() {
+        let level = |options: &[&str]| args(options).client_config(&[]).unwrap().log_level;
+        assert_eq!(level(&["debug=broker"]) as i32, RDKafkaLogLevel::Debug as i32);
+        assert_eq!(level(&[]) as i32, RDKafkaLogLevel::Info as i32);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! can be told to misbehave ([`Fault`]), to hold requests until a test has looked around ([`Gate`]), and
 //! it keeps a log of what it was asked ([`Asked`]).
 //!
+//! In place of a catalog it can play a [`Cassette`]: exchanges that the producer recorded.
+//!
 //! Three things are its own. Results that an `order` does not tell apart come in the same order each time,
 //! where the API promises none. A parameter that the API knows and the double does not is a 501. And an
 //! answer has white space where the API's has other white space.
@@ -27,6 +29,7 @@
 
 mod answer;
 mod asset;
+mod cassette;
 mod catalog;
 mod faults;
 mod gates;
@@ -35,11 +38,13 @@ mod log;
 mod matcher;
 mod memory;
 mod options;
+mod playback;
 mod query;
 mod region;
 mod search;
 mod server;
 
+pub use cassette::{Cassette, Ended, Recorded, Request};
 pub use catalog::{Asset, Catalog, DomainCount};
 pub use faults::{Fault, Injected};
 pub use gates::Gate;

@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cassette::Cassette;
 use super::catalog::Catalog;
+use super::memory::MemoryCatalog;
 use super::region::Region;
 
 /// What a double serves, where, and under which conditions.
@@ -16,6 +18,7 @@ pub struct Options {
     pub(super) gzip: bool,
     pub(super) latency: Duration,
     pub(super) tokens: Option<HashSet<String>>,
+    pub(super) cassette: Option<Cassette>,
 }
 
 impl Options {
@@ -35,7 +38,14 @@ impl Options {
             gzip: false,
             latency: Duration::ZERO,
             tokens: None,
+            cassette: None,
         }
+    }
+
+    /// Plays a cassette in place of a catalog. Gates hold requests as ever; faults are those recorded.
+    #[must_use]
+    pub fn playing(cassette: Cassette) -> Self {
+        Self { cassette: Some(cassette), ..Self::new(MemoryCatalog::new()) }
     }
 
     /// The region that `X-Socrata-Region` names.

@@ -18,12 +18,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer, Ending};
+use super::cassette::Cassette;
 use super::faults::{Drawn, Fault, Faults, Injected};
 use super::gates::{Gate, Gates};
 use super::line::{Line, Lines};
 use super::log::{Asked, CATALOG_PATH, Log, Ticket};
 use super::matcher::Matcher;
 use super::options::Options;
+use super::playback;
 use super::region::Region;
 
 /// Bodies are sent in pieces of this many bytes.
@@ -86,6 +88,12 @@ impl Double {
     #[must_use]
     pub fn region(&self) -> Region {
         self.service.options.region
+    }
+
+    /// The cassette that it plays, if it is set up to play one.
+    #[must_use]
+    pub fn cassette(&self) -> Option<&Cassette> {
+        self.service.options.cassette.as_ref()
     }
 
     /// All that was asked so far, in order of arrival.
@@ -154,6 +162,9 @@ async fn answer_request(
     if !service.options.latency.is_zero() {
         tokio::time::sleep(service.options.latency).await;
     }
+    if let Some(cassette) = &service.options.cassette {
+        return playback::answer(cassette, &line, ticket).await;
+    }
     let drawn = service.faults.draw(ticket.asked());
     if let Some(drawn) = &drawn {
         ticket.met(drawn.fault.name());
@@ -202,8 +213,12 @@ fn respond(answer: Answer, drawn: Option<Drawn>, ticket: Ticket) -> Response {
     }
     let lifted = drawn.map(|drawn| drawn.lifted).unwrap_or_default();
     let body = Body::from_stream(pieces(answer.body, answer.ending, lifted, ticket));
-    response.body(body).unwrap_or_else(|error| {
-        // A `Retry-After` that no header can hold.
+    built(response.body(body))
+}
+
+/// The response, unless a header of it (a test's own `Retry-After`) can't be sent.
+pub(super) fn built(response: axum::http::Result<Response>) -> Response {
+    response.unwrap_or_else(|error| {
         tracing::error!(%error, "an answer could not be built");
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     })
@@ -211,7 +226,7 @@ fn respond(answer: Answer, drawn: Option<Drawn>, ticket: Ticket) -> Response {
 
 /// The body, and with it the ticket: the request is in flight until its last piece has been taken. As a
 /// stream it goes out in chunks and without a length, as the API sends it.
-fn pieces(
+pub(super) fn pieces(
     body: Bytes,
     ending: Ending,
     lifted: CancellationToken,

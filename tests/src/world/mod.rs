@@ -141,6 +141,31 @@ impl World {
         Ok(())
     }
 
+    /// A database URL that logs in with this password (letters and digits), as a role of its own with the
+    /// rights of the tests' user.
+    ///
+    /// # Errors
+    /// When the tests' user may not make roles.
+    pub async fn login(&self, password: &str) -> Result<String> {
+        let name = &self.database;
+        let create = format!("create role {name} login password '{password}' in role current_user");
+        self.server.connect().await?.execute_raw(&create).await?;
+        let options = self.server.clone().username(name).password(password).database(name);
+        Ok(options.to_url_lossy().to_string())
+    }
+
+    /// All records of all topics that a producer makes.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub async fn all_records(&self) -> Result<Vec<TopicRecord>> {
+        let mut all = Vec::new();
+        for topic in TOPICS {
+            all.extend(self.records(topic).await?);
+        }
+        Ok(all)
+    }
+
     /// Returns when a query that tells `true` or `false` tells `true`. PostgreSQL has no event for what
     /// is waited for here (a lock that is waited for, a row of another program), so it is asked again
     /// and again.
@@ -184,12 +209,14 @@ impl Drop for World {
     fn drop(&mut self) {
         let server = self.server.clone();
         let drop_database = format!("drop database {} with (force)", self.database);
+        let drop_role = format!("drop role if exists {}", self.database);
         let kafka = self.kafka();
         let topics: Vec<String> = TOPICS.iter().map(|name| self.topic(name)).collect();
         let clean_up = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 server.connect().await?.execute_raw(&drop_database).await?;
+                server.connect().await?.execute_raw(&drop_role).await?;
                 let admin: AdminClient<DefaultClientContext> = kafka.create()?;
                 let names: Vec<&str> = topics.iter().map(String::as_str).collect();
                 admin.delete_topics(&names, &AdminOptions::new()).await?;

@@ -2,6 +2,7 @@
 //! a database and topics of its own, so they run side by side.
 
 mod arriving;
+mod cassettes;
 mod consumer_killed;
 mod faithful;
 mod faults;
@@ -15,6 +16,7 @@ mod recordings;
 mod recrawl;
 mod refusals;
 mod regions;
+mod secrets;
 mod sharing;
 mod smaller_pages;
 mod status;

@@ -1,0 +1,72 @@
+//! Reading the command line without quoting what may be a secret.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, Error};
+
+/// Reads the program's command line. Shows help or says what is wrong and ends the program where it
+/// can't be followed, as [`Parser::parse`] does; but a stray argument is not quoted. It may be an app
+/// token, a database's URL or half of a Kafka option whose flag was forgotten.
+#[must_use]
+pub fn parse<C: Parser>() -> C {
+    read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+fn read<C: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<C, Error> {
+    C::try_parse_from(args).map_err(|mut error| {
+        for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+            let quoted = match error.get(kind) {
+                Some(ContextValue::String(text)) => !is_flag_or_word(text),
+                _ => false,
+            };
+            if quoted {
+                error.insert(kind, ContextValue::String("***".to_owned()));
+            }
+        }
+        error
+    })
+}
+
+/// What is shown: the name of a flag, and what may be a misspelled command.
+fn is_flag_or_word(text: &str) -> bool {
+    const LONGEST_COMMAND: usize = 12;
+    let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    text.starts_with('-') || (plain && text.len() <= LONGEST_COMMAND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    enum Cli {
+        Run {
+            #[arg(long)]
+            database_url: Option<String>,
+        },
+    }
+
+    fn refusal(line: &str) -> String {
+        read::<Cli>(line.split(' ').map(OsString::from)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn stray_arguments_are_not_quoted() {
+        for line in [
+            "x run postgres://me:Hunter2@h/d",
+            "x run --database-url a sasl.password=Hunter2",
+            "x run --databse-url=postgres://me:Hunter2@h/d",
+            "x postgres://me:Hunter2@h/d",
+            "x run -Hunter2",
+        ] {
+            assert!(!refusal(line).contains("Hunter2"), "{}", refusal(line));
+        }
+    }
+
+    #[test]
+    fn misspelled_flags_and_commands_are_named() {
+        assert!(refusal("x run --databse-url=a").contains("--databse-url"));
+        assert!(refusal("x rnu").contains("rnu"));
+    }
+}

@@ -1,0 +1,162 @@
+//! Cassettes: exchanges with the API, recorded by the producer's `--record` as files, to be played back
+//! strictly. `docs/cassettes.md` tells the format; no code is shared with what writes it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::log::Asked;
+
+/// An exchange as it was recorded.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The request.
+    pub request: Request,
+    /// How often the very same request had been recorded by then, from 1.
+    pub asked: u32,
+    /// How the exchange ended.
+    pub ended: Ended,
+    /// The answer's status; none where no answer had begun.
+    pub status: Option<u16>,
+    /// The headers of the answer that were kept, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body as far as it came, uncompressed.
+    pub body: Bytes,
+}
+
+/// What tells requests apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request {
+    /// `GET`.
+    pub method: String,
+    /// The path without the query.
+    pub path: String,
+    /// The parameters, decoded and sorted.
+    pub query: Vec<(String, String)>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With the whole answer.
+    Whole,
+    /// The connection broke.
+    Reset,
+    /// Nothing came for as long as the client was ready to wait.
+    Timeout,
+}
+
+/// Exchanges to be played back: each request gets the answers recorded for it, in their order, whatever
+/// else is asked in between. What was not recorded is not answered.
+#[derive(Debug, Default)]
+pub struct Cassette {
+    exchanges: Vec<Recorded>,
+    left: Mutex<BTreeMap<Request, VecDeque<Recorded>>>,
+    unexpected: Mutex<Vec<Request>>,
+}
+
+impl Cassette {
+    /// Reads all exchanges of a folder.
+    ///
+    /// # Errors
+    /// When the folder holds none, or one that is not of the format.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let mut exchanges = Vec::new();
+        for entry in fs::read_dir(folder).with_context(|| format!("no cassette {}", folder.display()))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "http") {
+                let read = Recorded::parse(&Bytes::from(fs::read(&path)?));
+                exchanges.push(read.with_context(|| format!("can't read {}", path.display()))?);
+            }
+        }
+        ensure!(!exchanges.is_empty(), "the cassette {} is empty", folder.display());
+        exchanges.sort_by(|one, other| (&one.request, one.asked).cmp(&(&other.request, other.asked)));
+        let mut left: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
+        for exchange in &exchanges {
+            left.entry(exchange.request.clone()).or_default().push_back(exchange.clone());
+        }
+        Ok(Self { exchanges, left: Mutex::new(left), unexpected: Mutex::default() })
+    }
+
+    /// All exchanges, by request and then in the order in which they were recorded.
+    #[must_use]
+    pub fn exchanges(&self) -> &[Recorded] {
+        &self.exchanges
+    }
+
+    /// Requests that were not recorded, or not as often.
+    #[must_use]
+    pub fn unexpected(&self) -> Vec<Request> {
+        self.unexpected.lock().clone()
+    }
+
+    /// Exchanges that nobody has asked for yet.
+    #[must_use]
+    pub fn unplayed(&self) -> Vec<Recorded> {
+        self.left.lock().values().flatten().cloned().collect()
+    }
+
+    /// Takes the next answer to a request.
+    pub(super) fn take(&self, asked: &Asked) -> Option<Recorded> {
+        let request = Request::of(asked);
+        let taken = self.left.lock().get_mut(&request).and_then(VecDeque::pop_front);
+        if taken.is_none() {
+            self.unexpected.lock().push(request);
+        }
+        taken
+    }
+}
+
+impl Request {
+    fn of(asked: &Asked) -> Self {
+        let mut query = asked.query.clone();
+        query.sort();
+        Self { method: asked.method.to_string(), path: asked.path.clone(), query }
+    }
+}
+
+impl Recorded {
+    fn parse(file: &Bytes) -> Result<Self> {
+        let head = file.windows(2).position(|pair| pair == b"\n\n").context("no blank line ends the head")?;
+        let mut fields = Vec::new();
+        for line in std::str::from_utf8(&file[..head])?.lines() {
+            let (name, value) = line.split_once(':').with_context(|| format!("no field: {line:?}"))?;
+            fields.push((name.to_owned(), value.trim().to_owned()));
+        }
+        let mut take = |name: &str| {
+            let at = fields.iter().position(|(known, _)| known == name)?;
+            Some(fields.remove(at).1)
+        };
+        let mut query: Vec<_> =
+            form_urlencoded::parse(take("query").context("no query")?.as_bytes()).into_owned().collect();
+        query.sort();
+        let request = Request {
+            method: take("method").context("no method")?,
+            path: take("path").context("no path")?,
+            query,
+        };
+        Ok(Self {
+            request,
+            asked: take("asked").context("no number")?.parse()?,
+            ended: Ended::parse(&take("ended").context("no end")?)?,
+            status: take("status").map(|status| status.parse()).transpose()?,
+            headers: fields,
+            body: file.slice(head + 2..),
+        })
+    }
+}
+
+impl Ended {
+    fn parse(text: &str) -> Result<Self> {
+        Ok(match text {
+            "whole" => Self::Whole,
+            "reset" => Self::Reset,
+            "timeout" => Self::Timeout,
+            other => bail!("no way to end: {other:?}"),
+        })
+    }
+}

@@ -1,0 +1,68 @@
+//! Answers from a cassette in place of a catalog.
+
+use std::future::pending;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use axum::response::Response;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Ending;
+use super::cassette::{Cassette, Ended, Recorded};
+use super::line::Line;
+use super::log::Ticket;
+use super::server::{built, pieces};
+
+/// For what is not in the cassette: a status that the API never sends and no client tries again.
+const NOT_RECORDED: StatusCode = StatusCode::GONE;
+
+/// Answers as it was recorded, to the same end.
+pub(super) async fn answer(cassette: &Cassette, line: &Line, ticket: Ticket) -> Response {
+    let Some(recorded) = cassette.take(ticket.asked()) else { return refuse(&ticket) };
+    // Where a body broke off before its first byte, no head would go out either.
+    let begun = recorded.status.filter(|_| recorded.ended == Ended::Whole || !recorded.body.is_empty());
+    match begun {
+        Some(status) => {
+            ticket.answered(status);
+            respond(recorded, status, ticket)
+        }
+        None if recorded.ended == Ended::Timeout => pending().await,
+        None => {
+            line.reset();
+            Response::default()
+        }
+    }
+}
+
+/// An answer that broke off is sent as one of twice the length that breaks off in its middle.
+fn respond(recorded: Recorded, status: u16, ticket: Ticket) -> Response {
+    let Recorded { headers, body, ended, .. } = recorded;
+    let (body, ending) = match ended {
+        Ended::Whole => (body, Ending::Whole),
+        Ended::Reset => (body.repeat(2).into(), Ending::Cut),
+        Ended::Timeout => (body.repeat(2).into(), Ending::Stalled),
+    };
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    if ending == Ending::Cut {
+        response = response.header(CONTENT_LENGTH, body.len());
+    }
+    // Nobody cancels this: what stalled stays so until the client leaves.
+    let lifted = CancellationToken::new();
+    built(response.body(Body::from_stream(pieces(body, ending, lifted, ticket))))
+}
+
+fn refuse(ticket: &Ticket) -> Response {
+    let asked = ticket.asked();
+    tracing::error!(path = asked.path, query = ?asked.query, attempt = asked.attempt, "not in the cassette");
+    ticket.answered(NOT_RECORDED.as_u16());
+    let error = format!(
+        "not in the cassette, at least not {} times: {} {} {:?}",
+        asked.attempt, asked.method, asked.path, asked.query
+    );
+    built(Response::builder().status(NOT_RECORDED).body(Body::from(json!({ "error": error }).to_string())))
+}

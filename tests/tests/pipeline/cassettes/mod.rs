@@ -1,0 +1,147 @@
+//! Crawls of recorded exchanges: paging, rate limits, errors and resume, as `docs/cassettes.md` tells.
+
+mod recording;
+mod scenes;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use catalog_tests::double::{Cassette, Double, Recorded};
+use catalog_tests::world::World;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use scenes::Scene;
+
+/// What topics hold, or should: values by key.
+type Records = BTreeMap<String, Vec<u8>>;
+
+#[tokio::test]
+async fn paging_publishes_exactly_what_the_cassette_holds() -> Result<()> {
+    whole_crawl(Scene::Paging, 0).await
+}
+
+#[tokio::test]
+async fn rate_limits_are_waited_out() -> Result<()> {
+    let throttled = |recorded: &&Recorded| recorded.status == Some(429);
+    let cassette = Cassette::read(&Scene::RateLimits.folder())?;
+    let limits: Vec<_> = cassette.exchanges().iter().filter(throttled).collect();
+    let with_header = limits.iter().filter(|limit| header(limit, "retry-after").is_some()).count();
+    assert!(with_header > 0 && with_header < limits.len(), "both kinds of 429 are on the cassette");
+    whole_crawl(Scene::RateLimits, limits.len()).await
+}
+
+#[tokio::test]
+async fn errors_that_may_pass_are_asked_again() -> Result<()> {
+    let cassette = Cassette::read(&Scene::Errors.folder())?;
+    let bad = cassette.exchanges().iter().filter(|recorded| objects(recorded).is_none());
+    let bad = bad.filter(|recorded| declared(recorded).is_none()).count();
+    assert!(bad > 0);
+    whole_crawl(Scene::Errors, bad).await
+}
+
+#[tokio::test]
+async fn a_refusal_ends_the_crawl_at_once() -> Result<()> {
+    let (world, double) = (World::new().await?, Scene::Forbidden.play().await?);
+    let ended = Scene::Forbidden.crawl(&world, &double, None).await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the API answered 403"), "{}", ended.stderr);
+    all_was_played(&double)
+}
+
+#[tokio::test]
+async fn two_parts_of_a_crawl_make_a_whole() -> Result<()> {
+    whole_crawl(Scene::Resume, 0).await
+}
+
+#[tokio::test]
+async fn what_was_not_recorded_is_an_error() -> Result<()> {
+    let (world, double) = (World::new().await?, Scene::Paging.play().await?);
+    let ended = world.crawl(&double)?.args(["--page-size", "9", "--concurrency", "1"]).run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not in the cassette"), "{}", ended.stderr);
+    let unexpected = double.cassette().context("it plays one")?.unexpected();
+    let limit = ("limit".to_owned(), "9".to_owned());
+    assert!(unexpected.len() == 1 && unexpected[0].query.contains(&limit), "{unexpected:?}");
+    Ok(())
+}
+
+/// Crawls a cassette to its end: every exchange is played, no other is asked for, and what is published
+/// is what the good answers hold, byte for byte.
+async fn whole_crawl(scene: Scene, retries: usize) -> Result<()> {
+    let (world, double) = (World::new().await?, scene.play().await?);
+    let ended = scene.crawl(&world, &double, None).await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let summary = ended.summary()?;
+    assert_eq!((summary["whole"].as_bool(), summary["retries"].as_u64()), (Some(true), Some(retries as u64)));
+    all_was_played(&double)?;
+    let cassette = double.cassette().context("it plays one")?;
+    assert_eq!(records(&world, "datasets").await?, recorded_objects(cassette)?);
+    let domains = records(&world, "domains").await?;
+    let told: Vec<_> = cassette.exchanges().iter().filter_map(declared).flatten().collect();
+    assert_eq!(domains.len(), told.len());
+    for (domain, count) in told {
+        let value: Value = serde_json::from_slice(&domains[&format!("us/{domain}")])?;
+        assert_eq!((&value["domain"], &value["declared_count"]), (&domain.into(), &count.into()));
+    }
+    Ok(())
+}
+
+fn all_was_played(double: &Double) -> Result<()> {
+    let cassette = double.cassette().context("it plays one")?;
+    assert_eq!(cassette.unexpected(), []);
+    let unplayed: Vec<_> = cassette.unplayed().into_iter().map(|left| left.request).collect();
+    assert_eq!(unplayed, []);
+    Ok(())
+}
+
+/// A topic's records without markers. Each key comes once in these crawls.
+async fn records(world: &World, topic: &str) -> Result<Records> {
+    let mut records = Records::new();
+    for record in world.records(topic).await?.into_iter().filter(|record| !record.is_marker()) {
+        let twice = records.insert(record.key.clone(), record.value).is_some();
+        assert!(!twice, "{} was published twice", record.key);
+    }
+    Ok(records)
+}
+
+fn recorded_objects(cassette: &Cassette) -> Result<Records> {
+    let pages = cassette.exchanges().iter().filter_map(objects);
+    pages.flatten().map(|object| Ok((key(&object)?, object.get().as_bytes().to_vec()))).collect()
+}
+
+fn key(object: &RawValue) -> Result<String> {
+    let object: Value = serde_json::from_str(object.get())?;
+    let domain = object["metadata"]["domain"].as_str().context("an object has a domain")?;
+    let id = object["resource"]["id"].as_str().context("an object has an id")?;
+    Ok(format!("us/{domain}/{id}"))
+}
+
+/// The objects of a good page; none of any other answer.
+fn objects(recorded: &Recorded) -> Option<Vec<Box<RawValue>>> {
+    #[derive(Deserialize)]
+    struct Page {
+        results: Vec<Box<RawValue>>,
+    }
+    let good = recorded.status == Some(200) && !recorded.request.path.ends_with("/domains");
+    let page: Option<Page> = good.then(|| serde_json::from_slice(&recorded.body).ok()).flatten();
+    page.map(|page| page.results)
+}
+
+/// What a good list of domains says; none of any other answer.
+fn declared(recorded: &Recorded) -> Option<Vec<(String, u64)>> {
+    let good = recorded.status == Some(200) && recorded.request.path.ends_with("/domains");
+    let answer: Option<Value> = good.then(|| serde_json::from_slice(&recorded.body).ok()).flatten();
+    let results = answer?["results"].as_array()?.clone();
+    Some(
+        results
+            .iter()
+            .filter_map(|told| Some((told["domain"].as_str()?.into(), told["count"].as_u64()?)))
+            .collect(),
+    )
+}
+
+fn header<'a>(recorded: &'a Recorded, name: &str) -> Option<&'a str> {
+    recorded.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}

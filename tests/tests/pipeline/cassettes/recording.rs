@@ -1,0 +1,111 @@
+//! Recording: what comes of it, and that the cassettes of this repository are what it gives today.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use catalog_tests::double::{Cassette, Double, Options};
+use catalog_tests::world::World;
+
+use super::scenes::{Scene, asked_to_record};
+use super::{all_was_played, records};
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Records each scene from the double, anew with `CATALOG_RECORD_CASSETTES=1`, and compares with the
+/// cassettes that are kept: one that the producer wouldn't record today tests nothing.
+#[tokio::test]
+async fn the_kept_cassettes_are_what_a_recording_gives() -> Result<()> {
+    for scene in Scene::ALL {
+        let recorded = record(scene).await?;
+        if asked_to_record() {
+            keep(&scene.folder(), &recorded)?;
+        }
+        let kept = files(&scene.folder())?;
+        let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&recorded), names(&kept), "{}: record it anew (docs/cassettes.md)", scene.name());
+        let same = |name: &&String| certain(&recorded[*name]) == certain(&kept[*name]);
+        let differ: Vec<_> = recorded.keys().filter(|name| !same(name)).collect();
+        assert!(differ.is_empty(), "{}: record it anew (docs/cassettes.md): {differ:?}", scene.name());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_crawl_that_was_recorded_and_one_played_back_publish_the_same() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (live, stage) = (World::new().await?, Scene::Paging.stage().await?);
+    Scene::Paging.crawl(&live, &stage, Some(folder.path())).await?;
+    let player = Double::start(Options::playing(Cassette::read(folder.path())?)).await?;
+    let played = World::new().await?;
+    Scene::Paging.crawl(&played, &player, None).await?;
+    all_was_played(&player)?;
+    for topic in ["datasets", "domains", "hosts", "agencies"] {
+        let one = records(&live, topic).await?;
+        assert!(!one.is_empty() && one == records(&played, topic).await?, "{topic} differs");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_holds_only_what_may_be_told() -> Result<()> {
+    const FIELDS: [&str; 9] = [
+        "method",
+        "path",
+        "query",
+        "asked",
+        "ended",
+        "status",
+        "content-type",
+        "retry-after",
+        "x-socrata-region",
+    ];
+    for scene in Scene::ALL {
+        for (name, file) in files(&scene.folder())? {
+            for line in String::from_utf8_lossy(head(&file)).lines() {
+                let field = line.split(':').next().unwrap_or_default();
+                assert!(FIELDS.contains(&field), "{name}: {line}");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn record(scene: Scene) -> Result<Files> {
+    let folder = tempfile::tempdir()?;
+    let (world, stage) = (World::new().await?, scene.stage().await?);
+    scene.crawl(&world, &stage, Some(folder.path())).await?;
+    files(folder.path())
+}
+
+fn keep(folder: &Path, recorded: &Files) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    for (name, file) in recorded {
+        fs::write(folder.join(name), file)?;
+    }
+    Ok(())
+}
+
+/// What is the same each time: where a connection breaks, the network decides how much has come.
+fn certain(file: &[u8]) -> &[u8] {
+    let head = head(file);
+    if head.windows(12).any(|line| line == b"\nended: whole") { file } else { head }
+}
+
+fn head(file: &[u8]) -> &[u8] {
+    let end = file.windows(2).position(|pair| pair == b"\n\n");
+    &file[..end.unwrap_or(file.len())]
+}
+
+fn files(folder: &Path) -> Result<Files> {
+    let mut files = Files::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        files.insert(entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path())?);
+    }
+    Ok(files)
+}

@@ -1,0 +1,124 @@
+//! What the cassettes hold: each scene is a crawl that can be recorded from the double and played back.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use catalog_tests::double::{Cassette, Double, Fault, Matcher, MemoryCatalog, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{Ended, Program, World};
+
+/// Objects of so many bytes are left out: cassettes are for people to read.
+const HUGE: usize = 4_000;
+
+/// A crawl, and what the API does to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scene {
+    /// Three lanes side by side, and nothing happens.
+    Paging,
+    /// 429 with both forms of `Retry-After` and without any.
+    RateLimits,
+    /// What may pass: error statuses, HTML, bodies cut off, a reset, an answer that never comes.
+    Errors,
+    /// What will not pass.
+    Forbidden,
+    /// A crawl in two parts.
+    Resume,
+}
+
+impl Scene {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Paging, Self::RateLimits, Self::Errors, Self::Forbidden, Self::Resume];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Paging => "paging",
+            Self::RateLimits => "rate_limits",
+            Self::Errors => "errors",
+            Self::Forbidden => "forbidden",
+            Self::Resume => "resume",
+        }
+    }
+
+    /// Where its cassette is kept.
+    pub(super) fn folder(self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("cassettes").join(self.name())
+    }
+
+    /// A double that plays its cassette.
+    pub(super) async fn play(self) -> Result<Double> {
+        let cassette = Cassette::read(&self.folder())?;
+        Ok(Double::start(Options::playing(cassette)).await?)
+    }
+
+    /// A double to record it from. The faults hang on what is asked and not on when.
+    pub(super) async fn stage(self) -> Result<Double> {
+        let (catalog, ids) = small_catalog(if self == Self::Paging { 48 } else { 24 })?;
+        let last_of_page = |page: usize| ids[page * 8 - 1].as_str();
+        let (first, second) = (last_of_page(1), last_of_page(2));
+        let double = Double::start(Options::new(catalog).gzip(true)).await?;
+        let page = |after: &str, nth| Matcher::pages().scroll_id(after).that(move |a| a.attempt == nth);
+        let domains = |nth| Matcher::domains().that(move |asked| asked.attempt == nth);
+        let faults = match self {
+            Self::Paging | Self::Resume => Vec::new(),
+            Self::RateLimits => vec![
+                (domains(1), Fault::too_many_requests(Some("0"))),
+                (page("", 1), Fault::too_many_requests(Some("1"))),
+                (page("", 2), Fault::too_many_requests(None)),
+                (page(first, 1), Fault::too_many_requests(Some("Wed, 21 Oct 2015 07:28:00 GMT"))),
+            ],
+            Self::Errors => vec![
+                (domains(1), Fault::status(500)),
+                (page("", 1), Fault::Html),
+                (page("", 2), Fault::status(503)),
+                (page("", 3), Fault::Reset),
+                (page(first, 1), Fault::CutJson),
+                (page(first, 2), Fault::Hang),
+                (page(second, 1), Fault::CutConnection),
+                (page(second, 2), Fault::NoResults),
+            ],
+            Self::Forbidden => vec![(page(first, 1), Fault::status(403))],
+        };
+        for (matcher, fault) in faults {
+            double.fail(matcher, fault);
+        }
+        Ok(double)
+    }
+
+    /// Crawls, of a stage or of a cassette, and gives the end of the last part.
+    pub(super) async fn crawl(self, world: &World, double: &Double, record: Option<&Path>) -> Result<Ended> {
+        if self != Self::Resume {
+            return self.program(world, double, record)?.run().await;
+        }
+        // Held to the end, so that nothing is played to a request that nobody waits for any more.
+        let mut gate = double.hold(Matcher::pages().nth(3));
+        let mut first = self.program(world, double, record)?.start()?;
+        first.reaches(gate.arrived()).await?;
+        first.terminate()?;
+        let stopped = first.ended().await?;
+        assert_eq!(stopped.summary()?["whole"], false, "{}", stopped.stderr);
+        self.program(world, double, record)?.run().await
+    }
+
+    fn program(self, world: &World, double: &Double, record: Option<&Path>) -> Result<Program> {
+        let lanes = if self == Self::Paging { "3" } else { "1" };
+        let program = world.crawl(double)?.args(["--page-size", "8", "--concurrency", lanes]);
+        let record = record.map(|folder| folder.to_string_lossy().into_owned());
+        let program = program.args(["--timeout", if self == Self::Errors { "3s" } else { "30s" }]);
+        Ok(program.args(record.iter().flat_map(|folder| ["--record", folder.as_str()])))
+    }
+}
+
+/// So many assets, none of them huge, and their ids.
+fn small_catalog(assets: usize) -> Result<(MemoryCatalog, Vec<String>)> {
+    let all = Synthetic::new(64, 4);
+    let small = (0..64).map(|index| (all.id(index), all.object(index)));
+    let small = small.filter(|(_, object)| object.len() < HUGE).take(assets);
+    let (ids, objects): (Vec<_>, Vec<_>) = small.unzip();
+    Ok((MemoryCatalog::from_objects(objects)?, ids))
+}
+
+/// Whether cassettes are to be recorded anew.
+pub(super) fn asked_to_record() -> bool {
+    env::var_os("CATALOG_RECORD_CASSETTES").is_some()
+}
