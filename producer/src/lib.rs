@@ -16,6 +16,7 @@ mod page;
 mod plan;
 mod publish;
 mod records;
+mod refusal;
 mod retry;
 mod salvage;
 mod size;
