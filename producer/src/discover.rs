@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use catalog_shared::exit::Stop;
 use catalog_shared::region::Region;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,6 +23,7 @@ use crate::cli::CrawlArgs;
 use crate::error::{ApiError, Failed, Incomplete};
 use crate::page::Page;
 use crate::redact::Redactor;
+use crate::refusal;
 use crate::retry::Retry;
 use crate::tally::Tally;
 use crate::throttle::Throttle;
@@ -129,11 +130,16 @@ impl Discovery {
             let throttled = error.is_throttled();
             let error = anyhow::Error::from(error);
             tracing::warn!(%request_id, error = format!("{error:#}"), ?wait, "asking the API again");
-            if throttled {
-                self.throttle.pause(wait);
-            } else {
-                sleep(wait).await;
-            }
+            self.hold_back(throttled, wait).await;
+        }
+    }
+
+    /// Holds every lane back where the API has had enough of this client, else the caller alone.
+    async fn hold_back(&self, throttled: bool, wait: Duration) {
+        if throttled {
+            self.throttle.pause(wait);
+        } else {
+            sleep(wait).await;
         }
     }
 
@@ -145,8 +151,8 @@ impl Discovery {
             recorder.keep(&exchange, failed.as_ref()).await.map_err(ApiError::Unrecorded)?;
         }
         if let Some(status) = exchange.status().filter(|status| *status != StatusCode::OK) {
-            let retry_after = retry_after(exchange.headers(), SystemTime::now());
-            return Err(refusal(status, retry_after, &self.redactor.hide(exchange.into_body())));
+            let headers = exchange.headers().clone();
+            return Err(refusal::read(status, &headers, &self.redactor.hide(exchange.into_body())));
         }
         if let Some(error) = failed {
             return Err(error);
@@ -168,7 +174,7 @@ impl Discovery {
     async fn exchange(&self, url: Url, id: Uuid, exchange: &mut Exchange) -> Result<(), ApiError> {
         let request = self.http.get(url).header("X-Request-Id", id.to_string());
         let response = request.send().await.map_err(unanswered)?;
-        let limit = if response.status() == StatusCode::OK { self.max_page_bytes } else { REFUSAL };
+        let limit = if response.status() == StatusCode::OK { self.max_page_bytes } else { refusal::BYTES };
         exchange.read(response, limit, |bytes| self.tally.received(bytes)).await
     }
 }
@@ -201,39 +207,6 @@ fn unanswered(error: reqwest::Error) -> ApiError {
     ApiError::Transport(error)
 }
 
-/// How much of an answer that isn't understood goes into a message, in characters.
-const EXCERPT: usize = 200;
-/// How much of a refusal is read, in bytes.
-const REFUSAL: u64 = 64 * 1024;
-
-/// The API says `{"error": "text"}`; a proxy before it says what it likes.
-fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> ApiError {
-    #[derive(Deserialize)]
-    struct Refusal {
-        error: String,
-    }
-    let mut message = serde_json::from_slice(body)
-        .map_or_else(|_| excerpt(&String::from_utf8_lossy(body)), |told: Refusal| told.error);
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        message.push_str(" (is the app token right? It comes from SOCRATA_APP_TOKEN)");
-    }
-    ApiError::Status { status: status.as_u16(), message, retry_after }
-}
-
-/// `Retry-After` in both of its forms, seconds or a date (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
-}
-
-fn excerpt(text: &str) -> String {
-    text.chars().take(EXCERPT).collect()
-}
-
 fn read_domains(body: &[u8]) -> Result<BTreeMap<String, u64>, ApiError> {
     #[derive(Deserialize)]
     struct Answer {
@@ -244,35 +217,51 @@ fn read_domains(body: &[u8]) -> Result<BTreeMap<String, u64>, ApiError> {
         domain: String,
         count: u64,
     }
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| unreadable(&error, body))?;
+    let answer: Answer = serde_json::from_slice(body).map_err(|error| ApiError::of_json(&error, body))?;
     Ok(answer.results.into_iter().map(|told| (told.domain, told.count)).collect())
-}
-
-/// What a body that isn't the expected JSON is: the beginning of it, or something else.
-pub(crate) fn unreadable(error: &serde_json::Error, body: &[u8]) -> ApiError {
-    if error.is_eof() {
-        return ApiError::incomplete(Incomplete::CutOff, body, None);
-    }
-    let start = String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]);
-    ApiError::Unreadable(format!("{error}; it starts with {start:?}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::cli::{Cli, Command};
     use crate::error::Worth;
 
-    #[test]
-    fn retry_after_is_read_in_both_forms() {
-        let at = |text: &str, now| {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            retry_after(&headers, now)
+    fn discovery(region: &str) -> Discovery {
+        let line = ["catalog-producer", "crawl", "--region", region, "--rate", "none"];
+        let Command::Crawl(args) = Cli::try_parse_from(line).unwrap().command else { panic!("{line:?}") };
+        Discovery::new(&args, args.api_url().unwrap(), Arc::default()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_lane_holds_back_all_and_another_error_only_its_own() {
+        const WAIT: Duration = Duration::from_secs(30);
+        let (us, start) = (discovery("us"), Instant::now());
+        let other_lane = async {
+            us.throttle.ready().await;
+            start.elapsed()
         };
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        assert_eq!(at("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(at("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
-        assert_eq!(at("Sun, 06 Nov 1994 08:49:17 GMT", now), Some(Duration::ZERO));
-        assert_eq!(at("soon", now), None);
+        let (waited, ()) = tokio::join!(other_lane, us.hold_back(false, WAIT));
+        assert_eq!((waited, start.elapsed() >= WAIT), (Duration::ZERO, true));
+
+        let start = Instant::now();
+        us.hold_back(true, WAIT).await;
+        us.throttle.ready().await;
+        assert!(start.elapsed() >= WAIT);
+    }
+
+    #[tokio::test]
+    async fn only_the_other_region_is_refused() {
+        let is_refused = |crawled, told: &str| {
+            let headers = [("X-Socrata-Region".parse().unwrap(), told.parse().unwrap())];
+            discovery(crawled).check_region(&HeaderMap::from_iter(headers)).is_err()
+        };
+        assert!(is_refused("us", "aws-eu-west-1-prod") && is_refused("eu", "aws-us-east-1-fedramp-prod"));
+        assert!(!is_refused("eu", "aws-eu-west-1-prod") && !is_refused("us", "aws-us-east-1-fedramp-prod"));
+        assert!(!is_refused("us", "mirror") && !is_refused("eu", ""));
     }
 
     #[test]

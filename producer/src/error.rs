@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 /// How much of an incomplete answer is kept to look for an id in: several times the largest object known.
 const HEAD: usize = 1024 * 1024;
+/// How much of an answer that isn't understood goes into a message, in bytes.
+const EXCERPT: usize = 200;
 
 /// Why a request had no usable answer.
 #[derive(Debug, Error)]
@@ -73,6 +75,14 @@ impl ApiError {
         Self::Incomplete { reason, head, source }
     }
 
+    /// What a body that isn't the expected JSON is: the beginning of it, or something else.
+    pub(crate) fn of_json(error: &serde_json::Error, body: &[u8]) -> Self {
+        if error.is_eof() {
+            return Self::incomplete(Incomplete::CutOff, body, None);
+        }
+        Self::Unreadable(format!("{error}; it starts with {:?}", excerpt(body)))
+    }
+
     /// Whether the same request may fare better later: 429, 5xx, network errors, timeouts, answers cut
     /// off and HTML for JSON; no other 4xx.
     pub(crate) fn worth(&self) -> Worth {
@@ -107,6 +117,11 @@ impl ApiError {
             _ => None,
         }
     }
+}
+
+/// The beginning of a body, for a message.
+pub(crate) fn excerpt(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]).into_owned()
 }
 
 /// A request that was given up.

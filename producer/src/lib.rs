@@ -22,6 +22,7 @@ mod progress;
 mod publish;
 mod records;
 mod redact;
+mod refusal;
 mod retry;
 mod salvage;
 mod size;

@@ -9,7 +9,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use crate::discover::unreadable;
 use crate::error::ApiError;
 
 /// One answer of the scroll.
@@ -47,7 +46,8 @@ impl Page {
             #[serde(borrow)]
             results: Vec<&'a RawValue>,
         }
-        let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error, body))?;
+        let answer: Answer<'_> =
+            serde_json::from_slice(body).map_err(|error| ApiError::of_json(&error, body))?;
         let objects = answer.results.iter().map(|raw| Object::read(body, raw)).collect();
         Ok(Self { objects, observed_at: OffsetDateTime::now_utc() })
     }

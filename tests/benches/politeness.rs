@@ -94,7 +94,11 @@ fn report(arguments: &Arguments, asked: &[Asked], bad: u64, summary: &Value) -> 
     let mut out = std::io::stdout().lock();
     writeln!(out, "requests               {} for {pages} full pages, {bad} with a bad answer", asked.len())?;
     writeln!(out, "requests / pages       {:.3}", asked.len() as f64 / pages)?;
-    writeln!(out, "most in any second     {most} at --rate {rate}: {:.3}", most as f64 / rate)?;
+    writeln!(
+        out,
+        "most in any second     {most} at --rate {rate} and a burst of 1: {:.3}",
+        most as f64 / rate
+    )?;
     writeln!(
         out,
         "closest two requests   {closest:.1?}, 1 / rate is {:.1?}",
