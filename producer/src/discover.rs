@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use bytes::Bytes;
 use catalog_shared::exit::Stop;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
@@ -71,6 +72,8 @@ impl ApiError {
 pub(crate) struct Discovery {
     http: Client,
     url: Url,
+    /// The domains that are asked for, as the API takes them; none for all.
+    domains: Option<String>,
     throttle: Throttle,
     retry_for: Duration,
     tally: Arc<Tally>,
@@ -86,7 +89,8 @@ impl Discovery {
             .read_timeout(args.timeout)
             .connect_timeout(args.timeout)
             .build()?;
-        Ok(Self { http, url, throttle: Throttle::new(args.rate), retry_for: args.retry_for, tally })
+        let domains = Some(args.scope.domains().join(",")).filter(|domains| !domains.is_empty());
+        Ok(Self { http, url, domains, throttle: Throttle::new(args.rate), retry_for: args.retry_for, tally })
     }
 
     /// The assets behind an id, in id order, at most `limit`. Without a `scroll_id`, even an empty one,
@@ -99,12 +103,32 @@ impl Discovery {
     ) -> Result<Page, ApiError> {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair("scroll_id", after).append_pair("limit", &limit.to_string());
+        if let Some(domains) = &self.domains {
+            url.query_pairs_mut().append_pair("domains", domains);
+        }
         let read = |body: &Bytes| {
             let page = Page::cut(body)?;
             check(&page)?;
             Ok(page)
         };
         self.persist(url, read).await
+    }
+
+    /// Asks for the chosen domains, so that one that the API doesn't know is refused before a run begins.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] with what the API says of an unknown domain; else why it can't be asked.
+    pub(crate) async fn check_domains(&self) -> anyhow::Result<()> {
+        if self.domains.is_none() {
+            return Ok(());
+        }
+        match self.page("", 1, |_| Ok(())).await {
+            Ok(_) => Ok(()),
+            Err(ApiError::Status { status: 404, message, .. }) => {
+                Err(Stop::Usage(format!("--domain: the API answered: {message}")).into())
+            }
+            Err(error) => Err(error).context("can't ask for the domains of --domain"),
+        }
     }
 
     /// How many assets each domain has.

@@ -3,12 +3,14 @@
 
 pub mod cli;
 pub mod crawl;
+pub mod scope;
 
 mod claim;
 mod commit;
 mod discover;
 mod idspace;
 mod lane;
+mod log;
 mod page;
 mod plan;
 mod publish;

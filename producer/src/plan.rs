@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape};
+use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape, Since};
 use catalog_shared::exit::Stop;
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
+use crate::scope::Start;
+
 /// What the command line asks for.
 pub(crate) struct Asked {
     pub(crate) region: Region,
+    /// All of the run's shape but where a since-run starts.
     pub(crate) shape: Shape,
+    pub(crate) since: Option<Start>,
     pub(crate) restart: bool,
     pub(crate) first_run: u32,
 }
@@ -20,7 +24,7 @@ pub(crate) struct Asked {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
     Resume(Box<Cursor>),
-    Begin { run: u32, previous_ended: Option<u32>, complete_since: Option<OffsetDateTime> },
+    Begin { run: u32, shape: Shape, previous_ended: Option<u32>, complete_since: Option<OffsetDateTime> },
 }
 
 /// Decides from the region's last cursor.
@@ -32,7 +36,8 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
     let Some(last) = last else {
         // A run that is not the first of all follows runs whose markers may still be on their way.
         let previous_ended = Some(asked.first_run - 1).filter(|run| *run > 0);
-        return Ok(Plan::Begin { run: asked.first_run, previous_ended, complete_since: None });
+        let shape = asked.new_shape(None)?;
+        return Ok(Plan::Begin { run: asked.first_run, shape, previous_ended, complete_since: None });
     };
     if last.schema > SCHEMA {
         let found = last.schema;
@@ -42,30 +47,50 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
         )));
     }
     if last.state == RunState::Ended {
-        return Ok(begin_after(&last, Some(last.run)));
+        return begin_after(asked, &last, Some(last.run));
     }
     if asked.restart {
-        return Ok(begin_after(&last, last.previous_ended));
+        return begin_after(asked, &last, last.previous_ended);
     }
-    if last.shape != asked.shape {
-        return Err(Stop::Usage(differs(&last, &asked.shape)));
+    if !asked.is_for(&last.shape) {
+        return Err(Stop::Usage(differs(&last, asked)));
     }
     Ok(Plan::Resume(Box::new(last)))
 }
 
-fn begin_after(last: &Cursor, previous_ended: Option<u32>) -> Plan {
-    Plan::Begin { run: last.run.saturating_add(1), previous_ended, complete_since: last.complete_since }
+fn begin_after(asked: &Asked, last: &Cursor, previous_ended: Option<u32>) -> Result<Plan, Stop> {
+    let complete_since = last.complete_since;
+    let shape = asked.new_shape(complete_since)?;
+    Ok(Plan::Begin { run: last.run.saturating_add(1), shape, previous_ended, complete_since })
 }
 
-fn differs(last: &Cursor, asked: &Shape) -> String {
-    let text = |shape: &Shape| serde_json::to_string(shape).unwrap_or_default();
+impl Asked {
+    /// The shape of a new run.
+    fn new_shape(&self, complete_since: Option<OffsetDateTime>) -> Result<Shape, Stop> {
+        let since = self.since.map(|start| start.since(complete_since)).transpose()?;
+        Ok(Shape { since, ..self.shape.clone() })
+    }
+
+    /// Whether a run of this shape is meant. The time that `auto` stood for is the run's own.
+    fn is_for(&self, shape: &Shape) -> bool {
+        let since = shape.since.as_ref().map(|since| since.asked.clone());
+        since == self.since.map(|start| start.asked()) && Shape { since: None, ..shape.clone() } == self.shape
+    }
+}
+
+fn differs(last: &Cursor, asked: &Asked) -> String {
+    let text = |shape: &Shape, since: Option<String>| {
+        let mut flags = serde_json::to_value(shape).unwrap_or_default();
+        flags["since"] = since.into();
+        flags.to_string()
+    };
     format!(
         "run {} of {} was interrupted and was begun with other flags: {} and not {}. Use the same flags to \
          resume it, or --restart to give it up and begin run {}",
         last.run,
         last.region,
-        text(&last.shape),
-        text(asked),
+        text(&last.shape, last.shape.since.as_ref().map(|since| since.asked.clone())),
+        text(&asked.shape, asked.since.map(|start| start.asked())),
         last.run.saturating_add(1),
     )
 }
@@ -95,31 +120,32 @@ impl Plan {
                 }
                 Ok(Cursor { owner, ..*cursor })
             }
-            Self::Begin { run, previous_ended, complete_since } => {
-                let fresh = fresh(asked, run, partitions);
+            Self::Begin { run, shape, previous_ended, complete_since } => {
+                let fresh = fresh(asked.region, shape, run, partitions);
                 Ok(Cursor { owner, previous_ended, complete_since, ..fresh })
             }
         }
     }
 }
 
-fn fresh(asked: &Asked, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
+fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
     let of_run = |kind: &Kind| partitions.get(kind).map(|count| (*kind, *count));
-    let partitions: BTreeMap<Kind, i32> = asked.shape.kinds.iter().filter_map(of_run).collect();
+    let partitions: BTreeMap<Kind, i32> = shape.kinds.iter().filter_map(of_run).collect();
     let zeros = |count: &i32| vec![0; usize::try_from(*count).unwrap_or_default()];
     let published: PartitionCounts = partitions.iter().map(|(kind, count)| (*kind, zeros(count))).collect();
+    let whole = Interval { after: shape.from.clone().unwrap_or_default(), until: None };
     Cursor {
         schema: SCHEMA,
-        region: asked.region,
+        region,
         owner: String::new(),
         run,
         state: RunState::Crawling,
-        shape: asked.shape.clone(),
+        shape,
         started_at: OffsetDateTime::now_utc(),
         ended_at: None,
         previous_ended: None,
         next_page: 0,
-        pending: vec![Interval::whole()],
+        pending: vec![whole],
         max_id: None,
         objects: 0,
         partitions,
@@ -132,11 +158,26 @@ fn fresh(asked: &Asked, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
     }
 }
 
+/// Into how many lanes what is pending may be cut. A run with a limit takes the first assets in the order
+/// of their ids, so that it is the same each time and another can go on behind it.
+pub(crate) fn lanes(cursor: &Cursor, concurrency: u16) -> usize {
+    if cursor.shape.limit.is_some() { 1 } else { usize::from(concurrency) }
+}
+
 /// The cursor of a run that has published everything.
 pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
-    let saw_all_changes = cursor.shape.mode != Mode::Part && cursor.shape.kinds.contains(&Kind::Datasets);
-    let complete_since = if saw_all_changes { Some(cursor.started_at) } else { cursor.complete_since };
+    let complete_since =
+        if saw_all_changes(cursor) { Some(cursor.started_at) } else { cursor.complete_since };
     Cursor { state: RunState::Ended, ended_at: Some(ended_at), complete_since, ..cursor.clone() }
+}
+
+/// Whether the next incremental run may start from this one. A since-run that starts later than the last
+/// such run leaves a gap between the two, which the next one has to cover.
+fn saw_all_changes(cursor: &Cursor) -> bool {
+    let leaves_gap = |since: &Since| cursor.complete_since.is_some_and(|complete| since.from > complete);
+    cursor.shape.mode != Mode::Part
+        && cursor.shape.kinds.contains(&Kind::Datasets)
+        && !cursor.shape.since.as_ref().is_some_and(leaves_gap)
 }
 
 #[cfg(test)]
@@ -153,7 +194,7 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        Asked { region: Region::Us, shape, restart, first_run: 1 }
+        Asked { region: Region::Us, shape, since: None, restart, first_run: 1 }
     }
 
     fn partitions() -> BTreeMap<Kind, i32> {
@@ -161,7 +202,8 @@ mod tests {
     }
 
     fn crawling(run: u32) -> Cursor {
-        Cursor { previous_ended: Some(run - 2), ..fresh(&asked(&Kind::ALL, false), run, &partitions()) }
+        let shape = asked(&Kind::ALL, false).shape;
+        Cursor { previous_ended: Some(run - 2), ..fresh(Region::Us, shape, run, &partitions()) }
     }
 
     #[test]
@@ -181,9 +223,12 @@ mod tests {
     fn an_ended_run_is_followed_and_a_restarted_one_is_passed_over() {
         let followed =
             plan(&asked(&Kind::ALL, false), Some(ended(&crawling(7), OffsetDateTime::now_utc()))).unwrap();
-        assert!(matches!(followed, Plan::Begin { run: 8, previous_ended: Some(7), complete_since: Some(_) }));
+        assert!(matches!(
+            followed,
+            Plan::Begin { run: 8, previous_ended: Some(7), complete_since: Some(_), .. }
+        ));
         let passed = plan(&asked(&Kind::ALL, true), Some(crawling(7))).unwrap();
-        assert!(matches!(passed, Plan::Begin { run: 8, previous_ended: Some(5), complete_since: None }));
+        assert!(matches!(passed, Plan::Begin { run: 8, previous_ended: Some(5), complete_since: None, .. }));
     }
 
     #[test]

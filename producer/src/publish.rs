@@ -10,29 +10,34 @@ use catalog_shared::record::{Content, Kind, Stamp, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
-use crate::claim::Claim;
 use crate::lane::{Covered, Fetched};
+use crate::log::Log;
 use crate::plan;
 use crate::records::{PageRecords, Recorder};
 use crate::transaction::Outgoing;
 
 /// A run being published. Its cursor is always the one that was committed last.
 pub(crate) struct Publisher {
-    claim: Claim,
+    log: Log,
     topics: Topics,
     recorder: Recorder,
     cursor: Cursor,
 }
 
 impl Publisher {
-    /// A publisher of the run of a cursor that has claimed the region.
-    pub(crate) fn new(claim: Claim, topics: Topics, cursor: Cursor) -> Self {
+    /// A publisher of a cursor's run; in Kafka the cursor has claimed the region.
+    pub(crate) fn new(log: Log, topics: Topics, cursor: Cursor) -> Self {
         let recorder = Recorder::new(&cursor, &topics);
-        Self { claim, topics, recorder, cursor }
+        Self { log, topics, recorder, cursor }
     }
 
     pub(crate) const fn cursor(&self) -> &Cursor {
         &self.cursor
+    }
+
+    /// How many assets a run with a limit still takes.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.cursor.shape.limit.map(|limit| limit.saturating_sub(self.cursor.objects))
     }
 
     /// Publishes what `/domains` declares, which is page 0.
@@ -44,11 +49,16 @@ impl Publisher {
 
     /// Publishes a page of a lane.
     pub(crate) async fn page(&mut self, fetched: Fetched) -> anyhow::Result<()> {
-        let Fetched { from, covered, page } = fetched;
+        let Fetched { from, covered, mut page } = fetched;
+        let left = self.left().unwrap_or(u64::MAX);
+        page.objects.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
         let mut next = self.cursor.clone();
         cover(&mut next.pending, &from, covered);
         next.objects += page.objects.len() as u64;
+        if page.objects.len() as u64 == left {
+            next.pending.clear();
+        }
         next.max_id = next.max_id.max(page.last_id().map(str::to_owned));
         self.commit(records, next).await
     }
@@ -72,7 +82,7 @@ impl Publisher {
             }
         }
         let ended = plan::ended(&cursor, ended_at);
-        self.claim.commit(markers, &ended).await?;
+        self.log.commit(markers, &ended).await?;
         self.cursor = ended;
         Ok(())
     }
@@ -93,7 +103,7 @@ impl Publisher {
         for (domain, seen) in records.seen {
             *next.seen.entry(domain).or_default() += seen;
         }
-        self.claim.commit(records.outgoing, &next).await?;
+        self.log.commit(records.outgoing, &next).await?;
         tracing::debug!(run = next.run, page = self.cursor.next_page, "page published");
         self.cursor = next;
         Ok(())

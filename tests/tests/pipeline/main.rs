@@ -3,9 +3,11 @@
 
 mod arriving;
 mod consumer_killed;
+mod dry_run;
 mod faithful;
 mod faults;
 mod last_markers;
+mod part;
 mod producer_killed;
 mod record_format;
 mod recordings;
