@@ -17,11 +17,12 @@ use crate::discover::Discovery;
 use crate::idspace;
 use crate::lane::{Fetched, Lanes};
 use crate::log::Log;
-use crate::plan::{self, Asked, plan};
+use crate::plan::{Asked, plan};
 use crate::publish::Publisher;
 use crate::scope::Start;
+use crate::since::{self, Listed};
 use crate::summary::{Summary, Tally};
-use crate::{state, topics};
+use crate::{run, state, topics};
 
 /// How often a line tells how far the crawl is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -75,12 +76,12 @@ async fn open(
 async fn rehearse(args: &CrawlArgs, asked: &Asked, check: impl Check) -> anyhow::Result<Publisher> {
     let names = args.kafka.topics();
     let last = match asked.since {
-        Some(Start::Auto { .. }) => state::read(&args.kafka, &names, args.region).await?,
+        Some(Start::Auto { .. }) => state::read_if_there(&args.kafka, &names, args.region).await?,
         _ => None,
     };
     let mut cursor = plan(asked, last)?.claim(asked, "", &topics::partitions(args.partitions))?;
     check.await.transpose()?;
-    cursor.pending = idspace::cut(cursor.pending.clone(), plan::lanes(&cursor, args.concurrency));
+    cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
     tracing::info!(region = %args.region, "crawling without publishing");
     Ok(Publisher::new(Log::Nowhere, names, cursor))
 }
@@ -98,7 +99,7 @@ async fn claim(args: &CrawlArgs, asked: &Asked, check: impl Check) -> anyhow::Re
     for _ in 0..CLAIMS {
         let (mut claim, last) = Claim::open(&args.kafka, args.region).await?;
         let mut cursor = plan(asked, last)?.claim(asked, &owner, &partitions)?;
-        cursor.pending = idspace::cut(cursor.pending.clone(), plan::lanes(&cursor, args.concurrency));
+        cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
         if claim.establish(&cursor).await? {
             tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
             return Ok(Publisher::new(Log::Kafka(Box::new(claim)), names, cursor));
@@ -120,6 +121,14 @@ async fn crawl(
             return Ok(false);
         };
         publisher.domains(declared.context("can't get the list of domains")?).await?;
+    }
+    if let Some(from) = since::listing(publisher.cursor()) {
+        match since::publish(&discovery, args.page_size, from, publisher, shutdown).await? {
+            Listed::Interrupted => return Ok(false),
+            Listed::Whole => return publisher.end().await.map(|()| true),
+            Listed::Short(reason) => tracing::warn!(reason, "crawling the whole catalog instead"),
+        }
+        publisher.cut(usize::from(args.concurrency)).await?;
     }
     let max_id = publisher.cursor().max_id.clone();
     let lanes = Arc::new(Lanes::new(discovery, page_size(args, publisher), max_id));

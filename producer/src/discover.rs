@@ -114,6 +114,24 @@ impl Discovery {
         self.persist(url, read).await
     }
 
+    /// The assets from a place on in the order of their last update, the newest first, at most `limit`.
+    pub(crate) async fn newest(
+        &self,
+        offset: u16,
+        limit: u16,
+        check: impl Fn(&Page) -> Result<(), ApiError>,
+    ) -> Result<Page, ApiError> {
+        let mut url = self.url.clone();
+        let place = [("offset", offset.to_string()), ("limit", limit.to_string())];
+        url.query_pairs_mut().append_pair("order", "updatedAt DESC").extend_pairs(place);
+        let read = |body: &Bytes| {
+            let page = Page::cut(body)?;
+            check(&page)?;
+            Ok(page)
+        };
+        self.persist(url, read).await
+    }
+
     /// Asks for the chosen domains, so that one that the API doesn't know is refused before a run begins.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ mod plan;
 mod publish;
 mod records;
 mod retry;
+mod run;
+mod since;
 mod state;
 mod summary;
 mod throttle;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape, Since};
+use catalog_shared::cursor::{Cursor, RunState, Shape};
 use catalog_shared::exit::Stop;
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
+use crate::run::fresh;
 use crate::scope::Start;
 
 /// What the command line asks for.
@@ -128,61 +129,14 @@ impl Plan {
     }
 }
 
-fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
-    let of_run = |kind: &Kind| partitions.get(kind).map(|count| (*kind, *count));
-    let partitions: BTreeMap<Kind, i32> = shape.kinds.iter().filter_map(of_run).collect();
-    let zeros = |count: &i32| vec![0; usize::try_from(*count).unwrap_or_default()];
-    let published: PartitionCounts = partitions.iter().map(|(kind, count)| (*kind, zeros(count))).collect();
-    let whole = Interval { after: shape.from.clone().unwrap_or_default(), until: None };
-    Cursor {
-        schema: SCHEMA,
-        region,
-        owner: String::new(),
-        run,
-        state: RunState::Crawling,
-        shape,
-        started_at: OffsetDateTime::now_utc(),
-        ended_at: None,
-        previous_ended: None,
-        next_page: 0,
-        pending: vec![whole],
-        max_id: None,
-        objects: 0,
-        partitions,
-        published,
-        unkeyed: 0,
-        skipped: 0,
-        declared: BTreeMap::new(),
-        seen: BTreeMap::new(),
-        complete_since: None,
-    }
-}
-
-/// Into how many lanes what is pending may be cut. A run with a limit takes the first assets in the order
-/// of their ids, so that it is the same each time and another can go on behind it.
-pub(crate) fn lanes(cursor: &Cursor, concurrency: u16) -> usize {
-    if cursor.shape.limit.is_some() { 1 } else { usize::from(concurrency) }
-}
-
-/// The cursor of a run that has published everything.
-pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
-    let complete_since =
-        if saw_all_changes(cursor) { Some(cursor.started_at) } else { cursor.complete_since };
-    Cursor { state: RunState::Ended, ended_at: Some(ended_at), complete_since, ..cursor.clone() }
-}
-
-/// Whether the next incremental run may start from this one. A since-run that starts later than the last
-/// such run leaves a gap between the two, which the next one has to cover.
-fn saw_all_changes(cursor: &Cursor) -> bool {
-    let leaves_gap = |since: &Since| cursor.complete_since.is_some_and(|complete| since.from > complete);
-    cursor.shape.mode != Mode::Part
-        && cursor.shape.kinds.contains(&Kind::Datasets)
-        && !cursor.shape.since.as_ref().is_some_and(leaves_gap)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use catalog_shared::cursor::{Mode, Since};
+
     use super::*;
+    use crate::run::ended;
 
     fn asked(kinds: &[Kind], restart: bool) -> Asked {
         let shape = Shape {
@@ -242,5 +196,43 @@ mod tests {
         let resumed = plan(&asked(&Kind::ALL, false), Some(crawling(7))).unwrap();
         let fewer = BTreeMap::from([(Kind::Datasets, 2), (Kind::Domains, 1)]);
         assert!(matches!(resumed.claim(&asked(&Kind::ALL, false), "me", &fewer), Err(Stop::Guard(_))));
+    }
+
+    fn at(unix: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(unix).unwrap()
+    }
+
+    fn since(start: Start) -> Asked {
+        let full = asked(&Kind::ALL, false);
+        Asked { shape: Shape { mode: Mode::Since, ..full.shape }, since: Some(start), ..full }
+    }
+
+    const AUTO: Start = Start::Auto { overlap: Duration::from_secs(100) };
+
+    fn begun(asked: &Asked, last: Option<Cursor>) -> Cursor {
+        plan(asked, last).unwrap().claim(asked, "me", &partitions()).unwrap()
+    }
+
+    #[test]
+    fn auto_is_resumed_with_the_time_that_it_meant_at_the_beginning() {
+        let last = Cursor { complete_since: Some(at(1_000)), ..crawling(7) };
+        let begun = begun(&since(AUTO), Some(Cursor { state: RunState::Ended, ..last }));
+        assert_eq!(begun.shape.since, Some(Since { asked: "auto".into(), from: at(900) }));
+
+        let resumed = plan(&since(AUTO), Some(begun.clone())).unwrap();
+        assert_eq!(resumed, Plan::Resume(Box::new(begun.clone())));
+        let other = plan(&since(Start::At(at(900))), Some(begun)).unwrap_err();
+        assert!(other.to_string().contains(r#""since":"auto""#), "{other}");
+    }
+
+    fn part() -> Shape {
+        Shape { mode: Mode::Part, limit: Some(5), ..asked(&Kind::ALL, false).shape }
+    }
+
+    #[test]
+    fn auto_needs_a_run_that_saw_everything() {
+        for last in [None, Some(ended(&Cursor { shape: part(), ..crawling(7) }, at(0)))] {
+            assert!(matches!(plan(&since(AUTO), last), Err(Stop::Usage(_))));
+        }
     }
 }

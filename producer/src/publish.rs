@@ -10,10 +10,12 @@ use catalog_shared::record::{Content, Kind, Stamp, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
+use crate::idspace;
 use crate::lane::{Covered, Fetched};
 use crate::log::Log;
-use crate::plan;
+use crate::page::Page;
 use crate::records::{PageRecords, Recorder};
+use crate::run;
 use crate::transaction::Outgoing;
 
 /// A run being published. Its cursor is always the one that was committed last.
@@ -63,6 +65,21 @@ impl Publisher {
         self.commit(records, next).await
     }
 
+    /// Publishes a page of the listing by date, which covers no interval of ids.
+    pub(crate) async fn listed(&mut self, page: Page) -> anyhow::Result<()> {
+        let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
+        let objects = self.cursor.objects + page.objects.len() as u64;
+        let next = Cursor { objects, ..self.cursor.clone() };
+        self.commit(records, next).await
+    }
+
+    /// Cuts what is pending anew.
+    pub(crate) async fn cut(&mut self, lanes: usize) -> anyhow::Result<()> {
+        let pending = idspace::cut(self.cursor.pending.clone(), lanes);
+        let next = Cursor { pending, ..self.cursor.clone() };
+        self.commit(PageRecords::default(), next).await
+    }
+
     /// Publishes the markers that end the run, one on every partition that it may have written to.
     pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
         let cursor = Cursor { pending: Vec::new(), ..self.cursor.clone() };
@@ -81,7 +98,7 @@ impl Publisher {
                 });
             }
         }
-        let ended = plan::ended(&cursor, ended_at);
+        let ended = run::ended(&cursor, ended_at);
         self.log.commit(markers, &ended).await?;
         self.cursor = ended;
         Ok(())

@@ -15,5 +15,6 @@ mod recrawl;
 mod refusals;
 mod regions;
 mod sharing;
+mod since;
 mod stopping;
 mod takeover;
