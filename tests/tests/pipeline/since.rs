@@ -155,6 +155,17 @@ async fn a_killed_listing_begins_anew_and_its_books_balance() -> Result<()> {
 }
 
 #[tokio::test]
+async fn assets_that_the_api_leaves_out_of_a_page_keep_their_places() -> Result<()> {
+    let (world, double, catalog) = served(300).await?;
+    let ids = catalog.ids();
+    double.drop_from_results(ids[..30].iter().cloned());
+    world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?;
+    assert_eq!(offsets(&double), [0, 100, 200, 300, 300]);
+    assert_eq!(published(&world, "1").await?, ids[30..]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn past_ten_thousand_it_scrolls_and_is_resumed_there() -> Result<()> {
     const ASSETS: u64 = 10_200;
     let world = World::new().await?;
