@@ -165,6 +165,11 @@ fn marker(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use catalog_shared::cursor::{Mode, Shape};
+    use catalog_shared::region::Region;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -175,5 +180,51 @@ mod tests {
         assert_eq!(pending, [interval("3333-3333"), interval("g222-2222")]);
         cover(&mut pending, "g222-2222", Covered::Whole);
         assert_eq!(pending, [interval("3333-3333")]);
+    }
+
+    /// A publisher to nowhere of a part-run with a limit, in two lanes.
+    fn limited(limit: u64) -> Publisher {
+        let shape = Shape {
+            mode: Mode::Part,
+            kinds: Kind::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: Some(limit),
+            domains: Vec::new(),
+            from: None,
+        };
+        let partitions = Kind::ALL.map(|kind| (kind, 2)).into();
+        let mut cursor = run::fresh(Region::Us, shape, 1, &partitions);
+        cursor.pending = idspace::cut(cursor.pending, 2);
+        Publisher::new(Log::Nowhere, Topics::new(""), cursor)
+    }
+
+    fn fetched(from: &str, ids: [&str; 3]) -> Fetched {
+        let object = |id| json!({ "resource": { "id": id }, "metadata": { "domain": "a.example" } });
+        let body = json!({ "results": ids.map(object) }).to_string();
+        let page = Page::cut(&Bytes::from(body)).unwrap();
+        Fetched { from: from.into(), covered: Covered::UpTo(ids[2].into()), page }
+    }
+
+    #[tokio::test]
+    async fn a_limit_cuts_the_last_page_and_nothing_is_pending_then() {
+        let mut publisher = limited(5);
+        publisher.page(fetched("", ["2222-2222", "2222-2223", "2222-2224"])).await.unwrap();
+        assert_eq!((publisher.left(), publisher.cursor().pending.len()), (Some(2), 2));
+        publisher.page(fetched("2222-2224", ["2222-2225", "2222-2226", "2222-2227"])).await.unwrap();
+        let cursor = publisher.cursor();
+        assert_eq!((cursor.objects, cursor.seen["a.example"]), (5, 5));
+        assert_eq!(cursor.published[&Kind::Datasets].iter().sum::<u64>(), 5);
+        assert_eq!((publisher.left(), &cursor.pending), (Some(0), &Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_listed_page_counts_and_covers_nothing() {
+        let mut publisher = limited(100);
+        let pending = publisher.cursor().pending.clone();
+        publisher.listed(fetched("", ["z222-2222", "2222-2223", "2222-2224"]).page).await.unwrap();
+        let cursor = publisher.cursor();
+        assert_eq!((cursor.objects, cursor.next_page, &cursor.max_id), (3, 1, &None));
+        assert_eq!(cursor.pending, pending);
     }
 }
