@@ -1,6 +1,6 @@
 //! The region's cursor in its topic: read to the end, written as a record.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::cursor::Cursor;
@@ -16,6 +16,8 @@ use tokio::task::spawn_blocking;
 use crate::transaction::Outgoing;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a new topic's leader gets before it is asked again.
+const LEADER_PAUSE: Duration = Duration::from_millis(50);
 /// How many offsets from the end the last cursor is looked for first, and by how much more then. A week
 /// of cursors may wait for compaction, and only the last one counts.
 const TAIL: i64 = 64;
@@ -81,7 +83,7 @@ fn last_cursor(
     region: Region,
 ) -> anyhow::Result<Option<Cursor>> {
     let partition = region.cursor_partition();
-    let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+    let (low, high) = watermarks(consumer, topic, partition)?;
     let mut back = TAIL;
     loop {
         let start = high.saturating_sub(back).max(low);
@@ -90,6 +92,26 @@ fn last_cursor(
             return found.map(|bytes| parse(&bytes)).transpose();
         }
         back = back.saturating_mul(FURTHER);
+    }
+}
+
+/// Where a partition begins and ends. A busy broker may know that it leads a new topic and not yet do so.
+fn watermarks(
+    consumer: &BaseConsumer<LogContext>,
+    topic: &str,
+    partition: i32,
+) -> Result<(i64, i64), KafkaError> {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, PATIENCE) {
+            Err(KafkaError::MetadataFetch(NotLeaderForPartition | LeaderNotAvailable))
+                if Instant::now() < deadline =>
+            {
+                std::thread::sleep(LEADER_PAUSE);
+            }
+            answer => return answer,
+        }
     }
 }
 
