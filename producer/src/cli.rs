@@ -12,6 +12,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use reqwest::Url;
 use secrecy::SecretString;
 
+use crate::scope::ScopeArgs;
+
 /// Crawls the Socrata Discovery API of one region and publishes its catalog to Kafka.
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 100, args_override_self = true)]
@@ -28,7 +30,7 @@ pub struct Cli {
 /// What the program can do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Crawls a region's whole catalog; an interrupted run is resumed where it stopped
+    /// Crawls a region's catalog, whole or in part; an interrupted run is resumed where it stopped
     Crawl(Box<CrawlArgs>),
 
     /// Tells the last runs of each region, their states, and where the cursor stands
@@ -66,6 +68,10 @@ pub struct CrawlArgs {
     /// Gives up an interrupted run and begins a new one
     #[arg(long)]
     pub restart: bool,
+
+    /// Fetches, checks and counts everything, writes nothing, and says what would have been published
+    #[arg(long, conflicts_with_all = ["restart", "first_run"])]
+    pub dry_run: bool,
 
     /// How many lanes of the id space are crawled side by side
     #[arg(long, env = "CATALOG_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -115,6 +121,10 @@ pub struct CrawlArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// How much of the catalog to look at.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+
     /// Where Kafka is.
     #[command(flatten)]
     pub kafka: KafkaArgs,
@@ -141,7 +151,7 @@ impl FromStr for Rate {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     const RULE: &str = "a duration is a whole number and s, m or h, such as 90s";
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(RULE)?;
     let scale = match unit {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use catalog_shared::cursor::{Mode, Shape};
+use catalog_shared::cursor::Mode;
 use catalog_shared::exit::Stop;
 use catalog_shared::record::Kind;
 use tokio::sync::mpsc;
@@ -17,13 +17,16 @@ use crate::cli::CrawlArgs;
 use crate::discover::Discovery;
 use crate::idspace;
 use crate::lane::{Fetched, Lanes};
+use crate::log::Log;
 use crate::plan::{Asked, plan};
 use crate::progress::Progress;
 use crate::publish::Publisher;
+use crate::scope::Start;
 use crate::screen::Screen;
+use crate::since::{self, Listed};
 use crate::summary::Summary;
 use crate::tally::Tally;
-use crate::{state, topics, watch};
+use crate::{run, state, topics, watch};
 
 /// How often a claim is made when another producer goes on between its opening and its commit.
 const CLAIMS: usize = 5;
@@ -39,9 +42,9 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     let started = Instant::now();
     let tally = Arc::new(Tally::default());
     let url = args.api_url()?;
-    let asked = asked(&args, &url);
+    let asked = asked(&args, &url)?;
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
-    let mut publisher = claim(&args, &asked).await?;
+    let mut publisher = open(&args, &asked, &discovery, &shutdown).await?;
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let lanes = usize::from(args.concurrency);
     let progress = span.in_scope(|| Progress::start(screen, lanes, publisher.cursor(), &tally));
@@ -49,38 +52,65 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     // The bars make room for the summary, or for the error.
     progress.end().await;
     let whole = whole?;
-    Summary::new(publisher.cursor(), whole, &tally, started.elapsed()).print(args.json)
+    Summary::new(&args, publisher.cursor(), whole, &tally, started.elapsed()).print(args.json)
 }
 
-fn asked(args: &CrawlArgs, url: &reqwest::Url) -> Asked {
+fn asked(args: &CrawlArgs, url: &reqwest::Url) -> anyhow::Result<Asked> {
     let wanted = |kind: &Kind| args.datasets || *kind != Kind::Datasets;
-    let shape = Shape {
-        mode: Mode::Full,
-        kinds: Kind::ALL.into_iter().filter(wanted).collect(),
-        api_url: url.to_string(),
-        since: None,
-        limit: None,
-        domains: Vec::new(),
-        from: None,
-    };
-    Asked { region: args.region, shape, restart: args.restart, first_run: args.first_run }
+    let shape = args.scope.shape(Kind::ALL.into_iter().filter(wanted).collect(), url.to_string());
+    let (region, since, first_run) = (args.region, args.scope.start()?, args.first_run);
+    // A dry run shows a run from its beginning, and so is never the rest of another.
+    Ok(Asked { region, shape, since, restart: args.restart || args.dry_run, first_run })
 }
 
-/// Claims the region, before anything is fetched. Looks at the cursor once before that, for a command
+/// The question to the API whether a new run can be; no answer when it was interrupted.
+trait Check: Future<Output = Option<anyhow::Result<()>>> {}
+
+impl<F: Future<Output = Option<anyhow::Result<()>>>> Check for F {}
+
+/// What is published to: the region's topics, or nothing in a dry run.
+async fn open(
+    args: &CrawlArgs,
+    asked: &Asked,
+    discovery: &Discovery,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Publisher> {
+    let check = shutdown.run_until_cancelled(discovery.check_domains());
+    if args.dry_run { rehearse(args, asked, check).await } else { claim(args, asked, check).await }
+}
+
+/// Begins a run that nobody sees. Kafka is only asked where the run would start, if it can't be known
+/// without.
+async fn rehearse(args: &CrawlArgs, asked: &Asked, check: impl Check) -> anyhow::Result<Publisher> {
+    let names = args.kafka.topics();
+    let last = match asked.since {
+        Some(Start::Auto { .. }) => state::read_if_there(&args.kafka, &names, args.region).await?,
+        _ => None,
+    };
+    let mut cursor = plan(asked, last)?.claim(asked, "", &topics::partitions(args.partitions))?;
+    check.await.transpose()?;
+    cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
+    tracing::info!(region = %args.region, "crawling without publishing");
+    Ok(Publisher::new(Log::Nowhere, names, cursor))
+}
+
+/// Claims the region, before any asset is fetched. Looks at the cursor once before that, for a command
 /// line that can't be followed must not fence a producer that is doing well.
-async fn claim(args: &CrawlArgs, asked: &Asked) -> anyhow::Result<Publisher> {
+async fn claim(args: &CrawlArgs, asked: &Asked, check: impl Check) -> anyhow::Result<Publisher> {
     let names = args.kafka.topics();
     let partitions = topics::ensure(&args.kafka, &names, args.partitions).await?;
     let owner = uuid::Uuid::new_v4().to_string();
     let last = state::read(&args.kafka, &names, args.region).await?;
-    plan(asked, last)?.claim(asked, &owner, &partitions)?;
+    if plan(asked, last)?.claim(asked, &owner, &partitions)?.next_page == 0 {
+        check.await.transpose()?;
+    }
     for _ in 0..CLAIMS {
         let (mut claim, last) = Claim::open(&args.kafka, args.region).await?;
         let mut cursor = plan(asked, last)?.claim(asked, &owner, &partitions)?;
-        cursor.pending = idspace::cut(cursor.pending, usize::from(args.concurrency));
+        cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
         if claim.establish(&cursor).await? {
             tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
-            return Ok(Publisher::new(claim, names, cursor));
+            return Ok(Publisher::new(Log::Kafka(Box::new(claim)), names, cursor));
         }
         tracing::info!(region = %args.region, "another producer went on meanwhile; claiming the region again");
     }
@@ -102,9 +132,19 @@ async fn crawl(
         publisher.domains(declared.context("can't get the list of domains")?).await?;
         progress.published(publisher.cursor());
     }
+    if let Some(from) = since::listing(publisher.cursor()) {
+        match since::publish(&discovery, args.page_size, from, publisher, shutdown).await? {
+            Listed::Interrupted => return Ok(false),
+            Listed::Whole => return publisher.end().await.map(|()| true),
+            Listed::Short(reason) => tracing::warn!(reason, "crawling the whole catalog instead"),
+        }
+        publisher.cut(usize::from(args.concurrency)).await?;
+    }
     let cursor = publisher.cursor();
-    let declares_assets = cursor.declared.values().any(|count| *count > 0);
-    let lanes = Arc::new(Lanes::new(discovery, args.page_size, cursor.max_id.clone(), declares_assets));
+    // A part of the catalog may well be empty.
+    let declares_assets = cursor.shape.mode != Mode::Part && cursor.declared.values().any(|count| *count > 0);
+    let max_id = cursor.max_id.clone();
+    let lanes = Arc::new(Lanes::new(discovery, page_size(args, publisher), max_id, declares_assets));
     for _ in 0..ROUNDS {
         publish_lanes(args, &lanes, publisher, progress, shutdown).await?;
         if shutdown.is_cancelled() {
@@ -117,6 +157,12 @@ async fn crawl(
         }
     }
     bail!("the API keeps answering that nothing is left where it has shown larger ids before")
+}
+
+/// Never more assets than a limit leaves.
+fn page_size(args: &CrawlArgs, publisher: &Publisher) -> u16 {
+    let left = publisher.left().and_then(|left| u16::try_from(left).ok());
+    left.map_or(args.page_size, |left| args.page_size.min(left))
 }
 
 /// Runs lanes over all that is pending and publishes their pages until the last lane ends.
@@ -141,6 +187,10 @@ async fn publish_lanes(
     while let Some(page) = fetched.recv().await {
         publisher.page(page).await?;
         progress.published(publisher.cursor());
+        if publisher.left() == Some(0) {
+            stop.cancel();
+            break;
+        }
     }
     while let Some(ended) = tasks.join_next().await {
         ended??;

@@ -42,6 +42,8 @@ pub(crate) struct Discovery {
     http: Client,
     url: Url,
     region: Region,
+    /// The domains that are asked for, as the API takes them; none for all.
+    domains: Option<String>,
     throttle: Throttle,
     retry_for: Duration,
     max_page_bytes: u64,
@@ -60,12 +62,14 @@ impl Discovery {
             .read_timeout(args.timeout)
             .connect_timeout(args.timeout)
             .build()?;
+        let domains = Some(args.scope.domains().join(",")).filter(|domains| !domains.is_empty());
         let redactor = Redactor::new(args.app_token.as_ref());
         let recorder = recorder(args, &redactor)?;
         Ok(Self {
             http,
             url,
             region: args.region,
+            domains,
             throttle: Throttle::new(args.rate),
             retry_for: args.retry_for,
             max_page_bytes: args.max_page_bytes,
@@ -85,12 +89,51 @@ impl Discovery {
     ) -> Result<Page, Failed> {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair("scroll_id", after).append_pair("limit", &ask.size.to_string());
+        if let Some(domains) = &self.domains {
+            url.query_pairs_mut().append_pair("domains", domains);
+        }
         let read = |body: &Bytes| {
             let page = Page::cut(body)?;
             check(&page)?;
             Ok(page)
         };
         self.persist(url, ask.can_shrink, read).await
+    }
+
+    /// The assets from a place on in the order of their last update, the newest first, at most `limit`.
+    pub(crate) async fn newest(
+        &self,
+        offset: u16,
+        limit: u16,
+        check: impl Fn(&Page) -> Result<(), ApiError>,
+    ) -> Result<Page, Failed> {
+        let mut url = self.url.clone();
+        let place = [("offset", offset.to_string()), ("limit", limit.to_string())];
+        url.query_pairs_mut().append_pair("order", "updatedAt DESC").extend_pairs(place);
+        let read = |body: &Bytes| {
+            let page = Page::cut(body)?;
+            check(&page)?;
+            Ok(page)
+        };
+        self.persist(url, false, read).await
+    }
+
+    /// Asks for the chosen domains, so that one that the API doesn't know is refused before a run begins.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] with what the API says of an unknown domain; else why it can't be asked.
+    pub(crate) async fn check_domains(&self) -> anyhow::Result<()> {
+        if self.domains.is_none() {
+            return Ok(());
+        }
+        let one = Ask { size: 1, can_shrink: false };
+        match self.page("", one, |_| Ok(())).await {
+            Ok(_) => Ok(()),
+            Err(Failed { error: ApiError::Status { status: 404, message, .. }, .. }) => {
+                Err(Stop::Usage(format!("--domain: the API answered: {message}")).into())
+            }
+            Err(error) => Err(error).context("can't ask for the domains of --domain"),
+        }
     }
 
     /// How many assets each domain has.

@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod crawl;
+pub mod scope;
 pub mod screen;
 pub mod status;
 
@@ -16,6 +17,7 @@ mod error;
 mod human;
 mod idspace;
 mod lane;
+mod log;
 mod page;
 mod plan;
 mod progress;
@@ -24,7 +26,9 @@ mod records;
 mod redact;
 mod refusal;
 mod retry;
+mod run;
 mod salvage;
+mod since;
 mod size;
 mod state;
 mod summary;

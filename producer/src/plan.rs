@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, PastRun, RunState, Shape};
+use catalog_shared::cursor::{Cursor, PastRun, RunState, Shape};
 use catalog_shared::exit::Stop;
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
+use crate::run::fresh;
+use crate::scope::Start;
+
 /// What the command line asks for.
 pub(crate) struct Asked {
     pub(crate) region: Region,
+    /// All of the run's shape but where a since-run starts.
     pub(crate) shape: Shape,
+    pub(crate) since: Option<Start>,
     pub(crate) restart: bool,
     pub(crate) first_run: u32,
 }
@@ -22,6 +27,7 @@ pub(crate) enum Plan {
     Resume(Box<Cursor>),
     Begin {
         run: u32,
+        shape: Box<Shape>,
         previous_ended: Option<u32>,
         complete_since: Option<OffsetDateTime>,
         history: Vec<PastRun>,
@@ -37,8 +43,14 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
     let Some(last) = last else {
         // A run that is not the first of all follows runs whose markers may still be on their way.
         let previous_ended = Some(asked.first_run - 1).filter(|run| *run > 0);
-        let history = Vec::new();
-        return Ok(Plan::Begin { run: asked.first_run, previous_ended, complete_since: None, history });
+        let (shape, history) = (asked.new_shape(None)?, Vec::new());
+        return Ok(Plan::Begin {
+            run: asked.first_run,
+            shape,
+            previous_ended,
+            complete_since: None,
+            history,
+        });
     };
     if last.schema > SCHEMA {
         let found = last.schema;
@@ -48,31 +60,52 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
         )));
     }
     if last.state == RunState::Ended {
-        return Ok(begin_after(&last, Some(last.run)));
+        return begin_after(asked, &last, Some(last.run));
     }
     if asked.restart {
-        return Ok(begin_after(&last, last.previous_ended));
+        return begin_after(asked, &last, last.previous_ended);
     }
-    if last.shape != asked.shape {
-        return Err(Stop::Usage(differs(&last, &asked.shape)));
+    if !asked.is_for(&last.shape) {
+        return Err(Stop::Usage(differs(&last, asked)));
     }
     Ok(Plan::Resume(Box::new(last)))
 }
 
-fn begin_after(last: &Cursor, previous_ended: Option<u32>) -> Plan {
+fn begin_after(asked: &Asked, last: &Cursor, previous_ended: Option<u32>) -> Result<Plan, Stop> {
     let (complete_since, history) = (last.complete_since, last.history_with_own());
-    Plan::Begin { run: last.run.saturating_add(1), previous_ended, complete_since, history }
+    let shape = asked.new_shape(complete_since)?;
+    // A number that was asked for counts where it is not too low: after a loss of cursors, say.
+    let run = last.run.saturating_add(1).max(asked.first_run);
+    Ok(Plan::Begin { run, shape, previous_ended, complete_since, history })
 }
 
-fn differs(last: &Cursor, asked: &Shape) -> String {
-    let text = |shape: &Shape| serde_json::to_string(shape).unwrap_or_default();
+impl Asked {
+    /// The shape of a new run.
+    fn new_shape(&self, complete_since: Option<OffsetDateTime>) -> Result<Box<Shape>, Stop> {
+        let since = self.since.map(|start| start.since(complete_since)).transpose()?;
+        Ok(Box::new(Shape { since, ..self.shape.clone() }))
+    }
+
+    /// Whether a run of this shape is meant. The time that `auto` stood for is the run's own.
+    fn is_for(&self, shape: &Shape) -> bool {
+        let since = shape.since.as_ref().map(|since| since.asked.clone());
+        since == self.since.map(|start| start.asked()) && Shape { since: None, ..shape.clone() } == self.shape
+    }
+}
+
+fn differs(last: &Cursor, asked: &Asked) -> String {
+    let text = |shape: &Shape, since: Option<String>| {
+        let mut flags = serde_json::to_value(shape).unwrap_or_default();
+        flags["since"] = since.into();
+        flags.to_string()
+    };
     format!(
         "run {} of {} was interrupted and was begun with other flags: {} and not {}. Use the same flags to \
          resume it, or --restart to give it up and begin run {}",
         last.run,
         last.region,
-        text(&last.shape),
-        text(asked),
+        text(&last.shape, last.shape.since.as_ref().map(|since| since.asked.clone())),
+        text(&asked.shape, asked.since.map(|start| start.asked())),
         last.run.saturating_add(1),
     )
 }
@@ -102,56 +135,22 @@ impl Plan {
                 }
                 Ok(Cursor { owner, ..*cursor })
             }
-            Self::Begin { run, previous_ended, complete_since, history } => {
-                let fresh = fresh(asked, run, partitions);
+            Self::Begin { run, shape, previous_ended, complete_since, history } => {
+                let fresh = fresh(asked.region, *shape, run, partitions);
                 Ok(Cursor { owner, previous_ended, complete_since, history, ..fresh })
             }
         }
     }
 }
 
-fn fresh(asked: &Asked, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
-    let of_run = |kind: &Kind| partitions.get(kind).map(|count| (*kind, *count));
-    let partitions: BTreeMap<Kind, i32> = asked.shape.kinds.iter().filter_map(of_run).collect();
-    let zeros = |count: &i32| vec![0; usize::try_from(*count).unwrap_or_default()];
-    let published: PartitionCounts = partitions.iter().map(|(kind, count)| (*kind, zeros(count))).collect();
-    Cursor {
-        schema: SCHEMA,
-        region: asked.region,
-        owner: String::new(),
-        run,
-        state: RunState::Crawling,
-        shape: asked.shape.clone(),
-        started_at: OffsetDateTime::now_utc(),
-        ended_at: None,
-        previous_ended: None,
-        next_page: 0,
-        pending: vec![Interval::whole()],
-        max_id: None,
-        objects: 0,
-        partitions,
-        published,
-        unkeyed: 0,
-        skipped: 0,
-        declared: BTreeMap::new(),
-        seen: BTreeMap::new(),
-        complete_since: None,
-        history: Vec::new(),
-    }
-}
-
-/// The cursor of a run that has published everything.
-pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
-    let saw_all_changes = cursor.shape.mode != Mode::Part && cursor.shape.kinds.contains(&Kind::Datasets);
-    let complete_since = if saw_all_changes { Some(cursor.started_at) } else { cursor.complete_since };
-    Cursor { state: RunState::Ended, ended_at: Some(ended_at), complete_since, ..cursor.clone() }
-}
-
 #[cfg(test)]
 mod tests {
-    use catalog_shared::cursor::{HISTORY, PastState};
+    use std::time::Duration;
+
+    use catalog_shared::cursor::{HISTORY, Mode, PastState, Since};
 
     use super::*;
+    use crate::run::ended;
 
     fn asked(kinds: &[Kind], restart: bool) -> Asked {
         let shape = Shape {
@@ -163,7 +162,7 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        Asked { region: Region::Us, shape, restart, first_run: 1 }
+        Asked { region: Region::Us, shape, since: None, restart, first_run: 1 }
     }
 
     fn partitions() -> BTreeMap<Kind, i32> {
@@ -171,7 +170,8 @@ mod tests {
     }
 
     fn crawling(run: u32) -> Cursor {
-        Cursor { previous_ended: Some(run - 2), ..fresh(&asked(&Kind::ALL, false), run, &partitions()) }
+        let shape = asked(&Kind::ALL, false).shape;
+        Cursor { previous_ended: Some(run - 2), ..fresh(Region::Us, shape, run, &partitions()) }
     }
 
     #[test]
@@ -237,5 +237,43 @@ mod tests {
         let resumed = plan(&asked(&Kind::ALL, false), Some(crawling(7))).unwrap();
         let fewer = BTreeMap::from([(Kind::Datasets, 2), (Kind::Domains, 1)]);
         assert!(matches!(resumed.claim(&asked(&Kind::ALL, false), "me", &fewer), Err(Stop::Guard(_))));
+    }
+
+    fn at(unix: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(unix).unwrap()
+    }
+
+    fn since(start: Start) -> Asked {
+        let full = asked(&Kind::ALL, false);
+        Asked { shape: Shape { mode: Mode::Since, ..full.shape }, since: Some(start), ..full }
+    }
+
+    const AUTO: Start = Start::Auto { overlap: Duration::from_secs(100) };
+
+    fn begun(asked: &Asked, last: Option<Cursor>) -> Cursor {
+        plan(asked, last).unwrap().claim(asked, "me", &partitions()).unwrap()
+    }
+
+    #[test]
+    fn auto_is_resumed_with_the_time_that_it_meant_at_the_beginning() {
+        let last = Cursor { complete_since: Some(at(1_000)), ..crawling(7) };
+        let begun = begun(&since(AUTO), Some(Cursor { state: RunState::Ended, ..last }));
+        assert_eq!(begun.shape.since, Some(Since { asked: "auto".into(), from: at(900) }));
+
+        let resumed = plan(&since(AUTO), Some(begun.clone())).unwrap();
+        assert_eq!(resumed, Plan::Resume(Box::new(begun.clone())));
+        let other = plan(&since(Start::At(at(900))), Some(begun)).unwrap_err();
+        assert!(other.to_string().contains(r#""since":"auto""#), "{other}");
+    }
+
+    fn part() -> Shape {
+        Shape { mode: Mode::Part, limit: Some(5), ..asked(&Kind::ALL, false).shape }
+    }
+
+    #[test]
+    fn auto_needs_a_run_that_saw_everything() {
+        for last in [None, Some(ended(&Cursor { shape: part(), ..crawling(7) }, at(0)))] {
+            assert!(matches!(plan(&since(AUTO), last), Err(Stop::Usage(_))));
+        }
     }
 }

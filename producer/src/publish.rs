@@ -10,29 +10,36 @@ use catalog_shared::record::{Content, Kind, Stamp, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
-use crate::claim::Claim;
+use crate::idspace;
 use crate::lane::{Covered, Fetched};
-use crate::plan;
+use crate::log::Log;
+use crate::page::Page;
 use crate::records::{PageRecords, Recorder};
+use crate::run;
 use crate::transaction::Outgoing;
 
 /// A run being published. Its cursor is always the one that was committed last.
 pub(crate) struct Publisher {
-    claim: Claim,
+    log: Log,
     topics: Topics,
     recorder: Recorder,
     cursor: Cursor,
 }
 
 impl Publisher {
-    /// A publisher of the run of a cursor that has claimed the region.
-    pub(crate) fn new(claim: Claim, topics: Topics, cursor: Cursor) -> Self {
+    /// A publisher of a cursor's run; in Kafka the cursor has claimed the region.
+    pub(crate) fn new(log: Log, topics: Topics, cursor: Cursor) -> Self {
         let recorder = Recorder::new(&cursor, &topics);
-        Self { claim, topics, recorder, cursor }
+        Self { log, topics, recorder, cursor }
     }
 
     pub(crate) const fn cursor(&self) -> &Cursor {
         &self.cursor
+    }
+
+    /// How many assets a run with a limit still takes.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.cursor.shape.limit.map(|limit| limit.saturating_sub(self.cursor.objects))
     }
 
     /// Publishes what `/domains` declares, which is page 0.
@@ -44,14 +51,34 @@ impl Publisher {
 
     /// Publishes a page of a lane.
     pub(crate) async fn page(&mut self, fetched: Fetched) -> anyhow::Result<()> {
-        let Fetched { from, covered, page, skipped } = fetched;
+        let Fetched { from, covered, mut page, skipped } = fetched;
+        let left = self.left().unwrap_or(u64::MAX);
+        page.objects.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
         let mut next = self.cursor.clone();
         next.skipped += skipped;
         cover(&mut next.pending, &from, covered);
         next.objects += page.objects.len() as u64;
+        if page.objects.len() as u64 == left {
+            next.pending.clear();
+        }
         next.max_id = next.max_id.max(page.last_id().map(str::to_owned));
         self.commit(records, next).await
+    }
+
+    /// Publishes a page of the listing by date, which covers no interval of ids.
+    pub(crate) async fn listed(&mut self, page: Page) -> anyhow::Result<()> {
+        let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
+        let objects = self.cursor.objects + page.objects.len() as u64;
+        let next = Cursor { objects, ..self.cursor.clone() };
+        self.commit(records, next).await
+    }
+
+    /// Cuts what is pending anew.
+    pub(crate) async fn cut(&mut self, lanes: usize) -> anyhow::Result<()> {
+        let pending = idspace::cut(self.cursor.pending.clone(), lanes);
+        let next = Cursor { pending, ..self.cursor.clone() };
+        self.commit(PageRecords::default(), next).await
     }
 
     /// Publishes the markers that end the run, one on every partition that it may have written to.
@@ -72,8 +99,8 @@ impl Publisher {
                 });
             }
         }
-        let ended = plan::ended(&cursor, ended_at);
-        self.claim.commit(markers, &ended).await?;
+        let ended = run::ended(&cursor, ended_at);
+        self.log.commit(markers, &ended).await?;
         self.cursor = ended;
         Ok(())
     }
@@ -94,7 +121,7 @@ impl Publisher {
         for (domain, seen) in records.seen {
             *next.seen.entry(domain).or_default() += seen;
         }
-        self.claim.commit(records.outgoing, &next).await?;
+        self.log.commit(records.outgoing, &next).await?;
         tracing::debug!(run = next.run, page = self.cursor.next_page, "page published");
         self.cursor = next;
         Ok(())
@@ -139,6 +166,11 @@ fn marker(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use catalog_shared::cursor::{Mode, Shape};
+    use catalog_shared::region::Region;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -149,5 +181,51 @@ mod tests {
         assert_eq!(pending, [interval("3333-3333"), interval("g222-2222")]);
         cover(&mut pending, "g222-2222", Covered::Whole);
         assert_eq!(pending, [interval("3333-3333")]);
+    }
+
+    /// A publisher to nowhere of a part-run with a limit, in two lanes.
+    fn limited(limit: u64) -> Publisher {
+        let shape = Shape {
+            mode: Mode::Part,
+            kinds: Kind::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: Some(limit),
+            domains: Vec::new(),
+            from: None,
+        };
+        let partitions = Kind::ALL.map(|kind| (kind, 2)).into();
+        let mut cursor = run::fresh(Region::Us, shape, 1, &partitions);
+        cursor.pending = idspace::cut(cursor.pending, 2);
+        Publisher::new(Log::Nowhere, Topics::new(""), cursor)
+    }
+
+    fn fetched(from: &str, ids: [&str; 3]) -> Fetched {
+        let object = |id| json!({ "resource": { "id": id }, "metadata": { "domain": "a.example" } });
+        let body = json!({ "results": ids.map(object) }).to_string();
+        let page = Page::cut(&Bytes::from(body)).unwrap();
+        Fetched { from: from.into(), covered: Covered::UpTo(ids[2].into()), page, skipped: 0 }
+    }
+
+    #[tokio::test]
+    async fn a_limit_cuts_the_last_page_and_nothing_is_pending_then() {
+        let mut publisher = limited(5);
+        publisher.page(fetched("", ["2222-2222", "2222-2223", "2222-2224"])).await.unwrap();
+        assert_eq!((publisher.left(), publisher.cursor().pending.len()), (Some(2), 2));
+        publisher.page(fetched("2222-2224", ["2222-2225", "2222-2226", "2222-2227"])).await.unwrap();
+        let cursor = publisher.cursor();
+        assert_eq!((cursor.objects, cursor.seen["a.example"]), (5, 5));
+        assert_eq!(cursor.published[&Kind::Datasets].iter().sum::<u64>(), 5);
+        assert_eq!((publisher.left(), &cursor.pending), (Some(0), &Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_listed_page_counts_and_covers_nothing() {
+        let mut publisher = limited(100);
+        let pending = publisher.cursor().pending.clone();
+        publisher.listed(fetched("", ["z222-2222", "2222-2223", "2222-2224"]).page).await.unwrap();
+        let cursor = publisher.cursor();
+        assert_eq!((cursor.objects, cursor.next_page, &cursor.max_id), (3, 1, &None));
+        assert_eq!(cursor.pending, pending);
     }
 }

@@ -76,6 +76,24 @@ pub(crate) async fn read_written(
     spawn_blocking(read).await?.with_context(|| format!("can't read the cursor of region {region}"))
 }
 
+/// As [`read`], where nobody may have made the topic yet.
+pub(crate) async fn read_if_there(
+    kafka: &KafkaArgs,
+    topics: &Topics,
+    region: Region,
+) -> anyhow::Result<Option<Cursor>> {
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    match read(kafka, topics, region).await {
+        Err(error) => match error.downcast_ref() {
+            Some(KafkaError::MetadataFetch(UnknownPartition | UnknownTopic | UnknownTopicOrPartition)) => {
+                Ok(None)
+            }
+            _ => Err(error),
+        },
+        found => found,
+    }
+}
+
 fn last_cursor(
     consumer: &BaseConsumer<LogContext>,
     topic: &str,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use catalog_shared::cursor::Cursor;
+use catalog_shared::cursor::{Cursor, Mode};
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use serde::Serialize;
 
+use crate::cli::CrawlArgs;
 use crate::human;
 use crate::tally::{Cause, Tally};
 
@@ -16,7 +17,11 @@ use crate::tally::{Cause, Tally};
 #[derive(Serialize)]
 pub(crate) struct Summary {
     region: Region,
-    run: u32,
+    /// None in a dry run.
+    run: Option<u32>,
+    mode: Mode,
+    /// Whether nothing was written: what counts as published would have been.
+    dry_run: bool,
     /// Whether the run is published to its end; one that isn't is resumed by the same command.
     whole: bool,
     pages: u32,
@@ -36,12 +41,14 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn new(cursor: &Cursor, whole: bool, tally: &Tally, took: Duration) -> Self {
+    pub(crate) fn new(args: &CrawlArgs, cursor: &Cursor, whole: bool, tally: &Tally, took: Duration) -> Self {
         let sum = |(kind, counts): (&Kind, &Vec<u64>)| (*kind, counts.iter().sum());
         let (requests, retries_by_cause) = (tally.requests(), tally.retries());
         Self {
             region: cursor.region,
-            run: cursor.run,
+            run: (!args.dry_run).then_some(cursor.run),
+            mode: cursor.shape.mode,
+            dry_run: args.dry_run,
             whole,
             pages: cursor.next_page,
             objects: cursor.objects,
@@ -89,14 +96,22 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.whole { "ended" } else { "was interrupted; the same command resumes it" };
+        let state = match (self.whole, self.dry_run) {
+            (true, false) => "ended.",
+            (false, false) => "was interrupted; the same command resumes it.",
+            (true, true) => "ended; nothing was written.",
+            (false, true) => "was interrupted; nothing was written.",
+        };
         let mut kinds = String::new();
         for (kind, count) in &self.published {
             let separator = if kinds.is_empty() { "" } else { ", " };
             write!(kinds, "{separator}{} {kind}", human::count(*count))?;
         }
-        writeln!(f, "Run {} of {} {state}.", self.run, self.region)?;
-        writeln!(f, "  published  {kinds} in {} pages", human::count(self.pages.into()))?;
+        let mode = if self.mode == Mode::Full { String::new() } else { format!(" ({})", self.mode.name()) };
+        let run = self.run.map_or("Dry run".to_owned(), |run| format!("Run {run}"));
+        writeln!(f, "{run} of {}{mode} {state}", self.region)?;
+        let published = if self.dry_run { "would have published " } else { "published " };
+        writeln!(f, "  {published} {kinds} in {} pages", human::count(self.pages.into()))?;
         if self.unkeyed > 0 {
             writeln!(
                 f,

@@ -46,14 +46,16 @@ const STATE: &[(&str, &str)] =
 const DEAD: &[(&str, &str)] =
     &[("cleanup.policy", "delete"), ("max.message.bytes", "8388608"), ("retention.ms", "2592000000")];
 
-fn wanted(topics: &Topics, partitions: u16) -> Vec<Wanted> {
+/// How many partitions each kind's topic gets where it has to be made.
+pub(crate) fn partitions(datasets: u16) -> BTreeMap<Kind, i32> {
+    let of = |kind| if kind == Kind::Datasets { i32::from(datasets) } else { 1 };
+    Kind::ALL.into_iter().map(|kind| (kind, of(kind))).collect()
+}
+
+fn wanted(topics: &Topics, datasets: u16) -> Vec<Wanted> {
     let regions = i32::try_from(Region::ALL.len()).unwrap_or(i32::MAX);
-    let data = Kind::ALL.map(|kind| Wanted {
-        name: topics.data(kind),
-        partitions: if kind == Kind::Datasets { i32::from(partitions) } else { 1 },
-        settings: DATA,
-    });
-    let mut all = Vec::from(data);
+    let data = |(kind, partitions)| Wanted { name: topics.data(kind), partitions, settings: DATA };
+    let mut all: Vec<_> = partitions(datasets).into_iter().map(data).collect();
     all.push(Wanted { name: topics.cursors(), partitions: regions, settings: STATE });
     all.push(Wanted { name: topics.verdicts(), partitions: 1, settings: STATE });
     all.push(Wanted { name: topics.dead_letters(), partitions: 1, settings: DEAD });

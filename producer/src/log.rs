@@ -1,0 +1,24 @@
+//! Where a run's records go.
+
+use catalog_shared::cursor::Cursor;
+
+use crate::claim::Claim;
+use crate::transaction::Outgoing;
+
+/// What takes the steps of a run.
+pub(crate) enum Log {
+    /// Kafka, under the claim of the region.
+    Kafka(Box<Claim>),
+    /// Nothing: a dry run makes its records and cursors, and drops them.
+    Nowhere,
+}
+
+impl Log {
+    /// Takes records together with the cursor that speaks of them.
+    pub(crate) async fn commit(&mut self, records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<()> {
+        match self {
+            Self::Kafka(claim) => claim.commit(records, next).await,
+            Self::Nowhere => Ok(()),
+        }
+    }
+}

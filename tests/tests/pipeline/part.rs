@@ -1,0 +1,132 @@
+//! Part-runs: some domains, a limit, from an id on.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use serde_json::Value;
+
+const ASSETS: u64 = 1_000;
+
+fn synthetic() -> Synthetic {
+    Synthetic::new(ASSETS, 5)
+}
+
+async fn served() -> Result<(World, Double)> {
+    Ok((World::new().await?, Double::start(Options::new(synthetic())).await?))
+}
+
+/// The id and domain of each asset, in id order.
+fn assets() -> Result<Vec<(String, String)>> {
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("a text");
+    let read = |object: Bytes| {
+        let object: Value = serde_json::from_slice(&object)?;
+        Ok((text(&object["resource"]["id"])?, text(&object["metadata"]["domain"])?))
+    };
+    synthetic().objects().map(read).collect()
+}
+
+fn ids() -> Result<Vec<String>> {
+    Ok(assets()?.into_iter().map(|(id, _)| id).collect())
+}
+
+/// The ids that were published as datasets, as often as they were.
+async fn published(world: &World) -> Result<Vec<String>> {
+    let records = world.records("datasets").await?;
+    let keys = records.iter().filter(|record| !record.is_marker()).map(|record| &record.key);
+    let mut ids: Vec<String> = keys.filter_map(|key| Some(key.rsplit_once('/')?.1.to_owned())).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+async fn state(world: &World) -> Result<(String, String)> {
+    world.consume()?.succeed().await?;
+    Ok(sqlx::query_as("select mode, state from runs").fetch_one(world.pool()).await?)
+}
+
+#[tokio::test]
+async fn domains_are_published_whole_and_alone() -> Result<()> {
+    let (world, double) = served().await?;
+    let names: BTreeSet<String> = assets()?.into_iter().map(|(_, domain)| domain).collect();
+    let [first, second] = [0, 2].map(|place| names.iter().nth(place).unwrap().clone());
+    let flags = ["--domain", &second, "--domain", &first];
+    let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
+    assert_eq!((ended["mode"].as_str(), ended["whole"].as_bool()), (Some("part"), Some(true)));
+
+    let theirs = assets()?.into_iter().filter(|(_, domain)| [&first, &second].contains(&domain));
+    let theirs: Vec<String> = theirs.map(|(id, _)| id).collect();
+    assert!(!theirs.is_empty() && (theirs.len() as u64) < ASSETS);
+    assert_eq!(published(&world).await?, theirs);
+    assert_eq!(state(&world).await?, ("part".into(), "ended".into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_domain_is_refused_before_a_run_begins() -> Result<()> {
+    let (world, double) = served().await?;
+    for dry in [&[][..], &["--dry-run"]] {
+        let flags = ["--domain", "nowhere.example"];
+        let ended = world.crawl(&double)?.args(flags).args(dry.iter().copied()).run().await?;
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("Domain not found: nowhere.example"), "{}", ended.stderr);
+    }
+    // Nothing is left that would have to be given up first.
+    assert_eq!(world.crawl(&double)?.succeed().await?.summary()?["run"], 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_limit_is_met_to_the_asset_and_a_cursor_goes_on_behind_it() -> Result<()> {
+    let (world, double) = served().await?;
+    let ids = ids()?;
+    // Lanes would each begin somewhere else: with a limit there is one, whatever the concurrency.
+    let flags = ["--limit", "250", "--concurrency", "4"];
+    let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
+    assert_eq!((ended["objects"].as_u64(), ended["whole"].as_bool()), (Some(250), Some(true)));
+    assert_eq!(published(&world).await?, ids[..250]);
+    assert_eq!(state(&world).await?, ("part".into(), "ended".into()));
+
+    let flags = ["--limit", "100", "--cursor", &ids[249]];
+    world.crawl(&double)?.args(flags).succeed().await?;
+    assert_eq!(published(&world).await?, ids[..350]);
+    world.crawl(&double)?.args(["--cursor", &ids[349]]).succeed().await?;
+    assert_eq!(published(&world).await?, ids);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<()> {
+    let (world, double) = served().await?;
+    let ids = ids()?;
+    let limit = ["--limit", "350"];
+    let gate = double.hold(Matcher::pages().scroll_id(&ids[199]));
+    let mut crawl = world.crawl(&double)?.args(limit).start()?;
+    // `/domains` and two pages; the third is held.
+    for _ in 0..3 {
+        crawl.logged("page published").await?;
+    }
+    crawl.kill().await?;
+    gate.release();
+
+    let other = world.crawl(&double)?.args(["--limit", "351"]).run().await?;
+    assert_eq!(other.code, Some(2), "{}", other.stderr);
+    assert!(other.stderr.contains("--restart"), "{}", other.stderr);
+    let ended = world.crawl(&double)?.args(limit).succeed().await?.summary()?;
+    assert_eq!((ended["run"].as_u64(), ended["objects"].as_u64()), (Some(1), Some(350)));
+    assert_eq!(published(&world).await?, ids[..350]);
+    assert_eq!(state(&world).await?, ("part".into(), "ended".into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_part_is_nothing_that_a_since_run_could_start_from() -> Result<()> {
+    let (world, double) = served().await?;
+    world.crawl(&double)?.args(["--limit", "10"]).succeed().await?;
+    let ended = world.crawl(&double)?.args(["--since", "auto"]).run().await?;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--since auto: no run of this region"), "{}", ended.stderr);
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Since-runs: what was updated since a time, or since the last run that saw every change.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use catalog_tests::double::{Asked, Double, Matcher, MemoryCatalog, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use serde_json::Value;
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+/// Before all dates of the synthetic catalog, whose last is of 2025.
+const BEFORE_ALL: &str = "2000-01-01";
+
+async fn served(assets: u64) -> Result<(World, Double, Arc<MemoryCatalog>)> {
+    let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(assets, 4).objects())?);
+    let double = Double::start(Options::shared(Arc::clone(&catalog))).await?;
+    Ok((World::new().await?, double, catalog))
+}
+
+/// Renames an asset at a time.
+fn edit(catalog: &MemoryCatalog, id: &str, at: OffsetDateTime) -> Result<()> {
+    let mut object: Value = serde_json::from_slice(&catalog.get(id).context("it is there")?)?;
+    object["resource"]["name"] = "Renamed".into();
+    // The API writes milliseconds.
+    object["resource"]["updatedAt"] = at.replace_millisecond(1)?.format(&Rfc3339)?.into();
+    Ok(catalog.put(object.to_string())?)
+}
+
+/// A time in the region's last cursor.
+async fn cursor_time(world: &World, field: &str) -> Result<OffsetDateTime> {
+    let last = world.records("cursors").await?.pop().context("a cursor")?;
+    let cursor: Value = serde_json::from_slice(&last.value)?;
+    Ok(OffsetDateTime::parse(cursor[field].as_str().context("a time")?, &Rfc3339)?)
+}
+
+/// The ids of the datasets that a run has published, in order, as often as it did.
+async fn published(world: &World, run: &str) -> Result<Vec<String>> {
+    let records = world.records("datasets").await?;
+    let of_run = records.iter().filter(|record| !record.is_marker() && record.headers["run"] == run);
+    let mut ids: Vec<String> = of_run.filter_map(|r| Some(r.key.rsplit_once('/')?.1.to_owned())).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+async fn runs(world: &World) -> Result<Vec<(i64, String, String)>> {
+    Ok(sqlx::query_as("select run, mode, state from runs order by run").fetch_all(world.pool()).await?)
+}
+
+fn is_listed(asked: &Asked) -> bool {
+    asked.param("order").is_some()
+}
+
+fn offsets(double: &Double) -> Vec<u64> {
+    let requests = double.requests();
+    let offset = |asked: &Asked| asked.param("offset").and_then(|text| text.parse().ok());
+    requests.iter().filter(|asked| is_listed(asked)).filter_map(offset).collect()
+}
+
+#[tokio::test]
+async fn auto_publishes_what_was_updated_since_the_last_run_and_in_the_overlap() -> Result<()> {
+    let (world, double, catalog) = served(300).await?;
+    world.crawl(&double)?.succeed().await?;
+    let began = cursor_time(&world, "started_at").await?;
+    let ids = catalog.ids();
+    edit(&catalog, &ids[250], OffsetDateTime::now_utc())?;
+    edit(&catalog, &ids[7], began - Duration::minutes(30))?;
+    edit(&catalog, &ids[99], began - Duration::hours(2))?;
+
+    let auto = ["--since", "auto"];
+    let dry = world.crawl(&double)?.args(auto).args(["--dry-run"]).succeed().await?.summary()?;
+    let ended = world.crawl(&double)?.args(auto).succeed().await?.summary()?;
+    assert_eq!((ended["run"].as_u64(), ended["mode"].as_str()), (Some(2), Some("since")));
+    assert_eq!(dry["published"], ended["published"]);
+    assert_eq!(ended["requests"], 2);
+    assert_eq!(published(&world, "2").await?, [ids[7].clone(), ids[250].clone()]);
+    assert_eq!(cursor_time(&world, "complete_since").await?, cursor_time(&world, "started_at").await?);
+
+    let summary = world.consume()?.succeed().await?.summary()?;
+    assert_eq!(summary["records"]["datasets"]["new"], 300);
+    let renamed: Vec<String> = sqlx::query_scalar("select id from socrata_datasets where name = 'Renamed'")
+        .fetch_all(world.pool())
+        .await?;
+    assert_eq!(renamed.into_iter().collect::<BTreeSet<_>>(), [ids[7].clone(), ids[250].clone()].into());
+    let ended = [(1, "full".into(), "balanced".into()), (2, "since".into(), "ended".into())];
+    assert_eq!(runs(&world).await?, ended);
+
+    world.crawl(&double)?.args(auto).args(["--overlap", "3h"]).succeed().await?;
+    assert_eq!(published(&world, "3").await?, [ids[7].clone(), ids[99].clone(), ids[250].clone()]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn auto_without_a_run_before_it_is_refused() -> Result<()> {
+    let (world, double, _) = served(50).await?;
+    for flags in [&["--dry-run"][..], &[]] {
+        let ended = world.crawl(&double)?.args(["--since", "auto"]).args(flags.iter().copied()).run().await?;
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("Crawl it once without --since"), "{}", ended.stderr);
+    }
+    assert_eq!(double.requests().len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn auto_is_resumed_as_auto_and_refused_as_anything_else() -> Result<()> {
+    let (world, double, catalog) = served(300).await?;
+    world.crawl(&double)?.succeed().await?;
+    edit(&catalog, &catalog.ids()[3], OffsetDateTime::now_utc())?;
+    let mut gate = double.hold(Matcher::pages().that(is_listed));
+    let mut crawl = world.crawl(&double)?.args(["--since", "auto"]).start()?;
+    crawl.reaches(gate.arrived()).await?;
+    crawl.kill().await?;
+    gate.release();
+
+    for other in [&[][..], &["--since", BEFORE_ALL]] {
+        let refused = world.crawl(&double)?.args(other.iter().copied()).run().await?;
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains(r#""since":"auto""#), "{}", refused.stderr);
+    }
+    let ended = world.crawl(&double)?.args(["--since", "auto"]).succeed().await?.summary()?;
+    assert_eq!((ended["run"].as_u64(), &ended["published"]["datasets"]), (Some(2), &1.into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_killed_listing_begins_anew_and_its_books_balance() -> Result<()> {
+    let (world, double, catalog) = served(300).await?;
+    let mut gate = double.hold(Matcher::pages().that(|asked| asked.param("offset") == Some("200")));
+    let mut crawl = world.crawl(&double)?.args(["--since", BEFORE_ALL]).start()?;
+    // It asks for a page once the one before is published.
+    crawl.reaches(gate.arrived()).await?;
+    crawl.kill().await?;
+    gate.release();
+
+    // What is updated now comes first, and moves all others by a place.
+    let ids = catalog.ids();
+    edit(&catalog, &ids[150], OffsetDateTime::now_utc())?;
+    let same = ["--since", "2000-01-01T01:00:00+01:00"];
+    let ended = world.crawl(&double)?.args(same).succeed().await?.summary()?;
+    assert_eq!((ended["run"].as_u64(), &ended["published"]["datasets"]), (Some(1), &500.into()));
+    // An end is believed when it comes twice.
+    assert_eq!(offsets(&double), [0, 100, 200, 0, 100, 200, 300, 300]);
+    let once: BTreeSet<String> = published(&world, "1").await?.into_iter().collect();
+    assert!(once.iter().eq(&ids));
+
+    let summary = world.consume()?.succeed().await?.summary()?;
+    let run = &summary["runs"][0];
+    assert_eq!((run["state"].as_str(), &run["applied"]), (Some("ended"), &run["published"]));
+    let count = "select count(*), count(*) filter (where name = 'Renamed') from socrata_datasets";
+    assert_eq!(sqlx::query_as::<_, (i64, i64)>(count).fetch_one(world.pool()).await?, (300, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn assets_that_the_api_leaves_out_of_a_page_keep_their_places() -> Result<()> {
+    let (world, double, catalog) = served(300).await?;
+    let ids = catalog.ids();
+    double.drop_from_results(ids[..30].iter().cloned());
+    world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?;
+    assert_eq!(offsets(&double), [0, 100, 200, 300, 300]);
+    assert_eq!(published(&world, "1").await?, ids[30..]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn past_ten_thousand_it_scrolls_and_is_resumed_there() -> Result<()> {
+    const ASSETS: u64 = 10_200;
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
+    let crawl = || Ok::<_, anyhow::Error>(world.crawl(&double)?.args(["--since", BEFORE_ALL]));
+    let gate = double.hold(Matcher::pages().that(|asked| asked.param("scroll_id").is_some()).nth(5));
+    let mut killed = crawl()?.args(["--page-size", "3000"]).start()?;
+    let warning = killed.logged("crawling the whole catalog instead").await?;
+    assert_eq!(warning["reason"], "the API lists no further than 10000 assets");
+    killed.logged("page published").await?;
+    killed.logged("page published").await?;
+    killed.kill().await?;
+    gate.release();
+    assert_eq!(offsets(&double), [0, 3_000, 6_000, 9_000]);
+
+    let ended = crawl()?.args(["--page-size", "1000"]).succeed().await?.summary()?;
+    assert_eq!((ended["run"].as_u64(), ended["mode"].as_str()), (Some(1), Some("since")));
+    assert_eq!(offsets(&double).len(), 4);
+    let ids = published(&world, "1").await?;
+    assert_eq!(ids.len() as u64, 10_000 + ASSETS);
+    assert_eq!(ids.into_iter().collect::<BTreeSet<_>>().len() as u64, ASSETS);
+    world.consume()?.succeed().await?;
+    assert_eq!(runs(&world).await?, [(1, "since".into(), "ended".into())]);
+    Ok(())
+}
