@@ -97,7 +97,7 @@ pub struct CrawlArgs {
     #[arg(long, env = "CATALOG_MAX_PAGE_BYTES", default_value = "128MiB", value_parser = bytes, value_name = "BYTES")]
     pub max_page_bytes: u64,
 
-    /// The number of the region's first run, where its cursor is lost but its tables are not
+    /// The least number of a new run, for where the region's cursor was lost but its tables were not
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub first_run: u32,
 
