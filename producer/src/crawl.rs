@@ -192,6 +192,8 @@ async fn publish_lanes(
             break;
         }
     }
+    // A lane with a page that nobody takes any more is not to wait for it.
+    drop(fetched);
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
@@ -205,7 +207,7 @@ async fn lane_task(
     pages: mpsc::Sender<Fetched>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let ended = stop.run_until_cancelled(lanes.crawl(lane, pages)).await.unwrap_or(Ok(()));
+    let ended = lanes.crawl(lane, pages, &stop).await;
     if ended.is_err() {
         stop.cancel();
     }

@@ -13,13 +13,13 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use tokio::time::sleep;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::cassette::{Exchange, Recorder};
 use crate::cli::CrawlArgs;
+use crate::domains;
 use crate::error::{ApiError, Failed, Incomplete};
 use crate::page::Page;
 use crate::redact::Redactor;
@@ -140,7 +140,7 @@ impl Discovery {
     pub(crate) async fn domains(&self) -> Result<BTreeMap<String, u64>, Failed> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/domains", self.url.path()));
-        self.persist(url, false, |body| read_domains(body)).await
+        self.persist(url, false, |body| domains::read(body)).await
     }
 
     /// Sends a request until its answer can be read, it's not worth another try, or the budget is spent.
@@ -250,20 +250,6 @@ fn unanswered(error: reqwest::Error) -> ApiError {
     ApiError::Transport(error)
 }
 
-fn read_domains(body: &[u8]) -> Result<BTreeMap<String, u64>, ApiError> {
-    #[derive(Deserialize)]
-    struct Answer {
-        results: Vec<Declared>,
-    }
-    #[derive(Deserialize)]
-    struct Declared {
-        domain: String,
-        count: u64,
-    }
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| ApiError::of_json(&error, body))?;
-    Ok(answer.results.into_iter().map(|told| (told.domain, told.count)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -271,7 +257,6 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::error::Worth;
 
     fn discovery(region: &str) -> Discovery {
         let line = ["catalog-producer", "crawl", "--region", region, "--rate", "none"];
@@ -305,12 +290,5 @@ mod tests {
         assert!(is_refused("us", "aws-eu-west-1-prod") && is_refused("eu", "aws-us-east-1-fedramp-prod"));
         assert!(!is_refused("eu", "aws-eu-west-1-prod") && !is_refused("us", "aws-us-east-1-fedramp-prod"));
         assert!(!is_refused("us", "mirror") && !is_refused("eu", ""));
-    }
-
-    #[test]
-    fn html_for_json_is_told_with_its_beginning() {
-        let error = read_domains(b"<html>busy</html>").unwrap_err();
-        assert_eq!(error.worth(), Worth::Budget);
-        assert!(error.to_string().contains("<html>busy"), "{error}");
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Context;
 use catalog_shared::cursor::Interval;
 use catalog_shared::key::is_name;
 use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::discover::{Ask, Discovery};
@@ -121,12 +122,18 @@ impl Lanes {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(intervals);
     }
 
-    /// Crawls intervals until the queue is empty. Ends early when nobody takes the pages any more.
-    pub(crate) async fn crawl(&self, lane: usize, pages: Sender<Fetched>) -> anyhow::Result<()> {
+    /// Crawls intervals until the queue is empty. Ends early when nobody takes the pages any more, and at
+    /// `stop`: what is awaited then is given up, but not a page in hand.
+    pub(crate) async fn crawl(
+        &self,
+        lane: usize,
+        pages: Sender<Fetched>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
         let mut size = PageSize::new(self.page_size);
         while let Some(interval) = self.next_interval() {
             let span = tracing::info_span!("lane", lane, until = interval.until.as_deref());
-            self.crawl_interval(interval, &mut size, &pages).instrument(span).await?;
+            self.crawl_interval(interval, &mut size, &pages, stop).instrument(span).await?;
         }
         Ok(())
     }
@@ -143,15 +150,13 @@ impl Lanes {
         interval: Interval,
         size: &mut PageSize,
         pages: &Sender<Fetched>,
+        stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let mut after = interval.after.clone();
         loop {
-            let mut answer = self.answer(&interval, &after, size).await?;
-            if answer.is_the_end() {
-                // It is believed when it comes twice.
-                answer = self.answer(&interval, &after, size).await?;
-            }
-            let Some(fetched) = answer.of(&interval, &after) else {
+            let answer = self.believed(&interval, &after, size);
+            let Some(answer) = stop.run_until_cancelled(answer).await else { return Ok(()) };
+            let Some(fetched) = answer?.of(&interval, &after) else {
                 watch::finished();
                 return Ok(());
             };
@@ -165,6 +170,17 @@ impl Lanes {
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// What is behind an id. That nothing is is believed when it comes twice.
+    async fn believed(
+        &self,
+        interval: &Interval,
+        after: &str,
+        size: &mut PageSize,
+    ) -> anyhow::Result<Answer> {
+        let answer = self.answer(interval, after, size).await?;
+        if answer.is_the_end() { self.answer(interval, after, size).await } else { Ok(answer) }
     }
 
     /// What is behind an id: a page with an id, a page asked at the full size, or an object that can't be

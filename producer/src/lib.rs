@@ -13,6 +13,7 @@ mod claim;
 mod clock;
 mod commit;
 mod discover;
+mod domains;
 mod error;
 mod human;
 mod idspace;
