@@ -22,7 +22,8 @@ use tokio::time::timeout;
 use crate::batch::Place;
 use crate::cli::RunArgs;
 
-/// What offsets of ours carry as their metadata; an operator's reset by Kafka's tools leaves it empty.
+/// What offsets of ours carry as their metadata. An operator's reset by Kafka's tools leaves it empty, so the
+/// two can be told apart; nothing looks yet, for positions alone decide where a partition starts.
 const NOTE: &str = "catalog-stream";
 const PATIENCE: Duration = Duration::from_secs(10);
 
