@@ -22,6 +22,7 @@ mod positions;
 mod reader;
 mod rebalance;
 mod receive;
+mod start;
 mod summary;
 mod verdict_log;
 mod verdicts;
