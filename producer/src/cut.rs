@@ -27,7 +27,7 @@ pub(crate) struct Texts<'a> {
 
 /// The objects of a plain answer; none where it takes more care.
 pub(crate) fn objects(body: &Bytes) -> Option<Vec<Object>> {
-    let mut walk = Walk { body, at: 0 };
+    let mut walk = Walk { text: str::from_utf8(body).ok()?, at: 0 };
     let mut found = None;
     walk.expect(b'{')?;
     loop {
@@ -54,22 +54,24 @@ pub(crate) fn objects(body: &Bytes) -> Option<Vec<Object>> {
 
 /// A place in an answer.
 struct Walk<'a> {
-    body: &'a [u8],
+    text: &'a str,
     at: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// Goes to the next byte that isn't white space.
-    fn skip_space(&mut self) {
-        while matches!(self.body.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+    /// Goes to the next byte that isn't white space, and tells it.
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.text.as_bytes().get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                byte => return byte.copied(),
+            }
         }
     }
 
-    /// The next byte that isn't white space.
+    /// Goes past the next byte that isn't white space.
     fn next(&mut self) -> Option<u8> {
-        self.skip_space();
-        let byte = self.body.get(self.at).copied();
+        let byte = self.peek();
         self.at += 1;
         byte
     }
@@ -80,7 +82,7 @@ impl<'a> Walk<'a> {
 
     /// The next value; a stream of one, for a stream tells where its values end.
     fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {
-        let mut values = serde_json::Deserializer::from_slice(&self.body[self.at..]).into_iter();
+        let mut values = serde_json::Deserializer::from_str(self.text.get(self.at..)?).into_iter();
         let value = values.next()?.ok()?;
         self.at += values.byte_offset();
         Some(value)
@@ -89,20 +91,16 @@ impl<'a> Walk<'a> {
     /// A list of objects.
     fn list(&mut self, body: &Bytes) -> Option<Vec<Object>> {
         self.expect(b'[')?;
-        self.skip_space();
         let mut objects = Vec::new();
-        if self.body.get(self.at) == Some(&b']') {
+        if self.peek()? == b']' {
             self.at += 1;
             return Some(objects);
         }
         loop {
-            self.skip_space();
+            self.peek()?;
             let start = self.at;
             let texts = self.value()?;
-            let raw = start..self.at;
-            // What the parser skips it doesn't check for that.
-            str::from_utf8(&self.body[raw.clone()]).ok()?;
-            objects.push(Object::new(body.slice(raw), &texts));
+            objects.push(Object::new(body.slice(start..self.at), &texts));
             match self.next()? {
                 b',' => {}
                 b']' => return Some(objects),
