@@ -52,6 +52,11 @@ fn schema_name(text: &str) -> Result<String, &'static str> {
     }
 }
 
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or("a share is a number from 0 to 1, such as 0.1")
+}
+
 /// How to apply.
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -74,6 +79,14 @@ pub struct RunArgs {
     /// Records a batch, 1 to 10000
     #[arg(long, env = "CATALOG_BATCH_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub batch_size: u16,
+
+    /// Stops (exit 3) when more than this share of the last 1,000 records of a partition are dead letters, 0 to 1
+    #[arg(long, env = "CATALOG_MAX_DEAD_SHARE", default_value_t = 0.1, value_parser = share)]
+    pub max_dead_share: f64,
+
+    /// Stops (exit 3) when more than this many records of a partition, one after the other, are dead letters
+    #[arg(long, env = "CATALOG_MAX_DEAD_IN_ROW", default_value_t = 100)]
+    pub max_dead_in_row: u32,
 
     /// Ends with one JSON object on standard output in place of text
     #[arg(long)]

@@ -81,7 +81,7 @@ impl DatasetRow {
     /// # Errors
     /// When the value is no JSON object, or its id and domain are not the key's.
     pub(crate) fn read(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
-        let text = mend_json(value);
+        let text = mend_json(value, 0);
         let whole: &RawValue = serde_json::from_str(&text).map_err(|error| no_object(&error.to_string()))?;
         let top = Fields::of(whole).ok_or_else(|| no_object("it is something else"))?;
         let object = Object::open(&top);

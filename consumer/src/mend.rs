@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 
 /// JSON text with each escaped NUL or lone surrogate replaced by U+FFFD; borrowed where nothing was.
-pub(crate) fn mend_json(text: &str) -> Cow<'_, str> {
+pub(crate) fn mend_json(text: &str, _depth: usize) -> Cow<'_, str> {
     if memmem::find(text.as_bytes(), b"\\u").is_none() {
         return Cow::Borrowed(text);
     }
@@ -72,14 +72,14 @@ mod tests {
             (r#""\ud83d\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
             (r#""é\u0000""#, r#""é\ufffd""#),
         ] {
-            assert_eq!(mend_json(text), mended, "{text}");
+            assert_eq!(mend_json(text, 0), mended, "{text}");
         }
     }
 
     #[test]
     fn text_without_trouble_is_borrowed() {
         for text in [r#""plain""#, r#""\ud83d\ude00 \u00e9 \n""#, r#""\\u0000""#, r#""\\\\ud800""#] {
-            assert!(matches!(mend_json(text), Cow::Borrowed(same) if same == text), "{text}");
+            assert!(matches!(mend_json(text, 0), Cow::Borrowed(same) if same == text), "{text}");
         }
         assert_eq!(mend_text("a\0b"), "a\u{fffd}b");
     }

@@ -108,7 +108,7 @@ impl Reader {
     }
 
     fn name_mended_field(&mut self, name: &str, value: &RawValue) {
-        let is_mended = |value: &RawValue| matches!(mend_json(value.get()), Cow::Owned(_));
+        let is_mended = |value: &RawValue| matches!(mend_json(value.get(), 0), Cow::Owned(_));
         if !is_mended(value) {
             return;
         }

@@ -17,7 +17,7 @@ use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 pub use program::{Ended, Program, Running};
-pub use topic::TopicRecord;
+pub use topic::{Sent, TopicRecord};
 
 use crate::double::Double;
 
@@ -131,6 +131,15 @@ impl World {
         Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
     }
 
+    /// A command of the consumer's that needs the database alone, such as `dead-letters list`.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn ask(&self, command: &[&str]) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(command.iter().copied());
+        Ok(program.env("DATABASE_URL", &self.database_url))
+    }
+
     /// Makes the tables.
     ///
     /// # Errors
@@ -181,6 +190,14 @@ impl World {
             anyhow::Ok(())
         };
         timeout(LIMIT, asking).await.with_context(|| format!("never true: {query}"))?
+    }
+
+    /// Sends a record to a topic as a stranger might; tells its offset.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub async fn send(&self, topic: &str, sent: Sent<'_>) -> Result<i64> {
+        topic::send(self.kafka(), &self.topic(topic), sent).await
     }
 
     /// The offset that the group has committed for a partition, and the partition's end.

@@ -4,6 +4,7 @@
 mod arriving;
 mod cassettes;
 mod consumer_killed;
+mod dead_letters;
 mod dry_run;
 mod faithful;
 mod faults;
