@@ -265,6 +265,12 @@ impl Consumer {
         while let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await {
             settled = settled.and(done.map_err(Into::into).and_then(|done| self.settle(done)));
         }
+        if !self.batches.is_empty() {
+            tracing::warn!(
+                batches = self.batches.len(),
+                "batches were given up in the middle; positions tell"
+            );
+        }
         self.batches.abort_all();
         let stands = |partition: &Partition| (partition.place.clone(), partition.position);
         let positions: Vec<_> = self.partitions.values().map(stands).collect();

@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod consume;
 pub mod database;
+pub mod letters;
 
 mod apply;
 mod batch;
@@ -17,6 +18,7 @@ mod ledger;
 mod literal;
 mod marking;
 mod mend;
+mod number;
 mod outage;
 mod partition;
 mod patience;

@@ -199,4 +199,13 @@ mod tests {
         partition.waiting = true;
         assert_eq!(partition.pause_changes(), None);
     }
+    #[test]
+    fn a_partition_whose_batch_waits_for_the_database_is_paused() {
+        let mut partition = partition(&[], Instant::now());
+        partition.thread.set_waits(true);
+        assert_eq!(partition.pause_changes(), Some(true));
+        partition.paused = true;
+        partition.thread.set_waits(false);
+        assert_eq!(partition.pause_changes(), Some(false));
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::Context;
 use catalog_shared::shutdown::CancellationToken;
@@ -11,12 +10,10 @@ use tokio::time::timeout;
 
 use crate::apply::{Failure, Outcome, apply};
 use crate::batch::Batch;
+use crate::database::CONNECT_PATIENCE;
 use crate::dead_letters::Limits;
 use crate::failure;
 use crate::outage::{Outage, Waits};
-
-/// How long a connection may take before the next one is tried.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a partition and its batch in flight tell each other.
 #[derive(Clone, Default)]
@@ -29,6 +26,10 @@ impl Thread {
     /// The batch is not to be tried again.
     pub(crate) fn cut(&self) {
         self.stop.cancel();
+    }
+
+    pub(crate) fn set_waits(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Relaxed);
     }
 
     /// Whether the batch waits for the database.
@@ -52,7 +53,7 @@ impl Means {
     /// What doesn't pass by itself.
     pub(crate) async fn apply(&self, batch: &Batch, thread: &Thread) -> anyhow::Result<Outcome> {
         let applied = self.try_until_done(batch, thread).await;
-        thread.waits.store(false, Ordering::Relaxed);
+        thread.set_waits(false);
         applied
     }
 
@@ -72,11 +73,11 @@ impl Means {
                 }
                 Err(Failure { error, .. }) => return Err(error),
             }
-            thread.waits.store(true, Ordering::Relaxed);
+            thread.set_waits(true);
             if !self.wait_for_database(&mut waits, thread).await? {
                 return Ok(Outcome::GivenUp);
             }
-            thread.waits.store(false, Ordering::Relaxed);
+            thread.set_waits(false);
         }
     }
 

@@ -2,6 +2,7 @@
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
 mod program;
+mod proxy;
 mod topic;
 
 use std::env;
@@ -17,6 +18,7 @@ use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 pub use program::{Ended, Program, Running};
+pub use proxy::Proxy;
 pub use topic::{Sent, TopicRecord};
 
 use crate::double::Double;
@@ -101,6 +103,17 @@ impl World {
     /// When the program has not been built.
     pub fn consume(&self) -> Result<Program> {
         Ok(self.member()?.args(["--until-caught-up"]))
+    }
+
+    /// A proxy to PostgreSQL, and the database's URL through it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn proxy(&self) -> Result<(Proxy, String)> {
+        let proxy = Proxy::open_to(format!("{}:{}", self.server.get_host(), self.server.get_port())).await?;
+        let options = self.server.clone().database(&self.database).host("127.0.0.1").port(proxy.port());
+        let url = options.to_url_lossy().to_string();
+        Ok((proxy, url))
     }
 
     /// A consumer that migrates and goes on until it is stopped.
