@@ -28,6 +28,60 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Shows what could not be applied, tries it again, or puts it aside
     DeadLetters(DeadLettersArgs),
+    /// Tells what became of the runs, and decides those that are held
+    #[command(subcommand)]
+    Runs(RunsCommand),
+}
+
+/// What can be done with runs.
+#[derive(Subcommand, Debug)]
+pub enum RunsCommand {
+    /// Lists the runs, the newest first
+    List(ListArgs),
+    /// Accepts a held run: what it did not see is retired
+    Release(DecideArgs),
+    /// Refuses a held run: it retires nothing
+    Reject(DecideArgs),
+}
+
+/// Which runs to list.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Only this region's
+    #[arg(long, value_enum)]
+    pub region: Option<Region>,
+
+    /// Prints a JSON list in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// The run to decide.
+#[derive(Args, Debug)]
+pub struct DecideArgs {
+    /// The run's region
+    #[arg(long, value_enum)]
+    pub region: Region,
+
+    /// The run's number
+    #[arg(long, value_name = "N")]
+    pub run: u32,
+
+    /// Prints one JSON object in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where Kafka is: the decision is published there.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// What to do with dead letters.
@@ -44,9 +98,21 @@ pub enum LettersAction {
     /// Lists those that are open; with --all, settled ones too
     List(LettersArgs),
     /// Applies open ones, each as the version that it is; exits 1 if one still can't be applied
-    Replay(LettersArgs),
+    Replay(ReplayArgs),
     /// Puts open ones aside; in the books they stay dead
     Discard(LettersArgs),
+}
+
+/// Which dead letters to replay, and what is borne of a run whose last marker is among them.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Which ones.
+    #[command(flatten)]
+    pub letters: LettersArgs,
+
+    /// The limits beyond which a run is held.
+    #[command(flatten)]
+    pub limits: JudgeArgs,
 }
 
 /// Which dead letters.
@@ -118,11 +184,6 @@ fn schema_name(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn share(text: &str) -> Result<f64, &'static str> {
-    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or("a share is a number from 0 to 1, such as 0.1")
-}
-
 /// How to apply.
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -158,6 +219,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// When a run is held.
+    #[command(flatten)]
+    pub limits: JudgeArgs,
+
     /// Where Kafka is.
     #[command(flatten)]
     pub kafka: KafkaArgs,
@@ -165,6 +230,24 @@ pub struct RunArgs {
     /// Where the tables are.
     #[command(flatten)]
     pub database: DatabaseArgs,
+}
+
+/// The limits beyond which a whole crawl is not believed.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Runs")]
+pub struct JudgeArgs {
+    /// A run that would retire a larger share of its region's datasets is held, 0 to 1
+    #[arg(long, env = "CATALOG_MAX_RETIRE_SHARE", default_value_t = 0.2, value_parser = share)]
+    pub max_retire_share: f64,
+
+    /// A run that saw a smaller share of what /domains declares is held, 0 to 1
+    #[arg(long, env = "CATALOG_MIN_SEEN_SHARE", default_value_t = 0.95, value_parser = share)]
+    pub min_seen_share: f64,
+}
+
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or("a share is a number from 0 to 1")
 }
 
 #[cfg(test)]
@@ -176,5 +259,11 @@ mod tests {
         assert!(schema_name("catalog_2").is_ok());
         assert!(["", "2nd", "Catalog", "a;b", "a b"].iter().all(|name| schema_name(name).is_err()));
         assert!(schema_name(&"a".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn a_share_is_a_number_from_0_to_1() {
+        assert!(["0", "0.2", "1"].iter().all(|text| share(text).is_ok()));
+        assert!(["-0.1", "1.1", "20%", "NaN", ""].iter().all(|text| share(text).is_err()));
     }
 }

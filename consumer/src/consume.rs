@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
-use crate::apply::Outcome;
+use crate::apply::{Bounds, Outcome};
 use crate::batch::{Batch, Place, TopicKind};
 use crate::caught_up::Goal;
 use crate::cli::RunArgs;
@@ -22,7 +22,8 @@ use crate::outage::Outage;
 use crate::partition::Partition;
 use crate::patience::{Means, Thread};
 use crate::summary::Summary;
-use crate::{database, dead_letters, failure, positions};
+use crate::verdict_log::Keeper;
+use crate::{database, dead_letters, failure};
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
 /// is rolled back or not, and its position tells which.
@@ -42,9 +43,11 @@ pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<(
         return Summary::start().print(args.json, args.until_caught_up.then_some(false));
     };
     let json = args.json;
+    let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
     let mut consumer = Consumer::join(args, pool, outage)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
     let summary = consumer.leave().await;
+    verdicts.finish().await;
     let caught_up = ended?;
     summary?.print(json, goal.is_some().then_some(caught_up))
 }
@@ -65,13 +68,7 @@ async fn prepare(
     if !args.until_caught_up {
         return Ok(Some((pool, None)));
     }
-    let goal = Goal::measure(&args.kafka).await?;
-    let topics = args.kafka.topics();
-    let topics = TopicKind::ALL.map(|kind| kind.topic(&topics));
-    let read = || async { Ok(positions::read(&pool, &topics).await?) };
-    let Some(positions) = outage.wait_out(shutdown, read).await? else { return Ok(None) };
-    goal.check(&positions)?;
-    Ok(Some((pool, Some(goal))))
+    Ok(Some((pool, Some(Goal::measure(&args.kafka).await?))))
 }
 
 /// A member of the group at work.
@@ -103,8 +100,8 @@ impl Consumer {
     fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<Self> {
         let (member, changes) = group::join(&args)?;
         let topics = args.kafka.topics();
-        let limits = Limits { share: args.max_dead_share, in_row: args.max_dead_in_row };
-        let means = Means { pool: pool.clone(), limits, outage };
+        let dead = Limits { share: args.max_dead_share, in_row: args.max_dead_in_row };
+        let means = Means { pool: pool.clone(), bounds: Bounds { dead, runs: args.limits }, outage };
         Ok(Self {
             args,
             pool,
@@ -141,6 +138,8 @@ impl Consumer {
                     if self.has_reached(goal).await? {
                         return Ok(true);
                     }
+                    // A sweep that took long must not be followed by the next one at once.
+                    sweep.reset();
                 }
                 message = member.recv() => self.receive(message)?,
             }
@@ -149,7 +148,13 @@ impl Consumer {
 
     /// Answers a change of the assignment, or keeps it for later while the database is away.
     async fn answer_or_keep(&mut self, change: Change) -> anyhow::Result<()> {
+        let asks = matches!(&change, Change::Assign(list) if list.count() > 0);
+        if asks && self.glance(self.pool.acquire()).await?.is_none() {
+            self.unanswered = Some(change);
+            return Ok(());
+        }
         match self.answer(&change).await {
+            // It went away just now.
             Err(error) if failure::passes(&error) => {
                 self.means.outage.tell(&error);
                 self.unanswered = Some(change);

@@ -20,6 +20,11 @@ pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
+/// How long a transaction may rest between two statements until the server ends it. A member that was put
+/// to sleep, or whose machine is gone, would else hold its partition's position for as long as its
+/// connection lives, and no other member could take over. Well under the group's session.
+const IDLE_IN_TRANSACTION: &str = "10s";
+
 /// Makes the schema and its tables, or brings them up to this build.
 ///
 /// # Errors
@@ -35,8 +40,8 @@ pub async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     Ok(connection.close().await?)
 }
 
-/// A pool of connections to a schema that was migrated: one for each batch in flight, and one for the
-/// loop itself, which must not wait for batches.
+/// A pool of connections to a schema that was migrated: one for each batch in flight, and two for the
+/// loop itself and for the verdicts, which must not wait for batches.
 ///
 /// # Errors
 /// When the database can't be reached, or its tables are not the ones of this build.
@@ -44,9 +49,8 @@ pub(crate) async fn open(args: &DatabaseArgs, connections: u32) -> anyhow::Resul
     let mut connection = connect(args).await?;
     check_migrated(&mut connection, &args.schema).await?;
     connection.close().await?;
-    // When the server notices that a client has vanished is up to its keepalive, which may take hours; till then its locks would hold up whoever takes the partition over.
-    let options = options(args)?.options([("idle_in_transaction_session_timeout", "60s")]);
-    let pool = PgPoolOptions::new().max_connections(connections + 1).acquire_timeout(CONNECT_PATIENCE);
+    let options = options(args)?.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]);
+    let pool = PgPoolOptions::new().max_connections(connections + 2).acquire_timeout(CONNECT_PATIENCE);
     Ok(pool.connect_lazy_with(options))
 }
 

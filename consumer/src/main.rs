@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use catalog_consumer::cli::{Cli, Command};
-use catalog_consumer::{consume, database, letters};
+use catalog_consumer::{consume, database, letters, runs};
 use catalog_shared::{command_line, exit, shutdown, telemetry};
 
 #[tokio::main]
@@ -19,5 +19,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate(args) => database::migrate(&args).await,
         Command::DeadLetters(args) => letters::run(args).await,
         Command::Run(args) => consume::run(*args, shutdown).await,
+        Command::Runs(command) => runs::run(command).await,
     }
 }

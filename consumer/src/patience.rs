@@ -8,10 +8,9 @@ use catalog_shared::shutdown::CancellationToken;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 
-use crate::apply::{Failure, Outcome, apply};
+use crate::apply::{Bounds, Failure, Outcome, apply};
 use crate::batch::Batch;
 use crate::database::CONNECT_PATIENCE;
-use crate::dead_letters::Limits;
 use crate::failure;
 use crate::outage::{Outage, Waits};
 
@@ -42,7 +41,7 @@ impl Thread {
 #[derive(Clone)]
 pub(crate) struct Means {
     pub(crate) pool: PgPool,
-    pub(crate) limits: Limits,
+    pub(crate) bounds: Bounds,
     pub(crate) outage: Arc<Outage>,
 }
 
@@ -61,7 +60,7 @@ impl Means {
         let mut waits = Waits::default();
         let mut in_doubt = None;
         loop {
-            match apply(&self.pool, batch, self.limits).await {
+            match apply(&self.pool, batch, self.bounds).await {
                 Ok(outcome) => {
                     self.outage.is_over();
                     return Ok(settle_doubt(batch, outcome, in_doubt));

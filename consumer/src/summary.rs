@@ -8,7 +8,7 @@ use catalog_shared::record::Kind;
 use serde::Serialize;
 
 use crate::batch::{Applied, Effect, TopicKind};
-use crate::ledger::Verdict;
+use crate::ledger::Judged;
 
 /// What became of the records of a kind.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -31,7 +31,7 @@ pub(crate) struct Summary {
     started: Instant,
     records: BTreeMap<Kind, Effects>,
     unkeyed: u64,
-    runs: Vec<Verdict>,
+    runs: Vec<Judged>,
 }
 
 impl Summary {
@@ -41,7 +41,8 @@ impl Summary {
     }
 
     /// Adds what came of a batch.
-    pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<Verdict>) {
+    pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<Judged>) {
+        verdicts.iter().for_each(Judged::tell);
         self.runs.extend(verdicts);
         let TopicKind::Data(kind) = kind else {
             self.unkeyed += dead;
@@ -82,7 +83,7 @@ struct Told<'a> {
     records: &'a BTreeMap<Kind, Effects>,
     /// Dead letters of producers: objects that no record could be made of.
     unkeyed: u64,
-    runs: &'a [Verdict],
+    runs: &'a [Judged],
     /// Whether all is applied that was there at the start; none where that was not asked for.
     caught_up: Option<bool>,
     #[serde(rename = "seconds", serialize_with = "seconds")]
@@ -112,13 +113,8 @@ impl fmt::Display for Told<'_> {
         if self.unkeyed > 0 {
             writeln!(f, "  {} dead letters of producers have arrived", self.unkeyed)?;
         }
-        for verdict in self.runs {
-            let Verdict { region, run, state, reason, published, applied } = verdict;
-            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            writeln!(
-                f,
-                "  run {run} of {region} is {state}{reason} ({published} published, {applied} applied)"
-            )?;
+        for judged in self.runs {
+            writeln!(f, "  {judged}")?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::Context;
 use rdkafka::consumer::Consumer as _;
 use tokio::time::timeout;
 
@@ -76,23 +76,38 @@ impl Consumer {
                 "not caught up yet; a producer's open transaction may hold records back"
             );
         }
-        Ok(behind.is_none())
+        Ok(behind.is_none() && self.is_settled(&positions).await?)
+    }
+
+    /// Whether positions that look as if they had caught up mean it: an operator's reset would still move
+    /// them, and one beyond its partition's end is no position at all.
+    async fn is_settled(&self, positions: &Positions) -> anyhow::Result<bool> {
+        let now = Goal::measure(&self.args.kafka).await?;
+        if group::has_reset(&self.member, &now.places()).await? {
+            return Ok(false);
+        }
+        now.check(positions)?;
+        Ok(true)
     }
 
     /// Where all partitions stand; none while the database is away.
     async fn positions(&self) -> anyhow::Result<Option<Positions>> {
         let topics = TopicKind::ALL.map(|kind| kind.topic(&self.topics));
-        let read = timeout(GLANCE, positions::read(&self.pool, &topics)).await;
-        let error = match read {
-            Ok(Ok(positions)) => return Ok(Some(positions)),
-            Ok(Err(error)) => error.into(),
-            Err(_) => {
-                self.means.outage.tell(&anyhow!("the database takes long to answer"));
-                return Ok(None);
-            }
+        self.glance(positions::read(&self.pool, &topics)).await.context("can't read the positions")
+    }
+
+    /// Asks the database, without waiting for it: the loop has to go on receiving. None while it is away.
+    pub(crate) async fn glance<T>(
+        &self,
+        ask: impl Future<Output = sqlx::Result<T>>,
+    ) -> anyhow::Result<Option<T>> {
+        let error = match timeout(GLANCE, ask).await {
+            Ok(Ok(answer)) => return Ok(Some(answer)),
+            Ok(Err(error)) => anyhow::Error::from(error),
+            Err(_) => anyhow::Error::from(sqlx::Error::PoolTimedOut),
         };
         if !failure::passes(&error) {
-            return Err(error.context("can't read the positions"));
+            return Err(error);
         }
         self.means.outage.tell(&error);
         Ok(None)

@@ -1,7 +1,7 @@
 //! Applying: a batch is one transaction of rows, ledger and position.
 //!
 //! Its statements come in one order everywhere: the one lock, the position, the runs, the rows by key,
-//! the ledger, the markers. So no two transactions wait for each other.
+//! the ledger, the markers and what follows from the last one. So no two transactions wait for each other.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,10 @@ use catalog_shared::region::Region;
 use sqlx::{PgConnection, PgPool};
 
 use crate::batch::{Applied, Batch, TopicKind};
+use crate::cli::JudgeArgs;
 use crate::dead_letters::{self, Limits};
 use crate::decode::{Dead, Decoded, decode};
-use crate::ledger::{self, Verdict};
+use crate::ledger::{self, Judged};
 use crate::positions;
 use crate::received::Received;
 
@@ -23,10 +24,17 @@ pub(crate) mod rows;
 
 use rows::Refused;
 
+/// What is borne, of records and of runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) dead: Limits,
+    pub(crate) runs: JudgeArgs,
+}
+
 /// What came of a batch.
 pub(crate) enum Outcome {
     /// It is in the tables, and its position with it.
-    Applied { records: Vec<Applied>, dead: Vec<Dead>, verdicts: Vec<Verdict> },
+    Applied { records: Vec<Applied>, dead: Vec<Dead>, verdicts: Vec<Judged> },
     /// Somebody else has moved the position, to here; nothing was written.
     Stale { position: i64 },
     /// It was not applied and is not tried again, for the consumer leaves its partition.
@@ -44,12 +52,12 @@ pub(crate) struct Failure {
 ///
 /// # Errors
 /// What the database said, or that there are too many dead letters.
-pub(crate) async fn apply(pool: &PgPool, batch: &Batch, limits: Limits) -> Result<Outcome, Failure> {
+pub(crate) async fn apply(pool: &PgPool, batch: &Batch, bounds: Bounds) -> Result<Outcome, Failure> {
     let decoded = || decode(batch.place.kind, &batch.records);
-    let applied = match transact(pool, batch, limits, decoded(), false).await {
+    let applied = match transact(pool, batch, bounds, decoded(), false).await {
         // The search for the row is a transaction of its own: in this one nothing more can be done.
         Err(Failure { error, .. }) if error.is::<Refused>() => {
-            transact(pool, batch, limits, decoded(), true).await
+            transact(pool, batch, bounds, decoded(), true).await
         }
         other => other,
     };
@@ -63,13 +71,13 @@ pub(crate) async fn apply(pool: &PgPool, batch: &Batch, limits: Limits) -> Resul
 async fn transact(
     pool: &PgPool,
     batch: &Batch,
-    limits: Limits,
+    bounds: Bounds,
     decoded: Decoded,
     searching: bool,
 ) -> Result<Outcome, Failure> {
     let nothing_done = |error| Failure { error, in_doubt: None };
     let mut tx = pool.begin().await.context("can't begin a transaction").map_err(nothing_done)?;
-    let outcome = fill(&mut tx, batch, limits, decoded, searching).await.map_err(nothing_done)?;
+    let outcome = fill(&mut tx, batch, bounds, decoded, searching).await.map_err(nothing_done)?;
     if matches!(outcome, Outcome::Stale { .. }) {
         return Ok(outcome);
     }
@@ -90,7 +98,7 @@ async fn transact(
 async fn fill(
     tx: &mut PgConnection,
     batch: &Batch,
-    limits: Limits,
+    bounds: Bounds,
     decoded: Decoded,
     searching: bool,
 ) -> anyhow::Result<Outcome> {
@@ -107,10 +115,10 @@ async fn fill(
         rows::write_all(tx, rows).await?
     };
     ledger::count(tx, &batch.place, standing.counted_to, &records).await.context("can't count")?;
-    dead_letters::enter(tx, batch, &standing, (&dead, &markers), limits).await?;
+    dead_letters::enter(tx, batch, &standing, (&dead, &markers), bounds.dead).await?;
     let mut verdicts = Vec::new();
     for marked in markers.iter().filter(|marked| marked.offset >= standing.counted_to) {
-        let verdict = ledger::close(tx, &batch.place, marked).await;
+        let verdict = ledger::close(tx, &batch.place, marked, bounds.runs).await;
         verdicts.extend(verdict.with_context(|| format!("can't enter the marker at {}", marked.offset))?);
     }
     positions::advance(tx, batch).await.context("can't move the position")?;

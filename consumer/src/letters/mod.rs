@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
 use sqlx::PgPool;
 
-use crate::cli::{DeadLettersArgs, LettersAction, LettersArgs, Selection};
+use crate::cli::{DeadLettersArgs, LettersAction, LettersArgs, ReplayArgs, Selection};
 use crate::database;
 
 mod list;
@@ -18,9 +18,9 @@ pub async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
     let DeadLettersArgs { action } = args;
     match action {
         LettersAction::List(args) => list::list(&open(&args).await?, &args).await,
-        LettersAction::Replay(args) => {
+        LettersAction::Replay(ReplayArgs { letters: args, limits }) => {
             let selection = selected(&args.selection)?;
-            replay::replay(&open(&args).await?, selection, args.json).await
+            replay::replay(&open(&args).await?, selection, limits, args.json).await
         }
         LettersAction::Discard(args) => {
             let selection = selected(&args.selection)?;

@@ -13,7 +13,7 @@ use super::{find_open, tell};
 use crate::apply::lock;
 use crate::apply::rows::{Refused, reason, write_all};
 use crate::batch::{Effect, Marked, Place, TopicKind};
-use crate::cli::Selection;
+use crate::cli::{JudgeArgs, Selection};
 use crate::dead_letters::storable;
 use crate::decode::{Decoded, decode};
 use crate::ledger;
@@ -37,14 +37,20 @@ struct Letter {
     headers: sqlx::types::Json<Vec<(String, Value)>>,
 }
 
-pub(super) async fn replay(pool: &PgPool, selection: &Selection, json: bool) -> anyhow::Result<()> {
+pub(super) async fn replay(
+    pool: &PgPool,
+    selection: &Selection,
+    limits: JudgeArgs,
+    json: bool,
+) -> anyhow::Result<()> {
     let (mut told, mut lines, mut failed) = (Vec::new(), String::new(), 0);
     let ids = find_open(pool, selection).await?;
     for id in &ids {
-        let (word, reason) = match replay_one(pool, *id).await.with_context(|| format!("dead letter {id}"))? {
-            Replayed::Done(effect) => (effect, None),
-            Replayed::Failed(reason) => ("failed", Some(reason)),
-        };
+        let (word, reason) =
+            match replay_one(pool, *id, limits).await.with_context(|| format!("dead letter {id}"))? {
+                Replayed::Done(effect) => (effect, None),
+                Replayed::Failed(reason) => ("failed", Some(reason)),
+            };
         failed += usize::from(reason.is_some());
         let because = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         writeln!(lines, "  {id} {word}{because}")?;
@@ -62,10 +68,10 @@ pub(super) async fn replay(pool: &PgPool, selection: &Selection, json: bool) -> 
     Ok(())
 }
 
-async fn replay_one(pool: &PgPool, id: i64) -> anyhow::Result<Replayed> {
+async fn replay_one(pool: &PgPool, id: i64, limits: JudgeArgs) -> anyhow::Result<Replayed> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
-    let effect = match try_one(&mut tx, id).await {
+    let effect = match try_one(&mut tx, id, limits).await {
         Ok(Replayed::Done(effect)) => {
             tx.commit().await?;
             return Ok(Replayed::Done(effect));
@@ -87,7 +93,7 @@ async fn replay_one(pool: &PgPool, id: i64) -> anyhow::Result<Replayed> {
     Ok(effect)
 }
 
-async fn try_one(tx: &mut PgConnection, id: i64) -> anyhow::Result<Replayed> {
+async fn try_one(tx: &mut PgConnection, id: i64, limits: JudgeArgs) -> anyhow::Result<Replayed> {
     // Alone where it may be a marker, and that is known only once it is read.
     lock(tx, true).await?;
     let letter: Option<Letter> = sqlx::query_as(include_str!("../../sql/hold_dead_letter.sql"))
@@ -106,7 +112,7 @@ async fn try_one(tx: &mut PgConnection, id: i64) -> anyhow::Result<Replayed> {
     let applied = write_all(tx, rows).await?;
     let effect = applied.first().map(|applied| applied.effect);
     settle(tx, id, effect).await?;
-    enter_markers(tx, &place, &markers).await?;
+    enter_markers(tx, &place, &markers, limits).await?;
     Ok(Replayed::Done(effect.map_or("marker", name)))
 }
 
@@ -161,10 +167,15 @@ async fn settle(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx:
     Ok(())
 }
 
-async fn enter_markers(tx: &mut PgConnection, place: &Place, markers: &[Marked]) -> anyhow::Result<()> {
+async fn enter_markers(
+    tx: &mut PgConnection,
+    place: &Place,
+    markers: &[Marked],
+    limits: JudgeArgs,
+) -> anyhow::Result<()> {
     for marked in markers {
         ledger::open_runs(tx, &[(marked.region, marked.marker.run)]).await?;
-        ledger::close(tx, place, marked).await?;
+        ledger::close(tx, place, marked, limits).await?;
     }
     Ok(())
 }

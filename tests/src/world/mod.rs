@@ -1,14 +1,16 @@
 //! A world of its own for each test: a database and topics that no other test sees, on the real
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
+mod consumer;
 mod program;
 mod proxy;
+mod tables;
 mod topic;
 
 use std::env;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -19,6 +21,7 @@ use uuid::Uuid;
 
 pub use program::{Ended, Program, Running};
 pub use proxy::Proxy;
+pub use tables::{CATALOG, Contents};
 pub use topic::{Sent, TopicRecord};
 
 use crate::double::Double;
@@ -97,72 +100,6 @@ impl World {
         Ok(self.at_home(Program::new("catalog-producer")?.args(["status"])))
     }
 
-    /// A consumer that migrates and ends when it has caught up.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn consume(&self) -> Result<Program> {
-        Ok(self.member()?.args(["--until-caught-up"]))
-    }
-
-    /// A proxy to PostgreSQL, and the database's URL through it.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub async fn proxy(&self) -> Result<(Proxy, String)> {
-        let proxy = Proxy::open_to(format!("{}:{}", self.server.get_host(), self.server.get_port())).await?;
-        let options = self.server.clone().database(&self.database).host("127.0.0.1").port(proxy.port());
-        let url = options.to_url_lossy().to_string();
-        Ok((proxy, url))
-    }
-
-    /// A consumer that migrates and goes on until it is stopped.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn member(&self) -> Result<Program> {
-        Ok(self.plain_run()?.args(["--migrate"]))
-    }
-
-    /// A consumer that the group misses soon when it is killed: 6 s is the broker's least, and the 45 s of
-    /// real life are too long for a test.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn mortal(&self) -> Result<Program> {
-        let session =
-            ["--kafka-option", "session.timeout.ms=6000", "--kafka-option", "heartbeat.interval.ms=1000"];
-        Ok(self.member()?.args(session))
-    }
-
-    /// A consumer that doesn't migrate.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn plain_run(&self) -> Result<Program> {
-        let program = Program::new("catalog-consumer")?.args(["run", "--json"]);
-        Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
-    }
-
-    /// A command of the consumer's that needs the database alone, such as `dead-letters list`.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn ask(&self, command: &[&str]) -> Result<Program> {
-        let program = Program::new("catalog-consumer")?.args(command.iter().copied());
-        Ok(program.env("DATABASE_URL", &self.database_url))
-    }
-
-    /// Makes the tables.
-    ///
-    /// # Errors
-    /// When the consumer's `migrate` fails.
-    pub async fn migrate(&self) -> Result<()> {
-        let program = Program::new("catalog-consumer")?.args(["migrate"]);
-        program.env("DATABASE_URL", &self.database_url).succeed().await?;
-        Ok(())
-    }
-
     /// A database URL that logs in with this password (letters and digits), as a role of its own with the
     /// rights of the tests' user.
     ///
@@ -219,6 +156,28 @@ impl World {
     /// What Kafka says.
     pub async fn committed(&self, topic: &str, partition: i32) -> Result<(Option<i64>, i64)> {
         topic::committed(self.kafka(), &self.database, topic.to_owned(), partition).await
+    }
+
+    /// What some tables of a schema hold.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub async fn contents(&self, schema: &str, tables: &[&'static str]) -> Result<Vec<Contents>> {
+        tables::contents(&self.pool, schema, tables).await
+    }
+
+    /// One of Kafka's own tools, about the group.
+    ///
+    /// # Errors
+    /// When it fails; with what it said.
+    pub async fn consumer_groups(&self, args: &[&str]) -> Result<String> {
+        let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/../dev/stack");
+        let mut command = tokio::process::Command::new(tool);
+        command.args(["kafka", "kafka-consumer-groups", "--bootstrap-server", &self.brokers]);
+        let told = command.args(["--group", &self.database]).args(args).output().await?;
+        let (out, error) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+        ensure!(told.status.success() && !out.contains("Error"), "{out}{error}");
+        Ok(out.into_owned())
     }
 
     fn at_home(&self, program: Program) -> Program {

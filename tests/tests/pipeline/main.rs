@@ -2,27 +2,37 @@
 //! a database and topics of its own, so they run side by side.
 
 mod arriving;
+mod balancing;
 mod cassettes;
 mod consumer_killed;
 mod dead_letters;
+mod deciding;
 mod dry_run;
 mod faithful;
 mod faults;
 mod fifty_kills;
+mod following;
+mod holding;
 mod last_markers;
 mod letters;
 mod moved_position;
 mod nameless;
 mod odd_objects;
+mod operator_reset;
+mod other_database;
 mod outage;
+mod outbox;
 mod part;
 mod producer_killed;
+mod rebalancing;
 mod record_format;
 mod recordings;
 mod recrawl;
 mod refusals;
 mod refused_rows;
 mod regions;
+mod release_race;
+mod retiring;
 mod secrets;
 mod sharing;
 mod since;
