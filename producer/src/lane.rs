@@ -162,6 +162,7 @@ impl Lanes {
             };
             let next = fetched.next().map(str::to_owned);
             fetched.note(&interval);
+            tracing::debug!(after, "page in hand");
             if pages.send(fetched).await.is_err() {
                 return Ok(());
             }

@@ -11,6 +11,7 @@ mod fifty_kills;
 mod last_markers;
 mod moved_position;
 mod nameless;
+mod outage;
 mod part;
 mod producer_killed;
 mod record_format;
