@@ -16,11 +16,12 @@ use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use crate::apply::{Outcome, apply};
 use crate::batch::{Batch, Place};
-use crate::caught_up::Goal;
+use crate::caught_up::{Goal, Positions};
 use crate::cli::RunArgs;
 use crate::group::{self, Change, Member};
 use crate::partition::Partition;
 use crate::summary::Summary;
+use crate::verdict_log::Keeper;
 use crate::{database, positions};
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
@@ -44,9 +45,11 @@ pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<(
     let pool = database::open(&args.database, u32::from(args.connections)).await?;
     let goal = if args.until_caught_up { Some(Goal::measure(&args.kafka).await?) } else { None };
     let json = args.json;
+    let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
     let mut consumer = Consumer::join(args, pool)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
     let summary = consumer.leave().await;
+    verdicts.finish().await;
     let caught_up = ended?;
     summary?.print(json, goal.is_some().then_some(caught_up))
 }
@@ -93,9 +96,6 @@ impl Consumer {
 
     /// Works until `shutdown` or the goal; tells whether it is the goal.
     async fn work(&mut self, shutdown: &CancellationToken, goal: Option<&Goal>) -> anyhow::Result<bool> {
-        if let Some(goal) = goal {
-            goal.check(&positions::read(&self.pool, &self.data_topics()).await?)?;
-        }
         let member = Arc::clone(&self.member);
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,9 +147,9 @@ impl Consumer {
     }
 
     fn spawn(&mut self, batch: Batch, epoch: u64) {
-        let pool = self.pool.clone();
+        let (pool, limits) = (self.pool.clone(), self.args.limits);
         self.batches.spawn(async move {
-            let outcome = apply(&pool, &batch).await;
+            let outcome = apply(&pool, &batch, limits).await;
             Done { place: batch.place, epoch, to: batch.to, outcome }
         });
     }
@@ -259,7 +259,18 @@ impl Consumer {
                 "not caught up yet; a producer's open transaction may hold records back"
             );
         }
-        Ok(behind.is_none())
+        Ok(behind.is_none() && self.is_settled(&positions).await?)
+    }
+
+    /// Whether positions that look as if they had caught up mean it: an operator's reset would still move
+    /// them, and one beyond its partition's end is no position at all.
+    async fn is_settled(&self, positions: &Positions) -> anyhow::Result<bool> {
+        let now = Goal::measure(&self.args.kafka).await?;
+        if group::has_reset(&self.member, &now.places()).await? {
+            return Ok(false);
+        }
+        now.check(positions)?;
+        Ok(true)
     }
 
     fn data_topics(&self) -> [String; 4] {

@@ -2,12 +2,13 @@
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
 mod program;
+mod tables;
 mod topic;
 
 use std::env;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -17,6 +18,7 @@ use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 pub use program::{Ended, Program, Running};
+pub use tables::{CATALOG, Contents};
 pub use topic::TopicRecord;
 
 use crate::double::Double;
@@ -131,6 +133,27 @@ impl World {
         Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
     }
 
+    /// A consumer of the same topics for tables of their own, as in a new database: the schema `again`.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn consume_again(&self) -> Result<Program> {
+        let group = format!("{}.again", self.database);
+        Ok(self.member()?.args(["--schema", "again", "--group", &group]))
+    }
+
+    /// `catalog-consumer runs`, with a JSON answer.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(["runs"]).args(args).args(["--json"]);
+        Ok(program
+            .env("KAFKA_BROKERS", &self.brokers)
+            .env("CATALOG_TOPIC_PREFIX", &self.prefix)
+            .env("DATABASE_URL", &self.database_url))
+    }
+
     /// Makes the tables.
     ///
     /// # Errors
@@ -189,6 +212,28 @@ impl World {
     /// What Kafka says.
     pub async fn committed(&self, topic: &str, partition: i32) -> Result<(Option<i64>, i64)> {
         topic::committed(self.kafka(), &self.database, topic.to_owned(), partition).await
+    }
+
+    /// What some tables of a schema hold.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub async fn contents(&self, schema: &str, tables: &[&'static str]) -> Result<Vec<Contents>> {
+        tables::contents(&self.pool, schema, tables).await
+    }
+
+    /// One of Kafka's own tools, about the group.
+    ///
+    /// # Errors
+    /// When it fails; with what it said.
+    pub async fn consumer_groups(&self, args: &[&str]) -> Result<String> {
+        let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/../dev/stack");
+        let mut command = tokio::process::Command::new(tool);
+        command.args(["kafka", "kafka-consumer-groups", "--bootstrap-server", &self.brokers]);
+        let told = command.args(["--group", &self.database]).args(args).output().await?;
+        let (out, error) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+        ensure!(told.status.success() && !out.contains("Error"), "{out}{error}");
+        Ok(out.into_owned())
     }
 
     fn at_home(&self, program: Program) -> Program {
