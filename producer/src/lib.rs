@@ -8,6 +8,7 @@ pub mod screen;
 pub mod status;
 
 mod body;
+mod buffers;
 mod cassette;
 mod claim;
 mod clock;
