@@ -32,8 +32,8 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// A request that is about to be sent.
-    pub(crate) fn asked(url: &Url) -> Self {
+    /// A request that is about to be sent, and a buffer for the answer's body.
+    pub(crate) fn asked(url: &Url, body: BytesMut) -> Self {
         let mut pairs: Vec<_> = url.query_pairs().into_owned().collect();
         pairs.sort();
         let mut sorted = url.clone();
@@ -43,7 +43,7 @@ impl Exchange {
             query: sorted.query().unwrap_or_default().to_owned(),
             status: None,
             headers: HeaderMap::new(),
-            body: BytesMut::new(),
+            body,
         }
     }
 
@@ -70,8 +70,8 @@ impl Exchange {
     }
 
     /// The body as far as it came.
-    pub(crate) fn into_body(self) -> Bytes {
-        self.body.freeze()
+    pub(crate) fn into_body(self) -> BytesMut {
+        self.body
     }
 
     /// What the file's name says of the request: readable, and the same for equal requests.
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn exchange(url: &str) -> Exchange {
-        Exchange::asked(&url.parse().unwrap())
+        Exchange::asked(&url.parse().unwrap(), BytesMut::new())
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::buffers::Buffers;
 use crate::cassette::{Exchange, Recorder};
 use crate::cli::CrawlArgs;
 use crate::domains;
@@ -49,6 +50,7 @@ pub(crate) struct Discovery {
     max_page_bytes: u64,
     tally: Arc<Tally>,
     redactor: Redactor,
+    buffers: Buffers,
     recorder: Option<Recorder>,
 }
 
@@ -75,6 +77,7 @@ impl Discovery {
             max_page_bytes: args.max_page_bytes,
             tally,
             redactor,
+            buffers: Buffers::default(),
             recorder,
         })
     }
@@ -191,20 +194,20 @@ impl Discovery {
 
     async fn fetch(&self, url: Url, request_id: Uuid) -> Result<Bytes, ApiError> {
         self.tally.requested();
-        let mut exchange = Exchange::asked(&url);
+        let mut exchange = Exchange::asked(&url, self.buffers.take());
         let failed = self.exchange(url, request_id, &mut exchange).await.err();
         if let Some(recorder) = &self.recorder {
             recorder.keep(&exchange, failed.as_ref()).await.map_err(ApiError::Unrecorded)?;
         }
         if let Some(status) = exchange.status().filter(|status| *status != StatusCode::OK) {
             let headers = exchange.headers().clone();
-            return Err(refusal::read(status, &headers, &self.redactor.hide(exchange.into_body())));
+            return Err(refusal::read(status, &headers, &self.redactor.hide(exchange.into_body().freeze())));
         }
         if let Some(error) = failed {
             return Err(error);
         }
         self.check_region(exchange.headers())?;
-        Ok(self.redactor.hide(exchange.into_body()))
+        Ok(self.redactor.hide(self.buffers.lend(exchange.into_body())))
     }
 
     /// Refuses the other region's answer. One that names no region that is known here may be a mirror's.

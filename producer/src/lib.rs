@@ -9,6 +9,7 @@ pub mod status;
 
 mod body;
 mod border;
+mod buffers;
 mod cassette;
 mod claim;
 mod clock;
