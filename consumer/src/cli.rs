@@ -25,6 +25,8 @@ pub enum Command {
     Migrate(DatabaseArgs),
     /// Applies records to the tables as a member of the group
     Run(Box<RunArgs>),
+    /// Looks for what is wrong in the tables
+    Verify(VerifyArgs),
 }
 
 /// The flags that say where the tables are.
@@ -82,6 +84,18 @@ pub struct RunArgs {
     /// Where Kafka is.
     #[command(flatten)]
     pub kafka: KafkaArgs,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// How to verify.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
 
     /// Where the tables are.
     #[command(flatten)]

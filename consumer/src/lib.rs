@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod consume;
 pub mod database;
+pub mod verify;
 
 mod apply;
 mod batch;

@@ -143,6 +143,15 @@ impl World {
         Ok(())
     }
 
+    /// A command of the consumer's that needs the database alone, such as `dead-letters list`.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn ask(&self, command: &[&str]) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(command.iter().copied());
+        Ok(program.env("DATABASE_URL", &self.database_url))
+    }
+
     /// A database URL that logs in with this password (letters and digits), as a role of its own with the
     /// rights of the tests' user.
     ///

@@ -30,4 +30,5 @@ mod status;
 mod stopping;
 mod takeover;
 mod telling;
+mod verify;
 mod views;
