@@ -65,6 +65,11 @@ pub struct RunArgs {
     #[arg(long)]
     pub migrate: bool,
 
+    /// Reads what would be applied and tells what would become of it, without writing anything or joining the
+    /// group
+    #[arg(long, conflicts_with = "migrate")]
+    pub dry_run: bool,
+
     /// The consumer group
     #[arg(long, env = "CATALOG_GROUP", default_value = "catalog-consumer")]
     pub group: String,

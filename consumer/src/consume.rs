@@ -21,7 +21,7 @@ use crate::cli::RunArgs;
 use crate::group::{self, Change, Member};
 use crate::partition::Partition;
 use crate::summary::Summary;
-use crate::{database, positions};
+use crate::{database, dry_run, positions};
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
 /// is rolled back or not, and its position tells which.
@@ -38,6 +38,9 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// [`catalog_shared::exit::Stop::Guard`].
 pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     args.kafka.announce()?;
+    if args.dry_run {
+        return dry_run::run(&args, &shutdown).await;
+    }
     if args.migrate {
         database::migrate(&args.database).await?;
     }

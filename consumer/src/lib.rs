@@ -11,6 +11,7 @@ mod batch;
 mod caught_up;
 mod dataset;
 mod decode;
+mod dry_run;
 mod group;
 mod ledger;
 mod literal;

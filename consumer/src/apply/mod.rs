@@ -71,7 +71,8 @@ fn runs(batch: &Batch) -> Vec<(Region, u32)> {
     runs.into_iter().collect()
 }
 
-async fn write(tx: &mut PgConnection, rows: Rows) -> sqlx::Result<Vec<Applied>> {
+/// Writes rows of one kind, and tells what became of each.
+pub(crate) async fn write(tx: &mut PgConnection, rows: Rows) -> sqlx::Result<Vec<Applied>> {
     match rows {
         Rows::Datasets(rows) => datasets::write(tx, rows).await,
         Rows::Domains(rows) => names::write_domains(tx, rows).await,

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod cassettes;
+mod consumer_dry_run;
 mod consumer_killed;
 mod dry_run;
 mod faithful;
