@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod consume;
 pub mod database;
+pub mod runs;
 pub mod verify;
 
 mod apply;
@@ -13,9 +14,11 @@ mod dataset;
 mod decode;
 mod dry_run;
 mod group;
+mod judge;
 mod ledger;
 mod literal;
 mod mend;
+mod outbox;
 mod partition;
 mod positions;
 mod reader;
@@ -23,3 +26,5 @@ mod rebalance;
 mod receive;
 mod start;
 mod summary;
+mod verdict_log;
+mod verdicts;

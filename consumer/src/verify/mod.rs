@@ -3,9 +3,10 @@
 
 use anyhow::{Context, bail};
 use catalog_shared::shutdown::CancellationToken;
+use clap::Args;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
-use crate::cli::VerifyArgs;
+use crate::cli::DatabaseArgs;
 use crate::database;
 use checks::{CHECKS, Check};
 use report::{Finding, Found, Report};
@@ -15,6 +16,18 @@ mod report;
 
 /// How many findings of a check are shown; all are counted.
 const SHOWN: usize = 20;
+
+/// How to verify.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
 
 /// Looks for what is wrong in the tables.
 ///

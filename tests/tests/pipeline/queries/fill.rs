@@ -43,20 +43,7 @@ pub(crate) async fn fill() -> Result<Filled> {
     catalog.put_as("zzzz-zzzz", PORTAL, r#"{"metadata":{}}"#);
     world.crawl(&double)?.succeed().await?;
     world.consume()?.succeed().await?;
-    retire(&world).await?;
     Ok(Filled { world, objects, gone })
-}
-
-async fn retire(world: &World) -> Result<()> {
-    sqlx::query(
-        "update socrata_datasets as held set retired_at = retired_at(stats.region, stats.last_run)
-         from socrata_dataset_stats as stats
-         where (stats.region, stats.domain, stats.id) = (held.region, held.domain, held.id)
-             and held.retired_at is distinct from retired_at(stats.region, stats.last_run)",
-    )
-    .execute(world.pool())
-    .await?;
-    Ok(())
 }
 
 /// Changes assets by their place in the order of ids.
