@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, bail};
-use catalog_shared::record::{Stamp, StampError};
+use anyhow::bail;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
-use crate::batch::Received;
+use crate::batch::TopicKind;
 use crate::consume::Consumer;
 use crate::partition::Partition;
+use crate::received::Received;
 
 impl Consumer {
     /// Takes what the member received.
@@ -18,11 +18,11 @@ impl Consumer {
         received: Result<BorrowedMessage<'_>, KafkaError>,
     ) -> anyhow::Result<()> {
         let Some(message) = message(received)? else { return Ok(()) };
-        let kind = self.topics.kind(message.topic());
+        let kind = TopicKind::of(&self.topics, message.topic());
         let partition = kind.and_then(|kind| self.partitions.get_mut(&(kind, message.partition())));
         let Some(partition) = partition else { return Ok(()) };
         let now = Instant::now();
-        take(partition, &message, now)?;
+        take(partition, &message, now);
         let place = (partition.place.kind, partition.place.partition);
         let is_full = partition.pause_changes().is_some();
         self.apply_due(place, now);
@@ -31,6 +31,9 @@ impl Consumer {
 }
 
 /// The message that was received; none for an error that the client gets over by itself.
+///
+/// # Errors
+/// When the client can't go on.
 pub(crate) fn message(
     received: Result<BorrowedMessage<'_>, KafkaError>,
 ) -> anyhow::Result<Option<BorrowedMessage<'_>>> {
@@ -40,7 +43,7 @@ pub(crate) fn message(
             bail!("a partition no longer holds the offset that the tables stand at; start again to see which")
         }
         Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error.into()),
-        // Its context has told of it.
+        // The client goes on by itself, and its context has told of it.
         Err(error) => {
             tracing::debug!(%error, "receiving");
             Ok(None)
@@ -49,36 +52,21 @@ pub(crate) fn message(
 }
 
 /// Takes a record into its partition, if records flow there.
-pub(crate) fn take(
-    partition: &mut Partition,
-    message: &BorrowedMessage<'_>,
-    now: Instant,
-) -> anyhow::Result<()> {
+pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now: Instant) {
     if !partition.flows() {
-        return Ok(());
+        return;
     }
-    let stamp = match Stamp::from_headers(message.headers()) {
-        Ok(stamp) => stamp,
-        Err(StampError::NewerSchema { found }) => {
+    match Received::from_message(message) {
+        Ok(record) => partition.push(record, now),
+        Err(schema) => {
             partition.waiting = true;
             tracing::warn!(
                 topic = message.topic(),
                 partition = message.partition(),
                 offset = message.offset(),
-                schema = found,
+                schema,
                 "a record of a newer schema: its partition waits until this consumer is upgraded"
             );
-            return Ok(());
         }
-        Err(error) => bail!("{}: {error}", name(message)),
-    };
-    let key = message.key().with_context(|| format!("{}: it has no key", name(message)))?.to_vec();
-    let value = message.payload().with_context(|| format!("{}: it has no value", name(message)))?.to_vec();
-    partition.push(Received { offset: message.offset(), stamp, key, value }, now);
-    Ok(())
-}
-
-/// Names a record in an error.
-fn name(message: &BorrowedMessage<'_>) -> String {
-    format!("{}[{}] offset {}", message.topic(), message.partition(), message.offset())
+    }
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::record::Kind;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -16,7 +15,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::batch::Place;
+use crate::batch::{Place, TopicKind};
 use crate::caught_up::{Watermarks, places, watermarks};
 use crate::cli::RunArgs;
 use crate::partition::Partition;
@@ -55,7 +54,7 @@ struct DryRun {
     reader: Arc<Reader>,
     topics: Topics,
     tables: Tables,
-    tracks: HashMap<(Kind, i32), Track>,
+    tracks: HashMap<(TopicKind, i32), Track>,
     batch_size: usize,
     summary: Summary,
     reported: Instant,
@@ -115,14 +114,15 @@ impl DryRun {
     /// Takes what was received, but for what has come after the start.
     fn receive(&mut self, received: KafkaResult<BorrowedMessage<'_>>) -> anyhow::Result<()> {
         let Some(message) = receive::message(received)? else { return Ok(()) };
-        let kind = self.topics.kind(message.topic());
+        let kind = TopicKind::of(&self.topics, message.topic());
         let track = kind.and_then(|kind| self.tracks.get_mut(&(kind, message.partition())));
         match track {
             Some(track) if message.offset() < track.end => {
-                receive::take(&mut track.partition, &message, Instant::now())
+                receive::take(&mut track.partition, &message, Instant::now());
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     /// Writes what is due, one batch after the other: all share a transaction.
@@ -132,8 +132,8 @@ impl DryRun {
             let is_due = track.partition.is_due(self.batch_size, now);
             let batch = if is_due { track.partition.take_batch(self.batch_size, now) } else { None };
             let Some(batch) = batch else { continue };
-            let records = self.tables.write(&batch).await?;
-            self.summary.add(batch.place.kind, &records, Vec::new());
+            let (records, dead) = self.tables.write(&batch).await?;
+            self.summary.add(batch.place.kind, &records, dead.len() as u64, Vec::new());
             track.partition.applied(batch.to);
         }
         Ok(())
@@ -142,7 +142,7 @@ impl DryRun {
     /// Moves past what is no record, and tells how far it is.
     fn sweep(&mut self) -> anyhow::Result<()> {
         for element in self.reader.position()?.elements() {
-            let kind = self.topics.kind(element.topic());
+            let kind = TopicKind::of(&self.topics, element.topic());
             let track = kind.and_then(|kind| self.tracks.get_mut(&(kind, element.partition())));
             let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
             if let (Some(track), Some(offset)) = (track, offset)
@@ -186,13 +186,16 @@ async fn starts(
     tables: &mut Tables,
 ) -> anyhow::Result<Vec<(Place, i64, Watermarks)>> {
     let topics = args.kafka.topics();
-    let held = positions::read(tables.connection(), &Kind::ALL.map(|kind| topics.data(kind))).await?;
+    let held = positions::read(tables.connection(), &TopicKind::ALL.map(|kind| kind.topic(&topics))).await?;
     let places = places(&args.kafka).await?;
     let committed = group::committed(reader, &places).await?;
     let marks = watermarks(&args.kafka, places).await?;
     let start = |((place, marks), committed): ((Place, Watermarks), _)| {
         let position = held.get(&(place.topic.clone(), place.partition)).copied();
         let start = Start::decide(position, committed, marks.low).offset();
+        // That topic deletes what is old, and a run goes on behind it.
+        let deletes = place.kind == TopicKind::DeadLetters;
+        let start = if deletes { start.max(marks.low) } else { start };
         (place, start, marks)
     };
     Ok(marks.into_iter().zip(committed).map(start).collect())

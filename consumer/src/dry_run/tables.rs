@@ -6,8 +6,9 @@
 use anyhow::Context;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use crate::apply;
+use crate::apply::rows;
 use crate::batch::{Applied, Batch, Keyed, Rows, Versioned};
+use crate::decode::{Dead, decode};
 
 /// The tables, within their transaction. It sees one moment of the database.
 pub(super) struct Tables {
@@ -29,10 +30,12 @@ impl Tables {
     }
 
     /// Does with a batch's records what a run does with them.
-    pub(super) async fn write(&mut self, batch: &Batch) -> anyhow::Result<Vec<Applied>> {
-        let decoded = batch.decode()?;
+    pub(super) async fn write(&mut self, batch: &Batch) -> anyhow::Result<(Vec<Applied>, Vec<Dead>)> {
+        let decoded = decode(batch.place.kind, &batch.records);
         fetch(&mut self.tx, &decoded.rows).await.context("can't read what is held")?;
-        apply::write(&mut self.tx, decoded.rows).await.context("can't write to the temporary tables")
+        let mut dead = decoded.dead;
+        let applied = rows::write_what_passes(&mut self.tx, batch, &mut dead).await;
+        Ok((applied.context("can't write to the temporary tables")?, dead))
     }
 
     pub(super) async fn roll_back(self) -> anyhow::Result<()> {
@@ -53,6 +56,7 @@ async fn fetch(tx: &mut PgConnection, rows: &Rows) -> sqlx::Result<()> {
         Rows::Domains(rows) => {
             fetch_names(tx, include_str!("../../sql/dry_run/fetch_domains.sql"), rows).await
         }
+        Rows::None => Ok(()),
         Rows::Hosts(rows) => fetch_names(tx, include_str!("../../sql/dry_run/fetch_hosts.sql"), rows).await,
     }
 }

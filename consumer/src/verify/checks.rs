@@ -45,7 +45,7 @@ macro_rules! check {
 }
 
 /// All checks, in the order of the report.
-pub(super) const CHECKS: [Check; 24] = [
+pub(super) const CHECKS: [Check; 25] = [
     check!(Error, "datasets_without_stats", "assets without page views and the run that saw them"),
     check!(Error, "stats_without_dataset", "page views of assets that are not there"),
     check!(Error, "datasets_without_host", "assets on a host that is not there"),
@@ -64,6 +64,7 @@ pub(super) const CHECKS: [Check; 24] = [
     check!(Note, "abandoned_runs", "runs that their producer gave up"),
     check!(Note, "open_runs", "runs of which more is to come"),
     check!(Note, "short_books", "runs that fall short without being held"),
+    check!(Note, "open_dead_letters", "records that could not be applied: `dead-letters list` shows them"),
     check!(Note, "unpublished_verdicts", "decisions that are still to be published"),
     check!(Note, "replays", "partitions that are replayed"),
     check!(Note, "skipped_records", "partitions of which records were skipped"),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use catalog_tests::double::{Double, MemoryCatalog, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{CATALOG, Contents, Program, World};
+use catalog_tests::world::{CATALOG, Contents, Program, Sent, World};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::Value;
 
-const BOOKS: [&str; 4] = ["positions", "runs", "run_partitions", "verdicts"];
+const BOOKS: [&str; 5] = ["positions", "runs", "run_partitions", "verdicts", "dead_letters"];
 const DATA_TOPICS: [&str; 4] = ["datasets", "domains", "hosts", "agencies"];
 
 fn dry(world: &World) -> Result<Program> {
@@ -53,7 +53,7 @@ async fn foretold(world: &World) -> Result<Value> {
     assert_eq!(outside(world).await?, before);
     assert_eq!((&told["dry_run"], &told["caught_up"]), (&true.into(), &true.into()));
     let done = world.consume()?.succeed().await?.summary()?;
-    assert_eq!(told["records"], done["records"]);
+    assert_eq!((&told["records"], &told["unkeyed"]), (&done["records"], &done["unkeyed"]));
     assert_eq!(done["dry_run"], false);
     Ok(told["records"].clone())
 }
@@ -78,7 +78,10 @@ async fn what_is_told_is_what_a_run_then_does_and_nothing_is_touched() -> Result
     added["resource"]["id"] = "2222-2222".into();
     catalog.put(added.to_string())?;
     world.crawl(&double)?.succeed().await?;
+    let unreadable = Sent { partition: 0, key: Some(b"us/x"), value: Some(b"{}"), headers: &[] };
+    world.send("hosts", unreadable).await?;
     let second = foretold(&world).await?;
+    assert_eq!(second["hosts"]["dead"], 1);
     let datasets = &second["datasets"];
     assert_eq!(
         [&datasets["new"], &datasets["changed"], &datasets["unchanged"]],
