@@ -164,6 +164,36 @@ async fn sound_tables_pass_and_each_damage_is_found_by_its_check_alone() -> Resu
     Ok(())
 }
 
+/// Kinds have topics of their own, which don't keep step.
+#[tokio::test]
+async fn datasets_whose_hosts_and_agencies_are_still_to_come_are_no_error() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    for topic in ["hosts", "agencies"] {
+        let topic = world.topic(topic);
+        let (_, end) = world.committed(&topic, 0).await?;
+        sqlx::query(
+            "insert into positions (topic, partition, position, counted_to, updated_at)
+             values ($1, 0, $2, $2, now())",
+        )
+        .bind(topic)
+        .bind(end)
+        .execute(world.pool())
+        .await?;
+    }
+    world.consume()?.succeed().await?;
+    let (code, found, report) = verify(&world).await?;
+    assert_eq!((code, found), (0, BTreeSet::from(["open_runs".to_owned()])), "{report}");
+
+    sqlx::query("update runs set state = 'balanced', dead = 0").execute(world.pool()).await?;
+    let (code, found, report) = verify(&world).await?;
+    ensure!(code == 1 && found.contains("datasets_without_host"), "{report}");
+    ensure!(found.contains("datasets_without_agency"), "{report}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn people_are_told_the_first_twenty_and_how_many_more() -> Result<()> {
     let world = healthy().await?;
