@@ -9,35 +9,27 @@ set search_path = catalog;
 \pset title 'Assets by type'
 select type, count(*) as assets, count(distinct domain) as domains,
        sum(page_views_total) as page_views, sum(download_count) as downloads
-from socrata_datasets
-join socrata_dataset_stats using (region, domain, id)
-where retired_at is null
+from active_datasets
 group by type
 order by assets desc, type;
 
 \pset title 'The newest'
 select to_char(updated_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as updated, type, left(name, 46) as name, domain
-from socrata_datasets
-where retired_at is null and updated_at is not null
+from active_datasets
+where updated_at is not null
 order by updated_at desc, id
 limit 5;
 
 \pset title 'Hosts with the most assets'
-select hosts.host, hosts.domain, count(*) as assets
-from socrata_datasets as assets
-join socrata_hosts as hosts
-  on hosts.region = assets.region
- and hosts.host = lower(substring(assets.permalink from '^[a-z]+://([^/:]+)'))
-where assets.retired_at is null
-group by hosts.host, hosts.domain
-order by assets desc, hosts.host
+select host, domain, assets
+from host_summary
+order by assets desc, host
 limit 5;
 
 \pset title 'Agencies with the most assets'
-select left(btrim(attribution), 46) as agency, count(*) as assets, count(distinct domain) as domains
-from socrata_datasets
-where retired_at is null and btrim(attribution) <> ''
-group by 1
+select left(agency, 46) as agency, sum(assets) as assets, count(*) as hosts
+from agency_summary
+group by agency_summary.agency
 order by assets desc, agency
 limit 5;
 

@@ -6,6 +6,8 @@ use catalog_shared::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
+use crate::verify::VerifyArgs;
+
 /// Keeps a PostgreSQL copy of the catalog that the topics hold.
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 100, args_override_self = true)]
@@ -28,6 +30,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Shows what could not be applied, tries it again, or puts it aside
     DeadLetters(DeadLettersArgs),
+    /// Looks for what is wrong in the tables
+    Verify(VerifyArgs),
     /// Tells what became of the runs, and decides those that are held
     #[command(subcommand)]
     Runs(RunsCommand),
@@ -194,6 +198,11 @@ pub struct RunArgs {
     /// Brings the tables up to this build first
     #[arg(long)]
     pub migrate: bool,
+
+    /// Reads what would be applied and tells what would become of it, without writing anything or joining the
+    /// group
+    #[arg(long, conflicts_with = "migrate")]
+    pub dry_run: bool,
 
     /// The consumer group
     #[arg(long, env = "CATALOG_GROUP", default_value = "catalog-consumer")]

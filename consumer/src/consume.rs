@@ -23,7 +23,7 @@ use crate::partition::Partition;
 use crate::patience::{Means, Thread};
 use crate::summary::Summary;
 use crate::verdict_log::Keeper;
-use crate::{database, dead_letters, failure};
+use crate::{database, dead_letters, dry_run, failure};
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
 /// is rolled back or not, and its position tells which.
@@ -38,6 +38,9 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// [`catalog_shared::exit::Stop::Guard`].
 pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     args.kafka.announce()?;
+    if args.dry_run {
+        return dry_run::run(&args, &shutdown).await;
+    }
     let outage = Arc::new(Outage::default());
     let Some((pool, goal)) = prepare(&args, &outage, &shutdown).await? else {
         return Summary::start().print(args.json, args.until_caught_up.then_some(false));

@@ -163,8 +163,8 @@ pub(crate) struct Committed {
 }
 
 /// What the group has committed, in the order of the places.
-pub(crate) async fn committed(
-    member: &Arc<Member>,
+pub(crate) async fn committed<C: ConsumerContext + 'static>(
+    member: &Arc<StreamConsumer<C>>,
     places: &[Place],
 ) -> anyhow::Result<Vec<Option<Committed>>> {
     let mut list = TopicPartitionList::with_capacity(places.len());

@@ -6,6 +6,7 @@ pub mod consume;
 pub mod database;
 pub mod letters;
 pub mod runs;
+pub mod verify;
 
 mod apply;
 mod batch;
@@ -13,6 +14,7 @@ mod caught_up;
 mod dataset;
 mod dead_letters;
 mod decode;
+mod dry_run;
 mod failure;
 mod group;
 mod judge;

@@ -65,10 +65,19 @@ impl Summary {
         self.records.values().map(|effects| effects.total()).sum()
     }
 
-    #[allow(clippy::print_stdout, reason = "the summary is the command's answer")]
     pub(crate) fn print(&self, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
+        self.tell(json, caught_up, false)
+    }
+
+    /// As [`Summary::print`], of what was not done.
+    pub(crate) fn print_dry(&self, json: bool, caught_up: bool) -> anyhow::Result<()> {
+        self.tell(json, Some(caught_up), true)
+    }
+
+    #[allow(clippy::print_stdout, reason = "the summary is the command's answer")]
+    fn tell(&self, json: bool, caught_up: Option<bool>, dry_run: bool) -> anyhow::Result<()> {
         let Self { started, records, unkeyed, runs } = self;
-        let told = Told { records, unkeyed: *unkeyed, runs, caught_up, took: started.elapsed() };
+        let told = Told { dry_run, records, unkeyed: *unkeyed, runs, caught_up, took: started.elapsed() };
         if json {
             println!("{}", serde_json::to_string(&told)?);
         } else {
@@ -80,6 +89,7 @@ impl Summary {
 
 #[derive(Serialize)]
 struct Told<'a> {
+    dry_run: bool,
     records: &'a BTreeMap<Kind, Effects>,
     /// Dead letters of producers: objects that no record could be made of.
     unkeyed: u64,
@@ -99,7 +109,12 @@ impl fmt::Display for Told<'_> {
         let total: u64 = self.records.values().map(|effects| effects.total()).sum();
         let stopped =
             if self.caught_up == Some(false) { ", and was stopped before it had caught up" } else { "" };
-        writeln!(f, "Applied {total} records in {:.1} s{stopped}.", self.took.as_secs_f64())?;
+        let took = self.took.as_secs_f64();
+        if self.dry_run {
+            writeln!(f, "A run would apply {total} records; nothing was written ({took:.1} s{stopped}).")?;
+        } else {
+            writeln!(f, "Applied {total} records in {took:.1} s{stopped}.")?;
+        }
         writeln!(
             f,
             "  {:10} {:>9} {:>9} {:>9} {:>9} {:>9}",

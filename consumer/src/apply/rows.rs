@@ -34,7 +34,7 @@ pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows) -> anyhow::Resu
 ///
 /// A key's versions may come to lie in different halves, and then the guard of versions decides between them,
 /// as it does between batches. The rows are locked in another order than usual: a deadlock is tried again.
-pub(super) async fn write_what_passes(
+pub(crate) async fn write_what_passes(
     tx: &mut PgConnection,
     batch: &Batch,
     dead: &mut Vec<Dead>,

@@ -1,0 +1,10 @@
+insert into socrata_agencies (region, host, agency, last_run, last_page, observed_at)
+select found.region, found.host, found.agency, found.last_run, found.last_page, found.observed_at
+from unnest($1::text[], $2::text[], $3::text[]) as given (region, host, agency)
+cross join lateral (
+    select region, host, agency, last_run, last_page, observed_at
+    from held_agencies as held
+    where held.region = given.region and held.host = given.host and held.agency = given.agency
+    limit 1
+) as found
+on conflict do nothing

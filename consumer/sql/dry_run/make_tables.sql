@@ -1,0 +1,21 @@
+-- Tables of the same names, which statements that name no schema find first: what a run writes is written
+-- there, and nothing of it outlives the transaction. Views reach what they hide.
+set local idle_in_transaction_session_timeout = 0;
+
+create temp view held_datasets as select * from socrata_datasets;
+create temp view held_dataset_stats as select * from socrata_dataset_stats;
+create temp view held_domains as select * from socrata_domains;
+create temp view held_hosts as select * from socrata_hosts;
+create temp view held_agencies as select * from socrata_agencies;
+
+create temp table socrata_datasets (like socrata_datasets including constraints) on commit drop;
+create temp table socrata_dataset_stats (like socrata_dataset_stats including constraints) on commit drop;
+create temp table socrata_domains (like socrata_domains including constraints) on commit drop;
+create temp table socrata_hosts (like socrata_hosts including constraints) on commit drop;
+create temp table socrata_agencies (like socrata_agencies including constraints) on commit drop;
+
+alter table socrata_datasets add primary key (region, domain, id);
+alter table socrata_dataset_stats add primary key (region, domain, id);
+alter table socrata_domains add primary key (region, domain);
+alter table socrata_hosts add primary key (region, host);
+alter table socrata_agencies add primary key (region, host, agency);

@@ -1,0 +1,5 @@
+select
+    'run ' || run || ' of ' || region as what,
+    coalesce(reason, 'no reason is given') as finding
+from runs
+where state = 'abandoned'

@@ -1,0 +1,20 @@
+-- As for hosts: a run publishes the agency of each asset that it publishes. A text that had to be mended or
+-- cut is another one here than the producer read.
+select
+    region || '/' || domain || '/' || id as what,
+    'there is no row for ' || agency || ' on ' || host || ' in socrata_agencies, though run ' || last_run
+        || ' has arrived' as finding
+from (
+    select region, domain, id, last_run, asset_host(permalink, domain) collate "C" as host,
+        agency_name(attribution) collate "C" as agency
+    from socrata_datasets
+    join socrata_dataset_stats using (region, domain, id)
+    join runs using (region)
+    where runs.run = last_run and runs.state not in ('open', 'abandoned') and runs.dead = 0
+        and permalink ~* '^https?://[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]+/' and permalink !~* '//([^/]*\.)?xn--'
+        and not 'resource.attribution' = any (unreadable)
+) as asset
+where agency is not null and not exists (
+    select from socrata_agencies as held
+    where held.region = asset.region and held.host = asset.host and held.agency = asset.agency
+)

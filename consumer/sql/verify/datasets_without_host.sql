@@ -1,0 +1,18 @@
+-- A run publishes the host of each asset that it publishes, so once all of it has arrived the row is there.
+-- While it is open or after it was given up that need not be so. Only plain permalinks are looked at:
+-- producers read addresses by a standard that would need hundreds of lines here.
+select
+    region || '/' || domain || '/' || id as what,
+    'there is no row for ' || host || ' in socrata_hosts, though run ' || last_run || ' has arrived' as finding
+from (
+    select region, domain, id, last_run, asset_host(permalink, domain) collate "C" as host
+    from socrata_datasets
+    join socrata_dataset_stats using (region, domain, id)
+    join runs using (region)
+    where runs.run = last_run and runs.state not in ('open', 'abandoned') and runs.dead = 0
+        and permalink ~* '^https?://[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]+/' and permalink !~* '//([^/]*\.)?xn--'
+) as asset
+where not exists (
+    select from socrata_hosts as held
+    where held.region = asset.region and held.host = asset.host
+)

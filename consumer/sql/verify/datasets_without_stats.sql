@@ -1,0 +1,9 @@
+select
+    region || '/' || domain || '/' || id as what,
+    'there is no row in socrata_dataset_stats' as finding
+from socrata_datasets
+where not exists (
+    select from socrata_dataset_stats as stats
+    where stats.region = socrata_datasets.region and stats.domain = socrata_datasets.domain
+        and stats.id = socrata_datasets.id
+)

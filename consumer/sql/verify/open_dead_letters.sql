@@ -1,0 +1,7 @@
+select
+    topic || '[' || partition || ']' as what,
+    count(*) || ' dead letters are open, such as number ' || min(id) || ': ' || (array_agg(reason order by id))[1]
+        as finding
+from dead_letters
+where state = 'open'
+group by topic, partition

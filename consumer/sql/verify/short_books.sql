@@ -1,0 +1,21 @@
+-- What `unbalanced_runs` lets pass, and runs that are not judged.
+select
+    'run ' || run || ' of ' || region || ', ' || topic || '[' || partition || ']' as what,
+    arrived || ' of ' || published || ' published records have arrived, and the run is ' || state as finding
+from (
+    select region, run, topic, partition, run_partitions.published, runs.state,
+        new + changed + unchanged + older + run_partitions.dead as arrived
+    from run_partitions
+    join runs using (region, run)
+    where runs.state in ('balanced', 'ended')
+) as ledger
+where arrived <> published and (
+    state = 'ended' or (
+        arrived < published and exists (
+            select from run_partitions as later
+            where later.region = ledger.region and later.topic = ledger.topic
+                and later.partition = ledger.partition and later.run > ledger.run
+                and later.new + later.changed + later.unchanged + later.older + later.dead > 0
+        )
+    )
+)

@@ -1,0 +1,9 @@
+select
+    region || '/' || domain as what,
+    count(*) || ' assets are on it, and the API has never listed it' as finding
+from socrata_datasets
+where retired_at is null and not exists (
+    select from socrata_domains as held
+    where held.region = socrata_datasets.region and held.domain = socrata_datasets.domain
+)
+group by region, domain

@@ -1,0 +1,13 @@
+-- The function is asked once for each run.
+with due as materialized (
+    select region, last_run, retired_at(region, last_run) as retired_at
+    from (select distinct region, last_run from socrata_dataset_stats) as seen
+)
+select
+    region || '/' || domain || '/' || id as what,
+    'retired_at is ' || coalesce(held.retired_at::text, 'null') || ', and by the verdicts on the runs after '
+        || last_run || ' it is ' || coalesce(due.retired_at::text, 'null') as finding
+from socrata_datasets as held
+join socrata_dataset_stats using (region, domain, id)
+join due using (region, last_run)
+where held.retired_at is distinct from due.retired_at

@@ -1,0 +1,71 @@
+//! Verifying: named queries, each of which returns what is wrong and nothing where all is well. They see
+//! one moment of the database and write nothing.
+
+use anyhow::{Context, bail};
+use catalog_shared::shutdown::CancellationToken;
+use clap::Args;
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+
+use crate::cli::DatabaseArgs;
+use crate::database;
+use checks::{CHECKS, Check};
+use report::{Finding, Found, Report};
+
+mod checks;
+mod report;
+
+/// How many findings of a check are shown; all are counted.
+const SHOWN: usize = 20;
+
+/// How to verify.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// Looks for what is wrong in the tables.
+///
+/// # Errors
+/// When a check of severity error finds something, or what kept the tables from being looked at.
+pub async fn run(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let pool = database::open(&args.database, 1).await?;
+    let report = tokio::select! {
+        report = look(&pool) => report?,
+        () = shutdown.cancelled() => bail!("interrupted before all was looked at"),
+    };
+    report.print(args.json)?;
+    match report.errors() {
+        0 => Ok(()),
+        1 => bail!("1 check has found errors"),
+        errors => bail!("{errors} checks have found errors"),
+    }
+}
+
+async fn look(pool: &PgPool) -> anyhow::Result<Report> {
+    let mut report = Report::start();
+    let moment = "begin transaction isolation level repeatable read read only";
+    let mut tx = pool.begin_with(moment).await.context("can't begin a transaction")?;
+    for check in &CHECKS {
+        let found = find(&mut tx, check).await;
+        report.add(found.with_context(|| format!("can't check {}", check.name))?);
+    }
+    Ok(report)
+}
+
+async fn find(tx: &mut Transaction<'_, Postgres>, check: &'static Check) -> sqlx::Result<Found> {
+    let query = format!(
+        "select coalesce(what, '?'), coalesce(finding, '?'), count(*) over () from (\n{}\n) as found \
+         order by what, finding limit {SHOWN}",
+        check.sql
+    );
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(AssertSqlSafe(query)).fetch_all(&mut **tx).await?;
+    let count = rows.first().map_or(0, |(_, _, count)| *count);
+    let findings = rows.into_iter().map(|(what, finding, _)| Finding { what, finding }).collect();
+    Ok(Found { check, count, findings })
+}

@@ -1,0 +1,157 @@
+//! A database in which there is something to find: a catalog with new, changed, gone, moved and odd assets,
+//! crawled three times.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+/// The portal that the queries name.
+pub(crate) const PORTAL: &str = "data.cityofchicago.org";
+const AGENCY: &str = "Office of the Examples";
+
+/// What was served, and the database that was filled from it.
+pub(crate) struct Filled {
+    pub(crate) world: World,
+    /// All that the last crawl found.
+    pub(crate) objects: Vec<Value>,
+    /// The permalinks of what was there before and is gone.
+    pub(crate) gone: Vec<String>,
+}
+
+/// Crawls three times: what is gone at the second is retired, and the third is held.
+pub(crate) async fn fill() -> Result<Filled> {
+    let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(300, 4).objects())?);
+    let ids = catalog.ids();
+    let editor = Editor { catalog: &catalog, ids: &ids };
+    editor.dress()?;
+    let world = World::new().await?;
+    let double = Double::start(Options::shared(Arc::clone(&catalog) as _)).await?;
+    world.crawl(&double)?.succeed().await?;
+
+    let gone = editor.take_away()?;
+    world.crawl(&double)?.succeed().await?;
+    let objects = catalog.objects().into_iter().map(|object| serde_json::from_slice(&object));
+    let objects: Vec<Value> = objects.collect::<Result<_, _>>()?;
+    let on_portal = objects.iter().filter(|object| object["metadata"]["domain"] == PORTAL).count();
+    catalog.declare(PORTAL, on_portal as u64 + 1);
+    catalog.put_as("zzzz-zzzz", PORTAL, r#"{"metadata":{}}"#);
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    Ok(Filled { world, objects, gone })
+}
+
+/// Changes assets by their place in the order of ids.
+struct Editor<'a> {
+    catalog: &'a MemoryCatalog,
+    ids: &'a [String],
+}
+
+impl Editor<'_> {
+    fn dress(&self) -> Result<()> {
+        (0..40).try_for_each(|place| self.edit(place, |object| move_to(object, PORTAL)))?;
+        self.edit(0, |object| {
+            object["permalink"] = format!("https://Data.CityOfChicago.org/d/{}", self.ids[0]).into();
+            object["resource"]["type"] = "dataset".into();
+        })?;
+        let old = self.domain(299)?;
+        self.all_of(&old, |object| object["resource"]["updatedAt"] = "2019-06-30T12:00:00.000Z".into())?;
+        self.date()?;
+        self.describe()
+    }
+
+    fn date(&self) -> Result<()> {
+        for place in [1, 2, 45] {
+            let (created, updated) = (ago(2)?, ago(1)?);
+            self.edit(place, |object| {
+                object["resource"]["createdAt"] = created.into();
+                object["resource"]["updatedAt"] = updated.into();
+            })?;
+        }
+        for (place, days) in [(3, 3), (46, 10)] {
+            let updated = ago(days)?;
+            self.edit(place, |object| object["resource"]["updatedAt"] = updated.into())?;
+        }
+        // In February there is no such day.
+        self.edit(10, |object| object["resource"]["createdAt"] = "2020-02-30T00:00:00.000Z".into())?;
+        self.edit(12, |object| {
+            object["resource"]["type"] = "dataset".into();
+            object["resource"]["data_updated_at"] = "2018-03-01T00:00:00.000Z".into();
+            object["resource"]["page_views"] = json!({"page_views_last_month": 77, "page_views_total": 770});
+        })
+    }
+
+    fn describe(&self) -> Result<()> {
+        for place in [5, 48] {
+            self.edit(place, |object| {
+                let resource = &mut object["resource"];
+                for (field, value) in [("name", "ZIP"), ("field_name", "zip_code"), ("datatype", "Text")] {
+                    resource[format!("columns_{field}")] = json!([value]);
+                }
+                resource["columns_description"] = json!([""]);
+                resource["columns_format"] = json!([{}]);
+            })?;
+        }
+        self.edit(6, |object| object["classification"]["tags"] = json!(["buses", "transportation"]))?;
+        for place in [7, 8] {
+            self.edit(place, |object| object["resource"]["name"] = "The City Budget".into())?;
+        }
+        self.edit(9, |object| object["resource"]["parent_fxf"] = json!(["ijzp-q8t2"]))?;
+        self.edit(11, |object| object["resource"]["attribution"] = AGENCY.into())?;
+        self.edit(299, |object| object["resource"]["attribution"] = format!(" {AGENCY}\u{a0}\n").into())
+    }
+
+    /// Takes two assets away and moves one to another domain; returns the permalinks that are gone.
+    fn take_away(&self) -> Result<Vec<String>> {
+        let elsewhere = self.domain(299)?;
+        let gone = [13, 14, 50].map(|place| self.read(place).map(|object| text(&object["permalink"])));
+        let gone = gone.into_iter().collect::<Result<Vec<_>>>()?;
+        self.edit(13, |object| move_to(object, &elsewhere))?;
+        for place in [14, 50] {
+            self.catalog.remove(&self.ids[place]);
+        }
+        Ok(gone)
+    }
+
+    fn read(&self, place: usize) -> Result<Value> {
+        let object = self.catalog.get(&self.ids[place]).context("it is in the catalog")?;
+        Ok(serde_json::from_slice(&object)?)
+    }
+
+    fn domain(&self, place: usize) -> Result<String> {
+        Ok(text(&self.read(place)?["metadata"]["domain"]))
+    }
+
+    fn edit(&self, place: usize, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let mut object = self.read(place)?;
+        change(&mut object);
+        Ok(self.catalog.put(object.to_string())?)
+    }
+
+    fn all_of(&self, domain: &str, change: impl Fn(&mut Value)) -> Result<()> {
+        for place in 0..self.ids.len() {
+            if self.domain(place)? == domain {
+                self.edit(place, &change)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn move_to(object: &mut Value, domain: &str) {
+    object["metadata"]["domain"] = domain.into();
+    object["permalink"] = format!("https://{domain}/d/{}", text(&object["resource"]["id"])).into();
+}
+
+fn ago(days: i64) -> Result<String> {
+    Ok((OffsetDateTime::now_utc() - Duration::days(days)).format(&Rfc3339)?)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,75 @@
+//! The queries that the documentation offers: each runs and finds something, and what some of them find is
+//! worked out from the served objects as well.
+
+mod expected;
+mod fill;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgPool;
+
+use expected::expected;
+pub(crate) use fill::{Filled, PORTAL, fill};
+
+/// A query and the heading that it stands under.
+struct Query {
+    title: String,
+    sql: String,
+}
+
+/// The ```` ```sql ```` blocks of a page, a statement each.
+fn queries(page: &str) -> Result<Vec<Query>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let (mut title, mut sql, mut found) = (String::new(), None::<String>, Vec::new());
+    for line in text.lines() {
+        match (&mut sql, line) {
+            (None, "```sql") => sql = Some(String::new()),
+            (None, line) if line.starts_with('#') => title = line.trim_start_matches(['#', ' ']).to_owned(),
+            (None, _) => {}
+            (Some(block), "```") => {
+                let statements = block.split(';').map(str::trim).filter(|statement| !statement.is_empty());
+                found.extend(statements.map(|sql| Query { title: title.clone(), sql: sql.to_owned() }));
+                sql = None;
+            }
+            (Some(block), line) => block.extend([line, "\n"]),
+        }
+    }
+    ensure!(sql.is_none(), "{page}: a block has no end");
+    Ok(found)
+}
+
+/// The rows that a query returns, as objects.
+async fn rows(pool: &PgPool, sql: &str) -> Result<Vec<Value>> {
+    let query = format!("select to_jsonb(answer) from (\n{sql}\n) as answer");
+    sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(pool).await.with_context(|| sql.to_owned())
+}
+
+#[tokio::test]
+async fn every_query_of_the_documentation_runs_and_finds_what_there_is() -> Result<()> {
+    let filled = fill().await?;
+    let pool = filled.world.pool();
+    let mut compared = Vec::new();
+    for page in ["docs/queries.md", "README.md"] {
+        let queries = queries(page)?;
+        ensure!(queries.len() > 2, "{page} has no queries");
+        for Query { title, sql } in queries {
+            if sql.starts_with("set ") {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await?;
+                continue;
+            }
+            let rows = rows(pool, &sql).await?;
+            ensure!(!rows.is_empty(), "{page}, {title}: nothing is found\n{sql}");
+            if let Some(expected) = expected(&title, &filled).filter(|_| page == "docs/queries.md") {
+                assert_eq!(expected.found_in(&rows), expected.rows, "{title}\n{sql}");
+                compared.push(title);
+            }
+        }
+    }
+    // A heading that is reworded would else leave its expectation behind.
+    assert_eq!(compared.len(), expected::TITLES.len(), "{compared:?}");
+    Ok(())
+}

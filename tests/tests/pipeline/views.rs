@@ -1,0 +1,95 @@
+//! What the schema holds for people: a comment on everything, and views that count what was served.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use catalog_tests::world::World;
+use serde_json::Value;
+
+use crate::queries::{PORTAL, fill};
+
+#[tokio::test]
+async fn every_table_view_and_column_has_a_comment() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let uncommented: Vec<String> = sqlx::query_scalar(
+        "select relation.relname || coalesce('.' || attribute.attname, '')
+         from pg_class as relation
+         join pg_namespace as schema on schema.oid = relation.relnamespace
+         left join lateral (
+             select attname, attnum from pg_attribute where attrelid = relation.oid and attnum > 0 and not attisdropped
+             union all select null, 0
+         ) as attribute on true
+         where schema.nspname = 'catalog' and relation.relkind in ('r', 'v', 'm', 'p')
+             and relation.relname <> '_sqlx_migrations'
+             and coalesce(btrim(col_description(relation.oid, attribute.attnum)),
+                 case attribute.attnum when 0 then btrim(obj_description(relation.oid, 'pg_class')) end, '') = ''
+         order by 1",
+    )
+    .fetch_all(world.pool())
+    .await?;
+    assert_eq!(uncommented, Vec::<String>::new());
+    let views: i64 = sqlx::query_scalar("select count(*) from pg_views where schemaname = 'catalog'")
+        .fetch_one(world.pool())
+        .await?;
+    assert_eq!(views, 5);
+    Ok(())
+}
+
+#[tokio::test]
+async fn summaries_count_what_was_served() -> Result<()> {
+    let filled = fill().await?;
+    let pool = filled.world.pool();
+    let count = |of: &dyn Fn(&Value) -> String| {
+        let mut counts = BTreeMap::new();
+        for object in &filled.objects {
+            let count: &mut (i64, i64, i64) = counts.entry(of(object)).or_default();
+            count.0 += 1;
+            count.1 += i64::from(object["resource"]["type"] == "dataset");
+            count.2 += object["resource"]["page_views"]["page_views_total"].as_i64().unwrap_or_default();
+        }
+        counts
+    };
+    let domain = |object: &Value| object["metadata"]["domain"].as_str().unwrap_or_default().to_owned();
+    let served = count(&domain);
+    // Each host is its domain's own, but for the case of letters.
+    for summary in [
+        "select domain, assets, datasets, page_views_total::bigint from domain_summary where assets > 0",
+        "select host, assets, datasets, page_views_total::bigint from host_summary where assets > 0",
+        "select domain, count(*), count(*) filter (where type = 'dataset'), sum(coalesce(page_views_total, 0))::bigint
+         from active_datasets group by domain",
+    ] {
+        let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(summary).fetch_all(pool).await?;
+        let held: BTreeMap<_, _> = rows.into_iter().map(|(name, a, b, c)| (name, (a, b, c))).collect();
+        assert_eq!(held, served, "{summary}");
+    }
+    let (assets, by_type, retired, missing): (i64, i64, i64, i64) = sqlx::query_as(
+        "select assets, datasets + filters + charts + maps + files + others, retired, missing
+         from domain_summary where domain = $1",
+    )
+    .bind(PORTAL)
+    .fetch_one(pool)
+    .await?;
+    let gone = filled.gone.iter().filter(|link| link.contains(PORTAL)).count();
+    assert_eq!((by_type, retired, missing), (assets, i64::try_from(gone)?, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_agency_of_the_summary_was_published_and_every_one_has_its_assets() -> Result<()> {
+    let filled = fill().await?;
+    // An agency that is trimmed or a host that is spelt otherwise than the producer does it is in the
+    // summary twice: once without assets, once without a record.
+    let halves: Vec<(String, String)> = sqlx::query_as(
+        "select host, agency from agency_summary where assets + retired = 0 or observed_at is null",
+    )
+    .fetch_all(filled.world.pool())
+    .await?;
+    assert_eq!(halves, Vec::new());
+    let halves: Vec<String> =
+        sqlx::query_scalar("select host from host_summary where assets + retired = 0 or observed_at is null")
+            .fetch_all(filled.world.pool())
+            .await?;
+    assert_eq!(halves, Vec::<String>::new());
+    Ok(())
+}
