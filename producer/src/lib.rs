@@ -8,10 +8,12 @@ pub mod screen;
 pub mod status;
 
 mod body;
+mod border;
 mod cassette;
 mod claim;
 mod clock;
 mod commit;
+mod cut;
 mod discover;
 mod domains;
 mod error;

@@ -1,6 +1,7 @@
 //! A world of its own for each test: a database and topics that no other test sees, on the real
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
+mod broker;
 mod consumer;
 mod program;
 mod proxy;
@@ -19,6 +20,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
+pub use broker::Broker;
 pub use program::{Ended, Program, Running};
 pub use proxy::Proxy;
 pub use tables::{CATALOG, Contents};
@@ -36,6 +38,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// One test's database and topics. Both go when it is dropped.
 pub struct World {
     brokers: String,
+    /// Whether other tests use this Kafka too.
+    shared: bool,
     prefix: String,
     server: PgConnectOptions,
     database: String,
@@ -49,8 +53,20 @@ impl World {
     /// # Errors
     /// When the services aren't there; `make test` starts them.
     pub async fn new() -> Result<Self> {
-        let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
         let brokers = env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")?;
+        Self::make(brokers, true).await
+    }
+
+    /// As [`World::new`], with topics on a Kafka of the test's own, which need not be there.
+    ///
+    /// # Errors
+    /// When PostgreSQL isn't there.
+    pub async fn on(brokers: String) -> Result<Self> {
+        Self::make(brokers, false).await
+    }
+
+    async fn make(brokers: String, shared: bool) -> Result<Self> {
+        let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
         let name = format!("test_{}", Uuid::new_v4().simple());
         let server: PgConnectOptions = url.parse()?;
         let create = format!("create database {name}");
@@ -58,7 +74,8 @@ impl World {
         let options = server.clone().database(&name).options([("search_path", "catalog")]);
         let database_url = options.to_url_lossy().to_string();
         let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
-        Ok(Self { brokers, prefix: format!("{name}."), server, database: name, database_url, pool })
+        let prefix = format!("{name}.");
+        Ok(Self { brokers, shared, prefix, server, database: name, database_url, pool })
     }
 
     /// The tables.
@@ -199,13 +216,14 @@ impl Drop for World {
         let server = self.server.clone();
         let drop_database = format!("drop database {} with (force)", self.database);
         let drop_role = format!("drop role if exists {}", self.database);
-        let kafka = self.kafka();
+        let kafka = self.shared.then(|| self.kafka());
         let topics: Vec<String> = TOPICS.iter().map(|name| self.topic(name)).collect();
         let clean_up = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 server.connect().await?.execute_raw(&drop_database).await?;
                 server.connect().await?.execute_raw(&drop_role).await?;
+                let Some(kafka) = kafka else { return Ok(()) };
                 let admin: AdminClient<DefaultClientContext> = kafka.create()?;
                 let names: Vec<&str> = topics.iter().map(String::as_str).collect();
                 admin.delete_topics(&names, &AdminOptions::new()).await?;

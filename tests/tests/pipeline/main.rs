@@ -3,6 +3,7 @@
 
 mod arriving;
 mod balancing;
+mod broker_outage;
 mod cassettes;
 mod consumer_killed;
 mod dead_letters;
