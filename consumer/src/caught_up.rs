@@ -75,7 +75,8 @@ pub(crate) struct Goal {
     ends: Vec<(Place, Watermarks)>,
 }
 
-type Positions = HashMap<(String, i32), i64>;
+/// Where partitions stand, by topic and partition.
+pub(crate) type Positions = HashMap<(String, i32), i64>;
 
 impl Goal {
     /// Measures all data topics.
@@ -85,6 +86,11 @@ impl Goal {
     pub(crate) async fn measure(kafka: &KafkaArgs) -> anyhow::Result<Self> {
         let places = places(kafka).await?;
         Ok(Self { ends: watermarks(kafka, places).await? })
+    }
+
+    /// Every partition.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        self.ends.iter().map(|(place, _)| place.clone()).collect()
     }
 
     /// Whether the positions that there are lie in their partitions: one beyond the end would look as if

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use crate::apply::{Outcome, apply};
 use crate::batch::{Batch, Place};
-use crate::caught_up::Goal;
+use crate::caught_up::{Goal, Positions};
 use crate::cli::RunArgs;
 use crate::group::{self, Change, Member};
 use crate::partition::Partition;
@@ -93,9 +93,6 @@ impl Consumer {
 
     /// Works until `shutdown` or the goal; tells whether it is the goal.
     async fn work(&mut self, shutdown: &CancellationToken, goal: Option<&Goal>) -> anyhow::Result<bool> {
-        if let Some(goal) = goal {
-            goal.check(&positions::read(&self.pool, &self.data_topics()).await?)?;
-        }
         let member = Arc::clone(&self.member);
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -259,7 +256,18 @@ impl Consumer {
                 "not caught up yet; a producer's open transaction may hold records back"
             );
         }
-        Ok(behind.is_none())
+        Ok(behind.is_none() && self.is_settled(&positions).await?)
+    }
+
+    /// Whether positions that look as if they had caught up mean it: an operator's reset would still move
+    /// them, and one beyond its partition's end is no position at all.
+    async fn is_settled(&self, positions: &Positions) -> anyhow::Result<bool> {
+        let now = Goal::measure(&self.args.kafka).await?;
+        if group::has_reset(&self.member, &now.places()).await? {
+            return Ok(false);
+        }
+        now.check(positions)?;
+        Ok(true)
     }
 
     fn data_topics(&self) -> [String; 4] {

@@ -15,6 +15,11 @@ use crate::cli::DatabaseArgs;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
+/// How long a transaction may rest between two statements until the server ends it. A member that was put
+/// to sleep, or whose machine is gone, would else hold its partition's position for as long as its
+/// connection lives, and no other member could take over. Well under the group's session.
+const IDLE_IN_TRANSACTION: &str = "10s";
+
 /// Makes the schema and its tables, or brings them up to this build.
 ///
 /// # Errors
@@ -39,7 +44,8 @@ pub(crate) async fn open(args: &DatabaseArgs, connections: u32) -> anyhow::Resul
     let mut connection = connect(args).await?;
     check_migrated(&mut connection, &args.schema).await?;
     connection.close().await?;
-    let pool = PgPoolOptions::new().max_connections(connections + 1).connect_lazy_with(options(args)?);
+    let options = options(args)?.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]);
+    let pool = PgPoolOptions::new().max_connections(connections + 1).connect_lazy_with(options);
     Ok(pool)
 }
 

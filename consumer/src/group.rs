@@ -23,7 +23,7 @@ use crate::batch::Place;
 use crate::cli::RunArgs;
 
 /// What offsets of ours carry as their metadata. An operator's reset by Kafka's tools leaves it empty, so the
-/// two can be told apart; nothing looks yet, for positions alone decide where a partition starts.
+/// two can be told apart.
 const NOTE: &str = "catalog-stream";
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -132,6 +132,61 @@ pub(crate) fn commit(member: &Member, positions: &[(Place, i64)]) -> anyhow::Res
         tracing::debug!(%error, "an offset was not committed");
     }
     Ok(())
+}
+
+/// Commits offsets with our note and waits for it, so that an operator's reset is honoured once.
+///
+/// What goes wrong is only told: a reset that is honoured twice applies records twice, which changes nothing.
+pub(crate) async fn commit_and_wait(member: &Arc<Member>, positions: &[(Place, i64)]) -> anyhow::Result<()> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let (member, offsets) = (Arc::clone(member), offsets(positions)?);
+    let commit = spawn_blocking(move || member.commit(&offsets, CommitMode::Sync));
+    // It has no time limit of its own.
+    match timeout(PATIENCE, commit).await {
+        Ok(done) => {
+            if let Err(error) = done? {
+                tracing::warn!(%error, "an offset was not committed");
+            }
+        }
+        Err(_) => tracing::warn!("an offset was not committed: Kafka does not answer"),
+    }
+    Ok(())
+}
+
+/// What the group has committed for a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) offset: i64,
+    /// Whether it is ours. Anything else is an operator's.
+    pub(crate) noted: bool,
+}
+
+/// What the group has committed, in the order of the places.
+pub(crate) async fn committed(
+    member: &Arc<Member>,
+    places: &[Place],
+) -> anyhow::Result<Vec<Option<Committed>>> {
+    let mut list = TopicPartitionList::with_capacity(places.len());
+    for place in places {
+        list.add_partition(&place.topic, place.partition);
+    }
+    let member = Arc::clone(member);
+    let found = spawn_blocking(move || member.committed_offsets(list, PATIENCE)).await?;
+    let found = found.context("can't read the group's offsets")?;
+    let of = |place: &Place| {
+        let element = found.find_partition(&place.topic, place.partition)?;
+        let Offset::Offset(offset) = element.offset() else { return None };
+        Some(Committed { offset, noted: element.metadata() == NOTE })
+    };
+    Ok(places.iter().map(of).collect())
+}
+
+/// Whether an operator has set an offset of the group that no member has answered yet.
+pub(crate) async fn has_reset(member: &Arc<Member>, places: &[Place]) -> anyhow::Result<bool> {
+    let committed = committed(member, places).await?;
+    Ok(committed.iter().flatten().any(|committed| !committed.noted))
 }
 
 /// Moves a partition of the assignment to an offset; what was fetched of it before is dropped.

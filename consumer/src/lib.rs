@@ -19,4 +19,5 @@ mod positions;
 mod reader;
 mod rebalance;
 mod receive;
+mod start;
 mod summary;

@@ -1,11 +1,12 @@
 //! Positions: where each partition stands, in the database. They move by compare and set in the
 //! transaction that applies a batch, and that makes it exactly once.
 
-use std::collections::HashMap;
-
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::batch::{Batch, Place};
+use crate::caught_up::Positions;
+use crate::group::Committed;
+use crate::start::Start;
 
 /// Where a partition stands.
 pub(crate) struct Standing {
@@ -36,19 +37,25 @@ pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Resul
     Ok(())
 }
 
-/// Where a partition stands; one that was never applied is put at `low`, its first offset.
-pub(crate) async fn start(pool: &PgPool, place: &Place, low: i64) -> sqlx::Result<i64> {
-    if let Some(position) = find(pool, place).await? {
-        return Ok(position);
+/// Decides where a partition starts that was taken over, and writes it down.
+pub(crate) async fn start(
+    pool: &PgPool,
+    place: &Place,
+    committed: Option<Committed>,
+    low: i64,
+) -> sqlx::Result<Start> {
+    loop {
+        let start = Start::decide(find(pool, place).await?, committed, low);
+        let written = match start {
+            Start::Position(_) => true,
+            Start::Beginning(low) => begin(pool, place, low).await?,
+            Start::Reset { from, to } => reset(pool, place, from, to).await?,
+        };
+        // Else another member has moved it just now, and it is decided anew.
+        if written {
+            return Ok(start);
+        }
     }
-    sqlx::query(include_str!("../sql/start_position.sql"))
-        .bind(&place.topic)
-        .bind(place.partition)
-        .bind(low)
-        .execute(pool)
-        .await?;
-    // Once more, for another member may have put it somewhere just now.
-    find(pool, place).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 async fn find(pool: &PgPool, place: &Place) -> sqlx::Result<Option<i64>> {
@@ -59,11 +66,29 @@ async fn find(pool: &PgPool, place: &Place) -> sqlx::Result<Option<i64>> {
         .await
 }
 
+async fn begin(pool: &PgPool, place: &Place, low: i64) -> sqlx::Result<bool> {
+    let done = sqlx::query(include_str!("../sql/start_position.sql"))
+        .bind(&place.topic)
+        .bind(place.partition)
+        .bind(low)
+        .execute(pool)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn reset(pool: &PgPool, place: &Place, from: i64, to: i64) -> sqlx::Result<bool> {
+    let done = sqlx::query(include_str!("../sql/reset_position.sql"))
+        .bind(&place.topic)
+        .bind(place.partition)
+        .bind(from)
+        .bind(to)
+        .execute(pool)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// The positions of all partitions of some topics.
-pub(crate) async fn read(
-    db: impl PgExecutor<'_>,
-    topics: &[String],
-) -> sqlx::Result<HashMap<(String, i32), i64>> {
+pub(crate) async fn read(db: impl PgExecutor<'_>, topics: &[String]) -> sqlx::Result<Positions> {
     let rows: Vec<(String, i32, i64)> =
         sqlx::query_as(include_str!("../sql/read_positions.sql")).bind(topics).fetch_all(db).await?;
     Ok(rows.into_iter().map(|(topic, partition, position)| ((topic, partition), position)).collect())

@@ -14,6 +14,7 @@ use crate::consume::Consumer;
 use crate::group::{self, Change};
 use crate::partition::Partition;
 use crate::positions;
+use crate::start::Start;
 
 /// How long a revoked partition's batch may take to end before the partition is given up without it:
 /// its position keeps it from being applied twice.
@@ -28,25 +29,42 @@ impl Consumer {
         }
     }
 
-    /// Takes partitions over at their positions.
+    /// Takes partitions over where they start.
     async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<()> {
         self.epoch += 1;
-        let mut starts = Vec::new();
-        for (place, marks) in watermarks(&self.args.kafka, self.places(list)).await? {
-            let position = positions::start(&self.pool, &place, marks.low).await?;
-            marks.check(&place, position)?;
-            starts.push((place, position));
-        }
-        group::assign(&self.member, &starts)?;
-        group::commit(&self.member, &starts)?;
-        for (place, position) in starts {
+        let starts = self.starts(self.places(list)).await?;
+        let offsets = |wanted: fn(Start) -> bool| -> Vec<_> {
+            let wanted = starts.iter().filter(|(_, start)| wanted(*start));
+            wanted.map(|(place, start)| (place.clone(), start.offset())).collect()
+        };
+        let reset = offsets(|start| matches!(start, Start::Reset { .. }));
+        group::commit_and_wait(&self.member, &reset).await?;
+        let all = offsets(|_| true);
+        group::assign(&self.member, &all)?;
+        group::commit(&self.member, &all)?;
+        for (place, start) in starts {
             // A pause outlives an assignment.
             group::resume(&self.member, &place)?;
-            tracing::info!(topic = place.topic, partition = place.partition, position, "partition assigned");
-            self.partitions
-                .insert((place.kind, place.partition), Partition::new(place, position, self.epoch));
+            start.announce(&place);
+            let partition = Partition::new(place.clone(), start.offset(), self.epoch);
+            self.partitions.insert((place.kind, place.partition), partition);
         }
         Ok(())
+    }
+
+    async fn starts(&self, places: Vec<Place>) -> anyhow::Result<Vec<(Place, Start)>> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let committed = group::committed(&self.member, &places).await?;
+        let marks = watermarks(&self.args.kafka, places).await?;
+        let mut starts = Vec::with_capacity(marks.len());
+        for ((place, marks), committed) in marks.into_iter().zip(committed) {
+            let start = positions::start(&self.pool, &place, committed, marks.low).await?;
+            marks.check(&place, start.offset())?;
+            starts.push((place, start));
+        }
+        Ok(starts)
     }
 
     /// Gives partitions up, after the batches in flight; what was only received is dropped.

@@ -2,12 +2,13 @@
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
 mod program;
+mod tables;
 mod topic;
 
 use std::env;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -17,6 +18,7 @@ use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 pub use program::{Ended, Program, Running};
+pub use tables::{CATALOG, Contents};
 pub use topic::TopicRecord;
 
 use crate::double::Double;
@@ -189,6 +191,28 @@ impl World {
     /// What Kafka says.
     pub async fn committed(&self, topic: &str, partition: i32) -> Result<(Option<i64>, i64)> {
         topic::committed(self.kafka(), &self.database, topic.to_owned(), partition).await
+    }
+
+    /// What some tables of a schema hold.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub async fn contents(&self, schema: &str, tables: &[&'static str]) -> Result<Vec<Contents>> {
+        tables::contents(&self.pool, schema, tables).await
+    }
+
+    /// One of Kafka's own tools, about the group.
+    ///
+    /// # Errors
+    /// When it fails; with what it said.
+    pub async fn consumer_groups(&self, args: &[&str]) -> Result<String> {
+        let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/../dev/stack");
+        let mut command = tokio::process::Command::new(tool);
+        command.args(["kafka", "kafka-consumer-groups", "--bootstrap-server", &self.brokers]);
+        let told = command.args(["--group", &self.database]).args(args).output().await?;
+        let (out, error) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+        ensure!(told.status.success() && !out.contains("Error"), "{out}{error}");
+        Ok(out.into_owned())
     }
 
     fn at_home(&self, program: Program) -> Program {

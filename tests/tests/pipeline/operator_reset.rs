@@ -1,0 +1,82 @@
+//! An operator's reset of the group's offsets by Kafka's own tools is honoured, back and forth.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{CATALOG, World};
+use serde_json::Value;
+
+const LEDGER: [&str; 2] = ["runs", "run_partitions"];
+const ASSETS: u64 = 300;
+
+async fn crawled_twice() -> Result<(World, Double)> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
+    for _ in 0..2 {
+        world.crawl(&double)?.succeed().await?;
+    }
+    world.consume()?.succeed().await?;
+    Ok((world, double))
+}
+
+async fn reset(world: &World, to: &str) -> Result<()> {
+    world.consumer_groups(&["--reset-offsets", to, "--all-topics", "--execute"]).await?;
+    Ok(())
+}
+
+fn datasets(summary: &Value, effect: &str) -> Option<u64> {
+    summary["records"]["datasets"][effect].as_u64()
+}
+
+#[tokio::test]
+async fn back_to_the_earliest_replays_to_the_same_tables_and_counts_nothing() -> Result<()> {
+    let (world, _double) = crawled_twice().await?;
+    let tables = world.contents("catalog", &CATALOG).await?;
+    let ledger = world.contents("catalog", &LEDGER).await?;
+    reset(&world, "--to-earliest").await?;
+
+    let replayed = world.consume()?.succeed().await?.summary()?;
+    assert_eq!(datasets(&replayed, "unchanged"), Some(ASSETS), "{replayed}");
+    assert_eq!(datasets(&replayed, "older"), Some(ASSETS), "{replayed}");
+    assert_eq!(world.contents("catalog", &CATALOG).await?, tables);
+    assert_eq!(world.contents("catalog", &LEDGER).await?, ledger);
+
+    // It is honoured once.
+    let again = world.consume()?.succeed().await?.summary()?;
+    assert_eq!(datasets(&again, "unchanged"), Some(0), "{again}");
+    let lags = world.consumer_groups(&["--describe"]).await?;
+    let lag = |line: &str| line.split_whitespace().nth(5).map(str::to_owned);
+    let lags: Vec<_> = lags.lines().filter(|line| line.contains(&world.topic(""))).map(lag).collect();
+    assert!(lags.len() >= 5 && lags.iter().all(|lag| lag.as_deref() == Some("0")), "{lags:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_that_were_lost_come_back_with_a_replay() -> Result<()> {
+    let (world, _double) = crawled_twice().await?;
+    let tables = world.contents("catalog", &CATALOG).await?;
+    for table in ["delete from socrata_datasets", "delete from socrata_dataset_stats"] {
+        sqlx::query(table).execute(world.pool()).await?;
+    }
+    reset(&world, "--to-earliest").await?;
+    world.consume()?.succeed().await?;
+    assert_eq!(world.contents("catalog", &CATALOG).await?, tables);
+    Ok(())
+}
+
+#[tokio::test]
+async fn forth_to_the_latest_leaves_out_what_lies_between() -> Result<()> {
+    let (world, double) = crawled_twice().await?;
+    world.crawl(&double)?.succeed().await?;
+    reset(&world, "--to-latest").await?;
+    let skipped = world.consume()?.succeed().await?.summary()?;
+    assert_eq!(datasets(&skipped, "unchanged"), Some(0), "{skipped}");
+    // The run's markers were left out as well, so nothing was retired on its word.
+    let known: Vec<i64> =
+        sqlx::query_scalar("select run from runs order by run").fetch_all(world.pool()).await?;
+    assert_eq!(known, [1, 2]);
+    world.crawl(&double)?.succeed().await?;
+    let next = world.consume()?.succeed().await?.summary()?;
+    assert_eq!(datasets(&next, "unchanged"), Some(ASSETS), "{next}");
+    Ok(())
+}
