@@ -115,7 +115,8 @@ impl Goal {
     }
 }
 
-async fn places(kafka: &KafkaArgs) -> anyhow::Result<Vec<Place>> {
+/// Every partition of the data topics.
+pub(crate) async fn places(kafka: &KafkaArgs) -> anyhow::Result<Vec<Place>> {
     let watcher = watcher(kafka)?;
     let metadata = spawn_blocking(move || watcher.fetch_metadata(None, PATIENCE)).await?;
     let metadata = metadata.context("Kafka can't be reached")?;

@@ -25,6 +25,10 @@ pub enum Command {
     Migrate(DatabaseArgs),
     /// Applies records to the tables as a member of the group
     Run(Box<RunArgs>),
+    /// Reads the topics from the beginning and makes the tables equal to what they give
+    Rebuild(Box<RebuildArgs>),
+    /// Looks for what is wrong in the tables
+    Verify(Box<VerifyArgs>),
 }
 
 /// The flags that say where the tables are.
@@ -78,6 +82,58 @@ pub struct RunArgs {
     /// Ends with one JSON object on standard output in place of text
     #[arg(long)]
     pub json: bool,
+
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// How to rebuild.
+#[derive(Args, Debug)]
+pub struct RebuildArgs {
+    /// Brings the tables up to this build first
+    #[arg(long)]
+    pub migrate: bool,
+
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// How to read the topics.
+    #[command(flatten)]
+    pub replay: ReplayArgs,
+}
+
+/// How to verify.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Compares the tables with what the topics give, row by row
+    #[arg(long, required = true)]
+    pub topics: bool,
+
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// How to read the topics.
+    #[command(flatten)]
+    pub replay: ReplayArgs,
+}
+
+/// How to read the topics from the beginning, beside the consumers.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// How many batches are applied side by side, each over a connection of its own
+    #[arg(long, env = "CATALOG_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub connections: u16,
+
+    /// Records a batch, 1 to 10000
+    #[arg(long, env = "CATALOG_BATCH_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub batch_size: u16,
 
     /// Where Kafka is.
     #[command(flatten)]

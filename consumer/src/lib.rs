@@ -4,6 +4,8 @@
 pub mod cli;
 pub mod consume;
 pub mod database;
+pub mod rebuild;
+pub mod verify;
 
 mod apply;
 mod batch;

@@ -55,7 +55,8 @@ async fn transact(pool: &PgPool, batch: &Batch) -> anyhow::Result<Outcome> {
     Ok(Outcome::Applied { records, verdicts })
 }
 
-async fn lock(tx: &mut PgConnection, alone: bool) -> sqlx::Result<()> {
+/// Takes the one lock, until the transaction ends.
+pub(crate) async fn lock(tx: &mut PgConnection, alone: bool) -> sqlx::Result<()> {
     let statement = if alone {
         include_str!("../../sql/lock_exclusive.sql")
     } else {

@@ -133,6 +133,24 @@ impl World {
         Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
     }
 
+    /// A rebuild of the tables.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn rebuild(&self) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(["rebuild", "--json"]);
+        Ok(self.at_home(program).env("DATABASE_URL", &self.database_url))
+    }
+
+    /// A comparison of the tables with the topics.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn verify_topics(&self) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(["verify", "--topics", "--json"]);
+        Ok(self.at_home(program).env("DATABASE_URL", &self.database_url))
+    }
+
     /// Makes the tables.
     ///
     /// # Errors
