@@ -1,9 +1,13 @@
 //! The command line.
 
 use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::region::Region;
 use catalog_shared::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
+
+use crate::rebuild::RebuildArgs;
+use crate::verify::VerifyArgs;
 
 /// Keeps a PostgreSQL copy of the catalog that the topics hold.
 #[derive(Parser, Debug)]
@@ -29,6 +33,60 @@ pub enum Command {
     Rebuild(Box<RebuildArgs>),
     /// Looks for what is wrong in the tables
     Verify(Box<VerifyArgs>),
+    /// Tells what became of the runs, and decides those that are held
+    #[command(subcommand)]
+    Runs(RunsCommand),
+}
+
+/// What can be done with runs.
+#[derive(Subcommand, Debug)]
+pub enum RunsCommand {
+    /// Lists the runs, the newest first
+    List(ListArgs),
+    /// Accepts a held run: what it did not see is retired
+    Release(DecideArgs),
+    /// Refuses a held run: it retires nothing
+    Reject(DecideArgs),
+}
+
+/// Which runs to list.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Only this region's
+    #[arg(long, value_enum)]
+    pub region: Option<Region>,
+
+    /// Prints a JSON list in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// The run to decide.
+#[derive(Args, Debug)]
+pub struct DecideArgs {
+    /// The run's region
+    #[arg(long, value_enum)]
+    pub region: Region,
+
+    /// The run's number
+    #[arg(long, value_name = "N")]
+    pub run: u32,
+
+    /// Prints one JSON object in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where Kafka is: the decision is published there.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// The flags that say where the tables are.
@@ -83,6 +141,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// When a run is held.
+    #[command(flatten)]
+    pub limits: JudgeArgs,
+
     /// Where Kafka is.
     #[command(flatten)]
     pub kafka: KafkaArgs,
@@ -92,56 +154,22 @@ pub struct RunArgs {
     pub database: DatabaseArgs,
 }
 
-/// How to rebuild.
-#[derive(Args, Debug)]
-pub struct RebuildArgs {
-    /// Brings the tables up to this build first
-    #[arg(long)]
-    pub migrate: bool,
+/// The limits beyond which a whole crawl is not believed.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Runs")]
+pub struct JudgeArgs {
+    /// A run that would retire a larger share of its region's datasets is held, 0 to 1
+    #[arg(long, env = "CATALOG_MAX_RETIRE_SHARE", default_value_t = 0.2, value_parser = share)]
+    pub max_retire_share: f64,
 
-    /// Ends with one JSON object on standard output in place of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// How to read the topics.
-    #[command(flatten)]
-    pub replay: ReplayArgs,
+    /// A run that saw a smaller share of what /domains declares is held, 0 to 1
+    #[arg(long, env = "CATALOG_MIN_SEEN_SHARE", default_value_t = 0.95, value_parser = share)]
+    pub min_seen_share: f64,
 }
 
-/// How to verify.
-#[derive(Args, Debug)]
-pub struct VerifyArgs {
-    /// Compares the tables with what the topics give, row by row
-    #[arg(long, required = true)]
-    pub topics: bool,
-
-    /// Ends with one JSON object on standard output in place of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// How to read the topics.
-    #[command(flatten)]
-    pub replay: ReplayArgs,
-}
-
-/// How to read the topics from the beginning, beside the consumers.
-#[derive(Args, Debug)]
-pub struct ReplayArgs {
-    /// How many batches are applied side by side, each over a connection of its own
-    #[arg(long, env = "CATALOG_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub connections: u16,
-
-    /// Records a batch, 1 to 10000
-    #[arg(long, env = "CATALOG_BATCH_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    pub batch_size: u16,
-
-    /// Where Kafka is.
-    #[command(flatten)]
-    pub kafka: KafkaArgs,
-
-    /// Where the tables are.
-    #[command(flatten)]
-    pub database: DatabaseArgs,
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or("a share is a number from 0 to 1")
 }
 
 #[cfg(test)]
@@ -153,5 +181,11 @@ mod tests {
         assert!(schema_name("catalog_2").is_ok());
         assert!(["", "2nd", "Catalog", "a;b", "a b"].iter().all(|name| schema_name(name).is_err()));
         assert!(schema_name(&"a".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn a_share_is_a_number_from_0_to_1() {
+        assert!(["0", "0.2", "1"].iter().all(|text| share(text).is_ok()));
+        assert!(["-0.1", "1.1", "20%", "NaN", ""].iter().all(|text| share(text).is_err()));
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use catalog_consumer::cli::{Cli, Command};
-use catalog_consumer::{consume, database, rebuild, verify};
+use catalog_consumer::{consume, database, rebuild, runs, verify};
 use catalog_shared::{command_line, exit, shutdown, telemetry};
 
 #[tokio::main]
@@ -20,5 +20,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Run(args) => consume::run(*args, shutdown).await,
         Command::Rebuild(args) => rebuild::run(&args, &shutdown).await,
         Command::Verify(args) => verify::run(&args, &shutdown).await,
+        Command::Runs(command) => runs::run(command).await,
     }
 }

@@ -2,9 +2,25 @@
 
 use anyhow::bail;
 use catalog_shared::shutdown::CancellationToken;
+use clap::Args;
 
-use crate::cli::VerifyArgs;
-use crate::rebuild;
+use crate::rebuild::{self, ReplayArgs};
+
+/// How to verify.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Compares the tables with what the topics give, row by row
+    #[arg(long, required = true)]
+    pub topics: bool,
+
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// How to read the topics.
+    #[command(flatten)]
+    pub replay: ReplayArgs,
+}
 
 /// Compares the tables with what the topics give.
 ///

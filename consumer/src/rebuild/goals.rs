@@ -10,10 +10,9 @@ use rdkafka::consumer::BaseConsumer;
 use sqlx::PgConnection;
 use tokio::task::spawn_blocking;
 
-use super::Intent;
+use super::{Intent, ReplayArgs};
 use crate::batch::Place;
 use crate::caught_up::{self, Watermarks};
-use crate::cli::ReplayArgs;
 
 type Ends = HashMap<(String, i32), i64>;
 

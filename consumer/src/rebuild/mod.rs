@@ -12,9 +12,10 @@ use catalog_shared::shutdown::CancellationToken;
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::cli::{RebuildArgs, ReplayArgs};
+use crate::verdict_log::VerdictLog;
 use crate::{apply, database};
 
+mod args;
 mod goals;
 mod replay;
 mod report;
@@ -22,6 +23,7 @@ mod shadow;
 mod tables;
 mod track;
 
+pub use args::{RebuildArgs, ReplayArgs};
 use goals::Goals;
 use replay::Replay;
 pub(crate) use report::Report;
@@ -86,6 +88,7 @@ async fn follow_and_settle(args: &ReplayArgs, intent: Intent, shadow: &mut Shado
     let started = Instant::now();
     let mut goals = Goals::find(&mut shadow.session, args, intent).await?;
     let mut replay = Replay::start(args, shadow.pool.clone(), &goals).await?;
+    give_books(args, shadow, &goals).await?;
     follow(shadow, &mut replay, &mut goals).await?;
     shadow.analyze().await?;
 
@@ -112,6 +115,17 @@ async fn follow_and_settle(args: &ReplayArgs, intent: Intent, shadow: &mut Shado
         held_off: alone.elapsed(),
         took: started.elapsed(),
     })
+}
+
+/// What became of runs is never judged anew where somebody knows it: the books of the live tables, or the
+/// topic of verdicts for a database that is new.
+async fn give_books(args: &ReplayArgs, shadow: &mut Shadow, goals: &Goals) -> anyhow::Result<()> {
+    if goals.are_new() {
+        return VerdictLog::new(&args.kafka, &shadow.pool).mirror().await;
+    }
+    let mut tx = shadow.begin().await?;
+    sqlx::query(include_str!("../../sql/rebuild/give_books.sql")).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Follows the live tables until they are near, or no longer come nearer: then the lock is held for longer.

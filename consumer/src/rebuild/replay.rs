@@ -16,11 +16,12 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::ReplayArgs;
 use super::goals::Goals;
 use super::track::Track;
 use crate::apply::{Outcome, apply};
 use crate::batch::{Place, Received};
-use crate::cli::ReplayArgs;
+use crate::cli::JudgeArgs;
 use crate::positions;
 
 /// How often batches that have waited long enough and the ends of partitions are looked after.
@@ -39,6 +40,7 @@ pub(super) struct Replay {
     pool: PgPool,
     connections: usize,
     batch_size: usize,
+    limits: JudgeArgs,
     tracks: HashMap<(Kind, i32), Track>,
     batches: JoinSet<anyhow::Result<(Place, i64)>>,
     records: u64,
@@ -60,6 +62,7 @@ impl Replay {
             pool,
             connections: usize::from(args.connections),
             batch_size: usize::from(args.batch_size),
+            limits: args.limits,
             tracks,
             batches: JoinSet::new(),
             records: 0,
@@ -193,10 +196,10 @@ impl Replay {
                 return;
             }
             let Some(batch) = track.next_batch(self.batch_size, now) else { continue };
-            let pool = self.pool.clone();
+            let (pool, limits) = (self.pool.clone(), self.limits);
             self.records += batch.records.len() as u64;
             self.batches.spawn(async move {
-                match apply(&pool, &batch).await? {
+                match apply(&pool, &batch, limits).await? {
                     Outcome::Applied { .. } => Ok((batch.place, batch.to)),
                     Outcome::Stale { .. } => bail!("somebody else has written to the shadow"),
                 }

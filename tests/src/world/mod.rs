@@ -2,6 +2,7 @@
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
 mod program;
+mod rebuild;
 mod tables;
 mod topic;
 
@@ -133,22 +134,25 @@ impl World {
         Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
     }
 
-    /// A rebuild of the tables.
+    /// A consumer of the same topics for tables of their own, as in a new database: the schema `again`.
     ///
     /// # Errors
     /// When the program has not been built.
-    pub fn rebuild(&self) -> Result<Program> {
-        let program = Program::new("catalog-consumer")?.args(["rebuild", "--json"]);
-        Ok(self.at_home(program).env("DATABASE_URL", &self.database_url))
+    pub fn consume_again(&self) -> Result<Program> {
+        let group = format!("{}.again", self.database);
+        Ok(self.member()?.args(["--schema", "again", "--group", &group]))
     }
 
-    /// A comparison of the tables with the topics.
+    /// `catalog-consumer runs`, with a JSON answer.
     ///
     /// # Errors
     /// When the program has not been built.
-    pub fn verify_topics(&self) -> Result<Program> {
-        let program = Program::new("catalog-consumer")?.args(["verify", "--topics", "--json"]);
-        Ok(self.at_home(program).env("DATABASE_URL", &self.database_url))
+    pub fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(["runs"]).args(args).args(["--json"]);
+        Ok(program
+            .env("KAFKA_BROKERS", &self.brokers)
+            .env("CATALOG_TOPIC_PREFIX", &self.prefix)
+            .env("DATABASE_URL", &self.database_url))
     }
 
     /// Makes the tables.
