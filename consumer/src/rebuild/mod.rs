@@ -86,6 +86,7 @@ async fn work(args: &ReplayArgs, intent: Intent, shutdown: &CancellationToken) -
 
 async fn follow_and_settle(args: &ReplayArgs, intent: Intent, shadow: &mut Shadow) -> anyhow::Result<Report> {
     let started = Instant::now();
+    shadow.check_whole().await?;
     let mut goals = Goals::find(&mut shadow.session, args, intent).await?;
     let mut replay = Replay::start(args, shadow.pool.clone(), &goals).await?;
     give_books(args, shadow, &goals).await?;

@@ -49,6 +49,22 @@ impl Shadow {
         Ok(Self { names, session, pool })
     }
 
+    /// Whether the live schema has all tables: one that is gone can't be compared.
+    ///
+    /// # Errors
+    /// Names the first that is gone.
+    pub(super) async fn check_whole(&mut self) -> anyhow::Result<()> {
+        let lost: Option<String> = sqlx::query_scalar(include_str!("../../sql/rebuild/find_lost_table.sql"))
+            .bind(format!("\"{}\"", self.names.shadow))
+            .fetch_optional(&mut self.session)
+            .await?;
+        let Some(table) = lost else { return Ok(()) };
+        bail!(
+            "the schema {} has no table {table} any more: fill a new schema, `rebuild --migrate --schema NAME`",
+            self.names.live
+        )
+    }
+
     /// Lets the planner know how much there is.
     pub(super) async fn analyze(&self) -> sqlx::Result<()> {
         sqlx::query(include_str!("../../sql/rebuild/analyze_shadow.sql")).execute(&self.pool).await?;

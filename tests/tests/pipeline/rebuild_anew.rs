@@ -79,3 +79,16 @@ async fn tables_that_stand_beyond_the_topics_or_in_others_are_left_alone() -> Re
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_table_that_is_gone_is_told_of_and_a_new_schema_has_it() -> Result<()> {
+    let (world, _) = crawled().await?;
+    let before = world.contents("catalog", &CATALOG).await?;
+    sqlx::query("drop table socrata_hosts cascade").execute(world.pool()).await?;
+    let ended = world.rebuild()?.run().await?;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("has no table socrata_hosts any more"), "{}", ended.stderr);
+    world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
+    assert_eq!(world.contents("anew", &CATALOG).await?, before);
+    Ok(())
+}
