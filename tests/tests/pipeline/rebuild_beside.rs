@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use catalog_tests::double::{Double, Options};
+use catalog_tests::history::{History, all_at};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -67,6 +68,25 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
     member.terminate()?;
     assert_eq!(member.ended().await?.code, Some(0));
     world.verify_topics()?.succeed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_released_meanwhile_is_followed() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.run(&[]).await?;
+    let gone = history.take("a.example", 40)?;
+    history.run(&[]).await?;
+    assert_eq!(history.states().await?, [(1, "balanced".to_owned()), (2, "held".to_owned())]);
+
+    let mut rebuild = history.world.rebuild()?.args(["--batch-size", "10"]).start()?;
+    rebuild.logged("batch replayed").await?;
+    rebuild.signal("STOP")?;
+    history.decide("release", "2").await?;
+    rebuild.signal("CONT")?;
+    let ended = rebuild.ended().await?;
+    assert_eq!((ended.code, ended.differences()?), (Some(0), BTreeMap::new()), "{}", ended.stderr);
+    assert_eq!(history.retired().await?, all_at(&gone, 2));
     Ok(())
 }
 
