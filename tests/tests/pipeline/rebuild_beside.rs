@@ -52,8 +52,9 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
              and wait_event_type = 'Lock' and query like '%differing_datasets%')",
         )
         .await?;
-    // Hosts and agencies of another run, which nothing but the one lock keeps out of the tables.
-    let member = world.member()?.start()?;
+    // Records of another run, one a batch: nothing but the one lock keeps those before the markers out of
+    // the tables.
+    let member = world.member()?.args(["--batch-size", "1", "--connections", "8"]).start()?;
     world.crawl(&double)?.succeed().await?;
     world
         .until(
