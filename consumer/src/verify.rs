@@ -4,7 +4,7 @@ use anyhow::bail;
 use catalog_shared::shutdown::CancellationToken;
 use clap::Args;
 
-use crate::rebuild::{self, ReplayArgs};
+use crate::rebuild::{self, TopicsArgs};
 
 /// How to verify.
 #[derive(Args, Debug)]
@@ -19,7 +19,7 @@ pub struct VerifyArgs {
 
     /// How to read the topics.
     #[command(flatten)]
-    pub replay: ReplayArgs,
+    pub source: TopicsArgs,
 }
 
 /// Compares the tables with what the topics give.
@@ -27,7 +27,7 @@ pub struct VerifyArgs {
 /// # Errors
 /// When they differ, or what kept them from being compared.
 pub async fn run(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    let report = rebuild::compare(&args.replay, shutdown).await?;
+    let report = rebuild::compare(&args.source, shutdown).await?;
     report.print(args.json)?;
     match report.differing() {
         0 => Ok(()),

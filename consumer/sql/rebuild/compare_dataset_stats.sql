@@ -11,3 +11,11 @@ where row(
         made.last_run, made.last_page, made.observed_at, made.page_views_total,
         made.page_views_last_month, made.page_views_last_week, made.download_count
     )
+    -- A row whose newest record can't be read stays as it is: compaction has dropped what it was made of.
+    and not (
+        made.region is null
+        and exists (
+            select from shadow_dead_letters as dead
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', held.region, held.domain, held.id), 'UTF8')
+        )
+    )

@@ -17,3 +17,11 @@ where row(
         made.updated_at, made.metadata_updated_at, made.data_updated_at, made.publication_date,
         made.record, made.unreadable, made.content_hash, made.retired_at
     )
+    -- A row whose newest record can't be read stays as it is: compaction has dropped what it was made of.
+    and not (
+        made.region is null
+        and exists (
+            select from shadow_dead_letters as dead
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', held.region, held.domain, held.id), 'UTF8')
+        )
+    )

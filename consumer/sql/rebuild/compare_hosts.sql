@@ -9,3 +9,11 @@ where row(
     ) is distinct from row(
         made.domain, made.last_run, made.last_page, made.observed_at
     )
+    -- A row whose newest record can't be read stays as it is: compaction has dropped what it was made of.
+    and not (
+        made.region is null
+        and exists (
+            select from shadow_dead_letters as dead
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', held.region, held.host), 'UTF8')
+        )
+    )

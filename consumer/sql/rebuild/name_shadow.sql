@@ -6,6 +6,7 @@ create or replace temporary view shadow_dataset_stats as select * from socrata_d
 create or replace temporary view shadow_domains as select * from socrata_domains;
 create or replace temporary view shadow_hosts as select * from socrata_hosts;
 create or replace temporary view shadow_agencies as select * from socrata_agencies;
+create or replace temporary view shadow_dead_letters as select * from dead_letters;
 create or replace temporary view shadow_positions as select * from positions;
 create or replace temporary view shadow_runs as select * from runs;
 create or replace temporary view shadow_run_partitions as select * from run_partitions;

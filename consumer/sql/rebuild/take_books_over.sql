@@ -21,7 +21,17 @@ taken_verdicts as (
     select region, run, state, reason, ended_at, decided_at, published
     from shadow_verdicts
     on conflict (region, run) do nothing
+),
+taken_dead_letters as (
+    insert into dead_letters (
+        topic, partition, "offset", key, value, headers, region, run, reason, state, counted, ordinal, seen_at
+    )
+    select
+        topic, partition, "offset", key, value, headers, region, run, reason, state, counted, ordinal, seen_at
+    from shadow_dead_letters
+    order by id
+    on conflict (topic, partition, "offset") do nothing
 )
-insert into positions (topic, partition, position, counted_to, updated_at)
-select topic, partition, position, counted_to, now()
+insert into positions (topic, partition, position, counted_to, updated_at, records)
+select topic, partition, position, counted_to, now(), records
 from shadow_positions

@@ -3,7 +3,7 @@
 use catalog_shared::kafka::KafkaArgs;
 use clap::Args;
 
-use crate::cli::{DatabaseArgs, JudgeArgs};
+use crate::cli::{ApplyArgs, DatabaseArgs};
 
 /// How to rebuild.
 #[derive(Args, Debug)]
@@ -18,23 +18,15 @@ pub struct RebuildArgs {
 
     /// How to read the topics.
     #[command(flatten)]
-    pub replay: ReplayArgs,
+    pub source: TopicsArgs,
 }
 
 /// How to read the topics from the beginning, beside the consumers.
 #[derive(Args, Debug)]
-pub struct ReplayArgs {
-    /// How many batches are applied side by side, each over a connection of its own
-    #[arg(long, env = "CATALOG_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub connections: u16,
-
-    /// Records a batch, 1 to 10000
-    #[arg(long, env = "CATALOG_BATCH_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    pub batch_size: u16,
-
-    /// When a run is held, in a new database, of which the verdicts topic says nothing.
+pub struct TopicsArgs {
+    /// How batches are applied. Runs are judged in a new database only, where the verdicts topic is silent.
     #[command(flatten)]
-    pub limits: JudgeArgs,
+    pub apply: ApplyArgs,
 
     /// Where Kafka is.
     #[command(flatten)]

@@ -10,8 +10,8 @@ use rdkafka::consumer::BaseConsumer;
 use sqlx::PgConnection;
 use tokio::task::spawn_blocking;
 
-use super::{Intent, ReplayArgs};
-use crate::batch::Place;
+use super::{Intent, TopicsArgs};
+use crate::batch::{Place, TopicKind};
 use crate::caught_up::{self, Watermarks};
 
 type Ends = HashMap<(String, i32), i64>;
@@ -22,6 +22,8 @@ pub(super) struct Goals {
     places: Vec<(Place, Watermarks)>,
     ends: Ends,
     new: bool,
+    /// The topic that holds nothing of the tables.
+    dead_letters: String,
 }
 
 impl Goals {
@@ -31,11 +33,15 @@ impl Goals {
     /// [`Stop::Guard`] where the tables don't stand within these topics.
     pub(super) async fn find(
         session: &mut PgConnection,
-        args: &ReplayArgs,
+        args: &TopicsArgs,
         intent: Intent,
     ) -> anyhow::Result<Self> {
-        let places = caught_up::watermarks(&args.kafka, caught_up::places(&args.kafka).await?).await?;
-        let mut goals = Self { places, ends: read(session).await?, new: false };
+        let places = caught_up::places(&args.kafka).await?;
+        let data = places.into_iter().filter(|place| place.kind != TopicKind::DeadLetters).collect();
+        let places = caught_up::watermarks(&args.kafka, data).await?;
+        let dead_letters = args.kafka.topics().dead_letters();
+        let ends = read(session, &dead_letters).await?;
+        let mut goals = Self { places, dead_letters, ends, new: false };
         goals.check()?;
         for (place, marks) in &goals.places {
             goals.end(place).map_or(Ok(()), |end| marks.check(place, end))?;
@@ -52,7 +58,7 @@ impl Goals {
     /// # Errors
     /// When a consumer has begun to fill tables that were new.
     pub(super) async fn renew(&mut self, session: &mut PgConnection) -> anyhow::Result<()> {
-        let ends = read(session).await?;
+        let ends = read(session, &self.dead_letters).await?;
         if !self.new {
             self.ends = ends;
             return Ok(self.check()?);
@@ -92,9 +98,11 @@ impl Goals {
     }
 }
 
-async fn read(session: &mut PgConnection) -> sqlx::Result<Ends> {
-    let rows: Vec<(String, i32, i64)> =
-        sqlx::query_as(include_str!("../../sql/rebuild/read_goals.sql")).fetch_all(session).await?;
+async fn read(session: &mut PgConnection, dead_letters: &str) -> sqlx::Result<Ends> {
+    let rows: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../sql/rebuild/read_goals.sql"))
+        .bind(dead_letters)
+        .fetch_all(session)
+        .await?;
     Ok(rows.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect())
 }
 

@@ -23,7 +23,7 @@ mod shadow;
 mod tables;
 mod track;
 
-pub use args::{RebuildArgs, ReplayArgs};
+pub use args::{RebuildArgs, TopicsArgs};
 use goals::Goals;
 use replay::Replay;
 pub(crate) use report::Report;
@@ -39,16 +39,16 @@ const NEAR: i64 = 10_000;
 /// Kafka said; [`catalog_shared::exit::Stop::Guard`] where tables and topics don't belong together.
 pub async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     if args.migrate {
-        database::migrate(&args.replay.database).await?;
+        database::migrate(&args.source.database).await?;
     }
-    work(&args.replay, Intent::Mend, shutdown).await?.print(args.json)
+    work(&args.source, Intent::Mend, shutdown).await?.print(args.json)
 }
 
 /// Compares the tables with what the topics give, as far as the tables have got.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) async fn compare(args: &ReplayArgs, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+pub(crate) async fn compare(args: &TopicsArgs, shutdown: &CancellationToken) -> anyhow::Result<Report> {
     work(args, Intent::Compare, shutdown).await
 }
 
@@ -71,9 +71,9 @@ impl Intent {
     }
 }
 
-async fn work(args: &ReplayArgs, intent: Intent, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+async fn work(args: &TopicsArgs, intent: Intent, shutdown: &CancellationToken) -> anyhow::Result<Report> {
     args.kafka.announce()?;
-    let mut shadow = Shadow::make(&args.database, args.connections).await?;
+    let mut shadow = Shadow::make(&args.database, args.apply.connections).await?;
     let worked = tokio::select! {
         worked = follow_and_settle(args, intent, &mut shadow) => worked,
         // Its transaction is rolled back with it.
@@ -84,7 +84,7 @@ async fn work(args: &ReplayArgs, intent: Intent, shutdown: &CancellationToken) -
     removed.map(|()| report)
 }
 
-async fn follow_and_settle(args: &ReplayArgs, intent: Intent, shadow: &mut Shadow) -> anyhow::Result<Report> {
+async fn follow_and_settle(args: &TopicsArgs, intent: Intent, shadow: &mut Shadow) -> anyhow::Result<Report> {
     let started = Instant::now();
     shadow.check_whole().await?;
     let mut goals = Goals::find(&mut shadow.session, args, intent).await?;
@@ -101,7 +101,7 @@ async fn follow_and_settle(args: &ReplayArgs, intent: Intent, shadow: &mut Shado
     if goals.are_new() {
         take_books_over(&mut tx).await?;
     }
-    let tables = tables::compare(&mut tx).await.context("can't compare the tables")?;
+    let tables = tables::compare(&mut tx, &args.kafka.topics()).await.context("can't compare the tables")?;
     match intent {
         Intent::Mend => {
             tables::mend(&mut tx).await.context("can't mend the tables")?;
@@ -120,7 +120,7 @@ async fn follow_and_settle(args: &ReplayArgs, intent: Intent, shadow: &mut Shado
 
 /// What became of runs is never judged anew where somebody knows it: the books of the live tables, or the
 /// topic of verdicts for a database that is new.
-async fn give_books(args: &ReplayArgs, shadow: &mut Shadow, goals: &Goals) -> anyhow::Result<()> {
+async fn give_books(args: &TopicsArgs, shadow: &mut Shadow, goals: &Goals) -> anyhow::Result<()> {
     if goals.are_new() {
         return VerdictLog::new(&args.kafka, &shadow.pool).mirror().await;
     }

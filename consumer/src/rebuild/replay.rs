@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::record::{Kind, Stamp};
 use catalog_shared::topics::Topics;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -16,13 +15,13 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::ReplayArgs;
+use super::TopicsArgs;
 use super::goals::Goals;
 use super::track::Track;
-use crate::apply::{Outcome, apply};
-use crate::batch::{Place, Received};
-use crate::cli::JudgeArgs;
+use crate::apply::{Bounds, Failure, Outcome, apply};
+use crate::batch::{Batch, Place, TopicKind};
 use crate::positions;
+use crate::received::Received;
 
 /// How often batches that have waited long enough and the ends of partitions are looked after.
 const SWEEP: Duration = Duration::from_millis(20);
@@ -40,8 +39,8 @@ pub(super) struct Replay {
     pool: PgPool,
     connections: usize,
     batch_size: usize,
-    limits: JudgeArgs,
-    tracks: HashMap<(Kind, i32), Track>,
+    bounds: Bounds,
+    tracks: HashMap<(TopicKind, i32), Track>,
     batches: JoinSet<anyhow::Result<(Place, i64)>>,
     records: u64,
     moved: Instant,
@@ -50,7 +49,7 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Opens the reader, and puts every partition's position in the shadow at its first offset.
-    pub(super) async fn start(args: &ReplayArgs, pool: PgPool, goals: &Goals) -> anyhow::Result<Self> {
+    pub(super) async fn start(args: &TopicsArgs, pool: PgPool, goals: &Goals) -> anyhow::Result<Self> {
         let mut tracks = HashMap::new();
         for (place, low, _) in goals.stretches() {
             let position = positions::start(&pool, place, None, low).await?.offset();
@@ -60,9 +59,9 @@ impl Replay {
             reader: Some(Arc::new(reader(&args.kafka)?)),
             topics: args.kafka.topics(),
             pool,
-            connections: usize::from(args.connections),
-            batch_size: usize::from(args.batch_size),
-            limits: args.limits,
+            connections: usize::from(args.apply.connections),
+            batch_size: usize::from(args.apply.batch_size),
+            bounds: args.apply.bounds(),
             tracks,
             batches: JoinSet::new(),
             records: 0,
@@ -141,7 +140,7 @@ impl Replay {
     }
 
     fn take(&mut self, reader: &Reader, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let kind = self.topics.kind(message.topic());
+        let kind = TopicKind::of(&self.topics, message.topic());
         let track = kind.and_then(|kind| self.tracks.get_mut(&(kind, message.partition())));
         let Some(track) = track else { return Ok(()) };
         if track.received_to(message.offset()) {
@@ -150,11 +149,13 @@ impl Replay {
         if track.lies_beyond(message.offset()) {
             return Ok(());
         }
-        let name = || format!("{}[{}] offset {}", message.topic(), message.partition(), message.offset());
-        let stamp = Stamp::from_headers(message.headers()).with_context(name)?;
-        let key = message.key().with_context(|| format!("{}: it has no key", name()))?.to_vec();
-        let value = message.payload().with_context(|| format!("{}: it has no value", name()))?.to_vec();
-        let record = Received { offset: message.offset(), stamp, key, value };
+        let record = Received::from_message(message).map_err(|schema| {
+            let Place { topic, partition, .. } = &track.partition.place;
+            anyhow!(
+                "{topic}[{partition}] offset {} has schema {schema}: upgrade this consumer",
+                message.offset()
+            )
+        })?;
         track.partition.push(record, Instant::now());
         Ok(())
     }
@@ -162,7 +163,7 @@ impl Replay {
     /// Learns which partitions are received to their goals, and tells how far the replay is.
     fn sweep(&mut self, reader: &Reader) -> anyhow::Result<()> {
         for element in reader.position()?.elements() {
-            let Some(kind) = self.topics.kind(element.topic()) else { continue };
+            let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
             let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
             if let Some(track) = self.tracks.get_mut(&(kind, element.partition()))
                 && track.received_to(offset)
@@ -196,14 +197,9 @@ impl Replay {
                 return;
             }
             let Some(batch) = track.next_batch(self.batch_size, now) else { continue };
-            let (pool, limits) = (self.pool.clone(), self.limits);
+            let (pool, bounds) = (self.pool.clone(), self.bounds);
             self.records += batch.records.len() as u64;
-            self.batches.spawn(async move {
-                match apply(&pool, &batch, limits).await? {
-                    Outcome::Applied { .. } => Ok((batch.place, batch.to)),
-                    Outcome::Stale { .. } => bail!("somebody else has written to the shadow"),
-                }
-            });
+            self.batches.spawn(async move { apply_to_shadow(&pool, batch, bounds).await });
         }
     }
 
@@ -235,6 +231,15 @@ impl Drop for Replay {
     fn drop(&mut self) {
         let reader = self.reader.take();
         std::thread::spawn(move || drop(reader));
+    }
+}
+
+/// Applies a batch; tells how far its partition is then.
+async fn apply_to_shadow(pool: &PgPool, batch: Batch, bounds: Bounds) -> anyhow::Result<(Place, i64)> {
+    match apply(pool, &batch, bounds).await {
+        Ok(Outcome::Applied { .. }) => Ok((batch.place, batch.to)),
+        Ok(Outcome::Stale { .. } | Outcome::GivenUp) => bail!("somebody else has written to the shadow"),
+        Err(Failure { error, .. }) => Err(error),
     }
 }
 

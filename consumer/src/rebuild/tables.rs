@@ -1,5 +1,7 @@
 //! The five tables, compared with the shadow's and made equal to them.
 
+use catalog_shared::record::Kind;
+use catalog_shared::topics::Topics;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 
@@ -9,15 +11,18 @@ const LISTED: i64 = 20;
 /// The statements of a table.
 struct Table {
     name: &'static str,
+    /// What its topic holds.
+    kind: Kind,
     compare: &'static str,
     list: &'static str,
     mend: &'static str,
 }
 
 macro_rules! table {
-    ($name:literal) => {
+    ($name:literal, $kind:ident) => {
         Table {
             name: concat!("socrata_", $name),
+            kind: Kind::$kind,
             compare: include_str!(concat!("../../sql/rebuild/compare_", $name, ".sql")),
             list: include_str!(concat!("../../sql/rebuild/list_", $name, ".sql")),
             mend: include_str!(concat!("../../sql/rebuild/mend_", $name, ".sql")),
@@ -25,8 +30,13 @@ macro_rules! table {
     };
 }
 
-const TABLES: [Table; 5] =
-    [table!("datasets"), table!("dataset_stats"), table!("domains"), table!("hosts"), table!("agencies")];
+const TABLES: [Table; 5] = [
+    table!("datasets", Datasets),
+    table!("dataset_stats", Datasets),
+    table!("domains", Domains),
+    table!("hosts", Hosts),
+    table!("agencies", Agencies),
+];
 
 /// How a table differs from what the topics give.
 #[derive(Debug, Serialize)]
@@ -72,10 +82,10 @@ pub(crate) struct DifferingRow {
 }
 
 /// Finds what differs. It stays known until the transaction ends.
-pub(super) async fn compare(tx: &mut PgConnection) -> sqlx::Result<Vec<Differing>> {
+pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> sqlx::Result<Vec<Differing>> {
     sqlx::query(include_str!("../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
     for table in &TABLES {
-        sqlx::query(table.compare).execute(&mut *tx).await?;
+        sqlx::query(table.compare).bind(topics.data(table.kind)).execute(&mut *tx).await?;
     }
     let mut counts: Vec<Counts> =
         sqlx::query_as(include_str!("../../sql/rebuild/count_differing.sql")).fetch_all(&mut *tx).await?;

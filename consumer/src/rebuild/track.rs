@@ -14,7 +14,7 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub(super) const fn new(place: Place, position: i64) -> Self {
+    pub(super) fn new(place: Place, position: i64) -> Self {
         Self { partition: Partition::new(place, position, 0), goal: position, arrived: true }
     }
 
@@ -43,7 +43,7 @@ impl Track {
     }
 
     /// Whether fetching has to be paused (true) or resumed (false); none where it is as it should be.
-    pub(super) const fn pause_changes(&self) -> Option<bool> {
+    pub(super) fn pause_changes(&self) -> Option<bool> {
         if self.arrived { None } else { self.partition.pause_changes() }
     }
 
@@ -62,26 +62,19 @@ impl Track {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::{Content, Kind, Stamp, Version};
-    use catalog_shared::region::Region;
-    use time::OffsetDateTime;
+    use catalog_shared::record::Kind;
 
     use super::*;
-    use crate::batch::Received;
+    use crate::batch::TopicKind;
+    use crate::received::Received;
 
     fn track(goal: i64, offsets: &[i64], now: Instant) -> Track {
-        let place = Place { kind: Kind::Hosts, topic: "socrata.hosts".into(), partition: 0 };
+        let place = Place { kind: TopicKind::Data(Kind::Hosts), topic: "socrata.hosts".into(), partition: 0 };
         let mut track = Track::new(place, 10);
         assert!(track.aim(goal));
         for offset in offsets {
-            let stamp = Stamp {
-                content: Content::Record(Kind::Hosts),
-                region: Region::Us,
-                version: Version { run: 1, page: 1 },
-                observed_at: OffsetDateTime::UNIX_EPOCH,
-            };
-            let record = Received { offset: *offset, stamp, key: Vec::new(), value: Vec::new() };
-            track.partition.push(record, now);
+            let headers = None::<&rdkafka::message::OwnedHeaders>;
+            track.partition.push(Received::read(*offset, headers).unwrap(), now);
         }
         track
     }

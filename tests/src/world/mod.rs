@@ -1,7 +1,9 @@
 //! A world of its own for each test: a database and topics that no other test sees, on the real
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
+mod consumer;
 mod program;
+mod proxy;
 mod rebuild;
 mod tables;
 mod topic;
@@ -19,8 +21,9 @@ use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 pub use program::{Ended, Program, Running};
+pub use proxy::Proxy;
 pub use tables::{CATALOG, Contents};
-pub use topic::TopicRecord;
+pub use topic::{Sent, TopicRecord};
 
 use crate::double::Double;
 
@@ -98,73 +101,6 @@ impl World {
         Ok(self.at_home(Program::new("catalog-producer")?.args(["status"])))
     }
 
-    /// A consumer that migrates and ends when it has caught up.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn consume(&self) -> Result<Program> {
-        Ok(self.member()?.args(["--until-caught-up"]))
-    }
-
-    /// A consumer that migrates and goes on until it is stopped.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn member(&self) -> Result<Program> {
-        Ok(self.plain_run()?.args(["--migrate"]))
-    }
-
-    /// A consumer that the group misses soon when it is killed: 6 s is the broker's least, and the 45 s of
-    /// real life are too long for a test.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn mortal(&self) -> Result<Program> {
-        let session =
-            ["--kafka-option", "session.timeout.ms=6000", "--kafka-option", "heartbeat.interval.ms=1000"];
-        Ok(self.member()?.args(session))
-    }
-
-    /// A consumer that doesn't migrate.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn plain_run(&self) -> Result<Program> {
-        let program = Program::new("catalog-consumer")?.args(["run", "--json"]);
-        Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
-    }
-
-    /// A consumer of the same topics for tables of their own, as in a new database: the schema `again`.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn consume_again(&self) -> Result<Program> {
-        let group = format!("{}.again", self.database);
-        Ok(self.member()?.args(["--schema", "again", "--group", &group]))
-    }
-
-    /// `catalog-consumer runs`, with a JSON answer.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Program> {
-        let program = Program::new("catalog-consumer")?.args(["runs"]).args(args).args(["--json"]);
-        Ok(program
-            .env("KAFKA_BROKERS", &self.brokers)
-            .env("CATALOG_TOPIC_PREFIX", &self.prefix)
-            .env("DATABASE_URL", &self.database_url))
-    }
-
-    /// Makes the tables.
-    ///
-    /// # Errors
-    /// When the consumer's `migrate` fails.
-    pub async fn migrate(&self) -> Result<()> {
-        let program = Program::new("catalog-consumer")?.args(["migrate"]);
-        program.env("DATABASE_URL", &self.database_url).succeed().await?;
-        Ok(())
-    }
-
     /// A database URL that logs in with this password (letters and digits), as a role of its own with the
     /// rights of the tests' user.
     ///
@@ -205,6 +141,14 @@ impl World {
             anyhow::Ok(())
         };
         timeout(LIMIT, asking).await.with_context(|| format!("never true: {query}"))?
+    }
+
+    /// Sends a record to a topic as a stranger might; tells its offset.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub async fn send(&self, topic: &str, sent: Sent<'_>) -> Result<i64> {
+        topic::send(self.kafka(), &self.topic(topic), sent).await
     }
 
     /// The offset that the group has committed for a partition, and the partition's end.
