@@ -6,6 +6,9 @@ use catalog_shared::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
+use crate::apply::Bounds;
+use crate::dead_letters::Limits;
+use crate::rebuild::RebuildArgs;
 use crate::verify::VerifyArgs;
 
 /// Keeps a PostgreSQL copy of the catalog that the topics hold.
@@ -28,10 +31,12 @@ pub enum Command {
     Migrate(DatabaseArgs),
     /// Applies records to the tables as a member of the group
     Run(Box<RunArgs>),
+    /// Reads the topics from the beginning and makes the tables equal to what they give
+    Rebuild(Box<RebuildArgs>),
+    /// Looks for what is wrong in the tables
+    Verify(Box<VerifyArgs>),
     /// Shows what could not be applied, tries it again, or puts it aside
     DeadLetters(DeadLettersArgs),
-    /// Looks for what is wrong in the tables
-    Verify(VerifyArgs),
     /// Tells what became of the runs, and decides those that are held
     #[command(subcommand)]
     Runs(RunsCommand),
@@ -208,6 +213,26 @@ pub struct RunArgs {
     #[arg(long, env = "CATALOG_GROUP", default_value = "catalog-consumer")]
     pub group: String,
 
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// How batches are applied.
+    #[command(flatten)]
+    pub apply: ApplyArgs,
+
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// How batches are applied.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ApplyArgs {
     /// How many batches are applied side by side, each over a connection of its own
     #[arg(long, env = "CATALOG_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub connections: u16,
@@ -224,21 +249,17 @@ pub struct RunArgs {
     #[arg(long, env = "CATALOG_MAX_DEAD_IN_ROW", default_value_t = 100)]
     pub max_dead_in_row: u32,
 
-    /// Ends with one JSON object on standard output in place of text
-    #[arg(long)]
-    pub json: bool,
-
     /// When a run is held.
     #[command(flatten)]
     pub limits: JudgeArgs,
+}
 
-    /// Where Kafka is.
-    #[command(flatten)]
-    pub kafka: KafkaArgs,
-
-    /// Where the tables are.
-    #[command(flatten)]
-    pub database: DatabaseArgs,
+impl ApplyArgs {
+    /// What is borne of records and runs.
+    pub(crate) const fn bounds(&self) -> Bounds {
+        let dead = Limits { share: self.max_dead_share, in_row: self.max_dead_in_row };
+        Bounds { dead, runs: self.limits }
+    }
 }
 
 /// The limits beyond which a whole crawl is not believed.

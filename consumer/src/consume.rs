@@ -12,11 +12,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
-use crate::apply::{Bounds, Outcome};
+use crate::apply::Outcome;
 use crate::batch::{Batch, Place, TopicKind};
 use crate::caught_up::Goal;
 use crate::cli::RunArgs;
-use crate::dead_letters::Limits;
 use crate::group::{self, Change, Member};
 use crate::outage::Outage;
 use crate::partition::Partition;
@@ -65,7 +64,7 @@ async fn prepare(
         if args.migrate {
             database::migrate(&args.database).await?;
         }
-        database::open(&args.database, u32::from(args.connections)).await
+        database::open(&args.database, u32::from(args.apply.connections)).await
     };
     let Some(pool) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
     if !args.until_caught_up {
@@ -103,8 +102,7 @@ impl Consumer {
     fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<Self> {
         let (member, changes) = group::join(&args)?;
         let topics = args.kafka.topics();
-        let dead = Limits { share: args.max_dead_share, in_row: args.max_dead_in_row };
-        let means = Means { pool: pool.clone(), bounds: Bounds { dead, runs: args.limits }, outage };
+        let means = Means { pool: pool.clone(), bounds: args.apply.bounds(), outage };
         Ok(Self {
             args,
             pool,
@@ -179,8 +177,8 @@ impl Consumer {
 
     /// Hands the next batch of a partition over, if it is due and a connection is free.
     pub(crate) fn apply_due(&mut self, place: (TopicKind, i32), now: Instant) {
-        let batch_size = usize::from(self.args.batch_size);
-        if self.batches.len() >= usize::from(self.args.connections) {
+        let batch_size = usize::from(self.args.apply.batch_size);
+        if self.batches.len() >= usize::from(self.args.apply.connections) {
             return;
         }
         let Some(partition) = self.partitions.get_mut(&place) else { return };

@@ -46,12 +46,20 @@ pub async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the database can't be reached, or its tables are not the ones of this build.
 pub(crate) async fn open(args: &DatabaseArgs, connections: u32) -> anyhow::Result<PgPool> {
-    let mut connection = connect(args).await?;
-    check_migrated(&mut connection, &args.schema).await?;
-    connection.close().await?;
+    connect_migrated(args).await?.close().await?;
     let options = options(args)?.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]);
     let pool = PgPoolOptions::new().max_connections(connections + 2).acquire_timeout(CONNECT_PATIENCE);
     Ok(pool.connect_lazy_with(options))
+}
+
+/// A connection to a schema that was migrated.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn connect_migrated(args: &DatabaseArgs) -> anyhow::Result<PgConnection> {
+    let mut connection = connect(args).await?;
+    check_migrated(&mut connection, &args.schema).await?;
+    Ok(connection)
 }
 
 async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgConnection> {

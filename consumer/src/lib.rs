@@ -5,6 +5,7 @@ pub mod cli;
 pub mod consume;
 pub mod database;
 pub mod letters;
+pub mod rebuild;
 pub mod runs;
 pub mod verify;
 

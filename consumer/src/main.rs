@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use catalog_consumer::cli::{Cli, Command};
-use catalog_consumer::{consume, database, letters, runs, verify};
+use catalog_consumer::{consume, database, letters, rebuild, runs, verify};
 use catalog_shared::{command_line, exit, shutdown, telemetry};
 
 #[tokio::main]
@@ -19,7 +19,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate(args) => database::migrate(&args).await,
         Command::DeadLetters(args) => letters::run(args).await,
         Command::Run(args) => consume::run(*args, shutdown).await,
-        Command::Runs(command) => runs::run(command).await,
+        Command::Rebuild(args) => rebuild::run(&args, &shutdown).await,
         Command::Verify(args) => verify::run(&args, &shutdown).await,
+        Command::Runs(command) => runs::run(command).await,
     }
 }

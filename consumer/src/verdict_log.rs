@@ -119,6 +119,14 @@ impl VerdictLog {
         Ok(Some(reader))
     }
 
+    /// Takes over what the topic says now.
+    ///
+    /// # Errors
+    /// What the database or Kafka said.
+    pub(crate) async fn mirror(&self) -> anyhow::Result<()> {
+        self.read().await.map(drop)
+    }
+
     /// [`VerdictLog::read`] until it succeeds.
     async fn read_at_last(&self) -> Option<Reader> {
         loop {

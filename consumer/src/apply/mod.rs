@@ -125,6 +125,7 @@ async fn fill(
     Ok(Outcome::Applied { records, dead, verdicts })
 }
 
+/// Takes the one lock, until the transaction ends.
 pub(crate) async fn lock(tx: &mut PgConnection, alone: bool) -> sqlx::Result<()> {
     let statement = if alone {
         include_str!("../../sql/lock_exclusive.sql")

@@ -90,7 +90,7 @@ impl DryRun {
             topics: args.kafka.topics(),
             tables,
             tracks,
-            batch_size: usize::from(args.batch_size),
+            batch_size: usize::from(args.apply.batch_size),
             summary: Summary::start(),
             reported: Instant::now(),
         })

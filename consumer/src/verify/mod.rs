@@ -6,8 +6,8 @@ use catalog_shared::shutdown::CancellationToken;
 use clap::Args;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
-use crate::cli::DatabaseArgs;
 use crate::database;
+use crate::rebuild::{self, TopicsArgs};
 use checks::{CHECKS, Check};
 use report::{Finding, Found, Report};
 
@@ -20,21 +20,39 @@ const SHOWN: usize = 20;
 /// How to verify.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
+    /// Compares the tables with what the topics give, row by row, in place of the checks
+    #[arg(long)]
+    pub topics: bool,
+
     /// Ends with one JSON object on standard output in place of text
     #[arg(long)]
     pub json: bool,
 
-    /// Where the tables are.
+    /// Where the tables are, and the topics.
     #[command(flatten)]
-    pub database: DatabaseArgs,
+    pub source: TopicsArgs,
 }
 
 /// Looks for what is wrong in the tables.
 ///
 /// # Errors
-/// When a check of severity error finds something, or what kept the tables from being looked at.
+/// When a check of severity error finds something or a row is not what the topics give, or what kept the
+/// tables from being looked at.
 pub async fn run(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    let pool = database::open(&args.database, 1).await?;
+    if args.topics { compare(args, shutdown).await } else { check(args, shutdown).await }
+}
+
+async fn compare(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let report = rebuild::compare(&args.source, shutdown).await?;
+    report.print(args.json)?;
+    match report.differing() {
+        0 => Ok(()),
+        rows => bail!("{rows} rows are not what the topics give: `catalog-consumer rebuild` mends them"),
+    }
+}
+
+async fn check(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let pool = database::open(&args.source.database, 1).await?;
     let report = tokio::select! {
         report = look(&pool) => report?,
         () = shutdown.cancelled() => bail!("interrupted before all was looked at"),

@@ -5,6 +5,7 @@ mod broker;
 mod consumer;
 mod program;
 mod proxy;
+mod rebuild;
 mod tables;
 mod topic;
 

@@ -1,11 +1,13 @@
 //! The real programs, as a user runs them.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
@@ -211,5 +213,22 @@ impl Ended {
     pub fn summary(&self) -> Result<Value> {
         serde_json::from_str(&self.stdout)
             .with_context(|| format!("no summary:\n{}{}", self.stdout, self.stderr))
+    }
+
+    /// What a rebuild or a comparison found: missing, different and extra rows by table, where there are any.
+    ///
+    /// # Errors
+    /// When its answer is no report.
+    pub fn differences(&self) -> Result<BTreeMap<String, [u64; 3]>> {
+        #[derive(Deserialize)]
+        struct Table {
+            table: String,
+            missing: u64,
+            different: u64,
+            extra: u64,
+        }
+        let tables: Vec<Table> = serde_json::from_value(self.summary()?["tables"].take())?;
+        let counts = tables.into_iter().map(|told| (told.table, [told.missing, told.different, told.extra]));
+        Ok(counts.filter(|(_, counts)| *counts != [0; 3]).collect())
     }
 }

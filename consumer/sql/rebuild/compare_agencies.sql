@@ -1,0 +1,19 @@
+create temporary table differing_agencies on commit drop as
+select
+    region, host, agency,
+    case when held.region is null then 'missing' when made.region is null then 'extra' else 'different' end as kind
+from socrata_agencies as held
+full join shadow_agencies as made using (region, host, agency)
+where row(
+        held.last_run, held.last_page, held.observed_at
+    ) is distinct from row(
+        made.last_run, made.last_page, made.observed_at
+    )
+    -- A row whose newest record can't be read stays as it is: compaction has dropped what it was made of.
+    and not (
+        made.region is null
+        and exists (
+            select from shadow_dead_letters as dead
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', held.region, held.host, held.agency), 'UTF8')
+        )
+    )

@@ -1,0 +1,21 @@
+create temporary table differing_dataset_stats on commit drop as
+select
+    region, domain, id,
+    case when held.region is null then 'missing' when made.region is null then 'extra' else 'different' end as kind
+from socrata_dataset_stats as held
+full join shadow_dataset_stats as made using (region, domain, id)
+where row(
+        held.last_run, held.last_page, held.observed_at, held.page_views_total,
+        held.page_views_last_month, held.page_views_last_week, held.download_count
+    ) is distinct from row(
+        made.last_run, made.last_page, made.observed_at, made.page_views_total,
+        made.page_views_last_month, made.page_views_last_week, made.download_count
+    )
+    -- A row whose newest record can't be read stays as it is: compaction has dropped what it was made of.
+    and not (
+        made.region is null
+        and exists (
+            select from shadow_dead_letters as dead
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', held.region, held.domain, held.id), 'UTF8')
+        )
+    )

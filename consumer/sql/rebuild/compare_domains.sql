@@ -1,0 +1,19 @@
+create temporary table differing_domains on commit drop as
+select
+    region, domain,
+    case when held.region is null then 'missing' when made.region is null then 'extra' else 'different' end as kind
+from socrata_domains as held
+full join shadow_domains as made using (region, domain)
+where row(
+        held.declared_count, held.last_run, held.last_page, held.observed_at
+    ) is distinct from row(
+        made.declared_count, made.last_run, made.last_page, made.observed_at
+    )
+    -- A row whose newest record can't be read stays as it is: compaction has dropped what it was made of.
+    and not (
+        made.region is null
+        and exists (
+            select from shadow_dead_letters as dead
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', held.region, held.domain), 'UTF8')
+        )
+    )

@@ -1,0 +1,40 @@
+-- How many rows each table should have, and how many are not as they should be.
+select
+    'socrata_datasets' as name,
+    (select count(*) from shadow_datasets) as rows,
+    count(*) filter (where kind = 'missing') as missing,
+    count(*) filter (where kind = 'different') as different,
+    count(*) filter (where kind = 'extra') as extra
+from differing_datasets
+union all
+select
+    'socrata_dataset_stats' as name,
+    (select count(*) from shadow_dataset_stats) as rows,
+    count(*) filter (where kind = 'missing') as missing,
+    count(*) filter (where kind = 'different') as different,
+    count(*) filter (where kind = 'extra') as extra
+from differing_dataset_stats
+union all
+select
+    'socrata_domains' as name,
+    (select count(*) from shadow_domains) as rows,
+    count(*) filter (where kind = 'missing') as missing,
+    count(*) filter (where kind = 'different') as different,
+    count(*) filter (where kind = 'extra') as extra
+from differing_domains
+union all
+select
+    'socrata_hosts' as name,
+    (select count(*) from shadow_hosts) as rows,
+    count(*) filter (where kind = 'missing') as missing,
+    count(*) filter (where kind = 'different') as different,
+    count(*) filter (where kind = 'extra') as extra
+from differing_hosts
+union all
+select
+    'socrata_agencies' as name,
+    (select count(*) from shadow_agencies) as rows,
+    count(*) filter (where kind = 'missing') as missing,
+    count(*) filter (where kind = 'different') as different,
+    count(*) filter (where kind = 'extra') as extra
+from differing_agencies

@@ -1,0 +1,19 @@
+-- All that is read is in the live books already: the shadow follows them and counts nothing. Dead letters that
+-- are known here are no news, so the limits for them hold for others.
+with uncounted as (
+    update shadow_positions
+    set counted_to = 9223372036854775807
+),
+known as (
+    insert into shadow_dead_letters (
+        topic, partition, "offset", key, headers, region, run, reason, state, counted, ordinal
+    )
+    select topic, partition, "offset", key, headers, region, run, reason, 'discarded', false, ordinal
+    from dead_letters
+)
+insert into shadow_runs (
+    region, run, mode, kinds, state, reason, started_at, ended_at, published, applied, dead, retired, marker
+)
+select region, run, mode, kinds, state, reason, started_at, ended_at, published, applied, dead, retired, marker
+from runs
+where state <> 'open'

@@ -1,0 +1,14 @@
+-- The first of them, and in what they differ.
+select
+    found.kind,
+    array[found.region, found.host, found.agency] as key,
+    array(
+        select field.name
+        from jsonb_each(to_jsonb(made)) as field (name, value)
+        where found.kind = 'different' and field.value is distinct from to_jsonb(held) -> field.name
+        order by field.name
+    ) as columns
+from (select region, host, agency, kind from differing_agencies order by region, host, agency limit $1) as found
+left join socrata_agencies as held using (region, host, agency)
+left join shadow_agencies as made using (region, host, agency)
+order by found.region, found.host, found.agency

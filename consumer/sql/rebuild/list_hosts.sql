@@ -1,0 +1,14 @@
+-- The first of them, and in what they differ.
+select
+    found.kind,
+    array[found.region, found.host] as key,
+    array(
+        select field.name
+        from jsonb_each(to_jsonb(made)) as field (name, value)
+        where found.kind = 'different' and field.value is distinct from to_jsonb(held) -> field.name
+        order by field.name
+    ) as columns
+from (select region, host, kind from differing_hosts order by region, host limit $1) as found
+left join socrata_hosts as held using (region, host)
+left join shadow_hosts as made using (region, host)
+order by found.region, found.host

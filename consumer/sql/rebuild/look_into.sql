@@ -1,0 +1,2 @@
+-- Until the transaction ends.
+select set_config('search_path', $1, true)

@@ -1,0 +1,38 @@
+//! The command lines of `rebuild` and of what else reads the topics from their beginning.
+
+use catalog_shared::kafka::KafkaArgs;
+use clap::Args;
+
+use crate::cli::{ApplyArgs, DatabaseArgs};
+
+/// How to rebuild.
+#[derive(Args, Debug)]
+pub struct RebuildArgs {
+    /// Brings the tables up to this build first
+    #[arg(long)]
+    pub migrate: bool,
+
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// How to read the topics.
+    #[command(flatten)]
+    pub source: TopicsArgs,
+}
+
+/// How to read the topics from the beginning, beside the consumers.
+#[derive(Args, Debug)]
+pub struct TopicsArgs {
+    /// How batches are applied. Runs are judged in a new database only, where the verdicts topic is silent.
+    #[command(flatten)]
+    pub apply: ApplyArgs,
+
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}

@@ -1,0 +1,153 @@
+//! Rebuilding: the tables as the topics give them are made beside the live ones, which are compared with
+//! them and made equal. `verify --topics` is the same without the last step.
+//!
+//! The shadow is a schema of its own with the same tables, so batches are decoded and applied to it by the
+//! very code that keeps the live tables, books included. It follows the live tables until it is near, and
+//! goes the rest of the way while the one lock holds their consumers off.
+
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use catalog_shared::shutdown::CancellationToken;
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use crate::verdict_log::VerdictLog;
+use crate::{apply, database};
+
+mod args;
+mod goals;
+mod replay;
+mod report;
+mod shadow;
+mod tables;
+mod track;
+
+pub use args::{RebuildArgs, TopicsArgs};
+use goals::Goals;
+use replay::Replay;
+pub(crate) use report::Report;
+use shadow::Shadow;
+
+/// How many offsets may be left to read under the lock.
+const NEAR: i64 = 10_000;
+
+/// Makes the tables equal to what the topics give, and tells how they differed.
+///
+/// # Errors
+/// When another rebuild is at work, `shutdown` comes before the tables are changed, or what the database or
+/// Kafka said; [`catalog_shared::exit::Stop::Guard`] where tables and topics don't belong together.
+pub async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    if args.migrate {
+        database::migrate(&args.source.database).await?;
+    }
+    work(&args.source, Intent::Mend, shutdown).await?.print(args.json)
+}
+
+/// Compares the tables with what the topics give, as far as the tables have got.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn compare(args: &TopicsArgs, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+    work(args, Intent::Compare, shutdown).await
+}
+
+/// What to do about what differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Intent {
+    /// Tell it.
+    Compare,
+    /// Make the live tables equal.
+    Mend,
+}
+
+impl Intent {
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Compare => "Compared with",
+            Self::Mend => "Rebuilt from",
+        }
+    }
+}
+
+async fn work(args: &TopicsArgs, intent: Intent, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+    args.kafka.announce()?;
+    let mut shadow = Shadow::make(&args.database, args.apply.connections).await?;
+    let worked = tokio::select! {
+        worked = follow_and_settle(args, intent, &mut shadow) => worked,
+        // Its transaction is rolled back with it.
+        () = shutdown.cancelled() => Err(anyhow!("stopped; the tables are as they were")),
+    };
+    let removed = shadow.remove().await;
+    let report = worked?;
+    removed.map(|()| report)
+}
+
+async fn follow_and_settle(args: &TopicsArgs, intent: Intent, shadow: &mut Shadow) -> anyhow::Result<Report> {
+    let started = Instant::now();
+    shadow.check_whole().await?;
+    let mut goals = Goals::find(&mut shadow.session, args, intent).await?;
+    let mut replay = Replay::start(args, shadow.pool.clone(), &goals).await?;
+    give_books(args, shadow, &goals).await?;
+    follow(shadow, &mut replay, &mut goals).await?;
+    shadow.analyze().await?;
+
+    let mut tx = shadow.begin().await?;
+    apply::lock(&mut tx, true).await?;
+    let alone = Instant::now();
+    goals.renew(&mut tx).await?;
+    replay.read_to(&goals).await?;
+    if goals.are_new() {
+        take_books_over(&mut tx).await?;
+    }
+    let tables = tables::compare(&mut tx, &args.kafka.topics()).await.context("can't compare the tables")?;
+    match intent {
+        Intent::Mend => {
+            tables::mend(&mut tx).await.context("can't mend the tables")?;
+            tx.commit().await.context("can't commit")?;
+        }
+        Intent::Compare => tx.rollback().await?,
+    }
+    Ok(Report {
+        intent,
+        records: replay.records(),
+        tables,
+        held_off: alone.elapsed(),
+        took: started.elapsed(),
+    })
+}
+
+/// What became of runs is never judged anew where somebody knows it: the books of the live tables, or the
+/// topic of verdicts for a database that is new.
+async fn give_books(args: &TopicsArgs, shadow: &mut Shadow, goals: &Goals) -> anyhow::Result<()> {
+    if goals.are_new() {
+        return VerdictLog::new(&args.kafka, &shadow.pool).mirror().await;
+    }
+    let mut tx = shadow.begin().await?;
+    sqlx::query(include_str!("../../sql/rebuild/give_books.sql")).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Follows the live tables until they are near, or no longer come nearer: then the lock is held for longer.
+async fn follow(shadow: &mut Shadow, replay: &mut Replay, goals: &mut Goals) -> anyhow::Result<()> {
+    let mut left = replay.left(goals);
+    loop {
+        tracing::info!(offsets = left, "reading the topics");
+        replay.read_to(goals).await?;
+        goals.renew(&mut shadow.session).await?;
+        let before = std::mem::replace(&mut left, replay.left(goals));
+        if left <= NEAR || left >= before {
+            return Ok(());
+        }
+    }
+}
+
+/// A new database goes on with the shadow's books.
+async fn take_books_over(tx: &mut PgConnection) -> anyhow::Result<()> {
+    sqlx::query(include_str!("../../sql/rebuild/take_books_over.sql"))
+        .execute(tx)
+        .await
+        .context("can't take the books over")?;
+    Ok(())
+}

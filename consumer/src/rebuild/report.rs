@@ -1,0 +1,73 @@
+//! What a rebuild or a comparison found, for people or for programs.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::Intent;
+use super::tables::{Counts, Differing, DifferingRow};
+
+/// What was found, and done about it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(super) intent: Intent,
+    /// How many records were replayed.
+    pub(super) records: u64,
+    pub(super) tables: Vec<Differing>,
+    /// How long the live consumers were held off.
+    #[serde(rename = "held_off_seconds", serialize_with = "seconds")]
+    pub(super) held_off: Duration,
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub(super) took: Duration,
+}
+
+fn seconds<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(took.as_secs_f64())
+}
+
+impl Report {
+    /// How many rows differed, in all tables.
+    pub(crate) fn differing(&self) -> i64 {
+        self.tables.iter().map(|table| table.counts.differing()).sum()
+    }
+
+    #[allow(clippy::print_stdout, reason = "the report is the command's answer")]
+    pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            println!("{}", serde_json::to_string(self)?);
+        } else {
+            println!("{self}");
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (took, held_off) = (self.took.as_secs_f64(), self.held_off.as_secs_f64());
+        let (records, done) = (self.records, self.intent.done());
+        writeln!(f, "{done} {records} records in {took:.1} s; consumers were held off for {held_off:.1} s.")?;
+        write!(f, "  {:22} {:>9} {:>9} {:>9} {:>9}", "", "rows", "missing", "different", "extra")?;
+        for table in &self.tables {
+            let Counts { table, rows, missing, different, extra } = &table.counts;
+            write!(f, "\n  {table:22} {rows:>9} {missing:>9} {different:>9} {extra:>9}")?;
+        }
+        if self.intent == Intent::Compare {
+            self.tables.iter().try_for_each(|table| list(f, table))?;
+        }
+        Ok(())
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, table: &Differing) -> fmt::Result {
+    let Differing { counts, listed } = table;
+    for DifferingRow { kind, key, columns } in listed {
+        write!(f, "\n  {} {}: {kind}", counts.table, key.join("/"))?;
+        if !columns.is_empty() {
+            write!(f, " in {}", columns.join(", "))?;
+        }
+    }
+    let more = counts.differing() - i64::try_from(listed.len()).unwrap_or(i64::MAX);
+    if more > 0 { write!(f, "\n  {}: {more} more", counts.table) } else { Ok(()) }
+}

@@ -1,0 +1,107 @@
+//! The five tables, compared with the shadow's and made equal to them.
+
+use catalog_shared::record::Kind;
+use catalog_shared::topics::Topics;
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection};
+
+/// How many of a table's differing rows are listed.
+const LISTED: i64 = 20;
+
+/// The statements of a table.
+struct Table {
+    name: &'static str,
+    /// What its topic holds.
+    kind: Kind,
+    compare: &'static str,
+    list: &'static str,
+    mend: &'static str,
+}
+
+macro_rules! table {
+    ($name:literal, $kind:ident) => {
+        Table {
+            name: concat!("socrata_", $name),
+            kind: Kind::$kind,
+            compare: include_str!(concat!("../../sql/rebuild/compare_", $name, ".sql")),
+            list: include_str!(concat!("../../sql/rebuild/list_", $name, ".sql")),
+            mend: include_str!(concat!("../../sql/rebuild/mend_", $name, ".sql")),
+        }
+    };
+}
+
+const TABLES: [Table; 5] = [
+    table!("datasets", Datasets),
+    table!("dataset_stats", Datasets),
+    table!("domains", Domains),
+    table!("hosts", Hosts),
+    table!("agencies", Agencies),
+];
+
+/// How a table differs from what the topics give.
+#[derive(Debug, Serialize)]
+pub(crate) struct Differing {
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    /// The first of the rows by key.
+    pub(crate) listed: Vec<DifferingRow>,
+}
+
+/// How many rows of a table differ.
+#[derive(Debug, FromRow, Serialize)]
+pub(crate) struct Counts {
+    /// The table.
+    #[sqlx(rename = "name")]
+    pub(crate) table: String,
+    /// How many rows the topics give.
+    pub(crate) rows: i64,
+    /// Rows that the table lacks.
+    pub(crate) missing: i64,
+    /// Rows that hold something else.
+    pub(crate) different: i64,
+    /// Rows that the topics don't give.
+    pub(crate) extra: i64,
+}
+
+impl Counts {
+    /// All rows that are not as they should be.
+    pub(crate) const fn differing(&self) -> i64 {
+        self.missing + self.different + self.extra
+    }
+}
+
+/// A row that is not as it should be.
+#[derive(Debug, FromRow, Serialize)]
+pub(crate) struct DifferingRow {
+    /// missing, different or extra.
+    pub(crate) kind: String,
+    /// Its primary key, part by part.
+    pub(crate) key: Vec<String>,
+    /// Where it is different.
+    pub(crate) columns: Vec<String>,
+}
+
+/// Finds what differs. It stays known until the transaction ends.
+pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> sqlx::Result<Vec<Differing>> {
+    sqlx::query(include_str!("../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
+    for table in &TABLES {
+        sqlx::query(table.compare).bind(topics.data(table.kind)).execute(&mut *tx).await?;
+    }
+    let mut counts: Vec<Counts> =
+        sqlx::query_as(include_str!("../../sql/rebuild/count_differing.sql")).fetch_all(&mut *tx).await?;
+    let mut differing = Vec::with_capacity(TABLES.len());
+    for counts in counts.drain(..) {
+        let table = TABLES.iter().find(|table| table.name == counts.table).ok_or(sqlx::Error::RowNotFound)?;
+        let listed = sqlx::query_as(table.list).bind(LISTED).fetch_all(&mut *tx).await?;
+        differing.push(Differing { counts, listed });
+    }
+    Ok(differing)
+}
+
+/// Makes the tables equal, writing only the rows that were found to differ.
+pub(super) async fn mend(tx: &mut PgConnection) -> sqlx::Result<()> {
+    for table in &TABLES {
+        sqlx::query(table.mend).execute(&mut *tx).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! The commands that read the topics from their beginning.
+
+use anyhow::Result;
+
+use super::{Program, World};
+
+impl World {
+    /// A rebuild of the tables.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn rebuild(&self) -> Result<Program> {
+        self.replaying(&["rebuild", "--json"])
+    }
+
+    /// A comparison of the tables with the topics.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn verify_topics(&self) -> Result<Program> {
+        self.replaying(&["verify", "--topics", "--json"])
+    }
+
+    fn replaying(&self, args: &[&'static str]) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(args.iter().copied());
+        Ok(self.at_home(program).env("DATABASE_URL", &self.database_url))
+    }
+}

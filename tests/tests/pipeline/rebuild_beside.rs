@@ -1,0 +1,125 @@
+//! A rebuild works beside consumers and people: neither notices.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::history::{History, all_at};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+#[tokio::test]
+async fn beside_a_crawl_and_its_consumer_it_finds_nothing_to_mend() -> Result<()> {
+    let world = World::new().await?;
+    let monday = Double::start(Options::new(Synthetic::new(600, 8))).await?;
+    world.crawl(&monday)?.succeed().await?;
+    world.consume()?.succeed().await?;
+
+    // Small pages and batches, so that positions move all the time.
+    let member = world.member()?.args(["--batch-size", "20"]).start()?;
+    let tuesday = Double::start(Options::new(Synthetic::new(600, 8).with_page_views_of(1))).await?;
+    let crawl = tokio::spawn(world.crawl(&tuesday)?.args(["--page-size", "20"]).run());
+    while !crawl.is_finished() {
+        let rebuilt = world.rebuild()?.args(["--batch-size", "50"]).succeed().await?;
+        assert_eq!(rebuilt.differences()?, BTreeMap::new());
+    }
+    assert_eq!(crawl.await??.code, Some(0));
+    world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
+    assert_eq!(world.rebuild()?.succeed().await?.differences()?, BTreeMap::new());
+    let runs: Vec<i64> = sqlx::query_scalar("select distinct last_run from socrata_dataset_stats")
+        .fetch_all(world.pool())
+        .await?;
+    assert_eq!(runs, [2]);
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn consumers_wait_while_tables_are_compared() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(200, 4))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+
+    // The rebuild holds the one lock and waits for this one, its first table not compared yet.
+    let mut blocker = world.pool().begin().await?;
+    sqlx::query("lock table socrata_datasets in access exclusive mode").execute(&mut *blocker).await?;
+    let rebuild = world.rebuild()?.start()?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like '%differing_datasets%')",
+        )
+        .await?;
+    // Records of another run, one a batch: nothing but the one lock keeps those before the markers out of
+    // the tables.
+    let member = world.member()?.args(["--batch-size", "1", "--connections", "8"]).start()?;
+    world.crawl(&double)?.succeed().await?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event = 'advisory' and query like '%pg_advisory_xact_lock%')",
+        )
+        .await?;
+    blocker.rollback().await?;
+    let ended = rebuild.ended().await?;
+    assert_eq!((ended.code, ended.differences()?), (Some(0), BTreeMap::new()), "{}", ended.stderr);
+    world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
+    world.verify_topics()?.succeed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_released_meanwhile_is_followed() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.run(&[]).await?;
+    let gone = history.take("a.example", 40)?;
+    history.run(&[]).await?;
+    assert_eq!(history.states().await?, [(1, "balanced".to_owned()), (2, "held".to_owned())]);
+
+    let mut rebuild = history.world.rebuild()?.args(["--batch-size", "10"]).start()?;
+    rebuild.logged("batch replayed").await?;
+    rebuild.signal("STOP")?;
+    history.decide("release", "2").await?;
+    rebuild.signal("CONT")?;
+    let ended = rebuild.ended().await?;
+    assert_eq!((ended.code, ended.differences()?), (Some(0), BTreeMap::new()), "{}", ended.stderr);
+    assert_eq!(history.retired().await?, all_at(&gone, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn peoples_views_grants_and_publications_stay() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    world.login("reader").await?;
+    sqlx::raw_sql(
+        "do $$ begin
+             execute format('grant select on socrata_datasets to %I', current_database());
+         end $$;
+         create view mine as select domain, name from socrata_datasets where retired_at is null;
+         create publication changes for table socrata_datasets;
+         alter table socrata_datasets add column note text;
+         update socrata_datasets set note = 'kept' where id = (select min(id) from socrata_datasets);
+         update socrata_datasets set name = 'damaged' where id = (select max(id) from socrata_datasets)",
+    )
+    .execute(world.pool())
+    .await?;
+    let mended = BTreeMap::from([("socrata_datasets".to_owned(), [0, 1, 0])]);
+    assert_eq!(world.rebuild()?.succeed().await?.differences()?, mended);
+    let kept: (bool, i64, i64, i64) = sqlx::query_as(
+        "select has_table_privilege(current_database()::text, 'socrata_datasets', 'select'),
+             (select count(*) from mine),
+             (select count(*) from pg_publication_tables where pubname = 'changes'),
+             (select count(*) from socrata_datasets where note = 'kept')",
+    )
+    .fetch_one(world.pool())
+    .await?;
+    assert_eq!(kept, (true, 100, 1, 1));
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! A rebuild killed anywhere leaves the tables as they were, and the next one clears its leavings away.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+const NAMES: &str = "select md5(string_agg(name || xmin::text || ctid::text, ' ' order by domain, id))
+    from socrata_datasets";
+const SHADOW: &str = "select exists (select from pg_namespace where nspname = 'catalog_rebuild')";
+
+/// A world whose table of datasets is damaged in each row.
+async fn damaged() -> Result<World> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(300, 4))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    sqlx::query("update socrata_datasets set name = 'damaged'").execute(world.pool()).await?;
+    Ok(world)
+}
+
+async fn names(world: &World) -> Result<String> {
+    Ok(sqlx::query_scalar(NAMES).fetch_one(world.pool()).await?)
+}
+
+async fn has_shadow(world: &World) -> Result<bool> {
+    Ok(sqlx::query_scalar(SHADOW).fetch_one(world.pool()).await?)
+}
+
+/// The next rebuild mends all and leaves nothing behind.
+async fn assert_mended(world: &World) -> Result<()> {
+    assert!(has_shadow(world).await?);
+    let report = world.rebuild()?.succeed().await?.summary()?;
+    assert_eq!(report["tables"][0]["different"], 300);
+    assert!(!has_shadow(world).await?);
+    world.verify_topics()?.succeed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn killed_while_it_reads_it_leaves_the_tables_alone() -> Result<()> {
+    let world = damaged().await?;
+    let before = names(&world).await?;
+    let mut rebuild = world.rebuild()?.args(["--batch-size", "10", "--connections", "1"]).start()?;
+    for _ in 0..5 {
+        rebuild.logged("batch replayed").await?;
+    }
+    rebuild.kill().await?;
+    assert_eq!(names(&world).await?, before);
+    assert_mended(&world).await
+}
+
+#[tokio::test]
+async fn killed_while_it_mends_it_leaves_the_tables_alone() -> Result<()> {
+    let world = damaged().await?;
+    let before = names(&world).await?;
+    // The last table can be read and not written: the rebuild waits here with the others mended.
+    let mut blocker = world.pool().begin().await?;
+    sqlx::query("lock table socrata_agencies in share mode").execute(&mut *blocker).await?;
+    let rebuild = world.rebuild()?.start()?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like '%insert into socrata_agencies%')",
+        )
+        .await?;
+    rebuild.kill().await?;
+    blocker.rollback().await?;
+    // The server notices that the client is gone when it next speaks to it.
+    world
+        .until(
+            "select not exists (select from pg_stat_activity where datname = current_database()
+             and application_name = 'catalog-consumer')",
+        )
+        .await?;
+    assert_eq!(names(&world).await?, before);
+    assert_mended(&world).await
+}
+
+#[tokio::test]
+async fn stopped_it_says_so_and_clears_up() -> Result<()> {
+    let world = damaged().await?;
+    let before = names(&world).await?;
+    let mut blocker = world.pool().begin().await?;
+    sqlx::query("lock table socrata_agencies in share mode").execute(&mut *blocker).await?;
+    let mut rebuild = world.rebuild()?.start()?;
+    rebuild.logged("reading the topics").await?;
+
+    let second = world.rebuild()?.run().await?;
+    assert_eq!(second.code, Some(1));
+    assert!(second.stderr.contains("is at work on the schema catalog"), "{}", second.stderr);
+
+    rebuild.terminate()?;
+    blocker.rollback().await?;
+    let ended = rebuild.ended().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the tables are as they were"), "{}", ended.stderr);
+    assert_eq!(names(&world).await?, before);
+    assert!(!has_shadow(&world).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_schema_that_is_no_shadow_is_not_dropped() -> Result<()> {
+    let world = damaged().await?;
+    sqlx::raw_sql("create schema catalog_rebuild; create table catalog_rebuild.precious (a int)")
+        .execute(world.pool())
+        .await?;
+    let ended = world.rebuild()?.run().await?;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("is in the way"), "{}", ended.stderr);
+    let there: bool = sqlx::query_scalar("select to_regclass('catalog_rebuild.precious') is not null")
+        .fetch_one(world.pool())
+        .await?;
+    assert!(there);
+    Ok(())
+}
