@@ -110,6 +110,9 @@ fn every(period: Duration) -> tokio::time::Interval {
 
 /// The bars of a crawl. They vanish when they are dropped.
 struct Bars {
+    /// An empty line above the others. What a terminal echoes of Ctrl-C moves the cursor a line down, and the
+    /// uppermost line is what is left standing then.
+    spacer: ProgressBar,
     lanes: Vec<(Arc<Watched>, ProgressBar, Rate)>,
     whole: ProgressBar,
     rate: Rate,
@@ -124,13 +127,16 @@ impl Bars {
         total: Arc<Mutex<Total>>,
         tally: Arc<Tally>,
     ) -> Self {
+        let empty = ProgressStyle::with_template(" ").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let spacer = screen.add(ProgressBar::new(STEPS).with_style(empty));
         let bar = |name: String| screen.add(ProgressBar::new(STEPS).with_style(style()).with_prefix(name));
         let lane = |(number, lane)| (lane, bar(format!("lane {number}")), Rate::default());
         let lanes = (0..).zip(lanes).map(|(number, watched): (usize, _)| lane((number, watched))).collect();
-        Self { lanes, whole: bar("total".to_owned()), rate: Rate::default(), total, tally }
+        Self { spacer, lanes, whole: bar("total".to_owned()), rate: Rate::default(), total, tally }
     }
 
     fn draw(&mut self, at: Instant) {
+        self.spacer.tick();
         let all = self.tally.paused_until();
         for (watched, bar, rate) in &mut self.lanes {
             let lane = watched.look();
@@ -153,6 +159,7 @@ impl Drop for Bars {
             bar.finish_and_clear();
         }
         self.whole.finish_and_clear();
+        self.spacer.finish_and_clear();
     }
 }
 
