@@ -56,3 +56,86 @@ fn has_code(error: &Error, codes: &[&str]) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| codes.iter().any(|known| code.starts_with(known)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::error::Error as StdError;
+    use std::fmt;
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use super::*;
+
+    /// What PostgreSQL says, as far as it matters here.
+    #[derive(Debug)]
+    struct Said(&'static str);
+
+    impl fmt::Display for Said {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl StdError for Said {}
+
+    impl DatabaseError for Said {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    fn said(code: &'static str) -> Error {
+        Error::Database(Box::new(Said(code)))
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_lasts_through_its_context() {
+        let codes =
+            ["08006", "40001", "40P01", "53300", "53100", "55P03", "57P01", "57P02", "57P03", "25006"];
+        for code in codes {
+            assert!(
+                passes(&anyhow::Error::from(said(code)).context("can't commit").context("a batch")),
+                "{code}"
+            );
+        }
+        // No right, no table, no password, no database, a database that was dropped, a broken index.
+        for code in ["42501", "42P01", "28P01", "3D000", "57P04", "XX002", "23505"] {
+            assert!(!passes(&said(code).into()), "{code}");
+        }
+        assert!(passes(&Error::Io(io::ErrorKind::ConnectionReset.into()).into()));
+        assert!(passes(&Error::Tls(Box::new(io::Error::from(io::ErrorKind::UnexpectedEof))).into()));
+        assert!(!passes(&Error::Tls("self-signed certificate".into()).into()));
+        assert!(!passes(&anyhow::anyhow!("something else")));
+    }
+
+    #[test]
+    fn what_is_said_of_a_row_is_told_from_what_is_said_of_all() {
+        assert!(
+            ["22P05", "22003", "23514", "44000", "54000", "P0001"]
+                .iter()
+                .all(|code| refuses_a_row(&said(code)))
+        );
+        assert!(["42501", "42P01", "53100", "40P01"].iter().all(|code| !refuses_a_row(&said(code))));
+    }
+}

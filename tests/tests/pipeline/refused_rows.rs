@@ -123,3 +123,23 @@ async fn an_older_version_is_applied_where_the_newer_one_in_its_batch_is_refused
     assert_eq!(scalar(&world, "select count(*) from socrata_datasets").await?, ASSETS);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_row_that_is_refused_only_when_it_comes_again_counts_nowhere() -> Result<()> {
+    let (world, _double, ids) = crawled().await?;
+    world.consume()?.succeed().await?;
+    let ledger = "select sum(new * 1000000 + unchanged * 1000 + dead)::bigint from run_partitions";
+    let before = scalar(&world, ledger).await?;
+    let check = format!("check (id <> '{}') not valid", ids[0]);
+    execute(&world, format!("alter table socrata_dataset_stats add constraint ours {check}")).await?;
+    execute(&world, "update positions set position = 0".to_owned()).await?;
+    world.consume()?.succeed().await?;
+    assert_eq!(scalar(&world, "select count(*) from dead_letters where not counted").await?, 1);
+    assert_eq!(scalar(&world, ledger).await?, before);
+
+    execute(&world, "alter table socrata_dataset_stats drop constraint ours".to_owned()).await?;
+    let replayed = world.ask(&["dead-letters", "replay", "--all"])?.succeed().await?;
+    assert!(replayed.stdout.contains("unchanged"), "{}", replayed.stdout);
+    assert_eq!(scalar(&world, ledger).await?, before);
+    Ok(())
+}
