@@ -2,6 +2,7 @@
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
 mod broker;
+mod compaction;
 mod consumer;
 mod program;
 mod proxy;

@@ -31,6 +31,7 @@ mod rebalancing;
 mod rebuild_anew;
 mod rebuild_beside;
 mod rebuild_compacted;
+mod rebuild_dead;
 mod rebuild_killed;
 mod record_format;
 mod recordings;

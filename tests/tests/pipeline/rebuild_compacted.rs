@@ -1,13 +1,10 @@
 //! After compaction has dropped what was superseded, a new database still comes out as the old one.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use catalog_tests::history::{History, Taken};
 use catalog_tests::world::{CATALOG, World};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use tokio::time::{interval, timeout};
@@ -17,28 +14,6 @@ const DOMAINS: [(&str, usize); 2] = [("a.example", 60), ("b.example", 60)];
 /// From the run in which half of a domain is missing: what is decided of it.
 const GAPS: [(u32, Option<&str>); 3] = [(8, None), (15, Some("release")), (22, Some("reject"))];
 const PART: u32 = 12;
-
-/// Makes the topics so that the broker compacts them as soon as it can.
-async fn make_compacting_topics(world: &World) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
-    let names = [("datasets", 2), ("domains", 1), ("hosts", 1), ("agencies", 1), ("verdicts", 1)];
-    let names = names.map(|(name, partitions)| (world.topic(name), partitions));
-    let topics = names.iter().map(|(name, partitions)| {
-        NewTopic::new(name, *partitions, TopicReplication::Fixed(1))
-            .set("cleanup.policy", "compact")
-            .set("max.message.bytes", "8388608")
-            .set("segment.ms", "100")
-            .set("min.cleanable.dirty.ratio", "0")
-            .set("min.compaction.lag.ms", "0")
-            .set("max.compaction.lag.ms", "100")
-            .set("delete.retention.ms", "0")
-    });
-    let made = admin.create_topics(&topics.collect::<Vec<_>>(), &AdminOptions::new()).await?;
-    made.into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
-    Ok(())
-}
 
 /// Renames an asset, takes one away, and brings back one that was taken long ago.
 fn churn(history: &History, taken: &mut Vec<Taken>, run: u32) -> Result<()> {
@@ -82,25 +57,6 @@ async fn until_judged(history: &History, run: u32) -> Result<()> {
     timeout(Duration::from_secs(60), judged).await.with_context(|| format!("run {run} was never judged"))?
 }
 
-/// Returns once no key of the datasets has more than two records: the last one cleaned, and one in the
-/// segment that is written to.
-async fn until_compacted(world: &World) -> Result<()> {
-    let mut again = interval(Duration::from_millis(200));
-    let compacted = async {
-        loop {
-            let mut versions: HashMap<String, u32> = HashMap::new();
-            for record in world.records("datasets").await? {
-                *versions.entry(record.key).or_default() += 1;
-            }
-            if versions.values().all(|count| *count <= 2) {
-                return anyhow::Ok(());
-            }
-            again.tick().await;
-        }
-    };
-    timeout(Duration::from_secs(60), compacted).await.context("the topic is never compacted")?
-}
-
 async fn states(world: &World, schema: &str) -> Result<Vec<(i64, String)>> {
     let states = format!("select run, state from {schema}.runs order by run");
     Ok(sqlx::query_as(AssertSqlSafe(states)).fetch_all(world.pool()).await?)
@@ -110,7 +66,7 @@ async fn states(world: &World, schema: &str) -> Result<Vec<(i64, String)>> {
 async fn a_compacted_topic_gives_a_new_database_the_same_tables() -> Result<()> {
     let history = History::new(&DOMAINS).await?;
     let world = &history.world;
-    make_compacting_topics(world).await?;
+    world.make_compacting_topics().await?;
     world.migrate().await?;
     // Quiet, for nobody reads its log while it runs.
     let mut member = world.member()?.env("RUST_LOG", "warn").start()?;
@@ -125,7 +81,7 @@ async fn a_compacted_topic_gives_a_new_database_the_same_tables() -> Result<()> 
         .await?;
     assert!(retired > 10, "{retired}");
 
-    until_compacted(world).await?;
+    world.until_compacted().await?;
     world.verify_topics()?.succeed().await?;
     world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
     assert_eq!(world.contents("anew", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
