@@ -14,4 +14,5 @@ pub mod region;
 pub mod shutdown;
 pub mod telemetry;
 pub mod topics;
+pub mod verdict;
 pub mod watermarks;
