@@ -50,3 +50,15 @@ return (
 );
 
 comment on function retired_at(text, bigint) is 'When a dataset was retired that was last seen in this run: the end of the first accepted whole crawl after it, null if there is none';
+
+-- Runs that were judged before this: what they did not see is retired, and the topic will hear of them.
+insert into verdicts (region, run, state, ended_at, reason, decided_at, published)
+select region, run, state, ended_at, reason, now(), false
+from runs
+where state in ('balanced', 'held', 'ended');
+
+update socrata_datasets as held
+set retired_at = retired_at(stats.region, stats.last_run)
+from socrata_dataset_stats as stats
+where stats.region = held.region and stats.domain = held.domain and stats.id = held.id
+    and retired_at(stats.region, stats.last_run) is not null;

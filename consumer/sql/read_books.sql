@@ -1,11 +1,18 @@
+-- The datasets' topic is the only one whose name ends so: all names are a prefix and a kind.
 select
     count(marker_offset) as markers,
     coalesce(sum(published), 0)::bigint as published,
     coalesce(sum(new + changed + unchanged + older), 0)::bigint as applied,
     coalesce(sum(dead), 0)::bigint as dead,
+    coalesce(sum(dead) filter (where topic like '%datasets'), 0)::bigint as dead_datasets,
     coalesce(
-        array_agg(topic || '[' || partition || ']' order by topic, partition)
-            filter (where published is distinct from new + changed + unchanged + older + dead),
+        array_agg(
+            format(
+                '%s[%s] (%s published, %s arrived)',
+                topic, partition, coalesce(published, 0), new + changed + unchanged + older + dead
+            )
+            order by topic, partition
+        ) filter (where published is distinct from new + changed + unchanged + older + dead),
         '{}'
     ) as unbalanced
 from run_partitions

@@ -1,6 +1,7 @@
 //! The command line.
 
 use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::region::Region;
 use catalog_shared::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
@@ -25,6 +26,60 @@ pub enum Command {
     Migrate(DatabaseArgs),
     /// Applies records to the tables as a member of the group
     Run(Box<RunArgs>),
+    /// Tells what became of the runs, and decides those that are held
+    #[command(subcommand)]
+    Runs(RunsCommand),
+}
+
+/// What can be done with runs.
+#[derive(Subcommand, Debug)]
+pub enum RunsCommand {
+    /// Lists the runs, the newest first
+    List(ListArgs),
+    /// Accepts a held run: what it did not see is retired
+    Release(DecideArgs),
+    /// Refuses a held run: it retires nothing
+    Reject(DecideArgs),
+}
+
+/// Which runs to list.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Only this region's
+    #[arg(long, value_enum)]
+    pub region: Option<Region>,
+
+    /// Prints a JSON list in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// The run to decide.
+#[derive(Args, Debug)]
+pub struct DecideArgs {
+    /// The run's region
+    #[arg(long, value_enum)]
+    pub region: Region,
+
+    /// The run's number
+    #[arg(long, value_name = "N")]
+    pub run: u32,
+
+    /// Prints one JSON object in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where Kafka is: the decision is published there.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// The flags that say where the tables are.
@@ -79,6 +134,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// When a run is held.
+    #[command(flatten)]
+    pub limits: JudgeArgs,
+
     /// Where Kafka is.
     #[command(flatten)]
     pub kafka: KafkaArgs,
@@ -86,6 +145,24 @@ pub struct RunArgs {
     /// Where the tables are.
     #[command(flatten)]
     pub database: DatabaseArgs,
+}
+
+/// The limits beyond which a whole crawl is not believed.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Runs")]
+pub struct JudgeArgs {
+    /// A run that would retire a larger share of its region's datasets is held, 0 to 1
+    #[arg(long, env = "CATALOG_MAX_RETIRE_SHARE", default_value_t = 0.2, value_parser = share)]
+    pub max_retire_share: f64,
+
+    /// A run that saw a smaller share of what /domains declares is held, 0 to 1
+    #[arg(long, env = "CATALOG_MIN_SEEN_SHARE", default_value_t = 0.95, value_parser = share)]
+    pub min_seen_share: f64,
+}
+
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or("a share is a number from 0 to 1")
 }
 
 #[cfg(test)]
@@ -97,5 +174,11 @@ mod tests {
         assert!(schema_name("catalog_2").is_ok());
         assert!(["", "2nd", "Catalog", "a;b", "a b"].iter().all(|name| schema_name(name).is_err()));
         assert!(schema_name(&"a".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn a_share_is_a_number_from_0_to_1() {
+        assert!(["0", "0.2", "1"].iter().all(|text| share(text).is_ok()));
+        assert!(["-0.1", "1.1", "20%", "NaN", ""].iter().all(|text| share(text).is_err()));
     }
 }

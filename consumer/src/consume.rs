@@ -21,6 +21,7 @@ use crate::cli::RunArgs;
 use crate::group::{self, Change, Member};
 use crate::partition::Partition;
 use crate::summary::Summary;
+use crate::verdict_log::Keeper;
 use crate::{database, positions};
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
@@ -44,9 +45,11 @@ pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<(
     let pool = database::open(&args.database, u32::from(args.connections)).await?;
     let goal = if args.until_caught_up { Some(Goal::measure(&args.kafka).await?) } else { None };
     let json = args.json;
+    let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
     let mut consumer = Consumer::join(args, pool)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
     let summary = consumer.leave().await;
+    verdicts.finish().await;
     let caught_up = ended?;
     summary?.print(json, goal.is_some().then_some(caught_up))
 }
@@ -144,9 +147,9 @@ impl Consumer {
     }
 
     fn spawn(&mut self, batch: Batch, epoch: u64) {
-        let pool = self.pool.clone();
+        let (pool, limits) = (self.pool.clone(), self.args.limits);
         self.batches.spawn(async move {
-            let outcome = apply(&pool, &batch).await;
+            let outcome = apply(&pool, &batch, limits).await;
             Done { place: batch.place, epoch, to: batch.to, outcome }
         });
     }

@@ -35,8 +35,8 @@ pub async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     Ok(connection.close().await?)
 }
 
-/// A pool of connections to a schema that was migrated: one for each batch in flight, and one for the
-/// loop itself, which must not wait for batches.
+/// A pool of connections to a schema that was migrated: one for each batch in flight, and two for the
+/// loop itself and for the verdicts, which must not wait for batches.
 ///
 /// # Errors
 /// When the database can't be reached, or its tables are not the ones of this build.
@@ -45,7 +45,7 @@ pub(crate) async fn open(args: &DatabaseArgs, connections: u32) -> anyhow::Resul
     check_migrated(&mut connection, &args.schema).await?;
     connection.close().await?;
     let options = options(args)?.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]);
-    let pool = PgPoolOptions::new().max_connections(connections + 1).connect_lazy_with(options);
+    let pool = PgPoolOptions::new().max_connections(connections + 2).connect_lazy_with(options);
     Ok(pool)
 }
 

@@ -2,26 +2,61 @@
 //! is in.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use anyhow::{Context, bail};
-use catalog_shared::cursor::Mode;
+use anyhow::bail;
 use catalog_shared::exit::Stop;
 use catalog_shared::marker::Marker;
 use catalog_shared::region::Region;
+use catalog_shared::verdict::Decision;
+use sqlx::PgConnection;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
 
 use crate::batch::{Applied, Effect, Marked, Place};
+use crate::cli::JudgeArgs;
+use crate::judge::{self, Books, Loss};
+use crate::verdicts::{self, RunId};
 
-/// What became of a run.
+/// A run whose last marker is in.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Verdict {
+pub(crate) struct Judged {
     pub(crate) region: Region,
     pub(crate) run: u32,
-    pub(crate) state: &'static str,
+    pub(crate) state: Decision,
     pub(crate) reason: Option<String>,
     pub(crate) published: i64,
     pub(crate) applied: i64,
+    /// How many datasets it retired.
+    pub(crate) retired: i64,
+}
+
+impl Judged {
+    /// Logs it, once it is committed. A held run stops nothing, so it has to be heard.
+    pub(crate) fn tell(&self) {
+        if self.state == Decision::Held {
+            let (region, run) = (self.region, self.run);
+            tracing::warn!(
+                "{self}; `catalog-consumer runs release --region {region} --run {run}` accepts it, `runs reject` does not"
+            );
+        } else {
+            tracing::info!("{self}");
+        }
+    }
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, run, state, published, applied, retired, .. } = self;
+        write!(f, "run {run} of {region} is {}", state.name())?;
+        if let Some(reason) = &self.reason {
+            write!(f, ": {reason}")?;
+        }
+        write!(f, " ({published} published, {applied} applied")?;
+        if *retired > 0 {
+            write!(f, ", {retired} datasets retired")?;
+        }
+        write!(f, ")")
+    }
 }
 
 /// Makes sure that runs are in the books, before a batch takes any lock that another may wait for.
@@ -105,7 +140,8 @@ pub(crate) async fn close(
     tx: &mut PgConnection,
     place: &Place,
     marked: &Marked,
-) -> anyhow::Result<Option<Verdict>> {
+    limits: JudgeArgs,
+) -> anyhow::Result<Option<Judged>> {
     let Marked { region, offset, marker } = marked;
     let run = i64::from(marker.run);
     sqlx::query(include_str!("../sql/mark_partition.sql"))
@@ -119,7 +155,7 @@ pub(crate) async fn close(
         .await?;
     describe(tx, *region, marker).await?;
     abandon(tx, *region, marker).await?;
-    judge(tx, *region, marker).await
+    judge(tx, *region, marker, limits).await
 }
 
 async fn describe(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<()> {
@@ -150,105 +186,69 @@ async fn abandon(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx
     Ok(())
 }
 
-/// The sums of a run's ledger.
-#[derive(FromRow)]
-struct Books {
-    markers: i64,
-    published: i64,
-    applied: i64,
-    dead: i64,
-    /// The partitions where what was published is not what arrived.
-    unbalanced: Vec<String>,
-}
-
-async fn judge(tx: &mut PgConnection, region: Region, marker: &Marker) -> anyhow::Result<Option<Verdict>> {
-    let run = i64::from(marker.run);
-    let books: Books = sqlx::query_as(include_str!("../sql/read_books.sql"))
-        .bind(region.name())
-        .bind(run)
-        .fetch_one(&mut *tx)
-        .await?;
+async fn judge(
+    tx: &mut PgConnection,
+    region: Region,
+    marker: &Marker,
+    limits: JudgeArgs,
+) -> anyhow::Result<Option<Judged>> {
+    let id = RunId { region, run: marker.run };
+    let books = read_books(tx, id).await?;
     let expected: i32 = marker.partitions.values().sum();
-    if books.markers < i64::from(expected) {
+    if books.markers < i64::from(expected) || !enter_sums(tx, id, &books).await? {
         return Ok(None);
     }
-    let (state, reason) = verdict(marker, &books);
-    let changed: Option<String> = sqlx::query_scalar(include_str!("../sql/judge_run.sql"))
-        .bind(region.name())
-        .bind(run)
-        .bind(state)
-        .bind(&reason)
+    // What the log says is followed: counts and shares depend on when one looks.
+    let said = verdicts::find(tx, id).await?;
+    let is_new = said.is_none();
+    let (state, reason) = match said {
+        Some(said) => said,
+        None => look(tx, id, marker, &books, limits).await?,
+    };
+    let retired = verdicts::decide(tx, id, state, reason.as_deref()).await?;
+    if is_new {
+        verdicts::enter(tx, id).await?;
+    }
+    let Books { published, applied, .. } = books;
+    Ok(Some(Judged { region, run: marker.run, state, reason, published, applied, retired }))
+}
+
+async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Books> {
+    sqlx::query_as(include_str!("../sql/read_books.sql"))
+        .bind(id.region.name())
+        .bind(i64::from(id.run))
+        .fetch_one(tx)
+        .await
+}
+
+/// Enters the sums of a run, unless it was decided before.
+async fn enter_sums(tx: &mut PgConnection, id: RunId, books: &Books) -> sqlx::Result<bool> {
+    let entered = sqlx::query(include_str!("../sql/judge_run.sql"))
+        .bind(id.region.name())
+        .bind(i64::from(id.run))
         .bind(books.published)
         .bind(books.applied)
         .bind(books.dead)
-        .fetch_optional(tx)
-        .await
-        .context("can't enter the verdict")?;
-    let Books { published, applied, .. } = books;
-    Ok(changed.map(|_| Verdict { region, run: marker.run, state, reason, published, applied }))
+        .execute(tx)
+        .await?;
+    Ok(entered.rows_affected() > 0)
 }
 
-/// A full run is accepted when its books balance to the record; other runs merely end.
-fn verdict(marker: &Marker, books: &Books) -> (&'static str, Option<String>) {
-    let missed = marker.unkeyed + marker.skipped;
-    if marker.shape.mode != Mode::Full {
-        ("ended", None)
-    } else if !books.unbalanced.is_empty() {
-        let places = books.unbalanced.join(", ");
-        ("held", Some(format!("what was published and what was applied differ in {places}")))
-    } else if missed > 0 {
-        ("held", Some(format!("{missed} objects could not be made a record")))
-    } else {
-        ("balanced", None)
+/// Looks at a run that nobody has decided.
+async fn look(
+    tx: &mut PgConnection,
+    id: RunId,
+    marker: &Marker,
+    books: &Books,
+    limits: JudgeArgs,
+) -> sqlx::Result<(Decision, Option<String>)> {
+    if !judge::retires(marker) {
+        return Ok((Decision::Ended, None));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use catalog_shared::cursor::Shape;
-    use time::OffsetDateTime;
-
-    use super::*;
-
-    fn marker(mode: Mode, unkeyed: u64) -> Marker {
-        let shape = Shape {
-            mode,
-            kinds: Vec::new(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        };
-        Marker {
-            run: 1,
-            shape,
-            previous_ended: None,
-            started_at: OffsetDateTime::UNIX_EPOCH,
-            ended_at: OffsetDateTime::UNIX_EPOCH,
-            partitions: BTreeMap::new(),
-            published: 0,
-            pages: 0,
-            objects: 0,
-            unkeyed,
-            skipped: 0,
-            declared: BTreeMap::new(),
-            seen: BTreeMap::new(),
-        }
-    }
-
-    fn books(unbalanced: &[&str]) -> Books {
-        let unbalanced = unbalanced.iter().map(|place| (*place).to_owned()).collect();
-        Books { markers: 1, published: 5, applied: 5, dead: 0, unbalanced }
-    }
-
-    #[test]
-    fn only_a_full_run_without_a_gap_is_balanced() {
-        assert_eq!(verdict(&marker(Mode::Full, 0), &books(&[])).0, "balanced");
-        assert_eq!(verdict(&marker(Mode::Part, 0), &books(&[])).0, "ended");
-        let (state, reason) = verdict(&marker(Mode::Full, 0), &books(&["socrata.datasets[1]"]));
-        assert_eq!((state, reason.unwrap().contains("socrata.datasets[1]")), ("held", true));
-        let (state, reason) = verdict(&marker(Mode::Full, 2), &books(&[]));
-        assert_eq!((state, reason.as_deref()), ("held", Some("2 objects could not be made a record")));
-    }
+    let losses: Vec<Loss> = sqlx::query_as(include_str!("../sql/count_losses.sql"))
+        .bind(id.region.name())
+        .bind(i64::from(id.run))
+        .fetch_all(tx)
+        .await?;
+    Ok(judge::judge(marker, books, &losses, limits))
 }

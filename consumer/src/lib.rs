@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod consume;
 pub mod database;
+pub mod runs;
 
 mod apply;
 mod batch;
@@ -11,9 +12,11 @@ mod caught_up;
 mod dataset;
 mod decode;
 mod group;
+mod judge;
 mod ledger;
 mod literal;
 mod mend;
+mod outbox;
 mod partition;
 mod positions;
 mod reader;
@@ -21,3 +24,5 @@ mod rebalance;
 mod receive;
 mod start;
 mod summary;
+mod verdict_log;
+mod verdicts;

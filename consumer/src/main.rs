@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use catalog_consumer::cli::{Cli, Command};
-use catalog_consumer::{consume, database};
+use catalog_consumer::{consume, database, runs};
 use catalog_shared::{command_line, exit, shutdown, telemetry};
 
 #[tokio::main]
@@ -18,5 +18,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Migrate(args) => database::migrate(&args).await,
         Command::Run(args) => consume::run(*args, shutdown).await,
+        Command::Runs(command) => runs::run(command).await,
     }
 }

@@ -8,7 +8,7 @@ use catalog_shared::record::Kind;
 use serde::Serialize;
 
 use crate::batch::{Applied, Effect};
-use crate::ledger::Verdict;
+use crate::ledger::Judged;
 
 /// What became of the records of a kind.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -29,7 +29,7 @@ impl Effects {
 pub(crate) struct Summary {
     started: Instant,
     records: BTreeMap<Kind, Effects>,
-    runs: Vec<Verdict>,
+    runs: Vec<Judged>,
 }
 
 impl Summary {
@@ -39,7 +39,7 @@ impl Summary {
     }
 
     /// Adds what came of a batch.
-    pub(crate) fn add(&mut self, kind: Kind, records: &[Applied], verdicts: Vec<Verdict>) {
+    pub(crate) fn add(&mut self, kind: Kind, records: &[Applied], verdicts: Vec<Judged>) {
         let effects = self.records.entry(kind).or_default();
         for record in records {
             match record.effect {
@@ -49,6 +49,7 @@ impl Summary {
                 Effect::Older => effects.older += 1,
             }
         }
+        verdicts.iter().for_each(Judged::tell);
         self.runs.extend(verdicts);
     }
 
@@ -72,7 +73,7 @@ impl Summary {
 #[derive(Serialize)]
 struct Told<'a> {
     records: &'a BTreeMap<Kind, Effects>,
-    runs: &'a [Verdict],
+    runs: &'a [Judged],
     /// Whether all is applied that was there at the start; none where that was not asked for.
     caught_up: Option<bool>,
     #[serde(rename = "seconds", serialize_with = "seconds")]
@@ -94,13 +95,8 @@ impl fmt::Display for Told<'_> {
             let Effects { new, changed, unchanged, older } = effects;
             writeln!(f, "  {:10} {new:>9} {changed:>9} {unchanged:>9} {older:>9}", kind.name())?;
         }
-        for verdict in self.runs {
-            let Verdict { region, run, state, reason, published, applied } = verdict;
-            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            writeln!(
-                f,
-                "  run {run} of {region} is {state}{reason} ({published} published, {applied} applied)"
-            )?;
+        for judged in self.runs {
+            writeln!(f, "  {judged}")?;
         }
         Ok(())
     }

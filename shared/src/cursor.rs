@@ -150,6 +150,12 @@ impl Mode {
             Self::Part => "part",
         }
     }
+
+    /// The mode of a word, as [`Mode::name`] gives it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Full, Self::Since, Self::Part].into_iter().find(|mode| mode.name() == name)
+    }
 }
 
 /// All that shapes a run and must stay as it is until the run ends.

@@ -2,6 +2,7 @@
 //! misbehave, and a catalog of the project's own to serve from it.
 
 pub mod double;
+pub mod history;
 pub mod oracle;
 pub mod synthetic;
 pub mod world;

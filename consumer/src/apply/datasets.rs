@@ -1,10 +1,11 @@
 //! Datasets: the narrow stats first, whose version guard says who wins, then a probe of the winners'
-//! hashes, then the wide rows of only what is new or changed. An unchanged crawl costs the wide table no
-//! write, no lock and no WAL.
+//! hashes, then the wide rows of only what is new, changed or back from retirement. An unchanged crawl
+//! costs the wide table no write, no lock and no WAL.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
+use time::OffsetDateTime;
 
 use super::arrays::{Versions, column};
 use crate::batch::{Applied, Dataset, Effect, Versioned, latest};
@@ -26,22 +27,55 @@ pub(super) async fn write(
         }
         won
     });
-    let held = probe(tx, &rows).await?;
-    let mut place = 0;
-    rows.retain(|row| {
-        place += 1;
-        let effect = match held.get(&place) {
+    let probed = probe(tx, &rows).await?;
+    let mut wide = Wide::default();
+    let mut flags = Wide::default();
+    for (row, held) in rows.into_iter().zip(probed) {
+        let effect = held.effect(&row);
+        applied.push(row.applied(effect));
+        if effect != Effect::Unchanged {
+            wide.push(row, held.due);
+        } else if held.retired_at != held.due {
+            flags.push(row, held.due);
+        }
+    }
+    upsert(tx, &wide).await?;
+    set_retired_at(tx, &flags).await?;
+    Ok(applied)
+}
+
+/// What a winner's row holds now.
+#[derive(FromRow)]
+struct Held {
+    /// None where there is no row.
+    content_hash: Option<Vec<u8>>,
+    retired_at: Option<OffsetDateTime>,
+    /// When the winner is retired: a replay brings versions that later runs did not see.
+    due: Option<OffsetDateTime>,
+}
+
+impl Held {
+    fn effect(&self, row: &Versioned<Dataset>) -> Effect {
+        match &self.content_hash {
             None => Effect::New,
             Some(hash) if *hash == row.row.content.content_hash => Effect::Unchanged,
             Some(_) => Effect::Changed,
-        };
-        applied.push(row.applied(effect));
-        effect != Effect::Unchanged
-    });
-    if !rows.is_empty() {
-        upsert(tx, &rows).await?;
+        }
     }
-    Ok(applied)
+}
+
+/// Rows to write to the wide table, and when each is retired.
+#[derive(Default)]
+struct Wide {
+    rows: Vec<Versioned<Dataset>>,
+    retired_at: Vec<Option<OffsetDateTime>>,
+}
+
+impl Wide {
+    fn push(&mut self, row: Versioned<Dataset>, retired_at: Option<OffsetDateTime>) {
+        self.rows.push(row);
+        self.retired_at.push(retired_at);
+    }
 }
 
 type RowKey = (String, String, String);
@@ -69,18 +103,37 @@ async fn win_stats(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::
     Ok(won.into_iter().collect())
 }
 
-/// The hashes that the rows' keys hold now, by their place from 1.
-async fn probe(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<HashMap<i64, Vec<u8>>> {
-    let held: Vec<(i64, Vec<u8>)> = sqlx::query_as(include_str!("../../sql/probe_datasets.sql"))
+/// What the rows' keys hold now, in the rows' order.
+async fn probe(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<Vec<Held>> {
+    let versions = Versions::of(rows);
+    sqlx::query_as(include_str!("../../sql/probe_datasets.sql"))
+        .bind(versions.regions)
+        .bind(column(rows, |row| row.domain.as_str()))
+        .bind(column(rows, |row| row.id.as_str()))
+        .bind(versions.runs)
+        .fetch_all(tx)
+        .await
+}
+
+/// Brings rows back that are the same as before they were retired; with a replay the other way round.
+async fn set_retired_at(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(include_str!("../../sql/set_retired_at.sql"))
         .bind(Versions::of(rows).regions)
         .bind(column(rows, |row| row.domain.as_str()))
         .bind(column(rows, |row| row.id.as_str()))
-        .fetch_all(tx)
+        .bind(retired_at)
+        .execute(tx)
         .await?;
-    Ok(held.into_iter().collect())
+    Ok(())
 }
 
-async fn upsert(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<()> {
+async fn upsert(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let text = |value: fn(&Dataset) -> Option<&str>| column(rows, value);
     sqlx::query(include_str!("../../sql/upsert_datasets.sql"))
         .bind(Versions::of(rows).regions)
@@ -110,6 +163,7 @@ async fn upsert(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Res
         .bind(column(rows, |row| row.content.record.as_str()))
         .bind(column(rows, |row| row.content.unreadable.as_str()))
         .bind(column(rows, |row| row.content.content_hash.as_slice()))
+        .bind(retired_at)
         .execute(tx)
         .await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Applying: a batch is one transaction of rows, ledger and position.
 //!
 //! Its statements come in one order everywhere: the one lock, the position, the runs, the rows by key,
-//! the ledger, the markers. So no two transactions wait for each other.
+//! the ledger, the markers and what follows from the last one. So no two transactions wait for each other.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,8 @@ use catalog_shared::region::Region;
 use sqlx::{PgConnection, PgPool};
 
 use crate::batch::{Applied, Batch, Rows};
-use crate::ledger::{self, Verdict};
+use crate::cli::JudgeArgs;
+use crate::ledger::{self, Judged};
 use crate::positions;
 
 mod arrays;
@@ -20,7 +21,7 @@ mod names;
 /// What came of a batch.
 pub(crate) enum Outcome {
     /// It is in the tables, and its position with it.
-    Applied { records: Vec<Applied>, verdicts: Vec<Verdict> },
+    Applied { records: Vec<Applied>, verdicts: Vec<Judged> },
     /// Somebody else has moved the position, to here; nothing was written.
     Stale { position: i64 },
 }
@@ -29,13 +30,13 @@ pub(crate) enum Outcome {
 ///
 /// # Errors
 /// The record that can't be read, or what the database said.
-pub(crate) async fn apply(pool: &PgPool, batch: &Batch) -> anyhow::Result<Outcome> {
+pub(crate) async fn apply(pool: &PgPool, batch: &Batch, limits: JudgeArgs) -> anyhow::Result<Outcome> {
     let Batch { place, from, to, .. } = batch;
     let name = || format!("{}[{}] offsets {from} to {to}", place.topic, place.partition);
-    transact(pool, batch).await.with_context(name)
+    transact(pool, batch, limits).await.with_context(name)
 }
 
-async fn transact(pool: &PgPool, batch: &Batch) -> anyhow::Result<Outcome> {
+async fn transact(pool: &PgPool, batch: &Batch, limits: JudgeArgs) -> anyhow::Result<Outcome> {
     let decoded = batch.decode()?;
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
     lock(&mut tx, !decoded.markers.is_empty()).await?;
@@ -48,7 +49,7 @@ async fn transact(pool: &PgPool, batch: &Batch) -> anyhow::Result<Outcome> {
     ledger::count(&mut tx, &batch.place, standing.counted_to, &records).await?;
     let mut verdicts = Vec::new();
     for marked in decoded.markers.iter().filter(|marked| marked.offset >= standing.counted_to) {
-        verdicts.extend(ledger::close(&mut tx, &batch.place, marked).await?);
+        verdicts.extend(ledger::close(&mut tx, &batch.place, marked, limits).await?);
     }
     positions::advance(&mut tx, batch).await?;
     tx.commit().await.context("can't commit")?;

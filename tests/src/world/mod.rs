@@ -133,6 +133,27 @@ impl World {
         Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
     }
 
+    /// A consumer of the same topics for tables of their own, as in a new database: the schema `again`.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn consume_again(&self) -> Result<Program> {
+        let group = format!("{}.again", self.database);
+        Ok(self.member()?.args(["--schema", "again", "--group", &group]))
+    }
+
+    /// `catalog-consumer runs`, with a JSON answer.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(["runs"]).args(args).args(["--json"]);
+        Ok(program
+            .env("KAFKA_BROKERS", &self.brokers)
+            .env("CATALOG_TOPIC_PREFIX", &self.prefix)
+            .env("DATABASE_URL", &self.database_url))
+    }
+
     /// Makes the tables.
     ///
     /// # Errors

@@ -2,17 +2,22 @@
 //! a database and topics of its own, so they run side by side.
 
 mod arriving;
+mod balancing;
 mod cassettes;
 mod consumer_killed;
+mod deciding;
 mod dry_run;
 mod faithful;
 mod faults;
 mod fifty_kills;
+mod following;
+mod holding;
 mod last_markers;
 mod moved_position;
 mod nameless;
 mod operator_reset;
 mod other_database;
+mod outbox;
 mod part;
 mod producer_killed;
 mod rebalancing;
@@ -21,6 +26,8 @@ mod recordings;
 mod recrawl;
 mod refusals;
 mod regions;
+mod release_race;
+mod retiring;
 mod secrets;
 mod sharing;
 mod since;

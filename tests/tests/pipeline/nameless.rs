@@ -43,7 +43,7 @@ async fn objects_without_a_usable_key_are_dead_letters_and_hold_the_run() -> Res
     world.consume()?.succeed().await?;
     let (state, reason): (String, String) =
         sqlx::query_as("select state, reason from runs").fetch_one(world.pool()).await?;
-    assert_eq!((state.as_str(), reason.as_str()), ("held", "5 objects could not be made a record"));
+    assert!(state == "held" && reason.starts_with("5 objects could not be made a record; "), "{reason}");
     Ok(())
 }
 

@@ -1,0 +1,4 @@
+select state, reason
+from runs
+where region = $1 and run = $2
+for update

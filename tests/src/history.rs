@@ -1,0 +1,124 @@
+//! A catalog that changes from crawl to crawl, and what the tables make of its history.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::double::{Double, MemoryCatalog, Options};
+use crate::synthetic::Synthetic;
+use crate::world::World;
+
+/// A world whose catalog changes.
+pub struct History {
+    /// The world.
+    pub world: World,
+    /// The catalog.
+    pub catalog: Arc<MemoryCatalog>,
+    /// What serves it.
+    pub double: Double,
+}
+
+impl History {
+    /// A catalog of so many assets on each domain, and no crawl yet.
+    ///
+    /// # Errors
+    /// When the services aren't there.
+    pub async fn new(domains: &[(&str, usize)]) -> Result<Self> {
+        let total: usize = domains.iter().map(|(_, assets)| assets).sum();
+        let places = domains.iter().flat_map(|(domain, assets)| std::iter::repeat_n(domain, *assets));
+        let catalog = MemoryCatalog::new();
+        for (object, domain) in Synthetic::new(total as u64, 1).objects().zip(places) {
+            catalog.put(moved(&object, domain)?)?;
+        }
+        let catalog = Arc::new(catalog);
+        let double = Double::start(Options::shared(Arc::clone(&catalog))).await?;
+        Ok(Self { world: World::new().await?, catalog, double })
+    }
+
+    /// Crawls with these flags, applies what was published, and tells the consumer's summary.
+    ///
+    /// # Errors
+    /// When either program fails.
+    pub async fn run(&self, flags: &[&str]) -> Result<Value> {
+        self.crawl(flags).await?;
+        self.world.consume()?.succeed().await?.summary()
+    }
+
+    /// Crawls with these flags.
+    ///
+    /// # Errors
+    /// When the producer fails.
+    pub async fn crawl(&self, flags: &[&str]) -> Result<()> {
+        self.world.crawl(&self.double)?.args(flags.iter().copied()).succeed().await?;
+        Ok(())
+    }
+
+    /// Takes the first so many assets of a domain out of the catalog; tells them in id order.
+    ///
+    /// # Errors
+    /// When an object is no JSON.
+    pub fn take(&self, domain: &str, assets: usize) -> Result<Vec<Taken>> {
+        let mut taken = Vec::new();
+        for object in self.catalog.objects() {
+            let value: Value = serde_json::from_slice(&object)?;
+            if value["metadata"]["domain"] == domain && taken.len() < assets {
+                let id = value["resource"]["id"].as_str().context("an asset has an id")?.to_owned();
+                self.catalog.remove(&id);
+                taken.push(Taken { id, object });
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Runs and their states.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub async fn states(&self) -> Result<Vec<(i64, String)>> {
+        let states = "select run, state from runs order by run";
+        Ok(sqlx::query_as(states).fetch_all(self.world.pool()).await?)
+    }
+
+    /// The ids of what is retired, each with the run at whose end it was.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub async fn retired(&self) -> Result<Vec<(String, i64)>> {
+        let retired = "select id, run from socrata_datasets join runs on ended_at = retired_at order by id";
+        Ok(sqlx::query_as(retired).fetch_all(self.world.pool()).await?)
+    }
+
+    /// Releases or rejects a run; tells the command's answer.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub async fn decide(&self, decision: &str, run: &str) -> Result<Value> {
+        self.world.runs([decision, "--region", "us", "--run", run])?.succeed().await?.summary()
+    }
+}
+
+/// An asset that was taken away.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Its id.
+    pub id: String,
+    /// What was served.
+    pub object: Bytes,
+}
+
+/// The object on another domain.
+fn moved(object: &Bytes, domain: &str) -> Result<String> {
+    let mut value: Value = serde_json::from_slice(object)?;
+    value["metadata"]["domain"] = domain.into();
+    let id = value["resource"]["id"].as_str().context("an asset has an id")?;
+    value["permalink"] = format!("https://{domain}/d/{id}").into();
+    Ok(value.to_string())
+}
+
+/// The ids, each with this run.
+#[must_use]
+pub fn all_at(taken: &[Taken], run: i64) -> Vec<(String, i64)> {
+    taken.iter().map(|asset| (asset.id.clone(), run)).collect()
+}

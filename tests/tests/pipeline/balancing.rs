@@ -1,0 +1,47 @@
+//! The ledger balances to the record: what each run published to each partition is what arrived of it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use catalog_tests::history::History;
+
+type Place = (i64, String, i32);
+
+/// How many records of each run lie in each partition.
+async fn published(history: &History) -> Result<BTreeMap<Place, i64>> {
+    let mut counts = BTreeMap::new();
+    for topic in ["datasets", "domains", "hosts", "agencies"] {
+        for record in history.world.records(topic).await? {
+            let place = (record.headers["run"].parse()?, history.world.topic(topic), record.partition);
+            // A partition that a run wrote nothing to has its marker all the same.
+            *counts.entry(place).or_insert(0) += i64::from(!record.is_marker());
+        }
+    }
+    Ok(counts)
+}
+
+#[tokio::test]
+async fn each_record_of_each_run_is_counted_in_its_partition() -> Result<()> {
+    let history = History::new(&[("a.example", 150), ("b.example", 90)]).await?;
+    history.run(&[]).await?;
+    history.take("a.example", 20)?;
+    history.run(&[]).await?;
+    history.run(&["--domain", "b.example"]).await?;
+    history.run(&["--datasets=false"]).await?;
+
+    let expected = published(&history).await?;
+    let books: Vec<(i64, String, i32, i64, i64)> = sqlx::query_as(
+        "select run, topic, partition, published, new + changed + unchanged + older from run_partitions",
+    )
+    .fetch_all(history.world.pool())
+    .await?;
+    let place = |run: i64, topic: &str, partition: i32| (run, topic.to_owned(), partition);
+    let said = books.iter().map(|(run, topic, partition, said, _)| (place(*run, topic, *partition), *said));
+    let applied =
+        books.iter().map(|(run, topic, partition, _, applied)| (place(*run, topic, *partition), *applied));
+    assert_eq!(said.collect::<BTreeMap<_, _>>(), expected);
+    assert_eq!(applied.collect::<BTreeMap<_, _>>(), expected);
+    let states = ["balanced", "balanced", "ended", "ended"];
+    assert_eq!(history.states().await?.iter().map(|(_, state)| state.as_str()).collect::<Vec<_>>(), states);
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Verdicts are in the log, and whoever builds the tables anew follows them.
+
+use anyhow::Result;
+use catalog_tests::history::{History, all_at};
+use serde_json::Value;
+
+/// Three assets gone in run 2, which is held.
+async fn held() -> Result<(History, Vec<(String, i64)>)> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.run(&[]).await?;
+    let gone = history.take("a.example", 3)?;
+    history.crawl(&[]).await?;
+    history.world.consume()?.args(["--max-retire-share", "0"]).succeed().await?;
+    Ok((history, all_at(&gone, 2)))
+}
+
+/// What new tables of the same topics hold: runs' states, and what is retired.
+async fn again(history: &History) -> Result<(Vec<(i64, String)>, Vec<(String, i64)>)> {
+    let states = "select run, state from again.runs order by run";
+    let retired =
+        "select id, run from again.socrata_datasets join again.runs on ended_at = retired_at order by id";
+    Ok((
+        sqlx::query_as(states).fetch_all(history.world.pool()).await?,
+        sqlx::query_as(retired).fetch_all(history.world.pool()).await?,
+    ))
+}
+
+/// The last value of each key of the topic.
+async fn published(history: &History) -> Result<Vec<(String, Value)>> {
+    let mut last = std::collections::BTreeMap::new();
+    for record in history.world.records("verdicts").await? {
+        last.insert(record.key, serde_json::from_slice(&record.value)?);
+    }
+    Ok(last.into_iter().collect())
+}
+
+#[tokio::test]
+async fn verdicts_are_published_with_all_that_a_rebuild_needs() -> Result<()> {
+    let (history, _) = held().await?;
+    let topic = published(&history).await?;
+    assert_eq!(topic.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["us/1", "us/2"]);
+    assert_eq!(topic[0].1["state"], "balanced");
+    let value = &topic[1].1;
+    assert_eq!((&value["region"], &value["run"], &value["state"]), (&"us".into(), &2.into(), &"held".into()));
+    assert_eq!(value["mode"], "full");
+    assert!(value["kinds"].as_array().unwrap().contains(&"datasets".into()));
+    assert!(value["reason"].as_str().unwrap().contains("--max-retire-share 0"));
+    let ended: bool = sqlx::query_scalar("select ended_at = $1::text::timestamptz from runs where run = 2")
+        .bind(value["ended_at"].as_str())
+        .fetch_one(history.world.pool())
+        .await?;
+    assert!(ended && value["decided_at"].is_string());
+    Ok(())
+}
+
+#[tokio::test]
+async fn new_tables_follow_a_release() -> Result<()> {
+    let (history, gone) = held().await?;
+    history.decide("release", "2").await?;
+    assert_eq!(published(&history).await?[1].1["state"], "released");
+    // Judged anew it would be held: nothing may be retired here.
+    let strict = history.world.consume_again()?.args(["--until-caught-up", "--max-retire-share", "0"]);
+    strict.succeed().await?;
+    assert_eq!(again(&history).await?, (vec![(1, "balanced".into()), (2, "released".into())], gone));
+    Ok(())
+}
+
+#[tokio::test]
+async fn new_tables_follow_a_rejection() -> Result<()> {
+    let (history, _) = held().await?;
+    history.decide("reject", "2").await?;
+    // Judged anew it would be balanced.
+    history.world.consume_again()?.args(["--until-caught-up"]).succeed().await?;
+    assert_eq!(again(&history).await?, (vec![(1, "balanced".into()), (2, "rejected".into())], vec![]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_decision_elsewhere_is_followed_while_a_consumer_runs() -> Result<()> {
+    let (history, gone) = held().await?;
+    history.world.consume_again()?.args(["--until-caught-up", "--max-retire-share", "0"]).succeed().await?;
+    assert_eq!(again(&history).await?.0[1], (2, "held".into()));
+    let mut member = history.world.consume_again()?.start()?;
+    // By then it has read the verdicts that there were.
+    member.logged("partition assigned").await?;
+    history.decide("release", "2").await?;
+    history
+        .world
+        .until("select exists (select from again.runs where run = 2 and state = 'released')")
+        .await?;
+    assert_eq!(again(&history).await?.1, gone);
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
+    Ok(())
+}

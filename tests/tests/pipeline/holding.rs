@@ -1,0 +1,105 @@
+//! A whole crawl that can't be believed is held: it retires nothing until a person has looked.
+
+use anyhow::Result;
+use catalog_tests::history::{History, all_at};
+use catalog_tests::world::TopicRecord;
+
+/// The last run's state and reason.
+async fn last(history: &History) -> Result<(String, Option<String>)> {
+    let last = "select state, reason from runs order by run desc limit 1";
+    Ok(sqlx::query_as(last).fetch_one(history.world.pool()).await?)
+}
+
+/// That the last run is held for this alone, and that nothing is retired.
+async fn assert_held(history: &History, why: &str) -> Result<()> {
+    assert_eq!(last(history).await?, ("held".into(), Some(why.into())));
+    assert_eq!(history.retired().await?, []);
+    Ok(())
+}
+
+#[tokio::test]
+async fn books_that_do_not_balance_hold_a_run() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.crawl(&[]).await?;
+    let topic = history.world.topic("datasets");
+    let of_first_partition = |record: &&TopicRecord| record.partition == 0 && !record.is_marker();
+    let first = history.world.records("datasets").await?.iter().filter(of_first_partition).count();
+    // Its first record passes by, as if a compaction had dropped it.
+    history.world.migrate().await?;
+    sqlx::query("insert into positions values ($1, 0, 1, 1, now())")
+        .bind(&topic)
+        .execute(history.world.pool())
+        .await?;
+    history.world.consume()?.succeed().await?;
+    let why = format!("the books don't balance in {topic}[0] ({first} published, {} arrived)", first - 1);
+    assert_held(&history, &why).await?;
+
+    // The next crawl sees all and decides.
+    history.run(&[]).await?;
+    let states = [(1, "superseded".to_owned()), (2, "balanced".to_owned())];
+    assert_eq!(history.states().await?, states);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_is_no_record_holds_a_run() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.run(&[]).await?;
+    history.take("a.example", 2)?;
+    history.catalog.put_as(
+        "5zzz-zzzz",
+        "a.example",
+        r#"{"resource":{"name":"no id"},"metadata":{"domain":"a.example"}}"#,
+    );
+    history.run(&[]).await?;
+    assert_held(&history, "1 objects could not be made a record").await
+}
+
+#[tokio::test]
+async fn retiring_too_large_a_share_holds_a_run() -> Result<()> {
+    let history = History::new(&[("a.example", 60), ("b.example", 40)]).await?;
+    history.run(&[]).await?;
+    let mut gone = history.take("a.example", 20)?;
+    history.run(&[]).await?;
+    // At the limit it is not above it.
+    assert_eq!(history.retired().await?, all_at(&gone, 2));
+
+    gone.extend(history.take("b.example", 17)?);
+    history.run(&[]).await?;
+    let why = "17 of 80 datasets would be retired, a share above --max-retire-share 0.2";
+    assert_eq!(last(&history).await?, ("held".into(), Some(why.into())));
+    assert_eq!(history.retired().await?.len(), 20);
+
+    history.crawl(&[]).await?;
+    history.world.consume()?.args(["--max-retire-share", "0.3"]).succeed().await?;
+    assert_eq!(last(&history).await?, ("balanced".into(), None));
+    assert_eq!(history.retired().await?.len(), 37);
+    Ok(())
+}
+
+#[tokio::test]
+async fn seeing_less_than_is_declared_holds_a_run() -> Result<()> {
+    let history = History::new(&[("a.example", 60), ("b.example", 40)]).await?;
+    history.run(&[]).await?;
+    history.take("b.example", 4)?;
+    history.catalog.declare("b.example", 42);
+    history.run(&[]).await?;
+    let why = "it saw 96 of the 102 assets that /domains declared, a share under --min-seen-share 0.95";
+    assert_held(&history, why).await
+}
+
+#[tokio::test]
+async fn halving_a_large_domain_holds_a_run() -> Result<()> {
+    let history = History::new(&[("a.example", 100), ("b.example", 20), ("c.example", 19)]).await?;
+    history.run(&[]).await?;
+    // A small domain may lose all.
+    let gone = history.take("c.example", 19)?;
+    history.run(&[]).await?;
+    assert_eq!(history.retired().await?, all_at(&gone, 2));
+    history.take("b.example", 11)?;
+    history.run(&[]).await?;
+    let why = "more than half would go from b.example (would lose 11 of 20)";
+    assert_eq!(last(&history).await?, ("held".into(), Some(why.into())));
+    assert_eq!(history.retired().await?, all_at(&gone, 2));
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! A verdict that is in the database gets into the topic, whatever happens between.
+
+use anyhow::Result;
+use catalog_tests::history::History;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+
+#[tokio::test]
+async fn a_consumer_killed_before_it_could_publish_publishes_at_its_next_start() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.crawl(&[]).await?;
+    history.world.migrate().await?;
+    let admin: AdminClient<DefaultClientContext> = history.world.kafka().create()?;
+    admin.delete_topics(&[&history.world.topic("verdicts")], &AdminOptions::new()).await?;
+
+    let member = history.world.mortal()?.start()?;
+    history.world.until("select exists (select from runs where state = 'balanced')").await?;
+    member.kill().await?;
+    history.world.until("select count(*) = 1 and not bool_or(published) from verdicts").await?;
+
+    // A producer makes the topics that are missing.
+    history.run(&[]).await?;
+    let mut keys: Vec<_> =
+        history.world.records("verdicts").await?.into_iter().map(|record| record.key).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys, ["us/1", "us/2"]);
+    history.world.until("select count(*) = 2 and bool_and(published) from verdicts").await
+}

@@ -1,0 +1,68 @@
+//! A retirement beside a batch: the batch's rows are not seen by the retirement, nor its verdict by the
+//! batch, if the one lock does not keep them apart.
+
+use anyhow::Result;
+use catalog_tests::double::Matcher;
+use catalog_tests::history::History;
+
+#[tokio::test]
+async fn a_dataset_that_returns_while_a_run_is_released_is_not_retired() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.run(&[]).await?;
+    let gone = history.take("a.example", 3)?;
+    history.crawl(&[]).await?;
+    history.world.consume()?.args(["--max-retire-share", "0"]).succeed().await?;
+
+    // The three return unchanged, in batches that have looked at their rows and not committed: each waits
+    // for its row of the ledger. The crawl does not get to its markers yet, for a batch with one of them
+    // holds the lock alone anyway.
+    for asset in &gone {
+        history.catalog.put(asset.object.clone())?;
+    }
+    let mut blocker = history.world.pool().begin().await?;
+    sqlx::query(
+        "insert into run_partitions
+         select 'us', 3, topic, partition, null, 0, 0, 0, 0, 0, null from positions where topic like '%datasets'",
+    )
+    .execute(&mut *blocker)
+    .await?;
+    let gate = history.double.hold(Matcher::pages().that(|asked| asked.param("scroll_id") > Some("")));
+    let crawl = history.world.crawl(&history.double)?.args(["--concurrency", "1"]).start()?;
+    let member = history.world.member()?.start()?;
+    history
+        .world
+        .until(
+            "select count(*) = 2 from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like '%insert into run_partitions%'",
+        )
+        .await?;
+
+    // It waits for the one lock; without it, it would come to its end here.
+    let release = history.world.runs(["release", "--region", "us", "--run", "2"])?.start()?;
+    let mut release = std::pin::pin!(release.ended());
+    let waits = history.world.until(
+        "select exists (select from pg_locks where locktype = 'advisory' and not granted
+         and database = (select oid from pg_database where datname = current_database()))",
+    );
+    let ended = tokio::select! {
+        waits = waits => { waits?; None }
+        ended = &mut release => Some(ended?),
+    };
+    blocker.rollback().await?;
+    gate.release();
+    assert_eq!(crawl.ended().await?.code, Some(0));
+    let ended = match ended {
+        Some(ended) => ended,
+        None => release.await?,
+    };
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    history.world.until("select exists (select from runs where run = 3 and state = 'balanced')").await?;
+    assert_eq!(history.retired().await?, []);
+    let seen: i64 = sqlx::query_scalar("select count(*) from socrata_dataset_stats where last_run = 3")
+        .fetch_one(history.world.pool())
+        .await?;
+    assert_eq!(seen, 60);
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
+    Ok(())
+}
