@@ -19,6 +19,8 @@ mod mend;
 mod outbox;
 mod partition;
 mod positions;
+#[cfg(test)]
+mod properties;
 mod reader;
 mod rebalance;
 mod receive;
