@@ -8,12 +8,12 @@ with due as materialized (
         where region = $1 and last_run < $2
     ) as runs
 ),
-stale as (
+stale as materialized (
     select held.region, held.domain, held.id, held.retired_at as was, due.retired_at
     from socrata_dataset_stats as stats
     join due using (last_run)
     join socrata_datasets as held using (region, domain, id)
-    where stats.region = $1 and held.retired_at is distinct from due.retired_at
+    where stats.region = $1 and stats.last_run < $2 and held.retired_at is distinct from due.retired_at
 ),
 moved as (
     update socrata_datasets as held

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::verdict::Verdict;
@@ -76,21 +76,25 @@ impl VerdictLog {
         Ok(())
     }
 
-    /// Publishes for a command that is about to end; tells whether all is published.
+    /// Publishes for a program that is about to end; tells whether all is published.
     pub(crate) async fn publish_now(&self) -> bool {
-        let published = timeout(LAST_PATIENCE, async {
-            match self.partitions().await? {
-                0 => anyhow::bail!("there is no topic {}", self.topic),
-                _ => self.publish().await,
-            }
-        });
-        let error = match published.await {
+        let error = match timeout(LAST_PATIENCE, self.publish_if_any()).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "Kafka does not answer".to_owned(),
         };
         tracing::warn!(error, "verdicts are not published yet; a running consumer or the next start goes on");
         false
+    }
+
+    async fn publish_if_any(&self) -> anyhow::Result<()> {
+        if outbox::unpublished(&self.pool).await?.is_empty() {
+            return Ok(());
+        }
+        if self.partitions().await? == 0 {
+            bail!("there is no topic {}", self.topic);
+        }
+        self.publish().await
     }
 
     /// How many partitions the topic has; none where there is no such topic.

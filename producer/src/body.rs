@@ -16,6 +16,9 @@ pub(crate) async fn read(
     limit: u64,
     received: impl Fn(usize),
 ) -> Result<(), ApiError> {
+    // Pages are of megabytes, and one that grows is copied each time that it has doubled.
+    let announced = response.content_length().unwrap_or_default().min(limit);
+    body.reserve(usize::try_from(announced).unwrap_or_default());
     loop {
         match response.chunk().await {
             Ok(Some(piece)) => {

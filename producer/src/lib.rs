@@ -12,6 +12,7 @@ mod cassette;
 mod claim;
 mod clock;
 mod commit;
+mod cut;
 mod discover;
 mod domains;
 mod error;

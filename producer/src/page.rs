@@ -1,14 +1,17 @@
 //! A page of the API's answer, cut into objects that keep their bytes.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use catalog_shared::cursor::Interval;
-use catalog_shared::fields::Fields;
+use catalog_shared::fields::{Fields, Text};
 use catalog_shared::key::is_name;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
+use crate::cut::{self, Texts};
 use crate::error::ApiError;
 
 /// One answer of the scroll.
@@ -22,7 +25,7 @@ pub(crate) struct Page {
 
 /// A result object: its bytes as the API sent them, a slice of the answer, and the little that is read
 /// of it here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Object {
     pub(crate) raw: Bytes,
     /// Not blank. It may be one that no key can hold.
@@ -41,14 +44,7 @@ impl Page {
     /// [`ApiError::Incomplete`] for JSON that stops in the middle, [`ApiError::Unreadable`] for what isn't
     /// JSON or has no `results`.
     pub(crate) fn cut(body: &Bytes) -> Result<Self, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer<'a> {
-            #[serde(borrow)]
-            results: Vec<&'a RawValue>,
-        }
-        let answer: Answer<'_> =
-            serde_json::from_slice(body).map_err(|error| ApiError::of_json(&error, body))?;
-        let objects = answer.results.iter().map(|raw| Object::read(body, raw)).collect();
+        let objects = cut::objects(body).map_or_else(|| carefully(body), Ok)?;
         Ok(Self { objects, observed_at: OffsetDateTime::now_utc() })
     }
 
@@ -72,26 +68,48 @@ impl Page {
     }
 }
 
+/// Cuts an answer of any oddity: finds its objects first, then reads each leniently, for an object with
+/// one odd field is still a record.
+pub(crate) fn carefully(body: &Bytes) -> Result<Vec<Object>, ApiError> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        results: Vec<&'a RawValue>,
+    }
+    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| ApiError::of_json(&error, body))?;
+    Ok(answer.results.iter().map(|raw| Object::read(body, raw)).collect())
+}
+
 impl Object {
-    /// Reads leniently: an object with one odd field is still a record.
+    /// An object of which these texts are known.
+    pub(crate) fn new(raw: Bytes, texts: &Texts<'_>) -> Self {
+        let agency = texts.attribution.as_deref().map(str::trim);
+        Self {
+            raw,
+            id: texts.id.as_deref().filter(|id| !id.is_empty()).map(str::to_owned),
+            domain: texts.domain.as_deref().map(str::to_owned),
+            agency: agency.filter(|name| !name.is_empty()).map(str::to_owned),
+            host: texts.permalink.as_deref().and_then(host_of),
+        }
+    }
+
     fn read(body: &Bytes, raw: &RawValue) -> Self {
         let top = Fields::of(raw).unwrap_or_default();
         let open = |name| top.get(name).and_then(Fields::of).unwrap_or_default();
         let (resource, metadata) = (open("resource"), open("metadata"));
-        let agency = text(resource.get("attribution")).map(|name| name.trim().to_owned());
-        Self {
-            raw: body.slice_ref(raw.get().as_bytes()),
-            id: text(resource.get("id")).filter(|id| !id.is_empty()),
+        let texts = Texts {
+            id: text(resource.get("id")),
             domain: text(metadata.get("domain")),
-            agency: agency.filter(|name| !name.is_empty()),
-            host: text(top.get("permalink")).and_then(|link| host_of(&link)),
-        }
+            attribution: text(resource.get("attribution")),
+            permalink: text(top.get("permalink")),
+        };
+        Self::new(body.slice_ref(raw.get().as_bytes()), &texts)
     }
 }
 
 /// A text; nothing where the value is of another type or can't be text (a lone surrogate).
-fn text(value: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(value?.get()).ok()
+fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    serde_json::from_str(value?.get()).ok().map(|Text(text)| text)
 }
 
 fn host_of(link: &str) -> Option<String> {

@@ -95,7 +95,7 @@ impl Publisher {
                     partition,
                     key: Key::Marker { run: cursor.run }.to_text(cursor.region),
                     value: serde_json::to_vec(&marker(&cursor, ended_at, *published))?.into(),
-                    headers: stamp.to_headers(),
+                    headers: stamp.to_headers().into(),
                 });
             }
         }

@@ -139,7 +139,7 @@ fn add_host(published: &mut HashMap<String, String>, page: &mut PageWriter<'_>, 
 struct PageWriter<'a> {
     region: Region,
     routes: &'a BTreeMap<Kind, Route>,
-    headers: BTreeMap<Kind, OwnedHeaders>,
+    headers: BTreeMap<Kind, Arc<OwnedHeaders>>,
     stamp: Stamp,
     records: PageRecords,
 }
@@ -152,7 +152,7 @@ impl<'a> PageWriter<'a> {
         observed_at: OffsetDateTime,
     ) -> Self {
         let stamp = Stamp { content: Content::Record(Kind::Datasets), region, version, observed_at };
-        let headers = |kind| (kind, Stamp { content: Content::Record(kind), ..stamp }.to_headers());
+        let headers = |kind| (kind, Stamp { content: Content::Record(kind), ..stamp }.to_headers().into());
         let headers = Kind::ALL.into_iter().map(headers).collect();
         Self { region, routes, headers, stamp, records: PageRecords::default() }
     }
@@ -162,15 +162,15 @@ impl<'a> PageWriter<'a> {
         let (Some(route), Some(headers)) = (self.routes.get(&kind), self.headers.get(&kind)) else { return };
         let key = key.to_text(self.region);
         let partition = partition::of_key(key.as_bytes(), route.partitions);
-        let (topic, headers) = (Arc::clone(&route.topic), headers.clone());
+        let (topic, headers) = (Arc::clone(&route.topic), Arc::clone(headers));
         self.records.outgoing.push(Outgoing { topic, partition, key, value, headers });
         self.records.published.push((kind, partition));
     }
 
     fn add_dead(&mut self, topic: &Arc<str>, value: Bytes, reason: &str) {
-        let headers = self.stamp.to_headers().insert(Header { key: "reason", value: Some(reason) });
-        let topic = Arc::clone(topic);
-        self.records.outgoing.push(Outgoing { topic, partition: 0, key: String::new(), value, headers });
+        let headers = self.stamp.to_headers().insert(Header { key: "reason", value: Some(reason) }).into();
+        let (topic, key) = (Arc::clone(topic), String::new());
+        self.records.outgoing.push(Outgoing { topic, partition: 0, key, value, headers });
         self.records.unkeyed += 1;
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn record(topics: &Topics, cursor: &Cursor) -> anyhow::Result<Outgoin
         partition: cursor.region.cursor_partition(),
         key: cursor.region.name().to_owned(),
         value: serde_json::to_vec(cursor)?.into(),
-        headers: OwnedHeaders::new(),
+        headers: OwnedHeaders::new().into(),
     })
 }
 

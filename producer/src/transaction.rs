@@ -21,7 +21,8 @@ pub(crate) struct Outgoing {
     pub(crate) partition: i32,
     pub(crate) key: String,
     pub(crate) value: Bytes,
-    pub(crate) headers: OwnedHeaders,
+    /// Shared by all records of a page and kind.
+    pub(crate) headers: Arc<OwnedHeaders>,
 }
 
 /// Why a transaction was not committed.
@@ -108,7 +109,7 @@ impl Transactions {
             .partition(record.partition)
             .key(&record.key)
             .payload(record.value.as_ref())
-            .headers(record.headers.clone());
+            .headers(OwnedHeaders::clone(&record.headers));
         self.client.send_result(message).map_err(|(error, _)| error)
     }
 
@@ -221,7 +222,7 @@ mod tests {
             partition: 0,
             key: "us/data.example/aaaa-2222".into(),
             value: Bytes::from_static(b"{}"),
-            headers: OwnedHeaders::new(),
+            headers: Arc::default(),
         }
     }
 

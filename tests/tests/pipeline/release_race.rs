@@ -49,19 +49,17 @@ async fn a_dataset_that_returns_while_a_run_is_released_is_not_retired() -> Resu
         ended = &mut release => Some(ended?),
     };
     blocker.rollback().await?;
-    gate.release();
-    assert_eq!(crawl.ended().await?.code, Some(0));
     let ended = match ended {
         Some(ended) => ended,
         None => release.await?,
     };
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    history.world.until("select count(*) = 60 from socrata_dataset_stats where last_run = 3").await?;
+    assert_eq!(history.retired().await?, []);
+    gate.release();
+    assert_eq!(crawl.ended().await?.code, Some(0));
     history.world.until("select exists (select from runs where run = 3 and state = 'balanced')").await?;
     assert_eq!(history.retired().await?, []);
-    let seen: i64 = sqlx::query_scalar("select count(*) from socrata_dataset_stats where last_run = 3")
-        .fetch_one(history.world.pool())
-        .await?;
-    assert_eq!(seen, 60);
     member.terminate()?;
     assert_eq!(member.ended().await?.code, Some(0));
     Ok(())
