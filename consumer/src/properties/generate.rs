@@ -43,8 +43,8 @@ pub(super) enum Step {
     Crash(Next, u32),
     /// A consumer applies a batch from where the partition does not stand.
     Zombie(Next, Index),
-    /// An operator sets a partition back.
-    Rewind(Index, Index),
+    /// An operator sets a partition back, and its consumer goes on from there.
+    Rewind(Next, Index),
     /// Somebody looks whether all is as it should be.
     Look,
     /// A person releases (or rejects) one of the runs that have arrived, if it is held.
@@ -66,7 +66,7 @@ pub(super) struct Case {
     pub(super) strict: bool,
     pub(super) steps: Vec<Step>,
     pub(super) drain: Drain,
-    /// What people decide at the end.
+    /// What people do at the end.
     pub(super) late: Vec<Step>,
     /// Which of the superseded records compaction drops, the choices taken round and round.
     pub(super) dropped: Vec<bool>,
@@ -84,7 +84,7 @@ pub(super) struct Drain {
 pub(super) fn case() -> impl Strategy<Value = Case> {
     let runs = prop::collection::vec(run(), 1..6);
     let steps = prop::collection::vec(step(), 0..20);
-    let late = prop::collection::vec(decide(), 0..4);
+    let late = prop::collection::vec(prop_oneof![2 => decide(), 3 => rewind()], 0..6);
     let dropped = prop::collection::vec(any::<bool>(), 1..20);
     (runs, prop::bool::weighted(0.2), steps, drain(), late, dropped, drain()).prop_map(
         |(runs, strict, steps, drain, late, dropped, replay)| Case {
@@ -102,8 +102,7 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
 fn run() -> impl Strategy<Value = Run> {
     let region = prop_oneof![3 => Just(Region::Us), 1 => Just(Region::Eu)];
     let mode = prop_oneof![4 => Just(Mode::Full), 1 => Just(Mode::Since), 1 => Just(Mode::Part)];
-    let kind = prop_oneof![3 => Just(Kind::Datasets), 2 => select(Kind::ALL.to_vec())];
-    let grows = prop::option::weighted(0.3, kind);
+    let grows = prop::option::weighted(0.4, select(Kind::ALL.to_vec()));
     let shape = (region, mode, prop::bool::weighted(0.9), grows, 0..3_u8);
     let page = prop::collection::btree_map(0..5_u8, 0..3_u8, 0..4);
     let lost = prop::option::weighted(0.15, 0..12_usize);
@@ -130,10 +129,14 @@ fn step() -> impl Strategy<Value = Step> {
         2 => prop::collection::vec(next(), 2..4).prop_map(Step::Together),
         2 => (next(), 0..60_u32).prop_map(|(next, polls)| Step::Crash(next, polls)),
         1 => (next(), any::<Index>()).prop_map(|(next, from)| Step::Zombie(next, from)),
-        1 => (any::<Index>(), any::<Index>()).prop_map(|(place, to)| Step::Rewind(place, to)),
+        3 => rewind(),
         2 => decide(),
         2 => Just(Step::Look),
     ]
+}
+
+fn rewind() -> impl Strategy<Value = Step> {
+    (next(), any::<Index>()).prop_map(|(next, to)| Step::Rewind(next, to))
 }
 
 fn decide() -> impl Strategy<Value = Step> {

@@ -48,11 +48,13 @@ impl<'a> History<'a> {
         Ok(Self { log, tables, spots, limits, decided: RefCell::default() })
     }
 
-    /// Takes the steps, and looks where they say so.
+    /// Takes the steps, and looks where they say so and amid replays.
     pub(super) async fn play(&self, steps: &[Step], look: &impl AsyncFn(&Self) -> Result<()>) -> Result<()> {
         for step in steps {
-            let taken = if matches!(step, Step::Look) { look(self).await } else { self.step(step).await };
-            taken.with_context(|| format!("at {step:?}"))?;
+            self.step(step).await.with_context(|| format!("at {step:?}"))?;
+            if matches!(step, Step::Look | Step::Rewind(..)) {
+                look(self).await.with_context(|| format!("at {step:?}"))?;
+            }
         }
         Ok(())
     }
@@ -63,7 +65,7 @@ impl<'a> History<'a> {
             Step::Together(all) => self.together(all).await,
             Step::Crash(next, polls) => self.crash(next, *polls).await,
             Step::Zombie(next, from) => self.zombie(next, from).await,
-            Step::Rewind(place, to) => self.rewind(place, to).await,
+            Step::Rewind(next, to) => self.rewind(next, to).await,
             Step::Look => Ok(()),
             Step::Decide(run, release) => self.decide(run, *release).await,
         }
@@ -172,13 +174,13 @@ impl<'a> History<'a> {
     }
 
     /// As the operator does it: by an offset of the group that is not ours.
-    async fn rewind(&self, index: &Index, to: &Index) -> Result<()> {
-        let spot = *index.get(&self.spots);
+    async fn rewind(&self, next: &Next, to: &Index) -> Result<()> {
+        let spot = *next.place.get(&self.spots);
         let (position, _) = self.standing(spot).await?;
         let offset = i64::try_from(to.index(usize::try_from(position)? + 1))?;
         let committed = Committed { offset, noted: false };
         positions::start(&self.tables.pool, &place(spot), Some(committed), 0).await?;
-        Ok(())
+        self.apply(&self.log.batch(spot, offset, next.count)).await
     }
 
     /// What people have decided so far.

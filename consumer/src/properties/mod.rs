@@ -68,7 +68,7 @@ async fn accepted(tables: &Tables) -> Result<BTreeSet<(Region, u32)>> {
     Ok(states.into_iter().filter(|(_, state)| accepted(state)).map(|(run, _)| run).collect())
 }
 
-/// Follows a case to the end of its log and to the last decision, and looks on the way.
+/// Follows a case to the end of its log and to what comes after, and looks on the way.
 async fn follow(
     log: &Log,
     tables: &Tables,
