@@ -1,3 +1,7 @@
 update positions
-set position = $3, counted_to = greatest(counted_to, $3), updated_at = now()
+set
+    position = $3,
+    counted_to = greatest(counted_to, $3),
+    records = records + $4,
+    updated_at = now()
 where topic = $1 and partition = $2

@@ -1,34 +1,54 @@
 //! A batch: consecutive records of one partition, applied in one transaction.
 
 use catalog_shared::marker::Marker;
-use catalog_shared::record::{Kind, Stamp, Version};
+use catalog_shared::record::{Kind, Version};
 use catalog_shared::region::Region;
+use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
 use crate::dataset::DatasetRow;
+use crate::received::Received;
 
-/// A partition of a data topic.
+/// What a topic that is consumed holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TopicKind {
+    /// Catalog records.
+    Data(Kind),
+    /// What producers could not make a record of. It deletes what is old.
+    DeadLetters,
+}
+
+impl TopicKind {
+    /// Every topic that is consumed.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Data(Kind::Datasets),
+        Self::Data(Kind::Domains),
+        Self::Data(Kind::Hosts),
+        Self::Data(Kind::Agencies),
+        Self::DeadLetters,
+    ];
+
+    /// What a topic holds; none for a topic that is not consumed.
+    pub(crate) fn of(topics: &Topics, topic: &str) -> Option<Self> {
+        let data = topics.kind(topic).map(Self::Data);
+        data.or_else(|| (topic == topics.dead_letters()).then_some(Self::DeadLetters))
+    }
+
+    /// The topic's name.
+    pub(crate) fn topic(self, topics: &Topics) -> String {
+        match self {
+            Self::Data(kind) => topics.data(kind),
+            Self::DeadLetters => topics.dead_letters(),
+        }
+    }
+}
+
+/// A partition of a topic that is consumed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
-    pub(crate) kind: Kind,
+    pub(crate) kind: TopicKind,
     pub(crate) topic: String,
     pub(crate) partition: i32,
-}
-
-/// A record as it came, its headers read.
-#[derive(Debug)]
-pub(crate) struct Received {
-    pub(crate) offset: i64,
-    pub(crate) stamp: Stamp,
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
-}
-
-impl Received {
-    /// How much memory it holds, about.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.key.len() + self.value.len()
-    }
 }
 
 /// Records of one partition on their way into the tables. The position moves `from` .. `to`: records have
@@ -58,6 +78,8 @@ pub(crate) enum Rows {
     Domains(Vec<Versioned<Domain>>),
     Hosts(Vec<Versioned<Host>>),
     Agencies(Vec<Versioned<Agency>>),
+    /// The topic holds no rows.
+    None,
 }
 
 /// An asset.

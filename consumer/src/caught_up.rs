@@ -6,12 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::record::Kind;
 use catalog_shared::watermarks;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::task::spawn_blocking;
 
-use crate::batch::Place;
+use crate::batch::{Place, TopicKind};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,7 +28,8 @@ impl Watermarks {
     /// [`Stop::Guard`] where it doesn't: the topic was made anew or has lost records.
     pub(crate) fn check(self, place: &Place, position: i64) -> Result<(), Stop> {
         let Self { low, high } = self;
-        if (low..=high).contains(&position) {
+        let deletes = place.kind == TopicKind::DeadLetters;
+        if (low..=high).contains(&position) || (deletes && position < low) {
             return Ok(());
         }
         Err(Stop::Guard(format!(
@@ -79,10 +79,10 @@ pub(crate) struct Goal {
 pub(crate) type Positions = HashMap<(String, i32), i64>;
 
 impl Goal {
-    /// Measures all data topics.
+    /// Measures all topics.
     ///
     /// # Errors
-    /// When one is missing: then there is nothing to catch up with.
+    /// When one that holds data is missing: then there is nothing to catch up with.
     pub(crate) async fn measure(kafka: &KafkaArgs) -> anyhow::Result<Self> {
         let places = places(kafka).await?;
         Ok(Self { ends: watermarks(kafka, places).await? })
@@ -121,9 +121,12 @@ async fn places(kafka: &KafkaArgs) -> anyhow::Result<Vec<Place>> {
     let metadata = metadata.context("Kafka can't be reached")?;
     let topics = kafka.topics();
     let mut places = Vec::new();
-    for kind in Kind::ALL {
-        let name = topics.data(kind);
+    for kind in TopicKind::ALL {
+        let name = kind.topic(&topics);
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+            if kind == TopicKind::DeadLetters {
+                continue;
+            }
             bail!("there is no topic {name}: crawl a region first, with the same --topic-prefix");
         };
         let place = |partition| Place { kind, topic: name.clone(), partition };
@@ -134,10 +137,12 @@ async fn places(kafka: &KafkaArgs) -> anyhow::Result<Vec<Place>> {
 
 #[cfg(test)]
 mod tests {
+    use catalog_shared::record::Kind;
+
     use super::*;
 
     fn place(partition: i32) -> Place {
-        Place { kind: Kind::Hosts, topic: "socrata.hosts".into(), partition }
+        Place { kind: TopicKind::Data(Kind::Hosts), topic: "socrata.hosts".into(), partition }
     }
 
     #[test]

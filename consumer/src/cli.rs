@@ -26,6 +26,8 @@ pub enum Command {
     Migrate(DatabaseArgs),
     /// Applies records to the tables as a member of the group
     Run(Box<RunArgs>),
+    /// Shows what could not be applied, tries it again, or puts it aside
+    DeadLetters(DeadLettersArgs),
     /// Tells what became of the runs, and decides those that are held
     #[command(subcommand)]
     Runs(RunsCommand),
@@ -82,6 +84,81 @@ pub struct DecideArgs {
     pub database: DatabaseArgs,
 }
 
+/// What to do with dead letters.
+#[derive(Args, Debug)]
+pub struct DeadLettersArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: LettersAction,
+}
+
+/// What can be done with dead letters.
+#[derive(Subcommand, Debug)]
+pub enum LettersAction {
+    /// Lists those that are open; with --all, settled ones too
+    List(LettersArgs),
+    /// Applies open ones, each as the version that it is; exits 1 if one still can't be applied
+    Replay(ReplayArgs),
+    /// Puts open ones aside; in the books they stay dead
+    Discard(LettersArgs),
+}
+
+/// Which dead letters to replay, and what is borne of a run whose last marker is among them.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Which ones.
+    #[command(flatten)]
+    pub letters: LettersArgs,
+
+    /// The limits beyond which a run is held.
+    #[command(flatten)]
+    pub limits: JudgeArgs,
+}
+
+/// Which dead letters.
+#[derive(Args, Debug)]
+pub struct LettersArgs {
+    /// Which ones.
+    #[command(flatten)]
+    pub selection: Selection,
+
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// A selection of dead letters; what is given of it must all hold.
+#[derive(Args, Debug)]
+pub struct Selection {
+    /// A dead letter's number, repeatable
+    #[arg(long = "id", value_name = "N")]
+    pub ids: Vec<i64>,
+
+    /// Only those of this region
+    #[arg(long)]
+    pub region: Option<Region>,
+
+    /// Only those of this run
+    #[arg(long)]
+    pub run: Option<u32>,
+
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+impl Selection {
+    /// Whether nothing was selected.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.region.is_none() && self.run.is_none() && !self.all
+    }
+}
+
 /// The flags that say where the tables are.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "PostgreSQL")]
@@ -129,6 +206,14 @@ pub struct RunArgs {
     /// Records a batch, 1 to 10000
     #[arg(long, env = "CATALOG_BATCH_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub batch_size: u16,
+
+    /// Stops (exit 3) when more than this share of the last 1,000 records of a partition are dead letters, 0 to 1
+    #[arg(long, env = "CATALOG_MAX_DEAD_SHARE", default_value_t = 0.1, value_parser = share)]
+    pub max_dead_share: f64,
+
+    /// Stops (exit 3) when more than this many records of a partition, one after the other, are dead letters
+    #[arg(long, env = "CATALOG_MAX_DEAD_IN_ROW", default_value_t = 100)]
+    pub max_dead_in_row: u32,
 
     /// Ends with one JSON object on standard output in place of text
     #[arg(long)]

@@ -5,32 +5,31 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catalog_shared::record::Kind;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
-use rdkafka::consumer::Consumer as _;
 use sqlx::PgPool;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
-use crate::apply::{Outcome, apply};
-use crate::batch::{Batch, Place};
-use crate::caught_up::{Goal, Positions};
+use crate::apply::{Bounds, Outcome};
+use crate::batch::{Batch, Place, TopicKind};
+use crate::caught_up::Goal;
 use crate::cli::RunArgs;
+use crate::dead_letters::Limits;
 use crate::group::{self, Change, Member};
+use crate::outage::Outage;
 use crate::partition::Partition;
+use crate::patience::{Means, Thread};
 use crate::summary::Summary;
 use crate::verdict_log::Keeper;
-use crate::{database, positions};
+use crate::{database, dead_letters, failure};
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
 /// is rolled back or not, and its position tells which.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often batches that have waited long enough, partitions' ends and seeks are looked after.
 const SWEEP: Duration = Duration::from_millis(100);
-/// How often a line tells how far the consumer is.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// Applies records until `shutdown`, or until caught up where that is asked for.
 ///
@@ -39,14 +38,13 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// [`catalog_shared::exit::Stop::Guard`].
 pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
     args.kafka.announce()?;
-    if args.migrate {
-        database::migrate(&args.database).await?;
-    }
-    let pool = database::open(&args.database, u32::from(args.connections)).await?;
-    let goal = if args.until_caught_up { Some(Goal::measure(&args.kafka).await?) } else { None };
+    let outage = Arc::new(Outage::default());
+    let Some((pool, goal)) = prepare(&args, &outage, &shutdown).await? else {
+        return Summary::start().print(args.json, args.until_caught_up.then_some(false));
+    };
     let json = args.json;
     let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
-    let mut consumer = Consumer::join(args, pool)?;
+    let mut consumer = Consumer::join(args, pool, outage)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
     let summary = consumer.leave().await;
     verdicts.finish().await;
@@ -54,18 +52,40 @@ pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<(
     summary?.print(json, goal.is_some().then_some(caught_up))
 }
 
+/// The database, waited for while it is away, and how far the topics reach; none at a shutdown.
+async fn prepare(
+    args: &RunArgs,
+    outage: &Outage,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<(PgPool, Option<Goal>)>> {
+    let open = || async {
+        if args.migrate {
+            database::migrate(&args.database).await?;
+        }
+        database::open(&args.database, u32::from(args.connections)).await
+    };
+    let Some(pool) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
+    if !args.until_caught_up {
+        return Ok(Some((pool, None)));
+    }
+    Ok(Some((pool, Some(Goal::measure(&args.kafka).await?))))
+}
+
 /// A member of the group at work.
 pub(crate) struct Consumer {
     pub(crate) args: RunArgs,
     pub(crate) pool: PgPool,
+    pub(crate) means: Means,
     pub(crate) topics: Topics,
     pub(crate) member: Arc<Member>,
     changes: UnboundedReceiver<Change>,
-    pub(crate) partitions: HashMap<(Kind, i32), Partition>,
+    /// A change that could not be answered yet, for the database is away.
+    unanswered: Option<Change>,
+    pub(crate) partitions: HashMap<(TopicKind, i32), Partition>,
     pub(crate) batches: JoinSet<Done>,
     pub(crate) epoch: u64,
-    summary: Summary,
-    reported: Instant,
+    pub(crate) summary: Summary,
+    pub(crate) reported: Instant,
 }
 
 /// A batch that has ended.
@@ -77,15 +97,19 @@ pub(crate) struct Done {
 }
 
 impl Consumer {
-    fn join(args: RunArgs, pool: PgPool) -> anyhow::Result<Self> {
+    fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<Self> {
         let (member, changes) = group::join(&args)?;
         let topics = args.kafka.topics();
+        let dead = Limits { share: args.max_dead_share, in_row: args.max_dead_in_row };
+        let means = Means { pool: pool.clone(), bounds: Bounds { dead, runs: args.limits }, outage };
         Ok(Self {
             args,
             pool,
+            means,
             topics,
             member,
             changes,
+            unanswered: None,
             partitions: HashMap::new(),
             batches: JoinSet::new(),
             epoch: 0,
@@ -104,21 +128,51 @@ impl Consumer {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(false),
-                Some(change) = self.changes.recv() => self.answer(change).await?,
+                Some(change) = self.changes.recv(), if self.unanswered.is_none() => {
+                    self.answer_or_keep(change).await?;
+                }
                 Some(done) = self.batches.join_next() => self.finish(done?)?,
                 _ = sweep.tick() => {
+                    self.answer_again().await?;
                     self.sweep().await?;
                     if self.has_reached(goal).await? {
                         return Ok(true);
                     }
+                    // A sweep that took long must not be followed by the next one at once.
+                    sweep.reset();
                 }
                 message = member.recv() => self.receive(message)?,
             }
         }
     }
 
+    /// Answers a change of the assignment, or keeps it for later while the database is away.
+    async fn answer_or_keep(&mut self, change: Change) -> anyhow::Result<()> {
+        let asks = matches!(&change, Change::Assign(list) if list.count() > 0);
+        if asks && self.glance(self.pool.acquire()).await?.is_none() {
+            self.unanswered = Some(change);
+            return Ok(());
+        }
+        match self.answer(&change).await {
+            // It went away just now.
+            Err(error) if failure::passes(&error) => {
+                self.means.outage.tell(&error);
+                self.unanswered = Some(change);
+                Ok(())
+            }
+            answered => answered,
+        }
+    }
+
+    async fn answer_again(&mut self) -> anyhow::Result<()> {
+        match self.unanswered.take() {
+            Some(change) => self.answer_or_keep(change).await,
+            None => Ok(()),
+        }
+    }
+
     /// Hands the next batch of a partition over, if it is due and a connection is free.
-    pub(crate) fn apply_due(&mut self, place: (Kind, i32), now: Instant) {
+    pub(crate) fn apply_due(&mut self, place: (TopicKind, i32), now: Instant) {
         let batch_size = usize::from(self.args.batch_size);
         if self.batches.len() >= usize::from(self.args.connections) {
             return;
@@ -127,8 +181,8 @@ impl Consumer {
         if partition.is_due(batch_size, now)
             && let Some(batch) = partition.take_batch(batch_size, now)
         {
-            let epoch = partition.epoch;
-            self.spawn(batch, epoch);
+            let (epoch, thread) = (partition.epoch, partition.thread.clone());
+            self.spawn(batch, epoch, thread);
         }
     }
 
@@ -146,10 +200,13 @@ impl Consumer {
         Ok(())
     }
 
-    fn spawn(&mut self, batch: Batch, epoch: u64) {
-        let (pool, limits) = (self.pool.clone(), self.args.limits);
+    pub(crate) fn spawn(&mut self, batch: Batch, epoch: u64, thread: Thread) {
+        let means = self.means.clone();
         self.batches.spawn(async move {
-            let outcome = apply(&pool, &batch, limits).await;
+            let outcome = means.apply(&batch, &thread).await;
+            if let Ok(Outcome::Applied { dead, .. }) = &outcome {
+                dead_letters::tell(&batch, dead);
+            }
             Done { place: batch.place, epoch, to: batch.to, outcome }
         });
     }
@@ -166,7 +223,7 @@ impl Consumer {
         let partition = self.partitions.get_mut(&(place.kind, place.partition));
         let partition = partition.filter(|partition| partition.epoch == epoch);
         match outcome? {
-            Outcome::Applied { records, verdicts } => {
+            Outcome::Applied { records, dead, verdicts } => {
                 tracing::debug!(
                     topic = place.topic,
                     partition = place.partition,
@@ -174,7 +231,7 @@ impl Consumer {
                     records = records.len(),
                     "batch applied"
                 );
-                self.summary.add(place.kind, &records, verdicts);
+                self.summary.add(place.kind, &records, dead.len() as u64, verdicts);
                 if let Some(partition) = partition {
                     partition.applied(to);
                     group::commit(&self.member, &[(place, to)])?;
@@ -187,103 +244,37 @@ impl Consumer {
                     position,
                     "another consumer has moved the position; going on from there"
                 );
-                if let Some(partition) = partition {
-                    partition.restart(position);
-                }
+                partition.into_iter().for_each(|partition| partition.restart(position));
+            }
+            Outcome::GivenUp => {
+                partition.into_iter().for_each(|partition| partition.in_flight = false);
             }
         }
         Ok(())
     }
 
-    fn apply_all_due(&mut self) {
+    pub(crate) fn apply_all_due(&mut self) {
         let now = Instant::now();
         let places: Vec<_> = self.partitions.keys().copied().collect();
         places.into_iter().for_each(|place| self.apply_due(place, now));
     }
 
-    async fn sweep(&mut self) -> anyhow::Result<()> {
-        for partition in self.partitions.values_mut() {
-            if let Some(offset) = partition.seek_to {
-                match group::seek(&self.member, &partition.place, offset).await {
-                    Ok(()) => partition.seek_to = None,
-                    // It may be on its way to another member; if not, the next sweep tries again.
-                    Err(error) => tracing::debug!(%error, "seeking"),
-                }
-            }
-        }
-        self.apply_all_due();
-        self.pause_and_resume()?;
-        self.step_past_ends()
-    }
-
-    /// Moves positions past what is no record, so that a partition's end reads as lag 0.
-    fn step_past_ends(&mut self) -> anyhow::Result<()> {
-        let read = self.member.position()?;
-        for element in read.elements() {
-            let Some(kind) = self.topics.kind(element.topic()) else { continue };
-            let Some(read_to) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
-            if self.batches.len() >= usize::from(self.args.connections) {
-                break;
-            }
-            let partition = self.partitions.get_mut(&(kind, element.partition()));
-            if let Some(partition) = partition
-                && let Some(step) = partition.take_step(read_to)
-            {
-                let epoch = partition.epoch;
-                self.spawn(step, epoch);
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells from time to time how far the consumer is, and whether that is far enough.
-    async fn has_reached(&mut self, goal: Option<&Goal>) -> anyhow::Result<bool> {
-        let report = self.reported.elapsed() >= REPORT_EVERY;
-        if report {
-            self.reported = Instant::now();
-            tracing::info!(
-                applied = self.summary.total(),
-                partitions = self.partitions.len(),
-                "consumed so far"
-            );
-        }
-        let Some(goal) = goal else { return Ok(false) };
-        let positions = positions::read(&self.pool, &self.data_topics()).await?;
-        let behind = goal.behind(&positions);
-        if let Some((place, position, end)) = behind.filter(|_| report) {
-            tracing::info!(
-                topic = place.topic,
-                partition = place.partition,
-                position,
-                end,
-                "not caught up yet; a producer's open transaction may hold records back"
-            );
-        }
-        Ok(behind.is_none() && self.is_settled(&positions).await?)
-    }
-
-    /// Whether positions that look as if they had caught up mean it: an operator's reset would still move
-    /// them, and one beyond its partition's end is no position at all.
-    async fn is_settled(&self, positions: &Positions) -> anyhow::Result<bool> {
-        let now = Goal::measure(&self.args.kafka).await?;
-        if group::has_reset(&self.member, &now.places()).await? {
-            return Ok(false);
-        }
-        now.check(positions)?;
-        Ok(true)
-    }
-
-    fn data_topics(&self) -> [String; 4] {
-        Kind::ALL.map(|kind| self.topics.data(kind))
-    }
-
     /// Leaves the group, after the batches in flight.
     async fn leave(mut self) -> anyhow::Result<Summary> {
         self.partitions.values_mut().for_each(Partition::clear);
+        if let Some(change) = self.unanswered.take() {
+            group::answer(&self.member, &change)?;
+        }
         let deadline = tokio::time::Instant::now() + LEAVE_PATIENCE;
         let mut settled = Ok(());
         while let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await {
             settled = settled.and(done.map_err(Into::into).and_then(|done| self.settle(done)));
+        }
+        if !self.batches.is_empty() {
+            tracing::warn!(
+                batches = self.batches.len(),
+                "batches were given up in the middle; positions tell"
+            );
         }
         self.batches.abort_all();
         let stands = |partition: &Partition| (partition.place.clone(), partition.position);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
@@ -12,6 +13,10 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::cli::DatabaseArgs;
+
+/// How long a connection may take. The loop of a consumer waits for one now and then, and must not be kept
+/// from receiving for long.
+pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
@@ -45,8 +50,8 @@ pub(crate) async fn open(args: &DatabaseArgs, connections: u32) -> anyhow::Resul
     check_migrated(&mut connection, &args.schema).await?;
     connection.close().await?;
     let options = options(args)?.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]);
-    let pool = PgPoolOptions::new().max_connections(connections + 2).connect_lazy_with(options);
-    Ok(pool)
+    let pool = PgPoolOptions::new().max_connections(connections + 2).acquire_timeout(CONNECT_PATIENCE);
+    Ok(pool.connect_lazy_with(options))
 }
 
 async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgConnection> {

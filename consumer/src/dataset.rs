@@ -16,7 +16,7 @@ use catalog_shared::fields::Fields;
 
 /// Raised whenever the same object becomes another row than before, so that a replay finds every row
 /// changed and writes it anew.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// What an object becomes.
 #[derive(Debug)]
@@ -81,8 +81,12 @@ impl DatasetRow {
     /// # Errors
     /// When the value is no JSON object, or its id and domain are not the key's.
     pub(crate) fn read(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
-        let text = mend_json(value);
-        let whole: &RawValue = serde_json::from_str(&text).map_err(|error| no_object(&error.to_string()))?;
+        let parse =
+            |text| serde_json::from_str::<&RawValue>(text).map_err(|error| no_object(&error.to_string()));
+        // Read before it is mended, for what lies too deep is dropped unread then.
+        let original = parse(value)?;
+        let text = mend_json(value, 0);
+        let whole = if let Cow::Owned(mended) = &text { parse(mended)? } else { original };
         let top = Fields::of(whole).ok_or_else(|| no_object("it is something else"))?;
         let object = Object::open(&top);
         agrees("resource.id", object.resource.get("id"), id)?;
@@ -157,7 +161,7 @@ fn typed(object: &Object<'_>, read: &mut Reader) -> Typed {
     let Object { top, resource, classification, metadata } = object;
     Typed {
         name: read.text("resource.name", resource.get("name")),
-        kind: read.text("resource.type", resource.get("type")),
+        kind: read.indexed_text("resource.type", resource.get("type")),
         description: read.text("resource.description", resource.get("description")),
         attribution: read.indexed_text("resource.attribution", resource.get("attribution")),
         attribution_link: read.text("resource.attribution_link", resource.get("attribution_link")),
@@ -249,6 +253,16 @@ mod tests {
         assert_eq!(mended.typed.name.as_deref(), Some("a\u{fffd}b"));
         assert_eq!(mended.unreadable, r#"{"resource.name"}"#);
         assert_ne!(mended.content_hash, read(r#","name":"a\ufffdb""#).content_hash);
+    }
+
+    #[test]
+    fn what_postgres_can_not_hold_is_null_and_named() {
+        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+        let row = read(&format!(r#","x":{deep},"y":[1,1e200000],"createdAt":"9999-12-31T23:59:59-01:00""#));
+        assert_eq!(row.unreadable, r#"{"resource.x","resource.y","resource.createdAt"}"#);
+        assert!(row.record.contains(r#""y":[1,null]"#) && row.record.contains("[[null]]"), "{}", row.record);
+        let type_of = |name: &str| read(&format!(r#","type":"{name}""#));
+        assert_eq!(type_of(&"x".repeat(5000)).typed.kind.map(|kind| kind.len()), Some(1000));
     }
 
     #[test]

@@ -1,98 +1,107 @@
-//! Decoding: from a record's key and value to a row. Key, value and headers must agree.
+//! Decoding: from a record to a row. Key, value and headers must agree; a record that can't be read is dead
+//! and holds up no other.
 
 use catalog_shared::key::Key;
-use catalog_shared::marker::Marker;
-use catalog_shared::record::{Content, Kind};
+use catalog_shared::record::{self, Kind, Stamp};
 use serde::Deserialize;
-use thiserror::Error;
 
-use crate::batch::{Agency, Batch, Dataset, Domain, Host, Marked, Place, Received, Rows, Versioned};
+use crate::batch::{Agency, Dataset, Domain, Host, Marked, Rows, TopicKind, Versioned};
 use crate::dataset::DatasetRow;
+use crate::marking;
 use crate::mend::mend_text;
 use crate::reader::cut;
+use crate::received::Received;
 
-/// A record that can't be read, and why.
-#[derive(Debug, Error)]
-#[error("{}[{}] offset {offset}, key {key:?}: {reason}", place.topic, place.partition)]
-pub(crate) struct Unreadable {
-    pub(crate) place: Place,
+/// A record that can't be a row, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Dead {
     pub(crate) offset: i64,
-    pub(crate) key: String,
     pub(crate) reason: String,
 }
 
-/// A batch's rows and markers.
+/// What records of a topic are.
 pub(crate) struct Decoded {
     pub(crate) rows: Rows,
     pub(crate) markers: Vec<Marked>,
+    pub(crate) dead: Vec<Dead>,
 }
 
-impl Batch {
-    /// Decodes all records.
-    ///
-    /// # Errors
-    /// The first record that can't be read.
-    pub(crate) fn decode(&self) -> Result<Decoded, Unreadable> {
-        let mut markers = Vec::new();
-        let rows = match self.place.kind {
-            Kind::Datasets => Rows::Datasets(self.rows(&mut markers, dataset)?),
-            Kind::Domains => Rows::Domains(self.rows(&mut markers, domain)?),
-            Kind::Hosts => Rows::Hosts(self.rows(&mut markers, host)?),
-            Kind::Agencies => Rows::Agencies(self.rows(&mut markers, agency)?),
-        };
-        Ok(Decoded { rows, markers })
-    }
-
-    fn rows<T>(
-        &self,
-        markers: &mut Vec<Marked>,
-        read: fn(Key<'_>, &[u8]) -> Result<T, String>,
-    ) -> Result<Vec<Versioned<T>>, Unreadable> {
-        let mut rows = Vec::with_capacity(self.records.len());
-        for record in &self.records {
-            let row = match record.stamp.content {
-                Content::Marker => {
-                    markers.push(marked(record).map_err(|reason| self.unreadable(record, reason))?);
-                    continue;
-                }
-                Content::Record(kind) if kind == self.place.kind => {
-                    key(record).and_then(|key| read(key, &record.value))
-                }
-                Content::Record(kind) => Err(format!("the header `kind` says {kind}")),
-            };
-            let row = row.map_err(|reason| self.unreadable(record, reason))?;
-            let Received { offset, stamp, .. } = record;
-            let (offset, region, version, observed_at) =
-                (*offset, stamp.region, stamp.version, stamp.observed_at);
-            rows.push(Versioned { region, version, observed_at, offset, row });
+/// Decodes records of a topic. Each becomes a row, a marker or dead.
+pub(crate) fn decode(kind: TopicKind, records: &[Received]) -> Decoded {
+    let (mut markers, mut dead) = (Vec::new(), Vec::new());
+    let rows = match kind {
+        TopicKind::Data(Kind::Datasets) => {
+            Rows::Datasets(rows(kind, records, dataset, &mut markers, &mut dead))
         }
-        Ok(rows)
-    }
-
-    fn unreadable(&self, record: &Received, reason: String) -> Unreadable {
-        let key = String::from_utf8_lossy(&record.key).into_owned();
-        Unreadable { place: self.place.clone(), offset: record.offset, key, reason }
-    }
+        TopicKind::Data(Kind::Domains) => Rows::Domains(rows(kind, records, domain, &mut markers, &mut dead)),
+        TopicKind::Data(Kind::Hosts) => Rows::Hosts(rows(kind, records, host, &mut markers, &mut dead)),
+        TopicKind::Data(Kind::Agencies) => {
+            Rows::Agencies(rows(kind, records, agency, &mut markers, &mut dead))
+        }
+        TopicKind::DeadLetters => {
+            dead.extend(
+                records.iter().map(|record| Dead { offset: record.offset, reason: told_reason(record) }),
+            );
+            Rows::None
+        }
+    };
+    Decoded { rows, markers, dead }
 }
 
-fn key(record: &Received) -> Result<Key<'_>, String> {
-    let text = std::str::from_utf8(&record.key).map_err(|_| "the key is not UTF-8".to_owned())?;
-    Key::parse(text, &record.stamp).ok_or_else(|| "the key disagrees with the headers".to_owned())
-}
-
-fn marked(record: &Received) -> Result<Marked, String> {
-    key(record)?;
-    let marker: Box<Marker> = json(&record.value)?;
-    if marker.run != record.stamp.version.run {
-        return Err(format!(
-            "the marker is run {}'s, and its headers say {}",
-            marker.run, record.stamp.version.run
-        ));
+fn rows<T>(
+    kind: TopicKind,
+    records: &[Received],
+    read: fn(Key<'_>, &[u8]) -> Result<T, String>,
+    markers: &mut Vec<Marked>,
+    dead: &mut Vec<Dead>,
+) -> Vec<Versioned<T>> {
+    let mut rows = Vec::with_capacity(records.len());
+    for record in records {
+        match content(kind, record, read) {
+            Ok(Content::Row(row)) => rows.push(row),
+            Ok(Content::Marker(marked)) => markers.push(marked),
+            Err(reason) => dead.push(Dead { offset: record.offset, reason }),
+        }
     }
-    Ok(Marked { region: record.stamp.region, offset: record.offset, marker })
+    rows
 }
 
-fn json<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, String> {
+enum Content<T> {
+    Row(Versioned<T>),
+    Marker(Marked),
+}
+
+fn content<T>(
+    kind: TopicKind,
+    record: &Received,
+    read: fn(Key<'_>, &[u8]) -> Result<T, String>,
+) -> Result<Content<T>, String> {
+    let stamp = record.stamp.as_ref().map_err(Clone::clone)?;
+    let text = record.key.as_deref().ok_or("the record has no key")?;
+    let text = std::str::from_utf8(text).map_err(|_| "the key is not UTF-8")?;
+    let value = record.value.as_deref().ok_or("the record has no value")?;
+    if let record::Content::Record(said) = stamp.content
+        && TopicKind::Data(said) != kind
+    {
+        return Err(format!("the header `kind` says {said}, and this is another topic"));
+    }
+    let key = Key::parse(text, stamp).ok_or("the key disagrees with the headers")?;
+    let Stamp { region, version, observed_at, .. } = *stamp;
+    let offset = record.offset;
+    if stamp.content == record::Content::Marker {
+        return Ok(Content::Marker(Marked { region, offset, marker: marking::read(value, version.run)? }));
+    }
+    Ok(Content::Row(Versioned { region, version, observed_at, offset, row: read(key, value)? }))
+}
+
+/// Why its producer could not make a record of it.
+fn told_reason(record: &Received) -> String {
+    let headers: Vec<(String, serde_json::Value)> = serde_json::from_str(&record.headers).unwrap_or_default();
+    let reason = headers.iter().find(|(name, _)| name == "reason").and_then(|(_, reason)| reason.as_str());
+    reason.unwrap_or("its producer gives no reason").to_owned()
+}
+
+pub(crate) fn json<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(value).map_err(|error| format!("the value is not what its kind says: {error}"))
 }
 
@@ -148,58 +157,60 @@ fn disagrees() -> String {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::{Stamp, Version};
+    use catalog_shared::record::{Content, Version};
     use catalog_shared::region::Region;
     use time::OffsetDateTime;
 
     use super::*;
 
-    fn batch(kind: Kind, content: Content, key: &str, value: &str) -> Batch {
+    fn record(content: Content, key: &str, value: &str) -> Received {
         let version = Version { run: 7, page: 1 };
         let stamp = Stamp { content, region: Region::Us, version, observed_at: OffsetDateTime::UNIX_EPOCH };
-        let record = Received { offset: 41, stamp, key: key.into(), value: value.into() };
-        let place = Place { kind, topic: format!("socrata.{kind}"), partition: 3 };
-        Batch { place, from: 40, to: 42, records: vec![record] }
+        let record = Received::read(41, Some(&stamp.to_headers())).unwrap();
+        Received { key: Some(key.into()), value: Some(value.into()), ..record }
     }
 
-    fn refusal(kind: Kind, key: &str, value: &str) -> String {
-        batch(kind, Content::Record(kind), key, value).decode().err().map(|error| error.to_string()).unwrap()
+    fn refusal(kind: Kind, record: Received) -> String {
+        let Decoded { markers, mut dead, .. } = decode(TopicKind::Data(kind), &[record]);
+        assert!(markers.is_empty() && dead.len() == 1 && dead[0].offset == 41);
+        dead.remove(0).reason
     }
 
     #[test]
     fn a_key_and_a_value_must_agree() {
         let value = r#"{"resource":{"id":"aaaa-bbbb"},"metadata":{"domain":"d.example"}}"#;
-        let decoded =
-            batch(Kind::Datasets, Content::Record(Kind::Datasets), "us/d.example/aaaa-bbbb", value).decode();
-        assert!(matches!(decoded.unwrap().rows, Rows::Datasets(rows) if rows.len() == 1));
+        let kind = TopicKind::Data(Kind::Datasets);
+        let dataset = |key| record(Content::Record(Kind::Datasets), key, value);
+        let decoded = decode(kind, &[dataset("us/d.example/aaaa-bbbb")]);
+        assert!(matches!(decoded.rows, Rows::Datasets(rows) if rows.len() == 1) && decoded.dead.is_empty());
         assert_eq!(
-            refusal(Kind::Datasets, "us/d.example/aaaa-cccc", value),
-            "socrata.datasets[3] offset 41, key \"us/d.example/aaaa-cccc\": resource.id is Some(\"aaaa-bbbb\"), \
-             and the key says \"aaaa-cccc\""
+            refusal(Kind::Datasets, dataset("us/d.example/aaaa-cccc")),
+            "resource.id is Some(\"aaaa-bbbb\"), and the key says \"aaaa-cccc\""
         );
-        assert!(
-            refusal(Kind::Hosts, "us/a.example", r#"{"host":"b.example","domain":"d"}"#)
-                .contains("disagrees")
-        );
-        assert!(
-            refusal(Kind::Hosts, "eu/a.example", r#"{"host":"a.example","domain":"d"}"#).contains("headers")
-        );
+        let host = |key| record(Content::Record(Kind::Hosts), key, r#"{"host":"b.example","domain":"d"}"#);
+        assert!(refusal(Kind::Hosts, host("us/a.example")).contains("value disagrees"));
+        assert!(refusal(Kind::Hosts, host("eu/b.example")).contains("headers"));
     }
 
     #[test]
-    fn a_record_of_another_kind_is_refused() {
-        let strange = batch(Kind::Hosts, Content::Record(Kind::Domains), "us/a", "{}").decode();
-        assert!(strange.err().unwrap().reason.contains("`kind` says domains"));
+    fn a_record_of_another_kind_or_without_key_or_value_is_dead() {
+        let domain = || record(Content::Record(Kind::Domains), "us/a", "{}");
+        assert!(refusal(Kind::Hosts, domain()).contains("`kind` says domains"));
+        assert!(refusal(Kind::Domains, Received { key: None, ..domain() }).contains("no key"));
+        assert!(refusal(Kind::Domains, Received { value: None, ..domain() }).contains("no value"));
+        let key = Some(b"us/\xff".to_vec());
+        assert!(refusal(Kind::Domains, Received { key, ..domain() }).contains("not UTF-8"));
+        let stamp = Err("the header `run` is missing".to_owned());
+        assert!(refusal(Kind::Domains, Received { stamp, ..domain() }).contains("`run` is missing"));
     }
 
     #[test]
     fn a_long_agency_with_a_nul_is_mended_and_cut() {
         let name = format!("\u{0}{}", "x".repeat(5000));
         let value = serde_json::json!({ "host": "a.example", "agency": name }).to_string();
-        let decoded =
-            batch(Kind::Agencies, Content::Record(Kind::Agencies), &format!("us/a.example/{name}"), &value)
-                .decode();
-        let Rows::Agencies(rows) = decoded.unwrap().rows else { panic!("agencies") };
+        let agency = record(Content::Record(Kind::Agencies), &format!("us/a.example/{name}"), &value);
+        let decoded = decode(TopicKind::Data(Kind::Agencies), &[agency]);
+        let Rows::Agencies(rows) = decoded.rows else { panic!("agencies") };
         assert!(rows[0].row.agency.starts_with("\u{fffd}xx"));
         assert_eq!(rows[0].row.agency.len(), 1000);
     }

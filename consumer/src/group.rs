@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, LogContext};
-use catalog_shared::record::Kind;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
@@ -19,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::batch::Place;
+use crate::batch::{Place, TopicKind};
 use crate::cli::RunArgs;
 
 /// What offsets of ours carry as their metadata. An operator's reset by Kafka's tools leaves it empty, so the
@@ -113,7 +112,7 @@ pub(crate) fn join(args: &RunArgs) -> anyhow::Result<(Arc<Member>, UnboundedRece
     let context = GroupContext { changes, closing: AtomicBool::new(false), log: LogContext::default() };
     let member: Member = kafka::create(&config, context)?;
     let topics = args.kafka.topics();
-    let names = Kind::ALL.map(|kind| topics.data(kind));
+    let names = TopicKind::ALL.map(|kind| kind.topic(&topics));
     member.subscribe(&names.each_ref().map(String::as_str))?;
     Ok((Arc::new(member), events))
 }
@@ -212,6 +211,14 @@ fn list(place: &Place) -> TopicPartitionList {
     list
 }
 
+/// Answers a change of the assignment without more ado, as it is done once the consumer is to leave.
+pub(crate) fn answer(member: &Member, change: &Change) -> KafkaResult<()> {
+    match change {
+        Change::Assign(list) => member.incremental_assign(list),
+        Change::Revoke { partitions, .. } => member.incremental_unassign(partitions),
+    }
+}
+
 /// Leaves the group, with a last commit of offsets.
 ///
 /// # Errors
@@ -223,10 +230,7 @@ pub(crate) async fn leave(
 ) -> anyhow::Result<()> {
     member.context().closing.store(true, Ordering::SeqCst);
     while let Ok(change) = changes.try_recv() {
-        match change {
-            Change::Assign(list) => member.incremental_assign(&list),
-            Change::Revoke { partitions, .. } => member.incremental_unassign(&partitions),
-        }?;
+        answer(&member, &change)?;
     }
     commit(&member, positions)?;
     // Dropping the consumer closes it, which waits for the group and for the commit. On a thread of its

@@ -1,32 +1,119 @@
-//! Text that JSON allows and PostgreSQL refuses: NUL, and surrogates that stand alone.
+//! What JSON allows and PostgreSQL refuses: NUL and surrogates that stand alone, numbers that `numeric` can't
+//! hold, and nesting without end.
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memmem};
+use memchr::memchr2;
 
-/// JSON text with each escaped NUL or lone surrogate replaced by U+FFFD; borrowed where nothing was.
-pub(crate) fn mend_json(text: &str) -> Cow<'_, str> {
-    if memmem::find(text.as_bytes(), b"\\u").is_none() {
-        return Cow::Borrowed(text);
+use crate::number::fits_numeric;
+
+/// How many levels of arrays and objects are kept; what lies deeper becomes null. PostgreSQL's own limit
+/// depends on its stack; this one is what JSON libraries read by default.
+const DEPTH: usize = 128;
+
+/// JSON text as PostgreSQL takes it: each escaped NUL or lone surrogate is U+FFFD, each number that is too large
+/// or too fine and all that lies too deep is null. Borrowed where nothing was mended. `depth` is how many levels
+/// lie around the text. Text that isn't JSON stays that.
+pub(crate) fn mend_json(text: &str, depth: usize) -> Cow<'_, str> {
+    let mut mender = Mender { text, mended: String::new(), kept: 0 };
+    let (mut at, mut depth) = (0, depth);
+    while let Some(byte) = text.as_bytes().get(at) {
+        at = match byte {
+            b'"' => mender.string(at),
+            b'-' | b'0'..=b'9' => mender.number(at),
+            b'{' | b'[' if depth >= DEPTH => mender.replace(at, end_of_nested(text.as_bytes(), at), "null"),
+            b'{' | b'[' => {
+                depth += 1;
+                at + 1
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                at + 1
+            }
+            _ => at + 1,
+        };
     }
-    let mut mended = String::new();
-    let mut kept = 0;
-    let mut at = 0;
-    while let Some(found) = memchr(b'\\', &text.as_bytes()[at..]) {
-        let escape = at + found;
-        let (length, refused) = measure(&text.as_bytes()[escape..]);
-        if refused {
-            mended.push_str(&text[kept..escape]);
-            mended.push_str("\\ufffd");
-            kept = escape + length;
+    mender.finish()
+}
+
+/// Text on its way, mended up to `kept`.
+struct Mender<'a> {
+    text: &'a str,
+    mended: String,
+    kept: usize,
+}
+
+impl<'a> Mender<'a> {
+    /// Passes a string that begins at a quote; returns its end.
+    fn string(&mut self, quote: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        let mut at = quote + 1;
+        while let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) {
+            let found = at + found;
+            if bytes[found] == b'"' {
+                return found + 1;
+            }
+            let (length, refused) = measure(&bytes[found..]);
+            let end = (found + length).min(bytes.len());
+            at = if refused { self.replace(found, end, "\\ufffd") } else { end };
         }
-        at = (escape + length).min(text.len());
+        bytes.len()
     }
-    if kept == 0 {
-        return Cow::Borrowed(text);
+
+    fn number(&mut self, begin: usize) -> usize {
+        let bytes = &self.text.as_bytes()[begin..];
+        let is_end = |byte: &u8| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+        let end = begin + bytes.iter().position(is_end).unwrap_or(bytes.len());
+        if fits_numeric(&self.text[begin..end]) { end } else { self.replace(begin, end, "null") }
     }
-    mended.push_str(&text[kept..]);
-    Cow::Owned(mended)
+
+    fn replace(&mut self, begin: usize, end: usize, by: &str) -> usize {
+        self.mended.push_str(&self.text[self.kept..begin]);
+        self.mended.push_str(by);
+        self.kept = end;
+        end
+    }
+
+    fn finish(mut self) -> Cow<'a, str> {
+        if self.kept == 0 {
+            return Cow::Borrowed(self.text);
+        }
+        self.mended.push_str(&self.text[self.kept..]);
+        Cow::Owned(self.mended)
+    }
+}
+
+/// The end of an array or object that begins at a bracket.
+fn end_of_nested(bytes: &[u8], begin: usize) -> usize {
+    let (mut at, mut depth) = (begin, 0_usize);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                at = end_of_string(bytes, at);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+fn end_of_string(bytes: &[u8], quote: usize) -> usize {
+    let mut at = quote + 1;
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if bytes[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    bytes.len()
 }
 
 /// Text with each NUL replaced by U+FFFD.
@@ -72,14 +159,40 @@ mod tests {
             (r#""\ud83d\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
             (r#""é\u0000""#, r#""é\ufffd""#),
         ] {
-            assert_eq!(mend_json(text), mended, "{text}");
+            assert_eq!(mend_json(text, 0), mended, "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_that_numeric_can_not_hold_are_null_and_names_that_look_so_are_not() {
+        let text = r#"{"1e200000":[1e200000,1.5,-1e-99999],"a":"\"1e200000","b":1e200000}"#;
+        assert_eq!(mend_json(text, 0), r#"{"1e200000":[null,1.5,null],"a":"\"1e200000","b":null}"#);
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_null() {
+        let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(matches!(mend_json(&nested(128, "1"), 0), Cow::Borrowed(_)));
+        assert_eq!(mend_json(&nested(128, r#"{"a]\"}":[]},1"#), 0), nested(128, "null,1"));
+        assert_eq!(mend_json("[[1],[2]]", 127), "[null,null]");
+    }
+
+    #[test]
+    fn what_is_no_json_stays_so_and_brings_nothing_down() {
+        for text in ["\"", "\"\\", "\"\\u00", "]]]}", "-", "1e", "{\"a\":\"\\ud800"] {
+            assert!(
+                serde_json::from_str::<&serde_json::value::RawValue>(&mend_json(text, 0)).is_err(),
+                "{text}"
+            );
+        }
+        let open = "[".repeat(1000);
+        assert!(serde_json::from_str::<&serde_json::value::RawValue>(&mend_json(&open, 0)).is_err());
     }
 
     #[test]
     fn text_without_trouble_is_borrowed() {
         for text in [r#""plain""#, r#""\ud83d\ude00 \u00e9 \n""#, r#""\\u0000""#, r#""\\\\ud800""#] {
-            assert!(matches!(mend_json(text), Cow::Borrowed(same) if same == text), "{text}");
+            assert!(matches!(mend_json(text, 0), Cow::Borrowed(same) if same == text), "{text}");
         }
         assert_eq!(mend_text("a\0b"), "a\u{fffd}b");
     }

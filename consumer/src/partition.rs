@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, Place, Received};
+use crate::batch::{Batch, Place};
+use crate::patience::Thread;
+use crate::received::Received;
 
 /// How long a record may wait for others to share its transaction.
 const LINGER: Duration = Duration::from_millis(100);
@@ -27,6 +29,8 @@ pub(crate) struct Partition {
     pub(crate) seek_to: Option<i64>,
     /// Whether a record of a newer schema stands next: the partition waits for an upgrade.
     pub(crate) waiting: bool,
+    /// What ties it to its batch in flight.
+    pub(crate) thread: Thread,
     /// Whether fetching it is paused.
     pub(crate) paused: bool,
     records: VecDeque<Received>,
@@ -35,7 +39,7 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) const fn new(place: Place, position: i64, epoch: u64) -> Self {
+    pub(crate) fn new(place: Place, position: i64, epoch: u64) -> Self {
         Self {
             place,
             position,
@@ -43,6 +47,7 @@ impl Partition {
             in_flight: false,
             seek_to: None,
             waiting: false,
+            thread: Thread::default(),
             paused: false,
             records: VecDeque::new(),
             bytes: 0,
@@ -63,8 +68,11 @@ impl Partition {
     }
 
     /// Whether fetching has to be paused (true) or resumed (false); none where it is as it should be.
-    pub(crate) const fn pause_changes(&self) -> Option<bool> {
-        let should = self.waiting || self.bytes >= PAUSE_BYTES || (self.paused && self.bytes > RESUME_BYTES);
+    pub(crate) fn pause_changes(&self) -> Option<bool> {
+        let should = self.waiting
+            || self.thread.waits()
+            || self.bytes >= PAUSE_BYTES
+            || (self.paused && self.bytes > RESUME_BYTES);
         if should == self.paused { None } else { Some(should) }
     }
 
@@ -107,8 +115,9 @@ impl Partition {
         self.position = to;
     }
 
-    /// Drops what was not handed over.
+    /// Drops what was not handed over, and lets the batch in flight be tried no more.
     pub(crate) fn clear(&mut self) {
+        self.thread.cut();
         self.records.clear();
         (self.bytes, self.oldest) = (0, None);
     }
@@ -124,23 +133,18 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::{Content, Kind, Stamp, Version};
-    use catalog_shared::region::Region;
-    use time::OffsetDateTime;
+    use catalog_shared::record::Kind;
 
     use super::*;
+    use crate::batch::TopicKind;
 
     fn partition(offsets: &[i64], now: Instant) -> Partition {
-        let place = Place { kind: Kind::Hosts, topic: "socrata.hosts".into(), partition: 0 };
+        let kind = TopicKind::Data(Kind::Hosts);
+        let place = Place { kind, topic: "socrata.hosts".into(), partition: 0 };
         let mut partition = Partition::new(place, 10, 1);
         for offset in offsets {
-            let stamp = Stamp {
-                content: Content::Record(Kind::Hosts),
-                region: Region::Us,
-                version: Version { run: 1, page: 1 },
-                observed_at: OffsetDateTime::UNIX_EPOCH,
-            };
-            partition.push(Received { offset: *offset, stamp, key: Vec::new(), value: Vec::new() }, now);
+            let headers = None::<&rdkafka::message::OwnedHeaders>;
+            partition.push(Received::read(*offset, headers).unwrap(), now);
         }
         partition
     }
@@ -194,5 +198,14 @@ mod tests {
         assert_eq!(partition.pause_changes(), Some(false));
         partition.waiting = true;
         assert_eq!(partition.pause_changes(), None);
+    }
+    #[test]
+    fn a_partition_whose_batch_waits_for_the_database_is_paused() {
+        let mut partition = partition(&[], Instant::now());
+        partition.thread.set_waits(true);
+        assert_eq!(partition.pause_changes(), Some(true));
+        partition.paused = true;
+        partition.thread.set_waits(false);
+        assert_eq!(partition.pause_changes(), Some(false));
     }
 }

@@ -3,7 +3,7 @@
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use crate::batch::{Batch, Place};
+use crate::batch::{Batch, Place, TopicKind};
 use crate::caught_up::Positions;
 use crate::group::Committed;
 use crate::start::Start;
@@ -14,16 +14,18 @@ pub(crate) struct Standing {
     pub(crate) position: i64,
     /// Records before this offset are in the ledger.
     pub(crate) counted_to: i64,
+    /// How many records were applied before.
+    pub(crate) records: i64,
 }
 
 /// Reads where a partition stands and holds it until the transaction ends.
 pub(crate) async fn hold(tx: &mut PgConnection, place: &Place) -> sqlx::Result<Standing> {
-    let (position, counted_to) = sqlx::query_as(include_str!("../sql/read_position.sql"))
+    let (position, counted_to, records) = sqlx::query_as(include_str!("../sql/read_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
         .fetch_one(tx)
         .await?;
-    Ok(Standing { position, counted_to })
+    Ok(Standing { position, counted_to, records })
 }
 
 /// Moves a position that is held to the end of its batch.
@@ -32,6 +34,7 @@ pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Resul
         .bind(&batch.place.topic)
         .bind(batch.place.partition)
         .bind(batch.to)
+        .bind(batch.records.len().cast_signed() as i64)
         .execute(tx)
         .await?;
     Ok(())
@@ -56,6 +59,39 @@ pub(crate) async fn start(
             return Ok(start);
         }
     }
+}
+
+/// The start of a partition, moved up to `low` where its topic has deleted what came before, as the topic of
+/// dead letters does.
+pub(crate) async fn skip_expired(
+    pool: &PgPool,
+    place: &Place,
+    start: Start,
+    low: i64,
+) -> sqlx::Result<Start> {
+    let position = start.offset();
+    if place.kind != TopicKind::DeadLetters || position >= low {
+        return Ok(start);
+    }
+    tracing::warn!(
+        topic = place.topic,
+        partition = place.partition,
+        position,
+        low,
+        "dead letters of producers were deleted before they arrived here; going on behind them"
+    );
+    let moved = sqlx::query_scalar(include_str!("../sql/skip_expired.sql"))
+        .bind(&place.topic)
+        .bind(place.partition)
+        .bind(low)
+        .fetch_one(pool)
+        .await?;
+    // A reset stays one, so that Kafka hears of it before anything is consumed.
+    Ok(if let Start::Reset { from, .. } = start {
+        Start::Reset { from, to: moved }
+    } else {
+        Start::Position(moved)
+    })
 }
 
 async fn find(pool: &PgPool, place: &Place) -> sqlx::Result<Option<i64>> {

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::literal::{JsonObject, array_literal};
 use crate::mend::mend_json;
@@ -76,7 +76,9 @@ impl Reader {
         if text.trim().is_empty() {
             return None;
         }
+        // Some that can be written leave the calendar in UTC.
         let time = OffsetDateTime::parse(&text, &Rfc3339).ok();
+        let time = time.and_then(|time| time.checked_to_offset(UtcOffset::UTC));
         if time.is_none() {
             self.name(path);
         }
@@ -99,25 +101,29 @@ impl Reader {
         Some(zip(&arrays, length))
     }
 
-    /// Names the fields that hold what had to be mended.
+    /// Names the fields that hold what had to be mended; where that is the name of a field, what holds it.
     pub(crate) fn name_mended(&mut self, original: &str) {
-        match serde_json::from_str::<Fields<'_>>(original) {
-            Ok(fields) => fields.iter().for_each(|(name, value)| self.name_mended_field(name, value)),
-            Err(_) => self.name("the name of a field"),
+        let before = self.unreadable.len();
+        if let Ok(fields) = serde_json::from_str::<Fields<'_>>(original) {
+            fields.iter().for_each(|(name, value)| self.name_mended_field(name, value));
+        }
+        if self.unreadable.len() == before {
+            self.name("the name of a field");
         }
     }
 
     fn name_mended_field(&mut self, name: &str, value: &RawValue) {
-        let is_mended = |value: &RawValue| matches!(mend_json(value.get()), Cow::Owned(_));
-        if !is_mended(value) {
+        let is_mended = |value: &RawValue, depth| matches!(mend_json(value.get(), depth), Cow::Owned(_));
+        if !is_mended(value, 1) {
             return;
         }
-        match Fields::of(value) {
-            None => self.name(name),
-            Some(inner) => {
-                let mended = inner.iter().filter(|(_, value)| is_mended(value));
-                mended.for_each(|(field, _)| self.name(&format!("{name}.{field}")));
-            }
+        let before = self.unreadable.len();
+        if let Some(inner) = Fields::of(value) {
+            let mended = inner.iter().filter(|(_, value)| is_mended(value, 2));
+            mended.for_each(|(field, _)| self.name(&format!("{name}.{field}")));
+        }
+        if self.unreadable.len() == before {
+            self.name(name);
         }
     }
 
@@ -189,5 +195,15 @@ mod tests {
         let mut reader = Reader::default();
         reader.name_mended(r#"{"a":"\u0000","resource":{"x":["\ud800"],"y":1},"b":[]}"#);
         assert_eq!(reader.unreadable, ["a", "resource.x"]);
+        for (original, named) in [
+            (r#"{"\u0000":1}"#, "the name of a field"),
+            (r#"{"\ud800":1}"#, "the name of a field"),
+            (r#"{"a":{"\u0000":1}}"#, "a"),
+            (r#"{"a":{"\udfff":1}}"#, "a"),
+        ] {
+            let mut reader = Reader::default();
+            reader.name_mended(original);
+            assert_eq!(reader.unreadable, [named], "{original}");
+        }
     }
 }

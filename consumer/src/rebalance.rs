@@ -8,7 +8,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::{Instant, timeout_at};
 
-use crate::batch::Place;
+use crate::batch::{Place, TopicKind};
 use crate::caught_up::watermarks;
 use crate::consume::Consumer;
 use crate::group::{self, Change};
@@ -22,10 +22,10 @@ const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Consumer {
     /// Answers a change of the assignment.
-    pub(crate) async fn answer(&mut self, change: Change) -> anyhow::Result<()> {
+    pub(crate) async fn answer(&mut self, change: &Change) -> anyhow::Result<()> {
         match change {
-            Change::Assign(list) => self.assign(&list).await,
-            Change::Revoke { partitions, lost } => self.revoke(&partitions, lost).await,
+            Change::Assign(list) => self.assign(list).await,
+            Change::Revoke { partitions, lost } => self.revoke(partitions, *lost).await,
         }
     }
 
@@ -61,6 +61,7 @@ impl Consumer {
         let mut starts = Vec::with_capacity(marks.len());
         for ((place, marks), committed) in marks.into_iter().zip(committed) {
             let start = positions::start(&self.pool, &place, committed, marks.low).await?;
+            let start = positions::skip_expired(&self.pool, &place, start, marks.low).await?;
             marks.check(&place, start.offset())?;
             starts.push((place, start));
         }
@@ -94,7 +95,7 @@ impl Consumer {
 
     fn places(&self, list: &TopicPartitionList) -> Vec<Place> {
         let place = |topic: &str, partition| {
-            Some(Place { kind: self.topics.kind(topic)?, topic: topic.to_owned(), partition })
+            Some(Place { kind: TopicKind::of(&self.topics, topic)?, topic: topic.to_owned(), partition })
         };
         list.elements().iter().filter_map(|element| place(element.topic(), element.partition())).collect()
     }

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, bail};
-use catalog_shared::record::{Stamp, StampError};
+use anyhow::bail;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
-use crate::batch::Received;
+use crate::batch::TopicKind;
 use crate::consume::Consumer;
+use crate::received::Received;
 
 impl Consumer {
     /// Takes what the member received.
@@ -30,37 +30,28 @@ impl Consumer {
     }
 
     fn take(&mut self, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let kind = self.topics.kind(message.topic());
+        let kind = TopicKind::of(&self.topics, message.topic());
         let partition = kind.and_then(|kind| self.partitions.get_mut(&(kind, message.partition())));
         let Some(partition) = partition.filter(|partition| partition.flows()) else { return Ok(()) };
-        let stamp = match Stamp::from_headers(message.headers()) {
-            Ok(stamp) => stamp,
-            Err(StampError::NewerSchema { found }) => {
+        let record = match Received::from_message(message) {
+            Ok(record) => record,
+            Err(schema) => {
                 partition.waiting = true;
                 tracing::warn!(
                     topic = message.topic(),
                     partition = message.partition(),
                     offset = message.offset(),
-                    schema = found,
+                    schema,
                     "a record of a newer schema: its partition waits until this consumer is upgraded"
                 );
                 return Ok(());
             }
-            Err(error) => bail!("{}: {error}", name(message)),
         };
-        let key = message.key().with_context(|| format!("{}: it has no key", name(message)))?.to_vec();
-        let value =
-            message.payload().with_context(|| format!("{}: it has no value", name(message)))?.to_vec();
         let now = Instant::now();
-        partition.push(Received { offset: message.offset(), stamp, key, value }, now);
+        partition.push(record, now);
         let place = (partition.place.kind, partition.place.partition);
         let is_full = partition.pause_changes().is_some();
         self.apply_due(place, now);
         if is_full { self.pause_and_resume() } else { Ok(()) }
     }
-}
-
-/// Names a record in an error.
-fn name(message: &BorrowedMessage<'_>) -> String {
-    format!("{}[{}] offset {}", message.topic(), message.partition(), message.offset())
 }

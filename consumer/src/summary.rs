@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use catalog_shared::record::Kind;
 use serde::Serialize;
 
-use crate::batch::{Applied, Effect};
+use crate::batch::{Applied, Effect, TopicKind};
 use crate::ledger::Judged;
 
 /// What became of the records of a kind.
@@ -17,6 +17,7 @@ pub(crate) struct Effects {
     changed: u64,
     unchanged: u64,
     older: u64,
+    dead: u64,
 }
 
 impl Effects {
@@ -29,18 +30,26 @@ impl Effects {
 pub(crate) struct Summary {
     started: Instant,
     records: BTreeMap<Kind, Effects>,
+    unkeyed: u64,
     runs: Vec<Judged>,
 }
 
 impl Summary {
     pub(crate) fn start() -> Self {
         let records = Kind::ALL.map(|kind| (kind, Effects::default()));
-        Self { started: Instant::now(), records: records.into(), runs: Vec::new() }
+        Self { started: Instant::now(), records: records.into(), unkeyed: 0, runs: Vec::new() }
     }
 
     /// Adds what came of a batch.
-    pub(crate) fn add(&mut self, kind: Kind, records: &[Applied], verdicts: Vec<Judged>) {
+    pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<Judged>) {
+        verdicts.iter().for_each(Judged::tell);
+        self.runs.extend(verdicts);
+        let TopicKind::Data(kind) = kind else {
+            self.unkeyed += dead;
+            return;
+        };
         let effects = self.records.entry(kind).or_default();
+        effects.dead += dead;
         for record in records {
             match record.effect {
                 Effect::New => effects.new += 1,
@@ -49,8 +58,6 @@ impl Summary {
                 Effect::Older => effects.older += 1,
             }
         }
-        verdicts.iter().for_each(Judged::tell);
-        self.runs.extend(verdicts);
     }
 
     /// How many records were applied.
@@ -60,7 +67,8 @@ impl Summary {
 
     #[allow(clippy::print_stdout, reason = "the summary is the command's answer")]
     pub(crate) fn print(&self, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
-        let told = Told { records: &self.records, runs: &self.runs, caught_up, took: self.started.elapsed() };
+        let Self { started, records, unkeyed, runs } = self;
+        let told = Told { records, unkeyed: *unkeyed, runs, caught_up, took: started.elapsed() };
         if json {
             println!("{}", serde_json::to_string(&told)?);
         } else {
@@ -73,6 +81,8 @@ impl Summary {
 #[derive(Serialize)]
 struct Told<'a> {
     records: &'a BTreeMap<Kind, Effects>,
+    /// Dead letters of producers: objects that no record could be made of.
+    unkeyed: u64,
     runs: &'a [Judged],
     /// Whether all is applied that was there at the start; none where that was not asked for.
     caught_up: Option<bool>,
@@ -90,10 +100,18 @@ impl fmt::Display for Told<'_> {
         let stopped =
             if self.caught_up == Some(false) { ", and was stopped before it had caught up" } else { "" };
         writeln!(f, "Applied {total} records in {:.1} s{stopped}.", self.took.as_secs_f64())?;
-        writeln!(f, "  {:10} {:>9} {:>9} {:>9} {:>9}", "", "new", "changed", "unchanged", "older")?;
+        writeln!(
+            f,
+            "  {:10} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            "", "new", "changed", "unchanged", "older", "dead"
+        )?;
         for (kind, effects) in self.records {
-            let Effects { new, changed, unchanged, older } = effects;
-            writeln!(f, "  {:10} {new:>9} {changed:>9} {unchanged:>9} {older:>9}", kind.name())?;
+            let Effects { new, changed, unchanged, older, dead } = effects;
+            let name = kind.name();
+            writeln!(f, "  {name:10} {new:>9} {changed:>9} {unchanged:>9} {older:>9} {dead:>9}")?;
+        }
+        if self.unkeyed > 0 {
+            writeln!(f, "  {} dead letters of producers have arrived", self.unkeyed)?;
         }
         for judged in self.runs {
             writeln!(f, "  {judged}")?;

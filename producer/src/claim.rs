@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use catalog_shared::cursor::Cursor;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::outage::outlast;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use tokio::task::spawn_blocking;
@@ -108,14 +109,16 @@ impl Claim {
         if let moved @ Standing::Moved(_) = self.look(next).await? {
             return Ok(moved);
         }
-        let fresh = open_transactions(&self.kafka, &self.topics, self.region).await?;
+        let open = async || open_transactions(&self.kafka, &self.topics, self.region).await;
+        let fresh = outlast(&self.kafka, open).await?;
         let stale = std::mem::replace(&mut self.transactions, fresh);
         spawn_blocking(move || drop(stale)).await?;
         self.look(next).await
     }
 
     async fn look(&self, next: &Cursor) -> anyhow::Result<Standing> {
-        let found = state::read(&self.kafka, &self.topics, self.region).await?;
+        let read = async || state::read(&self.kafka, &self.topics, self.region).await;
+        let found = outlast(&self.kafka, read).await?;
         Ok(if found == self.last {
             Standing::Before
         } else if found.as_ref() == Some(next) {

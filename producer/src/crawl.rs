@@ -1,14 +1,16 @@
 //! A crawl: claims the region, publishes `/domains`, then pages of all lanes, then the markers.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::cursor::Mode;
 use catalog_shared::exit::Stop;
+use catalog_shared::outage::outlast;
 use catalog_shared::record::Kind;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -28,6 +30,8 @@ use crate::summary::Summary;
 use crate::tally::Tally;
 use crate::{run, state, topics, watch};
 
+/// How long the publishing of the pages in hand may take once the crawl is asked to stop.
+const LAST_PAGES: Duration = Duration::from_secs(10);
 /// How often a claim is made when another producer goes on between its opening and its commit.
 const CLAIMS: usize = 5;
 /// How often the ends of lanes are asked for again when another lane has seen an id behind them.
@@ -44,15 +48,37 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     let url = args.api_url()?;
     let asked = asked(&args, &url)?;
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
-    let mut publisher = open(&args, &asked, &discovery, &shutdown).await?;
+    let Some(mut publisher) = open(&args, &asked, &discovery, &shutdown).await? else {
+        return Summary::not_begun(&args, asked.shape, &tally, started.elapsed()).print(args.json);
+    };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let lanes = usize::from(args.concurrency);
     let progress = span.in_scope(|| Progress::start(screen, lanes, publisher.cursor(), &tally));
-    let whole = crawl(&args, discovery, &mut publisher, &progress, &shutdown).instrument(span).await;
+    let crawl = crawl(&args, discovery, &mut publisher, &progress, &shutdown).instrument(span);
+    let whole = ended_in_time(crawl, &shutdown).await;
     // The bars make room for the summary, or for the error.
     progress.end().await;
     let whole = whole?;
     Summary::new(&args, publisher.cursor(), whole, &tally, started.elapsed()).print(args.json)
+}
+
+/// Whether a crawl is whole. One that was asked to stop has a while for the pages in hand; Kafka may be away
+/// for longer, and what is left then is fetched again when the run is resumed.
+async fn ended_in_time(
+    crawl: impl Future<Output = anyhow::Result<bool>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<bool> {
+    let too_late = async {
+        shutdown.cancelled().await;
+        sleep(LAST_PAGES).await;
+    };
+    tokio::select! {
+        whole = crawl => whole,
+        () = too_late => {
+            tracing::warn!("Kafka does not take the pages in hand; they are left to the next start");
+            Ok(false)
+        }
+    }
 }
 
 fn asked(args: &CrawlArgs, url: &reqwest::Url) -> anyhow::Result<Asked> {
@@ -63,32 +89,33 @@ fn asked(args: &CrawlArgs, url: &reqwest::Url) -> anyhow::Result<Asked> {
     Ok(Asked { region, shape, since, restart: args.restart || args.dry_run, first_run })
 }
 
-/// The question to the API whether a new run can be; no answer when it was interrupted.
-trait Check: Future<Output = Option<anyhow::Result<()>>> {}
-
-impl<F: Future<Output = Option<anyhow::Result<()>>>> Check for F {}
-
-/// What is published to: the region's topics, or nothing in a dry run.
+/// What is published to: the region's topics, or nothing in a dry run. A broker that is away is waited for.
+/// None when `shutdown` came first.
 async fn open(
     args: &CrawlArgs,
     asked: &Asked,
     discovery: &Discovery,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Publisher> {
-    let check = shutdown.run_until_cancelled(discovery.check_domains());
-    if args.dry_run { rehearse(args, asked, check).await } else { claim(args, asked, check).await }
+) -> anyhow::Result<Option<Publisher>> {
+    let opened = async {
+        if args.dry_run {
+            return rehearse(args, asked, discovery).await;
+        }
+        outlast(&args.kafka, async || claim(args, asked, discovery).await).await
+    };
+    shutdown.run_until_cancelled(opened).await.transpose()
 }
 
 /// Begins a run that nobody sees. Kafka is only asked where the run would start, if it can't be known
 /// without.
-async fn rehearse(args: &CrawlArgs, asked: &Asked, check: impl Check) -> anyhow::Result<Publisher> {
+async fn rehearse(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> anyhow::Result<Publisher> {
     let names = args.kafka.topics();
     let last = match asked.since {
         Some(Start::Auto { .. }) => state::read_if_there(&args.kafka, &names, args.region).await?,
         _ => None,
     };
     let mut cursor = plan(asked, last)?.claim(asked, "", &topics::partitions(args.partitions))?;
-    check.await.transpose()?;
+    discovery.check_domains().await?;
     cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
     tracing::info!(region = %args.region, "crawling without publishing");
     Ok(Publisher::new(Log::Nowhere, names, cursor))
@@ -96,13 +123,13 @@ async fn rehearse(args: &CrawlArgs, asked: &Asked, check: impl Check) -> anyhow:
 
 /// Claims the region, before any asset is fetched. Looks at the cursor once before that, for a command
 /// line that can't be followed must not fence a producer that is doing well.
-async fn claim(args: &CrawlArgs, asked: &Asked, check: impl Check) -> anyhow::Result<Publisher> {
+async fn claim(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> anyhow::Result<Publisher> {
     let names = args.kafka.topics();
     let partitions = topics::ensure(&args.kafka, &names, args.partitions).await?;
     let owner = uuid::Uuid::new_v4().to_string();
     let last = state::read(&args.kafka, &names, args.region).await?;
     if plan(asked, last)?.claim(asked, &owner, &partitions)?.next_page == 0 {
-        check.await.transpose()?;
+        discovery.check_domains().await?;
     }
     for _ in 0..CLAIMS {
         let (mut claim, last) = Claim::open(&args.kafka, args.region).await?;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::cassette::{Exchange, Recorder};
 use crate::cli::CrawlArgs;
 use crate::domains;
-use crate::error::{ApiError, Failed, Incomplete};
+use crate::error::{ApiError, Failed, Incomplete, Worth};
 use crate::page::Page;
 use crate::redact::Redactor;
 use crate::refusal;
@@ -164,11 +164,14 @@ impl Discovery {
             if can_shrink && error.incomplete_head().is_some() {
                 self.tally.retried(&error, Duration::ZERO);
                 tracing::warn!(%request_id, %error, "asking the API for a smaller page");
-                return Err(Failed { request_id, error });
+                return Err(Failed { request_id, spent: None, error });
             }
             // The budget counts from the first error, not from the queue for the first try.
             let retry = retry.get_or_insert_with(|| Retry::new(self.retry_for));
-            let Some(wait) = retry.after(&error) else { return Err(Failed { request_id, error }) };
+            let Some(wait) = retry.after(&error) else {
+                let spent = (error.worth() == Worth::Budget).then_some(self.retry_for);
+                return Err(Failed { request_id, spent, error });
+            };
             self.tally.retried(&error, wait);
             let throttled = error.is_throttled();
             let error = anyhow::Error::from(error);

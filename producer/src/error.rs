@@ -16,7 +16,7 @@ const EXCERPT: usize = 200;
 #[derive(Debug, Error)]
 pub(crate) enum ApiError {
     /// An HTTP status other than 200.
-    #[error("the API answered {status}: {message}")]
+    #[error("the API answered {status}: {message}{}", asked_to_wait(*.retry_after))]
     Status { status: u16, message: String, retry_after: Option<Duration> },
     /// No answer.
     #[error("the request failed")]
@@ -126,12 +126,24 @@ pub(crate) fn excerpt(body: &[u8]) -> String {
 
 /// A request that was given up.
 #[derive(Debug, Error)]
-#[error("request {request_id} failed")]
+#[error("request {request_id} failed{}", of_budget(*.spent))]
 pub(crate) struct Failed {
     /// The id that the request went by: in the log here, and in `X-Request-Id` there.
     pub(crate) request_id: Uuid,
+    /// The budget of time, where only that forbids another try.
+    pub(crate) spent: Option<Duration>,
     #[source]
     pub(crate) error: ApiError,
+}
+
+fn asked_to_wait(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(String::new, |wait| format!(" (Retry-After: {} s)", wait.as_secs()))
+}
+
+fn of_budget(spent: Option<Duration>) -> String {
+    spent.map_or_else(String::new, |budget| {
+        format!(", and another try would not fit into the {} s of --retry-for", budget.as_secs())
+    })
 }
 
 impl Failed {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::border;
 use crate::discover::{Ask, Discovery};
 use crate::error::{ApiError, Failed};
 use crate::page::Page;
@@ -162,6 +163,7 @@ impl Lanes {
             };
             let next = fetched.next().map(str::to_owned);
             fetched.note(&interval);
+            tracing::debug!(after, "page in hand");
             if pages.send(fetched).await.is_err() {
                 return Ok(());
             }
@@ -172,15 +174,25 @@ impl Lanes {
         }
     }
 
-    /// What is behind an id. That nothing is is believed when it comes twice.
+    /// What is behind an id. That nothing is is believed when it comes twice, and objects without an id
+    /// that may belong to the next interval are left to it if it will have them.
     async fn believed(
         &self,
         interval: &Interval,
         after: &str,
         size: &mut PageSize,
     ) -> anyhow::Result<Answer> {
-        let answer = self.answer(interval, after, size).await?;
-        if answer.is_the_end() { self.answer(interval, after, size).await } else { Ok(answer) }
+        let mut answer = self.answer(interval, after, size).await?;
+        if answer.is_the_end() {
+            return self.answer(interval, after, size).await;
+        }
+        if let (Answer::Page(page), Some(until)) = (&mut answer, &interval.until)
+            && border::is_unclear(page, interval)
+            && let Answer::Page(behind) = self.answer(interval, until, size).await?
+        {
+            border::settle(page, interval, &behind);
+        }
+        Ok(answer)
     }
 
     /// What is behind an id: a page with an id, a page asked at the full size, or an object that can't be

@@ -8,6 +8,7 @@ pub mod screen;
 pub mod status;
 
 mod body;
+mod border;
 mod cassette;
 mod claim;
 mod clock;

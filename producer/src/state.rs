@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use catalog_shared::cursor::Cursor;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::outage::Away;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use catalog_shared::watermarks::watermarks;
@@ -134,7 +135,7 @@ fn last_between(
             // The client goes on by itself when a broker comes back.
             Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading the cursor"),
             Some(Err(error)) => return Err(error.into()),
-            None => bail!("no answer from Kafka for {} s", PATIENCE.as_secs()),
+            None => bail!(Away(format!("no answer from Kafka for {} s", PATIENCE.as_secs()))),
         }
     }
 }

@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use catalog_shared::cursor::{Cursor, Mode};
+use catalog_shared::cursor::{Cursor, Mode, Shape};
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use serde::Serialize;
 
 use crate::cli::CrawlArgs;
 use crate::human;
+use crate::run;
 use crate::tally::{Cause, Tally};
 
 /// The end of a crawl command.
 #[derive(Serialize)]
 pub(crate) struct Summary {
     region: Region,
-    /// None in a dry run.
+    /// None in a dry run, and where none was begun.
     run: Option<u32>,
     mode: Mode,
     /// Whether nothing was written: what counts as published would have been.
@@ -65,6 +66,12 @@ impl Summary {
         }
     }
 
+    /// Of a command that was asked to stop before it had claimed the region.
+    pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, tally: &Tally, took: Duration) -> Self {
+        let none = run::fresh(args.region, shape, 0, &BTreeMap::new());
+        Self { run: None, ..Self::new(args, &none, false, tally, took) }
+    }
+
     #[allow(clippy::print_stdout, reason = "the summary is the command's answer")]
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
@@ -96,6 +103,9 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.run.is_none() && !self.dry_run {
+            return write!(f, "No run of {} was begun or resumed: asked to stop before that.", self.region);
+        }
         let state = match (self.whole, self.dry_run) {
             (true, false) => "ended.",
             (false, false) => "was interrupted; the same command resumes it.",

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::outage::Away;
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
@@ -14,7 +15,7 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
     TopicReplication,
 };
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use tokio::task::spawn_blocking;
 
@@ -101,7 +102,10 @@ async fn create(admin: &Admin, missing: &[NewTopic<'_>]) -> anyhow::Result<()> {
             Ok(name) => tracing::info!(topic = name, "made the topic"),
             // Another region's producer was faster.
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, code)) => bail!("can't make the topic {name}: {code}"),
+            Err((name, code)) => {
+                return Err(KafkaError::AdminOp(code))
+                    .with_context(|| format!("can't make the topic {name}"));
+            }
         }
     }
     Ok(())
@@ -126,7 +130,7 @@ fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<Str
             return Ok(counts);
         }
         if Instant::now() > deadline {
-            bail!("the topics have partitions without a leader; is every broker up?");
+            bail!(Away("the topics have partitions without a leader; is every broker up?".to_owned()));
         }
         std::thread::sleep(LEADER_PAUSE);
     }
@@ -142,7 +146,7 @@ async fn check_settings(admin: &Admin, wanted: &[Wanted]) -> anyhow::Result<()> 
     let resources: Vec<_> = wanted.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     for answer in admin.describe_configs(&resources, &options).await? {
-        let found = answer.map_err(|code| anyhow::anyhow!("can't read a topic's settings: {code}"))?;
+        let found = answer.map_err(KafkaError::AdminOp).context("can't read a topic's settings")?;
         let OwnedResourceSpecifier::Topic(name) = &found.specifier else { continue };
         let Some(topic) = wanted.iter().find(|topic| topic.name == *name) else { continue };
         check(topic, &found)?;

@@ -51,7 +51,7 @@ impl KafkaArgs {
     /// A client's configuration: the brokers, then `settings`, then what the user asked for, which wins.
     ///
     /// # Errors
-    /// [`Stop::Usage`] for an option that isn't `k=v`; the message never holds the value.
+    /// [`Stop::Usage`] for an option that isn't `k=v`, without its value, and where no broker is named.
     pub fn client_config(&self, settings: &[(&str, &str)]) -> Result<ClientConfig, Stop> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
@@ -61,6 +61,10 @@ impl KafkaArgs {
         }
         for (name, value) in self.pairs()? {
             config.set(name, value);
+        }
+        // A client without one would look for it for ever.
+        if config.get("bootstrap.servers").is_none_or(|brokers| brokers.trim().is_empty()) {
+            return Err(Stop::Usage("--brokers (KAFKA_BROKERS) is empty".to_owned()));
         }
         // Tells librdkafka how much to hand over; the subscriber decides what is shown.
         let debug = config.get("debug").is_some();
@@ -212,6 +216,12 @@ mod tests {
         }
         let config = args(&["sasl.password=p;q\nb=2"]).client_config(&[("b", "1")]).unwrap();
         assert_eq!((config.get("sasl.password"), config.get("b")), (Some("p;q"), Some("2")));
+    }
+
+    #[test]
+    fn brokers_are_to_be_named() {
+        let unnamed = KafkaArgs { brokers: " ".into(), ..args(&[]) };
+        assert!(matches!(unnamed.client_config(&[]), Err(Stop::Usage(_))));
     }
 
     #[test]

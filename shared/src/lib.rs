@@ -8,6 +8,7 @@ pub mod fields;
 pub mod kafka;
 pub mod key;
 pub mod marker;
+pub mod outage;
 pub mod partition;
 pub mod record;
 pub mod region;

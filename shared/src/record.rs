@@ -10,8 +10,8 @@ use std::str::FromStr;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::region::Region;
 
@@ -163,11 +163,25 @@ impl Stamp {
             content: word(headers, KIND, "a kind of record", Content::from_name)?,
             region: word(headers, REGION, "a region", Region::from_name)?,
             version: Version { run: number(headers, RUN)?, page: number(headers, PAGE)? },
-            observed_at: word(headers, OBSERVED_AT, "an RFC 3339 time", |text| {
-                OffsetDateTime::parse(text, &Rfc3339).ok()
-            })?,
+            observed_at: word(headers, OBSERVED_AT, "an RFC 3339 time", time)?,
         })
     }
+
+    /// The region and the run that headers name, where all else may be unreadable. None for a marker, which
+    /// is not one of a run's records.
+    #[must_use]
+    pub fn origin(headers: Option<&impl Headers>) -> Option<(Region, u32)> {
+        let headers = headers?;
+        let is_marker = word(headers, KIND, "a kind", Content::from_name) == Ok(Content::Marker);
+        let region = word(headers, REGION, "a region", Region::from_name).ok()?;
+        let run = number(headers, RUN).ok()?;
+        (!is_marker).then_some((region, run))
+    }
+}
+
+/// A time, in UTC: some that can be written leave the calendar there.
+fn time(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }
 
 fn number<T: FromStr>(headers: &impl Headers, name: &'static str) -> Result<T, StampError> {
@@ -214,6 +228,21 @@ mod tests {
     fn a_newer_schema_is_told_apart_even_when_all_else_is_strange() {
         let headers = OwnedHeaders::new().insert(Header { key: "schema", value: Some("2") });
         assert_eq!(Stamp::from_headers(Some(&headers)), Err(StampError::NewerSchema { found: 2 }));
+    }
+
+    #[test]
+    fn a_time_that_utc_does_not_have_is_refused_and_the_origin_still_read() {
+        let mut headers = OwnedHeaders::new();
+        for (key, value) in
+            [("kind", "hosts"), ("schema", "1"), ("region", "eu"), ("run", "7"), ("page", "1")]
+        {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        let late = Some("9999-12-31T23:59:59-01:00");
+        let headers = headers.insert(Header { key: "observed_at", value: late });
+        assert!(matches!(Stamp::from_headers(Some(&headers)), Err(StampError::Invalid { .. })));
+        assert_eq!(Stamp::origin(Some(&headers)), Some((Region::Eu, 7)));
+        assert_eq!(Stamp::origin(Some(&stamp(Content::Marker).to_headers())), None);
     }
 
     #[test]

@@ -9,54 +9,123 @@ use anyhow::Context;
 use catalog_shared::region::Region;
 use sqlx::{PgConnection, PgPool};
 
-use crate::batch::{Applied, Batch, Rows};
+use crate::batch::{Applied, Batch, TopicKind};
 use crate::cli::JudgeArgs;
+use crate::dead_letters::{self, Limits};
+use crate::decode::{Dead, Decoded, decode};
 use crate::ledger::{self, Judged};
 use crate::positions;
+use crate::received::Received;
 
 mod arrays;
 mod datasets;
 mod names;
+pub(crate) mod rows;
+
+use rows::Refused;
+
+/// What is borne, of records and of runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) dead: Limits,
+    pub(crate) runs: JudgeArgs,
+}
 
 /// What came of a batch.
 pub(crate) enum Outcome {
     /// It is in the tables, and its position with it.
-    Applied { records: Vec<Applied>, verdicts: Vec<Judged> },
+    Applied { records: Vec<Applied>, dead: Vec<Dead>, verdicts: Vec<Judged> },
     /// Somebody else has moved the position, to here; nothing was written.
     Stale { position: i64 },
+    /// It was not applied and is not tried again, for the consumer leaves its partition.
+    GivenUp,
 }
 
-/// Applies a batch.
+/// Why a batch was not applied.
+pub(crate) struct Failure {
+    pub(crate) error: anyhow::Error,
+    /// What has come of it all the same, if the commit was done and only its answer lost.
+    pub(crate) in_doubt: Option<Outcome>,
+}
+
+/// Applies a batch. Records that can't be applied become dead letters.
 ///
 /// # Errors
-/// The record that can't be read, or what the database said.
-pub(crate) async fn apply(pool: &PgPool, batch: &Batch, limits: JudgeArgs) -> anyhow::Result<Outcome> {
-    let Batch { place, from, to, .. } = batch;
-    let name = || format!("{}[{}] offsets {from} to {to}", place.topic, place.partition);
-    transact(pool, batch, limits).await.with_context(name)
+/// What the database said, or that there are too many dead letters.
+pub(crate) async fn apply(pool: &PgPool, batch: &Batch, bounds: Bounds) -> Result<Outcome, Failure> {
+    let decoded = || decode(batch.place.kind, &batch.records);
+    let applied = match transact(pool, batch, bounds, decoded(), false).await {
+        // The search for the row is a transaction of its own: in this one nothing more can be done.
+        Err(Failure { error, .. }) if error.is::<Refused>() => {
+            transact(pool, batch, bounds, decoded(), true).await
+        }
+        other => other,
+    };
+    applied.map_err(|Failure { error, in_doubt }| {
+        let Batch { place, from, to, .. } = batch;
+        let name = format!("{}[{}] offsets {from} to {to}", place.topic, place.partition);
+        Failure { error: error.context(name), in_doubt }
+    })
 }
 
-async fn transact(pool: &PgPool, batch: &Batch, limits: JudgeArgs) -> anyhow::Result<Outcome> {
-    let decoded = batch.decode()?;
-    let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    lock(&mut tx, !decoded.markers.is_empty()).await?;
-    let standing = positions::hold(&mut tx, &batch.place).await?;
+async fn transact(
+    pool: &PgPool,
+    batch: &Batch,
+    bounds: Bounds,
+    decoded: Decoded,
+    searching: bool,
+) -> Result<Outcome, Failure> {
+    let nothing_done = |error| Failure { error, in_doubt: None };
+    let mut tx = pool.begin().await.context("can't begin a transaction").map_err(nothing_done)?;
+    let outcome = fill(&mut tx, batch, bounds, decoded, searching).await.map_err(nothing_done)?;
+    if matches!(outcome, Outcome::Stale { .. }) {
+        return Ok(outcome);
+    }
+    match tx.commit().await {
+        Ok(()) => Ok(outcome),
+        // A constraint that is deferred speaks up here.
+        Err(error) if !searching && crate::failure::refuses_a_row(&error) => {
+            Err(nothing_done(Refused(error).into()))
+        }
+        Err(error) => Err(Failure {
+            error: anyhow::Error::from(error).context("can't commit"),
+            in_doubt: Some(outcome),
+        }),
+    }
+}
+
+/// All that a batch's transaction does before its commit.
+async fn fill(
+    tx: &mut PgConnection,
+    batch: &Batch,
+    bounds: Bounds,
+    decoded: Decoded,
+    searching: bool,
+) -> anyhow::Result<Outcome> {
+    let Decoded { rows, markers, mut dead } = decoded;
+    lock(tx, !markers.is_empty()).await.context("can't take the lock of the schema")?;
+    let standing = positions::hold(tx, &batch.place).await.context("can't read the position")?;
     if standing.position != batch.from {
         return Ok(Outcome::Stale { position: standing.position });
     }
-    ledger::open_runs(&mut tx, &runs(batch)).await?;
-    let records = write(&mut tx, decoded.rows).await?;
-    ledger::count(&mut tx, &batch.place, standing.counted_to, &records).await?;
+    ledger::open_runs(tx, &runs(batch)).await.context("can't enter the runs")?;
+    let records = if searching {
+        rows::write_what_passes(tx, batch, &mut dead).await.context("can't search for the row")?
+    } else {
+        rows::write_all(tx, rows).await?
+    };
+    ledger::count(tx, &batch.place, standing.counted_to, &records).await.context("can't count")?;
+    dead_letters::enter(tx, batch, &standing, (&dead, &markers), bounds.dead).await?;
     let mut verdicts = Vec::new();
-    for marked in decoded.markers.iter().filter(|marked| marked.offset >= standing.counted_to) {
-        verdicts.extend(ledger::close(&mut tx, &batch.place, marked, limits).await?);
+    for marked in markers.iter().filter(|marked| marked.offset >= standing.counted_to) {
+        let verdict = ledger::close(tx, &batch.place, marked, bounds.runs).await;
+        verdicts.extend(verdict.with_context(|| format!("can't enter the marker at {}", marked.offset))?);
     }
-    positions::advance(&mut tx, batch).await?;
-    tx.commit().await.context("can't commit")?;
-    Ok(Outcome::Applied { records, verdicts })
+    positions::advance(tx, batch).await.context("can't move the position")?;
+    Ok(Outcome::Applied { records, dead, verdicts })
 }
 
-async fn lock(tx: &mut PgConnection, alone: bool) -> sqlx::Result<()> {
+pub(crate) async fn lock(tx: &mut PgConnection, alone: bool) -> sqlx::Result<()> {
     let statement = if alone {
         include_str!("../../sql/lock_exclusive.sql")
     } else {
@@ -66,17 +135,15 @@ async fn lock(tx: &mut PgConnection, alone: bool) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// The runs of a batch's records, if they are in the books at all.
 fn runs(batch: &Batch) -> Vec<(Region, u32)> {
-    let runs: BTreeSet<_> =
-        batch.records.iter().map(|record| (record.stamp.region, record.stamp.version.run)).collect();
-    runs.into_iter().collect()
-}
-
-async fn write(tx: &mut PgConnection, rows: Rows) -> sqlx::Result<Vec<Applied>> {
-    match rows {
-        Rows::Datasets(rows) => datasets::write(tx, rows).await,
-        Rows::Domains(rows) => names::write_domains(tx, rows).await,
-        Rows::Hosts(rows) => names::write_hosts(tx, rows).await,
-        Rows::Agencies(rows) => names::write_agencies(tx, rows).await,
+    if batch.place.kind == TopicKind::DeadLetters {
+        return Vec::new();
     }
+    let of = |record: &Received| {
+        let stamp = record.stamp.as_ref().ok();
+        stamp.map(|stamp| (stamp.region, stamp.version.run)).or(record.origin)
+    };
+    let runs: BTreeSet<_> = batch.records.iter().filter_map(of).collect();
+    runs.into_iter().collect()
 }

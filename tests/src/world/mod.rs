@@ -1,7 +1,10 @@
 //! A world of its own for each test: a database and topics that no other test sees, on the real
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
+mod broker;
+mod consumer;
 mod program;
+mod proxy;
 mod tables;
 mod topic;
 
@@ -17,9 +20,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
+pub use broker::Broker;
 pub use program::{Ended, Program, Running};
+pub use proxy::Proxy;
 pub use tables::{CATALOG, Contents};
-pub use topic::TopicRecord;
+pub use topic::{Sent, TopicRecord};
 
 use crate::double::Double;
 
@@ -33,6 +38,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// One test's database and topics. Both go when it is dropped.
 pub struct World {
     brokers: String,
+    /// Whether other tests use this Kafka too.
+    shared: bool,
     prefix: String,
     server: PgConnectOptions,
     database: String,
@@ -46,8 +53,20 @@ impl World {
     /// # Errors
     /// When the services aren't there; `make test` starts them.
     pub async fn new() -> Result<Self> {
-        let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
         let brokers = env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")?;
+        Self::make(brokers, true).await
+    }
+
+    /// As [`World::new`], with topics on a Kafka of the test's own, which need not be there.
+    ///
+    /// # Errors
+    /// When PostgreSQL isn't there.
+    pub async fn on(brokers: String) -> Result<Self> {
+        Self::make(brokers, false).await
+    }
+
+    async fn make(brokers: String, shared: bool) -> Result<Self> {
+        let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
         let name = format!("test_{}", Uuid::new_v4().simple());
         let server: PgConnectOptions = url.parse()?;
         let create = format!("create database {name}");
@@ -55,7 +74,8 @@ impl World {
         let options = server.clone().database(&name).options([("search_path", "catalog")]);
         let database_url = options.to_url_lossy().to_string();
         let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
-        Ok(Self { brokers, prefix: format!("{name}."), server, database: name, database_url, pool })
+        let prefix = format!("{name}.");
+        Ok(Self { brokers, shared, prefix, server, database: name, database_url, pool })
     }
 
     /// The tables.
@@ -95,73 +115,6 @@ impl World {
     /// When the program has not been built.
     pub fn status(&self) -> Result<Program> {
         Ok(self.at_home(Program::new("catalog-producer")?.args(["status"])))
-    }
-
-    /// A consumer that migrates and ends when it has caught up.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn consume(&self) -> Result<Program> {
-        Ok(self.member()?.args(["--until-caught-up"]))
-    }
-
-    /// A consumer that migrates and goes on until it is stopped.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn member(&self) -> Result<Program> {
-        Ok(self.plain_run()?.args(["--migrate"]))
-    }
-
-    /// A consumer that the group misses soon when it is killed: 6 s is the broker's least, and the 45 s of
-    /// real life are too long for a test.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn mortal(&self) -> Result<Program> {
-        let session =
-            ["--kafka-option", "session.timeout.ms=6000", "--kafka-option", "heartbeat.interval.ms=1000"];
-        Ok(self.member()?.args(session))
-    }
-
-    /// A consumer that doesn't migrate.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn plain_run(&self) -> Result<Program> {
-        let program = Program::new("catalog-consumer")?.args(["run", "--json"]);
-        Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
-    }
-
-    /// A consumer of the same topics for tables of their own, as in a new database: the schema `again`.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn consume_again(&self) -> Result<Program> {
-        let group = format!("{}.again", self.database);
-        Ok(self.member()?.args(["--schema", "again", "--group", &group]))
-    }
-
-    /// `catalog-consumer runs`, with a JSON answer.
-    ///
-    /// # Errors
-    /// When the program has not been built.
-    pub fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Program> {
-        let program = Program::new("catalog-consumer")?.args(["runs"]).args(args).args(["--json"]);
-        Ok(program
-            .env("KAFKA_BROKERS", &self.brokers)
-            .env("CATALOG_TOPIC_PREFIX", &self.prefix)
-            .env("DATABASE_URL", &self.database_url))
-    }
-
-    /// Makes the tables.
-    ///
-    /// # Errors
-    /// When the consumer's `migrate` fails.
-    pub async fn migrate(&self) -> Result<()> {
-        let program = Program::new("catalog-consumer")?.args(["migrate"]);
-        program.env("DATABASE_URL", &self.database_url).succeed().await?;
-        Ok(())
     }
 
     /// A database URL that logs in with this password (letters and digits), as a role of its own with the
@@ -204,6 +157,14 @@ impl World {
             anyhow::Ok(())
         };
         timeout(LIMIT, asking).await.with_context(|| format!("never true: {query}"))?
+    }
+
+    /// Sends a record to a topic as a stranger might; tells its offset.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub async fn send(&self, topic: &str, sent: Sent<'_>) -> Result<i64> {
+        topic::send(self.kafka(), &self.topic(topic), sent).await
     }
 
     /// The offset that the group has committed for a partition, and the partition's end.
@@ -255,13 +216,14 @@ impl Drop for World {
         let server = self.server.clone();
         let drop_database = format!("drop database {} with (force)", self.database);
         let drop_role = format!("drop role if exists {}", self.database);
-        let kafka = self.kafka();
+        let kafka = self.shared.then(|| self.kafka());
         let topics: Vec<String> = TOPICS.iter().map(|name| self.topic(name)).collect();
         let clean_up = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 server.connect().await?.execute_raw(&drop_database).await?;
                 server.connect().await?.execute_raw(&drop_role).await?;
+                let Some(kafka) = kafka else { return Ok(()) };
                 let admin: AdminClient<DefaultClientContext> = kafka.create()?;
                 let names: Vec<&str> = topics.iter().map(String::as_str).collect();
                 admin.delete_topics(&names, &AdminOptions::new()).await?;

@@ -106,10 +106,16 @@ impl Running {
     /// # Errors
     /// When it ends, or says nothing of the kind for long.
     pub async fn logged(&mut self, message: &str) -> Result<Value> {
+        // Of all lines together: a program that waits for something may say so for ever.
+        let found = timeout(LIMIT, self.find(message)).await;
+        found.with_context(|| format!("never logged {message:?}:\n{}", self.told))?
+    }
+
+    async fn find(&mut self, message: &str) -> Result<Value> {
         loop {
-            let line = timeout(LIMIT, self.log.next_line()).await;
-            let line = line.with_context(|| format!("never logged {message:?}:\n{}", self.told))??;
-            let Some(line) = line else { bail!("ended without logging {message:?}:\n{}", self.told) };
+            let Some(line) = self.log.next_line().await? else {
+                bail!("ended without logging {message:?}:\n{}", self.told)
+            };
             self.told.push_str(&line);
             self.told.push('\n');
             let event: Value = serde_json::from_str(&line).unwrap_or_default();

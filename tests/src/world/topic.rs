@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,6 +34,31 @@ impl TopicRecord {
     pub fn is_marker(&self) -> bool {
         self.headers.get("kind").is_some_and(|kind| kind == "marker")
     }
+}
+
+/// A record to send, as a stranger might.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent<'a> {
+    /// The partition.
+    pub partition: i32,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value.
+    pub value: Option<&'a [u8]>,
+    /// The headers.
+    pub headers: &'a [(&'a str, &'a str)],
+}
+
+/// Sends a record; tells its offset.
+pub(super) async fn send(config: ClientConfig, topic: &str, sent: Sent<'_>) -> Result<i64> {
+    let producer: FutureProducer = config.create()?;
+    let headers = sent.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+        headers.insert(Header { key, value: Some(*value) })
+    });
+    let mut record = FutureRecord::<[u8], [u8]>::to(topic).partition(sent.partition).headers(headers);
+    (record.key, record.payload) = (sent.key, sent.value);
+    let delivery = producer.send_result(record).map_err(|(error, _)| error)?.await?;
+    Ok(delivery.map_err(|(error, _)| error)?.offset)
 }
 
 /// Reads all partitions to their ends.

@@ -88,7 +88,7 @@ async fn the_books_balance_and_no_lag_is_left() -> Result<()> {
     assert_eq!(run, ("balanced".into(), "full".into(), rows, rows, 0));
     let positions: Vec<(String, i32, i64)> =
         sqlx::query_as("select topic, partition, position from positions").fetch_all(world.pool()).await?;
-    assert_eq!(positions.len(), 5);
+    assert_eq!(positions.len(), 6);
     for (topic, partition, position) in positions {
         let (committed, end) = world.committed(&topic, partition).await?;
         assert_eq!((committed, position), (Some(end), end), "{topic}[{partition}]");

@@ -119,6 +119,15 @@ async fn another_region_never_stands_in() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_wait_beyond_the_budget_is_told_with_the_budget() -> Result<()> {
+    let told = refused(Fault::Status { status: 429, retry_after: Some("3600".into()), body: None }).await?;
+    for said in ["answered 429", "Retry-After: 3600 s", "the 20 s of --retry-for"] {
+        assert!(told.contains(said), "never said {said}: {told}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_page_that_repeats_is_told() -> Result<()> {
     let told = refused(Fault::FirstPageAgain).await?;
     assert!(told.contains("as if asked for another page"), "{told}");

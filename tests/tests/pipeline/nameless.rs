@@ -58,6 +58,24 @@ async fn they_are_counted_once_wherever_a_page_ends() -> Result<()> {
 }
 
 #[tokio::test]
+async fn they_are_counted_once_on_either_side_of_the_border_of_two_lanes() -> Result<()> {
+    // Two lanes meet at i222-2222, and both see what lies there.
+    for (before, behind) in
+        [("hzzz-zzzz", "i222-2223"), ("hzzz-zzzy", "hzzz-zzzz"), ("i222-2223", "i222-2224")]
+    {
+        let world = World::new().await?;
+        let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
+        catalog.put_as(before, "a.example", r#"{"resource":{"name":"one"}}"#);
+        catalog.put_as(behind, "a.example", r#"{"resource":{"name":"two"}}"#);
+        let double = Double::start(Options::new(catalog)).await?;
+        let ended = world.crawl(&double)?.args(["--concurrency", "2"]).succeed().await?.summary()?;
+        assert_eq!((&ended["unkeyed"], &ended["published"]["datasets"]), (&2.into(), &60.into()));
+        assert_eq!(world.records("dead-letters").await?.len(), 2);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_page_of_one_object_without_an_id_is_no_dead_end() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(catalog()?)).await?;

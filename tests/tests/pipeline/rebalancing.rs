@@ -7,6 +7,10 @@ use catalog_tests::world::{CATALOG, World};
 
 const ASSETS: u64 = 600;
 
+/// The position of the first partition of datasets is waited for by this consumer's batch.
+const IS_HELD_UP: &str = "select exists (select from pg_stat_activity where datname = current_database()
+     and application_name = 'catalog-consumer' and wait_event_type = 'Lock' and query like '%positions%')";
+
 /// Each record of both runs is counted once, and the tables are what a fresh consumer makes of the topics.
 async fn assert_once(world: &World) -> Result<()> {
     let runs: Vec<(i64, String, bool)> =
@@ -20,6 +24,39 @@ async fn assert_once(world: &World) -> Result<()> {
     world.consume()?.args(["--schema", "fresh", "--group", &world.topic("fresh")]).succeed().await?;
     assert_eq!(world.contents("catalog", &CATALOG).await?, world.contents("fresh", &CATALOG).await?);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_member_that_was_asleep_past_its_session_writes_nothing_twice() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let mut sleeper = world.mortal()?.args(["--batch-size", "50"]).start()?;
+    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+
+    // It falls asleep with a batch on its way: the batch waits for the position that is held here.
+    let mut holder = world.pool().begin().await?;
+    sqlx::query("select from positions where topic = $1 and partition = 0 for update")
+        .bind(world.topic("datasets"))
+        .execute(&mut *holder)
+        .await?;
+    world.crawl(&double)?.succeed().await?;
+    world.until(IS_HELD_UP).await?;
+    sleeper.signal("STOP")?;
+    let mut heir = world.mortal()?.args(["--batch-size", "50"]).start()?;
+    heir.logged("partition assigned").await?;
+    holder.rollback().await?;
+
+    // The sleeper's transaction is open still; it is the server that ends it.
+    world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
+    sleeper.signal("CONT")?;
+    sleeper.logged("partition revoked").await?;
+    sleeper.terminate()?;
+    assert_eq!(sleeper.ended().await?.code, Some(0));
+    heir.terminate()?;
+    assert_eq!(heir.ended().await?.code, Some(0));
+    assert_once(&world).await
 }
 
 #[tokio::test]

@@ -19,6 +19,9 @@ async fn a_dataset_that_returns_while_a_run_is_released_is_not_retired() -> Resu
     for asset in &gone {
         history.catalog.put(asset.object.clone())?;
     }
+    // Entered here, for else the first batch to enter the run would hold up the other one.
+    let open = "insert into runs (region, run, state) values ('us', 3, 'open')";
+    sqlx::query(open).execute(history.world.pool()).await?;
     let mut blocker = history.world.pool().begin().await?;
     sqlx::query(
         "insert into run_partitions

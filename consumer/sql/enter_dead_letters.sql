@@ -1,0 +1,31 @@
+-- A record that comes again is here already and is not counted again. What stands behind the end of its run
+-- is none of the run's, whatever its headers say.
+with entered as (
+    insert into dead_letters (
+        topic, partition, "offset", key, value, headers, region, run, reason, counted, ordinal
+    )
+    select
+        $1, $2, given."offset", given.key, given.value, given.headers, given.region, given.run, given.reason,
+        given.counts and not exists (
+            select from run_partitions as held
+            where held.topic = $1 and held.partition = $2 and held.region = given.region
+                and held.run >= given.run and held.marker_offset is not null
+        ),
+        given.ordinal
+    from unnest(
+        $3::bigint[], $4::bytea[], $5::bytea[], $6::jsonb[], $7::text[], $8::bigint[], $9::text[],
+        $10::boolean[], $11::bigint[]
+    ) as given ("offset", key, value, headers, region, run, reason, counts, ordinal)
+    order by given."offset"
+    on conflict (topic, partition, "offset") do nothing
+    returning region, run, counted
+)
+insert into run_partitions as held (
+    region, run, topic, partition, new, changed, unchanged, older, dead
+)
+select region, run, $1, $2, 0, 0, 0, 0, count(*)
+from entered
+where counted
+group by region, run
+on conflict (region, run, topic, partition) do update
+set dead = held.dead + excluded.dead

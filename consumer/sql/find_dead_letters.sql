@@ -1,0 +1,7 @@
+select id
+from dead_letters
+where state = 'open'
+    and (cardinality($1::bigint[]) = 0 or id = any ($1))
+    and ($2::text is null or region = $2)
+    and ($3::bigint is null or run = $3)
+order by id

@@ -1,0 +1,89 @@
+//! The rows of a batch: all at once, or, where the database refuses one of them, what passes.
+
+use std::ops::Range;
+
+use sqlx::{Connection, PgConnection};
+use thiserror::Error;
+
+use super::{datasets, names};
+use crate::batch::{Applied, Batch, Rows};
+use crate::decode::{Dead, decode};
+use crate::failure;
+
+/// The database refuses a row, and with it the transaction.
+#[derive(Debug, Error)]
+#[error("the database refuses a row")]
+pub(crate) struct Refused(#[source] pub(crate) sqlx::Error);
+
+/// Writes rows.
+///
+/// # Errors
+/// [`Refused`] where fewer rows might pass, or what else the database says.
+pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
+    write(tx, rows).await.map_err(|error| {
+        if failure::refuses_a_row(&error) {
+            Refused(error).into()
+        } else {
+            anyhow::Error::from(error).context("can't write the rows")
+        }
+    })
+}
+
+/// Writes a batch's rows but for those that the database refuses, which it finds by halves. They join the
+/// dead.
+///
+/// A key's versions may come to lie in different halves, and then the guard of versions decides between them,
+/// as it does between batches. The rows are locked in another order than usual: a deadlock is tried again.
+pub(super) async fn write_what_passes(
+    tx: &mut PgConnection,
+    batch: &Batch,
+    dead: &mut Vec<Dead>,
+) -> sqlx::Result<Vec<Applied>> {
+    // Deferred constraints would speak up only at the commit, and of no row in particular.
+    sqlx::query("set constraints all immediate").execute(&mut *tx).await?;
+    let mut applied = Vec::with_capacity(batch.records.len());
+    let whole: Range<usize> = 0..batch.records.len();
+    let mut parts = vec![whole];
+    while let Some(part) = parts.pop() {
+        match attempt(tx, decode(batch.place.kind, &batch.records[part.clone()]).rows).await {
+            Ok(records) => applied.extend(records),
+            Err(error) if !failure::refuses_a_row(&error) => return Err(error),
+            Err(error) if part.len() == 1 => {
+                let offset = batch.records[part.start].offset;
+                dead.push(Dead { offset, reason: reason(&error) });
+            }
+            Err(_) => {
+                let middle = part.start + part.len() / 2;
+                parts.extend([middle..part.end, part.start..middle]);
+            }
+        }
+    }
+    dead.sort_by_key(|dead| dead.offset);
+    Ok(applied)
+}
+
+async fn attempt(tx: &mut PgConnection, rows: Rows) -> sqlx::Result<Vec<Applied>> {
+    let mut savepoint = tx.begin().await?;
+    let written = write(&mut savepoint, rows).await;
+    match &written {
+        Ok(_) => savepoint.commit().await?,
+        Err(_) => savepoint.rollback().await?,
+    }
+    written
+}
+
+/// Why the database refuses a row, in its words.
+pub(crate) fn reason(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+    format!("the database refuses it: {error} (SQLSTATE {code})")
+}
+
+pub(crate) async fn write(tx: &mut PgConnection, rows: Rows) -> sqlx::Result<Vec<Applied>> {
+    match rows {
+        Rows::Datasets(rows) => datasets::write(tx, rows).await,
+        Rows::Domains(rows) => names::write_domains(tx, rows).await,
+        Rows::Hosts(rows) => names::write_hosts(tx, rows).await,
+        Rows::Agencies(rows) => names::write_agencies(tx, rows).await,
+        Rows::None => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,160 @@
+//! Records that can't be applied become dead letters, whole and each once, and hold up no other; too many of
+//! them stop the consumer.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{Sent, World};
+use serde_json::Value;
+
+const ASSETS: i64 = 200;
+const GOOD_KEY: &[u8] = b"us/d.example/aaaa-bbbb";
+const GOOD: &[u8] = br#"{"resource":{"id":"aaaa-bbbb"},"metadata":{"domain":"d.example"}}"#;
+const HEADERS: [(&str, &str); 6] = [
+    ("schema", "1"),
+    ("kind", "datasets"),
+    ("region", "us"),
+    ("run", "2"),
+    ("page", "1"),
+    ("observed_at", "2026-01-01T00:00:00Z"),
+];
+
+async fn crawled() -> Result<World> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS as u64, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    Ok(world)
+}
+
+/// A good record's headers, one of them changed.
+fn but(name: &str, value: &'static str) -> Vec<(&'static str, &'static str)> {
+    HEADERS.map(|(key, held)| (key, if key == name { value } else { held })).to_vec()
+}
+
+const fn good() -> Sent<'static> {
+    Sent { partition: 0, key: Some(GOOD_KEY), value: Some(GOOD), headers: &HEADERS }
+}
+
+type Told = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>, String, bool);
+const LETTERS: &str =
+    r#"select "offset", key, value, run, reason, counted from dead_letters order by "offset""#;
+
+/// A record without a key is not among them: brokers refuse it in a compacted topic.
+#[tokio::test]
+async fn each_bad_record_is_kept_whole_with_its_rule_and_the_rest_is_applied() -> Result<()> {
+    let world = crawled().await?;
+    let (no_run, foreign, early, late) = (
+        &HEADERS[..3],
+        but("kind", "hosts"),
+        but("run", "1"),
+        but("observed_at", "9999-12-31T23:59:59-01:00"),
+    );
+    let marker = but("kind", "marker");
+    let bad: [(Sent<'_>, &str, bool); 13] = [
+        (Sent { headers: &[], ..good() }, "the header `schema` is missing", false),
+        (Sent { headers: no_run, ..good() }, "the header `run` is missing", false),
+        (Sent { headers: &late, ..good() }, "which is not an RFC 3339 time", true),
+        (Sent { value: None, ..good() }, "no value", true),
+        (Sent { key: Some(b"us/\xff"), ..good() }, "the key is not UTF-8", true),
+        (Sent { key: Some(b"eu/d.example/aaaa-bbbb"), ..good() }, "the key disagrees with the headers", true),
+        (Sent { key: Some(b"us/d.example/aaaa-cccc"), ..good() }, "and the key says", true),
+        (Sent { value: Some(b"[]"), ..good() }, "not a JSON object", true),
+        (Sent { value: Some(b"{"), ..good() }, "not a JSON object", true),
+        (Sent { value: Some(b"\xff"), ..good() }, "the value is not UTF-8", true),
+        (Sent { headers: &foreign, ..good() }, "the header `kind` says hosts", true),
+        // Its run has ended on this partition, so it is none of the run's.
+        (Sent { headers: &early, value: None, ..good() }, "no value", false),
+        (Sent { headers: &marker, key: Some(b"us/#run/2"), ..good() }, "not what its kind says", false),
+    ];
+    let mut sent = Vec::new();
+    for (record, rule, counted) in bad {
+        sent.push((world.send("datasets", record).await?, record, rule, counted));
+    }
+    world.send("datasets", good()).await?;
+    let summary = world.consume()?.succeed().await?.summary()?;
+    assert_eq!(summary["records"]["datasets"]["dead"], sent.len());
+
+    let letters: Vec<Told> = sqlx::query_as(LETTERS).fetch_all(world.pool()).await?;
+    assert_eq!(letters.len(), sent.len());
+    for ((offset, key, value, run, reason, counted), (at, record, rule, counts)) in letters.iter().zip(&sent)
+    {
+        assert_eq!((offset, counted), (at, counts), "{reason}");
+        assert_eq!((key.as_deref(), value.as_deref()), (record.key, record.value), "{reason}");
+        assert!(reason.contains(rule), "{reason:?} is not {rule:?}");
+        assert!(!counts || *run == Some(2), "{reason}");
+    }
+    let headers: Value = sqlx::query_scalar("select headers from dead_letters where reason like '%UTF-8%' and key is not null and value is not null and reason like '%key%'")
+        .fetch_one(world.pool())
+        .await?;
+    assert_eq!(headers, serde_json::to_value(HEADERS)?);
+    let rows: i64 =
+        sqlx::query_scalar("select count(*) from socrata_datasets").fetch_one(world.pool()).await?;
+    assert_eq!(rows, ASSETS + 1);
+
+    // Redelivered, and nothing is entered or counted twice.
+    sqlx::query("update positions set position = 0").execute(world.pool()).await?;
+    world.consume()?.succeed().await?;
+    let again: Vec<Told> = sqlx::query_as(LETTERS).fetch_all(world.pool()).await?;
+    assert_eq!(again, letters);
+    let dead: Vec<(i64, i64)> =
+        sqlx::query_as("select run, sum(dead)::bigint from run_partitions group by run order by run")
+            .fetch_all(world.pool())
+            .await?;
+    assert_eq!(dead, [(1, 0), (2, 9)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_too_many_in_a_row_stops_at_the_same_record_again_and_again() -> Result<()> {
+    let world = crawled().await?;
+    let mut offsets = Vec::new();
+    for _ in 0..12 {
+        offsets.push(world.send("datasets", Sent { value: None, ..good() }).await?);
+    }
+    world.send("datasets", good()).await?;
+    let limited = |size| anyhow::Ok(world.consume()?.args(["--max-dead-in-row", "10", "--batch-size", size]));
+    for size in ["1000", "3", "1000"] {
+        let ended = limited(size)?.run().await?;
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        let told = format!("the last one being offset {} of {}[0]", offsets[10], world.topic("datasets"));
+        assert!(ended.stderr.contains(&told), "never said {told:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("dead-letters"), "{}", ended.stderr);
+        // Nothing of the batch that goes too far is in the tables.
+        let position: i64 = sqlx::query_scalar(
+            "select position from positions where topic like '%.datasets' and partition = 0",
+        )
+        .fetch_one(world.pool())
+        .await?;
+        assert!(position <= offsets[10], "{position}");
+        let beyond: i64 = sqlx::query_scalar(r#"select count(*) from dead_letters where "offset" >= $1"#)
+            .bind(position)
+            .fetch_one(world.pool())
+            .await?;
+        assert_eq!(beyond, 0);
+    }
+    // With higher limits they are put aside, and with those it goes on.
+    world.consume()?.succeed().await?;
+    let letters: i64 =
+        sqlx::query_scalar("select count(*) from dead_letters").fetch_one(world.pool()).await?;
+    assert_eq!(letters, 12);
+    world.send("datasets", Sent { value: None, ..good() }).await?;
+    limited("1000")?.succeed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn too_large_a_share_of_the_last_thousand_stops_it_too() -> Result<()> {
+    let world = crawled().await?;
+    for _ in 0..21 {
+        world.send("datasets", Sent { value: None, ..good() }).await?;
+        world.send("datasets", good()).await?;
+    }
+    let limited = |share| anyhow::Ok(world.consume()?.args(["--max-dead-share", share]));
+    for _ in 0..2 {
+        let ended = limited("0.02")?.run().await?;
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert!(ended.stderr.contains("21 of the last 1000 records"), "{}", ended.stderr);
+    }
+    limited("0.021")?.succeed().await?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! `dead-letters` for people: look, try again, put aside.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{Sent, World};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+const HEADERS: [(&str, &str); 6] = [
+    ("schema", "1"),
+    ("kind", "hosts"),
+    ("region", "us"),
+    ("run", "2"),
+    ("page", "1"),
+    ("observed_at", "2026-01-01T00:00:00Z"),
+];
+
+/// A crawl with one object that no record can be made of.
+async fn crawled() -> Result<(World, Double)> {
+    let world = World::new().await?;
+    let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
+    catalog.put_as("5zzz-zzzz", "a.example", r#"{"resource":{"name":"no id"}}"#);
+    let double = Double::start(Options::new(catalog)).await?;
+    world.crawl(&double)?.succeed().await?;
+    Ok((world, double))
+}
+
+/// Puts a host where it can't be read.
+async fn add_bad_host(world: &World) -> Result<i64> {
+    let (key, value) = ("us/a.example", "{}");
+    let sent =
+        Sent { key: Some(key.as_bytes()), value: Some(value.as_bytes()), headers: &HEADERS, partition: 0 };
+    world.send("hosts", sent).await
+}
+
+async fn states(world: &World) -> Result<Vec<(i64, String)>> {
+    Ok(sqlx::query_as("select id, state from dead_letters order by id").fetch_all(world.pool()).await?)
+}
+
+#[tokio::test]
+async fn a_producers_letter_arrives_and_counts_in_no_ledger() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    let ended = world.consume()?.succeed().await?;
+    assert_eq!(ended.summary()?["unkeyed"], 1);
+    let letter: (Option<Vec<u8>>, Vec<u8>, String, i64, String, bool) =
+        sqlx::query_as("select key, value, region, run, reason, counted from dead_letters")
+            .fetch_one(world.pool())
+            .await?;
+    assert_eq!(letter.1, br#"{"resource":{"name":"no id"}}"#);
+    assert_eq!(letter.0.unwrap_or_default(), b"");
+    let (region, run, reason, counted) = (letter.2.as_str(), letter.3, letter.4.as_str(), letter.5);
+    assert_eq!((region, run, reason, counted), ("us", 1, "resource.id is no usable id", false));
+    let topics: i64 =
+        sqlx::query_scalar("select count(*) from run_partitions where topic like '%dead-letters'")
+            .fetch_one(world.pool())
+            .await?;
+    assert_eq!(topics, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn letters_that_were_deleted_before_they_arrived_are_no_reason_to_stop() -> Result<()> {
+    let (world, double) = crawled().await?;
+    world.consume()?.succeed().await?;
+    world.crawl(&double)?.succeed().await?;
+    let topic = world.topic("dead-letters");
+    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
+    let mut all = TopicPartitionList::new();
+    all.add_partition_offset(&topic, 0, Offset::End)?;
+    admin.delete_records(&all, &AdminOptions::new()).await?;
+    world.crawl(&double)?.succeed().await?;
+    let ended = world.consume()?.succeed().await?;
+    assert!(ended.stderr.contains("dead letters of producers were deleted before they arrived here"));
+    let runs: Vec<i64> =
+        sqlx::query_scalar("select run from dead_letters order by run").fetch_all(world.pool()).await?;
+    assert_eq!(runs, [1, 3]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn they_are_listed_replayed_and_discarded() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    let offset = add_bad_host(&world).await?;
+    world.consume()?.succeed().await?;
+    let ids: Vec<i64> = states(&world).await?.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ids.len(), 2);
+
+    let listed = world.ask(&["dead-letters", "list"])?.succeed().await?.stdout;
+    for said in
+        [&format!("{}[0]@{offset}", world.topic("hosts")), "us/a.example", "missing field", "no usable id"]
+    {
+        assert!(listed.contains(said), "{said} is not in\n{listed}");
+    }
+    let of_run = world.ask(&["dead-letters", "list", "--run", "2", "--json"])?.succeed().await?.summary()?;
+    let letters = of_run["dead_letters"].as_array().unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!((&letters[0]["offset"], &letters[0]["state"]), (&offset.into(), &"open".into()));
+    assert_eq!((&letters[0]["key"], &letters[0]["counted"]), (&"us/a.example".into(), &true.into()));
+
+    let replayed = world.ask(&["dead-letters", "replay", "--all"])?.run().await?;
+    assert_eq!(replayed.code, Some(1));
+    assert!(replayed.stdout.contains("missing field") && replayed.stdout.contains("nothing to replay"));
+    assert!(states(&world).await?.iter().all(|(_, state)| state == "open"));
+
+    assert_eq!(world.ask(&["dead-letters", "discard"])?.run().await?.code, Some(2));
+    let id = letters[0]["id"].to_string();
+    world.ask(&["dead-letters", "discard", "--id", &id])?.succeed().await?;
+    assert_eq!(world.ask(&["dead-letters", "discard", "--id", &id])?.run().await?.code, Some(1));
+    let left = world.ask(&["dead-letters", "list", "--json"])?.succeed().await?.summary()?;
+    assert_eq!(left["dead_letters"].as_array().unwrap().len(), 1);
+    let dead: i64 =
+        sqlx::query_scalar("select dead from run_partitions where run = 2").fetch_one(world.pool()).await?;
+    assert_eq!(dead, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_letter_that_can_be_read_by_now_is_applied_with_its_own_version() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    add_bad_host(&world).await?;
+    world.consume()?.succeed().await?;
+    // As if this build had learnt to read it.
+    sqlx::query("update dead_letters set value = convert_to($1, 'UTF8') where run = 2")
+        .bind(r#"{"host":"a.example","domain":"d.example"}"#)
+        .execute(world.pool())
+        .await?;
+    let replayed = world.ask(&["dead-letters", "replay", "--region", "us", "--run", "2"])?.succeed().await?;
+    assert!(replayed.stdout.contains("new"), "{}", replayed.stdout);
+    let row: (String, i64, i64) =
+        sqlx::query_as("select domain, last_run, last_page from socrata_hosts where host = 'a.example'")
+            .fetch_one(world.pool())
+            .await?;
+    assert_eq!(row, ("d.example".to_owned(), 2, 1));
+    let ledger: (i64, i64) =
+        sqlx::query_as("select new, dead from run_partitions where run = 2").fetch_one(world.pool()).await?;
+    assert_eq!(ledger, (1, 0));
+    Ok(())
+}

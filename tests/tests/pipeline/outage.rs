@@ -1,0 +1,181 @@
+//! PostgreSQL goes away and comes back: the consumer waits, stays in its group, and counts all once.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{Ended, Program, World};
+
+const TROUBLE: &str = "trouble with the database; trying again until it passes";
+const PASSED: &str = "the trouble with the database has passed";
+/// What the client says when it has not been polled for too long, and so leaves its group.
+const DROPPED: &str = "PollExceeded";
+const BALANCED: [&str; 2] = [
+    "select exists (select from runs where run = 1 and state = 'balanced')",
+    "select exists (select from runs where run = 2 and state = 'balanced')",
+];
+
+async fn crawled() -> Result<(World, Double)> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    Ok((world, double))
+}
+
+/// A consumer that its group drops when it has not polled for 6 s, which is the least that Kafka takes.
+fn restless(world: &World, url: &str) -> Result<Program> {
+    let options = "session.timeout.ms=6000;heartbeat.interval.ms=1000;max.poll.interval.ms=6000";
+    Ok(world.plain_run()?.env("DATABASE_URL", url).env("KAFKA_OPTIONS", options))
+}
+
+fn effects(ended: &Ended) -> Result<u64> {
+    let summary = ended.summary()?;
+    let kinds = summary["records"].as_object().into_iter().flat_map(|kinds| kinds.values());
+    let counts = kinds.filter_map(serde_json::Value::as_object).flat_map(|effects| effects.values());
+    Ok(counts.filter_map(serde_json::Value::as_u64).sum())
+}
+
+async fn published(world: &World) -> Result<i64> {
+    let sum = "select coalesce(sum(published), 0)::bigint from runs where state = 'balanced'";
+    Ok(sqlx::query_scalar(sum).fetch_one(world.pool()).await?)
+}
+
+fn in_log(ended: &Ended, message: &str) -> usize {
+    ended.stderr.matches(&format!("\"message\":\"{message}\"")).count()
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_done_and_counts_once() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    let (proxy, url) = world.proxy().await?;
+    proxy.cut_commits(3);
+    let program = world.plain_run()?.env("DATABASE_URL", &url);
+    let ended = program.args(["--until-caught-up", "--batch-size", "50"]).succeed().await?;
+    assert_eq!(proxy.commits_to_cut(), 0);
+    assert!(in_log(&ended, TROUBLE) > 0, "{}", ended.stderr);
+    let published = published(&world).await?;
+    assert!(published > 500);
+    assert_eq!(i64::try_from(effects(&ended)?)?, published);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_waited_for_and_the_group_is_kept() -> Result<()> {
+    let (world, double) = crawled().await?;
+    let (proxy, url) = world.proxy().await?;
+    let mut member = restless(&world, &url)?.start()?;
+    world.until(BALANCED[0]).await?;
+    proxy.close();
+    world.crawl(&double)?.succeed().await?;
+    // It is said again only after longer than a member may be silent.
+    member.logged(TROUBLE).await?;
+    member.logged(TROUBLE).await?;
+    proxy.open().await?;
+    member.logged(PASSED).await?;
+    world.until(BALANCED[1]).await?;
+    member.terminate()?;
+    let ended = member.ended().await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(DROPPED), "{}", ended.stderr);
+    assert_eq!((in_log(&ended, "partition assigned"), in_log(&ended, "partition revoked")), (6, 0));
+    assert_eq!(i64::try_from(effects(&ended)?)?, published(&world).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_that_the_server_ends_within_a_transaction_are_made_anew() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    let mut blocker = world.pool().begin().await?;
+    sqlx::query("lock table run_partitions in share mode").execute(&mut *blocker).await?;
+    let mut member = world.plain_run()?.args(["--batch-size", "100"]).start()?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like '%run_partitions%')",
+        )
+        .await?;
+    sqlx::query(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and application_name = 'catalog-consumer'",
+    )
+    .execute(world.pool())
+    .await?;
+    let told = member.logged(TROUBLE).await?;
+    assert!(told["error"].as_str().unwrap().contains("offsets"), "{told}");
+    blocker.rollback().await?;
+    member.logged(PASSED).await?;
+    world.until(BALANCED[0]).await?;
+    member.terminate()?;
+    let ended = member.ended().await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(i64::try_from(effects(&ended)?)?, published(&world).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_partition_that_is_assigned_in_an_outage_is_taken_over_behind_it() -> Result<()> {
+    let (world, double) = crawled().await?;
+    let (proxy, url) = world.proxy().await?;
+    let mut first = restless(&world, &url)?.start()?;
+    world.until(BALANCED[0]).await?;
+    first.logged("batch applied").await?;
+    proxy.close();
+    // The second leaves while the first can't read where its partitions stand.
+    let mut second = world.plain_run()?.start()?;
+    second.logged("partition assigned").await?;
+    second.terminate()?;
+    assert_eq!(second.ended().await?.code, Some(0));
+    first.logged(TROUBLE).await?;
+    first.logged(TROUBLE).await?;
+    proxy.open().await?;
+    world.crawl(&double)?.succeed().await?;
+    world.until(BALANCED[1]).await?;
+    first.terminate()?;
+    let ended = first.ended().await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(DROPPED), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_that_waits_ends_when_it_is_asked_to() -> Result<()> {
+    let (world, double) = crawled().await?;
+    let (proxy, url) = world.proxy().await?;
+    let mut member = restless(&world, &url)?.start()?;
+    world.until(BALANCED[0]).await?;
+    proxy.close();
+    world.crawl(&double)?.succeed().await?;
+    member.logged(TROUBLE).await?;
+    member.terminate()?;
+    let ended = member.ended().await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // Not because its patience was at an end, but at once.
+    assert_eq!(in_log(&ended, "batches were given up in the middle; positions tell"), 0);
+    proxy.open().await?;
+    world.consume()?.succeed().await?;
+    world.until(BALANCED[1]).await
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_at_the_start_is_waited_for() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    let (proxy, url) = world.proxy().await?;
+    proxy.close();
+    let mut program = world.consume()?.env("DATABASE_URL", &url).start()?;
+    program.logged(TROUBLE).await?;
+    proxy.open().await?;
+    assert_eq!(program.ended().await?.summary()?["caught_up"], true);
+    world.until(BALANCED[0]).await
+}
+
+#[tokio::test]
+async fn what_does_not_pass_stops_it_with_the_batch_and_the_stage() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    sqlx::query("alter table socrata_hosts rename to elsewhere").execute(world.pool()).await?;
+    let ended = world.consume()?.run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let batch = format!("error: {}[0] offsets 0 to ", world.topic("hosts"));
+    assert!(ended.stderr.contains(&batch), "{}", ended.stderr);
+    assert!(ended.stderr.contains("can't write the rows"), "{}", ended.stderr);
+    Ok(())
+}
