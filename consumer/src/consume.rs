@@ -130,6 +130,9 @@ impl Consumer {
                 () = shutdown.cancelled() => return Ok(false),
                 Some(change) = self.changes.recv(), if self.unanswered.is_none() => {
                     self.answer_or_keep(change).await?;
+                    if self.unanswered.is_some() {
+                        tracing::info!("a rebalance waits for the database");
+                    }
                 }
                 Some(done) = self.batches.join_next() => self.finish(done?)?,
                 _ = sweep.tick() => {
