@@ -28,6 +28,8 @@ pub(super) struct Run {
     pub(super) abandoned: bool,
     /// Which of the published records, if any, is lost in the log.
     pub(super) lost: Option<usize>,
+    /// Which of them, if any, can't be read.
+    pub(super) broken: Option<usize>,
     /// How many objects could not be made a record.
     pub(super) unkeyed: u64,
 }
@@ -106,10 +108,11 @@ fn run() -> impl Strategy<Value = Run> {
     let shape = (region, mode, prop::bool::weighted(0.9), grows, 0..3_u8);
     let page = prop::collection::btree_map(0..5_u8, 0..3_u8, 0..4);
     let lost = prop::option::weighted(0.15, 0..12_usize);
+    let broken = prop::option::weighted(0.15, 0..12_usize);
     let unkeyed = prop_oneof![7 => Just(0), 1 => Just(1_u64)];
-    let fate = (prop::bool::weighted(0.15), lost, unkeyed);
+    let fate = (prop::bool::weighted(0.15), lost, broken, unkeyed);
     (shape, prop::collection::vec(page, 0..4), fate).prop_map(
-        |((region, mode, datasets, grows, declared), pages, (abandoned, lost, unkeyed))| Run {
+        |((region, mode, datasets, grows, declared), pages, (abandoned, lost, broken, unkeyed))| Run {
             region,
             mode,
             datasets,
@@ -118,6 +121,7 @@ fn run() -> impl Strategy<Value = Run> {
             pages,
             abandoned,
             lost,
+            broken,
             unkeyed,
         },
     )

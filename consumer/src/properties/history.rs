@@ -16,9 +16,10 @@ use proptest::sample::Index;
 use super::generate::{Drain, Next, Step};
 use super::log::{Log, Spot, place};
 use super::tables::Tables;
-use crate::apply::{Outcome, apply};
+use crate::apply::{Bounds, Outcome, apply};
 use crate::batch::Batch;
 use crate::cli::JudgeArgs;
+use crate::dead_letters::Limits;
 use crate::group::Committed;
 use crate::verdicts::RunId;
 use crate::{positions, runs};
@@ -28,7 +29,7 @@ pub(super) struct History<'a> {
     log: &'a Log,
     tables: &'a Tables,
     spots: Vec<Spot>,
-    limits: JudgeArgs,
+    bounds: Bounds,
     /// What people have decided.
     decided: RefCell<BTreeMap<(Region, u32), Decision>>,
 }
@@ -40,12 +41,14 @@ impl<'a> History<'a> {
         for spot in &spots {
             positions::start(&tables.pool, &place(*spot), None, 0).await?;
         }
-        let limits = if strict {
+        let runs = if strict {
             JudgeArgs { max_retire_share: 0.2, min_seen_share: 0.95 }
         } else {
             JudgeArgs { max_retire_share: 1.0, min_seen_share: 0.0 }
         };
-        Ok(Self { log, tables, spots, limits, decided: RefCell::default() })
+        // Any number of dead letters.
+        let bounds = Bounds { dead: Limits { share: 1.0, in_row: u32::MAX }, runs };
+        Ok(Self { log, tables, spots, bounds, decided: RefCell::default() })
     }
 
     /// Takes the steps, and looks where they say so and amid replays.
@@ -106,7 +109,7 @@ impl<'a> History<'a> {
     }
 
     async fn try_apply(&self, batch: &Batch) -> Result<Outcome> {
-        apply(&self.tables.pool, batch, self.limits).await
+        apply(&self.tables.pool, batch, self.bounds).await.map_err(|failure| failure.error)
     }
 
     async fn apply(&self, batch: &Batch) -> Result<()> {
@@ -142,14 +145,17 @@ impl<'a> History<'a> {
         let batch = self.batch(next).await?;
         let pool = self.tables.one_connection();
         {
-            let mut applying = pin!(apply(&pool, &batch, self.limits));
+            let mut applying = pin!(apply(&pool, &batch, self.bounds));
             let mut left = polls;
             poll_fn(|context| {
                 if left == 0 {
                     return Poll::Ready(Ok(()));
                 }
                 left -= 1;
-                applying.as_mut().poll(context).map(|applied| applied.map(drop))
+                applying
+                    .as_mut()
+                    .poll(context)
+                    .map(|applied| applied.map(drop).map_err(|failure| failure.error))
             })
             .await?;
         }

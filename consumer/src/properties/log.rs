@@ -13,7 +13,8 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::generate::{Page, Run};
-use crate::batch::{Batch, Place, Received};
+use crate::batch::{Batch, Place, TopicKind};
+use crate::received::Received;
 
 /// A partition.
 pub(super) type Spot = (Kind, i32);
@@ -26,6 +27,8 @@ pub(super) struct Record {
     pub(super) key: String,
     pub(super) value: String,
     pub(super) says: String,
+    /// Whether the value can't be read.
+    pub(super) broken: bool,
     /// Of a marker.
     pub(super) marker: Option<Marker>,
 }
@@ -38,7 +41,7 @@ pub(super) struct Log {
 }
 
 pub(super) fn place((kind, partition): Spot) -> Place {
-    Place { kind, topic: Topics::new("").data(kind), partition }
+    Place { kind: TopicKind::Data(kind), topic: Topics::new("").data(kind), partition }
 }
 
 impl Log {
@@ -76,8 +79,10 @@ impl Log {
 }
 
 fn received(record: &Record) -> Received {
-    let Record { offset, stamp, key, value, .. } = record;
-    Received { offset: *offset, stamp: *stamp, key: key.clone().into(), value: value.clone().into() }
+    let headers = record.stamp.to_headers();
+    let received = Received::read(record.offset, Some(&headers)).unwrap();
+    let (key, value) = (record.key.clone().into_bytes(), record.value.clone().into_bytes());
+    Received { key: Some(key), value: Some(value), ..received }
 }
 
 /// Writes runs as the producer does.
@@ -186,8 +191,10 @@ impl Writer {
         let key = key.to_text(run.region);
         let spot = (kind, partition::of_key(key.as_bytes(), self.partitions[&kind]));
         *writing.published.entry(spot).or_default() += 1;
+        let broken = run.broken == Some(writing.written);
+        let value = if broken { "[".to_owned() } else { value };
         if run.lost != Some(writing.written) {
-            self.append(spot, Record { offset: 0, stamp, key, value, says, marker: None });
+            self.append(spot, Record { offset: 0, stamp, key, value, says, broken, marker: None });
         }
         writing.written += 1;
     }
@@ -213,7 +220,8 @@ impl Writer {
                 Marker { published: *count, ..marker(writing, previous_ended, (started_at, ended_at)) };
             let value = serde_json::to_string(&marker).unwrap();
             let key = Key::Marker { run: *number }.to_text(run.region);
-            let record = Record { offset: 0, stamp, key, value, says: String::new(), marker: Some(marker) };
+            let says = String::new();
+            let record = Record { offset: 0, stamp, key, value, says, broken: false, marker: Some(marker) };
             self.append(*spot, record);
         }
         self.commit();

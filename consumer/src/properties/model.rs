@@ -63,7 +63,9 @@ impl Model<'_> {
     /// The newest record of each key makes its row.
     pub(super) fn rows(&self, accepted: &BTreeSet<RunId>) -> BTreeSet<Row> {
         let mut newest: BTreeMap<(Kind, &str), &Record> = BTreeMap::new();
-        for ((kind, _), record) in self.records().filter(|(_, record)| record.marker.is_none()) {
+        for ((kind, _), record) in
+            self.records().filter(|(_, record)| record.marker.is_none() && !record.broken)
+        {
             let held = newest.entry((kind, &record.key)).or_insert(record);
             if held.stamp.version <= record.stamp.version {
                 *held = record;
@@ -94,26 +96,33 @@ impl Model<'_> {
         })
     }
 
-    /// The books: of each run and partition how many records were delivered and how many published.
+    /// The books: of each run and partition how many records were delivered, good and bad, and how many
+    /// published.
     pub(super) fn ledger(&self) -> BTreeSet<Count> {
-        let mut counts: BTreeMap<(RunId, Spot), (i64, Option<i64>)> = BTreeMap::new();
-        for (spot, record) in self.records() {
-            let id = (record.stamp.region, record.stamp.version.run);
-            let (delivered, published) = counts.entry((id, spot)).or_default();
+        let mut counts: BTreeMap<(RunId, Spot), Count> = BTreeMap::new();
+        for ((kind, partition), record) in self.records() {
+            let (region, run) = (record.stamp.region, record.stamp.version.run);
+            let count = counts.entry(((region, run), (kind, partition))).or_insert_with(|| Count {
+                region: region.name().to_owned(),
+                run: i64::from(run),
+                topic: kind.name().to_owned(),
+                partition,
+                applied: 0,
+                dead: 0,
+                published: None,
+            });
             match &record.marker {
-                Some(marker) => *published = Some(i64::try_from(marker.published).unwrap()),
-                None => *delivered += 1,
+                Some(marker) => count.published = Some(i64::try_from(marker.published).unwrap()),
+                None if record.broken => count.dead += 1,
+                None => count.applied += 1,
             }
         }
-        let count = |(((region, run), (kind, partition)), (delivered, published)): (_, _)| Count {
-            region: Region::name(region).to_owned(),
-            run: i64::from(run),
-            topic: Kind::name(kind).to_owned(),
-            partition,
-            delivered,
-            published,
-        };
-        counts.into_iter().map(count).collect()
+        counts.into_values().collect()
+    }
+
+    pub(super) fn dead_letters(&self) -> BTreeSet<(String, i32, i64)> {
+        let broken = self.records().filter(|(_, record)| record.broken);
+        broken.map(|((kind, partition), record)| (kind.name().to_owned(), partition, record.offset)).collect()
     }
 
     /// All runs of which anything was delivered, and what becomes of each.
@@ -129,12 +138,15 @@ impl Model<'_> {
             return if self.is_passed_over((region, run)) { Fate::Abandoned } else { Fate::Open };
         };
         let of_run = |count: &Count| count.region == region.name() && count.run == i64::from(run);
-        let balances = |count: &Count| count.published == Some(count.delivered);
+        let is_fine = |count: &Count| {
+            let readable = count.dead == 0 || count.topic != Kind::Datasets.name();
+            readable && count.published == Some(count.applied + count.dead)
+        };
         if markers.len() < usize::try_from(marker.partitions.values().sum::<i32>()).unwrap() {
             Fate::Open
         } else if marker.shape.mode != Mode::Full || !marker.shape.kinds.contains(&Kind::Datasets) {
             Fate::Ended
-        } else if marker.unkeyed == 0 && self.ledger().iter().filter(|count| of_run(count)).all(balances) {
+        } else if marker.unkeyed == 0 && self.ledger().iter().filter(|count| of_run(count)).all(is_fine) {
             Fate::Good
         } else {
             Fate::Bad

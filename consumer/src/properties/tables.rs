@@ -36,7 +36,8 @@ pub(super) struct Count {
     pub(super) run: i64,
     pub(super) topic: String,
     pub(super) partition: i32,
-    pub(super) delivered: i64,
+    pub(super) applied: i64,
+    pub(super) dead: i64,
     pub(super) published: Option<i64>,
 }
 
@@ -112,12 +113,20 @@ impl Tables {
     /// What the ledger says.
     pub(super) async fn ledger(&self) -> Result<BTreeSet<Count>> {
         let counts: Vec<Count> = sqlx::query_as(
-            "select region, run, topic, partition, new + changed + unchanged + older + dead as delivered, published
+            "select region, run, topic, partition, new + changed + unchanged + older as applied, dead,
+                 published
              from run_partitions",
         )
         .fetch_all(&self.pool)
         .await?;
         Ok(counts.into_iter().collect())
+    }
+
+    /// The dead letters, by topic, partition and offset.
+    pub(super) async fn dead_letters(&self) -> Result<BTreeSet<(String, i32, i64)>> {
+        let query = r#"select topic, partition, "offset" from dead_letters"#;
+        let letters: Vec<(String, i32, i64)> = sqlx::query_as(query).fetch_all(&self.pool).await?;
+        Ok(letters.into_iter().collect())
     }
 
     /// How many records of each kind made a row.
