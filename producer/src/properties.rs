@@ -183,7 +183,7 @@ impl Case {
 /// The transactions of a run, each with the one stamp of all its records.
 fn transactions(kafka: &Kafka, run: u32) -> Vec<(Stamp, &[Outgoing])> {
     let stamp = |records: &[Outgoing]| {
-        let mut stamps = records.iter().map(|record| Stamp::from_headers(Some(&record.headers)).unwrap());
+        let mut stamps = records.iter().map(|record| Stamp::from_headers(Some(&*record.headers)).unwrap());
         let first = stamps.next()?;
         assert!(stamps.all(|stamp| stamp.version == first.version), "a transaction of two pages");
         Some(first)

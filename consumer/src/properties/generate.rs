@@ -84,7 +84,7 @@ pub(super) struct Drain {
 }
 
 pub(super) fn case() -> impl Strategy<Value = Case> {
-    let runs = prop::collection::vec(run(), 1..6);
+    let runs = prop::collection::vec(run(), 1..7);
     let steps = prop::collection::vec(step(), 0..20);
     let late = prop::collection::vec(prop_oneof![2 => decide(), 3 => rewind()], 0..6);
     let dropped = prop::collection::vec(any::<bool>(), 1..20);
@@ -102,15 +102,15 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
 }
 
 fn run() -> impl Strategy<Value = Run> {
-    let region = prop_oneof![3 => Just(Region::Us), 1 => Just(Region::Eu)];
+    let region = prop_oneof![5 => Just(Region::Us), 1 => Just(Region::Eu)];
     let mode = prop_oneof![4 => Just(Mode::Full), 1 => Just(Mode::Since), 1 => Just(Mode::Part)];
     let grows = prop::option::weighted(0.4, select(Kind::ALL.to_vec()));
     let shape = (region, mode, prop::bool::weighted(0.9), grows, 0..3_u8);
-    let page = prop::collection::btree_map(0..5_u8, 0..3_u8, 0..4);
+    let page = prop::collection::btree_map(0..6_u8, 0..3_u8, 1..4);
     let lost = prop::option::weighted(0.15, 0..12_usize);
     let broken = prop::option::weighted(0.15, 0..12_usize);
-    let unkeyed = prop_oneof![7 => Just(0), 1 => Just(1_u64)];
-    let fate = (prop::bool::weighted(0.15), lost, broken, unkeyed);
+    let unkeyed = prop_oneof![3 => Just(0), 1 => Just(1_u64)];
+    let fate = (prop::bool::weighted(0.1), lost, broken, unkeyed);
     (shape, prop::collection::vec(page, 0..4), fate).prop_map(
         |((region, mode, datasets, grows, declared), pages, (abandoned, lost, broken, unkeyed))| Run {
             region,
