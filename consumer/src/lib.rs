@@ -29,6 +29,8 @@ mod outbox;
 mod partition;
 mod patience;
 mod positions;
+#[cfg(test)]
+mod properties;
 mod reader;
 mod rebalance;
 mod receive;

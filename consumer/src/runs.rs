@@ -60,7 +60,7 @@ async fn decide(args: &DecideArgs, decision: Decision) -> anyhow::Result<()> {
 }
 
 /// Decides a held run and tells how many datasets were retired by that.
-async fn transact(pool: &PgPool, id: RunId, decision: Decision) -> anyhow::Result<i64> {
+pub(crate) async fn transact(pool: &PgPool, id: RunId, decision: Decision) -> anyhow::Result<i64> {
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
     sqlx::query(include_str!("../sql/lock_exclusive.sql")).execute(&mut *tx).await?;
     let RunId { region, run } = id;

@@ -50,7 +50,7 @@ impl Fetched {
 }
 
 /// What the API has behind an id.
-enum Answer {
+pub(crate) enum Answer {
     Page(Page),
     /// An object with this id that can't be had, and before it some without an id.
     Unavailable(String, Page),
@@ -62,7 +62,7 @@ impl Answer {
     }
 
     /// The part of it that is of the interval; none where nothing is left.
-    fn of(self, interval: &Interval, after: &str) -> Option<Fetched> {
+    pub(crate) fn of(self, interval: &Interval, after: &str) -> Option<Fetched> {
         let (page, last, skipped) = match self {
             Self::Page(mut page) => {
                 let last = page.last_id().map(str::to_owned);

@@ -25,6 +25,8 @@ mod log;
 mod page;
 mod plan;
 mod progress;
+#[cfg(test)]
+mod properties;
 mod publish;
 mod records;
 mod redact;

@@ -1,0 +1,156 @@
+//! What is generated: crawls of a small world, and what happens to those who apply them.
+
+use std::collections::BTreeMap;
+
+use catalog_shared::cursor::Mode;
+use catalog_shared::record::Kind;
+use catalog_shared::region::Region;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// A page of a crawl: the assets on it (a number each) and what each of them says (a number too, so that an
+/// asset changes, and changes back).
+pub(super) type Page = BTreeMap<u8, u8>;
+
+/// A crawl. What is on no page of it has disappeared, whatever the mode.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) region: Region,
+    pub(super) mode: Mode,
+    /// Whether datasets are published.
+    pub(super) datasets: bool,
+    /// Whose topic gets one more partition before the run begins.
+    pub(super) grows: Option<Kind>,
+    /// What `/domains` declares for each domain.
+    pub(super) declared: u8,
+    pub(super) pages: Vec<Page>,
+    /// Whether the run is given up: its markers are missing.
+    pub(super) abandoned: bool,
+    /// Which of the published records, if any, is lost in the log.
+    pub(super) lost: Option<usize>,
+    /// Which of them, if any, can't be read.
+    pub(super) broken: Option<usize>,
+    /// How many objects could not be made a record.
+    pub(super) unkeyed: u64,
+}
+
+/// What happens. A place is an index into the partitions of the log.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// The consumer of a partition applies its next records.
+    Apply(Next),
+    /// Several consumers apply batches side by side, perhaps two of them the same.
+    Together(Vec<Next>),
+    /// A consumer dies while it applies: its transaction is cut off at that await.
+    Crash(Next, u32),
+    /// A consumer applies a batch from where the partition does not stand.
+    Zombie(Next, Index),
+    /// An operator sets a partition back, and its consumer goes on from there.
+    Rewind(Next, Index),
+    /// Somebody looks whether all is as it should be.
+    Look,
+    /// A person releases (or rejects) one of the runs that have arrived, if it is held.
+    Decide(Index, bool),
+}
+
+/// The next records of a partition.
+#[derive(Clone, Debug)]
+pub(super) struct Next {
+    pub(super) place: Index,
+    pub(super) count: usize,
+}
+
+/// Crawls, and the way of their log into the tables.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) runs: Vec<Run>,
+    /// Whether runs are judged by the limits of real life, which few small worlds keep, or by none.
+    pub(super) strict: bool,
+    pub(super) steps: Vec<Step>,
+    pub(super) drain: Drain,
+    /// What people do at the end.
+    pub(super) late: Vec<Step>,
+    /// Which of the superseded records compaction drops, the choices taken round and round.
+    pub(super) dropped: Vec<bool>,
+    /// The rebuild's way through the log.
+    pub(super) replay: Drain,
+}
+
+/// How the rest of a log is read: from which partition on, in batches of how many records.
+#[derive(Clone, Debug)]
+pub(super) struct Drain {
+    pub(super) first: Index,
+    pub(super) batch: usize,
+}
+
+pub(super) fn case() -> impl Strategy<Value = Case> {
+    let runs = prop::collection::vec(run(), 1..7);
+    let steps = prop::collection::vec(step(), 0..20);
+    let late = prop::collection::vec(prop_oneof![2 => decide(), 3 => rewind()], 0..6);
+    let dropped = prop::collection::vec(any::<bool>(), 1..20);
+    (runs, prop::bool::weighted(0.2), steps, drain(), late, dropped, drain()).prop_map(
+        |(runs, strict, steps, drain, late, dropped, replay)| Case {
+            runs,
+            strict,
+            steps,
+            drain,
+            late,
+            dropped,
+            replay,
+        },
+    )
+}
+
+fn run() -> impl Strategy<Value = Run> {
+    let region = prop_oneof![5 => Just(Region::Us), 1 => Just(Region::Eu)];
+    let mode = prop_oneof![4 => Just(Mode::Full), 1 => Just(Mode::Since), 1 => Just(Mode::Part)];
+    let grows = prop::option::weighted(0.4, select(Kind::ALL.to_vec()));
+    let shape = (region, mode, prop::bool::weighted(0.9), grows, 0..3_u8);
+    let page = prop::collection::btree_map(0..6_u8, 0..3_u8, 1..4);
+    let lost = prop::option::weighted(0.15, 0..12_usize);
+    let broken = prop::option::weighted(0.15, 0..12_usize);
+    let unkeyed = prop_oneof![3 => Just(0), 1 => Just(1_u64)];
+    let fate = (prop::bool::weighted(0.1), lost, broken, unkeyed);
+    (shape, prop::collection::vec(page, 0..4), fate).prop_map(
+        |((region, mode, datasets, grows, declared), pages, (abandoned, lost, broken, unkeyed))| Run {
+            region,
+            mode,
+            datasets,
+            grows,
+            declared,
+            pages,
+            abandoned,
+            lost,
+            broken,
+            unkeyed,
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => next().prop_map(Step::Apply),
+        2 => prop::collection::vec(next(), 2..4).prop_map(Step::Together),
+        2 => (next(), 0..60_u32).prop_map(|(next, polls)| Step::Crash(next, polls)),
+        1 => (next(), any::<Index>()).prop_map(|(next, from)| Step::Zombie(next, from)),
+        3 => rewind(),
+        2 => decide(),
+        2 => Just(Step::Look),
+    ]
+}
+
+fn rewind() -> impl Strategy<Value = Step> {
+    (next(), any::<Index>()).prop_map(|(next, to)| Step::Rewind(next, to))
+}
+
+fn decide() -> impl Strategy<Value = Step> {
+    (any::<Index>(), any::<bool>()).prop_map(|(run, release)| Step::Decide(run, release))
+}
+
+fn next() -> impl Strategy<Value = Next> {
+    (any::<Index>(), 1..10_usize).prop_map(|(place, count)| Next { place, count })
+}
+
+fn drain() -> impl Strategy<Value = Drain> {
+    (any::<Index>(), select(vec![1, 3, 10, 1000])).prop_map(|(first, batch)| Drain { first, batch })
+}

@@ -1,0 +1,273 @@
+//! The log that generated runs leave behind, as a producer writes it, and what compaction makes of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use catalog_shared::cursor::Shape;
+use catalog_shared::key::Key;
+use catalog_shared::marker::Marker;
+use catalog_shared::partition;
+use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::region::Region;
+use catalog_shared::topics::Topics;
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+
+use super::generate::{Page, Run};
+use crate::batch::{Batch, Place, TopicKind};
+use crate::received::Received;
+
+/// A partition.
+pub(super) type Spot = (Kind, i32);
+
+/// A record, and in short what the row says that it becomes.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) offset: i64,
+    pub(super) stamp: Stamp,
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) says: String,
+    /// Whether the value can't be read.
+    pub(super) broken: bool,
+    /// Of a marker.
+    pub(super) marker: Option<Marker>,
+}
+
+/// The records of each partition, and the offset behind the last one and all that is no record.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log {
+    pub(super) records: BTreeMap<Spot, Vec<Record>>,
+    pub(super) ends: BTreeMap<Spot, i64>,
+}
+
+pub(super) fn place((kind, partition): Spot) -> Place {
+    Place { kind: TopicKind::Data(kind), topic: Topics::new("").data(kind), partition }
+}
+
+impl Log {
+    /// What these runs publish, one after the other.
+    pub(super) fn of(runs: &[Run]) -> Self {
+        let mut writer = Writer { partitions: Kind::ALL.map(|kind| (kind, 1)).into(), ..Writer::default() };
+        runs.iter().for_each(|run| writer.run(run));
+        writer.log
+    }
+
+    pub(super) fn spots(&self) -> Vec<Spot> {
+        self.records.keys().copied().collect()
+    }
+
+    /// The next records from an offset on; where there are none, a step to the partition's end.
+    pub(super) fn batch(&self, spot: Spot, from: i64, count: usize) -> Batch {
+        let behind = self.records[&spot].iter().filter(|record| record.offset >= from).take(count);
+        let records: Vec<Received> = behind.map(received).collect();
+        let to = records.last().map_or(self.ends[&spot].max(from), |last| last.offset + 1);
+        Batch { place: place(spot), from, to, records }
+    }
+
+    /// The log when of the records that a later one of their key and partition supersedes some are gone.
+    pub(super) fn compacted(&self, dropped: &[bool]) -> Self {
+        let mut choices = dropped.iter().copied().cycle();
+        let mut compacted = self.clone();
+        for records in compacted.records.values_mut() {
+            let mut later = HashSet::new();
+            let mut kept: Vec<Record> = records.drain(..).rev().collect();
+            kept.retain(|record| later.insert(record.key.clone()) || choices.next() == Some(false));
+            records.extend(kept.into_iter().rev());
+        }
+        compacted
+    }
+}
+
+fn received(record: &Record) -> Received {
+    let headers = record.stamp.to_headers();
+    let received = Received::read(record.offset, Some(&headers)).unwrap();
+    let (key, value) = (record.key.clone().into_bytes(), record.value.clone().into_bytes());
+    Received { key: Some(key), value: Some(value), ..received }
+}
+
+/// Writes runs as the producer does.
+#[derive(Default)]
+struct Writer {
+    log: Log,
+    /// How many partitions each topic has now.
+    partitions: BTreeMap<Kind, i32>,
+    /// The last run of each region, and the last that ended.
+    last: BTreeMap<Region, (u32, Option<u32>)>,
+    clock: i64,
+}
+
+/// A run on its way.
+struct Writing<'a> {
+    run: &'a Run,
+    number: u32,
+    published: BTreeMap<Spot, u64>,
+    written: usize,
+}
+
+impl Writer {
+    fn run(&mut self, run: &Run) {
+        run.grows.and_then(|kind| self.partitions.get_mut(&kind)).into_iter().for_each(|count| *count += 1);
+        let (last, previous_ended) = self.last.get(&run.region).copied().unwrap_or_default();
+        let number = last + 1;
+        let started_at = self.now();
+        let mut writing = Writing { run, number, published: self.spots(run), written: 0 };
+        self.declare(&mut writing);
+        for (number, page) in (1..).zip(&run.pages) {
+            self.page(&mut writing, number, page);
+        }
+        if !run.abandoned {
+            self.end(&writing, previous_ended, started_at);
+        }
+        let ended = if run.abandoned { previous_ended } else { Some(number) };
+        self.last.insert(run.region, (number, ended));
+    }
+
+    fn spots(&self, run: &Run) -> BTreeMap<Spot, u64> {
+        let kinds = self.partitions.iter().filter(|(kind, _)| run.datasets || **kind != Kind::Datasets);
+        kinds.flat_map(|(kind, count)| (0..*count).map(|partition| ((*kind, partition), 0))).collect()
+    }
+
+    fn now(&mut self) -> OffsetDateTime {
+        self.clock += 1;
+        OffsetDateTime::UNIX_EPOCH + Duration::hours(self.clock)
+    }
+
+    /// `/domains` is page 0.
+    fn declare(&mut self, writing: &mut Writing<'_>) {
+        let now = self.now();
+        for domain in domains() {
+            let count = writing.run.declared;
+            let value = json!({ "domain": domain, "declared_count": count }).to_string();
+            self.publish(writing, (0, now), Kind::Domains, Key::Domain(&domain), (value, count.to_string()));
+        }
+        self.commit();
+    }
+
+    fn page(&mut self, writing: &mut Writing<'_>, number: u32, page: &Page) {
+        let at = (number, self.now());
+        let mut hosts = BTreeMap::new();
+        let mut agencies = BTreeSet::new();
+        for (asset, content) in page {
+            let (domain, id) = (domain(*asset), format!("aaaa-{asset:04}"));
+            // It moves with each run, whatever the content does.
+            let views = u64::from(writing.number) * 100 + u64::from(number);
+            let name = format!("content {content}");
+            let value = json!({
+                "resource": { "id": id, "name": name, "page_views": { "page_views_total": views } },
+                "metadata": { "domain": domain },
+            });
+            let says = format!("{name}|{name}|{views}");
+            let key = Key::Dataset { domain: &domain, id: &id };
+            self.publish(writing, at, Kind::Datasets, key, (value.to_string(), says));
+            hosts.insert(format!("host.{domain}"), format!("d{content}.example"));
+            agencies.insert((format!("host.{domain}"), format!("Roads / Parks {content}")));
+        }
+        for (host, domain) in hosts {
+            let value = json!({ "host": host, "domain": domain }).to_string();
+            self.publish(writing, at, Kind::Hosts, Key::Host(&host), (value, domain));
+        }
+        for (host, agency) in agencies {
+            let value = json!({ "host": host, "agency": agency }).to_string();
+            let key = Key::Agency { host: &host, agency: &agency };
+            self.publish(writing, at, Kind::Agencies, key, (value, agency.clone()));
+        }
+        self.commit();
+    }
+
+    fn publish(
+        &mut self,
+        writing: &mut Writing<'_>,
+        (page, observed_at): (u32, OffsetDateTime),
+        kind: Kind,
+        key: Key<'_>,
+        (value, says): (String, String),
+    ) {
+        let Writing { run, number, .. } = writing;
+        if kind == Kind::Datasets && !run.datasets {
+            return;
+        }
+        let version = Version { run: *number, page };
+        let stamp = Stamp { content: Content::Record(kind), region: run.region, version, observed_at };
+        let key = key.to_text(run.region);
+        let spot = (kind, partition::of_key(key.as_bytes(), self.partitions[&kind]));
+        *writing.published.entry(spot).or_default() += 1;
+        let broken = run.broken == Some(writing.written);
+        let value = if broken { "[".to_owned() } else { value };
+        if run.lost != Some(writing.written) {
+            self.append(spot, Record { offset: 0, stamp, key, value, says, broken, marker: None });
+        }
+        writing.written += 1;
+    }
+
+    fn append(&mut self, spot: Spot, record: Record) {
+        let end = self.log.ends.entry(spot).or_default();
+        self.log.records.entry(spot).or_default().push(Record { offset: *end, ..record });
+        *end += 1;
+    }
+
+    /// The end of a transaction takes an offset too.
+    fn commit(&mut self) {
+        self.log.ends.values_mut().for_each(|end| *end += 1);
+    }
+
+    fn end(&mut self, writing: &Writing<'_>, previous_ended: Option<u32>, started_at: OffsetDateTime) {
+        let ended_at = self.now();
+        let Writing { run, number, published, .. } = writing;
+        let version = Version { run: *number, page: u32::try_from(run.pages.len()).unwrap() + 1 };
+        let stamp = Stamp { content: Content::Marker, region: run.region, version, observed_at: ended_at };
+        for (spot, count) in published {
+            let marker =
+                Marker { published: *count, ..marker(writing, previous_ended, (started_at, ended_at)) };
+            let value = serde_json::to_string(&marker).unwrap();
+            let key = Key::Marker { run: *number }.to_text(run.region);
+            let says = String::new();
+            let record = Record { offset: 0, stamp, key, value, says, broken: false, marker: Some(marker) };
+            self.append(*spot, record);
+        }
+        self.commit();
+    }
+}
+
+fn marker(
+    writing: &Writing<'_>,
+    previous_ended: Option<u32>,
+    (started_at, ended_at): (OffsetDateTime, OffsetDateTime),
+) -> Marker {
+    let Writing { run, number, published, .. } = writing;
+    let mut partitions: BTreeMap<Kind, i32> = BTreeMap::new();
+    published.keys().for_each(|(kind, _)| *partitions.entry(*kind).or_default() += 1);
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    run.pages.iter().flatten().for_each(|(asset, _)| *seen.entry(domain(*asset)).or_default() += 1);
+    let shape = Shape {
+        mode: run.mode,
+        kinds: partitions.keys().copied().collect(),
+        api_url: String::new(),
+        since: None,
+        limit: None,
+        domains: Vec::new(),
+        from: None,
+    };
+    Marker {
+        run: *number,
+        shape,
+        previous_ended,
+        started_at,
+        ended_at,
+        partitions,
+        published: 0,
+        pages: 0,
+        objects: 0,
+        unkeyed: run.unkeyed,
+        skipped: 0,
+        declared: domains().into_iter().map(|domain| (domain, run.declared.into())).collect(),
+        seen,
+    }
+}
+
+fn domains() -> [String; 2] {
+    [domain(0), domain(1)]
+}
+
+fn domain(asset: u8) -> String {
+    format!("d{}.example", asset % 2)
+}

@@ -1,0 +1,164 @@
+//! What the tables and the books should say, told in a few lines: of each key the newest record, and of each
+//! partition what was delivered of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalog_shared::cursor::Mode;
+use catalog_shared::marker::Marker;
+use catalog_shared::record::Kind;
+use catalog_shared::region::Region;
+use catalog_shared::verdict::Decision;
+use time::OffsetDateTime;
+
+use super::log::{Log, Record, Spot};
+use super::tables::{Count, Row};
+
+/// The log as far as it was delivered: up to an offset of each partition.
+pub(super) struct Model<'a> {
+    pub(super) log: &'a Log,
+    pub(super) delivered: &'a BTreeMap<Spot, i64>,
+}
+
+/// What becomes of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// A marker is missing.
+    Open,
+    /// A later run says that it never ended.
+    Abandoned,
+    /// It retires nothing, whatever it saw.
+    Ended,
+    /// A whole crawl of datasets, of which all has arrived.
+    Good,
+    /// A whole crawl of datasets, of which something is missing.
+    Bad,
+}
+
+impl Fate {
+    /// What the tables may say of it, where a person has decided so and strict limits may hold any run.
+    pub(super) fn states(self, decided: Option<Decision>, strict: bool) -> Vec<&'static str> {
+        match (self, decided) {
+            (Self::Bad | Self::Good, Some(decision)) => vec![decision.name()],
+            (Self::Open, _) => vec!["open"],
+            // Until the next marker arrives, if the first of its own records came after the last one.
+            (Self::Abandoned, _) => vec!["abandoned", "open"],
+            (Self::Ended, _) => vec!["ended"],
+            (Self::Good, None) if strict => vec!["balanced", "held", "superseded"],
+            (Self::Good, None) => vec!["balanced"],
+            (Self::Bad, None) => vec!["held", "superseded"],
+        }
+    }
+}
+
+type RunId = (Region, u32);
+
+impl Model<'_> {
+    fn records(&self) -> impl Iterator<Item = (Spot, &Record)> {
+        self.log.records.iter().flat_map(|(spot, records)| {
+            let end = self.delivered.get(spot).copied().unwrap_or_default();
+            records.iter().take_while(move |record| record.offset < end).map(move |record| (*spot, record))
+        })
+    }
+
+    /// The newest record of each key makes its row.
+    pub(super) fn rows(&self, accepted: &BTreeSet<RunId>) -> BTreeSet<Row> {
+        let mut newest: BTreeMap<(Kind, &str), &Record> = BTreeMap::new();
+        for ((kind, _), record) in
+            self.records().filter(|(_, record)| record.marker.is_none() && !record.broken)
+        {
+            let held = newest.entry((kind, &record.key)).or_insert(record);
+            if held.stamp.version <= record.stamp.version {
+                *held = record;
+            }
+        }
+        let row = |((kind, key), record): ((Kind, &str), &Record)| Row {
+            kind: kind.name().to_owned(),
+            key: key.to_owned(),
+            run: record.stamp.version.run.into(),
+            page: record.stamp.version.page.into(),
+            observed_at: record.stamp.observed_at,
+            says: record.says.clone(),
+            retired_at: if kind == Kind::Datasets { self.retired_at(record, accepted) } else { None },
+        };
+        newest.into_iter().map(row).collect()
+    }
+
+    /// The end of the first accepted run of the region behind the one that saw it last.
+    fn retired_at(&self, record: &Record, accepted: &BTreeSet<RunId>) -> Option<OffsetDateTime> {
+        let (region, seen) = (record.stamp.region, record.stamp.version.run);
+        let next = accepted.iter().filter(|(of, run)| *of == region && *run > seen).min()?;
+        self.markers(*next).next().map(|(_, marker)| marker.stamp.observed_at)
+    }
+
+    fn markers(&self, (region, run): RunId) -> impl Iterator<Item = (Spot, &Record)> {
+        self.records().filter(move |(_, record)| {
+            record.marker.is_some() && (record.stamp.region, record.stamp.version.run) == (region, run)
+        })
+    }
+
+    /// The books: of each run and partition how many records were delivered, good and bad, and how many
+    /// published.
+    pub(super) fn ledger(&self) -> BTreeSet<Count> {
+        let mut counts: BTreeMap<(RunId, Spot), Count> = BTreeMap::new();
+        for ((kind, partition), record) in self.records() {
+            let (region, run) = (record.stamp.region, record.stamp.version.run);
+            let count = counts.entry(((region, run), (kind, partition))).or_insert_with(|| Count {
+                region: region.name().to_owned(),
+                run: i64::from(run),
+                topic: kind.name().to_owned(),
+                partition,
+                applied: 0,
+                dead: 0,
+                published: None,
+            });
+            match &record.marker {
+                Some(marker) => count.published = Some(i64::try_from(marker.published).unwrap()),
+                None if record.broken => count.dead += 1,
+                None => count.applied += 1,
+            }
+        }
+        counts.into_values().collect()
+    }
+
+    pub(super) fn dead_letters(&self) -> BTreeSet<(String, i32, i64)> {
+        let broken = self.records().filter(|(_, record)| record.broken);
+        broken.map(|((kind, partition), record)| (kind.name().to_owned(), partition, record.offset)).collect()
+    }
+
+    /// All runs of which anything was delivered, and what becomes of each.
+    pub(super) fn fates(&self) -> BTreeMap<RunId, Fate> {
+        let runs: BTreeSet<RunId> =
+            self.records().map(|(_, record)| (record.stamp.region, record.stamp.version.run)).collect();
+        runs.into_iter().map(|id| (id, self.fate(id))).collect()
+    }
+
+    fn fate(&self, (region, run): RunId) -> Fate {
+        let markers: Vec<_> = self.markers((region, run)).collect();
+        let Some(marker) = markers.first().and_then(|(_, record)| record.marker.as_ref()) else {
+            return if self.is_passed_over((region, run)) { Fate::Abandoned } else { Fate::Open };
+        };
+        let of_run = |count: &Count| count.region == region.name() && count.run == i64::from(run);
+        let is_fine = |count: &Count| {
+            let readable = count.dead == 0 || count.topic != Kind::Datasets.name();
+            readable && count.published == Some(count.applied + count.dead)
+        };
+        if markers.len() < usize::try_from(marker.partitions.values().sum::<i32>()).unwrap() {
+            Fate::Open
+        } else if marker.shape.mode != Mode::Full || !marker.shape.kinds.contains(&Kind::Datasets) {
+            Fate::Ended
+        } else if marker.unkeyed == 0 && self.ledger().iter().filter(|count| of_run(count)).all(is_fine) {
+            Fate::Good
+        } else {
+            Fate::Bad
+        }
+    }
+
+    /// Whether a marker names a run before this one as the last that ended before its own.
+    fn is_passed_over(&self, (region, run): RunId) -> bool {
+        self.records().filter(|(_, record)| record.stamp.region == region).any(|(_, record)| {
+            let passes =
+                |marker: &Marker| marker.run > run && marker.previous_ended.is_none_or(|ended| ended < run);
+            record.marker.as_ref().is_some_and(passes)
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! Tables of a property's own, in schemas of the database that `DATABASE_URL` names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+
+use anyhow::{Context, Result};
+use catalog_shared::region::Region;
+use catalog_shared::topics::Topics;
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, FromRow, raw_sql};
+use time::OffsetDateTime;
+
+use super::log::Spot;
+use crate::cli::DatabaseArgs;
+use crate::database;
+
+/// As many as there are batches side by side.
+const CONNECTIONS: u32 = 3;
+
+/// A row of any catalog table, in short.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, FromRow)]
+pub(super) struct Row {
+    pub(super) kind: String,
+    pub(super) key: String,
+    pub(super) run: i64,
+    pub(super) page: i64,
+    pub(super) observed_at: OffsetDateTime,
+    pub(super) says: String,
+    pub(super) retired_at: Option<OffsetDateTime>,
+}
+
+/// What the ledger says of a run and partition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, FromRow)]
+pub(super) struct Count {
+    pub(super) region: String,
+    pub(super) run: i64,
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) applied: i64,
+    pub(super) dead: i64,
+    pub(super) published: Option<i64>,
+}
+
+/// A schema with its tables.
+pub(super) struct Tables {
+    args: DatabaseArgs,
+    pub(super) pool: PgPool,
+}
+
+impl Tables {
+    /// Makes them. `name` is of this property alone.
+    pub(super) async fn make(name: &str) -> Result<Self> {
+        let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
+        let started = OffsetDateTime::now_utc().unix_timestamp_nanos();
+        let schema = format!("property_{name}_{started}");
+        let args = DatabaseArgs { database_url: Some(url.into()), schema };
+        database::migrate(&args).await?;
+        let pool = database::open(&args, CONNECTIONS).await?;
+        // What is lost when the server itself crashes is no concern here, and waiting for the disk is slow.
+        let options = (*pool.connect_options()).clone().options([("synchronous_commit", "off")]);
+        pool.set_connect_options(options);
+        Ok(Self { args, pool })
+    }
+
+    /// Empties all of them.
+    pub(super) async fn wipe(&self) -> Result<()> {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "select quote_ident(tablename) from pg_tables
+             where schemaname = current_schema() and tablename <> '_sqlx_migrations'",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let statements: String = tables.iter().map(|table| format!("delete from {table};")).collect();
+        raw_sql(AssertSqlSafe(statements)).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// What the catalog tables say.
+    pub(super) async fn rows(&self) -> Result<BTreeSet<Row>> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "select 'datasets' as kind, concat_ws('/', region, domain, id) as key, last_run as run,
+                 last_page as page, observed_at, retired_at,
+                 concat_ws('|', name, record #>> '{resource,name}', page_views_total) as says
+             from socrata_datasets full join socrata_dataset_stats using (region, domain, id)
+             union all
+             select 'domains', concat_ws('/', region, domain), last_run, last_page, observed_at, null,
+                 declared_count::text
+             from socrata_domains
+             union all
+             select 'hosts', concat_ws('/', region, host), last_run, last_page, observed_at, null, domain
+             from socrata_hosts
+             union all
+             select 'agencies', concat_ws('/', region, host, agency), last_run, last_page, observed_at, null,
+                 agency
+             from socrata_agencies",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Everything that a catalog table holds, row by row.
+    pub(super) async fn contents(&self) -> Result<BTreeSet<String>> {
+        let mut all = BTreeSet::new();
+        for table in ["datasets", "dataset_stats", "domains", "hosts", "agencies"] {
+            let query = format!("select '{table} ' || row::text from socrata_{table} as row");
+            let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(&self.pool).await?;
+            all.extend(rows);
+        }
+        Ok(all)
+    }
+
+    /// What the ledger says.
+    pub(super) async fn ledger(&self) -> Result<BTreeSet<Count>> {
+        let counts: Vec<Count> = sqlx::query_as(
+            "select region, run, topic, partition, new + changed + unchanged + older as applied, dead,
+                 published
+             from run_partitions",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(counts.into_iter().collect())
+    }
+
+    /// The dead letters, by topic, partition and offset.
+    pub(super) async fn dead_letters(&self) -> Result<BTreeSet<(String, i32, i64)>> {
+        let query = r#"select topic, partition, "offset" from dead_letters"#;
+        let letters: Vec<(String, i32, i64)> = sqlx::query_as(query).fetch_all(&self.pool).await?;
+        Ok(letters.into_iter().collect())
+    }
+
+    /// How many records of each kind made a row.
+    pub(super) async fn made(&self) -> Result<BTreeMap<String, i64>> {
+        let made: Vec<(String, i64)> = sqlx::query_as(
+            "select topic, sum(new)::bigint from run_partitions group by topic having sum(new) > 0",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(made.into_iter().collect())
+    }
+
+    /// The state of each run.
+    pub(super) async fn states(&self) -> Result<BTreeMap<(Region, u32), String>> {
+        let runs: Vec<(String, i64, String)> =
+            sqlx::query_as("select region, run, state from runs").fetch_all(&self.pool).await?;
+        let run = |(region, run, state): (String, i64, String)| {
+            let region = Region::from_name(&region).context("a region that is none")?;
+            Ok(((region, u32::try_from(run)?), state))
+        };
+        runs.into_iter().map(run).collect()
+    }
+
+    /// Where each partition stands, and up to where it is in the books.
+    pub(super) async fn positions(&self) -> Result<BTreeMap<Spot, (i64, i64)>> {
+        let rows: Vec<(String, i32, i64, i64)> =
+            sqlx::query_as("select topic, partition, position, counted_to from positions")
+                .fetch_all(&self.pool)
+                .await?;
+        let spot = |(topic, partition, position, counted_to): (String, i32, i64, i64)| {
+            let kind = Topics::new("").kind(&topic).context("a topic that is none")?;
+            Ok(((kind, partition), (position, counted_to)))
+        };
+        rows.into_iter().map(spot).collect()
+    }
+
+    /// A pool for somebody who dies.
+    pub(super) fn one_connection(&self) -> PgPool {
+        let options = (*self.pool.connect_options()).clone();
+        PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
+    }
+
+    /// Drops them.
+    pub(super) async fn drop(self) -> Result<()> {
+        let drop = format!("drop schema {} cascade", self.args.schema);
+        raw_sql(AssertSqlSafe(drop)).execute(&self.pool).await?;
+        self.pool.close().await;
+        Ok(())
+    }
+}

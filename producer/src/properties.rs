@@ -1,0 +1,249 @@
+//! I6, a property of generated catalogs and lives: however often a producer is killed, before or after the
+//! commit of whatever transaction, and however the rest is cut by the next one, the run that ends has
+//! published each page exactly once.
+//!
+//! `PROPTEST_CASES` sets how many are generated. The seeds of cases that failed are in `proptest-regressions/`,
+//! and are tried first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use catalog_shared::cursor::{Cursor, Mode, RunState, Shape};
+use catalog_shared::marker::Marker;
+use catalog_shared::record::{Content, Kind, Stamp};
+use catalog_shared::region::Region;
+use catalog_shared::topics::Topics;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::json;
+
+use crate::idspace;
+use crate::lane::{Answer, Covered};
+use crate::log::Log;
+use crate::page::Page;
+use crate::plan::{Asked, plan};
+use crate::publish::Publisher;
+use crate::run;
+use crate::transaction::Outgoing;
+
+/// What a region has, what is asked for, and the processes that crawl it one after the other.
+#[derive(Clone, Debug)]
+struct Case {
+    ids: BTreeSet<String>,
+    /// Behind which of them a part begins.
+    from: Option<Index>,
+    limit: Option<u64>,
+    lives: Vec<Life>,
+}
+
+/// A process.
+#[derive(Clone, Debug)]
+struct Life {
+    restart: bool,
+    lanes: u16,
+    page_size: usize,
+    /// Which lane has the next page.
+    turns: Vec<Index>,
+    /// It is killed at this transaction.
+    dies_at: usize,
+    /// Whether the transaction is committed all the same.
+    commits: bool,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let id = "[2-9a-km-z]{4}-[2-9a-km-z]{4}";
+    // Some that lie close together, some where lanes are cut, and some that are no numbers.
+    let id = prop_oneof![
+        4 => id,
+        4 => "m222-22[2-9][2-9]",
+        2 => "[aeimsw]222-2222",
+        1 => "[A-Z]{4}-[a-z]{4}:draft",
+    ];
+    let ids = prop::collection::btree_set(id, 0..40);
+    let from = prop::option::weighted(0.2, any::<Index>());
+    let limit = prop::option::weighted(0.2, 0..30_u64);
+    (ids, from, limit, prop::collection::vec(life(), 1..8)).prop_map(|(ids, from, limit, lives)| Case {
+        ids,
+        from,
+        limit,
+        lives,
+    })
+}
+
+fn life() -> impl Strategy<Value = Life> {
+    let size = select(vec![1_usize, 2, 3, 10]);
+    let turns = prop::collection::vec(any::<Index>(), 1..6);
+    (prop::bool::weighted(0.1), 1..5_u16, size, turns, 0..10_usize, any::<bool>()).prop_map(
+        |(restart, lanes, page_size, turns, dies_at, commits)| Life {
+            restart,
+            lanes,
+            page_size,
+            turns,
+            dies_at,
+            commits,
+        },
+    )
+}
+
+/// What Kafka holds: the records of each transaction, and the last cursor.
+#[derive(Default)]
+struct Kafka {
+    transactions: Vec<Vec<Outgoing>>,
+    cursor: Option<Cursor>,
+}
+
+/// A log that a process writes to until it is killed.
+fn log(kafka: &Arc<Mutex<Kafka>>, dies_at: Option<(usize, bool)>) -> Log {
+    let kafka = Arc::clone(kafka);
+    let mut count = 0;
+    Log::Double(Box::new(move |records, cursor| {
+        let dies = dies_at.filter(|(at, _)| *at == count);
+        count += 1;
+        if dies.is_none_or(|(_, commits)| commits) {
+            let mut kafka = kafka.lock().unwrap();
+            kafka.transactions.push(records);
+            kafka.cursor = Some(cursor.clone());
+        }
+        dies.map_or(Ok(()), |_| bail!("killed"))
+    }))
+}
+
+impl Case {
+    fn shape(&self) -> Shape {
+        let from = self.from.filter(|_| !self.ids.is_empty());
+        let from = from.map(|index| self.ids.iter().nth(index.index(self.ids.len())).unwrap().clone());
+        let is_part = from.is_some() || self.limit.is_some();
+        Shape {
+            mode: if is_part { Mode::Part } else { Mode::Full },
+            kinds: Kind::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: self.limit,
+            domains: Vec::new(),
+            from,
+        }
+    }
+
+    /// What a run is to publish.
+    fn wanted(&self) -> Vec<String> {
+        let from = self.shape().from.unwrap_or_default();
+        let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
+        self.ids.iter().filter(|id| **id > from).take(limit).cloned().collect()
+    }
+
+    /// The API's answer.
+    fn page(&self, after: &str, size: usize) -> Page {
+        let object = |id: &String| json!({ "resource": { "id": id }, "metadata": { "domain": "a.example" } });
+        let behind = self.ids.iter().filter(|id| id.as_str() > after).take(size);
+        let body = json!({ "results": behind.map(object).collect::<Vec<_>>() }).to_string();
+        Page::cut(&Bytes::from(body)).unwrap()
+    }
+
+    /// Crawls as far as this life goes; without an end to it to the end of the run.
+    async fn live(&self, kafka: &Arc<Mutex<Kafka>>, life: &Life, is_last: bool) -> anyhow::Result<()> {
+        let restart = life.restart && !is_last;
+        let asked = Asked { region: Region::Us, shape: self.shape(), since: None, restart, first_run: 1 };
+        let partitions = BTreeMap::from(Kind::ALL.map(|kind| (kind, 2)));
+        let last = kafka.lock().unwrap().cursor.clone();
+        let mut cursor = plan(&asked, last)?.claim(&asked, "owner", &partitions)?;
+        cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, life.lanes));
+        let mut log = log(kafka, (!is_last).then_some((life.dies_at, life.commits)));
+        log.commit(Vec::new(), &cursor).await?;
+        let mut publisher = Publisher::new(log, Topics::new(""), cursor);
+        if publisher.cursor().next_page == 0 {
+            publisher.domains(BTreeMap::from([("a.example".into(), 7)])).await?;
+        }
+        self.crawl(&mut publisher, life).await?;
+        publisher.end().await
+    }
+
+    async fn crawl(&self, publisher: &mut Publisher, life: &Life) -> anyhow::Result<()> {
+        let mut lanes = publisher.cursor().pending.clone();
+        let mut turns = life.turns.iter().cycle();
+        while !lanes.is_empty() && publisher.left() != Some(0) {
+            let lane = turns.next().context("there is one at least")?.index(lanes.len());
+            let after = lanes[lane].after.clone();
+            let answer = Answer::Page(self.page(&after, life.page_size));
+            let Some(fetched) = answer.of(&lanes[lane], &after) else {
+                lanes.remove(lane);
+                continue;
+            };
+            match &fetched.covered {
+                Covered::UpTo(id) => lanes[lane].after.clone_from(id),
+                Covered::Whole => drop(lanes.remove(lane)),
+            }
+            publisher.page(fetched).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The transactions of a run, each with the one stamp of all its records.
+fn transactions(kafka: &Kafka, run: u32) -> Vec<(Stamp, &[Outgoing])> {
+    let stamp = |records: &[Outgoing]| {
+        let mut stamps = records.iter().map(|record| Stamp::from_headers(Some(&*record.headers)).unwrap());
+        let first = stamps.next()?;
+        assert!(stamps.all(|stamp| stamp.version == first.version), "a transaction of two pages");
+        Some(first)
+    };
+    let stamped = kafka.transactions.iter().filter_map(|records| Some((stamp(records)?, records.as_slice())));
+    stamped.filter(|(stamp, _)| stamp.version.run == run).collect()
+}
+
+fn check(case: &Case, kafka: &Kafka) {
+    let cursor = kafka.cursor.as_ref().unwrap();
+    assert_eq!((cursor.state, cursor.pending.len()), (RunState::Ended, 0));
+    let all = transactions(kafka, cursor.run);
+    let pages: Vec<u32> = all.iter().map(|(stamp, _)| stamp.version.page).collect();
+    assert!(
+        pages.iter().copied().eq(0..cursor.next_page + 1),
+        "pages {pages:?}, and next {}",
+        cursor.next_page
+    );
+
+    let (markers, pages): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|(stamp, _)| stamp.content == Content::Marker);
+    let records: Vec<&Outgoing> = pages.iter().flat_map(|(_, records)| *records).collect();
+    let mut ids: Vec<String> = records
+        .iter()
+        .filter(|record| &*record.topic == "datasets")
+        .map(|record| record.key.trim_start_matches("us/a.example/").to_owned())
+        .collect();
+    ids.sort();
+    assert_eq!(ids, case.wanted());
+
+    let markers: Vec<&Outgoing> = markers.iter().flat_map(|(_, records)| *records).collect();
+    let places: BTreeSet<_> = markers.iter().map(|marker| (&marker.topic, marker.partition)).collect();
+    assert_eq!((markers.len(), places.len()), (8, 8));
+    for marker in markers {
+        let is_there =
+            |record: &&&Outgoing| (&record.topic, record.partition) == (&marker.topic, marker.partition);
+        let said: Marker = serde_json::from_slice(&marker.value).unwrap();
+        assert_eq!(said.published, records.iter().filter(is_there).count() as u64, "{}", marker.topic);
+        assert_eq!(said.objects, ids.len() as u64);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_producer_killed_anywhere_publishes_each_page_once(case in case()) {
+        let kafka = Arc::new(Mutex::new(Kafka::default()));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for (number, life) in (1..).zip(&case.lives) {
+            let is_last = number == case.lives.len();
+            let lived = runtime.block_on(case.live(&kafka, life, is_last));
+            if let Err(error) = lived {
+                prop_assert!(error.to_string() == "killed", "{error:#}");
+            }
+            let has_ended = kafka.lock().unwrap().cursor.as_ref().is_some_and(|c| c.state == RunState::Ended);
+            // The next one would begin another run.
+            if has_ended {
+                break;
+            }
+            prop_assert!(!is_last);
+        }
+        check(&case, &kafka.lock().unwrap());
+    }
+}
