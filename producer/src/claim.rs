@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use catalog_shared::cursor::Cursor;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
@@ -19,6 +19,7 @@ use tokio::time::sleep;
 
 use crate::state;
 use crate::transaction::{Outgoing, TransactionError, Transactions};
+use crate::undecided;
 
 /// How long a newer producer gets to write its claim before the fenced one looks for it.
 const GRACE: Duration = Duration::from_secs(2);
@@ -36,6 +37,14 @@ pub(crate) struct Claim {
     transactions: Transactions,
 }
 
+/// The cursors of a region that nobody else can write to any more.
+pub(crate) struct Found {
+    /// The last one that was committed.
+    pub(crate) last: Option<Cursor>,
+    /// One behind it of which nobody can tell whether it counts.
+    pub(crate) undecided: Option<Cursor>,
+}
+
 /// What the cursor tells after a fatal error.
 enum Standing {
     /// It is as it was: the transaction in hand was not committed.
@@ -47,15 +56,17 @@ enum Standing {
 }
 
 impl Claim {
-    /// Fences every other producer of the region, then reads its cursor. The claim is made by
+    /// Fences every other producer of the region, then reads its cursors. The claim is made by
     /// [`Claim::establish`].
-    pub(crate) async fn open(kafka: &KafkaArgs, region: Region) -> anyhow::Result<(Self, Option<Cursor>)> {
+    pub(crate) async fn open(kafka: &KafkaArgs, region: Region) -> anyhow::Result<(Self, Found)> {
         let topics = kafka.topics();
         let transactions = open_transactions(kafka, &topics, region).await?;
+        let undecided = undecided::read(kafka, &topics, region).await?;
         let last = state::read(kafka, &topics, region).await?;
         tracing::debug!(%region, run = last.as_ref().map(|cursor| cursor.run), "region opened");
         let kafka = kafka.clone();
-        Ok((Self { kafka, topics, region, last: last.clone(), transactions }, last))
+        let claim = Self { kafka, topics, region, last: last.clone(), transactions };
+        Ok((claim, Found { last, undecided }))
     }
 
     /// Commits the cursor that claims the region. Tells whether it is ours now: if another producer has
@@ -113,7 +124,16 @@ impl Claim {
         let fresh = outlast(&self.kafka, open).await?;
         let stale = std::mem::replace(&mut self.transactions, fresh);
         spawn_blocking(move || drop(stale)).await?;
-        self.look(next).await
+        let undecided = async || undecided::read(&self.kafka, &self.topics, self.region).await;
+        let undecided = outlast(&self.kafka, undecided).await?;
+        let standing = self.look(next).await?;
+        ensure!(
+            undecided.is_none() || matches!(standing, Standing::Moved(_)),
+            "nobody can tell whether the last page was committed, for Kafka has lost the end of its \
+             transaction; the next start gives run {} up",
+            next.run
+        );
+        Ok(standing)
     }
 
     async fn look(&self, next: &Cursor) -> anyhow::Result<Standing> {

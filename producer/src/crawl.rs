@@ -132,8 +132,9 @@ async fn claim(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> anyhow
         discovery.check_domains().await?;
     }
     for _ in 0..CLAIMS {
-        let (mut claim, last) = Claim::open(&args.kafka, args.region).await?;
-        let mut cursor = plan(asked, last)?.claim(asked, &owner, &partitions)?;
+        let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
+        let asked = found.undecided.map_or_else(|| asked.clone(), |undecided| asked.passing_over(&undecided));
+        let mut cursor = plan(&asked, found.last)?.claim(&asked, &owner, &partitions)?;
         cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
         if claim.establish(&cursor).await? {
             tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");

@@ -42,4 +42,5 @@ mod tally;
 mod throttle;
 mod topics;
 mod transaction;
+mod undecided;
 mod watch;

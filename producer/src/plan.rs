@@ -12,6 +12,7 @@ use crate::run::fresh;
 use crate::scope::Start;
 
 /// What the command line asks for.
+#[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) region: Region,
     /// All of the run's shape but where a since-run starts.

@@ -9,6 +9,7 @@ use catalog_shared::outage::Away;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use catalog_shared::watermarks::watermarks;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedHeaders, OwnedMessage};
@@ -58,10 +59,20 @@ pub(crate) async fn read_written(
     topics: &Topics,
     region: Region,
 ) -> anyhow::Result<Option<Written>> {
+    let (config, topic) = (client_config(kafka, "read_committed")?, topics.cursors());
+    let read = move || -> anyhow::Result<_> {
+        let consumer: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
+        last_cursor(&consumer, &topic, region)
+    };
+    spawn_blocking(read).await?.with_context(|| format!("can't read the cursor of region {region}"))
+}
+
+/// How cursors are read.
+pub(crate) fn client_config(kafka: &KafkaArgs, isolation: &str) -> anyhow::Result<ClientConfig> {
     let config = kafka.client_config(&[
         // Never joined: reading needs a name for the group all the same.
         ("group.id", "catalog-producer"),
-        ("isolation.level", "read_committed"),
+        ("isolation.level", isolation),
         ("enable.auto.commit", "false"),
         // A start that doesn't exist must not be taken for the end.
         ("auto.offset.reset", "error"),
@@ -69,12 +80,7 @@ pub(crate) async fn read_written(
         ("fetch.wait.max.ms", "50"),
         ("allow.auto.create.topics", "false"),
     ])?;
-    let topic = topics.cursors();
-    let read = move || -> anyhow::Result<_> {
-        let consumer: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-        last_cursor(&consumer, &topic, region)
-    };
-    spawn_blocking(read).await?.with_context(|| format!("can't read the cursor of region {region}"))
+    Ok(config)
 }
 
 /// As [`read`], where nobody may have made the topic yet.
@@ -114,7 +120,7 @@ fn last_cursor(
 }
 
 /// The last record from an offset to the partition's end.
-fn last_between(
+pub(crate) fn last_between(
     consumer: &BaseConsumer<LogContext>,
     topic: &str,
     partition: i32,

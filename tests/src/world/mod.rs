@@ -9,6 +9,7 @@ mod proxy;
 mod rebuild;
 mod tables;
 mod topic;
+mod undecided;
 
 use std::env;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub use program::{Ended, Program, Running};
 pub use proxy::Proxy;
 pub use tables::{CATALOG, Contents};
 pub use topic::{Sent, TopicRecord};
+pub use undecided::OpenTransaction;
 
 use crate::double::Double;
 

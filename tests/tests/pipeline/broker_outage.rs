@@ -78,8 +78,9 @@ async fn a_broker_that_refuses_the_client_is_not_waited_for() -> Result<()> {
     Ok(())
 }
 
-/// Returns when both lanes wait for a page, which the gate holds, and all before is published.
-async fn hold_in_mid_crawl(double: &Double, crawl: &mut Running) -> Result<Gate> {
+/// Returns when both lanes wait for a page, which the gate holds, and all before is published and decided:
+/// a lone broker that is killed earlier may lose the end of a transaction.
+async fn hold_in_mid_crawl(world: &World, double: &Double, crawl: &mut Running) -> Result<Gate> {
     let mut gate = double.hold(Matcher::pages().that(|asked| asked.sequence > 6));
     crawl.reaches(gate.arrived()).await?;
     crawl.reaches(gate.arrived()).await?;
@@ -87,6 +88,7 @@ async fn hold_in_mid_crawl(double: &Double, crawl: &mut Running) -> Result<Gate>
     for _ in 0..answered {
         crawl.logged("page published").await?;
     }
+    world.until_decided("cursors").await?;
     Ok(gate)
 }
 
@@ -95,7 +97,7 @@ async fn a_crawl_pauses_while_the_broker_is_away() -> Result<()> {
     let Some(mut broker) = Broker::start().await? else { return Ok(()) };
     let (world, double) = (World::on(broker.address()?).await?, double().await?);
     let mut crawl = crawl(&world, &double)?.start()?;
-    let gate = hold_in_mid_crawl(&double, &mut crawl).await?;
+    let gate = hold_in_mid_crawl(&world, &double, &mut crawl).await?;
     broker.kill().await?;
     gate.release();
     for _ in 0..IN_HAND {
@@ -118,7 +120,7 @@ async fn a_crawl_that_is_asked_to_stop_does_not_wait_for_ever_to_publish() -> Re
     let Some(mut broker) = Broker::start().await? else { return Ok(()) };
     let (world, double) = (World::on(broker.address()?).await?, double().await?);
     let mut stopped = crawl(&world, &double)?.start()?;
-    let gate = hold_in_mid_crawl(&double, &mut stopped).await?;
+    let gate = hold_in_mid_crawl(&world, &double, &mut stopped).await?;
     broker.kill().await?;
     gate.release();
     stopped.logged("page in hand").await?;
@@ -136,7 +138,7 @@ async fn a_producer_that_is_fenced_outlasts_a_broker_that_goes_before_it_can_loo
     let Some(mut broker) = Broker::start().await? else { return Ok(()) };
     let (world, double) = (World::on(broker.address()?).await?, double().await?);
     let mut crawl = crawl(&world, &double)?.start()?;
-    let gate = hold_in_mid_crawl(&double, &mut crawl).await?;
+    let gate = hold_in_mid_crawl(&world, &double, &mut crawl).await?;
     fence(&world).await?;
     gate.release();
     crawl.logged("publishing again").await?;

@@ -49,6 +49,7 @@ mod status;
 mod stopping;
 mod takeover;
 mod telling;
+mod undecided;
 mod verify;
 mod verify_topics;
 mod views;

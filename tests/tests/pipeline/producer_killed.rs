@@ -48,16 +48,18 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
 
 /// Each asset is published once to whoever reads committed records, and pages are numbered without a gap.
 pub(crate) async fn each_page_once(world: &World, assets: u64) -> Result<()> {
-    let mut times: BTreeMap<String, u32> = BTreeMap::new();
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut pages = BTreeSet::new();
     for record in world.records("datasets").await? {
         pages.insert(record.headers["page"].parse::<u64>()?);
         if !record.is_marker() {
-            *times.entry(record.key).or_default() += 1;
+            let place = format!("page {} at {}/{}", record.headers["page"], record.partition, record.offset);
+            places.entry(record.key).or_default().push(place);
         }
     }
-    assert_eq!(times.len() as u64, assets);
-    assert!(times.values().all(|times| *times == 1));
+    assert_eq!(places.len() as u64, assets);
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.is_empty(), "published more than once: {places:#?}");
     // One counter over all lanes and sessions, without a gap: 0 is `/domains`, the last the markers'.
     assert!(pages.iter().copied().eq(1..=pages.len() as u64), "{pages:?}");
     Ok(())

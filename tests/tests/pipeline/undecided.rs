@@ -1,0 +1,38 @@
+//! A Kafka that was restarted may have lost the end of a transaction: nobody can tell then what counts.
+
+use anyhow::{Context, Result};
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+const ASSETS: u64 = 500;
+const LOST: &str =
+    "Kafka has lost the end of a transaction; giving the run up, for nobody can tell what of it counts";
+
+#[tokio::test]
+async fn a_run_with_a_page_of_which_nobody_can_tell_is_given_up_for_a_new_one() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    let mut first = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    for _ in 0..3 {
+        first.logged("page published").await?;
+    }
+    first.kill().await?;
+    let cursors = world.records("cursors").await?;
+    let last = cursors.last().context("it was crawling")?;
+    let lost = world.send_and_leave_open("cursors", last.key.clone(), last.value.clone()).await?;
+
+    let mut second = world.crawl(&double)?.start()?;
+    let warning = second.logged(LOST).await?;
+    assert_eq!((warning["level"].as_str(), warning["run"].as_u64()), (Some("WARN"), Some(1)));
+    let ended = second.ended().await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!((&ended.summary()?["run"], &ended.summary()?["whole"]), (&2.into(), &true.into()));
+    drop(lost);
+
+    world.consume()?.succeed().await?;
+    let states: Vec<(i64, String)> =
+        sqlx::query_as("select run, state from runs order by run").fetch_all(world.pool()).await?;
+    assert_eq!(states, [(1, "abandoned".to_owned()), (2, "balanced".to_owned())]);
+    Ok(())
+}
