@@ -21,7 +21,7 @@ use crate::buffers::Buffers;
 use crate::cassette::{Exchange, Recorder};
 use crate::cli::CrawlArgs;
 use crate::domains;
-use crate::error::{ApiError, Failed, Incomplete, Worth};
+use crate::error::{ApiError, Failed, Worth};
 use crate::page::Page;
 use crate::redact::Redactor;
 use crate::refusal;
@@ -222,7 +222,7 @@ impl Discovery {
 
     async fn exchange(&self, url: Url, id: Uuid, exchange: &mut Exchange) -> Result<(), ApiError> {
         let request = self.http.get(url).header("X-Request-Id", id.to_string());
-        let response = request.send().await.map_err(unanswered)?;
+        let response = request.send().await.map_err(ApiError::unanswered)?;
         let limit = if response.status() == StatusCode::OK { self.max_page_bytes } else { refusal::BYTES };
         exchange.read(response, limit, |bytes| self.tally.received(bytes)).await
     }
@@ -246,14 +246,6 @@ fn token_header(token: Option<&SecretString>) -> Result<HeaderMap, Stop> {
         headers.insert("X-App-Token", value);
     }
     Ok(headers)
-}
-
-/// A request without an answer: late if the server was there and said nothing.
-fn unanswered(error: reqwest::Error) -> ApiError {
-    if error.is_timeout() && !error.is_connect() {
-        return ApiError::incomplete(Incomplete::Late, &[], Some(error));
-    }
-    ApiError::Transport(error)
 }
 
 #[cfg(test)]

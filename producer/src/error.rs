@@ -98,6 +98,14 @@ impl ApiError {
         }
     }
 
+    /// A request without an answer: late if the server was there and said nothing.
+    pub(crate) fn unanswered(error: reqwest::Error) -> Self {
+        if error.is_timeout() && !error.is_connect() {
+            return Self::incomplete(Incomplete::Late, &[], Some(error));
+        }
+        Self::Transport(error)
+    }
+
     /// The beginning of an answer that isn't complete: a smaller page may fare better.
     pub(crate) const fn incomplete_head(&self) -> Option<&Bytes> {
         match self {
