@@ -25,6 +25,7 @@ mod other_database;
 mod outage;
 mod outbox;
 mod part;
+mod probing;
 mod producer_killed;
 mod queries;
 mod rebalancing;
