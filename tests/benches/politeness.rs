@@ -45,6 +45,9 @@ struct Arguments {
     bench: bool,
 }
 
+/// A slow rate over many pages takes its time.
+const LIMIT: Duration = Duration::from_secs(3600);
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
@@ -59,6 +62,7 @@ async fn main() -> Result<()> {
         .crawl(&double)?
         .args(["--rate", &arguments.rate.to_string(), "--page-size", &arguments.page_size.to_string()])
         .args(["--concurrency", &arguments.concurrency.to_string(), "--timeout", "2s"])
+        .within(LIMIT)
         .succeed()
         .await?
         .summary()?;

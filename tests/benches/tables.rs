@@ -42,6 +42,7 @@ struct Arguments {
 /// The numbers of connections that are measured, each with tables and a group of its own.
 const CONNECTIONS: [&str; 2] = ["1", "2"];
 const PATIENCE: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(3600);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -68,7 +69,7 @@ fn schema(connections: &str) -> String {
 
 /// As in real life; tests have programs log more.
 fn quiet(program: Program) -> Program {
-    program.env("RUST_LOG", "info")
+    program.env("RUST_LOG", "info").within(LIMIT)
 }
 
 /// Gives every `nth` asset another name.

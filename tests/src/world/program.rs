@@ -20,6 +20,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Program {
     command: Command,
+    limit: Duration,
 }
 
 impl Program {
@@ -36,7 +37,7 @@ impl Program {
         command.env_clear().env("RUST_LOG", "info,catalog_producer=debug,catalog_consumer=debug");
         command.env("RUST_BACKTRACE", "1").args(["--log-format", "json"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        Ok(Self { command })
+        Ok(Self { command, limit: LIMIT })
     }
 
     /// Adds arguments.
@@ -53,6 +54,13 @@ impl Program {
         self
     }
 
+    /// Gives it another time than two minutes to end in.
+    #[must_use]
+    pub const fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -60,7 +68,8 @@ impl Program {
     pub fn start(mut self) -> Result<Running> {
         let mut child = self.command.spawn()?;
         let stderr = child.stderr.take().context("standard error is piped")?;
-        Ok(Running { child, log: BufReader::new(stderr).lines(), told: String::new() })
+        let log = BufReader::new(stderr).lines();
+        Ok(Running { child, log, told: String::new(), limit: self.limit })
     }
 
     /// Runs it to its end.
@@ -89,6 +98,7 @@ pub struct Running {
     log: Lines<BufReader<ChildStderr>>,
     /// What it has logged so far.
     told: String,
+    limit: Duration,
 }
 
 /// How a program ended.
@@ -199,7 +209,7 @@ impl Running {
             log?;
             anyhow::Ok(self.child.wait().await?)
         };
-        let status = timeout(LIMIT, end).await;
+        let status = timeout(self.limit, end).await;
         let Ok(status) = status else { bail!("it never ended:\n{}", self.told) };
         Ok(Ended { code: status?.code(), stdout, stderr: self.told })
     }
