@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
+use log::LevelFilter;
 use secrecy::ExposeSecret;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::cli::DatabaseArgs;
@@ -24,6 +25,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// to sleep, or whose machine is gone, would else hold its partition's position for as long as its
 /// connection lives, and no other member could take over. Well under the group's session.
 const IDLE_IN_TRANSACTION: &str = "10s";
+
+/// From when on a statement is logged as slow, at the level of details.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Makes the schema and its tables, or brings them up to this build.
 ///
@@ -81,6 +85,8 @@ fn options(args: &DatabaseArgs) -> Result<PgConnectOptions, Stop> {
     let search_path = format!("\"{}\"", args.schema);
     // Below warnings a server only tells what is as it should be, such as a schema that exists already.
     let settings = [("search_path", search_path.as_str()), ("client_min_messages", "warning")];
+    // A comparison of whole tables takes seconds as a matter of course, and nobody has to act on that.
+    let options = options.log_slow_statements(LevelFilter::Debug, SLOW);
     Ok(options.application_name("catalog-consumer").options(settings))
 }
 
