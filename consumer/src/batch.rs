@@ -6,8 +6,8 @@ use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
-use crate::dataset::DatasetRow;
-use crate::received::Received;
+use crate::consume::received::Received;
+use crate::decode::dataset::DatasetRow;
 
 /// What a topic that is consumed holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use crate::apply::Bounds;
-use crate::dead_letters::Limits;
+use crate::apply::dead_letters::Limits;
 use crate::rebuild::RebuildArgs;
 use crate::verify::VerifyArgs;
 

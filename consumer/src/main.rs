@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use catalog_consumer::cli::{Cli, Command};
-use catalog_consumer::{consume, database, letters, rebuild, runs, verify};
+use catalog_consumer::{consume, database, dead_letters, rebuild, runs, verify};
 use catalog_shared::{command_line, exit, shutdown, telemetry};
 
 #[tokio::main]
@@ -17,7 +17,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal()?;
     match cli.command {
         Command::Migrate(args) => database::migrate(&args).await,
-        Command::DeadLetters(args) => letters::run(args).await,
+        Command::DeadLetters(args) => dead_letters::run(args).await,
         Command::Run(args) => consume::run(*args, shutdown).await,
         Command::Rebuild(args) => rebuild::run(&args, &shutdown).await,
         Command::Verify(args) => verify::run(&args, &shutdown).await,

@@ -11,10 +11,10 @@ use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use crate::books::verdict_log::VerdictLog;
+use crate::books::verdicts::{self, RunId};
 use crate::cli::{DecideArgs, ListArgs, RunsCommand};
 use crate::database;
-use crate::verdict_log::VerdictLog;
-use crate::verdicts::{self, RunId};
 
 /// Lists runs, or decides one.
 ///
@@ -32,7 +32,7 @@ pub async fn run(command: RunsCommand) -> anyhow::Result<()> {
 #[allow(clippy::print_stdout, reason = "the command's answer")]
 async fn list(args: &ListArgs) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
-    let runs: Vec<Run> = sqlx::query_as(include_str!("../sql/list_runs.sql"))
+    let runs: Vec<Run> = sqlx::query_as(include_str!("../sql/books/list_runs.sql"))
         .bind(args.region.map(Region::name))
         .fetch_all(&pool)
         .await?;
@@ -62,7 +62,7 @@ async fn decide(args: &DecideArgs, decision: Decision) -> anyhow::Result<()> {
 /// Decides a held run and tells how many datasets were retired by that.
 pub(crate) async fn transact(pool: &PgPool, id: RunId, decision: Decision) -> anyhow::Result<i64> {
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    sqlx::query(include_str!("../sql/lock_exclusive.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../sql/apply/lock_exclusive.sql")).execute(&mut *tx).await?;
     let RunId { region, run } = id;
     let (state, reason) = verdicts::state(&mut tx, id)
         .await?

@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use reqwest::Url;
 use secrecy::SecretString;
 
-use crate::scope::ScopeArgs;
+use crate::crawl::scope::ScopeArgs;
 
 /// Crawls the Socrata Discovery API of one region and publishes its catalog to Kafka.
 #[derive(Parser, Debug)]

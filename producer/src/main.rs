@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use catalog_producer::cli::{Cli, Command};
-use catalog_producer::screen::Screen;
-use catalog_producer::{crawl, status};
+use catalog_producer::crawl;
+use catalog_producer::report::screen::Screen;
+use catalog_producer::report::status;
 use catalog_shared::{command_line, exit, shutdown, telemetry};
 
 #[tokio::main]

@@ -19,14 +19,14 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::json;
 
-use crate::idspace;
-use crate::lane::{Answer, Covered};
-use crate::log::Log;
-use crate::page::Page;
-use crate::plan::{Asked, plan};
+use crate::crawl::idspace;
+use crate::crawl::lane::{Answer, Covered};
+use crate::crawl::plan::{Asked, plan};
+use crate::crawl::run;
+use crate::discover::page::Page;
 use crate::publish::Publisher;
-use crate::run;
-use crate::transaction::Outgoing;
+use crate::publish::sink::Sink;
+use crate::publish::transaction::Outgoing;
 
 /// What a region has, what is asked for, and the processes that crawl it one after the other.
 #[derive(Clone, Debug)]
@@ -94,11 +94,11 @@ struct Kafka {
     cursor: Option<Cursor>,
 }
 
-/// A log that a process writes to until it is killed.
-fn log(kafka: &Arc<Mutex<Kafka>>, dies_at: Option<(usize, bool)>) -> Log {
+/// What takes what a process writes, until it is killed.
+fn sink(kafka: &Arc<Mutex<Kafka>>, dies_at: Option<(usize, bool)>) -> Sink {
     let kafka = Arc::clone(kafka);
     let mut count = 0;
-    Log::Double(Box::new(move |records, cursor| {
+    Sink::Double(Box::new(move |records, cursor| {
         let dies = dies_at.filter(|(at, _)| *at == count);
         count += 1;
         if dies.is_none_or(|(_, commits)| commits) {
@@ -149,9 +149,9 @@ impl Case {
         let last = kafka.lock().unwrap().cursor.clone();
         let mut cursor = plan(&asked, last)?.claim(&asked, "owner", &partitions)?;
         cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, life.lanes));
-        let mut log = log(kafka, (!is_last).then_some((life.dies_at, life.commits)));
-        log.commit(Vec::new(), &cursor).await?;
-        let mut publisher = Publisher::new(log, Topics::new(""), cursor);
+        let mut sink = sink(kafka, (!is_last).then_some((life.dies_at, life.commits)));
+        sink.commit(Vec::new(), &cursor).await?;
+        let mut publisher = Publisher::new(sink, Topics::new(""), cursor);
         if publisher.cursor().next_page == 0 {
             publisher.domains(BTreeMap::from([("a.example".into(), 7)])).await?;
         }

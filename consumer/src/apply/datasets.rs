@@ -87,7 +87,7 @@ fn key(row: &Versioned<Dataset>) -> RowKey {
 /// Writes the stats of the rows that are not older than what is there; tells which.
 async fn win_stats(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<HashSet<RowKey>> {
     let versions = Versions::of(rows);
-    let won: Vec<RowKey> = sqlx::query_as(include_str!("../../sql/win_stats.sql"))
+    let won: Vec<RowKey> = sqlx::query_as(include_str!("../../sql/apply/win_stats.sql"))
         .bind(versions.regions)
         .bind(column(rows, |row| row.domain.as_str()))
         .bind(column(rows, |row| row.id.as_str()))
@@ -106,7 +106,7 @@ async fn win_stats(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::
 /// What the rows' keys hold now, in the rows' order.
 async fn probe(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<Vec<Held>> {
     let versions = Versions::of(rows);
-    sqlx::query_as(include_str!("../../sql/probe_datasets.sql"))
+    sqlx::query_as(include_str!("../../sql/apply/probe_datasets.sql"))
         .bind(versions.regions)
         .bind(column(rows, |row| row.domain.as_str()))
         .bind(column(rows, |row| row.id.as_str()))
@@ -120,7 +120,7 @@ async fn set_retired_at(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide)
     if rows.is_empty() {
         return Ok(());
     }
-    sqlx::query(include_str!("../../sql/set_retired_at.sql"))
+    sqlx::query(include_str!("../../sql/apply/set_retired_at.sql"))
         .bind(Versions::of(rows).regions)
         .bind(column(rows, |row| row.domain.as_str()))
         .bind(column(rows, |row| row.id.as_str()))
@@ -135,7 +135,7 @@ async fn upsert(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide) -> sqlx
         return Ok(());
     }
     let text = |value: fn(&Dataset) -> Option<&str>| column(rows, value);
-    sqlx::query(include_str!("../../sql/upsert_datasets.sql"))
+    sqlx::query(include_str!("../../sql/apply/upsert_datasets.sql"))
         .bind(Versions::of(rows).regions)
         .bind(column(rows, |row| row.domain.as_str()))
         .bind(column(rows, |row| row.id.as_str()))

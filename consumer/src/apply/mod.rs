@@ -3,19 +3,24 @@
 //! Its statements come in one order everywhere: the one lock, the position, the runs, the rows by key,
 //! the ledger, the markers and what follows from the last one. So no two transactions wait for each other.
 
+pub(crate) mod dead_letters;
+pub(crate) mod failure;
+pub(crate) mod outage;
+pub(crate) mod patience;
+pub(crate) mod positions;
+
 use std::collections::BTreeSet;
 
 use anyhow::Context;
 use catalog_shared::region::Region;
 use sqlx::{PgConnection, PgPool};
 
+use crate::apply::dead_letters::Limits;
 use crate::batch::{Applied, Batch, TopicKind};
+use crate::books::ledger::{self, Judged};
 use crate::cli::JudgeArgs;
-use crate::dead_letters::{self, Limits};
+use crate::consume::received::Received;
 use crate::decode::{Dead, Decoded, decode};
-use crate::ledger::{self, Judged};
-use crate::positions;
-use crate::received::Received;
 
 mod arrays;
 mod datasets;
@@ -84,7 +89,7 @@ async fn transact(
     match tx.commit().await {
         Ok(()) => Ok(outcome),
         // A constraint that is deferred speaks up here.
-        Err(error) if !searching && crate::failure::refuses_a_row(&error) => {
+        Err(error) if !searching && crate::apply::failure::refuses_a_row(&error) => {
             Err(nothing_done(Refused(error).into()))
         }
         Err(error) => Err(Failure {
@@ -128,9 +133,9 @@ async fn fill(
 /// Takes the one lock, until the transaction ends.
 pub(crate) async fn lock(tx: &mut PgConnection, alone: bool) -> sqlx::Result<()> {
     let statement = if alone {
-        include_str!("../../sql/lock_exclusive.sql")
+        include_str!("../../sql/apply/lock_exclusive.sql")
     } else {
-        include_str!("../../sql/lock_shared.sql")
+        include_str!("../../sql/apply/lock_shared.sql")
     };
     sqlx::query(statement).execute(tx).await?;
     Ok(())

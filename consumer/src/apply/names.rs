@@ -15,7 +15,7 @@ pub(super) async fn write_domains(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Domain>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../sql/upsert_domains.sql"), rows, |upsert, rows| {
+    write(tx, include_str!("../../sql/apply/upsert_domains.sql"), rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.domain.as_str())).bind(column(rows, |row| row.declared_count))
     })
     .await
@@ -25,7 +25,7 @@ pub(super) async fn write_hosts(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Host>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../sql/upsert_hosts.sql"), rows, |upsert, rows| {
+    write(tx, include_str!("../../sql/apply/upsert_hosts.sql"), rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.host.as_str())).bind(column(rows, |row| row.domain.as_str()))
     })
     .await
@@ -35,7 +35,7 @@ pub(super) async fn write_agencies(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Agency>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../sql/upsert_agencies.sql"), rows, |upsert, rows| {
+    write(tx, include_str!("../../sql/apply/upsert_agencies.sql"), rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.host.as_str())).bind(column(rows, |row| row.agency.as_str()))
     })
     .await

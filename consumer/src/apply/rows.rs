@@ -6,9 +6,9 @@ use sqlx::{Connection, PgConnection};
 use thiserror::Error;
 
 use super::{datasets, names};
+use crate::apply::failure;
 use crate::batch::{Applied, Batch, Rows};
 use crate::decode::{Dead, decode};
-use crate::failure;
 
 /// The database refuses a row, and with it the transaction.
 #[derive(Debug, Error)]

@@ -15,13 +15,16 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::apply::positions;
 use crate::batch::{Place, TopicKind};
-use crate::caught_up::{Watermarks, places, watermarks};
 use crate::cli::RunArgs;
-use crate::partition::Partition;
-use crate::start::Start;
-use crate::summary::Summary;
-use crate::{database, group, positions, receive};
+use crate::consume::caught_up::{Watermarks, places, watermarks};
+use crate::consume::group;
+use crate::consume::partition::Partition;
+use crate::consume::receive;
+use crate::consume::start::Start;
+use crate::consume::summary::Summary;
+use crate::database;
 use tables::Tables;
 
 mod tables;

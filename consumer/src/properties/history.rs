@@ -16,13 +16,14 @@ use proptest::sample::Index;
 use super::generate::{Drain, Next, Step};
 use super::log::{Log, Spot, place};
 use super::tables::Tables;
+use crate::apply::dead_letters::Limits;
+use crate::apply::positions;
 use crate::apply::{Bounds, Outcome, apply};
 use crate::batch::Batch;
+use crate::books::verdicts::RunId;
 use crate::cli::JudgeArgs;
-use crate::dead_letters::Limits;
-use crate::group::Committed;
-use crate::verdicts::RunId;
-use crate::{positions, runs};
+use crate::consume::group::Committed;
+use crate::runs;
 
 /// A log on its way into tables.
 pub(super) struct History<'a> {
@@ -161,7 +162,7 @@ impl<'a> History<'a> {
         }
         pool.close().await;
         // The server may still be at it: whoever has the one lock alone has outlived that.
-        sqlx::query(include_str!("../../sql/lock_exclusive.sql")).execute(&self.tables.pool).await?;
+        sqlx::query(include_str!("../../sql/apply/lock_exclusive.sql")).execute(&self.tables.pool).await?;
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::generate::{Page, Run};
 use crate::batch::{Batch, Place, TopicKind};
-use crate::received::Received;
+use crate::consume::received::Received;
 
 /// A partition.
 pub(super) type Spot = (Kind, i32);

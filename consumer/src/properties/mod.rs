@@ -25,7 +25,7 @@ use log::Log;
 use model::Model;
 use tables::Tables;
 
-use crate::outbox;
+use crate::books::outbox;
 
 /// Checks a property of two sets of tables that are empty for each case.
 fn holds(name: &'static str, property: &impl AsyncFn(&Tables, &Tables, &Case) -> Result<()>) {

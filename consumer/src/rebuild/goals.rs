@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Intent, TopicsArgs};
 use crate::batch::{Place, TopicKind};
-use crate::caught_up::{self, Watermarks};
+use crate::consume::caught_up::{self, Watermarks};
 
 type Ends = HashMap<(String, i32), i64>;
 

@@ -12,8 +12,9 @@ use catalog_shared::shutdown::CancellationToken;
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::verdict_log::VerdictLog;
-use crate::{apply, database};
+use crate::apply;
+use crate::books::verdict_log::VerdictLog;
+use crate::database;
 
 mod args;
 mod goals;

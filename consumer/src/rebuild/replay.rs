@@ -18,10 +18,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::TopicsArgs;
 use super::goals::Goals;
 use super::track::Track;
+use crate::apply::positions;
 use crate::apply::{Bounds, Failure, Outcome, apply};
 use crate::batch::{Batch, Place, TopicKind};
-use crate::positions;
-use crate::received::Received;
+use crate::consume::received::Received;
 
 /// How often batches that have waited long enough and the ends of partitions are looked after.
 const SWEEP: Duration = Duration::from_millis(20);

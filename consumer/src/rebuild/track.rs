@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::batch::{Batch, Place};
-use crate::partition::Partition;
+use crate::consume::partition::Partition;
 
 /// A partition on its way to a goal.
 pub(super) struct Track {
@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
     use crate::batch::TopicKind;
-    use crate::received::Received;
+    use crate::consume::received::Received;
 
     fn track(goal: i64, offsets: &[i64], now: Instant) -> Track {
         let place = Place { kind: TopicKind::Data(Kind::Hosts), topic: "socrata.hosts".into(), partition: 0 };

@@ -7,7 +7,7 @@ use catalog_tests::world::World;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
-const PROBE: &str = include_str!("../../../consumer/sql/probe_datasets.sql");
+const PROBE: &str = include_str!("../../../consumer/sql/apply/probe_datasets.sql");
 
 /// The plan that a consumer keeps, which is made without knowing of any batch.
 async fn plan(connection: &mut PgConnection) -> Result<String> {

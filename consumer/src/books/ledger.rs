@@ -1,0 +1,258 @@
+//! The ledger: what became of each record of a run, counted once, and the verdict when its last marker
+//! is in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::bail;
+use catalog_shared::exit::Stop;
+use catalog_shared::marker::Marker;
+use catalog_shared::region::Region;
+use catalog_shared::verdict::Decision;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::batch::{Applied, Effect, Marked, Place};
+use crate::books::judge::{self, Books, Loss};
+use crate::books::verdicts::{self, RunId};
+use crate::cli::JudgeArgs;
+
+/// A run whose last marker is in.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Judged {
+    pub(crate) region: Region,
+    pub(crate) run: u32,
+    pub(crate) state: Decision,
+    pub(crate) reason: Option<String>,
+    pub(crate) published: i64,
+    pub(crate) applied: i64,
+    /// How many datasets it retired.
+    pub(crate) retired: i64,
+}
+
+impl Judged {
+    /// Logs it, once it is committed. A held run stops nothing, so it has to be heard.
+    pub(crate) fn tell(&self) {
+        if self.state == Decision::Held {
+            let (region, run) = (self.region, self.run);
+            tracing::warn!(
+                "{self}; `catalog-consumer runs release --region {region} --run {run}` accepts it, `runs reject` does not"
+            );
+        } else {
+            tracing::info!("{self}");
+        }
+    }
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, run, state, published, applied, retired, .. } = self;
+        write!(f, "run {run} of {region} is {}", state.name())?;
+        if let Some(reason) = &self.reason {
+            write!(f, ": {reason}")?;
+        }
+        write!(f, " ({published} published, {applied} applied")?;
+        if *retired > 0 {
+            write!(f, ", {retired} datasets retired")?;
+        }
+        write!(f, ")")
+    }
+}
+
+/// Makes sure that runs are in the books, before a batch takes any lock that another may wait for.
+pub(crate) async fn open_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -> sqlx::Result<()> {
+    let (regions, numbers): (Vec<&str>, Vec<i64>) =
+        runs.iter().map(|(region, run)| (region.name(), i64::from(*run))).unzip();
+    sqlx::query(include_str!("../../sql/books/open_runs.sql"))
+        .bind(regions)
+        .bind(numbers)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Counts what records became, but for those before `counted_to`, which were counted before.
+///
+/// # Errors
+/// [`Stop::Guard`] for a run that comes after a later one has ended in the same partition.
+pub(crate) async fn count(
+    tx: &mut PgConnection,
+    place: &Place,
+    counted_to: i64,
+    applied: &[Applied],
+) -> anyhow::Result<()> {
+    let mut counts: BTreeMap<(Region, u32), [i64; 4]> = BTreeMap::new();
+    for record in applied.iter().filter(|record| record.offset >= counted_to) {
+        counts.entry((record.region, record.run)).or_default()[column(record.effect)] += 1;
+    }
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let regions: Vec<&str> = counts.keys().map(|(region, _)| region.name()).collect();
+    let runs: Vec<i64> = counts.keys().map(|(_, run)| i64::from(*run)).collect();
+    check_order(tx, place, &regions, &runs).await?;
+    let of = |effect: Effect| counts.values().map(|count| count[column(effect)]).collect::<Vec<i64>>();
+    sqlx::query(include_str!("../../sql/books/count_records.sql"))
+        .bind(&place.topic)
+        .bind(place.partition)
+        .bind(regions)
+        .bind(runs)
+        .bind(of(Effect::New))
+        .bind(of(Effect::Changed))
+        .bind(of(Effect::Unchanged))
+        .bind(of(Effect::Older))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// A producer numbers its runs upwards and ends each before the next. A run that comes after a later one
+/// has ended means that its cursor was lost and it began at 1 again: all it publishes would count as older.
+async fn check_order(
+    tx: &mut PgConnection,
+    place: &Place,
+    regions: &[&str],
+    runs: &[i64],
+) -> anyhow::Result<()> {
+    let late: Option<i64> = sqlx::query_scalar(include_str!("../../sql/books/find_later_end.sql"))
+        .bind(&place.topic)
+        .bind(place.partition)
+        .bind(regions)
+        .bind(runs)
+        .fetch_optional(tx)
+        .await?;
+    let Some(run) = late else { return Ok(()) };
+    bail!(Stop::Guard(format!(
+        "run {run} was published after a later run had ended: the producer's cursor was lost, and it began to \
+         count anew. Crawl into topics of another --topic-prefix and consume these into another --schema; where \
+         only the cursor is lost and nothing was crawled since, --first-run goes on counting"
+    )))
+}
+
+const fn column(effect: Effect) -> usize {
+    match effect {
+        Effect::New => 0,
+        Effect::Changed => 1,
+        Effect::Unchanged => 2,
+        Effect::Older => 3,
+    }
+}
+
+/// Enters a marker, and judges the run if it is the last one. The caller holds the one lock alone: two
+/// last markers side by side would each miss the other.
+pub(crate) async fn close(
+    tx: &mut PgConnection,
+    place: &Place,
+    marked: &Marked,
+    limits: JudgeArgs,
+) -> anyhow::Result<Option<Judged>> {
+    let Marked { region, offset, marker } = marked;
+    let run = i64::from(marker.run);
+    sqlx::query(include_str!("../../sql/books/mark_partition.sql"))
+        .bind(region.name())
+        .bind(run)
+        .bind(&place.topic)
+        .bind(place.partition)
+        .bind(i64::try_from(marker.published)?)
+        .bind(offset)
+        .execute(&mut *tx)
+        .await?;
+    describe(tx, *region, marker).await?;
+    abandon(tx, *region, marker).await?;
+    judge(tx, *region, marker, limits).await
+}
+
+async fn describe(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<()> {
+    let kinds: Vec<&str> = marker.shape.kinds.iter().map(|kind| kind.name()).collect();
+    sqlx::query(include_str!("../../sql/books/describe_run.sql"))
+        .bind(region.name())
+        .bind(i64::from(marker.run))
+        .bind(marker.shape.mode.name())
+        .bind(kinds)
+        .bind(marker.started_at)
+        .bind(marker.ended_at)
+        .bind(Json(marker))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+async fn abandon(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<()> {
+    let abandoned: Vec<i64> = sqlx::query_scalar(include_str!("../../sql/books/abandon_runs.sql"))
+        .bind(region.name())
+        .bind(i64::from(marker.run))
+        .bind(marker.previous_ended.map_or(0, i64::from))
+        .fetch_all(tx)
+        .await?;
+    for run in abandoned {
+        tracing::info!(%region, run, "the run was abandoned");
+    }
+    Ok(())
+}
+
+async fn judge(
+    tx: &mut PgConnection,
+    region: Region,
+    marker: &Marker,
+    limits: JudgeArgs,
+) -> anyhow::Result<Option<Judged>> {
+    let id = RunId { region, run: marker.run };
+    let books = read_books(tx, id).await?;
+    let expected: i32 = marker.partitions.values().sum();
+    if books.markers < i64::from(expected) || !enter_sums(tx, id, &books).await? {
+        return Ok(None);
+    }
+    // What the log says is followed: counts and shares depend on when one looks.
+    let said = verdicts::find(tx, id).await?;
+    let is_new = said.is_none();
+    let (state, reason) = match said {
+        Some(said) => said,
+        None => look(tx, id, marker, &books, limits).await?,
+    };
+    let retired = verdicts::decide(tx, id, state, reason.as_deref()).await?;
+    if is_new {
+        verdicts::enter(tx, id).await?;
+    }
+    let Books { published, applied, .. } = books;
+    Ok(Some(Judged { region, run: marker.run, state, reason, published, applied, retired }))
+}
+
+async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Books> {
+    sqlx::query_as(include_str!("../../sql/books/read_books.sql"))
+        .bind(id.region.name())
+        .bind(i64::from(id.run))
+        .fetch_one(tx)
+        .await
+}
+
+/// Enters the sums of a run, unless it was decided before.
+async fn enter_sums(tx: &mut PgConnection, id: RunId, books: &Books) -> sqlx::Result<bool> {
+    let entered = sqlx::query(include_str!("../../sql/books/judge_run.sql"))
+        .bind(id.region.name())
+        .bind(i64::from(id.run))
+        .bind(books.published)
+        .bind(books.applied)
+        .bind(books.dead)
+        .execute(tx)
+        .await?;
+    Ok(entered.rows_affected() > 0)
+}
+
+/// Looks at a run that nobody has decided.
+async fn look(
+    tx: &mut PgConnection,
+    id: RunId,
+    marker: &Marker,
+    books: &Books,
+    limits: JudgeArgs,
+) -> sqlx::Result<(Decision, Option<String>)> {
+    if !judge::retires(marker) {
+        return Ok((Decision::Ended, None));
+    }
+    let losses: Vec<Loss> = sqlx::query_as(include_str!("../../sql/books/count_losses.sql"))
+        .bind(id.region.name())
+        .bind(i64::from(id.run))
+        .fetch_all(tx)
+        .await?;
+    Ok(judge::judge(marker, books, &losses, limits))
+}

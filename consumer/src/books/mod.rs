@@ -1,0 +1,7 @@
+//! The books: what became of each record of a run, the verdict on the run, and the topic that keeps verdicts.
+
+pub(crate) mod judge;
+pub(crate) mod ledger;
+pub(crate) mod outbox;
+pub(crate) mod verdict_log;
+pub(crate) mod verdicts;

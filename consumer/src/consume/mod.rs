@@ -1,0 +1,302 @@
+//! The loop of a consumer: it receives records, hands batches over to be applied, and answers the
+//! group's rebalances.
+
+pub(crate) mod caught_up;
+pub(crate) mod group;
+pub(crate) mod partition;
+pub(crate) mod rebalance;
+pub(crate) mod receive;
+pub(crate) mod received;
+pub(crate) mod start;
+pub(crate) mod summary;
+pub(crate) mod sweep;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog_shared::shutdown::CancellationToken;
+use catalog_shared::topics::Topics;
+use sqlx::PgPool;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout_at};
+
+use crate::apply::Outcome;
+use crate::apply::dead_letters;
+use crate::apply::failure;
+use crate::apply::outage::Outage;
+use crate::apply::patience::{Means, Thread};
+use crate::batch::{Batch, Place, TopicKind};
+use crate::books::verdict_log::Keeper;
+use crate::cli::RunArgs;
+use crate::consume::caught_up::Goal;
+use crate::consume::group::{Change, Member};
+use crate::consume::partition::Partition;
+use crate::consume::summary::Summary;
+use crate::database;
+use crate::dry_run;
+
+/// How long the batches in flight may take to end once the consumer is to leave. One that is given up
+/// is rolled back or not, and its position tells which.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often batches that have waited long enough, partitions' ends and seeks are looked after.
+const SWEEP: Duration = Duration::from_millis(100);
+
+/// Applies records until `shutdown`, or until caught up where that is asked for.
+///
+/// # Errors
+/// The record that can't be read, what the database or Kafka said, or
+/// [`catalog_shared::exit::Stop::Guard`].
+pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+    args.kafka.announce()?;
+    if args.dry_run {
+        return dry_run::run(&args, &shutdown).await;
+    }
+    let outage = Arc::new(Outage::default());
+    let Some((pool, goal)) = prepare(&args, &outage, &shutdown).await? else {
+        return Summary::start().print(args.json, args.until_caught_up.then_some(false));
+    };
+    let json = args.json;
+    let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
+    let mut consumer = Consumer::join(args, pool, outage)?;
+    let ended = consumer.work(&shutdown, goal.as_ref()).await;
+    let summary = consumer.leave().await;
+    verdicts.finish().await;
+    let caught_up = ended?;
+    summary?.print(json, goal.is_some().then_some(caught_up))
+}
+
+/// The database, waited for while it is away, and how far the topics reach; none at a shutdown.
+async fn prepare(
+    args: &RunArgs,
+    outage: &Outage,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<(PgPool, Option<Goal>)>> {
+    let open = || async {
+        if args.migrate {
+            database::migrate(&args.database).await?;
+        }
+        database::open(&args.database, u32::from(args.apply.connections)).await
+    };
+    let Some(pool) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
+    if !args.until_caught_up {
+        return Ok(Some((pool, None)));
+    }
+    Ok(Some((pool, Some(Goal::measure(&args.kafka).await?))))
+}
+
+/// A member of the group at work.
+pub(crate) struct Consumer {
+    pub(crate) args: RunArgs,
+    pub(crate) pool: PgPool,
+    pub(crate) means: Means,
+    pub(crate) topics: Topics,
+    pub(crate) member: Arc<Member>,
+    changes: UnboundedReceiver<Change>,
+    /// A change that could not be answered yet, for the database is away.
+    unanswered: Option<Change>,
+    pub(crate) partitions: HashMap<(TopicKind, i32), Partition>,
+    pub(crate) batches: JoinSet<Done>,
+    pub(crate) epoch: u64,
+    pub(crate) summary: Summary,
+    pub(crate) reported: Instant,
+}
+
+/// A batch that has ended.
+pub(crate) struct Done {
+    place: Place,
+    epoch: u64,
+    to: i64,
+    outcome: anyhow::Result<Outcome>,
+}
+
+impl Consumer {
+    fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<Self> {
+        let (member, changes) = group::join(&args)?;
+        let topics = args.kafka.topics();
+        let means = Means { pool: pool.clone(), bounds: args.apply.bounds(), outage };
+        Ok(Self {
+            args,
+            pool,
+            means,
+            topics,
+            member,
+            changes,
+            unanswered: None,
+            partitions: HashMap::new(),
+            batches: JoinSet::new(),
+            epoch: 0,
+            summary: Summary::start(),
+            reported: Instant::now(),
+        })
+    }
+
+    /// Works until `shutdown` or the goal; tells whether it is the goal.
+    async fn work(&mut self, shutdown: &CancellationToken, goal: Option<&Goal>) -> anyhow::Result<bool> {
+        let member = Arc::clone(&self.member);
+        let mut sweep = interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // In this order: nothing may be done to the assignment while a change of it is unanswered.
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(false),
+                Some(change) = self.changes.recv(), if self.unanswered.is_none() => {
+                    self.answer_or_keep(change).await?;
+                    if self.unanswered.is_some() {
+                        tracing::info!("a rebalance waits for the database");
+                    }
+                }
+                Some(done) = self.batches.join_next() => self.finish(done?)?,
+                _ = sweep.tick() => {
+                    self.answer_again().await?;
+                    self.sweep().await?;
+                    if self.has_reached(goal).await? {
+                        return Ok(true);
+                    }
+                    // A sweep that took long must not be followed by the next one at once.
+                    sweep.reset();
+                }
+                message = member.recv() => self.receive(message)?,
+            }
+        }
+    }
+
+    /// Answers a change of the assignment, or keeps it for later while the database is away.
+    async fn answer_or_keep(&mut self, change: Change) -> anyhow::Result<()> {
+        let asks = matches!(&change, Change::Assign(list) if list.count() > 0);
+        if asks && self.glance(self.pool.acquire()).await?.is_none() {
+            self.unanswered = Some(change);
+            return Ok(());
+        }
+        match self.answer(&change).await {
+            // It went away just now.
+            Err(error) if failure::passes(&error) => {
+                self.means.outage.tell(&error);
+                self.unanswered = Some(change);
+                Ok(())
+            }
+            answered => answered,
+        }
+    }
+
+    async fn answer_again(&mut self) -> anyhow::Result<()> {
+        match self.unanswered.take() {
+            Some(change) => self.answer_or_keep(change).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Hands the next batch of a partition over, if it is due and a connection is free.
+    pub(crate) fn apply_due(&mut self, place: (TopicKind, i32), now: Instant) {
+        let batch_size = usize::from(self.args.apply.batch_size);
+        if self.batches.len() >= usize::from(self.args.apply.connections) {
+            return;
+        }
+        let Some(partition) = self.partitions.get_mut(&place) else { return };
+        if partition.is_due(batch_size, now)
+            && let Some(batch) = partition.take_batch(batch_size, now)
+        {
+            let (epoch, thread) = (partition.epoch, partition.thread.clone());
+            self.spawn(batch, epoch, thread);
+        }
+    }
+
+    /// Pauses partitions that are full and resumes those that have room again. Receiving itself never
+    /// rests: a member that doesn't receive answers no rebalance, and is dropped from its group.
+    pub(crate) fn pause_and_resume(&mut self) -> anyhow::Result<()> {
+        for partition in self.partitions.values_mut() {
+            match partition.pause_changes() {
+                Some(true) => group::pause(&self.member, &partition.place)?,
+                Some(false) => group::resume(&self.member, &partition.place)?,
+                None => continue,
+            }
+            partition.paused = !partition.paused;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn spawn(&mut self, batch: Batch, epoch: u64, thread: Thread) {
+        let means = self.means.clone();
+        self.batches.spawn(async move {
+            let outcome = means.apply(&batch, &thread).await;
+            if let Ok(Outcome::Applied { dead, .. }) = &outcome {
+                dead_letters::tell(&batch, dead);
+            }
+            Done { place: batch.place, epoch, to: batch.to, outcome }
+        });
+    }
+
+    fn finish(&mut self, done: Done) -> anyhow::Result<()> {
+        self.settle(done)?;
+        self.apply_all_due();
+        self.pause_and_resume()
+    }
+
+    /// Enters what came of a batch.
+    pub(crate) fn settle(&mut self, done: Done) -> anyhow::Result<()> {
+        let Done { place, epoch, to, outcome } = done;
+        let partition = self.partitions.get_mut(&(place.kind, place.partition));
+        let partition = partition.filter(|partition| partition.epoch == epoch);
+        match outcome? {
+            Outcome::Applied { records, dead, verdicts } => {
+                tracing::debug!(
+                    topic = place.topic,
+                    partition = place.partition,
+                    to,
+                    records = records.len(),
+                    "batch applied"
+                );
+                self.summary.add(place.kind, &records, dead.len() as u64, verdicts);
+                if let Some(partition) = partition {
+                    partition.applied(to);
+                    group::commit(&self.member, &[(place, to)])?;
+                }
+            }
+            Outcome::Stale { position } => {
+                tracing::info!(
+                    topic = place.topic,
+                    partition = place.partition,
+                    position,
+                    "another consumer has moved the position; going on from there"
+                );
+                partition.into_iter().for_each(|partition| partition.restart(position));
+            }
+            Outcome::GivenUp => {
+                partition.into_iter().for_each(|partition| partition.in_flight = false);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn apply_all_due(&mut self) {
+        let now = Instant::now();
+        let places: Vec<_> = self.partitions.keys().copied().collect();
+        places.into_iter().for_each(|place| self.apply_due(place, now));
+    }
+
+    /// Leaves the group, after the batches in flight.
+    async fn leave(mut self) -> anyhow::Result<Summary> {
+        self.partitions.values_mut().for_each(Partition::clear);
+        if let Some(change) = self.unanswered.take() {
+            group::answer(&self.member, &change)?;
+        }
+        let deadline = tokio::time::Instant::now() + LEAVE_PATIENCE;
+        let mut settled = Ok(());
+        while let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await {
+            settled = settled.and(done.map_err(Into::into).and_then(|done| self.settle(done)));
+        }
+        if !self.batches.is_empty() {
+            tracing::warn!(
+                batches = self.batches.len(),
+                "batches were given up in the middle; positions tell"
+            );
+        }
+        self.batches.abort_all();
+        let stands = |partition: &Partition| (partition.place.clone(), partition.position);
+        let positions: Vec<_> = self.partitions.values().map(stands).collect();
+        group::leave(self.member, self.changes, &positions).await?;
+        settled.map(|()| self.summary)
+    }
+}

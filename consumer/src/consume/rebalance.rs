@@ -1,0 +1,102 @@
+//! The group's rebalances, answered: partitions are taken over at their positions, and given up after
+//! the batches in flight.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::time::{Instant, timeout_at};
+
+use crate::apply::positions;
+use crate::batch::{Place, TopicKind};
+use crate::consume::Consumer;
+use crate::consume::caught_up::watermarks;
+use crate::consume::group::{self, Change};
+use crate::consume::partition::Partition;
+use crate::consume::start::Start;
+
+/// How long a revoked partition's batch may take to end before the partition is given up without it:
+/// its position keeps it from being applied twice.
+const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Consumer {
+    /// Answers a change of the assignment.
+    pub(crate) async fn answer(&mut self, change: &Change) -> anyhow::Result<()> {
+        match change {
+            Change::Assign(list) => self.assign(list).await,
+            Change::Revoke { partitions, lost } => self.revoke(partitions, *lost).await,
+        }
+    }
+
+    /// Takes partitions over where they start.
+    async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<()> {
+        self.epoch += 1;
+        let starts = self.starts(self.places(list)).await?;
+        let offsets = |wanted: fn(Start) -> bool| -> Vec<_> {
+            let wanted = starts.iter().filter(|(_, start)| wanted(*start));
+            wanted.map(|(place, start)| (place.clone(), start.offset())).collect()
+        };
+        let reset = offsets(|start| matches!(start, Start::Reset { .. }));
+        group::commit_and_wait(&self.member, &reset).await?;
+        let all = offsets(|_| true);
+        group::assign(&self.member, &all)?;
+        group::commit(&self.member, &all)?;
+        for (place, start) in starts {
+            // A pause outlives an assignment.
+            group::resume(&self.member, &place)?;
+            start.announce(&place);
+            let partition = Partition::new(place.clone(), start.offset(), self.epoch);
+            self.partitions.insert((place.kind, place.partition), partition);
+        }
+        Ok(())
+    }
+
+    async fn starts(&self, places: Vec<Place>) -> anyhow::Result<Vec<(Place, Start)>> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let committed = group::committed(&self.member, &places).await?;
+        let marks = watermarks(&self.args.kafka, places).await?;
+        let mut starts = Vec::with_capacity(marks.len());
+        for ((place, marks), committed) in marks.into_iter().zip(committed) {
+            let start = positions::start(&self.pool, &place, committed, marks.low).await?;
+            let start = positions::skip_expired(&self.pool, &place, start, marks.low).await?;
+            marks.check(&place, start.offset())?;
+            starts.push((place, start));
+        }
+        Ok(starts)
+    }
+
+    /// Gives partitions up, after the batches in flight; what was only received is dropped.
+    async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
+        let revoked = self.places(list);
+        // What was only received is dropped, so that no more batches are begun of it.
+        for place in &revoked {
+            if let Some(partition) = self.partitions.get_mut(&(place.kind, place.partition)) {
+                partition.clear();
+            }
+        }
+        let deadline = Instant::now() + if lost { Duration::ZERO } else { REVOKE_PATIENCE };
+        while revoked.iter().any(|place| self.is_in_flight(place)) {
+            let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await else { break };
+            self.settle(done?)?;
+        }
+        for place in revoked {
+            self.partitions.remove(&(place.kind, place.partition));
+            tracing::info!(topic = place.topic, partition = place.partition, lost, "partition revoked");
+        }
+        self.member.incremental_unassign(list).context("can't give partitions up")
+    }
+
+    fn is_in_flight(&self, place: &Place) -> bool {
+        self.partitions.get(&(place.kind, place.partition)).is_some_and(|partition| partition.in_flight)
+    }
+
+    fn places(&self, list: &TopicPartitionList) -> Vec<Place> {
+        let place = |topic: &str, partition| {
+            Some(Place { kind: TopicKind::of(&self.topics, topic)?, topic: topic.to_owned(), partition })
+        };
+        list.elements().iter().filter_map(|element| place(element.topic(), element.partition())).collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! Receiving: from a message of Kafka to a record of a partition that is ours.
+
+use std::time::Instant;
+
+use anyhow::bail;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+
+use crate::batch::TopicKind;
+use crate::consume::Consumer;
+use crate::consume::partition::Partition;
+use crate::consume::received::Received;
+
+impl Consumer {
+    /// Takes what the member received.
+    pub(crate) fn receive(
+        &mut self,
+        received: Result<BorrowedMessage<'_>, KafkaError>,
+    ) -> anyhow::Result<()> {
+        let Some(message) = message(received)? else { return Ok(()) };
+        let kind = TopicKind::of(&self.topics, message.topic());
+        let partition = kind.and_then(|kind| self.partitions.get_mut(&(kind, message.partition())));
+        let Some(partition) = partition else { return Ok(()) };
+        let now = Instant::now();
+        take(partition, &message, now);
+        let place = (partition.place.kind, partition.place.partition);
+        let is_full = partition.pause_changes().is_some();
+        self.apply_due(place, now);
+        if is_full { self.pause_and_resume() } else { Ok(()) }
+    }
+}
+
+/// The message that was received; none for an error that the client gets over by itself.
+///
+/// # Errors
+/// When the client can't go on.
+pub(crate) fn message(
+    received: Result<BorrowedMessage<'_>, KafkaError>,
+) -> anyhow::Result<Option<BorrowedMessage<'_>>> {
+    match received {
+        Ok(message) => Ok(Some(message)),
+        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
+            bail!("a partition no longer holds the offset that the tables stand at; start again to see which")
+        }
+        Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error.into()),
+        // The client goes on by itself, and its context has told of it.
+        Err(error) => {
+            tracing::debug!(%error, "receiving");
+            Ok(None)
+        }
+    }
+}
+
+/// Takes a record into its partition, if records flow there.
+pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now: Instant) {
+    if !partition.flows() {
+        return;
+    }
+    match Received::from_message(message) {
+        Ok(record) => partition.push(record, now),
+        Err(schema) => {
+            partition.waiting = true;
+            tracing::warn!(
+                topic = message.topic(),
+                partition = message.partition(),
+                offset = message.offset(),
+                schema,
+                "a record of a newer schema: its partition waits until this consumer is upgraded"
+            );
+        }
+    }
+}

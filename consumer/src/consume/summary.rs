@@ -1,0 +1,136 @@
+//! What a consumer did, for people or for programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use catalog_shared::record::Kind;
+use serde::Serialize;
+
+use crate::batch::{Applied, Effect, TopicKind};
+use crate::books::ledger::Judged;
+
+/// What became of the records of a kind.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Effects {
+    new: u64,
+    changed: u64,
+    unchanged: u64,
+    older: u64,
+    dead: u64,
+}
+
+impl Effects {
+    const fn total(self) -> u64 {
+        self.new + self.changed + self.unchanged + self.older
+    }
+}
+
+/// What this process applied.
+pub(crate) struct Summary {
+    started: Instant,
+    records: BTreeMap<Kind, Effects>,
+    unkeyed: u64,
+    runs: Vec<Judged>,
+}
+
+impl Summary {
+    pub(crate) fn start() -> Self {
+        let records = Kind::ALL.map(|kind| (kind, Effects::default()));
+        Self { started: Instant::now(), records: records.into(), unkeyed: 0, runs: Vec::new() }
+    }
+
+    /// Adds what came of a batch.
+    pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<Judged>) {
+        verdicts.iter().for_each(Judged::tell);
+        self.runs.extend(verdicts);
+        let TopicKind::Data(kind) = kind else {
+            self.unkeyed += dead;
+            return;
+        };
+        let effects = self.records.entry(kind).or_default();
+        effects.dead += dead;
+        for record in records {
+            match record.effect {
+                Effect::New => effects.new += 1,
+                Effect::Changed => effects.changed += 1,
+                Effect::Unchanged => effects.unchanged += 1,
+                Effect::Older => effects.older += 1,
+            }
+        }
+    }
+
+    /// How many records were applied.
+    pub(crate) fn total(&self) -> u64 {
+        self.records.values().map(|effects| effects.total()).sum()
+    }
+
+    pub(crate) fn print(&self, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
+        self.tell(json, caught_up, false)
+    }
+
+    /// As [`Summary::print`], of what was not done.
+    pub(crate) fn print_dry(&self, json: bool, caught_up: bool) -> anyhow::Result<()> {
+        self.tell(json, Some(caught_up), true)
+    }
+
+    #[allow(clippy::print_stdout, reason = "the summary is the command's answer")]
+    fn tell(&self, json: bool, caught_up: Option<bool>, dry_run: bool) -> anyhow::Result<()> {
+        let Self { started, records, unkeyed, runs } = self;
+        let told = Told { dry_run, records, unkeyed: *unkeyed, runs, caught_up, took: started.elapsed() };
+        if json {
+            println!("{}", serde_json::to_string(&told)?);
+        } else {
+            println!("{told}");
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    dry_run: bool,
+    records: &'a BTreeMap<Kind, Effects>,
+    /// Dead letters of producers: objects that no record could be made of.
+    unkeyed: u64,
+    runs: &'a [Judged],
+    /// Whether all is applied that was there at the start; none where that was not asked for.
+    caught_up: Option<bool>,
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    took: Duration,
+}
+
+fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(took.as_secs_f64())
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: u64 = self.records.values().map(|effects| effects.total()).sum();
+        let stopped =
+            if self.caught_up == Some(false) { ", and was stopped before it had caught up" } else { "" };
+        let took = self.took.as_secs_f64();
+        if self.dry_run {
+            writeln!(f, "A run would apply {total} records; nothing was written ({took:.1} s{stopped}).")?;
+        } else {
+            writeln!(f, "Applied {total} records in {took:.1} s{stopped}.")?;
+        }
+        writeln!(
+            f,
+            "  {:10} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            "", "new", "changed", "unchanged", "older", "dead"
+        )?;
+        for (kind, effects) in self.records {
+            let Effects { new, changed, unchanged, older, dead } = effects;
+            let name = kind.name();
+            writeln!(f, "  {name:10} {new:>9} {changed:>9} {unchanged:>9} {older:>9} {dead:>9}")?;
+        }
+        if self.unkeyed > 0 {
+            writeln!(f, "  {} dead letters of producers have arrived", self.unkeyed)?;
+        }
+        for judged in self.runs {
+            writeln!(f, "  {judged}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! What a consumer looks after ten times a second: seeks, batches that have waited long enough, partitions'
+//! ends, and whether it has caught up.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rdkafka::consumer::Consumer as _;
+use tokio::time::timeout;
+
+use crate::apply::failure;
+use crate::apply::positions;
+use crate::batch::TopicKind;
+use crate::consume::Consumer;
+use crate::consume::caught_up::{Goal, Positions};
+use crate::consume::group;
+
+/// How often a line tells how far the consumer is.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+/// How long the loop may wait for the database: it has to go on receiving.
+const GLANCE: Duration = Duration::from_secs(1);
+
+impl Consumer {
+    pub(crate) async fn sweep(&mut self) -> anyhow::Result<()> {
+        for partition in self.partitions.values_mut() {
+            if let Some(offset) = partition.seek_to {
+                match group::seek(&self.member, &partition.place, offset).await {
+                    Ok(()) => partition.seek_to = None,
+                    // It may be on its way to another member; if not, the next sweep tries again.
+                    Err(error) => tracing::debug!(%error, "seeking"),
+                }
+            }
+        }
+        self.apply_all_due();
+        self.pause_and_resume()?;
+        self.step_past_ends()
+    }
+
+    /// Moves positions past what is no record, so that a partition's end reads as lag 0.
+    fn step_past_ends(&mut self) -> anyhow::Result<()> {
+        let read = self.member.position()?;
+        for element in read.elements() {
+            let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
+            let Some(read_to) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
+            if self.batches.len() >= usize::from(self.args.apply.connections) {
+                break;
+            }
+            let partition = self.partitions.get_mut(&(kind, element.partition()));
+            if let Some(partition) = partition
+                && let Some(step) = partition.take_step(read_to)
+            {
+                let (epoch, thread) = (partition.epoch, partition.thread.clone());
+                self.spawn(step, epoch, thread);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells from time to time how far the consumer is, and whether that is far enough.
+    pub(crate) async fn has_reached(&mut self, goal: Option<&Goal>) -> anyhow::Result<bool> {
+        let report = self.reported.elapsed() >= REPORT_EVERY;
+        if report {
+            self.reported = Instant::now();
+            tracing::info!(
+                applied = self.summary.total(),
+                partitions = self.partitions.len(),
+                "consumed so far"
+            );
+        }
+        let Some(goal) = goal else { return Ok(false) };
+        let Some(positions) = self.positions().await? else { return Ok(false) };
+        let behind = goal.behind(&positions);
+        if let Some((place, position, end)) = behind.filter(|_| report) {
+            tracing::info!(
+                topic = place.topic,
+                partition = place.partition,
+                position,
+                end,
+                "not caught up yet; a producer's open transaction may hold records back"
+            );
+        }
+        Ok(behind.is_none() && self.is_settled(&positions).await?)
+    }
+
+    /// Whether positions that look as if they had caught up mean it: an operator's reset would still move
+    /// them, and one beyond its partition's end is no position at all.
+    async fn is_settled(&self, positions: &Positions) -> anyhow::Result<bool> {
+        let now = Goal::measure(&self.args.kafka).await?;
+        if group::has_reset(&self.member, &now.places()).await? {
+            return Ok(false);
+        }
+        now.check(positions)?;
+        Ok(true)
+    }
+
+    /// Where all partitions stand; none while the database is away.
+    async fn positions(&self) -> anyhow::Result<Option<Positions>> {
+        let topics = TopicKind::ALL.map(|kind| kind.topic(&self.topics));
+        self.glance(positions::read(&self.pool, &topics)).await.context("can't read the positions")
+    }
+
+    /// Asks the database, without waiting for it: the loop has to go on receiving. None while it is away.
+    pub(crate) async fn glance<T>(
+        &self,
+        ask: impl Future<Output = sqlx::Result<T>>,
+    ) -> anyhow::Result<Option<T>> {
+        let error = match timeout(GLANCE, ask).await {
+            Ok(Ok(answer)) => return Ok(Some(answer)),
+            Ok(Err(error)) => anyhow::Error::from(error),
+            Err(_) => anyhow::Error::from(sqlx::Error::PoolTimedOut),
+        };
+        if !failure::passes(&error) {
+            return Err(error);
+        }
+        self.means.outage.tell(&error);
+        Ok(None)
+    }
+}

@@ -1,0 +1,287 @@
+//! The row function: from the API's object to a row of datasets and one of stats.
+//!
+//! It is total over JSON objects: a value of the wrong type, or one that can't be read, becomes null
+//! and is named in `unreadable`. The topic keeps the original.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use crate::decode::literal::{JsonObject, array_literal};
+use crate::decode::mend::mend_json;
+use crate::decode::values::Reader;
+use catalog_shared::fields::Fields;
+
+/// Raised whenever the same object becomes another row than before, so that a replay finds every row
+/// changed and writes it anew.
+const REVISION: u32 = 2;
+
+/// What an object becomes.
+#[derive(Debug)]
+pub(crate) struct DatasetRow {
+    pub(crate) typed: Typed,
+    /// The object as JSON text, without what moves on each crawl.
+    pub(crate) record: String,
+    /// An array literal.
+    pub(crate) unreadable: String,
+    pub(crate) content_hash: Vec<u8>,
+    pub(crate) stats: Stats,
+}
+
+/// The columns that are read out of the object. Lists are array literals, `columns` and
+/// `domain_metadata` JSON text.
+#[derive(Debug)]
+pub(crate) struct Typed {
+    pub(crate) name: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) attribution: Option<String>,
+    pub(crate) attribution_link: Option<String>,
+    pub(crate) category: Option<String>,
+    pub(crate) categories: Option<String>,
+    pub(crate) tags: Option<String>,
+    pub(crate) domain_tags: Option<String>,
+    pub(crate) domain_metadata: Option<String>,
+    pub(crate) license: Option<String>,
+    pub(crate) provenance: Option<String>,
+    pub(crate) permalink: Option<String>,
+    pub(crate) link: Option<String>,
+    pub(crate) parent_ids: Option<String>,
+    pub(crate) columns: Option<String>,
+    pub(crate) created_at: Option<OffsetDateTime>,
+    pub(crate) updated_at: Option<OffsetDateTime>,
+    pub(crate) metadata_updated_at: Option<OffsetDateTime>,
+    pub(crate) data_updated_at: Option<OffsetDateTime>,
+    pub(crate) publication_date: Option<OffsetDateTime>,
+}
+
+/// What moves on each crawl.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    pub(crate) page_views_total: Option<i64>,
+    pub(crate) page_views_last_month: Option<i64>,
+    pub(crate) page_views_last_week: Option<i64>,
+    pub(crate) download_count: Option<i64>,
+}
+
+/// Why a value can't be a row at all.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum DatasetError {
+    #[error("the value is not a JSON object: {0}")]
+    NoObject(String),
+    #[error("{field} is {found:?}, and the key says {key:?}")]
+    KeyDisagrees { field: &'static str, found: Option<String>, key: String },
+}
+
+impl DatasetRow {
+    /// Reads the object of a key.
+    ///
+    /// # Errors
+    /// When the value is no JSON object, or its id and domain are not the key's.
+    pub(crate) fn read(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
+        let parse =
+            |text| serde_json::from_str::<&RawValue>(text).map_err(|error| no_object(&error.to_string()));
+        // Read before it is mended, for what lies too deep is dropped unread then.
+        let original = parse(value)?;
+        let text = mend_json(value, 0);
+        let whole = if let Cow::Owned(mended) = &text { parse(mended)? } else { original };
+        let top = Fields::of(whole).ok_or_else(|| no_object("it is something else"))?;
+        let object = Object::open(&top);
+        agrees("resource.id", object.resource.get("id"), id)?;
+        agrees("metadata.domain", object.metadata.get("domain"), domain)?;
+        let mut reader = Reader::default();
+        if matches!(text, Cow::Owned(_)) {
+            reader.name_mended(value);
+        }
+        Ok(row(&object, &mut reader))
+    }
+}
+
+fn no_object(reason: &str) -> DatasetError {
+    DatasetError::NoObject(reason.to_owned())
+}
+
+fn agrees(field: &'static str, value: Option<&RawValue>, key: &str) -> Result<(), DatasetError> {
+    let found: Option<String> = value.and_then(|value| serde_json::from_str(value.get()).ok());
+    if found.as_deref() == Some(key) {
+        return Ok(());
+    }
+    Err(DatasetError::KeyDisagrees { field, found, key: key.to_owned() })
+}
+
+/// An object, opened as far as rows need it.
+struct Object<'a> {
+    top: &'a Fields<'a>,
+    resource: Fields<'a>,
+    classification: Fields<'a>,
+    metadata: Fields<'a>,
+}
+
+impl<'a> Object<'a> {
+    fn open(top: &'a Fields<'a>) -> Self {
+        let open = |name| top.get(name).and_then(Fields::of).unwrap_or_default();
+        Self {
+            top,
+            resource: open("resource"),
+            classification: open("classification"),
+            metadata: open("metadata"),
+        }
+    }
+}
+
+fn row(object: &Object<'_>, read: &mut Reader) -> DatasetRow {
+    let stats = stats(object, read);
+    let typed = typed(object, read);
+    let record = document(object);
+    let unreadable = array_literal(read.unreadable.iter().map(|name| Some(name.as_str())));
+    let content_hash = content_hash(&record, &unreadable);
+    DatasetRow { typed, record, unreadable, content_hash, stats }
+}
+
+fn stats(object: &Object<'_>, read: &mut Reader) -> Stats {
+    let views = object.resource.get("page_views").and_then(Fields::of).unwrap_or_default();
+    let mut number = |path: &'static str, value| read.integer(path, value);
+    Stats {
+        page_views_total: number("resource.page_views.page_views_total", views.get("page_views_total")),
+        page_views_last_month: number(
+            "resource.page_views.page_views_last_month",
+            views.get("page_views_last_month"),
+        ),
+        page_views_last_week: number(
+            "resource.page_views.page_views_last_week",
+            views.get("page_views_last_week"),
+        ),
+        download_count: number("resource.download_count", object.resource.get("download_count")),
+    }
+}
+
+fn typed(object: &Object<'_>, read: &mut Reader) -> Typed {
+    let Object { top, resource, classification, metadata } = object;
+    Typed {
+        name: read.text("resource.name", resource.get("name")),
+        kind: read.indexed_text("resource.type", resource.get("type")),
+        description: read.text("resource.description", resource.get("description")),
+        attribution: read.indexed_text("resource.attribution", resource.get("attribution")),
+        attribution_link: read.text("resource.attribution_link", resource.get("attribution_link")),
+        category: read.text("classification.domain_category", classification.get("domain_category")),
+        categories: read.list("classification.categories", classification.get("categories")),
+        tags: read.list("classification.tags", classification.get("tags")),
+        domain_tags: read.list("classification.domain_tags", classification.get("domain_tags")),
+        domain_metadata: read
+            .json_list("classification.domain_metadata", classification.get("domain_metadata")),
+        license: read.text("metadata.license", metadata.get("license")),
+        provenance: read.text("resource.provenance", resource.get("provenance")),
+        permalink: read.text("permalink", top.get("permalink")),
+        link: read.text("link", top.get("link")),
+        parent_ids: read.list("resource.parent_fxf", resource.get("parent_fxf")),
+        columns: read.columns(resource),
+        created_at: read.time("resource.createdAt", resource.get("createdAt")),
+        updated_at: read.time("resource.updatedAt", resource.get("updatedAt")),
+        metadata_updated_at: read.time("resource.metadata_updated_at", resource.get("metadata_updated_at")),
+        data_updated_at: read.time("resource.data_updated_at", resource.get("data_updated_at")),
+        publication_date: read.time("resource.publication_date", resource.get("publication_date")),
+    }
+}
+
+/// The object's fields of `resource` that move on each crawl; stats hold them. With them in the record a
+/// row that was skipped as unchanged and a row that was rebuilt would differ.
+const MOVING: [&str; 2] = ["page_views", "download_count"];
+
+fn document(object: &Object<'_>) -> String {
+    let mut out = JsonObject::new();
+    for (name, value) in object.top.iter() {
+        let opened = name == "resource" && value.get().starts_with('{');
+        if opened {
+            let still = object.resource.iter().filter(|(name, _)| !MOVING.contains(name));
+            out.begin(name);
+            still.for_each(|(name, value)| out.field(name, value.get()));
+            out.end();
+        } else {
+            out.field(name, value.get());
+        }
+    }
+    out.finish()
+}
+
+fn content_hash(record: &str, unreadable: &str) -> Vec<u8> {
+    // 128 bits tell any number of versions of one object apart.
+    const BYTES: usize = 16;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&REVISION.to_le_bytes()).update(record.as_bytes()).update(unreadable.as_bytes());
+    hasher.finalize().as_bytes()[..BYTES].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(resource: &str) -> DatasetRow {
+        let value = format!(
+            r#"{{"resource":{{"id":"aaaa-bbbb"{resource}}},"metadata":{{"domain":"d.example"}},"link":" "}}"#
+        );
+        DatasetRow::read(&value, "d.example", "aaaa-bbbb").unwrap()
+    }
+
+    #[test]
+    fn blank_texts_are_null_and_wrong_types_are_named() {
+        let row = read(
+            r#","name":7,"description":"","type":"map","createdAt":"yesterday","parent_fxf":["x",null]"#,
+        );
+        assert_eq!((row.typed.name, row.typed.description, row.typed.link), (None, None, None));
+        assert_eq!(row.typed.kind.as_deref(), Some("map"));
+        assert_eq!(row.typed.parent_ids.as_deref(), Some(r#"{"x",NULL}"#));
+        assert_eq!(row.unreadable, r#"{"resource.name","resource.createdAt"}"#);
+    }
+
+    #[test]
+    fn what_moves_is_in_the_stats_and_not_in_the_record_or_its_hash() {
+        let one = read(r#","download_count":1,"page_views":{"page_views_total":5},"x":[1.0, 2]"#);
+        let other = read(r#","download_count":null,"x":[1.0, 2]"#);
+        assert_eq!((one.stats.download_count, one.stats.page_views_total), (Some(1), Some(5)));
+        let record =
+            r#"{"resource":{"id":"aaaa-bbbb","x":[1.0, 2]},"metadata":{"domain":"d.example"},"link":" "}"#;
+        assert_eq!(one.record, record);
+        assert_eq!(one.content_hash, other.content_hash);
+        assert_ne!(one.content_hash, read("").content_hash);
+    }
+
+    #[test]
+    fn mended_fields_are_named_and_hash_apart_from_what_was_mended_so_by_its_owner() {
+        let mended = read(r#","name":"a\u0000b""#);
+        assert_eq!(mended.typed.name.as_deref(), Some("a\u{fffd}b"));
+        assert_eq!(mended.unreadable, r#"{"resource.name"}"#);
+        assert_ne!(mended.content_hash, read(r#","name":"a\ufffdb""#).content_hash);
+    }
+
+    #[test]
+    fn what_postgres_can_not_hold_is_null_and_named() {
+        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+        let row = read(&format!(r#","x":{deep},"y":[1,1e200000],"createdAt":"9999-12-31T23:59:59-01:00""#));
+        assert_eq!(row.unreadable, r#"{"resource.x","resource.y","resource.createdAt"}"#);
+        assert!(row.record.contains(r#""y":[1,null]"#) && row.record.contains("[[null]]"), "{}", row.record);
+        let type_of = |name: &str| read(&format!(r#","type":"{name}""#));
+        assert_eq!(type_of(&"x".repeat(5000)).typed.kind.map(|kind| kind.len()), Some(1000));
+    }
+
+    #[test]
+    fn columns_are_zipped() {
+        let row =
+            read(r#","columns_name":["A","B"],"columns_field_name":["a","b"],"columns_format":[{},{"x":1}]"#);
+        let columns =
+            r#"[{"name":"A","field_name":"a","format":{}},{"name":"B","field_name":"b","format":{"x":1}}]"#;
+        assert_eq!(row.typed.columns.as_deref(), Some(columns));
+        let uneven = read(r#","columns_name":["A","B"],"columns_field_name":["a"]"#);
+        assert_eq!((uneven.typed.columns, uneven.unreadable.as_str()), (None, r#"{"resource.columns"}"#));
+    }
+
+    #[test]
+    fn a_value_that_is_no_object_or_disagrees_with_its_key_is_refused() {
+        let read = |value| DatasetRow::read(value, "d.example", "aaaa-bbbb").map(|_| ());
+        assert!(matches!(read("[]"), Err(DatasetError::NoObject(_))));
+        assert!(matches!(read("{"), Err(DatasetError::NoObject(_))));
+        let disagrees = read(r#"{"resource":{"id":"aaaa-cccc"},"metadata":{"domain":"d.example"}}"#);
+        assert!(matches!(disagrees, Err(DatasetError::KeyDisagrees { field: "resource.id", .. })));
+    }
+}

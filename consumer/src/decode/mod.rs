@@ -1,0 +1,223 @@
+//! Decoding: from a record to a row. Key, value and headers must agree; a record that can't be read is dead
+//! and holds up no other.
+
+pub(crate) mod dataset;
+pub(crate) mod literal;
+pub(crate) mod marking;
+pub(crate) mod mend;
+pub(crate) mod number;
+pub(crate) mod values;
+
+use catalog_shared::key::Key;
+use catalog_shared::record::{self, Kind, Stamp};
+use serde::Deserialize;
+
+use crate::batch::{Agency, Dataset, Domain, Host, Marked, Rows, TopicKind, Versioned};
+use crate::consume::received::Received;
+use crate::decode::dataset::DatasetRow;
+use crate::decode::mend::mend_text;
+use crate::decode::values::cut;
+
+/// A record that can't be a row, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Dead {
+    pub(crate) offset: i64,
+    pub(crate) reason: String,
+}
+
+/// What records of a topic are.
+pub(crate) struct Decoded {
+    pub(crate) rows: Rows,
+    pub(crate) markers: Vec<Marked>,
+    pub(crate) dead: Vec<Dead>,
+}
+
+/// Decodes records of a topic. Each becomes a row, a marker or dead.
+pub(crate) fn decode(kind: TopicKind, records: &[Received]) -> Decoded {
+    let (mut markers, mut dead) = (Vec::new(), Vec::new());
+    let rows = match kind {
+        TopicKind::Data(Kind::Datasets) => {
+            Rows::Datasets(rows(kind, records, dataset, &mut markers, &mut dead))
+        }
+        TopicKind::Data(Kind::Domains) => Rows::Domains(rows(kind, records, domain, &mut markers, &mut dead)),
+        TopicKind::Data(Kind::Hosts) => Rows::Hosts(rows(kind, records, host, &mut markers, &mut dead)),
+        TopicKind::Data(Kind::Agencies) => {
+            Rows::Agencies(rows(kind, records, agency, &mut markers, &mut dead))
+        }
+        TopicKind::DeadLetters => {
+            dead.extend(
+                records.iter().map(|record| Dead { offset: record.offset, reason: told_reason(record) }),
+            );
+            Rows::None
+        }
+    };
+    Decoded { rows, markers, dead }
+}
+
+fn rows<T>(
+    kind: TopicKind,
+    records: &[Received],
+    read: fn(Key<'_>, &[u8]) -> Result<T, String>,
+    markers: &mut Vec<Marked>,
+    dead: &mut Vec<Dead>,
+) -> Vec<Versioned<T>> {
+    let mut rows = Vec::with_capacity(records.len());
+    for record in records {
+        match content(kind, record, read) {
+            Ok(Content::Row(row)) => rows.push(row),
+            Ok(Content::Marker(marked)) => markers.push(marked),
+            Err(reason) => dead.push(Dead { offset: record.offset, reason }),
+        }
+    }
+    rows
+}
+
+enum Content<T> {
+    Row(Versioned<T>),
+    Marker(Marked),
+}
+
+fn content<T>(
+    kind: TopicKind,
+    record: &Received,
+    read: fn(Key<'_>, &[u8]) -> Result<T, String>,
+) -> Result<Content<T>, String> {
+    let stamp = record.stamp.as_ref().map_err(Clone::clone)?;
+    let text = record.key.as_deref().ok_or("the record has no key")?;
+    let text = std::str::from_utf8(text).map_err(|_| "the key is not UTF-8")?;
+    let value = record.value.as_deref().ok_or("the record has no value")?;
+    if let record::Content::Record(said) = stamp.content
+        && TopicKind::Data(said) != kind
+    {
+        return Err(format!("the header `kind` says {said}, and this is another topic"));
+    }
+    let key = Key::parse(text, stamp).ok_or("the key disagrees with the headers")?;
+    let Stamp { region, version, observed_at, .. } = *stamp;
+    let offset = record.offset;
+    if stamp.content == record::Content::Marker {
+        return Ok(Content::Marker(Marked { region, offset, marker: marking::read(value, version.run)? }));
+    }
+    Ok(Content::Row(Versioned { region, version, observed_at, offset, row: read(key, value)? }))
+}
+
+/// Why its producer could not make a record of it.
+fn told_reason(record: &Received) -> String {
+    let headers: Vec<(String, serde_json::Value)> = serde_json::from_str(&record.headers).unwrap_or_default();
+    let reason = headers.iter().find(|(name, _)| name == "reason").and_then(|(_, reason)| reason.as_str());
+    reason.unwrap_or("its producer gives no reason").to_owned()
+}
+
+pub(crate) fn json<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(value).map_err(|error| format!("the value is not what its kind says: {error}"))
+}
+
+fn dataset(key: Key<'_>, value: &[u8]) -> Result<Dataset, String> {
+    let Key::Dataset { domain, id } = key else { return Err(disagrees()) };
+    let value = std::str::from_utf8(value).map_err(|_| "the value is not UTF-8".to_owned())?;
+    let content = DatasetRow::read(value, domain, id).map_err(|error| error.to_string())?;
+    Ok(Dataset { domain: domain.to_owned(), id: id.to_owned(), content: Box::new(content) })
+}
+
+fn domain(key: Key<'_>, value: &[u8]) -> Result<Domain, String> {
+    #[derive(Deserialize)]
+    struct Value {
+        domain: String,
+        declared_count: i64,
+    }
+    let Value { domain, declared_count } = json(value)?;
+    (key == Key::Domain(&domain))
+        .then(|| Domain { domain: domain.clone(), declared_count })
+        .ok_or_else(disagrees)
+}
+
+fn host(key: Key<'_>, value: &[u8]) -> Result<Host, String> {
+    #[derive(Deserialize)]
+    struct Value {
+        host: String,
+        domain: String,
+    }
+    let Value { host, domain } = json(value)?;
+    if key != Key::Host(&host) {
+        return Err(disagrees());
+    }
+    Ok(Host { host, domain: mend_text(&domain).into_owned() })
+}
+
+/// Two names that are the same once mended or cut share a row; the newer version has it.
+fn agency(key: Key<'_>, value: &[u8]) -> Result<Agency, String> {
+    #[derive(Deserialize)]
+    struct Value {
+        host: String,
+        agency: String,
+    }
+    let Value { host, agency } = json(value)?;
+    if key != (Key::Agency { host: &host, agency: &agency }) {
+        return Err(disagrees());
+    }
+    Ok(Agency { host, agency: cut(&mend_text(&agency)).to_owned() })
+}
+
+fn disagrees() -> String {
+    "the value disagrees with the key".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::record::{Content, Version};
+    use catalog_shared::region::Region;
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn record(content: Content, key: &str, value: &str) -> Received {
+        let version = Version { run: 7, page: 1 };
+        let stamp = Stamp { content, region: Region::Us, version, observed_at: OffsetDateTime::UNIX_EPOCH };
+        let record = Received::read(41, Some(&stamp.to_headers())).unwrap();
+        Received { key: Some(key.into()), value: Some(value.into()), ..record }
+    }
+
+    fn refusal(kind: Kind, record: Received) -> String {
+        let Decoded { markers, mut dead, .. } = decode(TopicKind::Data(kind), &[record]);
+        assert!(markers.is_empty() && dead.len() == 1 && dead[0].offset == 41);
+        dead.remove(0).reason
+    }
+
+    #[test]
+    fn a_key_and_a_value_must_agree() {
+        let value = r#"{"resource":{"id":"aaaa-bbbb"},"metadata":{"domain":"d.example"}}"#;
+        let kind = TopicKind::Data(Kind::Datasets);
+        let dataset = |key| record(Content::Record(Kind::Datasets), key, value);
+        let decoded = decode(kind, &[dataset("us/d.example/aaaa-bbbb")]);
+        assert!(matches!(decoded.rows, Rows::Datasets(rows) if rows.len() == 1) && decoded.dead.is_empty());
+        assert_eq!(
+            refusal(Kind::Datasets, dataset("us/d.example/aaaa-cccc")),
+            "resource.id is Some(\"aaaa-bbbb\"), and the key says \"aaaa-cccc\""
+        );
+        let host = |key| record(Content::Record(Kind::Hosts), key, r#"{"host":"b.example","domain":"d"}"#);
+        assert!(refusal(Kind::Hosts, host("us/a.example")).contains("value disagrees"));
+        assert!(refusal(Kind::Hosts, host("eu/b.example")).contains("headers"));
+    }
+
+    #[test]
+    fn a_record_of_another_kind_or_without_key_or_value_is_dead() {
+        let domain = || record(Content::Record(Kind::Domains), "us/a", "{}");
+        assert!(refusal(Kind::Hosts, domain()).contains("`kind` says domains"));
+        assert!(refusal(Kind::Domains, Received { key: None, ..domain() }).contains("no key"));
+        assert!(refusal(Kind::Domains, Received { value: None, ..domain() }).contains("no value"));
+        let key = Some(b"us/\xff".to_vec());
+        assert!(refusal(Kind::Domains, Received { key, ..domain() }).contains("not UTF-8"));
+        let stamp = Err("the header `run` is missing".to_owned());
+        assert!(refusal(Kind::Domains, Received { stamp, ..domain() }).contains("`run` is missing"));
+    }
+
+    #[test]
+    fn a_long_agency_with_a_nul_is_mended_and_cut() {
+        let name = format!("\u{0}{}", "x".repeat(5000));
+        let value = serde_json::json!({ "host": "a.example", "agency": name }).to_string();
+        let agency = record(Content::Record(Kind::Agencies), &format!("us/a.example/{name}"), &value);
+        let decoded = decode(TopicKind::Data(Kind::Agencies), &[agency]);
+        let Rows::Agencies(rows) = decoded.rows else { panic!("agencies") };
+        assert!(rows[0].row.agency.starts_with("\u{fffd}xx"));
+        assert_eq!(rows[0].row.agency.len(), 1000);
+    }
+}

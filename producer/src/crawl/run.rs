@@ -1,0 +1,125 @@
+//! A run's cursor at its beginning and at its end.
+
+use std::collections::BTreeMap;
+
+use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape, Since};
+use catalog_shared::record::{Kind, SCHEMA};
+use catalog_shared::region::Region;
+use time::OffsetDateTime;
+
+use crate::crawl::since;
+
+/// The cursor of a run that has not begun.
+pub(crate) fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
+    let of_run = |kind: &Kind| partitions.get(kind).map(|count| (*kind, *count));
+    let partitions: BTreeMap<Kind, i32> = shape.kinds.iter().filter_map(of_run).collect();
+    let zeros = |count: &i32| vec![0; usize::try_from(*count).unwrap_or_default()];
+    let published: PartitionCounts = partitions.iter().map(|(kind, count)| (*kind, zeros(count))).collect();
+    let whole = Interval { after: shape.from.clone().unwrap_or_default(), until: None };
+    Cursor {
+        schema: SCHEMA,
+        region,
+        owner: String::new(),
+        run,
+        state: RunState::Crawling,
+        shape,
+        started_at: OffsetDateTime::now_utc(),
+        ended_at: None,
+        previous_ended: None,
+        next_page: 0,
+        pending: vec![whole],
+        max_id: None,
+        objects: 0,
+        partitions,
+        published,
+        unkeyed: 0,
+        skipped: 0,
+        declared: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        complete_since: None,
+        history: Vec::new(),
+    }
+}
+
+/// Into how many lanes what is pending may be cut. A run with a limit takes the first assets in the order
+/// of their ids, so that it is the same each time and another can go on behind it. A listing by date has
+/// no use for lanes.
+pub(crate) fn lanes(cursor: &Cursor, concurrency: u16) -> usize {
+    let whole = cursor.shape.limit.is_some() || since::listing(cursor).is_some();
+    if whole { 1 } else { usize::from(concurrency) }
+}
+
+/// The cursor of a run that has published everything.
+pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
+    let complete_since =
+        if saw_all_changes(cursor) { Some(cursor.started_at) } else { cursor.complete_since };
+    Cursor { state: RunState::Ended, ended_at: Some(ended_at), complete_since, ..cursor.clone() }
+}
+
+/// Whether the next incremental run may start from this one. A since-run that starts later than the last
+/// such run leaves a gap between the two, which the next one has to cover.
+fn saw_all_changes(cursor: &Cursor) -> bool {
+    let leaves_gap = |since: &Since| cursor.complete_since.is_some_and(|complete| since.from > complete);
+    cursor.shape.mode != Mode::Part
+        && cursor.shape.kinds.contains(&Kind::Datasets)
+        && !cursor.shape.since.as_ref().is_some_and(leaves_gap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(unix: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(unix).unwrap()
+    }
+
+    fn full() -> Shape {
+        Shape {
+            mode: Mode::Full,
+            kinds: Kind::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: None,
+            domains: Vec::new(),
+            from: None,
+        }
+    }
+
+    fn part(limit: Option<u64>) -> Shape {
+        Shape { mode: Mode::Part, limit, from: Some("ijzp-q8t2".into()), ..full() }
+    }
+
+    fn since(from: i64) -> Shape {
+        Shape { mode: Mode::Since, since: Some(Since { asked: "auto".into(), from: at(from) }), ..full() }
+    }
+
+    fn begun(shape: Shape) -> Cursor {
+        fresh(Region::Us, shape, 1, &BTreeMap::new())
+    }
+
+    #[test]
+    fn a_part_begins_behind_its_id() {
+        assert_eq!(begun(part(None)).pending, [Interval { after: "ijzp-q8t2".into(), until: None }]);
+        assert_eq!(begun(full()).pending, [Interval::whole()]);
+    }
+
+    #[test]
+    fn a_limit_and_a_listing_have_one_lane() {
+        let lanes = |shape| lanes(&begun(shape), 4);
+        assert_eq!((lanes(full()), lanes(part(None))), (4, 4));
+        assert_eq!((lanes(part(Some(5))), lanes(since(0))), (1, 1));
+    }
+
+    #[test]
+    fn only_a_run_that_saw_all_changes_is_one_to_start_from() {
+        let after = |shape| {
+            let run = Cursor { complete_since: Some(at(1_000)), started_at: at(5_000), ..begun(shape) };
+            ended(&run, at(6_000)).complete_since
+        };
+        assert_eq!((after(full()), after(since(1_000))), (Some(at(5_000)), Some(at(5_000))));
+        assert_eq!(after(part(None)), Some(at(1_000)));
+        assert_eq!(after(Shape { kinds: vec![Kind::Domains], ..full() }), Some(at(1_000)));
+        // It leaves a gap behind the run before.
+        assert_eq!(after(since(1_001)), Some(at(1_000)));
+    }
+}

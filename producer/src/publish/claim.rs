@@ -1,0 +1,159 @@
+//! A region belongs to one producer at a time, and the newest one wins.
+//!
+//! Opening a transactional producer fences the one before, but a producer can't tell a fence from a
+//! transaction that timed out. So it waits, reads the cursor without opening anything, and only carries
+//! on if nobody else has written it. The whole cursor is compared and not just its owner: a producer that
+//! was stopped between its opening and its claim would else go on from a cursor that is old.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use catalog_shared::cursor::Cursor;
+use catalog_shared::exit::Stop;
+use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::outage::outlast;
+use catalog_shared::region::Region;
+use catalog_shared::topics::Topics;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::publish::cursors;
+use crate::publish::transaction::{Outgoing, TransactionError, Transactions};
+use crate::publish::undecided;
+
+/// How long a newer producer gets to write its claim before the fenced one looks for it.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often a transaction is tried, and how long is waited before it is tried again.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The right to write a region's cursor.
+pub(crate) struct Claim {
+    kafka: KafkaArgs,
+    topics: Topics,
+    region: Region,
+    /// The cursor as it was last read or written here. Whoever else writes it makes another.
+    last: Option<Cursor>,
+    transactions: Transactions,
+}
+
+/// The cursors of a region that nobody else can write to any more.
+pub(crate) struct Found {
+    /// The last one that was committed.
+    pub(crate) last: Option<Cursor>,
+    /// One behind it of which nobody can tell whether it counts.
+    pub(crate) undecided: Option<Cursor>,
+}
+
+/// What the cursor tells after a fatal error.
+enum Standing {
+    /// It is as it was: the transaction in hand was not committed.
+    Before,
+    /// It is the one in hand: the transaction was committed after all.
+    After,
+    /// Another producer has written it since.
+    Moved(String),
+}
+
+impl Claim {
+    /// Fences every other producer of the region, then reads its cursors. The claim is made by
+    /// [`Claim::establish`].
+    pub(crate) async fn open(kafka: &KafkaArgs, region: Region) -> anyhow::Result<(Self, Found)> {
+        let topics = kafka.topics();
+        let transactions = open_transactions(kafka, &topics, region).await?;
+        let undecided = undecided::read(kafka, &topics, region).await?;
+        let last = cursors::read(kafka, &topics, region).await?;
+        tracing::debug!(%region, run = last.as_ref().map(|cursor| cursor.run), "region opened");
+        let kafka = kafka.clone();
+        let claim = Self { kafka, topics, region, last: last.clone(), transactions };
+        Ok((claim, Found { last, undecided }))
+    }
+
+    /// Commits the cursor that claims the region. Tells whether it is ours now: if another producer has
+    /// gone on meanwhile, the cursor that was read is old, and all has to be planned anew.
+    pub(crate) async fn establish(&mut self, claim: &Cursor) -> anyhow::Result<bool> {
+        Ok(self.publish(Vec::new(), claim).await?.is_none())
+    }
+
+    /// Publishes records together with the cursor that speaks of them, exactly once.
+    ///
+    /// # Errors
+    /// [`Stop::Guard`] when another producer has taken the region over; else what Kafka said.
+    pub(crate) async fn commit(&mut self, records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<()> {
+        let Some(owner) = self.publish(records, next).await? else { return Ok(()) };
+        bail!(Stop::Guard(format!(
+            "another producer of region {} has taken over (owner {owner}); this one has published nothing since",
+            self.region
+        )))
+    }
+
+    /// Publishes; tells the owner when the region is another's by now.
+    async fn publish(&mut self, mut records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<Option<String>> {
+        records.push(cursors::record(&self.topics, next)?);
+        for tries in 1.. {
+            let error = match self.transactions.publish(&records).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            if tries == TRIES || matches!(error, TransactionError::Refused(_)) {
+                return Err(error).context("can't publish to Kafka");
+            }
+            tracing::warn!(%error, tries, "publishing again");
+            if let TransactionError::Fatal(_) = error {
+                match self.recover(next).await? {
+                    Standing::Before => {}
+                    Standing::After => break,
+                    Standing::Moved(owner) => return Ok(Some(owner)),
+                }
+            } else {
+                sleep(PAUSE).await;
+            }
+        }
+        self.last = Some(next.clone());
+        Ok(None)
+    }
+
+    /// Carries on after a fatal error with a new instance, if nobody else has written the cursor: looked
+    /// at before, so that a newer producer is not fenced, and after, when nobody else can any more.
+    async fn recover(&mut self, next: &Cursor) -> anyhow::Result<Standing> {
+        sleep(GRACE).await;
+        if let moved @ Standing::Moved(_) = self.look(next).await? {
+            return Ok(moved);
+        }
+        let open = async || open_transactions(&self.kafka, &self.topics, self.region).await;
+        let fresh = outlast(&self.kafka, open).await?;
+        let stale = std::mem::replace(&mut self.transactions, fresh);
+        spawn_blocking(move || drop(stale)).await?;
+        let undecided = async || undecided::read(&self.kafka, &self.topics, self.region).await;
+        let undecided = outlast(&self.kafka, undecided).await?;
+        let standing = self.look(next).await?;
+        ensure!(
+            undecided.is_none() || matches!(standing, Standing::Moved(_)),
+            "nobody can tell whether the last page was committed, for Kafka has lost the end of its \
+             transaction; the next start gives run {} up",
+            next.run
+        );
+        Ok(standing)
+    }
+
+    async fn look(&self, next: &Cursor) -> anyhow::Result<Standing> {
+        let read = async || cursors::read(&self.kafka, &self.topics, self.region).await;
+        let found = outlast(&self.kafka, read).await?;
+        Ok(if found == self.last {
+            Standing::Before
+        } else if found.as_ref() == Some(next) {
+            Standing::After
+        } else {
+            Standing::Moved(found.map_or_else(|| "unknown".to_owned(), |cursor| cursor.owner))
+        })
+    }
+}
+
+async fn open_transactions(
+    kafka: &KafkaArgs,
+    topics: &Topics,
+    region: Region,
+) -> anyhow::Result<Transactions> {
+    let id = topics.transactional_id(region);
+    Transactions::open(kafka, &id).await.with_context(|| format!("can't open transactions as {id}"))
+}

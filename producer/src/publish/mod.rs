@@ -1,0 +1,240 @@
+//! Publishing: each step of a run is one transaction of records and the cursor that speaks of them.
+
+pub(crate) mod claim;
+pub(crate) mod commit;
+pub(crate) mod cursors;
+pub(crate) mod records;
+pub(crate) mod sink;
+pub(crate) mod topics;
+pub(crate) mod transaction;
+pub(crate) mod undecided;
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use catalog_shared::cursor::{Cursor, Interval};
+use catalog_shared::key::Key;
+use catalog_shared::marker::Marker;
+use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::topics::Topics;
+use time::OffsetDateTime;
+
+use crate::crawl::idspace;
+use crate::crawl::lane::{Covered, Fetched};
+use crate::crawl::run;
+use crate::discover::page::Page;
+use crate::publish::records::{PageRecords, Recorder};
+use crate::publish::sink::Sink;
+use crate::publish::transaction::Outgoing;
+
+/// A run being published. Its cursor is always the one that was committed last.
+pub(crate) struct Publisher {
+    sink: Sink,
+    topics: Topics,
+    recorder: Recorder,
+    cursor: Cursor,
+}
+
+impl Publisher {
+    /// A publisher of a cursor's run; in Kafka the cursor has claimed the region.
+    pub(crate) fn new(sink: Sink, topics: Topics, cursor: Cursor) -> Self {
+        let recorder = Recorder::new(&cursor, &topics);
+        Self { sink, topics, recorder, cursor }
+    }
+
+    pub(crate) const fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    /// How many assets a run with a limit still takes.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.cursor.shape.limit.map(|limit| limit.saturating_sub(self.cursor.objects))
+    }
+
+    /// Publishes what `/domains` declares, which is page 0.
+    pub(crate) async fn domains(&mut self, declared: BTreeMap<String, u64>) -> anyhow::Result<()> {
+        let records = self.recorder.domains(&declared, self.version(), OffsetDateTime::now_utc());
+        let next = Cursor { declared, ..self.cursor.clone() };
+        self.commit(records, next).await
+    }
+
+    /// Publishes a page of a lane.
+    pub(crate) async fn page(&mut self, fetched: Fetched) -> anyhow::Result<()> {
+        let Fetched { from, covered, mut page, skipped } = fetched;
+        let left = self.left().unwrap_or(u64::MAX);
+        page.objects.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
+        let mut next = self.cursor.clone();
+        next.skipped += skipped;
+        cover(&mut next.pending, &from, covered);
+        next.objects += page.objects.len() as u64;
+        if page.objects.len() as u64 == left {
+            next.pending.clear();
+        }
+        next.max_id = next.max_id.max(page.last_id().map(str::to_owned));
+        self.commit(records, next).await
+    }
+
+    /// Publishes a page of the listing by date, which covers no interval of ids.
+    pub(crate) async fn listed(&mut self, page: Page) -> anyhow::Result<()> {
+        let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
+        let objects = self.cursor.objects + page.objects.len() as u64;
+        let next = Cursor { objects, ..self.cursor.clone() };
+        self.commit(records, next).await
+    }
+
+    /// Cuts what is pending anew.
+    pub(crate) async fn cut(&mut self, lanes: usize) -> anyhow::Result<()> {
+        let pending = idspace::cut(self.cursor.pending.clone(), lanes);
+        let next = Cursor { pending, ..self.cursor.clone() };
+        self.commit(PageRecords::default(), next).await
+    }
+
+    /// Publishes the markers that end the run, one on every partition that it may have written to.
+    pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
+        let cursor = Cursor { pending: Vec::new(), ..self.cursor.clone() };
+        let ended_at = OffsetDateTime::now_utc();
+        let version = self.version();
+        let stamp = Stamp { content: Content::Marker, region: cursor.region, version, observed_at: ended_at };
+        let mut markers = Vec::new();
+        for (kind, counts) in &cursor.published {
+            for (partition, published) in (0..).zip(counts) {
+                markers.push(Outgoing {
+                    topic: self.topics.data(*kind).into(),
+                    partition,
+                    key: Key::Marker { run: cursor.run }.to_text(cursor.region),
+                    value: serde_json::to_vec(&marker(&cursor, ended_at, *published))?.into(),
+                    headers: stamp.to_headers().into(),
+                });
+            }
+        }
+        let ended = run::ended(&cursor, ended_at);
+        self.sink.commit(markers, &ended).await?;
+        self.cursor = ended;
+        Ok(())
+    }
+
+    const fn version(&self) -> Version {
+        Version { run: self.cursor.run, page: self.cursor.next_page }
+    }
+
+    async fn commit(&mut self, records: PageRecords, mut next: Cursor) -> anyhow::Result<()> {
+        // A page that only ends an interval has no records, and needs no number.
+        let numbered = !records.outgoing.is_empty() || self.cursor.next_page == 0;
+        next.next_page =
+            self.cursor.next_page.checked_add(u32::from(numbered)).context("a run has at most 2^32 pages")?;
+        next.unkeyed += records.unkeyed;
+        for (kind, partition) in records.published {
+            count(&mut next, kind, partition);
+        }
+        for (domain, seen) in records.seen {
+            *next.seen.entry(domain).or_default() += seen;
+        }
+        self.sink.commit(records.outgoing, &next).await?;
+        tracing::debug!(run = next.run, page = self.cursor.next_page, "page published");
+        self.cursor = next;
+        Ok(())
+    }
+}
+
+fn count(cursor: &mut Cursor, kind: Kind, partition: i32) {
+    let counts = cursor.published.entry(kind).or_default();
+    if let Some(count) = usize::try_from(partition).ok().and_then(|index| counts.get_mut(index)) {
+        *count += 1;
+    }
+}
+
+fn cover(pending: &mut Vec<Interval>, from: &str, covered: Covered) {
+    match covered {
+        Covered::UpTo(id) => {
+            if let Some(interval) = pending.iter_mut().find(|interval| interval.after == from) {
+                interval.after = id;
+            }
+        }
+        Covered::Whole => pending.retain(|interval| interval.after != from),
+    }
+}
+
+fn marker(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
+    Marker {
+        run: cursor.run,
+        shape: cursor.shape.clone(),
+        previous_ended: cursor.previous_ended,
+        started_at: cursor.started_at,
+        ended_at,
+        partitions: cursor.partitions.clone(),
+        published,
+        pages: cursor.next_page,
+        objects: cursor.objects,
+        unkeyed: cursor.unkeyed,
+        skipped: cursor.skipped,
+        declared: cursor.declared.clone(),
+        seen: cursor.seen.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use catalog_shared::cursor::{Mode, Shape};
+    use catalog_shared::region::Region;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_page_moves_its_own_interval_only() {
+        let interval = |after: &str| Interval { after: after.into(), until: None };
+        let mut pending = vec![interval(""), interval("g222-2222")];
+        cover(&mut pending, "", Covered::UpTo("3333-3333".into()));
+        assert_eq!(pending, [interval("3333-3333"), interval("g222-2222")]);
+        cover(&mut pending, "g222-2222", Covered::Whole);
+        assert_eq!(pending, [interval("3333-3333")]);
+    }
+
+    /// A publisher to nowhere of a part-run with a limit, in two lanes.
+    fn limited(limit: u64) -> Publisher {
+        let shape = Shape {
+            mode: Mode::Part,
+            kinds: Kind::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: Some(limit),
+            domains: Vec::new(),
+            from: None,
+        };
+        let partitions = Kind::ALL.map(|kind| (kind, 2)).into();
+        let mut cursor = run::fresh(Region::Us, shape, 1, &partitions);
+        cursor.pending = idspace::cut(cursor.pending, 2);
+        Publisher::new(Sink::Nowhere, Topics::new(""), cursor)
+    }
+
+    fn fetched(from: &str, ids: [&str; 3]) -> Fetched {
+        let object = |id| json!({ "resource": { "id": id }, "metadata": { "domain": "a.example" } });
+        let body = json!({ "results": ids.map(object) }).to_string();
+        let page = Page::cut(&Bytes::from(body)).unwrap();
+        Fetched { from: from.into(), covered: Covered::UpTo(ids[2].into()), page, skipped: 0 }
+    }
+
+    #[tokio::test]
+    async fn a_limit_cuts_the_last_page_and_nothing_is_pending_then() {
+        let mut publisher = limited(5);
+        publisher.page(fetched("", ["2222-2222", "2222-2223", "2222-2224"])).await.unwrap();
+        assert_eq!((publisher.left(), publisher.cursor().pending.len()), (Some(2), 2));
+        publisher.page(fetched("2222-2224", ["2222-2225", "2222-2226", "2222-2227"])).await.unwrap();
+        let cursor = publisher.cursor();
+        assert_eq!((cursor.objects, cursor.seen["a.example"]), (5, 5));
+        assert_eq!(cursor.published[&Kind::Datasets].iter().sum::<u64>(), 5);
+        assert_eq!((publisher.left(), &cursor.pending), (Some(0), &Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_listed_page_counts_and_covers_nothing() {
+        let mut publisher = limited(100);
+        let pending = publisher.cursor().pending.clone();
+        publisher.listed(fetched("", ["z222-2222", "2222-2223", "2222-2224"]).page).await.unwrap();
+        let cursor = publisher.cursor();
+        assert_eq!((cursor.objects, cursor.next_page, &cursor.max_id), (3, 1, &None));
+        assert_eq!(cursor.pending, pending);
+    }
+}

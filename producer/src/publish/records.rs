@@ -1,0 +1,245 @@
+//! From objects to records: what a page becomes on its way to Kafka.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use catalog_shared::cursor::Cursor;
+use catalog_shared::key::{Key, is_name};
+use catalog_shared::partition;
+use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::region::Region;
+use catalog_shared::topics::Topics;
+use rdkafka::message::{Header, OwnedHeaders};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::discover::page::Object;
+use crate::publish::transaction::Outgoing;
+
+/// Makes records of one run. Remembers which hosts and agencies it has made, so that each goes out once.
+pub(crate) struct Recorder {
+    region: Region,
+    routes: BTreeMap<Kind, Route>,
+    dead_letters: Arc<str>,
+    /// The domain that was published for each host.
+    hosts: HashMap<String, String>,
+    agencies: HashSet<String>,
+}
+
+struct Route {
+    topic: Arc<str>,
+    partitions: i32,
+}
+
+/// The records of one page, and what the cursor has to say of them.
+#[derive(Default)]
+pub(crate) struct PageRecords {
+    pub(crate) outgoing: Vec<Outgoing>,
+    /// The kind and partition of each record but for dead letters.
+    pub(crate) published: Vec<(Kind, i32)>,
+    /// How many assets of each domain there are.
+    pub(crate) seen: BTreeMap<String, u64>,
+    /// How many objects could not be made a record.
+    pub(crate) unkeyed: u64,
+}
+
+impl Recorder {
+    /// A recorder for the kinds and partitions of a cursor's run.
+    pub(crate) fn new(cursor: &Cursor, topics: &Topics) -> Self {
+        let route = |(kind, count): (&Kind, &i32)| {
+            (*kind, Route { topic: topics.data(*kind).into(), partitions: *count })
+        };
+        Self {
+            region: cursor.region,
+            routes: cursor.partitions.iter().map(route).collect(),
+            dead_letters: topics.dead_letters().into(),
+            hosts: HashMap::new(),
+            agencies: HashSet::new(),
+        }
+    }
+
+    /// The records of `/domains`.
+    pub(crate) fn domains(
+        &self,
+        declared: &BTreeMap<String, u64>,
+        version: Version,
+        observed_at: OffsetDateTime,
+    ) -> PageRecords {
+        let mut page = PageWriter::new(self.region, &self.routes, version, observed_at);
+        for (domain, count) in declared {
+            let value = json!({ "domain": domain, "declared_count": count }).to_string();
+            if is_name(domain) {
+                page.add(Kind::Domains, Key::Domain(domain), value.into());
+            } else {
+                page.add_dead(&self.dead_letters, value.into(), "domain is no usable host");
+            }
+        }
+        page.records
+    }
+
+    /// The records of a page of objects: datasets, and the hosts and agencies that are new to this run.
+    pub(crate) fn page(
+        &mut self,
+        objects: &[Object],
+        version: Version,
+        observed_at: OffsetDateTime,
+    ) -> PageRecords {
+        let mut page = PageWriter::new(self.region, &self.routes, version, observed_at);
+        let mut hosts = BTreeMap::new();
+        for object in objects {
+            let (id, domain) = match keyed(object) {
+                Ok(names) => names,
+                Err(reason) => {
+                    page.add_dead(&self.dead_letters, object.raw.clone(), reason);
+                    continue;
+                }
+            };
+            page.add(Kind::Datasets, Key::Dataset { domain, id }, object.raw.clone());
+            *page.records.seen.entry(domain.to_owned()).or_default() += 1;
+            let host = object.host.clone().unwrap_or_else(|| domain.to_lowercase());
+            if let Some(agency) = &object.agency {
+                add_agency(&mut self.agencies, &mut page, &host, agency);
+            }
+            // A host that shows two domains takes the smaller.
+            let smallest = hosts.entry(host).or_insert(domain);
+            *smallest = domain.min(*smallest);
+        }
+        for (host, domain) in hosts {
+            add_host(&mut self.hosts, &mut page, host, domain);
+        }
+        page.records
+    }
+}
+
+/// The id and domain of an object, or why it can't have a key.
+fn keyed(object: &Object) -> Result<(&str, &str), &'static str> {
+    let id = object.id.as_deref().filter(|id| is_name(id));
+    let domain = object.domain.as_deref().filter(|domain| is_name(domain));
+    Ok((id.ok_or("resource.id is no usable id")?, domain.ok_or("metadata.domain is no usable host")?))
+}
+
+fn add_agency(published: &mut HashSet<String>, page: &mut PageWriter<'_>, host: &str, agency: &str) {
+    let key = Key::Agency { host, agency };
+    if published.insert(key.to_text(page.region)) {
+        let value = json!({ "host": host, "agency": agency });
+        page.add(Kind::Agencies, key, value.to_string().into());
+    }
+}
+
+fn add_host(published: &mut HashMap<String, String>, page: &mut PageWriter<'_>, host: String, domain: &str) {
+    if published.get(&host).is_none_or(|known| domain < known.as_str()) {
+        let value = json!({ "host": host, "domain": domain });
+        page.add(Kind::Hosts, Key::Host(&host), value.to_string().into());
+        published.insert(host, domain.to_owned());
+    }
+}
+
+/// Collects the records of one page; all of a kind share their headers.
+struct PageWriter<'a> {
+    region: Region,
+    routes: &'a BTreeMap<Kind, Route>,
+    headers: BTreeMap<Kind, Arc<OwnedHeaders>>,
+    stamp: Stamp,
+    records: PageRecords,
+}
+
+impl<'a> PageWriter<'a> {
+    fn new(
+        region: Region,
+        routes: &'a BTreeMap<Kind, Route>,
+        version: Version,
+        observed_at: OffsetDateTime,
+    ) -> Self {
+        let stamp = Stamp { content: Content::Record(Kind::Datasets), region, version, observed_at };
+        let headers = |kind| (kind, Stamp { content: Content::Record(kind), ..stamp }.to_headers().into());
+        let headers = Kind::ALL.into_iter().map(headers).collect();
+        Self { region, routes, headers, stamp, records: PageRecords::default() }
+    }
+
+    /// Adds a record, unless the run doesn't publish its kind.
+    fn add(&mut self, kind: Kind, key: Key<'_>, value: Bytes) {
+        let (Some(route), Some(headers)) = (self.routes.get(&kind), self.headers.get(&kind)) else { return };
+        let key = key.to_text(self.region);
+        let partition = partition::of_key(key.as_bytes(), route.partitions);
+        let (topic, headers) = (Arc::clone(&route.topic), Arc::clone(headers));
+        self.records.outgoing.push(Outgoing { topic, partition, key, value, headers });
+        self.records.published.push((kind, partition));
+    }
+
+    fn add_dead(&mut self, topic: &Arc<str>, value: Bytes, reason: &str) {
+        let headers = self.stamp.to_headers().insert(Header { key: "reason", value: Some(reason) }).into();
+        let (topic, key) = (Arc::clone(topic), String::new());
+        self.records.outgoing.push(Outgoing { topic, partition: 0, key, value, headers });
+        self.records.unkeyed += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorder(kinds: &[Kind]) -> Recorder {
+        let route = |kind: &Kind| (*kind, Route { topic: kind.name().into(), partitions: 2 });
+        Recorder {
+            region: Region::Us,
+            routes: kinds.iter().map(route).collect(),
+            dead_letters: "dead-letters".into(),
+            hosts: HashMap::new(),
+            agencies: HashSet::new(),
+        }
+    }
+
+    fn object(id: &str, domain: &str, agency: Option<&str>) -> Object {
+        Object {
+            raw: Bytes::from_static(b"{}"),
+            id: Some(id.into()),
+            domain: Some(domain.into()),
+            agency: agency.map(Into::into),
+            host: Some("data.example".into()),
+        }
+    }
+
+    fn page(recorder: &mut Recorder, objects: &[Object]) -> PageRecords {
+        recorder.page(objects, Version { run: 1, page: 1 }, OffsetDateTime::UNIX_EPOCH)
+    }
+
+    fn keys(records: &PageRecords) -> Vec<&str> {
+        records.outgoing.iter().map(|record| record.key.as_str()).collect()
+    }
+
+    #[test]
+    fn hosts_and_agencies_go_out_once_a_run() {
+        let mut recorder = recorder(&Kind::ALL);
+        let first = page(&mut recorder, &[object("aaaa-aaaa", "b.example", Some("Parks"))]);
+        assert_eq!(keys(&first), ["us/b.example/aaaa-aaaa", "us/data.example/Parks", "us/data.example"]);
+        let second = page(&mut recorder, &[object("aaaa-aaab", "b.example", Some("Parks"))]);
+        assert_eq!(keys(&second), ["us/b.example/aaaa-aaab"]);
+    }
+
+    #[test]
+    fn a_host_with_two_domains_takes_the_smaller_even_when_it_comes_later() {
+        let mut recorder = recorder(&[Kind::Hosts]);
+        let both = [object("aaaa-aaaa", "c.example", None), object("aaaa-aaab", "b.example", None)];
+        let first = page(&mut recorder, &both);
+        assert_eq!(first.outgoing[0].value, r#"{"domain":"b.example","host":"data.example"}"#);
+        assert_eq!(page(&mut recorder, &[object("aaaa-aaac", "a.example", None)]).outgoing.len(), 1);
+        assert_eq!(page(&mut recorder, &both).outgoing.len(), 0);
+    }
+
+    #[test]
+    fn an_object_without_a_usable_key_is_a_dead_letter_and_counted() {
+        let nameless = Object { id: None, ..object("", "a.example", None) };
+        let strange = object("aaaa-aaaa", "a.example/x", None);
+        let records = page(&mut recorder(&Kind::ALL), &[nameless, strange]);
+        assert_eq!((records.unkeyed, records.published.len()), (2, 0));
+        assert!(records.outgoing.iter().all(|record| &*record.topic == "dead-letters"));
+    }
+
+    #[test]
+    fn kinds_that_the_run_leaves_out_are_seen_but_not_published() {
+        let records = page(&mut recorder(&[Kind::Hosts]), &[object("aaaa-aaaa", "a.example", Some("Parks"))]);
+        assert_eq!(keys(&records), ["us/data.example"]);
+        assert_eq!(records.seen["a.example"], 1);
+    }
+}

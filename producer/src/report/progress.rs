@@ -1,0 +1,253 @@
+//! How far a crawl has come, while it goes on: on a terminal a bar a lane and one for the whole, elsewhere
+//! one line in ten seconds.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use catalog_shared::cursor::{Cursor, Mode};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval_at};
+use tracing::Instrument;
+
+use crate::report::human;
+use crate::report::screen::Screen;
+use crate::report::tally::Tally;
+use crate::report::watch::{Lane, Watched};
+
+/// How often the bars are drawn, and how often a line tells the same where there are none.
+const DRAW_EVERY: Duration = Duration::from_millis(250);
+const TELL_EVERY: Duration = Duration::from_secs(10);
+/// A rate is that of so much time. Pages come about one a second, so less would jump.
+const WINDOW: Duration = Duration::from_secs(15);
+/// A bar's steps.
+const STEPS: u64 = 1000;
+
+/// What is published so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    pages: u32,
+    objects: u64,
+    /// How many objects there should be in the end, where that can be known.
+    expected: Option<u64>,
+}
+
+/// A crawl's progress, shown until [`Progress::end`].
+pub(crate) struct Progress {
+    lanes: Vec<Arc<Watched>>,
+    total: Arc<Mutex<Total>>,
+    show: JoinHandle<()>,
+}
+
+impl Progress {
+    /// Begins to show the progress of so many lanes.
+    pub(crate) fn start(screen: &Screen, lanes: usize, cursor: &Cursor, tally: &Arc<Tally>) -> Self {
+        let lanes: Vec<Arc<Watched>> = (0..lanes).map(|_| Arc::default()).collect();
+        let total = Arc::new(Mutex::new(Total::of(cursor)));
+        let (watched, seen, tally) = (lanes.clone(), Arc::clone(&total), Arc::clone(tally));
+        let show = match screen.bars() {
+            Some(screen) => tokio::spawn(draw(Bars::new(screen, watched, seen, tally))),
+            None => tokio::spawn(tell(seen).in_current_span()),
+        };
+        Self { lanes, total, show }
+    }
+
+    /// A lane to note things for.
+    pub(crate) fn lane(&self, lane: usize) -> Arc<Watched> {
+        self.lanes.get(lane).cloned().unwrap_or_default()
+    }
+
+    /// Notes what is published.
+    pub(crate) fn published(&self, cursor: &Cursor) {
+        *self.total.lock().unwrap_or_else(PoisonError::into_inner) = Total::of(cursor);
+    }
+
+    /// Ends the show; what comes next has the screen to itself.
+    pub(crate) async fn end(self) {
+        self.show.abort();
+        // An error only says that it was aborted. The bars are gone once the task is.
+        let _ = self.show.await;
+    }
+}
+
+impl Total {
+    fn of(cursor: &Cursor) -> Self {
+        let declared = cursor.declared.values().sum();
+        let limit = cursor.shape.limit.unwrap_or(u64::MAX);
+        // Nobody says how many assets have changed since a time.
+        let expected = (cursor.shape.mode != Mode::Since).then_some(limit.min(declared));
+        Self { pages: cursor.next_page, objects: cursor.objects, expected }
+    }
+}
+
+fn now(total: &Mutex<Total>) -> Total {
+    *total.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn tell(total: Arc<Mutex<Total>>) {
+    let mut tick = every(TELL_EVERY);
+    loop {
+        tick.tick().await;
+        let Total { pages, objects, .. } = now(&total);
+        tracing::info!(pages, objects, "crawled so far");
+    }
+}
+
+async fn draw(mut bars: Bars) {
+    let mut tick = every(DRAW_EVERY);
+    loop {
+        bars.draw(Instant::now());
+        tick.tick().await;
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut tick = interval_at(tokio::time::Instant::now() + period, period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
+/// The bars of a crawl. They vanish when they are dropped.
+struct Bars {
+    /// An empty line above the others. What a terminal echoes of Ctrl-C moves the cursor a line down, and the
+    /// uppermost line is what is left standing then.
+    spacer: ProgressBar,
+    lanes: Vec<(Arc<Watched>, ProgressBar, Rate)>,
+    whole: ProgressBar,
+    rate: Rate,
+    total: Arc<Mutex<Total>>,
+    tally: Arc<Tally>,
+}
+
+impl Bars {
+    fn new(
+        screen: &MultiProgress,
+        lanes: Vec<Arc<Watched>>,
+        total: Arc<Mutex<Total>>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        let empty = ProgressStyle::with_template(" ").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let spacer = screen.add(ProgressBar::new(STEPS).with_style(empty));
+        let bar = |name: String| screen.add(ProgressBar::new(STEPS).with_style(style()).with_prefix(name));
+        let lane = |(number, lane)| (lane, bar(format!("lane {number}")), Rate::default());
+        let lanes = (0..).zip(lanes).map(|(number, watched): (usize, _)| lane((number, watched))).collect();
+        Self { spacer, lanes, whole: bar("total".to_owned()), rate: Rate::default(), total, tally }
+    }
+
+    fn draw(&mut self, at: Instant) {
+        self.spacer.tick();
+        let all = self.tally.paused_until();
+        for (watched, bar, rate) in &mut self.lanes {
+            let lane = watched.look();
+            bar.set_position(steps(lane.done));
+            bar.set_message(lane_line(
+                &lane,
+                rate.at(at, lane.objects),
+                pause(at, lane.paused_until.max(all)),
+            ));
+        }
+        let total = now(&self.total);
+        self.whole.set_position(steps(share(total).unwrap_or_default()));
+        self.whole.set_message(total_line(total, self.rate.at(at, total.objects)));
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        for (_, bar, _) in &self.lanes {
+            bar.finish_and_clear();
+        }
+        self.whole.finish_and_clear();
+        self.spacer.finish_and_clear();
+    }
+}
+
+/// The numbers stand before the bar, in columns, so that they stay where they are on any terminal.
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{prefix:7} {msg} {wide_bar}");
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╾─")
+}
+
+fn lane_line(lane: &Lane, rate: f64, pause: Option<u64>) -> String {
+    let pause = pause.map_or_else(String::new, |seconds| format!("pause {}", human::span(seconds)));
+    format!("{:5.1} %  {rate:6.0}/s  {:6} retries  {pause:15}", lane.done * 100.0, lane.retries)
+}
+
+fn total_line(total: Total, rate: f64) -> String {
+    let percent =
+        share(total).map_or_else(|| "    ? %".to_owned(), |share| format!("{:5.1} %", share * 100.0));
+    let left = left(total, rate).map_or_else(String::new, |left| format!("{} left", human::span(left)));
+    format!("{percent}  {rate:6.0}/s  {:>7} assets  {left:15}", human::count(total.objects))
+}
+
+fn share(total: Total) -> Option<f64> {
+    let expected = total.expected.filter(|expected| *expected > 0)?;
+    Some((total.objects as f64 / expected as f64).min(1.0))
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, as it should"
+)]
+fn left(total: Total, rate: f64) -> Option<u64> {
+    let missing = total.expected?.saturating_sub(total.objects);
+    (rate > 0.0).then(|| (missing as f64 / rate).round() as u64)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is from 0 to 1")]
+fn steps(share: f64) -> u64 {
+    (share * STEPS as f64) as u64
+}
+
+/// The seconds of a pause that is not over.
+fn pause(at: Instant, until: Option<Instant>) -> Option<u64> {
+    let left = until?.checked_duration_since(at).filter(|left| !left.is_zero())?;
+    Some(left.as_secs() + 1)
+}
+
+/// Objects a second in the last [`WINDOW`].
+#[derive(Default)]
+struct Rate(VecDeque<(Instant, u64)>);
+
+impl Rate {
+    fn at(&mut self, at: Instant, count: u64) -> f64 {
+        self.0.push_back((at, count));
+        // One sample from before the window stays, so that the window is covered.
+        while self.0.get(1).is_some_and(|(then, _)| at.duration_since(*then) >= WINDOW) {
+            self.0.pop_front();
+        }
+        let Some((then, before)) = self.0.front() else { return 0.0 };
+        let seconds = at.duration_since(*then).as_secs_f64();
+        if seconds > 0.0 { count.saturating_sub(*before) as f64 / seconds } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_that_of_the_last_seconds() {
+        let (start, mut rate) = (Instant::now(), Rate::default());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(rate.at(at(0), 500), 0.0);
+        assert_eq!(rate.at(at(10), 1_500), 100.0);
+        assert_eq!(rate.at(at(15), 2_000), 100.0);
+        assert_eq!(rate.at(at(30), 2_000), 0.0);
+    }
+
+    #[test]
+    fn lines_keep_their_columns() {
+        let paused = Lane { done: 1.0, objects: 7, retries: 12, paused_until: None };
+        let lines = [lane_line(&Lane::default(), 0.0, None), lane_line(&paused, 12_345.6, Some(125))];
+        assert!(lines[1].contains("12 retries") && lines[1].contains("pause 2 min 5 s"), "{lines:?}");
+        let total = Total { pages: 9, objects: 41_800, expected: Some(185_542) };
+        let whole = total_line(total, 1_000.0);
+        assert!(whole.contains("22.5 %") && whole.contains("2 min 24 s left"), "{whole}");
+        let unknown = total_line(Total { expected: None, ..total }, 1_000.0);
+        assert!(!unknown.contains("left"), "{unknown}");
+        assert_eq!(lines[0].chars().count(), unknown.chars().count());
+    }
+}
