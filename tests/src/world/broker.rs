@@ -1,6 +1,5 @@
 //! A Kafka of a test's own, to be taken away.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,8 +12,6 @@ use tokio::time::timeout;
 
 /// A broker that hasn't come up by then won't.
 const LIMIT: Duration = Duration::from_secs(120);
-/// What `dev/stack` exits with where Java or Kafka can't be had.
-const LACKING: i32 = 69;
 
 /// A broker with data and a port of its own, which it keeps over its restarts. It is gone when this is
 /// dropped, or when the thread that started it has ended.
@@ -25,14 +22,14 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts one and returns when it is ready. None where the machine lacks Java or Maven, as it may where
-    /// `make test` uses a Kafka from elsewhere; that is said on standard error.
+    /// Starts one and returns when it is ready.
     ///
     /// # Errors
-    /// When it does not come up.
-    pub async fn start() -> Result<Option<Self>> {
+    /// When it does not come up, for want of Java or Maven too: `make test` installs them.
+    pub async fn start() -> Result<Self> {
         let mut broker = Self { folder: tempfile::tempdir()?, process: None };
-        Ok(broker.bring_up().await?.then_some(broker))
+        broker.restart().await?;
+        Ok(broker)
     }
 
     /// Where it listens, whenever it does.
@@ -50,7 +47,22 @@ impl Broker {
     /// # Errors
     /// When it does not come up.
     pub async fn restart(&mut self) -> Result<()> {
-        ensure!(self.bring_up().await?, "it could be started before");
+        let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/stack");
+        let mut command = Command::new(stack);
+        command.arg("broker").arg(self.folder.path()).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn()?;
+        let stderr = process.stderr.take().context("standard error is piped")?;
+        let mut log = BufReader::new(stderr).lines();
+        let mut told = String::new();
+        while !told.contains("Kafka Server started") {
+            let line = timeout(LIMIT, log.next_line()).await??;
+            told.push_str(&line.with_context(|| format!("the broker did not start:\n{told}"))?);
+            told.push('\n');
+        }
+        // It would wait for whoever reads its log.
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        self.process = Some(process);
         Ok(())
     }
 
@@ -86,35 +98,4 @@ impl Broker {
         ensure!(sent.success(), "kill -s {name} {pid} failed");
         Ok(())
     }
-
-    /// Tells whether there can be a broker.
-    async fn bring_up(&mut self) -> Result<bool> {
-        let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/stack");
-        let mut command = Command::new(stack);
-        command.arg("broker").arg(self.folder.path()).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn()?;
-        let stderr = process.stderr.take().context("standard error is piped")?;
-        let mut log = BufReader::new(stderr).lines();
-        let mut told = String::new();
-        while !told.contains("Kafka Server started") {
-            let Some(line) = timeout(LIMIT, log.next_line()).await?? else {
-                return lacking(process.wait().await?.code(), &told);
-            };
-            told.push_str(&line);
-            told.push('\n');
-        }
-        // It would wait for whoever reads its log.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        self.process = Some(process);
-        Ok(true)
-    }
-}
-
-/// A broker that ended before it was ready: there can be none, or something is wrong.
-fn lacking(code: Option<i32>, told: &str) -> Result<bool> {
-    ensure!(code == Some(LACKING), "the broker did not start:\n{told}");
-    // Not `eprintln!`, which is shown only when a test fails.
-    write!(std::io::stderr(), "skipped, for there can be no Kafka of its own: {told}")?;
-    Ok(false)
 }
