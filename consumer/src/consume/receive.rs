@@ -22,6 +22,7 @@ impl Consumer {
         let partition = kind.and_then(|kind| self.partitions.get_mut(&(kind, message.partition())));
         let Some(partition) = partition else { return Ok(()) };
         let now = Instant::now();
+        self.summary.received(now);
         take(partition, &message, now);
         let place = (partition.place.kind, partition.place.partition);
         let is_full = partition.pause_changes().is_some();

@@ -29,6 +29,9 @@ impl Effects {
 /// What this process applied.
 pub(crate) struct Summary {
     started: Instant,
+    /// When the first record was received, and when the last batch had been applied.
+    first: Option<Instant>,
+    last: Option<Instant>,
     records: BTreeMap<Kind, Effects>,
     unkeyed: u64,
     runs: Vec<Judged>,
@@ -37,11 +40,25 @@ pub(crate) struct Summary {
 impl Summary {
     pub(crate) fn start() -> Self {
         let records = Kind::ALL.map(|kind| (kind, Effects::default()));
-        Self { started: Instant::now(), records: records.into(), unkeyed: 0, runs: Vec::new() }
+        let (started, records) = (Instant::now(), records.into());
+        Self { started, first: None, last: None, records, unkeyed: 0, runs: Vec::new() }
+    }
+
+    /// Notes that a record was received.
+    pub(crate) fn received(&mut self, now: Instant) {
+        self.first.get_or_insert(now);
+    }
+
+    /// How long records were worked on. To join a group and to leave it takes seconds of its own, which say
+    /// nothing of the work.
+    fn took(&self) -> Duration {
+        let span = self.first.zip(self.last);
+        span.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
     }
 
     /// Adds what came of a batch.
     pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<Judged>) {
+        self.last = Some(Instant::now());
         verdicts.iter().for_each(Judged::tell);
         self.runs.extend(verdicts);
         let TopicKind::Data(kind) = kind else {
@@ -74,10 +91,11 @@ impl Summary {
         self.tell(json, Some(caught_up), true)
     }
 
-    #[allow(clippy::print_stdout, reason = "the summary is the command's answer")]
+    #[expect(clippy::print_stdout, reason = "the summary is the command's answer")]
     fn tell(&self, json: bool, caught_up: Option<bool>, dry_run: bool) -> anyhow::Result<()> {
-        let Self { started, records, unkeyed, runs } = self;
-        let told = Told { dry_run, records, unkeyed: *unkeyed, runs, caught_up, took: started.elapsed() };
+        let (took, total) = (self.took(), self.started.elapsed());
+        let Self { records, unkeyed, runs, .. } = self;
+        let told = Told { dry_run, records, unkeyed: *unkeyed, runs, caught_up, took, total };
         if json {
             println!("{}", serde_json::to_string(&told)?);
         } else {
@@ -96,8 +114,12 @@ struct Told<'a> {
     runs: &'a [Judged],
     /// Whether all is applied that was there at the start; none where that was not asked for.
     caught_up: Option<bool>,
+    /// From the first record to the end of the last batch.
     #[serde(rename = "seconds", serialize_with = "seconds")]
     took: Duration,
+    /// From before the group was joined.
+    #[serde(rename = "total_seconds", serialize_with = "seconds")]
+    total: Duration,
 }
 
 fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -132,5 +154,21 @@ impl fmt::Display for Told<'_> {
             writeln!(f, "  {judged}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_counted_from_the_first_record_and_not_from_the_start() {
+        let mut summary = Summary::start();
+        let first = summary.started + Duration::from_secs(3600);
+        summary.received(first);
+        summary.received(first + Duration::from_secs(60));
+        assert_eq!(summary.took(), Duration::ZERO);
+        summary.last = Some(first + Duration::from_secs(90));
+        assert_eq!(summary.took(), Duration::from_secs(90));
     }
 }

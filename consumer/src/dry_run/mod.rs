@@ -121,7 +121,9 @@ impl DryRun {
         let track = kind.and_then(|kind| self.tracks.get_mut(&(kind, message.partition())));
         match track {
             Some(track) if message.offset() < track.end => {
-                receive::take(&mut track.partition, &message, Instant::now());
+                let now = Instant::now();
+                self.summary.received(now);
+                receive::take(&mut track.partition, &message, now);
             }
             _ => {}
         }
