@@ -177,12 +177,20 @@ impl Running {
         self.signal("TERM")
     }
 
+    /// Its process.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn id(&self) -> Result<u32> {
+        self.child.id().context("it has ended")
+    }
+
     /// Sends it a signal by name, such as `STOP`.
     ///
     /// # Errors
     /// When it has ended already.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let pid = self.child.id().context("it has ended")?.to_string();
+        let pid = self.id()?.to_string();
         let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status()?;
         ensure!(sent.success(), "kill -s {name} {pid} failed");
         Ok(())
