@@ -29,7 +29,7 @@ pub async fn run(command: RunsCommand) -> anyhow::Result<()> {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command's answer")]
+#[expect(clippy::print_stdout, reason = "the command's answer")]
 async fn list(args: &ListArgs) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
     let runs: Vec<Run> = sqlx::query_as(include_str!("../sql/books/list_runs.sql"))
@@ -44,7 +44,7 @@ async fn list(args: &ListArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "the command's answer")]
+#[expect(clippy::print_stdout, reason = "the command's answer")]
 async fn decide(args: &DecideArgs, decision: Decision) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
     let id = RunId { region: args.region, run: args.run };

@@ -22,7 +22,7 @@ const GUARD: u8 = 3;
 /// Renders a program's error on standard error and gives its exit code: 0 done, 1 failed, 2 usage,
 /// 3 stopped by a guard.
 #[must_use]
-#[allow(clippy::print_stderr, reason = "the last word of a program goes to people, whatever the log format")]
+#[expect(clippy::print_stderr, reason = "the last word of a program goes to people, whatever the log format")]
 pub fn report(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     eprintln!("error: {error:#}");

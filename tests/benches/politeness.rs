@@ -85,7 +85,6 @@ fn kinds() -> [Fault; 10] {
     ]
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a few thousand requests")]
 fn report(arguments: &Arguments, asked: &[Asked], bad: u64, summary: &Value) -> Result<()> {
     let times: Vec<Instant> = asked.iter().map(|asked| asked.at).collect();
     let (first, last) = times.first().zip(times.last()).context("nothing was asked")?;

@@ -1,7 +1,5 @@
 //! The double with a cassette in place of a catalog.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The double serves any objects, byte for byte, from memory and from files.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::Write;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use catalog_tests::synthetic::Synthetic;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-#[allow(dead_code, reason = "each test file uses its share")]
+#[expect(dead_code, reason = "each test file uses its share")]
 mod asking;
 use asking::get;
 

@@ -1,6 +1,6 @@
 //! The double misbehaves on demand.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use catalog_tests::synthetic::Synthetic;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-#[allow(dead_code, reason = "each test file uses its share")]
+#[expect(dead_code, reason = "each test file uses its share")]
 mod asking;
 use asking::{ask_aside, get};
 

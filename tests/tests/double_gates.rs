@@ -1,13 +1,13 @@
 //! The double holds what a test wants to look at, and tells what it was asked.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
 use catalog_tests::double::{Double, Fault, Matcher, MemoryCatalog, Options};
 use catalog_tests::synthetic::Synthetic;
 
-#[allow(dead_code, reason = "each test file uses its share")]
+#[expect(dead_code, reason = "each test file uses its share")]
 mod asking;
 use asking::{ask_aside, get, read};
 

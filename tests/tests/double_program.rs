@@ -1,13 +1,13 @@
 //! The double as a program of its own.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-#[allow(dead_code, reason = "each test file uses its share")]
+#[expect(dead_code, reason = "each test file uses its share")]
 mod asking;
 use asking::{CLIENT, read};
 

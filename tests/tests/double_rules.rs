@@ -1,11 +1,11 @@
 //! The double keeps the rules of the Discovery API.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use catalog_tests::double::{Catalog, Double, MemoryCatalog, Options, Region};
 use catalog_tests::synthetic::Synthetic;
 
-#[allow(dead_code, reason = "each test file uses its share")]
+#[expect(dead_code, reason = "each test file uses its share")]
 mod asking;
 use asking::{get, read};
 

@@ -1,6 +1,6 @@
 //! The synthetic catalog is the same each time, well-formed, and as odd as a real one.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;

@@ -131,9 +131,7 @@ impl Limits {
                     format!("{in_row} records one after the other (--max-dead-in-row {})", self.in_row);
                 return Some((*ordinal, rule));
             }
-            #[allow(clippy::cast_precision_loss, reason = "both are a thousand at most")]
-            let over = count as f64 > self.share * WINDOW as f64;
-            if over {
+            if count as f64 > self.share * WINDOW as f64 {
                 let rule = format!("{count} of the last {WINDOW} records (--max-dead-share {})", self.share);
                 return Some((*ordinal, rule));
             }

@@ -105,7 +105,6 @@ fn halved(losses: &[Loss]) -> Option<String> {
 }
 
 /// A part of a whole; none of nothing is nothing.
-#[allow(clippy::cast_precision_loss, reason = "counts of records are far below 2^52")]
 fn share(part: impl TryInto<i64>, whole: impl TryInto<i64>) -> f64 {
     let number = |count: Result<i64, _>| count.unwrap_or(i64::MAX) as f64;
     number(part.try_into().map_err(drop)) / number(whole.try_into().map_err(drop)).max(1.0)

@@ -68,7 +68,7 @@ async fn discard(pool: &PgPool, selection: &Selection, json: bool) -> anyhow::Re
     tell(json, &serde_json::json!({ "discarded": discarded }), &format!("Discarded {count} dead letters."))
 }
 
-#[allow(clippy::print_stdout, reason = "it is the command's answer")]
+#[expect(clippy::print_stdout, reason = "it is the command's answer")]
 fn tell(json: bool, object: &serde_json::Value, text: &str) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string(object)?);

@@ -32,7 +32,7 @@ impl Report {
         self.tables.iter().map(|table| table.counts.differing()).sum()
     }
 
-    #[allow(clippy::print_stdout, reason = "the report is the command's answer")]
+    #[expect(clippy::print_stdout, reason = "the report is the command's answer")]
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
             println!("{}", serde_json::to_string(self)?);

@@ -60,7 +60,7 @@ impl Report {
         self.errors
     }
 
-    #[allow(clippy::print_stdout, reason = "the report is the command's answer")]
+    #[expect(clippy::print_stdout, reason = "the report is the command's answer")]
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
             println!("{}", serde_json::to_string(self)?);

@@ -27,7 +27,7 @@ pub(crate) struct CommitError {
 }
 
 /// Commits the open transaction, all of whose deliveries were awaited; blocks for up to `patience`.
-#[allow(unsafe_code, reason = "the crate's own commit costs 100 ms, see above")]
+#[expect(unsafe_code, reason = "the crate's own commit costs 100 ms, see above")]
 pub(crate) fn commit<C>(producer: &FutureProducer<C>, patience: Duration) -> Result<(), CommitError>
 where
     C: ClientContext + 'static,
@@ -44,7 +44,7 @@ where
 
 /// # Safety
 /// `error` is a live error object of librdkafka and is not used again.
-#[allow(unsafe_code, reason = "reads an error object of librdkafka")]
+#[expect(unsafe_code, reason = "reads an error object of librdkafka")]
 unsafe fn take(error: *mut rd_kafka_error_t) -> CommitError {
     // SAFETY: the caller's promise; the string belongs to the object and is copied before it is destroyed.
     unsafe {

@@ -186,7 +186,7 @@ fn share(total: Total) -> Option<f64> {
     Some((total.objects as f64 / expected as f64).min(1.0))
 }
 
-#[allow(
+#[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "the cast saturates, as it should"
@@ -196,7 +196,7 @@ fn left(total: Total, rate: f64) -> Option<u64> {
     (rate > 0.0).then(|| (missing as f64 / rate).round() as u64)
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is from 0 to 1")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is from 0 to 1")]
 fn steps(share: f64) -> u64 {
     (share * STEPS as f64) as u64
 }

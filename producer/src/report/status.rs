@@ -142,7 +142,7 @@ fn seconds(age: time::Duration) -> u64 {
 }
 
 impl Status {
-    #[allow(clippy::print_stdout, reason = "the status is the command's answer")]
+    #[expect(clippy::print_stdout, reason = "the status is the command's answer")]
     fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
             println!("{}", serde_json::to_string(self)?);

@@ -72,7 +72,7 @@ impl Summary {
         Self { run: None, ..Self::new(args, &none, false, tally, took) }
     }
 
-    #[allow(clippy::print_stdout, reason = "the summary is the command's answer")]
+    #[expect(clippy::print_stdout, reason = "the summary is the command's answer")]
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
             println!("{}", serde_json::to_string(self)?);

@@ -93,8 +93,7 @@ impl Fault {
     }
 
     /// Draws until it is one fault; an empty choice is none.
-    #[allow(clippy::cast_precision_loss, reason = "a handful of faults")]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a draw is within 0 and 1")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a draw is within 0 and 1")]
     fn resolve(&self, asked: &Asked) -> Option<Self> {
         match self {
             Self::OneOf { seed, faults } => {

@@ -71,7 +71,6 @@ impl Asked {
     }
 
     /// A number from 0 up to 1 that depends on the seed, on what is asked and on the attempt alone.
-    #[allow(clippy::cast_precision_loss, reason = "32 bits fit a double exactly")]
     pub(super) fn draw(&self, seed: u64) -> f64 {
         let mut hasher = DefaultHasher::new();
         (seed, &self.path, &self.query, self.attempt).hash(&mut hasher);

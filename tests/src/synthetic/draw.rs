@@ -37,7 +37,6 @@ impl Draw {
     }
 
     /// From 0 up to and without `end`; 0 if that is 0.
-    #[allow(clippy::cast_possible_truncation, reason = "the high half of a product is below `end`")]
     pub(super) fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
@@ -53,7 +52,6 @@ impl Draw {
     }
 
     /// From 0.0 up to and without 1.0.
-    #[allow(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
     pub(super) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -64,8 +62,7 @@ impl Draw {
     }
 
     /// From 0 to `most`, small far more often than large: the higher the power, the more so.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most `most`")]
-    #[allow(clippy::cast_precision_loss, reason = "no digit of a size matters")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most `most`")]
     pub(super) fn skewed(&mut self, most: u64, power: i32) -> u64 {
         (self.unit().powi(power) * most as f64) as u64
     }

@@ -174,8 +174,7 @@ impl Catalog for Synthetic {
 }
 
 /// Few domains are large and many are small: the first has some 18 times as many assets as the tenth.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2^32")]
-#[allow(clippy::cast_precision_loss, reason = "a share need not be exact")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2^32")]
 fn shares(domains: usize) -> Vec<u64> {
     let weights: Vec<f64> = (1..=domains).map(|rank| (rank as f64).powf(-1.25)).collect();
     let total: f64 = weights.iter().sum();

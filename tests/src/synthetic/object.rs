@@ -101,7 +101,6 @@ fn dates(json: &mut Json<'_>, sketch: &Sketch<'_>) {
     json.key("data_updated_at").maybe_text(data.as_deref());
 }
 
-#[allow(clippy::cast_precision_loss, reason = "views stay far below 2^53")]
 fn page_views(json: &mut Json<'_>, sketch: &Sketch<'_>) {
     let Some(views) = sketch.page_views() else { return };
     let counts = [
