@@ -3,6 +3,7 @@
 use std::fmt;
 
 use anyhow::Context;
+use catalog_shared::answer;
 use catalog_shared::exit::Stop;
 use catalog_shared::region::Region;
 use catalog_shared::verdict::Decision;
@@ -29,34 +30,22 @@ pub async fn run(command: RunsCommand) -> anyhow::Result<()> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 async fn list(args: &ListArgs) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
     let runs: Vec<Run> = sqlx::query_as(include_str!("../sql/books/list_runs.sql"))
         .bind(args.region.map(Region::name))
         .fetch_all(&pool)
         .await?;
-    if args.json {
-        println!("{}", serde_json::to_string(&runs)?);
-    } else {
-        print!("{}", Table(&runs));
-    }
-    Ok(())
+    Ok(answer::print(args.json, &runs, Table(&runs))?)
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 async fn decide(args: &DecideArgs, decision: Decision) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
     let id = RunId { region: args.region, run: args.run };
     let retired = transact(&pool, id, decision).await?;
     let published = VerdictLog::new(&args.kafka, &pool).publish_now().await;
     let decided = Decided { region: id.region, run: id.run, state: decision, retired, published };
-    if args.json {
-        println!("{}", serde_json::to_string(&decided)?);
-    } else {
-        println!("{decided}");
-    }
-    Ok(())
+    Ok(answer::print(args.json, &decided, &decided)?)
 }
 
 /// Decides a held run and tells how many datasets were retired by that.

@@ -1,6 +1,7 @@
 //! What the producer and the consumer agree on: records and their keys, the producer's cursor, the
 //! markers that end a run, topic names, and the configuration that both programs share.
 
+pub mod answer;
 pub mod command_line;
 pub mod cursor;
 pub mod exit;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use catalog_shared::answer;
 use catalog_shared::record::Kind;
 use serde::Serialize;
 
@@ -91,17 +92,11 @@ impl Summary {
         self.tell(json, Some(caught_up), true)
     }
 
-    #[expect(clippy::print_stdout, reason = "the summary is the command's answer")]
     fn tell(&self, json: bool, caught_up: Option<bool>, dry_run: bool) -> anyhow::Result<()> {
         let (took, total) = (self.took(), self.started.elapsed());
         let Self { records, unkeyed, runs, .. } = self;
         let told = Told { dry_run, records, unkeyed: *unkeyed, runs, caught_up, took, total };
-        if json {
-            println!("{}", serde_json::to_string(&told)?);
-        } else {
-            println!("{told}");
-        }
-        Ok(())
+        Ok(answer::print(json, &told, &told)?)
     }
 }
 

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
+use catalog_shared::answer;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
-use super::tell;
 use crate::cli::LettersArgs;
 use crate::decode::values::cut;
 
@@ -54,7 +54,7 @@ pub(super) async fn list(pool: &PgPool, args: &LettersArgs) -> anyhow::Result<()
         .await
         .context("can't read the dead letters")?;
     let text = if letters.is_empty() { none(selection.all) } else { table(&letters)? };
-    tell(args.json, &json!({ "dead_letters": letters }), &text)
+    Ok(answer::print(args.json, &json!({ "dead_letters": letters }), text)?)
 }
 
 fn none(all: bool) -> String {

@@ -1,6 +1,7 @@
 //! `dead-letters`: what could not be applied, to look at, to try again, or to put aside.
 
 use anyhow::{Context, bail};
+use catalog_shared::answer;
 use catalog_shared::exit::Stop;
 use sqlx::PgPool;
 
@@ -65,15 +66,6 @@ async fn discard(pool: &PgPool, selection: &Selection, json: bool) -> anyhow::Re
             .await
             .context("can't discard dead letters")?;
     let count = discarded.len();
-    tell(json, &serde_json::json!({ "discarded": discarded }), &format!("Discarded {count} dead letters."))
-}
-
-#[expect(clippy::print_stdout, reason = "it is the command's answer")]
-fn tell(json: bool, object: &serde_json::Value, text: &str) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(object)?);
-    } else {
-        println!("{}", text.trim_end());
-    }
-    Ok(())
+    let object = serde_json::json!({ "discarded": discarded });
+    Ok(answer::print(json, &object, format!("Discarded {count} dead letters."))?)
 }

@@ -4,12 +4,13 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, bail};
+use catalog_shared::answer;
 use catalog_shared::record::Kind;
 use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::{Value, json};
 use sqlx::{Connection, FromRow, PgConnection, PgPool};
 
-use super::{find_open, tell};
+use super::find_open;
 use crate::apply::dead_letters::storable;
 use crate::apply::lock;
 use crate::apply::rows::{Refused, reason, write_all};
@@ -57,11 +58,8 @@ pub(super) async fn replay(
         told.push(json!({ "id": id, "effect": word, "reason": reason }));
     }
     let (replayed, count) = (ids.len() - failed, ids.len());
-    tell(
-        json,
-        &json!({ "replayed": told }),
-        &format!("Replayed {replayed} of {count} dead letters.\n{lines}"),
-    )?;
+    let text = format!("Replayed {replayed} of {count} dead letters.\n{lines}");
+    answer::print(json, &json!({ "replayed": told }), text)?;
     if failed > 0 {
         bail!("{failed} of {count} dead letters can't be applied; they stay open");
     }

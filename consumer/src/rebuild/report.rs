@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use catalog_shared::answer;
 use serde::{Serialize, Serializer};
 
 use super::Intent;
@@ -32,14 +33,8 @@ impl Report {
         self.tables.iter().map(|table| table.counts.differing()).sum()
     }
 
-    #[expect(clippy::print_stdout, reason = "the report is the command's answer")]
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
-        if json {
-            println!("{}", serde_json::to_string(self)?);
-        } else {
-            println!("{self}");
-        }
-        Ok(())
+        Ok(answer::print(json, self, self)?)
     }
 }
 

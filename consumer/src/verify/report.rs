@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use catalog_shared::answer;
 use serde::{Serialize, Serializer};
 
 use super::checks::{Check, Severity};
@@ -60,14 +61,8 @@ impl Report {
         self.errors
     }
 
-    #[expect(clippy::print_stdout, reason = "the report is the command's answer")]
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
-        if json {
-            println!("{}", serde_json::to_string(self)?);
-        } else {
-            println!("{self}");
-        }
-        Ok(())
+        Ok(answer::print(json, self, self)?)
     }
 }
 

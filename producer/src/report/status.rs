@@ -4,6 +4,7 @@
 use std::fmt::{self, Display, Write};
 
 use anyhow::Context;
+use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::record::Kind;
@@ -142,14 +143,8 @@ fn seconds(age: time::Duration) -> u64 {
 }
 
 impl Status {
-    #[expect(clippy::print_stdout, reason = "the status is the command's answer")]
     fn print(&self, json: bool) -> anyhow::Result<()> {
-        if json {
-            println!("{}", serde_json::to_string(self)?);
-        } else {
-            println!("{self}");
-        }
-        Ok(())
+        Ok(answer::print(json, self, self)?)
     }
 }
 

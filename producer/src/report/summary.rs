@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Mode, Shape};
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
@@ -72,14 +73,8 @@ impl Summary {
         Self { run: None, ..Self::new(args, &none, false, tally, took) }
     }
 
-    #[expect(clippy::print_stdout, reason = "the summary is the command's answer")]
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
-        if json {
-            println!("{}", serde_json::to_string(self)?);
-        } else {
-            println!("{self}");
-        }
-        Ok(())
+        Ok(answer::print(json, self, self)?)
     }
 
     /// What this process did, as against the whole run.
