@@ -1,7 +1,15 @@
 create temporary table differing_agencies on commit drop as
 select
     region, host, agency,
-    case when held.region is null then 'missing' when made.region is null then 'extra' else 'different' end as kind
+    case
+        when exists (
+            select from refused_keys as refused
+            where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, host, agency), 'UTF8')
+        ) then 'refused'
+        when held.region is null then 'missing'
+        when made.region is null then 'extra'
+        else 'different'
+    end as kind
 from socrata_agencies as held
 full join shadow_agencies as made using (region, host, agency)
 where row(

@@ -1,7 +1,15 @@
 create temporary table differing_dataset_stats on commit drop as
 select
     region, domain, id,
-    case when held.region is null then 'missing' when made.region is null then 'extra' else 'different' end as kind
+    case
+        when exists (
+            select from refused_keys as refused
+            where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, domain, id), 'UTF8')
+        ) then 'refused'
+        when held.region is null then 'missing'
+        when made.region is null then 'extra'
+        else 'different'
+    end as kind
 from socrata_dataset_stats as held
 full join shadow_dataset_stats as made using (region, domain, id)
 where row(

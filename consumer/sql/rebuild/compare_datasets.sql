@@ -1,7 +1,15 @@
 create temporary table differing_datasets on commit drop as
 select
     region, domain, id,
-    case when held.region is null then 'missing' when made.region is null then 'extra' else 'different' end as kind
+    case
+        when exists (
+            select from refused_keys as refused
+            where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, domain, id), 'UTF8')
+        ) then 'refused'
+        when held.region is null then 'missing'
+        when made.region is null then 'extra'
+        else 'different'
+    end as kind
 from socrata_datasets as held
 full join shadow_datasets as made using (region, domain, id)
 where row(

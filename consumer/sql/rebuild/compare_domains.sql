@@ -1,7 +1,15 @@
 create temporary table differing_domains on commit drop as
 select
     region, domain,
-    case when held.region is null then 'missing' when made.region is null then 'extra' else 'different' end as kind
+    case
+        when exists (
+            select from refused_keys as refused
+            where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, domain), 'UTF8')
+        ) then 'refused'
+        when held.region is null then 'missing'
+        when made.region is null then 'extra'
+        else 'different'
+    end as kind
 from socrata_domains as held
 full join shadow_domains as made using (region, domain)
 where row(

@@ -4,7 +4,8 @@ select
     (select count(*) from shadow_datasets) as rows,
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
-    count(*) filter (where kind = 'extra') as extra
+    count(*) filter (where kind = 'extra') as extra,
+    count(*) filter (where kind = 'refused') as refused
 from differing_datasets
 union all
 select
@@ -12,7 +13,8 @@ select
     (select count(*) from shadow_dataset_stats) as rows,
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
-    count(*) filter (where kind = 'extra') as extra
+    count(*) filter (where kind = 'extra') as extra,
+    count(*) filter (where kind = 'refused') as refused
 from differing_dataset_stats
 union all
 select
@@ -20,7 +22,8 @@ select
     (select count(*) from shadow_domains) as rows,
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
-    count(*) filter (where kind = 'extra') as extra
+    count(*) filter (where kind = 'extra') as extra,
+    count(*) filter (where kind = 'refused') as refused
 from differing_domains
 union all
 select
@@ -28,7 +31,8 @@ select
     (select count(*) from shadow_hosts) as rows,
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
-    count(*) filter (where kind = 'extra') as extra
+    count(*) filter (where kind = 'extra') as extra,
+    count(*) filter (where kind = 'refused') as refused
 from differing_hosts
 union all
 select
@@ -36,5 +40,6 @@ select
     (select count(*) from shadow_agencies) as rows,
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
-    count(*) filter (where kind = 'extra') as extra
+    count(*) filter (where kind = 'extra') as extra,
+    count(*) filter (where kind = 'refused') as refused
 from differing_agencies

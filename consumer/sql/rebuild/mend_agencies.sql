@@ -11,6 +11,7 @@ select
     made.region, made.host, made.agency, made.last_run, made.last_page, made.observed_at
 from differing_agencies as found
 join shadow_agencies as made using (region, host, agency)
+where found.kind <> 'refused'
 order by made.region, made.host, made.agency
 on conflict (region, host, agency) do update
 set

@@ -13,6 +13,7 @@ select
     made.page_views_total, made.page_views_last_month, made.page_views_last_week, made.download_count
 from differing_dataset_stats as found
 join shadow_dataset_stats as made using (region, domain, id)
+where found.kind <> 'refused'
 order by made.region, made.domain, made.id
 on conflict (region, domain, id) do update
 set

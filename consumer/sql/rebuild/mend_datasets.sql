@@ -18,6 +18,7 @@ select
     made.publication_date, made.record, made.unreadable, made.content_hash, made.retired_at
 from differing_datasets as found
 join shadow_datasets as made using (region, domain, id)
+where found.kind <> 'refused'
 order by made.region, made.domain, made.id
 on conflict (region, domain, id) do update
 set

@@ -11,6 +11,7 @@ select
     made.region, made.domain, made.declared_count, made.last_run, made.last_page, made.observed_at
 from differing_domains as found
 join shadow_domains as made using (region, domain)
+where found.kind <> 'refused'
 order by made.region, made.domain
 on conflict (region, domain) do update
 set

@@ -11,6 +11,7 @@ select
     made.region, made.host, made.domain, made.last_run, made.last_page, made.observed_at
 from differing_hosts as found
 join shadow_hosts as made using (region, host)
+where found.kind <> 'refused'
 order by made.region, made.host
 on conflict (region, host) do update
 set

@@ -1,4 +1,4 @@
--- The transaction rests while the last records are read, and must not hold consumers off if it is put to sleep.
+-- The transaction stirs while the last records are read, and must not hold consumers off if it is put to sleep.
 set local idle_in_transaction_session_timeout = '60s';
 -- These look into the schema that the session looks into now, whichever it looks into later.
 create or replace temporary view shadow_datasets as select * from socrata_datasets;

@@ -1,6 +1,24 @@
 -- A run publishes the host of each asset that it publishes, so once all of it has arrived the row is there.
 -- While it is open or after it was given up that need not be so. Only plain permalinks are looked at:
 -- producers read addresses by a standard that would need hundreds of lines here.
+with behind as (
+    -- Regions of which hosts of the last run that is known are still to come. Compaction may have left nothing else
+    -- of a host that an earlier run has seen, too.
+    select region
+    from (
+        select region, run from runs where state <> 'abandoned' and (kinds is null or 'hosts' = any (kinds))
+        union
+        select region, run from verdicts where (region, run) not in (select region, run from runs)
+    ) as known
+    group by region
+    having max(run) > coalesce(
+        (
+            select max(held.run) from run_partitions as held
+            where held.region = known.region and held.topic like '%hosts' and held.marker_offset is not null
+        ),
+        0
+    )
+)
 select
     region || '/' || domain || '/' || id as what,
     'there is no row for ' || host || ' in socrata_hosts, though run ' || last_run || ' has arrived' as finding
@@ -12,7 +30,7 @@ from (
     where runs.run = last_run and runs.state not in ('open', 'abandoned') and runs.dead = 0
         and permalink ~* '^https?://[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]+/' and permalink !~* '//([^/]*\.)?xn--'
 ) as asset
-where not exists (
+where region not in (select region from behind) and not exists (
     select from socrata_hosts as held
     where held.region = asset.region and held.host = asset.host
 )

@@ -4,18 +4,10 @@ select
     arrived || ' of ' || published || ' published records have arrived, and the run is ' || state as finding
 from (
     select region, run, topic, partition, run_partitions.published, runs.state,
-        new + changed + unchanged + older + run_partitions.dead as arrived
+        new + changed + unchanged + older + run_partitions.dead as arrived,
+        runs.applied + runs.dead < runs.published as was_short
     from run_partitions
     join runs using (region, run)
     where runs.state in ('balanced', 'ended')
 ) as ledger
-where arrived <> published and (
-    state = 'ended' or (
-        arrived < published and exists (
-            select from run_partitions as later
-            where later.region = ledger.region and later.topic = ledger.topic
-                and later.partition = ledger.partition and later.run > ledger.run
-                and later.new + later.changed + later.unchanged + later.older + later.dead > 0
-        )
-    )
-)
+where arrived <> published and (state = 'ended' or (arrived < published and was_short))

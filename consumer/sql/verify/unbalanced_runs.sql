@@ -1,21 +1,15 @@
--- A balanced run may fall short only where compaction can have dropped what later runs have superseded
--- before it was read here: its verdict is the log's then.
+-- A balanced run may fall short only as far as it did when it was decided: then the log's verdict was followed.
+-- What compaction has dropped never arrives, be it superseded by a later run or by a resume of the same.
 select
     'run ' || run || ' of ' || region || ', ' || topic || '[' || partition || ']' as what,
     'it is balanced, and ' || arrived || ' of ' || coalesce(published::text, 'an unknown number of')
         || ' published records have arrived' as finding
 from (
     select region, run, topic, partition, run_partitions.published,
-        new + changed + unchanged + older + run_partitions.dead as arrived
+        new + changed + unchanged + older + run_partitions.dead as arrived,
+        runs.applied + runs.dead < runs.published as was_short
     from run_partitions
     join runs using (region, run)
     where runs.state = 'balanced'
 ) as ledger
-where published is null or arrived > published or (
-    arrived < published and not exists (
-        select from run_partitions as later
-        where later.region = ledger.region and later.topic = ledger.topic
-            and later.partition = ledger.partition and later.run > ledger.run
-            and later.new + later.changed + later.unchanged + later.older + later.dead > 0
-    )
-)
+where published is null or arrived > published or (arrived < published and was_short is distinct from true)

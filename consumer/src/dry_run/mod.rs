@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow:
     let pool = database::open(&args.database, 1).await?;
     let mut dry_run = DryRun::start(args, Tables::make(&pool).await?).await?;
     let ended = tokio::select! {
-        ended = dry_run.work() => ended.map(|()| true),
+        ended = dry_run.work() => ended.map(|()| dry_run.has_caught_up()),
         () = shutdown.cancelled() => Ok(false),
     };
     let summary = dry_run.end().await;
@@ -72,7 +72,11 @@ struct Track {
 impl Track {
     /// One whose next record is of a newer schema stays where it is.
     const fn is_done(&self) -> bool {
-        self.partition.position >= self.end || self.partition.waiting
+        self.is_at_its_end() || self.partition.waiting
+    }
+
+    const fn is_at_its_end(&self) -> bool {
+        self.partition.position >= self.end
     }
 }
 
@@ -112,6 +116,11 @@ impl DryRun {
             self.write_due().await?;
         }
         Ok(())
+    }
+
+    /// Whether nothing is left that a run would have to wait with, for an upgrade.
+    fn has_caught_up(&self) -> bool {
+        self.tracks.values().all(Track::is_at_its_end)
     }
 
     /// Takes what was received, but for what has come after the start.

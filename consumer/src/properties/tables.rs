@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use super::log::Spot;
 use crate::cli::DatabaseArgs;
 use crate::database;
+use crate::rebuild;
 
 /// As many as there are batches side by side.
 const CONNECTIONS: u32 = 3;
@@ -167,6 +168,25 @@ impl Tables {
     pub(super) fn one_connection(&self) -> PgPool {
         let options = (*self.pool.connect_options()).clone();
         PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
+    }
+
+    /// Takes rows away and changes others, in every catalog table.
+    pub(super) async fn damage(&self) -> Result<()> {
+        for table in ["dataset_stats", "domains", "hosts", "agencies"] {
+            let damage = format!(
+                "delete from socrata_{table} where last_page % 2 = 0; update socrata_{table} set last_page = 0"
+            );
+            raw_sql(AssertSqlSafe(damage)).execute(&self.pool).await?;
+        }
+        let datasets = "delete from socrata_datasets where id < 'aaaa-0002'; update socrata_datasets set retired_at = now()";
+        raw_sql(datasets).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Makes them equal to others by the statements of a rebuild; tells how many rows differed.
+    pub(super) async fn make_equal_to(&self, other: &Self) -> Result<i64> {
+        let schemas = (self.args.schema.as_str(), other.args.schema.as_str());
+        rebuild::make_equal(&mut *self.pool.acquire().await?, schemas, &Topics::new("")).await
     }
 
     /// Drops them.

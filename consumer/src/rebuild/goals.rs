@@ -36,11 +36,12 @@ impl Goals {
         args: &TopicsArgs,
         intent: Intent,
     ) -> anyhow::Result<Self> {
+        // The tables first: consumers go on, and would else stand beyond where the topics ended a while ago.
+        let dead_letters = args.kafka.topics().dead_letters();
+        let ends = read(session, &dead_letters).await?;
         let places = caught_up::places(&args.kafka).await?;
         let data = places.into_iter().filter(|place| place.kind != TopicKind::DeadLetters).collect();
         let places = caught_up::watermarks(&args.kafka, data).await?;
-        let dead_letters = args.kafka.topics().dead_letters();
-        let ends = read(session, &dead_letters).await?;
         let mut goals = Self { places, dead_letters, ends, new: false };
         goals.check()?;
         for (place, marks) in &goals.places {

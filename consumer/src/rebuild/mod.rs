@@ -5,12 +5,14 @@
 //! very code that keeps the live tables, books included. It follows the live tables until it is near, and
 //! goes the rest of the way while the one lock holds their consumers off.
 
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, bail};
 use catalog_shared::shutdown::CancellationToken;
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
+use tokio::time::interval;
 
 use crate::apply;
 use crate::books::verdict_log::VerdictLog;
@@ -29,9 +31,13 @@ use goals::Goals;
 use replay::Replay;
 pub(crate) use report::Report;
 use shadow::Shadow;
+use tables::Differing;
 
 /// How many offsets may be left to read under the lock.
 const NEAR: i64 = 10_000;
+/// How often the transaction that holds the lock stirs while the rest is read; well below what the server
+/// bears of one that is asleep (`name_shadow.sql`).
+const STIR: Duration = Duration::from_secs(5);
 
 /// Makes the tables equal to what the topics give, and tells how they differed.
 ///
@@ -74,19 +80,48 @@ impl Intent {
 
 async fn work(args: &TopicsArgs, intent: Intent, shutdown: &CancellationToken) -> anyhow::Result<Report> {
     args.kafka.announce()?;
-    let mut shadow = Shadow::make(&args.database, args.apply.connections).await?;
-    let worked = tokio::select! {
-        worked = follow_and_settle(args, intent, &mut shadow) => worked,
-        // Its transaction is rolled back with it.
-        () = shutdown.cancelled() => Err(anyhow!("stopped; the tables are as they were")),
-    };
+    let mut shadow = Shadow::make(&args.database, args.apply.connections, intent).await?;
+    let worked = follow_and_settle(args, intent, &mut shadow, shutdown).await;
     let removed = shadow.remove().await;
     let report = worked?;
     removed.map(|()| report)
 }
 
-async fn follow_and_settle(args: &TopicsArgs, intent: Intent, shadow: &mut Shadow) -> anyhow::Result<Report> {
+async fn follow_and_settle(
+    args: &TopicsArgs,
+    intent: Intent,
+    shadow: &mut Shadow,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Report> {
     let started = Instant::now();
+    let settled = tokio::select! {
+        settled = follow_and_compare(args, intent, shadow) => settled?,
+        // Its transaction is rolled back with it.
+        () = shutdown.cancelled() => bail!("stopped; the tables are as they were"),
+    };
+    let Settled { tx, alone, records, tables } = settled;
+    // Never broken off: nobody could tell whether it was done.
+    match intent {
+        Intent::Mend => tx.commit().await.context("can't commit")?,
+        Intent::Compare => tx.rollback().await?,
+    }
+    Ok(Report { intent, records, tables, held_off: alone.elapsed(), took: started.elapsed() })
+}
+
+/// All that is done, in a transaction that is to be ended.
+struct Settled<'a> {
+    tx: Transaction<'a, Postgres>,
+    /// Since when the live consumers are held off.
+    alone: Instant,
+    records: u64,
+    tables: Vec<Differing>,
+}
+
+async fn follow_and_compare<'a>(
+    args: &TopicsArgs,
+    intent: Intent,
+    shadow: &'a mut Shadow,
+) -> anyhow::Result<Settled<'a>> {
     shadow.check_whole().await?;
     let mut goals = Goals::find(&mut shadow.session, args, intent).await?;
     let mut replay = Replay::start(args, shadow.pool.clone(), &goals).await?;
@@ -98,25 +133,15 @@ async fn follow_and_settle(args: &TopicsArgs, intent: Intent, shadow: &mut Shado
     apply::lock(&mut tx, true).await?;
     let alone = Instant::now();
     goals.renew(&mut tx).await?;
-    replay.read_to(&goals).await?;
+    read_the_rest(&mut tx, &mut replay, &goals).await?;
     if goals.are_new() {
         take_books_over(&mut tx).await?;
     }
     let tables = tables::compare(&mut tx, &args.kafka.topics()).await.context("can't compare the tables")?;
-    match intent {
-        Intent::Mend => {
-            tables::mend(&mut tx).await.context("can't mend the tables")?;
-            tx.commit().await.context("can't commit")?;
-        }
-        Intent::Compare => tx.rollback().await?,
+    if intent == Intent::Mend {
+        tables::mend(&mut tx).await.context("can't mend the tables")?;
     }
-    Ok(Report {
-        intent,
-        records: replay.records(),
-        tables,
-        held_off: alone.elapsed(),
-        took: started.elapsed(),
-    })
+    Ok(Settled { tx, alone, records: replay.records(), tables })
 }
 
 /// What became of runs is never judged anew where somebody knows it: the books of the live tables, or the
@@ -144,6 +169,19 @@ async fn follow(shadow: &mut Shadow, replay: &mut Replay, goals: &mut Goals) -> 
     }
 }
 
+/// Reads what is left under the lock, for as long as that takes: the server is told meanwhile that the
+/// transaction is not asleep.
+async fn read_the_rest(tx: &mut PgConnection, replay: &mut Replay, goals: &Goals) -> anyhow::Result<()> {
+    let mut reading = pin!(replay.read_to(goals));
+    let mut again = interval(STIR);
+    loop {
+        tokio::select! {
+            read = &mut reading => return read,
+            _ = again.tick() => tx.ping().await.context("the transaction that holds the lock is lost")?,
+        }
+    }
+}
+
 /// A new database goes on with the shadow's books.
 async fn take_books_over(tx: &mut PgConnection) -> anyhow::Result<()> {
     sqlx::query(include_str!("../../sql/rebuild/take_books_over.sql"))
@@ -151,4 +189,20 @@ async fn take_books_over(tx: &mut PgConnection) -> anyhow::Result<()> {
         .await
         .context("can't take the books over")?;
     Ok(())
+}
+
+/// Makes the tables of a schema equal to another one's by the statements of a rebuild; tells how many rows
+/// differed.
+#[cfg(test)]
+pub(crate) async fn make_equal(
+    session: &mut PgConnection,
+    (live, shadow): (&str, &str),
+    topics: &catalog_shared::topics::Topics,
+) -> anyhow::Result<i64> {
+    let names = shadow::Names { live: live.to_owned(), shadow: shadow.to_owned() };
+    let mut tx = names.begin(session).await?;
+    let tables = tables::compare(&mut tx, topics).await?;
+    tables::mend(&mut tx).await?;
+    tx.commit().await?;
+    Ok(tables.iter().map(|table| table.counts.differing()).sum())
 }

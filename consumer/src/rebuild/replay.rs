@@ -21,6 +21,7 @@ use super::track::Track;
 use crate::apply::positions;
 use crate::apply::{Bounds, Failure, Outcome, apply};
 use crate::batch::{Batch, Place, TopicKind};
+use crate::consume::caught_up::{self, Watermarks};
 use crate::consume::received::Received;
 
 /// How often batches that have waited long enough and the ends of partitions are looked after.
@@ -35,6 +36,7 @@ type Reader = StreamConsumer<LogContext>;
 /// A replay of all data topics.
 pub(super) struct Replay {
     reader: Option<Arc<Reader>>,
+    kafka: KafkaArgs,
     topics: Topics,
     pool: PgPool,
     connections: usize,
@@ -57,6 +59,7 @@ impl Replay {
         }
         Ok(Self {
             reader: Some(Arc::new(reader(&args.kafka)?)),
+            kafka: args.kafka.clone(),
             topics: args.kafka.topics(),
             pool,
             connections: usize::from(args.apply.connections),
@@ -97,7 +100,7 @@ impl Replay {
                 biased;
                 Some(done) = self.batches.join_next() => self.settle(done?)?,
                 _ = sweep.tick() => self.sweep(&reader)?,
-                message = reader.recv() => self.receive(&reader, message)?,
+                message = reader.recv() => self.receive(&reader, message).await?,
             }
             self.apply_due();
             self.pause_and_resume(&reader)?;
@@ -120,7 +123,7 @@ impl Replay {
         reader.resume(&starts).context("can't read the topics")
     }
 
-    fn receive(
+    async fn receive(
         &mut self,
         reader: &Reader,
         message: Result<BorrowedMessage<'_>, KafkaError>,
@@ -128,7 +131,7 @@ impl Replay {
         match message {
             Ok(message) => self.take(reader, &message),
             Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
-                bail!("a partition has lost records while it was read: start again")
+                bail!("{}: start again", self.loss().await?)
             }
             Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error.into()),
             // The client goes on by itself, and its context has told of it.
@@ -137,6 +140,23 @@ impl Replay {
                 Ok(())
             }
         }
+    }
+
+    /// Which partition has lost records while it was read.
+    async fn loss(&self) -> anyhow::Result<String> {
+        let places = self.tracks.values().map(|track| track.partition.place.clone()).collect();
+        let marks = caught_up::watermarks(&self.kafka, places).await?;
+        let lost = marks.into_iter().find_map(|(place, Watermarks { low, high })| {
+            let position = self.tracks.get(&(place.kind, place.partition))?.partition.position;
+            let Place { topic, partition, .. } = place;
+            (position < low).then(|| {
+                format!(
+                    "{topic}[{partition}] has lost records while it was read: the rebuild stands at {position}, \
+                     and it holds offsets {low} to {high}"
+                )
+            })
+        });
+        Ok(lost.unwrap_or_else(|| "a partition has lost records while it was read".to_owned()))
     }
 
     fn take(&mut self, reader: &Reader, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {

@@ -43,10 +43,12 @@ impl fmt::Display for Report {
         let (took, held_off) = (self.took.as_secs_f64(), self.held_off.as_secs_f64());
         let (records, done) = (self.records, self.intent.done());
         writeln!(f, "{done} {records} records in {took:.1} s; consumers were held off for {held_off:.1} s.")?;
-        write!(f, "  {:22} {:>9} {:>9} {:>9} {:>9}", "", "rows", "missing", "different", "extra")?;
+        let columns = ["rows", "missing", "different", "extra", "refused"];
+        write!(f, "  {:22}", "")?;
+        columns.iter().try_for_each(|column| write!(f, " {column:>9}"))?;
         for table in &self.tables {
-            let Counts { table, rows, missing, different, extra } = &table.counts;
-            write!(f, "\n  {table:22} {rows:>9} {missing:>9} {different:>9} {extra:>9}")?;
+            let Counts { table, rows, missing, different, extra, refused } = &table.counts;
+            write!(f, "\n  {table:22} {rows:>9} {missing:>9} {different:>9} {extra:>9} {refused:>9}")?;
         }
         if self.intent == Intent::Compare {
             self.tables.iter().try_for_each(|table| list(f, table))?;
@@ -63,6 +65,6 @@ fn list(f: &mut fmt::Formatter<'_>, table: &Differing) -> fmt::Result {
             write!(f, " in {}", columns.join(", "))?;
         }
     }
-    let more = counts.differing() - i64::try_from(listed.len()).unwrap_or(i64::MAX);
+    let more = counts.told() - i64::try_from(listed.len()).unwrap_or(i64::MAX);
     if more > 0 { write!(f, "\n  {}: {more} more", counts.table) } else { Ok(()) }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction, raw_sql};
 use tokio::time::{interval, timeout};
 
+use super::Intent;
 use crate::cli::DatabaseArgs;
 use crate::database;
 
@@ -26,24 +27,28 @@ pub(super) struct Shadow {
 }
 
 /// The names of the two schemas.
-struct Names {
-    live: String,
-    shadow: String,
+pub(super) struct Names {
+    pub(super) live: String,
+    pub(super) shadow: String,
 }
 
 impl Shadow {
-    /// Makes the shadow's empty tables, once what a killed rebuild has left is cleared away.
+    /// Makes the shadow's empty tables, once what a killed rebuild has left is cleared away. What the live schema
+    /// lacks of them and is to be mended, it is given first, empty as well.
     ///
     /// # Errors
     /// When another rebuild is at work, or a schema is in the way that isn't a shadow.
-    pub(super) async fn make(live: &DatabaseArgs, connections: u16) -> anyhow::Result<Self> {
+    pub(super) async fn make(live: &DatabaseArgs, connections: u16, intent: Intent) -> anyhow::Result<Self> {
         let names = Names { live: live.schema.clone(), shadow: shadow_name(&live.schema) };
         let mut session = database::connect_migrated(live).await?;
         names.lock_out_others(&mut session).await?;
         names.clear_away(&mut session).await?;
-        names.make(&mut session).await?;
         let args = DatabaseArgs { schema: names.shadow.clone(), ..live.clone() };
-        database::migrate(&args).await?;
+        names.make(&mut session, &args).await?;
+        if intent == Intent::Mend && names.restore(&mut session).await? {
+            names.clear_away(&mut session).await?;
+            names.make(&mut session, &args).await?;
+        }
         let pool = database::open(&args, u32::from(connections)).await?;
         raw_sql(include_str!("../../sql/rebuild/lighten_shadow.sql")).execute(&pool).await?;
         Ok(Self { names, session, pool })
@@ -59,10 +64,12 @@ impl Shadow {
             .fetch_optional(&mut self.session)
             .await?;
         let Some(table) = lost else { return Ok(()) };
-        bail!(
-            "the schema {} has no table {table} any more: fill a new schema, `rebuild --migrate --schema NAME`",
-            self.names.live
-        )
+        let cure = if table.starts_with("socrata_") {
+            "`rebuild` makes it anew"
+        } else {
+            "fill a new schema, `rebuild --migrate --schema NAME`"
+        };
+        bail!("the schema {} has no table {table} any more: {cure}", self.names.live)
     }
 
     /// Lets the planner know how much there is.
@@ -74,12 +81,7 @@ impl Shadow {
     /// Begins a transaction that looks into the live schema and sees the shadow's tables as views,
     /// `shadow_hosts` and so on.
     pub(super) async fn begin(&mut self) -> sqlx::Result<Transaction<'_, Postgres>> {
-        let Names { live, shadow } = &self.names;
-        let mut tx = self.session.begin().await?;
-        look_into(&mut tx, shadow).await?;
-        raw_sql(include_str!("../../sql/rebuild/name_shadow.sql")).execute(&mut *tx).await?;
-        look_into(&mut tx, live).await?;
-        Ok(tx)
+        self.names.begin(&mut self.session).await
     }
 
     /// Drops the shadow.
@@ -97,6 +99,18 @@ impl Shadow {
 }
 
 impl Names {
+    /// As [`Shadow::begin`].
+    pub(super) async fn begin<'a>(
+        &self,
+        session: &'a mut PgConnection,
+    ) -> sqlx::Result<Transaction<'a, Postgres>> {
+        let mut tx = session.begin().await?;
+        look_into(&mut tx, &self.shadow).await?;
+        raw_sql(include_str!("../../sql/rebuild/name_shadow.sql")).execute(&mut *tx).await?;
+        look_into(&mut tx, &self.live).await?;
+        Ok(tx)
+    }
+
     async fn lock_out_others(&self, session: &mut PgConnection) -> anyhow::Result<()> {
         let deadline = Instant::now() + GONE_WITHIN;
         let mut again = interval(LOOK_AGAIN);
@@ -125,13 +139,34 @@ impl Names {
         self.execute(session, format!("drop schema \"{shadow}\" cascade")).await
     }
 
-    /// Makes the schema, and tells in its comment what it is, in one transaction.
-    async fn make(&self, session: &mut PgConnection) -> anyhow::Result<()> {
+    /// Makes the schema, telling in its comment what it is in the same transaction, and its tables.
+    async fn make(&self, session: &mut PgConnection, args: &DatabaseArgs) -> anyhow::Result<()> {
         let (shadow, comment) = (&self.shadow, self.comment());
         let make = format!(
             "begin; create schema \"{shadow}\"; comment on schema \"{shadow}\" is '{comment}'; commit"
         );
-        self.execute(session, make).await
+        self.execute(session, make).await?;
+        database::migrate(args).await
+    }
+
+    /// Gives the live schema the tables and views that it lacks, all or none; tells whether there were any.
+    async fn restore(&self, session: &mut PgConnection) -> anyhow::Result<bool> {
+        let mut tx = session.begin().await?;
+        look_into(&mut tx, &self.shadow).await?;
+        let statements: Vec<String> = sqlx::query_scalar(include_str!("../../sql/rebuild/restore_lost.sql"))
+            .bind(&self.live)
+            .bind(&self.shadow)
+            .fetch_all(&mut *tx)
+            .await?;
+        if statements.is_empty() {
+            return Ok(false);
+        }
+        tracing::warn!(schema = self.live, "tables or views are gone: making them anew");
+        look_into(&mut tx, &self.live).await?;
+        let made = raw_sql(AssertSqlSafe(statements.join(";\n"))).execute(&mut *tx).await;
+        made.context("can't make the tables and views that are gone")?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Schemas' names can't be parameters; these are checked by the command line.

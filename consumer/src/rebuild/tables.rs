@@ -61,6 +61,8 @@ pub(crate) struct Counts {
     pub(crate) different: i64,
     /// Rows that the topics don't give.
     pub(crate) extra: i64,
+    /// Rows whose newest record the database refuses, a dead letter: they stay as they are.
+    pub(crate) refused: i64,
 }
 
 impl Counts {
@@ -68,12 +70,17 @@ impl Counts {
     pub(crate) const fn differing(&self) -> i64 {
         self.missing + self.different + self.extra
     }
+
+    /// All rows that are told.
+    pub(crate) const fn told(&self) -> i64 {
+        self.differing() + self.refused
+    }
 }
 
 /// A row that is not as it should be.
 #[derive(Debug, FromRow, Serialize)]
 pub(crate) struct DifferingRow {
-    /// missing, different or extra.
+    /// missing, different, extra or refused.
     pub(crate) kind: String,
     /// Its primary key, part by part.
     pub(crate) key: Vec<String>,
@@ -84,6 +91,7 @@ pub(crate) struct DifferingRow {
 /// Finds what differs. It stays known until the transaction ends.
 pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> sqlx::Result<Vec<Differing>> {
     sqlx::query(include_str!("../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
     for table in &TABLES {
         sqlx::query(table.compare).bind(topics.data(table.kind)).execute(&mut *tx).await?;
     }
@@ -100,6 +108,7 @@ pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> sqlx::Res
 
 /// Makes the tables equal, writing only the rows that were found to differ.
 pub(super) async fn mend(tx: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query(include_str!("../../sql/rebuild/enter_runs.sql")).execute(&mut *tx).await?;
     for table in &TABLES {
         sqlx::query(table.mend).execute(&mut *tx).await?;
     }

@@ -167,6 +167,23 @@ async fn it_is_no_member_and_locks_no_row() -> Result<()> {
 }
 
 #[tokio::test]
+async fn records_of_a_newer_schema_are_left_and_not_called_caught_up() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let headers = [("schema", "2")];
+    world.send("hosts", Sent { key: Some(b"us/new.example"), headers: &headers, ..Sent::default() }).await?;
+    let told = dry(&world)?.succeed().await?.summary()?;
+    assert_eq!(
+        (&told["caught_up"], &told["records"]["datasets"]["new"]),
+        (&false.into(), &50.into()),
+        "{told}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn without_tables_it_says_what_to_do() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(20, 2))).await?;

@@ -34,6 +34,8 @@ mod rebuild_beside;
 mod rebuild_compacted;
 mod rebuild_dead;
 mod rebuild_killed;
+mod rebuild_lost;
+mod rebuild_refused;
 mod record_format;
 mod recordings;
 mod recrawl;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::double::{Double, Options, Region};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Contents, World};
 use sqlx::AssertSqlSafe;
@@ -81,14 +81,44 @@ async fn tables_that_stand_beyond_the_topics_or_in_others_are_left_alone() -> Re
 }
 
 #[tokio::test]
-async fn a_table_that_is_gone_is_told_of_and_a_new_schema_has_it() -> Result<()> {
+async fn both_regions_are_mended() -> Result<()> {
     let (world, _) = crawled().await?;
+    let eu = Options::new(Synthetic::in_region(Region::Eu, 100, 3)).region(Region::Eu);
+    world.crawl(&Double::start(eu).await?)?.succeed().await?;
+    world.consume()?.succeed().await?;
     let before = world.contents("catalog", &CATALOG).await?;
-    sqlx::query("drop table socrata_hosts cascade").execute(world.pool()).await?;
-    let ended = world.rebuild()?.run().await?;
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("has no table socrata_hosts any more"), "{}", ended.stderr);
+    sqlx::query(
+        "update socrata_datasets set name = 'damaged'
+         where (region, domain, id) in (select distinct on (region) region, domain, id from socrata_datasets)",
+    )
+    .execute(world.pool())
+    .await?;
+    let mended = BTreeMap::from([("socrata_datasets".to_owned(), [0, 2, 0])]);
+    assert_eq!(world.rebuild()?.succeed().await?.differences()?, mended);
+    assert_eq!(world.contents("catalog", &CATALOG).await?, before);
     world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
     assert_eq!(world.contents("anew", &CATALOG).await?, before);
+    assert_eq!(books(&world, "anew").await?, books(&world, "catalog").await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_reset_has_left_out_comes_back_with_its_run() -> Result<()> {
+    let (world, double) = crawled().await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consumer_groups(&["--reset-offsets", "--to-latest", "--all-topics", "--execute"]).await?;
+    world.consume()?.succeed().await?;
+    assert_eq!(world.verify_topics()?.run().await?.code, Some(1));
+    world.rebuild()?.succeed().await?;
+    let runs: Vec<(i64, String)> =
+        sqlx::query_as("select run, state from runs order by run").fetch_all(world.pool()).await?;
+    assert_eq!(runs, [(1, "balanced".to_owned()), (2, "open".to_owned())]);
+    world.ask(&["verify"])?.succeed().await?;
+    world.verify_topics()?.succeed().await?;
+
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    world.ask(&["verify"])?.succeed().await?;
+    world.verify_topics()?.succeed().await?;
     Ok(())
 }

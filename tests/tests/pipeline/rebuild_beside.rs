@@ -8,6 +8,11 @@ use catalog_tests::history::{History, all_at};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
+/// A rebuild asks how far the tables are, and the table is locked.
+const WAITS_FOR_POSITIONS: &str = "select exists (select from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'
+    and query like '%greatest(position, counted_to)%')";
+
 #[tokio::test]
 async fn beside_a_crawl_and_its_consumer_it_finds_nothing_to_mend() -> Result<()> {
     let world = World::new().await?;
@@ -32,6 +37,28 @@ async fn beside_a_crawl_and_its_consumer_it_finds_nothing_to_mend() -> Result<()
     assert_eq!(runs, [2]);
     member.terminate()?;
     assert_eq!(member.ended().await?.code, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn positions_that_move_while_it_begins_are_no_sign_of_a_topic_made_anew() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(60, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+
+    let mut blocker = world.pool().begin().await?;
+    sqlx::query("lock table positions in access exclusive mode").execute(&mut *blocker).await?;
+    let rebuild = world.rebuild()?.start()?;
+    world.until(WAITS_FOR_POSITIONS).await?;
+    // As a consumer does that has applied what is published only now.
+    world.crawl(&double)?.succeed().await?;
+    sqlx::query("update positions set position = position + 1, counted_to = counted_to + 1")
+        .execute(&mut *blocker)
+        .await?;
+    blocker.commit().await?;
+    let ended = rebuild.ended().await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     Ok(())
 }
 
@@ -69,6 +96,59 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
     member.terminate()?;
     assert_eq!(member.ended().await?.code, Some(0));
     world.verify_topics()?.succeed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_long_read_under_the_lock_is_not_taken_for_sleep() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(60, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+
+    // Held before it begins to read, until its shadow is there to be held as well.
+    let mut beginning = world.pool().begin().await?;
+    sqlx::query("lock table positions in access exclusive mode").execute(&mut *beginning).await?;
+    let rebuild = world.rebuild()?.start()?;
+    world.until(WAITS_FOR_POSITIONS).await?;
+    // Held between what it reads beside consumers and what it reads under the lock: another run.
+    let mut analyzing = world.pool().begin().await?;
+    sqlx::query("lock table catalog_rebuild.socrata_agencies in share update exclusive mode")
+        .execute(&mut *analyzing)
+        .await?;
+    beginning.rollback().await?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like 'analyze %')",
+        )
+        .await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    let mut applying = world.pool().begin().await?;
+    sqlx::query("lock table catalog_rebuild.socrata_hosts in share mode").execute(&mut *applying).await?;
+    analyzing.rollback().await?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like '%insert into socrata_hosts%')",
+        )
+        .await?;
+    // The server counts a transaction's sleep from its last word.
+    let resting = "create table public.resting as select state_change as since from pg_stat_activity
+        where datname = current_database() and state = 'idle in transaction'
+        and application_name = 'catalog-consumer'";
+    assert_eq!(sqlx::query(resting).execute(world.pool()).await?.rows_affected(), 1);
+    world
+        .until(
+            "select exists (select from pg_stat_activity, public.resting where datname = current_database()
+             and state = 'idle in transaction' and application_name = 'catalog-consumer'
+             and state_change > since)",
+        )
+        .await?;
+    applying.rollback().await?;
+    let ended = rebuild.ended().await?;
+    assert_eq!((ended.code, ended.differences()?), (Some(0), BTreeMap::new()), "{}", ended.stderr);
     Ok(())
 }
 

@@ -86,5 +86,8 @@ async fn a_compacted_topic_gives_a_new_database_the_same_tables() -> Result<()> 
     world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
     assert_eq!(world.contents("anew", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
     assert_eq!(states(world, "anew").await?, lived);
+    for schema in ["catalog", "anew"] {
+        world.ask(&["verify", "--schema", schema])?.succeed().await?;
+    }
     Ok(())
 }

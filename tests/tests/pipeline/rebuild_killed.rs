@@ -78,6 +78,95 @@ async fn killed_while_it_mends_it_leaves_the_tables_alone() -> Result<()> {
 }
 
 #[tokio::test]
+async fn killed_while_it_makes_its_tables_it_leaves_nothing_that_holds_up() -> Result<()> {
+    let world = damaged().await?;
+    let before = names(&world).await?;
+    // It waits before its first view, with all of its tables made.
+    sqlx::raw_sql(
+        "create function wait() returns event_trigger language plpgsql as
+           $$ begin perform pg_advisory_xact_lock(7); end $$;
+         create event trigger late on ddl_command_start when tag in ('CREATE VIEW') execute function wait()",
+    )
+    .execute(world.pool())
+    .await?;
+    let mut blocker = world.pool().begin().await?;
+    sqlx::query("select pg_advisory_xact_lock(7)").execute(&mut *blocker).await?;
+    let rebuild = world.rebuild()?.start()?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event = 'advisory' and application_name = 'catalog-consumer')",
+        )
+        .await?;
+    rebuild.kill().await?;
+    blocker.rollback().await?;
+    sqlx::raw_sql("drop event trigger late").execute(world.pool()).await?;
+    assert_eq!(names(&world).await?, before);
+    assert_mended(&world).await
+}
+
+#[tokio::test]
+async fn killed_after_its_commit_it_has_mended_all() -> Result<()> {
+    let world = damaged().await?;
+    // Held before it begins to read, until somebody else reads its shadow, which can't be dropped then.
+    let mut blocker = world.pool().begin().await?;
+    sqlx::query("lock table positions in access exclusive mode").execute(&mut *blocker).await?;
+    let rebuild = world.rebuild()?.start()?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like '%greatest(position, counted_to)%')",
+        )
+        .await?;
+    let mut reader = world.pool().begin().await?;
+    sqlx::query("select count(*) from catalog_rebuild.socrata_hosts").fetch_one(&mut *reader).await?;
+    blocker.rollback().await?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like 'drop schema%')",
+        )
+        .await?;
+    assert!(has_shadow(&world).await?);
+    rebuild.kill().await?;
+    reader.rollback().await?;
+    world.verify_topics()?.succeed().await?;
+    assert!(!has_shadow(&world).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_commit_that_has_begun_is_not_broken_off() -> Result<()> {
+    let world = damaged().await?;
+    // A trigger of somebody's that speaks up at the commit, and waits then.
+    sqlx::raw_sql(
+        "create function wait() returns trigger language plpgsql as
+           $$ begin perform pg_advisory_xact_lock(7); return new; end $$;
+         create constraint trigger late after update on socrata_datasets
+           deferrable initially deferred for each row execute function wait()",
+    )
+    .execute(world.pool())
+    .await?;
+    let mut blocker = world.pool().begin().await?;
+    sqlx::query("select pg_advisory_xact_lock(7)").execute(&mut *blocker).await?;
+    let mut rebuild = world.rebuild()?.start()?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event = 'advisory' and query ilike 'commit%')",
+        )
+        .await?;
+    rebuild.terminate()?;
+    rebuild.logged("stopping after the work in hand; a second signal stops at once").await?;
+    blocker.rollback().await?;
+    let ended = rebuild.ended().await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.summary()?["tables"][0]["different"], 300);
+    world.verify_topics()?.succeed().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn stopped_it_says_so_and_clears_up() -> Result<()> {
     let world = damaged().await?;
     let before = names(&world).await?;

@@ -20,11 +20,12 @@ pub(crate) struct Filled {
     pub(crate) world: World,
     /// All that the last crawl found.
     pub(crate) objects: Vec<Value>,
-    /// The permalinks of what was there before and is gone.
+    /// The permalinks of what was there before and is gone, but for what went long ago.
     pub(crate) gone: Vec<String>,
 }
 
-/// Crawls three times: what is gone at the second is retired, and the third is held.
+/// Crawls three times: what is gone at the second is retired, and the third is held. One asset is made out to
+/// have gone long ago.
 pub(crate) async fn fill() -> Result<Filled> {
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(300, 4).objects())?);
     let ids = catalog.ids();
@@ -35,6 +36,8 @@ pub(crate) async fn fill() -> Result<Filled> {
     world.crawl(&double)?.succeed().await?;
 
     let gone = editor.take_away()?;
+    let gone_long_ago = editor.ids[51].clone();
+    catalog.remove(&gone_long_ago);
     world.crawl(&double)?.succeed().await?;
     let objects = catalog.objects().into_iter().map(|object| serde_json::from_slice(&object));
     let objects: Vec<Value> = objects.collect::<Result<_, _>>()?;
@@ -43,6 +46,10 @@ pub(crate) async fn fill() -> Result<Filled> {
     catalog.put_as("zzzz-zzzz", PORTAL, r#"{"metadata":{}}"#);
     world.crawl(&double)?.succeed().await?;
     world.consume()?.succeed().await?;
+    sqlx::query("update socrata_datasets set retired_at = retired_at - interval '31 days' where id = $1")
+        .bind(gone_long_ago)
+        .execute(world.pool())
+        .await?;
     Ok(Filled { world, objects, gone })
 }
 
@@ -66,8 +73,9 @@ impl Editor<'_> {
     }
 
     fn date(&self) -> Result<()> {
-        for place in [1, 2, 45] {
-            let (created, updated) = (ago(2)?, ago(1)?);
+        // On both sides of each bound: 7 days and 30.
+        for (place, days) in [(1, 2), (2, 2), (45, 2), (4, 10), (47, 10), (15, 40)] {
+            let (created, updated) = (ago(days)?, ago(days - 1)?);
             self.edit(place, |object| {
                 object["resource"]["createdAt"] = created.into();
                 object["resource"]["updatedAt"] = updated.into();

@@ -1,0 +1,34 @@
+-- Statements that give the live schema ($1) what it lacks of the shadow ($2), where all is as the migrations
+-- make it. Tables move over with their indexes and comments; views are made anew, of texts that name no schema,
+-- for the session looks into the shadow. The books are no view of the topics: they can't be made again.
+with lost as (
+    select oid, relname, relkind
+    from pg_class as made
+    where relnamespace = to_regnamespace(quote_ident($2))
+        and (relkind = 'v' or (relkind = 'r' and starts_with(relname, 'socrata_')))
+        and not exists (
+            select from pg_class as held
+            where held.relnamespace = to_regnamespace(quote_ident($1)) and held.relname = made.relname
+        )
+)
+select statement
+from (
+    select 1 as step, oid, 0 as part, format('alter table %I.%I set schema %I', $2, relname, $1) as statement
+    from lost
+    where relkind = 'r'
+    union all
+    select 2, oid, 0, format('create view %I as %s', relname, pg_get_viewdef(oid))
+    from lost
+    where relkind = 'v'
+    union all
+    select 3, lost.oid, objsubid,
+        case
+            when objsubid = 0 then format('comment on view %I is %L', relname, description)
+            else format('comment on column %I.%I is %L', relname, attname, description)
+        end
+    from lost
+    join pg_description on objoid = lost.oid and classoid = 'pg_class'::regclass
+    left join pg_attribute on attrelid = lost.oid and attnum = objsubid
+    where relkind = 'v'
+) as steps
+order by step, oid, part

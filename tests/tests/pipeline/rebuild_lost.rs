@@ -1,0 +1,115 @@
+//! Tables, views and columns that are gone come back with a rebuild.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{CATALOG, World};
+
+/// All that a schema says of its tables and views: columns and their order, indexes, constraints, comments, how
+/// they are stored, and the text of views.
+const SHAPE: &str = "
+    select format('%s %s %s %s', relname, relkind, relpersistence, reloptions) from pg_class
+    where relnamespace = 'catalog'::regnamespace and relkind in ('r', 'v')
+    union all
+    select format('%s.%s %s %s %s %s %s', relname, attname, format_type(atttypid, atttypmod), attnum, attnotnull,
+        attcompression, attcollation) from pg_attribute join pg_class on pg_class.oid = attrelid
+    where relnamespace = 'catalog'::regnamespace and relkind in ('r', 'v') and attnum > 0
+    union all
+    select indexdef from pg_indexes where schemaname = 'catalog'
+    union all
+    select format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) from pg_constraint
+    where connamespace = 'catalog'::regnamespace
+    union all
+    select format('%s %s %s', objoid::regclass, objsubid, description) from pg_description
+    join pg_class on pg_class.oid = objoid
+    where classoid = 'pg_class'::regclass and relnamespace = 'catalog'::regnamespace
+    union all
+    select format('%s %s', viewname, definition) from pg_views where schemaname = 'catalog'
+    order by 1";
+
+async fn world() -> Result<World> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(200, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    Ok(world)
+}
+
+async fn shape(world: &World) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(SHAPE).fetch_all(world.pool()).await?)
+}
+
+#[tokio::test]
+async fn tables_that_were_dropped_are_made_anew_with_all_that_fell_with_them() -> Result<()> {
+    let world = world().await?;
+    let (shape_before, before) = (shape(&world).await?, world.contents("catalog", &CATALOG).await?);
+    sqlx::raw_sql("drop table socrata_datasets cascade; drop table socrata_hosts cascade")
+        .execute(world.pool())
+        .await?;
+    let looked = world.verify_topics()?.run().await?;
+    assert_eq!(looked.code, Some(1));
+    assert!(
+        looked.stderr.contains("has no table socrata_datasets any more: `rebuild` makes it anew"),
+        "{looked:?}"
+    );
+
+    let hosts = before.iter().find(|held| held.table == "socrata_hosts").map_or(0, |held| held.rows);
+    let missing = BTreeMap::from([
+        ("socrata_datasets".to_owned(), [200, 0, 0]),
+        ("socrata_hosts".to_owned(), [hosts.unsigned_abs(), 0, 0]),
+    ]);
+    assert_eq!(world.rebuild()?.succeed().await?.differences()?, missing);
+    assert_eq!(world.contents("catalog", &CATALOG).await?, before);
+    assert_eq!(shape(&world).await?, shape_before);
+    world.verify_topics()?.succeed().await?;
+    world.ask(&["verify"])?.succeed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lost_table_of_the_books_is_told_of() -> Result<()> {
+    let world = world().await?;
+    let before = world.contents("catalog", &CATALOG).await?;
+    sqlx::query("drop table run_partitions").execute(world.pool()).await?;
+    let ended = world.rebuild()?.run().await?;
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("has no table run_partitions any more: fill a new schema"),
+        "{}",
+        ended.stderr
+    );
+    world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
+    assert_eq!(world.contents("anew", &CATALOG).await?, before);
+    Ok(())
+}
+
+/// A migration adds a column at the end of a filled table; nothing but its place tells it from one that was
+/// there before.
+#[tokio::test]
+async fn a_new_column_is_filled() -> Result<()> {
+    let world = world().await?;
+    let licensed: i64 = sqlx::query_scalar("select count(*) from socrata_datasets where license is not null")
+        .fetch_one(world.pool())
+        .await?;
+    let licenses = "select md5(string_agg(id || license, ' ' order by domain, id)) from socrata_datasets";
+    let before: Option<String> = sqlx::query_scalar(licenses).fetch_one(world.pool()).await?;
+    sqlx::raw_sql(
+        "alter table socrata_datasets drop column license cascade;
+         alter table socrata_datasets add column license text",
+    )
+    .execute(world.pool())
+    .await?;
+    let filled = BTreeMap::from([("socrata_datasets".to_owned(), [0, licensed.unsigned_abs(), 0])]);
+    assert_eq!(world.rebuild()?.succeed().await?.differences()?, filled);
+    let after: Option<String> = sqlx::query_scalar(licenses).fetch_one(world.pool()).await?;
+    assert_eq!(after, before);
+    // The views that fell with the column, too.
+    let active: i64 = sqlx::query_scalar("select count(*) from active_datasets where license is not null")
+        .fetch_one(world.pool())
+        .await?;
+    assert_eq!(active, licensed);
+    world.verify_topics()?.succeed().await?;
+    Ok(())
+}
