@@ -49,6 +49,15 @@ pub(crate) fn lanes(cursor: &Cursor, concurrency: u16) -> usize {
     if whole { 1 } else { usize::from(concurrency) }
 }
 
+/// How many assets of those that a run asks for `/domains` declares; behind an id nobody knows.
+pub(crate) fn declared(cursor: &Cursor) -> u64 {
+    let Shape { domains, from, .. } = &cursor.shape;
+    let is_asked =
+        |name: &String| domains.is_empty() || domains.iter().any(|asked| asked.eq_ignore_ascii_case(name));
+    let asked = cursor.declared.iter().filter(|(name, _)| from.is_none() && is_asked(name));
+    asked.map(|(_, count)| count).sum()
+}
+
 /// The cursor of a run that has published everything.
 pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
     let complete_since =
@@ -108,6 +117,20 @@ mod tests {
         let lanes = |shape| lanes(&begun(shape), 4);
         assert_eq!((lanes(full()), lanes(part(None))), (4, 4));
         assert_eq!((lanes(part(Some(5))), lanes(since(0))), (1, 1));
+    }
+
+    #[test]
+    fn what_is_declared_is_of_the_domains_that_are_asked_for() {
+        let declared = |domains: &[&str], from: Option<&str>| {
+            let domains = domains.iter().map(|&name| name.into()).collect();
+            let shape = Shape { domains, from: from.map(Into::into), ..part(None) };
+            let declared = [("A.example", 2_000), ("b.example", 7), ("c.example", 0)];
+            let declared = declared.map(|(name, count)| (name.into(), count)).into();
+            super::declared(&Cursor { declared, ..begun(shape) })
+        };
+        assert_eq!(declared(&[], None), 2_007);
+        assert_eq!((declared(&["a.example"], None), declared(&["c.example"], None)), (2_000, 0));
+        assert_eq!(declared(&["a.example"], Some("ijzp-q8t2")), 0);
     }
 
     #[test]
