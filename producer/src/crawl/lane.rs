@@ -170,7 +170,7 @@ impl Lanes {
             Err(why) => {
                 let until = interval.until.as_deref().unwrap_or("the end");
                 return Err(error).with_context(|| {
-                    format!("can't get what is behind the id {after:?} (this lane goes up to {until}; {why})")
+                    format!("can't get what is behind the id {after:?} (this lane goes up to {until}{why})")
                 });
             }
         };

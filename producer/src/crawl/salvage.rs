@@ -20,16 +20,16 @@ const ID: &[&str] = &["results", "resource", "id"];
 /// it, having just stepped over so many.
 ///
 /// # Errors
-/// Why it has to stop instead.
+/// Why it has to stop instead, as it is said behind the lane's bounds; nothing where the error says it all.
 pub(crate) fn unavailable(after: &str, error: &Failed, stepped: u32) -> Result<String, &'static str> {
-    let head = error.incomplete_head().ok_or("no part of it came")?;
+    let head = error.incomplete_head().ok_or("")?;
     match ids(head).as_slice() {
-        [] => Err("what came of it has no id"),
+        [] => Err("; what came of it has no id"),
         // As of a server or a cache that ignores `limit`: what lies between them would be lost.
-        [_, _, ..] => Err("several objects came where one was asked for"),
-        [id] if id.as_str() <= after => Err("what came is of another place"),
-        _ if !error.will_stay() => Err("it came incomplete only once"),
-        _ if stepped == IN_A_ROW => Err("nor can the objects before it be had, so that it is no oddity"),
+        [_, _, ..] => Err("; several objects came where one was asked for"),
+        [id] if id.as_str() <= after => Err("; what came is of another place"),
+        _ if !error.will_stay() => Err("; it came incomplete only once"),
+        _ if stepped == IN_A_ROW => Err("; nor can the objects before it be had, so that it is no oddity"),
         [id] => Ok(id.clone()),
     }
 }

@@ -10,7 +10,7 @@ const ODD: [(&str, &str); 7] = [
     ("5zzz-zzzz", r#"{"resource":{"name":"no id"},"metadata":{"domain":"a.example"}}"#),
     ("9zzz-zzzz", r#"{"resource":{"id":7},"metadata":{"domain":"a.example"}}"#),
     ("czzz-zzzz", r#"{"resource":{"id":""},"metadata":{"domain":"a.example"}}"#),
-    ("dzzz-zzzy", r#"{"resource":{"id":" "},"metadata":{"domain":"a.example"}}"#),
+    ("7zzz-zzzz", r#"{"resource":{"id":" "},"metadata":{"domain":"a.example"}}"#),
     ("dzzz-zzzz", r#"{"resource":{"id":"N/A"},"metadata":{"domain":"a.example"}}"#),
     ("fzzz-zzzz", r#"{"resource":{"id":"fzzz-zzzz"},"metadata":{}}"#),
     // The last one that the API has.
