@@ -85,3 +85,35 @@ impl Answer {
         Reached::Part(Fetched { from: after.to_owned(), covered, page, shown, skipped })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+
+    fn page(ids: &[&str]) -> Page {
+        let results: Vec<_> = ids.iter().map(|id| json!({ "resource": { "id": id } })).collect();
+        Page::cut(&Bytes::from(json!({ "results": results }).to_string())).unwrap()
+    }
+
+    #[test]
+    fn an_id_behind_the_interval_ends_it_and_is_told() {
+        let until_c = Interval { after: String::new(), until: Some("c".into()) };
+        let Reached::Part(part) = Answer::Page(page(&["a", "b", "d"])).of(&until_c, "") else { panic!() };
+        assert_eq!((part.page.objects.len(), part.covered, part.shown), (2, Covered::Whole, "d".to_owned()));
+        // One that can't be had is of the next interval too.
+        let unavailable = Answer::Unavailable("d".into(), page(&[]));
+        let Reached::Part(part) = unavailable.of(&until_c, "b") else { panic!() };
+        assert_eq!((part.skipped, part.covered, part.shown), (0, Covered::Whole, "d".to_owned()));
+    }
+
+    #[test]
+    fn where_no_id_is_left_what_has_none_is_kept_apart() {
+        let Reached::End(tail) = Answer::Page(page(&["", "N/A"])).of(&Interval::whole(), "b") else {
+            panic!()
+        };
+        assert_eq!(tail.objects.len(), 2);
+    }
+}

@@ -16,7 +16,7 @@ pub(crate) mod tails;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::outlast;
 use catalog_shared::record::Kind;
@@ -184,9 +184,8 @@ async fn crawl(
         publisher.cut(usize::from(args.concurrency)).await?;
     }
     let cursor = publisher.cursor();
-    let declared = run::declared(cursor);
-    let lanes = Lanes::new(discovery, page_size(args, publisher), cursor.max_id.clone(), declared > 0);
-    let lanes = Arc::new(lanes);
+    let (max_id, declares_assets) = (cursor.max_id.clone(), run::declared(cursor) > 0);
+    let lanes = Arc::new(Lanes::new(discovery, page_size(args, publisher), max_id, declares_assets));
     for _ in 0..ROUNDS {
         publish_lanes(args, &lanes, publisher, progress, shutdown).await?;
         if shutdown.is_cancelled() {
@@ -199,8 +198,7 @@ async fn crawl(
         if let Some(tail) = lanes.tails.of_all(pending) {
             publisher.tail(tail).await?;
         }
-        let seen = publisher.cursor().objects + publisher.cursor().skipped;
-        ensure!(seen > 0 || declared == 0, "the API shows no asset, where /domains declares {declared}");
+        run::check_seen(publisher.cursor())?;
         return publisher.end().await.map(|()| true);
     }
     bail!("the API keeps answering that nothing is left where it has shown larger ids before")

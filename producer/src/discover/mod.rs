@@ -236,6 +236,7 @@ fn recorder(args: &CrawlArgs, redactor: &Redactor) -> anyhow::Result<Option<Reco
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::Instant;
 
     use super::*;
@@ -277,5 +278,20 @@ mod tests {
         us.hold_back(true, WAIT).await;
         us.throttle.ready().await;
         assert!(start.elapsed() >= WAIT);
+    }
+
+    #[tokio::test]
+    async fn a_part_of_another_regions_answer_is_not_looked_into() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let answer = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.read(&mut [0; 1024]).await.unwrap();
+            let cut_off = b"HTTP/1.1 200 OK\r\nX-Socrata-Region: aws-eu-1\r\nContent-Length: 100\r\n\r\n{";
+            socket.write_all(cut_off).await.unwrap();
+        };
+        let us = discovery(&["--api-url", &url, "--retry-for", "0s"]);
+        let (page, ()) = tokio::join!(us.page("", Ask { size: 9, can_shrink: true }, |_| Ok(())), answer);
+        assert!(matches!(page.unwrap_err().error, ApiError::OtherRegion(_)));
     }
 }

@@ -245,6 +245,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_id_that_was_shown_behind_an_interval_is_not_forgotten() {
+        let mut publisher = limited(100);
+        let page = fetched("", ["2222-2222", "2222-2223", "2222-2224"]);
+        publisher.page(Fetched { shown: "zzzz-zzzz".into(), ..page }).await.unwrap();
+        assert_eq!(publisher.cursor().max_id.as_deref(), Some("zzzz-zzzz"));
+    }
+
+    #[tokio::test]
     async fn a_listed_page_counts_and_covers_nothing() {
         let mut publisher = limited(100);
         let pending = publisher.cursor().pending.clone();
