@@ -286,7 +286,7 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let answer = async {
             let (mut socket, _) = listener.accept().await.unwrap();
-            socket.read(&mut [0; 1024]).await.unwrap();
+            assert!(socket.read(&mut [0; 1024]).await.unwrap() > 0);
             let cut_off = b"HTTP/1.1 200 OK\r\nX-Socrata-Region: aws-eu-1\r\nContent-Length: 100\r\n\r\n{";
             socket.write_all(cut_off).await.unwrap();
         };
