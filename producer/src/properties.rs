@@ -19,10 +19,12 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::json;
 
+use crate::crawl::fetched::{Answer, Covered, Reached};
 use crate::crawl::idspace;
-use crate::crawl::lane::{Answer, Covered};
 use crate::crawl::plan::{Asked, plan};
 use crate::crawl::run;
+use crate::crawl::tails::Tails;
+use crate::discover::domains::Domains;
 use crate::discover::page::Page;
 use crate::publish::Publisher;
 use crate::publish::sink::Sink;
@@ -32,6 +34,8 @@ use crate::publish::transaction::Outgoing;
 #[derive(Clone, Debug)]
 struct Case {
     ids: BTreeSet<String>,
+    /// How many objects without an id lie behind the last one.
+    nameless: usize,
     /// Behind which of them a part begins.
     from: Option<Index>,
     limit: Option<u64>,
@@ -64,12 +68,8 @@ fn case() -> impl Strategy<Value = Case> {
     let ids = prop::collection::btree_set(id, 0..40);
     let from = prop::option::weighted(0.2, any::<Index>());
     let limit = prop::option::weighted(0.2, 0..30_u64);
-    (ids, from, limit, prop::collection::vec(life(), 1..8)).prop_map(|(ids, from, limit, lives)| Case {
-        ids,
-        from,
-        limit,
-        lives,
-    })
+    (ids, 0..4_usize, from, limit, prop::collection::vec(life(), 1..8))
+        .prop_map(|(ids, nameless, from, limit, lives)| Case { ids, nameless, from, limit, lives })
 }
 
 fn life() -> impl Strategy<Value = Life> {
@@ -133,12 +133,21 @@ impl Case {
         self.ids.iter().filter(|id| **id > from).take(limit).cloned().collect()
     }
 
+    /// How many dead letters it is to publish: what a limit leaves of the objects without an id.
+    fn wanted_dead(&self) -> usize {
+        let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
+        self.nameless.min(limit - self.wanted().len())
+    }
+
     /// The API's answer.
     fn page(&self, after: &str, size: usize) -> Page {
         let object = |id: &String| json!({ "resource": { "id": id }, "metadata": { "domain": "a.example" } });
         let behind = self.ids.iter().filter(|id| id.as_str() > after).take(size);
-        let body = json!({ "results": behind.map(object).collect::<Vec<_>>() }).to_string();
-        Page::cut(&Bytes::from(body)).unwrap()
+        let mut results: Vec<_> = behind.map(object).collect();
+        if results.len() < size {
+            results.resize(results.len() + self.nameless, json!({}));
+        }
+        Page::cut(&Bytes::from(json!({ "results": results }).to_string())).unwrap()
     }
 
     /// Crawls as far as this life goes; without an end to it to the end of the run.
@@ -153,22 +162,31 @@ impl Case {
         sink.commit(Vec::new(), &cursor).await?;
         let mut publisher = Publisher::new(sink, Topics::new(""), cursor);
         if publisher.cursor().next_page == 0 {
-            publisher.domains(BTreeMap::from([("a.example".into(), 7)])).await?;
+            let declared = BTreeMap::from([("a.example".into(), 7)]);
+            publisher.domains(Domains { declared, unreadable: Vec::new() }).await?;
         }
-        self.crawl(&mut publisher, life).await?;
+        let tails = self.crawl(&mut publisher, life).await?;
+        if let Some(tail) = tails.of_all(&publisher.cursor().pending) {
+            publisher.tail(tail).await?;
+        }
         publisher.end().await
     }
 
-    async fn crawl(&self, publisher: &mut Publisher, life: &Life) -> anyhow::Result<()> {
+    async fn crawl(&self, publisher: &mut Publisher, life: &Life) -> anyhow::Result<Tails> {
+        let tails = Tails::default();
         let mut lanes = publisher.cursor().pending.clone();
         let mut turns = life.turns.iter().cycle();
         while !lanes.is_empty() && publisher.left() != Some(0) {
             let lane = turns.next().context("there is one at least")?.index(lanes.len());
             let after = lanes[lane].after.clone();
             let answer = Answer::Page(self.page(&after, life.page_size));
-            let Some(fetched) = answer.of(&lanes[lane], &after) else {
-                lanes.remove(lane);
-                continue;
+            let fetched = match answer.of(&lanes[lane], &after) {
+                Reached::Part(fetched) => fetched,
+                Reached::End(tail) => {
+                    tails.keep(after, tail);
+                    lanes.remove(lane);
+                    continue;
+                }
             };
             match &fetched.covered {
                 Covered::UpTo(id) => lanes[lane].after.clone_from(id),
@@ -176,7 +194,7 @@ impl Case {
             }
             publisher.page(fetched).await?;
         }
-        Ok(())
+        Ok(tails)
     }
 }
 
@@ -213,6 +231,8 @@ fn check(case: &Case, kafka: &Kafka) {
         .collect();
     ids.sort();
     assert_eq!(ids, case.wanted());
+    let dead = records.iter().filter(|record| &*record.topic == "dead-letters").count();
+    assert_eq!((dead, cursor.unkeyed), (case.wanted_dead(), dead as u64));
 
     let markers: Vec<&Outgoing> = markers.iter().flat_map(|(_, records)| *records).collect();
     let places: BTreeSet<_> = markers.iter().map(|marker| (&marker.topic, marker.partition)).collect();
@@ -222,7 +242,7 @@ fn check(case: &Case, kafka: &Kafka) {
             |record: &&&Outgoing| (&record.topic, record.partition) == (&marker.topic, marker.partition);
         let said: Marker = serde_json::from_slice(&marker.value).unwrap();
         assert_eq!(said.published, records.iter().filter(is_there).count() as u64, "{}", marker.topic);
-        assert_eq!(said.objects, ids.len() as u64);
+        assert_eq!(said.objects, (ids.len() + dead) as u64);
     }
 }
 

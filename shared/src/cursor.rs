@@ -49,7 +49,8 @@ pub struct Cursor {
     pub published: PartitionCounts,
     /// How many objects could not be made a record.
     pub unkeyed: u64,
-    /// How many objects the run stepped over because no answer that held them could be had.
+    /// How many objects the run stepped over because no answer that held them could be had, or left out because
+    /// they are larger than a topic takes.
     pub skipped: u64,
     /// How many assets `/domains` declared for each domain.
     pub declared: BTreeMap<String, u64>,

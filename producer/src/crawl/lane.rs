@@ -5,117 +5,49 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use catalog_shared::cursor::Interval;
-use catalog_shared::key::is_name;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::crawl::border;
+use crate::crawl::fetched::{Answer, Fetched, Reached};
 use crate::crawl::salvage;
 use crate::crawl::size::PageSize;
+use crate::crawl::tails::Tails;
 use crate::discover::error::{ApiError, Failed};
 use crate::discover::page::Page;
 use crate::discover::{Ask, Discovery};
 use crate::report::watch;
 
-/// A page of one interval, and how far it takes it.
-#[derive(Debug)]
-pub(crate) struct Fetched {
-    /// The interval's lower bound before this page; it tells which interval is meant.
-    pub(crate) from: String,
-    /// How far the interval is covered once the page is published.
-    pub(crate) covered: Covered,
-    /// The page, without objects behind the interval.
-    pub(crate) page: Page,
-    /// How many objects were stepped over.
-    pub(crate) skipped: u64,
-}
-
-impl Fetched {
-    /// The id that the next page of the interval starts behind; none where it is covered.
-    fn next(&self) -> Option<&str> {
-        match &self.covered {
-            Covered::UpTo(id) => Some(id),
-            Covered::Whole => None,
-        }
-    }
-
-    /// Notes for whoever looks on how far it takes the lane.
-    fn note(&self, interval: &Interval) {
-        watch::reached(interval, self.next().unwrap_or(&self.from), self.page.objects.len());
-        if self.covered == Covered::Whole {
-            watch::finished();
-        }
-    }
-}
-
-/// What the API has behind an id.
-pub(crate) enum Answer {
-    Page(Page),
-    /// An object with this id that can't be had, and before it some without an id.
-    Unavailable(String, Page),
-}
-
-impl Answer {
-    fn is_the_end(&self) -> bool {
-        matches!(self, Self::Page(page) if page.last_id().is_none())
-    }
-
-    /// The part of it that is of the interval; none where nothing is left.
-    pub(crate) fn of(self, interval: &Interval, after: &str) -> Option<Fetched> {
-        let (page, last, skipped) = match self {
-            Self::Page(mut page) => {
-                let last = page.last_id().map(str::to_owned);
-                if last.is_some() {
-                    page.objects.truncate(page.within(interval));
-                }
-                (page, last, 0)
-            }
-            Self::Unavailable(id, nameless) => {
-                let skipped = u64::from(!interval.ends_before(&id));
-                (nameless, Some(id), skipped)
-            }
-        };
-        let from = after.to_owned();
-        let Some(last) = last else {
-            // What has no id comes once more on each page until one with an id follows: at the end none does.
-            let covered = Covered::UpTo(from.clone());
-            return (!page.objects.is_empty()).then_some(Fetched { from, covered, page, skipped });
-        };
-        let done = interval.ends_before(&last) || interval.until.as_ref() == Some(&last);
-        let covered = if done { Covered::Whole } else { Covered::UpTo(last) };
-        Some(Fetched { from, covered, page, skipped })
-    }
-}
-
-/// How far an interval is covered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Covered {
-    /// Up to this id.
-    UpTo(String),
-    /// To its end.
-    Whole,
-}
-
 /// What the lanes of a crawl share.
 pub(crate) struct Lanes {
-    pub(crate) discovery: Discovery,
-    pub(crate) page_size: u16,
+    discovery: Discovery,
+    /// The size that a lane begins with.
+    size: PageSize,
     queue: Mutex<VecDeque<Interval>>,
     max_id: Mutex<Option<String>>,
-    /// Whether `/domains` declares any asset.
+    /// Whether `/domains` declares any asset of those that are asked for.
     declares_assets: bool,
+    pub(crate) tails: Tails,
+}
+
+/// What a lane has learnt on its way.
+struct Pace {
+    size: PageSize,
+    /// How many objects it has stepped over since its last good page.
+    stepped: u32,
 }
 
 impl Lanes {
-    /// Lanes over `pending`, where `max_id` is the largest id that the run has seen.
+    /// Lanes that begin with pages of this size, where `max_id` is the largest id that the run has seen.
     pub(crate) fn new(
         discovery: Discovery,
-        page_size: u16,
+        size: PageSize,
         max_id: Option<String>,
         declares_assets: bool,
     ) -> Self {
-        Self { discovery, page_size, queue: Mutex::default(), max_id: Mutex::new(max_id), declares_assets }
+        let (queue, max_id) = (Mutex::default(), Mutex::new(max_id));
+        Self { discovery, size, queue, max_id, declares_assets, tails: Tails::default() }
     }
 
     /// Queues intervals for the lanes to take.
@@ -131,10 +63,10 @@ impl Lanes {
         pages: Sender<Fetched>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let mut size = PageSize::new(self.page_size);
+        let mut pace = Pace { size: self.size, stepped: 0 };
         while let Some(interval) = self.next_interval() {
             let span = tracing::info_span!("lane", lane, until = interval.until.as_deref());
-            self.crawl_interval(interval, &mut size, &pages, stop).instrument(span).await?;
+            self.crawl_interval(interval, &mut pace, &pages, stop).instrument(span).await?;
         }
         Ok(())
     }
@@ -149,17 +81,21 @@ impl Lanes {
     async fn crawl_interval(
         &self,
         interval: Interval,
-        size: &mut PageSize,
+        pace: &mut Pace,
         pages: &Sender<Fetched>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let mut after = interval.after.clone();
         loop {
-            let answer = self.believed(&interval, &after, size);
+            let answer = self.believed(&interval, &after, pace);
             let Some(answer) = stop.run_until_cancelled(answer).await else { return Ok(()) };
-            let Some(fetched) = answer?.of(&interval, &after) else {
-                watch::finished();
-                return Ok(());
+            let fetched = match answer?.of(&interval, &after) {
+                Reached::Part(fetched) => fetched,
+                Reached::End(tail) => {
+                    self.tails.keep(after, tail);
+                    watch::finished();
+                    return Ok(());
+                }
             };
             let next = fetched.next().map(str::to_owned);
             fetched.note(&interval);
@@ -167,29 +103,23 @@ impl Lanes {
             if pages.send(fetched).await.is_err() {
                 return Ok(());
             }
-            match next {
-                Some(next) if next != after => after = next,
-                _ => return Ok(()),
-            }
+            let Some(next) = next else { return Ok(()) };
+            after = next;
         }
     }
 
     /// What is behind an id. That nothing is is believed when it comes twice, and objects without an id
     /// that may belong to the next interval are left to it if it will have them.
-    async fn believed(
-        &self,
-        interval: &Interval,
-        after: &str,
-        size: &mut PageSize,
-    ) -> anyhow::Result<Answer> {
-        let mut answer = self.answer(interval, after, size).await?;
+    async fn believed(&self, interval: &Interval, after: &str, pace: &mut Pace) -> anyhow::Result<Answer> {
+        let mut answer = self.answer(interval, after, pace).await?;
         if answer.is_the_end() {
-            return self.answer(interval, after, size).await;
+            return self.answer(interval, after, pace).await;
         }
         if let (Answer::Page(page), Some(until)) = (&mut answer, &interval.until)
             && border::is_unclear(page, interval)
-            && let Answer::Page(behind) = self.answer(interval, until, size).await?
         {
+            let (Answer::Page(behind) | Answer::Unavailable(_, behind)) =
+                self.answer(interval, until, pace).await?;
             border::settle(page, interval, &behind);
         }
         Ok(answer)
@@ -197,46 +127,56 @@ impl Lanes {
 
     /// What is behind an id: a page with an id, a page asked at the full size, or an object that can't be
     /// had. An answer that isn't complete is asked for at half the size, down to one object.
-    async fn answer(&self, interval: &Interval, after: &str, size: &mut PageSize) -> anyhow::Result<Answer> {
+    async fn answer(&self, interval: &Interval, after: &str, pace: &mut Pace) -> anyhow::Result<Answer> {
         // So many places behind `after` hold no object with an id, as a smaller page has shown.
         let mut vain = 0;
         let mut nameless = Page::empty();
-        let mut ask = size.now();
+        let mut ask = pace.size.now();
         loop {
             let can_shrink = ask > vain + 1;
             let check = |page: &Page| self.check(after, ask, page);
             match self.discovery.page(after, Ask { size: ask, can_shrink }, check).await {
-                Ok(page) if page.last_id().is_none() && ask < size.full() => {
+                Ok(page) if page.last_id().is_none() && ask < pace.size.full() => {
                     (vain, nameless) = (ask, page);
-                    ask = size.full();
+                    ask = pace.size.full();
                 }
                 Ok(page) => {
-                    size.succeeded(ask);
+                    pace.size.succeeded(ask);
+                    pace.stepped = 0;
                     return Ok(Answer::Page(page));
                 }
                 Err(error) if can_shrink && error.incomplete_head().is_some() => {
-                    size.failed(ask);
+                    pace.size.failed(ask);
                     ask = vain + (ask - vain) / 2;
                 }
                 Err(error) => {
-                    let id = self.step_over(interval, after, error)?;
+                    let id = self.step_over(interval, after, error, pace)?;
                     return Ok(Answer::Unavailable(id, nameless));
                 }
             }
         }
     }
 
-    /// Steps over the one object that can't be had, if what came of it names it.
-    fn step_over(&self, interval: &Interval, after: &str, error: Failed) -> anyhow::Result<String> {
-        let id = error.incomplete_head().and_then(|head| salvage::last_id(head));
-        let Some(id) = id.filter(|id| id.as_str() > after && is_name(id)) else {
-            let until = interval.until.as_deref().unwrap_or("the end");
-            return Err(error).with_context(|| {
-                format!("can't get what is behind the id {after:?} (this lane goes up to {until})")
-            });
+    /// Steps over the one object that can't be had; where it may not, the lane ends here.
+    fn step_over(
+        &self,
+        interval: &Interval,
+        after: &str,
+        error: Failed,
+        pace: &mut Pace,
+    ) -> anyhow::Result<String> {
+        let id = match salvage::unavailable(after, &error, pace.stepped) {
+            Ok(id) => id,
+            Err(why) => {
+                let until = interval.until.as_deref().unwrap_or("the end");
+                return Err(error).with_context(|| {
+                    format!("can't get what is behind the id {after:?} (this lane goes up to {until}{why})")
+                });
+            }
         };
         let error = format!("{:#}", anyhow::Error::from(error));
         tracing::warn!(after, id, error, "stepping over an object that can't be had");
+        pace.stepped += 1;
         self.saw(&id);
         Ok(id)
     }
@@ -262,12 +202,12 @@ impl Lanes {
             self.saw(last);
             return Ok(());
         }
-        if asked < self.page_size { Ok(()) } else { self.check_end(after, page) }
+        if asked < self.size.full() { Ok(()) } else { self.check_end(after, page) }
     }
 
     /// Whether it can be true that no id is behind this one.
     fn check_end(&self, after: &str, page: &Page) -> Result<(), ApiError> {
-        if page.objects.len() >= usize::from(self.page_size) {
+        if page.objects.len() >= usize::from(self.size.full()) {
             return Err(ApiError::NoScroll(format!("no object of a whole page behind {after:?} has an id")));
         }
         if self.has_seen_behind(after) {

@@ -3,6 +3,7 @@
 pub mod scope;
 
 pub(crate) mod border;
+pub(crate) mod fetched;
 pub(crate) mod idspace;
 pub(crate) mod lane;
 pub(crate) mod plan;
@@ -10,12 +11,12 @@ pub(crate) mod run;
 pub(crate) mod salvage;
 pub(crate) mod since;
 pub(crate) mod size;
+pub(crate) mod tails;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use catalog_shared::cursor::Mode;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::outlast;
 use catalog_shared::record::Kind;
@@ -26,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::cli::CrawlArgs;
-use crate::crawl::lane::{Fetched, Lanes};
+use crate::crawl::fetched::Fetched;
+use crate::crawl::lane::Lanes;
 use crate::crawl::plan::{Asked, plan};
 use crate::crawl::scope::Start;
 use crate::crawl::since::Listed;
+use crate::crawl::size::PageSize;
 use crate::discover::Discovery;
 use crate::publish::Publisher;
 use crate::publish::claim::Claim;
@@ -166,10 +169,10 @@ async fn crawl(
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
     if publisher.cursor().next_page == 0 {
-        let Some(declared) = shutdown.run_until_cancelled(discovery.domains()).await else {
+        let Some(domains) = shutdown.run_until_cancelled(discovery.domains()).await else {
             return Ok(false);
         };
-        publisher.domains(declared.context("can't get the list of domains")?).await?;
+        publisher.domains(domains.context("can't get the list of domains")?).await?;
         progress.published(publisher.cursor());
     }
     if let Some(from) = since::listing(publisher.cursor()) {
@@ -181,28 +184,30 @@ async fn crawl(
         publisher.cut(usize::from(args.concurrency)).await?;
     }
     let cursor = publisher.cursor();
-    // A part of the catalog may well be empty.
-    let declares_assets = cursor.shape.mode != Mode::Part && cursor.declared.values().any(|count| *count > 0);
-    let max_id = cursor.max_id.clone();
+    let (max_id, declares_assets) = (cursor.max_id.clone(), run::declared(cursor) > 0);
     let lanes = Arc::new(Lanes::new(discovery, page_size(args, publisher), max_id, declares_assets));
     for _ in 0..ROUNDS {
         publish_lanes(args, &lanes, publisher, progress, shutdown).await?;
         if shutdown.is_cancelled() {
             return Ok(false);
         }
-        let open = |after: &String| lanes.has_seen_behind(after);
-        if !publisher.cursor().pending.iter().any(|interval| open(&interval.after)) {
-            publisher.end().await?;
-            return Ok(true);
+        let pending = &publisher.cursor().pending;
+        if pending.iter().any(|interval| lanes.has_seen_behind(&interval.after)) {
+            continue;
         }
+        if let Some(tail) = lanes.tails.of_all(pending) {
+            publisher.tail(tail).await?;
+        }
+        run::check_seen(publisher.cursor())?;
+        return publisher.end().await.map(|()| true);
     }
     bail!("the API keeps answering that nothing is left where it has shown larger ids before")
 }
 
-/// Never more assets than a limit leaves.
-fn page_size(args: &CrawlArgs, publisher: &Publisher) -> u16 {
+/// Begins with no more assets than a limit leaves.
+fn page_size(args: &CrawlArgs, publisher: &Publisher) -> PageSize {
     let left = publisher.left().and_then(|left| u16::try_from(left).ok());
-    left.map_or(args.page_size, |left| args.page_size.min(left))
+    PageSize::new(args.page_size, left.unwrap_or(u16::MAX))
 }
 
 /// Runs lanes over all that is pending and publishes their pages until the last lane ends.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::ensure;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape, Since};
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
@@ -47,6 +48,26 @@ pub(crate) fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMa
 pub(crate) fn lanes(cursor: &Cursor, concurrency: u16) -> usize {
     let whole = cursor.shape.limit.is_some() || since::listing(cursor).is_some();
     if whole { 1 } else { usize::from(concurrency) }
+}
+
+/// How many assets of those that a run asks for `/domains` declares; behind an id nobody knows.
+pub(crate) fn declared(cursor: &Cursor) -> u64 {
+    let Shape { domains, from, .. } = &cursor.shape;
+    let is_asked =
+        |name: &String| domains.is_empty() || domains.iter().any(|asked| asked.eq_ignore_ascii_case(name));
+    let asked = cursor.declared.iter().filter(|(name, _)| from.is_none() && is_asked(name));
+    asked.map(|(_, count)| count).sum()
+}
+
+/// Whether a run that is covered may be the truth. Which interval was covered by what is not known any more
+/// when it is resumed, but a catalog that declares assets and shows none is not whole.
+///
+/// # Errors
+/// When no object was seen where some are declared.
+pub(crate) fn check_seen(cursor: &Cursor) -> anyhow::Result<()> {
+    let (seen, declared) = (cursor.objects + cursor.skipped, declared(cursor));
+    ensure!(seen > 0 || declared == 0, "the API shows no asset, where /domains declares {declared}");
+    Ok(())
 }
 
 /// The cursor of a run that has published everything.
@@ -108,6 +129,30 @@ mod tests {
         let lanes = |shape| lanes(&begun(shape), 4);
         assert_eq!((lanes(full()), lanes(part(None))), (4, 4));
         assert_eq!((lanes(part(Some(5))), lanes(since(0))), (1, 1));
+    }
+
+    #[test]
+    fn what_is_declared_is_of_the_domains_that_are_asked_for() {
+        let declared = |domains: &[&str], from: Option<&str>| {
+            let domains = domains.iter().map(|&name| name.into()).collect();
+            let shape = Shape { domains, from: from.map(Into::into), ..part(None) };
+            let declared = [("A.example", 2_000), ("b.example", 7), ("c.example", 0)];
+            let declared = declared.map(|(name, count)| (name.into(), count)).into();
+            super::declared(&Cursor { declared, ..begun(shape) })
+        };
+        assert_eq!(declared(&[], None), 2_007);
+        assert_eq!((declared(&["a.example"], None), declared(&["c.example"], None)), (2_000, 0));
+        assert_eq!(declared(&["a.example"], Some("ijzp-q8t2")), 0);
+    }
+
+    #[test]
+    fn a_run_without_an_object_is_whole_only_where_none_is_declared() {
+        let declares = |count| Cursor { declared: [("a.example".into(), count)].into(), ..begun(full()) };
+        let is_true = |cursor: Cursor| check_seen(&cursor).is_ok();
+        assert!(is_true(declares(0)) && !is_true(declares(7)));
+        assert!(
+            is_true(Cursor { objects: 1, ..declares(7) }) && is_true(Cursor { skipped: 1, ..declares(7) })
+        );
     }
 
     #[test]

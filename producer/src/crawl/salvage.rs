@@ -1,26 +1,54 @@
-//! The id of an object that can't be had, from the part of the answer that came.
+//! An object that can't be had: whether it may be stepped over, and its id from the part of the answer that
+//! came.
 
 use std::fmt;
 
+use catalog_shared::key::is_name;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::discover::error::Failed;
+
+/// How many objects a lane steps over in a row. That more of them can't be had is no oddity of theirs: the
+/// server, or a limit that is too low, is at fault, and a crawl that goes on would leave most of the catalog
+/// out.
+pub(crate) const IN_A_ROW: u32 = 3;
 
 /// Where the id of a result object is.
 const ID: &[&str] = &["results", "resource", "id"];
 
-/// The last id of a result object in an answer that may end anywhere. Ids elsewhere (of owners, of
-/// parents) are none.
-pub(crate) fn last_id(head: &[u8]) -> Option<String> {
-    let mut found = None;
+/// The id of the one object behind `after` that can't be had, where that is sure and the lane may step over
+/// it, having just stepped over so many.
+///
+/// # Errors
+/// Why it has to stop instead, as it is said behind the lane's bounds; nothing where the error says it all.
+pub(crate) fn unavailable(after: &str, error: &Failed, stepped: u32) -> Result<String, &'static str> {
+    let head = error.incomplete_head().ok_or("")?;
+    match ids(head).as_slice() {
+        [] => Err("; what came of it has no id"),
+        // As of a server or a cache that ignores `limit`: what lies between them would be lost.
+        [_, _, ..] => Err("; several objects came where one was asked for"),
+        [id] if id.as_str() <= after => Err("; what came is of another place"),
+        _ if !error.will_stay() => Err("; it came incomplete only once"),
+        _ if stepped == IN_A_ROW => Err("; nor can the objects before it be had, so that it is no oddity"),
+        [id] => Ok(id.clone()),
+    }
+}
+
+/// The usable ids of result objects in an answer that may end anywhere. Ids elsewhere (of owners, of parents)
+/// are none.
+fn ids(head: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
     let seek = Seek { path: ID, found: &mut found };
     // Its end is missing, so this is an error; what counts was found on the way.
     let _ = seek.deserialize(&mut serde_json::Deserializer::from_slice(head));
+    found.retain(|id| is_name(id));
     found
 }
 
-/// Goes down a path of fields, through every element of the lists it meets, and keeps the last text.
+/// Goes down a path of fields, through every element of the lists it meets, and keeps the texts there.
 struct Seek<'a> {
     path: &'a [&'a str],
-    found: &'a mut Option<String>,
+    found: &'a mut Vec<String>,
 }
 
 impl<'de> DeserializeSeed<'de> for Seek<'_> {
@@ -59,7 +87,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         if self.path.is_empty() {
-            *self.found = Some(text.to_owned());
+            self.found.push(text.to_owned());
         }
         Ok(())
     }
@@ -87,26 +115,58 @@ impl<'de> Visitor<'de> for Seek<'_> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::discover::error::{ApiError, Incomplete};
 
     const ANSWER: &str = r#"{"resultSetSize":2,"results":[
         {"owner":{"id":"oooo-oooo"},"resource":{"name":"\"id\":\"nnnn-nnnn\"","n":[1.5,null,true,-2],
-         "parent":{"id":"pppp-pppp"},"id":7}},
+         "parent":{"id":"pppp-pppp"},"id":7}},{"resource":{"id":"N/A"}},
         {"resource":{"parent_fxf":["qqqq-qqqq"],"id":"aaaa-bbbb","description":"long"},"creator":{"id":"c"}}]}"#;
 
     #[test]
     fn only_the_id_of_a_result_is_one_wherever_the_answer_ends() {
         let end_of_id = ANSWER.find("aaaa-bbbb\"").unwrap() + "aaaa-bbbb\"".len();
         for length in 0..ANSWER.len() {
-            let expected = (length >= end_of_id).then_some("aaaa-bbbb");
-            assert_eq!(last_id(&ANSWER.as_bytes()[..length]).as_deref(), expected, "after {length} bytes");
+            let expected = if length >= end_of_id { vec!["aaaa-bbbb"] } else { Vec::new() };
+            assert_eq!(ids(&ANSWER.as_bytes()[..length]), expected, "after {length} bytes");
         }
     }
 
     #[test]
     fn what_is_no_answer_holds_no_id() {
         for odd in ["", "<html>", "[]", r#"{"results":{"id":"aaaa-aaaa"}}"#, r#"{"results":"aaaa-aaaa"}"#] {
-            assert_eq!(last_id(odd.as_bytes()), None, "{odd}");
+            assert_eq!(ids(odd.as_bytes()), Vec::<String>::new(), "{odd}");
+        }
+    }
+
+    /// What becomes of an object of which this came, so many times, by a lane that has just stepped over some.
+    fn of(reason: Incomplete, body: &str, times: u32, stepped: u32) -> Result<String, &'static str> {
+        let error = ApiError::incomplete(reason, body.as_bytes(), None);
+        let failed = Failed { request_id: Uuid::nil(), spent: None, incomplete: times, error };
+        unavailable("2222-2222", &failed, stepped)
+    }
+
+    #[test]
+    fn only_one_object_that_is_sure_to_be_the_next_is_stepped_over() {
+        const ONE: &str = r#"{"results":[{"resource":{"id":"aaaa-aaaa"}},{"reso"#;
+        const TWO: &str = r#"{"results":[{"resource":{"id":"aaaa-aaaa"}},{"resource":{"id":"aaaa-bbbb"},"#;
+        const BEFORE: &str = r#"{"results":[{"resource":{"id":"2222-2222"},"#;
+        let (cut_off, too_large) = (Incomplete::CutOff, Incomplete::TooLarge(7));
+        assert_eq!(of(cut_off, ONE, 2, 0).as_deref(), Ok("aaaa-aaaa"));
+        assert!(of(cut_off, TWO, 2, 0).is_err_and(|why| why.contains("several")));
+        assert!(of(cut_off, BEFORE, 2, 0).is_err_and(|why| why.contains("another place")));
+        // What may have been the network's fault is seen twice; that it is too large will not change.
+        assert!(of(cut_off, ONE, 1, 0).is_err_and(|why| why.contains("only once")));
+        assert_eq!(of(too_large, ONE, 1, 0).as_deref(), Ok("aaaa-aaaa"));
+    }
+
+    #[test]
+    fn a_few_in_a_row_are_stepped_over_and_no_more() {
+        const ONE: &str = r#"{"results":[{"resource":{"id":"aaaa-aaaa"},"#;
+        for stepped in 0..=IN_A_ROW {
+            assert_eq!(of(Incomplete::TooLarge(7), ONE, 1, stepped).is_ok(), stepped < IN_A_ROW);
         }
     }
 }

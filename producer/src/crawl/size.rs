@@ -7,7 +7,7 @@ const MOST_PATIENCE: u32 = 64;
 /// A lane's page size. Halves when an answer can't be had whole and doubles after good ones. A doubled size
 /// that fails at once has to wait twice as long for its next trial: an odd failure costs little that way,
 /// and so does a part of the catalog where large pages always fail.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct PageSize {
     full: u16,
     now: u16,
@@ -20,11 +20,12 @@ pub(crate) struct PageSize {
 }
 
 impl PageSize {
-    pub(crate) const fn new(full: u16) -> Self {
-        Self { full, now: full, good: 0, patience: 1, on_trial: false }
+    /// Pages of `full` objects, at first of `first` or fewer.
+    pub(crate) fn new(full: u16, first: u16) -> Self {
+        Self { full, now: first.min(full), good: 0, patience: 1, on_trial: false }
     }
 
-    /// The size that was asked for; the largest there is.
+    /// The size that was asked for on the command line; the largest there is.
     pub(crate) const fn full(&self) -> u16 {
         self.full
     }
@@ -75,21 +76,21 @@ mod tests {
 
     #[test]
     fn it_halves_down_to_one_and_grows_back() {
-        let mut size = PageSize::new(10);
+        let mut size = PageSize::new(10, 10);
         assert_eq!(asked(&mut size, 0, 5), [10, 5, 2, 1, 1]);
         assert_eq!(asked(&mut size, 10, 7), [1, 2, 4, 8, 10, 10, 10]);
     }
 
     #[test]
     fn one_failure_costs_one_smaller_page() {
-        let mut size = PageSize::new(1_000);
+        let mut size = PageSize::new(1_000, 1_000);
         size.failed(1_000);
         assert_eq!(asked(&mut size, 1_000, 3), [500, 1_000, 1_000]);
     }
 
     #[test]
     fn where_large_pages_always_fail_they_are_tried_ever_more_rarely() {
-        let mut size = PageSize::new(1_000);
+        let mut size = PageSize::new(1_000, 1_000);
         let asked = asked(&mut size, 600, 1_000);
         let vain = asked.iter().filter(|asked| **asked == 1_000).count();
         assert!((2..25).contains(&vain), "{vain} of 1000");

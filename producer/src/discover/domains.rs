@@ -2,23 +2,46 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::discover::error::ApiError;
 
-/// How many assets each domain has.
-pub(crate) fn read(body: &[u8]) -> Result<BTreeMap<String, u64>, ApiError> {
+/// What `/domains` says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Domains {
+    /// How many assets each domain has.
+    pub(crate) declared: BTreeMap<String, u64>,
+    /// Entries that are not a domain and a count, as they came.
+    pub(crate) unreadable: Vec<Bytes>,
+}
+
+/// Reads each entry by itself: an odd one is no reason to do without the others.
+///
+/// # Errors
+/// [`ApiError::Incomplete`] for JSON that stops in the middle, [`ApiError::Unreadable`] for what isn't JSON or
+/// has no `results`.
+pub(crate) fn read(body: &Bytes) -> Result<Domains, ApiError> {
     #[derive(Deserialize)]
-    struct Answer {
-        results: Vec<Declared>,
+    struct Answer<'a> {
+        #[serde(borrow)]
+        results: Vec<&'a RawValue>,
     }
     #[derive(Deserialize)]
     struct Declared {
         domain: String,
         count: u64,
     }
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| ApiError::of_json(&error, body))?;
-    Ok(answer.results.into_iter().map(|told| (told.domain, told.count)).collect())
+    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| ApiError::of_json(&error, body))?;
+    let mut domains = Domains::default();
+    for entry in answer.results {
+        match serde_json::from_str::<Declared>(entry.get()) {
+            Ok(told) => drop(domains.declared.insert(told.domain, told.count)),
+            Err(_) => domains.unreadable.push(body.slice_ref(entry.get().as_bytes())),
+        }
+    }
+    Ok(domains)
 }
 
 #[cfg(test)]
@@ -28,8 +51,19 @@ mod tests {
 
     #[test]
     fn html_for_json_is_told_with_its_beginning() {
-        let error = read(b"<html>busy</html>").unwrap_err();
+        let error = read(&Bytes::from_static(b"<html>busy</html>")).unwrap_err();
         assert_eq!(error.worth(), Worth::Budget);
         assert!(error.to_string().contains("<html>busy"), "{error}");
+    }
+
+    #[test]
+    fn an_odd_entry_is_kept_as_it_came_and_costs_no_other() {
+        let odd =
+            [r#"{"domain":"b.example"}"#, r#"{"domain":7,"count":7}"#, r#"{"domain":"c","count":-1}"#, "7"];
+        let good = r#"{"domain":"a.example","count":7,"more":[]}"#;
+        let body = format!(r#"{{"results":[{},{good}]}}"#, odd.join(", "));
+        let told = read(&Bytes::from(body)).unwrap();
+        assert_eq!(told.declared, BTreeMap::from([("a.example".into(), 7)]));
+        assert_eq!(told.unreadable, odd);
     }
 }

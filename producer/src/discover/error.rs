@@ -140,6 +140,8 @@ pub(crate) struct Failed {
     pub(crate) request_id: Uuid,
     /// The budget of time, where only that forbids another try.
     pub(crate) spent: Option<Duration>,
+    /// How many of its answers were not complete.
+    pub(crate) incomplete: u32,
     #[source]
     pub(crate) error: ApiError,
 }
@@ -158,5 +160,10 @@ impl Failed {
     /// The beginning of an answer that wasn't complete.
     pub(crate) const fn incomplete_head(&self) -> Option<&Bytes> {
         self.error.incomplete_head()
+    }
+
+    /// Whether an answer that isn't complete will stay so: once may be the network's fault, twice is not.
+    pub(crate) fn will_stay(&self) -> bool {
+        self.incomplete > 1 || self.error.worth() == Worth::Nothing
     }
 }

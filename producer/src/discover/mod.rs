@@ -3,17 +3,18 @@
 pub(crate) mod body;
 pub(crate) mod buffers;
 pub(crate) mod cassette;
+pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod cut;
 pub(crate) mod domains;
 pub(crate) mod error;
+pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod redact;
 pub(crate) mod refusal;
 pub(crate) mod retry;
 pub(crate) mod throttle;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +23,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use catalog_shared::exit::Stop;
 use catalog_shared::region::Region;
-use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::sleep;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -33,6 +31,7 @@ use uuid::Uuid;
 use crate::cli::CrawlArgs;
 use crate::discover::buffers::Buffers;
 use crate::discover::cassette::{Exchange, Recorder};
+use crate::discover::domains::Domains;
 use crate::discover::error::{ApiError, Failed, Worth};
 use crate::discover::page::Page;
 use crate::discover::redact::Redactor;
@@ -67,14 +66,7 @@ pub(crate) struct Discovery {
 
 impl Discovery {
     pub(crate) fn new(args: &CrawlArgs, url: Url, tally: Arc<Tally>) -> anyhow::Result<Self> {
-        let http = Client::builder()
-            // A token must not follow to another host, nor a crawl to another region.
-            .redirect(Policy::none())
-            .default_headers(token_header(args.app_token.as_ref())?)
-            .user_agent(concat!("catalog-stream/", env!("CARGO_PKG_VERSION")))
-            .read_timeout(args.timeout)
-            .connect_timeout(args.timeout)
-            .build()?;
+        let http = client::open(args)?;
         let domains = Some(args.scope.domains().join(",")).filter(|domains| !domains.is_empty());
         let redactor = Redactor::new(args.app_token.as_ref());
         let recorder = recorder(args, &redactor)?;
@@ -143,18 +135,19 @@ impl Discovery {
         let one = Ask { size: 1, can_shrink: false };
         match self.page("", one, |_| Ok(())).await {
             Ok(_) => Ok(()),
-            Err(Failed { error: ApiError::Status { status: 404, message, .. }, .. }) => {
-                Err(Stop::Usage(format!("--domain: the API answered: {message}")).into())
+            Err(Failed { error: ApiError::Status { status: 404, message, .. }, request_id, .. }) => {
+                let told = format!("--domain: the API answered: {message} (request {request_id})");
+                Err(Stop::Usage(told).into())
             }
             Err(error) => Err(error).context("can't ask for the domains of --domain"),
         }
     }
 
     /// How many assets each domain has.
-    pub(crate) async fn domains(&self) -> Result<BTreeMap<String, u64>, Failed> {
+    pub(crate) async fn domains(&self) -> Result<Domains, Failed> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/domains", self.url.path()));
-        self.persist(url, false, |body| domains::read(body)).await
+        self.persist(url, false, domains::read).await
     }
 
     /// Sends a request until its answer can be read, it's not worth another try, or the budget is spent.
@@ -165,6 +158,7 @@ impl Discovery {
         read: impl Fn(&Bytes) -> Result<T, ApiError>,
     ) -> Result<T, Failed> {
         let mut retry = None;
+        let mut incomplete = 0;
         loop {
             self.tally.limited(self.throttle.ready()).await;
             let request_id = Uuid::new_v4();
@@ -175,16 +169,17 @@ impl Discovery {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,
                 };
-            if can_shrink && error.incomplete_head().is_some() {
+            incomplete += u32::from(error.incomplete_head().is_some());
+            if can_shrink && incomplete > 0 {
                 self.tally.retried(&error, Duration::ZERO);
                 tracing::warn!(%request_id, %error, "asking the API for a smaller page");
-                return Err(Failed { request_id, spent: None, error });
+                return Err(Failed { request_id, spent: None, incomplete, error });
             }
             // The budget counts from the first error, not from the queue for the first try.
             let retry = retry.get_or_insert_with(|| Retry::new(self.retry_for));
             let Some(wait) = retry.after(&error) else {
                 let spent = (error.worth() == Worth::Budget).then_some(self.retry_for);
-                return Err(Failed { request_id, spent, error });
+                return Err(Failed { request_id, spent, incomplete, error });
             };
             self.tally.retried(&error, wait);
             let throttled = error.is_throttled();
@@ -214,21 +209,12 @@ impl Discovery {
             let headers = exchange.headers().clone();
             return Err(refusal::read(status, &headers, &self.redactor.hide(exchange.into_body().freeze())));
         }
+        // Not even a part of another region's answer is of use.
+        origin::check(self.region, exchange.headers(), &self.redactor)?;
         if let Some(error) = failed {
             return Err(error);
         }
-        self.check_region(exchange.headers())?;
         Ok(self.redactor.hide(self.buffers.lend(exchange.into_body())))
-    }
-
-    /// Refuses the other region's answer. One that names no region that is known here may be a mirror's.
-    fn check_region(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let told = headers.get("X-Socrata-Region").and_then(|told| told.to_str().ok()).unwrap_or_default();
-        let names = |region: &Region| told.split('-').any(|part| part.eq_ignore_ascii_case(region.name()));
-        match Region::ALL.iter().find(|region| names(region)) {
-            Some(other) if *other != self.region => Err(ApiError::OtherRegion(told.to_owned())),
-            _ => Ok(()),
-        }
     }
 
     async fn exchange(&self, url: Url, id: Uuid, exchange: &mut Exchange) -> Result<(), ApiError> {
@@ -247,36 +233,40 @@ fn recorder(args: &CrawlArgs, redactor: &Redactor) -> anyhow::Result<Option<Reco
     args.record.as_ref().map(open).transpose()
 }
 
-fn token_header(token: Option<&SecretString>) -> Result<HeaderMap, Stop> {
-    let mut headers = HeaderMap::new();
-    if let Some(token) = token.map(ExposeSecret::expose_secret).filter(|token| !token.is_empty()) {
-        let mut value = HeaderValue::from_str(token).map_err(|_| {
-            Stop::Usage("--app-token (SOCRATA_APP_TOKEN) can't be a header's value".to_owned())
-        })?;
-        value.set_sensitive(true);
-        headers.insert("X-App-Token", value);
-    }
-    Ok(headers)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::Instant;
 
     use super::*;
     use crate::cli::{Cli, Command};
 
-    fn discovery(region: &str) -> Discovery {
-        let line = ["catalog-producer", "crawl", "--region", region, "--rate", "none"];
-        let Command::Crawl(args) = Cli::try_parse_from(line).unwrap().command else { panic!("{line:?}") };
+    fn discovery(flags: &[&str]) -> Discovery {
+        let line = [&["catalog-producer", "crawl", "--region", "us", "--rate", "none"], flags].concat();
+        let Command::Crawl(args) = Cli::try_parse_from(&line).unwrap().command else { panic!("{line:?}") };
         Discovery::new(&args, args.api_url().unwrap(), Arc::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_host_that_can_not_be_reached_is_no_reason_for_smaller_pages() {
+        // The queue of connections that nobody takes is full with one; the system leaves more unanswered.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _first = tokio::net::TcpStream::connect(address).await.unwrap();
+        let url = format!("http://{address}/");
+        let flags = ["--api-url", &url, "--timeout", "1s", "--retry-for", "0s"];
+        let ask = Ask { size: 1_000, can_shrink: true };
+        let failed = discovery(&flags).page("", ask, |_| Ok(())).await.unwrap_err();
+        assert!(matches!(failed.error, ApiError::Transport(_)), "{:?}", failed.error);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_throttled_lane_holds_back_all_and_another_error_only_its_own() {
         const WAIT: Duration = Duration::from_secs(30);
-        let (us, start) = (discovery("us"), Instant::now());
+        let (us, start) = (discovery(&[]), Instant::now());
         let other_lane = async {
             us.throttle.ready().await;
             start.elapsed()
@@ -291,13 +281,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_other_region_is_refused() {
-        let is_refused = |crawled, told: &str| {
-            let headers = [("X-Socrata-Region".parse().unwrap(), told.parse().unwrap())];
-            discovery(crawled).check_region(&HeaderMap::from_iter(headers)).is_err()
+    async fn a_part_of_another_regions_answer_is_not_looked_into() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let answer = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 1024]).await.unwrap() > 0);
+            let cut_off = b"HTTP/1.1 200 OK\r\nX-Socrata-Region: aws-eu-1\r\nContent-Length: 100\r\n\r\n{";
+            socket.write_all(cut_off).await.unwrap();
         };
-        assert!(is_refused("us", "aws-eu-west-1-prod") && is_refused("eu", "aws-us-east-1-fedramp-prod"));
-        assert!(!is_refused("eu", "aws-eu-west-1-prod") && !is_refused("us", "aws-us-east-1-fedramp-prod"));
-        assert!(!is_refused("us", "mirror") && !is_refused("eu", ""));
+        let us = discovery(&["--api-url", &url, "--retry-for", "0s"]);
+        let (page, ()) = tokio::join!(us.page("", Ask { size: 9, can_shrink: true }, |_| Ok(())), answer);
+        assert!(matches!(page.unwrap_err().error, ApiError::OtherRegion(_)));
     }
 }

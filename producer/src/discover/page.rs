@@ -28,7 +28,7 @@ pub(crate) struct Page {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Object {
     pub(crate) raw: Bytes,
-    /// Not blank. It may be one that no key can hold.
+    /// One that a key can hold; any other is as good as none.
     pub(crate) id: Option<String>,
     pub(crate) domain: Option<String>,
     /// Trimmed of white space, and not blank.
@@ -86,7 +86,7 @@ impl Object {
         let agency = texts.attribution.as_deref().map(str::trim);
         Self {
             raw,
-            id: texts.id.as_deref().filter(|id| !id.is_empty()).map(str::to_owned),
+            id: texts.id.as_deref().filter(|id| is_name(id)).map(str::to_owned),
             domain: texts.domain.as_deref().map(str::to_owned),
             agency: agency.filter(|name| !name.is_empty()).map(str::to_owned),
             host: texts.permalink.as_deref().and_then(host_of),
@@ -139,10 +139,10 @@ mod tests {
     #[test]
     fn objects_without_an_id_go_with_the_next_one_that_has_one() {
         let interval = |until: Option<&str>| Interval { after: String::new(), until: until.map(Into::into) };
-        let page = cut(
-            r#"{"results":[{"resource":{"id":""}},{"resource":{"id":"b"}},{},{"resource":{"id":"d"}},{}]}"#,
-        )
-        .unwrap();
+        let page =
+            cut(r#"{"results":[{"resource":{"id":""}},{"resource":{"id":"b"}},{"resource":{"id":" "}},
+                          {"resource":{"id":"d"}},{"resource":{"id":"N/A"}}]}"#)
+            .unwrap();
         assert_eq!(page.last_id(), Some("d"));
         assert_eq!(page.within(&interval(None)), 4);
         assert_eq!(page.within(&interval(Some("d"))), 4);

@@ -157,3 +157,57 @@ async fn open_transactions(
     let id = topics.transactional_id(region);
     Transactions::open(kafka, &id).await.with_context(|| format!("can't open transactions as {id}"))
 }
+
+/// On librdkafka's mock cluster, which shows records as soon as they are there: as if each transaction had been
+/// committed, whatever its producer was told.
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use catalog_shared::cursor::{Mode, Shape};
+    use catalog_shared::kafka::{self, LogContext};
+    use catalog_shared::watermarks::watermarks;
+    use rdkafka::consumer::BaseConsumer;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+    use crate::crawl::run;
+
+    fn cursor() -> Cursor {
+        let shape = Shape {
+            mode: Mode::Full,
+            kinds: Vec::new(),
+            api_url: String::new(),
+            since: None,
+            limit: None,
+            domains: Vec::new(),
+            from: None,
+        };
+        run::fresh(Region::Us, shape, 1, &BTreeMap::new())
+    }
+
+    #[tokio::test]
+    async fn a_commit_whose_answer_was_lost_is_found_standing_and_not_made_again() {
+        let cluster = MockCluster::new(1).unwrap();
+        let topic = Topics::new("").cursors();
+        cluster.create_topic(&topic, 2, 1).unwrap();
+        let brokers = cluster.bootstrap_servers();
+        let kafka = KafkaArgs { brokers, options: Vec::new(), topic_prefix: String::new() };
+        let (mut claim, _) = Claim::open(&kafka, Region::Us).await.unwrap();
+        let claimed = cursor();
+        assert!(claim.establish(&claimed).await.unwrap());
+
+        let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED;
+        cluster.request_errors(RDKafkaApiKey::EndTxn, &[fenced]);
+        claim.commit(Vec::new(), &Cursor { next_page: 1, ..claimed }).await.unwrap();
+
+        let config = cursors::client_config(&kafka, "read_uncommitted").unwrap();
+        let read = move || {
+            let consumer: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default()).unwrap();
+            watermarks(&consumer, &topic, Region::Us.cursor_partition()).unwrap().1
+        };
+        // The claim and the page.
+        assert_eq!(spawn_blocking(read).await.unwrap(), 2);
+    }
+}

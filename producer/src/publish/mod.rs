@@ -8,8 +8,7 @@ pub(crate) mod sink;
 pub(crate) mod topics;
 pub(crate) mod transaction;
 pub(crate) mod undecided;
-
-use std::collections::BTreeMap;
+pub(crate) mod writer;
 
 use anyhow::Context;
 use catalog_shared::cursor::{Cursor, Interval};
@@ -19,13 +18,15 @@ use catalog_shared::record::{Content, Kind, Stamp, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
+use crate::crawl::fetched::{Covered, Fetched};
 use crate::crawl::idspace;
-use crate::crawl::lane::{Covered, Fetched};
 use crate::crawl::run;
+use crate::discover::domains::Domains;
 use crate::discover::page::Page;
-use crate::publish::records::{PageRecords, Recorder};
+use crate::publish::records::Recorder;
 use crate::publish::sink::Sink;
 use crate::publish::transaction::Outgoing;
+use crate::publish::writer::PageRecords;
 
 /// A run being published. Its cursor is always the one that was committed last.
 pub(crate) struct Publisher {
@@ -52,26 +53,38 @@ impl Publisher {
     }
 
     /// Publishes what `/domains` declares, which is page 0.
-    pub(crate) async fn domains(&mut self, declared: BTreeMap<String, u64>) -> anyhow::Result<()> {
-        let records = self.recorder.domains(&declared, self.version(), OffsetDateTime::now_utc());
-        let next = Cursor { declared, ..self.cursor.clone() };
+    pub(crate) async fn domains(&mut self, domains: Domains) -> anyhow::Result<()> {
+        let records = self.recorder.domains(&domains, self.version(), OffsetDateTime::now_utc());
+        let next = Cursor { declared: domains.declared, ..self.cursor.clone() };
         self.commit(records, next).await
     }
 
     /// Publishes a page of a lane.
     pub(crate) async fn page(&mut self, fetched: Fetched) -> anyhow::Result<()> {
-        let Fetched { from, covered, mut page, skipped } = fetched;
-        let left = self.left().unwrap_or(u64::MAX);
-        page.objects.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-        let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
+        let Fetched { from, covered, mut page, shown, skipped } = fetched;
         let mut next = self.cursor.clone();
         next.skipped += skipped;
         cover(&mut next.pending, &from, covered);
+        next.max_id = next.max_id.max(Some(shown));
+        self.objects(&mut page, next).await
+    }
+
+    /// Publishes what lies behind the last id. Nothing is pending with it, so that a resumed run goes on with
+    /// the markers.
+    pub(crate) async fn tail(&mut self, mut tail: Page) -> anyhow::Result<()> {
+        let next = Cursor { pending: Vec::new(), ..self.cursor.clone() };
+        self.objects(&mut tail, next).await
+    }
+
+    /// Publishes the objects of a page up to the limit, with the cursor to follow but for its counts.
+    async fn objects(&mut self, page: &mut Page, mut next: Cursor) -> anyhow::Result<()> {
+        let left = self.left().unwrap_or(u64::MAX);
+        page.objects.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
         next.objects += page.objects.len() as u64;
         if page.objects.len() as u64 == left {
             next.pending.clear();
         }
-        next.max_id = next.max_id.max(page.last_id().map(str::to_owned));
         self.commit(records, next).await
     }
 
@@ -109,6 +122,7 @@ impl Publisher {
             }
         }
         let ended = run::ended(&cursor, ended_at);
+        tracing::debug!(run = ended.run, "ending the run");
         self.sink.commit(markers, &ended).await?;
         self.cursor = ended;
         Ok(())
@@ -124,6 +138,7 @@ impl Publisher {
         next.next_page =
             self.cursor.next_page.checked_add(u32::from(numbered)).context("a run has at most 2^32 pages")?;
         next.unkeyed += records.unkeyed;
+        next.skipped += records.skipped;
         for (kind, partition) in records.published {
             count(&mut next, kind, partition);
         }
@@ -213,7 +228,8 @@ mod tests {
         let object = |id| json!({ "resource": { "id": id }, "metadata": { "domain": "a.example" } });
         let body = json!({ "results": ids.map(object) }).to_string();
         let page = Page::cut(&Bytes::from(body)).unwrap();
-        Fetched { from: from.into(), covered: Covered::UpTo(ids[2].into()), page, skipped: 0 }
+        let covered = Covered::UpTo(ids[2].into());
+        Fetched { from: from.into(), covered, page, shown: ids[2].into(), skipped: 0 }
     }
 
     #[tokio::test]
@@ -226,6 +242,14 @@ mod tests {
         assert_eq!((cursor.objects, cursor.seen["a.example"]), (5, 5));
         assert_eq!(cursor.published[&Kind::Datasets].iter().sum::<u64>(), 5);
         assert_eq!((publisher.left(), &cursor.pending), (Some(0), &Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn an_id_that_was_shown_behind_an_interval_is_not_forgotten() {
+        let mut publisher = limited(100);
+        let page = fetched("", ["2222-2222", "2222-2223", "2222-2224"]);
+        publisher.page(Fetched { shown: "zzzz-zzzz".into(), ..page }).await.unwrap();
+        assert_eq!(publisher.cursor().max_id.as_deref(), Some("zzzz-zzzz"));
     }
 
     #[tokio::test]

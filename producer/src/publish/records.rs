@@ -3,19 +3,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::key::{Key, is_name};
-use catalog_shared::partition;
-use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::record::{Kind, Version};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
-use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use crate::discover::domains::Domains;
 use crate::discover::page::Object;
-use crate::publish::transaction::Outgoing;
+use crate::publish::writer::{PageRecords, PageWriter, Route};
 
 /// Makes records of one run. Remembers which hosts and agencies it has made, so that each goes out once.
 pub(crate) struct Recorder {
@@ -25,23 +23,6 @@ pub(crate) struct Recorder {
     /// The domain that was published for each host.
     hosts: HashMap<String, String>,
     agencies: HashSet<String>,
-}
-
-struct Route {
-    topic: Arc<str>,
-    partitions: i32,
-}
-
-/// The records of one page, and what the cursor has to say of them.
-#[derive(Default)]
-pub(crate) struct PageRecords {
-    pub(crate) outgoing: Vec<Outgoing>,
-    /// The kind and partition of each record but for dead letters.
-    pub(crate) published: Vec<(Kind, i32)>,
-    /// How many assets of each domain there are.
-    pub(crate) seen: BTreeMap<String, u64>,
-    /// How many objects could not be made a record.
-    pub(crate) unkeyed: u64,
 }
 
 impl Recorder {
@@ -62,18 +43,21 @@ impl Recorder {
     /// The records of `/domains`.
     pub(crate) fn domains(
         &self,
-        declared: &BTreeMap<String, u64>,
+        domains: &Domains,
         version: Version,
         observed_at: OffsetDateTime,
     ) -> PageRecords {
         let mut page = PageWriter::new(self.region, &self.routes, version, observed_at);
-        for (domain, count) in declared {
+        for (domain, count) in &domains.declared {
             let value = json!({ "domain": domain, "declared_count": count }).to_string();
             if is_name(domain) {
                 page.add(Kind::Domains, Key::Domain(domain), value.into());
             } else {
                 page.add_dead(&self.dead_letters, value.into(), "domain is no usable host");
             }
+        }
+        for entry in &domains.unreadable {
+            page.add_dead(&self.dead_letters, entry.clone(), "no domain with a count");
         }
         page.records
     }
@@ -95,7 +79,9 @@ impl Recorder {
                     continue;
                 }
             };
-            page.add(Kind::Datasets, Key::Dataset { domain, id }, object.raw.clone());
+            if !page.add(Kind::Datasets, Key::Dataset { domain, id }, object.raw.clone()) {
+                continue;
+            }
             *page.records.seen.entry(domain.to_owned()).or_default() += 1;
             let host = object.host.clone().unwrap_or_else(|| domain.to_lowercase());
             if let Some(agency) = &object.agency {
@@ -114,7 +100,7 @@ impl Recorder {
 
 /// The id and domain of an object, or why it can't have a key.
 fn keyed(object: &Object) -> Result<(&str, &str), &'static str> {
-    let id = object.id.as_deref().filter(|id| is_name(id));
+    let id = object.id.as_deref();
     let domain = object.domain.as_deref().filter(|domain| is_name(domain));
     Ok((id.ok_or("resource.id is no usable id")?, domain.ok_or("metadata.domain is no usable host")?))
 }
@@ -135,48 +121,10 @@ fn add_host(published: &mut HashMap<String, String>, page: &mut PageWriter<'_>, 
     }
 }
 
-/// Collects the records of one page; all of a kind share their headers.
-struct PageWriter<'a> {
-    region: Region,
-    routes: &'a BTreeMap<Kind, Route>,
-    headers: BTreeMap<Kind, Arc<OwnedHeaders>>,
-    stamp: Stamp,
-    records: PageRecords,
-}
-
-impl<'a> PageWriter<'a> {
-    fn new(
-        region: Region,
-        routes: &'a BTreeMap<Kind, Route>,
-        version: Version,
-        observed_at: OffsetDateTime,
-    ) -> Self {
-        let stamp = Stamp { content: Content::Record(Kind::Datasets), region, version, observed_at };
-        let headers = |kind| (kind, Stamp { content: Content::Record(kind), ..stamp }.to_headers().into());
-        let headers = Kind::ALL.into_iter().map(headers).collect();
-        Self { region, routes, headers, stamp, records: PageRecords::default() }
-    }
-
-    /// Adds a record, unless the run doesn't publish its kind.
-    fn add(&mut self, kind: Kind, key: Key<'_>, value: Bytes) {
-        let (Some(route), Some(headers)) = (self.routes.get(&kind), self.headers.get(&kind)) else { return };
-        let key = key.to_text(self.region);
-        let partition = partition::of_key(key.as_bytes(), route.partitions);
-        let (topic, headers) = (Arc::clone(&route.topic), Arc::clone(headers));
-        self.records.outgoing.push(Outgoing { topic, partition, key, value, headers });
-        self.records.published.push((kind, partition));
-    }
-
-    fn add_dead(&mut self, topic: &Arc<str>, value: Bytes, reason: &str) {
-        let headers = self.stamp.to_headers().insert(Header { key: "reason", value: Some(reason) }).into();
-        let (topic, key) = (Arc::clone(topic), String::new());
-        self.records.outgoing.push(Outgoing { topic, partition: 0, key, value, headers });
-        self.records.unkeyed += 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn recorder(kinds: &[Kind]) -> Recorder {
@@ -234,6 +182,16 @@ mod tests {
         let records = page(&mut recorder(&Kind::ALL), &[nameless, strange]);
         assert_eq!((records.unkeyed, records.published.len()), (2, 0));
         assert!(records.outgoing.iter().all(|record| &*record.topic == "dead-letters"));
+    }
+
+    #[test]
+    fn an_entry_of_the_list_of_domains_that_can_not_be_read_is_a_dead_letter() {
+        let declared = [("a.example".to_owned(), 7), ("b/c".to_owned(), 1)].into();
+        let domains = Domains { declared, unreadable: vec![Bytes::from_static(b"[]")] };
+        let version = Version { run: 1, page: 0 };
+        let records = recorder(&Kind::ALL).domains(&domains, version, OffsetDateTime::UNIX_EPOCH);
+        assert_eq!((records.unkeyed, records.published.len()), (2, 1));
+        assert_eq!((&*records.outgoing[2].topic, &*records.outgoing[2].value), ("dead-letters", &b"[]"[..]));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tokio::task::spawn_blocking;
 
 /// The least that a topic must take in one batch: the largest object seen has 194 KB, and a page's
 /// records of one partition may be compressed into one batch.
-const MESSAGE_BYTES: u64 = 8 * 1024 * 1024;
+pub(crate) const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a new topic may take to have its leaders.
 const LEADER_PAUSE: Duration = Duration::from_millis(50);
@@ -166,7 +166,7 @@ fn check(topic: &Wanted, found: &ConfigResource) -> anyhow::Result<()> {
             topic.name
         )));
     }
-    if bytes.parse::<u64>().is_ok_and(|bytes| bytes < MESSAGE_BYTES) {
+    if bytes.parse::<usize>().is_ok_and(|bytes| bytes < MESSAGE_BYTES) {
         bail!(Stop::Guard(format!(
             "the topic {} has max.message.bytes={bytes}, which refuses large records: it must be {MESSAGE_BYTES} or more",
             topic.name

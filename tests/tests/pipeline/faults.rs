@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Fault, Matcher, Options};
+use catalog_tests::double::{Double, Fault, Injected, Matcher, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -91,36 +91,38 @@ async fn a_page_that_comes_short_is_not_the_end_either() -> Result<()> {
 async fn one_odd_answer_is_asked_for_again() -> Result<()> {
     let world = World::new().await?;
     let double = double().await?;
-    let odd = [Fault::WrongRegion, Fault::FirstPageAgain, Fault::IgnoreScroll].map(|fault| {
-        let once = Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")).first_attempt();
-        double.fail_once(once.nth(1), fault)
+    let odd = [(Fault::WrongRegion, 1), (Fault::FirstPageAgain, 2), (Fault::IgnoreScroll, 3)];
+    let odd = odd.map(|(fault, nth)| {
+        let behind = Matcher::pages().that(|asked| asked.param("scroll_id") != Some(""));
+        double.fail_once(behind.first_attempt().nth(nth), fault)
     });
     let ended = world.crawl(&double)?.succeed().await?.summary()?;
-    assert!(odd.iter().any(|fault| fault.fired() == 1));
+    assert!(odd.iter().all(|fault| fault.fired() == 1));
+    assert_eq!(ended["retries"], odd.len());
     assert_eq!(ended["published"]["datasets"], 1_000);
     Ok(())
 }
 
 /// How a crawl ends that always meets the fault behind the first page.
-async fn refused(fault: Fault) -> Result<String> {
+async fn refused(fault: Fault, retry_for: &str) -> Result<String> {
     let world = World::new().await?;
     let double = double().await?;
     double.fail(Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")), fault);
-    let ended = world.crawl(&double)?.args(["--retry-for", "20s"]).run().await?;
+    let ended = world.crawl(&double)?.args(["--retry-for", retry_for]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     Ok(ended.stderr)
 }
 
 #[tokio::test]
 async fn another_region_never_stands_in() -> Result<()> {
-    let told = refused(Fault::WrongRegion).await?;
+    let told = refused(Fault::WrongRegion, "20s").await?;
     assert!(told.contains("another region answered") && told.contains("aws-eu-west-1-prod"), "{told}");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_wait_beyond_the_budget_is_told_with_the_budget() -> Result<()> {
-    let told = refused(Fault::Status { status: 429, retry_after: Some("3600".into()), body: None }).await?;
+    let told = refused(Fault::too_many_requests(Some("3600")), "20s").await?;
     for said in ["answered 429", "Retry-After: 3600 s", "the 20 s of --retry-for"] {
         assert!(told.contains(said), "never said {said}: {told}");
     }
@@ -129,7 +131,7 @@ async fn a_wait_beyond_the_budget_is_told_with_the_budget() -> Result<()> {
 
 #[tokio::test]
 async fn a_page_that_repeats_is_told() -> Result<()> {
-    let told = refused(Fault::FirstPageAgain).await?;
+    let told = refused(Fault::FirstPageAgain, "20s").await?;
     assert!(told.contains("as if asked for another page"), "{told}");
     Ok(())
 }
@@ -142,6 +144,22 @@ async fn an_empty_catalog_where_assets_are_declared_is_an_error() -> Result<()> 
     let ended = world.crawl(&double)?.args(["--retry-for", "1s"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("/domains declares some"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_no_answer_for_as_long_as_it_is_tried_is_told() -> Result<()> {
+    let told = refused(Fault::Html, "1s").await?;
+    assert!(told.contains("can't be read") && told.contains("<!DOCTYPE html>"), "{told}");
+    let told = refused(Fault::NoResults, "1s").await?;
+    assert!(told.contains("can't be read") && told.contains("missing field `results`"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_is_missing_is_told_by_its_variable() -> Result<()> {
+    let told = refused(Fault::status(401), "1s").await?;
+    assert!(told.contains("answered 401") && told.contains("SOCRATA_APP_TOKEN"), "{told}");
     Ok(())
 }
 
@@ -174,10 +192,13 @@ async fn a_third_of_bad_answers_of_all_kinds_costs_no_record() -> Result<()> {
         Fault::NoResults,
         Fault::EmptyResults,
     ];
-    let faults = double.fail(Matcher::any().share(0.3, 11), Fault::one_of(11, kinds));
-    let flags = ["--page-size", "20", "--timeout", "1s", "--concurrency", "4"];
+    // A share of the requests for each, drawn apart: about a third in all.
+    let faults: Vec<_> =
+        (11..).zip(kinds).map(|(seed, kind)| double.fail(Matcher::any().share(0.035, seed), kind)).collect();
+    let flags = ["--page-size", "10", "--timeout", "1s", "--concurrency", "4"];
     let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
-    assert!(faults.fired() > 10, "{}", faults.fired());
+    let fired: Vec<u64> = faults.iter().map(Injected::fired).collect();
+    assert!(fired.iter().all(|times| *times > 0), "{fired:?}");
     assert_eq!((&ended["whole"], &ended["skipped"]), (&true.into(), &0.into()));
     let records = world.records("datasets").await?;
     let keys: Vec<_> = records.iter().map(|record| &record.key).filter(|key| !key.contains('#')).collect();

@@ -6,10 +6,12 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 /// Odd objects by the id that the API sorts them by.
-const ODD: [(&str, &str); 5] = [
+const ODD: [(&str, &str); 7] = [
     ("5zzz-zzzz", r#"{"resource":{"name":"no id"},"metadata":{"domain":"a.example"}}"#),
     ("9zzz-zzzz", r#"{"resource":{"id":7},"metadata":{"domain":"a.example"}}"#),
     ("czzz-zzzz", r#"{"resource":{"id":""},"metadata":{"domain":"a.example"}}"#),
+    ("7zzz-zzzz", r#"{"resource":{"id":" "},"metadata":{"domain":"a.example"}}"#),
+    ("dzzz-zzzz", r#"{"resource":{"id":"N/A"},"metadata":{"domain":"a.example"}}"#),
     ("fzzz-zzzz", r#"{"resource":{"id":"fzzz-zzzz"},"metadata":{}}"#),
     // The last one that the API has.
     ("zzzz-zzzz", "[]"),
@@ -26,7 +28,7 @@ fn catalog() -> Result<MemoryCatalog> {
 async fn check(world: &World, double: &Double, flags: &[&str]) -> Result<()> {
     let flags = ["--concurrency", "1"].iter().chain(flags).copied();
     let ended = world.crawl(double)?.args(flags).succeed().await?.summary()?;
-    assert_eq!((&ended["unkeyed"], &ended["published"]["datasets"]), (&5.into(), &60.into()));
+    assert_eq!((&ended["unkeyed"], &ended["published"]["datasets"]), (&ODD.len().into(), &60.into()));
     let mut dead: Vec<_> = world.records("dead-letters").await?.into_iter().map(|dead| dead.value).collect();
     let mut odd: Vec<_> = ODD.iter().map(|(_, object)| object.as_bytes().to_vec()).collect();
     dead.sort();
@@ -43,7 +45,7 @@ async fn objects_without_a_usable_key_are_dead_letters_and_hold_the_run() -> Res
     world.consume()?.succeed().await?;
     let (state, reason): (String, String) =
         sqlx::query_as("select state, reason from runs").fetch_one(world.pool()).await?;
-    assert!(state == "held" && reason.starts_with("5 objects could not be made a record; "), "{reason}");
+    assert!(state == "held" && reason.starts_with("7 objects could not be made a record; "), "{reason}");
     Ok(())
 }
 
@@ -72,6 +74,54 @@ async fn they_are_counted_once_on_either_side_of_the_border_of_two_lanes() -> Re
         assert_eq!((&ended["unkeyed"], &ended["published"]["datasets"]), (&2.into(), &60.into()));
         assert_eq!(world.records("dead-letters").await?.len(), 2);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn they_are_counted_once_behind_the_last_id_however_many_lanes_end_there() -> Result<()> {
+    let world = World::new().await?;
+    let catalog = MemoryCatalog::new();
+    for id in ["3333-3333", "4444-4444"] {
+        catalog.put_as(
+            id,
+            "a.example",
+            format!(r#"{{"resource":{{"id":"{id}"}},"metadata":{{"domain":"a.example"}}}}"#),
+        );
+    }
+    // In the interval of the last id, and in each of those behind it.
+    for id in ["5555-5555", "cccc-cccc", "kkkk-kkkk", "zzzz-zzzz"] {
+        catalog.put_as(id, "a.example", format!(r#"{{"resource":{{"name":"{id}"}}}}"#));
+    }
+    let double = Double::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&double)?.args(["--concurrency", "4"]).succeed().await?.summary()?;
+    assert_eq!((&ended["unkeyed"], &ended["published"]["datasets"]), (&4.into(), &2.into()));
+    assert_eq!(world.records("dead-letters").await?.len(), 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_fills_a_limit_is_no_dead_end() -> Result<()> {
+    let world = World::new().await?;
+    let catalog = MemoryCatalog::from_objects(Synthetic::new(20, 2).objects())?;
+    catalog.put_as("2222-2222", "a.example", "{}");
+    let double = Double::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&double)?.args(["--limit", "1"]).succeed().await?.summary()?;
+    assert_eq!((&ended["objects"], &ended["unkeyed"], &ended["whole"]), (&1.into(), &1.into(), &true.into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_odd_entry_of_the_list_of_domains_is_a_dead_letter_too() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(60, 2))).await?;
+    let body = r#"{"results":[{"domain":"a.example","count":60},{"domain":"b.example","count":null}]}"#;
+    let odd = Fault::Status { status: 200, retry_after: None, body: Some(body.into()) };
+    double.fail(Matcher::domains(), odd);
+    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    assert_eq!((&ended["unkeyed"], &ended["published"]["domains"]), (&1.into(), &1.into()));
+    let dead = world.records("dead-letters").await?;
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].value, br#"{"domain":"b.example","count":null}"#);
     Ok(())
 }
 

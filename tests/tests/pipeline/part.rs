@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::double::{Double, Fault, Matcher, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
@@ -71,10 +71,23 @@ async fn an_unknown_domain_is_refused_before_a_run_begins() -> Result<()> {
         let flags = ["--domain", "nowhere.example"];
         let ended = world.crawl(&double)?.args(flags).args(dry.iter().copied()).run().await?;
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-        assert!(ended.stderr.contains("Domain not found: nowhere.example"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("Domain not found: nowhere.example (request "), "{}", ended.stderr);
     }
     // Nothing is left that would have to be given up first.
     assert_eq!(world.crawl(&double)?.succeed().await?.summary()?["run"], 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_part_that_is_empty_where_assets_are_declared_is_an_error() -> Result<()> {
+    let (_, domain) = assets()?.swap_remove(0);
+    for part in [["--limit", "500"], ["--domain", &domain]] {
+        let (world, double) = served().await?;
+        double.fail(Matcher::pages(), Fault::EmptyResults);
+        let ended = world.crawl(&double)?.args(part).args(["--retry-for", "1s"]).run().await?;
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("/domains declares some"), "{}", ended.stderr);
+    }
     Ok(())
 }
 
