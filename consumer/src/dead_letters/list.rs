@@ -9,8 +9,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
-use super::tell;
-use crate::cli::LettersArgs;
+use super::{LettersArgs, tell};
 use crate::decode::values::cut;
 
 /// How many characters of a key and of a reason a line shows.
