@@ -59,6 +59,23 @@ async fn a_topic_made_anew_under_old_tables_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_topic_made_anew_under_a_running_consumer_stops_it() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(300, 2))).await?;
+    let small = Double::start(Options::new(Synthetic::new(20, 1))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let member = world.member()?.start()?;
+    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+    delete(&world, &["datasets"]).await?;
+    world.crawl(&small)?.succeed().await?;
+    let ended = member.ended().await?;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was made anew") && ended.stderr.contains("datasets["), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_record_that_no_database_keeps_is_no_verdict() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.crawl(&[]).await?;
