@@ -149,6 +149,13 @@ pub(crate) struct Marked {
     pub(crate) marker: Box<Marker>,
 }
 
+impl Marked {
+    /// Whether it ends a run, or a later one, before this offset: then nothing of the run is to come here.
+    pub(crate) fn ends(&self, (region, run): (Region, u32), offset: i64) -> bool {
+        self.region == region && self.marker.run >= run && self.offset < offset
+    }
+}
+
 /// What a record became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {

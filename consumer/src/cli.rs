@@ -8,6 +8,8 @@ use secrecy::SecretString;
 
 use crate::apply::Bounds;
 use crate::apply::dead_letters::Limits;
+use crate::books::judge::Tolerance;
+use crate::dead_letters::DeadLettersArgs;
 use crate::rebuild::RebuildArgs;
 use crate::verify::VerifyArgs;
 
@@ -91,81 +93,6 @@ pub struct DecideArgs {
     /// Where the tables are.
     #[command(flatten)]
     pub database: DatabaseArgs,
-}
-
-/// What to do with dead letters.
-#[derive(Args, Debug)]
-pub struct DeadLettersArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: LettersAction,
-}
-
-/// What can be done with dead letters.
-#[derive(Subcommand, Debug)]
-pub enum LettersAction {
-    /// Lists those that are open; with --all, settled ones too
-    List(LettersArgs),
-    /// Applies open ones, each as the version that it is; exits 1 if one still can't be applied
-    Replay(ReplayArgs),
-    /// Puts open ones aside; in the books they stay dead
-    Discard(LettersArgs),
-}
-
-/// Which dead letters to replay, and what is borne of a run whose last marker is among them.
-#[derive(Args, Debug)]
-pub struct ReplayArgs {
-    /// Which ones.
-    #[command(flatten)]
-    pub letters: LettersArgs,
-
-    /// The limits beyond which a run is held.
-    #[command(flatten)]
-    pub limits: JudgeArgs,
-}
-
-/// Which dead letters.
-#[derive(Args, Debug)]
-pub struct LettersArgs {
-    /// Which ones.
-    #[command(flatten)]
-    pub selection: Selection,
-
-    /// Ends with one JSON object on standard output in place of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// Where the tables are.
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-}
-
-/// A selection of dead letters; what is given of it must all hold.
-#[derive(Args, Debug)]
-pub struct Selection {
-    /// A dead letter's number, repeatable
-    #[arg(long = "id", value_name = "N")]
-    pub ids: Vec<i64>,
-
-    /// Only those of this region
-    #[arg(long)]
-    pub region: Option<Region>,
-
-    /// Only those of this run
-    #[arg(long)]
-    pub run: Option<u32>,
-
-    /// All of them
-    #[arg(long)]
-    pub all: bool,
-}
-
-impl Selection {
-    /// Whether nothing was selected.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.ids.is_empty() && self.region.is_none() && self.run.is_none() && !self.all
-    }
 }
 
 /// The flags that say where the tables are.
@@ -258,7 +185,7 @@ impl ApplyArgs {
     /// What is borne of records and runs.
     pub(crate) const fn bounds(&self) -> Bounds {
         let dead = Limits { share: self.max_dead_share, in_row: self.max_dead_in_row };
-        Bounds { dead, runs: self.limits }
+        Bounds { dead, runs: self.limits.tolerance() }
     }
 }
 
@@ -273,6 +200,13 @@ pub struct JudgeArgs {
     /// A run that saw a smaller share of what /domains declares is held, 0 to 1
     #[arg(long, env = "CATALOG_MIN_SEEN_SHARE", default_value_t = 0.95, value_parser = share)]
     pub min_seen_share: f64,
+}
+
+impl JudgeArgs {
+    /// What is borne of runs.
+    pub(crate) const fn tolerance(self) -> Tolerance {
+        Tolerance { max_retire_share: self.max_retire_share, min_seen_share: self.min_seen_share }
+    }
 }
 
 fn share(text: &str) -> Result<f64, &'static str> {

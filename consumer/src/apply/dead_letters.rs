@@ -73,9 +73,8 @@ async fn insert(
     let records: Vec<&Received> = letters.iter().map(|(_, place)| &batch.records[*place]).collect();
     let counts = |record: &&Received| {
         batch.place.kind != TopicKind::DeadLetters
-            && record.origin.is_some()
             && record.offset >= standing.counted_to
-            && !markers.iter().any(|marked| ends(marked, record))
+            && record.origin.is_some_and(|run| !markers.iter().any(|marked| marked.ends(run, record.offset)))
     };
     sqlx::query(include_str!("../../sql/apply/enter_dead_letters.sql"))
         .bind(&batch.place.topic)
@@ -92,13 +91,6 @@ async fn insert(
         .execute(tx)
         .await?;
     Ok(())
-}
-
-/// Whether a marker of the batch ends a record's run before the record.
-fn ends(marked: &Marked, record: &Received) -> bool {
-    record.origin.is_some_and(|(region, run)| {
-        marked.region == region && marked.marker.run >= run && marked.offset < record.offset
-    })
 }
 
 /// The place of a batch's record among all that its partition has had applied, from 1.

@@ -17,8 +17,9 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::apply::dead_letters::Limits;
 use crate::batch::{Applied, Batch, TopicKind};
+use crate::books::judge::Tolerance;
 use crate::books::ledger::{self, Judged};
-use crate::cli::JudgeArgs;
+use crate::books::order;
 use crate::consume::received::Received;
 use crate::decode::{Dead, Decoded, decode};
 
@@ -33,7 +34,7 @@ use rows::Refused;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) dead: Limits,
-    pub(crate) runs: JudgeArgs,
+    pub(crate) runs: Tolerance,
 }
 
 /// What came of a batch.
@@ -119,10 +120,12 @@ async fn fill(
     } else {
         rows::write_all(tx, rows).await?
     };
-    ledger::count(tx, &batch.place, standing.counted_to, &records).await.context("can't count")?;
+    let counted_to = standing.counted_to;
+    order::check(tx, &batch.place, counted_to, &records, &markers).await.context("can't count")?;
+    ledger::count(tx, &batch.place, counted_to, &records).await.context("can't count")?;
     dead_letters::enter(tx, batch, &standing, (&dead, &markers), bounds.dead).await?;
     let mut verdicts = Vec::new();
-    for marked in markers.iter().filter(|marked| marked.offset >= standing.counted_to) {
+    for marked in markers.iter().filter(|marked| marked.offset >= counted_to) {
         let verdict = ledger::close(tx, &batch.place, marked, bounds.runs).await;
         verdicts.extend(verdict.with_context(|| format!("can't enter the marker at {}", marked.offset))?);
     }

@@ -20,13 +20,24 @@ pub(crate) struct Refused(#[source] pub(crate) sqlx::Error);
 /// # Errors
 /// [`Refused`] where fewer rows might pass, or what else the database says.
 pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
-    write(tx, rows).await.map_err(|error| {
-        if failure::refuses_a_row(&error) {
-            Refused(error).into()
-        } else {
-            anyhow::Error::from(error).context("can't write the rows")
-        }
-    })
+    write(tx, rows).await.map_err(|error| refused_or(error, "can't write the rows"))
+}
+
+/// Checks now what constraints would else say at the commit, of all that was written before.
+///
+/// # Errors
+/// As [`write_all`].
+pub(crate) async fn check_deferred(tx: &mut PgConnection) -> anyhow::Result<()> {
+    let checked = sqlx::query("set constraints all immediate").execute(tx).await;
+    checked.map(drop).map_err(|error| refused_or(error, "can't check the constraints"))
+}
+
+fn refused_or(error: sqlx::Error, otherwise: &'static str) -> anyhow::Error {
+    if failure::refuses_a_row(&error) {
+        Refused(error).into()
+    } else {
+        anyhow::Error::from(error).context(otherwise)
+    }
 }
 
 /// Writes a batch's rows but for those that the database refuses, which it finds by halves. They join the

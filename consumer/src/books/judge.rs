@@ -6,12 +6,19 @@ use catalog_shared::record::Kind;
 use catalog_shared::verdict::Decision;
 use sqlx::FromRow;
 
-use crate::cli::JudgeArgs;
-
 /// From how many datasets on a domain may not lose more than half of them at once.
 const LARGE_DOMAIN: i64 = 20;
 /// How many partitions or domains a reason names; the others are counted.
 const NAMED: usize = 5;
+
+/// The limits beyond which a whole crawl is not believed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tolerance {
+    /// Which share of its region's datasets a run may retire.
+    pub(crate) max_retire_share: f64,
+    /// Which share of what `/domains` declares it has to have seen.
+    pub(crate) min_seen_share: f64,
+}
 
 /// The sums of a run's ledger.
 #[derive(Debug, Default, FromRow)]
@@ -51,7 +58,7 @@ pub(crate) fn judge(
     marker: &Marker,
     books: &Books,
     losses: &[Loss],
-    limits: JudgeArgs,
+    limits: Tolerance,
 ) -> (Decision, Option<String>) {
     let reasons = [
         unbalanced(books),
@@ -127,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: JudgeArgs = JudgeArgs { max_retire_share: 0.2, min_seen_share: 0.95 };
+    const LIMITS: Tolerance = Tolerance { max_retire_share: 0.2, min_seen_share: 0.95 };
 
     fn marker(mode: Mode, kinds: &[Kind]) -> Marker {
         let shape = Shape {

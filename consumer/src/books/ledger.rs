@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::bail;
-use catalog_shared::exit::Stop;
 use catalog_shared::marker::Marker;
 use catalog_shared::region::Region;
 use catalog_shared::verdict::Decision;
@@ -13,9 +11,8 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::batch::{Applied, Effect, Marked, Place};
-use crate::books::judge::{self, Books, Loss};
-use crate::books::verdicts::{self, RunId};
-use crate::cli::JudgeArgs;
+use crate::books::judge::{self, Books, Loss, Tolerance};
+use crate::books::verdicts::{self, Known, RunId};
 
 /// A run whose last marker is in.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -72,15 +69,12 @@ pub(crate) async fn open_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -> 
 }
 
 /// Counts what records became, but for those before `counted_to`, which were counted before.
-///
-/// # Errors
-/// [`Stop::Guard`] for a run that comes after a later one has ended in the same partition.
 pub(crate) async fn count(
     tx: &mut PgConnection,
     place: &Place,
     counted_to: i64,
     applied: &[Applied],
-) -> anyhow::Result<()> {
+) -> sqlx::Result<()> {
     let mut counts: BTreeMap<(Region, u32), [i64; 4]> = BTreeMap::new();
     for record in applied.iter().filter(|record| record.offset >= counted_to) {
         counts.entry((record.region, record.run)).or_default()[column(record.effect)] += 1;
@@ -90,7 +84,6 @@ pub(crate) async fn count(
     }
     let regions: Vec<&str> = counts.keys().map(|(region, _)| region.name()).collect();
     let runs: Vec<i64> = counts.keys().map(|(_, run)| i64::from(*run)).collect();
-    check_order(tx, place, &regions, &runs).await?;
     let of = |effect: Effect| counts.values().map(|count| count[column(effect)]).collect::<Vec<i64>>();
     sqlx::query(include_str!("../../sql/books/count_records.sql"))
         .bind(&place.topic)
@@ -104,29 +97,6 @@ pub(crate) async fn count(
         .execute(tx)
         .await?;
     Ok(())
-}
-
-/// A producer numbers its runs upwards and ends each before the next. A run that comes after a later one
-/// has ended means that its cursor was lost and it began at 1 again: all it publishes would count as older.
-async fn check_order(
-    tx: &mut PgConnection,
-    place: &Place,
-    regions: &[&str],
-    runs: &[i64],
-) -> anyhow::Result<()> {
-    let late: Option<i64> = sqlx::query_scalar(include_str!("../../sql/books/find_later_end.sql"))
-        .bind(&place.topic)
-        .bind(place.partition)
-        .bind(regions)
-        .bind(runs)
-        .fetch_optional(tx)
-        .await?;
-    let Some(run) = late else { return Ok(()) };
-    bail!(Stop::Guard(format!(
-        "run {run} was published after a later run had ended: the producer's cursor was lost, and it began to \
-         count anew. Crawl into topics of another --topic-prefix and consume these into another --schema; where \
-         only the cursor is lost and nothing was crawled since, --first-run goes on counting"
-    )))
 }
 
 const fn column(effect: Effect) -> usize {
@@ -144,19 +114,22 @@ pub(crate) async fn close(
     tx: &mut PgConnection,
     place: &Place,
     marked: &Marked,
-    limits: JudgeArgs,
+    limits: Tolerance,
 ) -> anyhow::Result<Option<Judged>> {
     let Marked { region, offset, marker } = marked;
-    let run = i64::from(marker.run);
-    sqlx::query(include_str!("../../sql/books/mark_partition.sql"))
+    let entered = sqlx::query(include_str!("../../sql/books/mark_partition.sql"))
         .bind(region.name())
-        .bind(run)
+        .bind(i64::from(marker.run))
         .bind(&place.topic)
         .bind(place.partition)
         .bind(i64::try_from(marker.published)?)
         .bind(offset)
         .execute(&mut *tx)
         .await?;
+    if entered.rows_affected() == 0 {
+        tracing::warn!(%region, run = marker.run, offset, "the run has ended before in this partition; ignored");
+        return Ok(None);
+    }
     describe(tx, *region, marker).await?;
     abandon(tx, *region, marker).await?;
     judge(tx, *region, marker, limits).await
@@ -194,7 +167,7 @@ async fn judge(
     tx: &mut PgConnection,
     region: Region,
     marker: &Marker,
-    limits: JudgeArgs,
+    limits: Tolerance,
 ) -> anyhow::Result<Option<Judged>> {
     let id = RunId { region, run: marker.run };
     let books = read_books(tx, id).await?;
@@ -203,14 +176,15 @@ async fn judge(
         return Ok(None);
     }
     // What the log says is followed: counts and shares depend on when one looks.
-    let said = verdicts::find(tx, id).await?;
-    let is_new = said.is_none();
+    let said = verdicts::find(tx, id).await?.filter(Known::is_of_its_run);
+    let followed = said.as_ref().map(|said| said.state);
     let (state, reason) = match said {
-        Some(said) => said,
+        Some(said) => (said.state, said.reason),
         None => look(tx, id, marker, &books, limits).await?,
     };
+    let (state, reason) = verdicts::supersede_late(tx, id, state, reason).await?;
     let retired = verdicts::decide(tx, id, state, reason.as_deref()).await?;
-    if is_new {
+    if followed != Some(state) {
         verdicts::enter(tx, id).await?;
     }
     let Books { published, applied, .. } = books;
@@ -225,7 +199,8 @@ async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Books> {
         .await
 }
 
-/// Enters the sums of a run, unless it was decided before.
+/// Enters the sums of a run, unless it was decided before. An abandoned one was not: its markers may come
+/// to light after those of the run that passed it over.
 async fn enter_sums(tx: &mut PgConnection, id: RunId, books: &Books) -> sqlx::Result<bool> {
     let entered = sqlx::query(include_str!("../../sql/books/judge_run.sql"))
         .bind(id.region.name())
@@ -244,7 +219,7 @@ async fn look(
     id: RunId,
     marker: &Marker,
     books: &Books,
-    limits: JudgeArgs,
+    limits: Tolerance,
 ) -> sqlx::Result<(Decision, Option<String>)> {
     if !judge::retires(marker) {
         return Ok((Decision::Ended, None));

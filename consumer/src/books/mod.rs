@@ -2,6 +2,8 @@
 
 pub(crate) mod judge;
 pub(crate) mod ledger;
+pub(crate) mod order;
 pub(crate) mod outbox;
 pub(crate) mod verdict_log;
+pub(crate) mod verdict_reader;
 pub(crate) mod verdicts;

@@ -19,7 +19,7 @@ pub(crate) async fn follow(pool: &PgPool, said: &[Verdict]) -> anyhow::Result<()
     let mut connection = pool.acquire().await?;
     for verdict in said {
         let known = verdicts::find(&mut connection, run_id(verdict)).await?;
-        if known.is_none_or(|(state, _)| state != verdict.state) {
+        if known.is_none_or(|known| (known.state, known.ended_at) != (verdict.state, verdict.ended_at)) {
             news.push(verdict);
         }
     }
@@ -37,7 +37,15 @@ pub(crate) async fn follow(pool: &PgPool, said: &[Verdict]) -> anyhow::Result<()
 
 async fn follow_one(tx: &mut PgConnection, said: &Verdict) -> anyhow::Result<()> {
     let id = run_id(said);
-    match verdicts::find(tx, id).await?.map(|(decision, _)| decision) {
+    let known = verdicts::find(tx, id).await?;
+    if let Some(known) = &known
+        && known.arrived.is_some()
+        && known.arrived != said.ended_at
+    {
+        // Of an older run of that number; ours is published over it.
+        return Ok(());
+    }
+    match known.filter(|known| known.ended_at == said.ended_at).map(|known| known.state) {
         Some(here) if here == said.state => return Ok(()),
         Some(here) if here.is_final() => {
             if !said.state.is_final() {

@@ -1,24 +1,21 @@
 //! The verdicts topic. It is read to its end before anything is applied, then followed, and what the
 //! database decided is published until Kafka has it: an outage only delays that.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::verdict::Verdict;
-use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::consumer::Consumer;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
 use sqlx::PgPool;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::books::outbox;
+use crate::books::verdict_reader::Reader;
 use crate::consume::caught_up;
 
 /// How long Kafka may take to tell of the topic.
@@ -205,85 +202,4 @@ impl Keeper {
         let _ = self.task.await;
         self.log.publish_now().await;
     }
-}
-
-/// Reads the topic.
-struct Reader {
-    consumer: StreamConsumer<LogContext>,
-}
-
-impl Reader {
-    fn open(kafka: &KafkaArgs, topic: &str, partitions: i32) -> anyhow::Result<Self> {
-        let config = kafka.client_config(&[
-            // Never joined: a consumer needs a name for its group all the same.
-            ("group.id", "catalog-consumer-verdicts"),
-            ("enable.auto.commit", "false"),
-            ("enable.partition.eof", "true"),
-            ("allow.auto.create.topics", "false"),
-        ])?;
-        let consumer: StreamConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-        let mut list = TopicPartitionList::new();
-        for partition in 0..partitions {
-            list.add_partition_offset(topic, partition, Offset::Beginning)?;
-        }
-        consumer.assign(&list)?;
-        Ok(Self { consumer })
-    }
-
-    /// The last verdict of each run.
-    async fn read_to_end(&self, partitions: i32) -> anyhow::Result<Vec<Verdict>> {
-        let mut ended = BTreeSet::new();
-        let mut last = BTreeMap::new();
-        while ended.len() < usize::try_from(partitions)? {
-            match self.consumer.recv().await {
-                Ok(message) => {
-                    last.extend(read(&message).map(|verdict| ((verdict.region, verdict.run), verdict)));
-                }
-                Err(KafkaError::PartitionEOF(partition)) => {
-                    ended.insert(partition);
-                }
-                Err(error) if ends_reading(&error) => return Err(error.into()),
-                // The client goes on by itself, and its context has told of it.
-                Err(error) => tracing::debug!(%error, "reading verdicts"),
-            }
-        }
-        Ok(last.into_values().collect())
-    }
-
-    /// The next verdict that is published.
-    async fn next(&self) -> Verdict {
-        loop {
-            match self.consumer.recv().await {
-                Ok(message) => {
-                    if let Some(verdict) = read(&message) {
-                        return verdict;
-                    }
-                }
-                Err(KafkaError::PartitionEOF(_)) => {}
-                Err(error) => tracing::debug!(%error, "reading verdicts"),
-            }
-        }
-    }
-}
-
-/// Whether the client does not go on by itself: it has failed for good, or the topic is gone.
-fn ends_reading(error: &KafkaError) -> bool {
-    use rdkafka::error::RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
-    match error {
-        KafkaError::MessageConsumptionFatal(_) => true,
-        KafkaError::MessageConsumption(code) => {
-            matches!(code, UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
-        }
-        _ => false,
-    }
-}
-
-/// Reads a record. One that is none of ours decides nothing.
-fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
-    let verdict: Option<Verdict> = message.payload().and_then(|value| serde_json::from_slice(value).ok());
-    let verdict = verdict.filter(|verdict| message.key() == Some(verdict.key().as_bytes()));
-    if verdict.is_none() {
-        tracing::warn!(offset = message.offset(), "a record of the verdicts topic can't be read");
-    }
-    verdict
 }

@@ -5,6 +5,7 @@ use anyhow::Context;
 use catalog_shared::region::Region;
 use catalog_shared::verdict::Decision;
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 /// A run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +20,37 @@ impl RunId {
     }
 }
 
+/// What is known of a run's verdict.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) state: Decision,
+    pub(crate) reason: Option<String>,
+    /// When the run ended that it speaks of.
+    pub(crate) ended_at: Option<OffsetDateTime>,
+    /// When the run of that number ended that has arrived here; none where none has.
+    pub(crate) arrived: Option<OffsetDateTime>,
+}
+
+impl Known {
+    /// Whether it speaks of the run that has arrived here. Where topics were made anew, and the verdicts were
+    /// kept, there is an older run of the same number.
+    pub(crate) fn is_of_its_run(&self) -> bool {
+        self.ended_at == self.arrived
+    }
+}
+
 /// What the topic (or this database, before) says of a run.
-pub(crate) async fn find(
-    tx: &mut PgConnection,
-    id: RunId,
-) -> anyhow::Result<Option<(Decision, Option<String>)>> {
-    let found: Option<(String, Option<String>)> =
-        sqlx::query_as(include_str!("../../sql/books/find_verdict.sql"))
-            .bind(id.region.name())
-            .bind(id.number())
-            .fetch_optional(tx)
-            .await?;
-    found.map(|(state, reason)| Ok((decision(&state)?, reason))).transpose()
+pub(crate) async fn find(tx: &mut PgConnection, id: RunId) -> anyhow::Result<Option<Known>> {
+    type Row = (String, Option<String>, Option<OffsetDateTime>, Option<OffsetDateTime>);
+    let found: Option<Row> = sqlx::query_as(include_str!("../../sql/books/find_verdict.sql"))
+        .bind(id.region.name())
+        .bind(id.number())
+        .fetch_optional(tx)
+        .await?;
+    let known = |(state, reason, ended_at, arrived): Row| {
+        Ok(Known { state: decision(&state)?, reason, ended_at, arrived })
+    };
+    found.map(known).transpose()
 }
 
 /// The state of a run and its reason, which stay as they are until the transaction ends; none where there
@@ -82,6 +102,27 @@ async fn retire(tx: &mut PgConnection, id: RunId) -> sqlx::Result<i64> {
         .execute(tx)
         .await?;
     Ok(retired)
+}
+
+/// A run that would be held, and that a later one has left behind which was balanced before: partitions don't
+/// keep step, and the order in which last markers arrive must not matter.
+pub(crate) async fn supersede_late(
+    tx: &mut PgConnection,
+    id: RunId,
+    state: Decision,
+    reason: Option<String>,
+) -> sqlx::Result<(Decision, Option<String>)> {
+    if state != Decision::Held {
+        return Ok((state, reason));
+    }
+    let later: Option<i64> = sqlx::query_scalar(include_str!("../../sql/books/find_later_balanced.sql"))
+        .bind(id.region.name())
+        .bind(id.number())
+        .fetch_one(tx)
+        .await?;
+    let Some(later) = later else { return Ok((state, reason)) };
+    let held = reason.unwrap_or_default();
+    Ok((Decision::Superseded, Some(format!("run {later} was accepted; it was held: {held}"))))
 }
 
 async fn supersede(tx: &mut PgConnection, id: RunId) -> sqlx::Result<()> {

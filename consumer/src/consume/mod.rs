@@ -24,7 +24,6 @@ use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use crate::apply::Outcome;
 use crate::apply::dead_letters;
-use crate::apply::failure;
 use crate::apply::outage::Outage;
 use crate::apply::patience::{Means, Thread};
 use crate::batch::{Batch, Place, TopicKind};
@@ -95,7 +94,7 @@ pub(crate) struct Consumer {
     pub(crate) member: Arc<Member>,
     changes: UnboundedReceiver<Change>,
     /// A change that could not be answered yet, for the database is away.
-    unanswered: Option<Change>,
+    pub(crate) unanswered: Option<Change>,
     pub(crate) partitions: HashMap<(TopicKind, i32), Partition>,
     pub(crate) batches: JoinSet<Done>,
     pub(crate) epoch: u64,
@@ -158,33 +157,8 @@ impl Consumer {
                     // A sweep that took long must not be followed by the next one at once.
                     sweep.reset();
                 }
-                message = member.recv() => self.receive(message)?,
+                message = member.recv() => self.receive(message).await?,
             }
-        }
-    }
-
-    /// Answers a change of the assignment, or keeps it for later while the database is away.
-    async fn answer_or_keep(&mut self, change: Change) -> anyhow::Result<()> {
-        let asks = matches!(&change, Change::Assign(list) if list.count() > 0);
-        if asks && self.glance(self.pool.acquire()).await?.is_none() {
-            self.unanswered = Some(change);
-            return Ok(());
-        }
-        match self.answer(&change).await {
-            // It went away just now.
-            Err(error) if failure::passes(&error) => {
-                self.means.outage.tell(&error);
-                self.unanswered = Some(change);
-                Ok(())
-            }
-            answered => answered,
-        }
-    }
-
-    async fn answer_again(&mut self) -> anyhow::Result<()> {
-        match self.unanswered.take() {
-            Some(change) => self.answer_or_keep(change).await,
-            None => Ok(()),
         }
     }
 

@@ -8,6 +8,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::{Instant, timeout_at};
 
+use crate::apply::failure;
 use crate::apply::positions;
 use crate::batch::{Place, TopicKind};
 use crate::consume::Consumer;
@@ -21,8 +22,34 @@ use crate::consume::start::Start;
 const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Consumer {
+    /// Answers a change of the assignment, or keeps it for later while the database is away.
+    pub(crate) async fn answer_or_keep(&mut self, change: Change) -> anyhow::Result<()> {
+        let asks = matches!(&change, Change::Assign(list) if list.count() > 0);
+        if asks && self.glance(self.pool.acquire()).await?.is_none() {
+            self.unanswered = Some(change);
+            return Ok(());
+        }
+        match self.answer(&change).await {
+            // It went away just now.
+            Err(error) if failure::passes(&error) => {
+                self.means.outage.tell(&error);
+                self.unanswered = Some(change);
+                Ok(())
+            }
+            answered => answered,
+        }
+    }
+
+    /// Answers the change that was kept, if there is one.
+    pub(crate) async fn answer_again(&mut self) -> anyhow::Result<()> {
+        match self.unanswered.take() {
+            Some(change) => self.answer_or_keep(change).await,
+            None => Ok(()),
+        }
+    }
+
     /// Answers a change of the assignment.
-    pub(crate) async fn answer(&mut self, change: &Change) -> anyhow::Result<()> {
+    async fn answer(&mut self, change: &Change) -> anyhow::Result<()> {
         match change {
             Change::Assign(list) => self.assign(list).await,
             Change::Revoke { partitions, lost } => self.revoke(partitions, *lost).await,

@@ -8,15 +8,19 @@ use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::batch::TopicKind;
 use crate::consume::Consumer;
+use crate::consume::caught_up::watermarks;
 use crate::consume::partition::Partition;
 use crate::consume::received::Received;
 
 impl Consumer {
     /// Takes what the member received.
-    pub(crate) fn receive(
+    pub(crate) async fn receive(
         &mut self,
         received: Result<BorrowedMessage<'_>, KafkaError>,
     ) -> anyhow::Result<()> {
+        if let Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) = received {
+            self.find_lost().await?;
+        }
         let Some(message) = message(received)? else { return Ok(()) };
         let kind = TopicKind::of(&self.topics, message.topic());
         let partition = kind.and_then(|kind| self.partitions.get_mut(&(kind, message.partition())));
@@ -28,6 +32,17 @@ impl Consumer {
         let is_full = partition.pause_changes().is_some();
         self.apply_due(place, now);
         if is_full { self.pause_and_resume() } else { Ok(()) }
+    }
+
+    /// Names a partition that no longer holds what the tables stand at.
+    async fn find_lost(&self) -> anyhow::Result<()> {
+        let places = self.partitions.values().map(|partition| partition.place.clone()).collect();
+        for (place, marks) in watermarks(&self.args.kafka, places).await? {
+            if let Some(partition) = self.partitions.get(&(place.kind, place.partition)) {
+                marks.check(&place, partition.position)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -41,7 +56,9 @@ pub(crate) fn message(
     match received {
         Ok(message) => Ok(Some(message)),
         Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
-            bail!("a partition no longer holds the offset that the tables stand at; start again to see which")
+            bail!(
+                "a partition no longer holds the offset that was asked for; start again to go on from where it does"
+            )
         }
         Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error.into()),
         // The client goes on by itself, and its context has told of it.

@@ -10,7 +10,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
-use crate::cli::LettersArgs;
+use super::LettersArgs;
 use crate::decode::values::cut;
 
 /// How many characters of a key and of a reason a line shows.

@@ -5,11 +5,13 @@ use catalog_shared::answer;
 use catalog_shared::exit::Stop;
 use sqlx::PgPool;
 
-use crate::cli::{DeadLettersArgs, LettersAction, LettersArgs, ReplayArgs, Selection};
 use crate::database;
 
+mod args;
 mod list;
 mod replay;
+
+pub use args::{DeadLettersArgs, LettersAction, LettersArgs, ReplayArgs, Selection};
 
 /// Runs `dead-letters`.
 ///
@@ -21,7 +23,7 @@ pub async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
         LettersAction::List(args) => list::list(&open(&args).await?, &args).await,
         LettersAction::Replay(ReplayArgs { letters: args, limits }) => {
             let selection = selected(&args.selection)?;
-            replay::replay(&open(&args).await?, selection, limits, args.json).await
+            replay::replay(&open(&args).await?, selection, limits.tolerance(), args.json).await
         }
         LettersAction::Discard(args) => {
             let selection = selected(&args.selection)?;

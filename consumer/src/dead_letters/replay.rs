@@ -10,13 +10,13 @@ use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::{Value, json};
 use sqlx::{Connection, FromRow, PgConnection, PgPool};
 
-use super::find_open;
+use super::{Selection, find_open};
 use crate::apply::dead_letters::storable;
 use crate::apply::lock;
-use crate::apply::rows::{Refused, reason, write_all};
+use crate::apply::rows::{Refused, check_deferred, reason, write_all};
 use crate::batch::{Effect, Marked, Place, TopicKind};
+use crate::books::judge::Tolerance;
 use crate::books::ledger;
-use crate::cli::{JudgeArgs, Selection};
 use crate::consume::received::Received;
 use crate::decode::{Decoded, decode};
 
@@ -41,7 +41,7 @@ struct Letter {
 pub(super) async fn replay(
     pool: &PgPool,
     selection: &Selection,
-    limits: JudgeArgs,
+    limits: Tolerance,
     json: bool,
 ) -> anyhow::Result<()> {
     let (mut told, mut lines, mut failed) = (Vec::new(), String::new(), 0);
@@ -66,7 +66,7 @@ pub(super) async fn replay(
     Ok(())
 }
 
-async fn replay_one(pool: &PgPool, id: i64, limits: JudgeArgs) -> anyhow::Result<Replayed> {
+async fn replay_one(pool: &PgPool, id: i64, limits: Tolerance) -> anyhow::Result<Replayed> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
     let effect = match try_one(&mut tx, id, limits).await {
@@ -91,7 +91,7 @@ async fn replay_one(pool: &PgPool, id: i64, limits: JudgeArgs) -> anyhow::Result
     Ok(effect)
 }
 
-async fn try_one(tx: &mut PgConnection, id: i64, limits: JudgeArgs) -> anyhow::Result<Replayed> {
+async fn try_one(tx: &mut PgConnection, id: i64, limits: Tolerance) -> anyhow::Result<Replayed> {
     // Alone where it may be a marker, and that is known only once it is read.
     lock(tx, true).await?;
     let letter: Option<Letter> = sqlx::query_as(include_str!("../../sql/dead_letters/hold_dead_letter.sql"))
@@ -111,6 +111,7 @@ async fn try_one(tx: &mut PgConnection, id: i64, limits: JudgeArgs) -> anyhow::R
     let effect = applied.first().map(|applied| applied.effect);
     settle(tx, id, effect).await?;
     enter_markers(tx, &place, &markers, limits).await?;
+    check_deferred(tx).await?;
     Ok(Replayed::Done(effect.map_or("marker", name)))
 }
 
@@ -169,7 +170,7 @@ async fn enter_markers(
     tx: &mut PgConnection,
     place: &Place,
     markers: &[Marked],
-    limits: JudgeArgs,
+    limits: Tolerance,
 ) -> anyhow::Result<()> {
     for marked in markers {
         ledger::open_runs(tx, &[(marked.region, marked.marker.run)]).await?;

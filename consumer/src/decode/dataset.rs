@@ -16,7 +16,7 @@ use catalog_shared::fields::Fields;
 
 /// Raised whenever the same object becomes another row than before, so that a replay finds every row
 /// changed and writes it anew.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// What an object becomes.
 #[derive(Debug)]
@@ -88,10 +88,10 @@ impl DatasetRow {
         let text = mend_json(value, 0);
         let whole = if let Cow::Owned(mended) = &text { parse(mended)? } else { original };
         let top = Fields::of(whole).ok_or_else(|| no_object("it is something else"))?;
-        let object = Object::open(&top);
+        let mut reader = Reader::default();
+        let object = Object::open(&top, &mut reader);
         agrees("resource.id", object.resource.get("id"), id)?;
         agrees("metadata.domain", object.metadata.get("domain"), domain)?;
-        let mut reader = Reader::default();
         if matches!(text, Cow::Owned(_)) {
             reader.name_mended(value);
         }
@@ -120,8 +120,8 @@ struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    fn open(top: &'a Fields<'a>) -> Self {
-        let open = |name| top.get(name).and_then(Fields::of).unwrap_or_default();
+    fn open(top: &'a Fields<'a>, read: &mut Reader) -> Self {
+        let mut open = |name| read.fields(name, top.get(name));
         Self {
             top,
             resource: open("resource"),
@@ -141,7 +141,7 @@ fn row(object: &Object<'_>, read: &mut Reader) -> DatasetRow {
 }
 
 fn stats(object: &Object<'_>, read: &mut Reader) -> Stats {
-    let views = object.resource.get("page_views").and_then(Fields::of).unwrap_or_default();
+    let views = read.fields("resource.page_views", object.resource.get("page_views"));
     let mut number = |path: &'static str, value| read.integer(path, value);
     Stats {
         page_views_total: number("resource.page_views.page_views_total", views.get("page_views_total")),
@@ -245,6 +245,17 @@ mod tests {
         assert_eq!(one.record, record);
         assert_eq!(one.content_hash, other.content_hash);
         assert_ne!(one.content_hash, read("").content_hash);
+    }
+
+    #[test]
+    fn what_should_hold_fields_and_holds_none_is_named() {
+        let metadata = r#""metadata":{"domain":"d.example"},"classification":"x""#;
+        let value = format!(r#"{{"resource":{{"id":"aaaa-bbbb","page_views":"many"}},{metadata}}}"#);
+        let row = DatasetRow::read(&value, "d.example", "aaaa-bbbb").unwrap();
+        assert_eq!(row.unreadable, r#"{"classification","resource.page_views"}"#);
+        let odd = read(r#","page_views":{"page_views_total":"5","page_views_last_week":1.5}"#).unreadable;
+        let views = "resource.page_views.page_views";
+        assert_eq!(odd, format!(r#"{{"{views}_total","{views}_last_week"}}"#));
     }
 
     #[test]

@@ -30,6 +30,15 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// The fields of an object; none where it is something else.
+    pub(crate) fn fields<'a>(&mut self, path: &str, value: Option<&'a RawValue>) -> Fields<'a> {
+        let fields = value.and_then(Fields::of);
+        if value.is_some() && fields.is_none() {
+            self.name(path);
+        }
+        fields.unwrap_or_default()
+    }
+
     /// A text; null where it is blank.
     pub(crate) fn text(&mut self, path: &str, value: Option<&RawValue>) -> Option<String> {
         let Text(text) = self.read(path, value)?;

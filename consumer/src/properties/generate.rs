@@ -26,6 +26,8 @@ pub(super) struct Run {
     pub(super) pages: Vec<Page>,
     /// Whether the run is given up: its markers are missing.
     pub(super) abandoned: bool,
+    /// Whether the next run passes it over although it has ended: its end was not to be seen by then.
+    pub(super) passed_over: bool,
     /// Which of the published records, if any, is lost in the log.
     pub(super) lost: Option<usize>,
     /// Which of them, if any, can't be read.
@@ -43,6 +45,8 @@ pub(super) enum Step {
     Together(Vec<Next>),
     /// A consumer dies while it applies: its transaction is cut off at that await.
     Crash(Next, u32),
+    /// One of several consumers that all take a partition for theirs applies from where it left it.
+    Session(u8, Next),
     /// A consumer applies a batch from where the partition does not stand.
     Zombie(Next, Index),
     /// An operator sets a partition back, and its consumer goes on from there.
@@ -110,19 +114,23 @@ fn run() -> impl Strategy<Value = Run> {
     let lost = prop::option::weighted(0.15, 0..12_usize);
     let broken = prop::option::weighted(0.15, 0..12_usize);
     let unkeyed = prop_oneof![3 => Just(0), 1 => Just(1_u64)];
-    let fate = (prop::bool::weighted(0.1), lost, broken, unkeyed);
+    let fate = (prop::bool::weighted(0.1), prop::bool::weighted(0.15), lost, broken, unkeyed);
     (shape, prop::collection::vec(page, 0..4), fate).prop_map(
-        |((region, mode, datasets, grows, declared), pages, (abandoned, lost, broken, unkeyed))| Run {
-            region,
-            mode,
-            datasets,
-            grows,
-            declared,
-            pages,
-            abandoned,
-            lost,
-            broken,
-            unkeyed,
+        |((region, mode, datasets, grows, declared), pages, fate)| {
+            let (abandoned, passed_over, lost, broken, unkeyed) = fate;
+            Run {
+                region,
+                mode,
+                datasets,
+                grows,
+                declared,
+                pages,
+                abandoned,
+                passed_over,
+                lost,
+                broken,
+                unkeyed,
+            }
         },
     )
 }
@@ -132,6 +140,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => next().prop_map(Step::Apply),
         2 => prop::collection::vec(next(), 2..4).prop_map(Step::Together),
         2 => (next(), 0..60_u32).prop_map(|(next, polls)| Step::Crash(next, polls)),
+        3 => (0..3_u8, next()).prop_map(|(member, next)| Step::Session(member, next)),
         1 => (next(), any::<Index>()).prop_map(|(next, from)| Step::Zombie(next, from)),
         3 => rewind(),
         2 => decide(),

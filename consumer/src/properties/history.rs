@@ -20,8 +20,8 @@ use crate::apply::dead_letters::Limits;
 use crate::apply::positions;
 use crate::apply::{Bounds, Outcome, apply};
 use crate::batch::Batch;
+use crate::books::judge::Tolerance;
 use crate::books::verdicts::RunId;
-use crate::cli::JudgeArgs;
 use crate::consume::group::Committed;
 use crate::runs;
 
@@ -31,25 +31,24 @@ pub(super) struct History<'a> {
     tables: &'a Tables,
     spots: Vec<Spot>,
     bounds: Bounds,
+    /// Where each of several consumers believes that a partition stands.
+    views: RefCell<BTreeMap<(u8, Spot), i64>>,
     /// What people have decided.
     decided: RefCell<BTreeMap<(Region, u32), Decision>>,
 }
 
 impl<'a> History<'a> {
-    /// Takes all partitions over.
-    pub(super) async fn begin(log: &'a Log, tables: &'a Tables, strict: bool) -> Result<Self> {
+    /// Begins with nothing; a partition is taken over, or is new, when it is first looked at.
+    pub(super) fn begin(log: &'a Log, tables: &'a Tables, strict: bool) -> Self {
         let spots = log.spots();
-        for spot in &spots {
-            positions::start(&tables.pool, &place(*spot), None, 0).await?;
-        }
         let runs = if strict {
-            JudgeArgs { max_retire_share: 0.2, min_seen_share: 0.95 }
+            Tolerance { max_retire_share: 0.2, min_seen_share: 0.95 }
         } else {
-            JudgeArgs { max_retire_share: 1.0, min_seen_share: 0.0 }
+            Tolerance { max_retire_share: 1.0, min_seen_share: 0.0 }
         };
         // Any number of dead letters.
         let bounds = Bounds { dead: Limits { share: 1.0, in_row: u32::MAX }, runs };
-        Ok(Self { log, tables, spots, bounds, decided: RefCell::default() })
+        Self { log, tables, spots, bounds, views: RefCell::default(), decided: RefCell::default() }
     }
 
     /// Takes the steps, and looks where they say so and amid replays.
@@ -68,6 +67,7 @@ impl<'a> History<'a> {
             Step::Apply(next) => self.apply(&self.batch(next).await?).await,
             Step::Together(all) => self.together(all).await,
             Step::Crash(next, polls) => self.crash(next, *polls).await,
+            Step::Session(member, next) => self.session(*member, next).await,
             Step::Zombie(next, from) => self.zombie(next, from).await,
             Step::Rewind(next, to) => self.rewind(next, to).await,
             Step::Look => Ok(()),
@@ -78,6 +78,9 @@ impl<'a> History<'a> {
     /// Applies all that is left, partition by partition in turn.
     pub(super) async fn drain(&self, drain: &Drain) -> Result<()> {
         let first = drain.first.index(self.spots.len());
+        for spot in &self.spots {
+            self.standing(*spot).await?;
+        }
         loop {
             let positions = self.tables.positions().await?;
             let mut spots: Vec<Spot> = [&self.spots[first..], &self.spots[..first]].concat();
@@ -99,6 +102,7 @@ impl<'a> History<'a> {
 
     /// Where a partition stands, and up to where it is in the books.
     async fn standing(&self, spot: Spot) -> Result<(i64, i64)> {
+        positions::start(&self.tables.pool, &place(spot), None, 0).await?;
         let positions = self.tables.positions().await?;
         positions.get(&spot).copied().with_context(|| format!("{spot:?} is not among {positions:?}"))
     }
@@ -163,6 +167,21 @@ impl<'a> History<'a> {
         pool.close().await;
         // The server may still be at it: whoever has the one lock alone has outlived that.
         sqlx::query(include_str!("../../sql/apply/lock_exclusive.sql")).execute(&self.tables.pool).await?;
+        Ok(())
+    }
+
+    /// It is right about the partition, or learns where that stands.
+    async fn session(&self, member: u8, next: &Next) -> Result<()> {
+        let spot = *next.place.get(&self.spots);
+        let (position, _) = self.standing(spot).await?;
+        let view = self.views.borrow().get(&(member, spot)).copied().unwrap_or(position);
+        let batch = self.log.batch(spot, view, next.count);
+        let (applied, learnt) = match self.try_apply(&batch).await? {
+            Outcome::Stale { position } => (false, position),
+            _ => (true, batch.to),
+        };
+        ensure!(applied == (view == position), "a batch from {view} of a partition at {position}: {applied}");
+        self.views.borrow_mut().insert((member, spot), learnt);
         Ok(())
     }
 

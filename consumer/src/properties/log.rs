@@ -118,7 +118,7 @@ impl Writer {
         if !run.abandoned {
             self.end(&writing, previous_ended, started_at);
         }
-        let ended = if run.abandoned { previous_ended } else { Some(number) };
+        let ended = if run.abandoned || run.passed_over { previous_ended } else { Some(number) };
         self.last.insert(run.region, (number, ended));
     }
 

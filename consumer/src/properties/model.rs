@@ -35,17 +35,19 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    /// What the tables may say of it, where a person has decided so and strict limits may hold any run.
-    pub(super) fn states(self, decided: Option<Decision>, strict: bool) -> Vec<&'static str> {
+    /// What the tables may say of it, where a person has decided so, a later run of the region is balanced, and
+    /// strict limits may hold any run.
+    pub(super) fn states(self, decided: Option<Decision>, passed: bool, strict: bool) -> Vec<&'static str> {
+        let held = if passed { "superseded" } else { "held" };
         match (self, decided) {
             (Self::Bad | Self::Good, Some(decision)) => vec![decision.name()],
             (Self::Open, _) => vec!["open"],
             // Until the next marker arrives, if the first of its own records came after the last one.
             (Self::Abandoned, _) => vec!["abandoned", "open"],
             (Self::Ended, _) => vec!["ended"],
-            (Self::Good, None) if strict => vec!["balanced", "held", "superseded"],
+            (Self::Good, None) if strict => vec!["balanced", held],
             (Self::Good, None) => vec!["balanced"],
-            (Self::Bad, None) => vec!["held", "superseded"],
+            (Self::Bad, None) => vec![held],
         }
     }
 }
@@ -134,8 +136,9 @@ impl Model<'_> {
 
     fn fate(&self, (region, run): RunId) -> Fate {
         let markers: Vec<_> = self.markers((region, run)).collect();
+        let unended = if self.is_passed_over((region, run)) { Fate::Abandoned } else { Fate::Open };
         let Some(marker) = markers.first().and_then(|(_, record)| record.marker.as_ref()) else {
-            return if self.is_passed_over((region, run)) { Fate::Abandoned } else { Fate::Open };
+            return unended;
         };
         let of_run = |count: &Count| count.region == region.name() && count.run == i64::from(run);
         let is_fine = |count: &Count| {
@@ -143,7 +146,7 @@ impl Model<'_> {
             readable && count.published == Some(count.applied + count.dead)
         };
         if markers.len() < usize::try_from(marker.partitions.values().sum::<i32>()).unwrap() {
-            Fate::Open
+            unended
         } else if marker.shape.mode != Mode::Full || !marker.shape.kinds.contains(&Kind::Datasets) {
             Fate::Ended
         } else if marker.unkeyed == 0 && self.ledger().iter().filter(|count| of_run(count)).all(is_fine) {

@@ -161,3 +161,22 @@ async fn too_large_a_share_of_the_last_thousand_stops_it_too() -> Result<()> {
     limited("0.021")?.succeed().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn discarded_letters_count_no_more_for_the_limits() -> Result<()> {
+    let world = crawled().await?;
+    let limited = || anyhow::Ok(world.consume()?.args(["--max-dead-in-row", "10"]));
+    let send_six = async || {
+        for _ in 0..6 {
+            world.send("datasets", Sent { value: None, ..good() }).await?;
+        }
+        anyhow::Ok(())
+    };
+    send_six().await?;
+    limited()?.succeed().await?;
+    send_six().await?;
+    assert_eq!(limited()?.run().await?.code, Some(3));
+    world.ask(&["dead-letters", "discard", "--all"])?.succeed().await?;
+    limited()?.succeed().await?;
+    Ok(())
+}

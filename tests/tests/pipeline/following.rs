@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use catalog_tests::history::{History, all_at};
+use catalog_tests::world::Sent;
 use serde_json::Value;
 
 /// Three assets gone in run 2, which is held.
@@ -91,5 +92,20 @@ async fn a_decision_elsewhere_is_followed_while_a_consumer_runs() -> Result<()> 
     assert_eq!(again(&history).await?.1, gone);
     member.terminate()?;
     assert_eq!(member.ended().await?.code, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_final_is_published_again_where_the_topic_falls_back() -> Result<()> {
+    let (history, _) = held().await?;
+    let records = history.world.records("verdicts").await?;
+    let held = records.iter().rfind(|record| record.key == "us/2").map(|record| record.value.clone());
+    history.decide("release", "2").await?;
+    let sent = Sent { key: Some(b"us/2"), value: held.as_deref(), ..Sent::default() };
+    history.world.send("verdicts", sent).await?;
+    assert_eq!(published(&history).await?[1].1["state"], "held");
+    history.world.consume()?.succeed().await?;
+    assert_eq!(published(&history).await?[1].1["state"], "released");
+    assert_eq!(history.states().await?, [(1, "balanced".into()), (2, "released".into())]);
     Ok(())
 }

@@ -138,3 +138,29 @@ async fn a_letter_that_can_be_read_by_now_is_applied_with_its_own_version() -> R
     assert_eq!(ledger, (1, 0));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_marker_that_can_be_read_by_now_ends_its_run() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    let headers = HEADERS.map(|(name, value)| (name, if name == "kind" { "marker" } else { value }));
+    let key = Some("us/#run/2".as_bytes());
+    world.send("hosts", Sent { key, value: Some(b"{}"), headers: &headers, partition: 0 }).await?;
+    world.consume()?.succeed().await?;
+    let ended = r#"{"run":2,"mode":"full","kinds":["hosts"],"api_url":"","since":null,"limit":null,"domains":[],
+        "from":null,"previous_ended":1,"started_at":"2026-01-01T00:00:00Z","ended_at":"2026-01-02T00:00:00Z",
+        "partitions":{"hosts":1},"published":0,"pages":1,"objects":0,"unkeyed":0,"skipped":0,"declared":{},
+        "seen":{}}"#;
+    let id: i64 = sqlx::query_scalar(
+        "update dead_letters set value = convert_to($1, 'UTF8') where topic like '%.hosts' returning id",
+    )
+    .bind(ended)
+    .fetch_one(world.pool())
+    .await?;
+    let replayed =
+        world.ask(&["dead-letters", "replay", "--json", "--id", &id.to_string()])?.succeed().await?;
+    assert_eq!(replayed.summary()?["replayed"][0]["effect"], "marker");
+    let run: (String, Option<i64>) =
+        sqlx::query_as("select state, published from runs where run = 2").fetch_one(world.pool()).await?;
+    assert_eq!(run, ("ended".to_owned(), Some(0)));
+    Ok(())
+}

@@ -4,6 +4,7 @@ use anyhow::Result;
 use catalog_tests::double::{Double, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
+use sqlx::AssertSqlSafe;
 
 #[tokio::test]
 async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
@@ -53,6 +54,38 @@ async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
     .fetch_one(world.pool())
     .await?;
     assert_eq!(late, 0);
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_goes_back_under_a_consumer_gets_all_again_and_counts_it_once() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(200, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let mut member = world.member()?.start()?;
+    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+    let before = world.contents("catalog", &["socrata_hosts"]).await?;
+    let hosts = world.topic("hosts");
+    // It has read and stepped over all that there is, and is idle.
+    world.until("select position > marker_offset + 1 from positions join run_partitions using (topic, partition) where topic like '%.hosts'").await?;
+    let back =
+        format!("delete from socrata_hosts; update positions set position = 0 where topic = '{hosts}'");
+    sqlx::raw_sql(AssertSqlSafe(back)).execute(world.pool()).await?;
+    // Its next batch finds that out.
+    world.crawl(&double)?.args(["--limit", "1"]).succeed().await?;
+    let told = member.logged("another consumer has moved the position; going on from there").await?;
+    assert_eq!((told["topic"].as_str(), told["position"].as_i64()), (Some(hosts.as_str()), Some(0)));
+    world.until("select exists (select from runs where run = 2 and state = 'ended')").await?;
+    assert_eq!(world.contents("catalog", &["socrata_hosts"]).await?[0].rows, before[0].rows);
+    let counted: bool = sqlx::query_scalar(
+        "select bool_and(new + changed + unchanged + older = published) from run_partitions",
+    )
+    .fetch_one(world.pool())
+    .await?;
+    assert!(counted);
     member.terminate()?;
     assert_eq!(member.ended().await?.code, Some(0));
     Ok(())

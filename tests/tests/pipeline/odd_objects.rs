@@ -42,7 +42,10 @@ fn odd() -> Vec<(String, Vec<&'static str>)> {
         (text("attribution", 5_000), vec!["resource.attribution"]),
         (text("type", 5_000), vec!["resource.type"]),
         (r#""type":"hologram","smell":{"of":["rain",null]}"#.to_owned(), vec![]),
-        (r#""name":7,"type":["map"],"page_views":"many""#.to_owned(), vec!["resource.name", "resource.type"]),
+        (
+            r#""name":7,"type":["map"],"page_views":"many""#.to_owned(),
+            vec!["resource.name", "resource.type", "resource.page_views"],
+        ),
         (r#""\u0000":1"#.to_owned(), vec!["resource"]),
     ]
 }
@@ -90,6 +93,11 @@ async fn every_object_becomes_a_row_and_names_what_was_mended() -> Result<()> {
     .await?;
     assert_eq!(widths.0, 669);
     assert!(widths.1 > 1_900_000, "{widths:?}");
+    let agencies: Vec<i32> =
+        sqlx::query_scalar("select octet_length(agency) from socrata_agencies where host = 'a.example'")
+            .fetch_all(world.pool())
+            .await?;
+    assert_eq!(agencies, [1000]);
     let state: String = sqlx::query_scalar("select state from runs").fetch_one(world.pool()).await?;
     assert_eq!(state, "balanced");
     Ok(())

@@ -55,25 +55,6 @@ async fn a_topic_that_deletes_records_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_run_after_a_later_one_has_ended_is_refused() -> Result<()> {
-    let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
-    world.crawl(&double)?.args(["--first-run", "7"]).succeed().await?;
-    world.consume()?.succeed().await?;
-    // As after the cursors were lost: the same topics and tables, and a producer that knows of no run.
-    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
-    admin.delete_topics(&[world.topic("cursors").as_str()], &AdminOptions::new()).await?;
-    world.crawl(&double)?.succeed().await?;
-    let ended = world.consume()?.run().await?;
-    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("--first-run"), "{}", ended.stderr);
-    let runs: Vec<(i64, String)> =
-        sqlx::query_as("select run, state from runs").fetch_all(world.pool()).await?;
-    assert_eq!(runs, [(7, "balanced".into())]);
-    Ok(())
-}
-
-#[tokio::test]
 async fn topics_made_anew_under_old_tables_are_refused() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;

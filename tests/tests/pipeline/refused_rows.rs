@@ -110,6 +110,32 @@ async fn a_trigger_and_a_constraint_that_speaks_up_at_the_commit_are_told_by_row
 }
 
 #[tokio::test]
+async fn a_replay_goes_on_behind_a_letter_that_is_refused_at_the_commit() -> Result<()> {
+    let (world, _double, ids) = crawled().await?;
+    refuse(&world, &ids).await?;
+    world.consume()?.succeed().await?;
+    let second = "select split_part(convert_from(key, 'UTF8'), '/', 3)
+         from dead_letters order by id limit 1 offset 1";
+    let id: String = sqlx::query_scalar(second).fetch_one(world.pool()).await?;
+    let late = format!(
+        "alter table socrata_datasets drop constraint ours;
+         create function refuse() returns trigger language plpgsql as
+           $$ begin if new.id = '{id}' then raise exception 'not %', new.id; end if; return new; end $$;
+         create constraint trigger late after insert on socrata_datasets
+           deferrable initially deferred for each row execute function refuse();"
+    );
+    execute(&world, late).await?;
+    let ended = world.ask(&["dead-letters", "replay", "--all", "--json"])?.run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let told = ended.summary()?["replayed"].as_array().cloned().unwrap_or_default();
+    let effects: Vec<_> = told.iter().map(|told| told["effect"].as_str().unwrap_or_default()).collect();
+    assert_eq!(effects, ["new", "failed", "new"]);
+    assert!(told[1]["reason"].as_str().is_some_and(|reason| reason.contains(&id)), "{told:?}");
+    assert_eq!(scalar(&world, "select count(*) from dead_letters where state = 'open'").await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_older_version_is_applied_where_the_newer_one_in_its_batch_is_refused() -> Result<()> {
     let (world, double, ids) = crawled().await?;
     world.crawl(&double)?.succeed().await?;

@@ -63,14 +63,17 @@ async fn other_runs_retire_nothing_but_bring_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn domains_and_hosts_carry_their_last_run_and_stay() -> Result<()> {
-    let history = History::new(&[("a.example", 100), ("b.example", 2)]).await?;
+async fn domains_hosts_and_agencies_carry_their_last_run_and_stay() -> Result<()> {
+    let history = History::new(&[("a.example", 100), ("b.example", 10)]).await?;
     history.run(&[]).await?;
-    let gone = history.take("b.example", 2)?;
+    let gone = history.take("b.example", 10)?;
     history.run(&[]).await?;
     assert_eq!(history.retired().await?, all_at(&gone, 2));
-    for table in ["select domain, last_run from socrata_domains", "select host, last_run from socrata_hosts"]
-    {
+    for table in [
+        "select domain, last_run from socrata_domains",
+        "select host, last_run from socrata_hosts",
+        "select host, max(last_run) from socrata_agencies group by host",
+    ] {
         let mut rows: Vec<(String, i64)> = sqlx::query_as(table).fetch_all(history.world.pool()).await?;
         rows.sort();
         assert_eq!(rows, [("a.example".to_owned(), 2), ("b.example".to_owned(), 1)], "{table}");

@@ -1,9 +1,13 @@
 //! Consumers of a group share the partitions and hand them over.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use catalog_tests::double::{Double, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::World;
+use catalog_tests::world::{Ended, World};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
 
 const BALANCED: [&str; 2] = [
@@ -19,6 +23,13 @@ fn applied(summary: &Value) -> u64 {
 fn published(summary: &Value) -> u64 {
     let kinds = summary["published"].as_object().into_iter().flat_map(|kinds| kinds.values());
     kinds.filter_map(Value::as_u64).sum()
+}
+
+/// The partitions that these log lines are of, in their order.
+fn partitions(ended: &Ended, message: &str) -> Vec<(String, i64)> {
+    let lines = ended.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of = |line: Value| Some((line["topic"].as_str()?.to_owned(), line["partition"].as_i64()?));
+    lines.filter(|line| line["message"] == message).filter_map(of).collect()
 }
 
 #[tokio::test]
@@ -47,6 +58,13 @@ async fn two_consumers_share_and_the_second_takes_over_from_the_first() -> Resul
     let second = second.ended().await?;
     assert_eq!(second.code, Some(0), "{}", second.stderr);
 
+    // Only what moved was given up, and nothing was taken over anew.
+    let (assigned, revoked) =
+        (partitions(&first, "partition assigned"), partitions(&first, "partition revoked"));
+    let moved: BTreeSet<_> = revoked.iter().collect();
+    assert!(!moved.is_empty() && moved.len() < assigned.len(), "{revoked:?} of {assigned:?}");
+    assert_eq!(assigned.len(), assigned.iter().collect::<BTreeSet<_>>().len(), "{assigned:?}");
+
     let (by_first, by_second) = (applied(&first.summary()?), applied(&second.summary()?));
     let each_run = published(&first_run);
     assert_eq!(each_run, published(&second_run));
@@ -68,5 +86,30 @@ async fn a_killed_consumers_partitions_are_taken_over() -> Result<()> {
     world.until(BALANCED[0]).await?;
     second.terminate()?;
     assert_eq!(second.ended().await?.code, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_partition_that_is_added_while_a_consumer_runs_is_consumed() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(600, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let member = world.member()?.start()?;
+    world.until(BALANCED[0]).await?;
+    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
+    let datasets = world.topic("datasets");
+    admin.create_partitions(&[NewPartitions::new(&datasets, 3)], &AdminOptions::new()).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.until(BALANCED[1]).await?;
+    let added: i64 = sqlx::query_scalar(
+        "select new + changed + unchanged from run_partitions
+         where run = 2 and topic like '%.datasets' and partition = 2 and published > 0",
+    )
+    .fetch_one(world.pool())
+    .await?;
+    assert!(added > 0);
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
     Ok(())
 }

@@ -1,0 +1,81 @@
+//! The command line of `dead-letters`.
+
+use catalog_shared::region::Region;
+use clap::{Args, Subcommand};
+
+use crate::cli::{DatabaseArgs, JudgeArgs};
+
+/// What to do with dead letters.
+#[derive(Args, Debug)]
+pub struct DeadLettersArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: LettersAction,
+}
+
+/// What can be done with dead letters.
+#[derive(Subcommand, Debug)]
+pub enum LettersAction {
+    /// Lists those that are open; with --all, settled ones too
+    List(LettersArgs),
+    /// Applies open ones, each as the version that it is; exits 1 if one still can't be applied
+    Replay(ReplayArgs),
+    /// Puts open ones aside; in the books they stay dead
+    Discard(LettersArgs),
+}
+
+/// Which dead letters to replay, and what is borne of a run whose last marker is among them.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Which ones.
+    #[command(flatten)]
+    pub letters: LettersArgs,
+
+    /// The limits beyond which a run is held.
+    #[command(flatten)]
+    pub limits: JudgeArgs,
+}
+
+/// Which dead letters.
+#[derive(Args, Debug)]
+pub struct LettersArgs {
+    /// Which ones.
+    #[command(flatten)]
+    pub selection: Selection,
+
+    /// Ends with one JSON object on standard output in place of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// A selection of dead letters; what is given of it must all hold.
+#[derive(Args, Debug)]
+pub struct Selection {
+    /// A dead letter's number, repeatable
+    #[arg(long = "id", value_name = "N")]
+    pub ids: Vec<i64>,
+
+    /// Only those of this region
+    #[arg(long)]
+    pub region: Option<Region>,
+
+    /// Only those of this run
+    #[arg(long)]
+    pub run: Option<u32>,
+
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+impl Selection {
+    /// Whether nothing was selected.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.region.is_none() && self.run.is_none() && !self.all
+    }
+}

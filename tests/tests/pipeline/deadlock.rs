@@ -1,0 +1,47 @@
+//! A batch that PostgreSQL gives up to end a deadlock is tried again.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use sqlx::Connection;
+
+#[tokio::test]
+async fn a_batch_that_loses_a_deadlock_is_applied_at_its_next_try() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    let (first, last): (String, String) =
+        sqlx::query_as("select min(host), max(host) from socrata_hosts").fetch_one(world.pool()).await?;
+    assert!(first < last);
+
+    // Batches lock hosts in order. Somebody holds the last one and wants the first one when the batch has it;
+    // whoever waits patiently is not the one that PostgreSQL ends.
+    world.crawl(&double)?.succeed().await?;
+    let lock = "select from socrata_hosts where host = $1 for update";
+    let mut connection = world.pool().acquire().await?;
+    let patience = "do $$ begin
+         execute format('alter database %I set deadlock_timeout = %L', current_database(), '5s');
+         set deadlock_timeout = '10min';
+     end $$";
+    sqlx::query(patience).execute(&mut *connection).await?;
+    let mut other = connection.begin().await?;
+    sqlx::query(lock).bind(&last).execute(&mut *other).await?;
+    let mut member = world.member()?.start()?;
+    world
+        .until(
+        "select exists (select from pg_stat_activity where datname = current_database()
+         and application_name = 'catalog-consumer' and wait_event_type = 'Lock' and query like '%socrata_hosts%')",
+    ).await?;
+    sqlx::query(lock).bind(&first).execute(&mut *other).await?;
+    other.rollback().await?;
+    member.logged("trouble with the database; trying again until it passes").await?;
+    world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
+    member.terminate()?;
+    let ended = member.ended().await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("deadlock detected"), "{}", ended.stderr);
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Topics that were made anew, while something of the old ones was kept.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::history::History;
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{Sent, World};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+
+async fn delete(world: &World, topics: &[&str]) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
+    let names: Vec<String> = topics.iter().map(|name| world.topic(name)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for deleted in admin.delete_topics(&names, &AdminOptions::new()).await? {
+        deleted.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_verdict_of_an_older_run_of_the_same_number_is_not_followed() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.run(&[]).await?;
+    let old = history.world.records("verdicts").await?.remove(0);
+    delete(&history.world, &["datasets", "domains", "hosts", "agencies", "cursors", "dead-letters"]).await?;
+
+    // Run 1 again, with an object that no record can be made of.
+    history.catalog.put_as("5zzz-zzzz", "a.example", r#"{"resource":{"name":"no id"}}"#);
+    history.crawl(&[]).await?;
+    let again = || anyhow::Ok(history.world.consume_again()?.args(["--until-caught-up"]));
+    again()?.succeed().await?;
+    let held = "select count(*) = 1 and bool_and(state = 'held') from again.runs";
+    assert!(sqlx::query_scalar::<_, bool>(held).fetch_one(history.world.pool()).await?);
+    let last = history.world.records("verdicts").await?.pop().map(|record| record.value).unwrap_or_default();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&last)?["state"], "held");
+
+    // Nor if it is said again.
+    let (key, value) = (Some(old.key.as_bytes()), Some(old.value.as_slice()));
+    history.world.send("verdicts", Sent { key, value, ..Sent::default() }).await?;
+    again()?.succeed().await?;
+    assert!(sqlx::query_scalar::<_, bool>(held).fetch_one(history.world.pool()).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_topic_made_anew_under_old_tables_is_refused() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(300, 2))).await?;
+    let small = Double::start(Options::new(Synthetic::new(20, 1))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    delete(&world, &["datasets"]).await?;
+    world.crawl(&small)?.succeed().await?;
+    let ended = world.consume()?.run().await?;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was made anew") && ended.stderr.contains("datasets["), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_topic_made_anew_under_a_running_consumer_stops_it() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(300, 2))).await?;
+    let small = Double::start(Options::new(Synthetic::new(20, 1))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let member = world.member()?.start()?;
+    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+    delete(&world, &["datasets"]).await?;
+    world.crawl(&small)?.succeed().await?;
+    let ended = member.ended().await?;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was made anew") && ended.stderr.contains("datasets["), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_that_no_database_keeps_is_no_verdict() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.crawl(&[]).await?;
+    let value = r#"{"region":"us","run":1,"state":"held","reason":"a\u0000b","mode":"full","ended_at":null,
+        "decided_at":"2026-01-01T00:00:00Z"}"#;
+    let (key, value) = (Some("us/1".as_bytes()), Some(value.as_bytes()));
+    history.world.send("verdicts", Sent { key, value, ..Sent::default() }).await?;
+    let ended = history.world.consume()?.succeed().await?;
+    assert!(ended.stderr.contains("a record of the verdicts topic can't be read"), "{}", ended.stderr);
+    assert_eq!(history.states().await?, [(1, "balanced".into())]);
+    Ok(())
+}
