@@ -110,8 +110,16 @@ const PASSING: [RDKafkaErrorCode; 14] = [
 /// Whether an error says that Kafka is away, wholly or in part, and so passes by itself.
 #[must_use]
 pub fn is_away(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<KafkaError>().and_then(KafkaError::rdkafka_error_code);
+    let code = error.downcast_ref::<KafkaError>().and_then(code);
     code.is_some_and(|code| PASSING.contains(&code)) || error.downcast_ref::<Away>().is_some()
+}
+
+/// The code of an error; that of an administrator's request is one that `rdkafka_error_code` passes over.
+fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
 }
 
 /// What looking for a broker has found.
@@ -204,6 +212,11 @@ mod tests {
         assert!(told(RDKafkaErrorCode::BrokerTransportFailure) && told(RDKafkaErrorCode::NotController));
         assert!(!told(RDKafkaErrorCode::TopicAuthorizationFailed) && !told(RDKafkaErrorCode::Authentication));
         assert!(is_away(&anyhow::Error::from(Away("no leader".into())).context("can't begin")));
+        let admin =
+            |code| is_away(&anyhow::Error::from(KafkaError::AdminOp(code)).context("can't make a topic"));
+        assert!(
+            admin(RDKafkaErrorCode::OperationTimedOut) && !admin(RDKafkaErrorCode::InvalidReplicationFactor)
+        );
     }
 
     #[test]

@@ -55,6 +55,22 @@ enum Standing {
     Moved(String),
 }
 
+/// How often a transaction was tried, but for tries that a broker was away for: that is waited for.
+#[derive(Default)]
+struct Tries(u32);
+
+impl Tries {
+    fn allow_another_after(&mut self, error: &TransactionError) -> bool {
+        match error {
+            TransactionError::Refused(_) => return false,
+            // What follows an outage is no longer what came before it.
+            TransactionError::Away(_) => self.0 = 0,
+            TransactionError::Fatal(_) | TransactionError::Aborted(_) => self.0 += 1,
+        }
+        self.0 < TRIES
+    }
+}
+
 impl Claim {
     /// Fences every other producer of the region, then reads its cursors. The claim is made by
     /// [`Claim::establish`].
@@ -90,15 +106,16 @@ impl Claim {
     /// Publishes; tells the owner when the region is another's by now.
     async fn publish(&mut self, mut records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<Option<String>> {
         records.push(cursors::record(&self.topics, next)?);
-        for tries in 1.. {
+        let mut tries = Tries::default();
+        loop {
             let error = match self.transactions.publish(&records).await {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            if tries == TRIES || matches!(error, TransactionError::Refused(_)) {
+            if !tries.allow_another_after(&error) {
                 return Err(error).context("can't publish to Kafka");
             }
-            tracing::warn!(%error, tries, "publishing again");
+            tracing::warn!(%error, tries = tries.0, "publishing again");
             if let TransactionError::Fatal(_) = error {
                 match self.recover(next).await? {
                     Standing::Before => {}
@@ -156,4 +173,22 @@ async fn open_transactions(
 ) -> anyhow::Result<Transactions> {
     let id = topics.transactional_id(region);
     Transactions::open(kafka, &id).await.with_context(|| format!("can't open transactions as {id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_waited_for_and_other_trouble_is_not_for_long() {
+        let mut tries = Tries::default();
+        let mut allows = |error: fn(String) -> TransactionError, times| {
+            (0..times).filter(|_| tries.allow_another_after(&error(String::new()))).count()
+        };
+        assert_eq!(allows(TransactionError::Away, 100), 100);
+        assert_eq!(allows(TransactionError::Fatal, 3), 3);
+        assert_eq!(allows(TransactionError::Away, 1), 1);
+        assert_eq!(allows(TransactionError::Aborted, 5), 4);
+        assert_eq!(allows(TransactionError::Refused, 1), 0);
+    }
 }
