@@ -173,7 +173,8 @@ async fn crawl(
         progress.published(publisher.cursor());
     }
     if let Some(from) = since::listing(publisher.cursor()) {
-        match since::publish(&discovery, args.page_size, from, publisher, shutdown).await? {
+        let listing = since::publish(&discovery, args.page_size, from, publisher, progress, shutdown);
+        match watch::lane(progress.lane(0), listing).await? {
             Listed::Interrupted => return Ok(false),
             Listed::Whole => return publisher.end().await.map(|()| true),
             Listed::Short(reason) => tracing::warn!(reason, "crawling the whole catalog instead"),

@@ -114,22 +114,22 @@ impl Discovery {
         self.persist(url, ask.can_shrink, read).await
     }
 
-    /// The assets from a place on in the order of their last update, the newest first, at most `limit`.
+    /// The assets from a place on in the order of their last update, the newest first.
     pub(crate) async fn newest(
         &self,
         offset: u16,
-        limit: u16,
+        ask: Ask,
         check: impl Fn(&Page) -> Result<(), ApiError>,
     ) -> Result<Page, Failed> {
         let mut url = self.url.clone();
-        let place = [("offset", offset.to_string()), ("limit", limit.to_string())];
+        let place = [("offset", offset.to_string()), ("limit", ask.size.to_string())];
         url.query_pairs_mut().append_pair("order", "updatedAt DESC").extend_pairs(place);
         let read = |body: &Bytes| {
             let page = Page::cut(body)?;
             check(&page)?;
             Ok(page)
         };
-        self.persist(url, false, read).await
+        self.persist(url, ask.can_shrink, read).await
     }
 
     /// Asks for the chosen domains, so that one that the API doesn't know is refused before a run begins.

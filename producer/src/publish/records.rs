@@ -197,6 +197,7 @@ mod tests {
             domain: Some(domain.into()),
             agency: agency.map(Into::into),
             host: Some("data.example".into()),
+            updated_at: None,
         }
     }
 

@@ -59,7 +59,7 @@ impl From<&ApiError> for Cause {
             ApiError::Incomplete { reason: Incomplete::TooLarge(_), .. } => Self::TooLarge,
             ApiError::Transport(_) | ApiError::Incomplete { .. } => Self::Network,
             ApiError::Unreadable(_) => Self::Unreadable,
-            ApiError::Contradiction(_) => Self::Contradiction,
+            ApiError::Contradiction(_) | ApiError::NoListing(_) => Self::Contradiction,
             _ => Self::Other,
         }
     }
