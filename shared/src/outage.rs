@@ -21,6 +21,9 @@ const FIRST: Duration = Duration::from_secs(1);
 const NEXT: Duration = Duration::from_secs(10);
 /// How long one look takes. Who gives the waiting up waits for its end.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long the client is listened to after a look. One event would not do: where debug lines are asked for,
+/// hundreds come before the one that tells a refusal.
+const LISTEN: Duration = Duration::from_millis(50);
 /// How long is waited after a refusal or an outage in the midst of work before the next try.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many refusals one after the other are believed: a broker that starts may refuse whom it knows.
@@ -147,7 +150,7 @@ fn look_blocking(
     let deadline = Instant::now() + patience;
     loop {
         let Err(error) = client.client().fetch_metadata(None, LOOK) else { return Ok(Found::There) };
-        client.poll(Duration::ZERO);
+        client.poll(LISTEN);
         let heard = client.context().heard();
         if let Some(reason) = heard.refusal {
             return Ok(Found::Refusal(reason));
