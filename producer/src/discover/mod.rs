@@ -37,7 +37,7 @@ use crate::discover::error::{ApiError, Failed, Worth};
 use crate::discover::page::Page;
 use crate::discover::redact::Redactor;
 use crate::discover::retry::Retry;
-use crate::discover::throttle::Throttle;
+use crate::discover::throttle::{Throttle, Waited};
 use crate::report::tally::Tally;
 
 /// How many objects to ask for.
@@ -166,7 +166,7 @@ impl Discovery {
     ) -> Result<T, Failed> {
         let mut retry = None;
         loop {
-            self.tally.limited(self.throttle.ready()).await;
+            self.tally.waited(self.throttle.ready().await);
             let request_id = Uuid::new_v4();
             let span = tracing::debug_span!("request", %request_id);
             let error =
@@ -200,6 +200,7 @@ impl Discovery {
             self.throttle.pause(wait);
         } else {
             sleep(wait).await;
+            self.tally.waited(Waited { paused: wait, ..Waited::default() });
         }
     }
 
