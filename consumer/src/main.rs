@@ -9,11 +9,11 @@ use catalog_shared::{command_line, exit, shutdown, telemetry};
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
-    telemetry::start(cli.log_format);
     exit::report(run(cli).await)
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
+    telemetry::start(cli.log_format)?;
     let shutdown = shutdown::on_signal()?;
     match cli.command {
         Command::Migrate(args) => database::migrate(&args).await,

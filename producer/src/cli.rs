@@ -73,11 +73,11 @@ pub struct CrawlArgs {
     #[arg(long, conflicts_with_all = ["restart", "first_run"])]
     pub dry_run: bool,
 
-    /// How many lanes of the id space are crawled side by side
+    /// How many lanes of the id space are crawled side by side, 1 to 64
     #[arg(long, env = "CATALOG_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
 
-    /// Requests a second over all lanes (decimals allowed), or `none` for no limit
+    /// Requests a second over all lanes, 0.001 to 1000000, or `none` for no limit
     #[arg(long, env = "CATALOG_RATE", default_value = "2")]
     pub rate: Rate,
 
@@ -89,8 +89,8 @@ pub struct CrawlArgs {
     #[arg(long, env = "CATALOG_RETRY_FOR", default_value = "10m", value_parser = duration)]
     pub retry_for: Duration,
 
-    /// How long the API may send nothing before a request is tried again (such as 30s)
-    #[arg(long, env = "CATALOG_TIMEOUT", default_value = "30s", value_parser = duration)]
+    /// How long the API may send nothing before a request is tried again (such as 30s, from 1s on)
+    #[arg(long, env = "CATALOG_TIMEOUT", default_value = "30s", value_parser = timeout)]
     pub timeout: Duration,
 
     /// The largest answer that is read (such as 128MiB); a larger page is asked for in parts
@@ -113,7 +113,7 @@ pub struct CrawlArgs {
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
 
-    /// Partitions of the datasets topic, if it has to be made
+    /// Partitions of the datasets topic, 1 to 1000, if it has to be made
     #[arg(long, env = "CATALOG_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub partitions: u16,
 
@@ -164,6 +164,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// A time that an answer can come in.
+fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("no answer comes in no time: it must be 1s or more") } else { Ok(time) }
+}
+
 fn bytes(text: &str) -> Result<u64, &'static str> {
     let unit = ["KiB", "MiB", "GiB"].into_iter().zip(1..).find(|(unit, _)| text.ends_with(unit));
     let (number, scale) =
@@ -203,6 +209,7 @@ mod tests {
         assert!(["0", "-1", "NaN", "fast", ""].iter().all(|text| text.parse::<Rate>().is_err()));
         assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
         assert!(["", "m", "10", "1.5h", "10µ"].iter().all(|text| duration(text).is_err()));
+        assert_eq!((timeout("1s"), timeout("0s").is_err()), (Ok(Duration::from_secs(1)), true));
     }
 
     #[test]

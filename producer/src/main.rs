@@ -12,11 +12,11 @@ use catalog_shared::{command_line, exit, shutdown, telemetry};
 async fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
     let screen = Screen::new(cli.log_format);
-    telemetry::start_on(cli.log_format, screen.clone());
     exit::report(run(cli, &screen).await)
 }
 
 async fn run(cli: Cli, screen: &Screen) -> anyhow::Result<()> {
+    telemetry::start_on(cli.log_format, screen.clone())?;
     let shutdown = shutdown::on_signal()?;
     match cli.command {
         Command::Crawl(args) => crawl::run(*args, screen, shutdown).await,

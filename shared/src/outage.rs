@@ -21,6 +21,9 @@ const FIRST: Duration = Duration::from_secs(1);
 const NEXT: Duration = Duration::from_secs(10);
 /// How long one look takes. Who gives the waiting up waits for its end.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long the client is listened to after a look. One event would not do: where debug lines are asked for,
+/// hundreds come before the one that tells a refusal.
+const LISTEN: Duration = Duration::from_millis(50);
 /// How long is waited after a refusal or an outage in the midst of work before the next try.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many refusals one after the other are believed: a broker that starts may refuse whom it knows.
@@ -110,8 +113,16 @@ const PASSING: [RDKafkaErrorCode; 14] = [
 /// Whether an error says that Kafka is away, wholly or in part, and so passes by itself.
 #[must_use]
 pub fn is_away(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<KafkaError>().and_then(KafkaError::rdkafka_error_code);
+    let code = error.downcast_ref::<KafkaError>().and_then(code);
     code.is_some_and(|code| PASSING.contains(&code)) || error.downcast_ref::<Away>().is_some()
+}
+
+/// The code of an error; that of an administrator's request is one that `rdkafka_error_code` passes over.
+fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
 }
 
 /// What looking for a broker has found.
@@ -139,7 +150,7 @@ fn look_blocking(
     let deadline = Instant::now() + patience;
     loop {
         let Err(error) = client.client().fetch_metadata(None, LOOK) else { return Ok(Found::There) };
-        client.poll(Duration::ZERO);
+        client.poll(LISTEN);
         let heard = client.context().heard();
         if let Some(reason) = heard.refusal {
             return Ok(Found::Refusal(reason));
@@ -204,6 +215,11 @@ mod tests {
         assert!(told(RDKafkaErrorCode::BrokerTransportFailure) && told(RDKafkaErrorCode::NotController));
         assert!(!told(RDKafkaErrorCode::TopicAuthorizationFailed) && !told(RDKafkaErrorCode::Authentication));
         assert!(is_away(&anyhow::Error::from(Away("no leader".into())).context("can't begin")));
+        let admin =
+            |code| is_away(&anyhow::Error::from(KafkaError::AdminOp(code)).context("can't make a topic"));
+        assert!(
+            admin(RDKafkaErrorCode::OperationTimedOut) && !admin(RDKafkaErrorCode::InvalidReplicationFactor)
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) mod size;
 pub(crate) mod tails;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
@@ -41,7 +41,7 @@ use crate::publish::sink::Sink;
 use crate::publish::topics;
 use crate::report::progress::Progress;
 use crate::report::screen::Screen;
-use crate::report::summary::Summary;
+use crate::report::summary::{End, Summary};
 use crate::report::tally::Tally;
 use crate::report::watch;
 
@@ -58,23 +58,27 @@ const ROUNDS: usize = 3;
 /// [`catalog_shared::exit::Stop`] for what has an exit code of its own; else what went wrong.
 pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
     args.kafka.announce()?;
-    let started = Instant::now();
     let tally = Arc::new(Tally::default());
     let url = args.api_url()?;
     let asked = asked(&args, &url)?;
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
     let Some(mut publisher) = open(&args, &asked, &discovery, &shutdown).await? else {
-        return Summary::not_begun(&args, asked.shape, &tally, started.elapsed()).print(args.json);
+        return Summary::not_begun(&args, asked.shape, &tally).print(args.json);
     };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let lanes = usize::from(args.concurrency);
     let progress = span.in_scope(|| Progress::start(screen, lanes, publisher.cursor(), &tally));
     let crawl = crawl(&args, discovery, &mut publisher, &progress, &shutdown).instrument(span);
     let whole = ended_in_time(crawl, &shutdown).await;
-    // The bars make room for the summary, or for the error.
+    // The bars make room for the summary.
     progress.end().await;
-    let whole = whole?;
-    Summary::new(&args, publisher.cursor(), whole, &tally, started.elapsed()).print(args.json)
+    let end = match whole {
+        Ok(true) => End::Whole,
+        Ok(false) => End::Interrupted,
+        Err(_) => End::Failed,
+    };
+    let told = Summary::new(&args, publisher.cursor(), end, &tally).print(args.json);
+    whole.and(told)
 }
 
 /// Whether a crawl is whole. One that was asked to stop has a while for the pages in hand; Kafka may be away
@@ -176,7 +180,8 @@ async fn crawl(
         progress.published(publisher.cursor());
     }
     if let Some(from) = since::listing(publisher.cursor()) {
-        match since::publish(&discovery, args.page_size, from, publisher, shutdown).await? {
+        let listing = since::publish(&discovery, args.page_size, from, publisher, progress, shutdown);
+        match watch::lane(progress.lane(0), listing).await? {
             Listed::Interrupted => return Ok(false),
             Listed::Whole => return publisher.end().await.map(|()| true),
             Listed::Short(reason) => tracing::warn!(reason, "crawling the whole catalog instead"),

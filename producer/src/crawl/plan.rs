@@ -249,7 +249,11 @@ mod tests {
         Asked { shape: Shape { mode: Mode::Since, ..full.shape }, since: Some(start), ..full }
     }
 
-    const AUTO: Start = Start::Auto { overlap: Duration::from_secs(100) };
+    const fn auto(overlap: u64) -> Start {
+        Start::Auto { overlap: Duration::from_secs(overlap) }
+    }
+
+    const AUTO: Start = auto(100);
 
     fn begun(asked: &Asked, last: Option<Cursor>) -> Cursor {
         plan(asked, last).unwrap().claim(asked, "me", &partitions()).unwrap()
@@ -259,12 +263,14 @@ mod tests {
     fn auto_is_resumed_with_the_time_that_it_meant_at_the_beginning() {
         let last = Cursor { complete_since: Some(at(1_000)), ..crawling(7) };
         let begun = begun(&since(AUTO), Some(Cursor { state: RunState::Ended, ..last }));
-        assert_eq!(begun.shape.since, Some(Since { asked: "auto".into(), from: at(900) }));
+        assert_eq!(begun.shape.since, Some(Since { asked: AUTO.asked(), from: at(900) }));
 
         let resumed = plan(&since(AUTO), Some(begun.clone())).unwrap();
         assert_eq!(resumed, Plan::Resume(Box::new(begun.clone())));
-        let other = plan(&since(Start::At(at(900))), Some(begun)).unwrap_err();
-        assert!(other.to_string().contains(r#""since":"auto""#), "{other}");
+        for other in [Start::At(at(900)), auto(101), auto(3_600)] {
+            let refused = plan(&since(other), Some(begun.clone())).unwrap_err();
+            assert!(refused.to_string().contains(r#""since":"auto, with --overlap 100s""#), "{refused}");
+        }
     }
 
     fn part() -> Shape {

@@ -78,10 +78,12 @@ pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
 }
 
 /// Whether the next incremental run may start from this one. A since-run that starts later than the last
-/// such run leaves a gap between the two, which the next one has to cover.
+/// such run leaves a gap between the two, which the next one has to cover; so does an object that was stepped
+/// over, whose date nobody has read.
 fn saw_all_changes(cursor: &Cursor) -> bool {
     let leaves_gap = |since: &Since| cursor.complete_since.is_some_and(|complete| since.from > complete);
     cursor.shape.mode != Mode::Part
+        && cursor.skipped == 0
         && cursor.shape.kinds.contains(&Kind::Datasets)
         && !cursor.shape.since.as_ref().is_some_and(leaves_gap)
 }
@@ -166,5 +168,7 @@ mod tests {
         assert_eq!(after(Shape { kinds: vec![Kind::Domains], ..full() }), Some(at(1_000)));
         // It leaves a gap behind the run before.
         assert_eq!(after(since(1_001)), Some(at(1_000)));
+        let skipped = Cursor { complete_since: Some(at(1_000)), skipped: 1, ..begun(full()) };
+        assert_eq!(ended(&skipped, at(6_000)).complete_since, Some(at(1_000)));
     }
 }

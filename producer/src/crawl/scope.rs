@@ -133,11 +133,13 @@ pub(crate) enum Start {
 }
 
 impl Start {
-    /// What was asked for, as it is compared on a resume: `auto` means another time on another day.
+    /// What was asked for, as it is compared on a resume: `auto` means another time on another day, and with
+    /// another overlap another one on the same.
     pub(crate) fn asked(&self) -> String {
         match self {
             Self::At(time) => time.format(&Rfc3339).unwrap_or_else(|_| time.to_string()),
-            Self::Auto { .. } => "auto".to_owned(),
+            Self::Auto { overlap: OVERLAP } => "auto".to_owned(),
+            Self::Auto { overlap } => format!("auto, with --overlap {}s", overlap.as_secs()),
         }
     }
 
@@ -229,6 +231,7 @@ mod tests {
         let auto = parse(&["--since", "auto"]).unwrap().start().unwrap().unwrap();
         let last = OffsetDateTime::from_unix_timestamp(7200).unwrap();
         assert_eq!(auto.since(Some(last)).unwrap().from.unix_timestamp(), 3600);
+        assert_eq!(auto.asked(), "auto");
         assert!(matches!(auto.since(None), Err(Stop::Usage(text)) if text.contains("--since auto")));
     }
 }

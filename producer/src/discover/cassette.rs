@@ -18,8 +18,12 @@ use crate::discover::redact::Redactor;
 /// addresses of machines, and ids that differ each time would drown every diff.
 const HEADERS: [&str; 3] = ["content-type", "retry-after", "x-socrata-region"];
 const SUFFIX: &str = ".http";
-/// The longest name of a file before its number, in bytes; file systems take 255.
+/// The longest name of a file before its number, in bytes; file systems take 255. Of a longer one the middle is
+/// left out, where a list of domains stands: the end tells which page it is.
 const STEM: usize = 160;
+const STEM_END: usize = 60;
+/// How much of a hash then tells apart what differs in the middle alone.
+const STEM_HASH: usize = 8;
 
 /// A request and what came back of its answer, be it all, a part or nothing.
 pub(crate) struct Exchange {
@@ -78,7 +82,13 @@ impl Exchange {
     fn stem(&self) -> String {
         let asked = format!("{} {}", self.path.trim_matches('/'), self.query.replace('=', "-"));
         let legal = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
-        asked.trim_end().chars().map(legal).take(STEM).collect()
+        let stem: String = asked.trim_end().chars().map(legal).collect();
+        if stem.len() <= STEM {
+            return stem;
+        }
+        let hash = blake3::hash(asked.as_bytes()).to_hex();
+        let begin = &stem[..STEM - STEM_END - STEM_HASH - "..-".len()];
+        format!("{begin}..{}-{}", &stem[stem.len() - STEM_END..], &hash[..STEM_HASH])
     }
 
     fn render(&self, time: u32, ended: &str) -> Vec<u8> {
@@ -102,6 +112,7 @@ fn ending(error: Option<&ApiError>) -> &'static str {
     match error {
         None => "whole",
         Some(ApiError::Incomplete { reason: Incomplete::Late, .. }) => "timeout",
+        Some(ApiError::Incomplete { reason: Incomplete::TooLarge(_), .. }) => "too-large",
         Some(_) => "reset",
     }
 }
@@ -169,6 +180,29 @@ mod tests {
         assert_eq!(one.render(1, "whole"), other.render(1, "whole"));
         assert_eq!(one.stem(), "api_catalog_v1_limit-20_order-a_DESC_scroll_id-");
         assert_eq!(exchange("http://h.example/v1/domains").stem(), "v1_domains");
+    }
+
+    #[test]
+    fn a_long_list_of_domains_leaves_each_page_a_name_of_its_own() {
+        let domains = (0..20).map(|n| format!("data{n}.example")).collect::<Vec<_>>().join(",");
+        let page = |domains: &str, after| {
+            let url = format!("http://h.example/v1?domains={domains}&limit=20&scroll_id={after}");
+            exchange(&url).stem()
+        };
+        let [one, next] = ["aaaa-aaaa", "bbbb-bbbb"].map(|after| page(&domains, after));
+        assert!(
+            one.starts_with("v1_domains-data0.example_2C") && one.contains("_limit-20_scroll_id-aaaa-aaaa-")
+        );
+        assert!(one.len() == STEM && one < next, "{one} {next}");
+        // They differ where the name has a gap.
+        assert_ne!(page(&domains.replace("data12", "data99"), "aaaa-aaaa"), one);
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_ended_as_such() {
+        let ended = |reason| ending(Some(&ApiError::incomplete(reason, b"", None)));
+        let ends = [Incomplete::TooLarge(9), Incomplete::Late, Incomplete::CutOff].map(ended);
+        assert_eq!((ends, ending(None)), (["too-large", "timeout", "reset"], "whole"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! A page cut into its objects in one pass over its bytes: the parser that checks an object also finds its
-//! end and reads the four texts that are wanted of it.
+//! end and reads the five texts that are wanted of it.
 //!
 //! Only plain pages are cut here. Anything odd (a text that isn't one, a field of another type, JSON that
 //! is broken) is left to the careful way in `page`, which reads an object several times and knows what to
@@ -23,6 +23,7 @@ pub(crate) struct Texts<'a> {
     pub(crate) domain: Option<Cow<'a, str>>,
     pub(crate) attribution: Option<Cow<'a, str>>,
     pub(crate) permalink: Option<Cow<'a, str>>,
+    pub(crate) updated_at: Option<Cow<'a, str>>,
 }
 
 /// The objects of a plain answer; none where it takes more care.
@@ -128,6 +129,8 @@ enum Name {
     Id,
     Attribution,
     Domain,
+    #[serde(rename = "updatedAt")]
+    UpdatedAt,
     #[serde(other)]
     Other,
 }
@@ -165,7 +168,7 @@ impl<'de> Visitor<'de> for Part<'_, 'de> {
         while let Some(name) = map.next_key()? {
             match (place, name) {
                 (Place::Object, Name::Resource) => {
-                    (texts.id, texts.attribution) = (None, None);
+                    (texts.id, texts.attribution, texts.updated_at) = (None, None, None);
                     map.next_value_seed(Part { texts, place: Place::Resource })?;
                 }
                 (Place::Object, Name::Metadata) => {
@@ -175,6 +178,7 @@ impl<'de> Visitor<'de> for Part<'_, 'de> {
                 (Place::Object, Name::Permalink) => texts.permalink = text(&mut map)?,
                 (Place::Resource, Name::Id) => texts.id = text(&mut map)?,
                 (Place::Resource, Name::Attribution) => texts.attribution = text(&mut map)?,
+                (Place::Resource, Name::UpdatedAt) => texts.updated_at = text(&mut map)?,
                 (Place::Metadata, Name::Domain) => texts.domain = text(&mut map)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -196,7 +200,7 @@ mod tests {
     use crate::discover::page::carefully;
 
     const BODY: &str = r#"{"resultSetSize":2, "results":[
-        {"resource":{"name":"a \"b\" {[","id":"aaaa-bbbb","attribution":" Parks\u00e9 ","columns":["x",1.5e3]},
+        {"resource":{"name":"a \"b\" {[","id":"aaaa-bbbb","attribution":" Parks\u00e9 ","updatedAt":"2026-01-31T12:00:00.000Z","columns":["x",1.5e3]},
          "metadata":{"domain":"a.example","n":{"id":"no"}},"permalink":"https://A.example/d/aaaa-bbbb","o":[]},
         {"metadata":{"domain":"no"},"resource":{"attribution":"no"},"metadata":{},"resource":{"id":"é"}}
         ] ,"timings":{"ms":[3]}} "#;

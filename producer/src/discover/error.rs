@@ -39,6 +39,9 @@ pub(crate) enum ApiError {
     /// A server that doesn't follow the scroll's rules; a crawl of it would be no crawl.
     #[error("the API doesn't scroll by id: {0}")]
     NoScroll(String),
+    /// A page that can't be the next one of a listing by date.
+    #[error("the API doesn't list by date: {0}")]
+    NoListing(String),
     /// The catalog of another region, which must never stand in for this one.
     #[error("another region answered: X-Socrata-Region reads {0:?}")]
     OtherRegion(String),
@@ -91,7 +94,7 @@ impl ApiError {
             Self::Transport(error) if error.is_builder() => Worth::Nothing,
             Self::Unrecorded(_) => Worth::Nothing,
             Self::Incomplete { reason: Incomplete::TooLarge(_), .. } | Self::Status { .. } => Worth::Nothing,
-            Self::NoScroll(_) | Self::OtherRegion(_) => Worth::FewTries,
+            Self::NoScroll(_) | Self::NoListing(_) | Self::OtherRegion(_) => Worth::FewTries,
             Self::Transport(_) | Self::Incomplete { .. } | Self::Unreadable(_) | Self::Contradiction(_) => {
                 Worth::Budget
             }

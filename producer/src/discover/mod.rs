@@ -36,7 +36,7 @@ use crate::discover::error::{ApiError, Failed, Worth};
 use crate::discover::page::Page;
 use crate::discover::redact::Redactor;
 use crate::discover::retry::Retry;
-use crate::discover::throttle::Throttle;
+use crate::discover::throttle::{Throttle, Waited};
 use crate::report::tally::Tally;
 
 /// How many objects to ask for.
@@ -106,22 +106,22 @@ impl Discovery {
         self.persist(url, ask.can_shrink, read).await
     }
 
-    /// The assets from a place on in the order of their last update, the newest first, at most `limit`.
+    /// The assets from a place on in the order of their last update, the newest first.
     pub(crate) async fn newest(
         &self,
         offset: u16,
-        limit: u16,
+        ask: Ask,
         check: impl Fn(&Page) -> Result<(), ApiError>,
     ) -> Result<Page, Failed> {
         let mut url = self.url.clone();
-        let place = [("offset", offset.to_string()), ("limit", limit.to_string())];
+        let place = [("offset", offset.to_string()), ("limit", ask.size.to_string())];
         url.query_pairs_mut().append_pair("order", "updatedAt DESC").extend_pairs(place);
         let read = |body: &Bytes| {
             let page = Page::cut(body)?;
             check(&page)?;
             Ok(page)
         };
-        self.persist(url, false, read).await
+        self.persist(url, ask.can_shrink, read).await
     }
 
     /// Asks for the chosen domains, so that one that the API doesn't know is refused before a run begins.
@@ -160,7 +160,7 @@ impl Discovery {
         let mut retry = None;
         let mut incomplete = 0;
         loop {
-            self.tally.limited(self.throttle.ready()).await;
+            self.tally.waited(self.throttle.ready().await);
             let request_id = Uuid::new_v4();
             let span = tracing::debug_span!("request", %request_id);
             let error =
@@ -195,6 +195,7 @@ impl Discovery {
             self.throttle.pause(wait);
         } else {
             sleep(wait).await;
+            self.tally.waited(Waited { paused: wait, ..Waited::default() });
         }
     }
 

@@ -10,6 +10,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::discover::cut::{self, Texts};
 use crate::discover::error::ApiError;
@@ -35,6 +36,8 @@ pub(crate) struct Object {
     pub(crate) agency: Option<String>,
     /// The permalink's host, lower case.
     pub(crate) host: Option<String>,
+    /// When it was last updated, where that can be read.
+    pub(crate) updated_at: Option<OffsetDateTime>,
 }
 
 impl Page {
@@ -90,6 +93,10 @@ impl Object {
             domain: texts.domain.as_deref().map(str::to_owned),
             agency: agency.filter(|name| !name.is_empty()).map(str::to_owned),
             host: texts.permalink.as_deref().and_then(host_of),
+            updated_at: texts
+                .updated_at
+                .as_deref()
+                .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()),
         }
     }
 
@@ -102,6 +109,7 @@ impl Object {
             domain: text(metadata.get("domain")),
             attribution: text(resource.get("attribution")),
             permalink: text(top.get("permalink")),
+            updated_at: text(resource.get("updatedAt")),
         };
         Self::new(body.slice_ref(raw.get().as_bytes()), &texts)
     }

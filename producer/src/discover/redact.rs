@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 /// common word out of every answer would harm the catalog.
 const SHORTEST: usize = 12;
 const HIDDEN: &[u8] = b"***";
+/// How much of a token's beginning is hidden where an answer breaks off in the midst of it.
+const BEGINNING: usize = 8;
 
 /// What has to be hidden.
 #[derive(Clone)]
@@ -31,10 +33,14 @@ impl Redactor {
             hidden.extend_from_slice(HIDDEN);
             rest = at + token.len();
         }
-        if rest == 0 {
+        let begun = (BEGINNING..token.len()).rev().find(|length| bytes[rest..].ends_with(&token[..*length]));
+        if rest == 0 && begun.is_none() {
             return bytes;
         }
-        hidden.extend_from_slice(&bytes[rest..]);
+        hidden.extend_from_slice(&bytes[rest..bytes.len() - begun.unwrap_or(0)]);
+        if begun.is_some() {
+            hidden.extend_from_slice(HIDDEN);
+        }
         hidden.into()
     }
 }
@@ -51,7 +57,14 @@ mod tests {
     fn a_token_that_is_quoted_is_hidden_each_time() {
         let hidden = hide("abcdefghijklm", "no abcdefghijklm, abcdefghijklm");
         assert_eq!(hidden, "no ***, ***");
-        assert_eq!(hide("abcdefghijklm", "abcdefghijkl"), "abcdefghijkl");
+        assert_eq!(hide("abcdefghijklm", "abcdefghijkl is another"), "abcdefghijkl is another");
+    }
+
+    #[test]
+    fn a_token_that_an_answer_breaks_off_in_is_hidden_too() {
+        assert_eq!(hide("abcdefghijklm", "abcdefghijklm, abcdefghijkl"), "***, ***");
+        assert_eq!(hide("abcdefghijklm", "no abcdefgh"), "no ***");
+        assert_eq!(hide("abcdefghijklm", "no abcdefg"), "no abcdefg");
     }
 
     #[test]

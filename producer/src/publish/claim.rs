@@ -55,6 +55,22 @@ enum Standing {
     Moved(String),
 }
 
+/// How often a transaction was tried, but for tries that a broker was away for: that is waited for.
+#[derive(Default)]
+struct Tries(u32);
+
+impl Tries {
+    fn allow_another_after(&mut self, error: &TransactionError) -> bool {
+        match error {
+            TransactionError::Refused(_) => return false,
+            // What follows an outage is no longer what came before it.
+            TransactionError::Away(_) => self.0 = 0,
+            TransactionError::Fatal(_) | TransactionError::Aborted(_) => self.0 += 1,
+        }
+        self.0 < TRIES
+    }
+}
+
 impl Claim {
     /// Fences every other producer of the region, then reads its cursors. The claim is made by
     /// [`Claim::establish`].
@@ -90,15 +106,16 @@ impl Claim {
     /// Publishes; tells the owner when the region is another's by now.
     async fn publish(&mut self, mut records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<Option<String>> {
         records.push(cursors::record(&self.topics, next)?);
-        for tries in 1.. {
+        let mut tries = Tries::default();
+        loop {
             let error = match self.transactions.publish(&records).await {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            if tries == TRIES || matches!(error, TransactionError::Refused(_)) {
+            if !tries.allow_another_after(&error) {
                 return Err(error).context("can't publish to Kafka");
             }
-            tracing::warn!(%error, tries, "publishing again");
+            tracing::warn!(%error, tries = tries.0, "publishing again");
             if let TransactionError::Fatal(_) = error {
                 match self.recover(next).await? {
                     Standing::Before => {}
@@ -158,8 +175,6 @@ async fn open_transactions(
     Transactions::open(kafka, &id).await.with_context(|| format!("can't open transactions as {id}"))
 }
 
-/// On librdkafka's mock cluster, which shows records as soon as they are there: as if each transaction had been
-/// committed, whatever its producer was told.
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -187,6 +202,8 @@ mod tests {
         run::fresh(Region::Us, shape, 1, &BTreeMap::new())
     }
 
+    /// On librdkafka's mock cluster, which shows records as soon as they are there: as if each transaction had been
+    /// committed, whatever its producer was told.
     #[tokio::test]
     async fn a_commit_whose_answer_was_lost_is_found_standing_and_not_made_again() {
         let cluster = MockCluster::new(1).unwrap();
@@ -209,5 +226,18 @@ mod tests {
         };
         // The claim and the page.
         assert_eq!(spawn_blocking(read).await.unwrap(), 2);
+    }
+
+    #[test]
+    fn an_outage_is_waited_for_and_other_trouble_is_not_for_long() {
+        let mut tries = Tries::default();
+        let mut allows = |error: fn(String) -> TransactionError, times| {
+            (0..times).filter(|_| tries.allow_another_after(&error(String::new()))).count()
+        };
+        assert_eq!(allows(TransactionError::Away, 100), 100);
+        assert_eq!(allows(TransactionError::Fatal, 3), 3);
+        assert_eq!(allows(TransactionError::Away, 1), 1);
+        assert_eq!(allows(TransactionError::Aborted, 5), 4);
+        assert_eq!(allows(TransactionError::Refused, 1), 0);
     }
 }

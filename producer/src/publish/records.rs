@@ -145,6 +145,7 @@ mod tests {
             domain: Some(domain.into()),
             agency: agency.map(Into::into),
             host: Some("data.example".into()),
+            updated_at: None,
         }
     }
 

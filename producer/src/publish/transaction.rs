@@ -35,6 +35,9 @@ pub(crate) enum TransactionError {
     /// It was aborted and nothing of it can be seen; it may be tried again.
     #[error("the transaction was aborted: {0}")]
     Aborted(String),
+    /// It was aborted, for a broker that leads a partition was away for too long; it may be tried again.
+    #[error("a broker is away, and the transaction was aborted: {0}")]
+    Away(String),
     /// It was aborted, and would be again.
     #[error("Kafka refuses a record: {0}")]
     Refused(String),
@@ -83,8 +86,12 @@ impl Transactions {
                 self.commit().await
             }
             Err(Undelivered { key, error }) => {
-                let will_not_pass = error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
-                Err(self.abort(format!("{key}: {error}"), will_not_pass).await)
+                let aborted = match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Refused,
+                    Some(RDKafkaErrorCode::MessageTimedOut) => TransactionError::Away,
+                    _ => TransactionError::Aborted,
+                };
+                Err(self.abort(format!("{key}: {error}"), aborted).await)
             }
         }
     }
@@ -123,21 +130,23 @@ impl Transactions {
                 Err(error) if error.retriable => {
                     tracing::warn!(%error, "the commit takes long; waiting for Kafka")
                 }
-                Err(error) if error.requires_abort => return Err(self.abort(error.to_string(), false).await),
+                Err(error) if error.requires_abort => {
+                    return Err(self.abort(error.to_string(), TransactionError::Aborted).await);
+                }
                 Err(error) => return Err(TransactionError::Fatal(error.to_string())),
             }
         }
     }
 
-    async fn abort(&self, cause: String, will_not_pass: bool) -> TransactionError {
+    /// Aborts; what that is then called is `aborted`.
+    async fn abort(&self, cause: String, aborted: fn(String) -> TransactionError) -> TransactionError {
         loop {
             if let Some((code, reason)) = self.client.client().fatal_error() {
                 return TransactionError::Fatal(format!("{code}: {reason}"));
             }
             let (client, patience) = (self.client.clone(), self.patience);
             match spawn_blocking(move || client.abort_transaction(patience)).await {
-                Ok(Ok(())) if will_not_pass => return TransactionError::Refused(cause),
-                Ok(Ok(())) => return TransactionError::Aborted(cause),
+                Ok(Ok(())) => return aborted(cause),
                 Ok(Err(KafkaError::Transaction(error))) if error.is_retriable() => {
                     tracing::warn!(%error, "the abort takes long; waiting for Kafka");
                 }
@@ -173,7 +182,7 @@ const fn is_queue_full(error: &KafkaError) -> bool {
 /// knows neither isolation nor fencing: what others see of a transaction is for the tests on a real broker.
 #[cfg(test)]
 mod tests {
-    use rdkafka::mocking::MockCluster;
+    use rdkafka::mocking::{MockCluster, MockCoordinator};
     use rdkafka::producer::DefaultProducerContext;
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Answer};
 
@@ -260,6 +269,19 @@ mod tests {
         let (disturbed, _) = answered(RDKafkaApiKey::Produce, &[too_large]).await;
         let Err(TransactionError::Refused(cause)) = disturbed else { panic!("{disturbed:?}") };
         assert!(cause.contains("aaaa-2222"), "{cause}");
+    }
+
+    #[tokio::test]
+    async fn a_record_whose_leader_is_away_is_told_from_other_trouble() {
+        let cluster: Cluster = MockCluster::new(2).unwrap();
+        cluster.create_topic(TOPIC, 1, 1).unwrap();
+        cluster.partition_leader(TOPIC, 0, Some(2)).unwrap();
+        cluster.coordinator(MockCoordinator::Transaction("producer.us".to_owned()), 1).unwrap();
+        let options = vec!["transaction.timeout.ms=1000".to_owned().into()];
+        let kafka = KafkaArgs { brokers: cluster.bootstrap_servers(), options, topic_prefix: String::new() };
+        let transactions = Transactions::open(&kafka, "producer.us").await.unwrap();
+        cluster.broker_down(2).unwrap();
+        assert!(matches!(transactions.publish(&[record()]).await, Err(TransactionError::Away(_))));
     }
 
     #[tokio::test]

@@ -73,12 +73,21 @@ impl Progress {
 
 impl Total {
     fn of(cursor: &Cursor) -> Self {
-        let declared = cursor.declared.values().sum();
-        let limit = cursor.shape.limit.unwrap_or(u64::MAX);
-        // Nobody says how many assets have changed since a time.
-        let expected = (cursor.shape.mode != Mode::Since).then_some(limit.min(declared));
-        Self { pages: cursor.next_page, objects: cursor.objects, expected }
+        Self { pages: cursor.next_page, objects: cursor.objects, expected: expected(cursor) }
     }
+}
+
+/// How many objects a run is to find. Nobody says how many have changed since a time, or lie behind an id.
+fn expected(cursor: &Cursor) -> Option<u64> {
+    let shape = &cursor.shape;
+    if shape.mode == Mode::Since || shape.from.is_some() {
+        return None;
+    }
+    let is_of_run = |domain: &str| {
+        shape.domains.is_empty() || shape.domains.iter().any(|wanted| wanted.eq_ignore_ascii_case(domain))
+    };
+    let declared = cursor.declared.iter().filter(|(domain, _)| is_of_run(domain)).map(|(_, count)| count);
+    Some(declared.sum::<u64>().min(shape.limit.unwrap_or(u64::MAX)))
 }
 
 fn now(total: &Mutex<Total>) -> Total {
@@ -226,7 +235,41 @@ impl Rate {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use catalog_shared::cursor::{Shape, Since};
+    use catalog_shared::region::Region;
+    use time::OffsetDateTime;
+
     use super::*;
+    use crate::crawl::run;
+
+    #[test]
+    fn what_is_expected_follows_from_the_shape() {
+        let shape = |mode| Shape {
+            mode,
+            kinds: Vec::new(),
+            api_url: String::new(),
+            since: None,
+            limit: None,
+            domains: Vec::new(),
+            from: None,
+        };
+        let expected = |shape| {
+            let cursor = run::fresh(Region::Us, shape, 1, &BTreeMap::new());
+            let declared = [("a.example".into(), 30), ("B.example".into(), 20), ("c.example".into(), 1)];
+            expected(&Cursor { declared: declared.into(), ..cursor })
+        };
+        let domains = vec!["a.example".to_owned(), "b.example".to_owned()];
+        let of_domains = Shape { domains, ..shape(Mode::Part) };
+        assert_eq!((expected(shape(Mode::Full)), expected(of_domains.clone())), (Some(51), Some(50)));
+        let limited = |limit| expected(Shape { limit: Some(limit), ..of_domains.clone() });
+        assert_eq!((limited(7), limited(70)), (Some(7), Some(50)));
+        let since = Some(Since { asked: "auto".into(), from: OffsetDateTime::UNIX_EPOCH });
+        assert_eq!(expected(Shape { since, ..shape(Mode::Since) }), None);
+        let from = Some("ijzp-q8t2".to_owned());
+        assert_eq!(expected(Shape { from, limit: Some(7), ..shape(Mode::Part) }), None);
+    }
 
     #[test]
     fn a_rate_is_that_of_the_last_seconds() {

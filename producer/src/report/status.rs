@@ -212,3 +212,38 @@ impl Display for Run {
         f.write_str(&line)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use catalog_shared::cursor::Shape;
+
+    use super::*;
+    use crate::crawl::run;
+
+    #[test]
+    fn a_cursors_age_is_told_and_one_from_the_future_is_of_now() {
+        let shape = Shape {
+            mode: Mode::Full,
+            kinds: Vec::new(),
+            api_url: String::new(),
+            since: None,
+            limit: None,
+            domains: Vec::new(),
+            from: None,
+        };
+        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
+        let told = |at| {
+            let cursor = run::fresh(Region::Us, shape.clone(), 7, &BTreeMap::new());
+            let standing = standing(Region::Us, Some(Written { cursor, at }), now);
+            (standing.cursor.as_ref().and_then(|place| place.age_seconds), standing.to_string())
+        };
+        let (age, text) = told(Some(now - time::Duration::seconds(125)));
+        assert_eq!(age, Some(125));
+        assert!(text.contains("written 2 min 5 s ago"), "{text}");
+        assert_eq!(told(Some(now + time::Duration::seconds(5))).0, Some(0));
+        let (age, text) = told(None);
+        assert!(age.is_none() && text.contains("written at an unknown time"), "{text}");
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::time::Duration;
 
 use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Mode, Shape};
@@ -15,6 +14,17 @@ use crate::crawl::run;
 use crate::report::human;
 use crate::report::tally::{Cause, Tally};
 
+/// How a crawl ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// All of the run is published.
+    Whole,
+    /// It was asked to stop.
+    Interrupted,
+    /// Something went wrong, which the command ends with.
+    Failed,
+}
+
 /// The end of a crawl command.
 #[derive(Serialize)]
 pub(crate) struct Summary {
@@ -26,6 +36,8 @@ pub(crate) struct Summary {
     dry_run: bool,
     /// Whether the run is published to its end; one that isn't is resumed by the same command.
     whole: bool,
+    /// Whether something went wrong.
+    failed: bool,
     pages: u32,
     objects: u64,
     published: BTreeMap<Kind, u64>,
@@ -36,22 +48,27 @@ pub(crate) struct Summary {
     retries: u64,
     retries_by_cause: BTreeMap<Cause, u64>,
     bytes: u64,
+    /// Since the first request.
     seconds: f64,
     requests_per_second: f64,
     /// How long requests waited for the limiter, all lanes together.
     limiter_seconds: f64,
+    /// How long they were held back before they were tried again, all lanes together.
+    paused_seconds: f64,
 }
 
 impl Summary {
-    pub(crate) fn new(args: &CrawlArgs, cursor: &Cursor, whole: bool, tally: &Tally, took: Duration) -> Self {
+    pub(crate) fn new(args: &CrawlArgs, cursor: &Cursor, end: End, tally: &Tally) -> Self {
         let sum = |(kind, counts): (&Kind, &Vec<u64>)| (*kind, counts.iter().sum());
         let (requests, retries_by_cause) = (tally.requests(), tally.retries());
+        let (seconds, waits) = (tally.crawling().as_secs_f64(), tally.waits());
         Self {
             region: cursor.region,
             run: (!args.dry_run).then_some(cursor.run),
             mode: cursor.shape.mode,
             dry_run: args.dry_run,
-            whole,
+            whole: end == End::Whole,
+            failed: end == End::Failed,
             pages: cursor.next_page,
             objects: cursor.objects,
             published: cursor.published.iter().map(sum).collect(),
@@ -61,16 +78,17 @@ impl Summary {
             retries: retries_by_cause.values().sum(),
             retries_by_cause,
             bytes: tally.bytes(),
-            seconds: took.as_secs_f64(),
-            requests_per_second: requests as f64 / took.as_secs_f64().max(f64::EPSILON),
-            limiter_seconds: tally.limiter().as_secs_f64(),
+            seconds,
+            requests_per_second: if seconds > 0.0 { requests as f64 / seconds } else { 0.0 },
+            limiter_seconds: waits.limiter.as_secs_f64(),
+            paused_seconds: waits.paused.as_secs_f64(),
         }
     }
 
     /// Of a command that was asked to stop before it had claimed the region.
-    pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, tally: &Tally, took: Duration) -> Self {
+    pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, tally: &Tally) -> Self {
         let none = run::fresh(args.region, shape, 0, &BTreeMap::new());
-        Self { run: None, ..Self::new(args, &none, false, tally, took) }
+        Self { run: None, ..Self::new(args, &none, End::Interrupted, tally) }
     }
 
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
@@ -92,7 +110,11 @@ impl Summary {
             .collect();
         let causes = if causes.is_empty() { String::new() } else { format!(" ({})", causes.join(", ")) };
         writeln!(f, "  retries    {}{causes}", human::count(self.retries))?;
-        write!(f, "  waited     {:.1} s for the limiter, all lanes together", self.limiter_seconds)
+        let (limiter, paused) = (self.limiter_seconds, self.paused_seconds);
+        write!(
+            f,
+            "  waited     {limiter:.1} s for the limiter, {paused:.1} s before retries, all lanes together"
+        )
     }
 }
 
@@ -101,11 +123,15 @@ impl fmt::Display for Summary {
         if self.run.is_none() && !self.dry_run {
             return write!(f, "No run of {} was begun or resumed: asked to stop before that.", self.region);
         }
-        let state = match (self.whole, self.dry_run) {
-            (true, false) => "ended.",
-            (false, false) => "was interrupted; the same command resumes it.",
-            (true, true) => "ended; nothing was written.",
-            (false, true) => "was interrupted; nothing was written.",
+        let state = match (self.whole, self.failed) {
+            (true, _) => "ended",
+            (false, true) => "stopped at an error",
+            (false, false) => "was interrupted",
+        };
+        let then = match (self.whole, self.dry_run) {
+            (_, true) => "; nothing was written.",
+            (true, false) => ".",
+            (false, false) => "; the same command resumes it.",
         };
         let mut kinds = String::new();
         for (kind, count) in &self.published {
@@ -114,7 +140,7 @@ impl fmt::Display for Summary {
         }
         let mode = if self.mode == Mode::Full { String::new() } else { format!(" ({})", self.mode.name()) };
         let run = self.run.map_or("Dry run".to_owned(), |run| format!("Run {run}"));
-        writeln!(f, "{run} of {}{mode} {state}", self.region)?;
+        writeln!(f, "{run} of {}{mode} {state}{then}", self.region)?;
         let published = if self.dry_run { "would have published " } else { "published " };
         writeln!(f, "  {published} {kinds} in {} pages", human::count(self.pages.into()))?;
         if self.unkeyed > 0 {
@@ -129,5 +155,60 @@ impl fmt::Display for Summary {
             writeln!(f, "  no answer  {skipped} objects that could not be had, not even alone")?;
         }
         self.write_effort(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        Summary {
+            region: Region::Us,
+            run: Some(7),
+            mode: Mode::Since,
+            dry_run: false,
+            whole: true,
+            failed: false,
+            pages: 1_002,
+            objects: 5_000,
+            published: BTreeMap::from([(Kind::Datasets, 5_000), (Kind::Domains, 44)]),
+            unkeyed: 0,
+            skipped: 2,
+            requests: 1_200,
+            retries: 198,
+            retries_by_cause: BTreeMap::from([(Cause::Throttled, 190), (Cause::TooLarge, 8)]),
+            bytes: 20_340_000,
+            seconds: 600.04,
+            requests_per_second: 2.0,
+            limiter_seconds: 590.0,
+            paused_seconds: 31.25,
+        }
+    }
+
+    #[test]
+    fn people_read_all_of_it() {
+        let text = "Run 7 of us (since) ended.\n  \
+             published  5,000 datasets, 44 domains in 1,002 pages\n  \
+             no answer  2 objects that could not be had, not even alone\n  \
+             this time  1,200 requests, 20.3 MB in 600.0 s: 2.0 requests/s\n  \
+             retries    198 (190 throttled, 8 too large)\n  \
+             waited     590.0 s for the limiter, 31.2 s before retries, all lanes together";
+        assert_eq!(summary().to_string(), text);
+    }
+
+    #[test]
+    fn the_first_line_tells_the_end() {
+        let first = |whole, failed, dry_run| {
+            let summary = Summary { whole, failed, dry_run, mode: Mode::Full, ..summary() };
+            summary.to_string().lines().next().map(str::to_owned).unwrap_or_default()
+        };
+        assert_eq!(first(true, false, false), "Run 7 of us ended.");
+        assert_eq!(first(false, false, false), "Run 7 of us was interrupted; the same command resumes it.");
+        assert_eq!(
+            first(false, true, false),
+            "Run 7 of us stopped at an error; the same command resumes it."
+        );
+        assert_eq!(first(false, true, true), "Run 7 of us stopped at an error; nothing was written.");
     }
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::discover::error::{ApiError, Incomplete};
+use crate::discover::throttle::Waited;
 use crate::report::watch;
 
 /// Why a request was sent again.
@@ -59,7 +60,7 @@ impl From<&ApiError> for Cause {
             ApiError::Incomplete { reason: Incomplete::TooLarge(_), .. } => Self::TooLarge,
             ApiError::Transport(_) | ApiError::Incomplete { .. } => Self::Network,
             ApiError::Unreadable(_) => Self::Unreadable,
-            ApiError::Contradiction(_) => Self::Contradiction,
+            ApiError::Contradiction(_) | ApiError::NoListing(_) => Self::Contradiction,
             _ => Self::Other,
         }
     }
@@ -70,7 +71,9 @@ impl From<&ApiError> for Cause {
 pub(crate) struct Tally {
     requests: AtomicU64,
     bytes: AtomicU64,
-    limiter_millis: AtomicU64,
+    /// When the first request was sent.
+    first: OnceLock<Instant>,
+    waited: Mutex<Waited>,
     retries: Mutex<BTreeMap<Cause, u64>>,
     /// Until when every lane is held back.
     paused_until: Mutex<Option<Instant>>,
@@ -78,6 +81,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn requested(&self) {
+        self.first.get_or_init(Instant::now);
         self.requests.fetch_add(1, Relaxed);
     }
 
@@ -96,13 +100,11 @@ impl Tally {
         }
     }
 
-    /// Counts how long the limiter takes to let a request pass.
-    pub(crate) async fn limited<T>(&self, ready: impl Future<Output = T>) -> T {
-        let asked = Instant::now();
-        let passed = ready.await;
-        self.limiter_millis
-            .fetch_add(u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
-        passed
+    /// Counts what a request has waited for.
+    pub(crate) fn waited(&self, waited: Waited) {
+        let mut sum = lock(&self.waited);
+        sum.limiter += waited.limiter;
+        sum.paused += waited.paused;
     }
 
     pub(crate) fn requests(&self) -> u64 {
@@ -113,9 +115,15 @@ impl Tally {
         self.bytes.load(Relaxed)
     }
 
-    /// How long requests have waited for the limiter, all lanes together.
-    pub(crate) fn limiter(&self) -> Duration {
-        Duration::from_millis(self.limiter_millis.load(Relaxed))
+    /// How long ago the first request was sent: neither an earlier wait for Kafka nor anything else that is no
+    /// crawling is in it.
+    pub(crate) fn crawling(&self) -> Duration {
+        self.first.get().map(Instant::elapsed).unwrap_or_default()
+    }
+
+    /// How long requests have waited, all lanes together.
+    pub(crate) fn waits(&self) -> Waited {
+        *lock(&self.waited)
     }
 
     pub(crate) fn retries(&self) -> BTreeMap<Cause, u64> {

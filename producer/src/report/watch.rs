@@ -19,7 +19,7 @@ pub(crate) struct Watched(Mutex<Lane>);
 /// Where a lane stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Lane {
-    /// How much of its interval is done, from 0 to 1.
+    /// How much of its interval is done, or of a listing, from 0 to 1.
     pub(crate) done: f64,
     /// How many objects it has got.
     pub(crate) objects: u64,
@@ -44,6 +44,15 @@ pub(crate) async fn lane<T>(watched: Arc<Watched>, work: impl Future<Output = T>
 pub(crate) fn reached(interval: &Interval, id: &str, objects: usize) {
     note(|lane| {
         lane.done = idspace::share_before(interval, id);
+        lane.objects += objects as u64;
+    });
+}
+
+/// Notes how many of the places that can be listed by date are behind the lane, and how many objects the last
+/// page of them brought.
+pub(crate) fn listed(share: f64, objects: usize) {
+    note(|lane| {
+        lane.done = share;
         lane.objects += objects as u64;
     });
 }

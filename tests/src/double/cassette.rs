@@ -48,6 +48,8 @@ pub enum Ended {
     Reset,
     /// Nothing came for as long as the client was ready to wait.
     Timeout,
+    /// More came than the client was ready to take.
+    TooLarge,
 }
 
 /// Exchanges to be played back: each request gets the answers recorded for it, in their order, whatever
@@ -156,6 +158,7 @@ impl Ended {
             "whole" => Self::Whole,
             "reset" => Self::Reset,
             "timeout" => Self::Timeout,
+            "too-large" => Self::TooLarge,
             other => bail!("no way to end: {other:?}"),
         })
     }

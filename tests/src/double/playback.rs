@@ -36,11 +36,13 @@ pub(super) async fn answer(cassette: &Cassette, line: &Line, ticket: Ticket) -> 
     }
 }
 
-/// An answer that broke off is sent as one of twice the length that breaks off in its middle.
+/// An answer that broke off is sent as one of twice the length that breaks off in its middle, and one that was
+/// too large as one of twice the length.
 fn respond(recorded: Recorded, status: u16, ticket: Ticket) -> Response {
     let Recorded { headers, body, ended, .. } = recorded;
     let (body, ending) = match ended {
         Ended::Whole => (body, Ending::Whole),
+        Ended::TooLarge => (body.repeat(2).into(), Ending::Whole),
         Ended::Reset => (body.repeat(2).into(), Ending::Cut),
         Ended::Timeout => (body.repeat(2).into(), Ending::Stalled),
     };

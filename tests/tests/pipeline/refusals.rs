@@ -28,6 +28,17 @@ async fn a_missing_database_url_is_refused_with_an_example() -> Result<()> {
 }
 
 #[tokio::test]
+async fn log_levels_that_can_not_be_read_are_refused() -> Result<()> {
+    let world = World::new().await?;
+    for program in [world.status()?, world.consume()?] {
+        let ended = program.env("RUST_LOG", "catalog_producer=loud").run().await?;
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("RUST_LOG takes levels"), "{}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn topics_that_are_not_there_yet_are_named() -> Result<()> {
     let world = World::new().await?;
     let ended = world.consume()?.run().await?;

@@ -2,6 +2,7 @@
 //! topic.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -9,6 +10,9 @@ use catalog_tests::double::{Double, Fault, Matcher, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 /// In every secret of these tests, so that half of one is found too.
 const MARK: &str = "Ssst7Q";
@@ -68,10 +72,52 @@ async fn a_crawl_tells_no_secret() -> Result<()> {
         assert!(ended.stderr.contains(said), "never said: {said}");
     }
     no_mark_in(folder.path())?;
-    for record in world.all_records().await? {
+    no_mark_in_topics(&world).await
+}
+
+async fn no_mark_in_topics(world: &World) -> Result<()> {
+    let records = world.all_records().await?;
+    assert!(!records.is_empty());
+    for record in records {
         let told = format!("{record:?} {}", String::from_utf8_lossy(&record.value));
         assert!(!told.contains(MARK), "published: {told}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_producer_that_can_not_publish_any_more_tells_no_secret() -> Result<()> {
+    let (world, double) = (World::new().await?, double().await?);
+    let mut gate = double.hold(Matcher::pages().nth(2));
+    let first = crawl(&world, &double)?.run();
+    let second = async {
+        gate.arrived().await;
+        clean(&crawl(&world, &double)?.run().await?, 0);
+        gate.release();
+        anyhow::Ok(())
+    };
+    let (fenced, ()) = tokio::try_join!(first, second)?;
+    clean(&fenced, 3);
+    assert!(fenced.stderr.contains("has taken over"), "{}", fenced.stderr);
+    clean(&verbose(world.status()?).run().await?, 0);
+    no_mark_in_topics(&world).await
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_the_login_brings_out_no_secret() -> Result<()> {
+    let (world, double) = (World::new().await?, double().await?);
+    // This Kafka knows of no SASL.
+    let options = format!("{OPTIONS}\nsecurity.protocol=sasl_plaintext\nsasl.mechanism=PLAIN");
+    let url = world.login(PASSWORD).await?;
+    // The first gives up at once, the others after a while.
+    let programs = [crawl(&world, &double)?, verbose(world.status()?), verbose(world.consume()?)];
+    let [producer, status, consumer] =
+        programs.map(|program| program.env("KAFKA_OPTIONS", &options).env("DATABASE_URL", &url).run());
+    let (producer, status, consumer) = tokio::try_join!(producer, status, consumer)?;
+    for ended in [&producer, &status, &consumer] {
+        clean(ended, 1);
+    }
+    assert!(producer.stderr.contains("refuses this client"), "{}", producer.stderr);
     Ok(())
 }
 
@@ -120,7 +166,86 @@ async fn a_consumer_tells_no_secret() -> Result<()> {
     let known = url.split('?').next().context("a URL")?;
     let gone = format!("{known}_gone?pasword={PASSWORD}");
     clean(&consume()?.env("DATABASE_URL", &gone).run().await?, 1);
-    Ok(())
+    // One that asks for the password and refuses it.
+    let (address, told) = refusing_database().await?;
+    let url = format!("postgres://me:{PASSWORD}@{address}/catalog?sslmode=disable");
+    let refused = consume()?.env("DATABASE_URL", &url).run().await?;
+    clean(&refused, 1);
+    let reason = "password authentication failed";
+    assert!(refused.stderr.contains(reason) && told.await?.contains(PASSWORD), "{}", refused.stderr);
+    no_mark_in_topics(&world).await
+}
+
+/// A PostgreSQL that refuses every password, as far as the protocol goes for that; and the first it was told.
+async fn refusing_database() -> Result<(SocketAddr, oneshot::Receiver<String>)> {
+    const ASK: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
+    const FIELDS: &[u8] = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"me\"\0\0";
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (tell, told) = oneshot::channel();
+    let mut tell = Some(tell);
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await?;
+            let mut startup = vec![0; usize::try_from(client.read_u32().await?)? - 4];
+            client.read_exact(&mut startup).await?;
+            client.write_all(ASK).await?;
+            // The message's type comes before its length.
+            client.read_u8().await?;
+            let mut password = vec![0; usize::try_from(client.read_u32().await?)? - 4];
+            client.read_exact(&mut password).await?;
+            client.write_all(b"E").await?;
+            client.write_u32(u32::try_from(FIELDS.len())? + 4).await?;
+            client.write_all(FIELDS).await?;
+            if let Some(tell) = tell.take() {
+                let _ = tell.send(String::from_utf8_lossy(&password).into_owned());
+            }
+        }
+        #[expect(unreachable_code, reason = "it tells the block's type")]
+        anyhow::Ok(())
+    });
+    Ok((address, told))
+}
+
+#[tokio::test]
+async fn a_database_that_refuses_tables_and_rows_brings_out_no_secret() -> Result<()> {
+    let (world, double) = (World::new().await?, double().await?);
+    let url = world.login(PASSWORD).await?;
+    let migrate = |schema| anyhow::Ok(verbose(world.ask(&["migrate", "--schema", schema])?));
+    clean(&migrate("catalog")?.env("DATABASE_URL", &url).run().await?, 0);
+    let clash = "create schema clash; create table clash.positions (ours int)";
+    sqlx::raw_sql(clash).execute(world.pool()).await?;
+    clean(&migrate("clash")?.env("DATABASE_URL", &url).run().await?, 1);
+
+    let ours = "alter table socrata_domains add constraint ours check (declared_count < 0)";
+    sqlx::raw_sql(ours).execute(world.pool()).await?;
+    world.crawl(&double)?.succeed().await?;
+    let refused = verbose(world.consume()?).env("DATABASE_URL", &url).args(["--max-dead-share", "1"]).run();
+    clean(&refused.await?, 0);
+    let letters = "select count(*) from dead_letters where reason like '%\"ours\"%'";
+    assert!(sqlx::query_scalar::<_, i64>(letters).fetch_one(world.pool()).await? > 0);
+    no_mark_in_topics(&world).await
+}
+
+#[tokio::test]
+async fn the_commands_beside_a_consumer_tell_no_secret() -> Result<()> {
+    let (world, double) = (World::new().await?, double().await?);
+    world.crawl(&double)?.succeed().await?;
+    let url = world.login(PASSWORD).await?;
+    clean(&verbose(world.consume()?).env("DATABASE_URL", &url).run().await?, 0);
+    for program in [
+        world.ask(&["migrate"])?,
+        world.rebuild()?,
+        world.verify_topics()?,
+        world.ask(&["verify"])?,
+        world.runs(["list"])?,
+        world.ask(&["dead-letters", "list"])?,
+    ] {
+        let ended = verbose(program).env("DATABASE_URL", &url).run().await?;
+        clean(&ended, 0);
+        assert!(ended.stderr.contains("\"level\":\"DEBUG\""), "it said little: {}", ended.stderr);
+    }
+    no_mark_in_topics(&world).await
 }
 
 #[tokio::test]

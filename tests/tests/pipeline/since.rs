@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Asked, Double, Matcher, MemoryCatalog, Options};
+use catalog_tests::double::{Asked, Double, Fault, Matcher, MemoryCatalog, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
@@ -115,7 +115,7 @@ async fn auto_is_resumed_as_auto_and_refused_as_anything_else() -> Result<()> {
     crawl.kill().await?;
     gate.release();
 
-    for other in [&[][..], &["--since", BEFORE_ALL]] {
+    for other in [&[][..], &["--since", BEFORE_ALL], &["--since", "auto", "--overlap", "2h"]] {
         let refused = world.crawl(&double)?.args(other.iter().copied()).run().await?;
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);
         assert!(refused.stderr.contains(r#""since":"auto""#), "{}", refused.stderr);
@@ -162,6 +162,88 @@ async fn assets_that_the_api_leaves_out_of_a_page_keep_their_places() -> Result<
     world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?;
     assert_eq!(offsets(&double), [0, 100, 200, 300, 300]);
     assert_eq!(published(&world, "1").await?, ids[30..]);
+    Ok(())
+}
+
+/// An answer with these assets.
+fn answer(catalog: &MemoryCatalog, ids: &[String]) -> Fault {
+    let texts = ids.iter().filter_map(|id| Some(String::from_utf8_lossy(&catalog.get(id)?).into_owned()));
+    let body = format!(r#"{{"results":[{}]}}"#, texts.collect::<Vec<_>>().join(","));
+    Fault::Status { status: 200, retry_after: None, body: Some(body) }
+}
+
+/// Assets by the date of their last update, the oldest first.
+fn by_date(catalog: &MemoryCatalog) -> Vec<String> {
+    let date = |id: &String| -> Option<String> {
+        let object: Value = serde_json::from_slice(&catalog.get(id)?).ok()?;
+        Some(object["resource"]["updatedAt"].as_str()?.to_owned())
+    };
+    let mut ids = catalog.ids();
+    ids.sort_by_cached_key(date);
+    ids
+}
+
+/// What may come in place of the assets behind the newest 100, and the word for it in the log.
+fn untrue(catalog: &MemoryCatalog) -> [(Fault, &'static str); 3] {
+    let oldest_first = by_date(catalog);
+    let newest: Vec<_> = oldest_first.iter().rev().take(100).cloned().collect();
+    [
+        (Fault::EmptyResults, "nothing behind 100 of 300 declared assets"),
+        (answer(catalog, &newest), "what it had sent before"),
+        (answer(catalog, &oldest_first[..100]), "don't descend"),
+    ]
+}
+
+#[tokio::test]
+async fn a_listing_that_can_not_be_true_is_given_up_for_the_scroll() -> Result<()> {
+    for number in 0..3 {
+        let (world, double, catalog) = served(300).await?;
+        let (fault, reason) = untrue(&catalog)[number].clone();
+        let behind = |asked: &Asked| asked.param("offset") == Some("100");
+        let once = double.fail_once(Matcher::pages().that(behind), fault.clone());
+        let ended = world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?.summary()?;
+        // It is asked for again, and the listing is whole.
+        assert_eq!((once.fired(), &ended["published"]["datasets"]), (1, &300.into()), "{reason}");
+        assert_eq!(ended["retries_by_cause"]["contradiction"], 1);
+
+        double.fail(Matcher::pages().that(behind), fault);
+        let ended = world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?;
+        assert!(ended.stderr.contains("crawling the whole catalog instead"), "{}", ended.stderr);
+        assert!(ended.stderr.contains(reason), "{reason}: {}", ended.stderr);
+        let once: BTreeSet<String> = published(&world, "2").await?.into_iter().collect();
+        assert!(once.iter().eq(&catalog.ids()), "{reason}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_that_can_not_be_had_whole_are_listed_in_parts() -> Result<()> {
+    let (world, double, catalog) = served(300).await?;
+    let large = double.fail(Matcher::pages().that(is_listed).limit_above(30), Fault::CutJson);
+    let ended = world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?.summary()?;
+    assert!(large.fired() > 1 && double.requests().iter().all(|asked| !asked.is_page() || is_listed(asked)));
+    assert_eq!(
+        (published(&world, "1").await?, &ended["published"]["datasets"]),
+        (catalog.ids(), &300.into())
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_asset_that_can_not_be_had_is_left_to_the_scroll_and_no_start_for_the_next_run() -> Result<()> {
+    let (world, double, catalog) = served(300).await?;
+    world.crawl(&double)?.succeed().await?;
+    let complete = cursor_time(&world, "complete_since").await?;
+    let ids = catalog.ids();
+    let mut vast: Value = serde_json::from_slice(&catalog.get(&ids[150]).context("it is there")?)?;
+    // Behind the id, which can be read that way.
+    vast["resource"]["zone"] = "x".repeat(600_000).into();
+    catalog.put(vast.to_string())?;
+    edit(&catalog, &ids[150], OffsetDateTime::now_utc())?;
+    let crawl = world.crawl(&double)?.args(["--since", "auto", "--max-page-bytes", "500KiB"]);
+    let ended = crawl.succeed().await?.summary()?;
+    assert_eq!((&ended["skipped"], &ended["whole"]), (&1.into(), &true.into()));
+    assert_eq!(cursor_time(&world, "complete_since").await?, complete);
     Ok(())
 }
 

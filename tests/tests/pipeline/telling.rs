@@ -1,10 +1,13 @@
-//! What a crawl tells in the end: its retries by cause, and the id of the request that it failed at.
+//! What a crawl tells: how far it is, and in the end its retries by cause and the id of the request that it
+//! failed at.
+
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use catalog_tests::double::{Double, Fault, Matcher, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn the_summary_tells_retries_by_cause_and_the_waits() -> Result<()> {
@@ -26,6 +29,45 @@ async fn the_summary_tells_retries_by_cause_and_the_waits() -> Result<()> {
 }
 
 #[tokio::test]
+async fn each_request_has_an_id_of_its_own_that_its_log_lines_carry() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
+    double.fail_times(3, Matcher::pages(), Fault::status(500));
+    let ended = world.crawl(&double)?.env("RUST_LOG", "debug").succeed().await?;
+    let sent: Vec<String> = double.requests().into_iter().filter_map(|asked| asked.request_id).collect();
+    assert_eq!(sent.len(), double.requests().len());
+    let lines = ended.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let spans = lines.filter_map(|line| line["spans"].as_array().cloned()).flatten();
+    let told: BTreeSet<String> =
+        spans.filter_map(|span| Some(span["request_id"].as_str()?.to_owned())).collect();
+    // As a set: each try has another id.
+    assert_eq!(told, sent.iter().cloned().collect());
+    assert_eq!(told.len(), sent.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_no_page_comes_a_line_tells_how_far_it_is() -> Result<()> {
+    let (full, since) = (["--concurrency", "1"], ["--since", "2000-01-01"]);
+    tokio::try_join!(tells_how_far(&full), tells_how_far(&since))?;
+    Ok(())
+}
+
+/// Crawls two pages, and waits for the line that comes every ten seconds while the third is held.
+async fn tells_how_far(flags: &[&str]) -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    let gate = double.hold(Matcher::pages().nth(3));
+    let mut crawl = world.crawl(&double)?.args(flags.iter().copied()).start()?;
+    let line = crawl.logged("crawled so far").await?;
+    // `/domains` is a page too.
+    assert_eq!((&line["pages"], &line["objects"]), (&json!(3), &json!(200)), "{flags:?}: {line}");
+    gate.release();
+    assert_eq!(crawl.ended().await?.summary()?["whole"], true);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_error_names_the_request_that_it_came_from() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
@@ -37,7 +79,23 @@ async fn an_error_names_the_request_that_it_came_from() -> Result<()> {
         let id = asked.last().and_then(|asked| asked.request_id.clone()).unwrap();
         let error = ended.stderr.lines().last().unwrap();
         assert!(error.starts_with("error: ") && error.contains(&id), "{id}: {error}");
+        let told = ended.summary()?;
+        assert_eq!((&told["whole"], &told["failed"]), (&json!(false), &json!(true)));
         double.heal();
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_asked_before_a_crawl_failed_is_told() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    double.fail(Matcher::pages().nth(2), Fault::status(403));
+    double.fail_once(Matcher::domains(), Fault::status(500));
+    let ended = world.crawl(&double)?.args(["--concurrency", "1"]).run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let told = ended.summary()?;
+    assert_eq!((&told["retries_by_cause"], &told["objects"]), (&json!({"server_error": 1}), &json!(100)));
+    assert_eq!(told["requests"], double.requests().len());
     Ok(())
 }

@@ -6,11 +6,11 @@ mod scenes;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Cassette, Double, Recorded};
+use catalog_tests::double::{Cassette, Double, Ended, Recorded};
 use catalog_tests::world::World;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use scenes::Scene;
 
@@ -19,7 +19,14 @@ type Records = BTreeMap<String, Vec<u8>>;
 
 #[tokio::test]
 async fn paging_publishes_exactly_what_the_cassette_holds() -> Result<()> {
-    whole_crawl(Scene::Paging, 0).await
+    let summary = whole_crawl(Scene::Paging, 0).await?;
+    let cassette = Cassette::read(&Scene::Paging.folder())?;
+    let bytes: usize = cassette.exchanges().iter().map(|recorded| recorded.body.len()).sum();
+    assert_eq!(
+        (&summary["bytes"], &summary["requests"]),
+        (&json!(bytes), &json!(cassette.exchanges().len()))
+    );
+    Ok(())
 }
 
 #[tokio::test]
@@ -29,16 +36,38 @@ async fn rate_limits_are_waited_out() -> Result<()> {
     let limits: Vec<_> = cassette.exchanges().iter().filter(throttled).collect();
     let with_header = limits.iter().filter(|limit| header(limit, "retry-after").is_some()).count();
     assert!(with_header > 0 && with_header < limits.len(), "both kinds of 429 are on the cassette");
-    whole_crawl(Scene::RateLimits, limits.len()).await
+    let told =
+        limits.iter().filter_map(|limit| header(limit, "retry-after")?.parse::<u64>().ok()).sum::<u64>();
+    let summary = whole_crawl(Scene::RateLimits, limits.len()).await?;
+    assert_eq!(summary["retries_by_cause"], json!({ "throttled": limits.len() }));
+    // What it was asked to wait, and not for the limiter, for there is none.
+    assert!(told > 0 && summary["paused_seconds"].as_f64() >= Some(told as f64), "{summary}");
+    assert_eq!(summary["limiter_seconds"], 0.0);
+    Ok(())
 }
 
 #[tokio::test]
 async fn errors_that_may_pass_are_asked_again() -> Result<()> {
-    let cassette = Cassette::read(&Scene::Errors.folder())?;
-    let bad = cassette.exchanges().iter().filter(|recorded| objects(recorded).is_none());
-    let bad = bad.filter(|recorded| declared(recorded).is_none()).count();
-    assert!(bad > 0);
-    whole_crawl(Scene::Errors, bad).await
+    whole_crawl(Scene::Errors, bad_answers(Scene::Errors)?).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_kinds_of_trouble_in_one_crawl_cost_no_record() -> Result<()> {
+    let summary = whole_crawl(Scene::Mixed, bad_answers(Scene::Mixed)?).await?;
+    let causes = json!({"throttled": 3, "server_error": 2, "network": 4, "unreadable": 1});
+    assert_eq!(summary["retries_by_cause"], causes);
+    Ok(())
+}
+
+#[tokio::test]
+async fn pages_that_are_too_large_are_played_as_such() -> Result<()> {
+    let cassette = Cassette::read(&Scene::TooLarge.folder())?;
+    let large = cassette.exchanges().iter().filter(|recorded| recorded.ended == Ended::TooLarge).count();
+    let summary = whole_crawl(Scene::TooLarge, large).await?;
+    assert_eq!(summary["retries_by_cause"], json!({ "too_large": large }));
+    assert!(large > 0);
+    Ok(())
 }
 
 #[tokio::test]
@@ -52,7 +81,8 @@ async fn a_refusal_ends_the_crawl_at_once() -> Result<()> {
 
 #[tokio::test]
 async fn two_parts_of_a_crawl_make_a_whole() -> Result<()> {
-    whole_crawl(Scene::Resume, 0).await
+    whole_crawl(Scene::Resume, 0).await?;
+    Ok(())
 }
 
 #[tokio::test]
@@ -68,8 +98,8 @@ async fn what_was_not_recorded_is_an_error() -> Result<()> {
 }
 
 /// Crawls a cassette to its end: every exchange is played, no other is asked for, and what is published
-/// is what the good answers hold, byte for byte.
-async fn whole_crawl(scene: Scene, retries: usize) -> Result<()> {
+/// is what the good answers hold, byte for byte. Gives the summary.
+async fn whole_crawl(scene: Scene, retries: usize) -> Result<Value> {
     let (world, double) = (World::new().await?, scene.play().await?);
     let ended = scene.crawl(&world, &double, None).await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -85,7 +115,16 @@ async fn whole_crawl(scene: Scene, retries: usize) -> Result<()> {
         let value: Value = serde_json::from_slice(&domains[&format!("us/{domain}")])?;
         assert_eq!((&value["domain"], &value["declared_count"]), (&domain.into(), &count.into()));
     }
-    Ok(())
+    Ok(summary)
+}
+
+/// How many answers of a cassette are no page and no list of domains.
+fn bad_answers(scene: Scene) -> Result<usize> {
+    let cassette = Cassette::read(&scene.folder())?;
+    let bad = cassette.exchanges().iter().filter(|recorded| objects(recorded).is_none());
+    let bad = bad.filter(|recorded| declared(recorded).is_none()).count();
+    assert!(bad > 0, "{} holds no bad answer", scene.name());
+    Ok(bad)
 }
 
 fn all_was_played(double: &Double) -> Result<()> {

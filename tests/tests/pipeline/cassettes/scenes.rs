@@ -10,6 +10,8 @@ use catalog_tests::world::{Ended, Program, World};
 
 /// Objects of so many bytes are left out: cassettes are for people to read.
 const HUGE: usize = 4_000;
+/// Where the second of two lanes begins.
+const MIDDLE: &str = "i222-2222";
 
 /// A crawl, and what the API does to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub(super) enum Scene {
     RateLimits,
     /// What may pass: error statuses, HTML, bodies cut off, a reset, an answer that never comes.
     Errors,
+    /// All of that by turns, in one crawl of two lanes.
+    Mixed,
+    /// Pages of more bytes than are taken.
+    TooLarge,
     /// What will not pass.
     Forbidden,
     /// A crawl in two parts.
@@ -27,14 +33,23 @@ pub(super) enum Scene {
 }
 
 impl Scene {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Paging, Self::RateLimits, Self::Errors, Self::Forbidden, Self::Resume];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Paging,
+        Self::RateLimits,
+        Self::Errors,
+        Self::Mixed,
+        Self::TooLarge,
+        Self::Forbidden,
+        Self::Resume,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Paging => "paging",
             Self::RateLimits => "rate_limits",
             Self::Errors => "errors",
+            Self::Mixed => "mixed",
+            Self::TooLarge => "too_large",
             Self::Forbidden => "forbidden",
             Self::Resume => "resume",
         }
@@ -53,14 +68,15 @@ impl Scene {
 
     /// A double to record it from. The faults hang on what is asked and not on when.
     pub(super) async fn stage(self) -> Result<Double> {
-        let (catalog, ids) = small_catalog(if self == Self::Paging { 48 } else { 24 })?;
+        let (catalog, ids) = small_catalog(if matches!(self, Self::Paging | Self::Mixed) { 48 } else { 24 })?;
         let last_of_page = |page: usize| ids[page * 8 - 1].as_str();
         let (first, second) = (last_of_page(1), last_of_page(2));
         let double = Double::start(Options::new(catalog).gzip(true)).await?;
         let page = |after: &str, nth| Matcher::pages().scroll_id(after).that(move |a| a.attempt == nth);
+        let whole = |after, nth| page(after, nth).limit_above(7);
         let domains = |nth| Matcher::domains().that(move |asked| asked.attempt == nth);
         let faults = match self {
-            Self::Paging | Self::Resume => Vec::new(),
+            Self::Paging | Self::TooLarge | Self::Resume => Vec::new(),
             Self::RateLimits => vec![
                 (domains(1), Fault::too_many_requests(Some("0"))),
                 (page("", 1), Fault::too_many_requests(Some("1"))),
@@ -76,6 +92,18 @@ impl Scene {
                 (page(first, 2), Fault::Hang),
                 (page(second, 1), Fault::CutConnection),
                 (page(second, 2), Fault::NoResults),
+            ],
+            Self::Mixed => vec![
+                (domains(1), Fault::too_many_requests(None)),
+                (domains(2), Fault::Reset),
+                (whole("", 1), Fault::status(503)),
+                (whole("", 2), Fault::too_many_requests(Some("1"))),
+                (whole("", 3), Fault::Html),
+                (whole("", 4), Fault::CutConnection),
+                (whole(MIDDLE, 1), Fault::Reset),
+                (whole(MIDDLE, 2), Fault::status(500)),
+                (whole(MIDDLE, 3), Fault::too_many_requests(None)),
+                (whole(MIDDLE, 4), Fault::CutJson),
             ],
             Self::Forbidden => vec![(page(first, 1), Fault::status(403))],
         };
@@ -101,8 +129,14 @@ impl Scene {
     }
 
     fn program(self, world: &World, double: &Double, record: Option<&Path>) -> Result<Program> {
-        let lanes = if self == Self::Paging { "3" } else { "1" };
+        let lanes = match self {
+            Self::Paging => "3",
+            Self::Mixed => "2",
+            _ => "1",
+        };
         let program = world.crawl(double)?.args(["--page-size", "8", "--concurrency", lanes]);
+        let program =
+            program.args(["--max-page-bytes", if self == Self::TooLarge { "8KiB" } else { "128MiB" }]);
         let record = record.map(|folder| folder.to_string_lossy().into_owned());
         let program = program.args(["--timeout", if self == Self::Errors { "3s" } else { "30s" }]);
         Ok(program.args(record.iter().flat_map(|folder| ["--record", folder.as_str()])))
