@@ -177,14 +177,13 @@ async fn judge(
     }
     // What the log says is followed: counts and shares depend on when one looks.
     let said = verdicts::find(tx, id).await?.filter(Known::is_of_its_run);
-    let followed = said.as_ref().map(|said| said.state);
+    let is_new = said.is_none();
     let (state, reason) = match said {
         Some(said) => (said.state, said.reason),
         None => look(tx, id, marker, &books, limits).await?,
     };
-    let (state, reason) = verdicts::supersede_late(tx, id, state, reason).await?;
     let retired = verdicts::decide(tx, id, state, reason.as_deref()).await?;
-    if followed != Some(state) {
+    if is_new {
         verdicts::enter(tx, id).await?;
     }
     let Books { published, applied, .. } = books;

@@ -104,27 +104,6 @@ async fn retire(tx: &mut PgConnection, id: RunId) -> sqlx::Result<i64> {
     Ok(retired)
 }
 
-/// A run that would be held, and that a later one has left behind which was balanced before: partitions don't
-/// keep step, and the order in which last markers arrive must not matter.
-pub(crate) async fn supersede_late(
-    tx: &mut PgConnection,
-    id: RunId,
-    state: Decision,
-    reason: Option<String>,
-) -> sqlx::Result<(Decision, Option<String>)> {
-    if state != Decision::Held {
-        return Ok((state, reason));
-    }
-    let later: Option<i64> = sqlx::query_scalar(include_str!("../../sql/books/find_later_balanced.sql"))
-        .bind(id.region.name())
-        .bind(id.number())
-        .fetch_one(tx)
-        .await?;
-    let Some(later) = later else { return Ok((state, reason)) };
-    let held = reason.unwrap_or_default();
-    Ok((Decision::Superseded, Some(format!("run {later} was accepted; it was held: {held}"))))
-}
-
 async fn supersede(tx: &mut PgConnection, id: RunId) -> sqlx::Result<()> {
     let superseded: Vec<i64> = sqlx::query_scalar(include_str!("../../sql/books/supersede_runs.sql"))
         .bind(id.region.name())
