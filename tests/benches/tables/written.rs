@@ -4,7 +4,8 @@ use anyhow::Result;
 use catalog_tests::world::World;
 use sqlx::{AssertSqlSafe, PgPool};
 
-/// Bytes of WAL by the server and dead tuples of a schema: up to now, or in a span.
+/// Bytes of WAL by the server and dead tuples of a schema: up to now, or in a span. PostgreSQL prunes some of
+/// the tuples of a page when it reads it, so their number may fall too.
 pub(crate) struct Written {
     pub(crate) wal: i64,
     pub(crate) dead: i64,
