@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::World;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -47,6 +51,28 @@ pub struct Sent<'a> {
     pub value: Option<&'a [u8]>,
     /// The headers.
     pub headers: &'a [(&'a str, &'a str)],
+}
+
+impl World {
+    /// Deletes what comes before an offset of a partition, as an operator might who lets the topic delete.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub async fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
+        let (topic, options) = (self.topic(topic), AdminOptions::new());
+        let policy =
+            AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("cleanup.policy", "compact,delete");
+        for altered in admin.alter_configs([&policy], &options).await? {
+            altered.map_err(|(_, code)| anyhow!("{topic}: {code}"))?;
+        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
+        for deleted in admin.delete_records(&list, &options).await?.elements() {
+            deleted.error()?;
+        }
+        Ok(())
+    }
 }
 
 /// Sends a record; tells its offset.

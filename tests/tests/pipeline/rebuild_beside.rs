@@ -63,6 +63,41 @@ async fn positions_that_move_while_it_begins_are_no_sign_of_a_topic_made_anew() 
 }
 
 #[tokio::test]
+async fn records_that_are_deleted_while_it_begins_are_named() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(60, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+
+    let mut beginning = world.pool().begin().await?;
+    sqlx::query("lock table positions in access exclusive mode").execute(&mut *beginning).await?;
+    let rebuild = world.rebuild()?.start()?;
+    world.until(WAITS_FOR_POSITIONS).await?;
+    // Held again once it knows where the topics begin, before it reads them.
+    let mut starting = world.pool().begin().await?;
+    sqlx::query("lock table catalog_rebuild.positions in access exclusive mode")
+        .execute(&mut *starting)
+        .await?;
+    beginning.rollback().await?;
+    world
+        .until(
+            "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like 'select position%')",
+        )
+        .await?;
+    world.delete_before("hosts", 0, 2).await?;
+    starting.rollback().await?;
+    let ended = rebuild.ended().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let told = format!(
+        "{}[0] has lost records while it was read: the rebuild stands at 0, and it holds offsets 2 to ",
+        world.topic("hosts")
+    );
+    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
 async fn consumers_wait_while_tables_are_compared() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(200, 4))).await?;
