@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use anyhow::Context;
 use catalog_shared::region::Region;
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::Semaphore;
 
 use crate::apply::dead_letters::Limits;
 use crate::batch::{Applied, Batch, TopicKind};
@@ -54,13 +55,22 @@ pub(crate) struct Failure {
     pub(crate) in_doubt: Option<Outcome>,
 }
 
-/// Applies a batch. Records that can't be applied become dead letters.
+/// Applies a batch. Records that can't be applied become dead letters. It is decoded before it waits for its
+/// turn at the database, so that one batch is decoded while others are applied.
 ///
 /// # Errors
 /// What the database said, or that there are too many dead letters.
-pub(crate) async fn apply(pool: &PgPool, batch: &Batch, bounds: Bounds) -> Result<Outcome, Failure> {
+pub(crate) async fn apply(
+    pool: &PgPool,
+    turns: &Semaphore,
+    batch: &Batch,
+    bounds: Bounds,
+) -> Result<Outcome, Failure> {
     let decoded = || decode(batch.place.kind, &batch.records);
-    let applied = match transact(pool, batch, bounds, decoded(), false).await {
+    let first = decoded();
+    let turn = turns.acquire().await.context("there are no turns any more");
+    let _turn = turn.map_err(|error| Failure { error, in_doubt: None })?;
+    let applied = match transact(pool, batch, bounds, first, false).await {
         // The search for the row is a transaction of its own: in this one nothing more can be done.
         Err(Failure { error, .. }) if error.is::<Refused>() => {
             transact(pool, batch, bounds, decoded(), true).await

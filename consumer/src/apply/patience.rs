@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use catalog_shared::shutdown::CancellationToken;
 use sqlx::{Connection, PgConnection, PgPool};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::apply::failure;
@@ -41,6 +42,8 @@ impl Thread {
 #[derive(Clone)]
 pub(crate) struct Means {
     pub(crate) pool: PgPool,
+    /// One for each batch that may be at the database.
+    pub(crate) turns: Arc<Semaphore>,
     pub(crate) bounds: Bounds,
     pub(crate) outage: Arc<Outage>,
 }
@@ -60,7 +63,7 @@ impl Means {
         let mut waits = Waits::default();
         let mut in_doubt = None;
         loop {
-            match apply(&self.pool, batch, self.bounds).await {
+            match apply(&self.pool, &self.turns, batch, self.bounds).await {
                 Ok(outcome) => {
                     self.outage.is_over();
                     return Ok(settle_doubt(batch, outcome, in_doubt));

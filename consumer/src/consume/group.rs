@@ -205,7 +205,8 @@ pub(crate) fn resume(member: &Member, place: &Place) -> anyhow::Result<()> {
     member.resume(&list(place)).with_context(|| format!("can't resume {}[{}]", place.topic, place.partition))
 }
 
-fn list(place: &Place) -> TopicPartitionList {
+/// A list of one partition.
+pub(crate) fn list(place: &Place) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition(&place.topic, place.partition);
     list

@@ -4,6 +4,7 @@
 pub(crate) mod caught_up;
 pub(crate) mod group;
 pub(crate) mod partition;
+pub(crate) mod reader;
 pub(crate) mod rebalance;
 pub(crate) mod receive;
 pub(crate) mod received;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
@@ -114,7 +116,8 @@ impl Consumer {
     fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<Self> {
         let (member, changes) = group::join(&args)?;
         let topics = args.kafka.topics();
-        let means = Means { pool: pool.clone(), bounds: args.apply.bounds(), outage };
+        let turns = Arc::new(Semaphore::new(args.apply.connections.into()));
+        let means = Means { pool: pool.clone(), turns, bounds: args.apply.bounds(), outage };
         Ok(Self {
             args,
             pool,
@@ -162,10 +165,15 @@ impl Consumer {
         }
     }
 
-    /// Hands the next batch of a partition over, if it is due and a connection is free.
+    /// Whether another batch may be handed over: one for each connection, and one to be decoded meanwhile.
+    pub(crate) fn has_room(&self) -> bool {
+        self.batches.len() <= usize::from(self.args.apply.connections)
+    }
+
+    /// Hands the next batch of a partition over, if it is due and there is room.
     pub(crate) fn apply_due(&mut self, place: (TopicKind, i32), now: Instant) {
         let batch_size = usize::from(self.args.apply.batch_size);
-        if self.batches.len() >= usize::from(self.args.apply.connections) {
+        if !self.has_room() {
             return;
         }
         let Some(partition) = self.partitions.get_mut(&place) else { return };

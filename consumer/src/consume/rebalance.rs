@@ -89,10 +89,20 @@ impl Consumer {
         for ((place, marks), committed) in marks.into_iter().zip(committed) {
             let start = positions::start(&self.pool, &place, committed, marks.low).await?;
             let start = positions::skip_expired(&self.pool, &place, start, marks.low).await?;
-            marks.check(&place, start.offset())?;
             starts.push((place, start));
         }
+        self.check(&starts).await?;
         Ok(starts)
+    }
+
+    /// Whether the starts lie in their partitions. Their ends are measured anew: the member before may have
+    /// applied meanwhile what had not come when they were measured first.
+    async fn check(&self, starts: &[(Place, Start)]) -> anyhow::Result<()> {
+        let places = starts.iter().map(|(place, _)| place.clone()).collect();
+        for ((place, marks), (_, start)) in watermarks(&self.args.kafka, places).await?.iter().zip(starts) {
+            marks.check(place, start.offset())?;
+        }
+        Ok(())
     }
 
     /// Gives partitions up, after the batches in flight; what was only received is dropped.

@@ -41,7 +41,7 @@ impl Consumer {
         for element in read.elements() {
             let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
             let Some(read_to) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
-            if self.batches.len() >= usize::from(self.args.apply.connections) {
+            if !self.has_room() {
                 break;
             }
             let partition = self.partitions.get_mut(&(kind, element.partition()));

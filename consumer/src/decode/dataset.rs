@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -81,13 +82,12 @@ impl DatasetRow {
     /// # Errors
     /// When the value is no JSON object, or its id and domain are not the key's.
     pub(crate) fn read(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
-        let parse =
-            |text| serde_json::from_str::<&RawValue>(text).map_err(|error| no_object(&error.to_string()));
-        // Read before it is mended, for what lies too deep is dropped unread then.
-        let original = parse(value)?;
         let text = mend_json(value, 0);
-        let whole = if let Cow::Owned(mended) = &text { parse(mended)? } else { original };
-        let top = Fields::of(whole).ok_or_else(|| no_object("it is something else"))?;
+        if let Cow::Owned(_) = text {
+            // What was mended was dropped unread.
+            serde_json::from_str::<IgnoredAny>(value).map_err(|error| no_object(&error.to_string()))?;
+        }
+        let top: Fields<'_> = serde_json::from_str(&text).map_err(|error| no_object(&error.to_string()))?;
         let mut reader = Reader::default();
         let object = Object::open(&top, &mut reader);
         agrees("resource.id", object.resource.get("id"), id)?;

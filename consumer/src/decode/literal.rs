@@ -62,7 +62,7 @@ impl JsonObject {
         if !self.0.ends_with('{') {
             self.0.push(',');
         }
-        if name.contains(|c: char| matches!(c, '"' | '\\') || c.is_control()) {
+        if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
             self.0.push_str(&serde_json::Value::from(name).to_string());
         } else {
             self.0.push('"');

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -21,6 +20,7 @@ use crate::cli::RunArgs;
 use crate::consume::caught_up::{Watermarks, places, watermarks};
 use crate::consume::group;
 use crate::consume::partition::Partition;
+use crate::consume::reader::{self, Reader};
 use crate::consume::receive;
 use crate::consume::start::Start;
 use crate::consume::summary::Summary;
@@ -33,8 +33,6 @@ mod tables;
 const SWEEP: Duration = Duration::from_millis(100);
 /// How often a line tells how far it is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
-
-type Reader = StreamConsumer<LogContext>;
 
 /// Tells what a run would apply.
 ///
@@ -82,7 +80,7 @@ impl Track {
 
 impl DryRun {
     async fn start(args: &RunArgs, mut tables: Tables) -> anyhow::Result<Self> {
-        let reader = Arc::new(reader(&args.kafka, &args.group)?);
+        let reader = Arc::new(reader::open(&args.kafka, &args.group)?);
         let mut tracks = HashMap::new();
         let mut list = TopicPartitionList::new();
         for (place, start, marks) in starts(args, &reader, &mut tables).await? {
@@ -213,22 +211,4 @@ async fn starts(
         (place, start, marks)
     };
     Ok(marks.into_iter().zip(committed).map(start).collect())
-}
-
-/// A reader of committed records that knows the group and doesn't join it.
-fn reader(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Reader> {
-    let config = kafka.client_config(&[
-        ("group.id", group),
-        ("isolation.level", "read_committed"),
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("auto.offset.reset", "error"),
-        ("allow.auto.create.topics", "false"),
-        ("fetch.wait.max.ms", "50"),
-        // A fetcher that has filled the queue looks again after this long; its default of a second would
-        // stall a reader that works.
-        ("fetch.queue.backoff.ms", "10"),
-        ("queued.max.messages.kbytes", "16384"),
-    ])?;
-    kafka::create(&config, LogContext::default())
 }

@@ -12,6 +12,7 @@ use catalog_shared::region::Region;
 use catalog_shared::verdict::Decision;
 use futures::future::try_join_all;
 use proptest::sample::Index;
+use tokio::sync::Semaphore;
 
 use super::generate::{Drain, Next, Step};
 use super::log::{Log, Spot, place};
@@ -114,7 +115,9 @@ impl<'a> History<'a> {
     }
 
     async fn try_apply(&self, batch: &Batch) -> Result<Outcome> {
-        apply(&self.tables.pool, batch, self.bounds).await.map_err(|failure| failure.error)
+        apply(&self.tables.pool, &Semaphore::new(1), batch, self.bounds)
+            .await
+            .map_err(|failure| failure.error)
     }
 
     async fn apply(&self, batch: &Batch) -> Result<()> {
@@ -150,7 +153,8 @@ impl<'a> History<'a> {
         let batch = self.batch(next).await?;
         let pool = self.tables.one_connection();
         {
-            let mut applying = pin!(apply(&pool, &batch, self.bounds));
+            let turns = Semaphore::new(1);
+            let mut applying = pin!(apply(&pool, &turns, &batch, self.bounds));
             let mut left = polls;
             poll_fn(|context| {
                 if left == 0 {

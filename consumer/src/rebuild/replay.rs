@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::topics::Topics;
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -22,6 +23,8 @@ use crate::apply::positions;
 use crate::apply::{Bounds, Failure, Outcome, apply};
 use crate::batch::{Batch, Place, TopicKind};
 use crate::consume::caught_up::{self, Watermarks};
+use crate::consume::group::list;
+use crate::consume::reader::{self, Reader};
 use crate::consume::received::Received;
 
 /// How often batches that have waited long enough and the ends of partitions are looked after.
@@ -31,7 +34,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How long nothing may move before the replay gives up: it may be holding the live consumers off.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-type Reader = StreamConsumer<LogContext>;
+/// The group whose name its reader bears.
+const GROUP: &str = "catalog-consumer-rebuild";
 
 /// A replay of all data topics.
 pub(super) struct Replay {
@@ -40,6 +44,7 @@ pub(super) struct Replay {
     topics: Topics,
     pool: PgPool,
     connections: usize,
+    turns: Arc<Semaphore>,
     batch_size: usize,
     bounds: Bounds,
     tracks: HashMap<(TopicKind, i32), Track>,
@@ -58,11 +63,12 @@ impl Replay {
             tracks.insert((place.kind, place.partition), Track::new(place.clone(), position));
         }
         Ok(Self {
-            reader: Some(Arc::new(reader(&args.kafka)?)),
+            reader: Some(Arc::new(reader::open(&args.kafka, GROUP)?)),
             kafka: args.kafka.clone(),
             topics: args.kafka.topics(),
             pool,
             connections: usize::from(args.apply.connections),
+            turns: Arc::new(Semaphore::new(args.apply.connections.into())),
             batch_size: usize::from(args.apply.batch_size),
             bounds: args.apply.bounds(),
             tracks,
@@ -213,13 +219,14 @@ impl Replay {
     fn apply_due(&mut self) {
         let now = Instant::now();
         for track in self.tracks.values_mut() {
-            if self.batches.len() >= self.connections {
+            // One more than there are connections, to be decoded meanwhile.
+            if self.batches.len() > self.connections {
                 return;
             }
             let Some(batch) = track.next_batch(self.batch_size, now) else { continue };
-            let (pool, bounds) = (self.pool.clone(), self.bounds);
+            let (pool, turns, bounds) = (self.pool.clone(), Arc::clone(&self.turns), self.bounds);
             self.records += batch.records.len() as u64;
-            self.batches.spawn(async move { apply_to_shadow(&pool, batch, bounds).await });
+            self.batches.spawn(async move { apply_to_shadow(&pool, &turns, batch, bounds).await });
         }
     }
 
@@ -255,8 +262,13 @@ impl Drop for Replay {
 }
 
 /// Applies a batch; tells how far its partition is then.
-async fn apply_to_shadow(pool: &PgPool, batch: Batch, bounds: Bounds) -> anyhow::Result<(Place, i64)> {
-    match apply(pool, &batch, bounds).await {
+async fn apply_to_shadow(
+    pool: &PgPool,
+    turns: &Semaphore,
+    batch: Batch,
+    bounds: Bounds,
+) -> anyhow::Result<(Place, i64)> {
+    match apply(pool, turns, &batch, bounds).await {
         Ok(Outcome::Applied { .. }) => Ok((batch.place, batch.to)),
         Ok(Outcome::Stale { .. } | Outcome::GivenUp) => bail!("somebody else has written to the shadow"),
         Err(Failure { error, .. }) => Err(error),
@@ -265,29 +277,4 @@ async fn apply_to_shadow(pool: &PgPool, batch: Batch, bounds: Bounds) -> anyhow:
 
 fn pause(reader: &Reader, place: &Place) -> anyhow::Result<()> {
     reader.pause(&list(place)).with_context(|| format!("can't pause {}[{}]", place.topic, place.partition))
-}
-
-fn list(place: &Place) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(1);
-    list.add_partition(&place.topic, place.partition);
-    list
-}
-
-/// A reader of committed records that is in no group.
-fn reader(kafka: &KafkaArgs) -> anyhow::Result<Reader> {
-    let config = kafka.client_config(&[
-        // Never joined: a consumer needs a name for its group all the same.
-        ("group.id", "catalog-consumer-rebuild"),
-        ("isolation.level", "read_committed"),
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("auto.offset.reset", "error"),
-        ("allow.auto.create.topics", "false"),
-        ("fetch.wait.max.ms", "50"),
-        // A fetcher that has filled the queue looks again after this long; its default of a second would
-        // stall a reader that works.
-        ("fetch.queue.backoff.ms", "10"),
-        ("queued.max.messages.kbytes", "16384"),
-    ])?;
-    kafka::create(&config, LogContext::default())
 }

@@ -152,7 +152,7 @@ impl fmt::Display for Summary {
         }
         if self.skipped > 0 {
             let skipped = human::count(self.skipped);
-            writeln!(f, "  no answer  {skipped} objects that could not be had, not even alone")?;
+            writeln!(f, "  no answer  {skipped} objects that could not be had alone, or are larger than a record may be")?;
         }
         self.write_effort(f)
     }
@@ -190,7 +190,7 @@ mod tests {
     fn people_read_all_of_it() {
         let text = "Run 7 of us (since) ended.\n  \
              published  5,000 datasets, 44 domains in 1,002 pages\n  \
-             no answer  2 objects that could not be had, not even alone\n  \
+             no answer  2 objects that could not be had alone, or are larger than a record may be\n  \
              this time  1,200 requests, 20.3 MB in 600.0 s: 2.0 requests/s\n  \
              retries    198 (190 throttled, 8 too large)\n  \
              waited     590.0 s for the limiter, 31.2 s before retries, all lanes together";
