@@ -182,7 +182,7 @@ pub struct ApplyArgs {
 }
 
 impl ApplyArgs {
-    /// What is borne of records and runs.
+    /// The limits for records and runs.
     pub(crate) const fn bounds(&self) -> Bounds {
         let dead = Limits { share: self.max_dead_share, in_row: self.max_dead_in_row };
         Bounds { dead, runs: self.limits.tolerance() }
@@ -203,7 +203,7 @@ pub struct JudgeArgs {
 }
 
 impl JudgeArgs {
-    /// What is borne of runs.
+    /// The limits for runs.
     pub(crate) const fn tolerance(self) -> Tolerance {
         Tolerance { max_retire_share: self.max_retire_share, min_seen_share: self.min_seen_share }
     }

@@ -19,7 +19,7 @@ use crate::kafka::{self, KafkaArgs};
 /// How long it is looked for before people are told, at first and then each time.
 const FIRST: Duration = Duration::from_secs(1);
 const NEXT: Duration = Duration::from_secs(10);
-/// How long one look takes. Who gives the waiting up waits for its end.
+/// How long one look takes. A caller who stops waiting still waits for the look in progress.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long the client is listened to after a look. One event would not do: where debug lines are asked for,
 /// hundreds come before the one that tells a refusal.

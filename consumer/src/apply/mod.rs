@@ -31,7 +31,7 @@ pub(crate) mod rows;
 
 use rows::Refused;
 
-/// What is borne, of records and of runs.
+/// The limits beyond which records stop the consumer, and runs are held.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) dead: Limits,

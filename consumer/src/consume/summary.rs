@@ -124,8 +124,7 @@ fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: u64 = self.records.values().map(|effects| effects.total()).sum();
-        let stopped =
-            if self.caught_up == Some(false) { ", not caught up" } else { "" };
+        let stopped = if self.caught_up == Some(false) { ", not caught up" } else { "" };
         let took = self.took.as_secs_f64();
         if self.dry_run {
             writeln!(f, "A run would apply {total} records; nothing was written ({took:.1} s{stopped}).")?;

@@ -81,8 +81,8 @@ impl Consumer {
         Ok(behind.is_none() && self.is_settled(&positions).await?)
     }
 
-    /// Whether positions that look as if they had caught up mean it: an operator's reset would still move
-    /// them, and one beyond its partition's end is no position at all.
+    /// Whether positions that have reached the goal stay there: an operator's reset may still move them, and
+    /// one beyond its partition's end is no position at all.
     async fn is_settled(&self, positions: &Positions) -> anyhow::Result<bool> {
         let now = Goal::measure(&self.args.kafka).await?;
         if group::has_reset(&self.member, &now.places()).await? {

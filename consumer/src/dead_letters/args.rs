@@ -24,7 +24,7 @@ pub enum LettersAction {
     Discard(LettersArgs),
 }
 
-/// Which dead letters to replay, and what is borne of a run whose last marker is among them.
+/// Which dead letters to replay, and the limits for a run whose last marker is among them.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
     /// Which ones.

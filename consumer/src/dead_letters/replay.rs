@@ -119,9 +119,11 @@ async fn try_one(tx: &mut PgConnection, id: i64, limits: Tolerance) -> anyhow::R
 fn read(letter: Letter) -> Result<(Place, Received), String> {
     let Letter { topic, partition, offset, key, value, headers } = letter;
     let Some(kind) = Kind::ALL.into_iter().find(|kind| topic.ends_with(kind.name())) else {
-        return Err("its producer could not make a record of it, so there is nothing to replay; discard it \
-                    once it was looked after"
-            .to_owned());
+        return Err(
+            "its producer could not make a record of it, so there is nothing to replay: look at it, \
+                    then discard it"
+                .to_owned(),
+        );
     };
     let record = Received::read(offset, Some(&from_json(&headers)));
     let record = record.map_err(|schema| format!("it has schema {schema}: upgrade this program"))?;

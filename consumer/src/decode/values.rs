@@ -110,7 +110,7 @@ impl Reader {
         Some(zip(&arrays, length))
     }
 
-    /// Names the fields that hold what had to be mended; where that is the name of a field, what holds it.
+    /// Names the fields that hold what had to be mended. Where it was the name of a field, the object around it is named.
     pub(crate) fn name_mended(&mut self, original: &str) {
         let before = self.unreadable.len();
         if let Ok(fields) = serde_json::from_str::<Fields<'_>>(original) {

@@ -24,7 +24,7 @@ impl Tables {
         Ok(Self { tx })
     }
 
-    /// The real tables that are not hidden, at the moment of the transaction.
+    /// A connection that sees the real tables, but for those that temporary ones hide, as the transaction found them.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.tx
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Severity {
-    /// The tables can't be so by anything that the consumer does.
+    /// A state that the consumer's own work never leads to.
     Error,
     /// A person may want to know.
     Note,

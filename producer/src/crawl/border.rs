@@ -1,5 +1,5 @@
-//! Objects without an id at the border of two lanes. They have their place in the API's order and don't tell
-//! it, so a page can't say on which side of a border they lie: the page behind the border can.
+//! Objects without an id at the border of two lanes. The API orders them by an id that
+//! they don't show, so a page can't say on which side of a border they lie: the page behind the border can.
 
 use catalog_shared::cursor::Interval;
 

@@ -108,7 +108,7 @@ impl Lanes {
         }
     }
 
-    /// What is behind an id. That nothing is is believed when it comes twice, and objects without an id
+    /// What is behind an id. An answer without ids is believed when it comes twice, and objects without an id
     /// that may belong to the next interval are left to it if it will have them.
     async fn believed(&self, interval: &Interval, after: &str, pace: &mut Pace) -> anyhow::Result<Answer> {
         let mut answer = self.answer(interval, after, pace).await?;
@@ -128,7 +128,7 @@ impl Lanes {
     /// What is behind an id: a page with an id, a page asked at the full size, or an object that can't be
     /// had. An answer that isn't complete is asked for at half the size, down to one object.
     async fn answer(&self, interval: &Interval, after: &str, pace: &mut Pace) -> anyhow::Result<Answer> {
-        // So many places behind `after` hold no object with an id, as a smaller page has shown.
+        // How many places behind `after` hold no object with an id, as a smaller page has shown.
         let mut vain = 0;
         let mut nameless = Page::empty();
         let mut ask = pace.size.now();

@@ -1,4 +1,4 @@
-//! What can be wrong with an answer of the API, and what it is worth.
+//! What can be wrong with an answer of the API, and whether it is worth another try.
 
 use std::io;
 use std::time::Duration;

@@ -152,7 +152,10 @@ impl fmt::Display for Summary {
         }
         if self.skipped > 0 {
             let skipped = human::count(self.skipped);
-            writeln!(f, "  no answer  {skipped} objects that could not be had alone, or are larger than a record may be")?;
+            writeln!(
+                f,
+                "  no answer  {skipped} objects that could not be had alone, or are larger than a record may be"
+            )?;
         }
         self.write_effort(f)
     }
