@@ -1,6 +1,6 @@
--- Statements that give the live schema ($1) what it lacks of the shadow ($2), where all is as the migrations
--- make it. Tables move over with their indexes and comments; views are made anew, of texts that name no schema,
--- for the session looks into the shadow. The books are no view of the topics: they can't be made again.
+-- Statements that give the live schema ($1) what it lacks of another ($2), where all is as the migrations make
+-- it. Tables move over with their indexes and comments; views are made anew, of texts that name no schema,
+-- for the session looks into that one. The books are no view of the topics: they can't be made again.
 with lost as (
     select oid, relname, relkind
     from pg_class as made

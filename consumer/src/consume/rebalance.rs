@@ -108,6 +108,7 @@ impl Consumer {
     /// Gives partitions up, after the batches in flight; what was only received is dropped.
     async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
         let revoked = self.places(list);
+        tracing::debug!(partitions = revoked.len(), lost, "giving partitions up");
         // What was only received is dropped, so that no more batches are begun of it.
         for place in &revoked {
             if let Some(partition) = self.partitions.get_mut(&(place.kind, place.partition)) {

@@ -129,6 +129,7 @@ async fn follow_and_compare<'a>(
     follow(shadow, &mut replay, &mut goals).await?;
     shadow.analyze().await?;
 
+    let names = shadow.names.clone();
     let mut tx = shadow.begin().await?;
     apply::lock(&mut tx, true).await?;
     let alone = Instant::now();
@@ -136,6 +137,9 @@ async fn follow_and_compare<'a>(
     read_the_rest(&mut tx, &mut replay, &goals).await?;
     if goals.are_new() {
         take_books_over(&mut tx).await?;
+    }
+    if intent == Intent::Mend {
+        Shadow::restore(&names, &mut tx).await?;
     }
     let tables = tables::compare(&mut tx, &args.kafka.topics()).await.context("can't compare the tables")?;
     if intent == Intent::Mend {
@@ -199,7 +203,7 @@ pub(crate) async fn make_equal(
     (live, shadow): (&str, &str),
     topics: &catalog_shared::topics::Topics,
 ) -> anyhow::Result<i64> {
-    let names = shadow::Names { live: live.to_owned(), shadow: shadow.to_owned() };
+    let names = shadow::Names { shadow: shadow.to_owned(), ..shadow::Names::of(live) };
     let mut tx = names.begin(session).await?;
     let tables = tables::compare(&mut tx, topics).await?;
     tables::mend(&mut tx).await?;

@@ -18,7 +18,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The shadow's schema, and the one session that compares and mends.
 pub(super) struct Shadow {
-    names: Names,
+    pub(super) names: Names,
+    /// Whether what the live schema lacks stands ready in the spare one.
+    lacking: bool,
     /// Looks into the live schema. It holds the lock that keeps other rebuilds away for as long as it is open:
     /// what it commits is the word of the only one.
     pub(super) session: PgConnection,
@@ -26,41 +28,46 @@ pub(super) struct Shadow {
     pub(super) pool: PgPool,
 }
 
-/// The names of the two schemas.
+/// The names of the schemas.
+#[derive(Clone)]
 pub(super) struct Names {
     pub(super) live: String,
     pub(super) shadow: String,
+    /// Holds tables and views as the migrations make them, for a live schema that lacks some.
+    pub(super) spare: String,
 }
 
 impl Shadow {
-    /// Makes the shadow's empty tables, once what a killed rebuild has left is cleared away. What the live schema
-    /// lacks of them and is to be mended, it is given first, empty as well.
+    /// Makes the shadow's empty tables, once what a killed rebuild has left is cleared away; and spare ones, where
+    /// the live schema lacks some and is to be mended.
     ///
     /// # Errors
     /// When another rebuild is at work, or a schema is in the way that isn't a shadow.
     pub(super) async fn make(live: &DatabaseArgs, connections: u16, intent: Intent) -> anyhow::Result<Self> {
-        let names = Names { live: live.schema.clone(), shadow: shadow_name(&live.schema) };
+        let names = Names::of(&live.schema);
         let mut session = database::connect_migrated(live).await?;
         names.lock_out_others(&mut session).await?;
         names.clear_away(&mut session).await?;
         let args = DatabaseArgs { schema: names.shadow.clone(), ..live.clone() };
         names.make(&mut session, &args).await?;
-        if intent == Intent::Mend && names.restore(&mut session).await? {
-            names.clear_away(&mut session).await?;
+        let lacking = intent == Intent::Mend && names.lacks(&mut session).await?;
+        if lacking {
+            names.set_aside(&mut session).await?;
             names.make(&mut session, &args).await?;
         }
         let pool = database::open(&args, u32::from(connections)).await?;
         raw_sql(include_str!("../../sql/rebuild/lighten_shadow.sql")).execute(&pool).await?;
-        Ok(Self { names, session, pool })
+        Ok(Self { names, lacking, session, pool })
     }
 
-    /// Whether the live schema has all tables: one that is gone can't be compared.
+    /// Whether the live schema has all tables, but for those that stand ready: one that is gone can't be compared.
     ///
     /// # Errors
     /// Names the first that is gone.
     pub(super) async fn check_whole(&mut self) -> anyhow::Result<()> {
         let lost: Option<String> = sqlx::query_scalar(include_str!("../../sql/rebuild/find_lost_table.sql"))
             .bind(format!("\"{}\"", self.names.shadow))
+            .bind(self.lacking)
             .fetch_optional(&mut self.session)
             .await?;
         let Some(table) = lost else { return Ok(()) };
@@ -75,6 +82,18 @@ impl Shadow {
     /// Lets the planner know how much there is.
     pub(super) async fn analyze(&self) -> sqlx::Result<()> {
         sqlx::query(include_str!("../../sql/rebuild/analyze_shadow.sql")).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Gives the live schema the tables and views that it lacks, in the transaction that fills them.
+    pub(super) async fn restore(names: &Names, tx: &mut PgConnection) -> anyhow::Result<()> {
+        let statements = names.statements(tx, &names.spare).await?;
+        if statements.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(schema = names.live, "tables or views are gone: making them anew");
+        let made = raw_sql(AssertSqlSafe(statements.join(";\n"))).execute(tx).await;
+        made.context("can't make the tables and views that are gone")?;
         Ok(())
     }
 
@@ -99,6 +118,10 @@ impl Shadow {
 }
 
 impl Names {
+    pub(super) fn of(live: &str) -> Self {
+        Self { live: live.to_owned(), shadow: beside(live, "_rebuild"), spare: beside(live, "_restore") }
+    }
+
     /// As [`Shadow::begin`].
     pub(super) async fn begin<'a>(
         &self,
@@ -124,19 +147,21 @@ impl Names {
     }
 
     async fn clear_away(&self, session: &mut PgConnection) -> anyhow::Result<()> {
-        let Self { shadow, .. } = self;
-        let found: Option<Option<String>> =
-            sqlx::query_scalar(include_str!("../../sql/rebuild/find_shadow.sql"))
-                .bind(shadow)
-                .fetch_optional(&mut *session)
-                .await?;
-        let Some(comment) = found else { return Ok(()) };
-        if comment != Some(self.comment()) {
-            bail!(
-                "the schema {shadow} is in the way: rebuilding needs this name, and it holds something else"
-            );
+        for schema in [&self.shadow, &self.spare] {
+            let found: Option<Option<String>> =
+                sqlx::query_scalar(include_str!("../../sql/rebuild/find_shadow.sql"))
+                    .bind(schema)
+                    .fetch_optional(&mut *session)
+                    .await?;
+            let Some(comment) = found else { continue };
+            if comment != Some(self.comment()) {
+                bail!(
+                    "the schema {schema} is in the way: rebuilding needs this name, and it holds something else"
+                );
+            }
+            self.execute(session, format!("drop schema \"{schema}\" cascade")).await?;
         }
-        self.execute(session, format!("drop schema \"{shadow}\" cascade")).await
+        Ok(())
     }
 
     /// Makes the schema, telling in its comment what it is in the same transaction, and its tables.
@@ -149,24 +174,31 @@ impl Names {
         database::migrate(args).await
     }
 
-    /// Gives the live schema the tables and views that it lacks, all or none; tells whether there were any.
-    async fn restore(&self, session: &mut PgConnection) -> anyhow::Result<bool> {
+    /// Whether the live schema lacks any table or view that the shadow has.
+    async fn lacks(&self, session: &mut PgConnection) -> anyhow::Result<bool> {
         let mut tx = session.begin().await?;
-        look_into(&mut tx, &self.shadow).await?;
-        let statements: Vec<String> = sqlx::query_scalar(include_str!("../../sql/rebuild/restore_lost.sql"))
+        let lacks = !self.statements(&mut tx, &self.shadow).await?.is_empty();
+        tx.rollback().await?;
+        Ok(lacks)
+    }
+
+    /// Puts the shadow's tables aside, which are as the migrations make them.
+    async fn set_aside(&self, session: &mut PgConnection) -> anyhow::Result<()> {
+        let Self { shadow, spare, .. } = self;
+        self.execute(session, format!("alter schema \"{shadow}\" rename to \"{spare}\"")).await
+    }
+
+    /// The statements that give the live schema what it lacks out of this one. The transaction looks into the
+    /// live one after that.
+    async fn statements(&self, tx: &mut PgConnection, whole: &str) -> sqlx::Result<Vec<String>> {
+        look_into(tx, whole).await?;
+        let statements = sqlx::query_scalar(include_str!("../../sql/rebuild/restore_lost.sql"))
             .bind(&self.live)
-            .bind(&self.shadow)
+            .bind(whole)
             .fetch_all(&mut *tx)
             .await?;
-        if statements.is_empty() {
-            return Ok(false);
-        }
-        tracing::warn!(schema = self.live, "tables or views are gone: making them anew");
-        look_into(&mut tx, &self.live).await?;
-        let made = raw_sql(AssertSqlSafe(statements.join(";\n"))).execute(&mut *tx).await;
-        made.context("can't make the tables and views that are gone")?;
-        tx.commit().await?;
-        Ok(true)
+        look_into(tx, &self.live).await?;
+        Ok(statements)
     }
 
     /// Schemas' names can't be parameters; these are checked by the command line.
@@ -193,14 +225,13 @@ async fn look_into(tx: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// A name takes at most 63 bytes: of a long one the end gives way to a hash.
-fn shadow_name(live: &str) -> String {
-    const SUFFIX: &str = "_rebuild";
-    if live.len() + SUFFIX.len() <= 63 {
-        return format!("{live}{SUFFIX}");
+/// The name of a schema beside the live one. It takes at most 63 bytes: of a long one the end gives way to a hash.
+fn beside(live: &str, suffix: &str) -> String {
+    if live.len() + suffix.len() <= 63 {
+        return format!("{live}{suffix}");
     }
     let hash = blake3::hash(live.as_bytes()).to_hex();
-    format!("{}_{}{SUFFIX}", &live[..46], &hash[..8])
+    format!("{}_{}{suffix}", &live[..46], &hash[..8])
 }
 
 #[cfg(test)]
@@ -209,6 +240,7 @@ mod tests {
 
     #[test]
     fn a_shadow_has_a_name_of_its_own_that_postgresql_takes_whole() {
+        let shadow_name = |live: &str| Names::of(live).shadow;
         assert_eq!(shadow_name("catalog"), "catalog_rebuild");
         let (one, other) = (format!("{}1", "a".repeat(62)), format!("{}2", "a".repeat(62)));
         assert_eq!(shadow_name(&one).len(), 63);

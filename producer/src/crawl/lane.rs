@@ -211,7 +211,10 @@ impl Lanes {
             return Err(ApiError::NoScroll(format!("no object of a whole page behind {after:?} has an id")));
         }
         if self.has_seen_behind(after) {
-            return Err(ApiError::Contradiction(format!("nothing behind {after:?}, where an id was seen")));
+            return Err(ApiError::Contradiction(format!(
+                "nothing behind {after:?}, where an id was seen; if what was there has left the catalog since, \
+                 --restart begins anew"
+            )));
         }
         if after.is_empty() && self.declares_assets {
             return Err(ApiError::Contradiction("no assets at all, where /domains declares some".to_owned()));

@@ -138,7 +138,6 @@ impl Publisher {
         next.next_page =
             self.cursor.next_page.checked_add(u32::from(numbered)).context("a run has at most 2^32 pages")?;
         next.unkeyed += records.unkeyed;
-        next.skipped += records.skipped;
         for (kind, partition) in records.published {
             count(&mut next, kind, partition);
         }

@@ -47,17 +47,17 @@ impl Recorder {
         version: Version,
         observed_at: OffsetDateTime,
     ) -> PageRecords {
-        let mut page = PageWriter::new(self.region, &self.routes, version, observed_at);
+        let mut page = PageWriter::new(self.region, &self.routes, &self.dead_letters, version, observed_at);
         for (domain, count) in &domains.declared {
             let value = json!({ "domain": domain, "declared_count": count }).to_string();
             if is_name(domain) {
                 page.add(Kind::Domains, Key::Domain(domain), value.into());
             } else {
-                page.add_dead(&self.dead_letters, value.into(), "domain is no usable host");
+                page.add_dead(value.into(), "domain is no usable host");
             }
         }
         for entry in &domains.unreadable {
-            page.add_dead(&self.dead_letters, entry.clone(), "no domain with a count");
+            page.add_dead(entry.clone(), "no domain with a count");
         }
         page.records
     }
@@ -69,13 +69,13 @@ impl Recorder {
         version: Version,
         observed_at: OffsetDateTime,
     ) -> PageRecords {
-        let mut page = PageWriter::new(self.region, &self.routes, version, observed_at);
+        let mut page = PageWriter::new(self.region, &self.routes, &self.dead_letters, version, observed_at);
         let mut hosts = BTreeMap::new();
         for object in objects {
             let (id, domain) = match keyed(object) {
                 Ok(names) => names,
                 Err(reason) => {
-                    page.add_dead(&self.dead_letters, object.raw.clone(), reason);
+                    page.add_dead(object.raw.clone(), reason);
                     continue;
                 }
             };

@@ -1,4 +1,4 @@
-//! The records of one page: where each goes, and which are too large to go anywhere.
+//! The records of one page: where each goes, and what becomes of one that is too large.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use crate::publish::transaction::Outgoing;
 const FRAME: usize = 1024;
 /// How much of a key goes into a message, in bytes.
 const SHOWN: usize = 600;
+/// How much of a value that is too large goes into its dead letter, in bytes.
+const HEAD: usize = 64 * 1024;
 
 /// Where the records of a kind go.
 pub(crate) struct Route {
@@ -35,8 +37,6 @@ pub(crate) struct PageRecords {
     pub(crate) seen: BTreeMap<String, u64>,
     /// How many objects could not be made a record.
     pub(crate) unkeyed: u64,
-    /// How many records are larger than the topics take.
-    pub(crate) skipped: u64,
 }
 
 /// Collects the records of one page; all of a kind share their headers.
@@ -45,6 +45,7 @@ pub(crate) struct PageWriter<'a> {
     routes: &'a BTreeMap<Kind, Route>,
     headers: BTreeMap<Kind, Arc<OwnedHeaders>>,
     stamp: Stamp,
+    dead_letters: Arc<str>,
     pub(crate) records: PageRecords,
 }
 
@@ -52,13 +53,15 @@ impl<'a> PageWriter<'a> {
     pub(crate) fn new(
         region: Region,
         routes: &'a BTreeMap<Kind, Route>,
+        dead_letters: &Arc<str>,
         version: Version,
         observed_at: OffsetDateTime,
     ) -> Self {
         let stamp = Stamp { content: Content::Record(Kind::Datasets), region, version, observed_at };
         let headers = |kind| (kind, Stamp { content: Content::Record(kind), ..stamp }.to_headers().into());
         let headers = Kind::ALL.into_iter().map(headers).collect();
-        Self { region, routes, headers, stamp, records: PageRecords::default() }
+        let dead_letters = Arc::clone(dead_letters);
+        Self { region, routes, headers, stamp, dead_letters, records: PageRecords::default() }
     }
 
     /// Adds a record, unless the run doesn't publish its kind. Tells whether it fits into the topic.
@@ -69,34 +72,34 @@ impl<'a> PageWriter<'a> {
         let key = key.to_text(self.region);
         let partition = partition::of_key(key.as_bytes(), route.partitions);
         let (topic, headers) = (Arc::clone(&route.topic), Arc::clone(headers));
-        let fits = self.push(Outgoing { topic, partition, key, value, headers });
-        if fits {
-            self.records.published.push((kind, partition));
+        if !fits(&key, &value) {
+            self.add_too_large(&key, value);
+            return false;
         }
-        fits
+        self.records.outgoing.push(Outgoing { topic, partition, key, value, headers });
+        self.records.published.push((kind, partition));
+        true
     }
 
-    /// Takes a record on, but for one that Kafka would refuse, and all of its page with it.
-    fn push(&mut self, record: Outgoing) -> bool {
-        let bytes = record.key.len() + record.value.len();
-        let fits = bytes + FRAME <= MESSAGE_BYTES;
-        if fits {
-            self.records.outgoing.push(record);
-        } else {
-            let (topic, key) = (&record.topic, &record.key[..record.key.floor_char_boundary(SHOWN)]);
-            tracing::warn!(%topic, key, bytes, "leaving out a record that is larger than the topic takes");
-            self.records.skipped += 1;
-        }
-        fits
+    fn add_too_large(&mut self, key: &str, value: Bytes) {
+        let (key, bytes) = (&key[..key.floor_char_boundary(SHOWN)], value.len());
+        tracing::warn!(key, bytes, "a record would be larger than its topic takes: it becomes a dead letter");
+        self.add_dead(value, &format!("larger than a record may be: {key}, {bytes} bytes"));
     }
 
-    /// Adds what no record could be made of, and why.
-    pub(crate) fn add_dead(&mut self, topic: &Arc<str>, value: Bytes, reason: &str) {
+    /// Adds what no record could be made of, and why. Of what is too large for any topic the beginning has to do.
+    pub(crate) fn add_dead(&mut self, value: Bytes, reason: &str) {
         let headers = self.stamp.to_headers().insert(Header { key: "reason", value: Some(reason) }).into();
-        let (topic, key) = (Arc::clone(topic), String::new());
-        let fits = self.push(Outgoing { topic, partition: 0, key, value, headers });
-        self.records.unkeyed += u64::from(fits);
+        let value = if fits("", &value) { value } else { value.slice(..HEAD) };
+        let (topic, key) = (Arc::clone(&self.dead_letters), String::new());
+        self.records.outgoing.push(Outgoing { topic, partition: 0, key, value, headers });
+        self.records.unkeyed += 1;
     }
+}
+
+/// Whether a record is one that a topic takes. Kafka would refuse another, and all of its page with it.
+const fn fits(key: &str, value: &Bytes) -> bool {
+    key.len() + value.len() + FRAME <= MESSAGE_BYTES
 }
 
 #[cfg(test)]
@@ -107,13 +110,14 @@ mod tests {
         let route = Route { topic: "datasets".into(), partitions: 2 };
         let routes = BTreeMap::from([(Kind::Datasets, route)]);
         let version = Version { run: 1, page: 1 };
-        let mut page = PageWriter::new(Region::Us, &routes, version, OffsetDateTime::UNIX_EPOCH);
+        let mut page =
+            PageWriter::new(Region::Us, &routes, &"dead-letters".into(), version, OffsetDateTime::UNIX_EPOCH);
         write(&mut page);
         page.records
     }
 
     #[test]
-    fn what_is_larger_than_a_topic_takes_is_left_out_and_counted() {
+    fn what_is_larger_than_a_topic_takes_is_a_dead_letter() {
         let largest = MESSAGE_BYTES - FRAME - "us/a.example/aaaa-aaaa".len();
         let records = written(|page| {
             for (id, bytes, fits) in
@@ -124,14 +128,15 @@ mod tests {
             }
         });
         let keys: Vec<_> = records.outgoing.iter().map(|record| record.key.as_str()).collect();
-        assert_eq!(keys, ["us/a.example/aaaa-aaaa", "us/a.example/aaaa-aaac"]);
-        assert_eq!((records.skipped, records.published.len()), (1, 2));
+        assert_eq!(keys, ["us/a.example/aaaa-aaaa", "", "us/a.example/aaaa-aaac"]);
+        assert_eq!((records.unkeyed, records.published.len()), (1, 2));
     }
 
     #[test]
     fn not_even_a_dead_letter_is_larger() {
         let vast = Bytes::from(vec![b' '; MESSAGE_BYTES]);
-        let records = written(|page| page.add_dead(&"dead-letters".into(), vast.clone(), "odd"));
-        assert_eq!((records.skipped, records.unkeyed, records.outgoing.len()), (1, 0, 0));
+        let records = written(|page| page.add_dead(vast.clone(), "odd"));
+        let lengths: Vec<_> = records.outgoing.iter().map(|letter| letter.value.len()).collect();
+        assert_eq!((records.unkeyed, lengths), (1, vec![HEAD]));
     }
 }

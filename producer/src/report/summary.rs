@@ -128,10 +128,11 @@ impl fmt::Display for Summary {
             (false, true) => "stopped at an error",
             (false, false) => "was interrupted",
         };
-        let then = match (self.whole, self.dry_run) {
-            (_, true) => "; nothing was written.",
-            (true, false) => ".",
-            (false, false) => "; the same command resumes it.",
+        let then = match (self.whole, self.dry_run, self.failed) {
+            (_, true, _) => "; nothing was written.",
+            (true, false, _) => ".",
+            (false, false, false) => "; the same command resumes it.",
+            (false, false, true) => "; once that is mended, the same command resumes it.",
         };
         let mut kinds = String::new();
         for (kind, count) in &self.published {
@@ -146,16 +147,13 @@ impl fmt::Display for Summary {
         if self.unkeyed > 0 {
             writeln!(
                 f,
-                "  no record  {} objects without a usable id or domain (dead letters)",
+                "  no record  {} objects that no record could be made of (dead letters)",
                 human::count(self.unkeyed)
             )?;
         }
         if self.skipped > 0 {
             let skipped = human::count(self.skipped);
-            writeln!(
-                f,
-                "  no answer  {skipped} objects that could not be had alone, or are larger than a record may be"
-            )?;
+            writeln!(f, "  no answer  {skipped} objects that could not be had, not even alone")?;
         }
         self.write_effort(f)
     }
@@ -193,7 +191,7 @@ mod tests {
     fn people_read_all_of_it() {
         let text = "Run 7 of us (since) ended.\n  \
              published  5,000 datasets, 44 domains in 1,002 pages\n  \
-             no answer  2 objects that could not be had alone, or are larger than a record may be\n  \
+             no answer  2 objects that could not be had, not even alone\n  \
              this time  1,200 requests, 20.3 MB in 600.0 s: 2.0 requests/s\n  \
              retries    198 (190 throttled, 8 too large)\n  \
              waited     590.0 s for the limiter, 31.2 s before retries, all lanes together";
@@ -210,7 +208,7 @@ mod tests {
         assert_eq!(first(false, false, false), "Run 7 of us was interrupted; the same command resumes it.");
         assert_eq!(
             first(false, true, false),
-            "Run 7 of us stopped at an error; the same command resumes it."
+            "Run 7 of us stopped at an error; once that is mended, the same command resumes it."
         );
         assert_eq!(first(false, true, true), "Run 7 of us stopped at an error; nothing was written.");
     }

@@ -1,15 +1,24 @@
 //! Whatever the group does with a member, each record is applied once and in order.
 
-use anyhow::Result;
+use std::collections::HashSet;
+
+use anyhow::{Context, Result};
 use catalog_tests::double::{Double, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
+use serde_json::Value;
 
 const ASSETS: u64 = 600;
 
 /// The position of the first partition of datasets is waited for by this consumer's batch.
 const IS_HELD_UP: &str = "select exists (select from pg_stat_activity where datname = current_database()
      and application_name = 'catalog-consumer' and wait_event_type = 'Lock' and query like '%positions%')";
+
+/// So is every position that records of the second run have come for.
+const ALL_ARE_HELD_UP: &str =
+    "select count(*) = (select count(*) from positions where topic not like '%dead-letters')
+     from pg_stat_activity where datname = current_database()
+     and application_name = 'catalog-consumer' and wait_event_type = 'Lock'";
 
 /// Each record of both runs is counted once, and the tables are what a fresh consumer makes of the topics.
 async fn assert_once(world: &World) -> Result<()> {
@@ -60,7 +69,50 @@ async fn a_member_that_was_asleep_past_its_session_writes_nothing_twice() -> Res
 }
 
 #[tokio::test]
-async fn a_revoked_partition_finishes_its_batch_first() -> Result<()> {
+async fn a_partition_is_given_up_after_its_batch_in_flight() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let mut first = world.member()?.args(["--connections", "8"]).start()?;
+    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+
+    // Another member wants its share while every partition has a batch that waits for its position.
+    let mut holder = world.pool().begin().await?;
+    sqlx::query("select from positions for update").execute(&mut *holder).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.until(ALL_ARE_HELD_UP).await?;
+    let mut second = world.member()?.start()?;
+    first.logged("giving partitions up").await?;
+    holder.rollback().await?;
+    second.logged("partition assigned").await?;
+    world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
+    for member in [&first, &second] {
+        member.terminate()?;
+    }
+    assert_eq!(second.ended().await?.code, Some(0));
+    let first = first.ended().await?;
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+
+    let lines: Vec<Value> = first.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let begun = lines.iter().position(|line| line["message"] == "giving partitions up");
+    let mut applied = HashSet::new();
+    let mut given_up = 0;
+    for line in &lines[begun.context("it gave partitions up")?..] {
+        let place = (line["topic"].to_string(), line["partition"].as_i64());
+        if line["message"] == "batch applied" {
+            applied.insert(place);
+        } else if line["message"] == "partition revoked" && !place.0.contains("dead-letters") {
+            assert!(applied.contains(&place), "{place:?} was given up before its batch had ended");
+            given_up += 1;
+        }
+    }
+    assert!(given_up > 0, "{}", first.stderr);
+    assert_once(&world).await
+}
+
+#[tokio::test]
+async fn members_come_and_go_while_batches_are_on_their_way() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;

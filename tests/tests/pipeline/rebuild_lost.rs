@@ -69,6 +69,32 @@ async fn tables_that_were_dropped_are_made_anew_with_all_that_fell_with_them() -
 }
 
 #[tokio::test]
+async fn a_rebuild_that_is_killed_leaves_no_empty_table_for_consumers_to_go_on_with() -> Result<()> {
+    let world = world().await?;
+    let (shape_before, before) = (shape(&world).await?, world.contents("catalog", &CATALOG).await?);
+    sqlx::raw_sql("drop table socrata_datasets cascade").execute(world.pool()).await?;
+    let mut rebuild = world.rebuild()?.args(["--batch-size", "10", "--connections", "1"]).start()?;
+    for _ in 0..5 {
+        rebuild.logged("batch replayed").await?;
+    }
+    rebuild.kill().await?;
+    let is_there: bool = sqlx::query_scalar("select to_regclass('catalog.socrata_datasets') is not null")
+        .fetch_one(world.pool())
+        .await?;
+    assert!(!is_there);
+
+    world.rebuild()?.succeed().await?;
+    assert_eq!(world.contents("catalog", &CATALOG).await?, before);
+    assert_eq!(shape(&world).await?, shape_before);
+    let left: Vec<String> =
+        sqlx::query_scalar("select nspname::text from pg_namespace where nspname ~ '^catalog_'")
+            .fetch_all(world.pool())
+            .await?;
+    assert_eq!(left, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_lost_table_of_the_books_is_told_of() -> Result<()> {
     let world = world().await?;
     let before = world.contents("catalog", &CATALOG).await?;

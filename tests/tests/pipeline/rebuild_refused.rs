@@ -70,5 +70,10 @@ async fn what_a_constraint_refuses_is_told_and_the_rest_is_mended() -> Result<()
     execute(world, "alter table socrata_dataset_stats drop constraint ours".to_owned()).await?;
     execute(world, "update dead_letters set state = 'open', settled_at = null".to_owned()).await?;
     world.ask(&["dead-letters", "replay", "--all"])?.succeed().await?;
-    assert_refused(world, 0, &[]).await
+    assert_refused(world, 0, &[]).await?;
+
+    // A letter that is still open, as after a rewind that has brought its record in, hides no damage.
+    execute(world, "update dead_letters set state = 'open', settled_at = null".to_owned()).await?;
+    execute(world, format!("update socrata_datasets set name = 'damaged' where id = '{}'", ids[0])).await?;
+    assert_refused(world, 0, &[("socrata_datasets", [0, 1, 0])]).await
 }

@@ -99,7 +99,7 @@ async fn an_object_that_never_comes_whole_is_stepped_over_once_the_budget_is_spe
 }
 
 #[tokio::test]
-async fn an_object_that_is_larger_than_a_topic_takes_is_left_out_and_the_rest_goes_on() -> Result<()> {
+async fn an_object_that_is_larger_than_a_topic_takes_is_a_dead_letter_and_the_rest_goes_on() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(200, 5).objects())?;
     let vast = format!(
@@ -110,7 +110,7 @@ async fn an_object_that_is_larger_than_a_topic_takes_is_left_out_and_the_rest_go
     let double = Double::start(Options::new(catalog)).await?;
     let ended = world.crawl(&double)?.succeed().await?;
     assert!(ended.stderr.contains("us/a.example/h222-2222"), "{}", ended.stderr);
-    assert_eq!((published(&world).await?, &ended.summary()?["skipped"]), (200, &1.into()));
+    assert_eq!((published(&world).await?, &ended.summary()?["unkeyed"]), (200, &1.into()));
     Ok(())
 }
 
