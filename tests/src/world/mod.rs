@@ -163,6 +163,23 @@ impl World {
         timeout(LIMIT, asking).await.with_context(|| format!("never true: {query}"))?
     }
 
+    /// Returns when a statement of this text (as `like` takes it) waits for a lock.
+    ///
+    /// # Errors
+    /// As [`World::until`].
+    pub async fn until_held_up(&self, statement: &str) -> Result<()> {
+        let query = "select exists (select from pg_stat_activity where datname = current_database()
+             and wait_event_type = 'Lock' and query like $1)";
+        let mut again = interval(LOOK_AGAIN);
+        let asking = async {
+            while !sqlx::query_scalar::<_, bool>(query).bind(statement).fetch_one(&self.pool).await? {
+                again.tick().await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(LIMIT, asking).await.with_context(|| format!("never held up: {statement}"))?
+    }
+
     /// Sends a record to a topic as a stranger might; tells its offset.
     ///
     /// # Errors

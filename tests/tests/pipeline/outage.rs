@@ -88,12 +88,7 @@ async fn connections_that_the_server_ends_within_a_transaction_are_made_anew() -
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table run_partitions in share mode").execute(&mut *blocker).await?;
     let mut member = world.plain_run()?.args(["--batch-size", "100"]).start()?;
-    world
-        .until(
-            "select exists (select from pg_stat_activity where datname = current_database()
-             and wait_event_type = 'Lock' and query like '%run_partitions%')",
-        )
-        .await?;
+    world.until_held_up("%run_partitions%").await?;
     sqlx::query(
         "select pg_terminate_backend(pid) from pg_stat_activity
          where datname = current_database() and application_name = 'catalog-consumer'",

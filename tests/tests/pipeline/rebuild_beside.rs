@@ -8,10 +8,17 @@ use catalog_tests::history::{History, all_at};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
-/// A rebuild asks how far the tables are, and the table is locked.
-const WAITS_FOR_POSITIONS: &str = "select exists (select from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock'
-    and query like '%greatest(position, counted_to)%')";
+/// How a rebuild asks how far the tables are.
+const ASKS_FOR_POSITIONS: &str = "%greatest(position, counted_to)%";
+
+/// A world whose tables hold a small crawl, and the double that serves it.
+async fn filled() -> Result<(World, Double)> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(60, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    Ok((world, double))
+}
 
 #[tokio::test]
 async fn beside_a_crawl_and_its_consumer_it_finds_nothing_to_mend() -> Result<()> {
@@ -42,15 +49,12 @@ async fn beside_a_crawl_and_its_consumer_it_finds_nothing_to_mend() -> Result<()
 
 #[tokio::test]
 async fn positions_that_move_while_it_begins_are_no_sign_of_a_topic_made_anew() -> Result<()> {
-    let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(60, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
-    world.consume()?.succeed().await?;
+    let (world, double) = filled().await?;
 
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table positions in access exclusive mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
-    world.until(WAITS_FOR_POSITIONS).await?;
+    world.until_held_up(ASKS_FOR_POSITIONS).await?;
     // As a consumer does that has applied what is published only now.
     world.crawl(&double)?.succeed().await?;
     sqlx::query("update positions set position = position + 1, counted_to = counted_to + 1")
@@ -64,27 +68,19 @@ async fn positions_that_move_while_it_begins_are_no_sign_of_a_topic_made_anew() 
 
 #[tokio::test]
 async fn records_that_are_deleted_while_it_begins_are_named() -> Result<()> {
-    let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(60, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
-    world.consume()?.succeed().await?;
+    let (world, _double) = filled().await?;
 
     let mut beginning = world.pool().begin().await?;
     sqlx::query("lock table positions in access exclusive mode").execute(&mut *beginning).await?;
     let rebuild = world.rebuild()?.start()?;
-    world.until(WAITS_FOR_POSITIONS).await?;
+    world.until_held_up(ASKS_FOR_POSITIONS).await?;
     // Held again once it knows where the topics begin, before it reads them.
     let mut starting = world.pool().begin().await?;
     sqlx::query("lock table catalog_rebuild.positions in access exclusive mode")
         .execute(&mut *starting)
         .await?;
     beginning.rollback().await?;
-    world
-        .until(
-            "select exists (select from pg_stat_activity where datname = current_database()
-             and wait_event_type = 'Lock' and query like 'select position%')",
-        )
-        .await?;
+    world.until_held_up("select position%").await?;
     world.delete_before("hosts", 0, 2).await?;
     starting.rollback().await?;
     let ended = rebuild.ended().await?;
@@ -108,12 +104,7 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table socrata_datasets in access exclusive mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
-    world
-        .until(
-            "select exists (select from pg_stat_activity where datname = current_database()
-             and wait_event_type = 'Lock' and query like '%differing_datasets%')",
-        )
-        .await?;
+    world.until_held_up("%differing_datasets%").await?;
     // Records of another run, one a batch: nothing but the one lock keeps those before the markers out of
     // the tables.
     let member = world.member()?.args(["--batch-size", "1", "--connections", "8"]).start()?;
@@ -136,39 +127,26 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
 
 #[tokio::test]
 async fn a_long_read_under_the_lock_is_not_taken_for_sleep() -> Result<()> {
-    let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(60, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
-    world.consume()?.succeed().await?;
+    let (world, double) = filled().await?;
 
     // Held before it begins to read, until its shadow is there to be held as well.
     let mut beginning = world.pool().begin().await?;
     sqlx::query("lock table positions in access exclusive mode").execute(&mut *beginning).await?;
     let rebuild = world.rebuild()?.start()?;
-    world.until(WAITS_FOR_POSITIONS).await?;
+    world.until_held_up(ASKS_FOR_POSITIONS).await?;
     // Held between what it reads beside consumers and what it reads under the lock: another run.
     let mut analyzing = world.pool().begin().await?;
     sqlx::query("lock table catalog_rebuild.socrata_agencies in share update exclusive mode")
         .execute(&mut *analyzing)
         .await?;
     beginning.rollback().await?;
-    world
-        .until(
-            "select exists (select from pg_stat_activity where datname = current_database()
-             and wait_event_type = 'Lock' and query like 'analyze %')",
-        )
-        .await?;
+    world.until_held_up("analyze %").await?;
     world.crawl(&double)?.succeed().await?;
     world.consume()?.succeed().await?;
     let mut applying = world.pool().begin().await?;
     sqlx::query("lock table catalog_rebuild.socrata_hosts in share mode").execute(&mut *applying).await?;
     analyzing.rollback().await?;
-    world
-        .until(
-            "select exists (select from pg_stat_activity where datname = current_database()
-             and wait_event_type = 'Lock' and query like '%insert into socrata_hosts%')",
-        )
-        .await?;
+    world.until_held_up("%insert into socrata_hosts%").await?;
     // The server counts a transaction's sleep from its last word.
     let resting = "create table public.resting as select state_change as since from pg_stat_activity
         where datname = current_database() and state = 'idle in transaction'

@@ -58,12 +58,7 @@ async fn killed_while_it_mends_it_leaves_the_tables_alone() -> Result<()> {
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table socrata_agencies in share mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
-    world
-        .until(
-            "select exists (select from pg_stat_activity where datname = current_database()
-             and wait_event_type = 'Lock' and query like '%insert into socrata_agencies%')",
-        )
-        .await?;
+    world.until_held_up("%insert into socrata_agencies%").await?;
     rebuild.kill().await?;
     blocker.rollback().await?;
     // The server notices that the client is gone when it next speaks to it.
@@ -112,21 +107,11 @@ async fn killed_after_its_commit_it_has_mended_all() -> Result<()> {
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table positions in access exclusive mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
-    world
-        .until(
-            "select exists (select from pg_stat_activity where datname = current_database()
-             and wait_event_type = 'Lock' and query like '%greatest(position, counted_to)%')",
-        )
-        .await?;
+    world.until_held_up("%greatest(position, counted_to)%").await?;
     let mut reader = world.pool().begin().await?;
     sqlx::query("select count(*) from catalog_rebuild.socrata_hosts").fetch_one(&mut *reader).await?;
     blocker.rollback().await?;
-    world
-        .until(
-            "select exists (select from pg_stat_activity where datname = current_database()
-             and wait_event_type = 'Lock' and query like 'drop schema%')",
-        )
-        .await?;
+    world.until_held_up("drop schema%").await?;
     assert!(has_shadow(&world).await?);
     rebuild.kill().await?;
     reader.rollback().await?;
