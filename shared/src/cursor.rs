@@ -1,7 +1,7 @@
 //! The producer's state: one JSON record a region in the cursors topic, written in the same transaction
 //! as the page it speaks of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -52,6 +52,15 @@ pub struct Cursor {
     /// How many objects the run stepped over because no answer that held them could be had, or left out because
     /// they are larger than a topic takes.
     pub skipped: u64,
+    /// How many entries of `/domains` could not be read; `unkeyed` counts them too.
+    #[serde(default)]
+    pub bad_domains: u64,
+    /// How many objects of each domain have no usable id; `unkeyed` counts them too.
+    #[serde(default)]
+    pub unkeyed_by: BTreeMap<String, u64>,
+    /// The ids of objects that could not be read; `unkeyed` or `skipped` counts each.
+    #[serde(default)]
+    pub unread_ids: Vec<String>,
     /// How many assets `/domains` declared for each domain.
     pub declared: BTreeMap<String, u64>,
     /// How many assets the run has published for each domain.
@@ -59,6 +68,9 @@ pub struct Cursor {
     /// When the last ended run that saw all changes began: where an incremental crawl starts from.
     #[serde(with = "time::serde::rfc3339::option")]
     pub complete_since: Option<OffsetDateTime>,
+    /// The same for sets of domains that were crawled by themselves, the newest first: [`DOMAIN_SETS`] at most.
+    #[serde(default)]
+    pub domains_complete_since: Vec<DomainsComplete>,
     /// The runs before this one, the newest first: [`HISTORY`] at most. Cursors had none at first.
     #[serde(default)]
     pub history: Vec<PastRun>,
@@ -66,6 +78,19 @@ pub struct Cursor {
 
 /// How many runs before its own a cursor tells of.
 pub const HISTORY: usize = 10;
+
+/// How many sets of domains a cursor keeps a time for.
+pub const DOMAIN_SETS: usize = 50;
+
+/// Since when all changes of a set of domains were seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainsComplete {
+    /// The domains, in lower case.
+    pub domains: BTreeSet<String>,
+    /// When the last ended run that saw all their changes began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+}
 
 /// A run that another one has followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +155,7 @@ pub enum RunState {
 }
 
 /// How much of the catalog a run looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The whole catalog.
@@ -178,6 +203,32 @@ pub struct Shape {
     pub from: Option<String>,
 }
 
+/// Which datasets an ended run has seen completely, and so may retire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// Those of every domain within the reach of full crawls.
+    Full,
+    /// Those of these domains, in lower case.
+    Domains(BTreeSet<String>),
+    /// None: only a part was looked at.
+    None,
+}
+
+impl Shape {
+    /// Which datasets a run of this shape sees completely.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        match self.mode {
+            _ if !self.kinds.contains(&Kind::Datasets) => Coverage::None,
+            Mode::Full => Coverage::Full,
+            Mode::Part if self.limit.is_none() && self.from.is_none() && !self.domains.is_empty() => {
+                Coverage::Domains(self.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect())
+            }
+            Mode::Part | Mode::Since => Coverage::None,
+        }
+    }
+}
+
 /// Where a since-run starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
@@ -215,6 +266,26 @@ impl Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_full_runs_and_those_over_complete_domains_cover_datasets() {
+        let full = Shape {
+            mode: Mode::Full,
+            kinds: Kind::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: None,
+            domains: Vec::new(),
+            from: None,
+        };
+        assert_eq!(full.coverage(), Coverage::Full);
+        assert_eq!(Shape { kinds: vec![Kind::Hosts], ..full.clone() }.coverage(), Coverage::None);
+        let scoped = Shape { mode: Mode::Part, domains: vec!["Data.City.example".into()], ..full };
+        assert_eq!(scoped.coverage(), Coverage::Domains(["data.city.example".into()].into()));
+        assert_eq!(Shape { limit: Some(5), ..scoped.clone() }.coverage(), Coverage::None);
+        assert_eq!(Shape { from: Some("2222-2222".into()), ..scoped.clone() }.coverage(), Coverage::None);
+        assert_eq!(Shape { mode: Mode::Since, ..scoped }.coverage(), Coverage::None);
+    }
 
     #[test]
     fn an_interval_ends_behind_its_upper_bound() {

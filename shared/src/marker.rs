@@ -8,6 +8,9 @@ use time::OffsetDateTime;
 use crate::cursor::Shape;
 use crate::record::Kind;
 
+/// How many ids of unreadable objects a run keeps. Further ones are only counted.
+pub const UNREAD_IDS: usize = 1_000;
+
 /// What a run's end says on one partition. Its key names the run, so compaction keeps every run's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
@@ -32,12 +35,31 @@ pub struct Marker {
     pub pages: u32,
     /// How many objects it saw.
     pub objects: u64,
-    /// How many objects it could not make a record.
+    /// How many objects and entries of `/domains` it could not make a record of.
     pub unkeyed: u64,
-    /// How many objects it stepped over because no answer that held them could be had.
+    /// How many objects it skipped because no answer that contained them could be read.
     pub skipped: u64,
+    /// How many entries of `/domains` it could not read; `unkeyed` counts them too.
+    #[serde(default)]
+    pub bad_domains: u64,
+    /// How many objects of each domain have no usable id; `unkeyed` counts them too.
+    #[serde(default)]
+    pub unkeyed_by: BTreeMap<String, u64>,
+    /// The ids of objects that could not be read, [`UNREAD_IDS`] at most; `unkeyed` or `skipped` counts each.
+    #[serde(default)]
+    pub unread_ids: Vec<String>,
     /// How many assets `/domains` declared for each domain.
     pub declared: BTreeMap<String, u64>,
     /// How many assets it published for each domain.
     pub seen: BTreeMap<String, u64>,
+}
+
+impl Marker {
+    /// How many objects were missed of which neither the domain nor the id is known. Nobody can tell which rows
+    /// they would have kept, so a run with any of them retires nothing. Runs of earlier versions name neither.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        let known = self.bad_domains + self.unkeyed_by.values().sum::<u64>() + self.unread_ids.len() as u64;
+        (self.unkeyed + self.skipped).saturating_sub(known)
+    }
 }

@@ -158,6 +158,9 @@ mod tests {
             objects: 0,
             unkeyed: 0,
             skipped: 0,
+            bad_domains: 0,
+            unkeyed_by: BTreeMap::new(),
+            unread_ids: Vec::new(),
             declared: BTreeMap::from([("a.example".into(), 100)]),
             seen: BTreeMap::from([("a.example".into(), 95)]),
         }

@@ -259,6 +259,9 @@ fn marker(
         objects: 0,
         unkeyed: run.unkeyed,
         skipped: 0,
+        bad_domains: 0,
+        unkeyed_by: BTreeMap::new(),
+        unread_ids: Vec::new(),
         declared: domains().into_iter().map(|domain| (domain, run.declared.into())).collect(),
         seen,
     }

@@ -35,9 +35,13 @@ pub(crate) fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMa
         published,
         unkeyed: 0,
         skipped: 0,
+        bad_domains: 0,
+        unkeyed_by: BTreeMap::new(),
+        unread_ids: Vec::new(),
         declared: BTreeMap::new(),
         seen: BTreeMap::new(),
         complete_since: None,
+        domains_complete_since: Vec::new(),
         history: Vec::new(),
     }
 }

@@ -182,6 +182,9 @@ fn marker(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
         objects: cursor.objects,
         unkeyed: cursor.unkeyed,
         skipped: cursor.skipped,
+        bad_domains: cursor.bad_domains,
+        unkeyed_by: cursor.unkeyed_by.clone(),
+        unread_ids: cursor.unread_ids.clone(),
         declared: cursor.declared.clone(),
         seen: cursor.seen.clone(),
     }
