@@ -10,6 +10,8 @@ use anyhow::Context;
 use catalog_tests::double::{Double, MemoryCatalog, Options, Region};
 use catalog_tests::synthetic::Synthetic;
 use clap::Parser;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves a catalog as the Discovery API does, until SIGINT or SIGTERM.
@@ -27,6 +29,9 @@ struct Arguments {
     /// How many days later to look at the synthetic catalog: page views have moved by then
     #[arg(long, default_value_t = 0, conflicts_with = "ndjson")]
     day: u32,
+    /// The time that recent dates of the synthetic catalog are relative to, in RFC 3339; the start by default
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "ndjson")]
+    now: Option<OffsetDateTime>,
     /// Serve this file instead: one result object a line, plain or gzip
     #[arg(long, value_name = "FILE")]
     ndjson: Option<PathBuf>,
@@ -99,11 +104,16 @@ fn catalog(arguments: &Arguments) -> anyhow::Result<Options> {
     let Some(path) = &arguments.ndjson else {
         let domains = usize::from(arguments.domains);
         let catalog = Synthetic::in_region(arguments.region, arguments.synthetic, domains);
-        return Ok(Options::new(catalog.with_page_views_of(arguments.day)));
+        let now = arguments.now.unwrap_or_else(OffsetDateTime::now_utc);
+        return Ok(Options::new(catalog.with_page_views_of(arguments.day).with_recent_changes(now)));
     };
     let catalog =
         MemoryCatalog::from_ndjson(path).with_context(|| format!("can't serve {}", path.display()))?;
     Ok(Options::new(catalog))
+}
+
+fn time(text: &str) -> Result<OffsetDateTime, time::error::Parse> {
+    OffsetDateTime::parse(text, &Rfc3339)
 }
 
 /// The seconds since 1970.

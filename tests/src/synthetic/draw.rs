@@ -18,6 +18,7 @@ pub(crate) enum Aspect {
     Extras,
     Oddity,
     Edit,
+    Recent,
     /// The order of lists, which the API's double draws.
     Order,
 }
