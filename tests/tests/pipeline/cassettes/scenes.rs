@@ -71,7 +71,7 @@ impl Scene {
         let (catalog, ids) = small_catalog(if matches!(self, Self::Paging | Self::Mixed) { 48 } else { 24 })?;
         let last_of_page = |page: usize| ids[page * 8 - 1].as_str();
         let (first, second) = (last_of_page(1), last_of_page(2));
-        let double = Double::start(Options::new(catalog).gzip(true)).await?;
+        let double = Double::start(Options::new(catalog)).await?;
         let page = |after: &str, nth| Matcher::pages().scroll_id(after).that(move |a| a.attempt == nth);
         let whole = |after, nth| page(after, nth).limit_above(7);
         let domains = |nth| Matcher::domains().that(move |asked| asked.attempt == nth);
