@@ -18,7 +18,7 @@ pub(crate) mod tails;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::outlast;
 use catalog_shared::record::Kind;
@@ -66,9 +66,8 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     let asked = asked(&args, &url)?;
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
     let mut domains = None;
-    let Some(mut publisher) = open(&args, &asked, &discovery, &mut domains, &shutdown).await? else {
-        return Summary::not_begun(&args, asked.shape, &tally).print(args.json);
-    };
+    let opened = open(&args, &asked, &discovery, &mut domains, &shutdown).await;
+    let Ok(Some(mut publisher)) = opened else { return not_begun(&args, asked, &tally, opened.err()) };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let lanes = usize::from(args.concurrency);
     let progress = span.in_scope(|| Progress::start(screen, lanes, publisher.cursor(), &tally));
@@ -83,6 +82,21 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     };
     let told = Summary::new(&args, publisher.cursor(), end, &tally).print(args.json);
     whole.and(told)
+}
+
+/// Ends a command that has not claimed the region. A command line that was refused has done nothing to sum up.
+fn not_begun(
+    args: &CrawlArgs,
+    asked: Asked,
+    tally: &Tally,
+    error: Option<anyhow::Error>,
+) -> anyhow::Result<()> {
+    let end = if error.is_some() { End::Failed } else { End::Interrupted };
+    let refused = error.as_ref().is_some_and(|error| error.downcast_ref::<Stop>().is_some());
+    if error.is_none() || (!refused && tally.requests() > 0) {
+        Summary::not_begun(args, asked.shape, end, tally).print(args.json)?;
+    }
+    error.map_or(Ok(()), Err)
 }
 
 /// Whether a crawl is whole. One that was asked to stop has a while for the pages in hand; Kafka may be away

@@ -12,6 +12,7 @@ use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer, FutureR
 use tokio::task::spawn_blocking;
 
 use crate::publish::commit::commit;
+use crate::publish::delivery::{Undelivered, await_all, is_queue_full};
 use crate::publish::failure::TransactionError;
 use crate::publish::leaders;
 
@@ -147,27 +148,6 @@ impl Transactions {
             }
         }
     }
-}
-
-/// A record that Kafka did not take.
-struct Undelivered {
-    key: String,
-    error: KafkaError,
-}
-
-async fn await_all<'a>(
-    pending: impl IntoIterator<Item = (&'a Outgoing, DeliveryFuture)>,
-) -> Result<(), Undelivered> {
-    for (record, delivery) in pending {
-        let delivered = delivery.await.map_err(|_| KafkaError::Canceled);
-        let delivered = delivered.and_then(|told| told.map_err(|(error, _)| error));
-        delivered.map_err(|error| Undelivered { key: record.key.clone(), error })?;
-    }
-    Ok(())
-}
-
-const fn is_queue_full(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull))
 }
 
 /// What becomes of a transaction when the broker answers with errors, on librdkafka's mock cluster. It
