@@ -8,6 +8,7 @@ use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
+use crate::crawl::difference;
 use crate::crawl::run::fresh;
 use crate::crawl::scope::Start;
 
@@ -95,18 +96,14 @@ impl Asked {
 }
 
 fn differs(last: &Cursor, asked: &Asked) -> String {
-    let text = |shape: &Shape, since: Option<String>| {
-        let mut flags = serde_json::to_value(shape).unwrap_or_default();
-        flags["since"] = since.into();
-        flags.to_string()
-    };
+    let was = last.shape.since.as_ref().map(|since| since.asked.clone());
+    let is = asked.since.map(|start| start.asked());
     format!(
-        "run {} of {} was interrupted and was begun with other flags: {} and not {}. Use the same flags to \
-         resume it, or --restart to give it up and begin run {}",
+        "run {} of {} was interrupted and was begun with other flags: {}. Use the same flags to resume it, or \
+         --restart to give it up and begin run {}",
         last.run,
         last.region,
-        text(&last.shape, last.shape.since.as_ref().map(|since| since.asked.clone())),
-        text(&asked.shape, asked.since.map(|start| start.asked())),
+        difference::named((&last.shape, was), (&asked.shape, is)),
         last.run.saturating_add(1),
     )
 }
@@ -269,7 +266,10 @@ mod tests {
         assert_eq!(resumed, Plan::Resume(Box::new(begun.clone())));
         for other in [Start::At(at(900)), auto(101), auto(3_600)] {
             let refused = plan(&since(other), Some(begun.clone())).unwrap_err();
-            assert!(refused.to_string().contains(r#""since":"auto, with --overlap 100s""#), "{refused}");
+            assert!(
+                refused.to_string().contains("--since was auto, with --overlap 100s and is "),
+                "{refused}"
+            );
         }
     }
 

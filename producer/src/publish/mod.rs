@@ -3,6 +3,9 @@
 pub(crate) mod claim;
 pub(crate) mod commit;
 pub(crate) mod cursors;
+pub(crate) mod delivery;
+pub(crate) mod failure;
+pub(crate) mod leaders;
 pub(crate) mod records;
 pub(crate) mod sink;
 pub(crate) mod topics;

@@ -85,10 +85,10 @@ impl Summary {
         }
     }
 
-    /// Of a command that was asked to stop before it had claimed the region.
-    pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, tally: &Tally) -> Self {
+    /// Of a command that ended before it had claimed the region.
+    pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, end: End, tally: &Tally) -> Self {
         let none = run::fresh(args.region, shape, 0, &BTreeMap::new());
-        Self { run: None, ..Self::new(args, &none, End::Interrupted, tally) }
+        Self { run: None, ..Self::new(args, &none, end, tally) }
     }
 
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
@@ -121,7 +121,8 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.run.is_none() && !self.dry_run {
-            return write!(f, "No run of {} was begun or resumed: asked to stop before that.", self.region);
+            let cause = if self.failed { "an error" } else { "a request to stop" };
+            return write!(f, "No run of {} was begun or resumed: {cause} came before that.", self.region);
         }
         let state = match (self.whole, self.failed) {
             (true, _) => "ended",

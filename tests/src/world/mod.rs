@@ -94,6 +94,21 @@ impl World {
         format!("{}{name}", self.prefix)
     }
 
+    /// The names of this world's topics that are there by now.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub async fn topics(&self) -> Result<Vec<String>> {
+        let (config, prefix) = (self.kafka(), self.prefix.clone());
+        let look = move || -> Result<_> {
+            let admin: AdminClient<DefaultClientContext> = config.create()?;
+            let metadata = admin.inner().fetch_metadata(None, LIMIT)?;
+            let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+            Ok(names.filter(|name| name.starts_with(&prefix)).collect())
+        };
+        tokio::task::spawn_blocking(look).await?
+    }
+
     /// A client's configuration for this Kafka.
     #[must_use]
     pub fn kafka(&self) -> ClientConfig {

@@ -1,6 +1,7 @@
 //! Both programs end to end, on a real Kafka and a real PostgreSQL. One file a behaviour; each test has
 //! a database and topics of its own, so they run side by side.
 
+mod api_url;
 mod arriving;
 mod balancing;
 mod broker_outage;

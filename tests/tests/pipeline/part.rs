@@ -127,6 +127,7 @@ async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<
     let other = world.crawl(&double)?.args(["--limit", "351"]).run().await?;
     assert_eq!(other.code, Some(2), "{}", other.stderr);
     assert!(other.stderr.contains("--restart"), "{}", other.stderr);
+    assert!(other.stderr.contains("--limit was 350 and is 351 now"), "{}", other.stderr);
     let ended = world.crawl(&double)?.args(limit).succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), ended["objects"].as_u64()), (Some(1), Some(350)));
     assert_eq!(published(&world).await?, ids[..350]);

@@ -14,7 +14,7 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
 
-    // While it waits for `/domains`, having claimed the region.
+    // While it waits for `/domains`, before it claims the region.
     let mut gate = double.hold(Matcher::domains());
     let mut crawl = world.crawl(&double)?.start()?;
     crawl.reaches(gate.arrived()).await?;
