@@ -1,8 +1,7 @@
 //! An API that can't be crawled is found before a run is claimed.
 
 use anyhow::Result;
-use catalog_shared::region::Region;
-use catalog_tests::double::{Asked, Double, Fault, Matcher, Options};
+use catalog_tests::double::{Asked, Double, Fault, Matcher, Options, Region};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
