@@ -67,7 +67,7 @@ impl Tables {
     pub(super) async fn wipe(&self) -> Result<()> {
         let tables: Vec<String> = sqlx::query_scalar(
             "select quote_ident(tablename) from pg_tables
-             where schemaname = current_schema() and tablename <> '_sqlx_migrations'",
+             where schemaname = current_schema() and tablename not in ('_sqlx_migrations', 'installation')",
         )
         .fetch_all(&self.pool)
         .await?;

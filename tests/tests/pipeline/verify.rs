@@ -173,7 +173,7 @@ async fn datasets_whose_hosts_and_agencies_are_still_to_come_are_no_error() -> R
         let topic = world.topic(topic);
         let (_, end) = world.committed(&topic, 0).await?;
         sqlx::query(
-            "insert into positions (topic, partition, position, counted_to, updated_at)
+            "insert into positions (topic, partition, position, counted_to, moved_at)
              values ($1, 0, $2, $2, now())",
         )
         .bind(topic)
