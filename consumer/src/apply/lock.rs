@@ -44,13 +44,13 @@ impl Found {
             };
             return Err(Stop::Guard(format!(
                 "the tables have revision {revision} and this program was built for {built_for}: another program has \
-                 migrated or restored them. Nothing of this batch was written. To go on, {way_on}"
+                 migrated or restored them. Nothing was written. To go on, {way_on}"
             )));
         }
         match &self.expected {
             Some(expected) if self.identity.as_ref() != Some(expected) => Err(Stop::Guard(format!(
                 "these are other tables than at the start: their identity (table `installation`) was {expected} and is \
-                 {}. Nothing of this batch was written. If they replace the old ones on purpose, start the program again; \
+                 {}. Nothing was written. If they replace the old ones on purpose, start the program again; \
                  if not, check --database-url and --schema",
                 self.identity.as_deref().unwrap_or("missing")
             ))),

@@ -24,10 +24,16 @@ const MOVING: [&str; 2] = ["page_views", "download_count"];
 /// The canonical text of an asset, without what changes on each crawl.
 pub(crate) fn record(top: &Fields<'_>) -> String {
     let mut out = String::with_capacity(4096);
-    write_object(&mut out, &members(top), |out, (name, value)| match (name, Fields::of(value)) {
-        ("resource", Some(fields)) => write_resource(out, &fields),
-        ("classification", Some(fields)) => write_classification(out, &fields),
-        _ => write(out, value),
+    write_object(&mut out, &members(top), |out, (name, value)| {
+        let write_fields = match name {
+            "resource" => write_resource,
+            "classification" => write_classification,
+            _ => return write(out, value),
+        };
+        match Fields::of(value) {
+            Some(fields) => write_fields(out, &fields),
+            None => write(out, value),
+        }
     });
     out
 }

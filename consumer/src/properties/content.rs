@@ -57,7 +57,7 @@ fn draw() -> impl Strategy<Value = Draw> {
 }
 
 fn word() -> impl Strategy<Value = String> {
-    let words = ["a", "a b", "A", "b", "é", "e\u{301}", "\"", "\\", "/", "\u{1}", "😀", "", "10", "9"];
+    let words = ["a", "a b", "A", "b", "é", "e\u{301}", "\"", "\\", "/", "\u{1}", "\u{0}", "😀", "", "10", "9"];
     select(words.to_vec()).prop_map(str::to_owned)
 }
 
