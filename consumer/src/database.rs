@@ -26,6 +26,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// connection lives, and no other member could take over. Well under the group's session.
 const IDLE_IN_TRANSACTION: &str = "10s";
 
+/// The setting of each session that has the identity of the tables as it was at the program's start. The schema
+/// lock compares it with the identity of the tables now.
+const IDENTITY_SETTING: &str = "catalog_stream.identity";
+
 /// From when on a statement is logged as slow, at the level of details.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -39,6 +43,12 @@ pub async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     // may still be a keyword.
     let schema = format!("create schema if not exists \"{}\"", args.schema);
     sqlx::raw_sql(AssertSqlSafe(schema)).execute(&mut connection).await.context("can't make the schema")?;
+    if !known_migrations().is_subset(&applied_migrations(&mut connection).await?) {
+        sqlx::query(include_str!("../sql/apply/lock_session.sql"))
+            .execute(&mut connection)
+            .await
+            .context("can't take the schema lock")?;
+    }
     MIGRATIONS.run(&mut connection).await.context("can't migrate")?;
     tracing::info!(schema = args.schema, "the tables are up to this build");
     Ok(connection.close().await?)
@@ -50,8 +60,14 @@ pub async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the database can't be reached, or its tables are not the ones of this build.
 pub(crate) async fn open(args: &DatabaseArgs, connections: u32) -> anyhow::Result<PgPool> {
-    connect_migrated(args).await?.close().await?;
-    let options = options(args)?.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]);
+    let mut connection = connect_migrated(args).await?;
+    let identity = read_identity(&mut connection).await?;
+    connection.close().await?;
+    let settings = [
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+        (IDENTITY_SETTING, identity.as_str()),
+    ];
+    let options = options(args)?.options(settings);
     let pool = PgPoolOptions::new().max_connections(connections + 2).acquire_timeout(CONNECT_PATIENCE);
     Ok(pool.connect_lazy_with(options))
 }
@@ -63,7 +79,26 @@ pub(crate) async fn open(args: &DatabaseArgs, connections: u32) -> anyhow::Resul
 pub(crate) async fn connect_migrated(args: &DatabaseArgs) -> anyhow::Result<PgConnection> {
     let mut connection = connect(args).await?;
     check_migrated(&mut connection, &args.schema).await?;
+    let identity = read_identity(&mut connection).await?;
+    sqlx::query("select set_config($1, $2, false)")
+        .bind(IDENTITY_SETTING)
+        .bind(identity)
+        .execute(&mut connection)
+        .await?;
     Ok(connection)
+}
+
+/// The revision of the schema that this program was built for: the number of its last migration.
+pub(crate) fn revision() -> i64 {
+    known_migrations().last().copied().unwrap_or_default()
+}
+
+async fn read_identity(connection: &mut PgConnection) -> anyhow::Result<String> {
+    let identity: Option<String> = sqlx::query_scalar(include_str!("../sql/apply/read_identity.sql"))
+        .fetch_optional(connection)
+        .await
+        .context("can't read the table installation")?;
+    identity.context("the table installation is empty: `insert into installation default values` gives these tables an identity")
 }
 
 async fn connect(args: &DatabaseArgs) -> anyhow::Result<PgConnection> {
@@ -92,7 +127,7 @@ fn options(args: &DatabaseArgs) -> Result<PgConnectOptions, Stop> {
 
 async fn check_migrated(connection: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
     let applied = applied_migrations(connection).await?;
-    let known: BTreeSet<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+    let known = known_migrations();
     if !known.is_subset(&applied) {
         bail!(
             "the schema {schema} is not up to this build: run `catalog-consumer migrate` first, or `run --migrate`"
@@ -102,6 +137,10 @@ async fn check_migrated(connection: &mut PgConnection, schema: &str) -> anyhow::
         bail!("the schema {schema} was migrated by a newer build: upgrade this consumer");
     }
     Ok(())
+}
+
+fn known_migrations() -> BTreeSet<i64> {
+    MIGRATIONS.iter().map(|migration| migration.version).collect()
 }
 
 async fn applied_migrations(connection: &mut PgConnection) -> anyhow::Result<BTreeSet<i64>> {

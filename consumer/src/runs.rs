@@ -12,6 +12,7 @@ use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use crate::apply::lock;
 use crate::books::verdict_log::VerdictLog;
 use crate::books::verdicts::{self, RunId};
 use crate::cli::{DecideArgs, ListArgs, RunsCommand};
@@ -51,7 +52,7 @@ async fn decide(args: &DecideArgs, decision: Decision) -> anyhow::Result<()> {
 /// Decides a held run and tells how many datasets were retired by that.
 pub(crate) async fn transact(pool: &PgPool, id: RunId, decision: Decision) -> anyhow::Result<i64> {
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    sqlx::query(include_str!("../sql/apply/lock_exclusive.sql")).execute(&mut *tx).await?;
+    lock(&mut tx, true).await?;
     let RunId { region, run } = id;
     let (state, reason) = verdicts::state(&mut tx, id)
         .await?

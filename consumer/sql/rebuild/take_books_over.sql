@@ -32,6 +32,6 @@ taken_dead_letters as (
     order by id
     on conflict (topic, partition, "offset") do nothing
 )
-insert into positions (topic, partition, position, counted_to, updated_at, records)
+insert into positions (topic, partition, position, counted_to, moved_at, records)
 select topic, partition, position, counted_to, now(), records
 from shadow_positions

@@ -9,6 +9,7 @@ use catalog_shared::verdict::{Decision, Verdict};
 use sqlx::{FromRow, PgConnection, PgPool};
 use time::OffsetDateTime;
 
+use crate::apply::lock;
 use crate::books::verdicts::{self, RunId};
 
 /// Takes over what the topic says. What is final here stays, and is published again where the topic is
@@ -28,7 +29,7 @@ pub(crate) async fn follow(pool: &PgPool, said: &[Verdict]) -> anyhow::Result<()
         return Ok(());
     }
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    sqlx::query(include_str!("../../sql/apply/lock_exclusive.sql")).execute(&mut *tx).await?;
+    lock(&mut tx, true).await?;
     for verdict in news {
         follow_one(&mut tx, verdict).await?;
     }

@@ -19,7 +19,7 @@ use super::log::{Log, Spot, place};
 use super::tables::Tables;
 use crate::apply::dead_letters::Limits;
 use crate::apply::positions;
-use crate::apply::{Bounds, Outcome, apply};
+use crate::apply::{Bounds, Outcome, apply, lock};
 use crate::batch::Batch;
 use crate::books::judge::Tolerance;
 use crate::books::verdicts::RunId;
@@ -170,8 +170,9 @@ impl<'a> History<'a> {
         }
         pool.close().await;
         // The server may still be at it: whoever has the one lock alone has outlived that.
-        sqlx::query(include_str!("../../sql/apply/lock_exclusive.sql")).execute(&self.tables.pool).await?;
-        Ok(())
+        let mut tx = self.tables.pool.begin().await?;
+        lock(&mut tx, true).await?;
+        Ok(tx.rollback().await?)
     }
 
     /// It is right about the partition, or learns where that stands.

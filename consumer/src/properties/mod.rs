@@ -4,7 +4,9 @@
 //! `PROPTEST_CASES` sets how many are generated (64 otherwise). A case that fails is made smaller, told, and
 //! its seed goes to `proptest-regressions/`, which is kept: those are tried first ever after.
 
+mod content;
 mod generate;
+mod guards;
 mod history;
 mod log;
 mod model;

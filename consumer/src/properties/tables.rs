@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
 use anyhow::{Context, Result};
+use catalog_shared::record::Version;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use sqlx::postgres::{PgPool, PgPoolOptions};
@@ -11,8 +12,10 @@ use sqlx::{AssertSqlSafe, FromRow, raw_sql};
 use time::OffsetDateTime;
 
 use super::log::Spot;
+use crate::batch::{Dataset, Versioned};
 use crate::cli::DatabaseArgs;
 use crate::database;
+use crate::decode::dataset::DatasetRow;
 use crate::rebuild;
 
 /// As many as there are batches side by side.
@@ -42,6 +45,14 @@ pub(super) struct Count {
     pub(super) published: Option<i64>,
 }
 
+/// The row of the asset `us/d.example/aaaa-bbbb`, with a version.
+pub(super) fn dataset(text: &str, (run, page): (u32, u32)) -> Versioned<Dataset> {
+    let (domain, id) = ("d.example".to_owned(), "aaaa-bbbb".to_owned());
+    let content = Box::new(DatasetRow::read(text, &domain, &id).unwrap());
+    let (version, observed_at) = (Version { run, page }, OffsetDateTime::UNIX_EPOCH);
+    Versioned { region: Region::Us, version, observed_at, offset: 0, row: Dataset { domain, id, content } }
+}
+
 /// A schema with its tables.
 pub(super) struct Tables {
     args: DatabaseArgs,
@@ -67,7 +78,7 @@ impl Tables {
     pub(super) async fn wipe(&self) -> Result<()> {
         let tables: Vec<String> = sqlx::query_scalar(
             "select quote_ident(tablename) from pg_tables
-             where schemaname = current_schema() and tablename <> '_sqlx_migrations'",
+             where schemaname = current_schema() and tablename not in ('_sqlx_migrations', 'installation')",
         )
         .fetch_all(&self.pool)
         .await?;

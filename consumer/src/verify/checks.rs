@@ -45,7 +45,7 @@ macro_rules! check {
 }
 
 /// All checks, in the order of the report.
-pub(super) const CHECKS: [Check; 25] = [
+pub(super) const CHECKS: [Check; 27] = [
     check!(Error, "datasets_without_stats", "assets without page views and the run that saw them"),
     check!(Error, "stats_without_dataset", "page views of assets that are not there"),
     check!(Error, "datasets_without_host", "assets on a host that is not there"),
@@ -53,6 +53,7 @@ pub(super) const CHECKS: [Check; 25] = [
     check!(Error, "agencies_without_host", "agencies on a host that is not there"),
     check!(Error, "foreign_records", "objects that are not their row's"),
     check!(Error, "lost_values", "columns that are not what the object says"),
+    check!(Error, "different_hashes", "assets whose content_hash is not the same in both tables"),
     check!(Error, "wrongly_retired", "assets whose retired_at does not follow from the runs"),
     check!(Error, "unknown_runs", "rows of a run that the books don't know"),
     check!(Error, "unbalanced_runs", "balanced runs whose books don't balance"),
@@ -75,4 +76,5 @@ pub(super) const CHECKS: [Check; 25] = [
     ),
     check!(Note, "unlisted_domains", "domains that the API does not list"),
     check!(Note, "unreadable_fields", "fields whose value could not be read, or not whole"),
+    check!(Note, "other_revisions", "rows whose form is of another revision than this program's"),
 ];

@@ -23,6 +23,7 @@ mod letters;
 mod lost_cursors;
 mod moved_position;
 mod nameless;
+mod newer_build;
 mod odd_objects;
 mod operator_reset;
 mod other_database;

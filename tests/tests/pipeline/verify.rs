@@ -25,7 +25,7 @@ const TABLES: [&str; 10] = [
 ];
 
 /// For each check a statement that it alone finds.
-const DAMAGES: [(&str, &str); 25] = [
+const DAMAGES: [(&str, &str); 27] = [
     ("datasets_without_stats", "delete from socrata_dataset_stats where (domain, id) = (select domain, id from one)"),
     ("stats_without_dataset", "delete from socrata_datasets where (domain, id) = (select domain, id from one)"),
     (
@@ -49,6 +49,10 @@ const DAMAGES: [(&str, &str); 25] = [
          where (domain, id) = (select domain, id from one)",
     ),
     ("lost_values", "update socrata_datasets set created_at = null where (domain, id) = (select domain, id from one)"),
+    (
+        "different_hashes",
+        r"update socrata_datasets set content_hash = '\x04' where (domain, id) = (select domain, id from one)",
+    ),
     ("wrongly_retired", "update socrata_datasets set retired_at = now() where (domain, id) = (select domain, id from one)"),
     ("unknown_runs", "update socrata_domains set last_run = 3 where domain = (select domain from one)"),
     (
@@ -97,6 +101,10 @@ const DAMAGES: [(&str, &str); 25] = [
     (
         "unreadable_fields",
         "update socrata_datasets set unreadable = array['metadata.license'] where (domain, id) = (select domain, id from one)",
+    ),
+    (
+        "other_revisions",
+        "update socrata_dataset_stats set content_hash = null where (domain, id) = (select domain, id from one)",
     ),
 ];
 
@@ -173,7 +181,7 @@ async fn datasets_whose_hosts_and_agencies_are_still_to_come_are_no_error() -> R
         let topic = world.topic(topic);
         let (_, end) = world.committed(&topic, 0).await?;
         sqlx::query(
-            "insert into positions (topic, partition, position, counted_to, updated_at)
+            "insert into positions (topic, partition, position, counted_to, moved_at)
              values ($1, 0, $2, $2, now())",
         )
         .bind(topic)
