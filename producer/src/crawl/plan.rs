@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use catalog_shared::cursor::{Cursor, PastRun, RunState, Shape};
+use catalog_shared::cursor::{Cursor, DomainsComplete, PastRun, RunState, Shape};
 use catalog_shared::exit::Stop;
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
-use crate::crawl::run::fresh;
+use crate::crawl::run::{complete_since, fresh};
 use crate::crawl::scope::Start;
 
 /// What the command line asks for.
@@ -31,6 +31,7 @@ pub(crate) enum Plan {
         shape: Box<Shape>,
         previous_ended: Option<u32>,
         complete_since: Option<OffsetDateTime>,
+        domains_complete_since: Vec<DomainsComplete>,
         history: Vec<PastRun>,
     },
 }
@@ -50,6 +51,7 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
             shape,
             previous_ended,
             complete_since: None,
+            domains_complete_since: Vec::new(),
             history,
         });
     };
@@ -74,16 +76,19 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
 
 fn begin_after(asked: &Asked, last: &Cursor, previous_ended: Option<u32>) -> Result<Plan, Stop> {
     let (complete_since, history) = (last.complete_since, last.history_with_own());
-    let shape = asked.new_shape(complete_since)?;
+    let domains_complete_since = last.domains_complete_since.clone();
+    let shape = asked.new_shape(Some(last))?;
     // A number that was asked for counts where it is not too low: after a loss of cursors, say.
     let run = last.run.saturating_add(1).max(asked.first_run);
-    Ok(Plan::Begin { run, shape, previous_ended, complete_since, history })
+    Ok(Plan::Begin { run, shape, previous_ended, complete_since, domains_complete_since, history })
 }
 
 impl Asked {
-    /// The shape of a new run.
-    fn new_shape(&self, complete_since: Option<OffsetDateTime>) -> Result<Box<Shape>, Stop> {
-        let since = self.since.map(|start| start.since(complete_since)).transpose()?;
+    /// The shape of a new run behind the last one.
+    fn new_shape(&self, last: Option<&Cursor>) -> Result<Box<Shape>, Stop> {
+        let domains = &self.shape.domains;
+        let complete_since = last.and_then(|last| complete_since(last, domains));
+        let since = self.since.map(|start| start.since(complete_since, domains)).transpose()?;
         Ok(Box::new(Shape { since, ..self.shape.clone() }))
     }
 
@@ -136,9 +141,9 @@ impl Plan {
                 }
                 Ok(Cursor { owner, ..*cursor })
             }
-            Self::Begin { run, shape, previous_ended, complete_since, history } => {
+            Self::Begin { run, shape, previous_ended, complete_since, domains_complete_since, history } => {
                 let fresh = fresh(asked.region, *shape, run, partitions);
-                Ok(Cursor { owner, previous_ended, complete_since, history, ..fresh })
+                Ok(Cursor { owner, previous_ended, complete_since, domains_complete_since, history, ..fresh })
             }
         }
     }
@@ -271,6 +276,42 @@ mod tests {
             let refused = plan(&since(other), Some(begun.clone())).unwrap_err();
             assert!(refused.to_string().contains(r#""since":"auto, with --overlap 100s""#), "{refused}");
         }
+    }
+
+    fn scoped(names: &[&str]) -> Asked {
+        let asked = since(AUTO);
+        let domains = names.iter().map(|&name| name.to_owned()).collect();
+        Asked { shape: Shape { domains, ..asked.shape }, ..asked }
+    }
+
+    #[test]
+    fn a_scoped_auto_starts_from_the_later_of_its_domains_and_of_the_region() {
+        let complete = |names: &[&str], since| DomainsComplete {
+            domains: names.iter().map(|&name| name.to_owned()).collect(),
+            since: at(since),
+        };
+        let last = Cursor {
+            state: RunState::Ended,
+            complete_since: Some(at(5_000)),
+            domains_complete_since: vec![
+                complete(&["a.example"], 9_000),
+                complete(&["sandbox.example"], 3_000),
+            ],
+            declared: [("A.example".into(), 1), ("b.example".into(), 1)].into(),
+            ..crawling(7)
+        };
+        let from = |names: &[&str]| {
+            let plan = plan(&scoped(names), Some(last.clone())).ok()?;
+            let begun = plan.claim(&scoped(names), "me", &partitions()).unwrap();
+            assert_eq!(begun.domains_complete_since, last.domains_complete_since);
+            Some(begun.shape.since?.from)
+        };
+        assert_eq!(from(&["a.example"]), Some(at(8_900)));
+        assert_eq!(from(&["a.example", "b.example"]), Some(at(4_900)));
+        // Full crawls don't see what /domains doesn't list.
+        assert_eq!(from(&["sandbox.example"]), Some(at(2_900)));
+        assert_eq!(from(&["a.example", "sandbox.example"]), None);
+        assert_eq!(from(&[]), Some(at(4_900)));
     }
 
     fn part() -> Shape {

@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod cut;
 pub(crate) mod domains;
 pub(crate) mod error;
+pub(crate) mod loose;
 pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod redact;
@@ -15,6 +16,7 @@ pub(crate) mod refusal;
 pub(crate) mod retry;
 pub(crate) mod throttle;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +48,9 @@ pub(crate) struct Ask {
     /// Whether fewer may be asked for. An answer that isn't complete is the caller's business then, who
     /// does so at once; else the same is asked again.
     pub(crate) can_shrink: bool,
+    /// Whether an answer that is no JSON is cut by its strings and brackets at once, and not only when it comes
+    /// again.
+    pub(crate) loosely: bool,
 }
 
 /// A client of one region's API, polite over all lanes that share it.
@@ -98,12 +103,7 @@ impl Discovery {
         if let Some(domains) = &self.domains {
             url.query_pairs_mut().append_pair("domains", domains);
         }
-        let read = |body: &Bytes| {
-            let page = Page::cut(body)?;
-            check(&page)?;
-            Ok(page)
-        };
-        self.persist(url, ask.can_shrink, read).await
+        self.persist(url, ask.can_shrink, reader(ask, check)).await
     }
 
     /// The assets from a place on in the order of their last update, the newest first.
@@ -116,12 +116,10 @@ impl Discovery {
         let mut url = self.url.clone();
         let place = [("offset", offset.to_string()), ("limit", ask.size.to_string())];
         url.query_pairs_mut().append_pair("order", "updatedAt DESC").extend_pairs(place);
-        let read = |body: &Bytes| {
-            let page = Page::cut(body)?;
-            check(&page)?;
-            Ok(page)
-        };
-        self.persist(url, ask.can_shrink, read).await
+        if let Some(domains) = &self.domains {
+            url.query_pairs_mut().append_pair("domains", domains);
+        }
+        self.persist(url, ask.can_shrink, reader(ask, check)).await
     }
 
     /// Asks for the chosen domains, so that one that the API doesn't know is refused before a run begins.
@@ -132,7 +130,7 @@ impl Discovery {
         if self.domains.is_none() {
             return Ok(());
         }
-        let one = Ask { size: 1, can_shrink: false };
+        let one = Ask { size: 1, can_shrink: false, loosely: false };
         match self.page("", one, |_| Ok(())).await {
             Ok(_) => Ok(()),
             Err(Failed { error: ApiError::Status { status: 404, message, .. }, request_id, .. }) => {
@@ -147,7 +145,12 @@ impl Discovery {
     pub(crate) async fn domains(&self) -> Result<Domains, Failed> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/domains", self.url.path()));
-        self.persist(url, false, domains::read).await
+        let again = Cell::new(false);
+        let read = |body: &Bytes| match domains::read(body) {
+            Err(ApiError::Unreadable(_)) if again.replace(true) => domains::read_loosely(body),
+            read => read,
+        };
+        self.persist(url, false, read).await
     }
 
     /// Sends a request until its answer can be read, it's not worth another try, or the budget is spent.
@@ -226,6 +229,23 @@ impl Discovery {
     }
 }
 
+/// Reads an answer as a page. One that is no JSON is asked for once more before it is cut all the same: the first
+/// may have been an odd one of many servers.
+fn reader(
+    ask: Ask,
+    check: impl Fn(&Page) -> Result<(), ApiError>,
+) -> impl Fn(&Bytes) -> Result<Page, ApiError> {
+    let again = Cell::new(ask.loosely);
+    move |body| {
+        let page = match Page::cut(body) {
+            Err(error @ ApiError::Unreadable(_)) if again.replace(true) => Page::cut_loosely(body, error)?,
+            cut => cut?,
+        };
+        check(&page)?;
+        Ok(page)
+    }
+}
+
 fn recorder(args: &CrawlArgs, redactor: &Redactor) -> anyhow::Result<Option<Recorder>> {
     let open = |folder: &PathBuf| {
         let opened = Recorder::open(folder, redactor.clone());
@@ -259,7 +279,7 @@ mod tests {
         let _first = tokio::net::TcpStream::connect(address).await.unwrap();
         let url = format!("http://{address}/");
         let flags = ["--api-url", &url, "--timeout", "1s", "--retry-for", "0s"];
-        let ask = Ask { size: 1_000, can_shrink: true };
+        let ask = Ask { size: 1_000, can_shrink: true, loosely: false };
         let failed = discovery(&flags).page("", ask, |_| Ok(())).await.unwrap_err();
         assert!(matches!(failed.error, ApiError::Transport(_)), "{:?}", failed.error);
     }
@@ -292,7 +312,8 @@ mod tests {
             socket.write_all(cut_off).await.unwrap();
         };
         let us = discovery(&["--api-url", &url, "--retry-for", "0s"]);
-        let (page, ()) = tokio::join!(us.page("", Ask { size: 9, can_shrink: true }, |_| Ok(())), answer);
+        let (page, ()) =
+            tokio::join!(us.page("", Ask { size: 9, can_shrink: true, loosely: false }, |_| Ok(())), answer);
         assert!(matches!(page.unwrap_err().error, ApiError::OtherRegion(_)));
     }
 }

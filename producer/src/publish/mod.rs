@@ -13,12 +13,12 @@ pub(crate) mod writer;
 use anyhow::Context;
 use catalog_shared::cursor::{Cursor, Interval};
 use catalog_shared::key::Key;
-use catalog_shared::marker::Marker;
+use catalog_shared::marker::{Marker, UNREAD_IDS};
 use catalog_shared::record::{Content, Kind, Stamp, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
-use crate::crawl::fetched::{Covered, Fetched};
+use crate::crawl::fetched::{Covered, Fetched, Skipped};
 use crate::crawl::idspace;
 use crate::crawl::run;
 use crate::discover::domains::Domains;
@@ -26,7 +26,7 @@ use crate::discover::page::Page;
 use crate::publish::records::Recorder;
 use crate::publish::sink::Sink;
 use crate::publish::transaction::Outgoing;
-use crate::publish::writer::PageRecords;
+use crate::publish::writer::{Missed, PageRecords};
 
 /// A run being published. Its cursor is always the one that was committed last.
 pub(crate) struct Publisher {
@@ -63,9 +63,12 @@ impl Publisher {
     pub(crate) async fn page(&mut self, fetched: Fetched) -> anyhow::Result<()> {
         let Fetched { from, covered, mut page, shown, skipped } = fetched;
         let mut next = self.cursor.clone();
-        next.skipped += skipped;
+        next.skipped += u64::from(skipped.is_some());
+        if let Some(Skipped::Object(id)) = skipped {
+            keep_unread(&mut next, [id]);
+        }
         cover(&mut next.pending, &from, covered);
-        next.max_id = next.max_id.max(Some(shown));
+        next.max_id = next.max_id.max(shown);
         self.objects(&mut page, next).await
     }
 
@@ -78,11 +81,11 @@ impl Publisher {
 
     /// Publishes the objects of a page up to the limit, with the cursor to follow but for its counts.
     async fn objects(&mut self, page: &mut Page, mut next: Cursor) -> anyhow::Result<()> {
-        let left = self.left().unwrap_or(u64::MAX);
-        page.objects.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        let left = self.left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        page.objects.truncate(taken(page, left));
         let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
         next.objects += page.objects.len() as u64;
-        if page.objects.len() as u64 == left {
+        if page.objects.len() >= left {
             next.pending.clear();
         }
         self.commit(records, next).await
@@ -137,7 +140,13 @@ impl Publisher {
         let numbered = !records.outgoing.is_empty() || self.cursor.next_page == 0;
         next.next_page =
             self.cursor.next_page.checked_add(u32::from(numbered)).context("a run has at most 2^32 pages")?;
-        next.unkeyed += records.unkeyed;
+        let Missed { unkeyed, bad_domains, by_domain, ids } = records.missed;
+        next.unkeyed += unkeyed;
+        next.bad_domains += bad_domains;
+        for (domain, count) in by_domain {
+            *next.unkeyed_by.entry(domain).or_default() += count;
+        }
+        keep_unread(&mut next, ids);
         for (kind, partition) in records.published {
             count(&mut next, kind, partition);
         }
@@ -156,6 +165,20 @@ fn count(cursor: &mut Cursor, kind: Kind, partition: i32) {
     if let Some(count) = usize::try_from(partition).ok().and_then(|index| counts.get_mut(index)) {
         *count += 1;
     }
+}
+
+/// How many objects of a page a limit takes that leaves so many: those with one id are taken together, because the
+/// next run goes on behind an id.
+fn taken(page: &Page, left: usize) -> usize {
+    let head = &page.objects[..left.min(page.objects.len())];
+    let last = head.iter().rev().find_map(|object| object.id.as_deref());
+    last.map_or(head.len(), |id| page.up_to(id).max(head.len()))
+}
+
+/// Keeps the ids of objects that could not be read, up to a number.
+fn keep_unread(cursor: &mut Cursor, ids: impl IntoIterator<Item = String>) {
+    let room = UNREAD_IDS.saturating_sub(cursor.unread_ids.len());
+    cursor.unread_ids.extend(ids.into_iter().take(room));
 }
 
 fn cover(pending: &mut Vec<Interval>, from: &str, covered: Covered) {
@@ -231,7 +254,7 @@ mod tests {
         let body = json!({ "results": ids.map(object) }).to_string();
         let page = Page::cut(&Bytes::from(body)).unwrap();
         let covered = Covered::UpTo(ids[2].into());
-        Fetched { from: from.into(), covered, page, shown: ids[2].into(), skipped: 0 }
+        Fetched { from: from.into(), covered, page, shown: Some(ids[2].into()), skipped: None }
     }
 
     #[tokio::test]
@@ -247,10 +270,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_limit_takes_objects_with_one_id_together() {
+        let mut publisher = limited(2);
+        publisher.page(fetched("", ["2222-2222", "2222-2223", "2222-2223"])).await.unwrap();
+        assert_eq!((publisher.cursor().objects, publisher.left()), (3, Some(0)));
+        assert!(publisher.cursor().pending.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_stepped_over_is_kept_by_its_id_up_to_a_number() {
+        let mut publisher = limited(100);
+        let page = |skipped| Fetched { skipped: Some(skipped), ..fetched("", ["2222-2222"; 3]) };
+        publisher.page(page(Skipped::Object("2222-2224".into()))).await.unwrap();
+        publisher.page(page(Skipped::Stretch)).await.unwrap();
+        // Two objects of each page repeat the one before them.
+        let repeated = "2222-2222";
+        assert_eq!(publisher.cursor().unread_ids, ["2222-2224", repeated, repeated, repeated, repeated]);
+        assert_eq!((publisher.cursor().skipped, publisher.cursor().unkeyed), (2, 4));
+
+        let mut cursor = publisher.cursor().clone();
+        keep_unread(&mut cursor, vec!["2222-2225".to_owned(); 2_000]);
+        assert_eq!(cursor.unread_ids.len(), UNREAD_IDS);
+        let marker = marker(&Cursor { unkeyed: 2_000, ..cursor }, OffsetDateTime::UNIX_EPOCH, 0);
+        assert_eq!(marker.unknown(), 2_002 - 1_000);
+    }
+
+    #[tokio::test]
     async fn an_id_that_was_shown_behind_an_interval_is_not_forgotten() {
         let mut publisher = limited(100);
         let page = fetched("", ["2222-2222", "2222-2223", "2222-2224"]);
-        publisher.page(Fetched { shown: "zzzz-zzzz".into(), ..page }).await.unwrap();
+        publisher.page(Fetched { shown: Some("zzzz-zzzz".into()), ..page }).await.unwrap();
         assert_eq!(publisher.cursor().max_id.as_deref(), Some("zzzz-zzzz"));
     }
 
