@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use catalog_tests::double::{Double, MemoryCatalog, Options, Region};
@@ -36,9 +36,21 @@ struct Arguments {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Compress answers for those who accept it
+    /// Send answers without compression
     #[arg(long)]
-    gzip: bool,
+    no_gzip: bool,
+    /// Send answers with a Content-Length and not in chunks
+    #[arg(long)]
+    no_chunks: bool,
+    /// Send compact JSON and not the API's pretty-printed form
+    #[arg(long)]
+    compact: bool,
+    /// Keep the order of columns, tags and metadata from crawl to crawl
+    #[arg(long)]
+    keep_order: bool,
+    /// Draw the orders of columns, tags and metadata from this number; without it from the time of the start
+    #[arg(long, value_name = "N", conflicts_with = "keep_order")]
+    order_seed: Option<u64>,
     /// Milliseconds before the first byte of each answer
     #[arg(long, default_value_t = 0, value_name = "N")]
     latency_ms: u64,
@@ -65,7 +77,11 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     let options = catalog(arguments)?
         .region(arguments.region)
         .listen(arguments.listen)
-        .gzip(arguments.gzip)
+        .gzip(!arguments.no_gzip)
+        .chunked(!arguments.no_chunks)
+        .pretty(!arguments.compact)
+        .reorder(!arguments.keep_order)
+        .order_seed(arguments.order_seed.unwrap_or_else(from_clock))
         .latency(Duration::from_millis(arguments.latency_ms));
     let double =
         Double::start(options).await.with_context(|| format!("can't listen on {}", arguments.listen))?;
@@ -88,4 +104,9 @@ fn catalog(arguments: &Arguments) -> anyhow::Result<Options> {
     let catalog =
         MemoryCatalog::from_ndjson(path).with_context(|| format!("can't serve {}", path.display()))?;
     Ok(Options::new(catalog))
+}
+
+/// The seconds since 1970.
+fn from_clock() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs())
 }

@@ -5,7 +5,7 @@
 //! same catalog. Governments, hosts and texts are made up; hosts are under `.example` (RFC 2606).
 
 mod columns;
-mod draw;
+pub(crate) mod draw;
 mod ids;
 mod json;
 mod kinds;
