@@ -3,10 +3,13 @@
 pub mod scope;
 
 pub(crate) mod border;
+pub(crate) mod complete;
+pub(crate) mod difference;
 pub(crate) mod fetched;
 pub(crate) mod idspace;
 pub(crate) mod lane;
 pub(crate) mod look;
+pub(crate) mod page_zero;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod salvage;
@@ -18,7 +21,7 @@ pub(crate) mod tails;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::outlast;
 use catalog_shared::record::Kind;
@@ -31,11 +34,12 @@ use tracing::Instrument;
 use crate::cli::CrawlArgs;
 use crate::crawl::fetched::Fetched;
 use crate::crawl::lane::Lanes;
-use crate::crawl::plan::{Asked, plan};
+use crate::crawl::plan::{Asked, Plan, plan};
 use crate::crawl::scope::Start;
 use crate::crawl::since::Listed;
 use crate::crawl::size::PageSize;
 use crate::discover::Discovery;
+use crate::discover::domains::Domains;
 use crate::publish::Publisher;
 use crate::publish::claim::Claim;
 use crate::publish::cursors;
@@ -64,13 +68,14 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     let url = args.api_url()?;
     let asked = asked(&args, &url)?;
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
-    let Some(mut publisher) = open(&args, &asked, &discovery, &shutdown).await? else {
+    let mut domains = None;
+    let Some(mut publisher) = open(&args, &asked, &discovery, &mut domains, &shutdown).await? else {
         return Summary::not_begun(&args, asked.shape, &tally).print(args.json);
     };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let lanes = usize::from(args.concurrency);
     let progress = span.in_scope(|| Progress::start(screen, lanes, publisher.cursor(), &tally));
-    let crawl = crawl(&args, discovery, &mut publisher, &progress, &shutdown).instrument(span);
+    let crawl = crawl(&args, discovery, domains, &mut publisher, &progress, &shutdown).instrument(span);
     let whole = ended_in_time(crawl, &shutdown).await;
     // The bars make room for the summary.
     progress.end().await;
@@ -111,18 +116,19 @@ fn asked(args: &CrawlArgs, url: &reqwest::Url) -> anyhow::Result<Asked> {
 }
 
 /// What is published to: the region's topics, or nothing in a dry run. A broker that is away is waited for.
-/// None when `shutdown` came first.
+/// None when `shutdown` came first. What was fetched of the API meanwhile is left in `domains`.
 async fn open(
     args: &CrawlArgs,
     asked: &Asked,
     discovery: &Discovery,
+    domains: &mut Option<Domains>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<Publisher>> {
     let opened = async {
         if args.dry_run {
             return rehearse(args, asked, discovery).await;
         }
-        outlast(&args.kafka, async || claim(args, asked, discovery).await).await
+        outlast(&args.kafka, async || claim(args, asked, discovery, domains).await).await
     };
     shutdown.run_until_cancelled(opened).await.transpose()
 }
@@ -142,15 +148,23 @@ async fn rehearse(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> any
     Ok(Publisher::new(Sink::Nowhere, names, cursor))
 }
 
-/// Claims the region, before any asset is fetched. Looks at the cursor once before that, for a command
-/// line that can't be followed must not fence a producer that is doing well.
-async fn claim(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> anyhow::Result<Publisher> {
+/// Claims the region, before any asset is fetched. Reads the cursor once before that, because a command line that
+/// can't be followed must neither fence a producer that is doing well nor create topics, and an API that can't be
+/// crawled must not leave a run behind.
+async fn claim(
+    args: &CrawlArgs,
+    asked: &Asked,
+    discovery: &Discovery,
+    domains: &mut Option<Domains>,
+) -> anyhow::Result<Publisher> {
     let names = args.kafka.topics();
+    let planned = plan(asked, cursors::read_if_there(&args.kafka, &names, args.region).await?)?;
     let partitions = topics::ensure(&args.kafka, &names, args.partitions).await?;
     let owner = uuid::Uuid::new_v4().to_string();
-    let last = cursors::read(&args.kafka, &names, args.region).await?;
-    if plan(asked, last)?.claim(asked, &owner, &partitions)?.next_page == 0 {
-        discovery.check_domains().await?;
+    let begins = matches!(planned, Plan::Begin { .. });
+    planned.claim(asked, &owner, &partitions)?;
+    if begins && domains.is_none() {
+        *domains = Some(page_zero::fetch_first(discovery).await?);
     }
     for _ in 0..CLAIMS {
         let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
@@ -170,15 +184,15 @@ async fn claim(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> anyhow
 async fn crawl(
     args: &CrawlArgs,
     discovery: Discovery,
+    domains: Option<Domains>,
     publisher: &mut Publisher,
     progress: &Progress,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
     if publisher.cursor().next_page == 0 {
-        let Some(domains) = shutdown.run_until_cancelled(discovery.domains()).await else {
+        if !page_zero::publish(&discovery, domains, publisher, shutdown).await? {
             return Ok(false);
-        };
-        publisher.domains(domains.context("can't get the list of domains")?).await?;
+        }
         progress.published(publisher.cursor());
     }
     if let Some(from) = since::listing(publisher.cursor()) {

@@ -8,7 +8,9 @@ use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
-use crate::crawl::run::{complete_since, fresh};
+use crate::crawl::complete::complete_since;
+use crate::crawl::difference;
+use crate::crawl::run::fresh;
 use crate::crawl::scope::Start;
 
 /// What the command line asks for.
@@ -100,18 +102,14 @@ impl Asked {
 }
 
 fn differs(last: &Cursor, asked: &Asked) -> String {
-    let text = |shape: &Shape, since: Option<String>| {
-        let mut flags = serde_json::to_value(shape).unwrap_or_default();
-        flags["since"] = since.into();
-        flags.to_string()
-    };
+    let was = last.shape.since.as_ref().map(|since| since.asked.clone());
+    let is = asked.since.map(|start| start.asked());
     format!(
-        "run {} of {} was interrupted and was begun with other flags: {} and not {}. Use the same flags to \
-         resume it, or --restart to give it up and begin run {}",
+        "run {} of {} was interrupted and was begun with other flags: {}. Use the same flags to resume it, or \
+         --restart to give it up and begin run {}",
         last.run,
         last.region,
-        text(&last.shape, last.shape.since.as_ref().map(|since| since.asked.clone())),
-        text(&asked.shape, asked.since.map(|start| start.asked())),
+        difference::named((&last.shape, was), (&asked.shape, is)),
         last.run.saturating_add(1),
     )
 }
@@ -274,44 +272,11 @@ mod tests {
         assert_eq!(resumed, Plan::Resume(Box::new(begun.clone())));
         for other in [Start::At(at(900)), auto(101), auto(3_600)] {
             let refused = plan(&since(other), Some(begun.clone())).unwrap_err();
-            assert!(refused.to_string().contains(r#""since":"auto, with --overlap 100s""#), "{refused}");
+            assert!(
+                refused.to_string().contains("--since was auto, with --overlap 100s and is "),
+                "{refused}"
+            );
         }
-    }
-
-    fn scoped(names: &[&str]) -> Asked {
-        let asked = since(AUTO);
-        let domains = names.iter().map(|&name| name.to_owned()).collect();
-        Asked { shape: Shape { domains, ..asked.shape }, ..asked }
-    }
-
-    #[test]
-    fn a_scoped_auto_starts_from_the_later_of_its_domains_and_of_the_region() {
-        let complete = |names: &[&str], since| DomainsComplete {
-            domains: names.iter().map(|&name| name.to_owned()).collect(),
-            since: at(since),
-        };
-        let last = Cursor {
-            state: RunState::Ended,
-            complete_since: Some(at(5_000)),
-            domains_complete_since: vec![
-                complete(&["a.example"], 9_000),
-                complete(&["sandbox.example"], 3_000),
-            ],
-            declared: [("A.example".into(), 1), ("b.example".into(), 1)].into(),
-            ..crawling(7)
-        };
-        let from = |names: &[&str]| {
-            let plan = plan(&scoped(names), Some(last.clone())).ok()?;
-            let begun = plan.claim(&scoped(names), "me", &partitions()).unwrap();
-            assert_eq!(begun.domains_complete_since, last.domains_complete_since);
-            Some(begun.shape.since?.from)
-        };
-        assert_eq!(from(&["a.example"]), Some(at(8_900)));
-        assert_eq!(from(&["a.example", "b.example"]), Some(at(4_900)));
-        // Full crawls don't see what /domains doesn't list.
-        assert_eq!(from(&["sandbox.example"]), Some(at(2_900)));
-        assert_eq!(from(&["a.example", "sandbox.example"]), None);
-        assert_eq!(from(&[]), Some(at(4_900)));
     }
 
     fn part() -> Shape {

@@ -1,16 +1,14 @@
 //! A run's cursor at its beginning and at its end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use catalog_shared::cursor::{
-    Coverage, Cursor, DOMAIN_SETS, DomainsComplete, Interval, Mode, PartitionCounts, RunState, Shape, Since,
-};
+use catalog_shared::cursor::{Cursor, Interval, PartitionCounts, RunState, Shape};
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
-use crate::crawl::since;
+use crate::crawl::{complete, since};
 
 /// The cursor of a run that has not begun.
 pub(crate) fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
@@ -78,57 +76,14 @@ pub(crate) fn check_seen(cursor: &Cursor) -> anyhow::Result<()> {
 
 /// The cursor of a run that has published everything.
 pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
-    let mut ended = Cursor { state: RunState::Ended, ended_at: Some(ended_at), ..cursor.clone() };
-    let domains = names(&cursor.shape.domains);
-    if !saw_all_changes(cursor) {
-        return ended;
-    }
-    if domains.is_empty() {
-        ended.complete_since = Some(cursor.started_at);
-    } else {
-        let sets = &mut ended.domains_complete_since;
-        sets.retain(|set| set.domains != domains);
-        sets.insert(0, DomainsComplete { domains, since: cursor.started_at });
-        sets.truncate(DOMAIN_SETS);
-    }
-    ended
-}
-
-/// When the last run began that saw all changes of these domains, or of the whole region where none are named.
-/// A run of the region counts for domains that `/domains` listed, because only these are within its reach.
-pub(crate) fn complete_since(cursor: &Cursor, domains: &[String]) -> Option<OffsetDateTime> {
-    if domains.is_empty() {
-        return cursor.complete_since;
-    }
-    let domains = names(domains);
-    let own = cursor.domains_complete_since.iter().find(|set| set.domains == domains).map(|set| set.since);
-    let listed: BTreeSet<String> = cursor.declared.keys().map(|name| name.to_ascii_lowercase()).collect();
-    own.max(cursor.complete_since.filter(|_| domains.is_subset(&listed)))
-}
-
-fn names(domains: &[String]) -> BTreeSet<String> {
-    domains.iter().map(|name| name.to_ascii_lowercase()).collect()
-}
-
-/// Whether the next incremental run over the same domains may start from this one. A since-run that starts later
-/// than the last such run leaves a gap between the two, which the next one has to cover; so does an object
-/// that was stepped over, whose date nobody has read.
-fn saw_all_changes(cursor: &Cursor) -> bool {
-    let Shape { mode, domains, kinds, since, .. } = &cursor.shape;
-    let is_whole = match mode {
-        Mode::Full | Mode::Since => true,
-        Mode::Part => matches!(cursor.shape.coverage(), Coverage::Domains(_)),
-    };
-    // Where domains were never crawled by themselves, a since-run has seen their changes only.
-    let follows = |since: &Since| match complete_since(cursor, domains) {
-        Some(complete) => since.from <= complete,
-        None => domains.is_empty(),
-    };
-    is_whole && cursor.skipped == 0 && kinds.contains(&Kind::Datasets) && since.as_ref().is_none_or(follows)
+    let ended = Cursor { state: RunState::Ended, ended_at: Some(ended_at), ..cursor.clone() };
+    complete::moved_on(ended)
 }
 
 #[cfg(test)]
 mod tests {
+    use catalog_shared::cursor::{Mode, Since};
+
     use super::*;
 
     fn at(unix: i64) -> OffsetDateTime {
@@ -209,52 +164,5 @@ mod tests {
         assert_eq!(after(since(1_001)), Some(at(1_000)));
         let skipped = Cursor { complete_since: Some(at(1_000)), skipped: 1, ..begun(full()) };
         assert_eq!(ended(&skipped, at(6_000)).complete_since, Some(at(1_000)));
-    }
-
-    fn over(names: &[&str], shape: Shape) -> Shape {
-        Shape { domains: names.iter().map(|&name| name.to_owned()).collect(), ..shape }
-    }
-
-    /// A run over a.example that began at 5000 s behind one of the region and one of its own.
-    fn scoped(region: Option<i64>, own: Option<i64>, shape: Shape) -> Cursor {
-        let set = |since| DomainsComplete { domains: ["a.example".into()].into(), since: at(since) };
-        let run = Cursor {
-            complete_since: region.map(at),
-            domains_complete_since: own.map(set).into_iter().collect(),
-            declared: [("a.example".into(), 7)].into(),
-            started_at: at(5_000),
-            ..begun(over(&["A.example"], shape))
-        };
-        ended(&run, at(6_000))
-    }
-
-    #[test]
-    fn a_run_over_domains_moves_their_time_and_not_the_regions() {
-        let whole = Shape { limit: None, from: None, ..part(None) };
-        let times = |cursor: &Cursor| {
-            let own: Vec<_> = cursor.domains_complete_since.iter().map(|set| set.since).collect();
-            (cursor.complete_since, own)
-        };
-        assert_eq!(times(&scoped(Some(1_000), None, whole.clone())), (Some(at(1_000)), vec![at(5_000)]));
-        assert_eq!(times(&scoped(None, Some(2_000), whole.clone())), (None, vec![at(5_000)]));
-        // A part of the domain.
-        assert_eq!(times(&scoped(None, Some(2_000), part(None))), (None, vec![at(2_000)]));
-        assert_eq!(times(&scoped(None, None, Shape { limit: Some(5), ..whole })), (None, vec![]));
-        // From the later time on, behind it, and behind nothing.
-        assert_eq!(times(&scoped(Some(3_000), Some(2_000), since(3_000))).1, [at(5_000)]);
-        assert_eq!(times(&scoped(Some(3_000), Some(2_000), since(3_001))).1, [at(2_000)]);
-        assert!(times(&scoped(None, None, since(1))).1.is_empty());
-    }
-
-    #[test]
-    fn the_newest_fifty_sets_of_domains_are_kept() {
-        let whole = Shape { from: None, ..part(None) };
-        let mut cursor = begun(whole.clone());
-        for place in 0..60 {
-            let shape = over(&[&format!("{place:02}.example"), "b.example"], whole.clone());
-            cursor = ended(&Cursor { shape, started_at: at(place), ..cursor }, at(100));
-        }
-        let sets = &cursor.domains_complete_since;
-        assert_eq!((sets.len(), sets[0].since, sets[49].since), (DOMAIN_SETS, at(59), at(10)));
     }
 }

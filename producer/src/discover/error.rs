@@ -7,6 +7,8 @@ use bytes::Bytes;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::discover::body::without_mark;
+
 /// How much of an incomplete answer is kept to look for an id in: several times the largest object known.
 const HEAD: usize = 1024 * 1024;
 /// How much of an answer that isn't understood goes into a message, in bytes.
@@ -16,8 +18,15 @@ const EXCERPT: usize = 200;
 #[derive(Debug, Error)]
 pub(crate) enum ApiError {
     /// An HTTP status other than 200.
-    #[error("the API answered {status}: {message}{}", asked_to_wait(*.retry_after))]
-    Status { status: u16, message: String, retry_after: Option<Duration> },
+    #[error("{sender} answered {status}{}{}", after_colon(.message), asked_to_wait(*.retry_after))]
+    Status {
+        status: u16,
+        sender: Sender,
+        message: String,
+        retry_after: Option<Duration>,
+        /// Decided where the answer is read ([`crate::discover::refusal`]).
+        worth: Worth,
+    },
     /// No answer.
     #[error("the request failed")]
     Transport(#[source] reqwest::Error),
@@ -53,6 +62,17 @@ pub(crate) enum ApiError {
     Unrecorded(#[source] io::Error),
 }
 
+/// Who sent an answer with another status than 200.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Sender {
+    /// The API, because it is in one of the forms that the API documents.
+    #[error("the API")]
+    Api,
+    /// Something in front of it: a proxy, a firewall, a load balancer.
+    #[error("a gateway")]
+    Gateway,
+}
+
 /// What an answer that isn't complete lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Incomplete {
@@ -60,6 +80,8 @@ pub(crate) enum Incomplete {
     CutOff,
     #[error("the answer was late: nothing came for as long as --timeout allows")]
     Late,
+    #[error("the answer came too slowly: fewer than {floor} bytes in {} s", window.as_secs())]
+    Slow { floor: u64, window: Duration },
     #[error("the answer is larger than the {0} bytes of --max-page-bytes")]
     TooLarge(u64),
     #[error("the answer is no JSON, and its strings and brackets don't match")]
@@ -79,6 +101,7 @@ pub(crate) enum Worth {
 
 impl ApiError {
     pub(crate) fn incomplete(reason: Incomplete, body: &[u8], source: Option<reqwest::Error>) -> Self {
+        let body = without_mark(body);
         let head = Bytes::copy_from_slice(&body[..body.len().min(HEAD)]);
         Self::Incomplete { reason, head, source }
     }
@@ -91,16 +114,15 @@ impl ApiError {
         Self::Unreadable(format!("{error}; it starts with {:?}", excerpt(body)))
     }
 
-    /// Whether the same request may fare better later: 429, 5xx, network errors, timeouts, answers cut
-    /// off and HTML for JSON; no other 4xx.
+    /// Whether the same request may fare better later: network errors, timeouts, answers cut off, HTML for JSON,
+    /// and statuses of which [`crate::discover::refusal`] says so.
     pub(crate) fn worth(&self) -> Worth {
         match self {
-            Self::Status { status, .. } if *status == 429 || *status >= 500 => Worth::Budget,
+            Self::Status { worth, .. } => *worth,
             Self::Transport(error) if error.is_builder() => Worth::Nothing,
             Self::Unrecorded(_) => Worth::Nothing,
             // What is torn has been asked for twice by then.
-            Self::Incomplete { reason: Incomplete::TooLarge(_) | Incomplete::Torn, .. }
-            | Self::Status { .. } => Worth::Nothing,
+            Self::Incomplete { reason: Incomplete::TooLarge(_) | Incomplete::Torn, .. } => Worth::Nothing,
             Self::NoScroll(_) | Self::NoListing(_) | Self::OtherRegion(_) | Self::Garbled(_) => {
                 Worth::FewTries
             }
@@ -163,8 +185,16 @@ pub(crate) struct Failed {
     pub(crate) error: ApiError,
 }
 
+fn after_colon(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
 fn asked_to_wait(retry_after: Option<Duration>) -> String {
-    retry_after.map_or_else(String::new, |wait| format!(" (Retry-After: {} s)", wait.as_secs()))
+    match retry_after {
+        None => String::new(),
+        Some(Duration::MAX) => " (Retry-After: more than 2^64 s)".to_owned(),
+        Some(wait) => format!(" (Retry-After: {} s)", wait.as_secs()),
+    }
 }
 
 fn of_budget(spent: Option<Duration>) -> String {

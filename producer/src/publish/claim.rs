@@ -18,7 +18,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::publish::cursors;
-use crate::publish::transaction::{Outgoing, TransactionError, Transactions};
+use crate::publish::failure::TransactionError;
+use crate::publish::transaction::{Outgoing, Transactions};
 use crate::publish::undecided;
 
 /// How long a newer producer gets to write its claim before the fenced one looks for it.
@@ -65,7 +66,9 @@ impl Tries {
             TransactionError::Refused(_) => return false,
             // What follows an outage is no longer what came before it.
             TransactionError::Away(_) => self.0 = 0,
-            TransactionError::Fatal(_) | TransactionError::Aborted(_) => self.0 += 1,
+            TransactionError::Fatal(_) | TransactionError::Aborted(_) | TransactionError::Slow(_) => {
+                self.0 += 1
+            }
         }
         self.0 < TRIES
     }
@@ -238,6 +241,8 @@ mod tests {
         assert_eq!(allows(TransactionError::Fatal, 3), 3);
         assert_eq!(allows(TransactionError::Away, 1), 1);
         assert_eq!(allows(TransactionError::Aborted, 5), 4);
+        assert_eq!(allows(TransactionError::Away, 1), 1);
+        assert_eq!(allows(TransactionError::Slow, 5), 4);
         assert_eq!(allows(TransactionError::Refused, 1), 0);
     }
 }

@@ -3,22 +3,25 @@
 pub(crate) mod claim;
 pub(crate) mod commit;
 pub(crate) mod cursors;
+pub(crate) mod failure;
+pub(crate) mod leaders;
 pub(crate) mod records;
 pub(crate) mod sink;
+pub(crate) mod step;
 pub(crate) mod topics;
 pub(crate) mod transaction;
 pub(crate) mod undecided;
 pub(crate) mod writer;
 
 use anyhow::Context;
-use catalog_shared::cursor::{Cursor, Interval};
+use catalog_shared::cursor::Cursor;
 use catalog_shared::key::Key;
-use catalog_shared::marker::{Marker, UNREAD_IDS};
-use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::marker::Marker;
+use catalog_shared::record::{Content, Stamp, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
-use crate::crawl::fetched::{Covered, Fetched, Skipped};
+use crate::crawl::fetched::{Fetched, Skipped};
 use crate::crawl::idspace;
 use crate::crawl::run;
 use crate::discover::domains::Domains;
@@ -26,7 +29,7 @@ use crate::discover::page::Page;
 use crate::publish::records::Recorder;
 use crate::publish::sink::Sink;
 use crate::publish::transaction::Outgoing;
-use crate::publish::writer::{Missed, PageRecords};
+use crate::publish::writer::PageRecords;
 
 /// A run being published. Its cursor is always the one that was committed last.
 pub(crate) struct Publisher {
@@ -65,9 +68,9 @@ impl Publisher {
         let mut next = self.cursor.clone();
         next.skipped += u64::from(skipped.is_some());
         if let Some(Skipped::Object(id)) = skipped {
-            keep_unread(&mut next, [id]);
+            step::keep_unread(&mut next, [id]);
         }
-        cover(&mut next.pending, &from, covered);
+        step::cover(&mut next.pending, &from, covered);
         next.max_id = next.max_id.max(shown);
         self.objects(&mut page, next).await
     }
@@ -82,7 +85,7 @@ impl Publisher {
     /// Publishes the objects of a page up to the limit, with the cursor to follow but for its counts.
     async fn objects(&mut self, page: &mut Page, mut next: Cursor) -> anyhow::Result<()> {
         let left = self.left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
-        page.objects.truncate(taken(page, left));
+        page.objects.truncate(step::taken(page, left));
         let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
         next.objects += page.objects.len() as u64;
         if page.objects.len() >= left {
@@ -140,15 +143,9 @@ impl Publisher {
         let numbered = !records.outgoing.is_empty() || self.cursor.next_page == 0;
         next.next_page =
             self.cursor.next_page.checked_add(u32::from(numbered)).context("a run has at most 2^32 pages")?;
-        let Missed { unkeyed, bad_domains, by_domain, ids } = records.missed;
-        next.unkeyed += unkeyed;
-        next.bad_domains += bad_domains;
-        for (domain, count) in by_domain {
-            *next.unkeyed_by.entry(domain).or_default() += count;
-        }
-        keep_unread(&mut next, ids);
+        step::miss(&mut next, records.missed);
         for (kind, partition) in records.published {
-            count(&mut next, kind, partition);
+            step::count(&mut next, kind, partition);
         }
         for (domain, seen) in records.seen {
             *next.seen.entry(domain).or_default() += seen;
@@ -157,38 +154,6 @@ impl Publisher {
         tracing::debug!(run = next.run, page = self.cursor.next_page, "page published");
         self.cursor = next;
         Ok(())
-    }
-}
-
-fn count(cursor: &mut Cursor, kind: Kind, partition: i32) {
-    let counts = cursor.published.entry(kind).or_default();
-    if let Some(count) = usize::try_from(partition).ok().and_then(|index| counts.get_mut(index)) {
-        *count += 1;
-    }
-}
-
-/// How many objects of a page a limit takes that leaves so many: those with one id are taken together, because the
-/// next run goes on behind an id.
-fn taken(page: &Page, left: usize) -> usize {
-    let head = &page.objects[..left.min(page.objects.len())];
-    let last = head.iter().rev().find_map(|object| object.id.as_deref());
-    last.map_or(head.len(), |id| page.up_to(id).max(head.len()))
-}
-
-/// Keeps the ids of objects that could not be read, up to a number.
-fn keep_unread(cursor: &mut Cursor, ids: impl IntoIterator<Item = String>) {
-    let room = UNREAD_IDS.saturating_sub(cursor.unread_ids.len());
-    cursor.unread_ids.extend(ids.into_iter().take(room));
-}
-
-fn cover(pending: &mut Vec<Interval>, from: &str, covered: Covered) {
-    match covered {
-        Covered::UpTo(id) => {
-            if let Some(interval) = pending.iter_mut().find(|interval| interval.after == from) {
-                interval.after = id;
-            }
-        }
-        Covered::Whole => pending.retain(|interval| interval.after != from),
     }
 }
 
@@ -217,20 +182,14 @@ fn marker(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
 mod tests {
     use bytes::Bytes;
     use catalog_shared::cursor::{Mode, Shape};
+    use catalog_shared::marker::UNREAD_IDS;
+    use catalog_shared::record::Kind;
     use catalog_shared::region::Region;
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_page_moves_its_own_interval_only() {
-        let interval = |after: &str| Interval { after: after.into(), until: None };
-        let mut pending = vec![interval(""), interval("g222-2222")];
-        cover(&mut pending, "", Covered::UpTo("3333-3333".into()));
-        assert_eq!(pending, [interval("3333-3333"), interval("g222-2222")]);
-        cover(&mut pending, "g222-2222", Covered::Whole);
-        assert_eq!(pending, [interval("3333-3333")]);
-    }
+    use crate::crawl::fetched::Covered;
+    use crate::publish::step::keep_unread;
 
     /// A publisher to nowhere of a part-run with a limit, in two lanes.
     fn limited(limit: u64) -> Publisher {

@@ -9,10 +9,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::Producer;
 use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer, FutureRecord};
-use thiserror::Error;
 use tokio::task::spawn_blocking;
 
 use crate::publish::commit::commit;
+use crate::publish::failure::TransactionError;
+use crate::publish::leaders;
 
 /// A record on its way.
 #[derive(Clone, Debug)]
@@ -25,24 +26,6 @@ pub(crate) struct Outgoing {
     pub(crate) headers: Arc<OwnedHeaders>,
 }
 
-/// Why a transaction was not committed.
-#[derive(Debug, Error)]
-pub(crate) enum TransactionError {
-    /// This instance can do no more. Another one may have taken over, or the transaction took too long:
-    /// the two look the same from here, and the commit may even have gone through.
-    #[error("the transactional producer was fenced or timed out: {0}")]
-    Fatal(String),
-    /// It was aborted and nothing of it can be seen; it may be tried again.
-    #[error("the transaction was aborted: {0}")]
-    Aborted(String),
-    /// It was aborted, for a broker that leads a partition was away for too long; it may be tried again.
-    #[error("a broker is away, and the transaction was aborted: {0}")]
-    Away(String),
-    /// It was aborted, and would be again.
-    #[error("Kafka refuses a record: {0}")]
-    Refused(String),
-}
-
 type Client = FutureProducer<LogContext>;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,6 +35,7 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// A transactional producer. Opening one fences every other of the same id.
 pub(crate) struct Transactions {
     client: Client,
+    kafka: KafkaArgs,
     /// How long one call waits for the broker before it is made again.
     patience: Duration,
 }
@@ -74,7 +58,7 @@ impl Transactions {
         let client: Client = kafka::create(&config, LogContext::default())?;
         let starting = client.clone();
         spawn_blocking(move || starting.init_transactions(START_PATIENCE)).await??;
-        Ok(Self { client, patience: PATIENCE })
+        Ok(Self { client, kafka: kafka.clone(), patience: PATIENCE })
     }
 
     /// Publishes records in one transaction.
@@ -88,10 +72,18 @@ impl Transactions {
             Err(Undelivered { key, error }) => {
                 let aborted = match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Refused,
+                    // Looked at before the abort, which may take as long as an outage.
+                    Some(RDKafkaErrorCode::MessageTimedOut)
+                        if leaders::are_up(&self.kafka, records).await =>
+                    {
+                        TransactionError::Slow
+                    }
                     Some(RDKafkaErrorCode::MessageTimedOut) => TransactionError::Away,
                     _ => TransactionError::Aborted,
                 };
-                Err(self.abort(format!("{key}: {error}"), aborted).await)
+                let bytes: usize = records.iter().map(|record| record.value.len()).sum();
+                let cause = format!("{} records of {bytes} bytes; {key}: {error}", records.len());
+                Err(self.abort(cause, aborted).await)
             }
         }
     }
@@ -282,6 +274,24 @@ mod tests {
         let transactions = Transactions::open(&kafka, "producer.us").await.unwrap();
         cluster.broker_down(2).unwrap();
         assert!(matches!(transactions.publish(&[record()]).await, Err(TransactionError::Away(_))));
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_not_taken_in_time_names_the_page_size() {
+        let cluster: Cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(TOPIC, 1, 1).unwrap();
+        let options = vec!["message.timeout.ms=500".to_owned().into()];
+        let kafka = KafkaArgs { brokers: cluster.bootstrap_servers(), options, topic_prefix: String::new() };
+        let transactions = Transactions::open(&kafka, "producer.us").await.unwrap();
+        // Each answer takes longer than a record may.
+        cluster.broker_round_trip_time(-1, Duration::from_millis(1_000)).unwrap();
+        let error = transactions.publish(&[record()]).await.unwrap_err();
+        assert!(matches!(error, TransactionError::Slow(_)), "{error:?}");
+        let told = error.to_string();
+        assert!(
+            told.contains("--page-size") && told.contains("1 records of 2 bytes; us/data.example"),
+            "{told}"
+        );
     }
 
     #[tokio::test]

@@ -56,7 +56,7 @@ impl From<&ApiError> for Cause {
             ApiError::Status { status: 429, .. } => Self::Throttled,
             ApiError::Status { status: 500.., .. } => Self::ServerError,
             ApiError::Transport(error) if error.is_timeout() => Self::Timeout,
-            ApiError::Incomplete { reason: Incomplete::Late, .. } => Self::Timeout,
+            ApiError::Incomplete { reason: Incomplete::Late | Incomplete::Slow { .. }, .. } => Self::Timeout,
             ApiError::Incomplete { reason: Incomplete::TooLarge(_), .. } => Self::TooLarge,
             ApiError::Incomplete { reason: Incomplete::Torn, .. } | ApiError::Garbled(_) => Self::Unreadable,
             ApiError::Transport(_) | ApiError::Incomplete { .. } => Self::Network,
