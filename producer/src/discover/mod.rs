@@ -152,6 +152,8 @@ impl Discovery {
                 let told = format!("--domain: the API answered: {message} (request {request_id})");
                 Err(Stop::Usage(told).into())
             }
+            // They are known. What is wrong with their first object is for the crawl to deal with.
+            Err(error) if error.incomplete_head().is_some() && error.will_stay() => Ok(()),
             Err(error) => Err(error).context("can't ask for the domains of --domain"),
         }
     }
