@@ -81,8 +81,8 @@ pub struct CrawlArgs {
     #[arg(long, env = "CATALOG_RATE", default_value = "2")]
     pub rate: Rate,
 
-    /// Assets a page, 1 to 10000 (the API's own limit)
-    #[arg(long, env = "CATALOG_PAGE_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    /// Assets a page, 2 to 10000 (the API's own limit)
+    #[arg(long, env = "CATALOG_PAGE_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(2..=10_000))]
     pub page_size: u16,
 
     /// How long a request is tried again before the run stops (such as 90s, 10m, 1h)

@@ -3,16 +3,19 @@
 pub mod scope;
 
 pub(crate) mod border;
+pub(crate) mod complete;
 pub(crate) mod difference;
 pub(crate) mod fetched;
 pub(crate) mod idspace;
 pub(crate) mod lane;
+pub(crate) mod look;
 pub(crate) mod page_zero;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod salvage;
 pub(crate) mod since;
 pub(crate) mod size;
+pub(crate) mod stretch;
 pub(crate) mod tails;
 
 use std::sync::Arc;
@@ -236,9 +239,9 @@ async fn crawl(
     bail!("the API keeps answering that nothing is left where it has shown larger ids before")
 }
 
-/// Begins with no more assets than a limit leaves.
+/// Begins with no more assets than a limit leaves, and one more, because the last id of a page is kept back.
 fn page_size(args: &CrawlArgs, publisher: &Publisher) -> PageSize {
-    let left = publisher.left().and_then(|left| u16::try_from(left).ok());
+    let left = publisher.left().and_then(|left| u16::try_from(left).ok()?.checked_add(1));
     PageSize::new(args.page_size, left.unwrap_or(u16::MAX))
 }
 

@@ -12,6 +12,7 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::{Date, OffsetDateTime, Time, UtcOffset};
 
 use crate::cli::duration;
+use crate::crawl::idspace;
 
 /// How far before the start of the last run `--since auto` looks back: clocks differ, and an index lags.
 const OVERLAP: Duration = Duration::from_secs(3600);
@@ -20,8 +21,9 @@ const OVERLAP: Duration = Duration::from_secs(3600);
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Less than the whole catalog")]
 pub struct ScopeArgs {
-    /// Only what was updated since a time (RFC 3339, or a date), or since the last run that saw every change
-    #[arg(long, value_name = "TIME|auto", conflicts_with_all = ["limit", "domains", "cursor"])]
+    /// Only what was updated since a time (RFC 3339, or a date), or since the last run that saw every change; goes
+    /// with --domain
+    #[arg(long, value_name = "TIME|auto", conflicts_with_all = ["limit", "cursor"])]
     pub since: Option<SinceArg>,
 
     /// How far before the start of that run `--since auto` looks back [default: 1h]
@@ -76,12 +78,10 @@ fn domain(text: &str) -> Result<String, &'static str> {
 }
 
 fn id(text: &str) -> Result<String, &'static str> {
-    let letters = |half: &str| {
-        half.len() == 4 && half.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    match text.split_once('-') {
-        Some((left, right)) if letters(left) && letters(right) => Ok(text.to_owned()),
-        _ => Err("an id reads xxxx-xxxx, in lower case"),
+    if idspace::is_well_formed(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("an id reads xxxx-xxxx, in lower case")
     }
 }
 
@@ -143,23 +143,37 @@ impl Start {
         }
     }
 
-    /// The start of a new run, after a run that saw every change and began at `complete_since`.
+    /// The start of a new run over these domains (all where there are none), after a run that saw every change
+    /// of them and began at `complete_since`.
     ///
     /// # Errors
     /// [`Stop::Usage`] where `auto` has no such run to look back to.
-    pub(crate) fn since(&self, complete_since: Option<OffsetDateTime>) -> Result<Since, Stop> {
+    pub(crate) fn since(
+        &self,
+        complete_since: Option<OffsetDateTime>,
+        domains: &[String],
+    ) -> Result<Since, Stop> {
         let from = match self {
             Self::At(time) => *time,
-            Self::Auto { overlap } => complete_since.and_then(|start| start.checked_sub((*overlap).try_into().ok()?)).ok_or_else(|| {
-                Stop::Usage(
-                    "--since auto: no run of this region has seen the whole catalog yet. Crawl it once without \
-                     --since, or give a time"
-                        .into(),
-                )
-            })?,
+            Self::Auto { overlap } => complete_since
+                .and_then(|start| start.checked_sub((*overlap).try_into().ok()?))
+                .ok_or_else(|| Stop::Usage(nothing_before(domains)))?,
         };
         Ok(Since { asked: self.asked(), from })
     }
+}
+
+fn nothing_before(domains: &[String]) -> String {
+    if domains.is_empty() {
+        return "--since auto: no run of this region has seen the whole catalog yet. Crawl it once without --since, \
+                or give a time"
+            .to_owned();
+    }
+    format!(
+        "--since auto: no run has seen all assets of {} yet. Crawl with the same --domain once without --since, or \
+         give a time",
+        domains.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -186,6 +200,8 @@ mod tests {
     fn flags_choose_the_mode() {
         assert_eq!(shape(&[]).mode, Mode::Full);
         assert_eq!(shape(&["--since", "auto"]).mode, Mode::Since);
+        let scoped = shape(&["--since", "auto", "--domain", "a.example"]);
+        assert_eq!((scoped.mode, scoped.domains), (Mode::Since, vec!["a.example".to_owned()]));
         for part in [["--limit", "5"], ["--domain", "a.example"], ["--cursor", "ijzp-q8t2"]] {
             assert_eq!(shape(&part).mode, Mode::Part, "{part:?}");
         }
@@ -199,11 +215,10 @@ mod tests {
 
     #[test]
     fn what_can_not_be_is_refused_and_the_flag_is_named() {
-        let lines: [&[&str]; 9] = [
+        let lines: [&[&str]; 8] = [
             &["--since", "yesterday"],
             &["--since", "9000-01-01"],
             &["--since", "auto", "--limit", "5"],
-            &["--since", "auto", "--domain", "a.example"],
             &["--since", "auto", "--cursor", "ijzp-q8t2"],
             &["--overlap", "1h"],
             &["--limit", "0"],
@@ -230,8 +245,10 @@ mod tests {
     fn auto_starts_an_overlap_before_the_last_run_that_saw_every_change() {
         let auto = parse(&["--since", "auto"]).unwrap().start().unwrap().unwrap();
         let last = OffsetDateTime::from_unix_timestamp(7200).unwrap();
-        assert_eq!(auto.since(Some(last)).unwrap().from.unix_timestamp(), 3600);
+        assert_eq!(auto.since(Some(last), &[]).unwrap().from.unix_timestamp(), 3600);
         assert_eq!(auto.asked(), "auto");
-        assert!(matches!(auto.since(None), Err(Stop::Usage(text)) if text.contains("--since auto")));
+        assert!(matches!(auto.since(None, &[]), Err(Stop::Usage(text)) if text.contains("--since auto")));
+        let scoped = auto.since(None, &["a.example".into()]);
+        assert!(matches!(scoped, Err(Stop::Usage(text)) if text.contains("all assets of a.example")));
     }
 }

@@ -42,6 +42,9 @@ pub(crate) enum ApiError {
     /// An answer that isn't what the API's documentation describes, such as HTML from a proxy.
     #[error("the answer can't be read: {0}")]
     Unreadable(String),
+    /// An answer with many objects that are no JSON: the server is at fault and not the objects.
+    #[error("too many objects of one answer are no JSON: {0}")]
+    Garbled(String),
     /// An answer that can't be true. Asking again may help where an index was being rebuilt.
     #[error("the answer contradicts another one: {0}")]
     Contradiction(String),
@@ -81,6 +84,8 @@ pub(crate) enum Incomplete {
     Slow { floor: u64, window: Duration },
     #[error("the answer is larger than the {0} bytes of --max-page-bytes")]
     TooLarge(u64),
+    #[error("the answer is no JSON, and its strings and brackets don't match")]
+    Torn,
 }
 
 /// How often it is worth asking again.
@@ -116,8 +121,11 @@ impl ApiError {
             Self::Status { worth, .. } => *worth,
             Self::Transport(error) if error.is_builder() => Worth::Nothing,
             Self::Unrecorded(_) => Worth::Nothing,
-            Self::Incomplete { reason: Incomplete::TooLarge(_), .. } => Worth::Nothing,
-            Self::NoScroll(_) | Self::NoListing(_) | Self::OtherRegion(_) => Worth::FewTries,
+            // What is torn has been asked for twice by then.
+            Self::Incomplete { reason: Incomplete::TooLarge(_) | Incomplete::Torn, .. } => Worth::Nothing,
+            Self::NoScroll(_) | Self::NoListing(_) | Self::OtherRegion(_) | Self::Garbled(_) => {
+                Worth::FewTries
+            }
             Self::Transport(_) | Self::Incomplete { .. } | Self::Unreadable(_) | Self::Contradiction(_) => {
                 Worth::Budget
             }
@@ -138,6 +146,11 @@ impl ApiError {
             Self::Incomplete { head, .. } => Some(head),
             _ => None,
         }
+    }
+
+    /// Whether an answer came whole and its structure is broken.
+    pub(crate) const fn is_torn(&self) -> bool {
+        matches!(self, Self::Incomplete { reason: Incomplete::Torn, .. })
     }
 
     /// Whether it is said to the client as a whole, so that all lanes have to wait.

@@ -8,7 +8,9 @@ pub(crate) mod clock;
 pub(crate) mod cut;
 pub(crate) mod domains;
 pub(crate) mod error;
+pub(crate) mod flawed;
 pub(crate) mod gzip;
+pub(crate) mod loose;
 pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod redact;
@@ -18,6 +20,7 @@ pub(crate) mod retry;
 pub(crate) mod retry_after;
 pub(crate) mod throttle;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +50,9 @@ pub(crate) struct Ask {
     /// Whether fewer may be asked for. An answer that isn't complete is the caller's business then, who
     /// does so at once; else the same is asked again.
     pub(crate) can_shrink: bool,
+    /// Whether an answer that is no JSON is cut by its strings and brackets at once, and not only when it comes
+    /// again.
+    pub(crate) loosely: bool,
 }
 
 /// A client of one region's API, polite over all lanes that share it.
@@ -108,12 +114,7 @@ impl Discovery {
         if let Some(domains) = &self.domains {
             url.query_pairs_mut().append_pair("domains", domains);
         }
-        let read = |body: &Bytes| {
-            let page = Page::cut(body)?;
-            check(&page)?;
-            Ok(page)
-        };
-        self.persist(url, ask.can_shrink, read).await
+        self.persist(url, ask.can_shrink, reader(ask, check)).await
     }
 
     /// The assets from a place on in the order of their last update, the newest first.
@@ -126,12 +127,10 @@ impl Discovery {
         let mut url = self.url.clone();
         let place = [("offset", offset.to_string()), ("limit", ask.size.to_string())];
         url.query_pairs_mut().append_pair("order", "updatedAt DESC").extend_pairs(place);
-        let read = |body: &Bytes| {
-            let page = Page::cut(body)?;
-            check(&page)?;
-            Ok(page)
-        };
-        self.persist(url, ask.can_shrink, read).await
+        if let Some(domains) = &self.domains {
+            url.query_pairs_mut().append_pair("domains", domains);
+        }
+        self.persist(url, ask.can_shrink, reader(ask, check)).await
     }
 
     /// Asks for the chosen domains, so that one that the API doesn't know is refused before a run begins.
@@ -142,7 +141,7 @@ impl Discovery {
         if self.domains.is_none() {
             return Ok(());
         }
-        let one = Ask { size: 1, can_shrink: false };
+        let one = Ask { size: 1, can_shrink: false, loosely: false };
         match self.page("", one, |_| Ok(())).await {
             Ok(_) => Ok(()),
             Err(Failed {
@@ -153,6 +152,8 @@ impl Discovery {
                 let told = format!("--domain: the API answered: {message} (request {request_id})");
                 Err(Stop::Usage(told).into())
             }
+            // They are known. What is wrong with their first object is for the crawl to deal with.
+            Err(error) if error.incomplete_head().is_some() && error.will_stay() => Ok(()),
             Err(error) => Err(error).context("can't ask for the domains of --domain"),
         }
     }
@@ -161,7 +162,29 @@ impl Discovery {
     pub(crate) async fn domains(&self) -> Result<Domains, Failed> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/domains", self.url.path()));
-        self.persist(url, false, domains::read).await
+        let again = Cell::new(false);
+        let read = |body: &Bytes| match domains::read(body) {
+            Err(ApiError::Unreadable(_)) if again.replace(true) => domains::read_loosely(body),
+            read => read,
+        };
+        self.persist(url, false, read).await
+    }
+}
+
+/// Reads an answer as a page. One that is no JSON is asked for once more before it is cut all the same: the first
+/// may have been an odd one of many servers.
+fn reader(
+    ask: Ask,
+    check: impl Fn(&Page) -> Result<(), ApiError>,
+) -> impl Fn(&Bytes) -> Result<Page, ApiError> {
+    let again = Cell::new(ask.loosely);
+    move |body| {
+        let page = match Page::cut(body) {
+            Err(error @ ApiError::Unreadable(_)) if again.replace(true) => flawed::cut(body, error)?,
+            cut => cut?,
+        };
+        check(&page)?;
+        Ok(page)
     }
 }
 

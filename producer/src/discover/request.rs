@@ -141,7 +141,7 @@ mod tests {
         let _first = tokio::net::TcpStream::connect(address).await.unwrap();
         let url = format!("http://{address}/");
         let flags = ["--api-url", &url, "--timeout", "1s", "--retry-for", "0s"];
-        let ask = Ask { size: 1_000, can_shrink: true };
+        let ask = Ask { size: 1_000, can_shrink: true, loosely: false };
         let failed = discovery(&flags).page("", ask, |_| Ok(())).await.unwrap_err();
         assert!(matches!(failed.error, ApiError::Transport(_)), "{:?}", failed.error);
     }
@@ -174,12 +174,13 @@ mod tests {
             socket.write_all(cut_off).await.unwrap();
         };
         let us = discovery(&["--api-url", &url, "--retry-for", "0s"]);
-        let (page, ()) = tokio::join!(us.page("", Ask { size: 9, can_shrink: true }, |_| Ok(())), answer);
+        let (page, ()) =
+            tokio::join!(us.page("", Ask { size: 9, can_shrink: true, loosely: false }, |_| Ok(())), answer);
         assert!(matches!(page.unwrap_err().error, ApiError::OtherRegion(_)));
     }
 
     const PAGE: &str = r#"{"results":[{"resource":{"id":"aaaa-2222"}},{"resource":{"id":"aaaa-2223"}}]}"#;
-    const ASK: Ask = Ask { size: 9, can_shrink: false };
+    const ASK: Ask = Ask { size: 9, can_shrink: false, loosely: false };
 
     /// Takes the next connection, and its request.
     async fn accept(listener: &TcpListener) -> TcpStream {

@@ -19,6 +19,7 @@ use crate::cli::StatusArgs;
 use crate::crawl::idspace;
 use crate::publish::cursors::{self, PATIENCE, Written};
 use crate::report::human;
+use crate::report::missed::Missed;
 
 /// Prints where the regions stand.
 ///
@@ -77,6 +78,8 @@ struct Place {
     #[serde(with = "time::serde::rfc3339::option")]
     written_at: Option<OffsetDateTime>,
     age_seconds: Option<u64>,
+    /// What the last run could not read.
+    missed: Missed,
 }
 
 #[derive(Serialize)]
@@ -113,6 +116,7 @@ fn standing(region: Region, written: Option<Written>, now: OffsetDateTime) -> St
         pending: cursor.pending.clone(),
         written_at: at,
         age_seconds: at.map(|at| seconds(now - at)),
+        missed: Missed::from(&cursor),
     };
     Standing { region, cursor: Some(place), runs: runs(&cursor) }
 }
@@ -182,6 +186,9 @@ impl Display for Standing {
             }
             _ => writeln!(f, "Region {}: run {} ended, {age}.", self.region, last.run)?,
         }
+        if !place.missed.is_nothing() {
+            writeln!(f, "  missed  {}", place.missed)?;
+        }
         write!(
             f,
             "  {:>5}  {:5}  {:9}  {:20}  {:>10}  {:>6}  {:>9}",
@@ -235,13 +242,15 @@ mod tests {
         };
         let now = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
         let told = |at| {
-            let cursor = run::fresh(Region::Us, shape.clone(), 7, &BTreeMap::new());
+            let fresh = run::fresh(Region::Us, shape.clone(), 7, &BTreeMap::new());
+            let cursor = Cursor { unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
             let standing = standing(Region::Us, Some(Written { cursor, at }), now);
             (standing.cursor.as_ref().and_then(|place| place.age_seconds), standing.to_string())
         };
         let (age, text) = told(Some(now - time::Duration::seconds(125)));
         assert_eq!(age, Some(125));
         assert!(text.contains("written 2 min 5 s ago"), "{text}");
+        assert!(text.contains("\n  missed  1 with an id (aaaa-aaaa); 1 whose id"), "{text}");
         assert_eq!(told(Some(now + time::Duration::seconds(5))).0, Some(0));
         let (age, text) = told(None);
         assert!(age.is_none() && text.contains("written at an unknown time"), "{text}");

@@ -12,6 +12,8 @@ use serde::Serialize;
 use crate::cli::CrawlArgs;
 use crate::crawl::run;
 use crate::report::human;
+use crate::report::missed::Missed;
+use crate::report::scope;
 use crate::report::tally::{Cause, Tally};
 
 /// How a crawl ended.
@@ -41,8 +43,10 @@ pub(crate) struct Summary {
     pages: u32,
     objects: u64,
     published: BTreeMap<Kind, u64>,
-    unkeyed: u64,
-    skipped: u64,
+    #[serde(flatten)]
+    missed: Missed,
+    /// What people should know of a run over domains.
+    note: Option<String>,
     // From here on it is what this process did, and not the run.
     requests: u64,
     retries: u64,
@@ -72,8 +76,8 @@ impl Summary {
             pages: cursor.next_page,
             objects: cursor.objects,
             published: cursor.published.iter().map(sum).collect(),
-            unkeyed: cursor.unkeyed,
-            skipped: cursor.skipped,
+            missed: Missed::from(cursor),
+            note: scope::note(cursor),
             requests,
             retries: retries_by_cause.values().sum(),
             retries_by_cause,
@@ -93,6 +97,22 @@ impl Summary {
 
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
         Ok(answer::print(json, self, self)?)
+    }
+
+    fn write_missed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unkeyed, skipped) = (self.missed.unkeyed, self.missed.skipped);
+        if unkeyed > 0 {
+            let unkeyed = human::count(unkeyed);
+            writeln!(f, "  no record  {unkeyed} objects that no record could be made of (dead letters)")?;
+        }
+        if skipped > 0 {
+            let skipped = human::count(skipped);
+            writeln!(f, "  no answer  {skipped} objects that could not be had, not even alone")?;
+        }
+        if !self.missed.is_nothing() {
+            writeln!(f, "  of these   {}", self.missed)?;
+        }
+        self.note.iter().try_for_each(|note| writeln!(f, "  note       {note}"))
     }
 
     /// What this process did, as against the whole run.
@@ -145,17 +165,7 @@ impl fmt::Display for Summary {
         writeln!(f, "{run} of {}{mode} {state}{then}", self.region)?;
         let published = if self.dry_run { "would have published " } else { "published " };
         writeln!(f, "  {published} {kinds} in {} pages", human::count(self.pages.into()))?;
-        if self.unkeyed > 0 {
-            writeln!(
-                f,
-                "  no record  {} objects that no record could be made of (dead letters)",
-                human::count(self.unkeyed)
-            )?;
-        }
-        if self.skipped > 0 {
-            let skipped = human::count(self.skipped);
-            writeln!(f, "  no answer  {skipped} objects that could not be had, not even alone")?;
-        }
+        self.write_missed(f)?;
         self.write_effort(f)
     }
 }
@@ -175,8 +185,13 @@ mod tests {
             pages: 1_002,
             objects: 5_000,
             published: BTreeMap::from([(Kind::Datasets, 5_000), (Kind::Domains, 44)]),
-            unkeyed: 0,
-            skipped: 2,
+            missed: Missed {
+                skipped: 2,
+                unread_ids: vec!["aaaa-aaaa".into()],
+                unknown: 1,
+                ..Missed::default()
+            },
+            note: Some("a note".into()),
             requests: 1_200,
             retries: 198,
             retries_by_cause: BTreeMap::from([(Cause::Throttled, 190), (Cause::TooLarge, 8)]),
@@ -193,6 +208,9 @@ mod tests {
         let text = "Run 7 of us (since) ended.\n  \
              published  5,000 datasets, 44 domains in 1,002 pages\n  \
              no answer  2 objects that could not be had, not even alone\n  \
+             of these   1 with an id (aaaa-aaaa); 1 whose id and domain are not known, so that the run retires \
+             nothing\n  \
+             note       a note\n  \
              this time  1,200 requests, 20.3 MB in 600.0 s: 2.0 requests/s\n  \
              retries    198 (190 throttled, 8 too large)\n  \
              waited     590.0 s for the limiter, 31.2 s before retries, all lanes together";

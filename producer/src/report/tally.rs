@@ -58,6 +58,7 @@ impl From<&ApiError> for Cause {
             ApiError::Transport(error) if error.is_timeout() => Self::Timeout,
             ApiError::Incomplete { reason: Incomplete::Late | Incomplete::Slow { .. }, .. } => Self::Timeout,
             ApiError::Incomplete { reason: Incomplete::TooLarge(_), .. } => Self::TooLarge,
+            ApiError::Incomplete { reason: Incomplete::Torn, .. } | ApiError::Garbled(_) => Self::Unreadable,
             ApiError::Transport(_) | ApiError::Incomplete { .. } => Self::Network,
             ApiError::Unreadable(_) => Self::Unreadable,
             ApiError::Contradiction(_) | ApiError::NoListing(_) => Self::Contradiction,

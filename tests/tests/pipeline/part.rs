@@ -115,9 +115,9 @@ async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<
     let (world, double) = served().await?;
     let ids = ids()?;
     let limit = ["--limit", "350"];
-    let gate = double.hold(Matcher::pages().scroll_id(&ids[199]));
+    let gate = double.hold(Matcher::pages().scroll_id(&ids[197]));
     let mut crawl = world.crawl(&double)?.args(limit).start()?;
-    // `/domains` and two pages; the third is held.
+    // `/domains` and two pages of 99 new assets each; the third is held.
     for _ in 0..3 {
         crawl.logged("page published").await?;
     }
