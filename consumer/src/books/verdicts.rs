@@ -28,8 +28,6 @@ impl RunId {
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) verdict: Verdict,
-    /// Whether the topic has this record.
-    pub(crate) published: bool,
     /// When the run of that number ended that has arrived here; none where none has.
     pub(crate) arrived: Option<OffsetDateTime>,
 }
@@ -44,13 +42,13 @@ impl Known {
 
 /// What the topic, or this database before, says about a run.
 pub(crate) async fn find(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Option<Known>> {
-    type Row = (Json<Verdict>, bool, Option<OffsetDateTime>);
+    type Row = (Json<Verdict>, Option<OffsetDateTime>);
     let found: Option<Row> = sqlx::query_as(include_str!("../../sql/books/find_verdict.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_optional(tx)
         .await?;
-    Ok(found.map(|(Json(verdict), published, arrived)| Known { verdict, published, arrived }))
+    Ok(found.map(|(Json(verdict), arrived)| Known { verdict, arrived }))
 }
 
 /// The state of a run, and when it ended. Both stay as they are until the transaction ends. None where there is
@@ -89,9 +87,9 @@ pub(crate) struct Moved {
 /// retired.
 pub(crate) async fn take_effect(tx: &mut PgConnection, verdict: &Verdict) -> sqlx::Result<Moved> {
     let id = RunId::of(verdict);
-    let was_accepted = state(tx, id).await?.is_some_and(|(state, _)| {
-        Decision::from_name(&state).is_some_and(Decision::is_accepted)
-    });
+    let was_accepted = state(tx, id)
+        .await?
+        .is_some_and(|(state, _)| Decision::from_name(&state).is_some_and(Decision::is_accepted));
     enter_state(tx, verdict).await?;
     if !was_accepted && !verdict.state().is_accepted() {
         return Ok(Moved::default());

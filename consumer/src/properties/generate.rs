@@ -28,8 +28,10 @@ pub(super) struct Run {
     pub(super) datasets: bool,
     /// Whose topic gets one more partition before the run begins.
     pub(super) grows: Option<Kind>,
-    /// What `/domains` declares for each domain.
-    pub(super) declared: u8,
+    /// What `/domains` declares for each domain; none where it does not list the domain.
+    pub(super) declared: [Option<u8>; DOMAINS as usize],
+    /// How many hours pass before it begins.
+    pub(super) pause: u8,
     pub(super) pages: Vec<Page>,
     /// Whether the run is given up: its markers are missing.
     pub(super) abandoned: bool,
@@ -140,8 +142,9 @@ fn run() -> impl Strategy<Value = Run> {
     let region = prop_oneof![5 => Just(Region::Us), 1 => Just(Region::Eu)];
     let mode = prop_oneof![6 => Just(Mode::Full), 1 => Just(Mode::Since), 3 => Just(Mode::Part)];
     let grows = prop::option::weighted(0.4, select(Kind::ALL.to_vec()));
+    let declared = prop::array::uniform3(prop::option::weighted(0.8, 0..3_u8));
     let reach = (prop::option::weighted(0.8, 0..DOMAINS), prop::bool::weighted(0.6));
-    let shape = (region, mode, reach, prop::bool::weighted(0.9), grows, 0..3_u8);
+    let shape = (region, mode, reach, prop::bool::weighted(0.9), grows, (declared, 0..60_u8));
     let page = prop::collection::btree_map(0..6_u8, 0..3_u8, 1..4);
     let lost = prop::option::weighted(0.15, 0..12_usize);
     let broken = prop::option::weighted(0.15, 0..12_usize);
@@ -154,7 +157,7 @@ fn run() -> impl Strategy<Value = Run> {
     ];
     let fate = (prop::bool::weighted(0.1), prop::bool::weighted(0.15), lost, broken, missed);
     (shape, prop::collection::vec(page, 0..4), fate).prop_map(
-        |((region, mode, (only, hides), datasets, grows, declared), pages, fate)| {
+        |((region, mode, (only, hides), datasets, grows, (declared, pause)), pages, fate)| {
             let (abandoned, passed_over, lost, broken, missed) = fate;
             Run {
                 region,
@@ -164,6 +167,7 @@ fn run() -> impl Strategy<Value = Run> {
                 datasets,
                 grows,
                 declared,
+                pause,
                 pages,
                 abandoned,
                 passed_over,

@@ -41,14 +41,19 @@ pub(super) struct History<'a> {
 impl<'a> History<'a> {
     /// Begins with nothing; a partition is taken over, or is new, when it is first looked at.
     pub(super) fn begin(log: &'a Log, tables: &'a Tables, strict: bool) -> Self {
-        let spots = log.spots();
         let runs = if strict {
             Tolerance { max_retire_share: 0.2, min_seen_share: 0.95, confirm_after: 3, large_domain: 2 }
         } else {
             Tolerance { max_retire_share: 1.0, min_seen_share: 0.0, confirm_after: 2, large_domain: 2 }
         };
+        Self::within(log, tables, runs)
+    }
+
+    /// As [`History::begin`], with other limits for runs.
+    pub(super) fn within(log: &'a Log, tables: &'a Tables, runs: Tolerance) -> Self {
         // Any number of dead letters.
         let bounds = Bounds { dead: Limits { share: 1.0, in_row: u32::MAX }, runs };
+        let spots = log.spots();
         Self { log, tables, spots, bounds, views: RefCell::default(), decided: RefCell::default() }
     }
 
@@ -78,7 +83,11 @@ impl<'a> History<'a> {
 
     /// Applies all that is left, partition by partition in turn.
     pub(super) async fn drain(&self, drain: &Drain) -> Result<()> {
-        let first = drain.first.index(self.spots.len());
+        self.drain_from(drain.first.index(self.spots.len()), drain.batch).await
+    }
+
+    /// As [`History::drain`], from the partition with this index on.
+    pub(super) async fn drain_from(&self, first: usize, batch: usize) -> Result<()> {
         for spot in &self.spots {
             self.standing(*spot).await?;
         }
@@ -90,7 +99,7 @@ impl<'a> History<'a> {
                 return Ok(());
             }
             for spot in spots {
-                self.apply(&self.log.batch(spot, positions[&spot].0, drain.batch)).await?;
+                self.apply(&self.log.batch(spot, positions[&spot].0, batch)).await?;
             }
         }
     }

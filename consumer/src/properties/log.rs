@@ -109,6 +109,7 @@ impl Writer {
         run.grows.and_then(|kind| self.partitions.get_mut(&kind)).into_iter().for_each(|count| *count += 1);
         let (last, previous_ended) = self.last.get(&run.region).copied().unwrap_or_default();
         let number = last + 1;
+        self.clock += i64::from(run.pause);
         let started_at = self.now();
         let mut writing = Writing { run, number, published: self.spots(run), written: 0 };
         self.declare(&mut writing);
@@ -129,14 +130,13 @@ impl Writer {
 
     fn now(&mut self) -> OffsetDateTime {
         self.clock += 1;
-        OffsetDateTime::UNIX_EPOCH + Duration::hours(10 * self.clock)
+        OffsetDateTime::UNIX_EPOCH + Duration::hours(self.clock)
     }
 
     /// `/domains` is page 0.
     fn declare(&mut self, writing: &mut Writing<'_>) {
         let now = self.now();
-        for domain in listed(writing.run) {
-            let count = writing.run.declared;
+        for (domain, count) in listed(writing.run) {
             let value = json!({ "domain": domain, "declared_count": count }).to_string();
             self.publish(writing, (0, now), Kind::Domains, Key::Domain(&domain), (value, count.to_string()));
         }
@@ -267,14 +267,15 @@ fn marker(
         bad_domains,
         unkeyed_by,
         unread_ids,
-        declared: listed(run).map(|domain| (domain, run.declared.into())).collect(),
+        declared: listed(run).map(|(domain, count)| (domain, count.into())).collect(),
         seen,
     }
 }
 
-/// The domains that `/domains` lists.
-fn listed(run: &Run) -> impl Iterator<Item = String> {
-    (0..DOMAINS - u8::from(run.hides)).map(domain)
+/// The domains that `/domains` lists, each with a count.
+fn listed(run: &Run) -> impl Iterator<Item = (String, u8)> {
+    let counts = (0..DOMAINS).zip(run.declared).filter(|(of, _)| is_found(run, *of));
+    counts.filter_map(|(of, count)| Some((domain(of), count?)))
 }
 
 /// Whether a crawl finds an asset: a full one may not reach the last domain.
@@ -286,6 +287,6 @@ pub(super) fn domain(asset: u8) -> String {
     format!("d{}.example", asset % DOMAINS)
 }
 
-fn id(asset: u8) -> String {
+pub(super) fn id(asset: u8) -> String {
     format!("aaaa-{asset:04}")
 }

@@ -5,6 +5,7 @@
 //! its seed goes to `proptest-regressions/`, which is kept: those are tried first ever after.
 
 mod generate;
+mod histories;
 mod history;
 mod log;
 mod model;
@@ -134,18 +135,25 @@ fn only_runs_that_balance_or_are_released_retire() {
             for (run, state) in &states {
                 let decided = decided.get(run).copied();
                 let mut later = states.iter().filter(|(other, _)| other.0 == run.0 && other.1 > run.1);
-                let passed = later.any(|(later, state)| state == "balanced" && model.covers_all_of(*later, *run));
+                let passed =
+                    later.any(|(later, state)| state == "balanced" && model.covers_all_of(*later, *run));
                 let allowed = fates[run].states(decided, passed, case.strict);
                 ensure!(allowed.contains(&state.as_str()), "{run:?} is {state}, and not of {allowed:?}");
             }
             let all = tables.shields(true).await?;
-            for run in fates.iter().filter(|(_, fate)| matches!(fate, Fate::Good | Fate::Bad)).map(|(run, _)| run) {
+            for run in
+                fates.iter().filter(|(_, fate)| matches!(fate, Fate::Good | Fate::Bad)).map(|(run, _)| run)
+            {
                 let shields = all.get(run).cloned().unwrap_or_default();
                 let mut missing = model.must_shield(*run);
                 missing.retain(|domain| !shields.contains_key(domain));
                 ensure!(missing.is_empty(), "{run:?} does not shield {missing:?}");
-                for (domain, first) in shields.iter().filter_map(|(domain, first)| Some((domain, (*first)?))) {
-                    ensure!(model.may_confirm(*run, domain, first), "{run:?} confirms {domain} from {first} on");
+                for (domain, first) in shields.iter().filter_map(|(domain, first)| Some((domain, (*first)?)))
+                {
+                    ensure!(
+                        model.may_confirm(*run, domain, first),
+                        "{run:?} confirms {domain} from {first} on"
+                    );
                 }
             }
             same("rows", &model.rows(&accepted(tables).await?), &tables.rows().await?)
@@ -217,11 +225,16 @@ async fn exchange(log: &Log, installations: [&Tables; 3], case: &Case) -> Result
         if round == 0 {
             History::begin(log, third, case.strict).drain(&case.drain).await?;
         }
-        if sent == 0 && round > 0 {
+        let mut left = 0;
+        for tables in installations {
+            left += outbox::unpublished(&tables.pool).await?.len();
+        }
+        if sent + left == 0 && round > 0 {
             break;
         }
     }
     for other in [two, third] {
+        ensure!(one.shields(false).await? == other.shields(false).await?, "the shields differ");
         ensure!(one.states().await? == other.states().await?, "the states differ");
         same("tables", &one.contents().await?, &other.contents().await?)?;
     }

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod balancing;
+mod beyond_reach;
 mod broker_outage;
 mod cassettes;
 mod consumer_broker_outage;
@@ -47,8 +48,10 @@ mod refused_rows;
 mod regions;
 mod release_race;
 mod retiring;
+mod scoped_runs;
 mod secrets;
 mod sharing;
+mod shields;
 mod since;
 mod smaller_pages;
 mod status;
