@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use crate::apply::Bounds;
 use crate::apply::dead_letters::Limits;
-use crate::books::judge::Tolerance;
+use crate::books::judge::{LARGE_DOMAIN, Tolerance};
 use crate::dead_letters::DeadLettersArgs;
 use crate::rebuild::RebuildArgs;
 use crate::verify::VerifyArgs;
@@ -200,12 +200,22 @@ pub struct JudgeArgs {
     /// A run that saw a smaller share of what /domains declares is held, 0 to 1
     #[arg(long, env = "CATALOG_MIN_SEEN_SHARE", default_value_t = 0.95, value_parser = share)]
     pub min_seen_share: f64,
+
+    /// A domain's loss is believed once this many accepted full crawls in a row, over at least two days, confirm
+    /// it and /domains does not declare what is missing; 0 for never
+    #[arg(long, env = "CATALOG_CONFIRM_AFTER", default_value_t = 3)]
+    pub confirm_after: u32,
 }
 
 impl JudgeArgs {
     /// The limits for runs.
     pub(crate) const fn tolerance(self) -> Tolerance {
-        Tolerance { max_retire_share: self.max_retire_share, min_seen_share: self.min_seen_share }
+        Tolerance {
+            max_retire_share: self.max_retire_share,
+            min_seen_share: self.min_seen_share,
+            confirm_after: self.confirm_after,
+            large_domain: LARGE_DOMAIN,
+        }
     }
 }
 

@@ -1,33 +1,32 @@
 //! `runs`: what became of the runs, and the decision on those that are held.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use anyhow::Context;
 use catalog_shared::answer;
-use catalog_shared::exit::Stop;
 use catalog_shared::region::Region;
 use catalog_shared::verdict::Decision;
 use serde::Serialize;
-use sqlx::{FromRow, PgPool};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::apply::lock;
+use crate::books::decisions::{self, Change};
 use crate::books::verdict_log::VerdictLog;
-use crate::books::verdicts::{self, RunId};
+use crate::books::verdicts::RunId;
 use crate::cli::{DecideArgs, ListArgs, RunsCommand};
 use crate::database;
 
 /// Lists runs, or decides one.
 ///
 /// # Errors
-/// [`Stop::Usage`] for a run that is not held, or what the database said. That Kafka is away is none: the
+/// [`catalog_shared::exit::Stop::Usage`] for a run that is not held, or what the database said. That Kafka is away is none: the
 /// decision is published later then.
 pub async fn run(command: RunsCommand) -> anyhow::Result<()> {
     match command {
         RunsCommand::List(args) => list(&args).await,
-        RunsCommand::Release(args) => decide(&args, Decision::Released).await,
-        RunsCommand::Reject(args) => decide(&args, Decision::Rejected).await,
+        RunsCommand::Release(args) => decide(&args, Change::Release(BTreeSet::new())).await,
+        RunsCommand::Reject(args) => decide(&args, Change::Reject).await,
     }
 }
 
@@ -40,31 +39,14 @@ async fn list(args: &ListArgs) -> anyhow::Result<()> {
     Ok(answer::print(args.json, &runs, Table(&runs))?)
 }
 
-async fn decide(args: &DecideArgs, decision: Decision) -> anyhow::Result<()> {
+async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
     let id = RunId { region: args.region, run: args.run };
-    let retired = transact(&pool, id, decision).await?;
+    let retired = decisions::decide(&pool, id, &change, None).await?.retired;
     let published = VerdictLog::new(&args.kafka, &pool).publish_now().await;
-    let decided = Decided { region: id.region, run: id.run, state: decision, retired, published };
+    let state = if change == Change::Reject { Decision::Rejected } else { Decision::Released };
+    let decided = Decided { region: id.region, run: id.run, state, retired, published };
     Ok(answer::print(args.json, &decided, &decided)?)
-}
-
-/// Decides a held run and tells how many datasets were retired by that.
-pub(crate) async fn transact(pool: &PgPool, id: RunId, decision: Decision) -> anyhow::Result<i64> {
-    let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    lock(&mut tx, true).await?;
-    let RunId { region, run } = id;
-    let (state, reason) = verdicts::state(&mut tx, id)
-        .await?
-        .ok_or_else(|| Stop::Usage(format!("there is no run {run} of {region}")))?;
-    if state != Decision::Held.name() {
-        let only = "only a held run can be released or rejected";
-        return Err(Stop::Usage(format!("run {run} of {region} is {state}: {only}")).into());
-    }
-    let retired = verdicts::decide(&mut tx, id, decision, reason.as_deref()).await?;
-    verdicts::enter(&mut tx, id).await?;
-    tx.commit().await.context("can't commit")?;
-    Ok(retired)
 }
 
 /// What a decision has done.

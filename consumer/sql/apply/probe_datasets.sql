@@ -1,21 +1,23 @@
 -- When the runs retire each winner: its row as it was last seen before ($4, null for a new row), and as it is seen now.
--- One call for each run, of which a batch has few.
+-- One call for each domain and run, of which a batch has few.
 with given as (
     select *
     from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) with ordinality
         as given (region, domain, last_run, seen_before, place)
 ),
 seen as (
-    select region, last_run from given
+    select region, domain, last_run from given
     union
-    select region, seen_before from given where seen_before is not null
+    select region, domain, seen_before from given where seen_before is not null
 ),
 due as materialized (
-    select region, last_run, retired_at(region, last_run) as retired_at
+    select region, domain, last_run, retired_at(region, domain, last_run) as retired_at
     from seen
 )
 select before.retired_at, now.retired_at as due
 from given
-join due as now on now.region = given.region and now.last_run = given.last_run
-left join due as before on before.region = given.region and before.last_run = given.seen_before
+join due as now
+    on now.region = given.region and now.domain = given.domain and now.last_run = given.last_run
+left join due as before
+    on before.region = given.region and before.domain = given.domain and before.last_run = given.seen_before
 order by given.place

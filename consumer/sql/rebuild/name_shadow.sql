@@ -11,3 +11,5 @@ create or replace temporary view shadow_positions as select * from positions;
 create or replace temporary view shadow_runs as select * from runs;
 create or replace temporary view shadow_run_partitions as select * from run_partitions;
 create or replace temporary view shadow_verdicts as select * from verdicts;
+create or replace temporary view shadow_domain_first_runs as select * from domain_first_runs;
+create or replace temporary view shadow_run_shields as select * from run_shields;

@@ -69,7 +69,7 @@ impl VerdictLog {
             let sent = producer.send(record, Timeout::Never).await;
             sent.map_err(|(error, _)| error).with_context(|| format!("can't publish to {}", self.topic))?;
             outbox::mark_published(&self.pool, &verdict).await?;
-            tracing::debug!(key, state = verdict.state.name(), "verdict published");
+            tracing::debug!(key, state = verdict.state().name(), "verdict published");
         }
         Ok(())
     }

@@ -52,6 +52,10 @@ pub(super) fn dataset(text: &str, (run, page): (u32, u32)) -> Versioned<Dataset>
     let (version, observed_at) = (Version { run, page }, OffsetDateTime::UNIX_EPOCH);
     Versioned { region: Region::Us, version, observed_at, offset: 0, row: Dataset { domain, id, content } }
 }
+/// The shielded domains of a run, each with the run below which losses are confirmed.
+pub(super) type Shields = BTreeMap<String, Option<u32>>;
+/// The runs that may retire, with their shields.
+pub(super) type Accepted = BTreeMap<(Region, u32), Shields>;
 
 /// A schema with its tables.
 pub(super) struct Tables {
@@ -160,6 +164,23 @@ impl Tables {
             Ok(((region, u32::try_from(run)?), state))
         };
         runs.into_iter().map(run).collect()
+    }
+
+    /// The shields of each run that has any; with those that people have lifted, or without.
+    pub(super) async fn shields(&self, with_lifted: bool) -> Result<Accepted> {
+        let shields: Vec<(String, i64, String, Option<i64>)> = sqlx::query_as(
+            "select region, run, domain, confirmed_below from run_shields where $1 or not lifted",
+        )
+        .bind(with_lifted)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut all = Accepted::new();
+        for (region, run, domain, confirmed) in shields {
+            let region = Region::from_name(&region).context("a region that is none")?;
+            let confirmed = confirmed.map(u32::try_from).transpose()?;
+            all.entry((region, u32::try_from(run)?)).or_default().insert(domain, confirmed);
+        }
+        Ok(all)
     }
 
     /// Where each partition stands, and up to where it is in the books.

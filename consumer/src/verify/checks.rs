@@ -45,7 +45,7 @@ macro_rules! check {
 }
 
 /// All checks, in the order of the report.
-pub(super) const CHECKS: [Check; 27] = [
+pub(super) const CHECKS: [Check; 32] = [
     check!(Error, "datasets_without_stats", "assets without page views and the run that saw them"),
     check!(Error, "stats_without_dataset", "page views of assets that are not there"),
     check!(Error, "datasets_without_host", "assets on a host that is not there"),
@@ -61,7 +61,16 @@ pub(super) const CHECKS: [Check; 27] = [
     check!(Error, "missing_markers", "runs that were decided before all had arrived"),
     check!(Error, "markers_beyond_positions", "markers that were not consumed"),
     check!(Error, "different_verdicts", "runs that are not what was decided"),
+    check!(Error, "wrong_first_runs", "domains whose first full crawl is not the one that the runs name"),
     check!(Note, "held_runs", "runs that wait for a decision: `runs release` or `runs reject`"),
+    check!(
+        Note,
+        "shielded_domains",
+        "domains whose missing assets are kept: `runs release --domain` retires them"
+    ),
+    check!(Note, "beyond_reach", "domains that only crawls with `--domain` find"),
+    check!(Note, "scoped_runs", "crawls with `--domain` that saw other domains, or none of one"),
+    check!(Note, "bad_domains", "entries of /domains that could not be read"),
     check!(Note, "abandoned_runs", "runs that their producer gave up"),
     check!(Note, "open_runs", "runs of which more is to come"),
     check!(Note, "short_books", "runs that fall short without being held"),

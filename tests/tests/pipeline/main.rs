@@ -4,6 +4,7 @@
 mod api_url;
 mod arriving;
 mod balancing;
+mod beyond_reach;
 mod broker_outage;
 mod cassettes;
 mod consumer_broker_outage;
@@ -51,8 +52,10 @@ mod refused_rows;
 mod regions;
 mod release_race;
 mod retiring;
+mod scoped_runs;
 mod secrets;
 mod sharing;
+mod shields;
 mod since;
 mod since_domains;
 mod smaller_pages;

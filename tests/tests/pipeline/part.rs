@@ -60,7 +60,7 @@ async fn domains_are_published_whole_and_alone() -> Result<()> {
     let theirs: Vec<String> = theirs.map(|(id, _)| id).collect();
     assert!(!theirs.is_empty() && (theirs.len() as u64) < ASSETS);
     assert_eq!(published(&world).await?, theirs);
-    assert_eq!(state(&world).await?, ("part".into(), "ended".into()));
+    assert_eq!(state(&world).await?, ("part".into(), "balanced".into()));
     Ok(())
 }
 
