@@ -154,7 +154,8 @@ impl Judged {
             *held = reason.max(std::mem::take(held));
         }
         // A loss is confirmed only as far as both agree.
-        let both = |(domain, run): (String, u32)| other.confirmed.get(&domain).map(|it| (domain, run.min(*it)));
+        let both =
+            |(domain, run): (String, u32)| other.confirmed.get(&domain).map(|it| (domain, run.min(*it)));
         let confirmed = self.confirmed.into_iter().filter_map(both).collect();
         Self { state, reason, shields, confirmed }
     }

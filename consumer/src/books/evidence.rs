@@ -109,7 +109,9 @@ mod tests {
     fn a_key_names_its_domain_where_it_is_a_datasets_key() {
         let domain = |key: &[u8]| domain_of(key, Region::Us);
         assert_eq!(domain(b"us/A.example/aaaa-0001").as_deref(), Some("a.example"));
-        for key in [&b"eu/a.example/aaaa-0001"[..], b"us/a.example", b"us//aaaa-0001", b"us/a.example/", b"\xff"] {
+        for key in
+            [&b"eu/a.example/aaaa-0001"[..], b"us/a.example", b"us//aaaa-0001", b"us/a.example/", b"\xff"]
+        {
             assert_eq!(domain(key), None);
         }
     }

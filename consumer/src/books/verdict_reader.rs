@@ -108,7 +108,8 @@ fn is_storable(verdict: &Verdict) -> bool {
     let Verdict { judged, decided, scope, .. } = verdict;
     let pairs = judged.shields.iter().flat_map(|(domain, reason)| [domain, reason]);
     let lifted = decided.iter().flat_map(|decided| &decided.domains);
-    let mut texts = judged.reason.iter().chain(pairs).chain(judged.confirmed.keys()).chain(lifted).chain(scope);
+    let mut texts =
+        judged.reason.iter().chain(pairs).chain(judged.confirmed.keys()).chain(lifted).chain(scope);
     let is_time = |time: OffsetDateTime| time.checked_to_offset(UtcOffset::UTC).is_some();
     let mut times = verdict.ended_at.into_iter().chain(decided.as_ref().map(|decided| decided.when));
     texts.all(|text| !text.contains('\0')) && times.all(is_time)

@@ -89,9 +89,9 @@ pub(crate) struct Moved {
 /// retired.
 pub(crate) async fn take_effect(tx: &mut PgConnection, verdict: &Verdict) -> sqlx::Result<Moved> {
     let id = RunId::of(verdict);
-    let was_accepted = state(tx, id).await?.is_some_and(|(state, _)| {
-        Decision::from_name(&state).is_some_and(Decision::is_accepted)
-    });
+    let was_accepted = state(tx, id)
+        .await?
+        .is_some_and(|(state, _)| Decision::from_name(&state).is_some_and(Decision::is_accepted));
     enter_state(tx, verdict).await?;
     if !was_accepted && !verdict.state().is_accepted() {
         return Ok(Moved::default());

@@ -102,7 +102,10 @@ mod tests {
             offset: 41,
             key: Some(b"us/a.example".to_vec()),
             value: value.map(<[u8]>::to_vec),
-            headers: Json(vec![("kind".into(), "hosts".into()), ("x".into(), serde_json::json!({"hex":"ff"}))]),
+            headers: Json(vec![
+                ("kind".into(), "hosts".into()),
+                ("x".into(), serde_json::json!({"hex":"ff"})),
+            ]),
             region: None,
             run: None,
             reason: "missing \u{1b}[31m field".into(),

@@ -134,18 +134,25 @@ fn only_runs_that_balance_or_are_released_retire() {
             for (run, state) in &states {
                 let decided = decided.get(run).copied();
                 let mut later = states.iter().filter(|(other, _)| other.0 == run.0 && other.1 > run.1);
-                let passed = later.any(|(later, state)| state == "balanced" && model.covers_all_of(*later, *run));
+                let passed =
+                    later.any(|(later, state)| state == "balanced" && model.covers_all_of(*later, *run));
                 let allowed = fates[run].states(decided, passed, case.strict);
                 ensure!(allowed.contains(&state.as_str()), "{run:?} is {state}, and not of {allowed:?}");
             }
             let all = tables.shields(true).await?;
-            for run in fates.iter().filter(|(_, fate)| matches!(fate, Fate::Good | Fate::Bad)).map(|(run, _)| run) {
+            for run in
+                fates.iter().filter(|(_, fate)| matches!(fate, Fate::Good | Fate::Bad)).map(|(run, _)| run)
+            {
                 let shields = all.get(run).cloned().unwrap_or_default();
                 let mut missing = model.must_shield(*run);
                 missing.retain(|domain| !shields.contains_key(domain));
                 ensure!(missing.is_empty(), "{run:?} does not shield {missing:?}");
-                for (domain, first) in shields.iter().filter_map(|(domain, first)| Some((domain, (*first)?))) {
-                    ensure!(model.may_confirm(*run, domain, first), "{run:?} confirms {domain} from {first} on");
+                for (domain, first) in shields.iter().filter_map(|(domain, first)| Some((domain, (*first)?)))
+                {
+                    ensure!(
+                        model.may_confirm(*run, domain, first),
+                        "{run:?} confirms {domain} from {first} on"
+                    );
                 }
             }
             same("rows", &model.rows(&accepted(tables).await?), &tables.rows().await?)

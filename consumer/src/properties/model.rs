@@ -91,7 +91,8 @@ impl Model<'_> {
         let (region, seen) = (record.stamp.region, record.stamp.version.run);
         let domain = record.key.split('/').nth(1)?;
         let retires = |((of, run), shields): &(&RunId, &Shields)| {
-            let is_kept = shields.get(domain).is_some_and(|confirmed| confirmed.is_none_or(|below| seen >= below));
+            let is_kept =
+                shields.get(domain).is_some_and(|confirmed| confirmed.is_none_or(|below| seen >= below));
             *of == region && *run > seen && !is_kept && self.covers((region, *run), domain)
         };
         let (run, _) = accepted.iter().find(retires)?;
@@ -122,7 +123,9 @@ impl Model<'_> {
         let coverage = |run| self.marker(run).map(|marker| marker.shape.coverage());
         match (coverage(run), coverage(other)) {
             (Some(Coverage::Full), Some(Coverage::Full)) => true,
-            (Some(_), Some(Coverage::Domains(domains))) => domains.iter().all(|domain| self.covers(run, domain)),
+            (Some(_), Some(Coverage::Domains(domains))) => {
+                domains.iter().all(|domain| self.covers(run, domain))
+            }
             _ => false,
         }
     }
@@ -144,9 +147,12 @@ impl Model<'_> {
     /// Whether a run may say that the absence from an earlier one on is confirmed in a domain.
     pub(super) fn may_confirm(&self, run: RunId, domain: &str, first: u32) -> bool {
         let first = (run.0, first);
-        let (Some(last_marker), Some(first_marker)) = (self.marker(run), self.marker(first)) else { return false };
+        let (Some(last_marker), Some(first_marker)) = (self.marker(run), self.marker(first)) else {
+            return false;
+        };
         let lasted = last_marker.ended_at - first_marker.ended_at;
-        let are_full = [last_marker, first_marker].iter().all(|marker| marker.shape.coverage() == Coverage::Full);
+        let are_full =
+            [last_marker, first_marker].iter().all(|marker| marker.shape.coverage() == Coverage::Full);
         are_full && first < run && lasted >= Duration::days(2) && self.covers(first, domain)
     }
 

@@ -119,8 +119,9 @@ fn any_decided() -> impl Strategy<Value = Decided> {
 }
 
 fn any_verdict() -> impl Strategy<Value = Verdict> {
-    (any_judged(), prop::option::of(any_decided()), 0_u32..2)
-        .prop_map(|(judged, decided, revision)| Verdict { judged, decided, revision, ..verdict(Judgement::Held) })
+    (any_judged(), prop::option::of(any_decided()), 0_u32..2).prop_map(|(judged, decided, revision)| {
+        Verdict { judged, decided, revision, ..verdict(Judgement::Held) }
+    })
 }
 
 proptest! {

@@ -49,6 +49,7 @@ mod release_race;
 mod retiring;
 mod secrets;
 mod sharing;
+mod showing_runs;
 mod since;
 mod smaller_pages;
 mod status;

@@ -11,9 +11,10 @@ pub(super) fn shields(evidence: &Evidence<'_>, losses: &[Loss]) -> BTreeMap<Stri
         let is_halved = *active >= evidence.limits.large_domain && 2 * lost > *active;
         is_halved.then(|| (domain.clone(), format!("more than half would go: {lost} of {active}")))
     });
-    let unkeyed = evidence.marker.unkeyed_by.iter().filter(|(_, count)| **count > 0).map(|(domain, count)| {
-        (domain.to_ascii_lowercase(), format!("objects without a usable id: {count}"))
-    });
+    let unkeyed =
+        evidence.marker.unkeyed_by.iter().filter(|(_, count)| **count > 0).map(|(domain, count)| {
+            (domain.to_ascii_lowercase(), format!("objects without a usable id: {count}"))
+        });
     let unread = losses.iter().filter(|loss| loss.unread > 0).map(|loss| {
         (loss.domain.clone(), format!("datasets with the id of an unreadable object: {}", loss.unread))
     });

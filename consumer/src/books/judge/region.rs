@@ -15,8 +15,7 @@ pub(super) fn reasons(
 ) -> Vec<String> {
     // The share is the region's, and says nothing about a few domains.
     let too_many = if scope.is_none() { too_many(losses, shields, evidence) } else { None };
-    let all =
-        [unbalanced(evidence.books), unreadable(evidence), too_many, too_few(evidence, scope, shields)];
+    let all = [unbalanced(evidence.books), unreadable(evidence), too_many, too_few(evidence, scope, shields)];
     all.into_iter().flatten().collect()
 }
 
@@ -45,11 +44,7 @@ fn too_many(losses: &[Loss], shields: &Shields, evidence: &Evidence<'_>) -> Opti
     })
 }
 
-fn too_few(
-    evidence: &Evidence<'_>,
-    scope: Option<&BTreeSet<String>>,
-    shields: &Shields,
-) -> Option<String> {
+fn too_few(evidence: &Evidence<'_>, scope: Option<&BTreeSet<String>>, shields: &Shields) -> Option<String> {
     let limit = evidence.limits.min_seen_share;
     let sum = |counts: &BTreeMap<String, u64>| -> u64 {
         let counts = counts.iter().map(|(domain, count)| (domain.to_ascii_lowercase(), count));

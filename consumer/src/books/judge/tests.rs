@@ -118,10 +118,17 @@ fn objects_whose_domain_or_id_is_known_shield_domains() {
         ..full()
     };
     let books = Books { dead: 5, dead_datasets: 5, ..Books::default() };
-    let losses = [loss("a.example", 9, 1), Loss { unread: 1, ..loss("b.example", 9, 0) }, loss("d.example", 9, 1)];
+    let losses =
+        [loss("a.example", 9, 1), Loss { unread: 1, ..loss("b.example", 9, 0) }, loss("d.example", 9, 1)];
     let dead = [("c.example".to_owned(), 5)].into();
-    let evidence =
-        Evidence { marker: &marker, books: &books, losses: losses.to_vec(), dead, streak: None, limits: LIMITS };
+    let evidence = Evidence {
+        marker: &marker,
+        books: &books,
+        losses: losses.to_vec(),
+        dead,
+        streak: None,
+        limits: LIMITS,
+    };
     let judged = judge(&evidence);
     assert_eq!(judged.state, Judgement::Balanced, "{judged:?}");
     let expected = [
@@ -155,7 +162,8 @@ fn a_large_domain_that_loses_over_half_is_shielded_and_counts_in_no_share() {
         seen: counts([("b.example", 100)]),
         ..full()
     };
-    let judged = judged(&marker, &Books::default(), &[loss("a.example", 5_000, 5_000), loss("b.example", 110, 10)]);
+    let judged =
+        judged(&marker, &Books::default(), &[loss("a.example", 5_000, 5_000), loss("b.example", 110, 10)]);
     assert_eq!(judged.reason, None);
     assert_eq!(shields(&judged), [("a.example", "more than half would go: 5000 of 5000")]);
 }
@@ -229,8 +237,14 @@ fn what_is_newly_absent_meets_the_guards_again() {
     let losses = vec![Loss { long_lost: 60, ..loss("a.example", 100, 81) }];
     let marker = Marker { declared: counts([("b.example", 0)]), ..full() };
     let books = Books::default();
-    let judged =
-        judge(&Evidence { marker: &marker, books: &books, losses, dead: BTreeMap::new(), streak, limits: LIMITS });
+    let judged = judge(&Evidence {
+        marker: &marker,
+        books: &books,
+        losses,
+        dead: BTreeMap::new(),
+        streak,
+        limits: LIMITS,
+    });
     assert_eq!(shields(&judged), [("a.example", "more than half would go: 21 of 40")]);
     // What is confirmed goes in spite of the shield.
     assert_eq!(judged.confirmed, BTreeMap::from([("a.example".to_owned(), 7)]));
