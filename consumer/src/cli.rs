@@ -1,7 +1,6 @@
 //! The command line.
 
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::region::Region;
 use catalog_shared::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
@@ -11,6 +10,7 @@ use crate::apply::dead_letters::Limits;
 use crate::books::judge::{LARGE_DOMAIN, Tolerance};
 use crate::dead_letters::DeadLettersArgs;
 use crate::rebuild::RebuildArgs;
+use crate::runs::RunsCommand;
 use crate::verify::VerifyArgs;
 
 /// Keeps a PostgreSQL copy of the catalog that the topics hold.
@@ -39,60 +39,9 @@ pub enum Command {
     Verify(Box<VerifyArgs>),
     /// Shows what could not be applied, tries it again, or puts it aside
     DeadLetters(DeadLettersArgs),
-    /// Tells what became of the runs, and decides those that are held
+    /// Shows what became of the runs, and decides those on hold
     #[command(subcommand)]
     Runs(RunsCommand),
-}
-
-/// What can be done with runs.
-#[derive(Subcommand, Debug)]
-pub enum RunsCommand {
-    /// Lists the runs, the newest first
-    List(ListArgs),
-    /// Accepts a held run: what it did not see is retired
-    Release(DecideArgs),
-    /// Refuses a held run: it retires nothing
-    Reject(DecideArgs),
-}
-
-/// Which runs to list.
-#[derive(Args, Debug)]
-pub struct ListArgs {
-    /// Only this region's
-    #[arg(long, value_enum)]
-    pub region: Option<Region>,
-
-    /// Prints a JSON list in place of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// Where the tables are.
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-}
-
-/// The run to decide.
-#[derive(Args, Debug)]
-pub struct DecideArgs {
-    /// The run's region
-    #[arg(long, value_enum)]
-    pub region: Region,
-
-    /// The run's number
-    #[arg(long, value_name = "N")]
-    pub run: u32,
-
-    /// Prints one JSON object in place of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// Where Kafka is: the decision is published there.
-    #[command(flatten)]
-    pub kafka: KafkaArgs,
-
-    /// Where the tables are.
-    #[command(flatten)]
-    pub database: DatabaseArgs,
 }
 
 /// The flags that say where the tables are.

@@ -86,7 +86,8 @@ fn order_columns(resource: &mut Value) {
     let Some((_, first)) = arrays.first() else { return };
     let mut order: Vec<usize> = (0..first.len()).collect();
     order.sort_by_cached_key(|place| {
-        let cell = |(name, array): &(String, Vec<Value>)| (name != "columns_field_name", array[*place].to_string());
+        let cell =
+            |(name, array): &(String, Vec<Value>)| (name != "columns_field_name", array[*place].to_string());
         let mut cells: Vec<_> = arrays.iter().map(cell).collect();
         // Stable: the field name first, the others in the order of their names.
         cells.sort_by_key(|(is_other, _)| *is_other);

@@ -27,10 +27,7 @@ pub(super) struct Before {
 
 /// Writes the stats of the rows whose version is not older than what is stored; shows what became of each, in the
 /// rows' order.
-pub(super) async fn write(
-    tx: &mut PgConnection,
-    rows: &[Versioned<Dataset>],
-) -> sqlx::Result<Vec<Written>> {
+pub(super) async fn write(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<Vec<Written>> {
     let insert = sqlx::query_as(include_str!("../../sql/apply/insert_stats.sql"));
     let inserted: Vec<(bool,)> = bind(insert, rows).fetch_all(&mut *tx).await?;
     let inserted: Vec<bool> = inserted.into_iter().map(|(inserted,)| inserted).collect();

@@ -14,7 +14,8 @@ const ONE: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"one"},"classification
 const OTHER: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"other"},"metadata":{"domain":"d.example"}}"#;
 
 /// As a newer build's migration leaves it.
-const MIGRATED: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+const MIGRATED: &str =
+    "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
     values (9999, 'of a newer build', true, '', 0)";
 
 async fn write(tx: &mut PgConnection, text: &str, version: (u32, u32)) -> Result<Effect> {
@@ -206,7 +207,8 @@ async fn statements_of_older_programs_fail_for_good() -> Result<()> {
         set position = 2, counted_to = greatest(counted_to, 2), records = records + 1, updated_at = now()
         where topic = 'a' and partition = 0";
     let tables = Tables::make("older_program").await?;
-    for (statement, code) in [(MOVE_POSITION, "42703"), ("select no_such_function('us', 1::bigint)", "42883")] {
+    for (statement, code) in [(MOVE_POSITION, "42703"), ("select no_such_function('us', 1::bigint)", "42883")]
+    {
         let error = raw_sql(statement).execute(&tables.pool).await.unwrap_err();
         assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some(code));
         assert!(!failure::refuses_a_row(&error), "{code} would make dead letters");

@@ -56,6 +56,7 @@ mod scoped_runs;
 mod secrets;
 mod sharing;
 mod shields;
+mod showing_runs;
 mod since;
 mod since_domains;
 mod smaller_pages;
