@@ -63,10 +63,8 @@ pub(crate) async fn open(args: &DatabaseArgs, connections: u32) -> anyhow::Resul
     let mut connection = connect_migrated(args).await?;
     let identity = read_identity(&mut connection).await?;
     connection.close().await?;
-    let settings = [
-        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
-        (IDENTITY_SETTING, identity.as_str()),
-    ];
+    let settings =
+        [("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION), (IDENTITY_SETTING, identity.as_str())];
     let options = options(args)?.options(settings);
     let pool = PgPoolOptions::new().max_connections(connections + 2).acquire_timeout(CONNECT_PATIENCE);
     Ok(pool.connect_lazy_with(options))

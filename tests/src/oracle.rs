@@ -48,7 +48,7 @@ pub fn expected_row(region: &str, object: &Value) -> Value {
 
 /// All rows in the order of keys, as [`expected_row`] tells them. Times are told as the API writes them.
 pub const ROWS: &str = "
-    select to_jsonb(d) - 'content_hash' || to_jsonb(s) - '{last_run,last_page,observed_at}'::text[]
+    select to_jsonb(d) - 'content_hash' || to_jsonb(s) - '{last_run,last_page,observed_at,content_hash}'::text[]
         || jsonb_build_object(
             'created_at', to_char(created_at at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
             'updated_at', to_char(updated_at at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
@@ -86,7 +86,8 @@ fn order_columns(resource: &mut Value) {
     let Some((_, first)) = arrays.first() else { return };
     let mut order: Vec<usize> = (0..first.len()).collect();
     order.sort_by_cached_key(|place| {
-        let cell = |(name, array): &(String, Vec<Value>)| (name != "columns_field_name", array[*place].to_string());
+        let cell =
+            |(name, array): &(String, Vec<Value>)| (name != "columns_field_name", array[*place].to_string());
         let mut cells: Vec<_> = arrays.iter().map(cell).collect();
         // Stable: the field name first, the others in the order of their names.
         cells.sort_by_key(|(is_other, _)| *is_other);

@@ -27,10 +27,7 @@ pub(super) struct Before {
 
 /// Writes the stats of the rows whose version is not older than what is stored; shows what became of each, in the
 /// rows' order.
-pub(super) async fn write(
-    tx: &mut PgConnection,
-    rows: &[Versioned<Dataset>],
-) -> sqlx::Result<Vec<Written>> {
+pub(super) async fn write(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<Vec<Written>> {
     let insert = sqlx::query_as(include_str!("../../sql/apply/insert_stats.sql"));
     let inserted: Vec<(bool,)> = bind(insert, rows).fetch_all(&mut *tx).await?;
     let inserted: Vec<bool> = inserted.into_iter().map(|(inserted,)| inserted).collect();
@@ -44,11 +41,12 @@ pub(super) async fn write(
     inserted.into_iter().map(|inserted| if inserted { Ok(Written::Inserted) } else { next() }).collect()
 }
 
+/// What the version guard found of a row that was not inserted.
 #[derive(FromRow)]
-struct Guarded {
-    won: bool,
+pub(crate) struct Guarded {
+    pub(crate) won: bool,
     last_run: i64,
-    content_hash: Option<Vec<u8>>,
+    pub(crate) content_hash: Option<Vec<u8>>,
 }
 
 impl Guarded {
@@ -58,7 +56,8 @@ impl Guarded {
     }
 }
 
-async fn win(
+/// Updates the stats of the rows that were not inserted, where their version is not older. Takes their locks.
+pub(crate) async fn win(
     tx: &mut PgConnection,
     rows: &[Versioned<Dataset>],
     inserted: &[bool],

@@ -42,9 +42,11 @@ fn write_resource(out: &mut String, fields: &Fields<'_>) {
     let mut members = members(fields);
     members.retain(|(name, _)| !MOVING.contains(name));
     let columns = Columns::of(&members);
-    write_object(out, &members, |out, (name, value)| match columns.as_ref().and_then(|all| all.array(name)) {
-        Some(array) => write_list(out, array, String::push_str),
-        None => write(out, value),
+    write_object(out, &members, |out, (name, value)| {
+        match columns.as_ref().and_then(|all| all.array(name)) {
+            Some(array) => write_list(out, array, String::push_str),
+            None => write(out, value),
+        }
     });
 }
 
@@ -100,9 +102,7 @@ fn order(arrays: &[(&str, Vec<Cow<'_, str>>)], length: usize) -> Vec<usize> {
     let first = arrays.iter().filter(|(name, _)| *name == FIELD_NAMES);
     let by: Vec<&[Cow<'_, str>]> = first.chain(arrays).map(|(_, texts)| texts.as_slice()).collect();
     let mut order: Vec<usize> = (0..length).collect();
-    order.sort_unstable_by(|a, b| {
-        by.iter().map(|texts| &texts[*a]).cmp(by.iter().map(|texts| &texts[*b]))
-    });
+    order.sort_unstable_by(|a, b| by.iter().map(|texts| &texts[*a]).cmp(by.iter().map(|texts| &texts[*b])));
     order
 }
 

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn members_are_ordered_by_bytes_and_white_space_is_dropped_at_every_depth() {
-        let pretty = "{ \"b\" : [ 1 , { \"z\" : null , \"a\" : { } } ] ,\n\t\"a b\" : \"x y\" , \"é\" : 1, \"Z\":2 }";
+        let pretty =
+            "{ \"b\" : [ 1 , { \"z\" : null , \"a\" : { } } ] ,\n\t\"a b\" : \"x y\" , \"é\" : 1, \"Z\":2 }";
         assert_eq!(canonical(pretty), r#"{"Z":2,"a b":"x y","b":[1,{"a":{},"z":null}],"é":1}"#);
     }
 
@@ -148,7 +149,8 @@ mod tests {
 
     #[test]
     fn strings_have_one_spelling_and_numbers_keep_theirs() {
-        let spelled = "[\"\\u0041\\/\\u00e9\\ud83d\\ude00\\u001F\\n\\u000a\\\"\u{7f}e\u{301}\",1,1.0,1e0,1E+0,-0]";
+        let spelled =
+            "[\"\\u0041\\/\\u00e9\\ud83d\\ude00\\u001F\\n\\u000a\\\"\u{7f}e\u{301}\",1,1.0,1e0,1E+0,-0]";
         let written = "[\"A/é😀\\u001f\\n\\n\\\"\u{7f}e\u{301}\",1,1.0,1e0,1E+0,-0]";
         assert_eq!(canonical(spelled), written);
         assert_eq!(canonical(written), written);

@@ -57,7 +57,8 @@ fn draw() -> impl Strategy<Value = Draw> {
 }
 
 fn word() -> impl Strategy<Value = String> {
-    let words = ["a", "a b", "A", "b", "é", "e\u{301}", "\"", "\\", "/", "\u{1}", "\u{0}", "😀", "", "10", "9"];
+    let words =
+        ["a", "a b", "A", "b", "é", "e\u{301}", "\"", "\\", "/", "\u{1}", "\u{0}", "😀", "", "10", "9"];
     select(words.to_vec()).prop_map(str::to_owned)
 }
 
@@ -73,7 +74,8 @@ fn scalar() -> impl Strategy<Value = Value> {
 
 /// An asset whose columns are parallel, with any of the six arrays.
 fn asset() -> impl Strategy<Value = Value> {
-    let column = prop::collection::vec(prop_oneof![word().prop_map(Value::from), Just(json!({"y": 1, "x": "2"}))], 6);
+    let column =
+        prop::collection::vec(prop_oneof![word().prop_map(Value::from), Just(json!({"y": 1, "x": "2"}))], 6);
     let columns = (prop::collection::vec(column, 0..6), prop::collection::vec(any::<bool>(), 6));
     let words = || prop::collection::vec(word().prop_map(Value::from), 0..5);
     let pair = (word(), scalar()).prop_map(|(key, value)| json!({ "key": key, "value": value }));
@@ -101,7 +103,10 @@ fn asset() -> impl Strategy<Value = Value> {
 /// The arrays that are permuted together.
 fn columns(asset: &mut Value) -> Vec<&mut Vec<Value>> {
     let fields = asset["resource"].as_object_mut().unwrap().iter_mut();
-    fields.filter(|(name, _)| name.starts_with("columns_")).map(|(_, array)| array.as_array_mut().unwrap()).collect()
+    fields
+        .filter(|(name, _)| name.starts_with("columns_"))
+        .map(|(_, array)| array.as_array_mut().unwrap())
+        .collect()
 }
 
 /// The same asset with its columns and lists in another order.
@@ -296,7 +301,8 @@ fn repeated() -> impl Strategy<Value = String> {
     let value = prop_oneof![Just("1".to_owned()), Just("null".to_owned()), Just("\"\\u0000\"".to_owned())];
     value.prop_recursive(3, 20, 6, move |inner| {
         prop::collection::vec((name.clone(), inner), 0..6).prop_map(|members| {
-            let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+            let members: Vec<_> =
+                members.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
             format!("{{{}}}", members.join(", "))
         })
     })
