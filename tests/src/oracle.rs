@@ -48,7 +48,7 @@ pub fn expected_row(region: &str, object: &Value) -> Value {
 
 /// All rows in the order of keys, as [`expected_row`] tells them. Times are told as the API writes them.
 pub const ROWS: &str = "
-    select to_jsonb(d) - 'content_hash' || to_jsonb(s) - '{last_run,last_page,observed_at}'::text[]
+    select to_jsonb(d) - 'content_hash' || to_jsonb(s) - '{last_run,last_page,observed_at,content_hash}'::text[]
         || jsonb_build_object(
             'created_at', to_char(created_at at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
             'updated_at', to_char(updated_at at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),

@@ -29,7 +29,7 @@ mod arrays;
 pub(crate) mod datasets;
 mod names;
 pub(crate) mod rows;
-mod stats;
+pub(crate) mod stats;
 
 pub(crate) use lock::lock;
 use rows::Refused;

@@ -41,11 +41,12 @@ pub(super) async fn write(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) ->
     inserted.into_iter().map(|inserted| if inserted { Ok(Written::Inserted) } else { next() }).collect()
 }
 
+/// What the version guard found of a row that was not inserted.
 #[derive(FromRow)]
-struct Guarded {
-    won: bool,
+pub(crate) struct Guarded {
+    pub(crate) won: bool,
     last_run: i64,
-    content_hash: Option<Vec<u8>>,
+    pub(crate) content_hash: Option<Vec<u8>>,
 }
 
 impl Guarded {
@@ -55,7 +56,8 @@ impl Guarded {
     }
 }
 
-async fn win(
+/// Updates the stats of the rows that were not inserted, where their version is not older. Takes their locks.
+pub(crate) async fn win(
     tx: &mut PgConnection,
     rows: &[Versioned<Dataset>],
     inserted: &[bool],

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Duration, interval, timeout};
 
 use super::tables::{Tables, dataset};
-use crate::apply::{failure, lock, rows};
+use crate::apply::{failure, lock, rows, stats};
 use crate::batch::{Effect, Rows};
 
 const ONE: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"one"},"classification":{"tags":["b","a"]},"metadata":{"domain":"d.example"}}"#;
@@ -82,6 +82,32 @@ async fn a_hash_is_compared_as_the_transaction_beside_has_left_it() -> Result<()
     tables.wipe().await?;
     assert_eq!(side_by_side(&tables.pool).await?, (Effect::New, Effect::Changed));
     assert_eq!(stored(&tables.pool).await?, ("one".to_owned(), true));
+    tables.drop().await
+}
+
+/// The same where T1 begins between the two statements of T2: only the row's lock shows T2 the new hash then.
+#[tokio::test]
+async fn a_hash_is_read_under_the_lock_of_its_row() -> Result<()> {
+    let tables = Tables::make("under_lock").await?;
+    let pool = &tables.pool;
+    store(pool, ONE, (4, 1)).await?;
+    let mut first = pool.begin().await?;
+    write(&mut first, OTHER, (5, 1)).await?;
+    let (tell, told) = oneshot::channel();
+    let second = async {
+        let mut tx = pool.begin().await?;
+        let session: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *tx).await?;
+        tell.send(session).ok().context("somebody waits for it")?;
+        let guarded = stats::win(&mut tx, &[dataset(ONE, (5, 2))], &[false]).await?;
+        anyhow::Ok(guarded.into_iter().next().context("a row was given")?)
+    };
+    let commit = async {
+        until_blocked(pool, told.await?).await?;
+        anyhow::Ok(first.commit().await?)
+    };
+    let (guarded, ()) = tokio::try_join!(second, commit)?;
+    assert!(guarded.won);
+    assert_eq!(guarded.content_hash, Some(dataset(OTHER, (5, 1)).row.content.content_hash));
     tables.drop().await
 }
 

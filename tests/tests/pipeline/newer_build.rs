@@ -7,7 +7,8 @@ use catalog_tests::world::World;
 
 /// The newest run of which anything was applied, and how many dead letters there are.
 async fn applied(world: &World) -> Result<(i64, i64)> {
-    let query = "select (select max(last_run) from socrata_dataset_stats), (select count(*) from dead_letters)";
+    let query =
+        "select (select max(last_run) from socrata_dataset_stats), (select count(*) from dead_letters)";
     Ok(sqlx::query_as(query).fetch_one(world.pool()).await?)
 }
 

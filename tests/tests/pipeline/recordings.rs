@@ -97,7 +97,10 @@ impl Form {
                 serde_json::to_string_pretty(&object)?
             }
             Self::RotatedAndCompact => {
-                reorder(&mut object, &|list| list.rotate_left(list.len() / 3));
+                reorder(&mut object, &|list| {
+                    let third = list.len() / 3;
+                    list.rotate_left(third);
+                });
                 object.to_string()
             }
         };
@@ -124,7 +127,8 @@ async fn stats_are_updated_in_place(world: &World) -> Result<()> {
              where application_name = 'catalog-consumer' and datname = current_database()",
         )
         .await?;
-    let query = "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'socrata_dataset_stats'";
+    let query =
+        "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'socrata_dataset_stats'";
     let (updates, in_place): (i64, i64) = sqlx::query_as(query).fetch_one(world.pool()).await?;
     assert!(updates > 0 && in_place * 10 > updates * 9, "{in_place} of {updates} updates were in place");
     Ok(())
