@@ -33,12 +33,11 @@ async fn judged(world: &World) -> Result<String> {
 #[tokio::test]
 async fn an_object_that_is_no_json_is_a_dead_letter_with_its_bytes_and_all_others_are_records() -> Result<()>
 {
-    let odd: [(&[u8], &str); 5] = [
+    let odd: [(&[u8], &str); 4] = [
         (b"\"city\":\"Montr\xe9al\"", "0xE9 is not UTF-8 (RFC 8259, section 8.1)"),
         (b"\"city\":\"a\x0bb\"", "control character U+000B in a string (RFC 8259, section 7)"),
         (b"\"rows\":NaN", "NaN is not a value (RFC 8259, section 3)"),
         (b"\"rows\":[-Infinity]", "-Infinity is not a value"),
-        (b"\"city\":\"a \"quote\"\"", "quote is not a value"),
     ];
     for (odd, rule) in odd {
         let (world, catalog) = (World::new().await?, catalog()?);

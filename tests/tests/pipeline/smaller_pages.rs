@@ -60,7 +60,7 @@ async fn a_page_that_stalls_is_asked_for_in_parts() -> Result<()> {
 async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(600, 5)).gzip(true)).await?;
-    let ended = world.crawl(&double)?.args(["--max-page-bytes", "256KiB"]).succeed().await?.summary()?;
+    let ended = world.crawl(&double)?.args(["--max-page-bytes", "384KiB"]).succeed().await?.summary()?;
     assert!(double.requests().iter().any(|asked| asked.is_page() && asked.limit() < 100));
     assert_eq!((published(&world).await?, &ended["skipped"]), (600, &0.into()));
     Ok(())
