@@ -133,7 +133,7 @@ impl<'a> Scanner<'a> {
             _ => false,
         };
         (self.at, self.last) = (start + length, Some(kind));
-        (!is_torn).then(|| Token { kind, place: start..self.at })
+        (!is_torn).then_some(Token { kind, place: start..self.at })
     }
 
     /// Calls `visit` for each member of the object that comes next, with its name and the first token of its
@@ -152,12 +152,12 @@ impl<'a> Scanner<'a> {
             (self.next()?.kind == Mark::Colon).then_some(())?;
             let first = self.next()?;
             visit(self, &name, first)?;
-            self.to_next_member()?;
+            self.skip_to_next_member()?;
         }
     }
 
     /// Goes past what follows a value that is not one token, such as `1 2`, up to the next comma or end.
-    fn to_next_member(&mut self) -> Option<()> {
+    fn skip_to_next_member(&mut self) -> Option<()> {
         loop {
             let before = (self.at, self.last);
             let token = self.next()?;
@@ -245,7 +245,7 @@ mod tests {
     const GOOD: &[u8] =
         br#"{"resource":{"id":"aaaa-aaab","name":"{[\"]}"},"metadata":{"domain":"a.example"}}"#;
 
-    fn cut<'a>(body: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+    fn cut(body: &[u8]) -> Option<Vec<&[u8]>> {
         Some(results(body)?.into_iter().map(|place| &body[place]).collect())
     }
 
