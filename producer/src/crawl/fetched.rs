@@ -61,6 +61,8 @@ impl Fetched {
 pub(crate) enum Answer {
     /// A page with two ids, or with one that is behind the interval.
     Page(Page),
+    /// Objects with one id, and no more of them: a larger one was seen on an answer that could not be had.
+    Known(Page),
     /// All that is left: objects with one id, and some without.
     Last(Page),
     /// Objects with this id that can't be had, and what comes before them.
@@ -83,6 +85,10 @@ impl Answer {
     pub(crate) fn of(self, interval: &Interval, after: &str) -> Reached {
         match self {
             Self::Page(page) => part(page, interval, after),
+            Self::Known(page) => match up_to_last(page, after) {
+                (Some(part), _) => Reached::Part(part),
+                (None, tail) => Reached::End { last: None, tail },
+            },
             Self::Last(page) => end(page, after),
             Self::Unavailable(id, page) => {
                 let is_behind = interval.ends_before(&id);
@@ -115,12 +121,17 @@ fn part(mut page: Page, interval: &Interval, after: &str) -> Reached {
 }
 
 /// A page that nothing follows.
-fn end(mut page: Page, after: &str) -> Reached {
-    let Some(id) = page.last_id().map(str::to_owned) else { return Reached::End { last: None, tail: page } };
+fn end(page: Page, after: &str) -> Reached {
+    let (last, tail) = up_to_last(page, after);
+    Reached::End { last, tail }
+}
+
+/// A page up to its last id, where it has one, and the objects behind that.
+fn up_to_last(mut page: Page, after: &str) -> (Option<Fetched>, Page) {
+    let Some(id) = page.last_id().map(str::to_owned) else { return (None, page) };
     let tail = Page { objects: page.objects.split_off(page.up_to(&id)), observed_at: page.observed_at };
     let (covered, shown) = (Covered::UpTo(id.clone()), Some(id));
-    let last = Fetched { from: after.to_owned(), covered, page, shown, skipped: None };
-    Reached::End { last: Some(last), tail }
+    (Some(Fetched { from: after.to_owned(), covered, page, shown, skipped: None }), tail)
 }
 
 #[cfg(test)]
@@ -169,6 +180,12 @@ mod tests {
             let covered = Covered::UpTo(up_to.to_owned());
             assert_eq!((part.page.objects.len(), part.covered), (published, covered), "{ids:?}");
         }
+    }
+
+    #[test]
+    fn objects_whose_ids_are_known_are_published_and_what_follows_is_left() {
+        let known = part(Answer::Known(page(&["", "b", "b", "N/A"])), &Interval::whole());
+        assert_eq!((known.page.objects.len(), known.covered), (3, Covered::UpTo("b".into())));
     }
 
     #[test]

@@ -122,6 +122,7 @@ impl Lanes {
             && border::is_unclear(page, interval)
         {
             let (Answer::Page(behind)
+            | Answer::Known(behind)
             | Answer::Last(behind)
             | Answer::Unavailable(_, behind)
             | Answer::Unnamed(_, behind)) = self.answer(interval, until, pace).await?;
@@ -172,6 +173,10 @@ impl Lanes {
             }
         };
         let answer = match missing {
+            Missing::Further => {
+                pace.stepped = 0;
+                return Ok(Answer::Known(held));
+            }
             Missing::Named(id) => Answer::Unavailable(id, held),
             Missing::Unnamed => self.past_unnamed(interval, after, held).await?,
         };
@@ -189,7 +194,7 @@ impl Lanes {
                     "stepping over something that can't be had and has no id"
                 );
             }
-            Answer::Page(_) | Answer::Last(_) => {}
+            Answer::Page(_) | Answer::Known(_) | Answer::Last(_) => {}
         }
         pace.stepped += 1;
         Ok(answer)

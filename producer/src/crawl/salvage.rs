@@ -21,6 +21,8 @@ const ID: &[&str] = &["results", "resource", "id"];
 pub(crate) enum Missing {
     /// Its id is known.
     Named(String),
+    /// A larger id has come behind those that can be had, so that all objects with their ids are known.
+    Further,
     /// The answer came and has no structure, and no id before the place where it breaks.
     Unnamed,
 }
@@ -45,6 +47,7 @@ pub(crate) fn unavailable(
         // As of a server or a cache that ignores `limit`: what lies between them would be lost.
         [_, _, ..] => return Err("; several objects came where one was asked for"),
         [id] if id.as_str() <= after || id.as_str() < last => return Err("; what came is of another place"),
+        [id] if !before.is_empty() && id.as_str() > last => return Ok(Missing::Further),
         [id] => Missing::Named(id.clone()),
     };
     if !error.will_stay() {
@@ -197,7 +200,10 @@ mod tests {
         // What may have been the network's fault is seen twice; that it is too large will not change.
         assert!(of(cut_off, ONE, 1, 0).is_err_and(|why| why.contains("only once")));
         assert_eq!(of(too_large, ONE, 1, 0), named("aaaa-aaaa"));
-        assert_eq!(behind(&["aaaa-aaaa"], too_large, TWO, 1, 0), named("aaaa-bbbb"));
+        // The second one may be had by itself.
+        assert_eq!(behind(&["aaaa-aaaa"], too_large, TWO, 1, IN_A_ROW), Ok(Missing::Further));
+        let twins = TWO.replace("bbbb", "aaaa");
+        assert_eq!(behind(&["aaaa-aaaa"], too_large, &twins, 1, 0), named("aaaa-aaaa"));
         assert!(behind(&["aaaa-aaaa"], too_large, ONE, 1, 0).is_err_and(|why| why.contains("no id")));
         assert!(behind(&["bbbb-bbbb"], too_large, TWO, 1, 0).is_err_and(|why| why.contains("another place")));
     }

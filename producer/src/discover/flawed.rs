@@ -25,7 +25,7 @@ pub(crate) fn cut(body: &Bytes, error: ApiError) -> Result<Page, ApiError> {
         let is_answer = body.trim_ascii_start().starts_with(b"{") && !is_json;
         return Err(if is_answer { ApiError::incomplete(Incomplete::Torn, body, None) } else { error });
     };
-    let objects: Vec<_> = places.into_iter().map(|place| read(body.slice(place))).collect();
+    let objects: Vec<_> = places.into_iter().map(|place| read(&body.slice(place))).collect();
     let mut flaws = objects.iter().filter_map(|object| object.flaw.as_deref());
     let first = flaws.next().unwrap_or("only what is around the objects is no JSON").to_owned();
     let count = flaws.count() + 1;
@@ -37,13 +37,13 @@ pub(crate) fn cut(body: &Bytes, error: ApiError) -> Result<Page, ApiError> {
 }
 
 /// Reads an object that may be no JSON.
-fn read(raw: Bytes) -> Object {
-    let Some(flaw) = loose::flaw(&raw) else {
-        let json = str::from_utf8(&raw).ok().and_then(|text| serde_json::from_str(text).ok());
+fn read(raw: &Bytes) -> Object {
+    let Some(flaw) = loose::flaw(raw) else {
+        let json = str::from_utf8(raw).ok().and_then(|text| serde_json::from_str(text).ok());
         return json
-            .map_or_else(|| Object::new(raw.clone(), &Texts::default()), |json| Object::read(&raw, json));
+            .map_or_else(|| Object::new(raw.clone(), &Texts::default()), |json| Object::read(raw, json));
     };
-    let object = Object::new(raw.clone(), &loose::texts(&raw));
+    let object = Object::new(raw.clone(), &loose::texts(raw));
     Object { flaw: Some(flaw), ..object }
 }
 

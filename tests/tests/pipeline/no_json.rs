@@ -47,7 +47,7 @@ async fn an_object_that_is_no_json_is_a_dead_letter_with_its_bytes_and_all_other
         assert_eq!(
             (&ended["objects"], &ended["published"]["datasets"]),
             (&201.into(), &200.into()),
-            "{rule}"
+            "{ended}"
         );
         assert_eq!((&ended["unkeyed"], &ended["unread_ids"]), (&1.into(), &json!([ID])));
         let dead = world.records("dead-letters").await?;
@@ -90,10 +90,10 @@ fn is_probe(asked: &Asked) -> bool {
 #[tokio::test]
 async fn what_breaks_the_structure_and_has_no_id_is_a_stretch_that_holds_the_run() -> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
-    catalog.put_as(ID, "a.example", r#"{"resource":{"name":"a "quote"}}"#);
+    catalog.put_as(ID, "a.example", r#"{"resource":{"name":"5" pipe"}}"#);
     let double = Double::start(Options::new(catalog)).await?;
     let ended = world.crawl(&double)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
-    assert_eq!((&ended["published"]["datasets"], &ended["whole"]), (&200.into(), &true.into()));
+    assert_eq!((&ended["published"]["datasets"], &ended["whole"]), (&200.into(), &true.into()), "{ended}");
     assert_eq!((&ended["skipped"], &ended["unknown"], &ended["unkeyed"]), (&1.into(), &1.into(), &0.into()));
     let probes = double.requests().into_iter().filter(is_probe).count();
     // Besides the two that found that the object can't be had alone.
@@ -105,10 +105,10 @@ async fn what_breaks_the_structure_and_has_no_id_is_a_stretch_that_holds_the_run
 #[tokio::test]
 async fn what_breaks_the_structure_behind_its_id_is_stepped_over_by_that_id() -> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
-    catalog.put_as(ID, "a.example", format!(r#"{{"resource":{{"id":"{ID}","name":"a "quote"}}}}"#));
+    catalog.put_as(ID, "a.example", format!(r#"{{"resource":{{"id":"{ID}","name":"5" pipe"}}}}"#));
     let double = Double::start(Options::new(catalog)).await?;
     let ended = world.crawl(&double)?.succeed().await?.summary()?;
-    assert_eq!((&ended["published"]["datasets"], &ended["skipped"]), (&200.into(), &1.into()));
+    assert_eq!((&ended["published"]["datasets"], &ended["skipped"]), (&200.into(), &1.into()), "{ended}");
     assert_eq!((&ended["unread_ids"], &ended["unknown"]), (&json!([ID]), &0.into()));
     Ok(())
 }

@@ -136,7 +136,7 @@ impl Scene {
         };
         let program = world.crawl(double)?.args(["--page-size", "8", "--concurrency", lanes]);
         let program =
-            program.args(["--max-page-bytes", if self == Self::TooLarge { "8KiB" } else { "128MiB" }]);
+            program.args(["--max-page-bytes", if self == Self::TooLarge { "24KiB" } else { "128MiB" }]);
         let record = record.map(|folder| folder.to_string_lossy().into_owned());
         let program = program.args(["--timeout", if self == Self::Errors { "3s" } else { "30s" }]);
         Ok(program.args(record.iter().flat_map(|folder| ["--record", folder.as_str()])))
