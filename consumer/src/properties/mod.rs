@@ -12,6 +12,7 @@ mod history;
 mod log;
 mod model;
 mod tables;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -30,29 +31,29 @@ use tables::{Accepted, Tables};
 
 use crate::books::outbox;
 
-/// Checks a property of two sets of tables that are empty for each case.
-fn holds(name: &'static str, property: &impl AsyncFn(&Tables, &Tables, &Case) -> Result<()>) {
+/// Checks a property of three sets of tables that are empty for each case.
+fn holds(name: &'static str, property: &impl AsyncFn(&[Tables; 3], &Case) -> Result<()>) {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let make = async { anyhow::Ok((Tables::make(name).await?, Tables::make(name).await?)) };
-    let (live, other) = runtime.block_on(make).unwrap();
+    let make = async {
+        anyhow::Ok([Tables::make(name).await?, Tables::make(name).await?, Tables::make(name).await?])
+    };
+    let tables = runtime.block_on(make).unwrap();
     let mut config = Config::with_source_file(file!());
     if env::var_os("PROPTEST_CASES").is_none() {
         config.cases = 64;
     }
     let check = async |case: Case| {
-        live.wipe().await?;
-        other.wipe().await?;
-        property(&live, &other, &case).await
+        for tables in &tables {
+            tables.wipe().await?;
+        }
+        property(&tables, &case).await
     };
     let checked = TestRunner::new(config).run(&generate::case(), |case| {
         runtime.block_on(check(case)).map_err(|error| TestCaseError::fail(format!("{error:#}")))
     });
-    runtime
-        .block_on(async {
-            live.drop().await?;
-            other.drop().await
-        })
-        .unwrap();
+    for tables in tables {
+        runtime.block_on(tables.drop()).unwrap();
+    }
     checked.unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -96,7 +97,7 @@ async fn follow(
 /// I1: any order, any duplication, any split over consumers ends in the same rows.
 #[test]
 fn every_history_ends_in_the_rows_of_the_newest_records() {
-    holds("rows", &async |tables, _, case| {
+    holds("rows", &async |[tables, ..], case| {
         follow(&Log::of(&case.runs), tables, case, async |_, model| {
             same("rows", &model.rows(&accepted(tables).await?), &tables.rows().await?)
         })
@@ -107,7 +108,7 @@ fn every_history_ends_in_the_rows_of_the_newest_records() {
 /// I3: the ledger counts each record once, whatever is redelivered or replayed.
 #[test]
 fn every_history_counts_each_record_once() {
-    holds("ledger", &async |tables, _, case| {
+    holds("ledger", &async |[tables, ..], case| {
         follow(&Log::of(&case.runs), tables, case, async |_, model| {
             same("ledger", &model.ledger(), &tables.ledger().await?)?;
             same("dead letters", &model.dead_letters(), &tables.dead_letters().await?)?;
@@ -128,7 +129,7 @@ fn every_history_counts_each_record_once() {
 /// taken records away, either.
 #[test]
 fn only_runs_that_balance_or_are_released_retire() {
-    holds("fates", &async |tables, _, case| {
+    holds("fates", &async |[tables, ..], case| {
         let log = Log::of(&case.runs).compacted(&case.dropped);
         follow(&log, tables, case, async |history, model| {
             let (states, decided) = (tables.states().await?, history.decided());
@@ -168,7 +169,7 @@ fn only_runs_that_balance_or_are_released_retire() {
 /// log, if the verdicts are followed. Keys whose newest record can't be read are left out.
 #[test]
 fn a_compacted_log_ends_in_the_same_tables() {
-    holds("compacted", &async |live, other, case| {
+    holds("compacted", &async |[live, other, _], case| {
         let readable = |run: &Run| Run { broken: None, ..run.clone() };
         let log = Log::of(&case.runs.iter().map(readable).collect::<Vec<_>>());
         follow(&log, live, case, async |_, _| Ok(())).await?;
@@ -180,7 +181,7 @@ fn a_compacted_log_ends_in_the_same_tables() {
 /// they were.
 #[test]
 fn a_rebuild_ends_in_the_same_tables() {
-    holds("rebuilt", &async |live, other, case| {
+    holds("rebuilt", &async |[live, other, _], case| {
         follow(&Log::of(&case.runs), live, case, async |_, _| Ok(())).await?;
         rebuild(live, other, &Log::of(&case.runs), case).await?;
         let before = live.contents().await?;
@@ -195,17 +196,14 @@ fn a_rebuild_ends_in_the_same_tables() {
 /// others published, in whatever order that came to the topic.
 #[test]
 fn installations_that_exchange_verdicts_agree() {
-    holds("exchanged", &async |one, two, case| {
+    holds("exchanged", &async |[one, two, third], case| {
         let log = Log::of(&case.runs);
         follow(&log, one, case, async |_, _| Ok(())).await?;
         let history = History::begin(&log, two, !case.strict);
         history.drain(&case.replay).await?;
         history.play(&case.late, &async |_| Ok(())).await?;
         // The third knows nothing yet.
-        let third = Tables::make("third").await?;
-        let agreed = exchange(&log, [one, two, &third], case).await;
-        third.drop().await?;
-        agreed
+        exchange(&log, [one, two, third], case).await
     });
 }
 

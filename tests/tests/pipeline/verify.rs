@@ -111,7 +111,7 @@ const DAMAGES: [(&str, &str); 32] = [
     ("skipped_records", "update positions set position = position + 1 where topic like '%.hosts'"),
     (
         "declared_counts",
-        "update runs set marker = jsonb_set(marker, '{declared,empty.example}', '7') where run = 2",
+        "update runs set marker = jsonb_set(marker, array['declared', domain], '9999') from one where run = 2",
     ),
     ("unlisted_domains", "delete from socrata_domains where domain = (select domain from one)"),
     (
