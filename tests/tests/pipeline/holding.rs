@@ -42,17 +42,35 @@ async fn books_that_do_not_balance_hold_a_run() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_object_that_is_no_record_holds_a_run() -> Result<()> {
+async fn an_object_that_names_neither_its_id_nor_its_domain_holds_a_run() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
     history.take("a.example", 2)?;
-    history.catalog.put_as(
-        "5zzz-zzzz",
-        "a.example",
-        r#"{"resource":{"name":"no id"},"metadata":{"domain":"a.example"}}"#,
-    );
+    history.catalog.put_as("5zzz-zzzz", "a.example", r#"{"resource":{"name":"no id"}}"#);
     history.run(&[]).await?;
-    assert_held(&history, "1 objects could not be made a record").await
+    let (state, reason) = last(&history).await?;
+    assert_eq!(state, "held");
+    assert!(reason.is_some_and(|reason| reason.contains("could not be made a record")));
+    assert_eq!(history.retired().await?, []);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_names_its_domain_alone_shields_that_domain() -> Result<()> {
+    let history = History::new(&[("a.example", 60), ("b.example", 60)]).await?;
+    history.run(&[]).await?;
+    history.take("a.example", 2)?;
+    let gone = history.take("b.example", 2)?;
+    let nameless = r#"{"resource":{"name":"no id"},"metadata":{"domain":"a.example"}}"#;
+    history.catalog.put_as("5zzz-zzzz", "a.example", nameless);
+    history.run(&[]).await?;
+    assert_eq!(last(&history).await?, ("balanced".into(), None));
+    assert_eq!(history.retired().await?, all_at(&gone, 2));
+    let shields: Vec<String> = sqlx::query_scalar("select domain from run_shields where run = 2")
+        .fetch_all(history.world.pool())
+        .await?;
+    assert_eq!(shields, ["a.example"]);
+    Ok(())
 }
 
 #[tokio::test]

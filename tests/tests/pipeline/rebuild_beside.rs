@@ -169,7 +169,7 @@ async fn a_long_read_under_the_lock_is_not_taken_for_sleep() -> Result<()> {
 async fn a_run_released_meanwhile_is_followed() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
-    let gone = history.take("a.example", 40)?;
+    let gone = history.take("a.example", 20)?;
     history.run(&[]).await?;
     assert_eq!(history.states().await?, [(1, "balanced".to_owned()), (2, "held".to_owned())]);
 

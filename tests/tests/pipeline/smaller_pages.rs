@@ -1,7 +1,7 @@
-//! A page that can't be had whole is asked for in parts; an object that can't be had alone is stepped
-//! over, counted, and holds the run.
+//! A page that can't be had whole is asked for in parts; an object that can't be had alone is skipped and counted.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::Result;
 use catalog_tests::double::{Catalog, Double, Fault, Matcher, MemoryCatalog, Options};
@@ -67,23 +67,36 @@ async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_object_that_can_not_be_had_is_stepped_over_and_holds_the_run() -> Result<()> {
+async fn an_object_that_can_not_be_had_is_skipped_and_its_domain_shielded() -> Result<()> {
     let world = World::new().await?;
-    let catalog = MemoryCatalog::from_objects(Synthetic::new(200, 5).objects())?;
-    let vast = format!(
-        r#"{{"resource":{{"id":"h222-2222","name":"Vast","type":"dataset","description":"{}"}},
-            "classification":{{}},"metadata":{{"domain":"a.example"}}}}"#,
-        "x".repeat(600_000)
-    );
-    catalog.put_as("h222-2222", "a.example", vast);
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.args(["--max-page-bytes", "500KiB"]).succeed().await?.summary()?;
-    assert_eq!((published(&world).await?, &ended["skipped"]), (200, &1.into()));
-
-    world.consume()?.succeed().await?;
-    let (state, reason): (String, String) =
-        sqlx::query_as("select state, reason from runs").fetch_one(world.pool()).await?;
-    assert_eq!((state.as_str(), reason.as_str()), ("held", "1 objects could not be made a record"));
+    let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(200, 5).objects())?);
+    let object = |length| {
+        format!(
+            r#"{{"resource":{{"id":"h222-2222","name":"Vast","type":"dataset","description":"{}"}},
+                "classification":{{}},"metadata":{{"domain":"a.example"}}}}"#,
+            "x".repeat(length)
+        )
+    };
+    let double = Double::start(Options::shared(Arc::clone(&catalog) as _)).await?;
+    for (run, length, skipped) in [(1, 100, 0), (2, 600_000, 1)] {
+        catalog.put_as("h222-2222", "a.example", object(length));
+        let crawl = world.crawl(&double)?.args(["--max-page-bytes", "500KiB"]);
+        assert_eq!(crawl.succeed().await?.summary()?["skipped"], skipped, "run {run}");
+        world.consume()?.succeed().await?;
+    }
+    let state: (String, Option<String>) =
+        sqlx::query_as("select state, reason from runs where run = 2").fetch_one(world.pool()).await?;
+    assert_eq!(state, ("balanced".to_owned(), None));
+    let shield: (String, String) = sqlx::query_as("select domain, reason from run_shields where run = 2")
+        .fetch_one(world.pool())
+        .await?;
+    assert_eq!(shield.0, "a.example");
+    assert!(shield.1.contains("unreadable object: 1"), "{}", shield.1);
+    let kept: bool =
+        sqlx::query_scalar("select retired_at is null from socrata_datasets where id = 'h222-2222'")
+            .fetch_one(world.pool())
+            .await?;
+    assert!(kept);
     Ok(())
 }
 
