@@ -18,7 +18,14 @@ use crate::verify::VerifyArgs;
 #[command(version, max_term_width = 100, args_override_self = true)]
 pub struct Cli {
     /// How log lines on standard error are written
-    #[arg(long, env = "CATALOG_LOG_FORMAT", value_enum, default_value = "auto", global = true)]
+    #[arg(
+        long,
+        env = "CATALOG_LOG_FORMAT",
+        value_enum,
+        ignore_case = true,
+        default_value = "auto",
+        global = true
+    )]
     pub log_format: LogFormat,
 
     /// What to do.
@@ -44,6 +51,22 @@ pub enum Command {
     Runs(RunsCommand),
 }
 
+impl Command {
+    /// Whether the answer is JSON.
+    #[must_use]
+    pub const fn answers_in_json(&self) -> bool {
+        match self {
+            Self::Migrate(_) => false,
+            Self::Run(args) => args.json,
+            Self::Rebuild(args) => args.json,
+            Self::Verify(args) => args.json,
+            Self::DeadLetters(args) => args.action.answers_in_json(),
+            Self::Runs(RunsCommand::List(args)) => args.json,
+            Self::Runs(RunsCommand::Release(args) | RunsCommand::Reject(args)) => args.json,
+        }
+    }
+}
+
 /// What can be done with runs.
 #[derive(Subcommand, Debug)]
 pub enum RunsCommand {
@@ -59,7 +82,7 @@ pub enum RunsCommand {
 #[derive(Args, Debug)]
 pub struct ListArgs {
     /// Only this region's
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
     /// Prints a JSON list in place of text
@@ -75,7 +98,7 @@ pub struct ListArgs {
 #[derive(Args, Debug)]
 pub struct DecideArgs {
     /// The run's region
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub region: Region,
 
     /// The run's number

@@ -4,6 +4,7 @@
 pub(crate) mod caught_up;
 pub(crate) mod group;
 pub(crate) mod partition;
+pub(crate) mod progress;
 pub(crate) mod reader;
 pub(crate) mod rebalance;
 pub(crate) mod receive;
@@ -16,6 +17,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
+use catalog_shared::exit::Stop;
+use catalog_shared::screen::Screen;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use sqlx::PgPool;
@@ -34,6 +38,7 @@ use crate::cli::RunArgs;
 use crate::consume::caught_up::Goal;
 use crate::consume::group::{Change, Member};
 use crate::consume::partition::Partition;
+use crate::consume::progress::Progress;
 use crate::consume::summary::Summary;
 use crate::database;
 use crate::dry_run;
@@ -49,23 +54,33 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// # Errors
 /// The record that can't be read, what the database or Kafka said, or
 /// [`catalog_shared::exit::Stop::Guard`].
-pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(args: RunArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
     args.kafka.announce()?;
     if args.dry_run {
         return dry_run::run(&args, &shutdown).await;
     }
     let outage = Arc::new(Outage::default());
     let Some((pool, goal)) = prepare(&args, &outage, &shutdown).await? else {
-        return Summary::start().print(args.json, args.until_caught_up.then_some(false));
+        return finish(&Summary::start(), args.json, args.until_caught_up.then_some(false));
     };
     let json = args.json;
     let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
-    let mut consumer = Consumer::join(args, pool, outage)?;
+    let progress = Progress::start(screen, &args.kafka);
+    let mut consumer = Consumer::join(args, pool, outage, progress)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
     let summary = consumer.leave().await;
     verdicts.finish().await;
     let caught_up = ended?;
-    summary?.print(json, goal.is_some().then_some(caught_up))
+    finish(&summary?, json, goal.is_some().then_some(caught_up))
+}
+
+/// Prints the summary. Stopping a service by a signal is its regular end; stopping it on its way to a goal is not.
+fn finish(summary: &Summary, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
+    summary.print(json, caught_up)?;
+    if caught_up == Some(false) {
+        bail!(Stop::Interrupted("not caught up; the next start goes on from there".to_owned()));
+    }
+    Ok(())
 }
 
 /// The database, waited for while it is away, and how far the topics reach; none at a shutdown.
@@ -101,7 +116,7 @@ pub(crate) struct Consumer {
     pub(crate) batches: JoinSet<Done>,
     pub(crate) epoch: u64,
     pub(crate) summary: Summary,
-    pub(crate) reported: Instant,
+    pub(crate) progress: Progress,
 }
 
 /// A batch that has ended.
@@ -113,7 +128,7 @@ pub(crate) struct Done {
 }
 
 impl Consumer {
-    fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<Self> {
+    fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>, progress: Progress) -> anyhow::Result<Self> {
         let (member, changes) = group::join(&args)?;
         let topics = args.kafka.topics();
         let turns = Arc::new(Semaphore::new(args.apply.connections.into()));
@@ -130,7 +145,7 @@ impl Consumer {
             batches: JoinSet::new(),
             epoch: 0,
             summary: Summary::start(),
-            reported: Instant::now(),
+            progress,
         })
     }
 
@@ -278,6 +293,7 @@ impl Consumer {
         self.batches.abort_all();
         let stands = |partition: &Partition| (partition.place.clone(), partition.position);
         let positions: Vec<_> = self.partitions.values().map(stands).collect();
+        self.progress.end();
         group::leave(self.member, self.changes, &positions).await?;
         settled.map(|()| self.summary)
     }

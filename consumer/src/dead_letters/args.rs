@@ -24,6 +24,17 @@ pub enum LettersAction {
     Discard(LettersArgs),
 }
 
+impl LettersAction {
+    /// Whether the answer is JSON.
+    #[must_use]
+    pub const fn answers_in_json(&self) -> bool {
+        match self {
+            Self::List(args) | Self::Discard(args) => args.json,
+            Self::Replay(args) => args.letters.json,
+        }
+    }
+}
+
 /// Which dead letters to replay, and the limits for a run whose last marker is among them.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
@@ -60,7 +71,7 @@ pub struct Selection {
     pub ids: Vec<i64>,
 
     /// Only those of this region
-    #[arg(long)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
     /// Only those of this run

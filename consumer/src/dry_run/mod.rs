@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use catalog_shared::exit::Stop;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use rdkafka::consumer::Consumer;
@@ -48,7 +49,11 @@ pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow:
     };
     let summary = dry_run.end().await;
     let caught_up = ended?;
-    summary?.print_dry(args.json, caught_up)
+    summary?.print_dry(args.json, caught_up)?;
+    if shutdown.is_cancelled() && !caught_up {
+        bail!(Stop::Interrupted("the dry run is not complete".to_owned()));
+    }
+    Ok(())
 }
 
 struct DryRun {

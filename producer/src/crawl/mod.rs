@@ -20,6 +20,7 @@ use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::outlast;
 use catalog_shared::record::Kind;
+use catalog_shared::screen::Screen;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -33,14 +34,13 @@ use crate::crawl::plan::{Asked, plan};
 use crate::crawl::scope::Start;
 use crate::crawl::since::Listed;
 use crate::crawl::size::PageSize;
-use crate::discover::Discovery;
+use crate::discover::{Discovery, proxy};
 use crate::publish::Publisher;
 use crate::publish::claim::Claim;
 use crate::publish::cursors;
 use crate::publish::sink::Sink;
 use crate::publish::topics;
 use crate::report::progress::Progress;
-use crate::report::screen::Screen;
 use crate::report::summary::{End, Summary};
 use crate::report::tally::Tally;
 use crate::report::watch;
@@ -61,9 +61,11 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     let tally = Arc::new(Tally::default());
     let url = args.api_url()?;
     let asked = asked(&args, &url)?;
+    proxy::check(&url).await?;
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
     let Some(mut publisher) = open(&args, &asked, &discovery, &shutdown).await? else {
-        return Summary::not_begun(&args, asked.shape, &tally).print(args.json);
+        Summary::not_begun(&args, asked.shape, &tally).print(args.json)?;
+        return Err(Stop::Interrupted("no run was begun or resumed".to_owned()).into());
     };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let lanes = usize::from(args.concurrency);
@@ -71,14 +73,23 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     let crawl = crawl(&args, discovery, &mut publisher, &progress, &shutdown).instrument(span);
     let whole = ended_in_time(crawl, &shutdown).await;
     // The bars make room for the summary.
-    progress.end().await;
-    let end = match whole {
-        Ok(true) => End::Whole,
-        Ok(false) => End::Interrupted,
-        Err(_) => End::Failed,
-    };
-    let told = Summary::new(&args, publisher.cursor(), end, &tally).print(args.json);
-    whole.and(told)
+    progress.end();
+    let summary = |end| Summary::new(&args, publisher.cursor(), end, &tally);
+    match whole {
+        Ok(true) => summary(End::Whole).print(args.json),
+        Ok(false) => {
+            summary(End::Interrupted).print(args.json)?;
+            Err(Stop::Interrupted(interrupted(&args, publisher.cursor().run)).into())
+        }
+        Err(error) => Err(summary(End::Failed).print_failure(args.json, error)),
+    }
+}
+
+fn interrupted(args: &CrawlArgs, run: u32) -> String {
+    if args.dry_run {
+        return "the dry run is not complete".to_owned();
+    }
+    format!("run {run} of {} is not complete; the same command resumes it", args.region)
 }
 
 /// Whether a crawl is whole. One that was asked to stop has a while for the pages in hand; Kafka may be away

@@ -10,6 +10,7 @@ pub(crate) mod domains;
 pub(crate) mod error;
 pub(crate) mod origin;
 pub(crate) mod page;
+pub(crate) mod proxy;
 pub(crate) mod redact;
 pub(crate) mod refusal;
 pub(crate) mod retry;

@@ -1,9 +1,7 @@
 //! What people see of a crawl: bars or lines while it runs, a summary at its end, and `status` at any time.
 
-pub mod screen;
 pub mod status;
 
-pub(crate) mod human;
 pub(crate) mod progress;
 pub(crate) mod summary;
 pub(crate) mod tally;

@@ -6,6 +6,7 @@ use std::fmt::{self, Display, Write};
 use anyhow::Context;
 use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState};
+use catalog_shared::human;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
@@ -18,7 +19,6 @@ use tokio::task::spawn_blocking;
 use crate::cli::StatusArgs;
 use crate::crawl::idspace;
 use crate::publish::cursors::{self, PATIENCE, Written};
-use crate::report::human;
 
 /// Prints where the regions stand.
 ///

@@ -1,7 +1,14 @@
-//! Numbers as people read them.
+//! Numbers as people read them, written in one way by both programs.
+
+/// A count with its noun: `1 page`, `2 pages`, `1,002 pages`.
+#[must_use]
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
 
 /// A span of time in its two largest units: `45 s`, `12 min`, `2 h 5 min`, `3 d 4 h`.
-pub(crate) fn span(seconds: u64) -> String {
+#[must_use]
+pub fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -13,7 +20,8 @@ pub(crate) fn span(seconds: u64) -> String {
 }
 
 /// A count with its thousands apart: `185,542`.
-pub(crate) fn count(number: u64) -> String {
+#[must_use]
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -25,6 +33,17 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// A rate or another measure to the nearest whole number, with its thousands apart.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, as it should"
+)]
+pub fn rounded(number: f64) -> String {
+    count(number.round() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +53,12 @@ mod tests {
         let told = [0, 59, 61, 600, 3_599, 3_600, 7_500, 86_400 * 3 + 4 * 3_600].map(span);
         let wanted = ["0 s", "59 s", "1 min 1 s", "10 min", "59 min", "1 h 0 min", "2 h 5 min", "3 d 4 h"];
         assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let pages = [0, 1, 2, 1_002].map(|number| counted(number, "page", "pages"));
+        assert_eq!(pages, ["0 pages", "1 page", "2 pages", "1,002 pages"]);
     }
 
     #[test]
