@@ -25,6 +25,10 @@ pub struct Cursor {
     pub run: u32,
     /// Whether the run is still crawled.
     pub state: RunState,
+    /// Why and when the process that crawled the run stopped, where it could still say so; none once the run is
+    /// resumed. Cursors had none at first.
+    #[serde(default)]
+    pub stopped: Option<Stopped>,
     /// All that shapes the run; a resume with another shape is refused.
     pub shape: Shape,
     /// When the run began.
@@ -74,6 +78,16 @@ pub struct Cursor {
     /// The runs before this one, the newest first: [`HISTORY`] at most. Cursors had none at first.
     #[serde(default)]
     pub history: Vec<PastRun>,
+}
+
+/// How a crawl stopped before its run was complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// The error that it stopped with; none after a signal.
+    pub error: Option<String>,
 }
 
 /// How many runs before its own a cursor tells of.

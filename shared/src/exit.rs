@@ -23,7 +23,7 @@ pub enum Stop {
     Interrupted(String),
 }
 
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const GUARD: u8 = 3;
 

@@ -6,16 +6,20 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// A span of time in its two largest units: `45 s`, `12 min`, `2 h 5 min`, `3 d 4 h`.
+/// A span of time in its two largest units: `45 s`, `12 min`, `2 h 5 min`, `8 h`, `3 d 4 h`.
 #[must_use]
 pub fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..600 => format!("{minutes} min {} s", seconds % 60),
-        600..3600 => format!("{minutes} min"),
-        3600..86_400 => format!("{hours} h {} min", minutes % 60),
-        _ => format!("{days} d {} h", hours % 24),
+    let (large, small) = match seconds {
+        0..60 => (format!("{seconds} s"), (0, "")),
+        60..600 => (format!("{minutes} min"), (seconds % 60, "s")),
+        600..3600 => (format!("{minutes} min"), (0, "")),
+        3600..86_400 => (format!("{hours} h"), (minutes % 60, "min")),
+        _ => (format!("{days} d"), (hours % 24, "h")),
+    };
+    match small {
+        (0, _) => large,
+        (number, unit) => format!("{large} {number} {unit}"),
     }
 }
 
@@ -51,7 +55,7 @@ mod tests {
     #[test]
     fn spans_have_two_units_at_most() {
         let told = [0, 59, 61, 600, 3_599, 3_600, 7_500, 86_400 * 3 + 4 * 3_600].map(span);
-        let wanted = ["0 s", "59 s", "1 min 1 s", "10 min", "59 min", "1 h 0 min", "2 h 5 min", "3 d 4 h"];
+        let wanted = ["0 s", "59 s", "1 min 1 s", "10 min", "59 min", "1 h", "2 h 5 min", "3 d 4 h"];
         assert_eq!(told, wanted);
     }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use catalog_shared::answer;
 use catalog_shared::human::counted;
 use catalog_shared::record::Kind;

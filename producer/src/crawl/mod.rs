@@ -23,7 +23,7 @@ use catalog_shared::record::Kind;
 use catalog_shared::screen::Screen;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -47,6 +47,8 @@ use crate::report::watch;
 
 /// How long the publishing of the pages in hand may take once the crawl is asked to stop.
 const LAST_PAGES: Duration = Duration::from_secs(10);
+/// How long it may take to note in the cursor that the crawl stopped.
+const STOP_NOTE: Duration = Duration::from_secs(5);
 /// How often a claim is made when another producer goes on between its opening and its commit.
 const CLAIMS: usize = 5;
 /// How often the ends of lanes are asked for again when another lane has seen an id behind them.
@@ -74,6 +76,9 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     let whole = ended_in_time(crawl, &shutdown).await;
     // The bars make room for the summary.
     progress.end();
+    if !matches!(whole, Ok(true)) {
+        note_stop(&mut publisher, whole.as_ref().err()).await;
+    }
     let summary = |end| Summary::new(&args, publisher.cursor(), end, &tally);
     match whole {
         Ok(true) => summary(End::Whole).print(args.json),
@@ -82,6 +87,19 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
             Err(Stop::Interrupted(interrupted(&args, publisher.cursor().run)).into())
         }
         Err(error) => Err(summary(End::Failed).print_failure(args.json, error)),
+    }
+}
+
+/// Notes in the cursor that the run goes no further, and why. Kafka may be what is wrong, so this is not waited for
+/// long; a start of the next crawl does not depend on it.
+async fn note_stop(publisher: &mut Publisher, error: Option<&anyhow::Error>) {
+    if error.is_some_and(|error| matches!(error.downcast_ref(), Some(Stop::Guard(_)))) {
+        // Another producer may have taken over.
+        return;
+    }
+    let noted = timeout(STOP_NOTE, publisher.stop(error.map(|error| format!("{error:#}")))).await;
+    if !matches!(noted, Ok(Ok(()))) {
+        tracing::debug!(?noted, "can't note in the cursor that the crawl stopped");
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod undecided;
 pub(crate) mod writer;
 
 use anyhow::Context;
-use catalog_shared::cursor::{Cursor, Interval};
+use catalog_shared::cursor::{Cursor, Interval, Stopped};
 use catalog_shared::key::Key;
 use catalog_shared::marker::Marker;
 use catalog_shared::record::{Content, Kind, Stamp, Version};
@@ -34,13 +34,15 @@ pub(crate) struct Publisher {
     topics: Topics,
     recorder: Recorder,
     cursor: Cursor,
+    /// Whether it is known how the last commit ended.
+    is_certain: bool,
 }
 
 impl Publisher {
     /// A publisher of a cursor's run; in Kafka the cursor has claimed the region.
     pub(crate) fn new(sink: Sink, topics: Topics, cursor: Cursor) -> Self {
         let recorder = Recorder::new(&cursor, &topics);
-        Self { sink, topics, recorder, cursor }
+        Self { sink, topics, recorder, cursor, is_certain: true }
     }
 
     pub(crate) const fn cursor(&self) -> &Cursor {
@@ -103,6 +105,16 @@ impl Publisher {
         self.commit(PageRecords::default(), next).await
     }
 
+    /// Notes in the cursor why the run goes no further, for whoever asks where it stands. Not after a commit that may
+    /// or may not have reached Kafka: this cursor would undo it, and its page would be published twice.
+    pub(crate) async fn stop(&mut self, error: Option<String>) -> anyhow::Result<()> {
+        if !self.is_certain {
+            return Ok(());
+        }
+        let stopped = Some(Stopped { at: OffsetDateTime::now_utc(), error });
+        self.publish(Vec::new(), Cursor { stopped, ..self.cursor.clone() }).await
+    }
+
     /// Publishes the markers that end the run, one on every partition that it may have written to.
     pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
         let cursor = Cursor { pending: Vec::new(), ..self.cursor.clone() };
@@ -123,8 +135,13 @@ impl Publisher {
         }
         let ended = run::ended(&cursor, ended_at);
         tracing::debug!(run = ended.run, "ending the run");
-        self.sink.commit(markers, &ended).await?;
-        self.cursor = ended;
+        self.publish(markers, ended).await
+    }
+
+    async fn publish(&mut self, records: Vec<Outgoing>, next: Cursor) -> anyhow::Result<()> {
+        self.is_certain = false;
+        self.sink.commit(records, &next).await?;
+        (self.is_certain, self.cursor) = (true, next);
         Ok(())
     }
 
@@ -144,9 +161,9 @@ impl Publisher {
         for (domain, seen) in records.seen {
             *next.seen.entry(domain).or_default() += seen;
         }
-        self.sink.commit(records.outgoing, &next).await?;
-        tracing::debug!(run = next.run, page = self.cursor.next_page, "page published");
-        self.cursor = next;
+        let page = self.cursor.next_page;
+        self.publish(records.outgoing, next).await?;
+        tracing::debug!(run = self.cursor.run, page, "page published");
         Ok(())
     }
 }
@@ -244,6 +261,23 @@ mod tests {
         assert_eq!((cursor.objects, cursor.seen["a.example"]), (5, 5));
         assert_eq!(cursor.published[&Kind::Datasets].iter().sum::<u64>(), 5);
         assert_eq!((publisher.left(), &cursor.pending), (Some(0), &Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_stop_is_noted_unless_the_last_commit_is_uncertain() {
+        let sent = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (seen, mut publisher) = (std::sync::Arc::clone(&sent), limited(100));
+        publisher.sink = Sink::Double(Box::new(move |records, next| {
+            seen.lock().unwrap().push(next.stopped.clone().map(|stopped| stopped.error));
+            if records.is_empty() { Ok(()) } else { anyhow::bail!("no answer") }
+        }));
+        publisher.stop(Some("API is down".into())).await.unwrap();
+        assert_eq!(publisher.cursor().stopped.as_ref().unwrap().error.as_deref(), Some("API is down"));
+        let page = fetched("", ["2222-2222", "2222-2223", "2222-2224"]);
+        assert!(publisher.page(page).await.is_err());
+        let before = sent.lock().unwrap().len();
+        publisher.stop(None).await.unwrap();
+        assert_eq!((before, sent.lock().unwrap().len()), (2, 2));
     }
 
     #[tokio::test]

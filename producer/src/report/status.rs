@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 
 use anyhow::Context;
 use catalog_shared::answer;
-use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState};
+use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState, Stopped};
 use catalog_shared::human;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::record::Kind;
@@ -77,6 +77,8 @@ struct Place {
     #[serde(with = "time::serde::rfc3339::option")]
     written_at: Option<OffsetDateTime>,
     age_seconds: Option<u64>,
+    /// Why the run goes no further, where its process could say so.
+    stopped: Option<Stopped>,
 }
 
 #[derive(Serialize)]
@@ -93,14 +95,31 @@ struct Run {
     objects: u64,
 }
 
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum State {
-    /// Crawled now, or interrupted: the cursor's age tells which.
-    Crawling,
+    /// Its cursor was written lately.
+    InProgress,
+    /// Its process said that it stopped, or its cursor was not written for longer than [`SILENCE`].
+    Interrupted,
     Ended,
     Abandoned,
 }
+
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::InProgress => "in progress",
+            Self::Interrupted => "interrupted",
+            Self::Ended => "ended",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// From which age on an open run's cursor is that of a process that died. A crawl writes its cursor with each page, and
+/// gives up after `--retry-for` without one (10 min unless asked otherwise).
+const SILENCE: u64 = 15 * 60;
 
 fn standing(region: Region, written: Option<Written>, now: OffsetDateTime) -> Standing {
     let Some(Written { cursor, at }) = written else {
@@ -113,15 +132,18 @@ fn standing(region: Region, written: Option<Written>, now: OffsetDateTime) -> St
         pending: cursor.pending.clone(),
         written_at: at,
         age_seconds: at.map(|at| seconds(now - at)),
+        stopped: cursor.stopped.clone(),
     };
-    Standing { region, cursor: Some(place), runs: runs(&cursor) }
+    let runs = runs(&cursor, &place);
+    Standing { region, cursor: Some(place), runs }
 }
 
-fn runs(cursor: &Cursor) -> Vec<Run> {
-    let crawling = cursor.state == RunState::Crawling;
+fn runs(cursor: &Cursor, place: &Place) -> Vec<Run> {
+    let is_open = cursor.state == RunState::Crawling;
+    let is_interrupted = place.stopped.is_some() || place.age_seconds > Some(SILENCE);
     let mut runs: Vec<Run> = cursor.history_with_own().into_iter().map(Run::from).collect();
-    if let Some(last) = runs.first_mut().filter(|_| crawling) {
-        last.state = State::Crawling;
+    if let Some(last) = runs.first_mut().filter(|_| is_open) {
+        last.state = if is_interrupted { State::Interrupted } else { State::InProgress };
     }
     runs
 }
@@ -169,45 +191,55 @@ impl Display for Standing {
         let age = place
             .age_seconds
             .map_or_else(|| "at an unknown time".to_owned(), |age| format!("{} ago", human::span(age)));
+        let run = last.run;
         match last.state {
-            State::Crawling => {
-                let covered = place.covered * 100.0;
-                writeln!(f, "Region {}: run {} is not ended.", self.region, last.run)?;
-                writeln!(
-                    f,
-                    "  cursor  page {}, {covered:.1} % of the ids covered, written {age}",
-                    place.next_page
-                )?;
-                writeln!(f, "  owner   {}", place.owner)?;
+            State::Interrupted => {
+                writeln!(f, "Region {}: run {run} was interrupted, last written {age}.", self.region)?
             }
-            _ => writeln!(f, "Region {}: run {} ended, {age}.", self.region, last.run)?,
+            State::InProgress => {
+                writeln!(f, "Region {}: run {run} is in progress, last written {age}.", self.region)?
+            }
+            _ => writeln!(f, "Region {}: run {run} ended, {age}.", self.region)?,
+        }
+        if matches!(last.state, State::Interrupted | State::InProgress) {
+            place.write_open(f)?;
         }
         write!(
             f,
-            "  {:>5}  {:5}  {:9}  {:20}  {:>10}  {:>6}  {:>9}",
+            "  {:>5}  {:5}  {:11}  {:17}  {:>10}  {:>6}  {:>9}",
             "run", "mode", "state", "began", "took", "pages", "objects"
         )?;
         self.runs.iter().try_for_each(|run| write!(f, "\n  {run}"))
     }
 }
 
+impl Place {
+    /// Where a run stands that has not ended.
+    fn write_open(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (page, covered) = (human::count(self.next_page.into()), self.covered * 100.0);
+        writeln!(f, "  cursor  page {page}, {covered:.1} % of the ids covered")?;
+        writeln!(f, "  owner   {}", self.owner)?;
+        match &self.stopped {
+            Some(Stopped { error: Some(error), .. }) => writeln!(f, "  error   {error}"),
+            Some(Stopped { error: None, .. }) => {
+                writeln!(f, "  ended by a signal; the next crawl resumes it")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let began =
-            self.started_at.format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z"));
+        let began = self.started_at.format(format_description!("[year]-[month]-[day] [hour]:[minute]Z"));
         let took =
             self.ended_at.map(|ended| human::span(seconds(ended - self.started_at))).unwrap_or_default();
-        let state = match self.state {
-            State::Crawling => "crawling",
-            State::Ended => "ended",
-            State::Abandoned => "abandoned",
-        };
+        let (pages, objects) = (human::count(self.pages.into()), human::count(self.objects));
         let mut line = String::new();
-        write!(line, "{:>5}  {:5}  {state:9}  ", self.run, self.mode.name())?;
-        write!(line, "{:20}  {took:>10}  ", began.unwrap_or_default())?;
-        write!(line, "{:>6}  {:>9}", self.pages, self.objects)?;
+        write!(line, "{:>5}  {:5}  {:11}  ", self.run, self.mode.name(), self.state.name())?;
+        write!(line, "{:17}  {took:>10}  {pages:>6}  {objects:>9}", began.unwrap_or_default())?;
         if !self.kinds.contains(&Kind::Datasets) {
-            line.push_str("  without datasets");
+            line.push_str("\n         without datasets");
         }
         f.write_str(&line)
     }
@@ -222,8 +254,9 @@ mod tests {
     use super::*;
     use crate::crawl::run;
 
-    #[test]
-    fn a_cursors_age_is_told_and_one_from_the_future_is_of_now() {
+    const HOUR: time::Duration = time::Duration::HOUR;
+
+    fn open_run(at: Option<OffsetDateTime>, stopped: Option<Stopped>) -> Standing {
         let shape = Shape {
             mode: Mode::Full,
             kinds: Vec::new(),
@@ -233,17 +266,50 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
+        let cursor = Cursor { stopped, ..run::fresh(Region::Us, shape, 7, &BTreeMap::new()) };
+        standing(Region::Us, Some(Written { cursor, at }), now())
+    }
+
+    fn now() -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + HOUR * 100
+    }
+
+    #[test]
+    fn a_cursors_age_is_told_and_one_from_the_future_is_of_now() {
         let told = |at| {
-            let cursor = run::fresh(Region::Us, shape.clone(), 7, &BTreeMap::new());
-            let standing = standing(Region::Us, Some(Written { cursor, at }), now);
+            let standing = open_run(at, None);
             (standing.cursor.as_ref().and_then(|place| place.age_seconds), standing.to_string())
         };
-        let (age, text) = told(Some(now - time::Duration::seconds(125)));
+        let (age, text) = told(Some(now() - time::Duration::seconds(125)));
         assert_eq!(age, Some(125));
-        assert!(text.contains("written 2 min 5 s ago"), "{text}");
-        assert_eq!(told(Some(now + time::Duration::seconds(5))).0, Some(0));
+        assert!(text.contains("run 7 is in progress, last written 2 min 5 s ago"), "{text}");
+        assert_eq!(told(Some(now() + time::Duration::seconds(5))).0, Some(0));
         let (age, text) = told(None);
-        assert!(age.is_none() && text.contains("written at an unknown time"), "{text}");
+        assert!(age.is_none() && text.contains("last written at an unknown time"), "{text}");
+    }
+
+    #[test]
+    fn a_run_whose_cursor_is_old_or_that_says_so_is_interrupted() {
+        let died = open_run(Some(now() - HOUR * 8), None);
+        assert_eq!(died.runs[0].state, State::Interrupted);
+        assert!(died.to_string().contains("run 7 was interrupted, last written 8 h ago."), "{died}");
+        let stopped = Stopped { at: now(), error: Some("the API is down".into()) };
+        let failed = open_run(Some(now()), Some(stopped));
+        assert_eq!(failed.runs[0].state, State::Interrupted);
+        assert!(failed.to_string().contains("  error   the API is down"), "{failed}");
+    }
+
+    #[test]
+    fn the_table_fits_80_columns() {
+        let standing = open_run(Some(now() - HOUR * 8), None);
+        let run = Run {
+            pages: 10_000,
+            objects: 1_000_000,
+            run: 10_000,
+            ended_at: None,
+            ..standing.runs.into_iter().next().unwrap()
+        };
+        let table = Standing { runs: vec![run], ..open_run(None, None) }.to_string();
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     }
 }
