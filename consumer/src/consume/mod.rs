@@ -17,7 +17,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use catalog_shared::exit::Stop;
 use catalog_shared::screen::Screen;
 use catalog_shared::shutdown::CancellationToken;
@@ -76,11 +75,11 @@ pub async fn run(args: RunArgs, screen: &Screen, shutdown: CancellationToken) ->
 
 /// Prints the summary. Stopping a service by a signal is its regular end; stopping it on its way to a goal is not.
 fn finish(summary: &Summary, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
-    summary.print(json, caught_up)?;
     if caught_up == Some(false) {
-        bail!(Stop::Interrupted("not caught up; the next start goes on from there".to_owned()));
+        let error = Stop::Interrupted("not caught up; the next start goes on from there".to_owned());
+        return Err(summary.print_failure(json, (caught_up, false), error.into()));
     }
-    Ok(())
+    summary.print(json, caught_up)
 }
 
 /// The database, waited for while it is away, and how far the topics reach; none at a shutdown.

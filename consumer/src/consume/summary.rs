@@ -86,20 +86,32 @@ impl Summary {
     }
 
     pub(crate) fn print(&self, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
-        self.tell(json, caught_up, false)
+        let told = self.told(caught_up, false);
+        Ok(answer::print(json, &told, &told)?)
     }
 
     /// As [`Summary::print`], of what was not done.
     pub(crate) fn print_dry(&self, json: bool, caught_up: bool) -> anyhow::Result<()> {
-        self.tell(json, Some(caught_up), true)
+        let told = self.told(Some(caught_up), true);
+        Ok(answer::print(json, &told, &told)?)
     }
 
-    fn tell(&self, json: bool, caught_up: Option<bool>, dry_run: bool) -> anyhow::Result<()> {
+    /// As the two before it, of a command that fails; gives the error to end with.
+    pub(crate) fn print_failure(
+        &self,
+        json: bool,
+        (caught_up, dry_run): (Option<bool>, bool),
+        error: anyhow::Error,
+    ) -> anyhow::Error {
+        let told = self.told(caught_up, dry_run);
+        answer::print_failure(json, &told, &told, error)
+    }
+
+    fn told(&self, caught_up: Option<bool>, dry_run: bool) -> Told<'_> {
         let (took, total) = (self.took(), self.started.elapsed());
         let Self { records, unkeyed, runs, .. } = self;
         let (unkeyed, log_lines_lost) = (*unkeyed, lost_lines());
-        let told = Told { dry_run, records, unkeyed, runs, caught_up, took, total, log_lines_lost };
-        Ok(answer::print(json, &told, &told)?)
+        Told { dry_run, records, unkeyed, runs, caught_up, took, total, log_lines_lost }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use catalog_shared::exit::Stop;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
@@ -49,11 +49,12 @@ pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow:
     };
     let summary = dry_run.end().await;
     let caught_up = ended?;
-    summary?.print_dry(args.json, caught_up)?;
+    let summary = summary?;
     if shutdown.is_cancelled() && !caught_up {
-        bail!(Stop::Interrupted("the dry run is not complete".to_owned()));
+        let error = Stop::Interrupted("the dry run is not complete".to_owned());
+        return Err(summary.print_failure(args.json, (Some(caught_up), true), error.into()));
     }
-    Ok(())
+    summary.print_dry(args.json, caught_up)
 }
 
 struct DryRun {

@@ -66,8 +66,8 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     proxy::check(&url).await?;
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
     let Some(mut publisher) = open(&args, &asked, &discovery, &shutdown).await? else {
-        Summary::not_begun(&args, asked.shape, &tally).print(args.json)?;
-        return Err(Stop::Interrupted("no run was begun or resumed".to_owned()).into());
+        let error = Stop::Interrupted("no run was begun or resumed".to_owned());
+        return Err(Summary::not_begun(&args, asked.shape, &tally).print_failure(args.json, error.into()));
     };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let lanes = usize::from(args.concurrency);
@@ -83,8 +83,8 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     match whole {
         Ok(true) => summary(End::Whole).print(args.json),
         Ok(false) => {
-            summary(End::Interrupted).print(args.json)?;
-            Err(Stop::Interrupted(interrupted(&args, publisher.cursor().run)).into())
+            let error = Stop::Interrupted(interrupted(&args, publisher.cursor().run));
+            Err(summary(End::Interrupted).print_failure(args.json, error.into()))
         }
         Err(error) => Err(summary(End::Failed).print_failure(args.json, error)),
     }

@@ -16,7 +16,8 @@ async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes()
         crawl.signal(signal)?;
         let stopped = crawl.ended().await?;
         assert_eq!(stopped.code, Some(code), "{}", stopped.stderr);
-        assert_eq!(stopped.summary()?["whole"], false);
+        let summary = stopped.summary()?;
+        assert_eq!((&summary["whole"], &summary["error"]), (&false.into(), &stopped.error()?.into()));
         assert!(stopped.error()?.starts_with("interrupted: run 1 of us"), "{}", stopped.stderr);
         gate.release();
         // Whoever asks where the run stands need not guess.
@@ -31,6 +32,25 @@ async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes()
 
     let ended = world.crawl(&double)?.succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), ended["published"]["datasets"].as_u64()), (Some(1), Some(1_000)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_stopped_on_its_way_to_a_goal_says_so_by_its_exit_code() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.migrate().await?;
+    // No batch gets past a lock on the table, so it can't catch up.
+    let mut tx = world.pool().begin().await?;
+    sqlx::query("lock table socrata_datasets in access exclusive mode").execute(&mut *tx).await?;
+    let mut member = world.consume()?.start()?;
+    member.logged("partition assigned").await?;
+    member.terminate()?;
+    let stopped = member.ended().await?;
+    assert_eq!(stopped.code, Some(143), "{}", stopped.stderr);
+    let summary = stopped.summary()?;
+    assert_eq!((&summary["caught_up"], &summary["error"]), (&false.into(), &stopped.error()?.into()));
     Ok(())
 }
 

@@ -66,6 +66,7 @@ async fn a_consumer_whose_log_can_not_be_written_applies_all_and_heeds_signals()
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
     world.crawl(&double)?.succeed().await?;
+    world.migrate().await?;
     // Of the pipe nobody reads until the program has ended, and it holds 64 KiB at most.
     let (mut reader, writer) = std::io::pipe()?;
     let member = world.member()?.env("RUST_LOG", "trace,librdkafka=trace").env("KAFKA_OPTIONS", "debug=all");
