@@ -3,6 +3,7 @@
 pub(crate) mod claim;
 pub(crate) mod commit;
 pub(crate) mod cursors;
+pub(crate) mod ends;
 pub(crate) mod records;
 pub(crate) mod sink;
 pub(crate) mod topics;
