@@ -100,9 +100,12 @@ mod tests {
 
     #[test]
     fn an_answer_is_told_from_none() {
-        for (code, late) in
-            [("NO_ERROR", false), ("CONCURRENT_TRANSACTIONS", false), ("_TRANSPORT", true), ("_TIMED_OUT", true)]
-        {
+        for (code, late) in [
+            ("NO_ERROR", false),
+            ("CONCURRENT_TRANSACTIONS", false),
+            ("_TRANSPORT", true),
+            ("_TIMED_OUT", true),
+        ] {
             let (context, _) = context(None);
             let line = format!("[thrd:main]: EndTxn returned {code} in state CommittingTransaction");
             context.log(RDKafkaLogLevel::Debug, "ENDTXN", &line);

@@ -18,6 +18,7 @@ mod fifty_kills;
 mod following;
 mod holding;
 mod last_markers;
+mod late_ends;
 mod letters;
 mod lost_cursors;
 mod moved_position;
