@@ -13,6 +13,7 @@ pub mod outage;
 pub mod partition;
 pub mod record;
 pub mod region;
+pub mod rights;
 pub mod shutdown;
 pub mod telemetry;
 pub mod topics;

@@ -41,6 +41,15 @@ pub(crate) enum Change {
     },
 }
 
+impl GroupContext {
+    /// A rebalance that failed assigns and revokes nothing: what this member has stays its own. The group
+    /// tries again.
+    fn failed(&self, failure: RDKafkaRespErr) {
+        let error = KafkaError::Rebalance(failure.into());
+        tracing::warn!(%error, "a rebalance failed; the partitions stay as they are");
+    }
+}
+
 /// Passes rebalances on as events.
 pub(crate) struct GroupContext {
     changes: UnboundedSender<Change>,
@@ -61,7 +70,11 @@ impl ClientContext for GroupContext {
 
 impl ConsumerContext for GroupContext {
     fn rebalance(&self, member: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let assigned = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let assigned = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => true,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => false,
+            failure => return self.failed(failure),
+        };
         if self.closing.load(Ordering::SeqCst) {
             let answer =
                 if assigned { member.incremental_assign(list) } else { member.incremental_unassign(list) };

@@ -3,6 +3,8 @@
 
 pub(crate) mod caught_up;
 pub(crate) mod group;
+pub(crate) mod missing;
+pub(crate) mod newer;
 pub(crate) mod partition;
 pub(crate) mod reader;
 pub(crate) mod rebalance;
@@ -16,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use sqlx::PgPool;
@@ -59,6 +62,7 @@ pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<(
         return Summary::start().print(args.json, args.until_caught_up.then_some(false));
     };
     let json = args.json;
+    let _watch = (!args.until_caught_up).then(|| missing::watch(&args.kafka));
     let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
     let mut consumer = Consumer::join(args, pool, outage)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
@@ -84,6 +88,7 @@ async fn prepare(
     if !args.until_caught_up {
         return Ok(Some((pool, None)));
     }
+    outage::reach(&args.kafka).await?;
     Ok(Some((pool, Some(Goal::measure(&args.kafka).await?))))
 }
 
@@ -102,6 +107,14 @@ pub(crate) struct Consumer {
     pub(crate) epoch: u64,
     pub(crate) summary: Summary,
     pub(crate) reported: Instant,
+}
+
+/// Partitions with records that wait, those that have waited longest first.
+fn in_due_order<K: Copy>(partitions: &HashMap<K, Partition>) -> Vec<K> {
+    let waiting = partitions.iter().filter_map(|(key, partition)| Some((partition.waits_since()?, *key)));
+    let mut waiting: Vec<_> = waiting.collect();
+    waiting.sort_unstable_by_key(|(since, _)| *since);
+    waiting.into_iter().map(|(_, key)| key).collect()
 }
 
 /// A batch that has ended.
@@ -252,9 +265,10 @@ impl Consumer {
         Ok(())
     }
 
+    /// Hands over what is due, in the order in which it became due.
     pub(crate) fn apply_all_due(&mut self) {
         let now = Instant::now();
-        let places: Vec<_> = self.partitions.keys().copied().collect();
+        let places = in_due_order(&self.partitions);
         places.into_iter().for_each(|place| self.apply_due(place, now));
     }
 
@@ -280,5 +294,29 @@ impl Consumer {
         let positions: Vec<_> = self.partitions.values().map(stands).collect();
         group::leave(self.member, self.changes, &positions).await?;
         settled.map(|()| self.summary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::record::Kind;
+
+    use super::*;
+    use crate::consume::received::Received;
+
+    #[test]
+    fn partitions_are_served_in_the_order_in_which_they_became_due() {
+        let now = Instant::now();
+        let kind = TopicKind::Data(Kind::Datasets);
+        let partition = |number: i32| {
+            let place = Place { kind, topic: "socrata.datasets".into(), partition: number };
+            let mut partition = Partition::new(place, 0, 1);
+            let record = Received::read(0, None::<&rdkafka::message::OwnedHeaders>).unwrap();
+            // The higher its number, the longer it has waited.
+            partition.push(record, now + Duration::from_secs(20 - u64::from(number.unsigned_abs())));
+            (number, partition)
+        };
+        let partitions: HashMap<_, _> = (0..20).map(partition).collect();
+        assert_eq!(in_due_order(&partitions), (0..20).rev().collect::<Vec<_>>());
     }
 }

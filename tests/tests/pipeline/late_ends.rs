@@ -7,9 +7,9 @@ use std::env;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::double::{Double, Matcher, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{LateEnd, World};
+use catalog_tests::world::{LateEnd, Sent, World};
 use futures::future::try_join_all;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -132,4 +132,33 @@ async fn send_page(topic: &str, producer: &FutureProducer, key: &str) -> usize {
         taken += usize::from(matches!(delivery.await, Ok(Ok(_))));
     }
     taken
+}
+
+/// A page that is torn by hand: one of its records is committed twice.
+#[tokio::test]
+async fn a_torn_page_is_named_by_run_topic_and_partition() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(400, 3))).await?;
+    let mut gate = double.hold(Matcher::pages().that(|asked| asked.sequence > 3));
+    let mut crawl = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    crawl.reaches(gate.arrived()).await?;
+    // `/domains` and a page.
+    for _ in 0..2 {
+        crawl.logged("page published").await?;
+    }
+    let twice = world.records("datasets").await?.into_iter().next().context("a page is there")?;
+    let headers: Vec<_> = twice.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let (key, value) = (Some(twice.key.as_bytes()), Some(&*twice.value));
+    world.send("datasets", Sent { partition: twice.partition, key, value, headers: &headers }).await?;
+    gate.release();
+    ensure!(crawl.ended().await?.code == Some(0));
+    world.consume()?.succeed().await?;
+
+    let ended = world.ask(&["verify", "--json"])?.run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let report = ended.summary()?;
+    let check = report["checks"].as_array().into_iter().flatten().find(|check| check["name"] == "torn_pages");
+    let what = format!("run 1 of us, {}[{}]", world.topic("datasets"), twice.partition);
+    ensure!(check.is_some_and(|check| check["findings"][0]["what"] == what), "{report}");
+    Ok(())
 }

@@ -17,6 +17,7 @@ mod faults;
 mod fifty_kills;
 mod following;
 mod holding;
+mod kafka_rights;
 mod last_markers;
 mod late_ends;
 mod letters;
