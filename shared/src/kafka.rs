@@ -13,6 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::exit::Stop;
+use crate::fixed;
 use crate::topics::Topics;
 
 /// The flags that say where Kafka is.
@@ -62,7 +63,7 @@ impl KafkaArgs {
             config.set(*name, *value);
         }
         for (name, value) in self.pairs()? {
-            if let Some(reason) = fixed(name, value) {
+            if let Some(reason) = fixed::reason(name, value) {
                 return Err(Stop::Usage(format!(
                     "--kafka-option (KAFKA_OPTIONS): {name} can't be set, because {reason}"
                 )));
@@ -113,36 +114,6 @@ impl KafkaArgs {
         pairs.collect::<Option<_>>().ok_or_else(|| {
             Stop::Usage("--kafka-option (KAFKA_OPTIONS) takes k=v: an option has no `=`".to_owned())
         })
-    }
-}
-
-/// Settings that the programs need as they set them: with other values they would lose records, apply them
-/// twice, or wait for what never comes.
-const RELIED_ON: [&str; 11] = [
-    "acks",
-    "allow.auto.create.topics",
-    "auto.offset.reset",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.idempotence",
-    "enable.partition.eof",
-    "isolation.level",
-    "max.in.flight.requests.per.connection",
-    "partition.assignment.strategy",
-    "request.required.acks",
-];
-
-/// Why an option may not be set to this value, if it may not.
-fn fixed(name: &str, value: &str) -> Option<&'static str> {
-    match name {
-        "client.id" => Some("the programs name their clients themselves"),
-        "group.id" => Some("--group (CATALOG_GROUP) names the consumer's group"),
-        "transactional.id" => Some("the topics' prefix and the region name it"),
-        "group.protocol" if value != "classic" => Some(
-            "the consumer needs the classic protocol: with another one the broker decides how partitions are \
-             assigned and when a member counts as dead",
-        ),
-        _ => RELIED_ON.contains(&name).then_some("the programs rely on their own value of it"),
     }
 }
 
@@ -307,17 +278,6 @@ mod tests {
             let name = option.split('=').next().unwrap();
             assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
         }
-    }
-
-    #[test]
-    fn settings_that_the_programs_rely_on_are_refused_with_the_reason() {
-        for option in
-            ["client.id=me", "acks=1", "isolation.level=read_uncommitted", "group.protocol=consumer"]
-        {
-            let Err(Stop::Usage(told)) = args(&[option]).client_config(&[]) else { panic!("{option}") };
-            assert!(told.contains(option.split('=').next().unwrap()) && told.contains("because"), "{told}");
-        }
-        assert!(args(&["group.protocol=classic;linger.ms=5"]).client_config(&[]).is_ok());
     }
 
     #[test]

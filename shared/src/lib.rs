@@ -6,6 +6,7 @@ pub mod command_line;
 pub mod cursor;
 pub mod exit;
 pub mod fields;
+mod fixed;
 pub mod kafka;
 pub mod key;
 pub mod marker;

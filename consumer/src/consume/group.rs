@@ -270,3 +270,25 @@ fn offsets(positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
     }
     Ok(list)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rebalance_that_failed_revokes_nothing() {
+        let (changes, mut events) = unbounded_channel();
+        let log = LogContext::default();
+        let context = GroupContext { changes, closing: AtomicBool::new(false), log };
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("group.id", "test").set("bootstrap.servers", "127.0.0.1:1");
+        let member: BaseConsumer<GroupContext> = kafka::create(&config, context).unwrap();
+        let mut happens = |event| {
+            member.context().rebalance(&member, event, &mut TopicPartitionList::new());
+            events.try_recv().ok()
+        };
+        assert!(happens(RDKafkaRespErr::RD_KAFKA_RESP_ERR__FAIL).is_none());
+        let revoked = happens(RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
+        assert!(matches!(revoked, Some(Change::Revoke { .. })), "{revoked:?}");
+    }
+}

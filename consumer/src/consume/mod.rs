@@ -2,6 +2,7 @@
 //! group's rebalances.
 
 pub(crate) mod caught_up;
+pub(crate) mod due;
 pub(crate) mod group;
 pub(crate) mod missing;
 pub(crate) mod newer;
@@ -35,6 +36,7 @@ use crate::batch::{Batch, Place, TopicKind};
 use crate::books::verdict_log::Keeper;
 use crate::cli::RunArgs;
 use crate::consume::caught_up::Goal;
+use crate::consume::due::in_due_order;
 use crate::consume::group::{Change, Member};
 use crate::consume::partition::Partition;
 use crate::consume::summary::Summary;
@@ -107,14 +109,6 @@ pub(crate) struct Consumer {
     pub(crate) epoch: u64,
     pub(crate) summary: Summary,
     pub(crate) reported: Instant,
-}
-
-/// Partitions with records that wait, those that have waited longest first.
-fn in_due_order<K: Copy>(partitions: &HashMap<K, Partition>) -> Vec<K> {
-    let waiting = partitions.iter().filter_map(|(key, partition)| Some((partition.waits_since()?, *key)));
-    let mut waiting: Vec<_> = waiting.collect();
-    waiting.sort_unstable_by_key(|(since, _)| *since);
-    waiting.into_iter().map(|(_, key)| key).collect()
 }
 
 /// A batch that has ended.
@@ -294,29 +288,5 @@ impl Consumer {
         let positions: Vec<_> = self.partitions.values().map(stands).collect();
         group::leave(self.member, self.changes, &positions).await?;
         settled.map(|()| self.summary)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use catalog_shared::record::Kind;
-
-    use super::*;
-    use crate::consume::received::Received;
-
-    #[test]
-    fn partitions_are_served_in_the_order_in_which_they_became_due() {
-        let now = Instant::now();
-        let kind = TopicKind::Data(Kind::Datasets);
-        let partition = |number: i32| {
-            let place = Place { kind, topic: "socrata.datasets".into(), partition: number };
-            let mut partition = Partition::new(place, 0, 1);
-            let record = Received::read(0, None::<&rdkafka::message::OwnedHeaders>).unwrap();
-            // The higher its number, the longer it has waited.
-            partition.push(record, now + Duration::from_secs(20 - u64::from(number.unsigned_abs())));
-            (number, partition)
-        };
-        let partitions: HashMap<_, _> = (0..20).map(partition).collect();
-        assert_eq!(in_due_order(&partitions), (0..20).rev().collect::<Vec<_>>());
     }
 }

@@ -22,6 +22,7 @@ mod last_markers;
 mod late_ends;
 mod letters;
 mod lost_cursors;
+mod missing_topics;
 mod moved_position;
 mod nameless;
 mod odd_objects;
