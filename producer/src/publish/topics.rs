@@ -166,7 +166,12 @@ async fn check_settings(admin: &Admin, wanted: &[Wanted]) -> anyhow::Result<()> 
 fn check(topic: &Wanted, found: &ConfigResource) -> anyhow::Result<()> {
     let value = |name| found.get(name).and_then(|entry| entry.value.as_deref());
     let (Some(policy), Some(bytes)) = (value("cleanup.policy"), value("max.message.bytes")) else {
-        bail!("Kafka doesn't tell the settings of the topic {}", topic.name);
+        // The client drops the broker's answer that this user may not see them.
+        bail!(
+            "Kafka doesn't tell the settings of the topic {}: this user lacks DESCRIBE_CONFIGS on it \
+             (docs/kafka-rights.md)",
+            topic.name
+        );
     };
     let compacted = topic.settings.contains(&("cleanup.policy", "compact"));
     if compacted && policy != "compact" {
