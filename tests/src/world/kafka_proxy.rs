@@ -27,11 +27,11 @@ const FLEXIBLE_END_TXN: i16 = 3;
 #[derive(Clone, Copy, Debug)]
 pub struct LateEnd {
     /// How many ends pass first.
-    pub skip: usize,
+    pub skip: u64,
     /// Whether the client waits until its own timeout. If not, its connection is cut at once.
     pub silent: bool,
     /// How many produce requests of the next transaction are answered before it is delivered.
-    pub produces: usize,
+    pub produces: u64,
 }
 
 /// A proxy to Kafka. It ends when it is dropped.
@@ -62,8 +62,8 @@ struct Held {
     late: LateEnd,
     /// Whether the client's second try was answered, so that its next transaction may begin.
     retried: bool,
-    sent: usize,
-    answered: usize,
+    sent: u64,
+    answered: u64,
     deliver: bool,
 }
 

@@ -23,7 +23,7 @@ const ENDS: usize = 20;
 const CRAWLS: usize = 4;
 const PAGE_SIZE: u64 = 25;
 /// How many transactions come first: the claim and `/domains`.
-const FIRST: usize = 2;
+const FIRST: u64 = 2;
 /// How long the programs' clients wait for an answer.
 const TIMEOUT: &str = "socket.timeout.ms=1500";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,9 +41,9 @@ impl Draw {
     }
 
     fn late_end(&mut self, first: bool) -> LateEnd {
-        let skip = self.below(2) + if first { FIRST as u64 } else { 0 };
+        let skip = self.below(2) + if first { FIRST } else { 0 };
         // A page goes to two partitions of datasets, to the cursor, and often to hosts and agencies.
-        LateEnd { skip: skip as usize, silent: self.below(4) == 0, produces: 1 + self.below(3) as usize }
+        LateEnd { skip, silent: self.below(4) == 0, produces: 1 + self.below(3) }
     }
 }
 
@@ -67,7 +67,7 @@ async fn ends_that_arrive_late_tear_no_page() -> Result<()> {
 async fn crawled_with_late_ends(seed: u64, ends: usize) -> Result<()> {
     let mut draw = Draw(seed);
     let planned: Vec<_> = (0..ends).map(|number| draw.late_end(number == 0)).collect();
-    let assets = (FIRST + 2 * ends + 3) as u64 * PAGE_SIZE;
+    let assets = (FIRST + 2 * ends as u64 + 3) * PAGE_SIZE;
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(assets, 8))).await?;
     let proxy = world.kafka_proxy(planned).await?;
@@ -124,8 +124,9 @@ async fn torn(world: &World, config: &ClientConfig, name: &str) -> Result<usize>
 
 /// Sends a record to each of two partitions; gives how many were taken.
 async fn send_page(topic: &str, producer: &FutureProducer, key: &str) -> usize {
-    let send =
-        |partition| producer.send_result(FutureRecord::to(topic).partition(partition).key(key).payload("{}"));
+    let send = |partition| {
+        producer.send_result(FutureRecord::to(topic).partition(partition).key(key).payload("{}")).ok()
+    };
     let sent: Vec<_> = [0, 1].map(send).into_iter().flatten().collect();
     let mut taken = 0;
     for delivery in sent {
