@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use catalog_consumer::cli::{Cli, Command};
 use catalog_consumer::{consume, database, dead_letters, rebuild, runs, verify};
-use catalog_shared::{command_line, exit, shutdown, telemetry};
+use catalog_shared::{command_line, exit, rights, shutdown, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
-    exit::report(run(cli).await)
+    exit::report(rights::named(run(cli).await))
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {

@@ -93,6 +93,10 @@ pub struct CrawlArgs {
     #[arg(long, env = "CATALOG_TIMEOUT", default_value = "30s", value_parser = timeout)]
     pub timeout: Duration,
 
+    /// How long a Kafka that can't be reached at the start is waited for (such as 30s) [default: for ever]
+    #[arg(long, env = "CATALOG_WAIT_FOR_KAFKA", value_parser = duration, value_name = "DURATION")]
+    pub wait_for_kafka: Option<Duration>,
+
     /// The largest answer that is read (such as 128MiB); a larger page is asked for in parts
     #[arg(long, env = "CATALOG_MAX_PAGE_BYTES", default_value = "128MiB", value_parser = bytes, value_name = "BYTES")]
     pub max_page_bytes: u64,

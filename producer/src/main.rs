@@ -6,13 +6,13 @@ use catalog_producer::cli::{Cli, Command};
 use catalog_producer::crawl;
 use catalog_producer::report::screen::Screen;
 use catalog_producer::report::status;
-use catalog_shared::{command_line, exit, shutdown, telemetry};
+use catalog_shared::{command_line, exit, rights, shutdown, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
     let screen = Screen::new(cli.log_format);
-    exit::report(run(cli, &screen).await)
+    exit::report(rights::named(run(cli, &screen).await))
 }
 
 async fn run(cli: Cli, screen: &Screen) -> anyhow::Result<()> {

@@ -2,7 +2,10 @@
 //! group's rebalances.
 
 pub(crate) mod caught_up;
+pub(crate) mod due;
 pub(crate) mod group;
+pub(crate) mod missing;
+pub(crate) mod newer;
 pub(crate) mod partition;
 pub(crate) mod reader;
 pub(crate) mod rebalance;
@@ -16,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use sqlx::PgPool;
@@ -32,6 +36,7 @@ use crate::batch::{Batch, Place, TopicKind};
 use crate::books::verdict_log::Keeper;
 use crate::cli::RunArgs;
 use crate::consume::caught_up::Goal;
+use crate::consume::due::in_due_order;
 use crate::consume::group::{Change, Member};
 use crate::consume::partition::Partition;
 use crate::consume::summary::Summary;
@@ -59,6 +64,7 @@ pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<(
         return Summary::start().print(args.json, args.until_caught_up.then_some(false));
     };
     let json = args.json;
+    let _watch = (!args.until_caught_up).then(|| missing::watch(&args.kafka));
     let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
     let mut consumer = Consumer::join(args, pool, outage)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
@@ -84,6 +90,7 @@ async fn prepare(
     if !args.until_caught_up {
         return Ok(Some((pool, None)));
     }
+    outage::reach(&args.kafka).await?;
     Ok(Some((pool, Some(Goal::measure(&args.kafka).await?))))
 }
 
@@ -252,9 +259,10 @@ impl Consumer {
         Ok(())
     }
 
+    /// Hands over what is due, in the order in which it became due.
     pub(crate) fn apply_all_due(&mut self) {
         let now = Instant::now();
-        let places: Vec<_> = self.partitions.keys().copied().collect();
+        let places = in_due_order(&self.partitions);
         places.into_iter().for_each(|place| self.apply_due(place, now));
     }
 

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
@@ -80,6 +81,7 @@ impl Intent {
 
 async fn work(args: &TopicsArgs, intent: Intent, shutdown: &CancellationToken) -> anyhow::Result<Report> {
     args.kafka.announce()?;
+    outage::reach(&args.kafka).await?;
     let mut shadow = Shadow::make(&args.database, args.apply.connections, intent).await?;
     let worked = follow_and_settle(args, intent, &mut shadow, shutdown).await;
     let removed = shadow.remove().await;

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use catalog_shared::exit::Stop;
-use catalog_shared::outage::outlast;
+use catalog_shared::outage::{outlast, wait_for_kafka_within};
 use catalog_shared::record::Kind;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -43,6 +43,7 @@ use crate::discover::domains::Domains;
 use crate::publish::Publisher;
 use crate::publish::claim::Claim;
 use crate::publish::cursors;
+use crate::publish::hosts;
 use crate::publish::sink::Sink;
 use crate::publish::topics;
 use crate::report::progress::Progress;
@@ -142,6 +143,9 @@ async fn open(
         if args.dry_run {
             return rehearse(args, asked, discovery).await;
         }
+        if let Some(limit) = args.wait_for_kafka {
+            wait_for_kafka_within(&args.kafka, limit).await?;
+        }
         outlast(&args.kafka, async || claim(args, asked, discovery, domains).await).await
     };
     shutdown.run_until_cancelled(opened).await.transpose()
@@ -187,7 +191,8 @@ async fn claim(
         cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
         if claim.establish(&cursor).await? {
             tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
-            return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), names, cursor));
+            let hosts = hosts::published(&args.kafka, &names, &cursor).await?;
+            return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), names, cursor).knowing(hosts));
         }
         tracing::info!(region = %args.region, "another producer went on meanwhile; claiming the region again");
     }

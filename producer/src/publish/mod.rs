@@ -4,7 +4,9 @@ pub(crate) mod claim;
 pub(crate) mod commit;
 pub(crate) mod cursors;
 pub(crate) mod delivery;
+pub(crate) mod ends;
 pub(crate) mod failure;
+pub(crate) mod hosts;
 pub(crate) mod leaders;
 pub(crate) mod records;
 pub(crate) mod sink;
@@ -27,6 +29,7 @@ use crate::crawl::idspace;
 use crate::crawl::run;
 use crate::discover::domains::Domains;
 use crate::discover::page::Page;
+use crate::publish::hosts::Hosts;
 use crate::publish::records::Recorder;
 use crate::publish::sink::Sink;
 use crate::publish::transaction::Outgoing;
@@ -45,6 +48,12 @@ impl Publisher {
     pub(crate) fn new(sink: Sink, topics: Topics, cursor: Cursor) -> Self {
         let recorder = Recorder::new(&cursor, &topics);
         Self { sink, topics, recorder, cursor }
+    }
+
+    /// The same, knowing which hosts the run has published before.
+    pub(crate) fn knowing(mut self, hosts: Hosts) -> Self {
+        self.recorder.know(hosts);
+        self
     }
 
     pub(crate) const fn cursor(&self) -> &Cursor {

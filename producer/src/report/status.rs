@@ -7,6 +7,7 @@ use anyhow::Context;
 use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::outage;
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -26,6 +27,7 @@ use crate::report::missed::Missed;
 /// # Errors
 /// When Kafka can't be reached or a cursor can't be read.
 pub async fn run(args: &StatusArgs) -> anyhow::Result<()> {
+    outage::reach(&args.kafka).await?;
     let topics = args.kafka.topics();
     let regions = args.region.map_or_else(|| Region::ALL.to_vec(), |region| vec![region]);
     let topic = topics.cursors();

@@ -4,6 +4,7 @@
 mod broker;
 mod compaction;
 mod consumer;
+mod kafka_proxy;
 mod program;
 mod proxy;
 mod rebuild;
@@ -24,6 +25,7 @@ use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 pub use broker::Broker;
+pub use kafka_proxy::{KafkaProxy, LateEnd};
 pub use program::{Ended, Program, Running};
 pub use proxy::Proxy;
 pub use tables::{CATALOG, Contents};
@@ -115,6 +117,14 @@ impl World {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
         config
+    }
+
+    /// A proxy to this Kafka that delivers ends of transactions late.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn kafka_proxy(&self, planned: Vec<LateEnd>) -> Result<KafkaProxy> {
+        KafkaProxy::open_to(&self.brokers, planned).await
     }
 
     /// A crawl of the double's region, as fast as it goes, in pages of 100, over topics of 2 partitions.
