@@ -3,7 +3,9 @@
 use anyhow::{Context, bail};
 use futures::future::try_join_all;
 use sqlx::{PgConnection, PgPool};
+use tokio::time::timeout;
 
+use super::CONNECT_PATIENCE;
 use super::session::Sessions;
 use crate::apply::failure;
 
@@ -40,7 +42,11 @@ pub(super) async fn fill(sessions: &Sessions, pool: &PgPool, needed: u32) -> any
         return Err(told(error.into(), needed));
     }
     // The pool does not say why.
-    let reason = sessions.try_one().await.err().unwrap_or_else(|| error.into());
+    let reason = match timeout(CONNECT_PATIENCE, sessions.try_one()).await {
+        Ok(Err(reason)) => reason,
+        // A pooler without a session for it makes a client wait.
+        Ok(Ok(())) | Err(_) => error.into(),
+    };
     Err(reason).with_context(|| format!("this command needs {}", counted(needed)))
 }
 

@@ -4,11 +4,13 @@
 //! word, and then all statements, which name no schema, would look into `public`.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Connection, FromRow, PgConnection, raw_sql};
+use tokio::time::sleep;
 
 use super::{CONNECT_PATIENCE, pooler, told, url};
 use crate::apply::failure;
@@ -20,6 +22,10 @@ use crate::cli::DatabaseArgs;
 const IDLE_IN_TRANSACTION: &str = "10s";
 /// A connection of its own may rest.
 const NEVER: &str = "0";
+
+/// How soon a server has noticed that a connection was closed, and how often to ask.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How often a statement is tried that a default timeout cancels before that timeout could be switched off.
 const TRIES: usize = 20;
@@ -93,9 +99,20 @@ impl Sessions {
         pool.connect_lazy_with(self.options.clone())
     }
 
+    /// Waits for a moment where there are too many connections: the server counts one that was closed for a little
+    /// longer, and it may have been of the command before.
     async fn connect_bare(&self) -> anyhow::Result<PgConnection> {
-        let connected = PgConnection::connect_with(&self.options).await;
-        connected.context("can't connect to the database (DATABASE_URL)")
+        let deadline = Instant::now() + GONE_WITHIN;
+        loop {
+            let connected = PgConnection::connect_with(&self.options).await;
+            let connected = connected.context("can't connect to the database (DATABASE_URL)");
+            match connected {
+                Err(error) if failure::has_too_many_connections(&error) && Instant::now() < deadline => {
+                    sleep(LOOK_AGAIN).await;
+                }
+                connected => return connected,
+            }
+        }
     }
 
     async fn prepare(&self, connection: &mut PgConnection, idle: &str) -> anyhow::Result<Found> {

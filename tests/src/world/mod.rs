@@ -4,6 +4,7 @@
 mod broker;
 mod compaction;
 mod consumer;
+mod pooler;
 mod program;
 mod proxy;
 mod rebuild;
@@ -24,6 +25,7 @@ use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 pub use broker::Broker;
+pub use pooler::Pooler;
 pub use program::{Ended, Program, Running};
 pub use proxy::Proxy;
 pub use tables::{CATALOG, Contents};
@@ -38,6 +40,10 @@ const TOPICS: [&str; 7] = ["datasets", "domains", "hosts", "agencies", "cursors"
 /// How often a query is asked again, and for how long: a test that hangs is a failed test.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const LIMIT: Duration = Duration::from_secs(120);
+
+const USER_PASSWORD: &str = "user7Q";
+/// What roles are called behind the database's name.
+const ROLES: [&str; 4] = ["", "_owner", "_writer", "_reader"];
 
 /// One test's database and topics. Both go when it is dropped.
 pub struct World {
@@ -58,7 +64,16 @@ impl World {
     /// When the services aren't there; `make test` starts them.
     pub async fn new() -> Result<Self> {
         let brokers = env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")?;
-        Self::make(brokers, true).await
+        Self::make(brokers, true, "").await
+    }
+
+    /// As [`World::new`], in a database that is made with these options, such as `encoding 'LATIN1'`.
+    ///
+    /// # Errors
+    /// As [`World::new`], or when the server does not know them.
+    pub async fn in_database(options: &str) -> Result<Self> {
+        let brokers = env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")?;
+        Self::make(brokers, true, options).await
     }
 
     /// As [`World::new`], with topics on a Kafka of the test's own, which need not be there.
@@ -66,14 +81,14 @@ impl World {
     /// # Errors
     /// When PostgreSQL isn't there.
     pub async fn on(brokers: String) -> Result<Self> {
-        Self::make(brokers, false).await
+        Self::make(brokers, false, "").await
     }
 
-    async fn make(brokers: String, shared: bool) -> Result<Self> {
+    async fn make(brokers: String, shared: bool, options: &str) -> Result<Self> {
         let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
         let name = format!("test_{}", Uuid::new_v4().simple());
         let server: PgConnectOptions = url.parse()?;
-        let create = format!("create database {name}");
+        let create = format!("create database {name} {options}");
         server.connect().await?.execute_raw(&create).await?;
         let options = server.clone().database(&name).options([("search_path", "catalog")]);
         let database_url = options.to_url_lossy().to_string();
@@ -132,6 +147,25 @@ impl World {
         self.server.connect().await?.execute_raw(&create).await?;
         let options = self.server.clone().username(name).password(password).database(name);
         Ok(options.to_url_lossy().to_string())
+    }
+
+    /// A database URL for a role of its own, `suffix` behind the database's name, that has no rights but what `with`
+    /// gives it, such as `connection limit 1`.
+    ///
+    /// # Errors
+    /// When the tests' user may not make roles.
+    pub async fn user(&self, suffix: &str, with: &str) -> Result<String> {
+        let name = format!("{}{suffix}", self.database);
+        let create = format!("create role {name} login password '{USER_PASSWORD}' {with}");
+        self.server.connect().await?.execute_raw(&create).await?;
+        let options = self.server.clone().username(&name).password(USER_PASSWORD).database(&self.database);
+        Ok(options.to_url_lossy().to_string())
+    }
+
+    /// The database's name, which the names of roles begin with.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
     }
 
     /// All records of all topics that a producer makes.
@@ -236,7 +270,8 @@ impl Drop for World {
     fn drop(&mut self) {
         let server = self.server.clone();
         let drop_database = format!("drop database {} with (force)", self.database);
-        let drop_role = format!("drop role if exists {}", self.database);
+        let roles = ROLES.map(|suffix| format!("{}{suffix}", self.database)).join(", ");
+        let drop_role = format!("drop role if exists {roles}");
         let kafka = self.shared.then(|| self.kafka());
         let topics: Vec<String> = TOPICS.iter().map(|name| self.topic(name)).collect();
         let clean_up = move || {
