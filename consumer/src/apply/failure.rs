@@ -36,7 +36,7 @@ const OF_A_ROW: [&str; 5] = [
 /// What PgBouncer says with its one code, 08P01, and what passes of that: words of its own, and the words of a server
 /// that did not let it in. All else that it says lasts: a wrong password, no such user or database, a parameter that
 /// it does not take.
-const PASSING_AT_A_POOLER: [&str; 16] = [
+const PASSING_AT_A_POOLER: [&str; 14] = [
     "query timeout",
     "query_timeout",
     "query_wait_timeout",
@@ -50,9 +50,15 @@ const PASSING_AT_A_POOLER: [&str; 16] = [
     "server conn crashed",
     "server login has been failing",
     "server connections dropped",
+    "the database system is", // starting up, shutting down, in recovery: the server's words
+];
+
+/// Too many connections, in the words of a pooler or of the server behind it.
+const TOO_MANY_AT_A_POOLER: [&str; 4] = [
     "no more connections allowed",
-    "too many c", // the server's: too many clients, or connections for a role or a database
-    "the database system is", // the server's: starting up, shutting down, in recovery
+    "too many clients already",
+    "too many connections for",
+    "remaining connection slots",
 ];
 
 /// What a pooler says of a server that does not let it in for good. It repeats that with words that would pass.
@@ -73,7 +79,10 @@ fn passes_by_itself(error: &Error) -> bool {
         // A connection that was cut while it was being encrypted; a certificate that is refused lasts.
         Error::Tls(cause) => anyhow::Chain::new(&**cause).any(|cause| cause.is::<io::Error>()),
         other => match pooler_words(other) {
-            Some(words) => says(words, &PASSING_AT_A_POOLER) && !says(words, &LASTING_AT_A_POOLER),
+            Some(words) => {
+                says(words, &TOO_MANY_AT_A_POOLER)
+                    || (says(words, &PASSING_AT_A_POOLER) && !says(words, &LASTING_AT_A_POOLER))
+            }
             None => has_code(other, &PASSING),
         },
     }
@@ -119,8 +128,7 @@ pub(crate) fn is_cut_short(error: &anyhow::Error) -> bool {
 pub(crate) fn has_too_many_connections(error: &anyhow::Error) -> bool {
     of_database(error).is_some_and(|error| {
         has_code(error, &["53300"])
-            || pooler_words(error)
-                .is_some_and(|words| says(words, &["no more connections allowed", "too many c"]))
+            || pooler_words(error).is_some_and(|words| says(words, &TOO_MANY_AT_A_POOLER))
     })
 }
 

@@ -8,6 +8,7 @@ mod pooler;
 mod program;
 mod proxy;
 mod rebuild;
+mod roles;
 mod tables;
 mod topic;
 mod undecided;
@@ -40,10 +41,6 @@ const TOPICS: [&str; 7] = ["datasets", "domains", "hosts", "agencies", "cursors"
 /// How often a query is asked again, and for how long: a test that hangs is a failed test.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const LIMIT: Duration = Duration::from_secs(120);
-
-const USER_PASSWORD: &str = "user7Q";
-/// What roles are called behind the database's name.
-const ROLES: [&str; 4] = ["", "_owner", "_writer", "_reader"];
 
 /// One test's database and topics. Both go when it is dropped.
 pub struct World {
@@ -134,38 +131,6 @@ impl World {
     /// When the program has not been built.
     pub fn status(&self) -> Result<Program> {
         Ok(self.at_home(Program::new("catalog-producer")?.args(["status"])))
-    }
-
-    /// A database URL that logs in with this password (letters and digits), as a role of its own with the
-    /// rights of the tests' user.
-    ///
-    /// # Errors
-    /// When the tests' user may not make roles.
-    pub async fn login(&self, password: &str) -> Result<String> {
-        let name = &self.database;
-        let create = format!("create role {name} login password '{password}' in role current_user");
-        self.server.connect().await?.execute_raw(&create).await?;
-        let options = self.server.clone().username(name).password(password).database(name);
-        Ok(options.to_url_lossy().to_string())
-    }
-
-    /// A database URL for a role of its own, `suffix` behind the database's name, that has no rights but what `with`
-    /// gives it, such as `connection limit 1`.
-    ///
-    /// # Errors
-    /// When the tests' user may not make roles.
-    pub async fn user(&self, suffix: &str, with: &str) -> Result<String> {
-        let name = format!("{}{suffix}", self.database);
-        let create = format!("create role {name} login password '{USER_PASSWORD}' {with}");
-        self.server.connect().await?.execute_raw(&create).await?;
-        let options = self.server.clone().username(&name).password(USER_PASSWORD).database(&self.database);
-        Ok(options.to_url_lossy().to_string())
-    }
-
-    /// The database's name, which the names of roles begin with.
-    #[must_use]
-    pub fn database(&self) -> &str {
-        &self.database
     }
 
     /// All records of all topics that a producer makes.
@@ -270,15 +235,14 @@ impl Drop for World {
     fn drop(&mut self) {
         let server = self.server.clone();
         let drop_database = format!("drop database {} with (force)", self.database);
-        let roles = ROLES.map(|suffix| format!("{}{suffix}", self.database)).join(", ");
-        let drop_role = format!("drop role if exists {roles}");
+        let drop_roles = self.drop_roles();
         let kafka = self.shared.then(|| self.kafka());
         let topics: Vec<String> = TOPICS.iter().map(|name| self.topic(name)).collect();
         let clean_up = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 server.connect().await?.execute_raw(&drop_database).await?;
-                server.connect().await?.execute_raw(&drop_role).await?;
+                server.connect().await?.execute_raw(&drop_roles).await?;
                 let Some(kafka) = kafka else { return Ok(()) };
                 let admin: AdminClient<DefaultClientContext> = kafka.create()?;
                 let names: Vec<&str> = topics.iter().map(String::as_str).collect();
