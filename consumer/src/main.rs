@@ -9,7 +9,7 @@ use catalog_shared::{command_line, exit, rights, shutdown, telemetry};
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
-    exit::report(rights::named(run(cli).await))
+    exit::report(rights::named(run(cli).await).map_err(database::retell))
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {

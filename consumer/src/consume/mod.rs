@@ -40,12 +40,15 @@ use crate::consume::due::in_due_order;
 use crate::consume::group::{Change, Member};
 use crate::consume::partition::Partition;
 use crate::consume::summary::Summary;
-use crate::database;
+use crate::database::{self, Sessions};
 use crate::dry_run;
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
 /// is rolled back or not, and its position tells which.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+/// How many connections a run needs besides one for each batch in flight: for the loop itself and for the verdicts,
+/// which must not wait for batches.
+const BESIDE_BATCHES: u32 = 2;
 /// How often batches that have waited long enough, partitions' ends and seeks are looked after.
 const SWEEP: Duration = Duration::from_millis(100);
 
@@ -84,7 +87,7 @@ async fn prepare(
         if args.migrate {
             database::migrate(&args.database).await?;
         }
-        database::open(&args.database, u32::from(args.apply.connections)).await
+        database::open_all(&args.database, u32::from(args.apply.connections) + BESIDE_BATCHES, 0).await
     };
     let Some(pool) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
     if !args.until_caught_up {
@@ -124,7 +127,8 @@ impl Consumer {
         let (member, changes) = group::join(&args)?;
         let topics = args.kafka.topics();
         let turns = Arc::new(Semaphore::new(args.apply.connections.into()));
-        let means = Means { pool: pool.clone(), turns, bounds: args.apply.bounds(), outage };
+        let sessions = Sessions::of(&args.database)?;
+        let means = Means { pool: pool.clone(), sessions, turns, bounds: args.apply.bounds(), outage };
         Ok(Self {
             args,
             pool,

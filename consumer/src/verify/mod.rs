@@ -84,7 +84,7 @@ async fn look(pool: &PgPool) -> anyhow::Result<Report> {
 async fn find(tx: &mut Transaction<'_, Postgres>, check: &'static Check) -> sqlx::Result<Found> {
     let query = format!(
         "select coalesce(what, '?'), coalesce(finding, '?'), count(*) over () from (\n{}\n) as found \
-         order by what, finding limit {SHOWN}",
+         order by what collate \"C\", finding collate \"C\" limit {SHOWN}",
         check.sql
     );
     let rows: Vec<(String, String, i64)> = sqlx::query_as(AssertSqlSafe(query)).fetch_all(&mut **tx).await?;
