@@ -13,11 +13,25 @@ from active_datasets
 group by type
 order by assets desc, type;
 
-\pset title 'The newest'
+\pset title 'The latest updates'
 select to_char(updated_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as updated, type, left(name, 46) as name, domain
 from active_datasets
 where updated_at is not null
 order by updated_at desc, id
+limit 5;
+
+\pset title 'New this week'
+select to_char(changed_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as created, type, left(name, 46) as name, domain
+from recent_changes
+where what = 'new' and changed_at > now() - interval '7 days'
+order by changed_at desc, id
+limit 5;
+
+\pset title 'The most used tags'
+select tag, count(*) as assets, count(distinct domain) as domains
+from active_datasets, unnest(domain_tags) as tag
+group by tag
+order by assets desc, tag
 limit 5;
 
 \pset title 'Hosts with the most assets'

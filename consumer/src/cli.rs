@@ -1,16 +1,16 @@
 //! The command line.
 
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::region::Region;
 use catalog_shared::telemetry::LogFormat;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use crate::apply::Bounds;
 use crate::apply::dead_letters::Limits;
-use crate::books::judge::Tolerance;
+use crate::books::judge::{LARGE_DOMAIN, Tolerance};
 use crate::dead_letters::DeadLettersArgs;
 use crate::rebuild::RebuildArgs;
+use crate::runs::RunsCommand;
 use crate::verify::VerifyArgs;
 
 /// Keeps a PostgreSQL copy of the catalog that the topics hold.
@@ -46,7 +46,7 @@ pub enum Command {
     Verify(Box<VerifyArgs>),
     /// Shows what could not be applied, tries it again, or puts it aside
     DeadLetters(DeadLettersArgs),
-    /// Tells what became of the runs, and decides those that are held
+    /// Shows what became of the runs, and decides those on hold
     #[command(subcommand)]
     Runs(RunsCommand),
 }
@@ -61,61 +61,9 @@ impl Command {
             Self::Rebuild(args) => args.json,
             Self::Verify(args) => args.json,
             Self::DeadLetters(args) => args.action.answers_in_json(),
-            Self::Runs(RunsCommand::List(args)) => args.json,
-            Self::Runs(RunsCommand::Release(args) | RunsCommand::Reject(args)) => args.json,
+            Self::Runs(command) => command.answers_in_json(),
         }
     }
-}
-
-/// What can be done with runs.
-#[derive(Subcommand, Debug)]
-pub enum RunsCommand {
-    /// Lists the runs, the newest first
-    List(ListArgs),
-    /// Accepts a held run: what it did not see is retired
-    Release(DecideArgs),
-    /// Refuses a held run: it retires nothing
-    Reject(DecideArgs),
-}
-
-/// Which runs to list.
-#[derive(Args, Debug)]
-pub struct ListArgs {
-    /// Only this region's
-    #[arg(long, value_enum, ignore_case = true)]
-    pub region: Option<Region>,
-
-    /// Prints a JSON list in place of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// Where the tables are.
-    #[command(flatten)]
-    pub database: DatabaseArgs,
-}
-
-/// The run to decide.
-#[derive(Args, Debug)]
-pub struct DecideArgs {
-    /// The run's region
-    #[arg(long, value_enum, ignore_case = true)]
-    pub region: Region,
-
-    /// The run's number
-    #[arg(long, value_name = "N")]
-    pub run: u32,
-
-    /// Prints one JSON object in place of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// Where Kafka is: the decision is published there.
-    #[command(flatten)]
-    pub kafka: KafkaArgs,
-
-    /// Where the tables are.
-    #[command(flatten)]
-    pub database: DatabaseArgs,
 }
 
 /// The flags that say where the tables are.
@@ -223,12 +171,22 @@ pub struct JudgeArgs {
     /// A run that saw a smaller share of what /domains declares is held, 0 to 1
     #[arg(long, env = "CATALOG_MIN_SEEN_SHARE", default_value_t = 0.95, value_parser = share)]
     pub min_seen_share: f64,
+
+    /// A domain's loss is believed once this many accepted full crawls in a row, over at least two days, confirm
+    /// it and /domains does not declare what is missing; 0 for never
+    #[arg(long, env = "CATALOG_CONFIRM_AFTER", default_value_t = 3)]
+    pub confirm_after: u32,
 }
 
 impl JudgeArgs {
     /// The limits for runs.
     pub(crate) const fn tolerance(self) -> Tolerance {
-        Tolerance { max_retire_share: self.max_retire_share, min_seen_share: self.min_seen_share }
+        Tolerance {
+            max_retire_share: self.max_retire_share,
+            min_seen_share: self.min_seen_share,
+            confirm_after: self.confirm_after,
+            large_domain: LARGE_DOMAIN,
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use catalog_consumer::cli::{Cli, Command};
 use catalog_consumer::{consume, database, dead_letters, rebuild, runs, verify};
 use catalog_shared::telemetry::Log;
-use catalog_shared::{command_line, exit, shutdown};
+use catalog_shared::{command_line, exit, rights, shutdown};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
     let (log, json) = (Log::open(cli.log_format), cli.command.answers_in_json());
-    exit::report(run(cli.command, &log).await, json, &log)
+    let ended = rights::named(run(cli.command, &log).await).map_err(database::retell);
+    exit::report(ended, json, &log)
 }
 
 async fn run(command: Command, log: &Log) -> anyhow::Result<()> {

@@ -101,8 +101,8 @@ pub struct CrawlArgs {
     #[arg(long, env = "CATALOG_RATE", default_value = "2")]
     pub rate: Rate,
 
-    /// Assets a page, 1 to 10000 (the API's own limit)
-    #[arg(long, env = "CATALOG_PAGE_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    /// Assets a page, 2 to 10000 (the API's own limit)
+    #[arg(long, env = "CATALOG_PAGE_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(2..=10_000))]
     pub page_size: u16,
 
     /// How long a request is tried again before the run stops (such as 90s, 10m, 1h; a plain number is seconds)
@@ -112,6 +112,10 @@ pub struct CrawlArgs {
     /// How long the API may send nothing before a request is tried again (such as 30s; at least 1s)
     #[arg(long, env = "CATALOG_TIMEOUT", default_value = "30s", value_parser = duration::at_least_a_second, value_name = "DURATION")]
     pub timeout: Duration,
+
+    /// How long a Kafka that can't be reached at the start is waited for (such as 30s) [default: for ever]
+    #[arg(long, env = "CATALOG_WAIT_FOR_KAFKA", value_parser = duration::parse, value_name = "DURATION")]
+    pub wait_for_kafka: Option<Duration>,
 
     /// The largest answer that is read (such as 128MiB); a larger page is asked for in parts
     #[arg(long, env = "CATALOG_MAX_PAGE_BYTES", default_value = "128MiB", value_parser = bytes, value_name = "BYTES")]

@@ -6,13 +6,13 @@ use catalog_producer::cli::{Cli, Command};
 use catalog_producer::crawl;
 use catalog_producer::report::status;
 use catalog_shared::telemetry::Log;
-use catalog_shared::{command_line, exit, shutdown};
+use catalog_shared::{command_line, exit, rights, shutdown};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
     let (log, json) = (Log::open(cli.log_format), cli.command.answers_in_json());
-    exit::report(run(cli.command, &log).await, json, &log)
+    exit::report(rights::named(run(cli.command, &log).await), json, &log)
 }
 
 async fn run(command: Command, log: &Log) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use catalog_shared::cursor::{Cursor, Mode, RunState, Shape};
+use catalog_shared::cursor::{Cursor, Interval, Mode, RunState, Shape};
 use catalog_shared::marker::Marker;
 use catalog_shared::record::{Content, Kind, Stamp};
 use catalog_shared::region::Region;
@@ -21,8 +21,10 @@ use serde_json::json;
 
 use crate::crawl::fetched::{Answer, Covered, Reached};
 use crate::crawl::idspace;
+use crate::crawl::look::Look;
 use crate::crawl::plan::{Asked, plan};
 use crate::crawl::run;
+use crate::crawl::size::PageSize;
 use crate::crawl::tails::Tails;
 use crate::discover::domains::Domains;
 use crate::discover::page::Page;
@@ -33,7 +35,8 @@ use crate::publish::transaction::Outgoing;
 /// What a region has, what is asked for, and the processes that crawl it one after the other.
 #[derive(Clone, Debug)]
 struct Case {
-    ids: BTreeSet<String>,
+    /// Each with the number of domains that have an object with it.
+    ids: BTreeMap<String, usize>,
     /// How many objects without an id lie behind the last one.
     nameless: usize,
     /// Behind which of them a part begins.
@@ -47,7 +50,7 @@ struct Case {
 struct Life {
     restart: bool,
     lanes: u16,
-    page_size: usize,
+    page_size: u16,
     /// Which lane has the next page.
     turns: Vec<Index>,
     /// It is killed at this transaction.
@@ -65,7 +68,8 @@ fn case() -> impl Strategy<Value = Case> {
         2 => "[aeimsw]222-2222",
         1 => "[A-Z]{4}-[a-z]{4}:draft",
     ];
-    let ids = prop::collection::btree_set(id, 0..40);
+    let domains = prop_oneof![3 => Just(1_usize), 1 => 2..7_usize];
+    let ids = prop::collection::btree_map(id, domains, 0..40);
     let from = prop::option::weighted(0.2, any::<Index>());
     let limit = prop::option::weighted(0.2, 0..30_u64);
     (ids, 0..4_usize, from, limit, prop::collection::vec(life(), 1..8))
@@ -73,7 +77,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 fn life() -> impl Strategy<Value = Life> {
-    let size = select(vec![1_usize, 2, 3, 10]);
+    let size = select(vec![2_u16, 3, 10]);
     let turns = prop::collection::vec(any::<Index>(), 1..6);
     (prop::bool::weighted(0.1), 1..5_u16, size, turns, 0..10_usize, any::<bool>()).prop_map(
         |(restart, lanes, page_size, turns, dies_at, commits)| Life {
@@ -113,7 +117,7 @@ fn sink(kafka: &Arc<Mutex<Kafka>>, dies_at: Option<(usize, bool)>) -> Sink {
 impl Case {
     fn shape(&self) -> Shape {
         let from = self.from.filter(|_| !self.ids.is_empty());
-        let from = from.map(|index| self.ids.iter().nth(index.index(self.ids.len())).unwrap().clone());
+        let from = from.map(|index| self.ids.keys().nth(index.index(self.ids.len())).unwrap().clone());
         let is_part = from.is_some() || self.limit.is_some();
         Shape {
             mode: if is_part { Mode::Part } else { Mode::Full },
@@ -130,23 +134,31 @@ impl Case {
     fn wanted(&self) -> Vec<String> {
         let from = self.shape().from.unwrap_or_default();
         let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
-        self.ids.iter().filter(|id| **id > from).take(limit).cloned().collect()
+        let mut wanted = Vec::new();
+        for (id, domains) in self.ids.iter().filter(|(id, _)| **id > from) {
+            // A limit takes the objects with one id together.
+            if wanted.len() < limit {
+                wanted.extend((0..*domains).map(|place| format!("us/{}/{id}", domain(place))));
+            }
+        }
+        wanted.sort();
+        wanted
     }
 
     /// How many dead letters it is to publish: what a limit leaves of the objects without an id.
     fn wanted_dead(&self) -> usize {
         let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
-        self.nameless.min(limit - self.wanted().len())
+        self.nameless.min(limit.saturating_sub(self.wanted().len()))
     }
 
     /// The API's answer.
-    fn page(&self, after: &str, size: usize) -> Page {
-        let object = |id: &String| json!({ "resource": { "id": id }, "metadata": { "domain": "a.example" } });
-        let behind = self.ids.iter().filter(|id| id.as_str() > after).take(size);
-        let mut results: Vec<_> = behind.map(object).collect();
-        if results.len() < size {
-            results.resize(results.len() + self.nameless, json!({}));
-        }
+    fn page(&self, after: &str, size: u16) -> Page {
+        let behind = self.ids.iter().filter(|(id, _)| id.as_str() > after);
+        let object =
+            |id: &String, place| json!({ "resource": { "id": id }, "metadata": { "domain": domain(place) } });
+        let objects = behind.flat_map(|(id, domains)| (0..*domains).map(move |place| object(id, place)));
+        let all = objects.chain(vec![json!({}); self.nameless]);
+        let results: Vec<_> = all.take(size.into()).collect();
         Page::cut(&Bytes::from(json!({ "results": results }).to_string())).unwrap()
     }
 
@@ -179,23 +191,40 @@ impl Case {
         while !lanes.is_empty() && publisher.left() != Some(0) {
             let lane = turns.next().context("there is one at least")?.index(lanes.len());
             let after = lanes[lane].after.clone();
-            let answer = Answer::Page(self.page(&after, life.page_size));
-            let fetched = match answer.of(&lanes[lane], &after) {
-                Reached::Part(fetched) => fetched,
-                Reached::End(tail) => {
-                    tails.keep(after, tail);
-                    lanes.remove(lane);
-                    continue;
-                }
+            let answer = self.answer(&lanes[lane], life.page_size);
+            let (fetched, tail) = match answer.of(&lanes[lane], &after) {
+                Reached::Part(fetched) => (Some(fetched), None),
+                Reached::End { last, tail } => (last, Some(tail)),
             };
-            match &fetched.covered {
-                Covered::UpTo(id) => lanes[lane].after.clone_from(id),
-                Covered::Whole => drop(lanes.remove(lane)),
+            let covered = fetched.as_ref().map_or(Covered::UpTo(after), |fetched| fetched.covered.clone());
+            match (covered, tail) {
+                (Covered::UpTo(id), Some(tail)) => {
+                    tails.keep(id, tail);
+                    lanes.remove(lane);
+                }
+                (Covered::UpTo(id), None) => lanes[lane].after = id,
+                (Covered::Whole, _) => drop(lanes.remove(lane)),
             }
-            publisher.page(fetched).await?;
+            if let Some(fetched) = fetched {
+                publisher.page(fetched).await?;
+            }
         }
         Ok(tails)
     }
+
+    fn answer(&self, interval: &Interval, page_size: u16) -> Answer {
+        let size = PageSize::new(page_size, page_size);
+        let mut look = Look::new(&size, interval);
+        loop {
+            if let Some(answer) = look.had(self.page(&interval.after, look.ask().size)) {
+                return answer;
+            }
+        }
+    }
+}
+
+fn domain(place: usize) -> String {
+    format!("{}.example", char::from(b"abcdefgh"[place]))
 }
 
 /// The transactions of a run, each with the one stamp of all its records.
@@ -227,9 +256,10 @@ fn check(case: &Case, kafka: &Kafka) {
     let mut ids: Vec<String> = records
         .iter()
         .filter(|record| &*record.topic == "datasets")
-        .map(|record| record.key.trim_start_matches("us/a.example/").to_owned())
+        .map(|record| record.key.clone())
         .collect();
     ids.sort();
+    // Each once, for equal keys are none of these.
     assert_eq!(ids, case.wanted());
     let dead = records.iter().filter(|record| &*record.topic == "dead-letters").count();
     assert_eq!((dead, cursor.unkeyed), (case.wanted_dead(), dead as u64));

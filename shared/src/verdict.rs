@@ -1,5 +1,9 @@
-//! Verdicts: what became of a run, one compacted record a run in the verdicts topic. Whoever builds the
-//! tables anew follows them, for what decided them may be gone.
+//! Verdicts: what became of a run, one compacted record per run in the verdicts topic.
+//!
+//! Several installations may read the same topics and write here. Two verdicts on the same run are merged by
+//! [`Verdict::merge`], whose result does not depend on the order or the number of merges.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -8,28 +12,81 @@ use crate::cursor::Mode;
 use crate::record::Kind;
 use crate::region::Region;
 
+mod earlier;
+
 /// What became of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "earlier::Wire")]
 pub struct Verdict {
     /// The run's region.
     pub region: Region,
     /// The run's number within the region.
     pub run: u32,
-    /// What was decided.
-    pub state: Decision,
-    /// Why, where it does not go without saying.
-    pub reason: Option<String>,
-    /// How much of the catalog the run looked at; none for an abandoned run, which has no marker.
-    pub mode: Option<Mode>,
-    /// Which kinds of records it published.
-    #[serde(default)]
-    pub kinds: Vec<Kind>,
-    /// When the crawl ended; none for an abandoned run.
+    /// When the crawl ended; none for an abandoned run, which has no end-of-run record.
     #[serde(with = "time::serde::rfc3339::option")]
     pub ended_at: Option<OffsetDateTime>,
+    /// How much of the catalog the run looked at; none for an abandoned run.
+    pub mode: Option<Mode>,
+    /// Which kinds of records it published.
+    pub kinds: Vec<Kind>,
+    /// The domains that the run crawled completely, in lower case; empty unless it was limited to domains.
+    pub scope: Vec<String>,
+    /// Raised by each undone decision. The higher revision replaces the lower one.
+    pub revision: u32,
+    /// What the rules say.
+    pub judged: Judged,
+    /// What a person decided, if anybody did.
+    pub decided: Option<Decided>,
+}
+
+/// What the rules say about a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The outcome.
+    pub state: Judgement,
+    /// Why, unless the outcome needs no reason.
+    pub reason: Option<String>,
+    /// Domains (lower case) in which the run retires nothing, each with the reason.
+    pub shields: BTreeMap<String, String>,
+    /// Shielded domains in which the loss of older datasets is confirmed: those whose last run is below this
+    /// number are retired in spite of the shield.
+    pub confirmed: BTreeMap<String, u32>,
+}
+
+/// What the rules can say about a run. The order is the one in which a merge prefers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Judgement {
+    /// The run was discarded for the next one.
+    Abandoned,
+    /// The run retires nothing.
+    Ended,
+    /// On hold: it retires nothing until a person has looked at it.
+    Held,
+    /// Accepted: what it did not see is retired.
+    Balanced,
+}
+
+/// What a person decided about a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Whether the run is accepted.
+    pub what: Choice,
+    /// Shielded domains (lower case) in which the run retires after all.
+    pub domains: BTreeSet<String>,
     /// When it was decided.
     #[serde(with = "time::serde::rfc3339")]
-    pub decided_at: OffsetDateTime,
+    pub when: OffsetDateTime,
+}
+
+/// A person's choice. The order is the one in which a merge prefers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// The run stays without effect.
+    Rejected,
+    /// The run is accepted.
+    Released,
 }
 
 impl Verdict {
@@ -38,30 +95,107 @@ impl Verdict {
     pub fn key(&self) -> String {
         format!("{}/{}", self.region, self.run)
     }
+
+    /// The run's state as this verdict alone shows it. [`Decision::Superseded`] follows from other runs.
+    #[must_use]
+    pub fn state(&self) -> Decision {
+        let choice = self.decided.as_ref().map(|decided| decided.what);
+        match (self.judged.state, choice) {
+            (Judgement::Held, Some(Choice::Released)) => Decision::Released,
+            (Judgement::Held, Some(Choice::Rejected)) => Decision::Rejected,
+            (Judgement::Held, None) => Decision::Held,
+            (Judgement::Balanced, _) => Decision::Balanced,
+            (Judgement::Ended, _) => Decision::Ended,
+            (Judgement::Abandoned, _) => Decision::Abandoned,
+        }
+    }
+
+    /// The domains in which the run retires nothing, after what a person lifted.
+    pub fn shields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_lifted = |domain: &str| self.decided.as_ref().is_some_and(|it| it.domains.contains(domain));
+        let shields = self.judged.shields.iter().map(|(domain, reason)| (domain.as_str(), reason.as_str()));
+        shields.filter(move |(domain, _)| !is_lifted(domain))
+    }
+
+    /// Merges two verdicts on the same run (the same region, number and end). The higher revision replaces the
+    /// lower one. At equal revisions a person's decision wins over none, an accepted state over one on hold, and
+    /// shields add up. Merging is commutative, associative and idempotent.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        if self.revision != other.revision {
+            return if self.revision > other.revision { self } else { other };
+        }
+        Self {
+            mode: self.mode.max(other.mode),
+            kinds: self.kinds.max(other.kinds),
+            scope: self.scope.max(other.scope),
+            judged: self.judged.merge(other.judged),
+            decided: merge_decided(self.decided, other.decided),
+            region: self.region,
+            run: self.run,
+            ended_at: self.ended_at,
+            revision: self.revision,
+        }
+    }
 }
 
-/// What can be decided of a run.
+impl Judged {
+    /// An outcome without a reason, shields or confirmations.
+    #[must_use]
+    pub const fn plain(state: Judgement) -> Self {
+        Self { state, reason: None, shields: BTreeMap::new(), confirmed: BTreeMap::new() }
+    }
+
+    fn merge(self, other: Self) -> Self {
+        let (state, reason) = (self.state, self.reason).max((other.state, other.reason));
+        let mut shields = self.shields;
+        for (domain, reason) in other.shields {
+            let held = shields.entry(domain).or_default();
+            *held = reason.max(std::mem::take(held));
+        }
+        // A loss is confirmed only as far as both agree.
+        let both =
+            |(domain, run): (String, u32)| other.confirmed.get(&domain).map(|it| (domain, run.min(*it)));
+        let confirmed = self.confirmed.into_iter().filter_map(both).collect();
+        Self { state, reason, shields, confirmed }
+    }
+}
+
+fn merge_decided(one: Option<Decided>, other: Option<Decided>) -> Option<Decided> {
+    let (one, other) = match (one, other) {
+        (Some(one), Some(other)) => (one, other),
+        (one, other) => return one.or(other),
+    };
+    if one.what != other.what {
+        return Some(if one.what > other.what { one } else { other });
+    }
+    let mut domains = one.domains;
+    domains.extend(other.domains);
+    Some(Decided { what: one.what, domains, when: one.when.max(other.when) })
+}
+
+/// The state of a run in tables and listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// A whole crawl of datasets that is accepted: what it did not see is retired.
+    /// Accepted by the rules: what the run did not see is retired.
     Balanced,
-    /// A whole crawl of datasets whose word is not taken until a person has looked.
+    /// On hold until a person has looked at it.
     Held,
-    /// A held run that a person accepted.
+    /// A run on hold that a person accepted.
     Released,
-    /// A held run that a person refused.
+    /// A run on hold that a person declined.
     Rejected,
-    /// A held run that nobody decided before a later one was accepted.
+    /// A run on hold that nobody decided before a later one that covers as much was accepted.
     Superseded,
     /// A run that retires nothing.
     Ended,
-    /// A run that was given up for the next one.
+    /// A run that was discarded for the next one.
     Abandoned,
 }
 
 impl Decision {
-    /// Every decision.
+    /// Every state.
     pub const ALL: [Self; 7] = [
         Self::Balanced,
         Self::Held,
@@ -72,7 +206,7 @@ impl Decision {
         Self::Abandoned,
     ];
 
-    /// The word for it in the topic and in tables.
+    /// The word for it in tables and output.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -86,55 +220,18 @@ impl Decision {
         }
     }
 
-    /// The decision of a word, as [`Decision::name`] gives it.
+    /// The state of a word, as [`Decision::name`] returns it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|decision| decision.name() == name)
     }
 
-    /// Whether the run retires what it did not see, if it is a whole crawl of datasets.
+    /// Whether the run retires what it did not see, if it crawled the whole catalog or whole domains.
     #[must_use]
     pub const fn is_accepted(self) -> bool {
         matches!(self, Self::Balanced | Self::Released)
     }
-
-    /// Whether nothing can follow: all but a held run's.
-    #[must_use]
-    pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Held)
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_verdict_is_keyed_by_region_and_run_and_written_in_words() {
-        let verdict = Verdict {
-            region: Region::Us,
-            run: 7,
-            state: Decision::Released,
-            reason: None,
-            mode: Some(Mode::Full),
-            kinds: vec![Kind::Datasets],
-            ended_at: Some(OffsetDateTime::UNIX_EPOCH),
-            decided_at: OffsetDateTime::UNIX_EPOCH,
-        };
-        assert_eq!(verdict.key(), "us/7");
-        let text = serde_json::to_string(&verdict).unwrap();
-        assert_eq!(
-            text,
-            r#"{"region":"us","run":7,"state":"released","reason":null,"mode":"full","kinds":["datasets"],"ended_at":"1970-01-01T00:00:00Z","decided_at":"1970-01-01T00:00:00Z"}"#
-        );
-        assert_eq!(serde_json::from_str::<Verdict>(&text).unwrap(), verdict);
-    }
-
-    #[test]
-    fn words_in_topic_and_tables_are_the_same() {
-        for decision in Decision::ALL {
-            assert_eq!(Decision::from_name(decision.name()), Some(decision));
-            assert_eq!(serde_json::to_value(decision).unwrap(), decision.name());
-        }
-    }
-}
+mod tests;

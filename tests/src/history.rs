@@ -95,7 +95,7 @@ impl History {
     /// # Errors
     /// When the command fails.
     pub async fn decide(&self, decision: &str, run: &str) -> Result<Value> {
-        self.world.runs([decision, "--region", "us", "--run", run])?.succeed().await?.summary()
+        self.world.runs([decision, "--region", "us", "--run", run, "--yes"])?.succeed().await?.summary()
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 /// [`ROWS`] tells rows. It is for objects that hold nothing unreadable.
 #[must_use]
 pub fn expected_row(region: &str, object: &Value) -> Value {
+    let object = &ordered(object);
     let resource = &object["resource"];
     let classification = &object["classification"];
     let views = &resource["page_views"];
@@ -47,7 +48,7 @@ pub fn expected_row(region: &str, object: &Value) -> Value {
 
 /// All rows in the order of keys, as [`expected_row`] tells them. Times are told as the API writes them.
 pub const ROWS: &str = "
-    select to_jsonb(d) - 'content_hash' || to_jsonb(s) - '{last_run,last_page,observed_at}'::text[]
+    select to_jsonb(d) - 'content_hash' || to_jsonb(s) - '{last_run,last_page,observed_at,content_hash}'::text[]
         || jsonb_build_object(
             'created_at', to_char(created_at at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
             'updated_at', to_char(updated_at at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),
@@ -61,10 +62,46 @@ pub const ROWS: &str = "
     join socrata_dataset_stats as s using (region, domain, id)
     order by region, domain, id";
 
-/// An object without what moves on each crawl.
+/// The same object with its columns, tags and metadata in the order in which rows have them.
+#[must_use]
+pub fn ordered(object: &Value) -> Value {
+    let mut object = object.clone();
+    for list in ["categories", "tags", "domain_tags", "domain_metadata"] {
+        if let Some(list) = object["classification"][list].as_array_mut() {
+            list.sort_by_cached_key(Value::to_string);
+        }
+    }
+    order_columns(&mut object["resource"]);
+    object
+}
+
+/// Orders the parallel arrays by field name, then by the rest of the column.
+fn order_columns(resource: &mut Value) {
+    let Some(fields) = resource.as_object_mut() else { return };
+    let arrays: Vec<(String, Vec<Value>)> = fields
+        .iter()
+        .filter_map(|(name, value)| Some((name.clone(), value.as_array()?.clone())))
+        .filter(|(name, _)| name.starts_with("columns_"))
+        .collect();
+    let Some((_, first)) = arrays.first() else { return };
+    let mut order: Vec<usize> = (0..first.len()).collect();
+    order.sort_by_cached_key(|place| {
+        let cell =
+            |(name, array): &(String, Vec<Value>)| (name != "columns_field_name", array[*place].to_string());
+        let mut cells: Vec<_> = arrays.iter().map(cell).collect();
+        // Stable: the field name first, the others in the order of their names.
+        cells.sort_by_key(|(is_other, _)| *is_other);
+        cells
+    });
+    for (name, array) in arrays {
+        fields.insert(name, order.iter().map(|place| array[*place].clone()).collect());
+    }
+}
+
+/// An object as a row's record has it: ordered, and without what moves on each crawl.
 #[must_use]
 pub fn content(object: &Value) -> Value {
-    let mut content = object.clone();
+    let mut content = ordered(object);
     if let Some(resource) = content["resource"].as_object_mut() {
         resource.remove("page_views");
         resource.remove("download_count");

@@ -1,4 +1,4 @@
-//! The double serves any objects, byte for byte, from memory and from files.
+//! The double serves any objects, byte for byte where it is asked to, from memory and from files.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -29,7 +29,9 @@ async fn serve(catalog: MemoryCatalog) -> (Arc<MemoryCatalog>, Double) {
 
 #[tokio::test]
 async fn objects_are_served_byte_for_byte() {
-    let (catalog, double) = serve(MemoryCatalog::new()).await;
+    let catalog = Arc::new(MemoryCatalog::new());
+    let options = Options::shared(Arc::clone(&catalog)).verbatim();
+    let double = Double::start(options).await.expect("a double");
     catalog.put(ODD).expect("an object");
     assert!(get(&double, "?scroll_id=").await.text.contains(ODD));
     assert_eq!(get(&double, "?domains=a.example&only=maps").await.ids(), ["aaaa-aaaa"]);
@@ -75,10 +77,73 @@ async fn bytes_that_are_no_result_object_take_the_place_that_they_are_given() {
     assert!(catalog.put(r#"{"resource":{"id":5}}"#).is_err());
     catalog.put(object("bbbb-bbbb", "a.example")).expect("an object");
     catalog.put(object("dddd-dddd", "a.example")).expect("an object");
-    catalog.put_as("cccc-cccc", "a.example", r#"{"resource":{"id":5}}"#);
-    let results = get(&double, "?scroll_id=&domains=a.example").await.results();
-    assert_eq!(results[1]["resource"]["id"], 5);
-    assert_eq!(results.len(), 3);
+    let nameless = r#"{"resource" :{"id":5}}"#;
+    catalog.put_as("cccc-cccc", "a.example", nameless);
+    let page = get(&double, "?scroll_id=&domains=a.example").await;
+    assert_eq!(page.results()[1]["resource"]["id"], 5);
+    assert_eq!(page.results().len(), 3);
+    // Their bytes matter, so they keep them in a page that is pretty otherwise.
+    assert!(page.text.contains(nameless), "{}", page.text);
+}
+
+#[tokio::test]
+async fn one_id_on_two_domains_stands_twice_and_both_lie_behind_a_bound_or_neither() {
+    let (catalog, double) = serve(MemoryCatalog::new()).await;
+    for (id, domain) in [("aaaa-aaaa", "a"), ("aaaa-aaab", "b"), ("aaaa-aaab", "a"), ("aaaa-aaac", "a")] {
+        catalog.put_beside(object(id, &format!("{domain}.example"))).expect("an object");
+    }
+    let all = ["aaaa-aaaa", "aaaa-aaab", "aaaa-aaab", "aaaa-aaac"];
+    let page = get(&double, "?scroll_id=").await;
+    assert_eq!((page.ids(), page.size()), (all.map(str::to_owned).to_vec(), 4));
+    let domains: Vec<_> = page.results().iter().map(|result| result["metadata"]["domain"].clone()).collect();
+    assert_eq!(domains, ["a.example", "a.example", "b.example", "a.example"]);
+    assert_eq!(get(&double, "?scroll_id=&limit=2").await.ids(), all[..2]);
+    assert_eq!(get(&double, "?scroll_id=aaaa-aaab&limit=2").await.ids(), all[3..]);
+    assert_eq!(get(&double, "?scroll_id=aaaa-aaaa&limit=2").await.ids(), all[1..3]);
+    assert_eq!(get(&double, "?scroll_id=&ids=aaaa-aaab").await.ids(), all[1..3]);
+    assert_eq!(get(&double, "?order=dataset_id").await.ids(), all);
+    assert_eq!(get(&double, "?scroll_id=&domains=b.example").await.ids(), all[1..2]);
+    assert!(catalog.remove("aaaa-aaab"));
+    assert_eq!(catalog.ids(), ["aaaa-aaaa", "aaaa-aaac"]);
+}
+
+#[tokio::test]
+async fn supplementary_domains_answer_to_their_name_and_locked_down_ones_to_nobody() {
+    let (catalog, double) = serve(MemoryCatalog::new()).await;
+    for (id, domain) in [("aaaa-aaaa", "city"), ("bbbb-bbbb", "sandbox"), ("cccc-cccc", "locked")] {
+        catalog.put(object(id, &format!("{domain}.example"))).expect("an object");
+    }
+    catalog.make_supplementary("Sandbox.example");
+    catalog.lock_down("locked.example");
+    let seen = async |filter: &str| {
+        let page = get(&double, &format!("?scroll_id={filter}")).await;
+        assert_eq!((page.status, page.size()), (200, page.ids().len() as u64), "{filter}");
+        let listed = get(&double, &format!("/domains?limit=10{filter}")).await.results();
+        let mut listed: Vec<_> =
+            listed.iter().map(|line| line["domain"].as_str().expect("a host").to_owned()).collect();
+        listed.sort();
+        (page.ids().concat(), listed.join(" "))
+    };
+    let own = |ids: &str, domains: &str| (ids.to_owned(), domains.to_owned());
+    assert_eq!(seen("").await, own("aaaa-aaaa", "city.example"));
+    assert_eq!(
+        seen("&domains=city.example,sandbox.example").await,
+        own("aaaa-aaaabbbb-bbbb", "city.example sandbox.example")
+    );
+    assert_eq!(seen("&domains=locked.example").await, own("", ""));
+    assert_eq!(get(&double, "?limit=5").await.ids(), ["aaaa-aaaa"]);
+    assert!(get(&double, "?ids=bbbb-bbbb,cccc-cccc").await.ids().is_empty());
+    catalog.make_customer("sandbox.example");
+    assert_eq!(seen("").await, own("aaaa-aaaabbbb-bbbb", "city.example sandbox.example"));
+}
+
+#[tokio::test]
+async fn a_count_that_is_declared_is_told_to_those_who_name_the_domain_too() {
+    let (catalog, double) = serve(MemoryCatalog::new()).await;
+    catalog.put(object("cccc-cccc", "a.example")).expect("an object");
+    catalog.declare("a.example", 7);
+    let lines = get(&double, "/domains?domains=a.example").await.results();
+    assert_eq!(lines, [serde_json::json!({"domain": "a.example", "count": 7})]);
 }
 
 #[tokio::test]

@@ -16,7 +16,9 @@ use asking::{ask_aside, get};
 const PAGE: &str = "?scroll_id=&limit=20";
 
 async fn small() -> Arc<Double> {
-    Arc::new(Double::start(Options::new(Synthetic::new(300, 4))).await.expect("a double"))
+    // Not compressed, so that the bytes of an answer can be counted.
+    let options = Options::new(Synthetic::new(300, 4)).gzip(false);
+    Arc::new(Double::start(options).await.expect("a double"))
 }
 
 #[tokio::test]
@@ -45,6 +47,24 @@ async fn html_comes_with_status_200() {
     let answer = get(&double, PAGE).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(answer.text.starts_with("<!DOCTYPE html>"));
+}
+
+#[tokio::test]
+async fn a_gateway_refuses_with_html() {
+    let double = small().await;
+    double.fail_once(Matcher::any(), Fault::Gateway { status: 403 });
+    let answer = get(&double, PAGE).await;
+    assert_eq!((answer.status, answer.header("content-type")), (403, Some("text/html; charset=utf-8")));
+    assert!(answer.text.starts_with("<!DOCTYPE html>"));
+}
+
+#[tokio::test]
+async fn the_edge_has_a_form_of_error_of_its_own() {
+    let double = small().await;
+    double.fail_once(Matcher::any(), Fault::edge(403, "permission_denied", "Not \"allowed\""));
+    let answer = get(&double, PAGE).await;
+    let told = r#"{"code": "permission_denied", "error": true, "message": "Not \"allowed\""}"#;
+    assert_eq!((answer.status, answer.text.as_str()), (403, told));
 }
 
 #[tokio::test]

@@ -1,22 +1,23 @@
--- What each winner's row holds now (nulls where there is none), and when its run says that it was retired:
--- one call for each run, of which a batch has few. Lateral with a limit: one look-up by key each, whatever
--- the planner thinks of the batch's size.
+-- When the runs retire each winner: its row as it was last seen before ($4, null for a new row), and as it is seen now.
+-- One call for each domain and run, of which a batch has few.
 with given as (
     select *
-    from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) with ordinality
-        as given (region, domain, id, last_run, place)
+    from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) with ordinality
+        as given (region, domain, last_run, seen_before, place)
+),
+seen as (
+    select region, domain, last_run from given
+    union
+    select region, domain, seen_before from given where seen_before is not null
 ),
 due as materialized (
-    select region, last_run, retired_at(region, last_run) as retired_at
-    from (select distinct region, last_run from given) as runs
+    select region, domain, last_run, retired_at(region, domain, last_run) as retired_at
+    from seen
 )
-select found.content_hash, found.retired_at, due.retired_at as due
+select before.retired_at, now.retired_at as due
 from given
-join due using (region, last_run)
-left join lateral (
-    select content_hash, retired_at
-    from socrata_datasets as held
-    where held.region = given.region and held.domain = given.domain and held.id = given.id
-    limit 1
-) as found on true
+join due as now
+    on now.region = given.region and now.domain = given.domain and now.last_run = given.last_run
+left join due as before
+    on before.region = given.region and before.domain = given.domain and before.last_run = given.seen_before
 order by given.place

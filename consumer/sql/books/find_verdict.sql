@@ -1,4 +1,4 @@
-select verdicts.state, verdicts.reason, verdicts.ended_at, runs.ended_at
+select verdicts.verdict, runs.ended_at
 from verdicts
 left join runs using (region, run)
 where region = $1 and run = $2

@@ -1,4 +1,4 @@
--- Unless it was decided anew while the message was on its way.
+-- Unless the record has changed while the message was sent.
 update verdicts
 set published = true
-where region = $1 and run = $2 and state = $3 and decided_at = $4
+where region = $1 and run = $2 and verdict = $3

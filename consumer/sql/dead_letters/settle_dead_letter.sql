@@ -2,7 +2,7 @@
 -- in its sums.
 with settled as (
     update dead_letters
-    set state = 'replayed', settled_at = now()
+    set state = 'replayed', settled_at = now(), value = null
     where id = $1
     returning region, run, topic, partition, counted
 ),

@@ -1,11 +1,22 @@
--- Only what decides: the hash tells whether a row changes. Lateral with a limit: one look-up by key each.
+-- Only what decides: the object itself where the row has no form of this program's revision ($4), so that its hash
+-- can't be compared. Lateral with a limit: one look-up by key each.
 insert into socrata_datasets (region, domain, id, record, unreadable, content_hash, retired_at)
-select found.region, found.domain, found.id, '{}', '{}', found.content_hash, found.retired_at
+select
+    found.region, found.domain, found.id,
+    case when has_this_form then '{}' else found.record end,
+    case when has_this_form then '{}' else found.unreadable end,
+    found.content_hash, found.retired_at
 from unnest($1::text[], $2::text[], $3::text[]) as given (region, domain, id)
 cross join lateral (
-    select region, domain, id, content_hash, retired_at
+    select region, domain, id, record, unreadable, content_hash, retired_at
     from held_datasets as held
     where held.region = given.region and held.domain = given.domain and held.id = given.id
     limit 1
 ) as found
+left join lateral (
+    select get_byte(content_hash, 0) >= $4 as has_this_form
+    from held_dataset_stats as stats
+    where stats.region = given.region and stats.domain = given.domain and stats.id = given.id
+    limit 1
+) as stats on true
 on conflict do nothing

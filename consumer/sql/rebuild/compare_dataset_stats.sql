@@ -14,10 +14,10 @@ from socrata_dataset_stats as held
 full join shadow_dataset_stats as made using (region, domain, id)
 where row(
         held.last_run, held.last_page, held.observed_at, held.page_views_total,
-        held.page_views_last_month, held.page_views_last_week, held.download_count
+        held.page_views_last_month, held.page_views_last_week, held.download_count, held.content_hash
     ) is distinct from row(
         made.last_run, made.last_page, made.observed_at, made.page_views_total,
-        made.page_views_last_month, made.page_views_last_week, made.download_count
+        made.page_views_last_month, made.page_views_last_week, made.download_count, made.content_hash
     )
     -- A row whose newest record can't be read stays as it is: compaction has dropped what it was made of.
     and not (

@@ -10,10 +10,20 @@ known as (
     )
     select topic, partition, "offset", key, headers, region, run, reason, 'discarded', false, ordinal
     from dead_letters
+),
+first_runs as (
+    insert into shadow_domain_first_runs (region, domain, first_run)
+    select region, domain, first_run
+    from domain_first_runs
+),
+shields as (
+    insert into shadow_run_shields (region, run, domain, reason, confirmed_below, lifted)
+    select region, run, domain, reason, confirmed_below, lifted
+    from run_shields
 )
 insert into shadow_runs (
-    region, run, mode, kinds, state, reason, started_at, ended_at, published, applied, dead, retired, marker
+    region, run, mode, kinds, scope, state, reason, started_at, ended_at, published, applied, dead, retired, marker
 )
-select region, run, mode, kinds, state, reason, started_at, ended_at, published, applied, dead, retired, marker
+select region, run, mode, kinds, scope, state, reason, started_at, ended_at, published, applied, dead, retired, marker
 from runs
 where state <> 'open'

@@ -6,11 +6,12 @@ with removed as (
 )
 insert into socrata_dataset_stats (
     region, domain, id, last_run, last_page, observed_at, page_views_total, page_views_last_month,
-    page_views_last_week, download_count
+    page_views_last_week, download_count, content_hash
 )
 select
     made.region, made.domain, made.id, made.last_run, made.last_page, made.observed_at,
-    made.page_views_total, made.page_views_last_month, made.page_views_last_week, made.download_count
+    made.page_views_total, made.page_views_last_month, made.page_views_last_week, made.download_count,
+    made.content_hash
 from differing_dataset_stats as found
 join shadow_dataset_stats as made using (region, domain, id)
 where found.kind <> 'refused'
@@ -23,4 +24,5 @@ set
     page_views_total = excluded.page_views_total,
     page_views_last_month = excluded.page_views_last_month,
     page_views_last_week = excluded.page_views_last_week,
-    download_count = excluded.download_count
+    download_count = excluded.download_count,
+    content_hash = excluded.content_hash

@@ -1,10 +1,10 @@
 -- A new database goes on with the shadow's books.
 with taken_runs as (
     insert into runs (
-        region, run, mode, kinds, state, reason, started_at, ended_at, published, applied, dead, retired, marker
+        region, run, mode, kinds, scope, state, reason, started_at, ended_at, published, applied, dead, retired, marker
     )
     select
-        region, run, mode, kinds, state, reason, started_at, ended_at, published, applied, dead, retired, marker
+        region, run, mode, kinds, scope, state, reason, started_at, ended_at, published, applied, dead, retired, marker
     from shadow_runs
     on conflict (region, run) do nothing
 ),
@@ -17,10 +17,22 @@ taken_run_partitions as (
     on conflict (region, run, topic, partition) do nothing
 ),
 taken_verdicts as (
-    insert into verdicts (region, run, state, reason, ended_at, decided_at, published)
-    select region, run, state, reason, ended_at, decided_at, published
+    insert into verdicts (region, run, verdict, published)
+    select region, run, verdict, published
     from shadow_verdicts
     on conflict (region, run) do nothing
+),
+taken_first_runs as (
+    insert into domain_first_runs (region, domain, first_run)
+    select region, domain, first_run
+    from shadow_domain_first_runs
+    on conflict (region, domain) do nothing
+),
+taken_shields as (
+    insert into run_shields (region, run, domain, reason, confirmed_below, lifted)
+    select region, run, domain, reason, confirmed_below, lifted
+    from shadow_run_shields
+    on conflict (region, run, domain) do nothing
 ),
 taken_dead_letters as (
     insert into dead_letters (
@@ -32,6 +44,6 @@ taken_dead_letters as (
     order by id
     on conflict (topic, partition, "offset") do nothing
 )
-insert into positions (topic, partition, position, counted_to, updated_at, records)
+insert into positions (topic, partition, position, counted_to, moved_at, records)
 select topic, partition, position, counted_to, now(), records
 from shadow_positions

@@ -1,5 +1,6 @@
 select
     'run ' || run || ' of ' || region as what,
-    'decided as ' || state || ' at ' || decided_at || ', and the topic has not been told' as finding
+    'its verdict is ' || state || ' in revision ' || coalesce(verdict ->> 'revision', '0')
+        || ', and the topic does not have that yet' as finding
 from verdicts
 where not published

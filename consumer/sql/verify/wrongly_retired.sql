@@ -1,7 +1,7 @@
--- The function is asked once for each run.
+-- The function is asked once for each domain and run.
 with due as materialized (
-    select region, last_run, retired_at(region, last_run) as retired_at
-    from (select distinct region, last_run from socrata_dataset_stats) as seen
+    select region, domain, last_run, retired_at(region, domain, last_run) as retired_at
+    from (select distinct region, domain, last_run from socrata_dataset_stats) as seen
 )
 select
     region || '/' || domain || '/' || id as what,
@@ -9,5 +9,5 @@ select
         || last_run || ' it is ' || coalesce(due.retired_at::text, 'null') as finding
 from socrata_datasets as held
 join socrata_dataset_stats using (region, domain, id)
-join due using (region, last_run)
+join due using (region, domain, last_run)
 where held.retired_at is distinct from due.retired_at

@@ -1,66 +1,168 @@
-//! Datasets: the narrow stats first, whose version guard says who wins, then a probe of the winners'
-//! hashes, then the wide rows of only what is new, changed or back from retirement. An unchanged crawl
-//! costs the wide table no write, no lock and no WAL.
+//! Datasets: the narrow stats first, whose version guard decides who wins and which hold the hash of what is stored;
+//! then the wide rows of only what is new, changed or back from retirement. An unchanged crawl costs the wide table no
+//! write, no lock, no look-up and no WAL.
 
-use std::collections::HashSet;
-
+use catalog_shared::exit::Stop;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
 use super::arrays::{Versions, column};
+use super::stats::{self, Before, Written};
 use crate::batch::{Applied, Dataset, Effect, Versioned, latest};
+use crate::decode::content_hash::{Compared, REVISION, compare, stored_hash};
 
 pub(super) async fn write(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Dataset>>,
-) -> sqlx::Result<Vec<Applied>> {
+) -> anyhow::Result<Vec<Applied>> {
     let mut applied = Vec::with_capacity(rows.len());
-    let mut rows = latest(rows, &mut applied);
+    let rows = latest(rows, &mut applied);
     if rows.is_empty() {
         return Ok(applied);
     }
-    let winners = win_stats(tx, &rows).await?;
-    rows.retain(|row| {
-        let won = winners.contains(&key(row));
-        if !won {
-            applied.push(row.applied(Effect::Older));
-        }
-        won
-    });
-    let probed = probe(tx, &rows).await?;
-    let mut wide = Wide::default();
-    let mut flags = Wide::default();
-    for (row, held) in rows.into_iter().zip(probed) {
-        let effect = held.effect(&row);
-        applied.push(row.applied(effect));
-        if effect != Effect::Unchanged {
-            wide.push(row, held.due);
-        } else if held.retired_at != held.due {
-            flags.push(row, held.due);
+    let written = stats::write(tx, &rows).await?;
+    let mut winners = Winners::default();
+    for (row, written) in rows.into_iter().zip(written) {
+        match written {
+            Written::Older => applied.push(row.applied(Effect::Older)),
+            Written::Inserted => winners.push(row, None, Change::New),
+            Written::Won(before) => {
+                let change = Change::of(&row, &before)?;
+                winners.push(row, Some(before), change);
+            }
         }
     }
-    upsert(tx, &wide).await?;
-    set_retired_at(tx, &flags).await?;
+    winners.look_at_older_forms(tx).await?;
+    applied.extend(winners.write(tx).await?);
     Ok(applied)
 }
 
-/// What a winner's row holds now.
+/// What a winner does to the wide row of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    New,
+    Changed,
+    Unchanged,
+    /// The content is the same, and the row gets the form of this revision.
+    Reformed,
+    /// The stored row has an older form: its object has to be looked at.
+    Unknown,
+}
+
+impl Change {
+    /// # Errors
+    /// [`Stop::Guard`] where the stored row has a newer form.
+    fn of(row: &Versioned<Dataset>, before: &Before) -> Result<Self, Stop> {
+        Ok(match compare(before.content_hash.as_deref(), &row.row.content.content_hash) {
+            Compared::Same => Self::Unchanged,
+            Compared::OlderForm => Self::Reformed,
+            Compared::Unknown => Self::Unknown,
+            Compared::Different => Self::Changed,
+            Compared::Newer(revision) => return Err(newer_form(&name(row), revision.into())),
+        })
+    }
+
+    const fn effect(self) -> Effect {
+        match self {
+            Self::New => Effect::New,
+            Self::Changed | Self::Unknown => Effect::Changed,
+            Self::Unchanged | Self::Reformed => Effect::Unchanged,
+        }
+    }
+}
+
+fn name(row: &Versioned<Dataset>) -> String {
+    format!("{}/{}/{}", row.region.name(), row.row.domain, row.row.id)
+}
+
+/// A row has the form of a newer revision than this program's.
+pub(crate) fn newer_form(row: &str, revision: i32) -> Stop {
+    Stop::Guard(format!(
+        "the row of {row} in socrata_datasets was written by a newer build (form {revision}, this one writes {REVISION}). \
+         Nothing was written over it. Upgrade this program, then start it again"
+    ))
+}
+
+/// The rows that won by their versions, in the order of their keys.
+#[derive(Default)]
+struct Winners {
+    rows: Vec<Versioned<Dataset>>,
+    changes: Vec<Change>,
+    /// The run in which each was last seen; none for a new one.
+    seen_before: Vec<Option<i64>>,
+}
+
+/// When runs retire a row.
 #[derive(FromRow)]
-struct Held {
-    /// None where there is no row.
-    content_hash: Option<Vec<u8>>,
+struct Retirement {
+    /// As it was last seen, which is what the wide row has.
     retired_at: Option<OffsetDateTime>,
-    /// When the winner is retired: a replay brings versions that later runs did not see.
+    /// As it is seen now: a replay brings versions that later runs did not see.
     due: Option<OffsetDateTime>,
 }
 
-impl Held {
-    fn effect(&self, row: &Versioned<Dataset>) -> Effect {
-        match &self.content_hash {
-            None => Effect::New,
-            Some(hash) if *hash == row.row.content.content_hash => Effect::Unchanged,
-            Some(_) => Effect::Changed,
+impl Winners {
+    fn push(&mut self, row: Versioned<Dataset>, before: Option<Before>, change: Change) {
+        self.rows.push(row);
+        self.changes.push(change);
+        self.seen_before.push(before.map(|before| before.last_run));
+    }
+
+    /// Compares rows of an older form with the stored objects. Only the first crawl after an upgrade has some.
+    async fn look_at_older_forms(&mut self, tx: &mut PgConnection) -> sqlx::Result<()> {
+        let places: Vec<usize> =
+            (0..self.rows.len()).filter(|place| self.changes[*place] == Change::Unknown).collect();
+        if places.is_empty() {
+            return Ok(());
         }
+        let keys: Vec<&Versioned<Dataset>> = places.iter().map(|place| &self.rows[*place]).collect();
+        let stored: Vec<(i64, String, Vec<String>)> =
+            sqlx::query_as(include_str!("../../sql/apply/read_stored.sql"))
+                .bind(keys.iter().map(|row| row.region.name()).collect::<Vec<_>>())
+                .bind(keys.iter().map(|row| row.row.domain.as_str()).collect::<Vec<_>>())
+                .bind(keys.iter().map(|row| row.row.id.as_str()).collect::<Vec<_>>())
+                .fetch_all(tx)
+                .await?;
+        for (number, record, unreadable) in stored {
+            let place = usize::try_from(number - 1).ok().and_then(|number| places.get(number).copied());
+            let Some(place) = place else { continue };
+            let hash = stored_hash(&record, unreadable);
+            if hash.as_ref() == Some(&self.rows[place].row.content.content_hash) {
+                self.changes[place] = Change::Reformed;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the wide rows of what is new, changed, or retired at another time than before.
+    async fn write(self, tx: &mut PgConnection) -> sqlx::Result<Vec<Applied>> {
+        let retirements = self.retirements(tx).await?;
+        let (mut wide, mut flags) = (Wide::default(), Wide::default());
+        let mut applied = Vec::with_capacity(self.rows.len());
+        for ((row, change), Retirement { retired_at, due }) in
+            self.rows.into_iter().zip(self.changes).zip(retirements)
+        {
+            applied.push(row.applied(change.effect()));
+            if change != Change::Unchanged {
+                wide.push(row, due);
+            } else if retired_at != due {
+                flags.push(row, due);
+            }
+        }
+        upsert(tx, &wide).await?;
+        set_retired_at(tx, &flags).await?;
+        Ok(applied)
+    }
+
+    async fn retirements(&self, tx: &mut PgConnection) -> sqlx::Result<Vec<Retirement>> {
+        let versions = Versions::of(&self.rows);
+        sqlx::query_as(include_str!("../../sql/apply/probe_datasets.sql"))
+            .bind(versions.regions)
+            .bind(column(&self.rows, |row| row.domain.as_str()))
+            .bind(versions.runs)
+            .bind(&self.seen_before)
+            .fetch_all(tx)
+            .await
     }
 }
 
@@ -76,43 +178,6 @@ impl Wide {
         self.rows.push(row);
         self.retired_at.push(retired_at);
     }
-}
-
-type RowKey = (String, String, String);
-
-fn key(row: &Versioned<Dataset>) -> RowKey {
-    (row.region.name().to_owned(), row.row.domain.clone(), row.row.id.clone())
-}
-
-/// Writes the stats of the rows that are not older than what is there; tells which.
-async fn win_stats(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<HashSet<RowKey>> {
-    let versions = Versions::of(rows);
-    let won: Vec<RowKey> = sqlx::query_as(include_str!("../../sql/apply/win_stats.sql"))
-        .bind(versions.regions)
-        .bind(column(rows, |row| row.domain.as_str()))
-        .bind(column(rows, |row| row.id.as_str()))
-        .bind(versions.runs)
-        .bind(versions.pages)
-        .bind(versions.observed_at)
-        .bind(column(rows, |row| row.content.stats.page_views_total))
-        .bind(column(rows, |row| row.content.stats.page_views_last_month))
-        .bind(column(rows, |row| row.content.stats.page_views_last_week))
-        .bind(column(rows, |row| row.content.stats.download_count))
-        .fetch_all(tx)
-        .await?;
-    Ok(won.into_iter().collect())
-}
-
-/// What the rows' keys hold now, in the rows' order.
-async fn probe(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<Vec<Held>> {
-    let versions = Versions::of(rows);
-    sqlx::query_as(include_str!("../../sql/apply/probe_datasets.sql"))
-        .bind(versions.regions)
-        .bind(column(rows, |row| row.domain.as_str()))
-        .bind(column(rows, |row| row.id.as_str()))
-        .bind(versions.runs)
-        .fetch_all(tx)
-        .await
 }
 
 /// Brings rows back that are the same as before they were retired; with a replay the other way round.

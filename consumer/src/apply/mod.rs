@@ -1,10 +1,11 @@
 //! Applying: a batch is one transaction of rows, ledger and position.
 //!
-//! Its statements come in one order everywhere: the one lock, the position, the runs, the rows by key,
+//! Its statements come in one order everywhere: the schema lock, the position, the runs, the rows by key,
 //! the ledger, the markers and what follows from the last one. So no two transactions wait for each other.
 
 pub(crate) mod dead_letters;
 pub(crate) mod failure;
+mod lock;
 pub(crate) mod outage;
 pub(crate) mod patience;
 pub(crate) mod positions;
@@ -25,10 +26,12 @@ use crate::consume::received::Received;
 use crate::decode::{Dead, Decoded, decode};
 
 mod arrays;
-mod datasets;
+pub(crate) mod datasets;
 mod names;
 pub(crate) mod rows;
+pub(crate) mod stats;
 
+pub(crate) use lock::lock;
 use rows::Refused;
 
 /// The limits beyond which records stop the consumer, and runs are held.
@@ -141,17 +144,6 @@ async fn fill(
     }
     positions::advance(tx, batch).await.context("can't move the position")?;
     Ok(Outcome::Applied { records, dead, verdicts })
-}
-
-/// Takes the one lock, until the transaction ends.
-pub(crate) async fn lock(tx: &mut PgConnection, alone: bool) -> sqlx::Result<()> {
-    let statement = if alone {
-        include_str!("../../sql/apply/lock_exclusive.sql")
-    } else {
-        include_str!("../../sql/apply/lock_shared.sql")
-    };
-    sqlx::query(statement).execute(tx).await?;
-    Ok(())
 }
 
 /// The runs of a batch's records, if they are in the books at all.

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{datasets, names};
 use crate::apply::failure;
 use crate::batch::{Applied, Batch, Rows};
+use crate::database;
 use crate::decode::{Dead, decode};
 
 /// The database refuses a row, and with it the transaction.
@@ -18,9 +19,13 @@ pub(crate) struct Refused(#[source] pub(crate) sqlx::Error);
 /// Writes rows.
 ///
 /// # Errors
-/// [`Refused`] where fewer rows might pass, or what else the database says.
+/// [`Refused`] where fewer rows might pass, [`catalog_shared::exit::Stop::Guard`] where a row is of a newer build, or
+/// what else the database says.
 pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
-    write(tx, rows).await.map_err(|error| refused_or(error, "can't write the rows"))
+    write(tx, rows).await.map_err(|error| match error.downcast() {
+        Ok(error) => refused_or(error, "can't write the rows"),
+        Err(error) => error,
+    })
 }
 
 /// Checks now what constraints would else say at the commit, of all that was written before.
@@ -49,7 +54,7 @@ pub(crate) async fn write_what_passes(
     tx: &mut PgConnection,
     batch: &Batch,
     dead: &mut Vec<Dead>,
-) -> sqlx::Result<Vec<Applied>> {
+) -> anyhow::Result<Vec<Applied>> {
     // Deferred constraints would speak up only at the commit, and of no row in particular.
     sqlx::query("set constraints all immediate").execute(&mut *tx).await?;
     let mut applied = Vec::with_capacity(batch.records.len());
@@ -58,22 +63,29 @@ pub(crate) async fn write_what_passes(
     while let Some(part) = parts.pop() {
         match attempt(tx, decode(batch.place.kind, &batch.records[part.clone()]).rows).await {
             Ok(records) => applied.extend(records),
-            Err(error) if !failure::refuses_a_row(&error) => return Err(error),
-            Err(error) if part.len() == 1 => {
-                let offset = batch.records[part.start].offset;
-                dead.push(Dead { offset, reason: reason(&error) });
-            }
-            Err(_) => {
-                let middle = part.start + part.len() / 2;
-                parts.extend([middle..part.end, part.start..middle]);
-            }
+            Err(error) => match refusal(&error) {
+                None => return Err(error),
+                Some(refusal) if part.len() == 1 => {
+                    let offset = batch.records[part.start].offset;
+                    dead.push(Dead { offset, reason: reason(refusal) });
+                }
+                Some(_) => {
+                    let middle = part.start + part.len() / 2;
+                    parts.extend([middle..part.end, part.start..middle]);
+                }
+            },
         }
     }
     dead.sort_by_key(|dead| dead.offset);
     Ok(applied)
 }
 
-async fn attempt(tx: &mut PgConnection, rows: Rows) -> sqlx::Result<Vec<Applied>> {
+/// What the database says, if it refuses a row.
+fn refusal(error: &anyhow::Error) -> Option<&sqlx::Error> {
+    error.downcast_ref().filter(|error| failure::refuses_a_row(error))
+}
+
+async fn attempt(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
     let mut savepoint = tx.begin().await?;
     let written = write(&mut savepoint, rows).await;
     match &written {
@@ -85,16 +97,16 @@ async fn attempt(tx: &mut PgConnection, rows: Rows) -> sqlx::Result<Vec<Applied>
 
 /// Why the database refuses a row, in its words.
 pub(crate) fn reason(error: &sqlx::Error) -> String {
-    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
-    format!("the database refuses it: {error} (SQLSTATE {code})")
+    let code = database::code(error).unwrap_or_default();
+    format!("the database refuses it: {} (SQLSTATE {code})", database::message(error))
 }
 
-pub(crate) async fn write(tx: &mut PgConnection, rows: Rows) -> sqlx::Result<Vec<Applied>> {
-    match rows {
-        Rows::Datasets(rows) => datasets::write(tx, rows).await,
-        Rows::Domains(rows) => names::write_domains(tx, rows).await,
-        Rows::Hosts(rows) => names::write_hosts(tx, rows).await,
-        Rows::Agencies(rows) => names::write_agencies(tx, rows).await,
-        Rows::None => Ok(Vec::new()),
-    }
+pub(crate) async fn write(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
+    Ok(match rows {
+        Rows::Datasets(rows) => datasets::write(tx, rows).await?,
+        Rows::Domains(rows) => names::write_domains(tx, rows).await?,
+        Rows::Hosts(rows) => names::write_hosts(tx, rows).await?,
+        Rows::Agencies(rows) => names::write_agencies(tx, rows).await?,
+        Rows::None => Vec::new(),
+    })
 }

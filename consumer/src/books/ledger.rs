@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use anyhow::Context;
 use catalog_shared::marker::Marker;
 use catalog_shared::region::Region;
-use catalog_shared::verdict::Decision;
+use catalog_shared::verdict::{Decision, Verdict};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::batch::{Applied, Effect, Marked, Place};
-use crate::books::judge::{self, Books, Loss, Tolerance};
+use crate::books::judge::{Books, Tolerance};
 use crate::books::verdicts::{self, Known, RunId};
+use crate::books::{evidence, reach};
 
 /// A run whose last marker is in.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -21,6 +23,8 @@ pub(crate) struct Judged {
     pub(crate) run: u32,
     pub(crate) state: Decision,
     pub(crate) reason: Option<String>,
+    /// The domains in which it retires nothing, each with the reason.
+    pub(crate) shields: BTreeMap<String, String>,
     pub(crate) published: i64,
     pub(crate) applied: i64,
     /// How many datasets it retired.
@@ -28,15 +32,18 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    /// Logs it, once it is committed. A held run stops nothing, so it has to be heard.
+    /// Logs it, once it is committed. A held run or a shielded domain stops nothing, so it is a warning.
     pub(crate) fn tell(&self) {
         if self.state == Decision::Held {
             let (region, run) = (self.region, self.run);
             tracing::warn!(
                 "{self}; `catalog-consumer runs release --region {region} --run {run}` accepts it, `runs reject` does not"
             );
-        } else {
+        } else if self.shields.is_empty() {
             tracing::info!("{self}");
+        } else {
+            let shields = &self.shields;
+            tracing::warn!(?shields, "{self}; the shielded domains keep what it did not see");
         }
     }
 }
@@ -130,24 +137,28 @@ pub(crate) async fn close(
         tracing::warn!(%region, run = marker.run, offset, "the run has ended before in this partition; ignored");
         return Ok(None);
     }
-    describe(tx, *region, marker).await?;
+    if describe(tx, *region, marker).await? {
+        reach::enter(tx, *region, marker).await?;
+    }
     abandon(tx, *region, marker).await?;
     judge(tx, *region, marker, limits).await
 }
 
-async fn describe(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<()> {
+/// Enters what a run's first marker says; tells whether it is the first.
+async fn describe(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<bool> {
     let kinds: Vec<&str> = marker.shape.kinds.iter().map(|kind| kind.name()).collect();
-    sqlx::query(include_str!("../../sql/books/describe_run.sql"))
+    let described = sqlx::query(include_str!("../../sql/books/describe_run.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
         .bind(marker.shape.mode.name())
         .bind(kinds)
+        .bind(evidence::scope(marker))
         .bind(marker.started_at)
         .bind(marker.ended_at)
         .bind(Json(marker))
-        .execute(tx)
+        .execute(&mut *tx)
         .await?;
-    Ok(())
+    Ok(described.rows_affected() > 0)
 }
 
 async fn abandon(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<()> {
@@ -176,18 +187,41 @@ async fn judge(
         return Ok(None);
     }
     // What the log says is followed: counts and shares depend on when one looks.
-    let said = verdicts::find(tx, id).await?.filter(Known::is_of_its_run);
-    let is_new = said.is_none();
-    let (state, reason) = match said {
-        Some(said) => (said.state, said.reason),
+    let verdict = match verdicts::find(tx, id).await?.filter(Known::is_of_its_run) {
+        Some(known) => known.verdict,
         None => look(tx, id, marker, &books, limits).await?,
     };
-    let retired = verdicts::decide(tx, id, state, reason.as_deref()).await?;
-    if is_new {
-        verdicts::enter(tx, id).await?;
-    }
+    let retired = verdicts::take_effect(tx, &verdict).await?.retired;
+    let shields = verdict.shields().map(|(domain, reason)| (domain.to_owned(), reason.to_owned())).collect();
     let Books { published, applied, .. } = books;
-    Ok(Some(Judged { region, run: marker.run, state, reason, published, applied, retired }))
+    let (state, reason) = (verdict.state(), verdict.judged.reason);
+    Ok(Some(Judged { region, run: marker.run, state, reason, shields, published, applied, retired }))
+}
+
+/// Judges a run that nobody has judged, and puts the verdict into the outbox.
+async fn look(
+    tx: &mut PgConnection,
+    id: RunId,
+    marker: &Marker,
+    books: &Books,
+    limits: Tolerance,
+) -> anyhow::Result<Verdict> {
+    // As the table has it, which keeps microseconds.
+    let (_, ended_at) = verdicts::state(tx, id).await?.context("the run is not in the books")?;
+    let ended_at = ended_at.context("the run's marker is not in the books")?;
+    let verdict = Verdict {
+        region: id.region,
+        run: id.run,
+        ended_at: Some(ended_at),
+        mode: Some(marker.shape.mode),
+        kinds: marker.shape.kinds.clone(),
+        scope: evidence::scope(marker).unwrap_or_default(),
+        revision: 0,
+        judged: evidence::look(tx, id, (marker, ended_at), books, limits).await?,
+        decided: None,
+    };
+    verdicts::store(tx, &verdict, false).await?;
+    Ok(verdict)
 }
 
 async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Books> {
@@ -210,23 +244,4 @@ async fn enter_sums(tx: &mut PgConnection, id: RunId, books: &Books) -> sqlx::Re
         .execute(tx)
         .await?;
     Ok(entered.rows_affected() > 0)
-}
-
-/// Looks at a run that nobody has decided.
-async fn look(
-    tx: &mut PgConnection,
-    id: RunId,
-    marker: &Marker,
-    books: &Books,
-    limits: Tolerance,
-) -> sqlx::Result<(Decision, Option<String>)> {
-    if !judge::retires(marker) {
-        return Ok((Decision::Ended, None));
-    }
-    let losses: Vec<Loss> = sqlx::query_as(include_str!("../../sql/books/count_losses.sql"))
-        .bind(id.region.name())
-        .bind(i64::from(id.run))
-        .fetch_all(tx)
-        .await?;
-    Ok(judge::judge(marker, books, &losses, limits))
 }

@@ -99,12 +99,20 @@ fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
 
 fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Verdict> {
     let verdict: Verdict = serde_json::from_slice(value?).ok()?;
-    // PostgreSQL refuses a NUL, and would refuse it again at each try. A time that leaves the calendar in UTC
-    // could be written and not be read.
-    let is_text = verdict.reason.as_ref().is_none_or(|reason| !reason.contains('\0'));
+    (is_storable(&verdict) && key == Some(verdict.key().as_bytes())).then_some(verdict)
+}
+
+/// PostgreSQL refuses a NUL, and would refuse it again at each try. A time that leaves the calendar in UTC could be
+/// written and not be read.
+fn is_storable(verdict: &Verdict) -> bool {
+    let Verdict { judged, decided, scope, .. } = verdict;
+    let pairs = judged.shields.iter().flat_map(|(domain, reason)| [domain, reason]);
+    let lifted = decided.iter().flat_map(|decided| &decided.domains);
+    let mut texts =
+        judged.reason.iter().chain(pairs).chain(judged.confirmed.keys()).chain(lifted).chain(scope);
     let is_time = |time: OffsetDateTime| time.checked_to_offset(UtcOffset::UTC).is_some();
-    let is_storable = is_text && is_time(verdict.decided_at) && verdict.ended_at.is_none_or(is_time);
-    (is_storable && key == Some(verdict.key().as_bytes())).then_some(verdict)
+    let mut times = verdict.ended_at.into_iter().chain(decided.as_ref().map(|decided| decided.when));
+    texts.all(|text| !text.contains('\0')) && times.all(is_time)
 }
 
 #[cfg(test)]

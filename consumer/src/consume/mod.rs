@@ -2,7 +2,10 @@
 //! group's rebalances.
 
 pub(crate) mod caught_up;
+pub(crate) mod due;
 pub(crate) mod group;
+pub(crate) mod missing;
+pub(crate) mod newer;
 pub(crate) mod partition;
 pub(crate) mod progress;
 pub(crate) mod reader;
@@ -18,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog_shared::exit::Stop;
+use catalog_shared::outage;
 use catalog_shared::screen::Screen;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
@@ -35,16 +39,20 @@ use crate::batch::{Batch, Place, TopicKind};
 use crate::books::verdict_log::Keeper;
 use crate::cli::RunArgs;
 use crate::consume::caught_up::Goal;
+use crate::consume::due::in_due_order;
 use crate::consume::group::{Change, Member};
 use crate::consume::partition::Partition;
 use crate::consume::progress::Progress;
 use crate::consume::summary::Summary;
-use crate::database;
+use crate::database::{self, Sessions};
 use crate::dry_run;
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
 /// is rolled back or not, and its position tells which.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+/// How many connections a run needs besides one for each batch in flight: for the loop itself and for the verdicts,
+/// which must not wait for batches.
+const BESIDE_BATCHES: u32 = 2;
 /// How often batches that have waited long enough, partitions' ends and seeks are looked after.
 const SWEEP: Duration = Duration::from_millis(100);
 
@@ -63,6 +71,7 @@ pub async fn run(args: RunArgs, screen: &Screen, shutdown: CancellationToken) ->
         return finish(&Summary::start(), args.json, args.until_caught_up.then_some(false));
     };
     let json = args.json;
+    let _watch = (!args.until_caught_up).then(|| missing::watch(&args.kafka));
     let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
     let progress = Progress::start(screen, &args.kafka);
     let mut consumer = Consumer::join(args, pool, outage, progress)?;
@@ -92,12 +101,13 @@ async fn prepare(
         if args.migrate {
             database::migrate(&args.database).await?;
         }
-        database::open(&args.database, u32::from(args.apply.connections)).await
+        database::open_all(&args.database, u32::from(args.apply.connections) + BESIDE_BATCHES, 0).await
     };
     let Some(pool) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
     if !args.until_caught_up {
         return Ok(Some((pool, None)));
     }
+    outage::reach(&args.kafka).await?;
     Ok(Some((pool, Some(Goal::measure(&args.kafka).await?))))
 }
 
@@ -131,7 +141,8 @@ impl Consumer {
         let (member, changes) = group::join(&args)?;
         let topics = args.kafka.topics();
         let turns = Arc::new(Semaphore::new(args.apply.connections.into()));
-        let means = Means { pool: pool.clone(), turns, bounds: args.apply.bounds(), outage };
+        let sessions = Sessions::of(&args.database)?;
+        let means = Means { pool: pool.clone(), sessions, turns, bounds: args.apply.bounds(), outage };
         Ok(Self {
             args,
             pool,
@@ -266,9 +277,10 @@ impl Consumer {
         Ok(())
     }
 
+    /// Hands over what is due, in the order in which it became due.
     pub(crate) fn apply_all_due(&mut self) {
         let now = Instant::now();
-        let places: Vec<_> = self.partitions.keys().copied().collect();
+        let places = in_due_order(&self.partitions);
         places.into_iter().for_each(|place| self.apply_due(place, now));
     }
 

@@ -58,10 +58,13 @@ impl Consumer {
         let positions = self.partitions.iter().map(|(place, partition)| (*place, partition.position));
         self.progress.note(self.summary.total(), positions);
         let report = self.progress.is_due();
+        if report {
+            self.tell_newer();
+        }
         let Some(goal) = goal else { return Ok(false) };
         let Some(positions) = self.positions().await? else { return Ok(false) };
-        let behind = goal.behind(&positions);
-        if let Some((place, position, end)) = behind.filter(|_| report) {
+        let behind: Vec<_> = goal.behind(&positions).collect();
+        if let Some((place, position, end)) = behind.first().filter(|_| report) {
             tracing::info!(
                 topic = place.topic,
                 partition = place.partition,
@@ -70,7 +73,8 @@ impl Consumer {
                 "not caught up yet; a producer's open transaction may hold records back"
             );
         }
-        Ok(behind.is_none() && self.is_settled(&positions).await?)
+        self.check_newer(&behind)?;
+        Ok(behind.is_empty() && self.is_settled(&positions).await?)
     }
 
     /// Whether positions that have reached the goal stay there: an operator's reset may still move them, and

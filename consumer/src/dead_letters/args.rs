@@ -18,6 +18,8 @@ pub struct DeadLettersArgs {
 pub enum LettersAction {
     /// Lists those that are open; with --all, settled ones too
     List(LettersArgs),
+    /// Prints one dead letter in full: its value, its headers and why it could not be applied
+    Show(ShowArgs),
     /// Applies open ones, each as the version that it is; exits 1 if one still can't be applied
     Replay(ReplayArgs),
     /// Puts open ones aside; in the books they stay dead
@@ -30,9 +32,26 @@ impl LettersAction {
     pub const fn answers_in_json(&self) -> bool {
         match self {
             Self::List(args) | Self::Discard(args) => args.json,
+            Self::Show(args) => args.json,
             Self::Replay(args) => args.letters.json,
         }
     }
+}
+
+/// Which dead letter to print.
+#[derive(Args, Debug)]
+pub struct ShowArgs {
+    /// The dead letter's number, as `dead-letters list` shows it
+    #[arg(value_name = "ID")]
+    pub id: i64,
+
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 /// Which dead letters to replay, and the limits for a run whose last marker is among them.

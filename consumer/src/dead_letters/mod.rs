@@ -11,8 +11,9 @@ use crate::database;
 mod args;
 mod list;
 mod replay;
+mod show;
 
-pub use args::{DeadLettersArgs, LettersAction, LettersArgs, ReplayArgs, Selection};
+pub use args::{DeadLettersArgs, LettersAction, LettersArgs, ReplayArgs, Selection, ShowArgs};
 
 /// Runs `dead-letters`.
 ///
@@ -22,6 +23,7 @@ pub async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
     let DeadLettersArgs { action } = args;
     match action {
         LettersAction::List(args) => list::list(&open(&args).await?, &args).await,
+        LettersAction::Show(args) => show::show(&database::open(&args.database, 1).await?, &args).await,
         LettersAction::Replay(ReplayArgs { letters: args, limits }) => {
             let selection = selected(&args.selection)?;
             replay::replay(&open(&args).await?, selection, limits.tolerance(), args.json).await

@@ -10,30 +10,28 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use crate::decode::literal::{JsonObject, array_literal};
+use crate::decode::asset;
+use crate::decode::content_hash::{content_hash, sorted_literal};
 use crate::decode::mend::mend_json;
 use crate::decode::values::Reader;
 use catalog_shared::fields::Fields;
 
-/// Raised whenever the same object becomes another row than before, so that a replay finds every row
-/// changed and writes it anew.
-const REVISION: u32 = 3;
-
-/// What an object becomes.
-#[derive(Debug)]
+/// What an object becomes. All but the stats is the same for every order of its members, columns and tags.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DatasetRow {
     pub(crate) typed: Typed,
-    /// The object as JSON text, without what moves on each crawl.
+    /// The object as canonical JSON text, without what changes on each crawl.
     pub(crate) record: String,
-    /// An array literal.
+    /// A sorted set as an array literal.
     pub(crate) unreadable: String,
+    /// As `content_hash.rs` makes it: the revision of the form, then a hash of `record` and `unreadable`.
     pub(crate) content_hash: Vec<u8>,
     pub(crate) stats: Stats,
 }
 
-/// The columns that are read out of the object. Lists are array literals, `columns` and
+/// The columns that are read out of the canonical object. Lists are array literals, `columns` and
 /// `domain_metadata` JSON text.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Typed {
     pub(crate) name: Option<String>,
     pub(crate) kind: Option<String>,
@@ -59,7 +57,7 @@ pub(crate) struct Typed {
 }
 
 /// What moves on each crawl.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
     pub(crate) page_views_total: Option<i64>,
     pub(crate) page_views_last_month: Option<i64>,
@@ -95,8 +93,19 @@ impl DatasetRow {
         if matches!(text, Cow::Owned(_)) {
             reader.name_mended(value);
         }
-        Ok(row(&object, &mut reader))
+        let (stats, record) = (stats(&object, &mut reader), asset::record(&top));
+        let typed = read_typed(&record, &mut reader)?;
+        let unreadable = sorted_literal(&mut reader.unreadable);
+        let content_hash = content_hash(&record, &unreadable);
+        Ok(Self { typed, record, unreadable, content_hash, stats })
     }
+}
+
+/// Reads the columns out of the canonical record, so that they are canonical too.
+fn read_typed(record: &str, read: &mut Reader) -> Result<Typed, DatasetError> {
+    let top: Fields<'_> = serde_json::from_str(record).map_err(|error| no_object(&error.to_string()))?;
+    let object = Object::open(&top, read);
+    Ok(typed(&object, read))
 }
 
 fn no_object(reason: &str) -> DatasetError {
@@ -129,15 +138,6 @@ impl<'a> Object<'a> {
             metadata: open("metadata"),
         }
     }
-}
-
-fn row(object: &Object<'_>, read: &mut Reader) -> DatasetRow {
-    let stats = stats(object, read);
-    let typed = typed(object, read);
-    let record = document(object);
-    let unreadable = array_literal(read.unreadable.iter().map(|name| Some(name.as_str())));
-    let content_hash = content_hash(&record, &unreadable);
-    DatasetRow { typed, record, unreadable, content_hash, stats }
 }
 
 fn stats(object: &Object<'_>, read: &mut Reader) -> Stats {
@@ -185,34 +185,6 @@ fn typed(object: &Object<'_>, read: &mut Reader) -> Typed {
     }
 }
 
-/// The object's fields of `resource` that move on each crawl; stats hold them. With them in the record a
-/// row that was skipped as unchanged and a row that was rebuilt would differ.
-const MOVING: [&str; 2] = ["page_views", "download_count"];
-
-fn document(object: &Object<'_>) -> String {
-    let mut out = JsonObject::new();
-    for (name, value) in object.top.iter() {
-        let opened = name == "resource" && value.get().starts_with('{');
-        if opened {
-            let still = object.resource.iter().filter(|(name, _)| !MOVING.contains(name));
-            out.begin(name);
-            still.for_each(|(name, value)| out.field(name, value.get()));
-            out.end();
-        } else {
-            out.field(name, value.get());
-        }
-    }
-    out.finish()
-}
-
-fn content_hash(record: &str, unreadable: &str) -> Vec<u8> {
-    // 128 bits tell any number of versions of one object apart.
-    const BYTES: usize = 16;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&REVISION.to_le_bytes()).update(record.as_bytes()).update(unreadable.as_bytes());
-    hasher.finalize().as_bytes()[..BYTES].to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,7 +204,7 @@ mod tests {
         assert_eq!((row.typed.name, row.typed.description, row.typed.link), (None, None, None));
         assert_eq!(row.typed.kind.as_deref(), Some("map"));
         assert_eq!(row.typed.parent_ids.as_deref(), Some(r#"{"x",NULL}"#));
-        assert_eq!(row.unreadable, r#"{"resource.name","resource.createdAt"}"#);
+        assert_eq!(row.unreadable, r#"{"resource.createdAt","resource.name"}"#);
     }
 
     #[test]
@@ -241,7 +213,7 @@ mod tests {
         let other = read(r#","download_count":null,"x":[1.0, 2]"#);
         assert_eq!((one.stats.download_count, one.stats.page_views_total), (Some(1), Some(5)));
         let record =
-            r#"{"resource":{"id":"aaaa-bbbb","x":[1.0, 2]},"metadata":{"domain":"d.example"},"link":" "}"#;
+            r#"{"link":" ","metadata":{"domain":"d.example"},"resource":{"id":"aaaa-bbbb","x":[1.0,2]}}"#;
         assert_eq!(one.record, record);
         assert_eq!(one.content_hash, other.content_hash);
         assert_ne!(one.content_hash, read("").content_hash);
@@ -255,7 +227,7 @@ mod tests {
         assert_eq!(row.unreadable, r#"{"classification","resource.page_views"}"#);
         let odd = read(r#","page_views":{"page_views_total":"5","page_views_last_week":1.5}"#).unreadable;
         let views = "resource.page_views.page_views";
-        assert_eq!(odd, format!(r#"{{"{views}_total","{views}_last_week"}}"#));
+        assert_eq!(odd, format!(r#"{{"{views}_last_week","{views}_total"}}"#));
     }
 
     #[test]
@@ -270,7 +242,7 @@ mod tests {
     fn what_postgres_can_not_hold_is_null_and_named() {
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         let row = read(&format!(r#","x":{deep},"y":[1,1e200000],"createdAt":"9999-12-31T23:59:59-01:00""#));
-        assert_eq!(row.unreadable, r#"{"resource.x","resource.y","resource.createdAt"}"#);
+        assert_eq!(row.unreadable, r#"{"resource.createdAt","resource.x","resource.y"}"#);
         assert!(row.record.contains(r#""y":[1,null]"#) && row.record.contains("[[null]]"), "{}", row.record);
         let type_of = |name: &str| read(&format!(r#","type":"{name}""#));
         assert_eq!(type_of(&"x".repeat(5000)).typed.kind.map(|kind| kind.len()), Some(1000));

@@ -43,18 +43,8 @@ impl JsonObject {
         self.0.push_str(value);
     }
 
-    /// Adds a field that is an object; the fields that follow are its, up to [`JsonObject::end`].
-    pub(crate) fn begin(&mut self, name: &str) {
-        self.name(name);
-        self.0.push('{');
-    }
-
-    pub(crate) fn end(&mut self) {
-        self.0.push('}');
-    }
-
     pub(crate) fn finish(mut self) -> String {
-        self.end();
+        self.0.push('}');
         self.0
     }
 
@@ -85,15 +75,10 @@ mod tests {
     }
 
     #[test]
-    fn objects_nest() {
+    fn objects_hold_their_fields_in_order() {
         let mut object = JsonObject::new();
-        object.begin("a\"");
-        object.end();
-        object.begin("b");
-        object.field("c", "1");
-        object.field("d", "\"{\"");
-        object.end();
-        object.field("e", "[]");
-        assert_eq!(object.finish(), r#"{"a\"":{},"b":{"c":1,"d":"{"},"e":[]}"#);
+        object.field("c\"", "1");
+        object.field("b", "{}");
+        assert_eq!(object.finish(), r#"{"c\"":1,"b":{}}"#);
     }
 }

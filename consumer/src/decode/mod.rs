@@ -1,6 +1,9 @@
 //! Decoding: from a record to a row. Key, value and headers must agree; a record that can't be read is dead
 //! and holds up no other.
 
+pub(crate) mod asset;
+pub(crate) mod canonical;
+pub(crate) mod content_hash;
 pub(crate) mod dataset;
 pub(crate) mod literal;
 pub(crate) mod marking;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use catalog_shared::exit::Stop;
+use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use rdkafka::consumer::Consumer;
@@ -42,6 +43,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// [`catalog_shared::exit::Stop::Guard`].
 pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
+    outage::reach(&args.kafka).await?;
     let mut dry_run = DryRun::start(args, Tables::make(&pool).await?).await?;
     let ended = tokio::select! {
         ended = dry_run.work() => ended.map(|()| dry_run.has_caught_up()),
@@ -76,7 +78,7 @@ struct Track {
 impl Track {
     /// One whose next record is of a newer schema stays where it is.
     const fn is_done(&self) -> bool {
-        self.is_at_its_end() || self.partition.waiting
+        self.is_at_its_end() || self.partition.newer.is_some()
     }
 
     const fn is_at_its_end(&self) -> bool {

@@ -7,7 +7,8 @@ use anyhow::Context;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::apply::rows;
-use crate::batch::{Applied, Batch, Keyed, Rows, Versioned};
+use crate::batch::{Applied, Batch, Dataset, Keyed, Rows, Versioned};
+use crate::decode::content_hash::REVISION;
 use crate::decode::{Dead, decode};
 
 /// The tables, within their transaction. It sees one moment of the database.
@@ -47,7 +48,7 @@ impl Tables {
 async fn fetch(tx: &mut PgConnection, rows: &Rows) -> sqlx::Result<()> {
     match rows {
         Rows::Datasets(rows) => {
-            fetch_pairs(tx, include_str!("../../sql/dry_run/fetch_datasets.sql"), rows).await?;
+            fetch_datasets(tx, rows).await?;
             fetch_pairs(tx, include_str!("../../sql/dry_run/fetch_dataset_stats.sql"), rows).await
         }
         Rows::Agencies(rows) => {
@@ -59,6 +60,19 @@ async fn fetch(tx: &mut PgConnection, rows: &Rows) -> sqlx::Result<()> {
         Rows::None => Ok(()),
         Rows::Hosts(rows) => fetch_names(tx, include_str!("../../sql/dry_run/fetch_hosts.sql"), rows).await,
     }
+}
+
+/// Datasets: the objects only of rows that don't have the form of this revision.
+async fn fetch_datasets(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<()> {
+    let (domains, ids): (Vec<_>, Vec<_>) = rows.iter().map(|row| row.row.key()).unzip();
+    sqlx::query(include_str!("../../sql/dry_run/fetch_datasets.sql"))
+        .bind(regions(rows))
+        .bind(domains)
+        .bind(ids)
+        .bind(i32::from(REVISION))
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// For keys of a region and two names.

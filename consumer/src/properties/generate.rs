@@ -8,6 +8,9 @@ use catalog_shared::region::Region;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+/// How many domains there are.
+pub(super) const DOMAINS: u8 = 3;
+
 /// A page of a crawl: the assets on it (a number each) and what each of them says (a number too, so that an
 /// asset changes, and changes back).
 pub(super) type Page = BTreeMap<u8, u8>;
@@ -17,12 +20,18 @@ pub(super) type Page = BTreeMap<u8, u8>;
 pub(super) struct Run {
     pub(super) region: Region,
     pub(super) mode: Mode,
+    /// The domain that a part-run crawls completely; none for one with a limit.
+    pub(super) only: Option<u8>,
+    /// Whether a full run does not list or see the last domain.
+    pub(super) hides: bool,
     /// Whether datasets are published.
     pub(super) datasets: bool,
     /// Whose topic gets one more partition before the run begins.
     pub(super) grows: Option<Kind>,
-    /// What `/domains` declares for each domain.
-    pub(super) declared: u8,
+    /// What `/domains` declares for each domain; none where it does not list the domain.
+    pub(super) declared: [Option<u8>; DOMAINS as usize],
+    /// How many hours pass before it begins.
+    pub(super) pause: u8,
     pub(super) pages: Vec<Page>,
     /// Whether the run is given up: its markers are missing.
     pub(super) abandoned: bool,
@@ -32,8 +41,22 @@ pub(super) struct Run {
     pub(super) lost: Option<usize>,
     /// Which of them, if any, can't be read.
     pub(super) broken: Option<usize>,
-    /// How many objects could not be made a record.
-    pub(super) unkeyed: u64,
+    /// What the crawl could not make a record of.
+    pub(super) missed: Missed,
+}
+
+/// What a crawl could not make a record of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missed {
+    Nothing,
+    /// An object of which nothing is known.
+    Unknown,
+    /// An object without an id, of this domain.
+    Of(u8),
+    /// The object with this asset's id.
+    Asset(u8),
+    /// An entry of `/domains`.
+    Entry,
 }
 
 /// What happens. A place is an index into the partitions of the log.
@@ -53,8 +76,18 @@ pub(super) enum Step {
     Rewind(Next, Index),
     /// Somebody looks whether all is as it should be.
     Look,
-    /// A person releases (or rejects) one of the runs that have arrived, if it is held.
-    Decide(Index, bool),
+    /// A person decides one of the runs that have arrived, if that is allowed.
+    Decide(Index, Deed),
+}
+
+/// What a person does with a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    Release,
+    /// Lifts the shield of a domain.
+    Lift(u8),
+    Reject,
+    Undo,
 }
 
 /// The next records of a partition.
@@ -88,9 +121,9 @@ pub(super) struct Drain {
 }
 
 pub(super) fn case() -> impl Strategy<Value = Case> {
-    let runs = prop::collection::vec(run(), 1..7);
+    let runs = prop::collection::vec(run(), 1..9);
     let steps = prop::collection::vec(step(), 0..20);
-    let late = prop::collection::vec(prop_oneof![2 => decide(), 3 => rewind()], 0..6);
+    let late = prop::collection::vec(prop_oneof![3 => decide(), 3 => rewind()], 0..8);
     let dropped = prop::collection::vec(any::<bool>(), 1..20);
     (runs, prop::bool::weighted(0.2), steps, drain(), late, dropped, drain()).prop_map(
         |(runs, strict, steps, drain, late, dropped, replay)| Case {
@@ -107,29 +140,40 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
 
 fn run() -> impl Strategy<Value = Run> {
     let region = prop_oneof![5 => Just(Region::Us), 1 => Just(Region::Eu)];
-    let mode = prop_oneof![4 => Just(Mode::Full), 1 => Just(Mode::Since), 1 => Just(Mode::Part)];
+    let mode = prop_oneof![6 => Just(Mode::Full), 1 => Just(Mode::Since), 3 => Just(Mode::Part)];
     let grows = prop::option::weighted(0.4, select(Kind::ALL.to_vec()));
-    let shape = (region, mode, prop::bool::weighted(0.9), grows, 0..3_u8);
+    let declared = prop::array::uniform3(prop::option::weighted(0.8, 0..3_u8));
+    let reach = (prop::option::weighted(0.8, 0..DOMAINS), prop::bool::weighted(0.6));
+    let shape = (region, mode, reach, prop::bool::weighted(0.9), grows, (declared, 0..60_u8));
     let page = prop::collection::btree_map(0..6_u8, 0..3_u8, 1..4);
     let lost = prop::option::weighted(0.15, 0..12_usize);
     let broken = prop::option::weighted(0.15, 0..12_usize);
-    let unkeyed = prop_oneof![3 => Just(0), 1 => Just(1_u64)];
-    let fate = (prop::bool::weighted(0.1), prop::bool::weighted(0.15), lost, broken, unkeyed);
+    let missed = prop_oneof![
+        6 => Just(Missed::Nothing),
+        1 => Just(Missed::Unknown),
+        1 => (0..DOMAINS).prop_map(Missed::Of),
+        1 => (0..6_u8).prop_map(Missed::Asset),
+        1 => Just(Missed::Entry),
+    ];
+    let fate = (prop::bool::weighted(0.1), prop::bool::weighted(0.15), lost, broken, missed);
     (shape, prop::collection::vec(page, 0..4), fate).prop_map(
-        |((region, mode, datasets, grows, declared), pages, fate)| {
-            let (abandoned, passed_over, lost, broken, unkeyed) = fate;
+        |((region, mode, (only, hides), datasets, grows, (declared, pause)), pages, fate)| {
+            let (abandoned, passed_over, lost, broken, missed) = fate;
             Run {
                 region,
                 mode,
+                only: only.filter(|_| mode == Mode::Part),
+                hides: hides && mode == Mode::Full,
                 datasets,
                 grows,
                 declared,
+                pause,
                 pages,
                 abandoned,
                 passed_over,
                 lost,
                 broken,
-                unkeyed,
+                missed,
             }
         },
     )
@@ -153,7 +197,13 @@ fn rewind() -> impl Strategy<Value = Step> {
 }
 
 fn decide() -> impl Strategy<Value = Step> {
-    (any::<Index>(), any::<bool>()).prop_map(|(run, release)| Step::Decide(run, release))
+    let deed = prop_oneof![
+        2 => Just(Deed::Release),
+        2 => (0..DOMAINS).prop_map(Deed::Lift),
+        1 => Just(Deed::Reject),
+        2 => Just(Deed::Undo),
+    ];
+    (any::<Index>(), deed).prop_map(|(run, deed)| Step::Decide(run, deed))
 }
 
 fn next() -> impl Strategy<Value = Next> {

@@ -1,7 +1,7 @@
 //! Histories: a log is applied to tables, through all that can happen on the way.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
@@ -14,17 +14,17 @@ use futures::future::try_join_all;
 use proptest::sample::Index;
 use tokio::sync::Semaphore;
 
-use super::generate::{Drain, Next, Step};
-use super::log::{Log, Spot, place};
+use super::generate::{Deed, Drain, Next, Step};
+use super::log::{Log, Spot, domain, place};
 use super::tables::Tables;
 use crate::apply::dead_letters::Limits;
 use crate::apply::positions;
-use crate::apply::{Bounds, Outcome, apply};
+use crate::apply::{Bounds, Outcome, apply, lock};
 use crate::batch::Batch;
+use crate::books::decisions::{self, Affected, Change};
 use crate::books::judge::Tolerance;
-use crate::books::verdicts::RunId;
+use crate::books::verdicts::{Moved, RunId};
 use crate::consume::group::Committed;
-use crate::runs;
 
 /// A log on its way into tables.
 pub(super) struct History<'a> {
@@ -34,21 +34,26 @@ pub(super) struct History<'a> {
     bounds: Bounds,
     /// Where each of several consumers believes that a partition stands.
     views: RefCell<BTreeMap<(u8, Spot), i64>>,
-    /// What people have decided.
+    /// What people have decided, undone decisions left out. Lifting a shield of a balanced run leaves it so.
     decided: RefCell<BTreeMap<(Region, u32), Decision>>,
 }
 
 impl<'a> History<'a> {
     /// Begins with nothing; a partition is taken over, or is new, when it is first looked at.
     pub(super) fn begin(log: &'a Log, tables: &'a Tables, strict: bool) -> Self {
-        let spots = log.spots();
         let runs = if strict {
-            Tolerance { max_retire_share: 0.2, min_seen_share: 0.95 }
+            Tolerance { max_retire_share: 0.2, min_seen_share: 0.95, confirm_after: 3, large_domain: 2 }
         } else {
-            Tolerance { max_retire_share: 1.0, min_seen_share: 0.0 }
+            Tolerance { max_retire_share: 1.0, min_seen_share: 0.0, confirm_after: 2, large_domain: 2 }
         };
+        Self::within(log, tables, runs)
+    }
+
+    /// As [`History::begin`], with other limits for runs.
+    pub(super) fn within(log: &'a Log, tables: &'a Tables, runs: Tolerance) -> Self {
         // Any number of dead letters.
         let bounds = Bounds { dead: Limits { share: 1.0, in_row: u32::MAX }, runs };
+        let spots = log.spots();
         Self { log, tables, spots, bounds, views: RefCell::default(), decided: RefCell::default() }
     }
 
@@ -72,13 +77,17 @@ impl<'a> History<'a> {
             Step::Zombie(next, from) => self.zombie(next, from).await,
             Step::Rewind(next, to) => self.rewind(next, to).await,
             Step::Look => Ok(()),
-            Step::Decide(run, release) => self.decide(run, *release).await,
+            Step::Decide(run, deed) => self.decide(run, *deed).await,
         }
     }
 
     /// Applies all that is left, partition by partition in turn.
     pub(super) async fn drain(&self, drain: &Drain) -> Result<()> {
-        let first = drain.first.index(self.spots.len());
+        self.drain_from(drain.first.index(self.spots.len()), drain.batch).await
+    }
+
+    /// As [`History::drain`], from the partition with this index on.
+    pub(super) async fn drain_from(&self, first: usize, batch: usize) -> Result<()> {
         for spot in &self.spots {
             self.standing(*spot).await?;
         }
@@ -90,7 +99,7 @@ impl<'a> History<'a> {
                 return Ok(());
             }
             for spot in spots {
-                self.apply(&self.log.batch(spot, positions[&spot].0, drain.batch)).await?;
+                self.apply(&self.log.batch(spot, positions[&spot].0, batch)).await?;
             }
         }
     }
@@ -170,8 +179,9 @@ impl<'a> History<'a> {
         }
         pool.close().await;
         // The server may still be at it: whoever has the one lock alone has outlived that.
-        sqlx::query(include_str!("../../sql/apply/lock_exclusive.sql")).execute(&self.tables.pool).await?;
-        Ok(())
+        let mut tx = self.tables.pool.begin().await?;
+        lock(&mut tx, true).await?;
+        Ok(tx.rollback().await?)
     }
 
     /// It is right about the partition, or learns where that stands.
@@ -218,25 +228,52 @@ impl<'a> History<'a> {
         self.decided.borrow().clone()
     }
 
-    async fn decide(&self, run: &Index, release: bool) -> Result<()> {
+    async fn decide(&self, run: &Index, deed: Deed) -> Result<()> {
         let states = self.tables.states().await?;
         if states.is_empty() {
             return Ok(());
         }
-        let ((region, run), state) =
-            states.iter().nth(run.index(states.len())).context("it is one of them")?;
-        let (region, run) = (*region, *run);
-        let decision = if release { Decision::Released } else { Decision::Rejected };
-        match runs::transact(&self.tables.pool, RunId { region, run }, decision).await {
-            Ok(_) => {
-                ensure!(state == "held", "run {run} of {region} is {state} and was {decision:?}");
-                self.decided.borrow_mut().insert((region, run), decision);
-            }
+        let (id, state) = states.iter().nth(run.index(states.len())).context("it is one of them")?;
+        let shields = self.tables.shields(true).await?.remove(id).unwrap_or_default();
+        let is_accepted = matches!(state.as_str(), "balanced" | "released");
+        let is_allowed = match deed {
+            Deed::Release | Deed::Reject => state == "held",
+            Deed::Lift(of) => (state == "held" || is_accepted) && shields.contains_key(&domain(of)),
+            Deed::Undo => self.decided.borrow().contains_key(id),
+        };
+        let change = match deed {
+            Deed::Release => Change::Release(BTreeSet::new()),
+            Deed::Lift(of) => Change::Release([domain(of)].into()),
+            Deed::Reject => Change::Reject,
+            Deed::Undo => Change::Undo,
+        };
+        let (region, run) = *id;
+        let run_id = RunId { region, run };
+        match self.preview_and_decide(run_id, &change).await {
+            Ok(()) => ensure!(is_allowed, "run {run} of {region} is {state}, and {deed:?} was allowed"),
             Err(error) => {
-                let refused = matches!(error.downcast_ref(), Some(Stop::Usage(_))) && state != "held";
+                let refused = matches!(error.downcast_ref(), Some(Stop::Usage(_))) && !is_allowed;
                 ensure!(refused, "run {run} of {region} is {state}: {error:#}");
+                return Ok(());
             }
         }
+        let mut decided = self.decided.borrow_mut();
+        match deed {
+            Deed::Undo => decided.remove(id),
+            Deed::Reject => decided.insert(*id, Decision::Rejected),
+            _ if state == "balanced" => decided.insert(*id, Decision::Balanced),
+            _ => decided.insert(*id, Decision::Released),
+        };
+        Ok(())
+    }
+
+    /// Nothing else follows from a decision than was shown before.
+    async fn preview_and_decide(&self, id: RunId, change: &Change) -> Result<()> {
+        let shown = decisions::preview(&self.tables.pool, id, change).await?;
+        let count = |affected: &dyn Fn(&Affected) -> bool| shown.iter().filter(|it| affected(it)).count();
+        let (retired, returned) = (count(&Affected::is_retired), count(&Affected::returns));
+        let shown = Moved { retired: i64::try_from(retired)?, returned: i64::try_from(returned)? };
+        decisions::decide(&self.tables.pool, id, change, Some(shown)).await?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use catalog_shared::cursor::Shape;
+use catalog_shared::cursor::{Mode, Shape};
 use catalog_shared::key::Key;
 use catalog_shared::marker::Marker;
 use catalog_shared::partition;
@@ -12,7 +12,7 @@ use catalog_shared::topics::Topics;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::generate::{Page, Run};
+use super::generate::{DOMAINS, Missed, Page, Run};
 use crate::batch::{Batch, Place, TopicKind};
 use crate::consume::received::Received;
 
@@ -109,6 +109,7 @@ impl Writer {
         run.grows.and_then(|kind| self.partitions.get_mut(&kind)).into_iter().for_each(|count| *count += 1);
         let (last, previous_ended) = self.last.get(&run.region).copied().unwrap_or_default();
         let number = last + 1;
+        self.clock += i64::from(run.pause);
         let started_at = self.now();
         let mut writing = Writing { run, number, published: self.spots(run), written: 0 };
         self.declare(&mut writing);
@@ -135,8 +136,7 @@ impl Writer {
     /// `/domains` is page 0.
     fn declare(&mut self, writing: &mut Writing<'_>) {
         let now = self.now();
-        for domain in domains() {
-            let count = writing.run.declared;
+        for (domain, count) in listed(writing.run) {
             let value = json!({ "domain": domain, "declared_count": count }).to_string();
             self.publish(writing, (0, now), Kind::Domains, Key::Domain(&domain), (value, count.to_string()));
         }
@@ -147,8 +147,8 @@ impl Writer {
         let at = (number, self.now());
         let mut hosts = BTreeMap::new();
         let mut agencies = BTreeSet::new();
-        for (asset, content) in page {
-            let (domain, id) = (domain(*asset), format!("aaaa-{asset:04}"));
+        for (asset, content) in page.iter().filter(|(asset, _)| is_found(writing.run, **asset)) {
+            let (domain, id) = (domain(*asset), id(*asset));
             // It moves with each run, whatever the content does.
             let views = u64::from(writing.number) * 100 + u64::from(number);
             let name = format!("content {content}");
@@ -237,14 +237,19 @@ fn marker(
     let mut partitions: BTreeMap<Kind, i32> = BTreeMap::new();
     published.keys().for_each(|(kind, _)| *partitions.entry(*kind).or_default() += 1);
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    run.pages.iter().flatten().for_each(|(asset, _)| *seen.entry(domain(*asset)).or_default() += 1);
+    let assets = run.pages.iter().flatten().map(|(asset, _)| *asset).filter(|asset| is_found(run, *asset));
+    assets.for_each(|asset| *seen.entry(domain(asset)).or_default() += 1);
+    let bad_domains = u64::from(run.missed == Missed::Entry);
+    let unkeyed_by = if let Missed::Of(of) = run.missed { [(domain(of), 1)].into() } else { BTreeMap::new() };
+    let unread_ids = if let Missed::Asset(asset) = run.missed { vec![id(asset)] } else { Vec::new() };
     let shape = Shape {
         mode: run.mode,
         kinds: partitions.keys().copied().collect(),
         api_url: String::new(),
         since: None,
-        limit: None,
-        domains: Vec::new(),
+        limit: (run.mode == Mode::Part && run.only.is_none()).then_some(7),
+        // As a person may write it.
+        domains: run.only.iter().map(|only| domain(*only).to_uppercase()).collect(),
         from: None,
     };
     Marker {
@@ -257,20 +262,31 @@ fn marker(
         published: 0,
         pages: 0,
         objects: 0,
-        unkeyed: run.unkeyed,
+        unkeyed: u64::from(run.missed != Missed::Nothing),
         skipped: 0,
-        bad_domains: 0,
-        unkeyed_by: BTreeMap::new(),
-        unread_ids: Vec::new(),
-        declared: domains().into_iter().map(|domain| (domain, run.declared.into())).collect(),
+        bad_domains,
+        unkeyed_by,
+        unread_ids,
+        declared: listed(run).map(|(domain, count)| (domain, count.into())).collect(),
         seen,
     }
 }
 
-fn domains() -> [String; 2] {
-    [domain(0), domain(1)]
+/// The domains that `/domains` lists, each with a count.
+fn listed(run: &Run) -> impl Iterator<Item = (String, u8)> {
+    let counts = (0..DOMAINS).zip(run.declared).filter(|(of, _)| is_found(run, *of));
+    counts.filter_map(|(of, count)| Some((domain(of), count?)))
 }
 
-fn domain(asset: u8) -> String {
-    format!("d{}.example", asset % 2)
+/// Whether a crawl finds an asset: a full one may not reach the last domain.
+fn is_found(run: &Run, asset: u8) -> bool {
+    !run.hides || asset % DOMAINS != DOMAINS - 1
+}
+
+pub(super) fn domain(asset: u8) -> String {
+    format!("d{}.example", asset % DOMAINS)
+}
+
+pub(super) fn id(asset: u8) -> String {
+    format!("aaaa-{asset:04}")
 }

@@ -4,52 +4,56 @@
 //! `PROPTEST_CASES` sets how many are generated (64 otherwise). A case that fails is made smaller, told, and
 //! its seed goes to `proptest-regressions/`, which is kept: those are tried first ever after.
 
+mod content;
 mod generate;
+mod guards;
+mod histories;
 mod history;
 mod log;
 mod model;
 mod tables;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Debug;
 
 use anyhow::{Result, ensure};
-use catalog_shared::region::Region;
+use catalog_shared::verdict::Verdict;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tokio::runtime::{Builder, Runtime};
 
 use generate::{Case, Run};
 use history::History;
 use log::Log;
-use model::Model;
-use tables::Tables;
+use model::{Fate, Model};
+use tables::{Accepted, Tables};
 
 use crate::books::outbox;
 
-/// Checks a property of two sets of tables that are empty for each case.
-fn holds(name: &'static str, property: &impl AsyncFn(&Tables, &Tables, &Case) -> Result<()>) {
+/// Checks a property of three sets of tables that are empty for each case.
+fn holds(name: &'static str, property: &impl AsyncFn(&[Tables; 3], &Case) -> Result<()>) {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let make = async { anyhow::Ok((Tables::make(name).await?, Tables::make(name).await?)) };
-    let (live, other) = runtime.block_on(make).unwrap();
+    let make = async {
+        anyhow::Ok([Tables::make(name).await?, Tables::make(name).await?, Tables::make(name).await?])
+    };
+    let tables = runtime.block_on(make).unwrap();
     let mut config = Config::with_source_file(file!());
     if env::var_os("PROPTEST_CASES").is_none() {
         config.cases = 64;
     }
     let check = async |case: Case| {
-        live.wipe().await?;
-        other.wipe().await?;
-        property(&live, &other, &case).await
+        for tables in &tables {
+            tables.wipe().await?;
+        }
+        property(&tables, &case).await
     };
     let checked = TestRunner::new(config).run(&generate::case(), |case| {
         runtime.block_on(check(case)).map_err(|error| TestCaseError::fail(format!("{error:#}")))
     });
-    runtime
-        .block_on(async {
-            live.drop().await?;
-            other.drop().await
-        })
-        .unwrap();
+    for tables in tables {
+        runtime.block_on(tables.drop()).unwrap();
+    }
     checked.unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -61,11 +65,12 @@ fn same<T: Ord + Debug>(what: &str, expected: &BTreeSet<T>, found: &BTreeSet<T>)
     Ok(())
 }
 
-/// The runs that may retire, as the tables have it.
-async fn accepted(tables: &Tables) -> Result<BTreeSet<(Region, u32)>> {
-    let states = tables.states().await?;
+/// The runs that may retire, and their shields, as the tables have it.
+async fn accepted(tables: &Tables) -> Result<Accepted> {
+    let (states, mut shields) = (tables.states().await?, tables.shields(false).await?);
     let accepted = |state: &str| matches!(state, "balanced" | "released");
-    Ok(states.into_iter().filter(|(_, state)| accepted(state)).map(|(run, _)| run).collect())
+    let runs = states.into_iter().filter(|(_, state)| accepted(state)).map(|(run, _)| run);
+    Ok(runs.map(|run| (run, shields.remove(&run).unwrap_or_default())).collect())
 }
 
 /// Follows a case to the end of its log and to what comes after, and looks on the way.
@@ -92,7 +97,7 @@ async fn follow(
 /// I1: any order, any duplication, any split over consumers ends in the same rows.
 #[test]
 fn every_history_ends_in_the_rows_of_the_newest_records() {
-    holds("rows", &async |tables, _, case| {
+    holds("rows", &async |[tables, ..], case| {
         follow(&Log::of(&case.runs), tables, case, async |_, model| {
             same("rows", &model.rows(&accepted(tables).await?), &tables.rows().await?)
         })
@@ -103,13 +108,13 @@ fn every_history_ends_in_the_rows_of_the_newest_records() {
 /// I3: the ledger counts each record once, whatever is redelivered or replayed.
 #[test]
 fn every_history_counts_each_record_once() {
-    holds("ledger", &async |tables, _, case| {
+    holds("ledger", &async |[tables, ..], case| {
         follow(&Log::of(&case.runs), tables, case, async |_, model| {
             same("ledger", &model.ledger(), &tables.ledger().await?)?;
             same("dead letters", &model.dead_letters(), &tables.dead_letters().await?)?;
             // Each row was made once, by one record.
             let mut made: BTreeMap<String, i64> = BTreeMap::new();
-            for row in model.rows(&BTreeSet::new()) {
+            for row in model.rows(&Accepted::new()) {
                 *made.entry(row.kind).or_default() += 1;
             }
             let found = tables.made().await?;
@@ -124,7 +129,7 @@ fn every_history_counts_each_record_once() {
 /// taken records away, either.
 #[test]
 fn only_runs_that_balance_or_are_released_retire() {
-    holds("fates", &async |tables, _, case| {
+    holds("fates", &async |[tables, ..], case| {
         let log = Log::of(&case.runs).compacted(&case.dropped);
         follow(&log, tables, case, async |history, model| {
             let (states, decided) = (tables.states().await?, history.decided());
@@ -133,9 +138,26 @@ fn only_runs_that_balance_or_are_released_retire() {
             for (run, state) in &states {
                 let decided = decided.get(run).copied();
                 let mut later = states.iter().filter(|(other, _)| other.0 == run.0 && other.1 > run.1);
-                let passed = later.any(|(_, state)| state == "balanced");
+                let passed =
+                    later.any(|(later, state)| state == "balanced" && model.covers_all_of(*later, *run));
                 let allowed = fates[run].states(decided, passed, case.strict);
                 ensure!(allowed.contains(&state.as_str()), "{run:?} is {state}, and not of {allowed:?}");
+            }
+            let all = tables.shields(true).await?;
+            for run in
+                fates.iter().filter(|(_, fate)| matches!(fate, Fate::Good | Fate::Bad)).map(|(run, _)| run)
+            {
+                let shields = all.get(run).cloned().unwrap_or_default();
+                let mut missing = model.must_shield(*run);
+                missing.retain(|domain| !shields.contains_key(domain));
+                ensure!(missing.is_empty(), "{run:?} does not shield {missing:?}");
+                for (domain, first) in shields.iter().filter_map(|(domain, first)| Some((domain, (*first)?)))
+                {
+                    ensure!(
+                        model.may_confirm(*run, domain, first),
+                        "{run:?} confirms {domain} from {first} on"
+                    );
+                }
             }
             same("rows", &model.rows(&accepted(tables).await?), &tables.rows().await?)
         })
@@ -147,7 +169,7 @@ fn only_runs_that_balance_or_are_released_retire() {
 /// log, if the verdicts are followed. Keys whose newest record can't be read are left out.
 #[test]
 fn a_compacted_log_ends_in_the_same_tables() {
-    holds("compacted", &async |live, other, case| {
+    holds("compacted", &async |[live, other, _], case| {
         let readable = |run: &Run| Run { broken: None, ..run.clone() };
         let log = Log::of(&case.runs.iter().map(readable).collect::<Vec<_>>());
         follow(&log, live, case, async |_, _| Ok(())).await?;
@@ -159,7 +181,7 @@ fn a_compacted_log_ends_in_the_same_tables() {
 /// they were.
 #[test]
 fn a_rebuild_ends_in_the_same_tables() {
-    holds("rebuilt", &async |live, other, case| {
+    holds("rebuilt", &async |[live, other, _], case| {
         follow(&Log::of(&case.runs), live, case, async |_, _| Ok(())).await?;
         rebuild(live, other, &Log::of(&case.runs), case).await?;
         let before = live.contents().await?;
@@ -168,6 +190,55 @@ fn a_rebuild_ends_in_the_same_tables() {
         live.make_equal_to(other).await?;
         same("mended tables", &before, &live.contents().await?)
     });
+}
+
+/// Three installations that judge by their own limits, and decide on their own, agree once each has read what the
+/// others published, in whatever order that came to the topic.
+#[test]
+fn installations_that_exchange_verdicts_agree() {
+    holds("exchanged", &async |[one, two, third], case| {
+        let log = Log::of(&case.runs);
+        follow(&log, one, case, async |_, _| Ok(())).await?;
+        let history = History::begin(&log, two, !case.strict);
+        history.drain(&case.replay).await?;
+        history.play(&case.late, &async |_| Ok(())).await?;
+        // The third knows nothing yet.
+        exchange(&log, [one, two, third], case).await
+    });
+}
+
+async fn exchange(log: &Log, installations: [&Tables; 3], case: &Case) -> Result<()> {
+    let [one, two, third] = installations;
+    let mut topic: BTreeMap<String, Verdict> = BTreeMap::new();
+    for round in 0.. {
+        ensure!(round < 10, "it does not end: {topic:#?}");
+        let mut sent = 0;
+        for tables in [two, one, third] {
+            for verdict in outbox::unpublished(&tables.pool).await? {
+                topic.insert(verdict.key(), verdict.clone());
+                outbox::mark_published(&tables.pool, &verdict).await?;
+                sent += 1;
+            }
+            let last: Vec<Verdict> = topic.values().cloned().collect();
+            outbox::follow(&tables.pool, &last).await?;
+        }
+        if round == 0 {
+            History::begin(log, third, case.strict).drain(&case.drain).await?;
+        }
+        let mut left = 0;
+        for tables in installations {
+            left += outbox::unpublished(&tables.pool).await?.len();
+        }
+        if sent + left == 0 && round > 0 {
+            break;
+        }
+    }
+    for other in [two, third] {
+        ensure!(one.shields(false).await? == other.shields(false).await?, "the shields differ");
+        ensure!(one.states().await? == other.states().await?, "the states differ");
+        same("tables", &one.contents().await?, &other.contents().await?)?;
+    }
+    Ok(())
 }
 
 /// Applies a log to other tables, which follow the verdicts of the live ones, and compares.

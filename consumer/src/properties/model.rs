@@ -3,15 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog_shared::cursor::Mode;
+use catalog_shared::cursor::{Coverage, Mode};
 use catalog_shared::marker::Marker;
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use catalog_shared::verdict::Decision;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::log::{Log, Record, Spot};
-use super::tables::{Count, Row};
+use super::tables::{Accepted, Count, Row, Shields};
 
 /// The log as far as it was delivered: up to an offset of each partition.
 pub(super) struct Model<'a> {
@@ -28,9 +28,9 @@ pub(super) enum Fate {
     Abandoned,
     /// It retires nothing, whatever it saw.
     Ended,
-    /// A whole crawl of datasets, of which all has arrived.
+    /// A crawl of the whole catalog or of whole domains, of which all has arrived.
     Good,
-    /// A whole crawl of datasets, of which something is missing.
+    /// One of which something is missing, and nobody knows in which domains.
     Bad,
 }
 
@@ -52,7 +52,7 @@ impl Fate {
     }
 }
 
-type RunId = (Region, u32);
+pub(super) type RunId = (Region, u32);
 
 impl Model<'_> {
     fn records(&self) -> impl Iterator<Item = (Spot, &Record)> {
@@ -63,7 +63,7 @@ impl Model<'_> {
     }
 
     /// The newest record of each key makes its row.
-    pub(super) fn rows(&self, accepted: &BTreeSet<RunId>) -> BTreeSet<Row> {
+    pub(super) fn rows(&self, accepted: &Accepted) -> BTreeSet<Row> {
         let mut newest: BTreeMap<(Kind, &str), &Record> = BTreeMap::new();
         for ((kind, _), record) in
             self.records().filter(|(_, record)| record.marker.is_none() && !record.broken)
@@ -85,11 +85,79 @@ impl Model<'_> {
         newest.into_iter().map(row).collect()
     }
 
-    /// The end of the first accepted run of the region behind the one that saw it last.
-    fn retired_at(&self, record: &Record, accepted: &BTreeSet<RunId>) -> Option<OffsetDateTime> {
+    /// The end of the first accepted run of the region behind the one that saw it last, which covers its domain
+    /// and does not shield it.
+    fn retired_at(&self, record: &Record, accepted: &Accepted) -> Option<OffsetDateTime> {
         let (region, seen) = (record.stamp.region, record.stamp.version.run);
-        let next = accepted.iter().filter(|(of, run)| *of == region && *run > seen).min()?;
-        self.markers(*next).next().map(|(_, marker)| marker.stamp.observed_at)
+        let domain = record.key.split('/').nth(1)?;
+        let retires = |((of, run), shields): &(&RunId, &Shields)| {
+            let is_kept =
+                shields.get(domain).is_some_and(|confirmed| confirmed.is_none_or(|below| seen >= below));
+            *of == region && *run > seen && !is_kept && self.covers((region, *run), domain)
+        };
+        let (run, _) = accepted.iter().find(retires)?;
+        Some(self.marker(*run)?.ended_at)
+    }
+
+    /// A full run covers what it or a full run before it listed or saw.
+    fn covers(&self, run: RunId, domain: &str) -> bool {
+        match self.marker(run).map(|marker| marker.shape.coverage()) {
+            Some(Coverage::Full) => self.first_run(run.0, domain).is_some_and(|first| first <= run.1),
+            Some(Coverage::Domains(domains)) => domains.contains(domain),
+            Some(Coverage::None) | None => false,
+        }
+    }
+
+    fn first_run(&self, region: Region, domain: &str) -> Option<u32> {
+        let of_region = self.records().filter(|(_, record)| record.stamp.region == region);
+        let markers = of_region.filter_map(|(_, record)| record.marker.as_ref());
+        let names = |marker: &&Marker| {
+            let is_named = marker.declared.contains_key(domain) || marker.seen.contains_key(domain);
+            marker.shape.mode == Mode::Full && is_named
+        };
+        markers.filter(names).map(|marker| marker.run).min()
+    }
+
+    /// Whether a run covers all that another one covers.
+    pub(super) fn covers_all_of(&self, run: RunId, other: RunId) -> bool {
+        let coverage = |run| self.marker(run).map(|marker| marker.shape.coverage());
+        match (coverage(run), coverage(other)) {
+            (Some(Coverage::Full), Some(Coverage::Full)) => true,
+            (Some(_), Some(Coverage::Domains(domains))) => {
+                domains.iter().all(|domain| self.covers(run, domain))
+            }
+            _ => false,
+        }
+    }
+
+    /// The domains that a run must shield: those where an object of it is known to be unreadable.
+    pub(super) fn must_shield(&self, run: RunId) -> BTreeSet<String> {
+        let of_run = |record: &&Record| (record.stamp.region, record.stamp.version.run) == run;
+        let datasets = self.records().filter(|((kind, _), _)| *kind == Kind::Datasets);
+        let broken = datasets.map(|(_, record)| record).filter(of_run).filter(|record| record.broken);
+        let dead = broken.filter_map(|record| record.key.split('/').nth(1).map(str::to_owned));
+        let unkeyed = self.marker(run).into_iter().flat_map(|marker| marker.unkeyed_by.keys().cloned());
+        let is_judged = |domain: &String| match self.marker(run).map(|marker| marker.shape.coverage()) {
+            Some(Coverage::Domains(domains)) => domains.contains(domain),
+            coverage => coverage == Some(Coverage::Full),
+        };
+        dead.chain(unkeyed).filter(is_judged).collect()
+    }
+
+    /// Whether a run may say that the absence from an earlier one on is confirmed in a domain.
+    pub(super) fn may_confirm(&self, run: RunId, domain: &str, first: u32) -> bool {
+        let first = (run.0, first);
+        let (Some(last_marker), Some(first_marker)) = (self.marker(run), self.marker(first)) else {
+            return false;
+        };
+        let lasted = last_marker.ended_at - first_marker.ended_at;
+        let are_full =
+            [last_marker, first_marker].iter().all(|marker| marker.shape.coverage() == Coverage::Full);
+        are_full && first < run && lasted >= Duration::days(2) && self.covers(first, domain)
+    }
+
+    fn marker(&self, run: RunId) -> Option<&Marker> {
+        self.markers(run).find_map(|(_, record)| record.marker.as_ref())
     }
 
     fn markers(&self, (region, run): RunId) -> impl Iterator<Item = (Spot, &Record)> {
@@ -141,15 +209,12 @@ impl Model<'_> {
             return unended;
         };
         let of_run = |count: &Count| count.region == region.name() && count.run == i64::from(run);
-        let is_fine = |count: &Count| {
-            let readable = count.dead == 0 || count.topic != Kind::Datasets.name();
-            readable && count.published == Some(count.applied + count.dead)
-        };
+        let is_fine = |count: &Count| count.published == Some(count.applied + count.dead);
         if markers.len() < usize::try_from(marker.partitions.values().sum::<i32>()).unwrap() {
             unended
-        } else if marker.shape.mode != Mode::Full || !marker.shape.kinds.contains(&Kind::Datasets) {
+        } else if marker.shape.coverage() == Coverage::None {
             Fate::Ended
-        } else if marker.unkeyed == 0 && self.ledger().iter().filter(|count| of_run(count)).all(is_fine) {
+        } else if marker.unknown() == 0 && self.ledger().iter().filter(|count| of_run(count)).all(is_fine) {
             Fate::Good
         } else {
             Fate::Bad

@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
 use anyhow::{Context, Result};
+use catalog_shared::record::Version;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, FromRow, raw_sql};
 use time::OffsetDateTime;
 
 use super::log::Spot;
+use crate::batch::{Dataset, Versioned};
 use crate::cli::DatabaseArgs;
 use crate::database;
+use crate::decode::dataset::DatasetRow;
 use crate::rebuild;
 
 /// As many as there are batches side by side.
@@ -42,6 +45,18 @@ pub(super) struct Count {
     pub(super) published: Option<i64>,
 }
 
+/// The row of the asset `us/d.example/aaaa-bbbb`, with a version.
+pub(super) fn dataset(text: &str, (run, page): (u32, u32)) -> Versioned<Dataset> {
+    let (domain, id) = ("d.example".to_owned(), "aaaa-bbbb".to_owned());
+    let content = Box::new(DatasetRow::read(text, &domain, &id).unwrap());
+    let (version, observed_at) = (Version { run, page }, OffsetDateTime::UNIX_EPOCH);
+    Versioned { region: Region::Us, version, observed_at, offset: 0, row: Dataset { domain, id, content } }
+}
+/// The shielded domains of a run, each with the run below which losses are confirmed.
+pub(super) type Shields = BTreeMap<String, Option<u32>>;
+/// The runs that may retire, with their shields.
+pub(super) type Accepted = BTreeMap<(Region, u32), Shields>;
+
 /// A schema with its tables.
 pub(super) struct Tables {
     args: DatabaseArgs,
@@ -67,7 +82,7 @@ impl Tables {
     pub(super) async fn wipe(&self) -> Result<()> {
         let tables: Vec<String> = sqlx::query_scalar(
             "select quote_ident(tablename) from pg_tables
-             where schemaname = current_schema() and tablename <> '_sqlx_migrations'",
+             where schemaname = current_schema() and tablename not in ('_sqlx_migrations', 'installation')",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -151,6 +166,23 @@ impl Tables {
         runs.into_iter().map(run).collect()
     }
 
+    /// The shields of each run that has any; with those that people have lifted, or without.
+    pub(super) async fn shields(&self, with_lifted: bool) -> Result<Accepted> {
+        let shields: Vec<(String, i64, String, Option<i64>)> = sqlx::query_as(
+            "select region, run, domain, confirmed_below from run_shields where $1 or not lifted",
+        )
+        .bind(with_lifted)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut all = Accepted::new();
+        for (region, run, domain, confirmed) in shields {
+            let region = Region::from_name(&region).context("a region that is none")?;
+            let confirmed = confirmed.map(u32::try_from).transpose()?;
+            all.entry((region, u32::try_from(run)?)).or_default().insert(domain, confirmed);
+        }
+        Ok(all)
+    }
+
     /// Where each partition stands, and up to where it is in the books.
     pub(super) async fn positions(&self) -> Result<BTreeMap<Spot, (i64, i64)>> {
         let rows: Vec<(String, i32, i64, i64)> =
@@ -167,7 +199,7 @@ impl Tables {
     /// A pool for somebody who dies.
     pub(super) fn one_connection(&self) -> PgPool {
         let options = (*self.pool.connect_options()).clone();
-        PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
+        self.pool.options().clone().max_connections(1).connect_lazy_with(options)
     }
 
     /// Takes rows away and changes others, in every catalog table.

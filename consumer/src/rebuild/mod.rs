@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
+use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
@@ -81,6 +82,7 @@ impl Intent {
 
 async fn work(args: &TopicsArgs, intent: Intent, shutdown: &CancellationToken) -> anyhow::Result<Report> {
     args.kafka.announce()?;
+    outage::reach(&args.kafka).await?;
     let mut shadow = Shadow::make(&args.database, args.apply.connections, intent).await?;
     let worked = follow_and_settle(args, intent, &mut shadow, shutdown).await;
     let removed = shadow.remove().await;

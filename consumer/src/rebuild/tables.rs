@@ -5,6 +5,9 @@ use catalog_shared::topics::Topics;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 
+use crate::apply::datasets::newer_form;
+use crate::decode::content_hash::REVISION;
+
 /// How many of a table's differing rows are listed.
 const LISTED: i64 = 20;
 
@@ -89,7 +92,17 @@ pub(crate) struct DifferingRow {
 }
 
 /// Finds what differs. It stays known until the transaction ends.
-pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> sqlx::Result<Vec<Differing>> {
+///
+/// # Errors
+/// [`catalog_shared::exit::Stop::Guard`] where a row has the form of a newer build, or what the database said.
+pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> anyhow::Result<Vec<Differing>> {
+    let newer: Option<(String, i32)> = sqlx::query_as(include_str!("../../sql/rebuild/find_newer_form.sql"))
+        .bind(i32::from(REVISION))
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some((row, revision)) = newer {
+        return Err(newer_form(&row, revision).into());
+    }
     sqlx::query(include_str!("../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
     for table in &TABLES {

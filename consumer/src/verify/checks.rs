@@ -45,7 +45,7 @@ macro_rules! check {
 }
 
 /// All checks, in the order of the report.
-pub(super) const CHECKS: [Check; 25] = [
+pub(super) const CHECKS: [Check; 33] = [
     check!(Error, "datasets_without_stats", "assets without page views and the run that saw them"),
     check!(Error, "stats_without_dataset", "page views of assets that are not there"),
     check!(Error, "datasets_without_host", "assets on a host that is not there"),
@@ -53,14 +53,25 @@ pub(super) const CHECKS: [Check; 25] = [
     check!(Error, "agencies_without_host", "agencies on a host that is not there"),
     check!(Error, "foreign_records", "objects that are not their row's"),
     check!(Error, "lost_values", "columns that are not what the object says"),
+    check!(Error, "different_hashes", "assets whose content_hash is not the same in both tables"),
     check!(Error, "wrongly_retired", "assets whose retired_at does not follow from the runs"),
     check!(Error, "unknown_runs", "rows of a run that the books don't know"),
     check!(Error, "unbalanced_runs", "balanced runs whose books don't balance"),
+    check!(Error, "torn_pages", "runs of whose pages Kafka has committed a part, or one twice"),
     check!(Error, "wrong_sums", "runs whose sums are not those of their partitions"),
     check!(Error, "missing_markers", "runs that were decided before all had arrived"),
     check!(Error, "markers_beyond_positions", "markers that were not consumed"),
     check!(Error, "different_verdicts", "runs that are not what was decided"),
+    check!(Error, "wrong_first_runs", "domains whose first full crawl is not the one that the runs name"),
     check!(Note, "held_runs", "runs that wait for a decision: `runs release` or `runs reject`"),
+    check!(
+        Note,
+        "shielded_domains",
+        "domains whose missing assets are kept: `runs release --domain` retires them"
+    ),
+    check!(Note, "beyond_reach", "domains that only crawls with `--domain` find"),
+    check!(Note, "scoped_runs", "crawls with `--domain` that saw other domains, or none of one"),
+    check!(Note, "bad_domains", "entries of /domains that could not be read"),
     check!(Note, "abandoned_runs", "runs that their producer gave up"),
     check!(Note, "open_runs", "runs of which more is to come"),
     check!(Note, "short_books", "runs that fall short without being held"),
@@ -75,4 +86,5 @@ pub(super) const CHECKS: [Check; 25] = [
     ),
     check!(Note, "unlisted_domains", "domains that the API does not list"),
     check!(Note, "unreadable_fields", "fields whose value could not be read, or not whole"),
+    check!(Note, "other_revisions", "rows whose form is of another revision than this program's"),
 ];

@@ -9,6 +9,7 @@ use clap::Args;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
 use crate::database;
+use crate::decode::content_hash::REVISION;
 use crate::rebuild::{self, TopicsArgs};
 use checks::{CHECKS, Check};
 use report::{Finding, Found, Report};
@@ -72,6 +73,10 @@ async fn look(pool: &PgPool) -> anyhow::Result<Report> {
     let mut report = Report::start();
     let moment = "begin transaction isolation level repeatable read read only";
     let mut tx = pool.begin_with(moment).await.context("can't begin a transaction")?;
+    sqlx::query("select set_config('catalog_stream.form', $1, true)")
+        .bind(REVISION.to_string())
+        .execute(&mut *tx)
+        .await?;
     for check in &CHECKS {
         let found = find(&mut tx, check).await;
         report.add(found.with_context(|| format!("can't check {}", check.name))?);
@@ -82,7 +87,7 @@ async fn look(pool: &PgPool) -> anyhow::Result<Report> {
 async fn find(tx: &mut Transaction<'_, Postgres>, check: &'static Check) -> sqlx::Result<Found> {
     let query = format!(
         "select coalesce(what, '?'), coalesce(finding, '?'), count(*) over () from (\n{}\n) as found \
-         order by what, finding limit {SHOWN}",
+         order by what collate \"C\", finding collate \"C\" limit {SHOWN}",
         check.sql
     );
     let rows: Vec<(String, String, i64)> = sqlx::query_as(AssertSqlSafe(query)).fetch_all(&mut **tx).await?;

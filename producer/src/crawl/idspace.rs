@@ -7,7 +7,7 @@ use catalog_shared::cursor::Interval;
 
 const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
 const LETTERS: usize = 8;
-const SIZE: u64 = 1 << 40;
+pub(crate) const SIZE: u64 = 1 << 40;
 
 /// Cuts intervals until there are at least `lanes`, the widest first; ones too narrow stay whole.
 pub(crate) fn cut(mut intervals: Vec<Interval>, lanes: usize) -> Vec<Interval> {
@@ -33,6 +33,14 @@ pub(crate) fn share_open(pending: &[Interval]) -> f64 {
     pending.iter().map(width).sum::<u64>() as f64 / SIZE as f64
 }
 
+/// Whether an id reads `xxxx-xxxx`, in lower case. Newer servers take no other bounds.
+pub(crate) fn is_well_formed(id: &str) -> bool {
+    let is_half = |half: &str| {
+        half.len() == 4 && half.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    id.split_once('-').is_some_and(|(left, right)| is_half(left) && is_half(right))
+}
+
 fn width(interval: &Interval) -> u64 {
     bounds(interval).map_or(0, |(low, high)| high.saturating_sub(low))
 }
@@ -50,7 +58,7 @@ fn middle(interval: &Interval) -> Option<String> {
 }
 
 /// The number of a well-formed id; the beginning of the space is 0. Ids of another form have none.
-fn number(id: &str) -> Option<u64> {
+pub(crate) fn number(id: &str) -> Option<u64> {
     if id.is_empty() {
         return Some(0);
     }
@@ -61,7 +69,8 @@ fn number(id: &str) -> Option<u64> {
     })
 }
 
-fn id(number: u64) -> String {
+/// The id of a number.
+pub(crate) fn id(number: u64) -> String {
     let letter = |place: usize| char::from(ALPHABET[(number >> (5 * (LETTERS - 1 - place)) & 31) as usize]);
     let left: String = (0..4).map(letter).collect();
     let right: String = (4..LETTERS).map(letter).collect();

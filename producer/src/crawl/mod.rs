@@ -3,23 +3,29 @@
 pub mod scope;
 
 pub(crate) mod border;
+pub(crate) mod complete;
+pub(crate) mod difference;
 pub(crate) mod fetched;
 pub(crate) mod idspace;
 pub(crate) mod lane;
+pub(crate) mod look;
+pub(crate) mod page_zero;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod salvage;
 pub(crate) mod since;
 pub(crate) mod size;
+pub(crate) mod stretch;
 pub(crate) mod tails;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use catalog_shared::exit::Stop;
-use catalog_shared::outage::outlast;
+use catalog_shared::outage::{outlast, wait_for_kafka_within};
 use catalog_shared::record::Kind;
+use catalog_shared::rights;
 use catalog_shared::screen::Screen;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -30,14 +36,16 @@ use tracing::Instrument;
 use crate::cli::CrawlArgs;
 use crate::crawl::fetched::Fetched;
 use crate::crawl::lane::Lanes;
-use crate::crawl::plan::{Asked, plan};
+use crate::crawl::plan::{Asked, Plan, plan};
 use crate::crawl::scope::Start;
 use crate::crawl::since::Listed;
 use crate::crawl::size::PageSize;
+use crate::discover::domains::Domains;
 use crate::discover::{Discovery, proxy};
 use crate::publish::Publisher;
 use crate::publish::claim::Claim;
 use crate::publish::cursors;
+use crate::publish::hosts;
 use crate::publish::sink::Sink;
 use crate::publish::topics;
 use crate::report::progress::Progress;
@@ -65,15 +73,14 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     let asked = asked(&args, &url)?;
     proxy::check(&url).await?;
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
-    let Some(mut publisher) = open(&args, &asked, &discovery, &shutdown).await? else {
-        let error = Stop::Interrupted("no run was begun or resumed".to_owned());
-        return Err(Summary::not_begun(&args, asked.shape, &tally).print_failure(args.json, error.into()));
-    };
+    let mut domains = None;
+    let opened = rights::named(open(&args, &asked, &discovery, &mut domains, &shutdown).await);
+    let Ok(Some(mut publisher)) = opened else { return Err(not_begun(&args, asked, &tally, opened.err())) };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let lanes = usize::from(args.concurrency);
     let progress = span.in_scope(|| Progress::start(screen, lanes, publisher.cursor(), &tally));
-    let crawl = crawl(&args, discovery, &mut publisher, &progress, &shutdown).instrument(span);
-    let whole = ended_in_time(crawl, &shutdown).await;
+    let crawl = crawl(&args, discovery, domains, &mut publisher, &progress, &shutdown).instrument(span);
+    let whole = rights::named(ended_in_time(crawl, &shutdown).await);
     // The bars make room for the summary.
     progress.end();
     if !matches!(whole, Ok(true)) {
@@ -110,6 +117,25 @@ fn interrupted(args: &CrawlArgs, run: u32) -> String {
     format!("run {run} of {} is not complete; the same command resumes it", args.region)
 }
 
+/// The error of a command that has not claimed the region, with a summary. A command line that was refused has done
+/// nothing to sum up.
+fn not_begun(
+    args: &CrawlArgs,
+    asked: Asked,
+    tally: &Tally,
+    error: Option<anyhow::Error>,
+) -> anyhow::Error {
+    let summary = |end| Summary::not_begun(args, asked.shape, end, tally);
+    let Some(error) = error else {
+        let error = Stop::Interrupted("no run was begun or resumed".to_owned());
+        return summary(End::Interrupted).print_failure(args.json, error.into());
+    };
+    if error.is::<Stop>() || tally.requests() == 0 {
+        return error;
+    }
+    summary(End::Failed).print_failure(args.json, error)
+}
+
 /// Whether a crawl is whole. One that was asked to stop has a while for the pages in hand; Kafka may be away
 /// for longer, and what is left then is fetched again when the run is resumed.
 async fn ended_in_time(
@@ -138,18 +164,22 @@ fn asked(args: &CrawlArgs, url: &reqwest::Url) -> anyhow::Result<Asked> {
 }
 
 /// What is published to: the region's topics, or nothing in a dry run. A broker that is away is waited for.
-/// None when `shutdown` came first.
+/// None when `shutdown` came first. What was fetched of the API meanwhile is left in `domains`.
 async fn open(
     args: &CrawlArgs,
     asked: &Asked,
     discovery: &Discovery,
+    domains: &mut Option<Domains>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<Publisher>> {
     let opened = async {
         if args.dry_run {
             return rehearse(args, asked, discovery).await;
         }
-        outlast(&args.kafka, async || claim(args, asked, discovery).await).await
+        if let Some(limit) = args.wait_for_kafka {
+            wait_for_kafka_within(&args.kafka, limit).await?;
+        }
+        outlast(&args.kafka, async || claim(args, asked, discovery, domains).await).await
     };
     shutdown.run_until_cancelled(opened).await.transpose()
 }
@@ -169,15 +199,23 @@ async fn rehearse(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> any
     Ok(Publisher::new(Sink::Nowhere, names, cursor))
 }
 
-/// Claims the region, before any asset is fetched. Looks at the cursor once before that, for a command
-/// line that can't be followed must not fence a producer that is doing well.
-async fn claim(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> anyhow::Result<Publisher> {
+/// Claims the region, before any asset is fetched. Reads the cursor once before that, because a command line that
+/// can't be followed must neither fence a producer that is doing well nor create topics, and an API that can't be
+/// crawled must not leave a run behind.
+async fn claim(
+    args: &CrawlArgs,
+    asked: &Asked,
+    discovery: &Discovery,
+    domains: &mut Option<Domains>,
+) -> anyhow::Result<Publisher> {
     let names = args.kafka.topics();
+    let planned = plan(asked, cursors::read_if_there(&args.kafka, &names, args.region).await?)?;
     let partitions = topics::ensure(&args.kafka, &names, args.partitions).await?;
     let owner = uuid::Uuid::new_v4().to_string();
-    let last = cursors::read(&args.kafka, &names, args.region).await?;
-    if plan(asked, last)?.claim(asked, &owner, &partitions)?.next_page == 0 {
-        discovery.check_domains().await?;
+    let begins = matches!(planned, Plan::Begin { .. });
+    planned.claim(asked, &owner, &partitions)?;
+    if begins && domains.is_none() {
+        *domains = Some(page_zero::fetch_first(discovery).await?);
     }
     for _ in 0..CLAIMS {
         let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
@@ -186,7 +224,8 @@ async fn claim(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> anyhow
         cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
         if claim.establish(&cursor).await? {
             tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
-            return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), names, cursor));
+            let hosts = hosts::published(&args.kafka, &names, &cursor).await?;
+            return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), names, cursor).knowing(hosts));
         }
         tracing::info!(region = %args.region, "another producer went on meanwhile; claiming the region again");
     }
@@ -197,15 +236,15 @@ async fn claim(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> anyhow
 async fn crawl(
     args: &CrawlArgs,
     discovery: Discovery,
+    domains: Option<Domains>,
     publisher: &mut Publisher,
     progress: &Progress,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
     if publisher.cursor().next_page == 0 {
-        let Some(domains) = shutdown.run_until_cancelled(discovery.domains()).await else {
+        if !page_zero::publish(&discovery, domains, publisher, shutdown).await? {
             return Ok(false);
-        };
-        publisher.domains(domains.context("can't get the list of domains")?).await?;
+        }
         progress.published(publisher.cursor());
     }
     if let Some(from) = since::listing(publisher.cursor()) {
@@ -238,9 +277,9 @@ async fn crawl(
     bail!("the API keeps answering that nothing is left where it has shown larger ids before")
 }
 
-/// Begins with no more assets than a limit leaves.
+/// Begins with no more assets than a limit leaves, and one more, because the last id of a page is kept back.
 fn page_size(args: &CrawlArgs, publisher: &Publisher) -> PageSize {
-    let left = publisher.left().and_then(|left| u16::try_from(left).ok());
+    let left = publisher.left().and_then(|left| u16::try_from(left).ok()?.checked_add(1));
     PageSize::new(args.page_size, left.unwrap_or(u16::MAX))
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use catalog_shared::cursor::{Cursor, PastRun, RunState, Shape};
+use catalog_shared::cursor::{Cursor, DomainsComplete, PastRun, RunState, Shape};
 use catalog_shared::exit::Stop;
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
+use crate::crawl::complete::complete_since;
+use crate::crawl::difference;
 use crate::crawl::run::fresh;
 use crate::crawl::scope::Start;
 
@@ -31,6 +33,7 @@ pub(crate) enum Plan {
         shape: Box<Shape>,
         previous_ended: Option<u32>,
         complete_since: Option<OffsetDateTime>,
+        domains_complete_since: Vec<DomainsComplete>,
         history: Vec<PastRun>,
     },
 }
@@ -50,6 +53,7 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
             shape,
             previous_ended,
             complete_since: None,
+            domains_complete_since: Vec::new(),
             history,
         });
     };
@@ -74,16 +78,19 @@ pub(crate) fn plan(asked: &Asked, last: Option<Cursor>) -> Result<Plan, Stop> {
 
 fn begin_after(asked: &Asked, last: &Cursor, previous_ended: Option<u32>) -> Result<Plan, Stop> {
     let (complete_since, history) = (last.complete_since, last.history_with_own());
-    let shape = asked.new_shape(complete_since)?;
+    let domains_complete_since = last.domains_complete_since.clone();
+    let shape = asked.new_shape(Some(last))?;
     // A number that was asked for counts where it is not too low: after a loss of cursors, say.
     let run = last.run.saturating_add(1).max(asked.first_run);
-    Ok(Plan::Begin { run, shape, previous_ended, complete_since, history })
+    Ok(Plan::Begin { run, shape, previous_ended, complete_since, domains_complete_since, history })
 }
 
 impl Asked {
-    /// The shape of a new run.
-    fn new_shape(&self, complete_since: Option<OffsetDateTime>) -> Result<Box<Shape>, Stop> {
-        let since = self.since.map(|start| start.since(complete_since)).transpose()?;
+    /// The shape of a new run behind the last one.
+    fn new_shape(&self, last: Option<&Cursor>) -> Result<Box<Shape>, Stop> {
+        let domains = &self.shape.domains;
+        let complete_since = last.and_then(|last| complete_since(last, domains));
+        let since = self.since.map(|start| start.since(complete_since, domains)).transpose()?;
         Ok(Box::new(Shape { since, ..self.shape.clone() }))
     }
 
@@ -95,18 +102,14 @@ impl Asked {
 }
 
 fn differs(last: &Cursor, asked: &Asked) -> String {
-    let text = |shape: &Shape, since: Option<String>| {
-        let mut flags = serde_json::to_value(shape).unwrap_or_default();
-        flags["since"] = since.into();
-        flags.to_string()
-    };
+    let was = last.shape.since.as_ref().map(|since| since.asked.clone());
+    let is = asked.since.map(|start| start.asked());
     format!(
-        "run {} of {} was interrupted and was begun with other flags: {} and not {}. Use the same flags to \
-         resume it, or --restart to give it up and begin run {}",
+        "run {} of {} was interrupted and was begun with other flags: {}. Use the same flags to resume it, or \
+         --restart to give it up and begin run {}",
         last.run,
         last.region,
-        text(&last.shape, last.shape.since.as_ref().map(|since| since.asked.clone())),
-        text(&asked.shape, asked.since.map(|start| start.asked())),
+        difference::named((&last.shape, was), (&asked.shape, is)),
         last.run.saturating_add(1),
     )
 }
@@ -136,9 +139,9 @@ impl Plan {
                 }
                 Ok(Cursor { owner, stopped: None, ..*cursor })
             }
-            Self::Begin { run, shape, previous_ended, complete_since, history } => {
+            Self::Begin { run, shape, previous_ended, complete_since, domains_complete_since, history } => {
                 let fresh = fresh(asked.region, *shape, run, partitions);
-                Ok(Cursor { owner, previous_ended, complete_since, history, ..fresh })
+                Ok(Cursor { owner, previous_ended, complete_since, domains_complete_since, history, ..fresh })
             }
         }
     }
@@ -269,7 +272,10 @@ mod tests {
         assert_eq!(resumed, Plan::Resume(Box::new(begun.clone())));
         for other in [Start::At(at(900)), auto(101), auto(3_600)] {
             let refused = plan(&since(other), Some(begun.clone())).unwrap_err();
-            assert!(refused.to_string().contains(r#""since":"auto, with --overlap 100s""#), "{refused}");
+            assert!(
+                refused.to_string().contains("--since was auto, with --overlap 100s and is "),
+                "{refused}"
+            );
         }
     }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape, Since};
+use catalog_shared::cursor::{Cursor, Interval, PartitionCounts, RunState, Shape};
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
-use crate::crawl::since;
+use crate::crawl::{complete, since};
 
 /// The cursor of a run that has not begun.
 pub(crate) fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
@@ -77,24 +77,14 @@ pub(crate) fn check_seen(cursor: &Cursor) -> anyhow::Result<()> {
 
 /// The cursor of a run that has published everything.
 pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
-    let complete_since =
-        if saw_all_changes(cursor) { Some(cursor.started_at) } else { cursor.complete_since };
-    Cursor { state: RunState::Ended, ended_at: Some(ended_at), complete_since, ..cursor.clone() }
-}
-
-/// Whether the next incremental run may start from this one. A since-run that starts later than the last
-/// such run leaves a gap between the two, which the next one has to cover; so does an object that was stepped
-/// over, whose date nobody has read.
-fn saw_all_changes(cursor: &Cursor) -> bool {
-    let leaves_gap = |since: &Since| cursor.complete_since.is_some_and(|complete| since.from > complete);
-    cursor.shape.mode != Mode::Part
-        && cursor.skipped == 0
-        && cursor.shape.kinds.contains(&Kind::Datasets)
-        && !cursor.shape.since.as_ref().is_some_and(leaves_gap)
+    let ended = Cursor { state: RunState::Ended, ended_at: Some(ended_at), ..cursor.clone() };
+    complete::moved_on(ended)
 }
 
 #[cfg(test)]
 mod tests {
+    use catalog_shared::cursor::{Mode, Since};
+
     use super::*;
 
     fn at(unix: i64) -> OffsetDateTime {

@@ -16,22 +16,47 @@ pub(crate) const IN_A_ROW: u32 = 3;
 /// Where the id of a result object is.
 const ID: &[&str] = &["results", "resource", "id"];
 
-/// The id of the one object behind `after` that can't be had, where that is sure and the lane may step over
-/// it, having just stepped over so many.
+/// An object that can't be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Its id is known.
+    Named(String),
+    /// A larger id has come behind those that can be had, so that all objects with their ids are known.
+    Further,
+    /// The answer came and has no structure, and no id before the place where it breaks.
+    Unnamed,
+}
+
+/// The first object behind `after`, and behind others with these ids, that can't be had: where it is sure which
+/// one that is, and the lane may step over it, having just stepped over so many.
 ///
 /// # Errors
-/// Why it has to stop instead, as it is said behind the lane's bounds; nothing where the error says it all.
-pub(crate) fn unavailable(after: &str, error: &Failed, stepped: u32) -> Result<String, &'static str> {
+/// Why the lane has to stop instead, as it is said behind its bounds; nothing where the error says it all.
+pub(crate) fn unavailable(
+    after: &str,
+    before: &[&str],
+    error: &Failed,
+    stepped: u32,
+) -> Result<Missing, &'static str> {
     let head = error.incomplete_head().ok_or("")?;
-    match ids(head).as_slice() {
-        [] => Err("; what came of it has no id"),
+    let found = ids(head);
+    let last = before.last().copied().unwrap_or_default();
+    let missing = match found.get(before.len()..).unwrap_or_default() {
+        [] if error.error.is_torn() => Missing::Unnamed,
+        [] => return Err("; what came of it has no id"),
         // As of a server or a cache that ignores `limit`: what lies between them would be lost.
-        [_, _, ..] => Err("; several objects came where one was asked for"),
-        [id] if id.as_str() <= after => Err("; what came is of another place"),
-        _ if !error.will_stay() => Err("; it came incomplete only once"),
-        _ if stepped == IN_A_ROW => Err("; nor can the objects before it be had, so that it is no oddity"),
-        [id] => Ok(id.clone()),
+        [_, _, ..] => return Err("; several objects came where one was asked for"),
+        [id] if id.as_str() <= after || id.as_str() < last => return Err("; what came is of another place"),
+        [id] if !before.is_empty() && id.as_str() > last => return Ok(Missing::Further),
+        [id] => Missing::Named(id.clone()),
+    };
+    if !error.will_stay() {
+        return Err("; it came incomplete only once");
     }
+    if stepped == IN_A_ROW {
+        return Err("; nor can the objects before it be had, so that it is no oddity");
+    }
+    Ok(missing)
 }
 
 /// The usable ids of result objects in an answer that may end anywhere. Ids elsewhere (of owners, of parents)
@@ -142,10 +167,25 @@ mod tests {
     }
 
     /// What becomes of an object of which this came, so many times, by a lane that has just stepped over some.
-    fn of(reason: Incomplete, body: &str, times: u32, stepped: u32) -> Result<String, &'static str> {
+    fn of(reason: Incomplete, body: &str, times: u32, stepped: u32) -> Result<Missing, &'static str> {
+        behind(&[], reason, body, times, stepped)
+    }
+
+    /// The same where objects with these ids can be had before it.
+    fn behind(
+        before: &[&str],
+        reason: Incomplete,
+        body: &str,
+        times: u32,
+        stepped: u32,
+    ) -> Result<Missing, &'static str> {
         let error = ApiError::incomplete(reason, body.as_bytes(), None);
         let failed = Failed { request_id: Uuid::nil(), spent: None, incomplete: times, error };
-        unavailable("2222-2222", &failed, stepped)
+        unavailable("2222-2222", before, &failed, stepped)
+    }
+
+    fn named(id: &str) -> Result<Missing, &'static str> {
+        Ok(Missing::Named(id.to_owned()))
     }
 
     #[test]
@@ -154,12 +194,27 @@ mod tests {
         const TWO: &str = r#"{"results":[{"resource":{"id":"aaaa-aaaa"}},{"resource":{"id":"aaaa-bbbb"},"#;
         const BEFORE: &str = r#"{"results":[{"resource":{"id":"2222-2222"},"#;
         let (cut_off, too_large) = (Incomplete::CutOff, Incomplete::TooLarge(7));
-        assert_eq!(of(cut_off, ONE, 2, 0).as_deref(), Ok("aaaa-aaaa"));
+        assert_eq!(of(cut_off, ONE, 2, 0), named("aaaa-aaaa"));
         assert!(of(cut_off, TWO, 2, 0).is_err_and(|why| why.contains("several")));
         assert!(of(cut_off, BEFORE, 2, 0).is_err_and(|why| why.contains("another place")));
         // What may have been the network's fault is seen twice; that it is too large will not change.
         assert!(of(cut_off, ONE, 1, 0).is_err_and(|why| why.contains("only once")));
-        assert_eq!(of(too_large, ONE, 1, 0).as_deref(), Ok("aaaa-aaaa"));
+        assert_eq!(of(too_large, ONE, 1, 0), named("aaaa-aaaa"));
+        // The second one may be had by itself.
+        assert_eq!(behind(&["aaaa-aaaa"], too_large, TWO, 1, IN_A_ROW), Ok(Missing::Further));
+        let twins = TWO.replace("bbbb", "aaaa");
+        assert_eq!(behind(&["aaaa-aaaa"], too_large, &twins, 1, 0), named("aaaa-aaaa"));
+        assert!(behind(&["aaaa-aaaa"], too_large, ONE, 1, 0).is_err_and(|why| why.contains("no id")));
+        assert!(behind(&["bbbb-bbbb"], too_large, TWO, 1, 0).is_err_and(|why| why.contains("another place")));
+    }
+
+    #[test]
+    fn what_has_no_structure_may_have_no_name() {
+        const NAMELESS: &str = r#"{"results":[{"resource":{"name":"a"b","id":"aaaa-aaaa"}}]}"#;
+        const NAMED: &str = r#"{"results":[{"resource":{"id":"aaaa-aaaa","name":"a"b"}}]}"#;
+        assert_eq!(of(Incomplete::Torn, NAMELESS, 1, 0), Ok(Missing::Unnamed));
+        assert_eq!(of(Incomplete::Torn, NAMED, 1, 0), named("aaaa-aaaa"));
+        assert!(of(Incomplete::Torn, NAMELESS, 1, IN_A_ROW).is_err());
     }
 
     #[test]

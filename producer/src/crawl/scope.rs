@@ -12,6 +12,8 @@ use clap::Args;
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::{Date, OffsetDateTime, Time, UtcOffset};
 
+use crate::crawl::idspace;
+
 /// How far before the start of the last run `--since auto` looks back: clocks differ, and an index lags.
 const OVERLAP: Duration = Duration::from_secs(3600);
 
@@ -20,8 +22,8 @@ const OVERLAP: Duration = Duration::from_secs(3600);
 #[command(next_help_heading = "Less than the whole catalog")]
 pub struct ScopeArgs {
     /// Only what was updated since a time (RFC 3339, a date, or so long ago: 7d, 12h), or since the last run that saw
-    /// every change (auto)
-    #[arg(long, value_name = "TIME|AGO|auto", conflicts_with_all = ["limit", "domains", "cursor"])]
+    /// every change (auto); goes with --domain
+    #[arg(long, value_name = "TIME|AGO|auto", conflicts_with_all = ["limit", "cursor"])]
     pub since: Option<SinceArg>,
 
     /// How far before the start of that run `--since auto` looks back [default: 1h]
@@ -83,12 +85,10 @@ fn domain(text: &str) -> Result<String, &'static str> {
 }
 
 fn id(text: &str) -> Result<String, &'static str> {
-    let letters = |half: &str| {
-        half.len() == 4 && half.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    match text.split_once('-') {
-        Some((left, right)) if letters(left) && letters(right) => Ok(text.to_owned()),
-        _ => Err("an id reads xxxx-xxxx, in lower case"),
+    if idspace::is_well_formed(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("an id reads xxxx-xxxx, in lower case")
     }
 }
 
@@ -154,23 +154,24 @@ impl Start {
         }
     }
 
-    /// The start of a new run, after a run that saw every change and began at `complete_since`.
+    /// The start of a new run over these domains (all where there are none), after a run that saw every change
+    /// of them and began at `complete_since`.
     ///
     /// # Errors
     /// [`Stop::Usage`] where `auto` has no such run to look back to.
-    pub(crate) fn since(&self, complete_since: Option<OffsetDateTime>) -> Result<Since, Stop> {
+    pub(crate) fn since(
+        &self,
+        complete_since: Option<OffsetDateTime>,
+        domains: &[String],
+    ) -> Result<Since, Stop> {
         let from = match self {
             Self::At(time) => *time,
             Self::Ago { ago } => before(OffsetDateTime::now_utc(), *ago).ok_or_else(|| {
                 Stop::Usage("--since: that is longer ago than dates can say".to_owned())
             })?,
-            Self::Auto { overlap } => complete_since.and_then(|start| before(start, *overlap)).ok_or_else(|| {
-                Stop::Usage(
-                    "--since auto: no run of this region has seen the whole catalog yet. Crawl it once without \
-                     --since, or give a time"
-                        .into(),
-                )
-            })?,
+            Self::Auto { overlap } => complete_since
+                .and_then(|start| before(start, *overlap))
+                .ok_or_else(|| Stop::Usage(nothing_before(domains)))?,
         };
         Ok(Since { asked: self.asked(), from })
     }
@@ -178,6 +179,19 @@ impl Start {
 
 fn before(time: OffsetDateTime, span: Duration) -> Option<OffsetDateTime> {
     time.checked_sub(span.try_into().ok()?)
+}
+
+fn nothing_before(domains: &[String]) -> String {
+    if domains.is_empty() {
+        return "--since auto: no run of this region has seen the whole catalog yet. Crawl it once without --since, \
+                or give a time"
+            .to_owned();
+    }
+    format!(
+        "--since auto: no run has seen all assets of {} yet. Crawl with the same --domain once without --since, or \
+         give a time",
+        domains.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -204,6 +218,8 @@ mod tests {
     fn flags_choose_the_mode() {
         assert_eq!(shape(&[]).mode, Mode::Full);
         assert_eq!(shape(&["--since", "auto"]).mode, Mode::Since);
+        let scoped = shape(&["--since", "auto", "--domain", "a.example"]);
+        assert_eq!((scoped.mode, scoped.domains), (Mode::Since, vec!["a.example".to_owned()]));
         for part in [["--limit", "5"], ["--domain", "a.example"], ["--cursor", "ijzp-q8t2"]] {
             assert_eq!(shape(&part).mode, Mode::Part, "{part:?}");
         }
@@ -217,12 +233,11 @@ mod tests {
 
     #[test]
     fn what_can_not_be_is_refused_and_the_flag_is_named() {
-        let lines: [&[&str]; 10] = [
+        let lines: [&[&str]; 9] = [
             &["--since", "2026"],
             &["--since", "yesterday"],
             &["--since", "9000-01-01"],
             &["--since", "auto", "--limit", "5"],
-            &["--since", "auto", "--domain", "a.example"],
             &["--since", "auto", "--cursor", "ijzp-q8t2"],
             &["--overlap", "1h"],
             &["--limit", "0"],
@@ -248,21 +263,23 @@ mod tests {
     #[test]
     fn a_span_means_so_long_before_the_run_begins() {
         let start = |text| parse(&["--since", text]).unwrap().start().unwrap().unwrap();
-        let from = start("7d").since(None).unwrap().from;
+        let from = start("7d").since(None, &[]).unwrap().from;
         let ago = OffsetDateTime::now_utc() - from;
         assert!((ago - time::Duration::days(7)).abs() < time::Duration::minutes(5), "{ago}");
         // However it is written, a resume asks for the same.
         assert_eq!(start("1w").asked(), start("168h").asked());
         assert_ne!(start("7d").asked(), start("8d").asked());
-        assert!(start("9000w").since(None).is_ok() && start("900000w").since(None).is_err());
+        assert!(start("9000w").since(None, &[]).is_ok() && start("900000w").since(None, &[]).is_err());
     }
 
     #[test]
     fn auto_starts_an_overlap_before_the_last_run_that_saw_every_change() {
         let auto = parse(&["--since", "auto"]).unwrap().start().unwrap().unwrap();
         let last = OffsetDateTime::from_unix_timestamp(7200).unwrap();
-        assert_eq!(auto.since(Some(last)).unwrap().from.unix_timestamp(), 3600);
+        assert_eq!(auto.since(Some(last), &[]).unwrap().from.unix_timestamp(), 3600);
         assert_eq!(auto.asked(), "auto");
-        assert!(matches!(auto.since(None), Err(Stop::Usage(text)) if text.contains("--since auto")));
+        assert!(matches!(auto.since(None, &[]), Err(Stop::Usage(text)) if text.contains("--since auto")));
+        let scoped = auto.since(None, &["a.example".into()]);
+        assert!(matches!(scoped, Err(Stop::Usage(text)) if text.contains("all assets of a.example")));
     }
 }

@@ -8,7 +8,8 @@ use catalog_shared::cursor::{Cursor, Interval};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use crate::crawl::size::PageSize;
+use crate::crawl::run;
+use crate::crawl::size::{LEAST, PageSize};
 use crate::discover::error::{ApiError, Failed};
 use crate::discover::page::{Object, Page};
 use crate::discover::{Ask, Discovery};
@@ -81,21 +82,20 @@ struct Listing {
     declared: u64,
     /// The place of the next page.
     offset: u16,
-    /// The ids of the pages before it, [`WINDOW`] at most.
-    seen: HashSet<String>,
+    /// The names of the assets on the pages before it, [`WINDOW`] at most.
+    seen: HashSet<Name>,
     /// The last date of the pages before it.
     oldest: Option<OffsetDateTime>,
 }
 
 impl Listing {
     fn new(from: OffsetDateTime, cursor: &Cursor) -> Self {
-        let declared = cursor.declared.values().sum();
-        Self { from, declared, offset: 0, seen: HashSet::new(), oldest: None }
+        Self { from, declared: run::declared(cursor), offset: 0, seen: HashSet::new(), oldest: None }
     }
 
     fn ask(&self, size: &PageSize) -> Ask {
         let size = size.now().min(WINDOW - self.offset);
-        Ask { size, can_shrink: size > 1 }
+        Ask { size, can_shrink: size > LEAST, loosely: false }
     }
 
     /// How much of what can be listed lies before the next page.
@@ -118,7 +118,7 @@ impl Listing {
         if objects.is_empty() && u64::from(self.offset) < self.declared {
             return Err(format!("nothing behind {} of {} declared assets", self.offset, self.declared));
         }
-        let is_known = |object: &&Object| object.id.as_ref().is_some_and(|id| self.seen.contains(id));
+        let is_known = |object: &&Object| name(object).is_some_and(|name| self.seen.contains(&name));
         if !objects.is_empty() && objects.iter().all(|object| is_known(&object)) {
             return Err(format!("behind {} assets it sent what it had sent before", self.offset));
         }
@@ -138,7 +138,7 @@ impl Listing {
         let done = updated.is_some() || page.objects.is_empty();
         page.objects.truncate(updated.unwrap_or(page.objects.len()));
         self.oldest = page.objects.iter().rev().find_map(|object| object.updated_at).or(self.oldest);
-        self.seen.extend(page.objects.iter().filter_map(|object| object.id.clone()));
+        self.seen.extend(page.objects.iter().filter_map(name));
         // By what was asked for and not by what came: the API leaves out what it can't read, but not
         // its place.
         self.offset += ask.size;
@@ -155,6 +155,13 @@ impl Listing {
             format!("can't get the {limit} assets behind the {offset} that were updated last")
         })
     }
+}
+
+/// What tells an asset from others: its id, and its domain where it has one.
+type Name = (String, Option<String>);
+
+fn name(object: &Object) -> Option<Name> {
+    Some((object.id.clone()?, object.domain.clone()))
 }
 
 #[cfg(test)]
@@ -181,7 +188,7 @@ mod tests {
     fn take(listing: &mut Listing, mut page: Page) -> (usize, bool) {
         listing.check(&page.objects).unwrap();
         let size = u16::try_from(page.objects.len()).unwrap();
-        let done = listing.take(&mut page, Ask { size, can_shrink: false });
+        let done = listing.take(&mut page, Ask { size, can_shrink: false, loosely: false });
         (page.objects.len(), done)
     }
 

@@ -4,6 +4,9 @@
 /// tried.
 const MOST_PATIENCE: u32 = 64;
 
+/// The smallest page that takes a lane further: one id to go on behind, and a larger one.
+pub(crate) const LEAST: u16 = 2;
+
 /// A lane's page size. Halves when an answer can't be had whole and doubles after good ones. A doubled size
 /// that fails at once has to wait twice as long for its next trial: an odd failure costs little that way,
 /// and so does a part of the catalog where large pages always fail.
@@ -22,7 +25,7 @@ pub(crate) struct PageSize {
 impl PageSize {
     /// Pages of `full` objects, at first of `first` or fewer.
     pub(crate) fn new(full: u16, first: u16) -> Self {
-        Self { full, now: first.min(full), good: 0, patience: 1, on_trial: false }
+        Self { full, now: first.min(full).max(LEAST), good: 0, patience: 1, on_trial: false }
     }
 
     /// The size that was asked for on the command line; the largest there is.
@@ -40,7 +43,7 @@ impl PageSize {
         if self.on_trial {
             self.patience = (self.patience * 2).min(MOST_PATIENCE);
         }
-        *self = Self { now: (asked / 2).max(1), good: 0, on_trial: false, ..*self };
+        *self = Self { now: (asked / 2).clamp(LEAST, self.full), good: 0, on_trial: false, ..*self };
     }
 
     /// A page of this size was had.
@@ -48,7 +51,7 @@ impl PageSize {
         if self.on_trial {
             *self = Self { patience: 1, on_trial: false, ..*self };
         }
-        self.now = self.now.max(asked);
+        self.now = self.now.max(asked.min(self.full));
         self.good = self.good.saturating_add(1);
         if self.now < self.full && self.good >= self.patience {
             *self = Self { now: self.now.saturating_mul(2).min(self.full), good: 0, on_trial: true, ..*self };
@@ -75,10 +78,10 @@ mod tests {
     }
 
     #[test]
-    fn it_halves_down_to_one_and_grows_back() {
+    fn it_halves_down_to_two_and_grows_back() {
         let mut size = PageSize::new(10, 10);
-        assert_eq!(asked(&mut size, 0, 5), [10, 5, 2, 1, 1]);
-        assert_eq!(asked(&mut size, 10, 7), [1, 2, 4, 8, 10, 10, 10]);
+        assert_eq!(asked(&mut size, 0, 5), [10, 5, 2, 2, 2]);
+        assert_eq!(asked(&mut size, 10, 6), [2, 4, 8, 10, 10, 10]);
     }
 
     #[test]

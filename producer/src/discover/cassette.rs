@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode, Url};
 
-use crate::discover::body;
+use crate::discover::body::{self, Limits};
 use crate::discover::error::{ApiError, Incomplete};
 use crate::discover::redact::Redactor;
 
@@ -51,16 +51,16 @@ impl Exchange {
         }
     }
 
-    /// Takes the answer in, up to `limit` bytes of its body. What had come before an error stays.
+    /// Takes the answer in, with a body within these limits. What had come before an error stays.
     pub(crate) async fn read(
         &mut self,
         response: Response,
-        limit: u64,
+        limits: Limits,
         received: impl Fn(usize),
     ) -> Result<(), ApiError> {
         self.status = Some(response.status());
         self.headers.clone_from(response.headers());
-        body::read(response, &mut self.body, limit, received).await
+        body::read(response, &mut self.body, limits, received).await
     }
 
     /// The answer's status, if there was any.
@@ -111,7 +111,7 @@ impl Exchange {
 fn ending(error: Option<&ApiError>) -> &'static str {
     match error {
         None => "whole",
-        Some(ApiError::Incomplete { reason: Incomplete::Late, .. }) => "timeout",
+        Some(ApiError::Incomplete { reason: Incomplete::Late | Incomplete::Slow { .. }, .. }) => "timeout",
         Some(ApiError::Incomplete { reason: Incomplete::TooLarge(_), .. }) => "too-large",
         Some(_) => "reset",
     }
@@ -167,6 +167,8 @@ fn stem_and_time(name: &str) -> Option<(&str, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn exchange(url: &str) -> Exchange {
@@ -201,8 +203,9 @@ mod tests {
     #[test]
     fn an_answer_that_is_too_large_ended_as_such() {
         let ended = |reason| ending(Some(&ApiError::incomplete(reason, b"", None)));
-        let ends = [Incomplete::TooLarge(9), Incomplete::Late, Incomplete::CutOff].map(ended);
-        assert_eq!((ends, ending(None)), (["too-large", "timeout", "reset"], "whole"));
+        let slow = Incomplete::Slow { floor: 9, window: Duration::ZERO };
+        let ends = [Incomplete::TooLarge(9), Incomplete::Late, slow, Incomplete::CutOff].map(ended);
+        assert_eq!((ends, ending(None)), (["too-large", "timeout", "timeout", "reset"], "whole"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::discover::error::ApiError;
+use crate::discover::loose;
 
 /// What `/domains` says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,20 +29,35 @@ pub(crate) fn read(body: &Bytes) -> Result<Domains, ApiError> {
         #[serde(borrow)]
         results: Vec<&'a RawValue>,
     }
+    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| ApiError::of_json(&error, body))?;
+    Ok(of_entries(answer.results.into_iter().map(|entry| body.slice_ref(entry.get().as_bytes()))))
+}
+
+/// Reads an answer that is no JSON: its entries are told apart by strings and brackets.
+///
+/// # Errors
+/// As [`read`], where these don't match either.
+pub(crate) fn read_loosely(body: &Bytes) -> Result<Domains, ApiError> {
+    match loose::results(body) {
+        Some(places) => Ok(of_entries(places.into_iter().map(|place| body.slice(place)))),
+        None => read(body),
+    }
+}
+
+fn of_entries(entries: impl Iterator<Item = Bytes>) -> Domains {
     #[derive(Deserialize)]
     struct Declared {
         domain: String,
         count: u64,
     }
-    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| ApiError::of_json(&error, body))?;
     let mut domains = Domains::default();
-    for entry in answer.results {
-        match serde_json::from_str::<Declared>(entry.get()) {
+    for entry in entries {
+        match serde_json::from_slice::<Declared>(&entry) {
             Ok(told) => drop(domains.declared.insert(told.domain, told.count)),
-            Err(_) => domains.unreadable.push(body.slice_ref(entry.get().as_bytes())),
+            Err(_) => domains.unreadable.push(entry),
         }
     }
-    Ok(domains)
+    domains
 }
 
 #[cfg(test)]
@@ -54,6 +70,18 @@ mod tests {
         let error = read(&Bytes::from_static(b"<html>busy</html>")).unwrap_err();
         assert_eq!(error.worth(), Worth::Budget);
         assert!(error.to_string().contains("<html>busy"), "{error}");
+    }
+
+    #[test]
+    fn an_entry_that_is_no_json_costs_no_other() {
+        let body = Bytes::from_static(
+            b"{\"results\":[{\"domain\":\"caf\xe9\",\"count\":1},{\"domain\":\"a.example\",\"count\":7}]}",
+        );
+        assert!(matches!(read(&body), Err(ApiError::Unreadable(_))));
+        let told = read_loosely(&body).unwrap();
+        assert_eq!(told.declared, BTreeMap::from([("a.example".into(), 7)]));
+        assert_eq!(told.unreadable.len(), 1);
+        assert!(read_loosely(&Bytes::from_static(b"<html>")).is_err());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::discover::body::without_mark;
+
 /// How much of an incomplete answer is kept to look for an id in: several times the largest object known.
 const HEAD: usize = 1024 * 1024;
 /// How much of an answer that isn't understood goes into a message, in bytes.
@@ -16,8 +18,15 @@ const EXCERPT: usize = 200;
 #[derive(Debug, Error)]
 pub(crate) enum ApiError {
     /// An HTTP status other than 200.
-    #[error("the API answered {status}: {message}{}", asked_to_wait(*.retry_after))]
-    Status { status: u16, message: String, retry_after: Option<Duration> },
+    #[error("{sender} answered {status}{}{}", after_colon(.message), asked_to_wait(*.retry_after))]
+    Status {
+        status: u16,
+        sender: Sender,
+        message: String,
+        retry_after: Option<Duration>,
+        /// Decided where the answer is read ([`crate::discover::refusal`]).
+        worth: Worth,
+    },
     /// No answer.
     #[error("the request failed")]
     Transport(#[source] reqwest::Error),
@@ -33,6 +42,9 @@ pub(crate) enum ApiError {
     /// An answer that isn't what the API's documentation describes, such as HTML from a proxy.
     #[error("the answer can't be read: {0}")]
     Unreadable(String),
+    /// An answer with many objects that are no JSON: the server is at fault and not the objects.
+    #[error("too many objects of one answer are no JSON: {0}")]
+    Garbled(String),
     /// An answer that can't be true. Asking again may help where an index was being rebuilt.
     #[error("the answer contradicts another one: {0}")]
     Contradiction(String),
@@ -50,6 +62,17 @@ pub(crate) enum ApiError {
     Unrecorded(#[source] io::Error),
 }
 
+/// Who sent an answer with another status than 200.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Sender {
+    /// The API, because it is in one of the forms that the API documents.
+    #[error("the API")]
+    Api,
+    /// Something in front of it: a proxy, a firewall, a load balancer.
+    #[error("a gateway")]
+    Gateway,
+}
+
 /// What an answer that isn't complete lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Incomplete {
@@ -57,8 +80,12 @@ pub(crate) enum Incomplete {
     CutOff,
     #[error("the answer was late: nothing came for as long as --timeout allows")]
     Late,
+    #[error("the answer came too slowly: fewer than {floor} bytes in {} s", window.as_secs())]
+    Slow { floor: u64, window: Duration },
     #[error("the answer is larger than the {0} bytes of --max-page-bytes")]
     TooLarge(u64),
+    #[error("the answer is no JSON, and its strings and brackets don't match")]
+    Torn,
 }
 
 /// How often it is worth asking again.
@@ -74,6 +101,7 @@ pub(crate) enum Worth {
 
 impl ApiError {
     pub(crate) fn incomplete(reason: Incomplete, body: &[u8], source: Option<reqwest::Error>) -> Self {
+        let body = without_mark(body);
         let head = Bytes::copy_from_slice(&body[..body.len().min(HEAD)]);
         Self::Incomplete { reason, head, source }
     }
@@ -86,15 +114,18 @@ impl ApiError {
         Self::Unreadable(format!("{error}; it starts with {:?}", excerpt(body)))
     }
 
-    /// Whether the same request may fare better later: 429, 5xx, network errors, timeouts, answers cut
-    /// off and HTML for JSON; no other 4xx.
+    /// Whether the same request may fare better later: network errors, timeouts, answers cut off, HTML for JSON,
+    /// and statuses of which [`crate::discover::refusal`] says so.
     pub(crate) fn worth(&self) -> Worth {
         match self {
-            Self::Status { status, .. } if *status == 429 || *status >= 500 => Worth::Budget,
+            Self::Status { worth, .. } => *worth,
             Self::Transport(error) if error.is_builder() => Worth::Nothing,
             Self::Unrecorded(_) => Worth::Nothing,
-            Self::Incomplete { reason: Incomplete::TooLarge(_), .. } | Self::Status { .. } => Worth::Nothing,
-            Self::NoScroll(_) | Self::NoListing(_) | Self::OtherRegion(_) => Worth::FewTries,
+            // What is torn has been asked for twice by then.
+            Self::Incomplete { reason: Incomplete::TooLarge(_) | Incomplete::Torn, .. } => Worth::Nothing,
+            Self::NoScroll(_) | Self::NoListing(_) | Self::OtherRegion(_) | Self::Garbled(_) => {
+                Worth::FewTries
+            }
             Self::Transport(_) | Self::Incomplete { .. } | Self::Unreadable(_) | Self::Contradiction(_) => {
                 Worth::Budget
             }
@@ -115,6 +146,11 @@ impl ApiError {
             Self::Incomplete { head, .. } => Some(head),
             _ => None,
         }
+    }
+
+    /// Whether an answer came whole and its structure is broken.
+    pub(crate) const fn is_torn(&self) -> bool {
+        matches!(self, Self::Incomplete { reason: Incomplete::Torn, .. })
     }
 
     /// Whether it is said to the client as a whole, so that all lanes have to wait.
@@ -149,8 +185,16 @@ pub(crate) struct Failed {
     pub(crate) error: ApiError,
 }
 
+fn after_colon(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
 fn asked_to_wait(retry_after: Option<Duration>) -> String {
-    retry_after.map_or_else(String::new, |wait| format!(" (Retry-After: {} s)", wait.as_secs()))
+    match retry_after {
+        None => String::new(),
+        Some(Duration::MAX) => " (Retry-After: more than 2^64 s)".to_owned(),
+        Some(wait) => format!(" (Retry-After: {} s)", wait.as_secs()),
+    }
 }
 
 fn of_budget(spent: Option<Duration>) -> String {

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::crawl::idspace;
 use crate::discover::cut::{self, Texts};
 use crate::discover::error::ApiError;
 
@@ -38,6 +39,10 @@ pub(crate) struct Object {
     pub(crate) host: Option<String>,
     /// When it was last updated, where that can be read.
     pub(crate) updated_at: Option<OffsetDateTime>,
+    /// The id in the permalink of an object without an id. It names the object, but no record is keyed by it.
+    pub(crate) link_id: Option<String>,
+    /// Why the object is no JSON, if it is none.
+    pub(crate) flaw: Option<String>,
 }
 
 impl Page {
@@ -56,18 +61,32 @@ impl Page {
         Self { objects: Vec::new(), observed_at: OffsetDateTime::now_utc() }
     }
 
-    /// How many objects from the first on are of the interval. Objects without an id count with the next
-    /// one that has one; those behind the last id come once more on the next page.
-    pub(crate) fn within(&self, interval: &Interval) -> usize {
-        let is_behind = |object: &Object| object.id.as_deref().is_some_and(|id| interval.ends_before(id));
-        let behind = self.objects.iter().position(is_behind);
-        let last = self.objects.iter().rposition(|object| object.id.is_some());
-        behind.unwrap_or_else(|| last.map_or(0, |last| last + 1))
+    /// How many objects stand before the first one behind the interval; none where the page doesn't reach
+    /// that far. Objects without an id count with the next one that has one.
+    pub(crate) fn before_end(&self, interval: &Interval) -> Option<usize> {
+        self.objects.iter().position(|object| object.id.as_deref().is_some_and(|id| interval.ends_before(id)))
     }
 
-    /// The last id of the page, which the next one starts behind.
+    /// How many objects there are up to the last one with this id.
+    pub(crate) fn up_to(&self, id: &str) -> usize {
+        self.objects.iter().rposition(|object| object.id.as_deref() == Some(id)).map_or(0, |last| last + 1)
+    }
+
+    /// The last id of the page.
     pub(crate) fn last_id(&self) -> Option<&str> {
-        self.objects.iter().rev().find_map(|object| object.id.as_deref())
+        self.ids().next_back()
+    }
+
+    /// The last id but for the objects with [`Page::last_id`]: all objects up to it are on the page, even where
+    /// several have the same id.
+    pub(crate) fn last_sure_id(&self) -> Option<&str> {
+        let last = self.last_id();
+        self.ids().rev().find(|id| Some(*id) != last)
+    }
+
+    /// The ids of the objects that have one.
+    pub(crate) fn ids(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.objects.iter().filter_map(|object| object.id.as_deref())
     }
 }
 
@@ -87,9 +106,11 @@ impl Object {
     /// An object of which these texts are known.
     pub(crate) fn new(raw: Bytes, texts: &Texts<'_>) -> Self {
         let agency = texts.attribution.as_deref().map(str::trim);
+        let id = texts.id.as_deref().filter(|id| is_name(id)).map(str::to_owned);
+        let link = texts.permalink.as_deref().filter(|_| id.is_none());
         Self {
             raw,
-            id: texts.id.as_deref().filter(|id| is_name(id)).map(str::to_owned),
+            id,
             domain: texts.domain.as_deref().map(str::to_owned),
             agency: agency.filter(|name| !name.is_empty()).map(str::to_owned),
             host: texts.permalink.as_deref().and_then(host_of),
@@ -97,10 +118,12 @@ impl Object {
                 .updated_at
                 .as_deref()
                 .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()),
+            link_id: link.and_then(id_of),
+            flaw: None,
         }
     }
 
-    fn read(body: &Bytes, raw: &RawValue) -> Self {
+    pub(crate) fn read(body: &Bytes, raw: &RawValue) -> Self {
         let top = Fields::of(raw).unwrap_or_default();
         let open = |name| top.get(name).and_then(Fields::of).unwrap_or_default();
         let (resource, metadata) = (open("resource"), open("metadata"));
@@ -118,6 +141,13 @@ impl Object {
 /// A text; nothing where the value is of another type or can't be text (a lone surrogate).
 fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
     serde_json::from_str(value?.get()).ok().map(|Text(text)| text)
+}
+
+/// The id that a permalink such as `https://host/d/ijzp-q8t2` ends with.
+fn id_of(link: &str) -> Option<String> {
+    let url = Url::parse(link).ok()?;
+    let id = url.path_segments()?.next_back()?;
+    idspace::is_well_formed(id).then(|| id.to_owned())
 }
 
 fn host_of(link: &str) -> Option<String> {
@@ -146,16 +176,30 @@ mod tests {
 
     #[test]
     fn objects_without_an_id_go_with_the_next_one_that_has_one() {
-        let interval = |until: Option<&str>| Interval { after: String::new(), until: until.map(Into::into) };
+        let interval = |until: &str| Interval { after: String::new(), until: Some(until.into()) };
         let page =
             cut(r#"{"results":[{"resource":{"id":""}},{"resource":{"id":"b"}},{"resource":{"id":" "}},
                           {"resource":{"id":"d"}},{"resource":{"id":"N/A"}}]}"#)
             .unwrap();
-        assert_eq!(page.last_id(), Some("d"));
-        assert_eq!(page.within(&interval(None)), 4);
-        assert_eq!(page.within(&interval(Some("d"))), 4);
-        assert_eq!(page.within(&interval(Some("b"))), 3);
-        assert_eq!(page.within(&interval(Some("a"))), 1);
+        assert_eq!((page.last_id(), page.last_sure_id()), (Some("d"), Some("b")));
+        assert_eq!((page.up_to("d"), page.up_to("b"), page.up_to("c")), (4, 2, 0));
+        assert_eq!(page.before_end(&Interval::whole()), None);
+        assert_eq!(page.before_end(&interval("d")), None);
+        assert_eq!(page.before_end(&interval("b")), Some(3));
+        assert_eq!(page.before_end(&interval("a")), Some(1));
+    }
+
+    #[test]
+    fn a_permalink_names_an_object_without_an_id() {
+        let named = |resource: &str, link: &str| {
+            let page = cut(&format!(r#"{{"results":[{{"resource":{resource},"permalink":"{link}"}}]}}"#));
+            page.unwrap().objects.swap_remove(0).link_id
+        };
+        assert_eq!(named("{}", "https://a.example/d/ijzp-q8t2").as_deref(), Some("ijzp-q8t2"));
+        assert_eq!(named(r#"{"id":"aaaa-aaaa"}"#, "https://a.example/d/ijzp-q8t2"), None);
+        for link in ["https://a.example/d/", "https://a.example/d/IJZP-Q8T2", "ijzp-q8t2", ""] {
+            assert_eq!(named("{}", link), None, "{link}");
+        }
     }
 
     #[test]

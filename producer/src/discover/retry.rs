@@ -66,9 +66,14 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
+    use crate::discover::error::Sender;
+
+    fn refused(status: u16, worth: Worth, retry_after: Option<Duration>) -> ApiError {
+        ApiError::Status { status, sender: Sender::Api, message: String::new(), retry_after, worth }
+    }
 
     fn throttled(retry_after: Option<Duration>) -> ApiError {
-        ApiError::Status { status: 429, message: String::new(), retry_after }
+        refused(429, Worth::Budget, retry_after)
     }
 
     /// The waits of a request that meets the same error until it gives up.
@@ -121,13 +126,12 @@ mod tests {
 
     #[test]
     fn a_fatal_answer_and_a_spent_budget_end_the_tries() {
-        for status in [400, 401, 403, 404, 301] {
-            let fatal = ApiError::Status { status, message: String::new(), retry_after: None };
-            assert_eq!(Retry::new(Duration::from_secs(600)).after(&fatal), None);
-        }
+        let fatal = refused(404, Worth::Nothing, None);
+        assert_eq!(Retry::new(Duration::from_secs(600)).after(&fatal), None);
         assert_eq!(Retry::new(Duration::ZERO).after(&throttled(None)), None);
-        let too_long = throttled(Some(Duration::from_secs(u64::MAX)));
-        assert_eq!(Retry::new(Duration::from_secs(600)).after(&too_long), None);
+        for too_long in [Duration::from_secs(u64::MAX), Duration::MAX] {
+            assert_eq!(Retry::new(Duration::from_secs(600)).after(&throttled(Some(too_long))), None);
+        }
     }
 
     #[tokio::test(start_paused = true)]

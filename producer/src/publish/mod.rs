@@ -3,26 +3,33 @@
 pub(crate) mod claim;
 pub(crate) mod commit;
 pub(crate) mod cursors;
+pub(crate) mod delivery;
+pub(crate) mod ends;
+pub(crate) mod failure;
+pub(crate) mod hosts;
+pub(crate) mod leaders;
 pub(crate) mod records;
 pub(crate) mod sink;
+pub(crate) mod step;
 pub(crate) mod topics;
 pub(crate) mod transaction;
 pub(crate) mod undecided;
 pub(crate) mod writer;
 
 use anyhow::Context;
-use catalog_shared::cursor::{Cursor, Interval, Stopped};
+use catalog_shared::cursor::{Cursor, Stopped};
 use catalog_shared::key::Key;
 use catalog_shared::marker::Marker;
-use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::record::{Content, Stamp, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
-use crate::crawl::fetched::{Covered, Fetched};
+use crate::crawl::fetched::{Fetched, Skipped};
 use crate::crawl::idspace;
 use crate::crawl::run;
 use crate::discover::domains::Domains;
 use crate::discover::page::Page;
+use crate::publish::hosts::Hosts;
 use crate::publish::records::Recorder;
 use crate::publish::sink::Sink;
 use crate::publish::transaction::Outgoing;
@@ -45,6 +52,12 @@ impl Publisher {
         Self { sink, topics, recorder, cursor, is_certain: true }
     }
 
+    /// The same, knowing which hosts the run has published before.
+    pub(crate) fn knowing(mut self, hosts: Hosts) -> Self {
+        self.recorder.know(hosts);
+        self
+    }
+
     pub(crate) const fn cursor(&self) -> &Cursor {
         &self.cursor
     }
@@ -65,9 +78,12 @@ impl Publisher {
     pub(crate) async fn page(&mut self, fetched: Fetched) -> anyhow::Result<()> {
         let Fetched { from, covered, mut page, shown, skipped } = fetched;
         let mut next = self.cursor.clone();
-        next.skipped += skipped;
-        cover(&mut next.pending, &from, covered);
-        next.max_id = next.max_id.max(Some(shown));
+        next.skipped += u64::from(skipped.is_some());
+        if let Some(Skipped::Object(id)) = skipped {
+            step::keep_unread(&mut next, [id]);
+        }
+        step::cover(&mut next.pending, &from, covered);
+        next.max_id = next.max_id.max(shown);
         self.objects(&mut page, next).await
     }
 
@@ -80,11 +96,11 @@ impl Publisher {
 
     /// Publishes the objects of a page up to the limit, with the cursor to follow but for its counts.
     async fn objects(&mut self, page: &mut Page, mut next: Cursor) -> anyhow::Result<()> {
-        let left = self.left().unwrap_or(u64::MAX);
-        page.objects.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        let left = self.left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        page.objects.truncate(step::taken(page, left));
         let records = self.recorder.page(&page.objects, self.version(), page.observed_at);
         next.objects += page.objects.len() as u64;
-        if page.objects.len() as u64 == left {
+        if page.objects.len() >= left {
             next.pending.clear();
         }
         self.commit(records, next).await
@@ -154,9 +170,9 @@ impl Publisher {
         let numbered = !records.outgoing.is_empty() || self.cursor.next_page == 0;
         next.next_page =
             self.cursor.next_page.checked_add(u32::from(numbered)).context("a run has at most 2^32 pages")?;
-        next.unkeyed += records.unkeyed;
+        step::miss(&mut next, records.missed);
         for (kind, partition) in records.published {
-            count(&mut next, kind, partition);
+            step::count(&mut next, kind, partition);
         }
         for (domain, seen) in records.seen {
             *next.seen.entry(domain).or_default() += seen;
@@ -165,24 +181,6 @@ impl Publisher {
         self.publish(records.outgoing, next).await?;
         tracing::debug!(run = self.cursor.run, page, "page published");
         Ok(())
-    }
-}
-
-fn count(cursor: &mut Cursor, kind: Kind, partition: i32) {
-    let counts = cursor.published.entry(kind).or_default();
-    if let Some(count) = usize::try_from(partition).ok().and_then(|index| counts.get_mut(index)) {
-        *count += 1;
-    }
-}
-
-fn cover(pending: &mut Vec<Interval>, from: &str, covered: Covered) {
-    match covered {
-        Covered::UpTo(id) => {
-            if let Some(interval) = pending.iter_mut().find(|interval| interval.after == from) {
-                interval.after = id;
-            }
-        }
-        Covered::Whole => pending.retain(|interval| interval.after != from),
     }
 }
 
@@ -211,20 +209,14 @@ fn marker(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
 mod tests {
     use bytes::Bytes;
     use catalog_shared::cursor::{Mode, Shape};
+    use catalog_shared::marker::UNREAD_IDS;
+    use catalog_shared::record::Kind;
     use catalog_shared::region::Region;
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_page_moves_its_own_interval_only() {
-        let interval = |after: &str| Interval { after: after.into(), until: None };
-        let mut pending = vec![interval(""), interval("g222-2222")];
-        cover(&mut pending, "", Covered::UpTo("3333-3333".into()));
-        assert_eq!(pending, [interval("3333-3333"), interval("g222-2222")]);
-        cover(&mut pending, "g222-2222", Covered::Whole);
-        assert_eq!(pending, [interval("3333-3333")]);
-    }
+    use crate::crawl::fetched::Covered;
+    use crate::publish::step::keep_unread;
 
     /// A publisher to nowhere of a part-run with a limit, in two lanes.
     fn limited(limit: u64) -> Publisher {
@@ -248,7 +240,7 @@ mod tests {
         let body = json!({ "results": ids.map(object) }).to_string();
         let page = Page::cut(&Bytes::from(body)).unwrap();
         let covered = Covered::UpTo(ids[2].into());
-        Fetched { from: from.into(), covered, page, shown: ids[2].into(), skipped: 0 }
+        Fetched { from: from.into(), covered, page, shown: Some(ids[2].into()), skipped: None }
     }
 
     #[tokio::test]
@@ -281,10 +273,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_limit_takes_objects_with_one_id_together() {
+        let mut publisher = limited(2);
+        publisher.page(fetched("", ["2222-2222", "2222-2223", "2222-2223"])).await.unwrap();
+        assert_eq!((publisher.cursor().objects, publisher.left()), (3, Some(0)));
+        assert!(publisher.cursor().pending.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_was_stepped_over_is_kept_by_its_id_up_to_a_number() {
+        let mut publisher = limited(100);
+        let page = |skipped| Fetched { skipped: Some(skipped), ..fetched("", ["2222-2222"; 3]) };
+        publisher.page(page(Skipped::Object("2222-2224".into()))).await.unwrap();
+        publisher.page(page(Skipped::Stretch)).await.unwrap();
+        // Two objects of each page repeat the one before them.
+        let repeated = "2222-2222";
+        assert_eq!(publisher.cursor().unread_ids, ["2222-2224", repeated, repeated, repeated, repeated]);
+        assert_eq!((publisher.cursor().skipped, publisher.cursor().unkeyed), (2, 4));
+
+        let mut cursor = publisher.cursor().clone();
+        keep_unread(&mut cursor, vec!["2222-2225".to_owned(); 2_000]);
+        assert_eq!(cursor.unread_ids.len(), UNREAD_IDS);
+        let marker = marker(&Cursor { unkeyed: 2_000, ..cursor }, OffsetDateTime::UNIX_EPOCH, 0);
+        assert_eq!(marker.unknown(), 2_002 - 1_000);
+    }
+
+    #[tokio::test]
     async fn an_id_that_was_shown_behind_an_interval_is_not_forgotten() {
         let mut publisher = limited(100);
         let page = fetched("", ["2222-2222", "2222-2223", "2222-2224"]);
-        publisher.page(Fetched { shown: "zzzz-zzzz".into(), ..page }).await.unwrap();
+        publisher.page(Fetched { shown: Some("zzzz-zzzz".into()), ..page }).await.unwrap();
         assert_eq!(publisher.cursor().max_id.as_deref(), Some("zzzz-zzzz"));
     }
 

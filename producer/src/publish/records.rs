@@ -1,8 +1,9 @@
 //! From objects to records: what a page becomes on its way to Kafka.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::key::{Key, is_name};
 use catalog_shared::record::{Kind, Version};
@@ -13,6 +14,7 @@ use time::OffsetDateTime;
 
 use crate::discover::domains::Domains;
 use crate::discover::page::Object;
+use crate::publish::hosts::Hosts;
 use crate::publish::writer::{PageRecords, PageWriter, Route};
 
 /// Makes records of one run. Remembers which hosts and agencies it has made, so that each goes out once.
@@ -21,7 +23,7 @@ pub(crate) struct Recorder {
     routes: BTreeMap<Kind, Route>,
     dead_letters: Arc<str>,
     /// The domain that was published for each host.
-    hosts: HashMap<String, String>,
+    hosts: Hosts,
     agencies: HashSet<String>,
 }
 
@@ -35,9 +37,14 @@ impl Recorder {
             region: cursor.region,
             routes: cursor.partitions.iter().map(route).collect(),
             dead_letters: topics.dead_letters().into(),
-            hosts: HashMap::new(),
+            hosts: Hosts::new(),
             agencies: HashSet::new(),
         }
+    }
+
+    /// Takes hosts for published.
+    pub(crate) fn know(&mut self, hosts: Hosts) {
+        self.hosts = hosts;
     }
 
     /// The records of `/domains`.
@@ -54,10 +61,12 @@ impl Recorder {
                 page.add(Kind::Domains, Key::Domain(domain), value.into());
             } else {
                 page.add_dead(value.into(), "domain is no usable host");
+                page.records.missed.bad_domains += 1;
             }
         }
         for entry in &domains.unreadable {
             page.add_dead(entry.clone(), "no domain with a count");
+            page.records.missed.bad_domains += 1;
         }
         page.records
     }
@@ -71,21 +80,14 @@ impl Recorder {
     ) -> PageRecords {
         let mut page = PageWriter::new(self.region, &self.routes, &self.dead_letters, version, observed_at);
         let mut hosts = BTreeMap::new();
+        let mut twins = Twins::default();
         for object in objects {
-            let (id, domain) = match keyed(object) {
-                Ok(names) => names,
-                Err(reason) => {
-                    page.add_dead(object.raw.clone(), reason);
-                    continue;
-                }
-            };
-            if !page.add(Kind::Datasets, Key::Dataset { domain, id }, object.raw.clone()) {
-                continue;
-            }
-            *page.records.seen.entry(domain.to_owned()).or_default() += 1;
+            let Some(domain) = add_dataset(&mut page, &mut twins, object) else { continue };
             let host = object.host.clone().unwrap_or_else(|| domain.to_lowercase());
-            if let Some(agency) = &object.agency {
-                add_agency(&mut self.agencies, &mut page, &host, agency);
+            if let Some(agency) = &object.agency
+                && let Some(record) = agency_record(&mut self.agencies, self.region, &host, agency)
+            {
+                page.add_of(object, Kind::Agencies, Key::Agency { host: &host, agency }, record);
             }
             // A host that shows two domains takes the smaller.
             let smallest = hosts.entry(host).or_insert(domain);
@@ -98,6 +100,33 @@ impl Recorder {
     }
 }
 
+/// Adds the record of an object, or its dead letter. Gives the domain of an object that has a record.
+fn add_dataset<'a>(page: &mut PageWriter<'_>, twins: &mut Twins<'a>, object: &'a Object) -> Option<&'a str> {
+    let (id, domain) = match keyed(object).and_then(|names| twins.take(names)) {
+        Ok(names) => names,
+        Err(reason) => {
+            page.add_missed(object, object.flaw.as_deref().unwrap_or(reason));
+            return None;
+        }
+    };
+    let is_record = match &object.flaw {
+        Some(flaw) => {
+            page.add_missed(object, flaw);
+            false
+        }
+        None if page.add_of(object, Kind::Datasets, Key::Dataset { domain, id }, object.raw.clone()) => true,
+        None => return None,
+    };
+    *page.records.seen.entry(domain.to_owned()).or_default() += 1;
+    is_record.then_some(domain)
+}
+
+/// The record of an agency; none where this run has published it.
+fn agency_record(published: &mut HashSet<String>, region: Region, host: &str, agency: &str) -> Option<Bytes> {
+    let key = Key::Agency { host, agency }.to_text(region);
+    published.insert(key).then(|| json!({ "host": host, "agency": agency }).to_string().into())
+}
+
 /// The id and domain of an object, or why it can't have a key.
 fn keyed(object: &Object) -> Result<(&str, &str), &'static str> {
     let id = object.id.as_deref();
@@ -105,15 +134,28 @@ fn keyed(object: &Object) -> Result<(&str, &str), &'static str> {
     Ok((id.ok_or("resource.id is no usable id")?, domain.ok_or("metadata.domain is no usable host")?))
 }
 
-fn add_agency(published: &mut HashSet<String>, page: &mut PageWriter<'_>, host: &str, agency: &str) {
-    let key = Key::Agency { host, agency };
-    if published.insert(key.to_text(page.region)) {
-        let value = json!({ "host": host, "agency": agency });
-        page.add(Kind::Agencies, key, value.to_string().into());
+/// The domains of objects with one id, which come one after the other.
+#[derive(Default)]
+struct Twins<'a> {
+    id: &'a str,
+    domains: Vec<&'a str>,
+}
+
+impl<'a> Twins<'a> {
+    /// The names of the next object, unless the one before it had the same: nobody can tell which of them counts.
+    fn take(&mut self, (id, domain): (&'a str, &'a str)) -> Result<(&'a str, &'a str), &'static str> {
+        if self.id != id {
+            *self = Self { id, domains: Vec::new() };
+        }
+        if self.domains.contains(&domain) {
+            return Err("another object right before it has the same id and domain");
+        }
+        self.domains.push(domain);
+        Ok((id, domain))
     }
 }
 
-fn add_host(published: &mut HashMap<String, String>, page: &mut PageWriter<'_>, host: String, domain: &str) {
+fn add_host(published: &mut Hosts, page: &mut PageWriter<'_>, host: String, domain: &str) {
     if published.get(&host).is_none_or(|known| domain < known.as_str()) {
         let value = json!({ "host": host, "domain": domain });
         page.add(Kind::Hosts, Key::Host(&host), value.to_string().into());
@@ -123,9 +165,8 @@ fn add_host(published: &mut HashMap<String, String>, page: &mut PageWriter<'_>, 
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
+    use crate::publish::writer::Missed;
 
     fn recorder(kinds: &[Kind]) -> Recorder {
         let route = |kind: &Kind| (*kind, Route { topic: kind.name().into(), partitions: 2 });
@@ -133,7 +174,7 @@ mod tests {
             region: Region::Us,
             routes: kinds.iter().map(route).collect(),
             dead_letters: "dead-letters".into(),
-            hosts: HashMap::new(),
+            hosts: Hosts::new(),
             agencies: HashSet::new(),
         }
     }
@@ -146,6 +187,8 @@ mod tests {
             agency: agency.map(Into::into),
             host: Some("data.example".into()),
             updated_at: None,
+            link_id: None,
+            flaw: None,
         }
     }
 
@@ -177,11 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn a_resumed_run_keeps_the_smaller_domain_that_was_published_before() {
+        let mut recorder = recorder(&[Kind::Hosts]);
+        recorder.know([("data.example".to_owned(), "b.example".to_owned())].into());
+        assert_eq!(keys(&page(&mut recorder, &[object("aaaa-aaaa", "c.example", None)])), [""; 0]);
+        assert_eq!(
+            keys(&page(&mut recorder, &[object("aaaa-aaab", "a.example", None)])),
+            ["us/data.example"]
+        );
+    }
+
+    #[test]
     fn an_object_without_a_usable_key_is_a_dead_letter_and_counted() {
         let nameless = Object { id: None, ..object("", "a.example", None) };
         let strange = object("aaaa-aaaa", "a.example/x", None);
         let records = page(&mut recorder(&Kind::ALL), &[nameless, strange]);
-        assert_eq!((records.unkeyed, records.published.len()), (2, 0));
+        assert_eq!((records.missed.unkeyed, records.published.len()), (2, 0));
         assert!(records.outgoing.iter().all(|record| &*record.topic == "dead-letters"));
     }
 
@@ -191,8 +245,35 @@ mod tests {
         let domains = Domains { declared, unreadable: vec![Bytes::from_static(b"[]")] };
         let version = Version { run: 1, page: 0 };
         let records = recorder(&Kind::ALL).domains(&domains, version, OffsetDateTime::UNIX_EPOCH);
-        assert_eq!((records.unkeyed, records.published.len()), (2, 1));
+        let missed = Missed { unkeyed: 2, bad_domains: 2, ..Missed::default() };
+        assert_eq!((&records.missed, records.published.len()), (&missed, 1));
         assert_eq!((&*records.outgoing[2].topic, &*records.outgoing[2].value), ("dead-letters", &b"[]"[..]));
+    }
+
+    #[test]
+    fn what_is_missed_is_named_by_its_id_or_by_its_domain() {
+        let nameless = Object { id: None, ..object("", "a.example", None) };
+        let linked = Object { link_id: Some("aaaa-aaab".into()), ..nameless.clone() };
+        let strange = object("aaaa-aaac", "a.example/x", None);
+        let unknown = Object { domain: None, ..nameless.clone() };
+        let flawed = Object { flaw: Some("not JSON".into()), ..object("aaaa-aaad", "b.example", None) };
+        let large = Object { raw: vec![b' '; 9_000_000].into(), ..object("aaaa-aaae", "b.example", None) };
+        let records = page(
+            &mut recorder(&Kind::ALL),
+            &[nameless.clone(), nameless, linked, strange, unknown, flawed, large],
+        );
+        let ids = ["aaaa-aaab", "aaaa-aaac", "aaaa-aaad", "aaaa-aaae"].map(str::to_owned).into();
+        let missed = Missed { unkeyed: 7, bad_domains: 0, by_domain: [("a.example".into(), 2)].into(), ids };
+        assert_eq!(records.missed, missed);
+        assert_eq!(records.seen, [("b.example".into(), 1)].into());
+    }
+
+    #[test]
+    fn one_id_on_two_domains_is_two_records_and_twice_on_one_is_not() {
+        let twins = ["a.example", "b.example", "a.example"].map(|domain| object("aaaa-aaaa", domain, None));
+        let records = page(&mut recorder(&[Kind::Datasets]), &twins);
+        assert_eq!(keys(&records), ["us/a.example/aaaa-aaaa", "us/b.example/aaaa-aaaa", ""]);
+        assert_eq!(records.missed.ids, ["aaaa-aaaa"]);
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! Kafka transactions: a page's records and the cursor go out together or not at all.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::kafka::{self, KafkaArgs};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::Producer;
 use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer, FutureRecord};
-use thiserror::Error;
 use tokio::task::spawn_blocking;
 
 use crate::publish::commit::commit;
+use crate::publish::delivery::{Undelivered, await_all, is_queue_full};
+use crate::publish::ends::{Ends, EndsContext};
+use crate::publish::failure::TransactionError;
+use crate::publish::leaders;
 
 /// A record on its way.
 #[derive(Clone, Debug)]
@@ -25,25 +28,7 @@ pub(crate) struct Outgoing {
     pub(crate) headers: Arc<OwnedHeaders>,
 }
 
-/// Why a transaction was not committed.
-#[derive(Debug, Error)]
-pub(crate) enum TransactionError {
-    /// This instance can do no more. Another one may have taken over, or the transaction took too long:
-    /// the two look the same from here, and the commit may even have gone through.
-    #[error("the transactional producer was fenced or timed out: {0}")]
-    Fatal(String),
-    /// It was aborted and nothing of it can be seen; it may be tried again.
-    #[error("the transaction was aborted: {0}")]
-    Aborted(String),
-    /// It was aborted, for a broker that leads a partition was away for too long; it may be tried again.
-    #[error("a broker is away, and the transaction was aborted: {0}")]
-    Away(String),
-    /// It was aborted, and would be again.
-    #[error("Kafka refuses a record: {0}")]
-    Refused(String),
-}
-
-type Client = FutureProducer<LogContext>;
+type Client = FutureProducer<EndsContext>;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the first contact with the broker may take.
@@ -52,13 +37,15 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// A transactional producer. Opening one fences every other of the same id.
 pub(crate) struct Transactions {
     client: Client,
+    kafka: KafkaArgs,
     /// How long one call waits for the broker before it is made again.
     patience: Duration,
+    ends: Ends,
 }
 
 impl Transactions {
     pub(crate) async fn open(kafka: &KafkaArgs, id: &str) -> anyhow::Result<Self> {
-        let config = kafka.client_config(&[
+        let mut config = kafka.client_config(&[
             ("transactional.id", id),
             ("enable.idempotence", "true"),
             ("acks", "all"),
@@ -71,10 +58,18 @@ impl Transactions {
             ("message.max.bytes", "8388608"),
             ("allow.auto.create.topics", "false"),
         ])?;
-        let client: Client = kafka::create(&config, LogContext::default())?;
+        let context = EndsContext::new(&mut config);
+        let ends = context.ends();
+        let client: Client = kafka::create(&config, context)?;
         let starting = client.clone();
         spawn_blocking(move || starting.init_transactions(START_PATIENCE)).await??;
-        Ok(Self { client, patience: PATIENCE })
+        Ok(Self { client, kafka: kafka.clone(), patience: PATIENCE, ends })
+    }
+
+    /// Whether a request to end one of its transactions may still be on its way. Then the next transaction
+    /// needs another instance.
+    pub(crate) fn may_end_late(&self) -> bool {
+        self.ends.is_one_late()
     }
 
     /// Publishes records in one transaction.
@@ -88,10 +83,18 @@ impl Transactions {
             Err(Undelivered { key, error }) => {
                 let aborted = match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Refused,
+                    // Looked at before the abort, which may take as long as an outage.
+                    Some(RDKafkaErrorCode::MessageTimedOut)
+                        if leaders::are_up(&self.kafka, records).await =>
+                    {
+                        TransactionError::Slow
+                    }
                     Some(RDKafkaErrorCode::MessageTimedOut) => TransactionError::Away,
                     _ => TransactionError::Aborted,
                 };
-                Err(self.abort(format!("{key}: {error}"), aborted).await)
+                let bytes: usize = records.iter().map(|record| record.value.len()).sum();
+                let cause = format!("{} records of {bytes} bytes; {key}: {error}", records.len());
+                Err(self.abort(cause, aborted).await)
             }
         }
     }
@@ -121,9 +124,11 @@ impl Transactions {
     }
 
     async fn commit(&self) -> Result<(), TransactionError> {
+        let start = Instant::now();
         loop {
             let (client, patience) = (self.client.clone(), self.patience);
             let answer = spawn_blocking(move || commit(&client, patience)).await;
+            self.ends.took_since(start);
             match answer.map_err(|error| TransactionError::Fatal(error.to_string()))? {
                 Ok(()) => return Ok(()),
                 // The commit that timed out is carried on by calling it again, never by an abort.
@@ -140,12 +145,15 @@ impl Transactions {
 
     /// Aborts; what that is then called is `aborted`.
     async fn abort(&self, cause: String, aborted: fn(String) -> TransactionError) -> TransactionError {
+        let start = Instant::now();
         loop {
             if let Some((code, reason)) = self.client.client().fatal_error() {
                 return TransactionError::Fatal(format!("{code}: {reason}"));
             }
             let (client, patience) = (self.client.clone(), self.patience);
-            match spawn_blocking(move || client.abort_transaction(patience)).await {
+            let answer = spawn_blocking(move || client.abort_transaction(patience)).await;
+            self.ends.took_since(start);
+            match answer {
                 Ok(Ok(())) => return aborted(cause),
                 Ok(Err(KafkaError::Transaction(error))) if error.is_retriable() => {
                     tracing::warn!(%error, "the abort takes long; waiting for Kafka");
@@ -155,27 +163,6 @@ impl Transactions {
             }
         }
     }
-}
-
-/// A record that Kafka did not take.
-struct Undelivered {
-    key: String,
-    error: KafkaError,
-}
-
-async fn await_all<'a>(
-    pending: impl IntoIterator<Item = (&'a Outgoing, DeliveryFuture)>,
-) -> Result<(), Undelivered> {
-    for (record, delivery) in pending {
-        let delivered = delivery.await.map_err(|_| KafkaError::Canceled);
-        let delivered = delivered.and_then(|told| told.map_err(|(error, _)| error));
-        delivered.map_err(|error| Undelivered { key: record.key.clone(), error })?;
-    }
-    Ok(())
-}
-
-const fn is_queue_full(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull))
 }
 
 /// What becomes of a transaction when the broker answers with errors, on librdkafka's mock cluster. It
@@ -282,6 +269,24 @@ mod tests {
         let transactions = Transactions::open(&kafka, "producer.us").await.unwrap();
         cluster.broker_down(2).unwrap();
         assert!(matches!(transactions.publish(&[record()]).await, Err(TransactionError::Away(_))));
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_not_taken_in_time_names_the_page_size() {
+        let cluster: Cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(TOPIC, 1, 1).unwrap();
+        let options = vec!["message.timeout.ms=500".to_owned().into()];
+        let kafka = KafkaArgs { brokers: cluster.bootstrap_servers(), options, topic_prefix: String::new() };
+        let transactions = Transactions::open(&kafka, "producer.us").await.unwrap();
+        // Each answer takes longer than a record may.
+        cluster.broker_round_trip_time(-1, Duration::from_millis(1_000)).unwrap();
+        let error = transactions.publish(&[record()]).await.unwrap_err();
+        assert!(matches!(error, TransactionError::Slow(_)), "{error:?}");
+        let told = error.to_string();
+        assert!(
+            told.contains("--page-size") && told.contains("1 records of 2 bytes; us/data.example"),
+            "{told}"
+        );
     }
 
     #[tokio::test]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use catalog_shared::key::Key;
+use catalog_shared::key::{Key, is_name};
 use catalog_shared::partition;
 use catalog_shared::record::{Content, Kind, Stamp, Version};
 use catalog_shared::region::Region;
 use rdkafka::message::{Header, OwnedHeaders};
 use time::OffsetDateTime;
 
+use crate::discover::page::Object;
 use crate::publish::topics::MESSAGE_BYTES;
 use crate::publish::transaction::Outgoing;
 
@@ -35,8 +36,32 @@ pub(crate) struct PageRecords {
     pub(crate) published: Vec<(Kind, i32)>,
     /// How many assets of each domain there are.
     pub(crate) seen: BTreeMap<String, u64>,
-    /// How many objects could not be made a record.
+    pub(crate) missed: Missed,
+}
+
+/// What no record could be made of, by what names it. Each is counted in `unkeyed` and in one other place at most.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missed {
+    /// How many there are.
     pub(crate) unkeyed: u64,
+    /// Entries of `/domains`.
+    pub(crate) bad_domains: u64,
+    /// Objects whose domain is known and whose id is not.
+    pub(crate) by_domain: BTreeMap<String, u64>,
+    /// The ids of objects that show one.
+    pub(crate) ids: Vec<String>,
+}
+
+impl Missed {
+    /// Keeps what names an object: its id, which the permalink may show too, or else its domain.
+    fn name(&mut self, object: &Object) {
+        let domain = object.domain.as_ref().filter(|domain| is_name(domain));
+        match (object.id.as_ref().or(object.link_id.as_ref()), domain) {
+            (Some(id), _) => self.ids.push(id.clone()),
+            (None, Some(domain)) => *self.by_domain.entry(domain.clone()).or_default() += 1,
+            (None, None) => {}
+        }
+    }
 }
 
 /// Collects the records of one page; all of a kind share their headers.
@@ -64,7 +89,17 @@ impl<'a> PageWriter<'a> {
         Self { region, routes, headers, stamp, dead_letters, records: PageRecords::default() }
     }
 
-    /// Adds a record, unless the run doesn't publish its kind. Tells whether it fits into the topic.
+    /// Adds a record of an object, unless the run doesn't publish its kind. Says whether it fits into the topic; one
+    /// that does not becomes a dead letter.
+    pub(crate) fn add_of(&mut self, object: &Object, kind: Kind, key: Key<'_>, value: Bytes) -> bool {
+        let fits = self.add(kind, key, value);
+        if !fits {
+            self.records.missed.name(object);
+        }
+        fits
+    }
+
+    /// Adds a record as [`PageWriter::add_of`] does, where no object stands behind it.
     pub(crate) fn add(&mut self, kind: Kind, key: Key<'_>, value: Bytes) -> bool {
         let (Some(route), Some(headers)) = (self.routes.get(&kind), self.headers.get(&kind)) else {
             return true;
@@ -93,7 +128,13 @@ impl<'a> PageWriter<'a> {
         let value = if fits("", &value) { value } else { value.slice(..HEAD) };
         let (topic, key) = (Arc::clone(&self.dead_letters), String::new());
         self.records.outgoing.push(Outgoing { topic, partition: 0, key, value, headers });
-        self.records.unkeyed += 1;
+        self.records.missed.unkeyed += 1;
+    }
+
+    /// Adds an object that no record can be made of, and why.
+    pub(crate) fn add_missed(&mut self, object: &Object, reason: &str) {
+        self.add_dead(object.raw.clone(), reason);
+        self.records.missed.name(object);
     }
 }
 
@@ -129,7 +170,7 @@ mod tests {
         });
         let keys: Vec<_> = records.outgoing.iter().map(|record| record.key.as_str()).collect();
         assert_eq!(keys, ["us/a.example/aaaa-aaaa", "", "us/a.example/aaaa-aaac"]);
-        assert_eq!((records.unkeyed, records.published.len()), (1, 2));
+        assert_eq!((records.missed.unkeyed, records.published.len()), (1, 2));
     }
 
     #[test]
@@ -137,6 +178,6 @@ mod tests {
         let vast = Bytes::from(vec![b' '; MESSAGE_BYTES]);
         let records = written(|page| page.add_dead(vast.clone(), "odd"));
         let lengths: Vec<_> = records.outgoing.iter().map(|letter| letter.value.len()).collect();
-        assert_eq!((records.unkeyed, lengths), (1, vec![HEAD]));
+        assert_eq!((records.missed.unkeyed, lengths), (1, vec![HEAD]));
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod status;
 
+pub(crate) mod missed;
 pub(crate) mod progress;
+pub(crate) mod scope;
 pub(crate) mod summary;
 pub(crate) mod tally;
 pub(crate) mod watch;

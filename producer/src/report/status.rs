@@ -8,6 +8,7 @@ use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState, Stopped};
 use catalog_shared::human;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::outage;
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -19,12 +20,14 @@ use tokio::task::spawn_blocking;
 use crate::cli::StatusArgs;
 use crate::crawl::idspace;
 use crate::publish::cursors::{self, PATIENCE, Written};
+use crate::report::missed::Missed;
 
 /// Prints where the regions stand.
 ///
 /// # Errors
 /// When Kafka can't be reached or a cursor can't be read.
 pub async fn run(args: &StatusArgs) -> anyhow::Result<()> {
+    outage::reach(&args.kafka).await?;
     let topics = args.kafka.topics();
     let regions = args.region.map_or_else(|| Region::ALL.to_vec(), |region| vec![region]);
     let topic = topics.cursors();
@@ -79,6 +82,8 @@ struct Place {
     age_seconds: Option<u64>,
     /// Why the run goes no further, where its process could say so.
     stopped: Option<Stopped>,
+    /// What the last run could not read.
+    missed: Missed,
 }
 
 #[derive(Serialize)]
@@ -133,6 +138,7 @@ fn standing(region: Region, written: Option<Written>, now: OffsetDateTime) -> St
         written_at: at,
         age_seconds: at.map(|at| seconds(now - at)),
         stopped: cursor.stopped.clone(),
+        missed: Missed::from(&cursor),
     };
     let runs = runs(&cursor, &place);
     Standing { region, cursor: Some(place), runs }
@@ -204,6 +210,9 @@ impl Display for Standing {
         if matches!(last.state, State::Interrupted | State::InProgress) {
             place.write_open(f)?;
         }
+        if !place.missed.is_nothing() {
+            writeln!(f, "  missed  {}", place.missed)?;
+        }
         write!(
             f,
             "  {:>5}  {:5}  {:11}  {:17}  {:>10}  {:>6}  {:>9}",
@@ -266,7 +275,8 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        let cursor = Cursor { stopped, ..run::fresh(Region::Us, shape, 7, &BTreeMap::new()) };
+        let fresh = run::fresh(Region::Us, shape, 7, &BTreeMap::new());
+        let cursor = Cursor { stopped, unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
         standing(Region::Us, Some(Written { cursor, at }), now())
     }
 
@@ -283,6 +293,7 @@ mod tests {
         let (age, text) = told(Some(now() - time::Duration::seconds(125)));
         assert_eq!(age, Some(125));
         assert!(text.contains("run 7 is in progress, last written 2 min 5 s ago"), "{text}");
+        assert!(text.contains("\n  missed  1 with an id (aaaa-aaaa); 1 whose id"), "{text}");
         assert_eq!(told(Some(now() + time::Duration::seconds(5))).0, Some(0));
         let (age, text) = told(None);
         assert!(age.is_none() && text.contains("last written at an unknown time"), "{text}");

@@ -13,6 +13,8 @@ use serde::Serialize;
 
 use crate::cli::CrawlArgs;
 use crate::crawl::run;
+use crate::report::missed::Missed;
+use crate::report::scope;
 use crate::report::tally::{Cause, Tally};
 
 /// How a crawl ended.
@@ -42,8 +44,10 @@ pub(crate) struct Summary {
     pages: u32,
     objects: u64,
     published: BTreeMap<Kind, u64>,
-    unkeyed: u64,
-    skipped: u64,
+    #[serde(flatten)]
+    missed: Missed,
+    /// What people should know of a run over domains.
+    note: Option<String>,
     // From here on it is what this process did, and not the run.
     requests: u64,
     retries: u64,
@@ -75,8 +79,8 @@ impl Summary {
             pages: cursor.next_page,
             objects: cursor.objects,
             published: cursor.published.iter().map(sum).collect(),
-            unkeyed: cursor.unkeyed,
-            skipped: cursor.skipped,
+            missed: Missed::from(cursor),
+            note: scope::note(cursor),
             requests,
             retries: retries_by_cause.values().sum(),
             retries_by_cause,
@@ -89,10 +93,10 @@ impl Summary {
         }
     }
 
-    /// Of a command that was asked to stop before it had claimed the region.
-    pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, tally: &Tally) -> Self {
+    /// Of a command that ended before it had claimed the region.
+    pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, end: End, tally: &Tally) -> Self {
         let none = run::fresh(args.region, shape, 0, &BTreeMap::new());
-        Self { run: None, ..Self::new(args, &none, End::Interrupted, tally) }
+        Self { run: None, ..Self::new(args, &none, end, tally) }
     }
 
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
@@ -102,6 +106,22 @@ impl Summary {
     /// As [`Summary::print`], of a crawl that failed; gives the error to end with.
     pub(crate) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
         answer::print_failure(json, self, self, error)
+    }
+
+    fn write_missed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unkeyed, skipped) = (self.missed.unkeyed, self.missed.skipped);
+        if unkeyed > 0 {
+            let unkeyed = counted(unkeyed, "object", "objects");
+            writeln!(f, "  no record  {unkeyed} that no record could be made of (dead letters)")?;
+        }
+        if skipped > 0 {
+            let skipped = counted(skipped, "object", "objects");
+            writeln!(f, "  no answer  {skipped} that could not be had, not even alone")?;
+        }
+        if !self.missed.is_nothing() {
+            writeln!(f, "  of these   {}", self.missed)?;
+        }
+        self.note.iter().try_for_each(|note| writeln!(f, "  note       {note}"))
     }
 
     /// What this process did, as against the whole run.
@@ -131,7 +151,8 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.run.is_none() && !self.dry_run {
-            return write!(f, "No run of {} was begun or resumed: asked to stop before that.", self.region);
+            let cause = if self.failed { "an error" } else { "a request to stop" };
+            return write!(f, "No run of {} was begun or resumed: {cause} came before that.", self.region);
         }
         let state = match (self.whole, self.failed) {
             (true, _) => "ended",
@@ -154,14 +175,7 @@ impl fmt::Display for Summary {
         writeln!(f, "{run} of {}{mode} {state}{then}", self.region)?;
         let published = if self.dry_run { "would have published " } else { "published " };
         writeln!(f, "  {published} {kinds} in {}", counted(self.pages.into(), "page", "pages"))?;
-        if self.unkeyed > 0 {
-            let unkeyed = counted(self.unkeyed, "object", "objects");
-            writeln!(f, "  no record  {unkeyed} that no record could be made of (dead letters)")?;
-        }
-        if self.skipped > 0 {
-            let skipped = counted(self.skipped, "object", "objects");
-            writeln!(f, "  no answer  {skipped} that could not be had, not even alone")?;
-        }
+        self.write_missed(f)?;
         self.write_effort(f)
     }
 }
@@ -191,8 +205,13 @@ mod tests {
             pages: 1_002,
             objects: 5_000,
             published: BTreeMap::from([(Kind::Datasets, 5_000), (Kind::Domains, 44)]),
-            unkeyed: 0,
-            skipped: 2,
+            missed: Missed {
+                skipped: 2,
+                unread_ids: vec!["aaaa-aaaa".into()],
+                unknown: 1,
+                ..Missed::default()
+            },
+            note: Some("a note".into()),
             requests: 1_200,
             retries: 198,
             retries_by_cause: BTreeMap::from([(Cause::Throttled, 190), (Cause::TooLarge, 8)]),
@@ -210,6 +229,9 @@ mod tests {
         let text = "Run 7 of us (since) ended.\n  \
              published  5,000 datasets, 44 domains in 1,002 pages\n  \
              no answer  2 objects that could not be had, not even alone\n  \
+             of these   1 with an id (aaaa-aaaa); 1 whose id and domain are not known, so that the run retires \
+             nothing\n  \
+             note       a note\n  \
              this time  1,200 requests, 20.3 MB in 600.0 s: 2.0 requests/s\n  \
              retries    198 (190 throttled, 8 too large)\n  \
              waited     590.0 s for the limiter, 31.2 s before retries, all lanes together";
@@ -219,7 +241,8 @@ mod tests {
     #[test]
     fn one_of_a_thing_is_not_many_and_lost_log_lines_are_told() {
         let published = BTreeMap::from([(Kind::Agencies, 1)]);
-        let one = Summary { pages: 1, skipped: 1, requests: 1, log_lines_lost: 1, published, ..summary() };
+        let missed = Missed { skipped: 1, ..Missed::default() };
+        let one = Summary { pages: 1, missed, requests: 1, log_lines_lost: 1, published, ..summary() };
         let text = one.to_string();
         for line in ["1 agency in 1 page\n", "1 object that", "1 request,", "1 line was lost"] {
             assert!(text.contains(line), "{text}");

@@ -10,8 +10,10 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 
 use super::faults::Fault;
+use super::form::Form;
 use super::log::{Asked, CATALOG_PATH, DOMAINS_PATH};
 use super::options::Options;
+use super::order::Order;
 use super::query::{self, Refusal};
 use super::search;
 
@@ -19,8 +21,8 @@ const JSON: &str = "application/json;charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const HTML_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Please wait</title></head><body><h1>One moment, please</h1></body></html>\n";
 
-/// Bytes to make room for by each object of a page: a little more than the mean of the recordings.
-const USUAL_SIZE: usize = 4_000;
+/// Bytes to make room for by each object of a page: a little more than the mean of pretty recordings.
+const USUAL_SIZE: usize = 6_500;
 
 /// How an answer's body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,19 +47,31 @@ pub(super) struct Answer {
     pub(super) ending: Ending,
 }
 
+/// What an answer is made from, besides the request.
+pub(super) struct Source<'a> {
+    pub(super) options: &'a Options,
+    pub(super) unreadable: &'a HashSet<String>,
+    /// The number of the crawl, which decides the order of lists.
+    pub(super) crawl: u64,
+}
+
+impl Source<'_> {
+    fn form(&self) -> Form {
+        let order = Order { seed: self.options.order_seed, crawl: self.crawl };
+        Form { pretty: self.options.pretty, order: self.options.reorder.then_some(order) }
+    }
+}
+
 /// Answers a request, with a fault or without. Blocks for as long as the search takes.
-pub(super) fn compose(
-    options: &Options,
-    unreadable: &HashSet<String>,
-    asked: &Asked,
-    fault: Option<&Fault>,
-) -> Answer {
+pub(super) fn compose(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Answer {
+    let options = source.options;
     let body = match fault {
         Some(Fault::Status { status, retry_after, body }) => {
             return fail(options, *status, retry_after, body);
         }
-        Some(Fault::Html) => return html(options),
-        fault => body(options, unreadable, asked, fault),
+        Some(Fault::Html) => return html(options, StatusCode::OK),
+        Some(Fault::Gateway { status }) => return html(options, status_code(*status)),
+        fault => body(source, asked, fault),
     };
     let mut answer = match body {
         Ok(body) => plain(options, StatusCode::OK, body),
@@ -89,15 +103,15 @@ fn plain(options: &Options, status: StatusCode, body: impl Into<Bytes>) -> Answe
 }
 
 fn refuse(options: &Options, refusal: &Refusal) -> Answer {
-    plain(options, refusal.status, json!({ "error": refusal.error }).to_string())
+    plain(options, refusal.status, refusal.body())
 }
 
-fn html(options: &Options) -> Answer {
-    Answer { content_type: HTML, ..plain(options, StatusCode::OK, HTML_PAGE) }
+fn html(options: &Options, status: StatusCode) -> Answer {
+    Answer { content_type: HTML, ..plain(options, status, HTML_PAGE) }
 }
 
 fn fail(options: &Options, status: u16, retry_after: &Option<String>, body: &Option<String>) -> Answer {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = status_code(status);
     let own = || match status {
         StatusCode::TOO_MANY_REQUESTS => String::new(),
         StatusCode::INTERNAL_SERVER_ERROR => {
@@ -109,17 +123,16 @@ fn fail(options: &Options, status: u16, retry_after: &Option<String>, body: &Opt
     Answer { retry_after: retry_after.clone(), ..plain(options, status, body) }
 }
 
+fn status_code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 /// The JSON of a good answer, with what a fault does to it.
-fn body(
-    options: &Options,
-    unreadable: &HashSet<String>,
-    asked: &Asked,
-    fault: Option<&Fault>,
-) -> Result<Vec<u8>, Refusal> {
-    check_method_and_token(options, asked)?;
+fn body(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
+    check_method_and_token(source.options, asked)?;
     let mut body = match asked.path.as_str() {
-        CATALOG_PATH => page(options, unreadable, asked, fault)?,
-        DOMAINS_PATH => domains(options, asked, fault)?,
+        CATALOG_PATH => page(source, asked, fault)?,
+        DOMAINS_PATH => domains(source, asked, fault)?,
         _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "Not found")),
     };
     if matches!(fault, Some(Fault::CutJson)) {
@@ -138,55 +151,58 @@ fn check_method_and_token(options: &Options, asked: &Asked) -> Result<(), Refusa
     if token.to_str().is_ok_and(|token| known.contains(token)) {
         return Ok(());
     }
-    Err(Refusal::new(StatusCode::FORBIDDEN, "Invalid app token"))
+    Err(Refusal::by_the_edge(StatusCode::FORBIDDEN, "permission_denied", "Invalid app_token specified"))
 }
 
-fn page(
-    options: &Options,
-    unreadable: &HashSet<String>,
-    asked: &Asked,
-    fault: Option<&Fault>,
-) -> Result<Vec<u8>, Refusal> {
-    let mut query = query::page(&asked.query, &*options.catalog)?;
+fn page(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
+    let catalog = &*source.options.catalog;
+    let mut query = query::page(&asked.query, catalog)?;
     match fault {
         Some(Fault::IgnoreScroll) => query.scroll_id = None,
         Some(Fault::FirstPageAgain) => query.scroll_id = query.scroll_id.map(|_| String::new()),
         _ => {}
     }
+    let form = source.form();
     let room = usize::try_from(query.limit).unwrap_or_default() * USUAL_SIZE;
-    Ok(envelope(fault, room, |body| search::search(&*options.catalog, &query, unreadable, body)))
+    Ok(envelope(form, fault, room, |body| search::search(catalog, &query, source.unreadable, form, body)))
 }
 
-fn domains(options: &Options, asked: &Asked, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
-    let filter = query::filter(&asked.query, &*options.catalog)?;
-    let lines = search::count(&*options.catalog, &filter);
-    let texts: Vec<_> =
-        lines.iter().map(|line| json!({ "domain": line.domain, "count": line.count }).to_string()).collect();
-    Ok(envelope(fault, 0, |body| {
-        body.extend_from_slice(texts.join(",\n").as_bytes());
+fn domains(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
+    let (form, catalog) = (source.form(), &*source.options.catalog);
+    let filter = query::filter(&asked.query, catalog)?;
+    let lines = search::count(catalog, &filter);
+    Ok(envelope(form, fault, 0, |body| {
+        for (number, line) in lines.iter().enumerate() {
+            if number > 0 {
+                body.extend_from_slice(form.separator());
+            }
+            form.domain(&line.json(), body);
+        }
         lines.len() as u64
     }))
 }
 
-/// Puts results into the frame that both paths share; `write` appends them and returns their number. The
-/// white space is there for a reason: a reader that takes an answer apart as text should not get away
-/// with it.
-fn envelope(fault: Option<&Fault>, room: usize, write: impl FnOnce(&mut Vec<u8>) -> u64) -> Vec<u8> {
+/// Puts results into the frame that both paths share; `write` appends them and returns their number.
+fn envelope(
+    form: Form,
+    fault: Option<&Fault>,
+    room: usize,
+    write: impl FnOnce(&mut Vec<u8>) -> u64,
+) -> Vec<u8> {
     let mut body = Vec::with_capacity(room + 128);
-    body.extend_from_slice(b"{\"results\": [\n");
+    body.extend_from_slice(form.opening());
     let start = body.len();
     let size = write(&mut body);
-    if matches!(fault, Some(Fault::EmptyResults)) {
-        body.truncate(start);
-    }
-    body.extend_from_slice(b"\n], ");
     if matches!(fault, Some(Fault::NoResults)) {
-        body.truncate(1);
+        body.clear();
+        body.extend_from_slice(form.without_member());
+    } else if body.len() == start || matches!(fault, Some(Fault::EmptyResults)) {
+        body.clear();
+        body.extend_from_slice(form.no_results());
+    } else {
+        body.extend_from_slice(form.closing());
     }
-    let rest = format!(
-        "\"resultSetSize\": {size}, \"timings\": {{\"serviceMillis\": 9, \"searchMillis\": [2, 5]}}}}"
-    );
-    body.extend_from_slice(rest.as_bytes());
+    body.extend_from_slice(form.rest(size).as_bytes());
     body
 }
 

@@ -18,6 +18,7 @@ pub(super) struct Stored {
     updated_at: String,
     page_views_total: i64,
     object: Bytes,
+    opaque: bool,
 }
 
 impl Stored {
@@ -36,6 +37,7 @@ impl Stored {
             updated_at: resource.updated_at.into_owned(),
             page_views_total: views.page_views_total,
             object,
+            opaque: false,
         })
     }
 
@@ -50,6 +52,7 @@ impl Stored {
             updated_at: String::new(),
             page_views_total: 0,
             object,
+            opaque: true,
         }
     }
 
@@ -90,6 +93,10 @@ impl Asset for Stored {
 
     fn write_to(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.object);
+    }
+
+    fn is_opaque(&self) -> bool {
+        self.opaque
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a double serves: any set of assets that can be walked in id order.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::{Bound, ControlFlow};
 
 /// One line of `/domains`.
@@ -10,6 +11,13 @@ pub struct DomainCount {
     pub domain: String,
     /// How many assets the API says that it holds. It need not be the truth.
     pub count: u64,
+}
+
+impl DomainCount {
+    /// The line as JSON, with its members in the API's order.
+    pub(super) fn json(&self) -> String {
+        format!(r#"{{"domain":{},"count":{}}}"#, serde_json::Value::from(self.domain.as_str()), self.count)
+    }
 }
 
 /// One asset, as far as the API's rules look at it. What costs anything to know is asked for only when
@@ -29,8 +37,21 @@ pub trait Asset {
     fn updated_at(&self) -> Cow<'_, str>;
     /// `resource.page_views.page_views_total`; 0 where the object has none.
     fn page_views_total(&self) -> i64;
-    /// Appends the result object, byte for byte as it is served.
+    /// Appends the result object as the catalog has it.
     fn write_to(&self, out: &mut Vec<u8>);
+    /// Whether the object is served byte for byte, because it is no JSON or is there for its bytes.
+    fn is_opaque(&self) -> bool {
+        false
+    }
+}
+
+/// Who gets answers about a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody who asks for it by name. A request without `domains` does not cover it.
+    WhoNamesIt,
+    /// Nobody without a login: it has no results, and `/domains` does not list it.
+    Nobody,
 }
 
 /// A set of assets in id order, that may change between two requests.
@@ -38,9 +59,15 @@ pub trait Catalog: Send + Sync + 'static {
     /// The number of assets.
     fn assets(&self) -> u64;
 
-    /// Shows the assets from `from` on in byte order of their ids, until `visit` breaks.
+    /// Shows the assets from `from` on in byte order of their ids, until `visit` breaks. An id that occurs on
+    /// several domains comes once for each of them.
     fn scan(&self, from: Bound<&str>, visit: &mut dyn FnMut(&dyn Asset) -> ControlFlow<()>);
 
     /// What `/domains` answers: each domain once, in no particular order, empty ones among them.
     fn domains(&self) -> Vec<DomainCount>;
+
+    /// The domains that are no customer's: supplementary and locked-down ones.
+    fn restricted(&self) -> HashMap<String, Audience> {
+        HashMap::new()
+    }
 }

@@ -23,6 +23,11 @@ pub enum Fault {
     },
     /// A page of HTML with status 200, as proxies send it.
     Html,
+    /// A page of HTML with an error status, as gateways send it.
+    Gateway {
+        /// The HTTP status code.
+        status: u16,
+    },
     /// A whole HTTP answer whose JSON stops in the middle.
     CutJson,
     /// The connection closes before `Content-Length` bytes have come.
@@ -52,6 +57,12 @@ pub enum Fault {
     },
 }
 
+/// The body of an error by the edge: `{"code": "permission_denied", "error": true, "message": "…"}`.
+pub(super) fn edge_error(code: &str, message: &str) -> String {
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    format!(r#"{{"code": {}, "error": true, "message": {}}}"#, text(code), text(message))
+}
+
 const CHOICE: u64 = 0x6368_6f69_6365;
 
 impl Fault {
@@ -67,6 +78,12 @@ impl Fault {
         Self::Status { status: 429, retry_after: retry_after.map(str::to_owned), body: None }
     }
 
+    /// An error of the server in front of the search service, which has a form of its own.
+    #[must_use]
+    pub fn edge(status: u16, code: &str, message: &str) -> Self {
+        Self::Status { status, retry_after: None, body: Some(edge_error(code, message)) }
+    }
+
     /// One of `faults`, by a draw that two equal crawls repeat.
     #[must_use]
     pub fn one_of(seed: u64, faults: impl Into<Vec<Self>>) -> Self {
@@ -78,6 +95,7 @@ impl Fault {
         match self {
             Self::Status { .. } => "status",
             Self::Html => "html",
+            Self::Gateway { .. } => "gateway",
             Self::CutJson => "cut-json",
             Self::CutConnection => "cut-connection",
             Self::Hang => "hang",

@@ -1,6 +1,6 @@
 //! A catalog held in memory, from a file or from a list, that a test may change between crawls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::{Bound, ControlFlow};
@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use parking_lot::RwLock;
 
 use super::asset::Stored;
-use super::catalog::{Asset, Catalog, DomainCount};
+use super::catalog::{Asset, Audience, Catalog, DomainCount};
 
 /// A list of result objects, kept byte for byte and sorted by id. It may change while it is served;
 /// share it with an `Arc` to do so.
@@ -22,9 +22,36 @@ pub struct MemoryCatalog {
 
 #[derive(Debug, Default)]
 struct Contents {
+    /// By id and then by domain, see [`place`].
     assets: BTreeMap<String, Stored>,
     /// What `/domains` is to say of a domain instead of the truth.
     declared: BTreeMap<String, u64>,
+    /// Domains that are no customer's.
+    restricted: HashMap<String, Audience>,
+}
+
+/// The key of an asset. NUL sorts below all that an id is made of, so an id's places stand together and
+/// before those of any longer id.
+fn place(id: &str, domain: &str) -> String {
+    format!("{id}\0{domain}")
+}
+
+impl Contents {
+    fn with_id<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Stored> {
+        let from = self.assets.range(place(id, "")..).map(|(_, asset)| asset);
+        from.take_while(move |asset| asset.id() == id)
+    }
+
+    fn add(&mut self, asset: Stored) {
+        self.assets.insert(place(asset.id(), asset.domain()), asset);
+    }
+
+    /// Takes all assets with this id away. Says whether there was one.
+    fn remove(&mut self, id: &str) -> bool {
+        let places: Vec<_> = self.with_id(id).map(|asset| place(id, asset.domain())).collect();
+        places.iter().for_each(|place| drop(self.assets.remove(place)));
+        !places.is_empty()
+    }
 }
 
 impl MemoryCatalog {
@@ -34,14 +61,15 @@ impl MemoryCatalog {
         Self::default()
     }
 
-    /// A catalog of these objects; of two with one id the later stays.
+    /// A catalog of these objects; of two with one id and one domain the later stays.
     ///
     /// # Errors
     /// Names the first one that is no JSON object with the types of a result object.
     pub fn from_objects(objects: impl IntoIterator<Item = Bytes>) -> serde_json::Result<Self> {
         let stored: Result<Vec<_>, _> = objects.into_iter().map(Stored::read).collect();
-        let assets = stored?.into_iter().map(|asset| (asset.id.clone(), asset)).collect();
-        Ok(Self { contents: RwLock::new(Contents { assets, declared: BTreeMap::new() }) })
+        let mut contents = Contents::default();
+        stored?.into_iter().for_each(|asset| contents.add(asset));
+        Ok(Self { contents: RwLock::new(contents) })
     }
 
     /// Reads a file with one result object a line, plain or compressed with gzip (told by its content).
@@ -57,13 +85,25 @@ impl MemoryCatalog {
         })
     }
 
-    /// Adds an object or replaces the one with its id.
+    /// Adds an object or replaces all with its id, on whichever domain they are.
     ///
     /// # Errors
     /// If it is no JSON object with the types of a result object; see [`MemoryCatalog::put_as`].
     pub fn put(&self, object: impl Into<Bytes>) -> serde_json::Result<()> {
         let asset = Stored::read(object.into())?;
-        self.contents.write().assets.insert(asset.id.clone(), asset);
+        let mut contents = self.contents.write();
+        contents.remove(asset.id());
+        contents.add(asset);
+        Ok(())
+    }
+
+    /// Adds an object next to those that have its id on other domains: an id may occur on several.
+    ///
+    /// # Errors
+    /// As [`MemoryCatalog::put`].
+    pub fn put_beside(&self, object: impl Into<Bytes>) -> serde_json::Result<()> {
+        let asset = Stored::read(object.into())?;
+        self.contents.write().add(asset);
         Ok(())
     }
 
@@ -71,36 +111,57 @@ impl MemoryCatalog {
     /// with one of the wrong type, or something that is no JSON.
     pub fn put_as(&self, id: &str, domain: &str, object: impl Into<Bytes>) {
         let asset = Stored::opaque(id, domain, object.into());
-        self.contents.write().assets.insert(id.to_owned(), asset);
+        let mut contents = self.contents.write();
+        contents.remove(id);
+        contents.add(asset);
     }
 
-    /// Takes an asset away. Says whether it was there.
+    /// Takes an asset away, on all domains that it is on. Says whether it was there.
     pub fn remove(&self, id: &str) -> bool {
-        self.contents.write().assets.remove(id).is_some()
+        self.contents.write().remove(id)
     }
 
-    /// The object of an asset as it is served.
+    /// The object of an asset as it was put; of several with one id the first by domain.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Bytes> {
-        self.contents.read().assets.get(id).map(Stored::object)
+        self.contents.read().with_id(id).next().map(Stored::object)
     }
 
-    /// All objects as they are served, in id order.
+    /// All objects as they were put, in id order.
     #[must_use]
     pub fn objects(&self) -> Vec<Bytes> {
         self.contents.read().assets.values().map(Stored::object).collect()
     }
 
-    /// All ids in order.
+    /// The ids of all assets in order.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
-        self.contents.read().assets.keys().cloned().collect()
+        self.contents.read().assets.values().map(|asset| asset.id().to_owned()).collect()
     }
 
     /// Makes `/domains` say `count` for a domain instead of what it really holds. It makes a domain
     /// known that holds nothing, too.
     pub fn declare(&self, domain: &str, count: u64) {
         self.contents.write().declared.insert(domain.to_lowercase(), count);
+    }
+
+    /// Makes a domain supplementary: it is listed and searched only where `domains` names it.
+    pub fn make_supplementary(&self, domain: &str) {
+        self.restrict(domain, Audience::WhoNamesIt);
+    }
+
+    /// Locks a domain down: nobody gets an answer about it, not even by its name.
+    pub fn lock_down(&self, domain: &str) {
+        self.restrict(domain, Audience::Nobody);
+    }
+
+    /// Makes a domain a customer's again, which every domain is by default.
+    pub fn make_customer(&self, domain: &str) {
+        self.contents.write().restricted.remove(&domain.to_lowercase());
+    }
+
+    fn restrict(&self, domain: &str, audience: Audience) {
+        self.contents.write().restricted.insert(domain.to_lowercase(), audience);
     }
 }
 
@@ -111,7 +172,13 @@ impl Catalog for MemoryCatalog {
 
     fn scan(&self, from: Bound<&str>, visit: &mut dyn FnMut(&dyn Asset) -> ControlFlow<()>) {
         let contents = self.contents.read();
-        for asset in contents.assets.range::<str, _>((from, Bound::Unbounded)).map(|(_, asset)| asset) {
+        // Beyond an id is beyond all of its places.
+        let from = match from {
+            Bound::Unbounded => Bound::Unbounded,
+            Bound::Included(id) => Bound::Included(place(id, "")),
+            Bound::Excluded(id) => Bound::Included(format!("{id}\u{1}")),
+        };
+        for (_, asset) in contents.assets.range((from, Bound::Unbounded)) {
             if visit(asset).is_break() {
                 return;
             }
@@ -126,6 +193,10 @@ impl Catalog for MemoryCatalog {
         }
         counts.extend(contents.declared.iter().map(|(domain, count)| (domain.clone(), *count)));
         counts.into_iter().map(|(domain, count)| DomainCount { domain, count }).collect()
+    }
+
+    fn restricted(&self) -> HashMap<String, Audience> {
+        self.contents.read().restricted.clone()
     }
 }
 

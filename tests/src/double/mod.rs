@@ -7,9 +7,11 @@
 //!
 //! In place of a catalog it can play a [`Cassette`]: exchanges that the producer recorded.
 //!
-//! Three things are its own. Results that an `order` does not tell apart come in the same order each time,
-//! where the API promises none. A parameter that the API knows and the double does not is a 501. And an
-//! answer has white space where the API's has other white space.
+//! By default its answers have the form of recorded ones: pretty-printed, compressed with gzip, sent in chunks,
+//! and with an asset's columns, tags and metadata in another order in each crawl. [`Options`] turns each off.
+//!
+//! Two things are its own. Results that an `order` does not tell apart come in the same order each time,
+//! where the API promises none. And a parameter that the API knows and the double does not is a 501.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -32,20 +34,24 @@ mod asset;
 mod cassette;
 mod catalog;
 mod faults;
+mod form;
 mod gates;
 mod line;
 mod log;
 mod matcher;
 mod memory;
 mod options;
+mod order;
 mod playback;
+mod pretty;
 mod query;
 mod region;
 mod search;
 mod server;
+mod tokens;
 
 pub use cassette::{Cassette, Ended, Recorded, Request};
-pub use catalog::{Asset, Catalog, DomainCount};
+pub use catalog::{Asset, Audience, Catalog, DomainCount};
 pub use faults::{Fault, Injected};
 pub use gates::Gate;
 pub use log::Asked;

@@ -16,13 +16,18 @@ pub struct Options {
     pub(super) region: Region,
     pub(super) listen: SocketAddr,
     pub(super) gzip: bool,
+    pub(super) chunked: bool,
+    pub(super) pretty: bool,
+    pub(super) reorder: bool,
+    pub(super) order_seed: u64,
     pub(super) latency: Duration,
     pub(super) tokens: Option<HashSet<String>>,
     pub(super) cassette: Option<Cassette>,
 }
 
 impl Options {
-    /// Serves `catalog` as the US region on a free port of 127.0.0.1, at once, to anybody, uncompressed.
+    /// Serves `catalog` as the US region on a free port of 127.0.0.1, at once, to anybody, in the form of the
+    /// live API.
     #[must_use]
     pub fn new(catalog: impl Catalog) -> Self {
         Self::shared(Arc::new(catalog))
@@ -35,7 +40,11 @@ impl Options {
             catalog,
             region: Region::Us,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            gzip: false,
+            gzip: true,
+            chunked: true,
+            pretty: true,
+            reorder: true,
+            order_seed: 0,
             latency: Duration::ZERO,
             tokens: None,
             cassette: None,
@@ -60,11 +69,44 @@ impl Options {
         Self { listen, ..self }
     }
 
-    /// Whether to compress what a client accepts compressed, as the real API does. Off at first, so
-    /// that measurements of a crawl are not of the double's gzip.
+    /// Whether to compress what a client accepts compressed. On by default, as it is in the live API.
     #[must_use]
     pub fn gzip(self, gzip: bool) -> Self {
         Self { gzip, ..self }
+    }
+
+    /// Whether bodies come in chunks and without a `Content-Length`. On by default, as it is in the live API.
+    #[must_use]
+    pub fn chunked(self, chunked: bool) -> Self {
+        Self { chunked, ..self }
+    }
+
+    /// Whether bodies have the live API's white space. On by default; without it they are compact, and a
+    /// result object keeps the white space that it has in the catalog.
+    #[must_use]
+    pub fn pretty(self, pretty: bool) -> Self {
+        Self { pretty, ..self }
+    }
+
+    /// Whether an asset's columns, `domain_tags` and `domain_metadata` come in another order in each crawl. A
+    /// crawl begins with a request for `/domains`. On by default, as it is in the live API; without it lists
+    /// keep the order that they have in the catalog.
+    #[must_use]
+    pub fn reorder(self, reorder: bool) -> Self {
+        Self { reorder, ..self }
+    }
+
+    /// What the orders of lists are drawn from, besides the asset's id and the number of the crawl; 0 by
+    /// default. Two doubles with one catalog need two seeds to serve it in different orders.
+    #[must_use]
+    pub fn order_seed(self, order_seed: u64) -> Self {
+        Self { order_seed, ..self }
+    }
+
+    /// Serves result objects byte for byte as the catalog has them: neither pretty-printed nor reordered.
+    #[must_use]
+    pub fn verbatim(self) -> Self {
+        self.pretty(false).reorder(false)
     }
 
     /// How long each answer takes before its first byte.

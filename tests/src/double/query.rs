@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use axum::http::StatusCode;
+use serde_json::json;
 
-use super::catalog::Catalog;
+use super::catalog::{Audience, Catalog};
+use super::faults::edge_error;
 
 /// Neither a page nor `offset + limit` nor a `resultSetSize` goes beyond this.
 pub(super) const WINDOW: u64 = 10_000;
@@ -30,7 +32,7 @@ const KINDS: [&str; 13] = [
 
 /// Names that the API knows and the double does nothing for. Asking for one is answered with a 501, so
 /// that nobody takes the double's silence for the API's word.
-const NOT_DOUBLED: [&str; 22] = [
+const NOT_DOUBLED: [&str; 23] = [
     "approval_status",
     "attribution",
     "audience",
@@ -51,6 +53,7 @@ const NOT_DOUBLED: [&str; 22] = [
     "q",
     "search_context",
     "shared_to",
+    "show_visibility",
     "tags",
     "visibility",
 ];
@@ -59,13 +62,27 @@ const NOT_DOUBLED: [&str; 22] = [
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
-    /// What `error` says.
-    pub(super) error: String,
+    error: String,
+    /// The edge's code, where the refusal is the edge's.
+    code: Option<&'static str>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, error: error.into() }
+        Self { status, error: error.into(), code: None }
+    }
+
+    /// A refusal by the server in front of the search service.
+    pub(super) fn by_the_edge(status: StatusCode, code: &'static str, message: &str) -> Self {
+        Self { status, error: message.to_owned(), code: Some(code) }
+    }
+
+    /// The answer's body: each of the two servers has a form of its own.
+    pub(super) fn body(&self) -> String {
+        match self.code {
+            Some(code) => edge_error(code, &self.error),
+            None => json!({ "error": self.error }).to_string(),
+        }
     }
 
     fn bad(error: impl Into<String>) -> Self {
@@ -86,11 +103,24 @@ pub(super) struct Filter {
     pub(super) ids: Option<BTreeSet<String>>,
     /// A name that no parameter has is taken for a field of the domain's metadata, which no asset has.
     pub(super) nothing: bool,
+    /// Domains that this request gets no answer about: supplementary ones that it does not name, and
+    /// locked-down ones.
+    pub(super) hidden: HashSet<String>,
 }
 
 impl Filter {
+    /// Whether it looks at nothing but an asset's domain.
+    pub(super) fn is_of_domains(&self) -> bool {
+        self.kinds.is_none() && self.ids.is_none() && !self.nothing
+    }
+
+    /// Whether a domain's assets may be among the results.
+    pub(super) fn covers(&self, domain: &str) -> bool {
+        self.domains.as_ref().is_none_or(|domains| domains.contains(domain)) && !self.hidden.contains(domain)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.domains.is_none() && self.kinds.is_none() && self.ids.is_none() && !self.nothing
+        self.domains.is_none() && self.hidden.is_empty() && self.is_of_domains()
     }
 }
 
@@ -164,7 +194,18 @@ pub(super) fn filter(parameters: &Parameters, catalog: &dyn Catalog) -> Result<F
         filter.domains = None;
     }
     filter.domains.iter().try_for_each(|domains| known(domains, catalog))?;
+    filter.hidden = hidden(filter.domains.as_ref(), catalog);
     Ok(filter)
+}
+
+/// A locked-down domain that is named is no error: the public source drops it from the domains to search in.
+fn hidden(named: Option<&HashSet<String>>, catalog: &dyn Catalog) -> HashSet<String> {
+    let answers = |domain: &str, audience: Audience| match audience {
+        Audience::WhoNamesIt => named.is_some_and(|named| named.contains(domain)),
+        Audience::Nobody => false,
+    };
+    let restricted = catalog.restricted().into_iter();
+    restricted.filter(|(domain, audience)| !answers(domain, *audience)).map(|(domain, _)| domain).collect()
 }
 
 fn not_doubled(name: &str) -> Refusal {

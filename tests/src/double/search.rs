@@ -6,21 +6,23 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{Bound, ControlFlow};
 
 use super::catalog::{Asset, Catalog, DomainCount};
+use super::form::Form;
 use super::query::{Filter, Query, SortBy, WINDOW};
 
-/// Appends one page of objects, byte for byte and with `,` between them, and returns `resultSetSize`: how
+/// Appends one page of objects in their form, separated, and returns `resultSetSize`: how
 /// many there are in all, or 10,000 if there are more. The ids in `unreadable` take their place in the page
 /// and are left out: so does the API with documents that it can't parse, and counts them all the same.
 pub(super) fn search(
     catalog: &dyn Catalog,
     query: &Query,
     unreadable: &HashSet<String>,
+    form: Form,
     out: &mut Vec<u8>,
 ) -> u64 {
     if query.filter.nothing {
         return 0;
     }
-    let mut page = Page { out, is_empty: true, unreadable };
+    let mut page = Page { out, is_empty: true, unreadable, form };
     match &query.scroll_id {
         Some(beyond) => scroll(catalog, query, beyond, &mut page),
         None => sorted(catalog, query, &mut page),
@@ -30,15 +32,26 @@ pub(super) fn search(
 
 /// Counts assets by domain.
 pub(super) fn count(catalog: &dyn Catalog, filter: &Filter) -> Vec<DomainCount> {
-    let mut lines = if filter.is_empty() { catalog.domains() } else { count_filtered(catalog, filter) };
+    let mut lines = if filter.is_of_domains() {
+        let mut lines = catalog.domains();
+        lines.retain(|line| filter.covers(&line.domain));
+        lines
+    } else {
+        count_filtered(catalog, filter)
+    };
     // In no order that means anything, as the API has it.
     lines.sort_by_key(|line| scatter(&line.domain));
     lines
 }
 
 fn count_filtered(catalog: &dyn Catalog, filter: &Filter) -> Vec<DomainCount> {
-    let mut counts: BTreeMap<String, u64> =
-        filter.domains.iter().flatten().map(|domain| (domain.clone(), 0)).collect();
+    let mut counts: BTreeMap<String, u64> = filter
+        .domains
+        .iter()
+        .flatten()
+        .filter(|domain| filter.covers(domain))
+        .map(|domain| (domain.clone(), 0))
+        .collect();
     each(catalog, filter, Bound::Unbounded, &mut |asset| {
         *counts.entry(asset.domain().to_owned()).or_default() += 1;
         ControlFlow::Continue(())
@@ -50,6 +63,7 @@ struct Page<'a> {
     out: &'a mut Vec<u8>,
     is_empty: bool,
     unreadable: &'a HashSet<String>,
+    form: Form,
 }
 
 impl Page<'_> {
@@ -58,10 +72,10 @@ impl Page<'_> {
             return;
         }
         if !self.is_empty {
-            self.out.extend_from_slice(b",\n");
+            self.out.extend_from_slice(self.form.separator());
         }
         self.is_empty = false;
-        asset.write_to(self.out);
+        self.form.asset(asset, self.out);
     }
 }
 
@@ -83,15 +97,25 @@ fn sorted(catalog: &dyn Catalog, query: &Query, page: &mut Page<'_>) {
     let wanted = usize::try_from(query.offset + query.limit).unwrap_or(usize::MAX);
     let mut best = BinaryHeap::new();
     each(catalog, &query.filter, Bound::Unbounded, &mut |asset| {
-        best.push((rank(asset, query), scatter(asset.id()), asset.id().to_owned()));
+        best.push((
+            rank(asset, query),
+            scatter(asset.id()),
+            asset.id().to_owned(),
+            asset.domain().to_owned(),
+        ));
         if best.len() > wanted {
             best.pop();
         }
         ControlFlow::Continue(())
     });
     let skipped = usize::try_from(query.offset).unwrap_or(usize::MAX);
-    for (_, _, id) in best.into_sorted_vec().iter().skip(skipped) {
-        visit_one(catalog, id, &mut |asset| page.push(asset));
+    for (_, _, id, domain) in best.into_sorted_vec().iter().skip(skipped) {
+        visit_all_of(catalog, id, &mut |asset| {
+            if asset.domain() == domain {
+                page.push(asset);
+            }
+            ControlFlow::Continue(())
+        });
     }
 }
 
@@ -155,7 +179,10 @@ fn each(
     };
     for id in ids.range::<str, _>((from, Bound::Unbounded)) {
         let mut flow = ControlFlow::Continue(());
-        visit_one(catalog, id, &mut |asset| flow = visit_fitting(asset));
+        visit_all_of(catalog, id, &mut |asset| {
+            flow = visit_fitting(asset);
+            flow
+        });
         if flow.is_break() {
             return;
         }
@@ -163,15 +190,12 @@ fn each(
 }
 
 fn fits(asset: &dyn Asset, filter: &Filter) -> bool {
-    filter.domains.as_ref().is_none_or(|domains| domains.contains(asset.domain()))
-        && filter.kinds.as_ref().is_none_or(|kinds| kinds.contains(asset.kind()))
+    filter.covers(asset.domain()) && filter.kinds.as_ref().is_none_or(|kinds| kinds.contains(asset.kind()))
 }
 
-fn visit_one(catalog: &dyn Catalog, id: &str, visit: &mut dyn FnMut(&dyn Asset)) {
+/// Shows the assets with this id: several, if it occurs on several domains.
+fn visit_all_of(catalog: &dyn Catalog, id: &str, visit: &mut dyn FnMut(&dyn Asset) -> ControlFlow<()>) {
     catalog.scan(Bound::Included(id), &mut |asset| {
-        if asset.id() == id {
-            visit(asset);
-        }
-        ControlFlow::Break(())
+        if asset.id() == id { visit(asset) } else { ControlFlow::Break(()) }
     });
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -17,7 +18,7 @@ use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{self, Answer, Ending};
+use super::answer::{self, Answer, Ending, Source};
 use super::cassette::Cassette;
 use super::faults::{Drawn, Fault, Faults, Injected};
 use super::gates::{Gate, Gates};
@@ -42,6 +43,8 @@ pub struct Double {
 struct Service {
     options: Options,
     unreadable: RwLock<HashSet<String>>,
+    /// How many crawls have begun.
+    crawls: AtomicU64,
     log: Arc<Log>,
     gates: Gates,
     faults: Faults,
@@ -59,6 +62,7 @@ impl Double {
         let service = Arc::new(Service {
             options,
             unreadable: RwLock::default(),
+            crawls: AtomicU64::new(0),
             log: Log::new(),
             gates: Gates::default(),
             faults: Faults::default(),
@@ -138,10 +142,21 @@ impl Double {
         self.service.faults.lift_all();
     }
 
+    /// Puts lists into another order from now on, as a crawl that begins does.
+    pub fn reorder(&self) {
+        self.service.begin_crawl();
+    }
+
     /// Leaves these ids out of results from now on, though they are counted and take their place in a
     /// page: pages come short, or empty in the middle of a scroll.
     pub fn drop_from_results<T: Into<String>>(&self, ids: impl IntoIterator<Item = T>) {
         *self.service.unreadable.write() = ids.into_iter().map(Into::into).collect();
+    }
+}
+
+impl Service {
+    fn begin_crawl(&self) {
+        self.crawls.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -179,15 +194,21 @@ async fn answer_request(
     }
     let answer = compose(&service, ticket.asked(), drawn.as_ref()).await;
     ticket.answered(answer.status.as_u16());
-    respond(answer, drawn, ticket)
+    respond(answer, service.options.chunked, drawn, ticket)
 }
 
 /// Searches on a thread for blocking work: a big page takes milliseconds, and the runtime is the test's.
 async fn compose(service: &Arc<Service>, asked: &Asked, drawn: Option<&Drawn>) -> Answer {
+    if asked.is_domains() {
+        service.begin_crawl();
+    }
     let (service, asked) = (Arc::clone(service), asked.clone());
     let fault = drawn.map(|drawn| drawn.fault.clone());
     let composed = tokio::task::spawn_blocking(move || {
-        answer::compose(&service.options, &service.unreadable.read(), &asked, fault.as_ref())
+        let unreadable = service.unreadable.read();
+        let crawl = service.crawls.load(Ordering::Relaxed);
+        let source = Source { options: &service.options, unreadable: &unreadable, crawl };
+        answer::compose(&source, &asked, fault.as_ref())
     });
     match composed.await {
         Ok(answer) => answer,
@@ -196,7 +217,7 @@ async fn compose(service: &Arc<Service>, asked: &Asked, drawn: Option<&Drawn>) -
     }
 }
 
-fn respond(answer: Answer, drawn: Option<Drawn>, ticket: Ticket) -> Response {
+fn respond(answer: Answer, chunked: bool, drawn: Option<Drawn>, ticket: Ticket) -> Response {
     let mut response = Response::builder()
         .status(answer.status)
         .header(CONTENT_TYPE, answer.content_type)
@@ -208,7 +229,7 @@ fn respond(answer: Answer, drawn: Option<Drawn>, ticket: Ticket) -> Response {
     if let Some(retry_after) = answer.retry_after {
         response = response.header(RETRY_AFTER, retry_after);
     }
-    if answer.ending == Ending::Cut {
+    if answer.ending == Ending::Cut || !chunked {
         response = response.header(CONTENT_LENGTH, answer.body.len());
     }
     let lifted = drawn.map(|drawn| drawn.lifted).unwrap_or_default();
@@ -225,7 +246,7 @@ pub(super) fn built(response: axum::http::Result<Response>) -> Response {
 }
 
 /// The body, and with it the ticket: the request is in flight until its last piece has been taken. As a
-/// stream it goes out in chunks and without a length, as the API sends it.
+/// stream it goes out in chunks, unless a header names its length.
 pub(super) fn pieces(
     body: Bytes,
     ending: Ending,

@@ -3,7 +3,7 @@
 
 /// What a stream of draws is for. Each has a stream of its own: a change to one leaves the others alone.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Aspect {
+pub(crate) enum Aspect {
     Id = 1,
     Portal,
     Kind,
@@ -18,57 +18,60 @@ pub(super) enum Aspect {
     Extras,
     Oddity,
     Edit,
+    Recent,
+    /// The order of lists, which the API's double draws.
+    Order,
 }
 
 /// A stream of draws (SplitMix64, whose constants these are).
 #[derive(Clone, Debug)]
-pub(super) struct Draw(u64);
+pub(crate) struct Draw(u64);
 
 impl Draw {
-    pub(super) fn new(seed: u64, index: u64, aspect: Aspect) -> Self {
+    pub(crate) fn new(seed: u64, index: u64, aspect: Aspect) -> Self {
         let start = mix(seed ^ mix(index.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (aspect as u64)));
         Self(start)
     }
 
     /// 64 even bits.
-    pub(super) fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// From 0 up to and without `end`; 0 if that is 0.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
 
     /// As [`Draw::below`], for counts and indices.
-    pub(super) fn index(&mut self, end: usize) -> usize {
+    pub(crate) fn index(&mut self, end: usize) -> usize {
         usize::try_from(self.below(end as u64)).unwrap_or_default()
     }
 
     /// From `low` to `high`, both included.
-    pub(super) fn within(&mut self, low: usize, high: usize) -> usize {
+    pub(crate) fn within(&mut self, low: usize, high: usize) -> usize {
         low + self.index(high - low + 1)
     }
 
     /// From 0.0 up to and without 1.0.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// True with this probability.
-    pub(super) fn chance(&mut self, probability: f64) -> bool {
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
     /// From 0 to `most`, small far more often than large: the higher the power, the more so.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most `most`")]
-    pub(super) fn skewed(&mut self, most: u64, power: i32) -> u64 {
+    pub(crate) fn skewed(&mut self, most: u64, power: i32) -> u64 {
         (self.unit().powi(power) * most as f64) as u64
     }
 
     /// One of `choices`, which must not be empty.
-    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.index(choices.len())]
     }
 }

@@ -36,10 +36,11 @@ pub(super) fn write(
     has: &dyn Fn(Oddity) -> bool,
 ) {
     json.key("classification").open();
-    let categories = if draw.chance(0.35) { &[] } else { topic.categories };
+    let categories = if draw.chance(0.6) { &[] } else { topic.categories };
     json.key("categories").texts(categories);
-    // The catalog's own tags were empty almost everywhere; people's tags are the domain's.
-    json.key("tags").texts(if draw.chance(0.02) { &topic.tags[..1] } else { &[] });
+    // Six of 30,457 recorded objects have any, and only these; people's tags are the domain's.
+    let tag = if draw.chance(0.5) { "blds" } else { "lives" };
+    json.key("tags").texts(draw.chance(0.001).then_some(tag));
     if draw.chance(0.76) {
         json.key("domain_category").text(topic.filed_under);
     }
@@ -47,7 +48,7 @@ pub(super) fn write(
     if has(Oddity::ManyTags) {
         many_tags(json);
     } else {
-        let count = if draw.chance(0.3) { 0 } else { draw.within(1, topic.tags.len()) };
+        let count = if draw.chance(0.2) { 0 } else { draw.within(1, topic.tags.len()) };
         json.texts(&topic.tags[..count]);
     }
     json.key("domain_metadata");

@@ -5,7 +5,7 @@
 //! same catalog. Governments, hosts and texts are made up; hosts are under `.example` (RFC 2606).
 
 mod columns;
-mod draw;
+pub(crate) mod draw;
 mod ids;
 mod json;
 mod kinds;
@@ -22,6 +22,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use time::OffsetDateTime;
 
 use crate::double::{Asset, Catalog, DomainCount, Region};
 use draw::{Aspect, Draw};
@@ -46,6 +47,8 @@ pub struct Synthetic {
     assets: u64,
     seed: u64,
     day: u32,
+    /// In seconds since 1970, where some assets were made or changed lately.
+    now: Option<i64>,
     /// The share of assets that were edited, and the revision that they were edited to.
     edits: (f64, u32),
     portals: Vec<Portal>,
@@ -71,6 +74,7 @@ impl Synthetic {
             assets: assets.min(ID_SPACE),
             seed,
             day: 0,
+            now: None,
             edits: (0.0, 0),
             portals,
             shares,
@@ -82,6 +86,13 @@ impl Synthetic {
     #[must_use]
     pub fn with_page_views_of(self, day: u32) -> Self {
         Self { day, ..self }
+    }
+
+    /// The same catalog in use: some assets were made, and more were changed, in the weeks before `now`. All
+    /// others are as they would be without this; the latest of their dates is in June 2025.
+    #[must_use]
+    pub fn with_recent_changes(self, now: OffsetDateTime) -> Self {
+        Self { now: Some(now.unix_timestamp()), ..self }
     }
 
     /// The same catalog after an edit of a share (0.0 to 1.0) of its assets: their description names the

@@ -78,7 +78,19 @@ impl<'a> Sketch<'a> {
     }
 
     pub(super) fn times(&self) -> Times {
-        Times::drawn(&mut self.draw(Aspect::Times), self.has(Oddity::OwnUpdate), self.edit())
+        let edit = self.edit();
+        let times = Times::drawn(&mut self.draw(Aspect::Times), self.has(Oddity::OwnUpdate), edit);
+        match self.catalog.now {
+            Some(now) if edit.is_none() && self.is_kept_up() => {
+                times.with_recent(&mut self.draw(Aspect::Recent), now)
+            }
+            _ => times,
+        }
+    }
+
+    /// Whether its portal is in use. One in ten is not, as of real ones.
+    fn is_kept_up(&self) -> bool {
+        self.catalog.portal_number(self.index) % 10 != 9
     }
 
     pub(super) fn page_views(&self) -> Option<PageViews> {

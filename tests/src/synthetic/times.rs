@@ -10,6 +10,11 @@ const FIRST: i64 = 1_296_518_400;
 const LAST: i64 = 1_751_241_600;
 const DAY: i64 = 86_400;
 
+/// Where recent changes are asked for: the shares of assets that are made anew every 30 days and that are
+/// changed every 60 days. One in four of the former is a week old at most.
+const NEW: (f64, u64) = (0.03, 30);
+const CHANGED: (f64, u64) = (0.1, 60);
+
 /// An asset's times, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
@@ -43,6 +48,24 @@ impl Times {
             metadata: precise(metadata),
             updated: precise(updated),
         }
+    }
+
+    /// The times of an asset of a catalog that is in use now, in seconds since 1970. Most stay as they were
+    /// drawn. Others were made or changed lately: the last time that their turn came. So most turns stay the same
+    /// from one day to the next, and none lies ahead.
+    pub(super) fn with_recent(self, draw: &mut Draw, now: i64) -> Self {
+        let (is_new, is_changed) = (draw.chance(NEW.0), draw.chance(CHANGED.0));
+        if !is_new && !is_changed {
+            return self;
+        }
+        let (_, days) = if is_new { NEW } else { CHANGED };
+        let phase = i64::try_from(draw.below(days * DAY.unsigned_abs())).unwrap_or_default();
+        let period = i64::try_from(days).unwrap_or_default() * DAY;
+        let turn = (now - (now - phase).rem_euclid(period)) * 1_000;
+        if is_new {
+            return Self { created: turn, published: turn, data: turn, metadata: turn, updated: turn };
+        }
+        Self { data: turn, updated: turn, ..self }
     }
 }
 

@@ -25,6 +25,9 @@ async fn what_may_pass_is_asked_again() -> Result<()> {
         Fault::CutConnection,
         Fault::Reset,
         Fault::NoResults,
+        Fault::status(408),
+        Fault::status(425),
+        Fault::Status { status: 403, retry_after: None, body: Some("<html>Access denied".to_owned()) },
     ];
     let injected = faults
         .into_iter()

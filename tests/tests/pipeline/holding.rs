@@ -87,19 +87,3 @@ async fn seeing_less_than_is_declared_holds_a_run() -> Result<()> {
     let why = "it saw 96 of the 102 assets that /domains declared, a share under --min-seen-share 0.95";
     assert_held(&history, why).await
 }
-
-#[tokio::test]
-async fn halving_a_large_domain_holds_a_run() -> Result<()> {
-    let history = History::new(&[("a.example", 100), ("b.example", 20), ("c.example", 19)]).await?;
-    history.run(&[]).await?;
-    // A small domain may lose all.
-    let gone = history.take("c.example", 19)?;
-    history.run(&[]).await?;
-    assert_eq!(history.retired().await?, all_at(&gone, 2));
-    history.take("b.example", 11)?;
-    history.run(&[]).await?;
-    let why = "more than half would go from b.example (would lose 11 of 20)";
-    assert_eq!(last(&history).await?, ("held".into(), Some(why.into())));
-    assert_eq!(history.retired().await?, all_at(&gone, 2));
-    Ok(())
-}

@@ -126,6 +126,41 @@ async fn an_odd_entry_of_the_list_of_domains_is_a_dead_letter_too() -> Result<()
 }
 
 #[tokio::test]
+async fn what_was_missed_is_named_by_id_by_domain_and_as_an_entry_of_the_list() -> Result<()> {
+    let world = World::new().await?;
+    let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
+    let linked = r#"{"resource":{},"permalink":"https://a.example/d/kkkk-kkkk"}"#;
+    for (id, object) in ODD.iter().chain(&[("kkkk-kkkk", linked)]) {
+        catalog.put_as(id, "a.example", *object);
+    }
+    catalog.declare("a b", 7);
+    let double = Double::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    let records = world.records("datasets").await?;
+    let markers = records.iter().filter(|record| record.is_marker());
+    for marker in markers {
+        let marker: serde_json::Value = serde_json::from_slice(&marker.value)?;
+        assert_eq!((&marker["unkeyed"], &marker["bad_domains"]), (&9.into(), &1.into()));
+        assert_eq!(marker["unkeyed_by"], serde_json::json!({ "a.example": 5 }));
+        let mut ids: Vec<_> = marker["unread_ids"].as_array().into_iter().flatten().collect();
+        ids.sort_by_key(|id| id.as_str());
+        assert_eq!(ids, ["fzzz-zzzz", "kkkk-kkkk"]);
+        for field in ["bad_domains", "unkeyed_by", "unread_ids"] {
+            assert_eq!(ended[field], marker[field]);
+        }
+    }
+    // Of the last one nothing is known.
+    assert_eq!(ended["unknown"], 1);
+    let told = world.status()?.succeed().await?;
+    assert!(
+        told.stdout.contains("missed  2 with an id (") && told.stdout.contains("1 entry of /domains"),
+        "{}",
+        told.stdout
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_page_of_one_object_without_an_id_is_no_dead_end() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(catalog()?)).await?;

@@ -60,7 +60,7 @@ async fn domains_are_published_whole_and_alone() -> Result<()> {
     let theirs: Vec<String> = theirs.map(|(id, _)| id).collect();
     assert!(!theirs.is_empty() && (theirs.len() as u64) < ASSETS);
     assert_eq!(published(&world).await?, theirs);
-    assert_eq!(state(&world).await?, ("part".into(), "ended".into()));
+    assert_eq!(state(&world).await?, ("part".into(), "balanced".into()));
     Ok(())
 }
 
@@ -115,9 +115,9 @@ async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<
     let (world, double) = served().await?;
     let ids = ids()?;
     let limit = ["--limit", "350"];
-    let gate = double.hold(Matcher::pages().scroll_id(&ids[199]));
+    let gate = double.hold(Matcher::pages().scroll_id(&ids[197]));
     let mut crawl = world.crawl(&double)?.args(limit).start()?;
-    // `/domains` and two pages; the third is held.
+    // `/domains` and two pages of 99 new assets each; the third is held.
     for _ in 0..3 {
         crawl.logged("page published").await?;
     }
@@ -127,6 +127,7 @@ async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<
     let other = world.crawl(&double)?.args(["--limit", "351"]).run().await?;
     assert_eq!(other.code, Some(2), "{}", other.stderr);
     assert!(other.stderr.contains("--restart"), "{}", other.stderr);
+    assert!(other.stderr.contains("--limit was 350 and is 351 now"), "{}", other.stderr);
     let ended = world.crawl(&double)?.args(limit).succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), ended["objects"].as_u64()), (Some(1), Some(350)));
     assert_eq!(published(&world).await?, ids[..350]);

@@ -1,4 +1,4 @@
-//! What a row holds is looked up by its key, in tables that were never analysed too.
+//! What a row has is looked up by its key, in tables that were never analysed too.
 
 use anyhow::Result;
 use catalog_tests::double::{Double, Options};
@@ -7,14 +7,15 @@ use catalog_tests::world::World;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
-const PROBE: &str = include_str!("../../../consumer/sql/apply/probe_datasets.sql");
+const WIN: &str = include_str!("../../../consumer/sql/apply/win_stats.sql");
 
 /// The plan that a consumer keeps, which is made without knowing of any batch.
 async fn plan(connection: &mut PgConnection) -> Result<String> {
-    let prepare = format!("prepare probe (text[], text[], text[], bigint[]) as {PROBE}");
+    let prepare = format!("prepare win as {WIN}");
     sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await?;
     sqlx::raw_sql("set plan_cache_mode = force_generic_plan").execute(&mut *connection).await?;
-    let explain = "explain execute probe ('{us}', '{a.example}', '{aaaa-2222}', '{1}')";
+    let explain = "explain execute win ('{us}', '{a.example}', '{aaaa-2222}', '{1}', '{1}', '{now}',
+        '{1}', '{1}', '{1}', '{1}', '{}', '{f}')";
     let lines: Vec<String> = sqlx::query_scalar(explain).persistent(false).fetch_all(connection).await?;
     Ok(lines.join("\n"))
 }
@@ -24,10 +25,10 @@ async fn a_table_that_was_never_analysed_is_looked_into_by_its_key() -> Result<(
     let world = World::new().await?;
     world.migrate().await?;
     let mut connection = world.pool().acquire().await?;
-    let off = "alter table socrata_datasets set (autovacuum_enabled = off)";
+    let off = "alter table socrata_dataset_stats set (autovacuum_enabled = off)";
     sqlx::raw_sql(off).execute(&mut *connection).await?;
     let empty = plan(&mut connection).await?;
-    assert!(empty.contains("using socrata_datasets_pkey"), "{empty}");
+    assert!(empty.contains("using socrata_dataset_stats_pkey"), "{empty}");
     drop(connection.close().await);
 
     let double = Double::start(Options::new(Synthetic::new(500, 2))).await?;
@@ -35,6 +36,6 @@ async fn a_table_that_was_never_analysed_is_looked_into_by_its_key() -> Result<(
     world.consume()?.succeed().await?;
     let mut connection = world.pool().acquire().await?;
     let filled = plan(&mut connection).await?;
-    assert!(filled.contains("using socrata_datasets_pkey"), "{filled}");
+    assert!(filled.contains("using socrata_dataset_stats_pkey"), "{filled}");
     Ok(())
 }

@@ -14,7 +14,7 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
 
-    // While it waits for `/domains`, having claimed the region.
+    // While it waits for `/domains`, before it claims the region.
     let mut gate = double.hold(Matcher::domains());
     let mut crawl = world.crawl(&double)?.start()?;
     crawl.reaches(gate.arrived()).await?;
@@ -39,6 +39,10 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
     assert_eq!((ended["run"].as_u64(), ended["whole"].as_bool()), (Some(1), Some(true)));
     assert_eq!(ended["published"]["datasets"], ASSETS);
     each_page_once(&world, ASSETS).await?;
+    // Each part of the run knows the hosts of the parts before.
+    let hosts = world.records("hosts").await?;
+    let names: BTreeSet<_> = hosts.iter().filter(|host| !host.is_marker()).map(|host| &host.key).collect();
+    assert_eq!(names.len(), hosts.iter().filter(|host| !host.is_marker()).count(), "a host came twice");
 
     let summary = world.consume()?.succeed().await?.summary()?;
     assert_eq!(summary["runs"][0]["state"], "balanced");

@@ -52,7 +52,8 @@ async fn rows_that_a_constraint_refuses_are_found_and_the_rest_is_applied() -> R
         "select count(*) from dead_letters where counted and reason like '%\"ours\"%SQLSTATE 23514%'";
     assert_eq!(scalar(&world, letters).await?, 3);
     let (state, published, applied, dead) = books(&world, 1).await?;
-    assert_eq!((state.as_str(), published, dead), ("held", applied + 3, 3));
+    // Their keys name their domains, which are shielded.
+    assert_eq!((state.as_str(), published, dead), ("balanced", applied + 3, 3));
 
     execute(&world, "alter table socrata_datasets drop constraint ours".to_owned()).await?;
     let replayed = world.ask(&["dead-letters", "replay", "--all", "--json"])?.succeed().await?.summary()?;

@@ -41,7 +41,7 @@ async fn a_dataset_that_returns_while_a_run_is_released_is_not_retired() -> Resu
         .await?;
 
     // It waits for the one lock; without it, it would come to its end here.
-    let release = history.world.runs(["release", "--region", "us", "--run", "2"])?.start()?;
+    let release = history.world.runs(["release", "--region", "us", "--run", "2", "--yes"])?.start()?;
     let mut release = std::pin::pin!(release.ended());
     let waits = history.world.until(
         "select exists (select from pg_locks where locktype = 'advisory' and not granted

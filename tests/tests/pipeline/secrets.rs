@@ -59,7 +59,7 @@ async fn a_crawl_tells_no_secret() -> Result<()> {
     double.fail_once(Matcher::pages(), Fault::Html);
     let html_with_token = Fault::Status { status: 200, retry_after: None, body: Some(format!("<p>{TOKEN}")) };
     double.fail_once(Matcher::pages().nth(3), html_with_token);
-    let forbidden = double.fail_once(Matcher::pages().nth(5), quoting(403));
+    let forbidden = double.fail_once(Matcher::pages().nth(5), quoting(400));
     let record = folder.path().to_string_lossy().into_owned();
     let ended = crawl(&world, &double)?.args(["--record", &record]).run().await?;
     clean(&ended, 1);

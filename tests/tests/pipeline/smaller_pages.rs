@@ -16,10 +16,11 @@ async fn published(world: &World) -> Result<usize> {
     Ok(keys.len())
 }
 
-/// Requests for more than `most` objects; not those behind the last id, whose answer is always small.
+/// Requests for more than `most` objects; not those behind the last two ids, whose answer is always small.
 fn large(most: u64, catalog: &Synthetic) -> Matcher {
-    let last = catalog.id(catalog.assets() - 1);
-    Matcher::any().limit_above(most).that(move |asked| asked.param("scroll_id") != Some(last.as_str()))
+    let last = [1, 2].map(|place| catalog.id(catalog.assets() - place));
+    let is_small = move |id: &str| last.iter().any(|last| last == id);
+    Matcher::any().limit_above(most).that(move |asked| !asked.param("scroll_id").is_some_and(&is_small))
 }
 
 /// Crawls 600 assets where answers of more than `most` objects meet the fault.
@@ -58,8 +59,8 @@ async fn a_page_that_stalls_is_asked_for_in_parts() -> Result<()> {
 #[tokio::test]
 async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(600, 5)).gzip(true)).await?;
-    let ended = world.crawl(&double)?.args(["--max-page-bytes", "256KiB"]).succeed().await?.summary()?;
+    let double = Double::start(Options::new(Synthetic::new(600, 5))).await?;
+    let ended = world.crawl(&double)?.args(["--max-page-bytes", "400KiB"]).succeed().await?.summary()?;
     assert!(double.requests().iter().any(|asked| asked.is_page() && asked.limit() < 100));
     assert_eq!((published(&world).await?, &ended["skipped"]), (600, &0.into()));
     Ok(())
@@ -90,8 +91,9 @@ async fn an_object_that_can_not_be_had_is_stepped_over_and_holds_the_run() -> Re
 async fn an_object_that_never_comes_whole_is_stepped_over_once_the_budget_is_spent() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(200, 5);
-    let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
-    double.fail(Matcher::pages().scroll_id(catalog.id(99)), Fault::CutConnection);
+    let double = Double::start(Options::new(Synthetic::new(200, 5)).gzip(false)).await?;
+    // Where the second page begins: the first one keeps its last id back.
+    double.fail(Matcher::pages().scroll_id(catalog.id(98)), Fault::CutConnection);
     let crawl = world.crawl(&double)?.args(["--concurrency", "1", "--retry-for", "1s"]);
     let ended = crawl.succeed().await?.summary()?;
     assert_eq!((published(&world).await?, &ended["skipped"]), (199, &1.into()));

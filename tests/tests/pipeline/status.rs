@@ -20,6 +20,18 @@ async fn before_the_first_crawl_it_says_so_and_makes_no_topic() -> Result<()> {
 }
 
 #[tokio::test]
+async fn without_a_broker_it_says_so_soon() -> Result<()> {
+    let world = World::on("127.0.0.1:1".to_owned()).await?;
+    let start = std::time::Instant::now();
+    let ended = world.status()?.run().await?;
+    // Far below the 30 s that one request to Kafka may take.
+    assert!(start.elapsed().as_secs() < 15, "{:?}", start.elapsed());
+    let told = "error: can't reach Kafka at 127.0.0.1:1 (KAFKA_BROKERS): ";
+    assert!(ended.code == Some(1) && ended.stderr.contains(told), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
 async fn it_tells_the_run_under_way_and_those_before_it() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;

@@ -33,7 +33,7 @@ async fn the_verdict_of_an_older_run_of_the_same_number_is_not_followed() -> Res
     let held = "select count(*) = 1 and bool_and(state = 'held') from again.runs";
     assert!(sqlx::query_scalar::<_, bool>(held).fetch_one(history.world.pool()).await?);
     let last = history.world.records("verdicts").await?.pop().map(|record| record.value).unwrap_or_default();
-    assert_eq!(serde_json::from_slice::<serde_json::Value>(&last)?["state"], "held");
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&last)?["judged"]["state"], "held");
 
     // Nor if it is said again.
     let (key, value) = (Some(old.key.as_bytes()), Some(old.value.as_slice()));

@@ -93,3 +93,42 @@ async fn every_agency_of_the_summary_was_published_and_every_one_has_its_assets(
     assert_eq!(halves, Vec::<String>::new());
     Ok(())
 }
+
+#[tokio::test]
+async fn tables_have_both_addresses_of_their_rows_and_other_types_have_none() -> Result<()> {
+    let filled = fill().await?;
+    let addresses: Vec<(String, Option<String>, Option<String>)> = sqlx::query_as(
+        "select type || ' ' || host || ' ' || id, resource_url, query_url from active_datasets where type is not null",
+    )
+    .fetch_all(filled.world.pool())
+    .await?;
+    let mut tables = 0;
+    for (asset, resource_url, query_url) in &addresses {
+        let [kind, host, id] = asset.split(' ').collect::<Vec<_>>()[..] else { panic!("{asset}") };
+        let is_table = kind == "dataset" || kind == "filter";
+        let address = |path: String| is_table.then(|| format!("https://{host}{path}"));
+        assert_eq!(*resource_url, address(format!("/resource/{id}.json")), "{asset}");
+        assert_eq!(*query_url, address(format!("/api/v3/views/{id}/query.json")), "{asset}");
+        tables += usize::from(is_table);
+    }
+    assert!(tables > 50 && tables < addresses.len() - 50, "{tables} of {}", addresses.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_tags_of_people_are_indexed_and_the_operators_are_not() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let indexed: Vec<String> = sqlx::query_scalar(
+        "select attribute.attname from pg_index as index
+         join pg_class as class on class.oid = index.indexrelid
+         join pg_am as method on method.oid = class.relam
+         join pg_attribute as attribute on attribute.attrelid = index.indrelid and attribute.attnum = any (index.indkey)
+         where method.amname = 'gin' and index.indrelid = 'socrata_datasets'::regclass
+         order by 1",
+    )
+    .fetch_all(world.pool())
+    .await?;
+    assert_eq!(indexed, ["categories", "domain_tags"]);
+    Ok(())
+}

@@ -69,9 +69,9 @@ impl Scene {
     /// A double to record it from. The faults hang on what is asked and not on when.
     pub(super) async fn stage(self) -> Result<Double> {
         let (catalog, ids) = small_catalog(if matches!(self, Self::Paging | Self::Mixed) { 48 } else { 24 })?;
-        let last_of_page = |page: usize| ids[page * 8 - 1].as_str();
-        let (first, second) = (last_of_page(1), last_of_page(2));
-        let double = Double::start(Options::new(catalog).gzip(true)).await?;
+        // Pages of 8 keep the last id back. After the faults behind the first page they are of 2, 4 and 8.
+        let (first, second) = (ids[6].as_str(), ids[17].as_str());
+        let double = Double::start(Options::new(catalog)).await?;
         let page = |after: &str, nth| Matcher::pages().scroll_id(after).that(move |a| a.attempt == nth);
         let whole = |after, nth| page(after, nth).limit_above(7);
         let domains = |nth| Matcher::domains().that(move |asked| asked.attempt == nth);
@@ -136,7 +136,7 @@ impl Scene {
         };
         let program = world.crawl(double)?.args(["--page-size", "8", "--concurrency", lanes]);
         let program =
-            program.args(["--max-page-bytes", if self == Self::TooLarge { "8KiB" } else { "128MiB" }]);
+            program.args(["--max-page-bytes", if self == Self::TooLarge { "24KiB" } else { "128MiB" }]);
         let record = record.map(|folder| folder.to_string_lossy().into_owned());
         let program = program.args(["--timeout", if self == Self::Errors { "3s" } else { "30s" }]);
         Ok(program.args(record.iter().flat_map(|folder| ["--record", folder.as_str()])))

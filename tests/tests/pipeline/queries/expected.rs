@@ -1,5 +1,6 @@
 //! What queries should find, from the served objects alone.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -9,13 +10,14 @@ use time::{Duration, OffsetDateTime};
 use super::{Filled, PORTAL};
 
 /// The headings of the queries whose answer is worked out here.
-pub(super) const TITLES: [&str; 11] = [
+pub(super) const TITLES: [&str; 12] = [
     "New this week",
     "Gone this month",
     "What changed on a portal",
     "Tables with an API address",
     "Tables with a column of this name",
     "By tag",
+    "The most used tags of a portal",
     "By words of the title",
     "The most viewed tables of the last month",
     "Who publishes on a portal",
@@ -61,13 +63,10 @@ pub(super) fn expected(title: &str, filled: &Filled) -> Option<Expected> {
         "What changed on a portal" => changed(filled),
         "Tables with an API address" => addresses(all),
         "Tables with a column of this name" => {
-            names(&|object| holds(object, "columns_field_name", "zip_code"))
+            names(&|object| holds(&object["resource"]["columns_field_name"], "site_address"))
         }
-        "By tag" => permalinks(&|object| {
-            object["classification"]["tags"]
-                .as_array()
-                .is_some_and(|tags| tags.contains(&"transportation".into()))
-        }),
+        "By tag" => permalinks(&|object| holds(&object["classification"]["domain_tags"], "parks")),
+        "The most used tags of a portal" => tags(all),
         "By words of the title" => {
             permalinks(&|object| text(&object["resource"]["name"]).to_lowercase().contains("budget"))
         }
@@ -97,8 +96,24 @@ fn addresses(all: &[Value]) -> Expected {
     let is_table = |object: &&Value| {
         domain(object) == PORTAL && ["dataset", "filter"].contains(&text(&object["resource"]["type"]))
     };
-    let address = |object| json!([format!("https://{PORTAL}/resource/{}.json", id(object))]);
-    Expected::new(&["resource_url"], all.iter().filter(is_table).map(address).collect())
+    let addresses = |object| {
+        let soda_2 = format!("https://{PORTAL}/resource/{}.json", id(object));
+        json!([soda_2, format!("https://{PORTAL}/api/v3/views/{}/query.json", id(object))])
+    };
+    Expected::new(&["resource_url", "query_url"], all.iter().filter(is_table).map(addresses).collect())
+}
+
+fn tags(all: &[Value]) -> Expected {
+    let mut assets = BTreeMap::new();
+    for object in all.iter().filter(|object| domain(object) == PORTAL) {
+        for tag in object["classification"]["domain_tags"].as_array().into_iter().flatten() {
+            *assets.entry(text(tag)).or_insert(0) += 1;
+        }
+    }
+    let mut most: Vec<_> = assets.into_iter().collect();
+    most.sort_by_key(|(tag, assets)| (Reverse(*assets), *tag));
+    let rows = most.into_iter().take(20).map(|(tag, assets)| json!([tag, assets]));
+    Expected::new(&["tag", "assets"], rows.collect())
 }
 
 fn most_viewed(all: &[Value]) -> Expected {
@@ -154,8 +169,8 @@ fn time(object: &Value, field: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text(&object["resource"][field]), &Rfc3339).ok()
 }
 
-fn holds(object: &Value, field: &str, item: &str) -> bool {
-    object["resource"][field].as_array().is_some_and(|items| items.contains(&item.into()))
+fn holds(list: &Value, item: &str) -> bool {
+    list.as_array().is_some_and(|items| items.contains(&item.into()))
 }
 
 fn domain(object: &Value) -> &str {

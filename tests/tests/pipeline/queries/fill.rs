@@ -12,7 +12,9 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 /// The portal that the queries name.
-pub(crate) const PORTAL: &str = "data.cityofchicago.org";
+pub(crate) const PORTAL: &str = "data.fortellery.example";
+/// The asset that the queries look for things made from.
+const PARENT: &str = "7sh9-7ix8";
 const AGENCY: &str = "Office of the Examples";
 
 /// What was served, and the database that was filled from it.
@@ -63,7 +65,7 @@ impl Editor<'_> {
     fn dress(&self) -> Result<()> {
         (0..40).try_for_each(|place| self.edit(place, |object| move_to(object, PORTAL)))?;
         self.edit(0, |object| {
-            object["permalink"] = format!("https://Data.CityOfChicago.org/d/{}", self.ids[0]).into();
+            object["permalink"] = format!("https://Data.FortEllery.example/d/{}", self.ids[0]).into();
             object["resource"]["type"] = "dataset".into();
         })?;
         let old = self.domain(299)?;
@@ -98,18 +100,20 @@ impl Editor<'_> {
         for place in [5, 48] {
             self.edit(place, |object| {
                 let resource = &mut object["resource"];
-                for (field, value) in [("name", "ZIP"), ("field_name", "zip_code"), ("datatype", "Text")] {
+                for (field, value) in
+                    [("name", "Address"), ("field_name", "site_address"), ("datatype", "Text")]
+                {
                     resource[format!("columns_{field}")] = json!([value]);
                 }
                 resource["columns_description"] = json!([""]);
                 resource["columns_format"] = json!([{}]);
             })?;
         }
-        self.edit(6, |object| object["classification"]["tags"] = json!(["buses", "transportation"]))?;
+        self.edit(6, |object| object["classification"]["domain_tags"] = json!(["buses", "parks"]))?;
         for place in [7, 8] {
             self.edit(place, |object| object["resource"]["name"] = "The City Budget".into())?;
         }
-        self.edit(9, |object| object["resource"]["parent_fxf"] = json!(["ijzp-q8t2"]))?;
+        self.edit(9, |object| object["resource"]["parent_fxf"] = json!([PARENT]))?;
         self.edit(11, |object| object["resource"]["attribution"] = AGENCY.into())?;
         self.edit(299, |object| object["resource"]["attribution"] = format!(" {AGENCY}\u{a0}\n").into())
     }

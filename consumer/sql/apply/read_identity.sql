@@ -1,0 +1,2 @@
+select identity::text
+from installation

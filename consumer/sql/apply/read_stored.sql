@@ -1,0 +1,9 @@
+-- The stored objects of rows that have an older form, so that their hashes can't be compared.
+select given.place, found.record::text as record, found.unreadable
+from unnest($1::text[], $2::text[], $3::text[]) with ordinality as given (region, domain, id, place)
+cross join lateral (
+    select record, unreadable
+    from socrata_datasets as held
+    where held.region = given.region and held.domain = given.domain and held.id = given.id
+    limit 1
+) as found

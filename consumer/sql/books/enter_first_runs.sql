@@ -1,0 +1,8 @@
+-- Returns the domains that are known now from an earlier run on.
+insert into domain_first_runs as known (region, domain, first_run)
+select $1, domain, $2
+from unnest($3::text[]) as given (domain)
+on conflict (region, domain) do update
+set first_run = excluded.first_run
+where known.first_run > excluded.first_run
+returning domain

@@ -1,0 +1,4 @@
+select region
+from runs
+where run = $1
+order by region

@@ -1,4 +1,0 @@
--- Somebody has put an older word over ours.
-update verdicts
-set published = false
-where region = $1 and run = $2

@@ -1,0 +1,4 @@
+select
+    id, topic, partition, "offset", key, value, headers, region, run, reason, state, counted, seen_at, settled_at
+from dead_letters
+where id = $1

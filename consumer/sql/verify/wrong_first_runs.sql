@@ -1,0 +1,18 @@
+-- The markers of full crawls say it.
+select
+    region || '/' || domain as what,
+    'the first full crawl that listed or saw it is ' || coalesce(held.first_run::text, 'not known')
+        || ', and by the runs it is ' || coalesce(said.first_run::text, 'none') as finding
+from (
+    select runs.region collate "C" as region, lower(named.domain collate "C") as domain, min(runs.run) as first_run
+    from runs
+    cross join lateral (
+        select jsonb_object_keys(runs.marker -> 'declared')
+        union
+        select jsonb_object_keys(runs.marker -> 'seen')
+    ) as named (domain)
+    where runs.mode = 'full' and runs.marker is not null
+    group by 1, 2
+) as said
+full join domain_first_runs as held using (region, domain)
+where said.first_run is distinct from held.first_run

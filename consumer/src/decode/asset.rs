@@ -1,0 +1,160 @@
+//! The canonical form of an asset: the API draws the order of some lists anew whenever it writes a document,
+//! so their order has no meaning. How often an element occurs has.
+
+use std::borrow::Cow;
+
+use catalog_shared::fields::Fields;
+use serde_json::value::RawValue;
+
+use crate::decode::canonical::{Member, elements, members, text, write, write_list, write_object};
+
+/// What the fields of `resource` begin with that are parallel arrays, one element per column of the table. A
+/// new array of the API is covered too.
+const COLUMNS: &str = "columns_";
+/// The array by which columns are ordered first.
+const FIELD_NAMES: &str = "columns_field_name";
+
+/// The lists of `classification` that are multisets.
+const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];
+
+/// The fields of `resource` that change on each crawl; the stats have them. With them in the record a
+/// row that was skipped as unchanged and a row that was rebuilt would differ.
+const MOVING: [&str; 2] = ["page_views", "download_count"];
+
+/// The canonical text of an asset, without what changes on each crawl.
+pub(crate) fn record(top: &Fields<'_>) -> String {
+    let mut out = String::with_capacity(4096);
+    write_object(&mut out, &members(top), |out, (name, value)| {
+        let write_fields = match name {
+            "resource" => write_resource,
+            "classification" => write_classification,
+            _ => return write(out, value),
+        };
+        match Fields::of(value) {
+            Some(fields) => write_fields(out, &fields),
+            None => write(out, value),
+        }
+    });
+    out
+}
+
+fn write_resource(out: &mut String, fields: &Fields<'_>) {
+    let mut members = members(fields);
+    members.retain(|(name, _)| !MOVING.contains(name));
+    let columns = Columns::of(&members);
+    write_object(out, &members, |out, (name, value)| {
+        match columns.as_ref().and_then(|all| all.array(name)) {
+            Some(array) => write_list(out, array, String::push_str),
+            None => write(out, value),
+        }
+    });
+}
+
+fn write_classification(out: &mut String, fields: &Fields<'_>) {
+    write_object(out, &members(fields), |out, (name, value)| {
+        match MULTISETS.contains(&name).then(|| elements(value)).flatten() {
+            Some(elements) => write_multiset(out, &elements),
+            None => write(out, value),
+        }
+    });
+}
+
+/// Elements are ordered by the bytes of their canonical texts.
+fn write_multiset(out: &mut String, elements: &[&RawValue]) {
+    let mut texts: Vec<Cow<'_, str>> = elements.iter().map(|element| text(element)).collect();
+    texts.sort_unstable();
+    write_list(out, texts.iter(), |out, text| out.push_str(text));
+}
+
+/// The parallel arrays, and the one order in which all of them are written.
+struct Columns<'a> {
+    arrays: Vec<(&'a str, Vec<Cow<'a, str>>)>,
+    order: Vec<usize>,
+}
+
+impl<'a> Columns<'a> {
+    /// None where an array has another length, or one of the fields is no array: which elements belong together
+    /// is unknown then, so all stay as they came. A null is as absent.
+    fn of(members: &[Member<'a, 'a>]) -> Option<Self> {
+        let parallel =
+            members.iter().filter(|(name, value)| name.starts_with(COLUMNS) && value.get() != "null");
+        let array = |(name, value): &Member<'a, 'a>| {
+            Some((*name, elements(value)?.into_iter().map(text).collect::<Vec<_>>()))
+        };
+        let arrays = parallel.map(array).collect::<Option<Vec<_>>>()?;
+        let length = arrays.first()?.1.len();
+        if arrays.iter().any(|(_, texts)| texts.len() != length) {
+            return None;
+        }
+        let order = order(&arrays, length);
+        Some(Self { arrays, order })
+    }
+
+    /// The elements of an array in canonical order, if it is one of the parallel ones.
+    fn array(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
+        let (_, texts) = self.arrays.iter().find(|(array, _)| *array == name)?;
+        Some(self.order.iter().map(|place| texts[*place].as_ref()))
+    }
+}
+
+/// The places of the columns, ordered by field name and then by all that is said of the column.
+fn order(arrays: &[(&str, Vec<Cow<'_, str>>)], length: usize) -> Vec<usize> {
+    let first = arrays.iter().filter(|(name, _)| *name == FIELD_NAMES);
+    let by: Vec<&[Cow<'_, str>]> = first.chain(arrays).map(|(_, texts)| texts.as_slice()).collect();
+    let mut order: Vec<usize> = (0..length).collect();
+    order.sort_unstable_by(|a, b| by.iter().map(|texts| &texts[*a]).cmp(by.iter().map(|texts| &texts[*b])));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(json: &str) -> String {
+        record(&serde_json::from_str(json).unwrap())
+    }
+
+    fn resource(fields: &str) -> String {
+        canonical(&format!(r#"{{"resource":{{{fields}}}}}"#))
+    }
+
+    #[test]
+    fn columns_are_permuted_together_by_field_name_then_by_the_rest() {
+        let five = r#""columns_name":["B","A2","A1"],"columns_field_name":["b","a","a"],"columns_format":[{},{"y":1,"x":2},{}]"#;
+        let ordered = r#""columns_field_name":["a","a","b"],"columns_format":[{"x":2,"y":1},{},{}],"columns_name":["A2","A1","B"]"#;
+        assert_eq!(resource(five), format!(r#"{{"resource":{{{ordered}}}}}"#));
+        let sixth = resource(r#""columns_field_name":["b","a"],"columns_width":[1,2]"#);
+        assert_eq!(sixth, r#"{"resource":{"columns_field_name":["a","b"],"columns_width":[2,1]}}"#);
+    }
+
+    #[test]
+    fn columns_that_are_not_parallel_stay_as_they_came() {
+        for odd in [
+            r#""columns_field_name":["b","a"],"columns_name":["B"]"#,
+            r#""columns_field_name":["b","a"],"columns_name":"B""#,
+            r#""columns_field_name":["b","a"],"columns_name":{}"#,
+        ] {
+            assert_eq!(resource(odd), format!(r#"{{"resource":{{{odd}}}}}"#));
+        }
+        let null = resource(r#""columns_field_name":["b","a"],"columns_format":null"#);
+        assert_eq!(null, r#"{"resource":{"columns_field_name":["a","b"],"columns_format":null}}"#);
+        let unnamed = resource(r#""columns_datatype":["x","y"],"columns_name":["B","A"]"#);
+        assert_eq!(unnamed, r#"{"resource":{"columns_datatype":["x","y"],"columns_name":["B","A"]}}"#);
+    }
+
+    #[test]
+    fn multisets_are_ordered_by_bytes_and_other_lists_keep_their_order() {
+        let lists = r#"{"classification":{"tags":["b","B","é","b"],"domain_metadata":[{"value":1,"key":"b"},{"key":"a","value":"2"}],"other":[2,1]},
+            "resource":{"parent_fxf":["b","a"],"tags":["b","a"]},"tags":["b","a"]}"#;
+        let ordered = r#"{"classification":{"domain_metadata":[{"key":"a","value":"2"},{"key":"b","value":1}],"other":[2,1],"tags":["B","b","b","é"]},"resource":{"parent_fxf":["b","a"],"tags":["b","a"]},"tags":["b","a"]}"#;
+        assert_eq!(canonical(lists), ordered);
+        let odd = r#"{"classification":{"domain_tags":"b,a","tags":null}}"#;
+        assert_eq!(canonical(odd), odd);
+    }
+
+    #[test]
+    fn what_changes_on_each_crawl_is_left_out_of_the_resource_and_of_nothing_else() {
+        let moving = r#"{"page_views":1,"resource":{"page_views":{},"download_count":1,"page_views":2}}"#;
+        assert_eq!(canonical(moving), r#"{"page_views":1,"resource":{}}"#);
+    }
+}

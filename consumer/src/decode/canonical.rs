@@ -1,0 +1,158 @@
+//! Canonical JSON text: two texts that mean the same are written the same way.
+//!
+//! Members of an object are ordered by the bytes of their names, and the last of a repeated name counts, as
+//! in `jsonb`. Strings are escaped in one way, without Unicode normalisation. Numbers keep their spelling.
+//! There is no white space between tokens. Lists keep their order; `asset.rs` knows which of them have none.
+//!
+//! The input is text that [`mend_json`](crate::decode::mend::mend_json) has passed: every escape can be
+//! decoded, and the nesting has a limit.
+
+use std::borrow::Cow;
+
+use catalog_shared::fields::{Fields, Text};
+use serde_json::value::RawValue;
+
+/// A member of an object: its decoded name, and its value.
+pub(crate) type Member<'f, 'a> = (&'f str, &'a RawValue);
+
+/// Appends the canonical text of a value.
+pub(crate) fn write(out: &mut String, value: &RawValue) {
+    let text = value.get();
+    match text.as_bytes().first() {
+        Some(b'{') => match Fields::of(value) {
+            Some(fields) => write_object(out, &members(&fields), |out, (_, value)| write(out, value)),
+            None => out.push_str(text),
+        },
+        Some(b'[') => match elements(value) {
+            Some(elements) => write_list(out, elements.iter(), |out, element| write(out, element)),
+            None => out.push_str(text),
+        },
+        Some(b'"') => out.push_str(&string(text)),
+        _ => out.push_str(text),
+    }
+}
+
+/// The canonical text of a value; borrowed where the value is a scalar that is canonical already.
+pub(crate) fn text(value: &RawValue) -> Cow<'_, str> {
+    match value.get().as_bytes().first() {
+        Some(b'{' | b'[') => {
+            let mut out = String::new();
+            write(&mut out, value);
+            Cow::Owned(out)
+        }
+        Some(b'"') => string(value.get()),
+        _ => Cow::Borrowed(value.get()),
+    }
+}
+
+/// The members of an object in canonical order, each name once.
+pub(crate) fn members<'f, 'a>(fields: &'f Fields<'a>) -> Vec<Member<'f, 'a>> {
+    let mut members: Vec<Member<'f, 'a>> = fields.iter().collect();
+    // Stable, so that of a repeated name the last one stays last.
+    members.sort_by_key(|(name, _)| *name);
+    members.dedup_by(|later, earlier| {
+        let repeats = later.0 == earlier.0;
+        if repeats {
+            earlier.1 = later.1;
+        }
+        repeats
+    });
+    members
+}
+
+/// The elements of a list; none where the value is something else.
+pub(crate) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
+    value.get().starts_with('[').then(|| serde_json::from_str(value.get()).ok()).flatten()
+}
+
+/// Appends an object whose members are in canonical order.
+pub(crate) fn write_object<'f, 'a>(
+    out: &mut String,
+    members: &[Member<'f, 'a>],
+    write_value: impl Fn(&mut String, Member<'f, 'a>),
+) {
+    out.push('{');
+    for (place, member) in members.iter().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        push_string(out, member.0);
+        out.push(':');
+        write_value(out, *member);
+    }
+    out.push('}');
+}
+
+/// Appends a list in the order given.
+pub(crate) fn write_list<T>(
+    out: &mut String,
+    elements: impl Iterator<Item = T>,
+    write_element: impl Fn(&mut String, T),
+) {
+    out.push('[');
+    for (place, element) in elements.enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        write_element(out, element);
+    }
+    out.push(']');
+}
+
+/// The canonical form of a string's JSON text. Only a text with an escape may be written in another way.
+fn string(json: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'\\', json.as_bytes()).is_none() {
+        return Cow::Borrowed(json);
+    }
+    let Ok(Text(decoded)) = serde_json::from_str(json) else { return Cow::Borrowed(json) };
+    let mut out = String::with_capacity(json.len());
+    push_string(&mut out, &decoded);
+    Cow::Owned(out)
+}
+
+/// Appends a string as JSON text: quotes, backslashes and control characters are escaped and nothing else.
+fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
+        let quoted = serde_json::Value::from(text).to_string();
+        out.push_str(&quoted[1..quoted.len() - 1]);
+    } else {
+        out.push_str(text);
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(json: &str) -> String {
+        let value: &RawValue = serde_json::from_str(json).unwrap();
+        let mut out = String::new();
+        write(&mut out, value);
+        assert_eq!(out, text(value));
+        out
+    }
+
+    #[test]
+    fn members_are_ordered_by_bytes_and_white_space_is_dropped_at_every_depth() {
+        let pretty =
+            "{ \"b\" : [ 1 , { \"z\" : null , \"a\" : { } } ] ,\n\t\"a b\" : \"x y\" , \"é\" : 1, \"Z\":2 }";
+        assert_eq!(canonical(pretty), r#"{"Z":2,"a b":"x y","b":[1,{"a":{},"z":null}],"é":1}"#);
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_name_counts_however_it_is_spelled() {
+        let repeated = r#"{"a":1,"\u0061":{"x":1,"y":2,"x":3},"b":0}"#;
+        assert_eq!(canonical(repeated), r#"{"a":{"x":3,"y":2},"b":0}"#);
+    }
+
+    #[test]
+    fn strings_have_one_spelling_and_numbers_keep_theirs() {
+        let spelled =
+            "[\"\\u0041\\/\\u00e9\\ud83d\\ude00\\u001F\\n\\u000a\\\"\u{7f}e\u{301}\",1,1.0,1e0,1E+0,-0]";
+        let written = "[\"A/é😀\\u001f\\n\\n\\\"\u{7f}e\u{301}\",1,1.0,1e0,1E+0,-0]";
+        assert_eq!(canonical(spelled), written);
+        assert_eq!(canonical(written), written);
+    }
+}

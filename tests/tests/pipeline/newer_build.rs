@@ -1,0 +1,54 @@
+//! Tables that are replaced, migrated or written to by a newer build stop a consumer before it writes.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+/// The newest run of which anything was applied, and how many dead letters there are.
+async fn applied(world: &World) -> Result<(i64, i64)> {
+    let query =
+        "select (select max(last_run) from socrata_dataset_stats), (select count(*) from dead_letters)";
+    Ok(sqlx::query_as(query).fetch_one(world.pool()).await?)
+}
+
+/// A running consumer meets this change of its tables; what it says at its end.
+async fn stopped_by(change: &'static str) -> Result<String> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
+    world.migrate().await?;
+    let member = world.member()?.start()?;
+    world.crawl(&double)?.succeed().await?;
+    world.until("select count(*) = 100 from socrata_dataset_stats").await?;
+    world.until("select count(*) = 1 from runs where state = 'balanced'").await?;
+    sqlx::raw_sql(change).execute(world.pool()).await?;
+    world.crawl(&double)?.succeed().await?;
+    let ended = member.ended().await?;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert_eq!(applied(&world).await?, (1, 0));
+    Ok(ended.stderr)
+}
+
+#[tokio::test]
+async fn tables_that_are_replaced_stop_a_consumer() -> Result<()> {
+    let said = stopped_by("update installation set identity = gen_random_uuid()").await?;
+    assert!(said.contains("other tables than at the start"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_migration_of_a_newer_build_stops_a_consumer() -> Result<()> {
+    let migration = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+        values (9999, 'of a newer build', true, '', 0)";
+    let said = stopped_by(migration).await?;
+    assert!(said.contains("upgrade this program"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_of_a_newer_build_stop_a_consumer() -> Result<()> {
+    let rows = "update socrata_dataset_stats set content_hash = set_byte(content_hash, 0, 200)";
+    let said = stopped_by(rows).await?;
+    assert!(said.contains("was written by a newer build (form 200"), "{said}");
+    Ok(())
+}
