@@ -12,6 +12,7 @@ pub(crate) mod reader;
 pub(crate) mod rebalance;
 pub(crate) mod receive;
 pub(crate) mod received;
+pub(crate) mod settle;
 pub(crate) mod start;
 pub(crate) mod summary;
 pub(crate) mod sweep;
@@ -233,48 +234,6 @@ impl Consumer {
             }
             Done { place: batch.place, epoch, to: batch.to, outcome }
         });
-    }
-
-    fn finish(&mut self, done: Done) -> anyhow::Result<()> {
-        self.settle(done)?;
-        self.apply_all_due();
-        self.pause_and_resume()
-    }
-
-    /// Enters what came of a batch.
-    pub(crate) fn settle(&mut self, done: Done) -> anyhow::Result<()> {
-        let Done { place, epoch, to, outcome } = done;
-        let partition = self.partitions.get_mut(&(place.kind, place.partition));
-        let partition = partition.filter(|partition| partition.epoch == epoch);
-        match outcome? {
-            Outcome::Applied { records, dead, verdicts } => {
-                tracing::debug!(
-                    topic = place.topic,
-                    partition = place.partition,
-                    to,
-                    records = records.len(),
-                    "batch applied"
-                );
-                self.summary.add(place.kind, &records, dead.len() as u64, verdicts);
-                if let Some(partition) = partition {
-                    partition.applied(to);
-                    group::commit(&self.member, &[(place, to)])?;
-                }
-            }
-            Outcome::Stale { position } => {
-                tracing::info!(
-                    topic = place.topic,
-                    partition = place.partition,
-                    position,
-                    "another consumer has moved the position; going on from there"
-                );
-                partition.into_iter().for_each(|partition| partition.restart(position));
-            }
-            Outcome::GivenUp => {
-                partition.into_iter().for_each(|partition| partition.in_flight = false);
-            }
-        }
-        Ok(())
     }
 
     /// Hands over what is due, in the order in which it became due.

@@ -15,6 +15,7 @@ pub(crate) mod run;
 pub(crate) mod salvage;
 pub(crate) mod since;
 pub(crate) mod size;
+pub(crate) mod stop;
 pub(crate) mod stretch;
 pub(crate) mod tails;
 
@@ -29,7 +30,7 @@ use catalog_shared::rights;
 use catalog_shared::screen::Screen;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -40,6 +41,7 @@ use crate::crawl::plan::{Asked, Plan, plan};
 use crate::crawl::scope::Start;
 use crate::crawl::since::Listed;
 use crate::crawl::size::PageSize;
+use crate::crawl::stop::{interrupted, not_begun, note_stop};
 use crate::discover::domains::Domains;
 use crate::discover::{Discovery, proxy};
 use crate::publish::Publisher;
@@ -55,8 +57,6 @@ use crate::report::watch;
 
 /// How long the publishing of the pages in hand may take once the crawl is asked to stop.
 const LAST_PAGES: Duration = Duration::from_secs(10);
-/// How long it may take to note in the cursor that the crawl stopped.
-const STOP_NOTE: Duration = Duration::from_secs(5);
 /// How often a claim is made when another producer goes on between its opening and its commit.
 const CLAIMS: usize = 5;
 /// How often the ends of lanes are asked for again when another lane has seen an id behind them.
@@ -95,45 +95,6 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
         }
         Err(error) => Err(summary(End::Failed).print_failure(args.json, error)),
     }
-}
-
-/// Notes in the cursor that the run goes no further, and why. Kafka may be what is wrong, so this is not waited for
-/// long; a start of the next crawl does not depend on it.
-async fn note_stop(publisher: &mut Publisher, error: Option<&anyhow::Error>) {
-    if error.is_some_and(|error| matches!(error.downcast_ref(), Some(Stop::Guard(_)))) {
-        // Another producer may have taken over.
-        return;
-    }
-    let noted = timeout(STOP_NOTE, publisher.stop(error.map(|error| format!("{error:#}")))).await;
-    if !matches!(noted, Ok(Ok(()))) {
-        tracing::debug!(?noted, "can't note in the cursor that the crawl stopped");
-    }
-}
-
-fn interrupted(args: &CrawlArgs, run: u32) -> String {
-    if args.dry_run {
-        return "the dry run is not complete".to_owned();
-    }
-    format!("run {run} of {} is not complete; the same command resumes it", args.region)
-}
-
-/// The error of a command that has not claimed the region, with a summary. A command line that was refused has done
-/// nothing to sum up.
-fn not_begun(
-    args: &CrawlArgs,
-    asked: Asked,
-    tally: &Tally,
-    error: Option<anyhow::Error>,
-) -> anyhow::Error {
-    let summary = |end| Summary::not_begun(args, asked.shape, end, tally);
-    let Some(error) = error else {
-        let error = Stop::Interrupted("no run was begun or resumed".to_owned());
-        return summary(End::Interrupted).print_failure(args.json, error.into());
-    };
-    if error.is::<Stop>() || tally.requests() == 0 {
-        return error;
-    }
-    summary(End::Failed).print_failure(args.json, error)
 }
 
 /// Whether a crawl is whole. One that was asked to stop has a while for the pages in hand; Kafka may be away

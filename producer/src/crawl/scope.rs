@@ -166,9 +166,8 @@ impl Start {
     ) -> Result<Since, Stop> {
         let from = match self {
             Self::At(time) => *time,
-            Self::Ago { ago } => before(OffsetDateTime::now_utc(), *ago).ok_or_else(|| {
-                Stop::Usage("--since: that is longer ago than dates can say".to_owned())
-            })?,
+            Self::Ago { ago } => before(OffsetDateTime::now_utc(), *ago)
+                .ok_or_else(|| Stop::Usage("--since: that is longer ago than dates can say".to_owned()))?,
             Self::Auto { overlap } => complete_since
                 .and_then(|start| before(start, *overlap))
                 .ok_or_else(|| Stop::Usage(nothing_before(domains)))?,

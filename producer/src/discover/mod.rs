@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod cut;
 pub(crate) mod domains;
 pub(crate) mod error;
+pub(crate) mod fetch;
 pub(crate) mod flawed;
 pub(crate) mod gzip;
 pub(crate) mod loose;

@@ -19,7 +19,8 @@ use tokio::time::sleep;
 
 use crate::publish::cursors;
 use crate::publish::failure::TransactionError;
-use crate::publish::transaction::{Outgoing, Transactions};
+use crate::publish::outgoing::Outgoing;
+use crate::publish::transaction::Transactions;
 use crate::publish::undecided;
 
 /// How long a newer producer gets to write its claim before the fenced one looks for it.

@@ -8,6 +8,8 @@ pub(crate) mod ends;
 pub(crate) mod failure;
 pub(crate) mod hosts;
 pub(crate) mod leaders;
+pub(crate) mod markers;
+pub(crate) mod outgoing;
 pub(crate) mod records;
 pub(crate) mod sink;
 pub(crate) mod step;
@@ -18,21 +20,18 @@ pub(crate) mod writer;
 
 use anyhow::Context;
 use catalog_shared::cursor::{Cursor, Stopped};
-use catalog_shared::key::Key;
-use catalog_shared::marker::Marker;
-use catalog_shared::record::{Content, Stamp, Version};
+use catalog_shared::record::Version;
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
 use crate::crawl::fetched::{Fetched, Skipped};
 use crate::crawl::idspace;
-use crate::crawl::run;
 use crate::discover::domains::Domains;
 use crate::discover::page::Page;
 use crate::publish::hosts::Hosts;
+use crate::publish::outgoing::Outgoing;
 use crate::publish::records::Recorder;
 use crate::publish::sink::Sink;
-use crate::publish::transaction::Outgoing;
 use crate::publish::writer::PageRecords;
 
 /// A run being published. Its cursor is always the one that was committed last.
@@ -131,29 +130,6 @@ impl Publisher {
         self.publish(Vec::new(), Cursor { stopped, ..self.cursor.clone() }).await
     }
 
-    /// Publishes the markers that end the run, one on every partition that it may have written to.
-    pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
-        let cursor = Cursor { pending: Vec::new(), ..self.cursor.clone() };
-        let ended_at = OffsetDateTime::now_utc();
-        let version = self.version();
-        let stamp = Stamp { content: Content::Marker, region: cursor.region, version, observed_at: ended_at };
-        let mut markers = Vec::new();
-        for (kind, counts) in &cursor.published {
-            for (partition, published) in (0..).zip(counts) {
-                markers.push(Outgoing {
-                    topic: self.topics.data(*kind).into(),
-                    partition,
-                    key: Key::Marker { run: cursor.run }.to_text(cursor.region),
-                    value: serde_json::to_vec(&marker(&cursor, ended_at, *published))?.into(),
-                    headers: stamp.to_headers().into(),
-                });
-            }
-        }
-        let ended = run::ended(&cursor, ended_at);
-        tracing::debug!(run = ended.run, "ending the run");
-        self.publish(markers, ended).await
-    }
-
     async fn publish(&mut self, records: Vec<Outgoing>, next: Cursor) -> anyhow::Result<()> {
         self.is_certain = false;
         self.sink.commit(records, &next).await?;
@@ -184,27 +160,6 @@ impl Publisher {
     }
 }
 
-fn marker(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
-    Marker {
-        run: cursor.run,
-        shape: cursor.shape.clone(),
-        previous_ended: cursor.previous_ended,
-        started_at: cursor.started_at,
-        ended_at,
-        partitions: cursor.partitions.clone(),
-        published,
-        pages: cursor.next_page,
-        objects: cursor.objects,
-        unkeyed: cursor.unkeyed,
-        skipped: cursor.skipped,
-        bad_domains: cursor.bad_domains,
-        unkeyed_by: cursor.unkeyed_by.clone(),
-        unread_ids: cursor.unread_ids.clone(),
-        declared: cursor.declared.clone(),
-        seen: cursor.seen.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -216,6 +171,8 @@ mod tests {
 
     use super::*;
     use crate::crawl::fetched::Covered;
+    use crate::crawl::run;
+    use crate::publish::markers::marker;
     use crate::publish::step::keep_unread;
 
     /// A publisher to nowhere of a part-run with a limit, in two lanes.

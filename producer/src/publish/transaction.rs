@@ -1,9 +1,7 @@
 //! Kafka transactions: a page's records and the cursor go out together or not at all.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use catalog_shared::kafka::{self, KafkaArgs};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
@@ -16,17 +14,7 @@ use crate::publish::delivery::{Undelivered, await_all, is_queue_full};
 use crate::publish::ends::{Ends, EndsContext};
 use crate::publish::failure::TransactionError;
 use crate::publish::leaders;
-
-/// A record on its way.
-#[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) topic: Arc<str>,
-    pub(crate) partition: i32,
-    pub(crate) key: String,
-    pub(crate) value: Bytes,
-    /// Shared by all records of a page and kind.
-    pub(crate) headers: Arc<OwnedHeaders>,
-}
+use crate::publish::outgoing::Outgoing;
 
 type Client = FutureProducer<EndsContext>;
 
@@ -169,6 +157,9 @@ impl Transactions {
 /// knows neither isolation nor fencing: what others see of a transaction is for the tests on a real broker.
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
     use rdkafka::mocking::{MockCluster, MockCoordinator};
     use rdkafka::producer::DefaultProducerContext;
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Answer};

@@ -1,12 +1,9 @@
 //! `status`: where each region's producer stands and what its last runs were, from the cursors alone. It
 //! claims nothing, so it disturbs no crawl.
 
-use std::fmt::{self, Display, Write};
-
 use anyhow::Context;
 use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState, Stopped};
-use catalog_shared::human;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::outage;
 use catalog_shared::record::Kind;
@@ -14,13 +11,14 @@ use catalog_shared::region::Region;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::macros::format_description;
 use tokio::task::spawn_blocking;
 
 use crate::cli::StatusArgs;
 use crate::crawl::idspace;
 use crate::publish::cursors::{self, PATIENCE, Written};
 use crate::report::missed::Missed;
+
+mod text;
 
 /// Prints where the regions stand.
 ///
@@ -173,84 +171,6 @@ fn seconds(age: time::Duration) -> u64 {
 impl Status {
     fn print(&self, json: bool) -> anyhow::Result<()> {
         Ok(answer::print(json, self, self)?)
-    }
-}
-
-impl Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.topic_exists {
-            return write!(f, "Nothing has been crawled: there is no topic {}.", self.topic);
-        }
-        for (index, region) in self.regions.iter().enumerate() {
-            f.write_str(if index == 0 { "" } else { "\n\n" })?;
-            write!(f, "{region}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Some(place), Some(last)) = (&self.cursor, self.runs.first()) else {
-            return write!(f, "Region {}: no run yet.", self.region);
-        };
-        let age = place
-            .age_seconds
-            .map_or_else(|| "at an unknown time".to_owned(), |age| format!("{} ago", human::span(age)));
-        let run = last.run;
-        match last.state {
-            State::Interrupted => {
-                writeln!(f, "Region {}: run {run} was interrupted, last written {age}.", self.region)?
-            }
-            State::InProgress => {
-                writeln!(f, "Region {}: run {run} is in progress, last written {age}.", self.region)?
-            }
-            _ => writeln!(f, "Region {}: run {run} ended, {age}.", self.region)?,
-        }
-        if matches!(last.state, State::Interrupted | State::InProgress) {
-            place.write_open(f)?;
-        }
-        if !place.missed.is_nothing() {
-            writeln!(f, "  missed  {}", place.missed)?;
-        }
-        write!(
-            f,
-            "  {:>5}  {:5}  {:11}  {:17}  {:>10}  {:>6}  {:>9}",
-            "run", "mode", "state", "began", "took", "pages", "objects"
-        )?;
-        self.runs.iter().try_for_each(|run| write!(f, "\n  {run}"))
-    }
-}
-
-impl Place {
-    /// Where a run stands that has not ended.
-    fn write_open(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (page, covered) = (human::count(self.next_page.into()), self.covered * 100.0);
-        writeln!(f, "  cursor  page {page}, {covered:.1} % of the ids covered")?;
-        writeln!(f, "  owner   {}", self.owner)?;
-        match &self.stopped {
-            Some(Stopped { error: Some(error), .. }) => writeln!(f, "  error   {error}"),
-            Some(Stopped { error: None, .. }) => {
-                writeln!(f, "  ended by a signal; the next crawl resumes it")
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-impl Display for Run {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let began = self.started_at.format(format_description!("[year]-[month]-[day] [hour]:[minute]Z"));
-        let took =
-            self.ended_at.map(|ended| human::span(seconds(ended - self.started_at))).unwrap_or_default();
-        let (pages, objects) = (human::count(self.pages.into()), human::count(self.objects));
-        let mut line = String::new();
-        write!(line, "{:>5}  {:5}  {:11}  ", self.run, self.mode.name(), self.state.name())?;
-        write!(line, "{:17}  {took:>10}  {pages:>6}  {objects:>9}", began.unwrap_or_default())?;
-        if !self.kinds.contains(&Kind::Datasets) {
-            line.push_str("\n         without datasets");
-        }
-        f.write_str(&line)
     }
 }
 
