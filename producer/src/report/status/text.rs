@@ -1,4 +1,4 @@
-//! The answer of `status` for people, no line longer than 80 columns.
+//! The answer of `status` for people. Its table fits 80 columns; errors and what was missed may be longer.
 
 use std::fmt::{self, Display, Write};
 
