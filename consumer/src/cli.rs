@@ -18,7 +18,14 @@ use crate::verify::VerifyArgs;
 #[command(version, max_term_width = 100, args_override_self = true)]
 pub struct Cli {
     /// How log lines on standard error are written
-    #[arg(long, env = "CATALOG_LOG_FORMAT", value_enum, default_value = "auto", global = true)]
+    #[arg(
+        long,
+        env = "CATALOG_LOG_FORMAT",
+        value_enum,
+        ignore_case = true,
+        default_value = "auto",
+        global = true
+    )]
     pub log_format: LogFormat,
 
     /// What to do.
@@ -42,6 +49,21 @@ pub enum Command {
     /// Shows what became of the runs, and decides those on hold
     #[command(subcommand)]
     Runs(RunsCommand),
+}
+
+impl Command {
+    /// Whether the answer is JSON.
+    #[must_use]
+    pub const fn answers_in_json(&self) -> bool {
+        match self {
+            Self::Migrate(_) => false,
+            Self::Run(args) => args.json,
+            Self::Rebuild(args) => args.json,
+            Self::Verify(args) => args.json,
+            Self::DeadLetters(args) => args.action.answers_in_json(),
+            Self::Runs(command) => command.answers_in_json(),
+        }
+    }
 }
 
 /// The flags that say where the tables are.

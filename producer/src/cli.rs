@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use catalog_shared::duration;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::region::Region;
 use catalog_shared::telemetry::LogFormat;
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use reqwest::Url;
 use secrecy::SecretString;
@@ -19,7 +21,14 @@ use crate::crawl::scope::ScopeArgs;
 #[command(version, max_term_width = 100, args_override_self = true)]
 pub struct Cli {
     /// How log lines on standard error are written
-    #[arg(long, env = "CATALOG_LOG_FORMAT", value_enum, default_value = "auto", global = true)]
+    #[arg(
+        long,
+        env = "CATALOG_LOG_FORMAT",
+        value_enum,
+        ignore_case = true,
+        default_value = "auto",
+        global = true
+    )]
     pub log_format: LogFormat,
 
     /// What to do.
@@ -37,11 +46,22 @@ pub enum Command {
     Status(StatusArgs),
 }
 
+impl Command {
+    /// Whether the answer is JSON.
+    #[must_use]
+    pub const fn answers_in_json(&self) -> bool {
+        match self {
+            Self::Crawl(args) => args.json,
+            Self::Status(args) => args.json,
+        }
+    }
+}
+
 /// What to tell of.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
     /// The region to tell of [default: all]
-    #[arg(long, env = "CATALOG_REGION", value_enum)]
+    #[arg(long, env = "CATALOG_REGION", value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
     /// Answers with one JSON object in place of text
@@ -57,12 +77,12 @@ pub struct StatusArgs {
 #[derive(Args, Debug)]
 pub struct CrawlArgs {
     /// The region to crawl
-    #[arg(long, env = "CATALOG_REGION", value_enum)]
+    #[arg(long, env = "CATALOG_REGION", value_enum, ignore_case = true)]
     pub region: Region,
 
-    /// Whether to publish datasets besides domains, hosts and agencies
+    /// Whether to publish datasets besides domains, hosts and agencies: true or false
     #[arg(long, env = "CATALOG_DATASETS", default_value_t = true, default_missing_value = "true",
-          num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+          num_args = 0..=1, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL")]
     pub datasets: bool,
 
     /// Gives up an interrupted run and begins a new one
@@ -85,13 +105,17 @@ pub struct CrawlArgs {
     #[arg(long, env = "CATALOG_PAGE_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(2..=10_000))]
     pub page_size: u16,
 
-    /// How long a request is tried again before the run stops (such as 90s, 10m, 1h)
-    #[arg(long, env = "CATALOG_RETRY_FOR", default_value = "10m", value_parser = duration)]
+    /// How long a request is tried again before the run stops (such as 90s, 10m, 1h; a plain number is seconds)
+    #[arg(long, env = "CATALOG_RETRY_FOR", default_value = "10m", value_parser = duration::parse, value_name = "DURATION")]
     pub retry_for: Duration,
 
-    /// How long the API may send nothing before a request is tried again (such as 30s, from 1s on)
-    #[arg(long, env = "CATALOG_TIMEOUT", default_value = "30s", value_parser = timeout)]
+    /// How long the API may send nothing before a request is tried again (such as 30s; at least 1s)
+    #[arg(long, env = "CATALOG_TIMEOUT", default_value = "30s", value_parser = duration::at_least_a_second, value_name = "DURATION")]
     pub timeout: Duration,
+
+    /// How long a Kafka that can't be reached at the start is waited for (such as 30s) [default: for ever]
+    #[arg(long, env = "CATALOG_WAIT_FOR_KAFKA", value_parser = duration::parse, value_name = "DURATION")]
+    pub wait_for_kafka: Option<Duration>,
 
     /// The largest answer that is read (such as 128MiB); a larger page is asked for in parts
     #[arg(long, env = "CATALOG_MAX_PAGE_BYTES", default_value = "128MiB", value_parser = bytes, value_name = "BYTES")]
@@ -151,25 +175,6 @@ impl FromStr for Rate {
     }
 }
 
-pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
-    const RULE: &str = "a duration is a whole number and s, m or h, such as 90s";
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(RULE)?;
-    let scale = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err(RULE),
-    };
-    let seconds = number.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).ok_or(RULE)?;
-    Ok(Duration::from_secs(seconds))
-}
-
-/// A time that an answer can come in.
-fn timeout(text: &str) -> Result<Duration, &'static str> {
-    let time = duration(text)?;
-    if time.is_zero() { Err("no answer comes in no time: it must be 1s or more") } else { Ok(time) }
-}
-
 fn bytes(text: &str) -> Result<u64, &'static str> {
     let unit = ["KiB", "MiB", "GiB"].into_iter().zip(1..).find(|(unit, _)| text.ends_with(unit));
     let (number, scale) =
@@ -203,13 +208,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_and_durations_are_read_or_refused() {
+    fn rates_are_read_or_refused() {
         assert_eq!("0.5".parse(), Ok(Rate::PerSecond(0.5)));
         assert_eq!("none".parse(), Ok(Rate::Unlimited));
         assert!(["0", "-1", "NaN", "fast", ""].iter().all(|text| text.parse::<Rate>().is_err()));
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
-        assert!(["", "m", "10", "1.5h", "10µ"].iter().all(|text| duration(text).is_err()));
-        assert_eq!((timeout("1s"), timeout("0s").is_err()), (Ok(Duration::from_secs(1)), true));
     }
 
     #[test]
@@ -233,7 +235,34 @@ mod tests {
     fn datasets_can_be_switched_off() {
         assert!(parse(&[]).datasets);
         assert!(parse(&["--datasets"]).datasets);
-        assert!(!parse(&["--datasets=false"]).datasets);
+        for off in
+            [&["--datasets=false"][..], &["--datasets", "false"], &["--datasets", "No"], &["--datasets", "0"]]
+        {
+            assert!(!parse(off).datasets, "{off:?}");
+        }
+        assert!(parse(&["--datasets", "--json"]).datasets);
+    }
+
+    fn refusal(flags: &[&str]) -> String {
+        let line = ["catalog-producer", "crawl", "--region", "us"].iter().chain(flags);
+        Cli::try_parse_from(line).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_duration_is_seconds_or_has_a_unit_and_a_refusal_names_the_flag_with_examples() {
+        let seconds = Duration::from_secs;
+        assert_eq!(parse(&["--timeout", "30"]).timeout, seconds(30));
+        assert_eq!(parse(&["--retry-for", "2h"]).retry_for, seconds(7_200));
+        for flags in [["--timeout", "soon"], ["--retry-for", "x"], ["--timeout", "0"]] {
+            let told = refusal(&flags);
+            assert!(told.contains(flags[0]) && told.contains("30s"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_known_however_it_is_written() {
+        assert_eq!(parse(&["--region", "US"]).region, Region::Us);
+        assert_eq!(parse(&["--region", "Eu"]).region, Region::Eu);
     }
 
     #[test]

@@ -4,22 +4,22 @@ use std::process::ExitCode;
 
 use catalog_producer::cli::{Cli, Command};
 use catalog_producer::crawl;
-use catalog_producer::report::screen::Screen;
 use catalog_producer::report::status;
-use catalog_shared::{command_line, exit, shutdown, telemetry};
+use catalog_shared::telemetry::Log;
+use catalog_shared::{command_line, exit, rights, shutdown};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
-    let screen = Screen::new(cli.log_format);
-    exit::report(run(cli, &screen).await)
+    let (log, json) = (Log::open(cli.log_format), cli.command.answers_in_json());
+    exit::report(rights::named(run(cli.command, &log).await), json, &log)
 }
 
-async fn run(cli: Cli, screen: &Screen) -> anyhow::Result<()> {
-    telemetry::start_on(cli.log_format, screen.clone())?;
+async fn run(command: Command, log: &Log) -> anyhow::Result<()> {
+    log.start()?;
     let shutdown = shutdown::on_signal()?;
-    match cli.command {
-        Command::Crawl(args) => crawl::run(*args, screen, shutdown).await,
+    match command {
+        Command::Crawl(args) => crawl::run(*args, log.screen(), shutdown).await,
         Command::Status(args) => status::run(&args).await,
     }
 }

@@ -29,8 +29,8 @@ use crate::crawl::tails::Tails;
 use crate::discover::domains::Domains;
 use crate::discover::page::Page;
 use crate::publish::Publisher;
+use crate::publish::outgoing::Outgoing;
 use crate::publish::sink::Sink;
-use crate::publish::transaction::Outgoing;
 
 /// What a region has, what is asked for, and the processes that crawl it one after the other.
 #[derive(Clone, Debug)]

@@ -1,16 +1,28 @@
 //! Reading the command line without quoting what may be a secret.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, Error};
+
+use crate::exit::FAILED;
 
 /// Reads the program's command line. Shows help or says what is wrong and ends the program where it
 /// can't be followed, as [`Parser::parse`] does; but a stray argument is not quoted. It may be an app
 /// token, a database's URL or half of a Kafka option whose flag was forgotten.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
-    read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    read(std::env::args_os()).unwrap_or_else(|error| std::process::exit(show(&error)))
+}
+
+/// Shows help or what is wrong; gives the exit code. Help that can't be written is a failure, unless its reader has
+/// read enough (`| head`).
+fn show(error: &Error) -> i32 {
+    match error.print() {
+        Err(unwritten) if !error.use_stderr() && unwritten.kind() != ErrorKind::BrokenPipe => FAILED.into(),
+        _ => error.exit_code(),
+    }
 }
 
 fn read<C: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<C, Error> {

@@ -9,6 +9,10 @@ use time::OffsetDateTime;
 use crate::record::Kind;
 use crate::region::Region;
 
+mod shape;
+
+pub use shape::{Coverage, Mode, Shape, Since};
+
 /// A count for each partition of a kind's topic; the index is the partition.
 pub type PartitionCounts = BTreeMap<Kind, Vec<u64>>;
 
@@ -25,6 +29,10 @@ pub struct Cursor {
     pub run: u32,
     /// Whether the run is still crawled.
     pub state: RunState,
+    /// Why and when the process that crawled the run stopped, where it could still say so; none once the run is
+    /// resumed. Cursors had none at first.
+    #[serde(default)]
+    pub stopped: Option<Stopped>,
     /// All that shapes the run; a resume with another shape is refused.
     pub shape: Shape,
     /// When the run began.
@@ -74,6 +82,16 @@ pub struct Cursor {
     /// The runs before this one, the newest first: [`HISTORY`] at most. Cursors had none at first.
     #[serde(default)]
     pub history: Vec<PastRun>,
+}
+
+/// How a crawl stopped before its run was complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// The error that it stopped with; none after a signal.
+    pub error: Option<String>,
 }
 
 /// How many runs before its own a cursor tells of.
@@ -154,91 +172,6 @@ pub enum RunState {
     Ended,
 }
 
-/// How much of the catalog a run looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// The whole catalog.
-    Full,
-    /// What changed since a time.
-    Since,
-    /// A part: some domains, a limit, or from an id on.
-    Part,
-}
-
-impl Mode {
-    /// The word for it in markers and tables.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Since => "since",
-            Self::Part => "part",
-        }
-    }
-
-    /// The mode of a word, as [`Mode::name`] gives it.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Full, Self::Since, Self::Part].into_iter().find(|mode| mode.name() == name)
-    }
-}
-
-/// All that shapes a run and must stay as it is until the run ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
-    /// How much of the catalog is looked at.
-    pub mode: Mode,
-    /// Which kinds of records are published.
-    pub kinds: Vec<Kind>,
-    /// The catalog's URL.
-    pub api_url: String,
-    /// A since-run's time.
-    pub since: Option<Since>,
-    /// A part-run's limit, in assets.
-    pub limit: Option<u64>,
-    /// A part-run's domains.
-    pub domains: Vec<String>,
-    /// The id that a part-run starts behind.
-    pub from: Option<String>,
-}
-
-/// Which datasets an ended run has seen completely, and so may retire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Coverage {
-    /// Those of every domain within the reach of full crawls.
-    Full,
-    /// Those of these domains, in lower case.
-    Domains(BTreeSet<String>),
-    /// None: only a part was looked at.
-    None,
-}
-
-impl Shape {
-    /// Which datasets a run of this shape sees completely.
-    #[must_use]
-    pub fn coverage(&self) -> Coverage {
-        match self.mode {
-            _ if !self.kinds.contains(&Kind::Datasets) => Coverage::None,
-            Mode::Full => Coverage::Full,
-            Mode::Part if self.limit.is_none() && self.from.is_none() && !self.domains.is_empty() => {
-                Coverage::Domains(self.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect())
-            }
-            Mode::Part | Mode::Since => Coverage::None,
-        }
-    }
-}
-
-/// Where a since-run starts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Since {
-    /// What was asked for: a time or `auto`.
-    pub asked: String,
-    /// The time that it meant.
-    #[serde(with = "time::serde::rfc3339")]
-    pub from: OffsetDateTime,
-}
-
 /// A piece of the id space: `after < id`, and `id <= until` where it has an upper bound. Ids compare as
 /// bytes, as the API's scroll does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,26 +199,6 @@ impl Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_full_runs_and_those_over_complete_domains_cover_datasets() {
-        let full = Shape {
-            mode: Mode::Full,
-            kinds: Kind::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        };
-        assert_eq!(full.coverage(), Coverage::Full);
-        assert_eq!(Shape { kinds: vec![Kind::Hosts], ..full.clone() }.coverage(), Coverage::None);
-        let scoped = Shape { mode: Mode::Part, domains: vec!["Data.City.example".into()], ..full };
-        assert_eq!(scoped.coverage(), Coverage::Domains(["data.city.example".into()].into()));
-        assert_eq!(Shape { limit: Some(5), ..scoped.clone() }.coverage(), Coverage::None);
-        assert_eq!(Shape { from: Some("2222-2222".into()), ..scoped.clone() }.coverage(), Coverage::None);
-        assert_eq!(Shape { mode: Mode::Since, ..scoped }.coverage(), Coverage::None);
-    }
 
     #[test]
     fn an_interval_ends_behind_its_upper_bound() {

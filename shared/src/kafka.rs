@@ -13,6 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::exit::Stop;
+use crate::fixed;
 use crate::topics::Topics;
 
 /// The flags that say where Kafka is.
@@ -51,15 +52,22 @@ impl KafkaArgs {
     /// A client's configuration: the brokers, then `settings`, then what the user asked for, which wins.
     ///
     /// # Errors
-    /// [`Stop::Usage`] for an option that isn't `k=v`, without its value, and where no broker is named.
+    /// [`Stop::Usage`] for an option that isn't `k=v`, without its value, for one of a setting that the programs
+    /// rely on, and where no broker is named.
     pub fn client_config(&self, settings: &[(&str, &str)]) -> Result<ClientConfig, Stop> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
+        config.set("client.id", "catalog-stream");
         config.set("reconnect.backoff.max.ms", "1000");
         for (name, value) in settings {
             config.set(*name, *value);
         }
         for (name, value) in self.pairs()? {
+            if let Some(reason) = fixed::reason(name, value) {
+                return Err(Stop::Usage(format!(
+                    "--kafka-option (KAFKA_OPTIONS): {name} can't be set, because {reason}"
+                )));
+            }
             config.set(name, value);
         }
         // A client without one would look for it for ever.
@@ -263,11 +271,11 @@ mod tests {
 
     #[test]
     fn a_refused_setting_is_named_without_its_value() {
-        for option in ["group.id=x;sasl.pasword=hunter2", "group.id=x;security.protocol=hunter2"] {
-            let config = args(&[option]).client_config(&[]).unwrap();
+        for option in ["sasl.pasword=hunter2", "security.protocol=hunter2"] {
+            let config = args(&[option]).client_config(&[("group.id", "x")]).unwrap();
             let made = create::<_, BaseConsumer<LogContext>>(&config, LogContext::default());
             let error = format!("{:?}", made.err().unwrap());
-            let name = option.split([';', '=']).nth(2).unwrap();
+            let name = option.split('=').next().unwrap();
             assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -19,6 +19,8 @@ use crate::kafka::{self, KafkaArgs};
 /// How long it is looked for before people are told, at first and then each time.
 const FIRST: Duration = Duration::from_secs(1);
 const NEXT: Duration = Duration::from_secs(10);
+/// How long a command that does not wait looks for it.
+const GLANCE: Duration = Duration::from_secs(2);
 /// How long one look takes. A caller who stops waiting still waits for the look in progress.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long the client is listened to after a look. One event would not do: where debug lines are asked for,
@@ -41,15 +43,47 @@ pub struct Away(pub String);
 /// refused three times one after the other. Anything else passes by itself: brokers that are down, names
 /// that can't be resolved.
 pub async fn wait_for_kafka(kafka: &KafkaArgs) -> anyhow::Result<()> {
+    wait(kafka, None).await
+}
+
+/// As [`wait_for_kafka`], for `limit` at most.
+///
+/// # Errors
+/// As [`wait_for_kafka`], and when no broker has answered by then.
+pub async fn wait_for_kafka_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
+    wait(kafka, Some(Instant::now() + limit)).await
+}
+
+/// Looks for Kafka once, for a command that is of no use without it: it ends within 3 seconds.
+///
+/// # Errors
+/// When no broker answers, or one refuses this client; with the address and the reason.
+pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
+    match look(&kafka.client_config(&[])?, GLANCE).await? {
+        Found::There => Ok(()),
+        Found::Away(reason) => Err(unreachable(kafka, &reason)),
+        Found::Refusal(reason) => bail!("Kafka at {} refuses this client: {reason}", kafka.brokers),
+    }
+}
+
+fn unreachable(kafka: &KafkaArgs, reason: &str) -> anyhow::Error {
+    anyhow!("can't reach Kafka at {} (KAFKA_BROKERS): {reason}", kafka.brokers)
+}
+
+async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()> {
     let config = kafka.client_config(&[])?;
     let (mut patience, mut refusals, mut waited) = (FIRST, 0, false);
     loop {
-        match look(&config, patience).await? {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match look(&config, left.map_or(patience, |left| left.min(patience))).await? {
             Found::There => {
                 if waited {
                     tracing::info!(brokers = kafka.brokers, "Kafka answers");
                 }
                 return Ok(());
+            }
+            Found::Away(reason) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                return Err(unreachable(kafka, &reason));
             }
             Found::Away(reason) => {
                 (patience, refusals, waited) = (NEXT, 0, true);

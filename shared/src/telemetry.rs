@@ -5,10 +5,15 @@ use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::exit::Stop;
+use crate::human;
+use crate::log_writer::LogWriter;
+use crate::screen::{self, Screen};
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,32 +26,81 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to standard error at the level of `RUST_LOG` (default `info`).
-///
-/// # Errors
-/// [`Stop::Usage`] for a `RUST_LOG` that can't be read.
-pub fn start(format: LogFormat) -> Result<(), Stop> {
-    start_on(format, io::stderr)
+/// The program's log, on standard error.
+#[derive(Debug)]
+pub struct Log {
+    json: bool,
+    screen: Screen,
+    writer: LogWriter,
 }
 
-/// As [`start`], with lines that go through a writer of the caller's on their way to standard error.
-///
-/// # Errors
-/// As [`start`].
-pub fn start_on<W>(format: LogFormat, writer: W) -> Result<(), Stop>
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let terminal = io::stderr().is_terminal();
-    let filter = filter(env::var_os("RUST_LOG").as_deref())?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    let text = format == LogFormat::Text || (format == LogFormat::Auto && terminal);
-    if text {
-        lines.with_ansi(terminal).with_target(false).compact().init();
-    } else {
-        lines.json().flatten_event(true).init();
+impl Log {
+    /// Opens the log; its lines are written on a thread of its own.
+    #[must_use]
+    pub fn open(format: LogFormat) -> Self {
+        let json = match format {
+            LogFormat::Auto => !io::stderr().is_terminal(),
+            LogFormat::Text => false,
+            LogFormat::Json => true,
+        };
+        let screen = Screen::new(!json);
+        let notice = if json { notice_json } else { notice_text };
+        let writer = LogWriter::start(screen.clone(), notice);
+        Self { json, screen, writer }
     }
-    Ok(())
+
+    /// Starts to log at the level of `RUST_LOG` (default `info`).
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for a `RUST_LOG` that can't be read.
+    pub fn start(&self) -> Result<(), Stop> {
+        let filter = filter(env::var_os("RUST_LOG").as_deref())?;
+        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.writer.clone());
+        if self.json {
+            lines.json().flatten_event(true).init();
+        } else {
+            lines.with_ansi(screen::is_coloured()).with_target(false).compact().init();
+        }
+        Ok(())
+    }
+
+    /// The terminal that the log shares with progress bars.
+    #[must_use]
+    pub const fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
+    /// Ends the log, with the error and the exit code that the program ends with, whatever `RUST_LOG` says. Waits
+    /// until all lines are written, for two seconds at most.
+    pub fn end(&self, error: Option<(&str, u8)>) {
+        let last = error.map(|(error, code)| match self.json {
+            true => json_line("ERROR", error, ("exit_code", code.into())),
+            false => format!("error: {error}\n"),
+        });
+        self.writer.end(last.as_deref());
+    }
+}
+
+fn notice(lost: u64) -> String {
+    format!("{} lost", human::counted(lost, "log line was", "log lines were"))
+}
+
+fn notice_json(lost: u64) -> String {
+    json_line("WARN", &notice(lost), ("lost", lost))
+}
+
+fn notice_text(lost: u64) -> String {
+    format!("{}  WARN {}\n", now(), notice(lost))
+}
+
+/// A line as the subscriber writes it, for what must not go through the subscriber.
+fn json_line(level: &str, message: &str, (name, value): (&str, u64)) -> String {
+    format!("{}\n", json!({ "timestamp": now(), "level": level, "message": message, name: value }))
+}
+
+fn now() -> String {
+    // Can't fail for a time of these centuries.
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
 }
 
 /// What is logged, by the text of `RUST_LOG`.

@@ -11,7 +11,7 @@ select
                 '%s[%s] (%s published, %s arrived)',
                 topic, partition, coalesce(published, 0), new + changed + unchanged + older + dead
             )
-            order by topic, partition
+            order by topic collate "C", partition
         ) filter (where published is distinct from new + changed + unchanged + older + dead),
         '{}'
     ) as unbalanced

@@ -6,7 +6,7 @@ select
         select field.name
         from jsonb_each(to_jsonb(made)) as field (name, value)
         where found.kind = 'different' and field.value is distinct from to_jsonb(held) -> field.name
-        order by field.name
+        order by field.name collate "C"
     ) as columns
 from (select region, domain, id, kind from differing_datasets order by region, domain, id limit $1) as found
 left join socrata_datasets as held using (region, domain, id)

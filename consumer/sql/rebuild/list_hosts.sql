@@ -6,7 +6,7 @@ select
         select field.name
         from jsonb_each(to_jsonb(made)) as field (name, value)
         where found.kind = 'different' and field.value is distinct from to_jsonb(held) -> field.name
-        order by field.name
+        order by field.name collate "C"
     ) as columns
 from (select region, host, kind from differing_hosts order by region, host limit $1) as found
 left join socrata_hosts as held using (region, host)

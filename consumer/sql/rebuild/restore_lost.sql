@@ -1,6 +1,6 @@
 -- Statements that give the live schema ($1) what it lacks of another ($2), where all is as the migrations make
--- it. Tables move over with their indexes and comments; views are made anew, of texts that name no schema,
--- for the session looks into that one. The books are no view of the topics: they can't be made again.
+-- it. Tables move over with their indexes and comments; views are made again in the live schema. Their texts name no
+-- schema, because the session looks into the one that they are read from, and into the live one when they are made. The books are no view of the topics: they can't be made again.
 with lost as (
     select oid, relname, relkind
     from pg_class as made
@@ -17,14 +17,14 @@ from (
     from lost
     where relkind = 'r'
     union all
-    select 2, oid, 0, format('create view %I as %s', relname, pg_get_viewdef(oid))
+    select 2, oid, 0, format('create view %I.%I as %s', $1, relname, pg_get_viewdef(oid))
     from lost
     where relkind = 'v'
     union all
     select 3, lost.oid, objsubid,
         case
-            when objsubid = 0 then format('comment on view %I is %L', relname, description)
-            else format('comment on column %I.%I is %L', relname, attname, description)
+            when objsubid = 0 then format('comment on view %I.%I is %L', $1, relname, description)
+            else format('comment on column %I.%I.%I is %L', $1, relname, attname, description)
         end
     from lost
     join pg_description on objoid = lost.oid and classoid = 'pg_class'::regclass

@@ -28,7 +28,7 @@ from (
     join socrata_dataset_stats using (region, domain, id)
     join runs using (region)
     where runs.run = last_run and runs.state not in ('open', 'abandoned') and runs.dead = 0
-        and permalink ~* '^https?://[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]+/' and permalink !~* '//([^/]*\.)?xn--'
+        and permalink collate "C" ~* '^https?://[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]+/' and permalink collate "C" !~* '//([^/]*\.)?xn--'
 ) as asset
 where region not in (select region from behind) and not exists (
     select from socrata_hosts as held

@@ -1,4 +1,4 @@
--- What `unbalanced_runs` lets pass, and runs that are not judged.
+-- What `unbalanced_runs` and `torn_pages` let pass.
 select
     'run ' || run || ' of ' || region || ', ' || topic || '[' || partition || ']' as what,
     arrived || ' of ' || published || ' published records have arrived, and the run is ' || state as finding
@@ -10,4 +10,4 @@ from (
     join runs using (region, run)
     where runs.state in ('balanced', 'ended')
 ) as ledger
-where arrived <> published and (state = 'ended' or (arrived < published and was_short))
+where arrived < published and (state = 'ended' or was_short)

@@ -7,6 +7,7 @@ use catalog_shared::shutdown::CancellationToken;
 use tokio::time::sleep;
 
 use crate::apply::failure;
+use crate::database::in_words;
 
 /// How often an outage is told of again.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
@@ -35,7 +36,7 @@ impl Outage {
         if is_news {
             *told = Some(Told { since, last: now });
             tracing::warn!(
-                error = format!("{error:#}"),
+                error = in_words(error),
                 seconds = since.elapsed().as_secs(),
                 "trouble with the database; trying again until it passes"
             );

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{datasets, names};
 use crate::apply::failure;
 use crate::batch::{Applied, Batch, Rows};
+use crate::database;
 use crate::decode::{Dead, decode};
 
 /// The database refuses a row, and with it the transaction.
@@ -96,8 +97,8 @@ async fn attempt(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applie
 
 /// Why the database refuses a row, in its words.
 pub(crate) fn reason(error: &sqlx::Error) -> String {
-    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
-    format!("the database refuses it: {error} (SQLSTATE {code})")
+    let code = database::code(error).unwrap_or_default();
+    format!("the database refuses it: {} (SQLSTATE {code})", database::message(error))
 }
 
 pub(crate) async fn write(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {

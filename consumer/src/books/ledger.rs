@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Context;
+use catalog_shared::human::{self, counted};
 use catalog_shared::marker::Marker;
 use catalog_shared::region::Region;
 use catalog_shared::verdict::{Decision, Verdict};
@@ -55,9 +56,15 @@ impl fmt::Display for Judged {
         if let Some(reason) = &self.reason {
             write!(f, ": {reason}")?;
         }
-        write!(f, " ({published} published, {applied} applied")?;
+        let number = |number: &i64| u64::try_from(*number).unwrap_or_default();
+        write!(
+            f,
+            " ({} published, {} applied",
+            human::count(number(published)),
+            human::count(number(applied))
+        )?;
         if *retired > 0 {
-            write!(f, ", {retired} datasets retired")?;
+            write!(f, ", {} retired", counted(number(retired), "dataset", "datasets"))?;
         }
         write!(f, ")")
     }

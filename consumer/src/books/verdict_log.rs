@@ -17,6 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::books::outbox;
 use crate::books::verdict_reader::Reader;
 use crate::consume::caught_up;
+use crate::database::in_words;
 
 /// How long Kafka may take to tell of the topic.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +79,7 @@ impl VerdictLog {
     pub(crate) async fn publish_now(&self) -> bool {
         let error = match timeout(LAST_PATIENCE, self.publish_if_any()).await {
             Ok(Ok(())) => return true,
-            Ok(Err(error)) => format!("{error:#}"),
+            Ok(Err(error)) => in_words(&error),
             Err(_) => "Kafka does not answer".to_owned(),
         };
         tracing::warn!(error, "verdicts are not published yet; a running consumer or the next start goes on");
@@ -161,7 +162,7 @@ impl VerdictLog {
     }
 
     async fn trouble(&self, what: &str, error: &anyhow::Error) {
-        tracing::warn!(error = format!("{error:#}"), "{what} the topic {}; trying again", self.topic);
+        tracing::warn!(error = in_words(error), "{what} the topic {}; trying again", self.topic);
         sleep(RETRY_AFTER).await;
     }
 }

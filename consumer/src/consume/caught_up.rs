@@ -105,10 +105,10 @@ impl Goal {
         })
     }
 
-    /// The first partition that is not there yet, with where it stands and where it should. One without
+    /// The partitions that are not there yet, each with where it stands and where it should. One without
     /// records is there, wherever it stands.
-    pub(crate) fn behind(&self, positions: &Positions) -> Option<(&Place, i64, i64)> {
-        self.ends.iter().find_map(|(place, Watermarks { low, high })| {
+    pub(crate) fn behind(&self, positions: &Positions) -> impl Iterator<Item = (&Place, i64, i64)> {
+        self.ends.iter().filter_map(|(place, Watermarks { low, high })| {
             let position = positions.get(&(place.topic.clone(), place.partition)).copied().unwrap_or(*low);
             (position < *high).then_some((place, position, *high))
         })
@@ -159,9 +159,9 @@ mod tests {
         let goal =
             Goal { ends: vec![(place(0), marks(0, 20)), (place(1), marks(2, 5)), (place(2), marks(7, 7))] };
         let mut positions = HashMap::from([(("socrata.hosts".to_owned(), 0), 20)]);
-        assert_eq!(goal.behind(&positions), Some((&place(1), 2, 5)));
+        assert_eq!(goal.behind(&positions).collect::<Vec<_>>(), [(&place(1), 2, 5)]);
         positions.insert(("socrata.hosts".to_owned(), 1), 6);
-        assert_eq!(goal.behind(&positions), None);
+        assert_eq!(goal.behind(&positions).count(), 0);
         assert!(goal.check(&positions).is_err());
     }
 }

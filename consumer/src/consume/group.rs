@@ -41,6 +41,15 @@ pub(crate) enum Change {
     },
 }
 
+impl GroupContext {
+    /// A rebalance that failed assigns and revokes nothing: what this member has stays its own. The group
+    /// tries again.
+    fn failed(&self, failure: RDKafkaRespErr) {
+        let error = KafkaError::Rebalance(failure.into());
+        tracing::warn!(%error, "a rebalance failed; the partitions stay as they are");
+    }
+}
+
 /// Passes rebalances on as events.
 pub(crate) struct GroupContext {
     changes: UnboundedSender<Change>,
@@ -61,7 +70,11 @@ impl ClientContext for GroupContext {
 
 impl ConsumerContext for GroupContext {
     fn rebalance(&self, member: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let assigned = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let assigned = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => true,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => false,
+            failure => return self.failed(failure),
+        };
         if self.closing.load(Ordering::SeqCst) {
             let answer =
                 if assigned { member.incremental_assign(list) } else { member.incremental_unassign(list) };
@@ -256,4 +269,26 @@ fn offsets(positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
         element.set_metadata(NOTE);
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rebalance_that_failed_revokes_nothing() {
+        let (changes, mut events) = unbounded_channel();
+        let log = LogContext::default();
+        let context = GroupContext { changes, closing: AtomicBool::new(false), log };
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("group.id", "test").set("bootstrap.servers", "127.0.0.1:1");
+        let member: BaseConsumer<GroupContext> = kafka::create(&config, context).unwrap();
+        let mut happens = |event| {
+            member.context().rebalance(&member, event, &mut TopicPartitionList::new());
+            events.try_recv().ok()
+        };
+        assert!(happens(RDKafkaRespErr::RD_KAFKA_RESP_ERR__FAIL).is_none());
+        let revoked = happens(RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
+        assert!(matches!(revoked, Some(Change::Revoke { .. })), "{revoked:?}");
+    }
 }

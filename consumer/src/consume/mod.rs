@@ -2,12 +2,17 @@
 //! group's rebalances.
 
 pub(crate) mod caught_up;
+pub(crate) mod due;
 pub(crate) mod group;
+pub(crate) mod missing;
+pub(crate) mod newer;
 pub(crate) mod partition;
+pub(crate) mod progress;
 pub(crate) mod reader;
 pub(crate) mod rebalance;
 pub(crate) mod receive;
 pub(crate) mod received;
+pub(crate) mod settle;
 pub(crate) mod start;
 pub(crate) mod summary;
 pub(crate) mod sweep;
@@ -16,6 +21,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalog_shared::exit::Stop;
+use catalog_shared::outage;
+use catalog_shared::screen::Screen;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use sqlx::PgPool;
@@ -32,15 +40,20 @@ use crate::batch::{Batch, Place, TopicKind};
 use crate::books::verdict_log::Keeper;
 use crate::cli::RunArgs;
 use crate::consume::caught_up::Goal;
+use crate::consume::due::in_due_order;
 use crate::consume::group::{Change, Member};
 use crate::consume::partition::Partition;
+use crate::consume::progress::Progress;
 use crate::consume::summary::Summary;
-use crate::database;
+use crate::database::{self, Sessions};
 use crate::dry_run;
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
 /// is rolled back or not, and its position tells which.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+/// How many connections a run needs besides one for each batch in flight: for the loop itself and for the verdicts,
+/// which must not wait for batches.
+const BESIDE_BATCHES: u32 = 2;
 /// How often batches that have waited long enough, partitions' ends and seeks are looked after.
 const SWEEP: Duration = Duration::from_millis(100);
 
@@ -49,23 +62,34 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// # Errors
 /// The record that can't be read, what the database or Kafka said, or
 /// [`catalog_shared::exit::Stop::Guard`].
-pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(args: RunArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
     args.kafka.announce()?;
     if args.dry_run {
         return dry_run::run(&args, &shutdown).await;
     }
     let outage = Arc::new(Outage::default());
     let Some((pool, goal)) = prepare(&args, &outage, &shutdown).await? else {
-        return Summary::start().print(args.json, args.until_caught_up.then_some(false));
+        return finish(&Summary::start(), args.json, args.until_caught_up.then_some(false));
     };
     let json = args.json;
+    let _watch = (!args.until_caught_up).then(|| missing::watch(&args.kafka));
     let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
-    let mut consumer = Consumer::join(args, pool, outage)?;
+    let progress = Progress::start(screen, &args.kafka);
+    let mut consumer = Consumer::join(args, pool, outage, progress)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
     let summary = consumer.leave().await;
     verdicts.finish().await;
     let caught_up = ended?;
-    summary?.print(json, goal.is_some().then_some(caught_up))
+    finish(&summary?, json, goal.is_some().then_some(caught_up))
+}
+
+/// Prints the summary. Stopping a service by a signal is its regular end; stopping it on its way to a goal is not.
+fn finish(summary: &Summary, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
+    if caught_up == Some(false) {
+        let error = Stop::Interrupted("not caught up; the next start goes on from there".to_owned());
+        return Err(summary.print_failure(json, (caught_up, false), error.into()));
+    }
+    summary.print(json, caught_up)
 }
 
 /// The database, waited for while it is away, and how far the topics reach; none at a shutdown.
@@ -78,12 +102,13 @@ async fn prepare(
         if args.migrate {
             database::migrate(&args.database).await?;
         }
-        database::open(&args.database, u32::from(args.apply.connections)).await
+        database::open_all(&args.database, u32::from(args.apply.connections) + BESIDE_BATCHES, 0).await
     };
     let Some(pool) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
     if !args.until_caught_up {
         return Ok(Some((pool, None)));
     }
+    outage::reach(&args.kafka).await?;
     Ok(Some((pool, Some(Goal::measure(&args.kafka).await?))))
 }
 
@@ -101,7 +126,7 @@ pub(crate) struct Consumer {
     pub(crate) batches: JoinSet<Done>,
     pub(crate) epoch: u64,
     pub(crate) summary: Summary,
-    pub(crate) reported: Instant,
+    pub(crate) progress: Progress,
 }
 
 /// A batch that has ended.
@@ -113,11 +138,12 @@ pub(crate) struct Done {
 }
 
 impl Consumer {
-    fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<Self> {
+    fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>, progress: Progress) -> anyhow::Result<Self> {
         let (member, changes) = group::join(&args)?;
         let topics = args.kafka.topics();
         let turns = Arc::new(Semaphore::new(args.apply.connections.into()));
-        let means = Means { pool: pool.clone(), turns, bounds: args.apply.bounds(), outage };
+        let sessions = Sessions::of(&args.database)?;
+        let means = Means { pool: pool.clone(), sessions, turns, bounds: args.apply.bounds(), outage };
         Ok(Self {
             args,
             pool,
@@ -130,7 +156,7 @@ impl Consumer {
             batches: JoinSet::new(),
             epoch: 0,
             summary: Summary::start(),
-            reported: Instant::now(),
+            progress,
         })
     }
 
@@ -210,51 +236,10 @@ impl Consumer {
         });
     }
 
-    fn finish(&mut self, done: Done) -> anyhow::Result<()> {
-        self.settle(done)?;
-        self.apply_all_due();
-        self.pause_and_resume()
-    }
-
-    /// Enters what came of a batch.
-    pub(crate) fn settle(&mut self, done: Done) -> anyhow::Result<()> {
-        let Done { place, epoch, to, outcome } = done;
-        let partition = self.partitions.get_mut(&(place.kind, place.partition));
-        let partition = partition.filter(|partition| partition.epoch == epoch);
-        match outcome? {
-            Outcome::Applied { records, dead, verdicts } => {
-                tracing::debug!(
-                    topic = place.topic,
-                    partition = place.partition,
-                    to,
-                    records = records.len(),
-                    "batch applied"
-                );
-                self.summary.add(place.kind, &records, dead.len() as u64, verdicts);
-                if let Some(partition) = partition {
-                    partition.applied(to);
-                    group::commit(&self.member, &[(place, to)])?;
-                }
-            }
-            Outcome::Stale { position } => {
-                tracing::info!(
-                    topic = place.topic,
-                    partition = place.partition,
-                    position,
-                    "another consumer has moved the position; going on from there"
-                );
-                partition.into_iter().for_each(|partition| partition.restart(position));
-            }
-            Outcome::GivenUp => {
-                partition.into_iter().for_each(|partition| partition.in_flight = false);
-            }
-        }
-        Ok(())
-    }
-
+    /// Hands over what is due, in the order in which it became due.
     pub(crate) fn apply_all_due(&mut self) {
         let now = Instant::now();
-        let places: Vec<_> = self.partitions.keys().copied().collect();
+        let places = in_due_order(&self.partitions);
         places.into_iter().for_each(|place| self.apply_due(place, now));
     }
 
@@ -278,6 +263,7 @@ impl Consumer {
         self.batches.abort_all();
         let stands = |partition: &Partition| (partition.place.clone(), partition.position);
         let positions: Vec<_> = self.partitions.values().map(stands).collect();
+        self.progress.end();
         group::leave(self.member, self.changes, &positions).await?;
         settled.map(|()| self.summary)
     }

@@ -16,6 +16,13 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const PAUSE_BYTES: usize = 8 * 1024 * 1024;
 const RESUME_BYTES: usize = 2 * 1024 * 1024;
 
+/// A record that only a newer build can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Newer {
+    pub(crate) offset: i64,
+    pub(crate) schema: u32,
+}
+
 /// An assigned partition.
 pub(crate) struct Partition {
     pub(crate) place: Place,
@@ -27,8 +34,8 @@ pub(crate) struct Partition {
     pub(crate) in_flight: bool,
     /// Where the fetching has to start again, until it has.
     pub(crate) seek_to: Option<i64>,
-    /// Whether a record of a newer schema stands next: the partition waits for an upgrade.
-    pub(crate) waiting: bool,
+    /// The record of a newer schema that comes next, if there is one: the partition waits for an upgrade.
+    pub(crate) newer: Option<Newer>,
     /// What ties it to its batch in flight.
     pub(crate) thread: Thread,
     /// Whether fetching it is paused.
@@ -46,7 +53,7 @@ impl Partition {
             epoch,
             in_flight: false,
             seek_to: None,
-            waiting: false,
+            newer: None,
             thread: Thread::default(),
             paused: false,
             records: VecDeque::new(),
@@ -57,7 +64,7 @@ impl Partition {
 
     /// Whether records are taken: not while what comes is from before a seek, or may not be read.
     pub(crate) const fn flows(&self) -> bool {
-        self.seek_to.is_none() && !self.waiting
+        self.seek_to.is_none() && self.newer.is_none()
     }
 
     /// Takes a record.
@@ -69,11 +76,21 @@ impl Partition {
 
     /// Whether fetching has to be paused (true) or resumed (false); none where it is as it should be.
     pub(crate) fn pause_changes(&self) -> Option<bool> {
-        let should = self.waiting
+        let should = self.newer.is_some()
             || self.thread.waits()
             || self.bytes >= PAUSE_BYTES
             || (self.paused && self.bytes > RESUME_BYTES);
         if should == self.paused { None } else { Some(should) }
+    }
+
+    /// The record of a newer schema that it waits for, once all before that is applied.
+    pub(crate) fn stuck_at(&self) -> Option<Newer> {
+        self.newer.filter(|_| !self.in_flight && self.records.is_empty())
+    }
+
+    /// Since when its oldest record waits.
+    pub(crate) const fn waits_since(&self) -> Option<Instant> {
+        self.oldest
     }
 
     /// Whether there is a batch to apply: a full one, or one that has waited long enough.
@@ -196,9 +213,23 @@ mod tests {
         assert_eq!(partition.pause_changes(), None);
         partition.bytes = RESUME_BYTES;
         assert_eq!(partition.pause_changes(), Some(false));
-        partition.waiting = true;
+        partition.newer = Some(Newer { offset: 10, schema: 2 });
         assert_eq!(partition.pause_changes(), None);
     }
+
+    #[test]
+    fn a_newer_schema_is_what_holds_a_partition_up_once_all_before_it_is_applied() {
+        let now = Instant::now();
+        let mut partition = partition(&[10], now);
+        let newer = Newer { offset: 11, schema: 2 };
+        partition.newer = Some(newer);
+        assert_eq!(partition.stuck_at(), None);
+        partition.take_batch(1, now).unwrap();
+        assert_eq!(partition.stuck_at(), None);
+        partition.applied(11);
+        assert_eq!(partition.stuck_at(), Some(newer));
+    }
+
     #[test]
     fn a_partition_whose_batch_waits_for_the_database_is_paused() {
         let mut partition = partition(&[], Instant::now());

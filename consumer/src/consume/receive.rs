@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use anyhow::bail;
+use catalog_shared::rights;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::batch::TopicKind;
 use crate::consume::Consumer;
 use crate::consume::caught_up::watermarks;
-use crate::consume::partition::Partition;
+use crate::consume::partition::{Newer, Partition};
 use crate::consume::received::Received;
 
 impl Consumer {
@@ -18,8 +19,13 @@ impl Consumer {
         &mut self,
         received: Result<BorrowedMessage<'_>, KafkaError>,
     ) -> anyhow::Result<()> {
-        if let Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) = received {
-            self.find_lost().await?;
+        match &received {
+            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
+                self.find_lost().await?
+            }
+            // The client asks again for ever, but a right does not come by itself.
+            Err(error) if rights::is_missing(error) => return Err(error.clone().into()),
+            _ => {}
         }
         let Some(message) = message(received)? else { return Ok(()) };
         let kind = TopicKind::of(&self.topics, message.topic());
@@ -28,9 +34,10 @@ impl Consumer {
         let now = Instant::now();
         self.summary.received(now);
         take(partition, &message, now);
-        let place = (partition.place.kind, partition.place.partition);
         let is_full = partition.pause_changes().is_some();
-        self.apply_due(place, now);
+        if partition.is_due(usize::from(self.args.apply.batch_size), now) {
+            self.apply_all_due();
+        }
         if is_full { self.pause_and_resume() } else { Ok(()) }
     }
 
@@ -77,7 +84,7 @@ pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now
     match Received::from_message(message) {
         Ok(record) => partition.push(record, now),
         Err(schema) => {
-            partition.waiting = true;
+            partition.newer = Some(Newer { offset: message.offset(), schema });
             tracing::warn!(
                 topic = message.topic(),
                 partition = message.partition(),

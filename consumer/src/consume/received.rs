@@ -8,7 +8,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use serde_json::{Value, json};
 
 /// A record as it came.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) offset: i64,
     /// What its headers say, or why they can't be read.

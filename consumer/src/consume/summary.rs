@@ -5,6 +5,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use catalog_shared::answer;
+use catalog_shared::human::{self, counted};
+use catalog_shared::log_writer::lost_lines;
 use catalog_shared::record::Kind;
 use serde::Serialize;
 
@@ -84,19 +86,32 @@ impl Summary {
     }
 
     pub(crate) fn print(&self, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
-        self.tell(json, caught_up, false)
+        let told = self.told(caught_up, false);
+        Ok(answer::print(json, &told, &told)?)
     }
 
     /// As [`Summary::print`], of what was not done.
     pub(crate) fn print_dry(&self, json: bool, caught_up: bool) -> anyhow::Result<()> {
-        self.tell(json, Some(caught_up), true)
+        let told = self.told(Some(caught_up), true);
+        Ok(answer::print(json, &told, &told)?)
     }
 
-    fn tell(&self, json: bool, caught_up: Option<bool>, dry_run: bool) -> anyhow::Result<()> {
+    /// As the two before it, of a command that fails; gives the error to end with.
+    pub(crate) fn print_failure(
+        &self,
+        json: bool,
+        (caught_up, dry_run): (Option<bool>, bool),
+        error: anyhow::Error,
+    ) -> anyhow::Error {
+        let told = self.told(caught_up, dry_run);
+        answer::print_failure(json, &told, &told, error)
+    }
+
+    fn told(&self, caught_up: Option<bool>, dry_run: bool) -> Told<'_> {
         let (took, total) = (self.took(), self.started.elapsed());
         let Self { records, unkeyed, runs, .. } = self;
-        let told = Told { dry_run, records, unkeyed: *unkeyed, runs, caught_up, took, total };
-        Ok(answer::print(json, &told, &told)?)
+        let (unkeyed, log_lines_lost) = (*unkeyed, lost_lines());
+        Told { dry_run, records, unkeyed, runs, caught_up, took, total, log_lines_lost }
     }
 }
 
@@ -115,6 +130,8 @@ struct Told<'a> {
     /// From before the group was joined.
     #[serde(rename = "total_seconds", serialize_with = "seconds")]
     total: Duration,
+    /// How many log lines could not be written.
+    log_lines_lost: u64,
 }
 
 fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -125,11 +142,11 @@ impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: u64 = self.records.values().map(|effects| effects.total()).sum();
         let stopped = if self.caught_up == Some(false) { ", not caught up" } else { "" };
-        let took = self.took.as_secs_f64();
+        let (took, total) = (self.took.as_secs_f64(), counted(total, "record", "records"));
         if self.dry_run {
-            writeln!(f, "A run would apply {total} records; nothing was written ({took:.1} s{stopped}).")?;
+            writeln!(f, "A run would apply {total}; nothing was written ({took:.1} s{stopped}).")?;
         } else {
-            writeln!(f, "Applied {total} records in {took:.1} s{stopped}.")?;
+            writeln!(f, "Applied {total} in {took:.1} s{stopped}.")?;
         }
         writeln!(
             f,
@@ -138,14 +155,20 @@ impl fmt::Display for Told<'_> {
         )?;
         for (kind, effects) in self.records {
             let Effects { new, changed, unchanged, older, dead } = effects;
+            let [new, changed, unchanged, older, dead] =
+                [new, changed, unchanged, older, dead].map(|number| human::count(*number));
             let name = kind.name();
             writeln!(f, "  {name:10} {new:>9} {changed:>9} {unchanged:>9} {older:>9} {dead:>9}")?;
         }
         if self.unkeyed > 0 {
-            writeln!(f, "  {} dead letters of producers have arrived", self.unkeyed)?;
+            let letters = counted(self.unkeyed, "dead letter", "dead letters");
+            writeln!(f, "  {letters} of producers arrived")?;
         }
         for judged in self.runs {
             writeln!(f, "  {judged}")?;
+        }
+        if self.log_lines_lost > 0 {
+            writeln!(f, "  {} lost", counted(self.log_lines_lost, "log line was", "log lines were"))?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What a consumer looks after ten times a second: seeks, batches that have waited long enough, partitions'
 //! ends, and whether it has caught up.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use rdkafka::consumer::Consumer as _;
@@ -14,8 +14,6 @@ use crate::consume::Consumer;
 use crate::consume::caught_up::{Goal, Positions};
 use crate::consume::group;
 
-/// How often a line tells how far the consumer is.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How long the loop may wait for the database: it has to go on receiving.
 const GLANCE: Duration = Duration::from_secs(1);
 
@@ -55,21 +53,18 @@ impl Consumer {
         Ok(())
     }
 
-    /// Tells from time to time how far the consumer is, and whether that is far enough.
+    /// Notes how far the consumer is, logs it from time to time, and says whether that is far enough.
     pub(crate) async fn has_reached(&mut self, goal: Option<&Goal>) -> anyhow::Result<bool> {
-        let report = self.reported.elapsed() >= REPORT_EVERY;
+        let positions = self.partitions.iter().map(|(place, partition)| (*place, partition.position));
+        self.progress.note(self.summary.total(), positions);
+        let report = self.progress.is_due();
         if report {
-            self.reported = Instant::now();
-            tracing::info!(
-                applied = self.summary.total(),
-                partitions = self.partitions.len(),
-                "consumed so far"
-            );
+            self.tell_newer();
         }
         let Some(goal) = goal else { return Ok(false) };
         let Some(positions) = self.positions().await? else { return Ok(false) };
-        let behind = goal.behind(&positions);
-        if let Some((place, position, end)) = behind.filter(|_| report) {
+        let behind: Vec<_> = goal.behind(&positions).collect();
+        if let Some((place, position, end)) = behind.first().filter(|_| report) {
             tracing::info!(
                 topic = place.topic,
                 partition = place.partition,
@@ -78,7 +73,8 @@ impl Consumer {
                 "not caught up yet; a producer's open transaction may hold records back"
             );
         }
-        Ok(behind.is_none() && self.is_settled(&positions).await?)
+        self.check_newer(&behind)?;
+        Ok(behind.is_empty() && self.is_settled(&positions).await?)
     }
 
     /// Whether positions that have reached the goal stay there: an operator's reset may still move them, and

@@ -26,6 +26,18 @@ pub enum LettersAction {
     Discard(LettersArgs),
 }
 
+impl LettersAction {
+    /// Whether the answer is JSON.
+    #[must_use]
+    pub const fn answers_in_json(&self) -> bool {
+        match self {
+            Self::List(args) | Self::Discard(args) => args.json,
+            Self::Show(args) => args.json,
+            Self::Replay(args) => args.letters.json,
+        }
+    }
+}
+
 /// Which dead letter to print.
 #[derive(Args, Debug)]
 pub struct ShowArgs {
@@ -78,7 +90,7 @@ pub struct Selection {
     pub ids: Vec<i64>,
 
     /// Only those of this region
-    #[arg(long)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
     /// Only those of this run

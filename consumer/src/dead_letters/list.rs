@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Context;
 use catalog_shared::answer;
+use catalog_shared::human;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::types::Json;
@@ -13,9 +14,8 @@ use time::OffsetDateTime;
 use super::LettersArgs;
 use crate::decode::values::cut;
 
-/// How many characters of a key and of a reason a line shows.
-const KEY_WIDTH: usize = 48;
-const REASON_WIDTH: usize = 100;
+/// How many characters of a key and of a reason a line shows; with the indent and an ellipsis 80 columns.
+const WIDTH: usize = 71;
 
 #[derive(FromRow, Serialize)]
 struct Letter {
@@ -61,24 +61,19 @@ fn none(all: bool) -> String {
     (if all { "No dead letters." } else { "No open dead letters; --all shows settled ones too." }).to_owned()
 }
 
+/// Each letter in three lines: its place, its key and the reason, none longer than a terminal is wide.
 fn table(letters: &[Letter]) -> anyhow::Result<String> {
     let now = OffsetDateTime::now_utc();
-    let place = |letter: &Letter| format!("{}[{}]@{}", letter.topic, letter.partition, letter.offset);
-    let key = |letter: &Letter| {
-        let key = letter.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-        shown(&key, KEY_WIDTH)
-    };
-    let width = |text: &dyn Fn(&Letter) -> String| {
-        letters.iter().map(|letter| text(letter).chars().count()).max().unwrap_or(0)
-    };
-    let (places, keys) = (width(&place), width(&key).max(3));
     let mut out = String::new();
-    writeln!(out, "{:>6}  {:9}  {:>4}  {:places$}  {:keys$}  reason", "id", "state", "age", "record", "key")?;
+    writeln!(out, "{:>6}  {:9}  {:>9}  record, key and reason", "id", "state", "age")?;
     for letter in letters {
-        let age = age((now - letter.seen_at).whole_seconds());
-        let (id, state, place, key) = (letter.id, &letter.state, place(letter), key(letter));
-        let reason = shown(&letter.reason, REASON_WIDTH);
-        writeln!(out, "{id:>6}  {state:9}  {age:>4}  {place:places$}  {key:keys$}  {reason}")?;
+        let age = human::span(u64::try_from((now - letter.seen_at).whole_seconds()).unwrap_or_default());
+        let Letter { id, state, topic, partition, offset, .. } = letter;
+        writeln!(out, "{id:>6}  {state:9}  {age:>9}  {topic}[{partition}]@{offset}")?;
+        let key = letter.key.as_deref().map(String::from_utf8_lossy);
+        for text in [key.as_deref(), Some(letter.reason.as_str())].into_iter().flatten() {
+            writeln!(out, "        {}", shown(text, WIDTH))?;
+        }
     }
     Ok(out)
 }
@@ -94,25 +89,9 @@ fn shown(text: &str, width: usize) -> String {
     shown
 }
 
-/// An age in its largest whole unit.
-fn age(seconds: i64) -> String {
-    match seconds.max(0) {
-        seconds @ 0..=119 => format!("{seconds}s"),
-        seconds @ 120..=7_199 => format!("{}m", seconds / 60),
-        seconds @ 7_200..=172_799 => format!("{}h", seconds / 3600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ages_are_told_in_their_largest_unit() {
-        let told: Vec<String> = [5, 119, 120, 7_300, 200_000].into_iter().map(age).collect();
-        assert_eq!(told, ["5s", "119s", "2m", "2h", "2d"]);
-    }
 
     #[test]
     fn what_a_stranger_wrote_stays_on_its_line() {

@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use catalog_shared::answer;
 use catalog_shared::exit::Stop;
+use catalog_shared::human::counted;
 use sqlx::PgPool;
 
 use crate::database;
@@ -69,7 +70,7 @@ async fn discard(pool: &PgPool, selection: &Selection, json: bool) -> anyhow::Re
             .fetch_all(pool)
             .await
             .context("can't discard dead letters")?;
-    let count = discarded.len();
+    let letters = counted(discarded.len() as u64, "dead letter", "dead letters");
     let object = serde_json::json!({ "discarded": discarded });
-    Ok(answer::print(json, &object, format!("Discarded {count} dead letters."))?)
+    Ok(answer::print(json, &object, format!("Discarded {letters}."))?)
 }

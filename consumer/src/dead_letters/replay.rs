@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use catalog_shared::answer;
+use catalog_shared::human::counted;
 use catalog_shared::record::Kind;
 use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::{Value, json};
@@ -58,12 +59,14 @@ pub(super) async fn replay(
         told.push(json!({ "id": id, "effect": word, "reason": reason }));
     }
     let (replayed, count) = (ids.len() - failed, ids.len());
-    let text = format!("Replayed {replayed} of {count} dead letters.\n{lines}");
-    answer::print(json, &json!({ "replayed": told }), text)?;
+    let letters = counted(count as u64, "dead letter", "dead letters");
+    let text = format!("Replayed {replayed} of {letters}.\n{lines}");
+    let answer = json!({ "replayed": told });
     if failed > 0 {
-        bail!("{failed} of {count} dead letters can't be applied; they stay open");
+        let error = anyhow!("{failed} of {letters} can't be applied and stay open");
+        return Err(answer::print_failure(json, &answer, text, error));
     }
-    Ok(())
+    Ok(answer::print(json, &answer, text)?)
 }
 
 async fn replay_one(pool: &PgPool, id: i64, limits: Tolerance) -> anyhow::Result<Replayed> {

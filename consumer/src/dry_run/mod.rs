@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use catalog_shared::exit::Stop;
+use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use rdkafka::consumer::Consumer;
@@ -41,6 +43,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// [`catalog_shared::exit::Stop::Guard`].
 pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
+    outage::reach(&args.kafka).await?;
     let mut dry_run = DryRun::start(args, Tables::make(&pool).await?).await?;
     let ended = tokio::select! {
         ended = dry_run.work() => ended.map(|()| dry_run.has_caught_up()),
@@ -48,7 +51,12 @@ pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow:
     };
     let summary = dry_run.end().await;
     let caught_up = ended?;
-    summary?.print_dry(args.json, caught_up)
+    let summary = summary?;
+    if shutdown.is_cancelled() && !caught_up {
+        let error = Stop::Interrupted("the dry run is not complete".to_owned());
+        return Err(summary.print_failure(args.json, (Some(caught_up), true), error.into()));
+    }
+    summary.print_dry(args.json, caught_up)
 }
 
 struct DryRun {
@@ -70,7 +78,7 @@ struct Track {
 impl Track {
     /// One whose next record is of a newer schema stays where it is.
     const fn is_done(&self) -> bool {
-        self.is_at_its_end() || self.partition.waiting
+        self.is_at_its_end() || self.partition.newer.is_some()
     }
 
     const fn is_at_its_end(&self) -> bool {

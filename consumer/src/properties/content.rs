@@ -1,8 +1,6 @@
 //! An asset is a set of columns and tags: an answer in another order or form gives the same row and hash, and another
 //! element, or another number of the same, gives another hash.
 
-use std::fmt::Write as _;
-
 use anyhow::{Result, ensure};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -11,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
+use super::forms::{Draw, draw, rendered};
 use super::tables::{Tables, dataset};
 use crate::apply::rows;
 use crate::batch::Rows;
@@ -28,33 +27,6 @@ const COLUMNS: [&str; 6] = [
     "columns_format",
     "columns_of_a_future_api",
 ];
-
-/// Where choices come from: a few random bits at a time.
-#[derive(Clone, Debug)]
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        // xorshift64; zero would stay zero.
-        self.0 = self.0.max(1);
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-
-    fn permutation(&mut self, length: usize) -> Vec<usize> {
-        let mut places: Vec<usize> = (0..length).collect();
-        for place in (1..length).rev() {
-            places.swap(place, self.below(place + 1));
-        }
-        places
-    }
-}
-
-fn draw() -> impl Strategy<Value = Draw> {
-    any::<u64>().prop_map(Draw)
-}
 
 fn word() -> impl Strategy<Value = String> {
     let words =
@@ -123,62 +95,6 @@ fn reordered(asset: &Value, draw: &mut Draw) -> Value {
         *list = order.iter().map(|place| list[*place].clone()).collect();
     }
     asset
-}
-
-/// The JSON text of a value with members in any order, any white space, and any spelling of strings.
-fn rendered(value: &Value, draw: &mut Draw) -> String {
-    let mut out = String::new();
-    render(&mut out, value, draw);
-    out
-}
-
-fn render(out: &mut String, value: &Value, draw: &mut Draw) {
-    blank(out, draw);
-    match value {
-        Value::Object(fields) => {
-            let fields: Vec<_> = fields.iter().collect();
-            out.push('{');
-            for (number, place) in draw.permutation(fields.len()).into_iter().enumerate() {
-                out.push_str(if number > 0 { "," } else { "" });
-                blank(out, draw);
-                render_string(out, fields[place].0, draw);
-                blank(out, draw);
-                out.push(':');
-                render(out, fields[place].1, draw);
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (number, item) in items.iter().enumerate() {
-                out.push_str(if number > 0 { "," } else { "" });
-                render(out, item, draw);
-            }
-            out.push(']');
-        }
-        Value::String(text) => render_string(out, text, draw),
-        other => out.push_str(&other.to_string()),
-    }
-    blank(out, draw);
-}
-
-fn blank(out: &mut String, draw: &mut Draw) {
-    out.push_str(["", "", " ", "\n", "\t", "\r\n  "][draw.below(6)]);
-}
-
-fn render_string(out: &mut String, text: &str, draw: &mut Draw) {
-    out.push('"');
-    for c in text.chars() {
-        match draw.below(3) {
-            0 => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| write!(out, "\\u{unit:04x}").unwrap()),
-            1 if c == '/' => out.push_str("\\/"),
-            _ => {
-                let quoted = Value::from(c.to_string()).to_string();
-                out.push_str(&quoted[1..quoted.len() - 1]);
-            }
-        }
-    }
-    out.push('"');
 }
 
 fn read(text: &str) -> DatasetRow {

@@ -5,6 +5,7 @@
 //! its seed goes to `proptest-regressions/`, which is kept: those are tried first ever after.
 
 mod content;
+mod forms;
 mod generate;
 mod guards;
 mod histories;

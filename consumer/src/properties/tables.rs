@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use catalog_shared::record::Version;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, FromRow, raw_sql};
 use time::OffsetDateTime;
 
@@ -199,7 +199,7 @@ impl Tables {
     /// A pool for somebody who dies.
     pub(super) fn one_connection(&self) -> PgPool {
         let options = (*self.pool.connect_options()).clone();
-        PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
+        self.pool.options().clone().max_connections(1).connect_lazy_with(options)
     }
 
     /// Takes rows away and changes others, in every catalog table.

@@ -9,6 +9,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use catalog_shared::exit::Stop;
+use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
@@ -80,6 +82,7 @@ impl Intent {
 
 async fn work(args: &TopicsArgs, intent: Intent, shutdown: &CancellationToken) -> anyhow::Result<Report> {
     args.kafka.announce()?;
+    outage::reach(&args.kafka).await?;
     let mut shadow = Shadow::make(&args.database, args.apply.connections, intent).await?;
     let worked = follow_and_settle(args, intent, &mut shadow, shutdown).await;
     let removed = shadow.remove().await;
@@ -97,7 +100,7 @@ async fn follow_and_settle(
     let settled = tokio::select! {
         settled = follow_and_compare(args, intent, shadow) => settled?,
         // Its transaction is rolled back with it.
-        () = shutdown.cancelled() => bail!("stopped; the tables are as they were"),
+        () = shutdown.cancelled() => bail!(Stop::Interrupted("the tables are as they were".to_owned())),
     };
     let Settled { tx, alone, records, tables } = settled;
     // Never broken off: nobody could tell whether it was done.

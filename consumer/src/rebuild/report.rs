@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use catalog_shared::answer;
+use catalog_shared::human::counted;
 use serde::{Serialize, Serializer};
 
 use super::Intent;
@@ -36,13 +37,18 @@ impl Report {
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
         Ok(answer::print(json, self, self)?)
     }
+
+    /// As [`Report::print`], of a command that fails; gives the error to end with.
+    pub(crate) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
+        answer::print_failure(json, self, self, error)
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (took, held_off) = (self.took.as_secs_f64(), self.held_off.as_secs_f64());
-        let (records, done) = (self.records, self.intent.done());
-        writeln!(f, "{done} {records} records in {took:.1} s; consumers were held off for {held_off:.1} s.")?;
+        let (records, done) = (counted(self.records, "record", "records"), self.intent.done());
+        writeln!(f, "{done} {records} in {took:.1} s; consumers were held off for {held_off:.1} s.")?;
         let columns = ["rows", "missing", "different", "extra", "refused"];
         write!(f, "  {:22}", "")?;
         columns.iter().try_for_each(|column| write!(f, " {column:>9}"))?;

@@ -45,7 +45,8 @@ impl Shadow {
     /// When another rebuild is at work, or a schema is in the way that isn't a shadow.
     pub(super) async fn make(live: &DatabaseArgs, connections: u16, intent: Intent) -> anyhow::Result<Self> {
         let names = Names::of(&live.schema);
-        let mut session = database::connect_migrated(live).await?;
+        let connections = u32::from(connections);
+        let mut session = database::connect_migrated(live, connections + 1).await?;
         names.lock_out_others(&mut session).await?;
         names.clear_away(&mut session).await?;
         let args = DatabaseArgs { schema: names.shadow.clone(), ..live.clone() };
@@ -55,8 +56,8 @@ impl Shadow {
             names.set_aside(&mut session).await?;
             names.make(&mut session, &args).await?;
         }
-        let pool = database::open(&args, u32::from(connections)).await?;
-        raw_sql(include_str!("../../sql/rebuild/lighten_shadow.sql")).execute(&pool).await?;
+        names.lighten(&mut session).await?;
+        let pool = database::open_all(&args, connections, 1).await?;
         Ok(Self { names, lacking, session, pool })
     }
 
@@ -172,6 +173,18 @@ impl Names {
         );
         self.execute(session, make).await?;
         database::migrate(args).await
+    }
+
+    /// Makes the shadow's tables cheap to fill. Each statement names the schema, and there is none where the schema is
+    /// no shadow of ours.
+    async fn lighten(&self, session: &mut PgConnection) -> anyhow::Result<()> {
+        let statements: Vec<String> =
+            sqlx::query_scalar(include_str!("../../sql/rebuild/lighten_shadow.sql"))
+                .bind(&self.shadow)
+                .bind(self.comment())
+                .fetch_all(&mut *session)
+                .await?;
+        self.execute(session, statements.join(";\n")).await
     }
 
     /// Whether the live schema lacks any table or view that the shadow has.

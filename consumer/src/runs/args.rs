@@ -21,11 +21,24 @@ pub enum RunsCommand {
     Undo(DecideArgs),
 }
 
+impl RunsCommand {
+    /// Whether the answer is JSON.
+    #[must_use]
+    pub const fn answers_in_json(&self) -> bool {
+        match self {
+            Self::List(args) => args.json,
+            Self::Show(args) => args.json,
+            Self::Release(args) => args.decision.json,
+            Self::Reject(args) | Self::Undo(args) => args.json,
+        }
+    }
+}
+
 /// Which runs to list.
 #[derive(Args, Debug)]
 pub struct ListArgs {
     /// Only this region's
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
     /// Prints a JSON list in place of text
@@ -45,7 +58,7 @@ pub struct ShowArgs {
     pub run: u32,
 
     /// The run's region; needed only if several regions have a run of this number
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
     /// Prints one JSON object, with every dataset by name, in place of text
@@ -73,7 +86,7 @@ pub struct ReleaseArgs {
 #[derive(Args, Debug)]
 pub struct DecideArgs {
     /// The run's region
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub region: Region,
 
     /// The run's number

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use catalog_shared::answer;
 use catalog_shared::exit::Stop;
+use catalog_shared::human::{count, counted};
 use catalog_shared::region::Region;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -50,8 +51,8 @@ struct Question {
 
 impl Question {
     fn of(RunId { region, run }: RunId, change: &Change, affected: &[Affected]) -> Self {
-        let count = |is: fn(&Affected) -> bool| affected.iter().filter(|it| is(it)).count() as i64;
-        let moved = Moved { retired: count(Affected::is_retired), returned: count(Affected::returns) };
+        let number = |is: fn(&Affected) -> bool| affected.iter().filter(|it| is(it)).count() as i64;
+        let moved = Moved { retired: number(Affected::is_retired), returned: number(Affected::returns) };
         let what = match change {
             Change::Release(domains) if !domains.is_empty() => {
                 let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
@@ -73,12 +74,14 @@ impl fmt::Display for Question {
             write!(f, " and bring {} back", datasets(returned))?;
         }
         write!(f, ".")?;
-        self.domains.iter().try_for_each(|it| write!(f, "\n  {:>7}  {}", it.datasets.len(), it.domain))
+        self.domains
+            .iter()
+            .try_for_each(|it| write!(f, "\n  {:>7}  {}", count(it.datasets.len() as u64), it.domain))
     }
 }
 
 fn datasets(count: i64) -> String {
-    if count == 1 { "1 dataset".to_owned() } else { format!("{count} datasets") }
+    counted(u64::try_from(count).unwrap_or_default(), "dataset", "datasets")
 }
 
 /// Asks on the terminal.

@@ -6,6 +6,7 @@ use std::fmt;
 use anyhow::Context;
 use catalog_shared::answer;
 use catalog_shared::exit::Stop;
+use catalog_shared::human::{count, counted};
 use catalog_shared::region::Region;
 use catalog_shared::verdict::Decision;
 use serde::Serialize;
@@ -137,7 +138,8 @@ impl fmt::Display for Shown {
         let Self { region, run, facts, .. } = self;
         writeln!(f, "Run {run} of {region} is {}.", facts.state)?;
         let time = |time: Option<OffsetDateTime>| time.map_or_else(|| "unknown".to_owned(), time_text);
-        let count = |count: Option<i64>| count.unwrap_or_default();
+        let number =
+            |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
         if let Some(reason) = &facts.reason {
             writeln!(f, "  reason     {reason}")?;
         }
@@ -147,9 +149,10 @@ impl fmt::Display for Shown {
         }
         writeln!(f, "  started    {}", time(facts.started_at))?;
         writeln!(f, "  ended      {}", time(facts.ended_at))?;
-        let (published, applied) = (count(facts.published), count(facts.applied));
-        writeln!(f, "  records    {published} published, {applied} applied, {} dead", count(facts.dead))?;
-        writeln!(f, "  retired    {} datasets", count(facts.retired))?;
+        let [published, applied, dead] =
+            [facts.published, facts.applied, facts.dead].map(|records| count(number(records)));
+        writeln!(f, "  records    {published} published, {applied} applied, {dead} dead")?;
+        writeln!(f, "  retired    {}", counted(number(facts.retired), "dataset", "datasets"))?;
         self.write_shields(f)?;
         self.write_losses(f)
     }
@@ -183,11 +186,11 @@ impl Shown {
                 lifted.iter().any(|domain| it.domain.eq_ignore_ascii_case(domain)) == is_shielded
             });
             for ByDomain { domain, datasets } in domains {
-                writeln!(f, "\n{heading} {} of {domain}:", datasets.len())?;
+                writeln!(f, "\n{heading} {} of {domain}:", count(datasets.len() as u64))?;
                 datasets.iter().take(NAMED).try_for_each(|dataset| write_dataset(f, dataset))?;
                 let more = datasets.len().saturating_sub(NAMED);
                 if more > 0 {
-                    writeln!(f, "  and {more} more; --json lists all")?;
+                    writeln!(f, "  and {} more; --json lists all", count(more as u64))?;
                 }
             }
         }

@@ -45,7 +45,7 @@ macro_rules! check {
 }
 
 /// All checks, in the order of the report.
-pub(super) const CHECKS: [Check; 32] = [
+pub(super) const CHECKS: [Check; 33] = [
     check!(Error, "datasets_without_stats", "assets without page views and the run that saw them"),
     check!(Error, "stats_without_dataset", "page views of assets that are not there"),
     check!(Error, "datasets_without_host", "assets on a host that is not there"),
@@ -57,6 +57,7 @@ pub(super) const CHECKS: [Check; 32] = [
     check!(Error, "wrongly_retired", "assets whose retired_at does not follow from the runs"),
     check!(Error, "unknown_runs", "rows of a run that the books don't know"),
     check!(Error, "unbalanced_runs", "balanced runs whose books don't balance"),
+    check!(Error, "torn_pages", "runs of whose pages Kafka has committed a part, or one twice"),
     check!(Error, "wrong_sums", "runs whose sums are not those of their partitions"),
     check!(Error, "missing_markers", "runs that were decided before all had arrived"),
     check!(Error, "markers_beyond_positions", "markers that were not consumed"),

@@ -1,7 +1,9 @@
 //! Verifying: named queries, each of which returns what is wrong and nothing where all is well. They see
 //! one moment of the database and write nothing.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use catalog_shared::exit::Stop;
+use catalog_shared::human::counted;
 use catalog_shared::shutdown::CancellationToken;
 use clap::Args;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
@@ -45,25 +47,26 @@ pub async fn run(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Res
 
 async fn compare(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let report = rebuild::compare(&args.source, shutdown).await?;
-    report.print(args.json)?;
-    match report.differing() {
-        0 => Ok(()),
-        rows => bail!("{rows} rows are not what the topics give: `catalog-consumer rebuild` mends them"),
+    let rows = u64::try_from(report.differing()).unwrap_or_default();
+    if rows == 0 {
+        return report.print(args.json);
     }
+    let rows = counted(rows, "row is", "rows are");
+    let error = anyhow!("{rows} not what the topics give: `catalog-consumer rebuild` corrects that");
+    Err(report.print_failure(args.json, error))
 }
 
 async fn check(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let pool = database::open(&args.source.database, 1).await?;
     let report = tokio::select! {
         report = look(&pool) => report?,
-        () = shutdown.cancelled() => bail!("interrupted before all was looked at"),
+        () = shutdown.cancelled() => bail!(Stop::Interrupted("not all checks were made".to_owned())),
     };
-    report.print(args.json)?;
-    match report.errors() {
-        0 => Ok(()),
-        1 => bail!("1 check has found errors"),
-        errors => bail!("{errors} checks have found errors"),
+    if report.errors() == 0 {
+        return report.print(args.json);
     }
+    let checks = counted(report.errors() as u64, "check has", "checks have");
+    Err(report.print_failure(args.json, anyhow!("{checks} found errors")))
 }
 
 async fn look(pool: &PgPool) -> anyhow::Result<Report> {
@@ -84,7 +87,7 @@ async fn look(pool: &PgPool) -> anyhow::Result<Report> {
 async fn find(tx: &mut Transaction<'_, Postgres>, check: &'static Check) -> sqlx::Result<Found> {
     let query = format!(
         "select coalesce(what, '?'), coalesce(finding, '?'), count(*) over () from (\n{}\n) as found \
-         order by what, finding limit {SHOWN}",
+         order by what collate \"C\", finding collate \"C\" limit {SHOWN}",
         check.sql
     );
     let rows: Vec<(String, String, i64)> = sqlx::query_as(AssertSqlSafe(query)).fetch_all(&mut **tx).await?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use catalog_shared::answer;
+use catalog_shared::human::{self, counted};
 use serde::{Serialize, Serializer};
 
 use super::checks::{Check, Severity};
@@ -64,18 +65,20 @@ impl Report {
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
         Ok(answer::print(json, self, self)?)
     }
+
+    /// As [`Report::print`], of a command that fails; gives the error to end with.
+    pub(super) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
+        answer::print_failure(json, self, self, error)
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { errors, notes, checks, started } = self;
         let took: Duration = started.elapsed();
-        let total = checks.len();
-        write!(
-            f,
-            "{total} checks in {:.1} s: {errors} found errors, {notes} have notes.",
-            took.as_secs_f64()
-        )?;
+        let total = counted(checks.len() as u64, "check", "checks");
+        let (took, notes) = (took.as_secs_f64(), counted(*notes as u64, "has notes", "have notes"));
+        write!(f, "{total} in {took:.1} s: {errors} found errors, {notes}.")?;
         checks.iter().filter(|found| found.count > 0).try_for_each(|found| write!(f, "\n{found}"))
     }
 }
@@ -83,7 +86,8 @@ impl fmt::Display for Report {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { check: Check { severity, name, says, .. }, count, findings } = self;
-        write!(f, "{:5}  {name}: {count} ({says})", severity.name())?;
+        let total = human::count(u64::try_from(*count).unwrap_or_default());
+        write!(f, "{:5}  {name}: {total} ({says})", severity.name())?;
         for Finding { what, finding } in findings {
             write!(f, "\n       {what}: {finding}")?;
         }

@@ -15,6 +15,7 @@ pub(crate) mod run;
 pub(crate) mod salvage;
 pub(crate) mod since;
 pub(crate) mod size;
+pub(crate) mod stop;
 pub(crate) mod stretch;
 pub(crate) mod tails;
 
@@ -23,8 +24,10 @@ use std::time::Duration;
 
 use anyhow::bail;
 use catalog_shared::exit::Stop;
-use catalog_shared::outage::outlast;
+use catalog_shared::outage::{outlast, wait_for_kafka_within};
 use catalog_shared::record::Kind;
+use catalog_shared::rights;
+use catalog_shared::screen::Screen;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -38,15 +41,16 @@ use crate::crawl::plan::{Asked, Plan, plan};
 use crate::crawl::scope::Start;
 use crate::crawl::since::Listed;
 use crate::crawl::size::PageSize;
-use crate::discover::Discovery;
+use crate::crawl::stop::{interrupted, not_begun, note_stop};
 use crate::discover::domains::Domains;
+use crate::discover::{Discovery, proxy};
 use crate::publish::Publisher;
 use crate::publish::claim::Claim;
 use crate::publish::cursors;
+use crate::publish::hosts;
 use crate::publish::sink::Sink;
 use crate::publish::topics;
 use crate::report::progress::Progress;
-use crate::report::screen::Screen;
 use crate::report::summary::{End, Summary};
 use crate::report::tally::Tally;
 use crate::report::watch;
@@ -67,39 +71,30 @@ pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) 
     let tally = Arc::new(Tally::default());
     let url = args.api_url()?;
     let asked = asked(&args, &url)?;
+    proxy::check(&url).await?;
     let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
     let mut domains = None;
-    let opened = open(&args, &asked, &discovery, &mut domains, &shutdown).await;
-    let Ok(Some(mut publisher)) = opened else { return not_begun(&args, asked, &tally, opened.err()) };
+    let opened = rights::named(open(&args, &asked, &discovery, &mut domains, &shutdown).await);
+    let Ok(Some(mut publisher)) = opened else { return Err(not_begun(&args, asked, &tally, opened.err())) };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let lanes = usize::from(args.concurrency);
     let progress = span.in_scope(|| Progress::start(screen, lanes, publisher.cursor(), &tally));
     let crawl = crawl(&args, discovery, domains, &mut publisher, &progress, &shutdown).instrument(span);
-    let whole = ended_in_time(crawl, &shutdown).await;
+    let whole = rights::named(ended_in_time(crawl, &shutdown).await);
     // The bars make room for the summary.
-    progress.end().await;
-    let end = match whole {
-        Ok(true) => End::Whole,
-        Ok(false) => End::Interrupted,
-        Err(_) => End::Failed,
-    };
-    let told = Summary::new(&args, publisher.cursor(), end, &tally).print(args.json);
-    whole.and(told)
-}
-
-/// Ends a command that has not claimed the region. A command line that was refused has done nothing to sum up.
-fn not_begun(
-    args: &CrawlArgs,
-    asked: Asked,
-    tally: &Tally,
-    error: Option<anyhow::Error>,
-) -> anyhow::Result<()> {
-    let end = if error.is_some() { End::Failed } else { End::Interrupted };
-    let refused = error.as_ref().is_some_and(|error| error.downcast_ref::<Stop>().is_some());
-    if error.is_none() || (!refused && tally.requests() > 0) {
-        Summary::not_begun(args, asked.shape, end, tally).print(args.json)?;
+    progress.end();
+    if !matches!(whole, Ok(true)) {
+        note_stop(&mut publisher, whole.as_ref().err()).await;
     }
-    error.map_or(Ok(()), Err)
+    let summary = |end| Summary::new(&args, publisher.cursor(), end, &tally);
+    match whole {
+        Ok(true) => summary(End::Whole).print(args.json),
+        Ok(false) => {
+            let error = Stop::Interrupted(interrupted(&args, publisher.cursor().run));
+            Err(summary(End::Interrupted).print_failure(args.json, error.into()))
+        }
+        Err(error) => Err(summary(End::Failed).print_failure(args.json, error)),
+    }
 }
 
 /// Whether a crawl is whole. One that was asked to stop has a while for the pages in hand; Kafka may be away
@@ -141,6 +136,9 @@ async fn open(
     let opened = async {
         if args.dry_run {
             return rehearse(args, asked, discovery).await;
+        }
+        if let Some(limit) = args.wait_for_kafka {
+            wait_for_kafka_within(&args.kafka, limit).await?;
         }
         outlast(&args.kafka, async || claim(args, asked, discovery, domains).await).await
     };
@@ -187,7 +185,8 @@ async fn claim(
         cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
         if claim.establish(&cursor).await? {
             tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
-            return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), names, cursor));
+            let hosts = hosts::published(&args.kafka, &names, &cursor).await?;
+            return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), names, cursor).knowing(hosts));
         }
         tracing::info!(region = %args.region, "another producer went on meanwhile; claiming the region again");
     }

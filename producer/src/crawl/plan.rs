@@ -137,7 +137,7 @@ impl Plan {
                         cursor.run
                     )));
                 }
-                Ok(Cursor { owner, ..*cursor })
+                Ok(Cursor { owner, stopped: None, ..*cursor })
             }
             Self::Begin { run, shape, previous_ended, complete_since, domains_complete_since, history } => {
                 let fresh = fresh(asked.region, *shape, run, partitions);

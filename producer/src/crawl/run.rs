@@ -23,6 +23,7 @@ pub(crate) fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMa
         owner: String::new(),
         run,
         state: RunState::Crawling,
+        stopped: None,
         shape,
         started_at: OffsetDateTime::now_utc(),
         ended_at: None,

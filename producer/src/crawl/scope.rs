@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use catalog_shared::cursor::{Mode, Shape, Since};
+use catalog_shared::duration;
 use catalog_shared::exit::Stop;
 use catalog_shared::key::is_name;
 use catalog_shared::record::Kind;
@@ -11,7 +12,6 @@ use clap::Args;
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::{Date, OffsetDateTime, Time, UtcOffset};
 
-use crate::cli::duration;
 use crate::crawl::idspace;
 
 /// How far before the start of the last run `--since auto` looks back: clocks differ, and an index lags.
@@ -21,13 +21,13 @@ const OVERLAP: Duration = Duration::from_secs(3600);
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Less than the whole catalog")]
 pub struct ScopeArgs {
-    /// Only what was updated since a time (RFC 3339, or a date), or since the last run that saw every change; goes
-    /// with --domain
-    #[arg(long, value_name = "TIME|auto", conflicts_with_all = ["limit", "cursor"])]
+    /// Only what was updated since a time (RFC 3339, a date, or so long ago: 7d, 12h), or since the last run that saw
+    /// every change (auto); goes with --domain
+    #[arg(long, value_name = "TIME|AGO|auto", conflicts_with_all = ["limit", "cursor"])]
     pub since: Option<SinceArg>,
 
     /// How far before the start of that run `--since auto` looks back [default: 1h]
-    #[arg(long, value_parser = duration, requires = "since")]
+    #[arg(long, value_parser = duration::parse, requires = "since", value_name = "DURATION")]
     pub overlap: Option<Duration>,
 
     /// No more than so many assets, the first in the order of their ids
@@ -50,19 +50,26 @@ pub enum SinceArg {
     Auto,
     /// A given time.
     At(OffsetDateTime),
+    /// So long before the run begins.
+    Ago(Duration),
 }
 
 impl FromStr for SinceArg {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "auto" {
+        if text.eq_ignore_ascii_case("auto") {
             return Ok(Self::Auto);
+        }
+        if let Ok(ago) = duration::with_unit(text) {
+            return Ok(Self::Ago(ago));
         }
         let midnight = |date: Date| date.with_time(Time::MIDNIGHT).assume_utc();
         let date = || Date::parse(text, &Iso8601::DATE).map(midnight);
         let time = OffsetDateTime::parse(text, &Rfc3339).or_else(|_| date());
-        let time = time.map_err(|_| "a time reads 2026-01-31T12:00:00Z, 2026-01-31, or `auto`")?;
+        let time = time.map_err(
+            |_| "give a time (2026-01-31T12:00:00Z, 2026-01-31), how long ago (7d, 12h, 2w), or `auto`",
+        )?;
         if time > OffsetDateTime::now_utc() {
             return Err("this time is still to come");
         }
@@ -113,9 +120,10 @@ impl ScopeArgs {
     /// [`Stop::Usage`] for an overlap with a time, which is meant as it is given.
     pub(crate) fn start(&self) -> Result<Option<Start>, Stop> {
         match (self.since, self.overlap) {
-            (Some(SinceArg::At(_)), Some(_)) => {
+            (Some(SinceArg::At(_) | SinceArg::Ago(_)), Some(_)) => {
                 Err(Stop::Usage("--overlap belongs to `--since auto`, not to a --since with a time".into()))
             }
+            (Some(SinceArg::Ago(ago)), None) => Ok(Some(Start::Ago { ago })),
             (Some(SinceArg::At(time)), None) => Ok(Some(Start::At(time))),
             (Some(SinceArg::Auto), overlap) => Ok(Some(Start::Auto { overlap: overlap.unwrap_or(OVERLAP) })),
             (None, _) => Ok(None),
@@ -128,16 +136,19 @@ impl ScopeArgs {
 pub(crate) enum Start {
     /// At a time.
     At(OffsetDateTime),
+    /// So long before the run begins.
+    Ago { ago: Duration },
     /// So long before the last run that saw every change.
     Auto { overlap: Duration },
 }
 
 impl Start {
-    /// What was asked for, as it is compared on a resume: `auto` means another time on another day, and with
-    /// another overlap another one on the same.
+    /// What was asked for, as it is compared on a resume: `auto` and `7d` mean another time on another day, and
+    /// `auto` with another overlap another one on the same.
     pub(crate) fn asked(&self) -> String {
         match self {
             Self::At(time) => time.format(&Rfc3339).unwrap_or_else(|_| time.to_string()),
+            Self::Ago { ago } => humantime::format_duration(*ago).to_string(),
             Self::Auto { overlap: OVERLAP } => "auto".to_owned(),
             Self::Auto { overlap } => format!("auto, with --overlap {}s", overlap.as_secs()),
         }
@@ -155,12 +166,18 @@ impl Start {
     ) -> Result<Since, Stop> {
         let from = match self {
             Self::At(time) => *time,
+            Self::Ago { ago } => before(OffsetDateTime::now_utc(), *ago)
+                .ok_or_else(|| Stop::Usage("--since: that is longer ago than dates can say".to_owned()))?,
             Self::Auto { overlap } => complete_since
-                .and_then(|start| start.checked_sub((*overlap).try_into().ok()?))
+                .and_then(|start| before(start, *overlap))
                 .ok_or_else(|| Stop::Usage(nothing_before(domains)))?,
         };
         Ok(Since { asked: self.asked(), from })
     }
+}
+
+fn before(time: OffsetDateTime, span: Duration) -> Option<OffsetDateTime> {
+    time.checked_sub(span.try_into().ok()?)
 }
 
 fn nothing_before(domains: &[String]) -> String {
@@ -215,7 +232,8 @@ mod tests {
 
     #[test]
     fn what_can_not_be_is_refused_and_the_flag_is_named() {
-        let lines: [&[&str]; 8] = [
+        let lines: [&[&str]; 9] = [
+            &["--since", "2026"],
             &["--since", "yesterday"],
             &["--since", "9000-01-01"],
             &["--since", "auto", "--limit", "5"],
@@ -239,6 +257,18 @@ mod tests {
         for text in ["2026-01-31", "2026-01-31T01:00:00+01:00"] {
             assert_eq!(start(text).asked(), "2026-01-31T00:00:00Z");
         }
+    }
+
+    #[test]
+    fn a_span_means_so_long_before_the_run_begins() {
+        let start = |text| parse(&["--since", text]).unwrap().start().unwrap().unwrap();
+        let from = start("7d").since(None, &[]).unwrap().from;
+        let ago = OffsetDateTime::now_utc() - from;
+        assert!((ago - time::Duration::days(7)).abs() < time::Duration::minutes(5), "{ago}");
+        // However it is written, a resume asks for the same.
+        assert_eq!(start("1w").asked(), start("168h").asked());
+        assert_ne!(start("7d").asked(), start("8d").asked());
+        assert!(start("9000w").since(None, &[]).is_ok() && start("900000w").since(None, &[]).is_err());
     }
 
     #[test]

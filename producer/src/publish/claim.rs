@@ -19,7 +19,8 @@ use tokio::time::sleep;
 
 use crate::publish::cursors;
 use crate::publish::failure::TransactionError;
-use crate::publish::transaction::{Outgoing, Transactions};
+use crate::publish::outgoing::Outgoing;
+use crate::publish::transaction::Transactions;
 use crate::publish::undecided;
 
 /// How long a newer producer gets to write its claim before the fenced one looks for it.
@@ -111,6 +112,12 @@ impl Claim {
         records.push(cursors::record(&self.topics, next)?);
         let mut tries = Tries::default();
         loop {
+            if self.transactions.may_end_late() {
+                tracing::info!("an end of a transaction was answered late: opening a new producer instance");
+                if let Standing::Moved(owner) = self.recover(next).await? {
+                    return Ok(Some(owner));
+                }
+            }
             let error = match self.transactions.publish(&records).await {
                 Ok(()) => break,
                 Err(error) => error,
@@ -133,8 +140,9 @@ impl Claim {
         Ok(None)
     }
 
-    /// Carries on after a fatal error with a new instance, if nobody else has written the cursor: looked
-    /// at before, so that a newer producer is not fenced, and after, when nobody else can any more.
+    /// Carries on with a new instance after a fatal error or a late end, if nobody else has written the
+    /// cursor: looked at before, so that a newer producer is not fenced, and after, when nobody else can
+    /// any more.
     async fn recover(&mut self, next: &Cursor) -> anyhow::Result<Standing> {
         sleep(GRACE).await;
         if let moved @ Standing::Moved(_) = self.look(next).await? {
@@ -158,14 +166,18 @@ impl Claim {
 
     async fn look(&self, next: &Cursor) -> anyhow::Result<Standing> {
         let read = async || cursors::read(&self.kafka, &self.topics, self.region).await;
-        let found = outlast(&self.kafka, read).await?;
-        Ok(if found == self.last {
-            Standing::Before
-        } else if found.as_ref() == Some(next) {
-            Standing::After
-        } else {
-            Standing::Moved(found.map_or_else(|| "unknown".to_owned(), |cursor| cursor.owner))
-        })
+        loop {
+            let found = outlast(&self.kafka, read).await?;
+            if found == self.last {
+                return Ok(Standing::Before);
+            }
+            match found {
+                Some(found) if found == *next => return Ok(Standing::After),
+                // An older one of ours: the last one is committed, and readers do not see it yet.
+                Some(found) if found.owner == next.owner => sleep(PAUSE).await,
+                found => return Ok(Standing::Moved(found.map_or("unknown".to_owned(), |found| found.owner))),
+            }
+        }
     }
 }
 

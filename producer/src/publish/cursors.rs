@@ -17,7 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
-use crate::publish::transaction::Outgoing;
+use crate::publish::outgoing::Outgoing;
 
 /// How long Kafka may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::future_producer::DeliveryFuture;
 
-use crate::publish::transaction::Outgoing;
+use crate::publish::outgoing::Outgoing;
 
 /// A record that Kafka did not take.
 pub(crate) struct Undelivered {

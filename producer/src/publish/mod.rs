@@ -4,8 +4,12 @@ pub(crate) mod claim;
 pub(crate) mod commit;
 pub(crate) mod cursors;
 pub(crate) mod delivery;
+pub(crate) mod ends;
 pub(crate) mod failure;
+pub(crate) mod hosts;
 pub(crate) mod leaders;
+pub(crate) mod markers;
+pub(crate) mod outgoing;
 pub(crate) mod records;
 pub(crate) mod sink;
 pub(crate) mod step;
@@ -15,21 +19,19 @@ pub(crate) mod undecided;
 pub(crate) mod writer;
 
 use anyhow::Context;
-use catalog_shared::cursor::Cursor;
-use catalog_shared::key::Key;
-use catalog_shared::marker::Marker;
-use catalog_shared::record::{Content, Stamp, Version};
+use catalog_shared::cursor::{Cursor, Stopped};
+use catalog_shared::record::Version;
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
 use crate::crawl::fetched::{Fetched, Skipped};
 use crate::crawl::idspace;
-use crate::crawl::run;
 use crate::discover::domains::Domains;
 use crate::discover::page::Page;
+use crate::publish::hosts::Hosts;
+use crate::publish::outgoing::Outgoing;
 use crate::publish::records::Recorder;
 use crate::publish::sink::Sink;
-use crate::publish::transaction::Outgoing;
 use crate::publish::writer::PageRecords;
 
 /// A run being published. Its cursor is always the one that was committed last.
@@ -38,13 +40,21 @@ pub(crate) struct Publisher {
     topics: Topics,
     recorder: Recorder,
     cursor: Cursor,
+    /// Whether it is known how the last commit ended.
+    is_certain: bool,
 }
 
 impl Publisher {
     /// A publisher of a cursor's run; in Kafka the cursor has claimed the region.
     pub(crate) fn new(sink: Sink, topics: Topics, cursor: Cursor) -> Self {
         let recorder = Recorder::new(&cursor, &topics);
-        Self { sink, topics, recorder, cursor }
+        Self { sink, topics, recorder, cursor, is_certain: true }
+    }
+
+    /// The same, knowing which hosts the run has published before.
+    pub(crate) fn knowing(mut self, hosts: Hosts) -> Self {
+        self.recorder.know(hosts);
+        self
     }
 
     pub(crate) const fn cursor(&self) -> &Cursor {
@@ -110,28 +120,20 @@ impl Publisher {
         self.commit(PageRecords::default(), next).await
     }
 
-    /// Publishes the markers that end the run, one on every partition that it may have written to.
-    pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
-        let cursor = Cursor { pending: Vec::new(), ..self.cursor.clone() };
-        let ended_at = OffsetDateTime::now_utc();
-        let version = self.version();
-        let stamp = Stamp { content: Content::Marker, region: cursor.region, version, observed_at: ended_at };
-        let mut markers = Vec::new();
-        for (kind, counts) in &cursor.published {
-            for (partition, published) in (0..).zip(counts) {
-                markers.push(Outgoing {
-                    topic: self.topics.data(*kind).into(),
-                    partition,
-                    key: Key::Marker { run: cursor.run }.to_text(cursor.region),
-                    value: serde_json::to_vec(&marker(&cursor, ended_at, *published))?.into(),
-                    headers: stamp.to_headers().into(),
-                });
-            }
+    /// Notes in the cursor why the run goes no further, for whoever asks where it stands. Not after a commit that may
+    /// or may not have reached Kafka: this cursor would undo it, and its page would be published twice.
+    pub(crate) async fn stop(&mut self, error: Option<String>) -> anyhow::Result<()> {
+        if !self.is_certain {
+            return Ok(());
         }
-        let ended = run::ended(&cursor, ended_at);
-        tracing::debug!(run = ended.run, "ending the run");
-        self.sink.commit(markers, &ended).await?;
-        self.cursor = ended;
+        let stopped = Some(Stopped { at: OffsetDateTime::now_utc(), error });
+        self.publish(Vec::new(), Cursor { stopped, ..self.cursor.clone() }).await
+    }
+
+    async fn publish(&mut self, records: Vec<Outgoing>, next: Cursor) -> anyhow::Result<()> {
+        self.is_certain = false;
+        self.sink.commit(records, &next).await?;
+        (self.is_certain, self.cursor) = (true, next);
         Ok(())
     }
 
@@ -151,31 +153,10 @@ impl Publisher {
         for (domain, seen) in records.seen {
             *next.seen.entry(domain).or_default() += seen;
         }
-        self.sink.commit(records.outgoing, &next).await?;
-        tracing::debug!(run = next.run, page = self.cursor.next_page, "page published");
-        self.cursor = next;
+        let page = self.cursor.next_page;
+        self.publish(records.outgoing, next).await?;
+        tracing::debug!(run = self.cursor.run, page, "page published");
         Ok(())
-    }
-}
-
-fn marker(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
-    Marker {
-        run: cursor.run,
-        shape: cursor.shape.clone(),
-        previous_ended: cursor.previous_ended,
-        started_at: cursor.started_at,
-        ended_at,
-        partitions: cursor.partitions.clone(),
-        published,
-        pages: cursor.next_page,
-        objects: cursor.objects,
-        unkeyed: cursor.unkeyed,
-        skipped: cursor.skipped,
-        bad_domains: cursor.bad_domains,
-        unkeyed_by: cursor.unkeyed_by.clone(),
-        unread_ids: cursor.unread_ids.clone(),
-        declared: cursor.declared.clone(),
-        seen: cursor.seen.clone(),
     }
 }
 
@@ -190,6 +171,8 @@ mod tests {
 
     use super::*;
     use crate::crawl::fetched::Covered;
+    use crate::crawl::run;
+    use crate::publish::markers::marker;
     use crate::publish::step::keep_unread;
 
     /// A publisher to nowhere of a part-run with a limit, in two lanes.
@@ -227,6 +210,23 @@ mod tests {
         assert_eq!((cursor.objects, cursor.seen["a.example"]), (5, 5));
         assert_eq!(cursor.published[&Kind::Datasets].iter().sum::<u64>(), 5);
         assert_eq!((publisher.left(), &cursor.pending), (Some(0), &Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_stop_is_noted_unless_the_last_commit_is_uncertain() {
+        let sent = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (seen, mut publisher) = (std::sync::Arc::clone(&sent), limited(100));
+        publisher.sink = Sink::Double(Box::new(move |records, next| {
+            seen.lock().unwrap().push(next.stopped.clone().map(|stopped| stopped.error));
+            if records.is_empty() { Ok(()) } else { anyhow::bail!("no answer") }
+        }));
+        publisher.stop(Some("API is down".into())).await.unwrap();
+        assert_eq!(publisher.cursor().stopped.as_ref().unwrap().error.as_deref(), Some("API is down"));
+        let page = fetched("", ["2222-2222", "2222-2223", "2222-2224"]);
+        assert!(publisher.page(page).await.is_err());
+        let before = sent.lock().unwrap().len();
+        publisher.stop(None).await.unwrap();
+        assert_eq!((before, sent.lock().unwrap().len()), (2, 2));
     }
 
     #[tokio::test]

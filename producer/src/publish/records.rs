@@ -1,6 +1,6 @@
 //! From objects to records: what a page becomes on its way to Kafka.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use crate::discover::domains::Domains;
 use crate::discover::page::Object;
+use crate::publish::hosts::Hosts;
 use crate::publish::writer::{PageRecords, PageWriter, Route};
 
 /// Makes records of one run. Remembers which hosts and agencies it has made, so that each goes out once.
@@ -22,7 +23,7 @@ pub(crate) struct Recorder {
     routes: BTreeMap<Kind, Route>,
     dead_letters: Arc<str>,
     /// The domain that was published for each host.
-    hosts: HashMap<String, String>,
+    hosts: Hosts,
     agencies: HashSet<String>,
 }
 
@@ -36,9 +37,14 @@ impl Recorder {
             region: cursor.region,
             routes: cursor.partitions.iter().map(route).collect(),
             dead_letters: topics.dead_letters().into(),
-            hosts: HashMap::new(),
+            hosts: Hosts::new(),
             agencies: HashSet::new(),
         }
+    }
+
+    /// Takes hosts for published.
+    pub(crate) fn know(&mut self, hosts: Hosts) {
+        self.hosts = hosts;
     }
 
     /// The records of `/domains`.
@@ -149,7 +155,7 @@ impl<'a> Twins<'a> {
     }
 }
 
-fn add_host(published: &mut HashMap<String, String>, page: &mut PageWriter<'_>, host: String, domain: &str) {
+fn add_host(published: &mut Hosts, page: &mut PageWriter<'_>, host: String, domain: &str) {
     if published.get(&host).is_none_or(|known| domain < known.as_str()) {
         let value = json!({ "host": host, "domain": domain });
         page.add(Kind::Hosts, Key::Host(&host), value.to_string().into());
@@ -168,7 +174,7 @@ mod tests {
             region: Region::Us,
             routes: kinds.iter().map(route).collect(),
             dead_letters: "dead-letters".into(),
-            hosts: HashMap::new(),
+            hosts: Hosts::new(),
             agencies: HashSet::new(),
         }
     }
@@ -211,6 +217,17 @@ mod tests {
         assert_eq!(first.outgoing[0].value, r#"{"domain":"b.example","host":"data.example"}"#);
         assert_eq!(page(&mut recorder, &[object("aaaa-aaac", "a.example", None)]).outgoing.len(), 1);
         assert_eq!(page(&mut recorder, &both).outgoing.len(), 0);
+    }
+
+    #[test]
+    fn a_resumed_run_keeps_the_smaller_domain_that_was_published_before() {
+        let mut recorder = recorder(&[Kind::Hosts]);
+        recorder.know([("data.example".to_owned(), "b.example".to_owned())].into());
+        assert_eq!(keys(&page(&mut recorder, &[object("aaaa-aaaa", "c.example", None)])), [""; 0]);
+        assert_eq!(
+            keys(&page(&mut recorder, &[object("aaaa-aaab", "a.example", None)])),
+            ["us/data.example"]
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use catalog_shared::cursor::Cursor;
 
 use crate::publish::claim::Claim;
-use crate::publish::transaction::Outgoing;
+use crate::publish::outgoing::Outgoing;
 
 /// What takes the steps of a run.
 pub(crate) enum Sink {

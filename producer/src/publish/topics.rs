@@ -104,7 +104,7 @@ async fn create(admin: &Admin, missing: &[NewTopic<'_>]) -> anyhow::Result<()> {
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => {
                 return Err(KafkaError::AdminOp(code))
-                    .with_context(|| format!("can't make the topic {name}"));
+                    .with_context(|| format!("can't make the topic {name}, which takes CREATE on it"));
             }
         }
     }
@@ -130,6 +130,12 @@ fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<Str
             return Ok(counts);
         }
         if Instant::now() > deadline {
+            let is_shown = |name: &&String| metadata.topics().iter().any(|topic| topic.name() == *name);
+            if let Some(hidden) = names.iter().find(|name| !is_shown(name)) {
+                bail!(
+                    "Kafka does not show the topic {hidden}: this user may lack DESCRIBE on it (docs/kafka-rights.md)"
+                );
+            }
             bail!(Away("the topics have partitions without a leader; is every broker up?".to_owned()));
         }
         std::thread::sleep(LEADER_PAUSE);
@@ -145,8 +151,11 @@ fn led_partitions(metadata: &Metadata, name: &str) -> Option<i32> {
 async fn check_settings(admin: &Admin, wanted: &[Wanted]) -> anyhow::Result<()> {
     let resources: Vec<_> = wanted.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    for answer in admin.describe_configs(&resources, &options).await? {
-        let found = answer.map_err(KafkaError::AdminOp).context("can't read a topic's settings")?;
+    let answers = admin.describe_configs(&resources, &options).await?;
+    for (answer, asked) in answers.into_iter().zip(wanted) {
+        let found = answer.map_err(KafkaError::AdminOp).with_context(|| {
+            format!("can't read the settings of the topic {}, which takes DESCRIBE_CONFIGS on it", asked.name)
+        })?;
         let OwnedResourceSpecifier::Topic(name) = &found.specifier else { continue };
         let Some(topic) = wanted.iter().find(|topic| topic.name == *name) else { continue };
         check(topic, &found)?;
@@ -157,7 +166,12 @@ async fn check_settings(admin: &Admin, wanted: &[Wanted]) -> anyhow::Result<()> 
 fn check(topic: &Wanted, found: &ConfigResource) -> anyhow::Result<()> {
     let value = |name| found.get(name).and_then(|entry| entry.value.as_deref());
     let (Some(policy), Some(bytes)) = (value("cleanup.policy"), value("max.message.bytes")) else {
-        bail!("Kafka doesn't tell the settings of the topic {}", topic.name);
+        // The client drops the broker's answer that this user may not see them.
+        bail!(
+            "Kafka doesn't tell the settings of the topic {}: this user lacks DESCRIBE_CONFIGS on it \
+             (docs/kafka-rights.md)",
+            topic.name
+        );
     };
     let compacted = topic.settings.contains(&("cleanup.policy", "compact"));
     if compacted && policy != "compact" {

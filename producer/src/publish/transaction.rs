@@ -1,10 +1,8 @@
 //! Kafka transactions: a page's records and the cursor go out together or not at all.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::kafka::{self, KafkaArgs};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::Producer;
@@ -13,21 +11,12 @@ use tokio::task::spawn_blocking;
 
 use crate::publish::commit::commit;
 use crate::publish::delivery::{Undelivered, await_all, is_queue_full};
+use crate::publish::ends::{Ends, EndsContext};
 use crate::publish::failure::TransactionError;
 use crate::publish::leaders;
+use crate::publish::outgoing::Outgoing;
 
-/// A record on its way.
-#[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) topic: Arc<str>,
-    pub(crate) partition: i32,
-    pub(crate) key: String,
-    pub(crate) value: Bytes,
-    /// Shared by all records of a page and kind.
-    pub(crate) headers: Arc<OwnedHeaders>,
-}
-
-type Client = FutureProducer<LogContext>;
+type Client = FutureProducer<EndsContext>;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the first contact with the broker may take.
@@ -39,11 +28,12 @@ pub(crate) struct Transactions {
     kafka: KafkaArgs,
     /// How long one call waits for the broker before it is made again.
     patience: Duration,
+    ends: Ends,
 }
 
 impl Transactions {
     pub(crate) async fn open(kafka: &KafkaArgs, id: &str) -> anyhow::Result<Self> {
-        let config = kafka.client_config(&[
+        let mut config = kafka.client_config(&[
             ("transactional.id", id),
             ("enable.idempotence", "true"),
             ("acks", "all"),
@@ -56,10 +46,18 @@ impl Transactions {
             ("message.max.bytes", "8388608"),
             ("allow.auto.create.topics", "false"),
         ])?;
-        let client: Client = kafka::create(&config, LogContext::default())?;
+        let context = EndsContext::new(&mut config);
+        let ends = context.ends();
+        let client: Client = kafka::create(&config, context)?;
         let starting = client.clone();
         spawn_blocking(move || starting.init_transactions(START_PATIENCE)).await??;
-        Ok(Self { client, kafka: kafka.clone(), patience: PATIENCE })
+        Ok(Self { client, kafka: kafka.clone(), patience: PATIENCE, ends })
+    }
+
+    /// Whether a request to end one of its transactions may still be on its way. Then the next transaction
+    /// needs another instance.
+    pub(crate) fn may_end_late(&self) -> bool {
+        self.ends.is_one_late()
     }
 
     /// Publishes records in one transaction.
@@ -114,9 +112,11 @@ impl Transactions {
     }
 
     async fn commit(&self) -> Result<(), TransactionError> {
+        let start = Instant::now();
         loop {
             let (client, patience) = (self.client.clone(), self.patience);
             let answer = spawn_blocking(move || commit(&client, patience)).await;
+            self.ends.took_since(start);
             match answer.map_err(|error| TransactionError::Fatal(error.to_string()))? {
                 Ok(()) => return Ok(()),
                 // The commit that timed out is carried on by calling it again, never by an abort.
@@ -133,12 +133,15 @@ impl Transactions {
 
     /// Aborts; what that is then called is `aborted`.
     async fn abort(&self, cause: String, aborted: fn(String) -> TransactionError) -> TransactionError {
+        let start = Instant::now();
         loop {
             if let Some((code, reason)) = self.client.client().fatal_error() {
                 return TransactionError::Fatal(format!("{code}: {reason}"));
             }
             let (client, patience) = (self.client.clone(), self.patience);
-            match spawn_blocking(move || client.abort_transaction(patience)).await {
+            let answer = spawn_blocking(move || client.abort_transaction(patience)).await;
+            self.ends.took_since(start);
+            match answer {
                 Ok(Ok(())) => return aborted(cause),
                 Ok(Err(KafkaError::Transaction(error))) if error.is_retriable() => {
                     tracing::warn!(%error, "the abort takes long; waiting for Kafka");
@@ -154,6 +157,9 @@ impl Transactions {
 /// knows neither isolation nor fencing: what others see of a transaction is for the tests on a real broker.
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
     use rdkafka::mocking::{MockCluster, MockCoordinator};
     use rdkafka::producer::DefaultProducerContext;
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Answer};

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use catalog_shared::cursor::Cursor;
+use catalog_shared::human;
 use serde::Serialize;
-
-use crate::report::human;
 
 /// How many names are shown of a kind.
 const SHOWN: usize = 3;

@@ -1,28 +1,23 @@
 //! How far a crawl has come, while it goes on: on a terminal a bar a lane and one for the whole, elsewhere
 //! one line in ten seconds.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use catalog_shared::cursor::{Cursor, Mode};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use catalog_shared::human;
+use catalog_shared::rate::{Rate, seconds_left};
+use catalog_shared::screen::{self, Drawing, Screen};
+use indicatif::{MultiProgress, ProgressBar};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tracing::Instrument;
 
-use crate::report::human;
-use crate::report::screen::Screen;
 use crate::report::tally::Tally;
 use crate::report::watch::{Lane, Watched};
 
-/// How often the bars are drawn, and how often a line tells the same where there are none.
-const DRAW_EVERY: Duration = Duration::from_millis(250);
+/// How often a line is logged where there are no bars.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// A rate is that of so much time. Pages come about one a second, so less would jump.
-const WINDOW: Duration = Duration::from_secs(15);
-/// A bar's steps.
-const STEPS: u64 = 1000;
 
 /// What is published so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +32,13 @@ struct Total {
 pub(crate) struct Progress {
     lanes: Vec<Arc<Watched>>,
     total: Arc<Mutex<Total>>,
-    show: JoinHandle<()>,
+    show: Show,
+}
+
+/// How it is shown.
+enum Show {
+    Bars(Drawing),
+    Lines(JoinHandle<()>),
 }
 
 impl Progress {
@@ -47,8 +48,11 @@ impl Progress {
         let total = Arc::new(Mutex::new(Total::of(cursor)));
         let (watched, seen, tally) = (lanes.clone(), Arc::clone(&total), Arc::clone(tally));
         let show = match screen.bars() {
-            Some(screen) => tokio::spawn(draw(Bars::new(screen, watched, seen, tally))),
-            None => tokio::spawn(tell(seen).in_current_span()),
+            Some(screen) => {
+                let mut bars = Bars::new(screen, watched, seen, tally);
+                Show::Bars(Drawing::start(move || bars.draw(Instant::now())))
+            }
+            None => Show::Lines(tokio::spawn(tell(seen).in_current_span())),
         };
         Self { lanes, total, show }
     }
@@ -64,10 +68,11 @@ impl Progress {
     }
 
     /// Ends the show; what comes next has the screen to itself.
-    pub(crate) async fn end(self) {
-        self.show.abort();
-        // An error only says that it was aborted. The bars are gone once the task is.
-        let _ = self.show.await;
+    pub(crate) fn end(self) {
+        match self.show {
+            Show::Bars(drawing) => drawing.end(),
+            Show::Lines(task) => task.abort(),
+        }
     }
 }
 
@@ -103,14 +108,6 @@ async fn tell(total: Arc<Mutex<Total>>) {
     }
 }
 
-async fn draw(mut bars: Bars) {
-    let mut tick = every(DRAW_EVERY);
-    loop {
-        bars.draw(Instant::now());
-        tick.tick().await;
-    }
-}
-
 fn every(period: Duration) -> tokio::time::Interval {
     let mut tick = interval_at(tokio::time::Instant::now() + period, period);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,8 +116,6 @@ fn every(period: Duration) -> tokio::time::Interval {
 
 /// The bars of a crawl. They vanish when they are dropped.
 struct Bars {
-    /// An empty line above the others. What a terminal echoes of Ctrl-C moves the cursor a line down, and the
-    /// uppermost line is what is left standing then.
     spacer: ProgressBar,
     lanes: Vec<(Arc<Watched>, ProgressBar, Rate)>,
     whole: ProgressBar,
@@ -136,12 +131,11 @@ impl Bars {
         total: Arc<Mutex<Total>>,
         tally: Arc<Tally>,
     ) -> Self {
-        let empty = ProgressStyle::with_template(" ").unwrap_or_else(|_| ProgressStyle::default_bar());
-        let spacer = screen.add(ProgressBar::new(STEPS).with_style(empty));
-        let bar = |name: String| screen.add(ProgressBar::new(STEPS).with_style(style()).with_prefix(name));
-        let lane = |(number, lane)| (lane, bar(format!("lane {number}")), Rate::default());
+        let spacer = screen::spacer(screen);
+        let bar = |name: &str| screen::bar(screen, name);
+        let lane = |(number, lane)| (lane, bar(&format!("lane {number}")), Rate::default());
         let lanes = (0..).zip(lanes).map(|(number, watched): (usize, _)| lane((number, watched))).collect();
-        Self { spacer, lanes, whole: bar("total".to_owned()), rate: Rate::default(), total, tally }
+        Self { spacer, lanes, whole: bar("total"), rate: Rate::default(), total, tally }
     }
 
     fn draw(&mut self, at: Instant) {
@@ -149,7 +143,7 @@ impl Bars {
         let all = self.tally.paused_until();
         for (watched, bar, rate) in &mut self.lanes {
             let lane = watched.look();
-            bar.set_position(steps(lane.done));
+            screen::fill(bar, lane.done);
             bar.set_message(lane_line(
                 &lane,
                 rate.at(at, lane.objects),
@@ -157,7 +151,7 @@ impl Bars {
             ));
         }
         let total = now(&self.total);
-        self.whole.set_position(steps(share(total).unwrap_or_default()));
+        screen::fill(&self.whole, share(total).unwrap_or_default());
         self.whole.set_message(total_line(total, self.rate.at(at, total.objects)));
     }
 }
@@ -170,12 +164,6 @@ impl Drop for Bars {
         self.whole.finish_and_clear();
         self.spacer.finish_and_clear();
     }
-}
-
-/// The numbers stand before the bar, in columns, so that they stay where they are on any terminal.
-fn style() -> ProgressStyle {
-    let style = ProgressStyle::with_template("{prefix:7} {msg} {wide_bar}");
-    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╾─")
 }
 
 fn lane_line(lane: &Lane, rate: f64, pause: Option<u64>) -> String {
@@ -195,42 +183,14 @@ fn share(total: Total) -> Option<f64> {
     Some((total.objects as f64 / expected as f64).min(1.0))
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, as it should"
-)]
 fn left(total: Total, rate: f64) -> Option<u64> {
-    let missing = total.expected?.saturating_sub(total.objects);
-    (rate > 0.0).then(|| (missing as f64 / rate).round() as u64)
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is from 0 to 1")]
-fn steps(share: f64) -> u64 {
-    (share * STEPS as f64) as u64
+    seconds_left(total.expected?.saturating_sub(total.objects), rate)
 }
 
 /// The seconds of a pause that is not over.
 fn pause(at: Instant, until: Option<Instant>) -> Option<u64> {
     let left = until?.checked_duration_since(at).filter(|left| !left.is_zero())?;
     Some(left.as_secs() + 1)
-}
-
-/// Objects a second in the last [`WINDOW`].
-#[derive(Default)]
-struct Rate(VecDeque<(Instant, u64)>);
-
-impl Rate {
-    fn at(&mut self, at: Instant, count: u64) -> f64 {
-        self.0.push_back((at, count));
-        // One sample from before the window stays, so that the window is covered.
-        while self.0.get(1).is_some_and(|(then, _)| at.duration_since(*then) >= WINDOW) {
-            self.0.pop_front();
-        }
-        let Some((then, before)) = self.0.front() else { return 0.0 };
-        let seconds = at.duration_since(*then).as_secs_f64();
-        if seconds > 0.0 { count.saturating_sub(*before) as f64 / seconds } else { 0.0 }
-    }
 }
 
 #[cfg(test)]
@@ -269,16 +229,6 @@ mod tests {
         assert_eq!(expected(Shape { since, ..shape(Mode::Since) }), None);
         let from = Some("ijzp-q8t2".to_owned());
         assert_eq!(expected(Shape { from, limit: Some(7), ..shape(Mode::Part) }), None);
-    }
-
-    #[test]
-    fn a_rate_is_that_of_the_last_seconds() {
-        let (start, mut rate) = (Instant::now(), Rate::default());
-        let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(rate.at(at(0), 500), 0.0);
-        assert_eq!(rate.at(at(10), 1_500), 100.0);
-        assert_eq!(rate.at(at(15), 2_000), 100.0);
-        assert_eq!(rate.at(at(30), 2_000), 0.0);
     }
 
     #[test]

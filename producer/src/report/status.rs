@@ -1,31 +1,31 @@
 //! `status`: where each region's producer stands and what its last runs were, from the cursors alone. It
 //! claims nothing, so it disturbs no crawl.
 
-use std::fmt::{self, Display, Write};
-
 use anyhow::Context;
 use catalog_shared::answer;
-use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState};
+use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState, Stopped};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::outage;
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::macros::format_description;
 use tokio::task::spawn_blocking;
 
 use crate::cli::StatusArgs;
 use crate::crawl::idspace;
 use crate::publish::cursors::{self, PATIENCE, Written};
-use crate::report::human;
 use crate::report::missed::Missed;
+
+mod text;
 
 /// Prints where the regions stand.
 ///
 /// # Errors
 /// When Kafka can't be reached or a cursor can't be read.
 pub async fn run(args: &StatusArgs) -> anyhow::Result<()> {
+    outage::reach(&args.kafka).await?;
     let topics = args.kafka.topics();
     let regions = args.region.map_or_else(|| Region::ALL.to_vec(), |region| vec![region]);
     let topic = topics.cursors();
@@ -78,6 +78,8 @@ struct Place {
     #[serde(with = "time::serde::rfc3339::option")]
     written_at: Option<OffsetDateTime>,
     age_seconds: Option<u64>,
+    /// Why the run goes no further, where its process could say so.
+    stopped: Option<Stopped>,
     /// What the last run could not read.
     missed: Missed,
 }
@@ -96,14 +98,31 @@ struct Run {
     objects: u64,
 }
 
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum State {
-    /// Crawled now, or interrupted: the cursor's age tells which.
-    Crawling,
+    /// Its cursor was written lately.
+    InProgress,
+    /// Its process said that it stopped, or its cursor was not written for longer than [`SILENCE`].
+    Interrupted,
     Ended,
     Abandoned,
 }
+
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::InProgress => "in progress",
+            Self::Interrupted => "interrupted",
+            Self::Ended => "ended",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// From which age on an open run's cursor is that of a process that died. A crawl writes its cursor with each page, and
+/// gives up after `--retry-for` without one (10 min unless asked otherwise).
+const SILENCE: u64 = 15 * 60;
 
 fn standing(region: Region, written: Option<Written>, now: OffsetDateTime) -> Standing {
     let Some(Written { cursor, at }) = written else {
@@ -116,16 +135,19 @@ fn standing(region: Region, written: Option<Written>, now: OffsetDateTime) -> St
         pending: cursor.pending.clone(),
         written_at: at,
         age_seconds: at.map(|at| seconds(now - at)),
+        stopped: cursor.stopped.clone(),
         missed: Missed::from(&cursor),
     };
-    Standing { region, cursor: Some(place), runs: runs(&cursor) }
+    let runs = runs(&cursor, &place);
+    Standing { region, cursor: Some(place), runs }
 }
 
-fn runs(cursor: &Cursor) -> Vec<Run> {
-    let crawling = cursor.state == RunState::Crawling;
+fn runs(cursor: &Cursor, place: &Place) -> Vec<Run> {
+    let is_open = cursor.state == RunState::Crawling;
+    let is_interrupted = place.stopped.is_some() || place.age_seconds > Some(SILENCE);
     let mut runs: Vec<Run> = cursor.history_with_own().into_iter().map(Run::from).collect();
-    if let Some(last) = runs.first_mut().filter(|_| crawling) {
-        last.state = State::Crawling;
+    if let Some(last) = runs.first_mut().filter(|_| is_open) {
+        last.state = if is_interrupted { State::Interrupted } else { State::InProgress };
     }
     runs
 }
@@ -152,74 +174,6 @@ impl Status {
     }
 }
 
-impl Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.topic_exists {
-            return write!(f, "Nothing has been crawled: there is no topic {}.", self.topic);
-        }
-        for (index, region) in self.regions.iter().enumerate() {
-            f.write_str(if index == 0 { "" } else { "\n\n" })?;
-            write!(f, "{region}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Some(place), Some(last)) = (&self.cursor, self.runs.first()) else {
-            return write!(f, "Region {}: no run yet.", self.region);
-        };
-        let age = place
-            .age_seconds
-            .map_or_else(|| "at an unknown time".to_owned(), |age| format!("{} ago", human::span(age)));
-        match last.state {
-            State::Crawling => {
-                let covered = place.covered * 100.0;
-                writeln!(f, "Region {}: run {} is not ended.", self.region, last.run)?;
-                writeln!(
-                    f,
-                    "  cursor  page {}, {covered:.1} % of the ids covered, written {age}",
-                    place.next_page
-                )?;
-                writeln!(f, "  owner   {}", place.owner)?;
-            }
-            _ => writeln!(f, "Region {}: run {} ended, {age}.", self.region, last.run)?,
-        }
-        if !place.missed.is_nothing() {
-            writeln!(f, "  missed  {}", place.missed)?;
-        }
-        write!(
-            f,
-            "  {:>5}  {:5}  {:9}  {:20}  {:>10}  {:>6}  {:>9}",
-            "run", "mode", "state", "began", "took", "pages", "objects"
-        )?;
-        self.runs.iter().try_for_each(|run| write!(f, "\n  {run}"))
-    }
-}
-
-impl Display for Run {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let began =
-            self.started_at.format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z"));
-        let took =
-            self.ended_at.map(|ended| human::span(seconds(ended - self.started_at))).unwrap_or_default();
-        let state = match self.state {
-            State::Crawling => "crawling",
-            State::Ended => "ended",
-            State::Abandoned => "abandoned",
-        };
-        let mut line = String::new();
-        write!(line, "{:>5}  {:5}  {state:9}  ", self.run, self.mode.name())?;
-        write!(line, "{:20}  {took:>10}  ", began.unwrap_or_default())?;
-        write!(line, "{:>6}  {:>9}", self.pages, self.objects)?;
-        if !self.kinds.contains(&Kind::Datasets) {
-            line.push_str("  without datasets");
-        }
-        f.write_str(&line)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -229,8 +183,9 @@ mod tests {
     use super::*;
     use crate::crawl::run;
 
-    #[test]
-    fn a_cursors_age_is_told_and_one_from_the_future_is_of_now() {
+    const HOUR: time::Duration = time::Duration::HOUR;
+
+    fn open_run(at: Option<OffsetDateTime>, stopped: Option<Stopped>) -> Standing {
         let shape = Shape {
             mode: Mode::Full,
             kinds: Vec::new(),
@@ -240,19 +195,54 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        let now = OffsetDateTime::UNIX_EPOCH + time::Duration::hours(1);
+        let fresh = run::fresh(Region::Us, shape, 7, &BTreeMap::new());
+        let cursor = Cursor { stopped, unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
+        standing(Region::Us, Some(Written { cursor, at }), now())
+    }
+
+    fn now() -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + HOUR * 100
+    }
+
+    #[test]
+    fn a_cursors_age_is_told_and_one_from_the_future_is_of_now() {
         let told = |at| {
-            let fresh = run::fresh(Region::Us, shape.clone(), 7, &BTreeMap::new());
-            let cursor = Cursor { unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
-            let standing = standing(Region::Us, Some(Written { cursor, at }), now);
+            let standing = open_run(at, None);
             (standing.cursor.as_ref().and_then(|place| place.age_seconds), standing.to_string())
         };
-        let (age, text) = told(Some(now - time::Duration::seconds(125)));
+        let (age, text) = told(Some(now() - time::Duration::seconds(125)));
         assert_eq!(age, Some(125));
-        assert!(text.contains("written 2 min 5 s ago"), "{text}");
+        assert!(text.contains("run 7 is in progress, last written 2 min 5 s ago"), "{text}");
         assert!(text.contains("\n  missed  1 with an id (aaaa-aaaa); 1 whose id"), "{text}");
-        assert_eq!(told(Some(now + time::Duration::seconds(5))).0, Some(0));
+        assert_eq!(told(Some(now() + time::Duration::seconds(5))).0, Some(0));
         let (age, text) = told(None);
-        assert!(age.is_none() && text.contains("written at an unknown time"), "{text}");
+        assert!(age.is_none() && text.contains("last written at an unknown time"), "{text}");
+    }
+
+    #[test]
+    fn a_run_whose_cursor_is_old_or_that_says_so_is_interrupted() {
+        let died = open_run(Some(now() - HOUR * 8), None);
+        assert_eq!(died.runs[0].state, State::Interrupted);
+        assert!(died.to_string().contains("run 7 was interrupted, last written 8 h ago."), "{died}");
+        let stopped = Stopped { at: now(), error: Some("the API is down".into()) };
+        let failed = open_run(Some(now()), Some(stopped));
+        assert_eq!(failed.runs[0].state, State::Interrupted);
+        assert!(failed.to_string().contains("  error   the API is down"), "{failed}");
+    }
+
+    #[test]
+    fn the_table_fits_80_columns() {
+        let standing = open_run(Some(now() - HOUR * 8), None);
+        let run = Run {
+            pages: 10_000,
+            objects: 1_000_000,
+            run: 10_000,
+            ended_at: None,
+            ..standing.runs.into_iter().next().unwrap()
+        };
+        let mut standing = Standing { runs: vec![run], ..open_run(None, None) };
+        standing.cursor.iter_mut().for_each(|place| place.missed = Missed::default());
+        let table = standing.to_string();
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     }
 }

@@ -5,13 +5,14 @@ use std::fmt::{self, Write};
 
 use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Mode, Shape};
+use catalog_shared::human::{self, counted};
+use catalog_shared::log_writer::lost_lines;
 use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use serde::Serialize;
 
 use crate::cli::CrawlArgs;
 use crate::crawl::run;
-use crate::report::human;
 use crate::report::missed::Missed;
 use crate::report::scope;
 use crate::report::tally::{Cause, Tally};
@@ -59,6 +60,8 @@ pub(crate) struct Summary {
     limiter_seconds: f64,
     /// How long they were held back before they were tried again, all lanes together.
     paused_seconds: f64,
+    /// How many log lines could not be written.
+    log_lines_lost: u64,
 }
 
 impl Summary {
@@ -86,6 +89,7 @@ impl Summary {
             requests_per_second: if seconds > 0.0 { requests as f64 / seconds } else { 0.0 },
             limiter_seconds: waits.limiter.as_secs_f64(),
             paused_seconds: waits.paused.as_secs_f64(),
+            log_lines_lost: lost_lines(),
         }
     }
 
@@ -99,15 +103,20 @@ impl Summary {
         Ok(answer::print(json, self, self)?)
     }
 
+    /// As [`Summary::print`], of a crawl that failed; gives the error to end with.
+    pub(crate) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
+        answer::print_failure(json, self, self, error)
+    }
+
     fn write_missed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unkeyed, skipped) = (self.missed.unkeyed, self.missed.skipped);
         if unkeyed > 0 {
-            let unkeyed = human::count(unkeyed);
-            writeln!(f, "  no record  {unkeyed} objects that no record could be made of (dead letters)")?;
+            let unkeyed = counted(unkeyed, "object", "objects");
+            writeln!(f, "  no record  {unkeyed} that no record could be made of (dead letters)")?;
         }
         if skipped > 0 {
-            let skipped = human::count(skipped);
-            writeln!(f, "  no answer  {skipped} objects that could not be had, not even alone")?;
+            let skipped = counted(skipped, "object", "objects");
+            writeln!(f, "  no answer  {skipped} that could not be had, not even alone")?;
         }
         if !self.missed.is_nothing() {
             writeln!(f, "  of these   {}", self.missed)?;
@@ -118,11 +127,8 @@ impl Summary {
     /// What this process did, as against the whole run.
     fn write_effort(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (megabytes, rate) = (self.bytes as f64 / 1e6, self.requests_per_second);
-        let (requests, seconds) = (human::count(self.requests), self.seconds);
-        writeln!(
-            f,
-            "  this time  {requests} requests, {megabytes:.1} MB in {seconds:.1} s: {rate:.1} requests/s"
-        )?;
+        let (requests, seconds) = (counted(self.requests, "request", "requests"), self.seconds);
+        writeln!(f, "  this time  {requests}, {megabytes:.1} MB in {seconds:.1} s: {rate:.1} requests/s")?;
         let causes: Vec<String> = self
             .retries_by_cause
             .iter()
@@ -134,7 +140,11 @@ impl Summary {
         write!(
             f,
             "  waited     {limiter:.1} s for the limiter, {paused:.1} s before retries, all lanes together"
-        )
+        )?;
+        match self.log_lines_lost {
+            0 => Ok(()),
+            lost => write!(f, "\n  log        {} lost", counted(lost, "line was", "lines were")),
+        }
     }
 }
 
@@ -158,16 +168,26 @@ impl fmt::Display for Summary {
         let mut kinds = String::new();
         for (kind, count) in &self.published {
             let separator = if kinds.is_empty() { "" } else { ", " };
-            write!(kinds, "{separator}{} {kind}", human::count(*count))?;
+            write!(kinds, "{separator}{}", of_kind(*count, *kind))?;
         }
         let mode = if self.mode == Mode::Full { String::new() } else { format!(" ({})", self.mode.name()) };
         let run = self.run.map_or("Dry run".to_owned(), |run| format!("Run {run}"));
         writeln!(f, "{run} of {}{mode} {state}{then}", self.region)?;
         let published = if self.dry_run { "would have published " } else { "published " };
-        writeln!(f, "  {published} {kinds} in {} pages", human::count(self.pages.into()))?;
+        writeln!(f, "  {published} {kinds} in {}", counted(self.pages.into(), "page", "pages"))?;
         self.write_missed(f)?;
         self.write_effort(f)
     }
+}
+
+fn of_kind(number: u64, kind: Kind) -> String {
+    let one = match kind {
+        Kind::Datasets => "dataset",
+        Kind::Domains => "domain",
+        Kind::Hosts => "host",
+        Kind::Agencies => "agency",
+    };
+    counted(number, one, kind.name())
 }
 
 #[cfg(test)]
@@ -200,6 +220,7 @@ mod tests {
             requests_per_second: 2.0,
             limiter_seconds: 590.0,
             paused_seconds: 31.25,
+            log_lines_lost: 0,
         }
     }
 
@@ -215,6 +236,17 @@ mod tests {
              retries    198 (190 throttled, 8 too large)\n  \
              waited     590.0 s for the limiter, 31.2 s before retries, all lanes together";
         assert_eq!(summary().to_string(), text);
+    }
+
+    #[test]
+    fn one_of_a_thing_is_not_many_and_lost_log_lines_are_told() {
+        let published = BTreeMap::from([(Kind::Agencies, 1)]);
+        let missed = Missed { skipped: 1, ..Missed::default() };
+        let one = Summary { pages: 1, missed, requests: 1, log_lines_lost: 1, published, ..summary() };
+        let text = one.to_string();
+        for line in ["1 agency in 1 page\n", "1 object that", "1 request,", "1 line was lost"] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]

@@ -27,7 +27,16 @@ impl Broker {
     /// # Errors
     /// When it does not come up, for want of Java or Maven too: `make test` installs them.
     pub async fn start() -> Result<Self> {
+        Self::start_with("").await
+    }
+
+    /// As [`Broker::start`], with more settings: lines as in its file of properties.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub async fn start_with(settings: &str) -> Result<Self> {
         let mut broker = Self { folder: tempfile::tempdir()?, process: None };
+        std::fs::write(broker.folder.path().join("extra.properties"), settings)?;
         broker.restart().await?;
         Ok(broker)
     }

@@ -6,6 +6,12 @@ use sqlx::ConnectOptions;
 use super::{Program, Proxy, World};
 
 impl World {
+    /// The consumer's group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        &self.database
+    }
+
     /// A consumer that migrates and ends when it has caught up.
     ///
     /// # Errors

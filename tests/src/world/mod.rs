@@ -4,9 +4,12 @@
 mod broker;
 mod compaction;
 mod consumer;
+mod kafka_proxy;
+mod pooler;
 mod program;
 mod proxy;
 mod rebuild;
+mod roles;
 mod tables;
 mod topic;
 mod undecided;
@@ -24,6 +27,8 @@ use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 pub use broker::Broker;
+pub use kafka_proxy::{KafkaProxy, LateEnd};
+pub use pooler::Pooler;
 pub use program::{Ended, Program, Running};
 pub use proxy::Proxy;
 pub use tables::{CATALOG, Contents};
@@ -58,7 +63,16 @@ impl World {
     /// When the services aren't there; `make test` starts them.
     pub async fn new() -> Result<Self> {
         let brokers = env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")?;
-        Self::make(brokers, true).await
+        Self::make(brokers, true, "").await
+    }
+
+    /// As [`World::new`], in a database that is made with these options, such as `encoding 'LATIN1'`.
+    ///
+    /// # Errors
+    /// As [`World::new`], or when the server does not know them.
+    pub async fn in_database(options: &str) -> Result<Self> {
+        let brokers = env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")?;
+        Self::make(brokers, true, options).await
     }
 
     /// As [`World::new`], with topics on a Kafka of the test's own, which need not be there.
@@ -66,14 +80,14 @@ impl World {
     /// # Errors
     /// When PostgreSQL isn't there.
     pub async fn on(brokers: String) -> Result<Self> {
-        Self::make(brokers, false).await
+        Self::make(brokers, false, "").await
     }
 
-    async fn make(brokers: String, shared: bool) -> Result<Self> {
+    async fn make(brokers: String, shared: bool, options: &str) -> Result<Self> {
         let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
         let name = format!("test_{}", Uuid::new_v4().simple());
         let server: PgConnectOptions = url.parse()?;
-        let create = format!("create database {name}");
+        let create = format!("create database {name} {options}");
         server.connect().await?.execute_raw(&create).await?;
         let options = server.clone().database(&name).options([("search_path", "catalog")]);
         let database_url = options.to_url_lossy().to_string();
@@ -117,6 +131,14 @@ impl World {
         config
     }
 
+    /// A proxy to this Kafka that delivers ends of transactions late.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn kafka_proxy(&self, planned: Vec<LateEnd>) -> Result<KafkaProxy> {
+        KafkaProxy::open_to(&self.brokers, planned).await
+    }
+
     /// A crawl of the double's region, as fast as it goes, in pages of 100, over topics of 2 partitions.
     ///
     /// # Errors
@@ -134,19 +156,6 @@ impl World {
     /// When the program has not been built.
     pub fn status(&self) -> Result<Program> {
         Ok(self.at_home(Program::new("catalog-producer")?.args(["status"])))
-    }
-
-    /// A database URL that logs in with this password (letters and digits), as a role of its own with the
-    /// rights of the tests' user.
-    ///
-    /// # Errors
-    /// When the tests' user may not make roles.
-    pub async fn login(&self, password: &str) -> Result<String> {
-        let name = &self.database;
-        let create = format!("create role {name} login password '{password}' in role current_user");
-        self.server.connect().await?.execute_raw(&create).await?;
-        let options = self.server.clone().username(name).password(password).database(name);
-        Ok(options.to_url_lossy().to_string())
     }
 
     /// All records of all topics that a producer makes.
@@ -251,14 +260,14 @@ impl Drop for World {
     fn drop(&mut self) {
         let server = self.server.clone();
         let drop_database = format!("drop database {} with (force)", self.database);
-        let drop_role = format!("drop role if exists {}", self.database);
+        let drop_roles = self.drop_roles();
         let kafka = self.shared.then(|| self.kafka());
         let topics: Vec<String> = TOPICS.iter().map(|name| self.topic(name)).collect();
         let clean_up = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 server.connect().await?.execute_raw(&drop_database).await?;
-                server.connect().await?.execute_raw(&drop_role).await?;
+                server.connect().await?.execute_raw(&drop_roles).await?;
                 let Some(kafka) = kafka else { return Ok(()) };
                 let admin: AdminClient<DefaultClientContext> = kafka.create()?;
                 let names: Vec<&str> = topics.iter().map(String::as_str).collect();

@@ -72,6 +72,14 @@ impl Program {
         Ok(Running { child, log, told: String::new(), limit: self.limit })
     }
 
+    /// Starts it with other streams than pipes that are read. It is killed when the child is dropped.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start_on(mut self, stdout: Stdio, stderr: Stdio) -> Result<Child> {
+        Ok(self.command.stdout(stdout).stderr(stderr).spawn()?)
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
@@ -224,6 +232,17 @@ impl Running {
 }
 
 impl Ended {
+    /// The error that the log ends with.
+    ///
+    /// # Errors
+    /// When its last line is none.
+    pub fn error(&self) -> Result<String> {
+        let last = self.stderr.lines().last().unwrap_or_default();
+        let line: Value = serde_json::from_str(last).with_context(|| format!("no JSON: {last}"))?;
+        ensure!(line["level"] == "ERROR" && line["exit_code"] == self.code.unwrap_or(-1), "no error: {last}");
+        Ok(line["message"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// The JSON object that the command ended with.
     ///
     /// # Errors

@@ -60,6 +60,25 @@ async fn a_newer_schema_waits_and_holds_nothing_else_up() -> Result<()> {
 }
 
 #[tokio::test]
+async fn at_a_newer_schema_nobody_catches_up_and_the_reason_is_said() -> Result<()> {
+    let world = crawled().await?;
+    add_host(&world, "2", "whatever comes to be").await?;
+    let ended = world.consume()?.run().await?;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let (topic, error) = (world.topic("hosts"), ended.stderr.lines().last().unwrap_or_default());
+    let told = format!("error: {topic}[0] has a record of schema 2 at offset ");
+    assert!(error.starts_with(&told) && error.contains("reads schemas up to 1"), "{error}");
+    // All else is applied.
+    let state: String = sqlx::query_scalar("select state from runs").fetch_one(world.pool()).await?;
+    assert_eq!(state, "balanced");
+    // Without a goal it waits, and repeats the reason.
+    let mut member = world.member()?.start()?;
+    let again = member.logged("still waiting for an upgrade: the next record has a newer schema").await?;
+    assert_eq!((&again["schema"], &again["topic"]), (&2.into(), &topic.into()));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_record_that_cannot_be_read_is_named_with_its_rule() -> Result<()> {
     let world = crawled().await?;
     add_host(&world, "1", r#"{"host":"other.example","domain":"new.example"}"#).await?;

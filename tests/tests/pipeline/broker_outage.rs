@@ -47,6 +47,16 @@ async fn a_crawl_without_a_broker_waits_for_it_and_asks_the_api_for_nothing() ->
 }
 
 #[tokio::test]
+async fn the_waiting_has_the_limit_that_is_asked_for() -> Result<()> {
+    let (world, double) = (World::on("127.0.0.1:1".to_owned()).await?, double().await?);
+    let ended = crawl(&world, &double)?.args(["--wait-for-kafka", "2s"]).run().await?;
+    let told = "error: can't reach Kafka at 127.0.0.1:1 (KAFKA_BROKERS): ";
+    assert!(ended.code == Some(1) && ended.stderr.contains(told), "{}", ended.stderr);
+    assert_eq!(double.requests().len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_waiting_ends_when_it_is_asked_to() -> Result<()> {
     // Nobody listens there.
     let (world, double) = (World::on("127.0.0.1:1".to_owned()).await?, double().await?);
@@ -54,7 +64,7 @@ async fn the_waiting_ends_when_it_is_asked_to() -> Result<()> {
     waiting.logged(WAITING).await?;
     waiting.terminate()?;
     let ended = waiting.ended().await?;
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(143), "{}", ended.stderr);
     let summary = ended.summary()?;
     assert_eq!((&summary["whole"], &summary["run"]), (&false.into(), &serde_json::Value::Null));
     assert_eq!(double.requests().len(), 0);
@@ -126,7 +136,7 @@ async fn a_crawl_that_is_asked_to_stop_does_not_wait_for_ever_to_publish() -> Re
     stopped.logged("page in hand").await?;
     stopped.terminate()?;
     let ended = stopped.ended().await?;
-    assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(0), &false.into()), "{}", ended.stderr);
+    assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(143), &false.into()), "{}", ended.stderr);
     assert!(ended.stderr.contains("left to the next start"), "{}", ended.stderr);
     broker.restart().await?;
     crawl_to_the_end(&world, &double).await?;
@@ -185,7 +195,7 @@ async fn pages_in_hand_are_published_before_the_end_and_not_fetched_again() -> R
     crawl.reaches(double.wait_until(|log| log.iter().any(held))).await?;
     broker.thaw()?;
     let ended = crawl.ended().await?;
-    assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(0), &false.into()), "{}", ended.stderr);
+    assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(143), &false.into()), "{}", ended.stderr);
     let before = double.requests();
     // Each page keeps its last id back.
     assert_eq!(ended.summary()?["objects"], 99 * (IN_HAND as u64 - 1));

@@ -39,6 +39,10 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
     assert_eq!((ended["run"].as_u64(), ended["whole"].as_bool()), (Some(1), Some(true)));
     assert_eq!(ended["published"]["datasets"], ASSETS);
     each_page_once(&world, ASSETS).await?;
+    // Each part of the run knows the hosts of the parts before.
+    let hosts = world.records("hosts").await?;
+    let names: BTreeSet<_> = hosts.iter().filter(|host| !host.is_marker()).map(|host| &host.key).collect();
+    assert_eq!(names.len(), hosts.iter().filter(|host| !host.is_marker()).count(), "a host came twice");
 
     let summary = world.consume()?.succeed().await?.summary()?;
     assert_eq!(summary["runs"][0]["state"], "balanced");

@@ -120,7 +120,7 @@ async fn auto_is_resumed_as_auto_and_refused_as_anything_else() -> Result<()> {
     for other in [&[][..], &["--since", BEFORE_ALL], &["--since", "auto", "--overlap", "2h"]] {
         let refused = world.crawl(&double)?.args(other.iter().copied()).run().await?;
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);
-        assert!(refused.stderr.contains("--since was auto and is "), "{}", refused.stderr);
+        assert!(refused.error()?.contains("--since was auto and is "), "{}", refused.stderr);
     }
     let ended = world.crawl(&double)?.args(["--since", "auto"]).succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), &ended["published"]["datasets"]), (Some(2), &1.into()));

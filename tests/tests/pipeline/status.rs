@@ -1,7 +1,7 @@
 //! `status` tells each region's last runs from the cursors alone, and disturbs nobody.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::double::{Double, Fault, Matcher, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::{Value, json};
@@ -16,6 +16,18 @@ async fn before_the_first_crawl_it_says_so_and_makes_no_topic() -> Result<()> {
     let told = world.status()?.args(["--region", "eu", "--json"]).succeed().await?.summary()?;
     assert_eq!(told["topic_exists"], false);
     assert_eq!(told["regions"], json!([{"region": "eu", "cursor": null, "runs": []}]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_broker_it_says_so_soon() -> Result<()> {
+    let world = World::on("127.0.0.1:1".to_owned()).await?;
+    let start = std::time::Instant::now();
+    let ended = world.status()?.run().await?;
+    // Far below the 30 s that one request to Kafka may take.
+    assert!(start.elapsed().as_secs() < 15, "{:?}", start.elapsed());
+    let told = "error: can't reach Kafka at 127.0.0.1:1 (KAFKA_BROKERS): ";
+    assert!(ended.code == Some(1) && ended.stderr.contains(told), "{}", ended.stderr);
     Ok(())
 }
 
@@ -48,7 +60,7 @@ async fn it_tells_the_run_under_way_and_those_before_it() -> Result<()> {
     let us = &told["regions"][0];
     let runs: Vec<Value> =
         us["runs"].as_array().unwrap().iter().map(|run| json!([run["run"], run["state"]])).collect();
-    assert_eq!(runs, [json!([3, "crawling"]), json!([2, "abandoned"]), json!([1, "ended"])]);
+    assert_eq!(runs, [json!([3, "in_progress"]), json!([2, "abandoned"]), json!([1, "ended"])]);
     assert_eq!((&us["runs"][0]["objects"], &us["runs"][2]["objects"]), (&json!(198), &json!(500)));
     assert_eq!(us["runs"][0]["kinds"], json!(["domains", "hosts", "agencies"]));
     assert!(us["runs"][2]["ended_at"].is_string() && us["runs"][1]["ended_at"].is_null(), "{us}");
@@ -56,9 +68,40 @@ async fn it_tells_the_run_under_way_and_those_before_it() -> Result<()> {
     let covered = cursor["covered"].as_f64().unwrap();
     assert!(covered > 0.0 && covered < 1.0 && cursor["age_seconds"].is_u64(), "{cursor}");
     assert_eq!((&cursor["next_page"], &told["regions"][1]["cursor"]), (&json!(3), &Value::Null));
-    for line in ["Region us: run 3 is not ended.", "Region eu: no run yet.", "without datasets", "abandoned"]
-    {
+    for line in [
+        "Region us: run 3 is in progress, last written",
+        "Region eu: no run yet.",
+        "without datasets",
+        "abandoned",
+    ] {
         assert!(text.contains(line), "{text}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_tells_the_error_that_a_run_stopped_with() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    double.fail(Matcher::pages().nth(3), Fault::status(403));
+    let failed = world.crawl(&double)?.args(["--concurrency", "1"]).run().await?;
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    let told = world.status()?.args(["--json"]).succeed().await?.summary()?;
+    let us = &told["regions"][0];
+    assert_eq!((&us["runs"][0]["state"], &us["cursor"]["next_page"]), (&json!("interrupted"), &json!(3)));
+    assert_eq!(us["cursor"]["stopped"]["error"], failed.error()?);
+    let text = world.status()?.succeed().await?.stdout;
+    assert!(text.contains("run 1 was interrupted, last written") && text.contains("  error   "), "{text}");
+
+    // A run that goes on is not stopped any more.
+    double.heal();
+    let mut gate = double.hold(Matcher::pages().nth(2));
+    let mut crawl = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    crawl.reaches(gate.arrived()).await?;
+    let told = world.status()?.args(["--json"]).succeed().await?.summary()?;
+    gate.release();
+    let us = &told["regions"][0];
+    assert_eq!((&us["runs"][0]["state"], &us["cursor"]["stopped"]), (&json!("in_progress"), &Value::Null));
+    assert_eq!(crawl.ended().await?.summary()?["whole"], true);
     Ok(())
 }

@@ -6,20 +6,51 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 #[tokio::test]
-async fn a_producer_that_is_asked_to_stop_exits_0_and_resumes() -> Result<()> {
+async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes() -> Result<()> {
     let world = World::new().await?;
     let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
-    let mut gate = double.hold(Matcher::pages().nth(4));
-    let mut crawl = world.crawl(&double)?.start()?;
-    crawl.reaches(gate.arrived()).await?;
-    crawl.terminate()?;
-    let stopped = crawl.ended().await?;
-    assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
-    assert_eq!(stopped.summary()?["whole"], false);
-    gate.release();
+    for (signal, code, page) in [("TERM", 143, 4), ("INT", 130, 2)] {
+        let mut gate = double.hold(Matcher::pages().nth(page));
+        let mut crawl = world.crawl(&double)?.start()?;
+        crawl.reaches(gate.arrived()).await?;
+        crawl.signal(signal)?;
+        let stopped = crawl.ended().await?;
+        assert_eq!(stopped.code, Some(code), "{}", stopped.stderr);
+        let summary = stopped.summary()?;
+        assert_eq!((&summary["whole"], &summary["error"]), (&false.into(), &stopped.error()?.into()));
+        assert!(stopped.error()?.starts_with("interrupted: run 1 of us"), "{}", stopped.stderr);
+        gate.release();
+        // Whoever asks where the run stands need not guess.
+        let told = world.status()?.args(["--json"]).succeed().await?.summary()?;
+        let us = &told["regions"][0];
+        assert_eq!(us["runs"][0]["state"], "interrupted");
+        assert!(
+            us["cursor"]["stopped"]["at"].is_string() && us["cursor"]["stopped"]["error"].is_null(),
+            "{us}"
+        );
+    }
 
     let ended = world.crawl(&double)?.succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), ended["published"]["datasets"].as_u64()), (Some(1), Some(1_000)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_stopped_on_its_way_to_a_goal_says_so_by_its_exit_code() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.migrate().await?;
+    // No batch gets past a lock on the table, so it can't catch up.
+    let mut tx = world.pool().begin().await?;
+    sqlx::query("lock table socrata_datasets in access exclusive mode").execute(&mut *tx).await?;
+    let mut member = world.consume()?.start()?;
+    member.logged("partition assigned").await?;
+    member.terminate()?;
+    let stopped = member.ended().await?;
+    assert_eq!(stopped.code, Some(143), "{}", stopped.stderr);
+    let summary = stopped.summary()?;
+    assert_eq!((&summary["caught_up"], &summary["error"]), (&false.into(), &stopped.error()?.into()));
     Ok(())
 }
 

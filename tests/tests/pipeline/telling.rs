@@ -78,9 +78,9 @@ async fn an_error_names_the_request_that_it_came_from() -> Result<()> {
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         let asked = double.requests();
         let id = asked.last().and_then(|asked| asked.request_id.clone()).unwrap();
-        let error = ended.stderr.lines().last().unwrap();
-        assert!(error.starts_with("error: ") && error.contains(&id), "{id}: {error}");
-        let told = ended.summary()?;
+        let (error, told) = (ended.error()?, ended.summary()?);
+        assert!(error.contains(&id), "{id}: {error}");
+        assert_eq!(told["error"], error);
         assert_eq!((&told["whole"], &told["failed"]), (&json!(false), &json!(true)));
         double.heal();
     }

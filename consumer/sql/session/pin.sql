@@ -1,0 +1,28 @@
+-- Sets what our statements rely on, whatever the server, the database, the role or a pooler has as its default.
+-- Settings that this server's version does not know are left out.
+select count(set_config(given.name, given.value, false))
+from (
+    values
+        ('search_path', $1::text),
+        ('idle_in_transaction_session_timeout', $2::text),
+        ('application_name', 'catalog-consumer'),
+        -- Below warnings a server only reports that all is well, such as a schema that exists already.
+        ('client_min_messages', 'warning'),
+        ('default_transaction_isolation', 'read committed'),
+        ('default_transaction_read_only', 'off'),
+        ('default_transaction_deferrable', 'off'),
+        ('statement_timeout', '0'),
+        ('lock_timeout', '0'),
+        ('idle_session_timeout', '0'),
+        ('transaction_timeout', '0'),
+        ('client_encoding', 'UTF8'),
+        ('standard_conforming_strings', 'on'),
+        ('TimeZone', 'UTC'),
+        ('DateStyle', 'ISO, MDY'),
+        ('IntervalStyle', 'postgres'),
+        ('extra_float_digits', '1'),
+        ('bytea_output', 'hex'),
+        ('array_nulls', 'on'),
+        ('plan_cache_mode', 'auto')
+) as given (name, value)
+where exists (select from pg_catalog.pg_settings where pg_settings.name = given.name)

@@ -1,0 +1,75 @@
+//! Numbers as people read them, written in one way by both programs.
+
+/// A count with its noun: `1 page`, `2 pages`, `1,002 pages`.
+#[must_use]
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// A span of time in its two largest units: `45 s`, `12 min`, `2 h 5 min`, `8 h`, `3 d 4 h`.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let (large, small) = match seconds {
+        0..60 => (format!("{seconds} s"), (0, "")),
+        60..600 => (format!("{minutes} min"), (seconds % 60, "s")),
+        600..3600 => (format!("{minutes} min"), (0, "")),
+        3600..86_400 => (format!("{hours} h"), (minutes % 60, "min")),
+        _ => (format!("{days} d"), (hours % 24, "h")),
+    };
+    match small {
+        (0, _) => large,
+        (number, unit) => format!("{large} {number} {unit}"),
+    }
+}
+
+/// A count with its thousands apart: `185,542`.
+#[must_use]
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A rate or another measure to the nearest whole number, with its thousands apart.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, as it should"
+)]
+pub fn rounded(number: f64) -> String {
+    count(number.round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        let told = [0, 59, 61, 600, 3_599, 3_600, 7_500, 86_400 * 3 + 4 * 3_600].map(span);
+        let wanted = ["0 s", "59 s", "1 min 1 s", "10 min", "59 min", "1 h", "2 h 5 min", "3 d 4 h"];
+        assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let pages = [0, 1, 2, 1_002].map(|number| counted(number, "page", "pages"));
+        assert_eq!(pages, ["0 pages", "1 page", "2 pages", "1,002 pages"]);
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(
+            [0, 999, 1_000, 185_542, 1_000_000].map(count),
+            ["0", "999", "1,000", "185,542", "1,000,000"]
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! Rights that Kafka denies, named for people. docs/kafka-rights.md lists all that the programs need.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// Whether an error says that this user lacks a right.
+#[must_use]
+pub fn is_missing(error: &KafkaError) -> bool {
+    code(error).and_then(right).is_some()
+}
+
+/// Names the right that is missing, if that is what an error is about.
+///
+/// # Errors
+/// The same, with the right.
+pub fn named<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
+    result.map_err(|error| {
+        let denied = error.chain().find_map(|cause| cause.downcast_ref::<KafkaError>());
+        match denied.and_then(code).and_then(right) {
+            Some(right) => error.context(format!("Kafka's authorizer denies {right} (docs/kafka-rights.md)")),
+            None => error,
+        }
+    })
+}
+
+/// What is missing, as Kafka's own tools call it.
+const fn right(code: RDKafkaErrorCode) -> Option<&'static str> {
+    match code {
+        RDKafkaErrorCode::GroupAuthorizationFailed => Some("READ on the consumer group"),
+        RDKafkaErrorCode::TransactionalIdAuthorizationFailed => {
+            Some("WRITE and DESCRIBE on the transactional id")
+        }
+        RDKafkaErrorCode::TopicAuthorizationFailed => Some("a right on a topic"),
+        RDKafkaErrorCode::ClusterAuthorizationFailed => Some("a right on the cluster"),
+        _ => None,
+    }
+}
+
+fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Stop;
+
+    #[test]
+    fn a_missing_right_is_named_and_other_trouble_is_not() {
+        let told = |code| {
+            let failed: anyhow::Result<()> = Err(KafkaError::MessageConsumption(code).into());
+            format!("{:#}", named(failed).unwrap_err())
+        };
+        assert!(told(RDKafkaErrorCode::GroupAuthorizationFailed).contains("READ on the consumer group"));
+        assert!(!told(RDKafkaErrorCode::UnknownTopicOrPartition).contains("denies"));
+        let guard: anyhow::Result<()> = Err(Stop::Guard("a guard".to_owned()).into());
+        assert!(named(guard).unwrap_err().downcast_ref::<Stop>().is_some());
+    }
+}

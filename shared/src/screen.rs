@@ -1,0 +1,131 @@
+//! The terminal: log lines and progress bars share it without breaking each other.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// How often bars are drawn.
+const DRAW_EVERY: Duration = Duration::from_millis(250);
+
+/// How long the program waits for the last drawing of a terminal that may have been stopped by Ctrl-S.
+const LAST_DRAWING: Duration = Duration::from_secs(1);
+
+/// The steps of a bar.
+const STEPS: u64 = 1000;
+
+/// Whether standard error is a terminal that can move its cursor: bars need that.
+#[must_use]
+pub fn is_terminal() -> bool {
+    io::stderr().is_terminal() && is_capable(env::var("TERM").ok().as_deref())
+}
+
+/// Whether text on standard error may be coloured: on a capable terminal, unless `NO_COLOR` is set
+/// (<https://no-color.org>).
+#[must_use]
+pub fn is_coloured() -> bool {
+    is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn is_capable(term: Option<&str>) -> bool {
+    term.is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Standard error, with bars below the log where people look at it.
+#[derive(Clone, Debug)]
+pub struct Screen(Option<MultiProgress>);
+
+impl Screen {
+    /// Standard error; with bars if `with_bars` and it is a terminal.
+    #[must_use]
+    pub fn new(with_bars: bool) -> Self {
+        Self((with_bars && is_terminal()).then(MultiProgress::new))
+    }
+
+    /// Where bars are added, if there are to be any.
+    #[must_use]
+    pub const fn bars(&self) -> Option<&MultiProgress> {
+        self.0.as_ref()
+    }
+}
+
+impl Write for Screen {
+    /// A whole line. The bars make room for it. (`MultiProgress::suspend` would panic on a terminal that is gone.)
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let Some(bars) = &self.0 else { return io::stderr().write(line) };
+        bars.println(String::from_utf8_lossy(line).trim_end_matches('\n'))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// A bar with its name and numbers before it, in columns, so that they stay in place on any terminal.
+#[must_use]
+pub fn bar(screen: &MultiProgress, name: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:7} {msg} {wide_bar}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╾─");
+    screen.add(ProgressBar::new(STEPS).with_style(style).with_prefix(name.to_owned()))
+}
+
+/// An empty line above the bars. What a terminal echoes of Ctrl-C moves the cursor a line down, and the
+/// uppermost line stays on the screen then.
+#[must_use]
+pub fn spacer(screen: &MultiProgress) -> ProgressBar {
+    let empty = ProgressStyle::with_template(" ").unwrap_or_else(|_| ProgressStyle::default_bar());
+    screen.add(ProgressBar::new(STEPS).with_style(empty))
+}
+
+/// Fills a bar up to a share from 0 to 1.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is from 0 to 1")]
+pub fn fill(bar: &ProgressBar, share: f64) {
+    bar.set_position((share.clamp(0.0, 1.0) * STEPS as f64) as u64);
+}
+
+/// Bars that are drawn again and again, on a thread of their own: a terminal that takes nothing must not block
+/// the program.
+#[derive(Debug)]
+pub struct Drawing {
+    stop: SyncSender<()>,
+    ended: Receiver<()>,
+}
+
+impl Drawing {
+    /// Draws now and then every 250 ms, until [`Drawing::end`]. The bars vanish when `draw` is dropped.
+    pub fn start(mut draw: impl FnMut() + Send + 'static) -> Self {
+        let ((stop, stopped), (end, ended)) = (sync_channel::<()>(0), sync_channel::<()>(0));
+        let work = move || {
+            draw();
+            while stopped.recv_timeout(DRAW_EVERY) == Err(RecvTimeoutError::Timeout) {
+                draw();
+            }
+            drop(draw);
+            drop(end);
+        };
+        // Without a thread there are no bars, and the work goes on.
+        drop(thread::Builder::new().name("bars".to_owned()).spawn(work));
+        Self { stop, ended }
+    }
+
+    /// Ends the drawing. What comes next has the screen to itself.
+    pub fn end(self) {
+        drop(self.stop);
+        let _ = self.ended.recv_timeout(LAST_DRAWING);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dumb_terminal_gets_neither_bars_nor_colours() {
+        assert!(is_capable(Some("xterm-256color")));
+        assert!(!is_capable(Some("dumb")) && !is_capable(Some("")) && !is_capable(None));
+    }
+}

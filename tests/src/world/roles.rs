@@ -1,0 +1,50 @@
+//! Roles of a world's own, to log in as somebody with fewer rights.
+
+use anyhow::Result;
+use sqlx::ConnectOptions;
+
+use super::{ExecuteRaw, World};
+
+const USER_PASSWORD: &str = "user7Q";
+/// What roles are called behind the database's name.
+const ROLES: [&str; 4] = ["", "_owner", "_writer", "_reader"];
+
+impl World {
+    /// A database URL that logs in with this password (letters and digits), as a role of its own with the
+    /// rights of the tests' user.
+    ///
+    /// # Errors
+    /// When the tests' user may not make roles.
+    pub async fn login(&self, password: &str) -> Result<String> {
+        let name = &self.database;
+        let create = format!("create role {name} login password '{password}' in role current_user");
+        self.server.connect().await?.execute_raw(&create).await?;
+        let options = self.server.clone().username(name).password(password).database(name);
+        Ok(options.to_url_lossy().to_string())
+    }
+
+    /// A database URL for a role of its own, `suffix` behind the database's name, that has no rights but what `with`
+    /// gives it, such as `connection limit 1`.
+    ///
+    /// # Errors
+    /// When the tests' user may not make roles.
+    pub async fn user(&self, suffix: &str, with: &str) -> Result<String> {
+        let name = format!("{}{suffix}", self.database);
+        let create = format!("create role {name} login password '{USER_PASSWORD}' {with}");
+        self.server.connect().await?.execute_raw(&create).await?;
+        let options = self.server.clone().username(&name).password(USER_PASSWORD).database(&self.database);
+        Ok(options.to_url_lossy().to_string())
+    }
+
+    /// The database's name, which the names of roles begin with.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The statement that drops them all.
+    pub(super) fn drop_roles(&self) -> String {
+        let roles = ROLES.map(|suffix| format!("{}{suffix}", self.database));
+        format!("drop role if exists {}", roles.join(", "))
+    }
+}

@@ -1,0 +1,62 @@
+//! What a consumer says of the database: once, with where it is, and in no client's jargon; and what a `DATABASE_URL`
+//! can't be.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{Ended, World};
+
+#[track_caller]
+fn told_once(world: &World, ended: &Ended, words: &str, user: &str) {
+    let told = ended.stderr.lines().last().unwrap_or_default();
+    assert_eq!(told.matches(words).count(), 1, "{}", ended.stderr);
+    let place = format!("database {} at ", world.database());
+    assert!(told.contains(&place) && told.contains(&format!(", user {user})")), "{told}");
+    for noise in ["at line", "error returned from database", "7Q"] {
+        assert!(!told.contains(noise), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn errors_are_told_once_with_the_place() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let (url, name) = (world.login("telling7Q").await?, world.database());
+    let ours = |program: catalog_tests::world::Program| program.env("DATABASE_URL", &url);
+    ours(world.ask(&["migrate"])?).succeed().await?;
+
+    sqlx::query("alter table socrata_hosts rename to elsewhere").execute(world.pool()).await?;
+    let ended = ours(world.consume()?).run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    told_once(&world, &ended, "relation \"socrata_hosts\" does not exist", name);
+
+    sqlx::raw_sql("create schema clash; create table clash.positions (ours int)")
+        .execute(world.pool())
+        .await?;
+    let ended = ours(world.ask(&["migrate", "--schema", "clash"])?).run().await?;
+    told_once(&world, &ended, "relation \"positions\" already exists", name);
+    assert!(ended.stderr.contains("migration 2"), "{}", ended.stderr);
+
+    let other = url.replacen(&format!("//{name}:"), "//nobody:", 1);
+    let ended = world.ask(&["verify"])?.env("DATABASE_URL", &other).run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    told_once(&world, &ended, "nobody\" does not exist", "nobody");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_url_that_can_not_be_used_is_named() -> Result<()> {
+    let world = World::new().await?;
+    for (url, named) in [
+        ("mysql://me:url7Q@db/catalog", "neither postgres nor postgresql"),
+        ("postgres://me:url7Q@db1:5432,db2:5432/catalog", "several hosts"),
+        ("postgres://me:url7Q@db/catalog?sslmode=on", "unknown sslmode"),
+    ] {
+        let ended = world.ask(&["verify"])?.env("DATABASE_URL", url).run().await?;
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("DATABASE_URL") && ended.stderr.contains(named), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("7Q"), "{}", ended.stderr);
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! A batch that a timeout cancels is tried in halves, for it takes as long the next time.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{CATALOG, World};
+
+/// As a timeout of somebody else's would: a statement with many rows takes too long, and one with few does not.
+const SLOW: &str = "
+    create function slow() returns trigger language plpgsql as $$
+    begin
+        if (select count(*) from written) > 60 then
+            raise exception 'canceling statement due to statement timeout' using errcode = '57014';
+        end if;
+        return null;
+    end
+    $$;
+    create trigger slow after insert on socrata_datasets
+        referencing new table as written for each statement execute function slow()";
+
+#[tokio::test]
+async fn a_batch_that_takes_too_long_is_applied_in_parts_without_a_wait() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    sqlx::raw_sql(SLOW).execute(world.pool()).await?;
+    let ended = world.consume()?.succeed().await?;
+    assert!(
+        ended.stderr.contains("a timeout has cancelled a batch; trying it in halves"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("trouble with the database"), "{}", ended.stderr);
+    let records = &ended.summary()?["records"]["datasets"];
+    assert_eq!(records["new"], 500, "{records}");
+    let books: (String, i64, i64) =
+        sqlx::query_as("select state, published - applied, dead from runs").fetch_one(world.pool()).await?;
+    assert_eq!(books, ("balanced".to_owned(), 0, 0));
+    world.ask(&["verify"])?.succeed().await?;
+    world.consume_again()?.args(["--until-caught-up"]).succeed().await?;
+    assert_eq!(world.contents("catalog", &CATALOG).await?, world.contents("again", &CATALOG).await?);
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The rights that the docs list are enough on a Kafka with an authorizer, and one that is missing is named.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{Broker, Ended, Program, World};
+use tokio::process::Command;
+
+const SETTINGS: &str = r#"
+listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.client.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin" user_admin="admin" user_catalog-producer="catalog-producer" user_catalog-consumer="catalog-consumer";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:admin;User:ANONYMOUS
+"#;
+const ADMIN: &str = r#"
+security.protocol=SASL_PLAINTEXT
+sasl.mechanism=PLAIN
+sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin";
+"#;
+
+/// A program that logs in as a user whose password is the name.
+fn login(program: Program, user: &str) -> Program {
+    let options = format!(
+        "security.protocol=sasl_plaintext\nsasl.mechanism=PLAIN\nsasl.username={user}\nsasl.password={user}"
+    );
+    program.env("KAFKA_OPTIONS", &options)
+}
+
+/// Kafka's own tool for ACLs, as the administrator.
+struct Admin {
+    brokers: String,
+    config: PathBuf,
+}
+
+impl Admin {
+    fn command(&self, program: &str) -> Command {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut command = Command::new(root.join(program));
+        command.env("KAFKA_ACLS", format!("{} kafka kafka-acls", root.join("dev/stack").display()));
+        command
+    }
+
+    async fn grant_all(&self, world: &World) -> Result<()> {
+        let mut command = self.command("deploy/grant-kafka-rights");
+        command.arg(&self.brokers).args(["--prefix", &world.topic(""), "--group", world.group()]);
+        told(command.arg("--command-config").arg(&self.config)).await
+    }
+
+    /// Takes a right away that was granted.
+    async fn remove(
+        &self,
+        principal: &str,
+        pattern: &str,
+        operation: &str,
+        resource: [&str; 2],
+    ) -> Result<()> {
+        let mut command = self.command("dev/stack");
+        command.args(["kafka", "kafka-acls", "--bootstrap-server", &self.brokers, "--command-config"]);
+        command.arg(&self.config).args(["--remove", "--force", "--allow-principal", principal]);
+        command.args(["--resource-pattern-type", pattern, "--operation", operation]).args(resource);
+        told(&mut command).await
+    }
+}
+
+async fn told(command: &mut Command) -> Result<()> {
+    let ended = command.output().await?;
+    let (out, error) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    ensure!(ended.status.success(), "{out}{error}");
+    Ok(())
+}
+
+#[track_caller]
+fn assert_denied(ended: &Ended, right: &str) {
+    let error = ended.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+    assert!(ended.code == Some(1) && error.contains(right), "{right}:\n{}", ended.stderr);
+    assert!(error.contains("docs/kafka-rights.md"), "{error}");
+}
+
+#[tokio::test]
+async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Result<()> {
+    let broker = Broker::start_with(SETTINGS).await?;
+    let world = World::on(broker.address()?).await?;
+    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("admin.properties");
+    std::fs::write(&config, ADMIN)?;
+    let admin = Admin { brokers: broker.address()?, config };
+    let crawl = || Ok::<_, anyhow::Error>(login(world.crawl(&double)?, "catalog-producer"));
+    let consume = || Ok::<_, anyhow::Error>(login(world.consume()?, "catalog-consumer"));
+
+    assert_denied(&crawl()?.run().await?, "CREATE");
+    admin.grant_all(&world).await?;
+    crawl()?.succeed().await?;
+    let summary = consume()?.succeed().await?.summary()?;
+    assert_eq!(summary["runs"][0]["state"], "balanced");
+    login(world.status()?, "catalog-producer").succeed().await?;
+
+    let prefix = world.topic("");
+    let producer = "User:catalog-producer";
+    admin.remove(producer, "prefixed", "DescribeConfigs", ["--topic", &prefix]).await?;
+    assert_denied(&crawl()?.run().await?, "DESCRIBE_CONFIGS");
+    admin.grant_all(&world).await?;
+    let id = format!("{prefix}producer.");
+    admin.remove(producer, "prefixed", "Write", ["--transactional-id", &id]).await?;
+    assert_denied(&crawl()?.run().await?, "WRITE and DESCRIBE on the transactional id");
+    admin.remove("User:catalog-consumer", "literal", "Read", ["--group", world.group()]).await?;
+    // Without a goal: one that has caught up already ends before it has joined.
+    let member = login(world.member()?, "catalog-consumer");
+    assert_denied(&member.run().await?, "READ on the consumer group");
+    Ok(())
+}

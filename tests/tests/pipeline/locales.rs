@@ -1,0 +1,50 @@
+//! The database's locale changes nothing, and another encoding than UTF-8 is refused.
+
+use anyhow::Result;
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+
+#[tokio::test]
+async fn a_turkish_database_holds_the_same() -> Result<()> {
+    let world = World::in_database("locale_provider icu icu_locale 'tr' template template0").await?;
+    let lower: String = sqlx::query_scalar("select lower('I')").fetch_one(world.pool()).await?;
+    assert_eq!(lower, "ı", "the database has to be Turkish");
+    let double = Double::start(Options::new(Synthetic::new(300, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    world.ask(&["verify"])?.succeed().await?;
+    assert!(world.verify_topics()?.succeed().await?.differences()?.is_empty());
+
+    sqlx::query("update socrata_datasets set permalink = upper(permalink collate \"C\")")
+        .execute(world.pool())
+        .await?;
+    // The scheme is compared as it is, so it is not part of this.
+    sqlx::query("update socrata_datasets set permalink = replace(permalink, 'HTTPS', 'https')")
+        .execute(world.pool())
+        .await?;
+    let strange: i64 = sqlx::query_scalar("select count(*) from active_datasets where host ~ '[^a-z0-9.-]'")
+        .fetch_one(world.pool())
+        .await?;
+    assert_eq!(strange, 0);
+    let ended = world.ask(&["verify", "--json"])?.run().await?;
+    assert!(!ended.stdout.contains("there is no row for"), "{}", ended.stdout);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_encoding_is_refused_before_the_first_migration() -> Result<()> {
+    for encoding in ["SQL_ASCII", "LATIN1"] {
+        let world =
+            World::in_database(&format!("encoding '{encoding}' locale 'C' template template0")).await?;
+        let ended = world.ask(&["migrate"])?.run().await?;
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("encoding is {encoding}")), "{}", ended.stderr);
+        assert!(ended.stderr.contains("encoding 'UTF8'"), "{}", ended.stderr);
+        let made: bool = sqlx::query_scalar("select to_regnamespace('catalog') is not null")
+            .fetch_one(world.pool())
+            .await?;
+        assert!(!made);
+    }
+    Ok(())
+}

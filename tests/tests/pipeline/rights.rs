@@ -1,0 +1,85 @@
+//! Few rights: a command that lacks one names it, and the script in docs/postgresql.md gives what is needed.
+
+use anyhow::{Context, Result};
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use sqlx::{AssertSqlSafe, raw_sql};
+
+const DOCS: &str = include_str!("../../../docs/postgresql.md");
+
+async fn execute(world: &World, statements: String) -> Result<()> {
+    raw_sql(AssertSqlSafe(statements)).execute(world.pool()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn migrating_needs_no_right_on_the_database_where_the_schema_is_there() -> Result<()> {
+    let world = World::new().await?;
+    let url = world.user("_owner", "").await?;
+    let ended = world.ask(&["migrate"])?.env("DATABASE_URL", &url).run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("needs CREATE on the database"), "{}", ended.stderr);
+    execute(&world, format!("create schema catalog authorization {}_owner", world.database())).await?;
+    world.ask(&["migrate"])?.env("DATABASE_URL", &url).succeed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_without_usage_is_told_the_grant() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let url = world.user("_reader", "").await?;
+    let name = world.database();
+    for command in [["verify"].as_slice(), &["runs", "list"], &["migrate"]] {
+        let ended = world.ask(command)?.env("DATABASE_URL", &url).run().await?;
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        let grant = format!("GRANT USAGE ON SCHEMA \"catalog\" TO \"{name}_reader\"");
+        assert!(ended.stderr.contains(&grant), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("run `catalog-consumer migrate`"), "{}", ended.stderr);
+    }
+    // Then it is told the next one.
+    execute(&world, format!("grant usage on schema catalog to {name}_reader")).await?;
+    let ended = world.ask(&["runs", "list"])?.env("DATABASE_URL", &url).run().await?;
+    assert!(ended.stderr.contains("needs SELECT on _sqlx_migrations"), "{}", ended.stderr);
+    Ok(())
+}
+
+/// The script of the docs, for roles and a database of this world.
+fn script(world: &World) -> Result<String> {
+    let script = DOCS.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next());
+    let script = script.context("the page has a script")?;
+    let name = world.database();
+    let named = script.replace("catalog_owner", &format!("{name}_owner"));
+    let named = named.replace("catalog_writer", &format!("{name}_writer"));
+    let named = named.replace("catalog_reader", &format!("{name}_reader"));
+    Ok(named.replace("database mydb", &format!("database {name}")))
+}
+
+#[tokio::test]
+async fn the_script_of_the_docs_gives_each_command_what_it_needs() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    let owner = world.user("_owner", "").await?;
+    let writer = world.user("_writer", "").await?;
+    let reader = world.user("_reader", "").await?;
+    // A schema of that name must not stand in for what the script makes.
+    execute(&world, script(&world)?).await?;
+    world.ask(&["migrate"])?.env("DATABASE_URL", &owner).succeed().await?;
+
+    // `--migrate` finds nothing to do.
+    world.plain_run()?.args(["--dry-run"]).env("DATABASE_URL", &writer).succeed().await?;
+    world.consume()?.env("DATABASE_URL", &writer).succeed().await?;
+    world.ask(&["dead-letters", "replay", "--all"])?.env("DATABASE_URL", &writer).succeed().await?;
+    world.verify_topics()?.env("DATABASE_URL", &writer).succeed().await?;
+    world.rebuild()?.env("DATABASE_URL", &writer).succeed().await?;
+
+    for command in [["verify"].as_slice(), &["runs", "list"], &["dead-letters", "list"]] {
+        world.ask(command)?.env("DATABASE_URL", &reader).succeed().await?;
+    }
+    let ended = world.ask(&["dead-letters", "discard", "--all"])?.env("DATABASE_URL", &reader).run().await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("permission denied for table dead_letters"), "{}", ended.stderr);
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! A log or an answer that can't be written: the work goes on, signals are heeded, and what was lost is counted.
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::World;
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use tokio::process::Child;
+use tokio::time::timeout;
+
+const ASSETS: u64 = 500;
+
+/// A disk on which nothing can be written.
+fn full() -> Result<Stdio> {
+    Ok(OpenOptions::new().write(true).open("/dev/full")?.into())
+}
+
+/// A pipe whose reader has gone.
+fn closed() -> Result<Stdio> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    Ok(writer.into())
+}
+
+/// The exit code and what was printed; a program that hangs is a failed test.
+async fn ended(mut child: Child) -> Result<(Option<i32>, String)> {
+    let mut stdout = String::new();
+    let end = async {
+        if let Some(mut out) = child.stdout.take() {
+            out.read_to_string(&mut stdout).await?;
+        }
+        anyhow::Ok(child.wait().await?)
+    };
+    let status = timeout(Duration::from_secs(120), end).await.context("it never ended")??;
+    Ok((status.code(), stdout))
+}
+
+fn terminate(child: &Child) -> Result<()> {
+    let pid = child.id().context("it has ended")?.to_string();
+    anyhow::ensure!(std::process::Command::new("kill").args(["-s", "TERM", &pid]).status()?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_crawl_whose_log_can_not_be_written_goes_on_and_counts_the_lines() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    for stderr in [full()?, closed()?] {
+        let crawl = world.crawl(&double)?.start_on(Stdio::piped(), stderr)?;
+        let (code, stdout) = ended(crawl).await?;
+        let told: Value = serde_json::from_str(&stdout)?;
+        assert_eq!((code, told["whole"].as_bool()), (Some(0), Some(true)), "{stdout}");
+        assert!(told["log_lines_lost"].as_u64() > Some(0), "{stdout}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_whose_log_can_not_be_written_applies_all_and_heeds_signals() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.migrate().await?;
+    // Of the pipe nobody reads until the program has ended, and it holds 64 KiB at most.
+    let (mut reader, writer) = std::io::pipe()?;
+    let member = world.member()?.env("RUST_LOG", "trace,librdkafka=trace").env("KAFKA_OPTIONS", "debug=all");
+    let member = member.start_on(Stdio::piped(), writer.into())?;
+    world.until("select exists (select from runs where state = 'balanced')").await?;
+    terminate(&member)?;
+    let (code, stdout) = ended(member).await?;
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(serde_json::from_str::<Value>(&stdout)?["log_lines_lost"].as_u64() > Some(0), "{stdout}");
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read)?;
+    assert!(read.len() >= 32 * 1024, "the pipe was never full: {} bytes", read.len());
+
+    for stderr in [full()?, closed()?] {
+        world.crawl(&double)?.succeed().await?;
+        let (code, stdout) = ended(world.consume()?.start_on(Stdio::piped(), stderr)?).await?;
+        assert_eq!(code, Some(0), "{stdout}");
+        let told: Value = serde_json::from_str(&stdout)?;
+        assert_eq!(
+            (&told["caught_up"], told["log_lines_lost"].as_u64() > Some(0)),
+            (&Value::Bool(true), true)
+        );
+    }
+    let member = world.member()?.start_on(Stdio::piped(), full()?)?;
+    world.crawl(&double)?.succeed().await?;
+    world.until("select exists (select from runs where run = 4 and state = 'balanced')").await?;
+    terminate(&member)?;
+    assert_eq!(ended(member).await?.0, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_no_error_and_one_on_a_full_disk_is() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    let (code, _) = ended(world.crawl(&double)?.start_on(closed()?, Stdio::null())?).await?;
+    assert_eq!(code, Some(0));
+    world.migrate().await?;
+    for json in [&["runs", "list"][..], &["runs", "list", "--json"], &["--help"]] {
+        let (code, _) = ended(world.ask(json)?.start_on(closed()?, Stdio::null())?).await?;
+        assert_eq!(code, Some(0), "{json:?}");
+        let mut child = world.ask(json)?.start_on(full()?, Stdio::piped())?;
+        let mut log = String::new();
+        child.stderr.take().context("a pipe")?.read_to_string(&mut log).await?;
+        assert_eq!(ended(child).await?.0, Some(1), "{json:?}: {log}");
+        assert!(json == ["--help"] || log.contains("can't write to standard output"), "{log}");
+    }
+    Ok(())
+}
