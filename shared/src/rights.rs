@@ -1,6 +1,12 @@
 //! Rights that Kafka denies, named for people. docs/kafka-rights.md lists all that the programs need.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use thiserror::Error;
+
+/// The right that is missing.
+#[derive(Debug, Error)]
+#[error("Kafka's authorizer denies {0} (docs/kafka-rights.md)")]
+struct Denied(&'static str);
 
 /// Whether an error says that this user lacks a right.
 #[must_use]
@@ -8,7 +14,7 @@ pub fn is_missing(error: &KafkaError) -> bool {
     code(error).and_then(right).is_some()
 }
 
-/// Names the right that is missing, if that is what an error is about.
+/// Names the right that is missing, if that is what an error is about and it is not named yet.
 ///
 /// # Errors
 /// The same, with the right.
@@ -16,8 +22,8 @@ pub fn named<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
     result.map_err(|error| {
         let denied = error.chain().find_map(|cause| cause.downcast_ref::<KafkaError>());
         match denied.and_then(code).and_then(right) {
-            Some(right) => error.context(format!("Kafka's authorizer denies {right} (docs/kafka-rights.md)")),
-            None => error,
+            Some(right) if !error.is::<Denied>() => error.context(Denied(right)),
+            _ => error,
         }
     })
 }
@@ -51,8 +57,9 @@ mod tests {
     fn a_missing_right_is_named_and_other_trouble_is_not() {
         let told = |code| {
             let failed: anyhow::Result<()> = Err(KafkaError::MessageConsumption(code).into());
-            format!("{:#}", named(failed).unwrap_err())
+            format!("{:#}", named(named(failed)).unwrap_err())
         };
+        assert_eq!(told(RDKafkaErrorCode::ClusterAuthorizationFailed).matches("denies").count(), 1);
         assert!(told(RDKafkaErrorCode::GroupAuthorizationFailed).contains("READ on the consumer group"));
         assert!(!told(RDKafkaErrorCode::UnknownTopicOrPartition).contains("denies"));
         let guard: anyhow::Result<()> = Err(Stop::Guard("a guard".to_owned()).into());

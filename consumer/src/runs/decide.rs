@@ -51,7 +51,9 @@ struct Question {
 
 impl Question {
     fn of(RunId { region, run }: RunId, change: &Change, affected: &[Affected]) -> Self {
-        let number = |is: fn(&Affected) -> bool| affected.iter().filter(|it| is(it)).count() as i64;
+        let number = |is: fn(&Affected) -> bool| {
+            i64::try_from(affected.iter().filter(|it| is(it)).count()).unwrap_or(i64::MAX)
+        };
         let moved = Moved { retired: number(Affected::is_retired), returned: number(Affected::returns) };
         let what = match change {
             Change::Release(domains) if !domains.is_empty() => {

@@ -75,7 +75,7 @@ async fn told(command: &mut Command) -> Result<()> {
 
 #[track_caller]
 fn assert_denied(ended: &Ended, right: &str) {
-    let error = ended.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+    let error = ended.stderr.lines().last().unwrap_or_default();
     assert!(ended.code == Some(1) && error.contains(right), "{right}:\n{}", ended.stderr);
     assert!(error.contains("docs/kafka-rights.md"), "{error}");
 }
