@@ -19,12 +19,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::batch::{Place, TopicKind};
+use crate::binding::home::{self, Home};
 use crate::cli::RunArgs;
 
-/// What offsets of ours carry as their metadata. An operator's reset by Kafka's tools leaves it empty, so the
-/// two can be told apart.
-const NOTE: &str = "catalog-stream";
 const PATIENCE: Duration = Duration::from_secs(10);
+/// librdkafka's own default.
+const SESSION: Duration = Duration::from_secs(45);
 
 /// A member of the group.
 pub(crate) type Member = StreamConsumer<GroupContext>;
@@ -55,6 +55,8 @@ pub(crate) struct GroupContext {
     changes: UnboundedSender<Change>,
     /// While the consumer is dropped nobody answers events any more, so the callback does.
     closing: AtomicBool,
+    /// What committed offsets of ours carry as their metadata: the copy of the tables.
+    note: String,
     log: LogContext,
 }
 
@@ -101,9 +103,19 @@ impl ConsumerContext for GroupContext {
     }
 }
 
-/// Joins the group.
-pub(crate) fn join(args: &RunArgs) -> anyhow::Result<(Arc<Member>, UnboundedReceiver<Change>)> {
+/// A member of the group and the changes of its assignment.
+pub(crate) struct Joined {
+    pub(crate) member: Arc<Member>,
+    pub(crate) changes: UnboundedReceiver<Change>,
+    /// How long the group takes to notice that a member is gone.
+    pub(crate) session: Duration,
+}
+
+/// Joins the group for a copy of the tables, which the other members can tell by the client id.
+pub(crate) fn join(args: &RunArgs, home: &Home) -> anyhow::Result<Joined> {
+    let note = home.to_string();
     let config = args.kafka.client_config(&[
+        ("client.id", &note),
         ("group.id", &args.group),
         ("partition.assignment.strategy", "cooperative-sticky"),
         ("session.timeout.ms", "45000"),
@@ -121,18 +133,20 @@ pub(crate) fn join(args: &RunArgs) -> anyhow::Result<(Arc<Member>, UnboundedRece
         ("fetch.queue.backoff.ms", "10"),
         ("queued.max.messages.kbytes", "16384"),
     ])?;
+    let session = config.get("session.timeout.ms").and_then(|session| session.parse().ok());
+    let session = session.map_or(SESSION, Duration::from_millis);
     let (changes, events) = unbounded_channel();
-    let context = GroupContext { changes, closing: AtomicBool::new(false), log: LogContext::default() };
+    let context = GroupContext { changes, closing: AtomicBool::new(false), note, log: LogContext::default() };
     let member: Member = kafka::create(&config, context)?;
     let topics = args.kafka.topics();
     let names = TopicKind::ALL.map(|kind| kind.topic(&topics));
     member.subscribe(&names.each_ref().map(String::as_str))?;
-    Ok((Arc::new(member), events))
+    Ok(Joined { member: Arc::new(member), changes: events, session })
 }
 
 /// Answers an assignment: each partition starts at its position.
 pub(crate) fn assign(member: &Member, starts: &[(Place, i64)]) -> anyhow::Result<()> {
-    member.incremental_assign(&offsets(starts)?).context("can't take the assignment")
+    member.incremental_assign(&offsets(member, starts)?).context("can't take the assignment")
 }
 
 /// Commits offsets with our note, without waiting for the answer.
@@ -140,7 +154,7 @@ pub(crate) fn commit(member: &Member, positions: &[(Place, i64)]) -> anyhow::Res
     if positions.is_empty() {
         return Ok(());
     }
-    if let Err(error) = member.commit(&offsets(positions)?, CommitMode::Async) {
+    if let Err(error) = member.commit(&offsets(member, positions)?, CommitMode::Async) {
         tracing::debug!(%error, "an offset was not committed");
     }
     Ok(())
@@ -153,7 +167,7 @@ pub(crate) async fn commit_and_wait(member: &Arc<Member>, positions: &[(Place, i
     if positions.is_empty() {
         return Ok(());
     }
-    let (member, offsets) = (Arc::clone(member), offsets(positions)?);
+    let (member, offsets) = (Arc::clone(member), offsets(member, positions)?);
     let commit = spawn_blocking(move || member.commit(&offsets, CommitMode::Sync));
     // It has no time limit of its own.
     match timeout(PATIENCE, commit).await {
@@ -171,7 +185,7 @@ pub(crate) async fn commit_and_wait(member: &Arc<Member>, positions: &[(Place, i
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Committed {
     pub(crate) offset: i64,
-    /// Whether it is ours. Anything else is an operator's.
+    /// Whether it is ours, of whatever copy of the tables. Anything else is an operator's.
     pub(crate) noted: bool,
 }
 
@@ -180,19 +194,36 @@ pub(crate) async fn committed<C: ConsumerContext + 'static>(
     member: &Arc<StreamConsumer<C>>,
     places: &[Place],
 ) -> anyhow::Result<Vec<Option<Committed>>> {
+    let found = fetch_committed(member, places).await?;
+    let of = |place: &Place| {
+        let element = found.find_partition(&place.topic, place.partition)?;
+        let Offset::Offset(offset) = element.offset() else { return None };
+        Some(Committed { offset, noted: home::is_ours(element.metadata()) })
+    };
+    Ok(places.iter().map(of).collect())
+}
+
+/// The metadata of the group's committed offset of a partition.
+pub(crate) async fn note<C: ConsumerContext + 'static>(
+    member: &Arc<StreamConsumer<C>>,
+    place: &Place,
+) -> anyhow::Result<Option<String>> {
+    let found = fetch_committed(member, std::slice::from_ref(place)).await?;
+    let element = found.find_partition(&place.topic, place.partition);
+    Ok(element.map(|element| element.metadata().to_owned()))
+}
+
+async fn fetch_committed<C: ConsumerContext + 'static>(
+    member: &Arc<StreamConsumer<C>>,
+    places: &[Place],
+) -> anyhow::Result<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(places.len());
     for place in places {
         list.add_partition(&place.topic, place.partition);
     }
     let member = Arc::clone(member);
     let found = spawn_blocking(move || member.committed_offsets(list, PATIENCE)).await?;
-    let found = found.context("can't read the group's offsets")?;
-    let of = |place: &Place| {
-        let element = found.find_partition(&place.topic, place.partition)?;
-        let Offset::Offset(offset) = element.offset() else { return None };
-        Some(Committed { offset, noted: element.metadata() == NOTE })
-    };
-    Ok(places.iter().map(of).collect())
+    found.context("can't read the group's offsets")
 }
 
 /// Whether an operator has set an offset of the group that no member has answered yet.
@@ -261,12 +292,12 @@ pub(crate) async fn leave(
     }
 }
 
-fn offsets(positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
+fn offsets(member: &Member, positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(positions.len());
     for (place, position) in positions {
         let mut element = list.add_partition(&place.topic, place.partition);
         element.set_offset(Offset::Offset(*position))?;
-        element.set_metadata(NOTE);
+        element.set_metadata(&member.context().note);
     }
     Ok(list)
 }
@@ -279,7 +310,7 @@ mod tests {
     fn a_rebalance_that_failed_revokes_nothing() {
         let (changes, mut events) = unbounded_channel();
         let log = LogContext::default();
-        let context = GroupContext { changes, closing: AtomicBool::new(false), log };
+        let context = GroupContext { changes, closing: AtomicBool::new(false), note: String::new(), log };
         let mut config = rdkafka::ClientConfig::new();
         config.set("group.id", "test").set("bootstrap.servers", "127.0.0.1:1");
         let member: BaseConsumer<GroupContext> = kafka::create(&config, context).unwrap();

@@ -17,6 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::apply::positions;
 use crate::batch::{Place, TopicKind};
+use crate::binding;
 use crate::cli::RunArgs;
 use crate::consume::caught_up::{Watermarks, places, watermarks};
 use crate::consume::group;
@@ -82,6 +83,7 @@ impl Track {
 
 impl DryRun {
     async fn start(args: &RunArgs, mut tables: Tables) -> anyhow::Result<Self> {
+        binding::check_now(tables.connection(), &args.kafka).await?;
         let reader = Arc::new(reader::open(&args.kafka, &args.group)?);
         let mut tracks = HashMap::new();
         let mut list = TopicPartitionList::new();
