@@ -15,7 +15,7 @@ use crate::batch::{Place, TopicKind};
 use crate::binding::admin;
 use crate::binding::home::Home;
 use crate::cli::RunArgs;
-use crate::consume::group;
+use crate::consume::offsets;
 use crate::consume::reader::{self, Reader};
 
 /// How soon it is looked again while the group is not this copy's.
@@ -56,7 +56,7 @@ impl Lookout {
     pub(crate) async fn look(&self) -> anyhow::Result<Seen> {
         let (reader, group) = (Arc::clone(&self.reader), Arc::clone(&self.group));
         let members = spawn_blocking(move || admin::group_members(reader.client(), &group)).await??;
-        let note = group::note(&self.reader, &self.first).await?;
+        let note = offsets::note(&self.reader, &self.first).await?;
         let home = |member: admin::GroupMember| Some((Home::parse(&member.client_id)?, member.host));
         let others = members.into_iter().filter_map(home).filter(|(home, _)| !home.is_same(&self.home));
         Ok(Seen { others: others.collect(), named: note.as_deref().and_then(Home::parse) })

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, LogContext};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
@@ -19,10 +19,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::batch::{Place, TopicKind};
-use crate::binding::home::{self, Home};
+use crate::binding::home::Home;
 use crate::cli::RunArgs;
+use crate::consume::offsets;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// librdkafka's own default.
 const SESSION: Duration = Duration::from_secs(45);
 
@@ -56,7 +57,7 @@ pub(crate) struct GroupContext {
     /// While the consumer is dropped nobody answers events any more, so the callback does.
     closing: AtomicBool,
     /// What committed offsets of ours carry as their metadata: the copy of the tables.
-    note: String,
+    pub(super) note: String,
     log: LogContext,
 }
 
@@ -146,90 +147,7 @@ pub(crate) fn join(args: &RunArgs, home: &Home) -> anyhow::Result<Joined> {
 
 /// Answers an assignment: each partition starts at its position.
 pub(crate) fn assign(member: &Member, starts: &[(Place, i64)]) -> anyhow::Result<()> {
-    member.incremental_assign(&offsets(member, starts)?).context("can't take the assignment")
-}
-
-/// Commits offsets with our note, without waiting for the answer.
-pub(crate) fn commit(member: &Member, positions: &[(Place, i64)]) -> anyhow::Result<()> {
-    if positions.is_empty() {
-        return Ok(());
-    }
-    if let Err(error) = member.commit(&offsets(member, positions)?, CommitMode::Async) {
-        tracing::debug!(%error, "an offset was not committed");
-    }
-    Ok(())
-}
-
-/// Commits offsets with our note and waits for it, so that an operator's reset is honoured once.
-///
-/// What goes wrong is only told: a reset that is honoured twice applies records twice, which changes nothing.
-pub(crate) async fn commit_and_wait(member: &Arc<Member>, positions: &[(Place, i64)]) -> anyhow::Result<()> {
-    if positions.is_empty() {
-        return Ok(());
-    }
-    let (member, offsets) = (Arc::clone(member), offsets(member, positions)?);
-    let commit = spawn_blocking(move || member.commit(&offsets, CommitMode::Sync));
-    // It has no time limit of its own.
-    match timeout(PATIENCE, commit).await {
-        Ok(done) => {
-            if let Err(error) = done? {
-                tracing::warn!(%error, "an offset was not committed");
-            }
-        }
-        Err(_) => tracing::warn!("an offset was not committed: Kafka does not answer"),
-    }
-    Ok(())
-}
-
-/// What the group has committed for a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Committed {
-    pub(crate) offset: i64,
-    /// Whether it is ours, of whatever copy of the tables. Anything else is an operator's.
-    pub(crate) noted: bool,
-}
-
-/// What the group has committed, in the order of the places.
-pub(crate) async fn committed<C: ConsumerContext + 'static>(
-    member: &Arc<StreamConsumer<C>>,
-    places: &[Place],
-) -> anyhow::Result<Vec<Option<Committed>>> {
-    let found = fetch_committed(member, places).await?;
-    let of = |place: &Place| {
-        let element = found.find_partition(&place.topic, place.partition)?;
-        let Offset::Offset(offset) = element.offset() else { return None };
-        Some(Committed { offset, noted: home::is_ours(element.metadata()) })
-    };
-    Ok(places.iter().map(of).collect())
-}
-
-/// The metadata of the group's committed offset of a partition.
-pub(crate) async fn note<C: ConsumerContext + 'static>(
-    member: &Arc<StreamConsumer<C>>,
-    place: &Place,
-) -> anyhow::Result<Option<String>> {
-    let found = fetch_committed(member, std::slice::from_ref(place)).await?;
-    let element = found.find_partition(&place.topic, place.partition);
-    Ok(element.map(|element| element.metadata().to_owned()))
-}
-
-async fn fetch_committed<C: ConsumerContext + 'static>(
-    member: &Arc<StreamConsumer<C>>,
-    places: &[Place],
-) -> anyhow::Result<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(places.len());
-    for place in places {
-        list.add_partition(&place.topic, place.partition);
-    }
-    let member = Arc::clone(member);
-    let found = spawn_blocking(move || member.committed_offsets(list, PATIENCE)).await?;
-    found.context("can't read the group's offsets")
-}
-
-/// Whether an operator has set an offset of the group that no member has answered yet.
-pub(crate) async fn has_reset(member: &Arc<Member>, places: &[Place]) -> anyhow::Result<bool> {
-    let committed = committed(member, places).await?;
-    Ok(committed.iter().flatten().any(|committed| !committed.noted))
+    member.incremental_assign(&offsets::offsets(member, starts)?).context("can't take the assignment")
 }
 
 /// Moves a partition of the assignment to an offset; what was fetched of it before is dropped.
@@ -277,7 +195,7 @@ pub(crate) async fn leave(
     while let Ok(change) = changes.try_recv() {
         answer(&member, &change)?;
     }
-    commit(&member, positions)?;
+    offsets::commit(&member, positions)?;
     // Dropping the consumer closes it, which waits for the group and for the commit. On a thread of its
     // own: the runtime would wait for one of its own for ever.
     let (left, told) = oneshot::channel();
@@ -290,16 +208,6 @@ pub(crate) async fn leave(
         Ok(_) => Ok(()),
         Err(_) => bail!("can't leave the group in {} s: Kafka does not answer", PATIENCE.as_secs()),
     }
-}
-
-fn offsets(member: &Member, positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(positions.len());
-    for (place, position) in positions {
-        let mut element = list.add_partition(&place.topic, place.partition);
-        element.set_offset(Offset::Offset(*position))?;
-        element.set_metadata(&member.context().note);
-    }
-    Ok(list)
 }
 
 #[cfg(test)]

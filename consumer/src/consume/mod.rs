@@ -7,6 +7,7 @@ pub(crate) mod due;
 pub(crate) mod group;
 pub(crate) mod missing;
 pub(crate) mod newer;
+pub(crate) mod offsets;
 pub(crate) mod partition;
 pub(crate) mod prepare;
 pub(crate) mod reader;
@@ -242,7 +243,7 @@ impl Consumer {
                 self.summary.add(place.kind, &records, dead.len() as u64, verdicts);
                 if let Some(partition) = partition {
                     partition.applied(to);
-                    group::commit(&self.member, &[(place, to)])?;
+                    offsets::commit(&self.member, &[(place, to)])?;
                 }
             }
             Outcome::Stale { position } => {

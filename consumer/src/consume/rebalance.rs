@@ -15,6 +15,7 @@ use crate::binding::{self, Source};
 use crate::consume::Consumer;
 use crate::consume::caught_up::watermarks;
 use crate::consume::group::{self, Change};
+use crate::consume::offsets;
 use crate::consume::partition::Partition;
 use crate::consume::prepare;
 use crate::consume::start::Start;
@@ -84,7 +85,7 @@ impl Consumer {
         let starts = self.bound_starts(self.places(list)).await?;
         let offsets: Vec<_> = starts.iter().map(|(place, start)| (place.clone(), start.offset())).collect();
         // The note has to be there before it is looked who else is. An operator's reset is honoured with it.
-        group::commit_and_wait(&self.member, &offsets).await?;
+        offsets::commit_and_wait(&self.member, &offsets).await?;
         if !self.copies.may_apply(&lookout.look().await?)? {
             return Ok(false);
         }
@@ -116,7 +117,7 @@ impl Consumer {
     }
 
     async fn starts(&self, places: Vec<Place>) -> anyhow::Result<Vec<(Place, Start)>> {
-        let committed = group::committed(&self.member, &places).await?;
+        let committed = offsets::committed(&self.member, &places).await?;
         let marks = watermarks(&self.args.kafka, places).await?;
         let mut starts = Vec::with_capacity(marks.len());
         for ((place, marks), committed) in marks.into_iter().zip(committed) {

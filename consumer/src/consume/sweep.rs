@@ -13,7 +13,7 @@ use crate::batch::TopicKind;
 use crate::binding;
 use crate::consume::Consumer;
 use crate::consume::caught_up::{Goal, Positions};
-use crate::consume::{group, prepare};
+use crate::consume::{group, offsets, prepare};
 
 /// How often a line tells how far the consumer is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -113,7 +113,7 @@ impl Consumer {
         }
         binding::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await?;
         let now = Goal::measure(&self.args.kafka).await?;
-        if group::has_reset(&self.member, &now.places()).await? {
+        if offsets::has_reset(&self.member, &now.places()).await? {
             return Ok(false);
         }
         now.check(positions)?;
