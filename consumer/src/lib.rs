@@ -13,6 +13,7 @@ pub mod verify;
 
 mod apply;
 mod batch;
+mod binding;
 mod books;
 mod decode;
 mod dry_run;

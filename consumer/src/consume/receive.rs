@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use anyhow::bail;
+use catalog_shared::exit::Stop;
 use catalog_shared::rights;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::batch::TopicKind;
+use crate::binding;
 use crate::consume::Consumer;
 use crate::consume::caught_up::watermarks;
 use crate::consume::partition::{Newer, Partition};
@@ -41,8 +43,11 @@ impl Consumer {
         if is_full { self.pause_and_resume() } else { Ok(()) }
     }
 
-    /// Names a partition that no longer holds what the tables stand at.
+    /// Names a partition that no longer holds what the tables stand at, or a topic that was made again.
     async fn find_lost(&self) -> anyhow::Result<()> {
+        // Whatever else keeps it from being checked, the offsets below are still wrong.
+        let check = async { binding::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await };
+        check.await.or_else(|error| if error.is::<Stop>() { Err(error) } else { Ok(()) })?;
         let places = self.partitions.values().map(|partition| partition.place.clone()).collect();
         for (place, marks) in watermarks(&self.args.kafka, places).await? {
             if let Some(partition) = self.partitions.get(&(place.kind, place.partition)) {

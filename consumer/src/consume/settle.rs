@@ -1,7 +1,7 @@
 //! What comes of a batch that has ended.
 
 use crate::apply::Outcome;
-use crate::consume::{Consumer, Done, group};
+use crate::consume::{Consumer, Done, offsets};
 
 impl Consumer {
     /// Enters what came of a batch, and hands over what is due since.
@@ -28,7 +28,7 @@ impl Consumer {
                 self.summary.add(place.kind, &records, dead.len() as u64, verdicts);
                 if let Some(partition) = partition {
                     partition.applied(to);
-                    group::commit(&self.member, &[(place, to)])?;
+                    offsets::commit(&self.member, &[(place, to)])?;
                 }
             }
             Outcome::Stale { position } => {
