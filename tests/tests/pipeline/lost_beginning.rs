@@ -38,6 +38,7 @@ async fn lose(world: &World, topic: &'static str, run: i64, less: i64) -> Result
     for (partition, offset) in &ends {
         world.delete_before(topic, *partition, *offset).await?;
     }
+    world.set_policy(topic, "compact").await?;
     Ok(ends)
 }
 
@@ -177,6 +178,7 @@ async fn the_verdicts_count_as_the_data_and_heal_with_the_next_decision() -> Res
     let end = verdicts.last().map(|record| record.offset + 1).unwrap_or_default();
     ensure!(end > 0, "no verdict was published");
     world.delete_before("verdicts", 0, end).await?;
+    world.set_policy("verdicts", "compact").await?;
     let lost = [(0, end)];
     refused(world, world.rebuild()?, "verdicts", &lost).await?;
     refused(world, world.verify_topics()?, "verdicts", &lost).await?;

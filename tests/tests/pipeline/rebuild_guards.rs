@@ -17,7 +17,7 @@ async fn execute(world: &World, statement: &str) -> Result<()> {
 async fn copy_assets(world: &World, to: &str, limit: usize) -> Result<()> {
     for table in ["socrata_datasets", "socrata_dataset_stats"] {
         let copy = format!(
-            "insert into {table} select (jsonb_populate_record(held, '{{\"domain\": \"{to}\"}}')).* from (
+            "insert into {table} select (jsonb_populate_record(null::{table}, to_jsonb(held) || '{{\"domain\": \"{to}\"}}')).* from (
                  select * from {table} where domain = 'a.example' order by id limit {limit}
              ) as held"
         );
