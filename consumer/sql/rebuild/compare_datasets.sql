@@ -23,7 +23,9 @@ select
                 )
             ),
             0
-        ) < (select floors.run from floors where floors.region = held.region) then 'kept'
+        ) < (
+            select floors.run from floors where floors.topic = $1 and floors.region = held.region
+        ) then 'kept'
         when made.region is null then 'extra'
         else 'different'
     end as kind

@@ -10,7 +10,7 @@ select
         when held.region is null then 'missing'
         -- The topics that lost their beginning can't say what this row should be.
         when greatest(held.last_run, made.last_run) < (
-            select floors.run from floors where floors.region = held.region
+            select floors.run from floors where floors.topic = $1 and floors.region = held.region
         ) then 'kept'
         when made.region is null then 'extra'
         else 'different'

@@ -1,9 +1,13 @@
 //! What topics that have lost their beginning can't speak of: the rows of the runs before the first full run that lies
 //! completely behind the first offsets. See `docs/architecture.md`.
 
+use std::collections::BTreeSet;
+
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
+use catalog_shared::topics::Topics;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection, PgPool};
 
@@ -37,6 +41,13 @@ impl Floor {
     const fn is_healed(&self) -> bool {
         !self.is_crawled || (self.run.is_some() && self.active_below == 0)
     }
+}
+
+/// Which rows stay as they are: those below the floors in the tables of some topics.
+#[derive(Default)]
+pub(super) struct Kept<'a> {
+    pub(super) floors: &'a [Floor],
+    pub(super) topics: Vec<String>,
 }
 
 /// Which partitions have lost their beginning, and what follows.
@@ -86,6 +97,16 @@ impl Loss {
             .fetch_all(db)
             .await?;
         self.judge(accept)
+    }
+
+    /// What a rebuild keeps. Decisions that are lost bear on the assets alone.
+    pub(super) fn kept(&self, topics: &Topics) -> Kept<'_> {
+        let verdicts = topics.verdicts();
+        let table = |lost: &LostBeginning| {
+            if lost.topic == verdicts { topics.data(Kind::Datasets) } else { lost.topic.clone() }
+        };
+        let topics: BTreeSet<String> = self.lost.iter().map(table).collect();
+        Kept { floors: &self.floors, topics: topics.into_iter().collect() }
     }
 
     fn judge(&self, accept: bool) -> anyhow::Result<()> {

@@ -32,7 +32,7 @@ mod track;
 
 pub use args::{RebuildArgs, TopicsArgs};
 use goals::Goals;
-use loss::{Floor, Loss};
+use loss::{Kept, Loss};
 use repair::RefusedRow;
 use replay::Replay;
 pub(crate) use report::Report;
@@ -174,7 +174,7 @@ async fn follow_and_compare<'a>(work: Work<'_>, shadow: &'a mut Shadow) -> anyho
     if intent == Intent::Mend {
         Shadow::restore(&names, &mut tx).await?;
     }
-    let (tables, refusals) = compare_and_repair(&mut tx, work, &loss.floors).await?;
+    let (tables, refusals) = compare_and_repair(&mut tx, work, &loss.kept(&args.kafka.topics())).await?;
     Ok(Settled { tx, alone, records: replay.records(), tables, refusals, loss })
 }
 
@@ -182,9 +182,9 @@ async fn follow_and_compare<'a>(work: Work<'_>, shadow: &'a mut Shadow) -> anyho
 async fn compare_and_repair(
     tx: &mut PgConnection,
     Work { args, intent, force }: Work<'_>,
-    floors: &[Floor],
+    kept: &Kept<'_>,
 ) -> anyhow::Result<(Vec<Differing>, Vec<RefusedRow>)> {
-    let compared = tables::compare(tx, &args.kafka.topics(), floors).await;
+    let compared = tables::compare(tx, &args.kafka.topics(), kept).await;
     let tables = compared.context("can't compare the tables")?;
     if intent == Intent::Compare {
         return Ok((tables, Vec::new()));
@@ -256,7 +256,7 @@ pub(crate) async fn make_equal(
 ) -> anyhow::Result<i64> {
     let names = shadow::Names { shadow: shadow.to_owned(), ..shadow::Names::of(live) };
     let mut tx = names.begin(session).await?;
-    let tables = tables::compare(&mut tx, topics, &[]).await?;
+    let tables = tables::compare(&mut tx, topics, &Kept::default()).await?;
     let refusals = repair::repair(&mut tx, &tables).await?;
     anyhow::ensure!(refusals.is_empty(), "the database refuses {refusals:?}");
     tx.commit().await?;

@@ -5,7 +5,7 @@ use catalog_shared::topics::Topics;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 
-use super::loss::Floor;
+use super::loss::Kept;
 use crate::apply::datasets::newer_form;
 use crate::decode::content_hash::REVISION;
 
@@ -111,7 +111,7 @@ pub(crate) struct DifferingRow {
 pub(super) async fn compare(
     tx: &mut PgConnection,
     topics: &Topics,
-    floors: &[Floor],
+    kept: &Kept<'_>,
 ) -> anyhow::Result<Vec<Differing>> {
     let newer: Option<(String, i32)> = sqlx::query_as(include_str!("../../sql/rebuild/find_newer_form.sql"))
         .bind(i32::from(REVISION))
@@ -123,8 +123,9 @@ pub(super) async fn compare(
     sqlx::query(include_str!("../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/make_floors.sql"))
-        .bind(floors.iter().map(|floor| floor.region.as_str()).collect::<Vec<_>>())
-        .bind(floors.iter().map(|floor| floor.run).collect::<Vec<_>>())
+        .bind(kept.floors.iter().map(|floor| floor.region.as_str()).collect::<Vec<_>>())
+        .bind(kept.floors.iter().map(|floor| floor.run).collect::<Vec<_>>())
+        .bind(&kept.topics)
         .execute(&mut *tx)
         .await?;
     for table in &TABLES {
