@@ -39,6 +39,7 @@ impl LettersAction {
             Self::List(args) | Self::Discard(args) => args.json,
             Self::Show(args) => args.json,
             Self::Replay(args) => args.letters.json,
+            Self::Prune(args) => args.json,
         }
     }
 }
