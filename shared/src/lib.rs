@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod command_line;
 pub mod cursor;
+pub mod cursors;
 pub mod exit;
 pub mod fields;
 mod fixed;
@@ -17,6 +18,7 @@ pub mod region;
 pub mod rights;
 pub mod shutdown;
 pub mod telemetry;
+pub mod topic_setup;
 pub mod topics;
 pub mod verdict;
 pub mod watermarks;

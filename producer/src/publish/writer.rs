@@ -12,8 +12,8 @@ use rdkafka::message::{Header, OwnedHeaders};
 use time::OffsetDateTime;
 
 use crate::discover::page::Object;
-use crate::publish::topics::MESSAGE_BYTES;
 use crate::publish::transaction::Outgoing;
+use catalog_shared::topic_setup::MESSAGE_BYTES;
 
 /// What a record takes besides its key and value, at most: its headers, and the frame of a batch of one.
 const FRAME: usize = 1024;

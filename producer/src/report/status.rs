@@ -18,9 +18,9 @@ use tokio::task::spawn_blocking;
 
 use crate::cli::StatusArgs;
 use crate::crawl::idspace;
-use crate::publish::cursors::{self, PATIENCE, Written};
 use crate::report::human;
 use crate::report::missed::Missed;
+use catalog_shared::cursors::{self, PATIENCE, Written};
 
 /// Prints where the regions stand.
 ///
