@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use catalog_shared::kafka::{self, LogContext};
+use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
@@ -259,6 +259,29 @@ pub(crate) async fn leave(
         Ok(_) => Ok(()),
         Err(_) => bail!("can't leave the group in {} s: Kafka does not answer", PATIENCE.as_secs()),
     }
+}
+
+/// Commits offsets with our note for a group that nobody is in.
+///
+/// # Errors
+/// What Kafka says, or that it does not answer.
+pub(crate) async fn commit_alone(
+    kafka: &KafkaArgs,
+    group: &str,
+    positions: &[(Place, i64)],
+) -> anyhow::Result<()> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let config = kafka.client_config(&[
+        ("group.id", group),
+        ("enable.auto.commit", "false"),
+        ("allow.auto.create.topics", "false"),
+    ])?;
+    let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
+    let offsets = offsets(positions)?;
+    let commit = spawn_blocking(move || client.commit(&offsets, CommitMode::Sync));
+    timeout(PATIENCE, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
 }
 
 fn offsets(positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {

@@ -3,7 +3,9 @@
 use catalog_shared::record::Kind;
 use catalog_shared::topics::Topics;
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{FromRow, PgConnection, Postgres};
 
 use crate::apply::datasets::newer_form;
 use crate::decode::content_hash::REVISION;
@@ -103,11 +105,13 @@ pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> anyhow::R
     if let Some((row, revision)) = newer {
         return Err(newer_form(&row, revision).into());
     }
+    bind_topics(include_str!("../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
     for table in &TABLES {
         sqlx::query(table.compare).bind(topics.data(table.kind)).execute(&mut *tx).await?;
     }
+    bind_topics(include_str!("../../sql/rebuild/keep_below_floors.sql"), topics).execute(&mut *tx).await?;
     let mut counts: Vec<Counts> =
         sqlx::query_as(include_str!("../../sql/rebuild/count_differing.sql")).fetch_all(&mut *tx).await?;
     let mut differing = Vec::with_capacity(TABLES.len());
@@ -117,6 +121,12 @@ pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> anyhow::R
         differing.push(Differing { counts, listed });
     }
     Ok(differing)
+}
+
+/// A statement that takes the topics of datasets, domains, hosts and agencies.
+fn bind_topics(statement: &'static str, topics: &Topics) -> Query<'static, Postgres, PgArguments> {
+    let kinds = [Kind::Datasets, Kind::Domains, Kind::Hosts, Kind::Agencies];
+    kinds.into_iter().fold(sqlx::query(statement), |query, kind| query.bind(topics.data(kind)))
 }
 
 /// Makes the tables equal, writing only the rows that were found to differ.
