@@ -1,6 +1,5 @@
 //! The books: what became of each record of a run, the verdict on the run, and the topic that keeps verdicts.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the command line does not offer all of it yet"))]
 pub(crate) mod decisions;
 pub(crate) mod evidence;
 pub(crate) mod judge;

@@ -30,6 +30,8 @@ mod locales;
 mod lost_cursors;
 mod missing_topics;
 mod moved_position;
+mod moved_topics;
+mod moving;
 mod nameless;
 mod newer_build;
 mod no_json;
