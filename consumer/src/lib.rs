@@ -14,6 +14,7 @@ pub mod verify;
 
 mod apply;
 mod batch;
+mod binding;
 mod books;
 mod decode;
 mod dry_run;

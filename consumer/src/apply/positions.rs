@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::batch::{Batch, Place, TopicKind};
 use crate::consume::caught_up::Positions;
-use crate::consume::group::Committed;
+use crate::consume::offsets::Committed;
 use crate::consume::start::Start;
 
 /// Where a partition stands.

@@ -14,6 +14,7 @@ use sqlx::PgPool;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use crate::binding;
 use crate::books::outbox;
 use crate::books::verdict_reader::Reader;
 use crate::consume::caught_up;
@@ -93,6 +94,7 @@ impl VerdictLog {
         if self.partitions().await? == 0 {
             bail!("there is no topic {}", self.topic);
         }
+        binding::check_now(&mut *self.pool.acquire().await?, &self.kafka).await?;
         self.publish().await
     }
 

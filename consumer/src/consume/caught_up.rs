@@ -105,12 +105,13 @@ impl Goal {
         })
     }
 
-    /// The partitions that are not there yet, each with where it stands and where it should. One without
-    /// records is there, wherever it stands.
+    /// The partitions that are not there yet, each with where it stands and where it should. One without a position is not,
+    /// even if it has no records: nothing of it was ever assigned to a consumer of these tables.
     pub(crate) fn behind(&self, positions: &Positions) -> impl Iterator<Item = (&Place, i64, i64)> {
         self.ends.iter().filter_map(|(place, Watermarks { low, high })| {
-            let position = positions.get(&(place.topic.clone(), place.partition)).copied().unwrap_or(*low);
-            (position < *high).then_some((place, position, *high))
+            let position = positions.get(&(place.topic.clone(), place.partition)).copied();
+            let is_there = position.is_some_and(|position| position >= *high);
+            (!is_there).then_some((place, position.unwrap_or(*low), *high))
         })
     }
 }
@@ -159,8 +160,10 @@ mod tests {
         let goal =
             Goal { ends: vec![(place(0), marks(0, 20)), (place(1), marks(2, 5)), (place(2), marks(7, 7))] };
         let mut positions = HashMap::from([(("socrata.hosts".to_owned(), 0), 20)]);
-        assert_eq!(goal.behind(&positions).collect::<Vec<_>>(), [(&place(1), 2, 5)]);
+        let behind = [(&place(1), 2, 5), (&place(2), 7, 7)];
+        assert_eq!(goal.behind(&positions).collect::<Vec<_>>(), behind);
         positions.insert(("socrata.hosts".to_owned(), 1), 6);
+        positions.insert(("socrata.hosts".to_owned(), 2), 7);
         assert_eq!(goal.behind(&positions).count(), 0);
         assert!(goal.check(&positions).is_err());
     }

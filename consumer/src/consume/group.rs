@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::kafka::{self, LogContext};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
@@ -19,12 +19,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::batch::{Place, TopicKind};
+use crate::binding::home::Home;
 use crate::cli::RunArgs;
+use crate::consume::offsets;
 
-/// What offsets of ours carry as their metadata. An operator's reset by Kafka's tools leaves it empty, so the
-/// two can be told apart.
-const NOTE: &str = "catalog-stream";
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// librdkafka's own default.
+const SESSION: Duration = Duration::from_secs(45);
 
 /// A member of the group.
 pub(crate) type Member = StreamConsumer<GroupContext>;
@@ -55,6 +56,8 @@ pub(crate) struct GroupContext {
     changes: UnboundedSender<Change>,
     /// While the consumer is dropped nobody answers events any more, so the callback does.
     closing: AtomicBool,
+    /// What committed offsets of ours carry as their metadata: the copy of the tables.
+    pub(super) note: String,
     log: LogContext,
 }
 
@@ -101,9 +104,19 @@ impl ConsumerContext for GroupContext {
     }
 }
 
-/// Joins the group.
-pub(crate) fn join(args: &RunArgs) -> anyhow::Result<(Arc<Member>, UnboundedReceiver<Change>)> {
+/// A member of the group and the changes of its assignment.
+pub(crate) struct Joined {
+    pub(crate) member: Arc<Member>,
+    pub(crate) changes: UnboundedReceiver<Change>,
+    /// How long the group takes to notice that a member is gone.
+    pub(crate) session: Duration,
+}
+
+/// Joins the group for a copy of the tables, which the other members can tell by the client id.
+pub(crate) fn join(args: &RunArgs, home: &Home) -> anyhow::Result<Joined> {
+    let note = home.to_string();
     let config = args.kafka.client_config(&[
+        ("client.id", &note),
         ("group.id", &args.group),
         ("partition.assignment.strategy", "cooperative-sticky"),
         ("session.timeout.ms", "45000"),
@@ -121,84 +134,20 @@ pub(crate) fn join(args: &RunArgs) -> anyhow::Result<(Arc<Member>, UnboundedRece
         ("fetch.queue.backoff.ms", "10"),
         ("queued.max.messages.kbytes", "16384"),
     ])?;
+    let session = config.get("session.timeout.ms").and_then(|session| session.parse().ok());
+    let session = session.map_or(SESSION, Duration::from_millis);
     let (changes, events) = unbounded_channel();
-    let context = GroupContext { changes, closing: AtomicBool::new(false), log: LogContext::default() };
+    let context = GroupContext { changes, closing: AtomicBool::new(false), note, log: LogContext::default() };
     let member: Member = kafka::create(&config, context)?;
     let topics = args.kafka.topics();
     let names = TopicKind::ALL.map(|kind| kind.topic(&topics));
     member.subscribe(&names.each_ref().map(String::as_str))?;
-    Ok((Arc::new(member), events))
+    Ok(Joined { member: Arc::new(member), changes: events, session })
 }
 
 /// Answers an assignment: each partition starts at its position.
 pub(crate) fn assign(member: &Member, starts: &[(Place, i64)]) -> anyhow::Result<()> {
-    member.incremental_assign(&offsets(starts)?).context("can't take the assignment")
-}
-
-/// Commits offsets with our note, without waiting for the answer.
-pub(crate) fn commit(member: &Member, positions: &[(Place, i64)]) -> anyhow::Result<()> {
-    if positions.is_empty() {
-        return Ok(());
-    }
-    if let Err(error) = member.commit(&offsets(positions)?, CommitMode::Async) {
-        tracing::debug!(%error, "an offset was not committed");
-    }
-    Ok(())
-}
-
-/// Commits offsets with our note and waits for it, so that an operator's reset is honoured once.
-///
-/// What goes wrong is only told: a reset that is honoured twice applies records twice, which changes nothing.
-pub(crate) async fn commit_and_wait(member: &Arc<Member>, positions: &[(Place, i64)]) -> anyhow::Result<()> {
-    if positions.is_empty() {
-        return Ok(());
-    }
-    let (member, offsets) = (Arc::clone(member), offsets(positions)?);
-    let commit = spawn_blocking(move || member.commit(&offsets, CommitMode::Sync));
-    // It has no time limit of its own.
-    match timeout(PATIENCE, commit).await {
-        Ok(done) => {
-            if let Err(error) = done? {
-                tracing::warn!(%error, "an offset was not committed");
-            }
-        }
-        Err(_) => tracing::warn!("an offset was not committed: Kafka does not answer"),
-    }
-    Ok(())
-}
-
-/// What the group has committed for a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Committed {
-    pub(crate) offset: i64,
-    /// Whether it is ours. Anything else is an operator's.
-    pub(crate) noted: bool,
-}
-
-/// What the group has committed, in the order of the places.
-pub(crate) async fn committed<C: ConsumerContext + 'static>(
-    member: &Arc<StreamConsumer<C>>,
-    places: &[Place],
-) -> anyhow::Result<Vec<Option<Committed>>> {
-    let mut list = TopicPartitionList::with_capacity(places.len());
-    for place in places {
-        list.add_partition(&place.topic, place.partition);
-    }
-    let member = Arc::clone(member);
-    let found = spawn_blocking(move || member.committed_offsets(list, PATIENCE)).await?;
-    let found = found.context("can't read the group's offsets")?;
-    let of = |place: &Place| {
-        let element = found.find_partition(&place.topic, place.partition)?;
-        let Offset::Offset(offset) = element.offset() else { return None };
-        Some(Committed { offset, noted: element.metadata() == NOTE })
-    };
-    Ok(places.iter().map(of).collect())
-}
-
-/// Whether an operator has set an offset of the group that no member has answered yet.
-pub(crate) async fn has_reset(member: &Arc<Member>, places: &[Place]) -> anyhow::Result<bool> {
-    let committed = committed(member, places).await?;
-    Ok(committed.iter().flatten().any(|committed| !committed.noted))
+    member.incremental_assign(&offsets::offsets(member, starts)?).context("can't take the assignment")
 }
 
 /// Moves a partition of the assignment to an offset; what was fetched of it before is dropped.
@@ -246,7 +195,7 @@ pub(crate) async fn leave(
     while let Ok(change) = changes.try_recv() {
         answer(&member, &change)?;
     }
-    commit(&member, positions)?;
+    offsets::commit(&member, positions)?;
     // Dropping the consumer closes it, which waits for the group and for the commit. On a thread of its
     // own: the runtime would wait for one of its own for ever.
     let (left, told) = oneshot::channel();
@@ -261,39 +210,6 @@ pub(crate) async fn leave(
     }
 }
 
-/// Commits offsets with our note for a group that nobody is in.
-///
-/// # Errors
-/// What Kafka says, or that it does not answer.
-pub(crate) async fn commit_alone(
-    kafka: &KafkaArgs,
-    group: &str,
-    positions: &[(Place, i64)],
-) -> anyhow::Result<()> {
-    if positions.is_empty() {
-        return Ok(());
-    }
-    let config = kafka.client_config(&[
-        ("group.id", group),
-        ("enable.auto.commit", "false"),
-        ("allow.auto.create.topics", "false"),
-    ])?;
-    let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-    let offsets = offsets(positions)?;
-    let commit = spawn_blocking(move || client.commit(&offsets, CommitMode::Sync));
-    timeout(PATIENCE, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
-}
-
-fn offsets(positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(positions.len());
-    for (place, position) in positions {
-        let mut element = list.add_partition(&place.topic, place.partition);
-        element.set_offset(Offset::Offset(*position))?;
-        element.set_metadata(NOTE);
-    }
-    Ok(list)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,7 +218,7 @@ mod tests {
     fn a_rebalance_that_failed_revokes_nothing() {
         let (changes, mut events) = unbounded_channel();
         let log = LogContext::default();
-        let context = GroupContext { changes, closing: AtomicBool::new(false), log };
+        let context = GroupContext { changes, closing: AtomicBool::new(false), note: String::new(), log };
         let mut config = rdkafka::ClientConfig::new();
         config.set("group.id", "test").set("bootstrap.servers", "127.0.0.1:1");
         let member: BaseConsumer<GroupContext> = kafka::create(&config, context).unwrap();

@@ -2,11 +2,14 @@
 //! group's rebalances.
 
 pub(crate) mod caught_up;
+pub(crate) mod copies;
 pub(crate) mod due;
 pub(crate) mod group;
 pub(crate) mod missing;
 pub(crate) mod newer;
+pub(crate) mod offsets;
 pub(crate) mod partition;
+pub(crate) mod prepare;
 pub(crate) mod reader;
 pub(crate) mod rebalance;
 pub(crate) mod receive;
@@ -14,12 +17,13 @@ pub(crate) mod received;
 pub(crate) mod start;
 pub(crate) mod summary;
 pub(crate) mod sweep;
+pub(crate) mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use catalog_shared::outage;
+use catalog_shared::exit::Stop;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use sqlx::PgPool;
@@ -33,22 +37,23 @@ use crate::apply::dead_letters;
 use crate::apply::outage::Outage;
 use crate::apply::patience::{Means, Thread};
 use crate::batch::{Batch, Place, TopicKind};
+use crate::binding::home::Home;
 use crate::books::verdict_log::Keeper;
 use crate::cli::RunArgs;
 use crate::consume::caught_up::Goal;
+use crate::consume::copies::Copies;
 use crate::consume::due::in_due_order;
-use crate::consume::group::{Change, Member};
+use crate::consume::group::{Change, Joined, Member};
 use crate::consume::partition::Partition;
+use crate::consume::prepare::{Prepared, prepare};
 use crate::consume::summary::Summary;
-use crate::database::{self, Sessions};
+use crate::consume::watch::{News, Watch};
+use crate::database::Sessions;
 use crate::dry_run;
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
 /// is rolled back or not, and its position tells which.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
-/// How many connections a run needs besides one for each batch in flight: for the loop itself and for the verdicts,
-/// which must not wait for batches.
-const BESIDE_BATCHES: u32 = 2;
 /// How often batches that have waited long enough, partitions' ends and seeks are looked after.
 const SWEEP: Duration = Duration::from_millis(100);
 
@@ -63,38 +68,18 @@ pub async fn run(args: RunArgs, shutdown: CancellationToken) -> anyhow::Result<(
         return dry_run::run(&args, &shutdown).await;
     }
     let outage = Arc::new(Outage::default());
-    let Some((pool, goal)) = prepare(&args, &outage, &shutdown).await? else {
+    let Some(Prepared { pool, home, goal }) = prepare(&args, &outage, &shutdown).await? else {
         return Summary::start().print(args.json, args.until_caught_up.then_some(false));
     };
     let json = args.json;
     let _watch = (!args.until_caught_up).then(|| missing::watch(&args.kafka));
     let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
-    let mut consumer = Consumer::join(args, pool, outage)?;
+    let mut consumer = Consumer::join(args, (pool, home), outage)?;
     let ended = consumer.work(&shutdown, goal.as_ref()).await;
     let summary = consumer.leave().await;
     verdicts.finish().await;
     let caught_up = ended?;
     summary?.print(json, goal.is_some().then_some(caught_up))
-}
-
-/// The database, waited for while it is away, and how far the topics reach; none at a shutdown.
-async fn prepare(
-    args: &RunArgs,
-    outage: &Outage,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<Option<(PgPool, Option<Goal>)>> {
-    let open = || async {
-        if args.migrate {
-            database::migrate(&args.database).await?;
-        }
-        database::open_all(&args.database, u32::from(args.apply.connections) + BESIDE_BATCHES, 0).await
-    };
-    let Some(pool) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
-    if !args.until_caught_up {
-        return Ok(Some((pool, None)));
-    }
-    outage::reach(&args.kafka).await?;
-    Ok(Some((pool, Some(Goal::measure(&args.kafka).await?))))
 }
 
 /// A member of the group at work.
@@ -105,7 +90,9 @@ pub(crate) struct Consumer {
     pub(crate) topics: Topics,
     pub(crate) member: Arc<Member>,
     changes: UnboundedReceiver<Change>,
-    /// A change that could not be answered yet, for the database is away.
+    pub(crate) copies: Copies,
+    watch: Watch,
+    /// A change that can't be answered yet, because the database is away or the group is another copy's.
     pub(crate) unanswered: Option<Change>,
     pub(crate) partitions: HashMap<(TopicKind, i32), Partition>,
     pub(crate) batches: JoinSet<Done>,
@@ -123,8 +110,10 @@ pub(crate) struct Done {
 }
 
 impl Consumer {
-    fn join(args: RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<Self> {
-        let (member, changes) = group::join(&args)?;
+    fn join(args: RunArgs, (pool, home): (PgPool, Home), outage: Arc<Outage>) -> anyhow::Result<Self> {
+        let Joined { member, changes, session } = group::join(&args, &home)?;
+        let copies = Copies::new(&args, home, session)?;
+        let watch = Watch::start(copies.lookout(), pool.clone(), args.kafka.clone());
         let topics = args.kafka.topics();
         let turns = Arc::new(Semaphore::new(args.apply.connections.into()));
         let sessions = Sessions::of(&args.database)?;
@@ -136,6 +125,8 @@ impl Consumer {
             topics,
             member,
             changes,
+            copies,
+            watch,
             unanswered: None,
             partitions: HashMap::new(),
             batches: JoinSet::new(),
@@ -158,9 +149,10 @@ impl Consumer {
                 Some(change) = self.changes.recv(), if self.unanswered.is_none() => {
                     self.answer_or_keep(change).await?;
                     if self.unanswered.is_some() {
-                        tracing::info!("a rebalance waits for the database");
+                        tracing::info!("a rebalance waits for the database or the group");
                     }
                 }
+                Some(news) = self.watch.news.recv() => self.hear(news)?,
                 Some(done) = self.batches.join_next() => self.finish(done?)?,
                 _ = sweep.tick() => {
                     self.answer_again().await?;
@@ -184,7 +176,7 @@ impl Consumer {
     /// Hands the next batch of a partition over, if it is due and there is room.
     pub(crate) fn apply_due(&mut self, place: (TopicKind, i32), now: Instant) {
         let batch_size = usize::from(self.args.apply.batch_size);
-        if !self.has_room() {
+        if !self.has_room() || self.copies.is_contested() {
             return;
         }
         let Some(partition) = self.partitions.get_mut(&place) else { return };
@@ -221,6 +213,13 @@ impl Consumer {
         });
     }
 
+    fn hear(&mut self, news: News) -> Result<(), Stop> {
+        match news {
+            News::Group(seen) => self.copies.may_apply(&seen).map(drop),
+            News::Refused(stop) => Err(stop),
+        }
+    }
+
     fn finish(&mut self, done: Done) -> anyhow::Result<()> {
         self.settle(done)?;
         self.apply_all_due();
@@ -244,7 +243,7 @@ impl Consumer {
                 self.summary.add(place.kind, &records, dead.len() as u64, verdicts);
                 if let Some(partition) = partition {
                     partition.applied(to);
-                    group::commit(&self.member, &[(place, to)])?;
+                    offsets::commit(&self.member, &[(place, to)])?;
                 }
             }
             Outcome::Stale { position } => {

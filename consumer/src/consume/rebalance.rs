@@ -11,10 +11,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::apply::failure;
 use crate::apply::positions;
 use crate::batch::{Place, TopicKind};
+use crate::binding::{self, Source};
 use crate::consume::Consumer;
 use crate::consume::caught_up::watermarks;
 use crate::consume::group::{self, Change};
+use crate::consume::offsets;
 use crate::consume::partition::Partition;
+use crate::consume::prepare;
 use crate::consume::start::Start;
 
 /// How long a revoked partition's batch may take to end before the partition is given up without it:
@@ -22,21 +25,33 @@ use crate::consume::start::Start;
 const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Consumer {
-    /// Answers a change of the assignment, or keeps it for later while the database is away.
+    /// Answers a change of the assignment, or keeps it for later while the database is away or the group is another
+    /// copy's.
     pub(crate) async fn answer_or_keep(&mut self, change: Change) -> anyhow::Result<()> {
         let asks = matches!(&change, Change::Assign(list) if list.count() > 0);
-        if asks && self.glance(self.pool.acquire()).await?.is_none() {
+        if asks && (!self.copies.may_look() || self.glance(self.pool.acquire()).await?.is_none()) {
             self.unanswered = Some(change);
             return Ok(());
         }
         match self.answer(&change).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.unanswered = Some(change);
+                Ok(())
+            }
             // It went away just now.
             Err(error) if failure::passes(&error) => {
                 self.means.outage.tell(&error);
                 self.unanswered = Some(change);
                 Ok(())
             }
-            answered => answered,
+            Err(error) if prepare::may_pass(&error) => {
+                tracing::warn!(error = format!("{error:#}"), "can't take partitions over yet; trying again");
+                self.copies.look_later();
+                self.unanswered = Some(change);
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -48,42 +63,61 @@ impl Consumer {
         }
     }
 
-    /// Answers a change of the assignment.
-    async fn answer(&mut self, change: &Change) -> anyhow::Result<()> {
+    /// Answers a change of the assignment; false if it has to wait.
+    async fn answer(&mut self, change: &Change) -> anyhow::Result<bool> {
         match change {
+            Change::Assign(list) if list.count() == 0 => {
+                group::answer(&self.member, change).context("can't take the assignment").map(|()| true)
+            }
             Change::Assign(list) => self.assign(list).await,
-            Change::Revoke { partitions, lost } => self.revoke(partitions, *lost).await,
+            Change::Revoke { partitions, lost } => self.revoke(partitions, *lost).await.map(|()| true),
         }
     }
 
-    /// Takes partitions over where they start.
-    async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<()> {
+    /// Takes partitions over where they start; false while the group is another copy's.
+    async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<bool> {
+        let lookout = self.copies.lookout();
+        let seen = lookout.look().await?;
+        if !self.copies.may_enter(&seen)? {
+            return Ok(false);
+        }
+        self.copies.tell_taken_over(&seen);
+        let starts = self.bound_starts(self.places(list)).await?;
+        let offsets: Vec<_> = starts.iter().map(|(place, start)| (place.clone(), start.offset())).collect();
+        // The note has to be there before it is looked who else is. An operator's reset is honoured with it.
+        offsets::commit_and_wait(&self.member, &offsets).await?;
+        if !self.copies.may_apply(&lookout.look().await?)? {
+            return Ok(false);
+        }
+        self.take_over(&starts, &offsets)?;
+        Ok(true)
+    }
+
+    fn take_over(&mut self, starts: &[(Place, Start)], offsets: &[(Place, i64)]) -> anyhow::Result<()> {
         self.epoch += 1;
-        let starts = self.starts(self.places(list)).await?;
-        let offsets = |wanted: fn(Start) -> bool| -> Vec<_> {
-            let wanted = starts.iter().filter(|(_, start)| wanted(*start));
-            wanted.map(|(place, start)| (place.clone(), start.offset())).collect()
-        };
-        let reset = offsets(|start| matches!(start, Start::Reset { .. }));
-        group::commit_and_wait(&self.member, &reset).await?;
-        let all = offsets(|_| true);
-        group::assign(&self.member, &all)?;
-        group::commit(&self.member, &all)?;
+        group::assign(&self.member, offsets)?;
         for (place, start) in starts {
             // A pause outlives an assignment.
-            group::resume(&self.member, &place)?;
-            start.announce(&place);
+            group::resume(&self.member, place)?;
+            start.announce(place);
             let partition = Partition::new(place.clone(), start.offset(), self.epoch);
             self.partitions.insert((place.kind, place.partition), partition);
         }
         Ok(())
     }
 
+    /// The starts of partitions, whose topics are the ones that the tables belong to.
+    async fn bound_starts(&self, places: Vec<Place>) -> anyhow::Result<Vec<(Place, Start)>> {
+        let source = Source::find(&self.args.kafka).await?;
+        binding::bind(&mut *self.pool.acquire().await?, &source).await?;
+        let starts = self.starts(places).await?;
+        // Now for the positions that are new.
+        binding::bind(&mut *self.pool.acquire().await?, &source).await?;
+        Ok(starts)
+    }
+
     async fn starts(&self, places: Vec<Place>) -> anyhow::Result<Vec<(Place, Start)>> {
-        if places.is_empty() {
-            return Ok(Vec::new());
-        }
-        let committed = group::committed(&self.member, &places).await?;
+        let committed = offsets::committed(&self.member, &places).await?;
         let marks = watermarks(&self.args.kafka, places).await?;
         let mut starts = Vec::with_capacity(marks.len());
         for ((place, marks), committed) in marks.into_iter().zip(committed) {

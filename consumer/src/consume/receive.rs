@@ -8,6 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::batch::TopicKind;
+use crate::binding;
 use crate::consume::Consumer;
 use crate::consume::caught_up::watermarks;
 use crate::consume::partition::{Newer, Partition};
@@ -41,8 +42,9 @@ impl Consumer {
         if is_full { self.pause_and_resume() } else { Ok(()) }
     }
 
-    /// Names a partition that no longer holds what the tables stand at.
+    /// Names a partition that no longer holds what the tables stand at, or a topic that was made again.
     async fn find_lost(&self) -> anyhow::Result<()> {
+        binding::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await?;
         let places = self.partitions.values().map(|partition| partition.place.clone()).collect();
         for (place, marks) in watermarks(&self.args.kafka, places).await? {
             if let Some(partition) = self.partitions.get(&(place.kind, place.partition)) {

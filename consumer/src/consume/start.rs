@@ -2,7 +2,7 @@
 //! group's offset with Kafka's own tools.
 
 use crate::batch::Place;
-use crate::consume::group::Committed;
+use crate::consume::offsets::Committed;
 
 /// Where a partition starts, and why there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,10 @@ use tokio::time::timeout;
 use crate::apply::failure;
 use crate::apply::positions;
 use crate::batch::TopicKind;
+use crate::binding;
 use crate::consume::Consumer;
 use crate::consume::caught_up::{Goal, Positions};
-use crate::consume::group;
+use crate::consume::{group, offsets, prepare};
 
 /// How often a line tells how far the consumer is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -21,6 +22,9 @@ const GLANCE: Duration = Duration::from_secs(1);
 
 impl Consumer {
     pub(crate) async fn sweep(&mut self) -> anyhow::Result<()> {
+        if self.copies.is_contested() && self.copies.may_look() {
+            self.look_at_group().await?;
+        }
         for partition in self.partitions.values_mut() {
             if let Some(offset) = partition.seek_to {
                 match group::seek(&self.member, &partition.place, offset).await {
@@ -35,13 +39,27 @@ impl Consumer {
         self.step_past_ends()
     }
 
+    /// Looks whether the group is this copy's. Without an answer all stays as it is.
+    async fn look_at_group(&mut self) -> anyhow::Result<()> {
+        match self.copies.lookout().look().await {
+            Ok(seen) => self.copies.may_apply(&seen)?,
+            Err(error) if prepare::may_pass(&error) => {
+                tracing::debug!(error = format!("{error:#}"), "can't look at the group");
+                self.copies.look_later();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(())
+    }
+
     /// Moves positions past what is no record, so that a partition's end reads as lag 0.
     fn step_past_ends(&mut self) -> anyhow::Result<()> {
         let read = self.member.position()?;
         for element in read.elements() {
             let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
             let Some(read_to) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
-            if !self.has_room() {
+            if !self.has_room() || self.copies.is_contested() {
                 break;
             }
             let partition = self.partitions.get_mut(&(kind, element.partition()));
@@ -85,9 +103,17 @@ impl Consumer {
 
     /// Whether positions that have reached the goal stay there: an operator's reset may still move them, and
     /// one beyond its partition's end is no position at all.
-    async fn is_settled(&self, positions: &Positions) -> anyhow::Result<bool> {
+    async fn is_settled(&mut self, positions: &Positions) -> anyhow::Result<bool> {
+        if self.copies.is_contested() {
+            return Ok(false);
+        }
+        let seen = self.copies.lookout().look().await?;
+        if !self.copies.may_apply(&seen)? {
+            return Ok(false);
+        }
+        binding::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await?;
         let now = Goal::measure(&self.args.kafka).await?;
-        if group::has_reset(&self.member, &now.places()).await? {
+        if offsets::has_reset(&self.member, &now.places()).await? {
             return Ok(false);
         }
         now.check(positions)?;

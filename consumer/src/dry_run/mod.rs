@@ -17,9 +17,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::apply::positions;
 use crate::batch::{Place, TopicKind};
+use crate::binding;
 use crate::cli::RunArgs;
 use crate::consume::caught_up::{Watermarks, places, watermarks};
-use crate::consume::group;
+use crate::consume::offsets;
 use crate::consume::partition::Partition;
 use crate::consume::reader::{self, Reader};
 use crate::consume::receive;
@@ -82,6 +83,7 @@ impl Track {
 
 impl DryRun {
     async fn start(args: &RunArgs, mut tables: Tables) -> anyhow::Result<Self> {
+        binding::check_now(tables.connection(), &args.kafka).await?;
         let reader = Arc::new(reader::open(&args.kafka, &args.group)?);
         let mut tracks = HashMap::new();
         let mut list = TopicPartitionList::new();
@@ -202,7 +204,7 @@ async fn starts(
     let topics = args.kafka.topics();
     let held = positions::read(tables.connection(), &TopicKind::ALL.map(|kind| kind.topic(&topics))).await?;
     let places = places(&args.kafka).await?;
-    let committed = group::committed(reader, &places).await?;
+    let committed = offsets::committed(reader, &places).await?;
     let marks = watermarks(&args.kafka, places).await?;
     let start = |((place, marks), committed): ((Place, Watermarks), _)| {
         let position = held.get(&(place.topic.clone(), place.partition)).copied();

@@ -1,24 +1,20 @@
 //! What a move refuses before it writes anything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use anyhow::Context;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::cursors;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::region::Region;
 use rdkafka::consumer::Consumer;
-use rdkafka::error::KafkaResult;
 use tokio::task::spawn_blocking;
 
 use super::args::Scope;
 use super::known::{Known, LastRun};
 use super::scan::Held;
+use crate::binding::admin;
 use crate::consume::caught_up;
-
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Refuses while a consumer of the group runs on the cluster.
 ///
@@ -26,13 +22,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// [`Stop::Guard`] if one does, or what Kafka says.
 pub(super) async fn check_members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<()> {
     let (watcher, name) = (caught_up::watcher(kafka)?, group.to_owned());
-    let list = move || -> KafkaResult<Vec<String>> {
-        let groups = watcher.fetch_group_list(Some(&name), LIMIT)?;
-        let found = groups.groups().iter().filter(|found| found.name() == name);
-        let members = found.flat_map(|found| found.members());
-        Ok(members.map(|member| format!("{} ({})", member.id(), member.client_host())).collect())
-    };
-    let found = spawn_blocking(list).await?.with_context(|| format!("can't list the group {group}"))?;
+    let list = move || admin::group_members(watcher.client(), &name);
+    let found = spawn_blocking(list).await??;
     if found.is_empty() {
         return Ok(());
     }
@@ -40,7 +31,7 @@ pub(super) async fn check_members(kafka: &KafkaArgs, group: &str) -> anyhow::Res
         "consumers of the group {group} run on {}: {}. Nothing was changed. Stop them, then move again; or name the group of \
          these tables with --group if it is another one",
         kafka.brokers,
-        found.join(", ")
+        found.iter().map(|member| format!("{} on {}", member.client_id, member.host)).collect::<Vec<_>>().join(", ")
     ))
     .into())
 }

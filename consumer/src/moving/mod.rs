@@ -19,8 +19,10 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::apply;
 use crate::batch::Place;
+use crate::binding::home::Home;
+use crate::binding::{self, Source};
 use crate::books::verdict_log::VerdictLog;
-use crate::consume::{caught_up, group};
+use crate::consume::{caught_up, offsets};
 use crate::database;
 
 mod args;
@@ -51,15 +53,27 @@ pub async fn run(args: &MoveArgs) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
     let tables = Tables::look(&pool).await?;
     guards::check_tables(&tables.known, tables.positions)?;
+    let cluster = check_binding(&pool, &args.kafka, &scope).await?;
     guards::check_members(&args.kafka, &args.group).await?;
 
     let target = Target::claim(&args.kafka, args.partitions, &scope, &tables).await?;
-    let changed = change(&pool, &args.kafka, &scope, &tables, &target).await?;
+    let changed = change(&pool, &args.kafka, (&scope, cluster), &tables, &target).await?;
     pool.close().await;
     let verdicts_published = publish(args).await;
     note_offsets(args, &target.starts).await;
     let report = target.report(args, &scope, &tables.known, changed, verdicts_published);
     Ok(answer::print(args.json, &report, &report)?)
+}
+
+/// Whether there is something to move. Returns the cluster that the tables belong to.
+async fn check_binding(pool: &PgPool, kafka: &KafkaArgs, scope: &Scope) -> anyhow::Result<String> {
+    let source = Source::find(kafka).await?;
+    let mut connection = pool.acquire().await?;
+    let cluster = match scope {
+        Scope::Cluster => binding::check_move(&mut connection, &source).await?,
+        Scope::Topic(topic) => binding::check_topic(&mut connection, &source, topic).await?,
+    };
+    Ok(cluster.unwrap_or_else(|| "unknown".to_owned()))
 }
 
 /// What is moved.
@@ -88,6 +102,7 @@ struct Target {
     /// The cursors to write, with the right to do so.
     cursors: Vec<(Region, u32, Writer)>,
     starts: Vec<(Place, i64)>,
+    source: Source,
 }
 
 impl Target {
@@ -119,7 +134,7 @@ impl Target {
             found.check_held(kafka, known, &held)?;
         }
         let starts = held.into_iter().map(|held| (held.place.clone(), held.start())).collect();
-        Ok(Self { cursors, starts })
+        Ok(Self { cursors, starts, source: Source::find(kafka).await? })
     }
 
     async fn write_cursors(&self, tables: &Tables) -> anyhow::Result<()> {
@@ -166,7 +181,7 @@ impl Target {
 async fn change(
     pool: &PgPool,
     kafka: &KafkaArgs,
-    scope: &Scope,
+    (scope, cluster): (&Scope, String),
     tables: &Tables,
     target: &Target,
 ) -> anyhow::Result<Changed> {
@@ -175,9 +190,10 @@ async fn change(
     let plan = Plan {
         scope,
         known: &tables.known,
+        source: &target.source,
         topics: data.filter(|topic| scope.includes(topic)).collect(),
         starts: target.starts.clone(),
-        label: format!("another cluster, until {}", OffsetDateTime::now_utc().format(&Rfc3339)?),
+        label: format!("{cluster} until {}", OffsetDateTime::now_utc().format(&Rfc3339)?),
     };
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
     apply::lock(&mut tx, true).await.context("can't take the lock of the schema")?;
@@ -214,10 +230,15 @@ async fn publish(args: &MoveArgs) -> bool {
 
 /// Commits the group's offsets, so that nobody takes what a mirror has left there for an operator's reset.
 async fn note_offsets(args: &MoveArgs, starts: &[(Place, i64)]) {
-    if let Err(error) = group::commit_alone(&args.kafka, &args.group, starts).await {
+    if let Err(error) = commit_offsets(args, starts).await {
         tracing::warn!(
             error = format!("{error:#}"),
             "the group's offsets were not committed; positions decide"
         );
     }
+}
+
+async fn commit_offsets(args: &MoveArgs, starts: &[(Place, i64)]) -> anyhow::Result<()> {
+    let home = Home::read(&mut database::connect_migrated(&args.database, 1).await?).await?;
+    offsets::commit_alone(&args.kafka, (&args.group, &home.to_string()), starts).await
 }

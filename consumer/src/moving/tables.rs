@@ -8,6 +8,7 @@ use sqlx::{FromRow, PgConnection};
 use super::args::Scope;
 use super::known::Known;
 use crate::batch::Place;
+use crate::binding::{self, Source};
 
 /// A run of which the rest was left behind.
 #[derive(Debug, FromRow, Serialize)]
@@ -29,6 +30,8 @@ pub(super) struct Changed {
 pub(super) struct Plan<'a> {
     pub(super) scope: &'a Scope,
     pub(super) known: &'a Known,
+    /// The new topics, as Kafka names them.
+    pub(super) source: &'a Source,
     /// Topics of catalog records.
     pub(super) topics: Vec<String>,
     pub(super) starts: Vec<(Place, i64)>,
@@ -45,10 +48,7 @@ impl Plan<'_> {
         let changed = self.leave_the_old(tx).await.context("can't leave the old topics")?;
         self.enter_positions(tx).await.context("can't enter the positions")?;
         self.enter_floors(tx).await.context("can't enter the floors")?;
-        if *self.scope == Scope::Cluster {
-            let renew = include_str!("../../sql/moving/renew_identity.sql");
-            sqlx::query(renew).execute(tx).await.context("can't renew the identity of the tables")?;
-        }
+        binding::rebind(tx, self.source, *self.scope == Scope::Cluster).await?;
         Ok(changed)
     }
 

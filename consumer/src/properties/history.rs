@@ -24,7 +24,7 @@ use crate::batch::Batch;
 use crate::books::decisions::{self, Affected, Change};
 use crate::books::judge::Tolerance;
 use crate::books::verdicts::{Moved, RunId};
-use crate::consume::group::Committed;
+use crate::consume::offsets::Committed;
 
 /// A log on its way into tables.
 pub(super) struct History<'a> {

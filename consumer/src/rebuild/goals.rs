@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Intent, TopicsArgs};
 use crate::batch::{Place, TopicKind};
+use crate::binding::{self, Source};
 use crate::consume::caught_up::{self, Watermarks};
 
 type Ends = HashMap<(String, i32), i64>;
@@ -22,6 +23,7 @@ pub(super) struct Goals {
     places: Vec<(Place, Watermarks)>,
     ends: Ends,
     new: bool,
+    source: Source,
     /// The topic that holds nothing of the tables.
     dead_letters: String,
 }
@@ -30,19 +32,21 @@ impl Goals {
     /// Finds them.
     ///
     /// # Errors
-    /// [`Stop::Guard`] where the tables don't stand within these topics.
+    /// [`Stop::Guard`] where the tables belong to other topics or don't stand within these.
     pub(super) async fn find(
         session: &mut PgConnection,
         args: &TopicsArgs,
         intent: Intent,
     ) -> anyhow::Result<Self> {
+        let source = Source::find(&args.kafka).await?;
+        binding::check(session, &source).await?;
         // The tables first: consumers go on, and would else stand beyond where the topics ended a while ago.
         let dead_letters = args.kafka.topics().dead_letters();
         let ends = read(session, &dead_letters).await?;
         let places = caught_up::places(&args.kafka).await?;
         let data = places.into_iter().filter(|place| place.kind != TopicKind::DeadLetters).collect();
         let places = caught_up::watermarks(&args.kafka, data).await?;
-        let mut goals = Self { places, dead_letters, ends, new: false };
+        let mut goals = Self { places, dead_letters, ends, new: false, source };
         goals.check()?;
         for (place, marks) in &goals.places {
             goals.end(place).map_or(Ok(()), |end| marks.check(place, end))?;
@@ -73,6 +77,11 @@ impl Goals {
     /// Whether the tables were never applied to, so that they take the shadow's books over.
     pub(super) const fn are_new(&self) -> bool {
         self.new
+    }
+
+    /// What is read, which new tables belong to from now on.
+    pub(super) const fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Each partition with its first offset and how far it is read.

@@ -16,6 +16,7 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use tokio::time::interval;
 
 use crate::apply;
+use crate::binding;
 use crate::books::verdict_log::VerdictLog;
 use crate::database;
 
@@ -139,6 +140,7 @@ async fn follow_and_compare<'a>(
     read_the_rest(&mut tx, &mut replay, &goals).await?;
     if goals.are_new() {
         take_books_over(&mut tx).await?;
+        binding::bind(&mut tx, goals.source()).await?;
     }
     if intent == Intent::Mend {
         Shadow::restore(&names, &mut tx).await?;

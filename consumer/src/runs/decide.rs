@@ -11,6 +11,7 @@ use sqlx::PgPool;
 
 use super::DecideArgs;
 use super::show::{ByDomain, by_domain};
+use crate::binding;
 use crate::books::decisions::{self, Affected, Change};
 use crate::books::verdict_log::VerdictLog;
 use crate::books::verdicts::{self, Moved, RunId};
@@ -18,6 +19,8 @@ use crate::database;
 
 pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
+    // The decision goes to the verdicts of these topics.
+    binding::check_prefix(&mut *pool.acquire().await?, &args.kafka.topic_prefix).await?;
     let id = RunId { region: args.region, run: args.run };
     let shown = if args.yes { None } else { Some(ask(&pool, id, &change).await?) };
     let Moved { retired, returned } = decisions::decide(&pool, id, &change, shown).await?;

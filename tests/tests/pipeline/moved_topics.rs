@@ -153,8 +153,19 @@ async fn tables_are_not_moved_under_a_running_consumer() -> Result<()> {
     let history = two_runs().await?;
     let mut member = history.world.member()?.start()?;
     member.logged("partition assigned").await?;
-    refused(&history.world, &["--topic", "hosts"], "consumers of the group").await?;
+    let prefix = format!("{}new.", history.world.prefix());
+    refused(&history.world, &["--topic-prefix", &prefix], "consumers of the group").await?;
     Ok(())
+}
+
+#[tokio::test]
+async fn tables_are_not_moved_to_their_own_topics() -> Result<()> {
+    let history = two_runs().await?;
+    history.crawl(&[]).await?;
+    refused(&history.world, &[], "already, so there is nothing to move").await?;
+    refused(&history.world, &["--topic", "hosts"], "is the topic that the tables").await?;
+    history.world.consume()?.succeed().await?;
+    agrees(&history).await
 }
 
 #[tokio::test]

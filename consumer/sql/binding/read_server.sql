@@ -1,0 +1,2 @@
+select system_identifier::text
+from pg_catalog.pg_control_system()

@@ -1,0 +1,247 @@
+//! Two questions to Kafka that the crate has no safe call for: the ids of topics, and who is in a group.
+//!
+//! The crate's own list of a group's members asks every broker of the cluster and fails if one is down; this one asks the
+//! group's coordinator alone. Both calls block.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_char};
+use std::time::Duration;
+
+use anyhow::Context;
+use rdkafka::bindings as rd;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+
+/// How long Kafka may take to answer.
+const LIMIT: Duration = Duration::from_secs(5);
+/// librdkafka reports the end of the limit itself, a little later.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupMember {
+    pub(crate) client_id: String,
+    pub(crate) host: String,
+}
+
+/// The ids of those topics that exist and have one, in the form of Kafka's own tools. Needs DESCRIBE on the topics.
+///
+/// # Errors
+/// When Kafka does not answer. A Kafka that does not know topics' ids answers with none.
+pub(super) fn topic_ids<C: ClientContext>(
+    client: &Client<C>,
+    topics: &[String],
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let names = Names::of(topics)?;
+    match Answer::to(client, &Question::Topics(&names)) {
+        Ok(answer) => Ok(answer.topic_ids()),
+        Err(KafkaError::AdminOp(code)) if is_unsupported(code) => Ok(BTreeMap::new()),
+        Err(error) => Err(error).context("can't read the ids of the topics"),
+    }
+}
+
+/// The members of a group; none if there is no such group. Needs DESCRIBE on the group.
+///
+/// # Errors
+/// What Kafka says.
+pub(crate) fn group_members<C: ClientContext>(
+    client: &Client<C>,
+    group: &str,
+) -> anyhow::Result<Vec<GroupMember>> {
+    let names = Names::of(&[group.to_owned()])?;
+    let members = Answer::to(client, &Question::Group(&names)).and_then(|answer| answer.members());
+    members.with_context(|| format!("can't list the members of the group {group}"))
+}
+
+const fn is_unsupported(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion)
+}
+
+/// Names as C has them.
+struct Names(Vec<CString>);
+
+impl Names {
+    fn of(names: &[String]) -> anyhow::Result<Self> {
+        let names = names.iter().map(|name| CString::new(name.as_str()));
+        Ok(Self(names.collect::<Result<_, _>>().context("a name holds a NUL")?))
+    }
+
+    /// Pointers that are valid for as long as the names are. librdkafka copies what they point to.
+    fn pointers(&self) -> Vec<*const c_char> {
+        self.0.iter().map(|name| name.as_ptr()).collect()
+    }
+}
+
+enum Question<'a> {
+    Topics(&'a Names),
+    Group(&'a Names),
+}
+
+impl Question<'_> {
+    const fn operation(&self) -> rd::rd_kafka_admin_op_t {
+        match self {
+            Self::Topics(_) => rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+            Self::Group(_) => rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
+        }
+    }
+
+    /// # Safety
+    /// The client, the options and the queue are live objects of librdkafka.
+    #[expect(unsafe_code, reason = "the crate does not offer these calls")]
+    unsafe fn ask(
+        &self,
+        client: *mut rd::rd_kafka_t,
+        options: *const rd::rd_kafka_AdminOptions_t,
+        queue: *mut rd::rd_kafka_queue_t,
+    ) {
+        match self {
+            // SAFETY: the caller's promise. The names outlive the calls, which copy them; the collection is destroyed once.
+            Self::Topics(names) => unsafe {
+                let mut pointers = names.pointers();
+                let topics =
+                    rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr().cast(), pointers.len());
+                rd::rd_kafka_DescribeTopics(client, topics, options, queue);
+                rd::rd_kafka_TopicCollection_destroy(topics);
+            },
+            // SAFETY: as above.
+            Self::Group(names) => unsafe {
+                let mut pointers = names.pointers();
+                let (groups, count) = (pointers.as_mut_ptr(), pointers.len());
+                rd::rd_kafka_DescribeConsumerGroups(client, groups, count, options, queue);
+            },
+        }
+    }
+}
+
+/// Kafka's answer, an event of librdkafka that is not null.
+struct Answer(*mut rd::rd_kafka_event_t);
+
+impl Drop for Answer {
+    #[expect(unsafe_code, reason = "destroys an event of librdkafka")]
+    fn drop(&mut self) {
+        // SAFETY: the event is ours, and this is the only place that destroys it.
+        unsafe { rd::rd_kafka_event_destroy(self.0) }
+    }
+}
+
+impl Answer {
+    #[expect(unsafe_code, reason = "the crate does not offer these calls")]
+    fn to<C: ClientContext>(client: &Client<C>, question: &Question<'_>) -> Result<Self, KafkaError> {
+        let milliseconds = |limit: Duration| i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+        let rk = client.native_ptr();
+        // SAFETY: the client outlives the call. Options and queue are made here, used while they live and destroyed
+        // once; an error text of length 0 is not written to. A late answer to a queue that is gone is dropped by
+        // librdkafka.
+        let event = unsafe {
+            let options = rd::rd_kafka_AdminOptions_new(rk, question.operation());
+            let limit = milliseconds(LIMIT);
+            rd::rd_kafka_AdminOptions_set_request_timeout(options, limit, std::ptr::null_mut(), 0);
+            let queue = rd::rd_kafka_queue_new(rk);
+            question.ask(rk, options, queue);
+            rd::rd_kafka_AdminOptions_destroy(options);
+            let event = rd::rd_kafka_queue_poll(queue, milliseconds(LIMIT + GRACE));
+            rd::rd_kafka_queue_destroy(queue);
+            event
+        };
+        if event.is_null() {
+            return Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut));
+        }
+        let answer = Self(event);
+        // SAFETY: the event is live.
+        none_or(unsafe { rd::rd_kafka_event_error(answer.0) }).map(|()| answer)
+    }
+
+    #[expect(unsafe_code, reason = "reads an event of librdkafka")]
+    fn topic_ids(&self) -> BTreeMap<String, String> {
+        let mut count = 0;
+        // SAFETY: the event is live for as long as `self` is, and so is all that is read of it; a null result has no
+        // topics. The array has `count` elements.
+        unsafe {
+            let result = rd::rd_kafka_event_DescribeTopics_result(self.0);
+            if result.is_null() {
+                return BTreeMap::new();
+            }
+            let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+            let id = |place| {
+                let topic = *topics.add(place);
+                none_or(code(rd::rd_kafka_TopicDescription_error(topic))).ok()?;
+                let id = uuid(rd::rd_kafka_TopicDescription_topic_id(topic))?;
+                Some((text(rd::rd_kafka_TopicDescription_name(topic)), id))
+            };
+            (0..count).filter_map(id).collect()
+        }
+    }
+
+    #[expect(unsafe_code, reason = "reads an event of librdkafka")]
+    fn members(&self) -> Result<Vec<GroupMember>, KafkaError> {
+        let mut count = 0;
+        // SAFETY: as in `topic_ids`; a group has as many members as it is asked for.
+        unsafe {
+            let result = rd::rd_kafka_event_DescribeConsumerGroups_result(self.0);
+            if result.is_null() {
+                return Ok(Vec::new());
+            }
+            let groups = rd::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
+            if count == 0 {
+                return Ok(Vec::new());
+            }
+            let group = *groups;
+            match none_or(code(rd::rd_kafka_ConsumerGroupDescription_error(group))) {
+                Err(KafkaError::AdminOp(RDKafkaErrorCode::GroupIdNotFound)) => return Ok(Vec::new()),
+                described => described?,
+            }
+            let member = |place| {
+                let member = rd::rd_kafka_ConsumerGroupDescription_member(group, place);
+                let client_id = text(rd::rd_kafka_MemberDescription_client_id(member));
+                GroupMember { client_id, host: text(rd::rd_kafka_MemberDescription_host(member)) }
+            };
+            Ok((0..rd::rd_kafka_ConsumerGroupDescription_member_count(group)).map(member).collect())
+        }
+    }
+}
+
+fn none_or(code: RDKafkaRespErr) -> Result<(), KafkaError> {
+    match code {
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+        code => Err(KafkaError::AdminOp(code.into())),
+    }
+}
+
+/// # Safety
+/// The error is null or a live object of librdkafka.
+#[expect(unsafe_code, reason = "reads an error of librdkafka")]
+unsafe fn code(error: *const rd::rd_kafka_error_t) -> RDKafkaRespErr {
+    // SAFETY: the caller's promise; no error for null.
+    unsafe { rd::rd_kafka_error_code(error) }
+}
+
+/// The id as Kafka's own tools write it; none for one that is missing or zero.
+///
+/// # Safety
+/// The id is null or a live object of librdkafka.
+#[expect(unsafe_code, reason = "reads an id of librdkafka")]
+unsafe fn uuid(id: *const rd::rd_kafka_Uuid_t) -> Option<String> {
+    if id.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's promise, and it is not null. The text belongs to the id.
+    let (bits, written) = unsafe {
+        let bits =
+            (rd::rd_kafka_Uuid_most_significant_bits(id), rd::rd_kafka_Uuid_least_significant_bits(id));
+        (bits, text(rd::rd_kafka_Uuid_base64str(id)))
+    };
+    // librdkafka takes the usual alphabet, Kafka's tools the one for URLs.
+    (bits != (0, 0)).then(|| written.replace('+', "-").replace('/', "_"))
+}
+
+/// # Safety
+/// The text is null or ends with a NUL, and is not changed meanwhile.
+#[expect(unsafe_code, reason = "reads a text of librdkafka")]
+unsafe fn text(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise, and it is not null.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}

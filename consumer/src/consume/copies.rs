@@ -1,0 +1,232 @@
+//! Other copies of the tables in the same group. Each copy needs a group of its own: of a shared one each copy gets only a part
+//! of the partitions. So a consumer applies nothing while a live member of the group works for another copy, unless the group
+//! is this copy's: it belongs to the copy that is named beside the offset of the first partition of `datasets`. A copy whose
+//! consumers are all gone is taken over from, because its database may be lost or replaced.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog_shared::exit::Stop;
+use catalog_shared::record::Kind;
+use rdkafka::consumer::Consumer as _;
+use tokio::task::spawn_blocking;
+
+use crate::batch::{Place, TopicKind};
+use crate::binding::admin;
+use crate::binding::home::Home;
+use crate::cli::RunArgs;
+use crate::consume::offsets;
+use crate::consume::reader::{self, Reader};
+
+/// How soon it is looked again while the group is not this copy's.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Looks who is in the group, from outside of it.
+#[derive(Clone)]
+pub(crate) struct Lookout {
+    home: Home,
+    group: Arc<str>,
+    /// The partition whose note counts.
+    first: Place,
+    reader: Arc<Reader>,
+}
+
+/// What a look has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The live members that work for other copies, with their hosts.
+    others: Vec<(Home, String)>,
+    /// The copy that the group belongs to.
+    named: Option<Home>,
+}
+
+impl Lookout {
+    fn open(args: &RunArgs, home: Home) -> anyhow::Result<Self> {
+        let kind = TopicKind::Data(Kind::Datasets);
+        let first = Place { kind, topic: kind.topic(&args.kafka.topics()), partition: 0 };
+        let reader = Arc::new(reader::open(&args.kafka, &args.group)?);
+        Ok(Self { home, group: args.group.as_str().into(), first, reader })
+    }
+
+    /// Looks. The members first: of two copies that come at once, each commits its note before it looks, so one of them sees
+    /// the other one and its note.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub(crate) async fn look(&self) -> anyhow::Result<Seen> {
+        let (reader, group) = (Arc::clone(&self.reader), Arc::clone(&self.group));
+        let members = spawn_blocking(move || admin::group_members(reader.client(), &group)).await??;
+        let note = offsets::note(&self.reader, &self.first).await?;
+        let home = |member: admin::GroupMember| Some((Home::parse(&member.client_id)?, member.host));
+        let others = members.into_iter().filter_map(home).filter(|(home, _)| !home.is_same(&self.home));
+        Ok(Seen { others: others.collect(), named: note.as_deref().and_then(Home::parse) })
+    }
+}
+
+impl Seen {
+    /// Whether the group belongs to another copy, one of whose consumers lives.
+    fn belongs_to_another(&self) -> bool {
+        let named = self.named.as_ref();
+        named.is_some_and(|named| self.others.iter().any(|(home, _)| home.is_same(named)))
+    }
+
+    /// Whether this copy must not apply anything.
+    fn is_contested(&self, home: &Home) -> bool {
+        !self.others.is_empty() && !self.named.as_ref().is_some_and(|named| named.is_same(home))
+    }
+}
+
+/// Whether the group is this copy's.
+pub(crate) struct Copies {
+    lookout: Lookout,
+    /// How long the group takes to notice that a member is gone: one session.
+    session: Duration,
+    /// Since when the group is not this copy's.
+    contested: Option<Instant>,
+    look_at: Instant,
+    /// Whether it was said that the group was taken over.
+    told: bool,
+}
+
+impl Copies {
+    pub(crate) fn new(args: &RunArgs, home: Home, session: Duration) -> anyhow::Result<Self> {
+        let lookout = Lookout::open(args, home)?;
+        Ok(Self { lookout, session, contested: None, look_at: Instant::now(), told: false })
+    }
+
+    pub(crate) fn lookout(&self) -> Lookout {
+        self.lookout.clone()
+    }
+
+    /// Whether nothing may be applied now.
+    pub(crate) const fn is_contested(&self) -> bool {
+        self.contested.is_some()
+    }
+
+    /// Whether it is time to look again.
+    pub(crate) fn may_look(&self) -> bool {
+        Instant::now() >= self.look_at
+    }
+
+    /// Something kept it from looking.
+    pub(crate) fn look_later(&mut self) {
+        self.look_at = Instant::now() + LOOK_AGAIN;
+    }
+
+    /// Whether this copy may put its note on partitions that it was assigned: not over that of a live one.
+    ///
+    /// # Errors
+    /// [`Stop::Guard`] once the other copy has lived for a session's length.
+    pub(crate) fn may_enter(&mut self, seen: &Seen) -> Result<bool, Stop> {
+        if seen.belongs_to_another() { self.hold(seen) } else { Ok(true) }
+    }
+
+    /// Whether this copy may apply records, with its note on its partitions.
+    ///
+    /// # Errors
+    /// As [`Copies::may_enter`].
+    pub(crate) fn may_apply(&mut self, seen: &Seen) -> Result<bool, Stop> {
+        if seen.is_contested(&self.lookout.home) {
+            return self.hold(seen);
+        }
+        if self.contested.take().is_some() {
+            tracing::info!("no other copy of the tables uses the group any more; going on");
+        }
+        Ok(true)
+    }
+
+    /// Says that this copy takes over the group of one that is gone.
+    pub(crate) fn tell_taken_over(&mut self, seen: &Seen) {
+        let Some(named) = seen.named.as_ref().filter(|named| !named.is_same(&self.lookout.home)) else {
+            return;
+        };
+        if seen.others.is_empty() && !self.told {
+            self.told = true;
+            tracing::warn!(
+                group = &*self.lookout.group,
+                was = %named,
+                is = %self.lookout.home,
+                "the group was last used for another copy of the tables, none of whose consumers runs: taking the group \
+                 over. These tables' own positions decide where to go on"
+            );
+        }
+    }
+
+    fn hold(&mut self, seen: &Seen) -> Result<bool, Stop> {
+        let now = Instant::now();
+        self.look_at = now + LOOK_AGAIN;
+        if self.contested.is_none() {
+            tracing::warn!(
+                group = &*self.lookout.group,
+                other = self.describe(seen),
+                seconds = self.session.as_secs(),
+                "another copy of the tables uses this group: applying nothing, and leaving unless it ends"
+            );
+        }
+        let since = *self.contested.get_or_insert(now);
+        if now.duration_since(since) < self.session {
+            return Ok(false);
+        }
+        Err(Stop::Guard(format!(
+            "the group {} belongs to another copy of the tables, which is running: {}. This copy is the schema {}. Of a shared \
+             group each copy would get a part of the records, so nothing was applied. To keep both copies: give this one a \
+             group of its own (--group NAME, CATALOG_GROUP). To replace the other copy by this one: stop its consumers, then \
+             start this one again",
+            self.lookout.group,
+            self.describe(seen),
+            self.lookout.home.schema
+        )))
+    }
+
+    fn describe(&self, seen: &Seen) -> String {
+        let other = |(home, host): &(Home, String)| {
+            format!("the schema {} on {} ({home})", home.schema, host.trim_start_matches('/'))
+        };
+        let mut others: Vec<String> = seen.others.iter().map(other).collect();
+        others.dedup();
+        others.join(", ")
+    }
+}
+
+impl Drop for Copies {
+    /// Closing a client waits for its threads, and the runtime's own must not.
+    fn drop(&mut self) {
+        let reader = Arc::clone(&self.lookout.reader);
+        std::thread::spawn(move || drop(reader));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binding::home::tests::home;
+
+    fn seen(others: &[&str], named: Option<&str>) -> Seen {
+        let others = others.iter().map(|tables| (home(tables, None), "/10.0.0.1".to_owned())).collect();
+        Seen { others, named: named.map(|tables| home(tables, None)) }
+    }
+
+    #[test]
+    fn without_another_live_copy_the_group_is_taken_whatever_it_names() {
+        for named in [None, Some("me"), Some("gone")] {
+            let seen = seen(&[], named);
+            assert!(!seen.belongs_to_another() && !seen.is_contested(&home("me", None)), "{named:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_live_copies_the_named_one_stays() {
+        let me = home("me", None);
+        assert!(!seen(&["other"], Some("me")).is_contested(&me));
+        let others = seen(&["other"], Some("other"));
+        assert!(others.is_contested(&me) && others.belongs_to_another());
+    }
+
+    #[test]
+    fn of_two_copies_that_come_at_once_both_may_enter_and_neither_applies_before_one_is_named() {
+        for named in [None, Some("gone")] {
+            let seen = seen(&["other"], named);
+            assert!(!seen.belongs_to_another() && seen.is_contested(&home("me", None)), "{named:?}");
+        }
+    }
+}

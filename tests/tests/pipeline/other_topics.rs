@@ -1,0 +1,124 @@
+//! Tables belong to the topics that they were made from: a command that reads others is refused before it applies anything.
+
+use anyhow::{Result, anyhow};
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{CATALOG, Contents, Program, World};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+
+const BOOKS: [&str; 3] = ["runs", "run_partitions", "verdicts"];
+
+async fn consumed() -> Result<(World, Double)> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(300, 4))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.consume()?.succeed().await?;
+    Ok((world, double))
+}
+
+async fn contents(world: &World) -> Result<[Vec<Contents>; 2]> {
+    Ok([world.contents("catalog", &CATALOG).await?, world.contents("catalog", &BOOKS).await?])
+}
+
+/// Every command that reads topics for the tables.
+fn readers(world: &World) -> Result<[Program; 5]> {
+    Ok([
+        world.consume()?,
+        world.plain_run()?,
+        world.plain_run()?.args(["--dry-run"]),
+        world.rebuild()?,
+        world.verify_topics()?,
+    ])
+}
+
+/// Expects that each is refused, says this, and leaves the tables as they are.
+async fn refused(world: &World, readers: impl IntoIterator<Item = Program>, told: &[&str]) -> Result<()> {
+    let before = contents(world).await?;
+    for reader in readers {
+        let ended = reader.run().await?;
+        assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
+        for told in told {
+            assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+        }
+    }
+    assert_eq!(contents(world).await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_prefix_is_refused_by_every_command() -> Result<()> {
+    let (world, double) = consumed().await?;
+    let other = World::new().await?;
+    other.crawl(&double)?.succeed().await?;
+    let prefix = other.topic("");
+    let readers = readers(&world)?.map(|reader| reader.args(["--topic-prefix", &prefix]));
+    refused(&world, readers, &["belong to the topics", &world.topic(""), &prefix, "--schema NAME"]).await?;
+    let deciding =
+        world.runs(["release", "--region", "us", "--run", "1", "--yes", "--topic-prefix", &prefix])?;
+    refused(&world, [deciding], &["belong to the topics"]).await
+}
+
+#[tokio::test]
+async fn another_cluster_is_refused_by_every_command() -> Result<()> {
+    let (world, _double) = consumed().await?;
+    let other = "update installation set cluster_id = 'another-cluster'";
+    sqlx::query(other).execute(world.pool()).await?;
+    let told = ["belong to the Kafka cluster another-cluster", "--brokers", "catalog-consumer move"];
+    refused(&world, readers(&world)?, &told).await
+}
+
+/// Deletes `domains` and crawls again: the new topic ends where the old one did.
+async fn make_domains_again(world: &World, double: &Double) -> Result<()> {
+    let (_, end) = world.committed(&world.topic("domains"), 0).await?;
+    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
+    for deleted in admin.delete_topics(&[&world.topic("domains")], &AdminOptions::new()).await? {
+        deleted.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
+    }
+    world.crawl(double)?.succeed().await?;
+    assert_eq!(world.committed(&world.topic("domains"), 0).await?.1, end);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_topic_made_again_that_ends_at_the_old_position_is_refused() -> Result<()> {
+    let (world, double) = consumed().await?;
+    make_domains_again(&world, &double).await?;
+    let told = [&world.topic("domains"), "deleted and made again", "catalog-consumer move --topic"];
+    refused(&world, readers(&world)?, &told).await
+}
+
+#[tokio::test]
+async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(300, 4))).await?;
+    world.crawl(&double)?.succeed().await?;
+    world.migrate().await?;
+    let member = world.member()?.start()?;
+    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+    // So that it does not see the new topic while that is still shorter than the old one was.
+    member.signal("STOP")?;
+    make_domains_again(&world, &double).await?;
+    member.signal("CONT")?;
+    let ended = member.ended().await?;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("deleted and made again"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn tables_that_a_rebuild_makes_belong_to_its_topics() -> Result<()> {
+    let (world, _double) = consumed().await?;
+    world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
+    let bound: bool = sqlx::query_scalar(
+        "select made.topic_prefix = live.topic_prefix and made.cluster_id = live.cluster_id
+            and (select array_agg(topic_id order by topic, partition) from anew.positions)
+                = (select array_agg(topic_id order by topic, partition) from catalog.positions
+                   where topic not like '%dead-letters')
+         from anew.installation as made, catalog.installation as live",
+    )
+    .fetch_one(world.pool())
+    .await?;
+    assert!(bound);
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Two copies of the tables need two groups. Of a shared one, a live copy keeps all partitions, and one that is gone is taken
+//! over from.
+
+use anyhow::{Context, Result};
+use catalog_tests::double::{Double, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{CATALOG, Program, World};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+const ASSETS: u64 = 300;
+
+async fn crawled() -> Result<(World, Double)> {
+    let world = World::new().await?;
+    let double = Double::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
+    world.crawl(&double)?.succeed().await?;
+    Ok((world, double))
+}
+
+/// Another copy in the same group, that ends when it has caught up.
+fn copy(world: &World, schema: &str) -> Result<Program> {
+    Ok(world.mortal()?.args(["--until-caught-up", "--schema", schema]))
+}
+
+/// How many datasets and positions a schema has.
+async fn applied(world: &World, schema: &'static str) -> Result<(i64, i64)> {
+    let query = match schema {
+        "catalog" => {
+            "select (select count(*) from catalog.socrata_datasets), (select count(*) from catalog.positions)"
+        }
+        _ => {
+            "select (select count(*) from staging.socrata_datasets), (select count(*) from staging.positions)"
+        }
+    };
+    Ok(sqlx::query_as(query).fetch_one(world.pool()).await?)
+}
+
+#[tokio::test]
+async fn a_second_copy_in_the_group_of_a_running_one_applies_nothing_and_leaves() -> Result<()> {
+    let (world, double) = crawled().await?;
+    world.migrate().await?;
+    let member = world.mortal()?.start()?;
+    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+
+    let second = copy(&world, "staging")?.run().await?;
+    assert_eq!(second.code, Some(3), "{}", second.stderr);
+    for told in ["the schema catalog on ", "This copy is the schema staging", "--group NAME"] {
+        assert!(second.stderr.contains(told), "{told}: {}", second.stderr);
+    }
+    assert_eq!(applied(&world, "staging").await?, (0, 0));
+
+    // The first copy has all partitions again.
+    world.crawl(&double)?.succeed().await?;
+    world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_two_copies_that_start_at_once_in_one_group_one_is_complete_and_the_other_is_empty() -> Result<()>
+{
+    let (world, _double) = crawled().await?;
+    let (live, staging) = (copy(&world, "catalog")?, copy(&world, "staging")?);
+    let (live, staging) = tokio::try_join!(live.run(), staging.run())?;
+    let (live, staging) = ((live, "catalog"), (staging, "staging"));
+    let ((winner, won), (loser, lost)) =
+        if live.0.code == Some(0) { (live, staging) } else { (staging, live) };
+    assert_eq!((winner.code, loser.code), (Some(0), Some(3)), "{}\n\n{}", winner.stderr, loser.stderr);
+    assert_eq!(applied(&world, won).await?.0, i64::try_from(ASSETS)?);
+    assert_eq!(applied(&world, lost).await?.0, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_group_of_a_copy_that_is_gone_is_taken_over_with_a_warning() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    let mut lost = world.mortal()?.args(["--batch-size", "50"]).start()?;
+    lost.logged("batch applied").await?;
+    // The group lists it until its session ends.
+    lost.kill().await?;
+    let new = copy(&world, "staging")?.succeed().await?;
+    assert!(new.stderr.contains("taking the group over"), "{}", new.stderr);
+    assert_eq!(applied(&world, "staging").await?.0, i64::try_from(ASSETS)?);
+
+    // Its own notes are no news.
+    let again = copy(&world, "staging")?.succeed().await?;
+    assert!(!again.stderr.contains("taking the group over"), "{}", again.stderr);
+    Ok(())
+}
+
+/// Commits offset 1 of a partition with a note, as the consumers of another version did.
+async fn commit(world: &World, note: &'static str) -> Result<()> {
+    let (mut config, topic) = (world.kafka(), world.topic("datasets"));
+    config.set("group.id", world.group());
+    let commit = move || {
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition(&topic, 0);
+        element.set_offset(Offset::Offset(1))?;
+        element.set_metadata(note);
+        config.create::<BaseConsumer>()?.commit(&list, CommitMode::Sync)
+    };
+    tokio::task::spawn_blocking(commit).await?.context("can't commit")
+}
+
+#[tokio::test]
+async fn notes_without_a_copy_are_those_of_earlier_consumers_and_positions_win() -> Result<()> {
+    let (world, _double) = crawled().await?;
+    world.consume()?.succeed().await?;
+    let tables = world.contents("catalog", &CATALOG).await?;
+    // As an upgrade finds them.
+    for unbound in [
+        "update installation set topic_prefix = null, cluster_id = null",
+        "update positions set topic_id = null",
+    ] {
+        sqlx::query(unbound).execute(world.pool()).await?;
+    }
+    for note in ["catalog-stream", "catalog-stream/0123456789abcdef/-/gone"] {
+        commit(&world, note).await?;
+        let ended = world.consume()?.succeed().await?;
+        assert!(!ended.stderr.contains("an operator has reset"), "{}", ended.stderr);
+    }
+    assert_eq!(world.contents("catalog", &CATALOG).await?, tables);
+
+    // Without a note it is an operator's word.
+    commit(&world, "").await?;
+    let ended = world.consume()?.succeed().await?;
+    assert!(ended.stderr.contains("an operator has reset"), "{}", ended.stderr);
+
+    let bound = "select cluster_id is not null and topic_prefix is not null
+        and (select bool_and(topic_id is not null) from positions) from installation";
+    assert!(sqlx::query_scalar::<_, bool>(bound).fetch_one(world.pool()).await?);
+    Ok(())
+}
