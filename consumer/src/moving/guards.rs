@@ -1,6 +1,7 @@
 //! What a move refuses before it writes anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use catalog_shared::cursor::Cursor;
 use catalog_shared::cursors;
@@ -9,21 +10,24 @@ use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::region::Region;
 use rdkafka::consumer::Consumer;
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::args::Scope;
 use super::known::{Known, LastRun};
 use super::scan::Held;
-use crate::binding::admin;
-use crate::consume::caught_up;
+use crate::binding::admin::{self, GroupMember};
+use crate::consume::{caught_up, prepare};
+
+/// How long Kafka may take to find the group's coordinator, and how long to wait before it is asked again.
+const LIMIT: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Refuses while a consumer of the group runs on the cluster.
 ///
 /// # Errors
 /// [`Stop::Guard`] if one does, or what Kafka says.
 pub(super) async fn check_members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<()> {
-    let (watcher, name) = (caught_up::watcher(kafka)?, group.to_owned());
-    let list = move || admin::group_members(watcher.client(), &name);
-    let found = spawn_blocking(list).await??;
+    let found = members(kafka, group).await?;
     if found.is_empty() {
         return Ok(());
     }
@@ -34,6 +38,22 @@ pub(super) async fn check_members(kafka: &KafkaArgs, group: &str) -> anyhow::Res
         found.iter().map(|member| format!("{} on {}", member.client_id, member.host)).collect::<Vec<_>>().join(", ")
     ))
     .into())
+}
+
+/// A cluster that no group has used yet has no coordinator at first: the question makes it choose one.
+async fn members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<GroupMember>> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let (watcher, name) = (caught_up::watcher(kafka)?, group.to_owned());
+        let list = move || admin::group_members(watcher.client(), &name);
+        match spawn_blocking(list).await? {
+            Err(error) if prepare::may_pass(&error) && Instant::now() < deadline => {
+                tracing::debug!(error = format!("{error:#}"), "trying again");
+                sleep(PAUSE).await;
+            }
+            listed => return listed,
+        }
+    }
 }
 
 /// What the producers of the regions have written on the cluster so far.
