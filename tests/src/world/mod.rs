@@ -51,6 +51,8 @@ pub struct World {
     /// The Kafka that other tests use too, if this world has topics there.
     shared: Option<String>,
     prefix: String,
+    /// Prefixes that it used before.
+    left: Vec<String>,
     server: PgConnectOptions,
     database: String,
     database_url: String,
@@ -95,7 +97,7 @@ impl World {
         let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
         let prefix = format!("{name}.");
         let shared = shared.then(|| brokers.clone());
-        Ok(Self { brokers, shared, prefix, server, database: name, database_url, pool })
+        Ok(Self { brokers, shared, prefix, left: Vec::new(), server, database: name, database_url, pool })
     }
 
     /// The tables.
@@ -268,7 +270,9 @@ impl Drop for World {
             config.set("bootstrap.servers", brokers);
             config
         });
-        let topics: Vec<String> = TOPICS.iter().map(|name| self.topic(name)).collect();
+        let prefixes = self.left.iter().chain([&self.prefix]);
+        let topics: Vec<String> =
+            prefixes.flat_map(|prefix| TOPICS.map(|name| format!("{prefix}{name}"))).collect();
         let clean_up = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {

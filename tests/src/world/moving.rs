@@ -23,7 +23,7 @@ impl World {
 
     /// Uses the topics under another prefix from now on.
     pub fn use_prefix(&mut self, prefix: &str) {
-        prefix.clone_into(&mut self.prefix);
+        self.left.push(std::mem::replace(&mut self.prefix, prefix.to_owned()));
     }
 
     /// Uses another Kafka from now on.

@@ -95,6 +95,21 @@ async fn a_move_that_broke_off_is_made_again_after_a_crawl() -> Result<()> {
 }
 
 #[tokio::test]
+async fn earlier_runs_of_the_new_topics_are_left_out() -> Result<()> {
+    let mut history = two_runs().await?;
+    // Of another catalog, with numbers that these tables know.
+    let other = History::new(&[("x.example", 30)]).await?;
+    other.crawl(&[]).await?;
+    history.world.use_prefix(other.world.prefix());
+    history.world.move_tables(&[])?.succeed().await?;
+    history.world.consume()?.succeed().await?;
+    goes_on(&history).await?;
+    let foreign = "select exists (select from socrata_datasets where domain = 'x.example')";
+    assert!(!sqlx::query_scalar::<_, bool>(foreign).fetch_one(history.world.pool()).await?);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_consumer_of_the_old_topics_stops() -> Result<()> {
     let mut history = two_runs().await?;
     let mut old = history.world.member()?.start()?;
