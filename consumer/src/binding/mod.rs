@@ -51,14 +51,14 @@ impl Source {
         };
         let source = spawn_blocking(ask).await??;
         if source.cluster.is_none() || source.topics.is_empty() {
-            tell_unknown(&source);
+            log_unknown(&source);
         }
         Ok(source)
     }
 }
 
 /// Says once that something can't be compared.
-fn tell_unknown(source: &Source) {
+fn log_unknown(source: &Source) {
     static TOLD: Once = Once::new();
     TOLD.call_once(|| {
         tracing::info!(

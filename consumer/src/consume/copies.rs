@@ -1,11 +1,12 @@
-//! Other copies of the tables in the same group. Each copy needs a group of its own: of a shared one each copy gets only a part
-//! of the partitions. So a consumer applies nothing while a live member of the group works for another copy, unless the group
-//! is this copy's: it belongs to the copy that is named beside the offset of the first partition of `datasets`. A copy whose
-//! consumers are all gone is taken over from, because its database may be lost or replaced.
+//! Other copies of the tables in the same group. Each copy needs a group of its own, because in a shared group each copy gets
+//! only a part of the partitions. The group belongs to the copy that is named beside the committed offset of the first
+//! partition of `datasets`. A consumer of another copy applies nothing while a consumer of that copy is running. If none is,
+//! it takes the group over: the other copy's database may be lost or replaced.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use catalog_shared::exit::Stop;
 use catalog_shared::record::Kind;
 use rdkafka::consumer::Consumer as _;
@@ -18,52 +19,53 @@ use crate::cli::RunArgs;
 use crate::consume::offsets;
 use crate::consume::reader::{self, Reader};
 
-/// How soon it is looked again while the group is not this copy's.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How soon the group is read again while it is not this copy's.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Looks who is in the group, from outside of it.
+/// Reads who is in the group, without joining it.
 #[derive(Clone)]
-pub(crate) struct Lookout {
+pub(crate) struct GroupProbe {
     home: Home,
     group: Arc<str>,
     /// The partition whose note counts.
     first: Place,
-    reader: Arc<Reader>,
+    reader: Arc<OwnReader>,
 }
 
-/// What a look has found.
+/// Who is in the group, and whose it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct GroupState {
     /// The live members that work for other copies, with their hosts.
     others: Vec<(Home, String)>,
     /// The copy that the group belongs to.
     named: Option<Home>,
 }
 
-impl Lookout {
+impl GroupProbe {
     fn open(args: &RunArgs, home: Home) -> anyhow::Result<Self> {
         let kind = TopicKind::Data(Kind::Datasets);
         let first = Place { kind, topic: kind.topic(&args.kafka.topics()), partition: 0 };
-        let reader = Arc::new(reader::open(&args.kafka, &args.group)?);
+        let reader = Arc::new(OwnReader(Some(Arc::new(reader::open(&args.kafka, &args.group)?))));
         Ok(Self { home, group: args.group.as_str().into(), first, reader })
     }
 
-    /// Looks. The members first: of two copies that come at once, each commits its note before it looks, so one of them sees
-    /// the other one and its note.
+    /// Reads the members, then the note. If two copies start at the same time, each commits its note before it reads, so at
+    /// least one of them sees the other.
     ///
     /// # Errors
     /// What Kafka says.
-    pub(crate) async fn look(&self) -> anyhow::Result<Seen> {
-        let (reader, group) = (Arc::clone(&self.reader), Arc::clone(&self.group));
-        let members = spawn_blocking(move || admin::group_members(reader.client(), &group)).await??;
-        let note = offsets::note(&self.reader, &self.first).await?;
+    pub(crate) async fn read(&self) -> anyhow::Result<GroupState> {
+        let (reader, group) = (self.reader.get()?, Arc::clone(&self.group));
+        let client = Arc::clone(&reader);
+        let members = spawn_blocking(move || admin::group_members(client.client(), &group)).await??;
+        let note = offsets::note(&reader, &self.first).await?;
         let home = |member: admin::GroupMember| Some((Home::parse(&member.client_id)?, member.host));
         let others = members.into_iter().filter_map(home).filter(|(home, _)| !home.is_same(&self.home));
-        Ok(Seen { others: others.collect(), named: note.as_deref().and_then(Home::parse) })
+        Ok(GroupState { others: others.collect(), named: note.as_deref().and_then(Home::parse) })
     }
 }
 
-impl Seen {
+impl GroupState {
     /// Whether the group belongs to another copy, one of whose consumers lives.
     fn belongs_to_another(&self) -> bool {
         let named = self.named.as_ref();
@@ -78,24 +80,24 @@ impl Seen {
 
 /// Whether the group is this copy's.
 pub(crate) struct Copies {
-    lookout: Lookout,
+    probe: GroupProbe,
     /// How long the group takes to notice that a member is gone: one session.
     session: Duration,
     /// Since when the group is not this copy's.
     contested: Option<Instant>,
-    look_at: Instant,
-    /// Whether it was said that the group was taken over.
-    told: bool,
+    retry_at: Instant,
+    /// Whether the takeover was logged.
+    logged: bool,
 }
 
 impl Copies {
     pub(crate) fn new(args: &RunArgs, home: Home, session: Duration) -> anyhow::Result<Self> {
-        let lookout = Lookout::open(args, home)?;
-        Ok(Self { lookout, session, contested: None, look_at: Instant::now(), told: false })
+        let probe = GroupProbe::open(args, home)?;
+        Ok(Self { probe, session, contested: None, retry_at: Instant::now(), logged: false })
     }
 
-    pub(crate) fn lookout(&self) -> Lookout {
-        self.lookout.clone()
+    pub(crate) fn probe(&self) -> GroupProbe {
+        self.probe.clone()
     }
 
     /// Whether nothing may be applied now.
@@ -103,21 +105,21 @@ impl Copies {
         self.contested.is_some()
     }
 
-    /// Whether it is time to look again.
-    pub(crate) fn may_look(&self) -> bool {
-        Instant::now() >= self.look_at
+    /// Whether it is time to read the group again.
+    pub(crate) fn may_retry(&self) -> bool {
+        Instant::now() >= self.retry_at
     }
 
-    /// Something kept it from looking.
-    pub(crate) fn look_later(&mut self) {
-        self.look_at = Instant::now() + LOOK_AGAIN;
+    /// Waits before the next try.
+    pub(crate) fn retry_later(&mut self) {
+        self.retry_at = Instant::now() + RETRY_AFTER;
     }
 
     /// Whether this copy may put its note on partitions that it was assigned: not over that of a live one.
     ///
     /// # Errors
     /// [`Stop::Guard`] once the other copy has lived for a session's length.
-    pub(crate) fn may_enter(&mut self, seen: &Seen) -> Result<bool, Stop> {
+    pub(crate) fn may_enter(&mut self, seen: &GroupState) -> Result<bool, Stop> {
         if seen.belongs_to_another() { self.hold(seen) } else { Ok(true) }
     }
 
@@ -125,8 +127,8 @@ impl Copies {
     ///
     /// # Errors
     /// As [`Copies::may_enter`].
-    pub(crate) fn may_apply(&mut self, seen: &Seen) -> Result<bool, Stop> {
-        if seen.is_contested(&self.lookout.home) {
+    pub(crate) fn may_apply(&mut self, seen: &GroupState) -> Result<bool, Stop> {
+        if seen.is_contested(&self.probe.home) {
             return self.hold(seen);
         }
         if self.contested.take().is_some() {
@@ -135,29 +137,29 @@ impl Copies {
         Ok(true)
     }
 
-    /// Says that this copy takes over the group of one that is gone.
-    pub(crate) fn tell_taken_over(&mut self, seen: &Seen) {
-        let Some(named) = seen.named.as_ref().filter(|named| !named.is_same(&self.lookout.home)) else {
+    /// Logs once that this copy takes over the group of one that has no consumers any more.
+    pub(crate) fn log_takeover(&mut self, seen: &GroupState) {
+        let Some(named) = seen.named.as_ref().filter(|named| !named.is_same(&self.probe.home)) else {
             return;
         };
-        if seen.others.is_empty() && !self.told {
-            self.told = true;
+        if seen.others.is_empty() && !self.logged {
+            self.logged = true;
             tracing::warn!(
-                group = &*self.lookout.group,
+                group = &*self.probe.group,
                 was = %named,
-                is = %self.lookout.home,
+                is = %self.probe.home,
                 "the group was last used for another copy of the tables, none of whose consumers runs: taking the group \
                  over. These tables' own positions decide where to go on"
             );
         }
     }
 
-    fn hold(&mut self, seen: &Seen) -> Result<bool, Stop> {
+    fn hold(&mut self, seen: &GroupState) -> Result<bool, Stop> {
         let now = Instant::now();
-        self.look_at = now + LOOK_AGAIN;
+        self.retry_at = now + RETRY_AFTER;
         if self.contested.is_none() {
             tracing::warn!(
-                group = &*self.lookout.group,
+                group = &*self.probe.group,
                 other = self.describe(seen),
                 seconds = self.session.as_secs(),
                 "another copy of the tables uses this group: applying nothing, and leaving unless it ends"
@@ -172,13 +174,13 @@ impl Copies {
              group each copy would get a part of the records, so nothing was applied. To keep both copies: give this one a \
              group of its own (--group NAME, CATALOG_GROUP). To replace the other copy by this one: stop its consumers, then \
              start this one again",
-            self.lookout.group,
+            self.probe.group,
             self.describe(seen),
-            self.lookout.home.schema
+            self.probe.home.schema
         )))
     }
 
-    fn describe(&self, seen: &Seen) -> String {
+    fn describe(&self, seen: &GroupState) -> String {
         let other = |(home, host): &(Home, String)| {
             format!("the schema {} on {} ({home})", home.schema, host.trim_start_matches('/'))
         };
@@ -188,10 +190,18 @@ impl Copies {
     }
 }
 
-impl Drop for Copies {
-    /// Closing a client waits for its threads, and the runtime's own must not.
+/// The client of a probe. Closing it waits for its threads, so that is not done on a thread of the runtime.
+struct OwnReader(Option<Arc<Reader>>);
+
+impl OwnReader {
+    fn get(&self) -> anyhow::Result<Arc<Reader>> {
+        self.0.clone().context("the client is closed")
+    }
+}
+
+impl Drop for OwnReader {
     fn drop(&mut self) {
-        let reader = Arc::clone(&self.lookout.reader);
+        let reader = self.0.take();
         std::thread::spawn(move || drop(reader));
     }
 }
@@ -201,9 +211,9 @@ mod tests {
     use super::*;
     use crate::binding::home::tests::home;
 
-    fn seen(others: &[&str], named: Option<&str>) -> Seen {
+    fn seen(others: &[&str], named: Option<&str>) -> GroupState {
         let others = others.iter().map(|tables| (home(tables, None), "/10.0.0.1".to_owned())).collect();
-        Seen { others, named: named.map(|tables| home(tables, None)) }
+        GroupState { others, named: named.map(|tables| home(tables, None)) }
     }
 
     #[test]

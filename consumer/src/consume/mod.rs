@@ -47,7 +47,7 @@ use crate::consume::group::{Change, Joined, Member};
 use crate::consume::partition::Partition;
 use crate::consume::prepare::{Prepared, prepare};
 use crate::consume::summary::Summary;
-use crate::consume::watch::{News, Watch};
+use crate::consume::watch::{Watch, WatchEvent};
 use crate::database::Sessions;
 use crate::dry_run;
 
@@ -113,7 +113,7 @@ impl Consumer {
     fn join(args: RunArgs, (pool, home): (PgPool, Home), outage: Arc<Outage>) -> anyhow::Result<Self> {
         let Joined { member, changes, session } = group::join(&args, &home)?;
         let copies = Copies::new(&args, home, session)?;
-        let watch = Watch::start(copies.lookout(), pool.clone(), args.kafka.clone());
+        let watch = Watch::start(copies.probe(), pool.clone(), args.kafka.clone());
         let topics = args.kafka.topics();
         let turns = Arc::new(Semaphore::new(args.apply.connections.into()));
         let sessions = Sessions::of(&args.database)?;
@@ -152,7 +152,7 @@ impl Consumer {
                         tracing::info!("a rebalance waits for the database or the group");
                     }
                 }
-                Some(news) = self.watch.news.recv() => self.hear(news)?,
+                Some(event) = self.watch.events.recv() => self.handle_watch_event(event)?,
                 Some(done) = self.batches.join_next() => self.finish(done?)?,
                 _ = sweep.tick() => {
                     self.answer_again().await?;
@@ -213,10 +213,10 @@ impl Consumer {
         });
     }
 
-    fn hear(&mut self, news: News) -> Result<(), Stop> {
-        match news {
-            News::Group(seen) => self.copies.may_apply(&seen).map(drop),
-            News::Refused(stop) => Err(stop),
+    fn handle_watch_event(&mut self, event: WatchEvent) -> Result<(), Stop> {
+        match event {
+            WatchEvent::Group(seen) => self.copies.may_apply(&seen).map(drop),
+            WatchEvent::Refused(stop) => Err(stop),
         }
     }
 

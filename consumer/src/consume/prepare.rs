@@ -11,11 +11,12 @@ use rdkafka::error::KafkaError;
 use sqlx::PgPool;
 use tokio::time::sleep;
 
+use crate::apply::failure;
 use crate::apply::outage::Outage;
 use crate::binding::{self, home::Home};
 use crate::cli::RunArgs;
 use crate::consume::caught_up::Goal;
-use crate::database;
+use crate::database::{self, in_words};
 
 /// How many connections a run needs besides one for each batch in flight: for the loop itself and for the verdicts,
 /// which must not wait for batches.
@@ -55,7 +56,8 @@ pub(crate) async fn prepare(
     let Some((pool, home)) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
     if !args.until_caught_up {
         // Before verdicts are read, which are of these topics too.
-        let checked = shutdown.run_until_cancelled(check_at_last(&pool, &args.kafka)).await.transpose()?;
+        let checked =
+            shutdown.run_until_cancelled(check_until_answered(&pool, &args.kafka)).await.transpose()?;
         return Ok(checked.map(|()| Prepared { pool, home, goal: None }));
     }
     outage::reach(&args.kafka).await?;
@@ -65,13 +67,14 @@ pub(crate) async fn prepare(
 }
 
 /// Checks what the tables belong to as soon as Kafka answers.
-async fn check_at_last(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<()> {
+async fn check_until_answered(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<()> {
+    let check = || async { binding::check_now(&mut *pool.acquire().await?, kafka).await };
     loop {
-        let error = match binding::check_now(&mut *pool.acquire().await?, kafka).await {
-            Err(error) if may_pass(&error) => error,
+        let error = match check().await {
+            Err(error) if may_pass(&error) || failure::passes(&error) => error,
             checked => return checked,
         };
-        tracing::warn!(error = format!("{error:#}"), "can't ask Kafka for its topics; trying again");
+        tracing::warn!(error = in_words(&error), "can't check what the tables belong to; trying again");
         sleep(PAUSE).await;
     }
 }

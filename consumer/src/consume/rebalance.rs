@@ -29,7 +29,7 @@ impl Consumer {
     /// copy's.
     pub(crate) async fn answer_or_keep(&mut self, change: Change) -> anyhow::Result<()> {
         let asks = matches!(&change, Change::Assign(list) if list.count() > 0);
-        if asks && (!self.copies.may_look() || self.glance(self.pool.acquire()).await?.is_none()) {
+        if asks && (!self.copies.may_retry() || self.glance(self.pool.acquire()).await?.is_none()) {
             self.unanswered = Some(change);
             return Ok(());
         }
@@ -47,7 +47,7 @@ impl Consumer {
             }
             Err(error) if prepare::may_pass(&error) => {
                 tracing::warn!(error = format!("{error:#}"), "can't take partitions over yet; trying again");
-                self.copies.look_later();
+                self.copies.retry_later();
                 self.unanswered = Some(change);
                 Ok(())
             }
@@ -76,17 +76,17 @@ impl Consumer {
 
     /// Takes partitions over where they start; false while the group is another copy's.
     async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<bool> {
-        let lookout = self.copies.lookout();
-        let seen = lookout.look().await?;
+        let probe = self.copies.probe();
+        let seen = probe.read().await?;
         if !self.copies.may_enter(&seen)? {
             return Ok(false);
         }
-        self.copies.tell_taken_over(&seen);
+        self.copies.log_takeover(&seen);
         let starts = self.bound_starts(self.places(list)).await?;
         let offsets: Vec<_> = starts.iter().map(|(place, start)| (place.clone(), start.offset())).collect();
-        // The note has to be there before it is looked who else is. An operator's reset is honoured with it.
+        // The note must be committed before the group is read again. An operator's reset is committed with it.
         offsets::commit_and_wait(&self.member, &offsets).await?;
-        if !self.copies.may_apply(&lookout.look().await?)? {
+        if !self.copies.may_apply(&probe.read().await?)? {
             return Ok(false);
         }
         self.take_over(&starts, &offsets)?;

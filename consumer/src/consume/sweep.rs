@@ -22,8 +22,8 @@ const GLANCE: Duration = Duration::from_secs(1);
 
 impl Consumer {
     pub(crate) async fn sweep(&mut self) -> anyhow::Result<()> {
-        if self.copies.is_contested() && self.copies.may_look() {
-            self.look_at_group().await?;
+        if self.copies.is_contested() && self.copies.may_retry() {
+            self.check_group().await?;
         }
         for partition in self.partitions.values_mut() {
             if let Some(offset) = partition.seek_to {
@@ -39,13 +39,13 @@ impl Consumer {
         self.step_past_ends()
     }
 
-    /// Looks whether the group is this copy's. Without an answer all stays as it is.
-    async fn look_at_group(&mut self) -> anyhow::Result<()> {
-        match self.copies.lookout().look().await {
+    /// Checks whether the group is this copy's now. Nothing changes if Kafka does not answer.
+    async fn check_group(&mut self) -> anyhow::Result<()> {
+        match self.copies.probe().read().await {
             Ok(seen) => self.copies.may_apply(&seen)?,
             Err(error) if prepare::may_pass(&error) => {
-                tracing::debug!(error = format!("{error:#}"), "can't look at the group");
-                self.copies.look_later();
+                tracing::debug!(error = format!("{error:#}"), "can't read the group");
+                self.copies.retry_later();
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -98,7 +98,16 @@ impl Consumer {
             );
         }
         self.check_newer(&behind)?;
-        Ok(behind.is_empty() && self.is_settled(&positions).await?)
+        if !behind.is_empty() {
+            return Ok(false);
+        }
+        match self.is_settled(&positions).await {
+            Err(error) if failure::passes(&error) => {
+                self.means.outage.tell(&error);
+                Ok(false)
+            }
+            settled => settled,
+        }
     }
 
     /// Whether positions that have reached the goal stay there: an operator's reset may still move them, and
@@ -107,7 +116,7 @@ impl Consumer {
         if self.copies.is_contested() {
             return Ok(false);
         }
-        let seen = self.copies.lookout().look().await?;
+        let seen = self.copies.probe().read().await?;
         if !self.copies.may_apply(&seen)? {
             return Ok(false);
         }

@@ -1,5 +1,5 @@
-//! What may change while a consumer runs, looked after beside its loop: whether the group is still this copy's, and whether
-//! the topics are still the ones that the tables belong to.
+//! Checks in the background, because they wait for Kafka: whether the group is still this copy's, and whether the topics are
+//! still the ones that the tables belong to.
 
 use std::time::Duration;
 
@@ -11,58 +11,58 @@ use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::binding;
-use crate::consume::copies::{Lookout, Seen};
+use crate::consume::copies::{GroupProbe, GroupState};
 
-/// How often it is looked.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often to check.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 
-/// What a look has found.
+/// What a check has found.
 #[derive(Debug)]
-pub(crate) enum News {
+pub(crate) enum WatchEvent {
     /// Who is in the group.
-    Group(Seen),
+    Group(GroupState),
     /// The topics are others than the tables belong to.
     Refused(Stop),
 }
 
-/// What the loop hears. It ends when this is dropped.
+/// The background task that looks, and its events. It ends when this is dropped.
 pub(crate) struct Watch {
-    pub(crate) news: UnboundedReceiver<News>,
+    pub(crate) events: UnboundedReceiver<WatchEvent>,
     _stop: DropGuard,
 }
 
 impl Watch {
-    pub(crate) fn start(lookout: Lookout, pool: PgPool, kafka: KafkaArgs) -> Self {
-        let (sender, news) = unbounded_channel();
+    pub(crate) fn start(probe: GroupProbe, pool: PgPool, kafka: KafkaArgs) -> Self {
+        let (sender, events) = unbounded_channel();
         let stop = CancellationToken::new();
-        let looking = async move {
+        let checking = async move {
             loop {
-                sleep(LOOK_EVERY).await;
-                if let Err(error) = look(&lookout, &pool, &kafka, &sender).await {
-                    // An outage of Kafka or the database is told elsewhere.
-                    tracing::debug!(error = format!("{error:#}"), "can't look at the group and the topics");
+                sleep(CHECK_EVERY).await;
+                if let Err(error) = check(&probe, &pool, &kafka, &sender).await {
+                    // An outage of Kafka or the database is logged elsewhere.
+                    tracing::debug!(error = format!("{error:#}"), "can't check the group and the topics");
                 }
             }
         };
-        tokio::spawn(stop.clone().run_until_cancelled_owned(looking));
-        Self { news, _stop: stop.drop_guard() }
+        tokio::spawn(stop.clone().run_until_cancelled_owned(checking));
+        Self { events, _stop: stop.drop_guard() }
     }
 }
 
-async fn look(
-    lookout: &Lookout,
+async fn check(
+    probe: &GroupProbe,
     pool: &PgPool,
     kafka: &KafkaArgs,
-    news: &UnboundedSender<News>,
+    events: &UnboundedSender<WatchEvent>,
 ) -> anyhow::Result<()> {
-    // Nobody hears it if the loop has ended just now.
-    let _ = news.send(News::Group(lookout.look().await?));
+    // The receiver is gone if the loop has just ended.
+    let _ = events.send(WatchEvent::Group(probe.read().await?));
     let source = binding::Source::find(kafka).await?;
     let checked = binding::check(&mut *pool.acquire().await?, &source).await;
     match checked.map_err(anyhow::Error::downcast::<Stop>) {
         Ok(()) => Ok(()),
         Err(Ok(stop)) => {
-            let _ = news.send(News::Refused(stop));
+            let _ = events.send(WatchEvent::Refused(stop));
             Ok(())
         }
         Err(Err(error)) => Err(error),
