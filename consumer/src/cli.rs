@@ -88,6 +88,10 @@ pub struct RunArgs {
     #[arg(long, conflicts_with = "migrate")]
     pub dry_run: bool,
 
+    /// Fills new tables although topics have lost their first records
+    #[arg(long)]
+    pub accept_loss: bool,
+
     /// The consumer group
     #[arg(long, env = "CATALOG_GROUP", default_value = "catalog-consumer")]
     pub group: String,

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod command_line;
 pub mod cursor;
 pub mod cursors;
+pub mod duration;
 pub mod exit;
 pub mod fields;
 mod fixed;

@@ -2,7 +2,7 @@
 -- is none of the run's, whatever its headers say.
 with entered as (
     insert into dead_letters (
-        topic, partition, "offset", key, value, headers, region, run, reason, counted, ordinal
+        topic, partition, "offset", key, value, headers, region, run, reason, counted, ordinal, refused
     )
     select
         $1, $2, given."offset", given.key, given.value, given.headers, given.region, given.run, given.reason,
@@ -11,11 +11,11 @@ with entered as (
             where held.topic = $1 and held.partition = $2 and held.region = given.region
                 and held.run >= given.run and held.marker_offset is not null
         ),
-        given.ordinal
+        given.ordinal, given.refused
     from unnest(
         $3::bigint[], $4::bytea[], $5::bytea[], $6::jsonb[], $7::text[], $8::bigint[], $9::text[],
-        $10::boolean[], $11::bigint[]
-    ) as given ("offset", key, value, headers, region, run, reason, counts, ordinal)
+        $10::boolean[], $11::bigint[], $12::boolean[]
+    ) as given ("offset", key, value, headers, region, run, reason, counts, ordinal, refused)
     order by given."offset"
     on conflict (cluster, topic, partition, "offset") do nothing
     returning region, run, counted

@@ -1,4 +1,5 @@
 select
-    id, topic, partition, "offset", key, value, headers, region, run, reason, state, counted, seen_at, settled_at
+    id, topic, partition, "offset", key, value, headers, region, run, reason, refused, state, counted, seen_at,
+    settled_at
 from dead_letters
 where id = $1

@@ -1,12 +1,31 @@
 create temporary table differing_datasets on commit drop as
 select
     region, domain, id,
+    row_number() over (order by region, domain, id) as place,
     case
         when exists (
             select from refused_keys as refused
             where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, domain, id), 'UTF8')
         ) then 'refused'
         when held.region is null then 'missing'
+        -- The topics that lost their beginning can't say what this row should be.
+        when coalesce(
+            greatest(
+                (
+                    select stats.last_run
+                    from socrata_dataset_stats as stats
+                    where stats.region = held.region and stats.domain = held.domain and stats.id = held.id
+                ),
+                (
+                    select stats.last_run
+                    from shadow_dataset_stats as stats
+                    where stats.region = made.region and stats.domain = made.domain and stats.id = made.id
+                )
+            ),
+            0
+        ) < (
+            select floors.run from floors where floors.topic = $1 and floors.region = held.region
+        ) then 'kept'
         when made.region is null then 'extra'
         else 'different'
     end as kind

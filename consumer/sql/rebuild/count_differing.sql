@@ -5,7 +5,8 @@ select
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
     count(*) filter (where kind = 'extra') as extra,
-    count(*) filter (where kind = 'refused') as refused
+    count(*) filter (where kind = 'refused') as refused,
+    count(*) filter (where kind = 'kept') as kept
 from differing_datasets
 union all
 select
@@ -14,7 +15,8 @@ select
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
     count(*) filter (where kind = 'extra') as extra,
-    count(*) filter (where kind = 'refused') as refused
+    count(*) filter (where kind = 'refused') as refused,
+    count(*) filter (where kind = 'kept') as kept
 from differing_dataset_stats
 union all
 select
@@ -23,7 +25,8 @@ select
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
     count(*) filter (where kind = 'extra') as extra,
-    count(*) filter (where kind = 'refused') as refused
+    count(*) filter (where kind = 'refused') as refused,
+    count(*) filter (where kind = 'kept') as kept
 from differing_domains
 union all
 select
@@ -32,7 +35,8 @@ select
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
     count(*) filter (where kind = 'extra') as extra,
-    count(*) filter (where kind = 'refused') as refused
+    count(*) filter (where kind = 'refused') as refused,
+    count(*) filter (where kind = 'kept') as kept
 from differing_hosts
 union all
 select
@@ -41,5 +45,6 @@ select
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
     count(*) filter (where kind = 'extra') as extra,
-    count(*) filter (where kind = 'refused') as refused
+    count(*) filter (where kind = 'refused') as refused,
+    count(*) filter (where kind = 'kept') as kept
 from differing_agencies

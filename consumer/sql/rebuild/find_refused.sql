@@ -23,7 +23,7 @@ held (kind, key, run, page) as (
 select dead.topic, dead.key
 from dead_letters as dead
 join newest on dead.key = convert_to(newest.key, 'UTF8') and dead.run = newest.run
-where dead.state <> 'replayed' and dead.reason like 'the database refuses it: %'
+where dead.state <> 'replayed' and dead.refused
     and dead.topic like '%' || newest.kind
     and dead.headers @> jsonb_build_array(jsonb_build_array('page', newest.page::text))
     and not exists (

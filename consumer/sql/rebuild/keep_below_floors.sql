@@ -1,4 +1,4 @@
--- Rows that were last seen up to the floor and that the topics don't have: the topics can't speak of them ($1 to $4: the
+-- Rows that were last seen up to the floor and that the topics don't have stay: the topics can't speak of them ($1 to $4: the
 -- topics of datasets, domains, hosts and agencies).
 with unseen as (
     select stats.region, stats.domain, stats.id
@@ -11,28 +11,35 @@ with unseen as (
         )
 ),
 datasets as (
-    delete from differing_datasets as found
-    using unseen
-    where found.region = unseen.region and found.domain = unseen.domain and found.id = unseen.id
+    update differing_datasets as found
+    set kind = 'kept'
+    from unseen
+    where found.kind = 'extra' and found.region = unseen.region
+        and found.domain = unseen.domain and found.id = unseen.id
 ),
 dataset_stats as (
-    delete from differing_dataset_stats as found
-    using unseen
-    where found.region = unseen.region and found.domain = unseen.domain and found.id = unseen.id
+    update differing_dataset_stats as found
+    set kind = 'kept'
+    from unseen
+    where found.kind = 'extra' and found.region = unseen.region
+        and found.domain = unseen.domain and found.id = unseen.id
 ),
 domains as (
-    delete from differing_domains as found
-    using socrata_domains as held, run_floors as floors
+    update differing_domains as found
+    set kind = 'kept'
+    from socrata_domains as held, run_floors as floors
     where found.kind = 'extra' and held.region = found.region and held.domain = found.domain
         and floors.topic = $2 and floors.region = held.region and held.last_run <= floors.run
 ),
 hosts as (
-    delete from differing_hosts as found
-    using socrata_hosts as held, run_floors as floors
+    update differing_hosts as found
+    set kind = 'kept'
+    from socrata_hosts as held, run_floors as floors
     where found.kind = 'extra' and held.region = found.region and held.host = found.host
         and floors.topic = $3 and floors.region = held.region and held.last_run <= floors.run
 )
-delete from differing_agencies as found
-using socrata_agencies as held, run_floors as floors
+update differing_agencies as found
+set kind = 'kept'
+from socrata_agencies as held, run_floors as floors
 where found.kind = 'extra' and held.region = found.region and held.host = found.host and held.agency = found.agency
     and floors.topic = $4 and floors.region = held.region and held.last_run <= floors.run

@@ -8,7 +8,7 @@ select
         where found.kind = 'different' and field.value is distinct from to_jsonb(held) -> field.name
         order by field.name collate "C"
     ) as columns
-from (select region, domain, id, kind from differing_dataset_stats order by region, domain, id limit $1) as found
+from (select region, domain, id, kind from differing_dataset_stats where kind <> 'kept' order by region, domain, id limit $1) as found
 left join socrata_dataset_stats as held using (region, domain, id)
 left join shadow_dataset_stats as made using (region, domain, id)
 order by found.region, found.domain, found.id

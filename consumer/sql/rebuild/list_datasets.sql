@@ -8,7 +8,7 @@ select
         where found.kind = 'different' and field.value is distinct from to_jsonb(held) -> field.name
         order by field.name collate "C"
     ) as columns
-from (select region, domain, id, kind from differing_datasets order by region, domain, id limit $1) as found
+from (select region, domain, id, kind from differing_datasets where kind <> 'kept' order by region, domain, id limit $1) as found
 left join socrata_datasets as held using (region, domain, id)
 left join shadow_datasets as made using (region, domain, id)
 order by found.region, found.domain, found.id

@@ -8,7 +8,7 @@ select
         where found.kind = 'different' and field.value is distinct from to_jsonb(held) -> field.name
         order by field.name collate "C"
     ) as columns
-from (select region, host, kind from differing_hosts order by region, host limit $1) as found
+from (select region, host, kind from differing_hosts where kind <> 'kept' order by region, host limit $1) as found
 left join socrata_hosts as held using (region, host)
 left join shadow_hosts as made using (region, host)
 order by found.region, found.host

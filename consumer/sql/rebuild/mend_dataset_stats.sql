@@ -2,7 +2,7 @@ with removed as (
     delete from socrata_dataset_stats as held
     using differing_dataset_stats as found
     where held.region = found.region and held.domain = found.domain and held.id = found.id
-        and found.kind = 'extra'
+        and found.kind = 'extra' and found.place between $1 and $2
 )
 insert into socrata_dataset_stats (
     region, domain, id, last_run, last_page, observed_at, page_views_total, page_views_last_month,
@@ -14,7 +14,7 @@ select
     made.content_hash
 from differing_dataset_stats as found
 join shadow_dataset_stats as made using (region, domain, id)
-where found.kind <> 'refused'
+where found.kind in ('missing', 'different') and found.place between $1 and $2
 order by made.region, made.domain, made.id
 on conflict (region, domain, id) do update
 set

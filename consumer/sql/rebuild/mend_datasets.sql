@@ -2,7 +2,7 @@ with removed as (
     delete from socrata_datasets as held
     using differing_datasets as found
     where held.region = found.region and held.domain = found.domain and held.id = found.id
-        and found.kind = 'extra'
+        and found.kind = 'extra' and found.place between $1 and $2
 )
 insert into socrata_datasets (
     region, domain, id, name, type, description, attribution, attribution_link, category, categories,
@@ -18,7 +18,7 @@ select
     made.publication_date, made.record, made.unreadable, made.content_hash, made.retired_at
 from differing_datasets as found
 join shadow_datasets as made using (region, domain, id)
-where found.kind <> 'refused'
+where found.kind in ('missing', 'different') and found.place between $1 and $2
 order by made.region, made.domain, made.id
 on conflict (region, domain, id) do update
 set

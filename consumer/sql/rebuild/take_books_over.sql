@@ -36,10 +36,10 @@ taken_shields as (
 ),
 taken_dead_letters as (
     insert into dead_letters (
-        topic, partition, "offset", key, value, headers, region, run, reason, state, counted, ordinal, seen_at
+        topic, partition, "offset", key, value, headers, region, run, reason, state, counted, ordinal, seen_at, refused
     )
     select
-        topic, partition, "offset", key, value, headers, region, run, reason, state, counted, ordinal, seen_at
+        topic, partition, "offset", key, value, headers, region, run, reason, state, counted, ordinal, seen_at, refused
     from shadow_dead_letters
     order by id
     on conflict (cluster, topic, partition, "offset") do nothing

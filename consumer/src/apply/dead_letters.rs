@@ -88,6 +88,7 @@ async fn insert(
         .bind(letters.iter().map(|(dead, _)| storable(&dead.reason)).collect::<Vec<_>>())
         .bind(records.iter().map(counts).collect::<Vec<_>>())
         .bind(letters.iter().map(|(_, place)| ordinal(standing, *place)).collect::<Vec<_>>())
+        .bind(letters.iter().map(|(dead, _)| dead.refused).collect::<Vec<_>>())
         .execute(tx)
         .await?;
     Ok(())

@@ -67,7 +67,7 @@ pub(crate) async fn write_what_passes(
                 None => return Err(error),
                 Some(refusal) if part.len() == 1 => {
                     let offset = batch.records[part.start].offset;
-                    dead.push(Dead { offset, reason: reason(refusal) });
+                    dead.push(Dead { offset, reason: reason(refusal), refused: true });
                 }
                 Some(_) => {
                     let middle = part.start + part.len() / 2;

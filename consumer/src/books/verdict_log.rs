@@ -42,6 +42,11 @@ impl VerdictLog {
         Self { kafka: kafka.clone(), topic: kafka.topics().verdicts(), pool: pool.clone() }
     }
 
+    /// The topic's name.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// A producer for a few records: runs end rarely, and one that has failed for good is not kept so.
     fn producer(&self) -> anyhow::Result<FutureProducer<LogContext>> {
         let config = self.kafka.client_config(&[
@@ -110,14 +115,27 @@ impl VerdictLog {
 
     /// Reads the topic from its beginning to its end; none where there is no such topic.
     async fn read(&self) -> anyhow::Result<Option<Reader>> {
+        let Some((reader, said)) = self.read_to_end().await? else { return Ok(None) };
+        outbox::follow(&self.pool, &said).await?;
+        Ok(Some(reader))
+    }
+
+    async fn read_to_end(&self) -> anyhow::Result<Option<(Reader, Vec<Verdict>)>> {
         let partitions = self.partitions().await?;
         if partitions == 0 {
             return Ok(None);
         }
         let reader = Reader::open(&self.kafka, &self.topic, partitions)?;
         let said = reader.read_to_end(partitions).await?;
-        outbox::follow(&self.pool, &said).await?;
-        Ok(Some(reader))
+        Ok(Some((reader, said)))
+    }
+
+    /// The last verdict of each run that the topic still has. Writes nothing.
+    ///
+    /// # Errors
+    /// What Kafka said.
+    pub(crate) async fn verdicts(&self) -> anyhow::Result<Vec<Verdict>> {
+        Ok(self.read_to_end().await?.map(|(_, said)| said).unwrap_or_default())
     }
 
     /// Takes over what the topic says now.

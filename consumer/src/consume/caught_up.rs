@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use crate::batch::{Place, TopicKind};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first and the next offset of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The loop of a consumer: it receives records, hands batches over to be applied, and answers the
 //! group's rebalances.
 
+pub(crate) mod beginning;
 pub(crate) mod caught_up;
 pub(crate) mod copies;
 pub(crate) mod due;

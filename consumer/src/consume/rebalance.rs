@@ -13,6 +13,7 @@ use crate::apply::positions;
 use crate::batch::{Place, TopicKind};
 use crate::binding::{self, Source};
 use crate::consume::Consumer;
+use crate::consume::beginning;
 use crate::consume::caught_up::watermarks;
 use crate::consume::group::{self, Change};
 use crate::consume::offsets;
@@ -119,6 +120,9 @@ impl Consumer {
     async fn starts(&self, places: Vec<Place>) -> anyhow::Result<Vec<(Place, Start)>> {
         let committed = offsets::committed(&self.member, &places).await?;
         let marks = watermarks(&self.args.kafka, places).await?;
+        let positions =
+            positions::read(&self.pool, &TopicKind::ALL.map(|kind| kind.topic(&self.topics))).await?;
+        beginning::check_starts(&self.args.kafka, &positions, &marks, self.args.accept_loss).await?;
         let mut starts = Vec::with_capacity(marks.len());
         for ((place, marks), committed) in marks.into_iter().zip(committed) {
             let start = positions::start(&self.pool, &place, committed, marks.low).await?;

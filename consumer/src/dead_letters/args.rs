@@ -1,5 +1,8 @@
 //! The command line of `dead-letters`.
 
+use std::time::Duration;
+
+use catalog_shared::duration;
 use catalog_shared::region::Region;
 use clap::{Args, Subcommand};
 
@@ -24,6 +27,8 @@ pub enum LettersAction {
     Replay(ReplayArgs),
     /// Puts open ones aside; in the books they stay dead
     Discard(LettersArgs),
+    /// Deletes dead letters that were replayed or discarded a while ago; open ones are never deleted
+    Prune(PruneArgs),
 }
 
 /// Which dead letter to print.
@@ -34,6 +39,22 @@ pub struct ShowArgs {
     pub id: i64,
 
     /// Print it as one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where the tables are.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}
+
+/// Which resolved dead letters to delete.
+#[derive(Args, Debug)]
+pub struct PruneArgs {
+    /// Deletes those that were replayed or discarded longer ago than this, such as 30d or 12h
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub older_than: Duration,
+
+    /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
 

@@ -9,10 +9,11 @@ use crate::database;
 
 mod args;
 mod list;
+mod prune;
 mod replay;
 mod show;
 
-pub use args::{DeadLettersArgs, LettersAction, LettersArgs, ReplayArgs, Selection, ShowArgs};
+pub use args::{DeadLettersArgs, LettersAction, LettersArgs, PruneArgs, ReplayArgs, Selection, ShowArgs};
 
 /// Runs `dead-letters`.
 ///
@@ -31,6 +32,7 @@ pub async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
             let selection = selected(&args.selection)?;
             discard(&open(&args).await?, selection, args.json).await
         }
+        LettersAction::Prune(args) => prune::prune(&database::open(&args.database, 1).await?, &args).await,
     }
 }
 

@@ -25,7 +25,20 @@ enum Replayed {
     /// The word for its effect.
     Done(&'static str),
     /// It still can't be applied.
-    Failed(String),
+    Failed(Fault),
+}
+
+/// Why a letter can't be applied.
+struct Fault {
+    reason: String,
+    /// Whether the database refused its row; otherwise the record can't be read.
+    refused: bool,
+}
+
+impl Replayed {
+    const fn unreadable(reason: String) -> Self {
+        Self::Failed(Fault { reason, refused: false })
+    }
 }
 
 #[derive(FromRow)]
@@ -50,7 +63,7 @@ pub(super) async fn replay(
         let (word, reason) =
             match replay_one(pool, *id, limits).await.with_context(|| format!("dead letter {id}"))? {
                 Replayed::Done(effect) => (effect, None),
-                Replayed::Failed(reason) => ("failed", Some(reason)),
+                Replayed::Failed(fault) => ("failed", Some(fault.reason)),
             };
         failed += usize::from(reason.is_some());
         let because = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -76,15 +89,16 @@ async fn replay_one(pool: &PgPool, id: i64, limits: Tolerance) -> anyhow::Result
         }
         Ok(failed) => failed,
         Err(error) => match error.downcast::<Refused>() {
-            Ok(Refused(error)) => Replayed::Failed(reason(&error)),
+            Ok(Refused(error)) => Replayed::Failed(Fault { reason: reason(&error), refused: true }),
             Err(error) => return Err(error),
         },
     };
     tx.rollback().await?;
-    if let Replayed::Failed(reason) = &effect {
+    if let Replayed::Failed(Fault { reason, refused }) = &effect {
         sqlx::query(include_str!("../../sql/dead_letters/keep_dead_letter.sql"))
             .bind(id)
             .bind(storable(reason))
+            .bind(refused)
             .execute(&mut *connection)
             .await?;
     }
@@ -98,14 +112,14 @@ async fn try_one(tx: &mut PgConnection, id: i64, limits: Tolerance) -> anyhow::R
         .bind(id)
         .fetch_optional(&mut *tx)
         .await?;
-    let Some(letter) = letter else { return Ok(Replayed::Failed("it is not open any more".to_owned())) };
+    let Some(letter) = letter else { return Ok(Replayed::unreadable("it is not open any more".to_owned())) };
     let (place, record) = match read(letter) {
         Ok(read) => read,
-        Err(reason) => return Ok(Replayed::Failed(reason)),
+        Err(reason) => return Ok(Replayed::unreadable(reason)),
     };
     let Decoded { rows, markers, dead } = decode(place.kind, &[record]);
     if let Some(dead) = dead.into_iter().next() {
-        return Ok(Replayed::Failed(dead.reason));
+        return Ok(Replayed::unreadable(dead.reason));
     }
     let applied = write_all(tx, rows).await?;
     let effect = applied.first().map(|applied| applied.effect);

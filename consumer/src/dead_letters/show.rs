@@ -26,6 +26,8 @@ struct Letter {
     region: Option<String>,
     run: Option<i64>,
     reason: String,
+    /// Whether the database refused its row; otherwise the record can't be read.
+    refused: bool,
     state: String,
     counted: bool,
     #[serde(with = "time::serde::rfc3339")]
@@ -109,6 +111,7 @@ mod tests {
             region: None,
             run: None,
             reason: "missing \u{1b}[31m field".into(),
+            refused: false,
             state: if value.is_some() { "open" } else { "discarded" }.into(),
             counted: true,
             seen_at: OffsetDateTime::UNIX_EPOCH,

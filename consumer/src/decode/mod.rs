@@ -26,6 +26,15 @@ use crate::decode::values::cut;
 pub(crate) struct Dead {
     pub(crate) offset: i64,
     pub(crate) reason: String,
+    /// Whether the database refused its row; otherwise the record can't be read.
+    pub(crate) refused: bool,
+}
+
+impl Dead {
+    /// A record that can't be read.
+    const fn unreadable(offset: i64, reason: String) -> Self {
+        Self { offset, reason, refused: false }
+    }
 }
 
 /// What records of a topic are.
@@ -48,9 +57,7 @@ pub(crate) fn decode(kind: TopicKind, records: &[Received]) -> Decoded {
             Rows::Agencies(rows(kind, records, agency, &mut markers, &mut dead))
         }
         TopicKind::DeadLetters => {
-            dead.extend(
-                records.iter().map(|record| Dead { offset: record.offset, reason: told_reason(record) }),
-            );
+            dead.extend(records.iter().map(|record| Dead::unreadable(record.offset, told_reason(record))));
             Rows::None
         }
     };
@@ -69,7 +76,7 @@ fn rows<T>(
         match content(kind, record, read) {
             Ok(Content::Row(row)) => rows.push(row),
             Ok(Content::Marker(marked)) => markers.push(marked),
-            Err(reason) => dead.push(Dead { offset: record.offset, reason }),
+            Err(reason) => dead.push(Dead::unreadable(record.offset, reason)),
         }
     }
     rows

@@ -19,6 +19,7 @@ use crate::apply::positions;
 use crate::batch::{Place, TopicKind};
 use crate::binding;
 use crate::cli::RunArgs;
+use crate::consume::beginning;
 use crate::consume::caught_up::{Watermarks, places, watermarks};
 use crate::consume::offsets;
 use crate::consume::partition::Partition;
@@ -206,6 +207,7 @@ async fn starts(
     let places = places(&args.kafka).await?;
     let committed = offsets::committed(reader, &places).await?;
     let marks = watermarks(&args.kafka, places).await?;
+    beginning::check_starts(&args.kafka, &held, &marks, args.accept_loss).await?;
     let start = |((place, marks), committed): ((Place, Watermarks), _)| {
         let position = held.get(&(place.topic.clone(), place.partition)).copied();
         let start = Start::decide(position, committed, marks.low).offset();

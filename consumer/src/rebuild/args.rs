@@ -12,6 +12,10 @@ pub struct RebuildArgs {
     #[arg(long)]
     pub migrate: bool,
 
+    /// Deletes rows beyond the limits: more than --max-retire-share of a region, or half of a domain of 20 or more
+    #[arg(long)]
+    pub force: bool,
+
     /// Ends with one JSON object on standard output in place of text
     #[arg(long)]
     pub json: bool,
@@ -24,6 +28,10 @@ pub struct RebuildArgs {
 /// How to read the topics from the beginning, beside the consumers.
 #[derive(Args, Debug)]
 pub struct TopicsArgs {
+    /// Goes on although topics have lost their first records; rows that only those could speak of stay as they are
+    #[arg(long)]
+    pub accept_loss: bool,
+
     /// How batches are applied. Runs are judged in a new database only, where the verdicts topic is silent.
     #[command(flatten)]
     pub apply: ApplyArgs,

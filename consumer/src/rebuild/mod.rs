@@ -21,7 +21,10 @@ use crate::books::verdict_log::VerdictLog;
 use crate::database;
 
 mod args;
+mod deletions;
 mod goals;
+mod loss;
+mod repair;
 mod replay;
 mod report;
 mod shadow;
@@ -30,6 +33,8 @@ mod track;
 
 pub use args::{RebuildArgs, TopicsArgs};
 use goals::Goals;
+use loss::{Kept, Loss};
+use repair::RefusedRow;
 use replay::Replay;
 pub(crate) use report::Report;
 use shadow::Shadow;
@@ -50,7 +55,15 @@ pub async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> anyhow::Re
     if args.migrate {
         database::migrate(&args.source.database).await?;
     }
-    work(&args.source, Intent::Mend, shutdown).await?.print(args.json)
+    let report = work(Work { args: &args.source, intent: Intent::Mend, force: args.force }, shutdown).await?;
+    report.print(args.json)?;
+    match report.refusals.len() {
+        0 => Ok(()),
+        rows => bail!(
+            "the database refused {rows} of the rows that the topics give; all others are rebuilt. Remove the constraint \
+             or trigger that refuses them, and run `catalog-consumer rebuild` again"
+        ),
+    }
 }
 
 /// Compares the tables with what the topics give, as far as the tables have got.
@@ -58,7 +71,16 @@ pub async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> anyhow::Re
 /// # Errors
 /// As [`run`].
 pub(crate) async fn compare(args: &TopicsArgs, shutdown: &CancellationToken) -> anyhow::Result<Report> {
-    work(args, Intent::Compare, shutdown).await
+    work(Work { args, intent: Intent::Compare, force: false }, shutdown).await
+}
+
+/// What to do, and how.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    args: &'a TopicsArgs,
+    intent: Intent,
+    /// Whether rows are deleted beyond the limits.
+    force: bool,
 }
 
 /// What to do about what differs.
@@ -80,35 +102,37 @@ impl Intent {
     }
 }
 
-async fn work(args: &TopicsArgs, intent: Intent, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+async fn work(work: Work<'_>, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+    let Work { args, intent, .. } = work;
     args.kafka.announce()?;
     outage::reach(&args.kafka).await?;
     let mut shadow = Shadow::make(&args.database, args.apply.connections, intent).await?;
-    let worked = follow_and_settle(args, intent, &mut shadow, shutdown).await;
+    let worked = follow_and_settle(work, &mut shadow, shutdown).await;
     let removed = shadow.remove().await;
     let report = worked?;
     removed.map(|()| report)
 }
 
 async fn follow_and_settle(
-    args: &TopicsArgs,
-    intent: Intent,
+    work: Work<'_>,
     shadow: &mut Shadow,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Report> {
     let started = Instant::now();
     let settled = tokio::select! {
-        settled = follow_and_compare(args, intent, shadow) => settled?,
+        settled = follow_and_compare(work, shadow) => settled?,
         // Its transaction is rolled back with it.
         () = shutdown.cancelled() => bail!("stopped; the tables are as they were"),
     };
-    let Settled { tx, alone, records, tables } = settled;
+    let Settled { tx, alone, records, tables, refusals, loss: Loss { lost, floors, .. } } = settled;
+    let intent = work.intent;
     // Never broken off: nobody could tell whether it was done.
     match intent {
         Intent::Mend => tx.commit().await.context("can't commit")?,
         Intent::Compare => tx.rollback().await?,
     }
-    Ok(Report { intent, records, tables, held_off: alone.elapsed(), took: started.elapsed() })
+    let (held_off, took) = (alone.elapsed(), started.elapsed());
+    Ok(Report { intent, records, tables, refusals, lost, floors, held_off, took })
 }
 
 /// All that is done, in a transaction that is to be ended.
@@ -118,19 +142,26 @@ struct Settled<'a> {
     alone: Instant,
     records: u64,
     tables: Vec<Differing>,
+    refusals: Vec<RefusedRow>,
+    loss: Loss,
 }
 
-async fn follow_and_compare<'a>(
-    args: &TopicsArgs,
-    intent: Intent,
-    shadow: &'a mut Shadow,
-) -> anyhow::Result<Settled<'a>> {
+async fn follow_and_compare<'a>(work: Work<'_>, shadow: &'a mut Shadow) -> anyhow::Result<Settled<'a>> {
+    let Work { args, intent, .. } = work;
     shadow.check_whole().await?;
     let mut goals = Goals::find(&mut shadow.session, args, intent).await?;
+    let (mut loss, verdicts) =
+        (Loss::find(&goals, &args.kafka).await?, VerdictLog::new(&args.kafka, &shadow.pool));
+    if !goals.are_new() {
+        loss.weigh(&mut shadow.session, &verdicts, (false, args.accept_loss)).await?;
+    }
     let mut replay = Replay::start(args, shadow.pool.clone(), &goals).await?;
-    give_books(args, shadow, &goals).await?;
+    give_books(shadow, &verdicts, &goals).await?;
     follow(shadow, &mut replay, &mut goals).await?;
     shadow.analyze().await?;
+    if goals.are_new() {
+        loss::weigh_new(&mut loss, &shadow.pool, &verdicts, args.accept_loss).await?;
+    }
 
     let names = shadow.names.clone();
     let mut tx = shadow.begin().await?;
@@ -145,18 +176,36 @@ async fn follow_and_compare<'a>(
     if intent == Intent::Mend {
         Shadow::restore(&names, &mut tx).await?;
     }
-    let tables = tables::compare(&mut tx, &args.kafka.topics()).await.context("can't compare the tables")?;
-    if intent == Intent::Mend {
-        tables::mend(&mut tx).await.context("can't mend the tables")?;
+    let (tables, refusals) = compare_and_repair(&mut tx, work, &loss.kept(&args.kafka.topics())).await?;
+    Ok(Settled { tx, alone, records: replay.records(), tables, refusals, loss })
+}
+
+/// Compares, and repairs where that is asked for; returns what differed, and the rows that the database refused.
+async fn compare_and_repair(
+    tx: &mut PgConnection,
+    Work { args, intent, force }: Work<'_>,
+    kept: &Kept<'_>,
+) -> anyhow::Result<(Vec<Differing>, Vec<RefusedRow>)> {
+    let compared = tables::compare(tx, &args.kafka.topics(), kept).await;
+    let tables = compared.context("can't compare the tables")?;
+    if intent == Intent::Compare {
+        return Ok((tables, Vec::new()));
     }
-    Ok(Settled { tx, alone, records: replay.records(), tables })
+    if !force && tables.iter().any(|table| table.counts.extra > 0) {
+        deletions::check(tx, args.apply.limits.max_retire_share).await?;
+    }
+    let refusals = repair::repair(tx, &tables).await.context("can't repair the tables")?;
+    if refusals.is_empty() {
+        return Ok((tables, refusals));
+    }
+    Ok((tables::differing(tx).await.context("can't count what differed")?, refusals))
 }
 
 /// What became of runs is never judged anew where somebody knows it: the books of the live tables, or the
 /// topic of verdicts for a database that is new.
-async fn give_books(args: &TopicsArgs, shadow: &mut Shadow, goals: &Goals) -> anyhow::Result<()> {
+async fn give_books(shadow: &mut Shadow, verdicts: &VerdictLog, goals: &Goals) -> anyhow::Result<()> {
     if goals.are_new() {
-        return VerdictLog::new(&args.kafka, &shadow.pool).mirror().await;
+        return verdicts.mirror().await;
     }
     let mut tx = shadow.begin().await?;
     sqlx::query(include_str!("../../sql/rebuild/give_books.sql")).execute(&mut *tx).await?;
@@ -209,8 +258,9 @@ pub(crate) async fn make_equal(
 ) -> anyhow::Result<i64> {
     let names = shadow::Names { shadow: shadow.to_owned(), ..shadow::Names::of(live) };
     let mut tx = names.begin(session).await?;
-    let tables = tables::compare(&mut tx, topics).await?;
-    tables::mend(&mut tx).await?;
+    let tables = tables::compare(&mut tx, topics, &Kept::default()).await?;
+    let refusals = repair::repair(&mut tx, &tables).await?;
+    anyhow::ensure!(refusals.is_empty(), "the database refuses {refusals:?}");
     tx.commit().await?;
     Ok(tables.iter().map(|table| table.counts.differing()).sum())
 }

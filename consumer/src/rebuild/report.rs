@@ -7,7 +7,13 @@ use catalog_shared::answer;
 use serde::{Serialize, Serializer};
 
 use super::Intent;
+use super::loss::Floor;
+use super::repair::RefusedRow;
 use super::tables::{Counts, Differing, DifferingRow};
+use crate::consume::beginning::LostBeginning;
+
+/// How many refused rows are shown to people; JSON has all.
+const NAMED: usize = 20;
 
 /// What was found, and done about it.
 #[derive(Debug, Serialize)]
@@ -16,6 +22,13 @@ pub(crate) struct Report {
     /// How many records were replayed.
     pub(super) records: u64,
     pub(super) tables: Vec<Differing>,
+    /// The rows that the database refused to have repaired.
+    pub(super) refusals: Vec<RefusedRow>,
+    /// Partitions that have lost their beginning.
+    #[serde(rename = "lost_beginnings")]
+    pub(super) lost: Vec<LostBeginning>,
+    /// Below which runs rows stay as they are therefore.
+    pub(super) floors: Vec<Floor>,
     /// How long the live consumers were held off.
     #[serde(rename = "held_off_seconds", serialize_with = "seconds")]
     pub(super) held_off: Duration,
@@ -43,13 +56,18 @@ impl fmt::Display for Report {
         let (took, held_off) = (self.took.as_secs_f64(), self.held_off.as_secs_f64());
         let (records, done) = (self.records, self.intent.done());
         writeln!(f, "{done} {records} records in {took:.1} s; consumers were held off for {held_off:.1} s.")?;
-        let columns = ["rows", "missing", "different", "extra", "refused"];
+        let columns = ["rows", "missing", "different", "extra", "refused", "kept"];
         write!(f, "  {:22}", "")?;
         columns.iter().try_for_each(|column| write!(f, " {column:>9}"))?;
         for table in &self.tables {
-            let Counts { table, rows, missing, different, extra, refused } = &table.counts;
-            write!(f, "\n  {table:22} {rows:>9} {missing:>9} {different:>9} {extra:>9} {refused:>9}")?;
+            let Counts { table, rows, missing, different, extra, refused, kept } = &table.counts;
+            write!(
+                f,
+                "\n  {table:22} {rows:>9} {missing:>9} {different:>9} {extra:>9} {refused:>9} {kept:>9}"
+            )?;
         }
+        self.lost.iter().try_for_each(|lost| write!(f, "\n  records are lost: {lost}"))?;
+        self.refusals.iter().take(NAMED).try_for_each(|row| write!(f, "\n  {row}"))?;
         if self.intent == Intent::Compare {
             self.tables.iter().try_for_each(|table| list(f, table))?;
         }

@@ -7,6 +7,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{FromRow, PgConnection, Postgres};
 
+use super::loss::Kept;
 use crate::apply::datasets::newer_form;
 use crate::decode::content_hash::REVISION;
 
@@ -14,13 +15,16 @@ use crate::decode::content_hash::REVISION;
 const LISTED: i64 = 20;
 
 /// The statements of a table.
-struct Table {
-    name: &'static str,
+pub(super) struct Table {
+    pub(super) name: &'static str,
     /// What its topic holds.
     kind: Kind,
     compare: &'static str,
     list: &'static str,
-    mend: &'static str,
+    /// Repairs the differing rows of a range of places.
+    pub(super) mend: &'static str,
+    /// Marks a differing row as refused, and returns its key.
+    pub(super) refuse: &'static str,
 }
 
 macro_rules! table {
@@ -31,11 +35,12 @@ macro_rules! table {
             compare: include_str!(concat!("../../sql/rebuild/compare_", $name, ".sql")),
             list: include_str!(concat!("../../sql/rebuild/list_", $name, ".sql")),
             mend: include_str!(concat!("../../sql/rebuild/mend_", $name, ".sql")),
+            refuse: include_str!(concat!("../../sql/rebuild/refuse_", $name, ".sql")),
         }
     };
 }
 
-const TABLES: [Table; 5] = [
+pub(super) const TABLES: [Table; 5] = [
     table!("datasets", Datasets),
     table!("dataset_stats", Datasets),
     table!("domains", Domains),
@@ -66,14 +71,22 @@ pub(crate) struct Counts {
     pub(crate) different: i64,
     /// Rows that the topics don't give.
     pub(crate) extra: i64,
-    /// Rows whose newest record the database refuses, a dead letter: they stay as they are.
+    /// Rows that the database refuses: they stay as they are. Their newest record is a dead letter, or the rebuild
+    /// tried to repair them.
     pub(crate) refused: i64,
+    /// Rows that stay as they are because the topics lost what they said before.
+    pub(crate) kept: i64,
 }
 
 impl Counts {
     /// All rows that are not as they should be.
     pub(crate) const fn differing(&self) -> i64 {
         self.missing + self.different + self.extra
+    }
+
+    /// All rows that differ, whatever is done about them.
+    pub(crate) const fn all(&self) -> i64 {
+        self.told() + self.kept
     }
 
     /// All rows that are told.
@@ -93,11 +106,15 @@ pub(crate) struct DifferingRow {
     pub(crate) columns: Vec<String>,
 }
 
-/// Finds what differs. It stays known until the transaction ends.
+/// Finds what differs. It stays known until the transaction ends. Rows below the floors stay as they are.
 ///
 /// # Errors
 /// [`catalog_shared::exit::Stop::Guard`] where a row has the form of a newer build, or what the database said.
-pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> anyhow::Result<Vec<Differing>> {
+pub(super) async fn compare(
+    tx: &mut PgConnection,
+    topics: &Topics,
+    kept: &Kept<'_>,
+) -> anyhow::Result<Vec<Differing>> {
     let newer: Option<(String, i32)> = sqlx::query_as(include_str!("../../sql/rebuild/find_newer_form.sql"))
         .bind(i32::from(REVISION))
         .fetch_optional(&mut *tx)
@@ -108,10 +125,21 @@ pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> anyhow::R
     bind_topics(include_str!("../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../sql/rebuild/make_floors.sql"))
+        .bind(kept.floors.iter().map(|floor| floor.region.as_str()).collect::<Vec<_>>())
+        .bind(kept.floors.iter().map(|floor| floor.run).collect::<Vec<_>>())
+        .bind(&kept.topics)
+        .execute(&mut *tx)
+        .await?;
     for table in &TABLES {
         sqlx::query(table.compare).bind(topics.data(table.kind)).execute(&mut *tx).await?;
     }
     bind_topics(include_str!("../../sql/rebuild/keep_below_floors.sql"), topics).execute(&mut *tx).await?;
+    Ok(differing(tx).await?)
+}
+
+/// Counts and lists what was found to differ.
+pub(super) async fn differing(tx: &mut PgConnection) -> sqlx::Result<Vec<Differing>> {
     let mut counts: Vec<Counts> =
         sqlx::query_as(include_str!("../../sql/rebuild/count_differing.sql")).fetch_all(&mut *tx).await?;
     let mut differing = Vec::with_capacity(TABLES.len());
@@ -127,13 +155,4 @@ pub(super) async fn compare(tx: &mut PgConnection, topics: &Topics) -> anyhow::R
 fn bind_topics(statement: &'static str, topics: &Topics) -> Query<'static, Postgres, PgArguments> {
     let kinds = [Kind::Datasets, Kind::Domains, Kind::Hosts, Kind::Agencies];
     kinds.into_iter().fold(sqlx::query(statement), |query, kind| query.bind(topics.data(kind)))
-}
-
-/// Makes the tables equal, writing only the rows that were found to differ.
-pub(super) async fn mend(tx: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query(include_str!("../../sql/rebuild/enter_runs.sql")).execute(&mut *tx).await?;
-    for table in &TABLES {
-        sqlx::query(table.mend).execute(&mut *tx).await?;
-    }
-    Ok(())
 }

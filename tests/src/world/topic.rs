@@ -60,16 +60,28 @@ impl World {
     /// What Kafka says.
     pub async fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
-        let (topic, options) = (self.topic(topic), AdminOptions::new());
-        let policy =
-            AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("cleanup.policy", "compact,delete");
-        for altered in admin.alter_configs([&policy], &options).await? {
-            altered.map_err(|(_, code)| anyhow!("{topic}: {code}"))?;
-        }
+        self.set_policy(topic, "compact,delete").await?;
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&topic, partition, Offset::Offset(offset))?;
-        for deleted in admin.delete_records(&list, &options).await?.elements() {
+        list.add_partition_offset(&self.topic(topic), partition, Offset::Offset(offset))?;
+        for deleted in admin.delete_records(&list, &AdminOptions::new()).await?.elements() {
             deleted.error()?;
+        }
+        Ok(())
+    }
+
+    /// Sets a topic's policy; `compact` is the one that producers accept.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub async fn set_policy(&self, topic: &str, policy: &str) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
+        let topic = self.topic(topic);
+        // What is not named falls back to the broker's default, which is too small for producers.
+        let policy = AlterConfig::new(ResourceSpecifier::Topic(&topic))
+            .set("cleanup.policy", policy)
+            .set("max.message.bytes", "8388608");
+        for altered in admin.alter_configs([&policy], &AdminOptions::new()).await? {
+            altered.map_err(|(_, code)| anyhow!("{topic}: {code}"))?;
         }
         Ok(())
     }

@@ -123,12 +123,21 @@ async fn killed_after_its_commit_it_has_mended_all() -> Result<()> {
 #[tokio::test]
 async fn a_commit_that_has_begun_is_not_broken_off() -> Result<()> {
     let world = damaged().await?;
-    // A trigger of somebody's that speaks up at the commit, and waits then.
+    // A trigger that waits at the commit. The rebuild checks constraints before that, so another trigger defers it again.
     sqlx::raw_sql(
-        "create function wait() returns trigger language plpgsql as
+        "create table public.changes (id text);
+         create function wait() returns trigger language plpgsql as
            $$ begin perform pg_advisory_xact_lock(7); return new; end $$;
+         create constraint trigger at_commit after insert on public.changes
+           deferrable initially deferred for each row execute function wait();
+         create function note() returns trigger language plpgsql as
+           $$ begin
+             set constraints public.at_commit deferred;
+             insert into public.changes values (new.id);
+             return new;
+           end $$;
          create constraint trigger late after update on socrata_datasets
-           deferrable initially deferred for each row execute function wait()",
+           deferrable initially deferred for each row execute function note()",
     )
     .execute(world.pool())
     .await?;

@@ -62,13 +62,16 @@ async fn what_a_constraint_refuses_is_told_and_the_rest_is_mended() -> Result<()
     let differing = [("socrata_dataset_stats", [1, 0, 0]), ("socrata_datasets", [0, 1, 0])];
     assert_refused(world, 1, &differing).await?;
 
-    // Discarded, it is refused all the same.
+    // Discarded, it is refused all the same. Its value goes then, and is needed again below.
+    execute(world, "create table public.kept as select value from dead_letters".to_owned()).await?;
     world.ask(&["dead-letters", "discard", "--all"])?.succeed().await?;
     assert_refused(world, 1, &[]).await?;
 
     // Without the constraint nothing is told once it is replayed.
     execute(world, "alter table socrata_dataset_stats drop constraint ours".to_owned()).await?;
-    execute(world, "update dead_letters set state = 'open', settled_at = null".to_owned()).await?;
+    let reopen =
+        "update dead_letters set state = 'open', settled_at = null, value = kept.value from public.kept";
+    execute(world, reopen.to_owned()).await?;
     world.ask(&["dead-letters", "replay", "--all"])?.succeed().await?;
     assert_refused(world, 0, &[]).await?;
 
