@@ -9,6 +9,7 @@ use crate::apply::Bounds;
 use crate::apply::dead_letters::Limits;
 use crate::books::judge::{LARGE_DOMAIN, Tolerance};
 use crate::dead_letters::DeadLettersArgs;
+use crate::moving::MoveArgs;
 use crate::rebuild::RebuildArgs;
 use crate::runs::RunsCommand;
 use crate::verify::VerifyArgs;
@@ -44,6 +45,8 @@ pub enum Command {
     Rebuild(Box<RebuildArgs>),
     /// Looks for what is wrong in the tables
     Verify(Box<VerifyArgs>),
+    /// Lets the tables go on from another Kafka cluster, or from a topic that was created again
+    Move(Box<MoveArgs>),
     /// Shows what could not be applied, tries it again, or puts it aside
     DeadLetters(DeadLettersArgs),
     /// Shows what became of the runs, and decides those on hold

@@ -1,12 +1,13 @@
 //! The consumer: it consumes (a member of the group, partition by partition), decodes (a record becomes a row),
 //! applies (a batch is one PostgreSQL transaction, exactly once) and keeps the books of each run.
 //!
-//! Beside that stand what looks after the tables: `runs`, `dead-letters`, `rebuild`, `verify` and dry runs.
+//! Beside that stand what looks after the tables: `runs`, `dead-letters`, `rebuild`, `verify`, `move` and dry runs.
 
 pub mod cli;
 pub mod consume;
 pub mod database;
 pub mod dead_letters;
+pub mod moving;
 pub mod rebuild;
 pub mod runs;
 pub mod verify;

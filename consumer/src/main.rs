@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use catalog_consumer::cli::{Cli, Command};
-use catalog_consumer::{consume, database, dead_letters, rebuild, runs, verify};
+use catalog_consumer::{consume, database, dead_letters, moving, rebuild, runs, verify};
 use catalog_shared::telemetry::Log;
 use catalog_shared::{command_line, exit, rights, shutdown};
 
@@ -24,6 +24,7 @@ async fn run(command: Command, log: &Log) -> anyhow::Result<()> {
         Command::Run(args) => consume::run(*args, log.screen(), shutdown).await,
         Command::Rebuild(args) => rebuild::run(&args, &shutdown).await,
         Command::Verify(args) => verify::run(&args, &shutdown).await,
+        Command::Move(args) => moving::run(&args).await,
         Command::Runs(command) => runs::run(command).await,
     }
 }

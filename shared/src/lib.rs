@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod command_line;
 pub mod cursor;
+pub mod cursors;
 pub mod duration;
 pub mod exit;
 pub mod fields;
@@ -22,6 +23,7 @@ pub mod rights;
 pub mod screen;
 pub mod shutdown;
 pub mod telemetry;
+pub mod topic_setup;
 pub mod topics;
 pub mod verdict;
 pub mod watermarks;

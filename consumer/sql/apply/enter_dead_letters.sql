@@ -17,7 +17,7 @@ with entered as (
         $10::boolean[], $11::bigint[], $12::boolean[]
     ) as given ("offset", key, value, headers, region, run, reason, counts, ordinal, refused)
     order by given."offset"
-    on conflict (topic, partition, "offset") do nothing
+    on conflict (cluster, topic, partition, "offset") do nothing
     returning region, run, counted
 )
 insert into run_partitions as held (

@@ -19,7 +19,7 @@ ends (region, run, is_complete) as (
     cross join lost
     left join run_partitions as held
         on held.region = given.region and held.topic = lost.topic and held.partition = lost.partition
-        and held.marker_offset >= lost.first_offset - 2
+        and held.marker_offset >= greatest(lost.first_offset - 2, 0)
     group by given.region, lost.topic, lost.partition
     union all
     select verdicts.region, max(verdicts.run), true

@@ -10,6 +10,7 @@ known as (
     )
     select topic, partition, "offset", key, headers, region, run, reason, 'discarded', false, ordinal
     from dead_letters
+    where cluster = ''
 ),
 first_runs as (
     insert into shadow_domain_first_runs (region, domain, first_run)

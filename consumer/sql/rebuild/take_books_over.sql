@@ -42,7 +42,7 @@ taken_dead_letters as (
         topic, partition, "offset", key, value, headers, region, run, reason, state, counted, ordinal, seen_at, refused
     from shadow_dead_letters
     order by id
-    on conflict (topic, partition, "offset") do nothing
+    on conflict (cluster, topic, partition, "offset") do nothing
 )
 insert into positions (topic, partition, position, counted_to, moved_at, records)
 select topic, partition, position, counted_to, now(), records

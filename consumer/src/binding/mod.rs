@@ -16,7 +16,10 @@ use crate::consume::caught_up;
 
 pub(crate) mod admin;
 pub(crate) mod home;
+mod rebind;
 mod refusal;
+
+pub(crate) use rebind::{check_move, check_topic, rebind};
 
 /// How long Kafka may take to name its cluster.
 const LIMIT: Duration = Duration::from_secs(5);

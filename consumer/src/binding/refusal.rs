@@ -25,7 +25,7 @@ impl Bound {
         )))
     }
 
-    fn check_cluster(&self, source: &Source) -> Result<(), Stop> {
+    pub(super) fn check_cluster(&self, source: &Source) -> Result<(), Stop> {
         let (Some(bound), Some(found)) = (&self.cluster_id, &source.cluster) else { return Ok(()) };
         if bound == found {
             return Ok(());

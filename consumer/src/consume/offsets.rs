@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use rdkafka::consumer::{CommitMode, Consumer, ConsumerContext, StreamConsumer};
+use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
@@ -97,12 +98,39 @@ pub(crate) async fn has_reset(member: &Arc<Member>, places: &[Place]) -> anyhow:
     Ok(committed.iter().flatten().any(|committed| !committed.noted))
 }
 
+/// Commits offsets with a note for a group that nobody is in.
+///
+/// # Errors
+/// What Kafka says, or that it does not answer.
+pub(crate) async fn commit_alone(
+    kafka: &KafkaArgs,
+    (group, note): (&str, &str),
+    positions: &[(Place, i64)],
+) -> anyhow::Result<()> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let config = kafka.client_config(&[
+        ("group.id", group),
+        ("enable.auto.commit", "false"),
+        ("allow.auto.create.topics", "false"),
+    ])?;
+    let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
+    let offsets = noted(note, positions)?;
+    let commit = spawn_blocking(move || client.commit(&offsets, CommitMode::Sync));
+    timeout(PATIENCE, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
+}
+
 pub(super) fn offsets(member: &Member, positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
+    noted(&member.context().note, positions)
+}
+
+fn noted(note: &str, positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(positions.len());
     for (place, position) in positions {
         let mut element = list.add_partition(&place.topic, place.partition);
         element.set_offset(Offset::Offset(*position))?;
-        element.set_metadata(&member.context().note);
+        element.set_metadata(note);
     }
     Ok(list)
 }

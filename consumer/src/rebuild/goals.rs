@@ -38,11 +38,12 @@ impl Goals {
         args: &TopicsArgs,
         intent: Intent,
     ) -> anyhow::Result<Self> {
-        let source = Source::find(&args.kafka).await?;
-        binding::check(session, &source).await?;
         // The tables first: consumers go on, and would else stand beyond where the topics ended a while ago.
         let dead_letters = args.kafka.topics().dead_letters();
         let ends = read(session, &dead_letters).await?;
+        binding::check_prefix(session, &args.kafka.topic_prefix).await?;
+        let source = Source::find(&args.kafka).await?;
+        binding::check(session, &source).await?;
         let places = caught_up::places(&args.kafka).await?;
         let data = places.into_iter().filter(|place| place.kind != TopicKind::DeadLetters).collect();
         let places = caught_up::watermarks(&args.kafka, data).await?;

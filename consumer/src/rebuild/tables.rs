@@ -3,7 +3,9 @@
 use catalog_shared::record::Kind;
 use catalog_shared::topics::Topics;
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{FromRow, PgConnection, Postgres};
 
 use super::loss::Kept;
 use crate::apply::datasets::newer_form;
@@ -120,6 +122,7 @@ pub(super) async fn compare(
     if let Some((row, revision)) = newer {
         return Err(newer_form(&row, revision).into());
     }
+    bind_topics(include_str!("../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../sql/rebuild/make_floors.sql"))
@@ -131,6 +134,7 @@ pub(super) async fn compare(
     for table in &TABLES {
         sqlx::query(table.compare).bind(topics.data(table.kind)).execute(&mut *tx).await?;
     }
+    bind_topics(include_str!("../../sql/rebuild/keep_below_floors.sql"), topics).execute(&mut *tx).await?;
     Ok(differing(tx).await?)
 }
 
@@ -145,4 +149,10 @@ pub(super) async fn differing(tx: &mut PgConnection) -> sqlx::Result<Vec<Differi
         differing.push(Differing { counts, listed });
     }
     Ok(differing)
+}
+
+/// A statement that takes the topics of datasets, domains, hosts and agencies.
+fn bind_topics(statement: &'static str, topics: &Topics) -> Query<'static, Postgres, PgArguments> {
+    let kinds = [Kind::Datasets, Kind::Domains, Kind::Hosts, Kind::Agencies];
+    kinds.into_iter().fold(sqlx::query(statement), |query, kind| query.bind(topics.data(kind)))
 }

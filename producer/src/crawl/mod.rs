@@ -46,14 +46,14 @@ use crate::discover::domains::Domains;
 use crate::discover::{Discovery, proxy};
 use crate::publish::Publisher;
 use crate::publish::claim::Claim;
-use crate::publish::cursors;
 use crate::publish::hosts;
 use crate::publish::sink::Sink;
-use crate::publish::topics;
 use crate::report::progress::Progress;
 use crate::report::summary::{End, Summary};
 use crate::report::tally::Tally;
 use crate::report::watch;
+use catalog_shared::cursors;
+use catalog_shared::topic_setup as topics;
 
 /// How long the publishing of the pages in hand may take once the crawl is asked to stop.
 const LAST_PAGES: Duration = Duration::from_secs(10);

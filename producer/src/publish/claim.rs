@@ -17,11 +17,12 @@ use catalog_shared::topics::Topics;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::publish::cursors;
+use crate::publish::cursor_record;
 use crate::publish::failure::TransactionError;
 use crate::publish::outgoing::Outgoing;
 use crate::publish::transaction::Transactions;
 use crate::publish::undecided;
+use catalog_shared::cursors;
 
 /// How long a newer producer gets to write its claim before the fenced one looks for it.
 const GRACE: Duration = Duration::from_secs(2);
@@ -109,7 +110,7 @@ impl Claim {
 
     /// Publishes; tells the owner when the region is another's by now.
     async fn publish(&mut self, mut records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<Option<String>> {
-        records.push(cursors::record(&self.topics, next)?);
+        records.push(cursor_record::record(&self.topics, next)?);
         let mut tries = Tries::default();
         loop {
             if self.transactions.may_end_late() {

@@ -20,7 +20,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
-use crate::publish::cursors::{self, PATIENCE};
+use catalog_shared::cursors::{self, PATIENCE};
 
 /// The domain of each host.
 pub(crate) type Hosts = HashMap<String, String>;

@@ -2,7 +2,7 @@
 
 pub(crate) mod claim;
 pub(crate) mod commit;
-pub(crate) mod cursors;
+pub(crate) mod cursor_record;
 pub(crate) mod delivery;
 pub(crate) mod ends;
 pub(crate) mod failure;
@@ -13,7 +13,6 @@ pub(crate) mod outgoing;
 pub(crate) mod records;
 pub(crate) mod sink;
 pub(crate) mod step;
-pub(crate) mod topics;
 pub(crate) mod transaction;
 pub(crate) mod undecided;
 pub(crate) mod writer;

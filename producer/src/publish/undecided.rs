@@ -18,7 +18,7 @@ use rdkafka::consumer::BaseConsumer;
 use tokio::task::spawn_blocking;
 
 use crate::crawl::plan::Asked;
-use crate::publish::cursors;
+use catalog_shared::cursors;
 
 /// How long the end of the last transaction may be on its way, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::discover::page::Object;
 use crate::publish::outgoing::Outgoing;
-use crate::publish::topics::MESSAGE_BYTES;
+use catalog_shared::topic_setup::MESSAGE_BYTES;
 
 /// What a record takes besides its key and value, at most: its headers, and the frame of a batch of one.
 const FRAME: usize = 1024;

@@ -15,8 +15,8 @@ use tokio::task::spawn_blocking;
 
 use crate::cli::StatusArgs;
 use crate::crawl::idspace;
-use crate::publish::cursors::{self, PATIENCE, Written};
 use crate::report::missed::Missed;
+use catalog_shared::cursors::{self, PATIENCE, Written};
 
 mod text;
 

@@ -5,6 +5,7 @@ mod broker;
 mod compaction;
 mod consumer;
 mod kafka_proxy;
+mod moving;
 mod pooler;
 mod program;
 mod proxy;
@@ -47,9 +48,11 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// One test's database and topics. Both go when it is dropped.
 pub struct World {
     brokers: String,
-    /// Whether other tests use this Kafka too.
-    shared: bool,
+    /// The Kafka that other tests use too, if this world has topics there.
+    shared: Option<String>,
     prefix: String,
+    /// Prefixes that it used before.
+    left: Vec<String>,
     server: PgConnectOptions,
     database: String,
     database_url: String,
@@ -93,7 +96,8 @@ impl World {
         let database_url = options.to_url_lossy().to_string();
         let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
         let prefix = format!("{name}.");
-        Ok(Self { brokers, shared, prefix, server, database: name, database_url, pool })
+        let shared = shared.then(|| brokers.clone());
+        Ok(Self { brokers, shared, prefix, left: Vec::new(), server, database: name, database_url, pool })
     }
 
     /// The tables.
@@ -261,8 +265,14 @@ impl Drop for World {
         let server = self.server.clone();
         let drop_database = format!("drop database {} with (force)", self.database);
         let drop_roles = self.drop_roles();
-        let kafka = self.shared.then(|| self.kafka());
-        let topics: Vec<String> = TOPICS.iter().map(|name| self.topic(name)).collect();
+        let kafka = self.shared.as_ref().map(|brokers| {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", brokers);
+            config
+        });
+        let prefixes = self.left.iter().chain([&self.prefix]);
+        let topics: Vec<String> =
+            prefixes.flat_map(|prefix| TOPICS.map(|name| format!("{prefix}{name}"))).collect();
         let clean_up = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {

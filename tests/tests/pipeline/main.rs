@@ -33,6 +33,8 @@ mod lost_cursors;
 mod misread;
 mod missing_topics;
 mod moved_position;
+mod moved_topics;
+mod moving;
 mod nameless;
 mod newer_build;
 mod no_json;

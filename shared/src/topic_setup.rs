@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::exit::Stop;
+use crate::kafka::{self, KafkaArgs, LogContext};
+use crate::outage::Away;
+use crate::record::Kind;
+use crate::region::Region;
+use crate::topics::Topics;
 use anyhow::{Context, bail};
-use catalog_shared::exit::Stop;
-use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::outage::Away;
-use catalog_shared::record::Kind;
-use catalog_shared::region::Region;
-use catalog_shared::topics::Topics;
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
     TopicReplication,
@@ -21,7 +21,7 @@ use tokio::task::spawn_blocking;
 
 /// The least that a topic must take in one batch: the largest object seen has 194 KB, and a page's
 /// records of one partition may be compressed into one batch.
-pub(crate) const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a new topic may take to have its leaders.
 const LEADER_PAUSE: Duration = Duration::from_millis(50);
@@ -48,7 +48,8 @@ const DEAD: &[(&str, &str)] =
     &[("cleanup.policy", "delete"), ("max.message.bytes", "8388608"), ("retention.ms", "2592000000")];
 
 /// How many partitions each kind's topic gets where it has to be made.
-pub(crate) fn partitions(datasets: u16) -> BTreeMap<Kind, i32> {
+#[must_use]
+pub fn partitions(datasets: u16) -> BTreeMap<Kind, i32> {
     let of = |kind| if kind == Kind::Datasets { i32::from(datasets) } else { 1 };
     Kind::ALL.into_iter().map(|kind| (kind, of(kind))).collect()
 }
@@ -68,7 +69,7 @@ fn wanted(topics: &Topics, datasets: u16) -> Vec<Wanted> {
 ///
 /// # Errors
 /// [`Stop::Guard`] for a topic that deletes records or takes only smaller ones; else what Kafka said.
-pub(crate) async fn ensure(
+pub async fn ensure(
     kafka: &KafkaArgs,
     topics: &Topics,
     partitions: u16,

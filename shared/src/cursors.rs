@@ -1,60 +1,51 @@
-//! The region's cursor in its topic: read to the end, written as a record.
+//! Reads the cursors topic.
 
 use std::time::Duration;
 
+use crate::cursor::Cursor;
+use crate::kafka::{self, KafkaArgs, LogContext};
+use crate::outage::Away;
+use crate::region::Region;
+use crate::topics::Topics;
+use crate::watermarks::watermarks;
 use anyhow::{Context, bail};
-use catalog_shared::cursor::Cursor;
-use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::outage::Away;
-use catalog_shared::region::Region;
-use catalog_shared::topics::Topics;
-use catalog_shared::watermarks::watermarks;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
-use crate::publish::outgoing::Outgoing;
-
 /// How long Kafka may take to answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How many offsets from the end the last cursor is looked for first, and by how much more then. A week
 /// of cursors may wait for compaction, and only the last one counts.
 const TAIL: i64 = 64;
 const FURTHER: i64 = 64;
 
-/// A cursor as the record that goes out with the page it speaks of.
-pub(crate) fn record(topics: &Topics, cursor: &Cursor) -> anyhow::Result<Outgoing> {
-    Ok(Outgoing {
-        topic: topics.cursors().into(),
-        partition: cursor.region.cursor_partition(),
-        key: cursor.region.name().to_owned(),
-        value: serde_json::to_vec(cursor)?.into(),
-        headers: OwnedHeaders::new().into(),
-    })
-}
-
 /// A cursor as it lies in the topic.
-pub(crate) struct Written {
-    pub(crate) cursor: Cursor,
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The cursor.
+    pub cursor: Cursor,
     /// When it was written, by its producer's clock.
-    pub(crate) at: Option<OffsetDateTime>,
+    pub at: Option<OffsetDateTime>,
 }
 
 /// The last committed cursor of a region; none before its first run.
-pub(crate) async fn read(
-    kafka: &KafkaArgs,
-    topics: &Topics,
-    region: Region,
-) -> anyhow::Result<Option<Cursor>> {
+///
+/// # Errors
+/// What Kafka says, or that the last record is not a cursor that this build can read.
+pub async fn read(kafka: &KafkaArgs, topics: &Topics, region: Region) -> anyhow::Result<Option<Cursor>> {
     Ok(read_written(kafka, topics, region).await?.map(|written| written.cursor))
 }
 
 /// As [`read`], with the time at which it was written.
-pub(crate) async fn read_written(
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_written(
     kafka: &KafkaArgs,
     topics: &Topics,
     region: Region,
@@ -67,8 +58,11 @@ pub(crate) async fn read_written(
     spawn_blocking(read).await?.with_context(|| format!("can't read the cursor of region {region}"))
 }
 
-/// How cursors are read.
-pub(crate) fn client_config(kafka: &KafkaArgs, isolation: &str) -> anyhow::Result<ClientConfig> {
+/// How cursors are read, at an isolation level of Kafka's.
+///
+/// # Errors
+/// What the user's options do not allow.
+pub fn client_config(kafka: &KafkaArgs, isolation: &str) -> anyhow::Result<ClientConfig> {
     let config = kafka.client_config(&[
         // Never joined: reading needs a name for the group all the same.
         ("group.id", "catalog-producer"),
@@ -84,7 +78,10 @@ pub(crate) fn client_config(kafka: &KafkaArgs, isolation: &str) -> anyhow::Resul
 }
 
 /// As [`read`], where nobody may have made the topic yet.
-pub(crate) async fn read_if_there(
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_if_there(
     kafka: &KafkaArgs,
     topics: &Topics,
     region: Region,
@@ -119,8 +116,11 @@ fn last_cursor(
     }
 }
 
-/// The last record from an offset to the partition's end.
-pub(crate) fn last_between(
+/// The last record from an offset to the partition's end. Blocks.
+///
+/// # Errors
+/// As [`read`].
+pub fn last_between(
     consumer: &BaseConsumer<LogContext>,
     topic: &str,
     partition: i32,

@@ -1,0 +1,3 @@
+select marker, started_at, ended_at
+from runs
+where region = $1 and run = $2

@@ -1,0 +1,4 @@
+-- The new topic has none of them.
+update verdicts
+set published = false
+where published

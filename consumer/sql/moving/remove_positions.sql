@@ -1,0 +1,2 @@
+delete from positions
+where $1::text is null or topic = $1

@@ -1,0 +1,45 @@
+-- Rows that were last seen up to the floor and that the topics don't have stay: the topics can't speak of them ($1 to $4: the
+-- topics of datasets, domains, hosts and agencies).
+with unseen as (
+    select stats.region, stats.domain, stats.id
+    from socrata_dataset_stats as stats
+    join run_floors as floors on floors.topic = $1 and floors.region = stats.region
+    where stats.last_run <= floors.run
+        and not exists (
+            select from shadow_dataset_stats as made
+            where made.region = stats.region and made.domain = stats.domain and made.id = stats.id
+        )
+),
+datasets as (
+    update differing_datasets as found
+    set kind = 'kept'
+    from unseen
+    where found.kind = 'extra' and found.region = unseen.region
+        and found.domain = unseen.domain and found.id = unseen.id
+),
+dataset_stats as (
+    update differing_dataset_stats as found
+    set kind = 'kept'
+    from unseen
+    where found.kind = 'extra' and found.region = unseen.region
+        and found.domain = unseen.domain and found.id = unseen.id
+),
+domains as (
+    update differing_domains as found
+    set kind = 'kept'
+    from socrata_domains as held, run_floors as floors
+    where found.kind = 'extra' and held.region = found.region and held.domain = found.domain
+        and floors.topic = $2 and floors.region = held.region and held.last_run <= floors.run
+),
+hosts as (
+    update differing_hosts as found
+    set kind = 'kept'
+    from socrata_hosts as held, run_floors as floors
+    where found.kind = 'extra' and held.region = found.region and held.host = found.host
+        and floors.topic = $3 and floors.region = held.region and held.last_run <= floors.run
+)
+update differing_agencies as found
+set kind = 'kept'
+from socrata_agencies as held, run_floors as floors
+where found.kind = 'extra' and held.region = found.region and held.host = found.host and held.agency = found.agency
+    and floors.topic = $4 and floors.region = held.region and held.last_run <= floors.run

@@ -1,0 +1,18 @@
+//! The record of a cursor.
+
+use catalog_shared::cursor::Cursor;
+use catalog_shared::topics::Topics;
+use rdkafka::message::OwnedHeaders;
+
+use crate::publish::transaction::Outgoing;
+
+/// A cursor as the record that goes out with the page it speaks of.
+pub(crate) fn record(topics: &Topics, cursor: &Cursor) -> anyhow::Result<Outgoing> {
+    Ok(Outgoing {
+        topic: topics.cursors().into(),
+        partition: cursor.region.cursor_partition(),
+        key: cursor.region.name().to_owned(),
+        value: serde_json::to_vec(cursor)?.into(),
+        headers: OwnedHeaders::new().into(),
+    })
+}

@@ -1,0 +1,48 @@
+//! A world that goes on from other topics.
+
+use anyhow::{Context, Result};
+
+use super::{Program, World};
+
+impl World {
+    /// `catalog-consumer move` with these flags, with a JSON answer.
+    ///
+    /// # Errors
+    /// When the program has not been built.
+    pub fn move_tables(&self, flags: &[&str]) -> Result<Program> {
+        let program = Program::new("catalog-consumer")?.args(["move", "--json", "--group", self.group()]);
+        let program = self.at_home(program).env("DATABASE_URL", &self.database_url);
+        Ok(program.args(flags.iter().copied()))
+    }
+
+    /// What the names of the topics start with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Uses the topics under another prefix from now on.
+    pub fn use_prefix(&mut self, prefix: &str) {
+        self.left.push(std::mem::replace(&mut self.prefix, prefix.to_owned()));
+    }
+
+    /// Uses another Kafka from now on.
+    pub fn use_brokers(&mut self, brokers: String) {
+        self.brokers = brokers;
+    }
+
+    /// A command as a page of the documentation shows it: everything else comes from variables.
+    ///
+    /// # Errors
+    /// When it is none of the two programs, or that has not been built.
+    pub fn documented(&self, line: &str, api_url: &str) -> Result<Program> {
+        let (name, args) = line.split_once(' ').context("a command has arguments")?;
+        let program = Program::new(name)?.args(args.split(' '));
+        Ok(program
+            .env("KAFKA_BROKERS", &self.brokers)
+            .env("CATALOG_TOPIC_PREFIX", &self.prefix)
+            .env("CATALOG_GROUP", &self.database)
+            .env("CATALOG_API_URL", api_url)
+            .env("DATABASE_URL", &self.database_url))
+    }
+}

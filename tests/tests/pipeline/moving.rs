@@ -1,0 +1,96 @@
+//! Moving to another Kafka cluster, by the commands of docs/moving.md.
+
+use anyhow::{Context, Result};
+use catalog_tests::history::History;
+use catalog_tests::world::{Broker, CATALOG, Sent};
+use serde_json::Value;
+
+const DOCS: &str = include_str!("../../../docs/moving.md");
+
+/// The commands of the page's first part: those before the move, and those from it on.
+fn commands() -> Result<(Vec<&'static str>, Vec<&'static str>)> {
+    let (page, _) = DOCS.split_once("\n## ").context("the page has a second part")?;
+    let lines: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let export = lines.iter().position(|line| line.starts_with("export KAFKA_BROKERS="));
+    let export = export.context("the page names the new cluster")?;
+    Ok((lines[..export].to_vec(), lines[export + 1..].to_vec()))
+}
+
+/// Three runs: the second retires 3 assets, the third 30 because a person lifts its shield. 30 records of each cluster
+/// can't be read.
+async fn three_runs() -> Result<History> {
+    let history = History::new(&[("a.example", 60), ("b.example", 40)]).await?;
+    history.run(&[]).await?;
+    history.take("a.example", 3)?;
+    history.run(&[]).await?;
+    history.take("b.example", 30)?;
+    history.run(&[]).await?;
+    let lift = ["release", "--region", "us", "--run", "3", "--domain", "b.example", "--yes"];
+    history.world.runs(lift)?.succeed().await?;
+    send_unreadable(&history).await?;
+    Ok(history)
+}
+
+async fn send_unreadable(history: &History) -> Result<()> {
+    for _ in 0..30 {
+        history
+            .world
+            .send("hosts", Sent { key: Some(b"us/x"), value: Some(b"?"), ..Sent::default() })
+            .await?;
+    }
+    Ok(())
+}
+
+async fn run_all(history: &History, commands: &[&str]) -> Result<()> {
+    for command in commands {
+        history.world.documented(command, &history.double.url())?.succeed().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_page_leads_to_a_new_cluster() -> Result<()> {
+    let mut history = three_runs().await?;
+    let (before, after) = commands()?;
+    run_all(&history, &before).await?;
+    let rows = history.world.contents("catalog", &CATALOG).await?;
+    let retired = history.retired().await?;
+    assert_eq!(retired.len(), 33);
+
+    let broker = Broker::start().await?;
+    history.world.use_brokers(broker.address()?);
+    run_all(&history, &after[..1]).await?;
+    assert_eq!(history.world.contents("catalog", &CATALOG).await?, rows);
+    let verdicts = history.world.records("verdicts").await?;
+    let third = verdicts.iter().find(|record| record.key == "us/3").context("run 3 is judged there too")?;
+    let third: Value = serde_json::from_slice(&third.value)?;
+    assert_eq!((verdicts.len(), &third["decided"]["domains"][0]), (3, &"b.example".into()));
+
+    // What vanished meanwhile is retired by the first crawl there, and dead letters have the same offsets again.
+    let vanished = history.take("a.example", 2)?;
+    run_all(&history, &after[1..]).await?;
+    let expected = ["balanced", "balanced", "balanced", "balanced"];
+    assert_eq!(history.states().await?, (1..).zip(expected.map(str::to_owned)).collect::<Vec<_>>());
+    let now = history.retired().await?;
+    assert!(retired.iter().all(|asset| now.contains(asset)), "{now:?}");
+    assert!(vanished.iter().all(|asset| now.contains(&(asset.id.clone(), 4))), "{now:?}");
+    send_unreadable(&history).await?;
+    history.world.consume()?.succeed().await?;
+    let letters = "select count(*), count(*) filter (where cluster = ''), count(distinct (topic, partition, \"offset\")) < 60
+         from dead_letters";
+    assert_eq!(
+        sqlx::query_as::<_, (i64, i64, bool)>(letters).fetch_one(history.world.pool()).await?,
+        (60, 30, true)
+    );
+
+    let rows = history.world.contents("catalog", &CATALOG).await?;
+    assert!(history.world.rebuild()?.succeed().await?.differences()?.is_empty());
+    assert_eq!(history.world.contents("catalog", &CATALOG).await?, rows);
+    history.world.ask(&["verify"])?.succeed().await?;
+
+    // Nothing is left to move.
+    let again = history.world.move_tables(&[])?.run().await?;
+    assert!(again.code == Some(3) && again.stderr.contains("nothing to move"), "{}", again.stderr);
+    assert_eq!(history.world.contents("catalog", &CATALOG).await?, rows);
+    Ok(())
+}
