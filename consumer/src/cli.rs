@@ -63,6 +63,7 @@ impl Command {
             Self::Run(args) => args.json,
             Self::Rebuild(args) => args.json,
             Self::Verify(args) => args.json,
+            Self::Move(args) => args.json,
             Self::DeadLetters(args) => args.action.answers_in_json(),
             Self::Runs(command) => command.answers_in_json(),
         }

@@ -95,6 +95,7 @@ impl LastRun {
             seen: BTreeMap::new(),
             complete_since: None,
             domains_complete_since: Vec::new(),
+            stopped: None,
             history: Vec::new(),
         }
     }
