@@ -117,7 +117,7 @@ async fn one_row_that_is_refused_does_not_roll_back_the_other_repairs() -> Resul
             (&"socrata_datasets".into(), &stuck.as_str().into())
         );
         ensure!(refusal["reason"].as_str().context("a reason")?.contains("not this one"));
-        assert_eq!(names(world, "damaged").await?, [stuck.clone()]);
+        assert_eq!(names(world, "damaged").await?, std::slice::from_ref(stuck));
         execute(world, "drop trigger ours on socrata_datasets; drop function refuse()").await?;
         let again = world.rebuild()?.succeed().await?;
         assert_eq!(again.differences()?, [("socrata_datasets".to_owned(), [0, 1, 0])].into());
