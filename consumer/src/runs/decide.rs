@@ -53,7 +53,8 @@ struct Question {
 
 impl Question {
     fn of(RunId { region, run }: RunId, change: &Change, affected: &[Affected]) -> Self {
-        let count = |is: fn(&Affected) -> bool| affected.iter().filter(|it| is(it)).count() as i64;
+        let count =
+            |is: fn(&Affected) -> bool| affected.iter().filter(|it| is(it)).count().cast_signed() as i64;
         let moved = Moved { retired: count(Affected::is_retired), returned: count(Affected::returns) };
         let what = match change {
             Change::Release(domains) if !domains.is_empty() => {
