@@ -207,6 +207,9 @@ async fn a_batch_that_waits_for_a_migration_sees_its_revision() -> Result<()> {
     let tables = Tables::make("waits").await?;
     let options = (*tables.pool.connect_options()).clone();
     let mut migration = PgConnection::connect_with(&options).await?;
+    // A connection of its own looks into the tables' schema only once it is told to.
+    let schema: String = sqlx::query_scalar("select current_schema()::text").fetch_one(&tables.pool).await?;
+    sqlx::query("select set_config('search_path', $1, false)").bind(schema).execute(&mut migration).await?;
     raw_sql(include_str!("../../sql/apply/lock_session.sql")).execute(&mut migration).await?;
     let (tell, told) = oneshot::channel();
     let batch = async {
