@@ -65,8 +65,8 @@ async fn at_a_newer_schema_nobody_catches_up_and_the_reason_is_said() -> Result<
     add_host(&world, "2", "whatever comes to be").await?;
     let ended = world.consume()?.run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    let (topic, error) = (world.topic("hosts"), ended.stderr.lines().last().unwrap_or_default());
-    let told = format!("error: {topic}[0] has a record of schema 2 at offset ");
+    let (topic, error) = (world.topic("hosts"), ended.error()?);
+    let told = format!("{topic}[0] has a record of schema 2 at offset ");
     assert!(error.starts_with(&told) && error.contains("reads schemas up to 1"), "{error}");
     // All else is applied.
     let state: String = sqlx::query_scalar("select state from runs").fetch_one(world.pool()).await?;

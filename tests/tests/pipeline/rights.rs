@@ -35,7 +35,7 @@ async fn a_user_without_usage_is_told_the_grant() -> Result<()> {
         let ended = world.ask(command)?.env("DATABASE_URL", &url).run().await?;
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         let grant = format!("GRANT USAGE ON SCHEMA \"catalog\" TO \"{name}_reader\"");
-        assert!(ended.stderr.contains(&grant), "{}", ended.stderr);
+        assert!(ended.error()?.contains(&grant), "{}", ended.stderr);
         assert!(!ended.stderr.contains("run `catalog-consumer migrate`"), "{}", ended.stderr);
     }
     // Then it is told the next one.
