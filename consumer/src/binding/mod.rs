@@ -119,14 +119,25 @@ pub(crate) async fn bind(connection: &mut PgConnection, source: &Source) -> anyh
         .execute(&mut *tx)
         .await
         .context("can't bind the tables to their topics")?;
-    let (topics, ids): (Vec<_>, Vec<_>) = source.topics.iter().unzip();
-    sqlx::query(include_str!("../../sql/binding/bind_topics.sql"))
-        .bind(&topics)
-        .bind(&ids)
-        .execute(&mut *tx)
-        .await
-        .context("can't bind the positions to their topics")?;
+    bind_positions(&mut tx, source).await.context("can't bind the positions to their topics")?;
     Ok(tx.commit().await?)
+}
+
+/// Writes only where an id is missing, because even an update of no row takes a lock on the table.
+async fn bind_positions(tx: &mut PgConnection, source: &Source) -> sqlx::Result<()> {
+    let (topics, ids): (Vec<_>, Vec<_>) = source.topics.iter().unzip();
+    let is_unbound: bool = sqlx::query_scalar(include_str!("../../sql/binding/has_unbound_positions.sql"))
+        .bind(&topics)
+        .fetch_one(&mut *tx)
+        .await?;
+    if is_unbound {
+        sqlx::query(include_str!("../../sql/binding/bind_topics.sql"))
+            .bind(&topics)
+            .bind(&ids)
+            .execute(tx)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn read(connection: &mut PgConnection) -> anyhow::Result<Bound> {

@@ -1,0 +1,4 @@
+select exists (
+    select from positions
+    where topic = any ($1) and topic_id is null
+)
