@@ -8,7 +8,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use catalog_shared::exit::Stop;
 use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
@@ -57,14 +57,15 @@ pub async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> anyhow::Re
         database::migrate(&args.source.database).await?;
     }
     let report = work(Work { args: &args.source, intent: Intent::Mend, force: args.force }, shutdown).await?;
-    report.print(args.json)?;
-    match report.refusals.len() {
-        0 => Ok(()),
-        rows => bail!(
-            "the database refused {rows} of the rows that the topics give; all others are rebuilt. Remove the constraint \
-             or trigger that refuses them, and run `catalog-consumer rebuild` again"
-        ),
+    let rows = report.refusals.len();
+    if rows == 0 {
+        return report.print(args.json);
     }
+    let error = anyhow!(
+        "the database refused {rows} of the rows that the topics give; all others are rebuilt. Remove the constraint or \
+         trigger that refuses them, and run `catalog-consumer rebuild` again"
+    );
+    Err(report.print_failure(args.json, error))
 }
 
 /// Compares the tables with what the topics give, as far as the tables have got.

@@ -120,7 +120,7 @@ async fn a_partition_that_is_assigned_in_an_outage_is_taken_over_behind_it() -> 
     second.logged("partition assigned").await?;
     second.terminate()?;
     assert_eq!(second.ended().await?.code, Some(0));
-    first.logged("a rebalance waits for the database").await?;
+    first.logged("a rebalance waits for the database or the group").await?;
     // Between two of these a member is silent for too long, if it is.
     first.logged(TROUBLE).await?;
     first.logged(TROUBLE).await?;

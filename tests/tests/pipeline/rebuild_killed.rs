@@ -176,7 +176,7 @@ async fn stopped_it_says_so_and_clears_up() -> Result<()> {
     rebuild.terminate()?;
     blocker.rollback().await?;
     let ended = rebuild.ended().await?;
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(143), "{}", ended.stderr);
     assert!(ended.stderr.contains("the tables are as they were"), "{}", ended.stderr);
     assert_eq!(names(&world).await?, before);
     assert!(!has_shadow(&world).await?);

@@ -256,7 +256,7 @@ async fn a_broker_that_is_away_brings_out_no_secret() -> Result<()> {
     let mut producer = crawl(&world, &double)?.env("KAFKA_BROKERS", NOWHERE).start()?;
     producer.logged("Kafka can't be reached; waiting for it").await?;
     producer.terminate()?;
-    clean(&producer.ended().await?, 0);
+    clean(&producer.ended().await?, 143);
     let consumer = verbose(world.consume()?).env("DATABASE_URL", &url).env("KAFKA_BROKERS", NOWHERE).run();
     clean(&consumer.await?, 1);
     Ok(())
