@@ -18,7 +18,8 @@ async fn held() -> Result<(History, Vec<(String, i64)>)> {
 
 async fn runs(history: &History, args: &[&str]) -> Result<Ended> {
     let args = [&["runs"], args].concat();
-    history.world.ask(&args)?.env("KAFKA_BROKERS", &std::env::var("KAFKA_BROKERS")?).run().await
+    let program = history.world.ask(&args)?.env("KAFKA_BROKERS", &std::env::var("KAFKA_BROKERS")?);
+    program.env("CATALOG_TOPIC_PREFIX", &history.world.topic("")).run().await
 }
 
 #[tokio::test]
