@@ -1,10 +1,12 @@
 # The commands that people type. Each is a script in dev/, which says how it works.
-.PHONY: help demo test check stack-up stack-down
+.PHONY: help demo test check bench bench-guards stack-up stack-down
 
 help:
 	@echo 'make demo        crawl an invented catalog through Kafka into PostgreSQL, and look at it'
 	@echo 'make test        run every test'
 	@echo 'make check       check format, lints, and the licences and sources of dependencies'
+	@echo 'make bench       measure both programs against the limits of Kafka and PostgreSQL (ARGS=--help shows options)'
+	@echo 'make bench-guards  count instructions of the hot functions, and compare them with committed figures'
 	@echo 'make stack-up    start the Kafka and the PostgreSQL that demo and tests use (they do so themselves)'
 	@echo 'make stack-down  stop them; their data stays'
 	@echo
@@ -18,6 +20,12 @@ test:
 
 check:
 	@dev/check
+
+bench:
+	@dev/bench $(ARGS)
+
+bench-guards:
+	@dev/guards
 
 stack-up:
 	@dev/setup
