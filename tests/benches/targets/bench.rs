@@ -60,9 +60,9 @@ impl Bench {
         self.peaks.entry(Peaks::Consumer { assets }).or_default().push(run.peak);
     }
 
-    /// Notes the peak memory of a command that reads topics from their beginning, in MiB.
-    pub(crate) fn replay_peak(&mut self, peak: f64) {
-        self.peaks.entry(Peaks::Replay).or_default().push(peak);
+    /// Notes the peak memory of a command that reads topics from their beginning.
+    pub(crate) fn replay_peak(&mut self, run: &Run) {
+        self.peaks.entry(Peaks::Replay).or_default().push(run.peak);
     }
 
     /// Adds the lines about memory.

@@ -20,7 +20,11 @@ impl Display for Report {
         line(f, &headings, &widths)?;
         line(f, &widths.map(|width| "-".repeat(width)), &widths)?;
         cells.iter().try_for_each(|row| line(f, row, &widths))?;
-        writeln!(f, "\nOurs, limit and ratio are medians of so many runs (smallest to largest).")?;
+        writeln!(
+            f,
+            "\nMedians, and the smallest and the largest value, of the runs; {:.0} s in all.",
+            self.seconds
+        )?;
         let notes = self.rows.iter().filter_map(|row| Some((&row.what, row.note.as_ref()?)));
         notes.into_iter().try_for_each(|(what, note)| writeln!(f, "- {what}: {note}"))
     }
@@ -44,7 +48,7 @@ fn cells(row: &Row) -> [String; 6] {
     };
     [
         row.what.clone(),
-        format!("{}, {} runs", spread(row.unit, row.ours), row.ours.runs),
+        format!("{}, {}", spread(row.unit, row.ours), runs(row.ours.runs)),
         limit.unwrap_or_default(),
         ratio.unwrap_or_default(),
         targets.join(", "),
@@ -52,14 +56,18 @@ fn cells(row: &Row) -> [String; 6] {
     ]
 }
 
-fn wanted(unit: Unit, target: &Target) -> String {
-    let text = |value| match target.of {
-        Of::Ratio => format!("ratio {value:.2}"),
-        Of::Ours | Of::Largest => format!("{}{}", number(unit, value), suffix(unit)),
+fn runs(runs: usize) -> String {
+    if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") }
+}
+
+fn wanted(unit: Unit, Target { of, bound, .. }: &Target) -> String {
+    let (sign, value) = match *bound {
+        Bound::AtLeast(least) => (">=", least),
+        Bound::AtMost(most) => ("<=", most),
     };
-    match target.bound {
-        Bound::AtLeast(least) => format!(">= {}", text(least)),
-        Bound::AtMost(most) => format!("<= {}", text(most)),
+    match of {
+        Of::Ratio => format!("ratio {sign} {value:.2}"),
+        Of::Ours | Of::Largest => format!("{sign} {}{}", number(unit, value), suffix(unit)),
     }
 }
 

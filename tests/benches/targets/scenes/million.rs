@@ -24,7 +24,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
         bench.consumer_peak(size, &consumed.run);
         let verified = run(world.verify_topics()?).await?;
         let rebuilt = run(world.rebuild()?).await?;
-        bench.replay_peak(verified.peak.max(rebuilt.peak));
+        [&verified, &rebuilt].into_iter().for_each(|run| bench.replay_peak(run));
         let blocks = [&rebuilt, &verified].map(|run| blocked(&run.summary));
         let [rebuild, verify] = blocks;
         tell_blocks(bench, u64::from(assets), vec![rebuild?], vec![verify?]);

@@ -13,7 +13,7 @@ use sqlx::AssertSqlSafe;
 use crate::bench::Bench;
 use crate::copying::{Form, Rows};
 use crate::figure::{Bound, Figure, Of, Row, Unit};
-use crate::program::{Run, consume, crawl, run, seconds};
+use crate::program::{consume, crawl, run, seconds};
 use crate::reading;
 
 const VERSIONS: u64 = 3;
@@ -71,8 +71,7 @@ async fn measure_round(bench: &mut Bench, world: &World, figures: &mut Figures, 
 
     let again = run(world.rebuild()?).await?;
     figures.rebuild_blocks.push(blocked(&again.summary)?);
-    let peak = |run: &Run| run.peak;
-    bench.replay_peak([&rebuilt, &verified, &again].map(peak).into_iter().fold(0.0, f64::max));
+    [rebuilt, verified, again].iter().for_each(|run| bench.replay_peak(run));
     Ok(())
 }
 
