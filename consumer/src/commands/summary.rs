@@ -10,8 +10,9 @@ use catalog_shared::log_writer::lost_lines;
 use catalog_shared::record::Kind;
 use serde::Serialize;
 
-use crate::batch::{Applied, Effect, TopicKind};
-use crate::books::ledger::Judged;
+use crate::model::effect::{Applied, Effect};
+use crate::model::topic::TopicKind;
+use crate::store::ledger::JudgedRun;
 
 /// What became of the records of a kind.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -37,7 +38,7 @@ pub(crate) struct Summary {
     last: Option<Instant>,
     records: BTreeMap<Kind, Effects>,
     unkeyed: u64,
-    runs: Vec<Judged>,
+    runs: Vec<JudgedRun>,
 }
 
 impl Summary {
@@ -60,9 +61,9 @@ impl Summary {
     }
 
     /// Adds what came of a batch.
-    pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<Judged>) {
+    pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<JudgedRun>) {
         self.last = Some(Instant::now());
-        verdicts.iter().for_each(Judged::tell);
+        verdicts.iter().for_each(JudgedRun::tell);
         self.runs.extend(verdicts);
         let TopicKind::Data(kind) = kind else {
             self.unkeyed += dead;
@@ -121,7 +122,7 @@ struct Told<'a> {
     records: &'a BTreeMap<Kind, Effects>,
     /// Dead letters of producers: objects that no record could be made of.
     unkeyed: u64,
-    runs: &'a [Judged],
+    runs: &'a [JudgedRun],
     /// Whether all is applied that was there at the start; none where that was not asked for.
     caught_up: Option<bool>,
     /// From the first record to the end of the last batch.

@@ -1,65 +1,11 @@
-//! A batch: consecutive records of one partition, applied in one transaction.
+//! Rows: what records are decoded to, each with its version.
 
-use catalog_shared::marker::Marker;
-use catalog_shared::record::{Kind, Version};
+use catalog_shared::record::Version;
 use catalog_shared::region::Region;
-use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
-use crate::consume::received::Received;
 use crate::decode::dataset::DatasetRow;
-
-/// What a topic that is consumed holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum TopicKind {
-    /// Catalog records.
-    Data(Kind),
-    /// What producers could not make a record of. It deletes what is old.
-    DeadLetters,
-}
-
-impl TopicKind {
-    /// Every topic that is consumed.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Data(Kind::Datasets),
-        Self::Data(Kind::Domains),
-        Self::Data(Kind::Hosts),
-        Self::Data(Kind::Agencies),
-        Self::DeadLetters,
-    ];
-
-    /// What a topic holds; none for a topic that is not consumed.
-    pub(crate) fn of(topics: &Topics, topic: &str) -> Option<Self> {
-        let data = topics.kind(topic).map(Self::Data);
-        data.or_else(|| (topic == topics.dead_letters()).then_some(Self::DeadLetters))
-    }
-
-    /// The topic's name.
-    pub(crate) fn topic(self, topics: &Topics) -> String {
-        match self {
-            Self::Data(kind) => topics.data(kind),
-            Self::DeadLetters => topics.dead_letters(),
-        }
-    }
-}
-
-/// A partition of a topic that is consumed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub(crate) kind: TopicKind,
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-}
-
-/// Records of one partition on their way into the tables. The position moves `from` .. `to`: records have
-/// gaps between their offsets, and a batch without records moves past what is none (a transaction's end).
-#[derive(Debug)]
-pub(crate) struct Batch {
-    pub(crate) place: Place,
-    pub(crate) from: i64,
-    pub(crate) to: i64,
-    pub(crate) records: Vec<Received>,
-}
+use crate::model::effect::{Applied, Effect};
 
 /// A row with what its record's headers say of it.
 #[derive(Debug)]
@@ -139,43 +85,6 @@ impl Keyed for Agency {
     fn key(&self) -> (&str, &str) {
         (&self.host, &self.agency)
     }
-}
-
-/// A marker and where it stands.
-#[derive(Debug)]
-pub(crate) struct Marked {
-    pub(crate) region: Region,
-    pub(crate) offset: i64,
-    pub(crate) marker: Box<Marker>,
-}
-
-impl Marked {
-    /// Whether it ends a run, or a later one, before this offset: then nothing of the run is to come here.
-    pub(crate) fn ends(&self, (region, run): (Region, u32), offset: i64) -> bool {
-        self.region == region && self.marker.run >= run && self.offset < offset
-    }
-}
-
-/// What a record became.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// It made a row.
-    New,
-    /// It changed a row.
-    Changed,
-    /// Its row held the same already.
-    Unchanged,
-    /// A newer version had overtaken it.
-    Older,
-}
-
-/// A record's effect, and the run that it counts for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Applied {
-    pub(crate) region: Region,
-    pub(crate) run: u32,
-    pub(crate) offset: i64,
-    pub(crate) effect: Effect,
 }
 
 impl<T> Versioned<T> {

@@ -11,11 +11,11 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use time::{OffsetDateTime, UtcOffset};
 
 /// Reads the topic.
-pub(crate) struct Reader {
+pub(crate) struct DecisionReader {
     consumer: StreamConsumer<LogContext>,
 }
 
-impl Reader {
+impl DecisionReader {
     /// A reader of all partitions, from the first record on.
     pub(crate) fn open(kafka: &KafkaArgs, topic: &str, partitions: i32) -> anyhow::Result<Self> {
         let config = kafka.client_config(&[

@@ -12,22 +12,24 @@ use rdkafka::consumer::Consumer;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use crate::batch::{Place, TopicKind};
-use crate::consume::caught_up::{self, PATIENCE, Positions, Watermarks};
+use crate::kafka::partitions::{self, TIMEOUT};
+use crate::model::positions::Positions;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::watermarks::Watermarks;
 
 /// A partition that has lost its first records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct LostBeginning {
+pub(crate) struct LostRecords {
     pub(crate) topic: String,
     pub(crate) partition: i32,
     /// The first offset that is left.
     pub(crate) first_offset: i64,
 }
 
-impl LostBeginning {
+impl LostRecords {
     /// Of a partition that begins at `low`. The topic of dead letters deletes what is old by design.
-    pub(crate) fn of(place: &Place, low: i64) -> Option<Self> {
-        let Place { kind, topic, partition } = place;
+    pub(crate) fn of(place: &TopicPartition, low: i64) -> Option<Self> {
+        let TopicPartition { kind, topic, partition } = place;
         (*kind != TopicKind::DeadLetters).then(|| Self::at(topic, *partition, low)).flatten()
     }
 
@@ -36,32 +38,32 @@ impl LostBeginning {
     }
 }
 
-impl fmt::Display for LostBeginning {
+impl fmt::Display for LostRecords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{}] begins at offset {}", self.topic, self.partition, self.first_offset)
     }
 }
 
 /// Names partitions in a message.
-pub(crate) fn list(lost: &[LostBeginning]) -> String {
-    lost.iter().map(LostBeginning::to_string).collect::<Vec<_>>().join(", ")
+pub(crate) fn list(lost: &[LostRecords]) -> String {
+    lost.iter().map(LostRecords::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The partitions of the verdicts topic that have lost their beginning.
 ///
 /// # Errors
 /// What Kafka said.
-pub(crate) async fn of_verdicts(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostBeginning>> {
-    let (watcher, name) = (caught_up::watcher(kafka)?, kafka.topics().verdicts());
+pub(crate) async fn of_verdicts(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRecords>> {
+    let (watcher, name) = (partitions::watcher(kafka)?, kafka.topics().verdicts());
     let read = move || {
         // Of all topics: asking for one by name would make it, where the broker is set up so.
-        let metadata = watcher.fetch_metadata(None, PATIENCE).context("Kafka can't be reached")?;
+        let metadata = watcher.fetch_metadata(None, TIMEOUT).context("Kafka can't be reached")?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let mut lost = Vec::new();
         for partition in topic.map_or(&[][..], |topic| topic.partitions()) {
             let (low, _) = watermarks::watermarks(&watcher, &name, partition.id())
                 .with_context(|| format!("can't read the first offset of {name}[{}]", partition.id()))?;
-            lost.extend(LostBeginning::at(&name, partition.id(), low));
+            lost.extend(LostRecords::at(&name, partition.id(), low));
         }
         Ok(lost)
     };
@@ -76,7 +78,7 @@ pub(crate) async fn of_verdicts(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostBeg
 pub(crate) async fn check_starts(
     kafka: &KafkaArgs,
     positions: &Positions,
-    marks: &[(Place, Watermarks)],
+    marks: &[(TopicPartition, Watermarks)],
     accept: bool,
 ) -> anyhow::Result<()> {
     let has_position = |topic: &str, partition| positions.contains_key(&(topic.to_owned(), partition));
@@ -87,7 +89,7 @@ pub(crate) async fn check_starts(
         })
         .collect();
     let mut lost: Vec<_> =
-        starting.iter().filter_map(|(place, marks)| LostBeginning::of(place, marks.low)).collect();
+        starting.iter().filter_map(|(place, marks)| LostRecords::of(place, marks.low)).collect();
     let dead_letters = kafka.topics().dead_letters();
     let are_new = positions.keys().all(|(topic, _)| *topic == dead_letters);
     if are_new && !starting.is_empty() {
@@ -106,7 +108,7 @@ pub(crate) async fn check_starts(
     }
 }
 
-fn refuse(lost: &[LostBeginning]) -> Stop {
+fn refuse(lost: &[LostRecords]) -> Stop {
     Stop::Guard(format!(
         "records are lost: {}. A compacted topic begins at 0 for ever, unless records were deleted (look at its \
          cleanup.policy). Tables that are filled from there lack what only those records said. Nothing was applied. If \
@@ -125,10 +127,10 @@ mod tests {
 
     #[test]
     fn a_first_offset_above_0_is_a_loss_except_where_records_expire() {
-        let place = |kind| Place { kind, topic: "t".into(), partition: 1 };
-        let lost = LostBeginning::of(&place(TopicKind::Data(Kind::Hosts)), 600);
+        let place = |kind| TopicPartition { kind, topic: "t".into(), partition: 1 };
+        let lost = LostRecords::of(&place(TopicKind::Data(Kind::Hosts)), 600);
         assert_eq!(lost.map(|lost| lost.to_string()).as_deref(), Some("t[1] begins at offset 600"));
-        assert_eq!(LostBeginning::of(&place(TopicKind::Data(Kind::Hosts)), 0), None);
-        assert_eq!(LostBeginning::of(&place(TopicKind::DeadLetters), 600), None);
+        assert_eq!(LostRecords::of(&place(TopicKind::Data(Kind::Hosts)), 0), None);
+        assert_eq!(LostRecords::of(&place(TopicKind::DeadLetters), 600), None);
     }
 }

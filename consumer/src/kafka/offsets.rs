@@ -11,12 +11,13 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::batch::Place;
-use crate::binding::home;
-use crate::consume::group::{Member, PATIENCE};
+use crate::kafka::context::{Member, TIMEOUT};
+use crate::model::copy_id;
+use crate::model::start::CommittedOffset;
+use crate::model::topic::TopicPartition;
 
 /// Commits offsets with our note, without waiting for the answer.
-pub(crate) fn commit(member: &Member, positions: &[(Place, i64)]) -> anyhow::Result<()> {
+pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
     if positions.is_empty() {
         return Ok(());
     }
@@ -29,14 +30,17 @@ pub(crate) fn commit(member: &Member, positions: &[(Place, i64)]) -> anyhow::Res
 /// Commits offsets with our note and waits for it, so that an operator's reset is honoured once.
 ///
 /// What goes wrong is only told: a reset that is honoured twice applies records twice, which changes nothing.
-pub(crate) async fn commit_and_wait(member: &Arc<Member>, positions: &[(Place, i64)]) -> anyhow::Result<()> {
+pub(crate) async fn commit_and_wait(
+    member: &Arc<Member>,
+    positions: &[(TopicPartition, i64)],
+) -> anyhow::Result<()> {
     if positions.is_empty() {
         return Ok(());
     }
     let (member, offsets) = (Arc::clone(member), offsets(member, positions)?);
     let commit = spawn_blocking(move || member.commit(&offsets, CommitMode::Sync));
     // It has no time limit of its own.
-    match timeout(PATIENCE, commit).await {
+    match timeout(TIMEOUT, commit).await {
         Ok(done) => {
             if let Err(error) = done? {
                 tracing::warn!(%error, "an offset was not committed");
@@ -47,24 +51,16 @@ pub(crate) async fn commit_and_wait(member: &Arc<Member>, positions: &[(Place, i
     Ok(())
 }
 
-/// What the group has committed for a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Committed {
-    pub(crate) offset: i64,
-    /// Whether it is ours, of whatever copy of the tables. Anything else is an operator's.
-    pub(crate) noted: bool,
-}
-
 /// What the group has committed, in the order of the places.
 pub(crate) async fn committed<C: ConsumerContext + 'static>(
     member: &Arc<StreamConsumer<C>>,
-    places: &[Place],
-) -> anyhow::Result<Vec<Option<Committed>>> {
+    places: &[TopicPartition],
+) -> anyhow::Result<Vec<Option<CommittedOffset>>> {
     let found = fetch_committed(member, places).await?;
-    let of = |place: &Place| {
+    let of = |place: &TopicPartition| {
         let element = found.find_partition(&place.topic, place.partition)?;
         let Offset::Offset(offset) = element.offset() else { return None };
-        Some(Committed { offset, noted: home::is_ours(element.metadata()) })
+        Some(CommittedOffset { offset, noted: copy_id::is_ours(element.metadata()) })
     };
     Ok(places.iter().map(of).collect())
 }
@@ -72,7 +68,7 @@ pub(crate) async fn committed<C: ConsumerContext + 'static>(
 /// The metadata of the group's committed offset of a partition.
 pub(crate) async fn note<C: ConsumerContext + 'static>(
     member: &Arc<StreamConsumer<C>>,
-    place: &Place,
+    place: &TopicPartition,
 ) -> anyhow::Result<Option<String>> {
     let found = fetch_committed(member, std::slice::from_ref(place)).await?;
     let element = found.find_partition(&place.topic, place.partition);
@@ -81,19 +77,19 @@ pub(crate) async fn note<C: ConsumerContext + 'static>(
 
 async fn fetch_committed<C: ConsumerContext + 'static>(
     member: &Arc<StreamConsumer<C>>,
-    places: &[Place],
+    places: &[TopicPartition],
 ) -> anyhow::Result<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(places.len());
     for place in places {
         list.add_partition(&place.topic, place.partition);
     }
     let member = Arc::clone(member);
-    let found = spawn_blocking(move || member.committed_offsets(list, PATIENCE)).await?;
+    let found = spawn_blocking(move || member.committed_offsets(list, TIMEOUT)).await?;
     found.context("can't read the group's offsets")
 }
 
 /// Whether an operator has set an offset of the group that no member has answered yet.
-pub(crate) async fn has_reset(member: &Arc<Member>, places: &[Place]) -> anyhow::Result<bool> {
+pub(crate) async fn has_reset(member: &Arc<Member>, places: &[TopicPartition]) -> anyhow::Result<bool> {
     let committed = committed(member, places).await?;
     Ok(committed.iter().flatten().any(|committed| !committed.noted))
 }
@@ -105,7 +101,7 @@ pub(crate) async fn has_reset(member: &Arc<Member>, places: &[Place]) -> anyhow:
 pub(crate) async fn commit_alone(
     kafka: &KafkaArgs,
     (group, note): (&str, &str),
-    positions: &[(Place, i64)],
+    positions: &[(TopicPartition, i64)],
 ) -> anyhow::Result<()> {
     if positions.is_empty() {
         return Ok(());
@@ -118,14 +114,17 @@ pub(crate) async fn commit_alone(
     let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
     let offsets = noted(note, positions)?;
     let commit = spawn_blocking(move || client.commit(&offsets, CommitMode::Sync));
-    timeout(PATIENCE, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
+    timeout(TIMEOUT, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
 }
 
-pub(super) fn offsets(member: &Member, positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
+pub(super) fn offsets(
+    member: &Member,
+    positions: &[(TopicPartition, i64)],
+) -> KafkaResult<TopicPartitionList> {
     noted(&member.context().note, positions)
 }
 
-fn noted(note: &str, positions: &[(Place, i64)]) -> KafkaResult<TopicPartitionList> {
+fn noted(note: &str, positions: &[(TopicPartition, i64)]) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(positions.len());
     for (place, position) in positions {
         let mut element = list.add_partition(&place.topic, place.partition);

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::apply::patience::Thread;
-use crate::batch::{Batch, Place};
-use crate::consume::received::Received;
+use crate::model::batch::Batch;
+use crate::model::batch_handle::BatchHandle;
+use crate::model::record::Record;
+use crate::model::topic::TopicPartition;
 
 /// How long a record may wait for others to share its transaction.
 const LINGER: Duration = Duration::from_millis(100);
@@ -18,14 +19,14 @@ const RESUME_BYTES: usize = 2 * 1024 * 1024;
 
 /// A record that only a newer build can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Newer {
+pub(crate) struct NewerRecord {
     pub(crate) offset: i64,
     pub(crate) schema: u32,
 }
 
 /// An assigned partition.
 pub(crate) struct Partition {
-    pub(crate) place: Place,
+    pub(crate) place: TopicPartition,
     /// Where the tables stand.
     pub(crate) position: i64,
     /// Tells the batches of this assignment from those of one before.
@@ -35,18 +36,18 @@ pub(crate) struct Partition {
     /// Where the fetching has to start again, until it has.
     pub(crate) seek_to: Option<i64>,
     /// The record of a newer schema that comes next, if there is one: the partition waits for an upgrade.
-    pub(crate) newer: Option<Newer>,
+    pub(crate) newer: Option<NewerRecord>,
     /// What ties it to its batch in flight.
-    pub(crate) thread: Thread,
+    pub(crate) handle: BatchHandle,
     /// Whether fetching it is paused.
     pub(crate) paused: bool,
-    records: VecDeque<Received>,
+    records: VecDeque<Record>,
     bytes: usize,
     oldest: Option<Instant>,
 }
 
 impl Partition {
-    pub(crate) fn new(place: Place, position: i64, epoch: u64) -> Self {
+    pub(crate) fn new(place: TopicPartition, position: i64, epoch: u64) -> Self {
         Self {
             place,
             position,
@@ -54,7 +55,7 @@ impl Partition {
             in_flight: false,
             seek_to: None,
             newer: None,
-            thread: Thread::default(),
+            handle: BatchHandle::default(),
             paused: false,
             records: VecDeque::new(),
             bytes: 0,
@@ -68,7 +69,7 @@ impl Partition {
     }
 
     /// Takes a record.
-    pub(crate) fn push(&mut self, record: Received, now: Instant) {
+    pub(crate) fn push(&mut self, record: Record, now: Instant) {
         self.bytes += record.bytes();
         self.oldest.get_or_insert(now);
         self.records.push_back(record);
@@ -77,14 +78,14 @@ impl Partition {
     /// Whether fetching has to be paused (true) or resumed (false); none where it is as it should be.
     pub(crate) fn pause_changes(&self) -> Option<bool> {
         let should = self.newer.is_some()
-            || self.thread.waits()
+            || self.handle.waits()
             || self.bytes >= PAUSE_BYTES
             || (self.paused && self.bytes > RESUME_BYTES);
         if should == self.paused { None } else { Some(should) }
     }
 
     /// The record of a newer schema that it waits for, once all before that is applied.
-    pub(crate) fn stuck_at(&self) -> Option<Newer> {
+    pub(crate) fn stuck_at(&self) -> Option<NewerRecord> {
         self.newer.filter(|_| !self.in_flight && self.records.is_empty())
     }
 
@@ -107,7 +108,7 @@ impl Partition {
             bytes += self.records[count].bytes();
             count += 1;
         }
-        let records: Vec<Received> = self.records.drain(..count).collect();
+        let records: Vec<Record> = self.records.drain(..count).collect();
         self.bytes -= bytes;
         self.oldest = (!self.records.is_empty()).then_some(now);
         let to = records.last()?.offset + 1;
@@ -121,7 +122,7 @@ impl Partition {
         idle.then(|| self.send(read_to, Vec::new()))
     }
 
-    fn send(&mut self, to: i64, records: Vec<Received>) -> Batch {
+    fn send(&mut self, to: i64, records: Vec<Record>) -> Batch {
         self.in_flight = true;
         Batch { place: self.place.clone(), from: self.position, to, records }
     }
@@ -134,7 +135,7 @@ impl Partition {
 
     /// Drops what was not handed over, and lets the batch in flight be tried no more.
     pub(crate) fn clear(&mut self) {
-        self.thread.cut();
+        self.handle.stop();
         self.records.clear();
         (self.bytes, self.oldest) = (0, None);
     }
@@ -153,15 +154,15 @@ mod tests {
     use catalog_shared::record::Kind;
 
     use super::*;
-    use crate::batch::TopicKind;
+    use crate::model::topic::TopicKind;
 
     fn partition(offsets: &[i64], now: Instant) -> Partition {
         let kind = TopicKind::Data(Kind::Hosts);
-        let place = Place { kind, topic: "socrata.hosts".into(), partition: 0 };
+        let place = TopicPartition { kind, topic: "socrata.hosts".into(), partition: 0 };
         let mut partition = Partition::new(place, 10, 1);
         for offset in offsets {
             let headers = None::<&rdkafka::message::OwnedHeaders>;
-            partition.push(Received::read(*offset, headers).unwrap(), now);
+            partition.push(Record::read(*offset, headers).unwrap(), now);
         }
         partition
     }
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(partition.pause_changes(), None);
         partition.bytes = RESUME_BYTES;
         assert_eq!(partition.pause_changes(), Some(false));
-        partition.newer = Some(Newer { offset: 10, schema: 2 });
+        partition.newer = Some(NewerRecord { offset: 10, schema: 2 });
         assert_eq!(partition.pause_changes(), None);
     }
 
@@ -221,7 +222,7 @@ mod tests {
     fn a_newer_schema_is_what_holds_a_partition_up_once_all_before_it_is_applied() {
         let now = Instant::now();
         let mut partition = partition(&[10], now);
-        let newer = Newer { offset: 11, schema: 2 };
+        let newer = NewerRecord { offset: 11, schema: 2 };
         partition.newer = Some(newer);
         assert_eq!(partition.stuck_at(), None);
         partition.take_batch(1, now).unwrap();
@@ -233,10 +234,10 @@ mod tests {
     #[test]
     fn a_partition_whose_batch_waits_for_the_database_is_paused() {
         let mut partition = partition(&[], Instant::now());
-        partition.thread.set_waits(true);
+        partition.handle.set_waits(true);
         assert_eq!(partition.pause_changes(), Some(true));
         partition.paused = true;
-        partition.thread.set_waits(false);
+        partition.handle.set_waits(false);
         assert_eq!(partition.pause_changes(), Some(false));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// A record as it came.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
+pub(crate) struct Record {
     pub(crate) offset: i64,
     /// What its headers say, or why they can't be read.
     pub(crate) stamp: Result<Stamp, String>,
@@ -21,7 +21,7 @@ pub(crate) struct Received {
     pub(crate) headers: String,
 }
 
-impl Received {
+impl Record {
     /// Copies a record out of a message.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Received {
     /// A record with these headers, its key and value still to come.
     ///
     /// # Errors
-    /// As [`Received::from_message`].
+    /// As [`Record::from_message`].
     pub(crate) fn read(offset: i64, headers: Option<&impl Headers>) -> Result<Self, u32> {
         let stamp = match Stamp::from_headers(headers) {
             Err(StampError::NewerSchema { found }) => return Err(found),

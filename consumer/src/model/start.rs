@@ -1,8 +1,15 @@
 //! Where a partition starts when it is taken over: at its position, unless an operator has moved the
 //! group's offset with Kafka's own tools.
 
-use crate::batch::Place;
-use crate::consume::offsets::Committed;
+use crate::model::topic::TopicPartition;
+
+/// What the group has committed for a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CommittedOffset {
+    pub(crate) offset: i64,
+    /// Whether it is ours, of whatever copy of the tables. Anything else is an operator's.
+    pub(crate) noted: bool,
+}
 
 /// Where a partition starts, and why there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +25,10 @@ pub(crate) enum Start {
 impl Start {
     /// The tables decide, for only they know what was applied. But a committed offset without our note is
     /// an operator's word (Kafka's tools leave the note empty), and it holds for what is to be applied next.
-    pub(crate) const fn decide(position: Option<i64>, committed: Option<Committed>, low: i64) -> Self {
+    pub(crate) const fn decide(position: Option<i64>, committed: Option<CommittedOffset>, low: i64) -> Self {
         match (position, committed) {
             (None, _) => Self::Beginning(low),
-            (Some(from), Some(Committed { offset: to, noted: false })) => Self::Reset { from, to },
+            (Some(from), Some(CommittedOffset { offset: to, noted: false })) => Self::Reset { from, to },
             (Some(position), _) => Self::Position(position),
         }
     }
@@ -33,8 +40,8 @@ impl Start {
     }
 
     /// Tells of it.
-    pub(crate) fn announce(self, place: &Place) {
-        let Place { topic, partition, .. } = place;
+    pub(crate) fn announce(self, place: &TopicPartition) {
+        let TopicPartition { topic, partition, .. } = place;
         if let Self::Reset { from, to } = self
             && from != to
         {
@@ -56,8 +63,8 @@ mod tests {
 
     #[test]
     fn the_position_decides_unless_an_operator_has_spoken() {
-        let ours = Some(Committed { offset: 7, noted: true });
-        let operators = Some(Committed { offset: 7, noted: false });
+        let ours = Some(CommittedOffset { offset: 7, noted: true });
+        let operators = Some(CommittedOffset { offset: 7, noted: false });
         assert_eq!(Start::decide(Some(20), None, 3), Start::Position(20));
         assert_eq!(Start::decide(Some(20), ours, 3), Start::Position(20));
         assert_eq!(Start::decide(Some(20), operators, 3), Start::Reset { from: 20, to: 7 });
@@ -65,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_new_database_starts_at_the_beginning_whatever_the_group_says() {
-        let operators = Some(Committed { offset: 7, noted: false });
+        let operators = Some(CommittedOffset { offset: 7, noted: false });
         assert_eq!(Start::decide(None, operators, 3), Start::Beginning(3));
     }
 }

@@ -3,13 +3,6 @@
 //! Its statements come in one order everywhere: the schema lock, the position, the runs, the rows by key,
 //! the ledger, the markers and what follows from the last one. So no two transactions wait for each other.
 
-pub(crate) mod dead_letters;
-pub(crate) mod failure;
-mod lock;
-pub(crate) mod outage;
-pub(crate) mod patience;
-pub(crate) mod positions;
-
 use std::collections::BTreeSet;
 
 use anyhow::Context;
@@ -17,34 +10,21 @@ use catalog_shared::region::Region;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
-use crate::apply::dead_letters::Limits;
-use crate::batch::{Applied, Batch, TopicKind};
-use crate::books::judge::Tolerance;
-use crate::books::ledger::{self, Judged};
-use crate::books::order;
-use crate::consume::received::Received;
+use crate::config::thresholds::Thresholds;
 use crate::decode::{Dead, Decoded, decode};
-
-mod arrays;
-pub(crate) mod datasets;
-mod names;
-pub(crate) mod rows;
-pub(crate) mod stats;
-
-pub(crate) use lock::lock;
-use rows::Refused;
-
-/// The limits beyond which records stop the consumer, and runs are held.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) dead: Limits,
-    pub(crate) runs: Tolerance,
-}
+use crate::model::batch::Batch;
+use crate::model::effect::Applied;
+use crate::model::record::Record;
+use crate::model::topic::TopicKind;
+use crate::store::ledger::{self, JudgedRun, order};
+use crate::store::rows::{self, Refused};
+use crate::store::schema_lock::lock;
+use crate::store::{db_error, dead_letters, positions};
 
 /// What came of a batch.
 pub(crate) enum Outcome {
     /// It is in the tables, and its position with it.
-    Applied { records: Vec<Applied>, dead: Vec<Dead>, verdicts: Vec<Judged> },
+    Applied { records: Vec<Applied>, dead: Vec<Dead>, verdicts: Vec<JudgedRun> },
     /// Somebody else has moved the position, to here; nothing was written.
     Stale { position: i64 },
     /// It was not applied and is not tried again, for the consumer leaves its partition.
@@ -65,18 +45,18 @@ pub(crate) struct Failure {
 /// What the database said, or that there are too many dead letters.
 pub(crate) async fn apply(
     pool: &PgPool,
-    turns: &Semaphore,
+    permits: &Semaphore,
     batch: &Batch,
-    bounds: Bounds,
+    thresholds: Thresholds,
 ) -> Result<Outcome, Failure> {
     let decoded = || decode(batch.place.kind, &batch.records);
     let first = decoded();
-    let turn = turns.acquire().await.context("there are no turns any more");
-    let _turn = turn.map_err(|error| Failure { error, in_doubt: None })?;
-    let applied = match transact(pool, batch, bounds, first, false).await {
+    let permit = permits.acquire().await.context("there are no turns any more");
+    let _permit = permit.map_err(|error| Failure { error, in_doubt: None })?;
+    let applied = match transact(pool, batch, thresholds, first, false).await {
         // The search for the row is a transaction of its own: in this one nothing more can be done.
         Err(Failure { error, .. }) if error.is::<Refused>() => {
-            transact(pool, batch, bounds, decoded(), true).await
+            transact(pool, batch, thresholds, decoded(), true).await
         }
         other => other,
     };
@@ -90,20 +70,20 @@ pub(crate) async fn apply(
 async fn transact(
     pool: &PgPool,
     batch: &Batch,
-    bounds: Bounds,
+    thresholds: Thresholds,
     decoded: Decoded,
     searching: bool,
 ) -> Result<Outcome, Failure> {
     let nothing_done = |error| Failure { error, in_doubt: None };
     let mut tx = pool.begin().await.context("can't begin a transaction").map_err(nothing_done)?;
-    let outcome = fill(&mut tx, batch, bounds, decoded, searching).await.map_err(nothing_done)?;
+    let outcome = fill(&mut tx, batch, thresholds, decoded, searching).await.map_err(nothing_done)?;
     if matches!(outcome, Outcome::Stale { .. }) {
         return Ok(outcome);
     }
     match tx.commit().await {
         Ok(()) => Ok(outcome),
         // A constraint that is deferred speaks up here.
-        Err(error) if !searching && crate::apply::failure::refuses_a_row(&error) => {
+        Err(error) if !searching && db_error::refuses_a_row(&error) => {
             Err(nothing_done(Refused(error).into()))
         }
         Err(error) => Err(Failure {
@@ -117,15 +97,15 @@ async fn transact(
 async fn fill(
     tx: &mut PgConnection,
     batch: &Batch,
-    bounds: Bounds,
+    thresholds: Thresholds,
     decoded: Decoded,
     searching: bool,
 ) -> anyhow::Result<Outcome> {
     let Decoded { rows, markers, mut dead } = decoded;
     lock(tx, !markers.is_empty()).await.context("can't take the lock of the schema")?;
-    let standing = positions::hold(tx, &batch.place).await.context("can't read the position")?;
-    if standing.position != batch.from {
-        return Ok(Outcome::Stale { position: standing.position });
+    let row = positions::hold(tx, &batch.place).await.context("can't read the position")?;
+    if row.position != batch.from {
+        return Ok(Outcome::Stale { position: row.position });
     }
     ledger::open_runs(tx, &runs(batch)).await.context("can't enter the runs")?;
     let records = if searching {
@@ -133,13 +113,13 @@ async fn fill(
     } else {
         rows::write_all(tx, rows).await?
     };
-    let counted_to = standing.counted_to;
+    let counted_to = row.counted_to;
     order::check(tx, &batch.place, counted_to, &records, &markers).await.context("can't count")?;
     ledger::count(tx, &batch.place, counted_to, &records).await.context("can't count")?;
-    dead_letters::enter(tx, batch, &standing, (&dead, &markers), bounds.dead).await?;
+    dead_letters::enter(tx, batch, &row, (&dead, &markers), thresholds.dead).await?;
     let mut verdicts = Vec::new();
     for marked in markers.iter().filter(|marked| marked.offset >= counted_to) {
-        let verdict = ledger::close(tx, &batch.place, marked, bounds.runs).await;
+        let verdict = ledger::close(tx, &batch.place, marked, thresholds.runs).await;
         verdicts.extend(verdict.with_context(|| format!("can't enter the marker at {}", marked.offset))?);
     }
     positions::advance(tx, batch).await.context("can't move the position")?;
@@ -151,7 +131,7 @@ fn runs(batch: &Batch) -> Vec<(Region, u32)> {
     if batch.place.kind == TopicKind::DeadLetters {
         return Vec::new();
     }
-    let of = |record: &Received| {
+    let of = |record: &Record| {
         let stamp = record.stamp.as_ref().ok();
         stamp.map(|stamp| (stamp.region, stamp.version.run)).or(record.origin)
     };

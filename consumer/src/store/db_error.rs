@@ -69,11 +69,11 @@ const LASTING_AT_A_POOLER: [&str; 4] =
 const CUT_SHORT_AT_A_POOLER: [&str; 2] = ["query timeout", "query_timeout"];
 
 /// Whether an error of the database passes by itself, so that the same is worth trying again.
-pub(crate) fn passes(error: &anyhow::Error) -> bool {
-    of_database(error).is_some_and(passes_by_itself)
+pub(crate) fn is_transient(error: &anyhow::Error) -> bool {
+    of_database(error).is_some_and(is_transient_error)
 }
 
-fn passes_by_itself(error: &Error) -> bool {
+fn is_transient_error(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::PoolTimedOut | Error::WorkerCrashed => true,
         // A connection that was cut while it was being encrypted; a certificate that is refused lasts.
@@ -204,18 +204,18 @@ mod tests {
             ["08006", "40001", "40P01", "53300", "53100", "55P03", "57P01", "57P02", "57P03", "25006"];
         for code in codes {
             assert!(
-                passes(&anyhow::Error::from(said(code)).context("can't commit").context("a batch")),
+                is_transient(&anyhow::Error::from(said(code)).context("can't commit").context("a batch")),
                 "{code}"
             );
         }
         // No right, no table, no password, no database, a database that was dropped, a broken index.
         for code in ["42501", "42P01", "28P01", "3D000", "57P04", "XX002", "23505"] {
-            assert!(!passes(&said(code).into()), "{code}");
+            assert!(!is_transient(&said(code).into()), "{code}");
         }
-        assert!(passes(&Error::Io(io::ErrorKind::ConnectionReset.into()).into()));
-        assert!(passes(&Error::Tls(Box::new(io::Error::from(io::ErrorKind::UnexpectedEof))).into()));
-        assert!(!passes(&Error::Tls("self-signed certificate".into()).into()));
-        assert!(!passes(&anyhow::anyhow!("something else")));
+        assert!(is_transient(&Error::Io(io::ErrorKind::ConnectionReset.into()).into()));
+        assert!(is_transient(&Error::Tls(Box::new(io::Error::from(io::ErrorKind::UnexpectedEof))).into()));
+        assert!(!is_transient(&Error::Tls("self-signed certificate".into()).into()));
+        assert!(!is_transient(&anyhow::anyhow!("something else")));
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
             "sorry, too many clients already",
             "the database system is starting up",
         ] {
-            assert!(passes(&said(words)), "{words}");
+            assert!(is_transient(&said(words)), "{words}");
         }
         for words in [
             "password authentication failed",
@@ -242,7 +242,7 @@ mod tests {
             "server login has been failing, cached error: password authentication failed (server_login_retry)",
             "something that nobody knows",
         ] {
-            assert!(!passes(&said(words)), "{words}");
+            assert!(!is_transient(&said(words)), "{words}");
         }
         assert!(has_too_many_connections(&said("no more connections allowed (max_client_conn)")));
         assert!(is_cut_short(&said("query timeout")) && !is_cut_short(&said("query_wait_timeout")));

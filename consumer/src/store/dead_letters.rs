@@ -6,27 +6,19 @@ use std::collections::HashMap;
 use catalog_shared::exit::Stop;
 use sqlx::PgConnection;
 
-use crate::apply::positions::Standing;
-use crate::batch::{Batch, Marked, Place, TopicKind};
-use crate::consume::received::Received;
+use crate::config::thresholds::DeadLetterThresholds;
 use crate::decode::Dead;
 use crate::decode::mend::mend_text;
+use crate::model::batch::Batch;
+use crate::model::end_of_run::EndOfRun;
+use crate::model::record::Record;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::store::positions::PositionRow;
 
 /// Over how many records the share of dead letters is taken.
 const WINDOW: i64 = 1000;
 /// How many bytes of a reason are kept: it may quote what a stranger wrote.
 const REASON_BYTES: usize = 2000;
-
-/// How many dead letters a partition may have. Both are told by the database, so a consumer that was started
-/// again stops at the same record.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Which share of the last 1,000 records. Where there were fewer, the others count as good, so that a few
-    /// bad ones at a topic's beginning are no reason to stop.
-    pub(crate) share: f64,
-    /// How many one after the other.
-    pub(crate) in_row: u32,
-}
 
 /// Enters a batch's dead letters and counts them in the books of their runs, each once.
 ///
@@ -35,45 +27,45 @@ pub(crate) struct Limits {
 pub(crate) async fn enter(
     tx: &mut PgConnection,
     batch: &Batch,
-    standing: &Standing,
-    (dead, markers): (&[Dead], &[Marked]),
-    limits: Limits,
+    row: &PositionRow,
+    (dead, markers): (&[Dead], &[EndOfRun]),
+    thresholds: DeadLetterThresholds,
 ) -> anyhow::Result<()> {
     if dead.is_empty() {
         return Ok(());
     }
-    insert(tx, batch, standing, dead, markers).await?;
+    insert(tx, batch, row, dead, markers).await?;
     if batch.place.kind == TopicKind::DeadLetters {
         return Ok(());
     }
-    let window = WINDOW.max(i64::from(limits.in_row) + 1);
+    let window = WINDOW.max(i64::from(thresholds.in_row) + 1);
     let recent: Vec<i64> = sqlx::query_scalar(include_str!("../../sql/apply/recent_dead_letters.sql"))
         .bind(&batch.place.topic)
         .bind(batch.place.partition)
-        .bind(standing.records - window)
+        .bind(row.records - window)
         .fetch_all(tx)
         .await?;
-    match limits.excess(&recent, standing.records) {
+    match thresholds.excess(&recent, row.records) {
         None => Ok(()),
-        Some((ordinal, rule)) => Err(refuse(batch, standing, dead, ordinal, &rule).into()),
+        Some((ordinal, rule)) => Err(refuse(batch, row, dead, ordinal, &rule).into()),
     }
 }
 
 async fn insert(
     tx: &mut PgConnection,
     batch: &Batch,
-    standing: &Standing,
+    row: &PositionRow,
     dead: &[Dead],
-    markers: &[Marked],
+    markers: &[EndOfRun],
 ) -> sqlx::Result<()> {
     let place: HashMap<i64, usize> =
         batch.records.iter().enumerate().map(|(place, record)| (record.offset, place)).collect();
     let letters: Vec<(&Dead, usize)> =
         dead.iter().filter_map(|dead| Some((dead, *place.get(&dead.offset)?))).collect();
-    let records: Vec<&Received> = letters.iter().map(|(_, place)| &batch.records[*place]).collect();
-    let counts = |record: &&Received| {
+    let records: Vec<&Record> = letters.iter().map(|(_, place)| &batch.records[*place]).collect();
+    let counts = |record: &&Record| {
         batch.place.kind != TopicKind::DeadLetters
-            && record.offset >= standing.counted_to
+            && record.offset >= row.counted_to
             && record.origin.is_some_and(|run| !markers.iter().any(|marked| marked.ends(run, record.offset)))
     };
     sqlx::query(include_str!("../../sql/apply/enter_dead_letters.sql"))
@@ -87,7 +79,7 @@ async fn insert(
         .bind(records.iter().map(|record| record.origin.map(|(_, run)| i64::from(run))).collect::<Vec<_>>())
         .bind(letters.iter().map(|(dead, _)| storable(&dead.reason)).collect::<Vec<_>>())
         .bind(records.iter().map(counts).collect::<Vec<_>>())
-        .bind(letters.iter().map(|(_, place)| ordinal(standing, *place)).collect::<Vec<_>>())
+        .bind(letters.iter().map(|(_, place)| ordinal(row, *place)).collect::<Vec<_>>())
         .bind(letters.iter().map(|(dead, _)| dead.refused).collect::<Vec<_>>())
         .execute(tx)
         .await?;
@@ -95,8 +87,8 @@ async fn insert(
 }
 
 /// The place of a batch's record among all that its partition has had applied, from 1.
-fn ordinal(standing: &Standing, place: usize) -> i64 {
-    standing.records + 1 + i64::try_from(place).unwrap_or(i64::MAX)
+fn ordinal(row: &PositionRow, place: usize) -> i64 {
+    row.records + 1 + i64::try_from(place).unwrap_or(i64::MAX)
 }
 
 /// A reason as PostgreSQL takes it.
@@ -104,7 +96,7 @@ pub(crate) fn storable(reason: &str) -> String {
     mend_text(&reason[..reason.floor_char_boundary(REASON_BYTES)]).into_owned()
 }
 
-impl Limits {
+impl DeadLetterThresholds {
     /// The first record behind `before` that is a dead letter too many, by the ascending ordinals of the
     /// recent ones, and the limit that it exceeds.
     fn excess(self, recent: &[i64], before: i64) -> Option<(i64, String)> {
@@ -134,12 +126,12 @@ impl Limits {
 }
 
 /// What is said when there are too many.
-fn refuse(batch: &Batch, standing: &Standing, dead: &[Dead], ordinal: i64, rule: &str) -> Stop {
-    let place = usize::try_from(ordinal - standing.records - 1).unwrap_or_default();
+fn refuse(batch: &Batch, row: &PositionRow, dead: &[Dead], ordinal: i64, rule: &str) -> Stop {
+    let place = usize::try_from(ordinal - row.records - 1).unwrap_or_default();
     let last =
         batch.records.get(place).and_then(|record| dead.iter().find(|dead| dead.offset == record.offset));
     let last = last.map_or_else(String::new, |dead| name(&batch.place, dead, batch));
-    let Place { topic, partition, .. } = &batch.place;
+    let TopicPartition { topic, partition, .. } = &batch.place;
     let from = dead.first().map_or(batch.from, |dead| dead.offset);
     Stop::Guard(format!(
         "{rule} of {topic}[{partition}] can't be applied, the last one being {last}. Nothing of the batch was \
@@ -163,7 +155,7 @@ pub(crate) fn tell(batch: &Batch, dead: &[Dead]) {
 }
 
 /// Names a record that is dead, and the rule that it breaks.
-pub(crate) fn name(place: &Place, dead: &Dead, batch: &Batch) -> String {
+pub(crate) fn name(place: &TopicPartition, dead: &Dead, batch: &Batch) -> String {
     let record = batch.records.iter().find(|record| record.offset == dead.offset);
     let key = record.and_then(|record| record.key.as_deref()).map(String::from_utf8_lossy);
     let key =
@@ -181,7 +173,7 @@ pub(crate) fn name(place: &Place, dead: &Dead, batch: &Batch) -> String {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { share: 0.1, in_row: 50 };
+    const LIMITS: DeadLetterThresholds = DeadLetterThresholds { share: 0.1, in_row: 50 };
 
     fn first(recent: &[i64], before: i64) -> Option<i64> {
         LIMITS.excess(recent, before).map(|(ordinal, _)| ordinal)

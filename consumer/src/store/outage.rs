@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use catalog_shared::shutdown::CancellationToken;
 use tokio::time::sleep;
 
-use crate::apply::failure;
-use crate::database::in_words;
+use crate::store::database::in_words;
+use crate::store::db_error;
 
 /// How often an outage is told of again.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
@@ -17,9 +17,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What a consumer says of the outages that all its batches meet.
 #[derive(Default)]
-pub(crate) struct Outage(Mutex<Option<Told>>);
+pub(crate) struct Outage(Mutex<Option<Reported>>);
 
-struct Told {
+struct Reported {
     since: Instant,
     last: Instant,
 }
@@ -34,7 +34,7 @@ impl Outage {
             Some(told) => (told.since, now.duration_since(told.last) >= REPEAT_AFTER),
         };
         if is_news {
-            *told = Some(Told { since, last: now });
+            *told = Some(Reported { since, last: now });
             tracing::warn!(
                 error = in_words(error),
                 seconds = since.elapsed().as_secs(),
@@ -46,7 +46,7 @@ impl Outage {
     /// Something went well.
     pub(crate) fn is_over(&self) {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Told { since, .. }) = told {
+        if let Some(Reported { since, .. }) = told {
             tracing::info!(seconds = since.elapsed().as_secs(), "the trouble with the database has passed");
         }
     }
@@ -60,7 +60,7 @@ impl Outage {
         stop: &CancellationToken,
         attempt: impl Fn() -> F,
     ) -> anyhow::Result<Option<T>> {
-        let mut waits = Waits::default();
+        let mut waits = Backoff::default();
         loop {
             let ended = tokio::select! {
                 () = stop.cancelled() => return Ok(None),
@@ -71,7 +71,7 @@ impl Outage {
                     self.is_over();
                     return Ok(Some(done));
                 }
-                Err(error) if failure::passes(&error) => self.tell(&error),
+                Err(error) if db_error::is_transient(&error) => self.tell(&error),
                 Err(error) => return Err(error),
             }
             if !waits.wait(stop).await {
@@ -82,15 +82,15 @@ impl Outage {
 }
 
 /// The waits between tries.
-pub(crate) struct Waits(Duration);
+pub(crate) struct Backoff(Duration);
 
-impl Default for Waits {
+impl Default for Backoff {
     fn default() -> Self {
         Self(FIRST_WAIT)
     }
 }
 
-impl Waits {
+impl Backoff {
     /// Waits before the next try; false if it is to `stop` instead.
     pub(crate) async fn wait(&mut self, stop: &CancellationToken) -> bool {
         tokio::select! {
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        let mut waits = Waits::default();
+        let mut waits = Backoff::default();
         let first: Vec<u128> = (0..8).map(|_| waits.next().as_millis()).collect();
         assert_eq!(first, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
     }

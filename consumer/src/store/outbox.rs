@@ -6,8 +6,8 @@ use catalog_shared::verdict::{Decision, Verdict};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
-use crate::apply::lock;
-use crate::books::verdicts::{self, Known, RunId};
+use crate::store::ledger::decisions::{self, Known, RunId};
+use crate::store::schema_lock::lock;
 
 /// Merges the topic's verdicts with those that are kept here. What changes here takes effect, and what the topic
 /// lacks is published again.
@@ -16,7 +16,7 @@ pub(crate) async fn follow(pool: &PgPool, said: &[Verdict]) -> anyhow::Result<()
     let mut news = Vec::new();
     let mut connection = pool.acquire().await?;
     for verdict in said {
-        let known = verdicts::find(&mut connection, RunId::of(verdict)).await?;
+        let known = decisions::find(&mut connection, RunId::of(verdict)).await?;
         if known.is_none_or(|known| known.verdict != *verdict) {
             news.push(verdict);
         }
@@ -35,7 +35,7 @@ pub(crate) async fn follow(pool: &PgPool, said: &[Verdict]) -> anyhow::Result<()
 
 async fn follow_one(tx: &mut PgConnection, said: &Verdict) -> anyhow::Result<()> {
     let id = RunId::of(said);
-    let known = verdicts::find(tx, id).await?;
+    let known = decisions::find(tx, id).await?;
     if let Some(Known { arrived: Some(arrived), .. }) = &known
         && Some(*arrived) != said.ended_at
     {
@@ -44,9 +44,9 @@ async fn follow_one(tx: &mut PgConnection, said: &Verdict) -> anyhow::Result<()>
     }
     let known = known.filter(|known| known.verdict.ended_at == said.ended_at).map(|known| known.verdict);
     let merged = known.clone().map_or_else(|| said.clone(), |known| known.merge(said.clone()));
-    verdicts::store(tx, &merged, merged == *said).await?;
+    decisions::store(tx, &merged, merged == *said).await?;
     if known.is_some_and(|known| known != merged) && is_judged(tx, id).await? {
-        let moved = verdicts::take_effect(tx, &merged).await?;
+        let moved = decisions::take_effect(tx, &merged).await?;
         let (state, retired, returned) = (merged.state().name(), moved.retired, moved.returned);
         tracing::info!(region = %id.region, run = id.run, state, retired, returned, "decided elsewhere");
     }
@@ -55,7 +55,7 @@ async fn follow_one(tx: &mut PgConnection, said: &Verdict) -> anyhow::Result<()>
 
 /// Whether all of the run has arrived. Before that its verdict waits.
 async fn is_judged(tx: &mut PgConnection, id: RunId) -> sqlx::Result<bool> {
-    let state = verdicts::state(tx, id).await?;
+    let state = decisions::state(tx, id).await?;
     let state = state.and_then(|(state, _)| Decision::from_name(&state));
     Ok(state.is_some_and(|state| state != Decision::Abandoned))
 }

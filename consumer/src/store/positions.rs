@@ -3,13 +3,13 @@
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use crate::batch::{Batch, Place, TopicKind};
-use crate::consume::caught_up::Positions;
-use crate::consume::offsets::Committed;
-use crate::consume::start::Start;
+use crate::model::batch::Batch;
+use crate::model::positions::Positions;
+use crate::model::start::{CommittedOffset, Start};
+use crate::model::topic::{TopicKind, TopicPartition};
 
 /// Where a partition stands.
-pub(crate) struct Standing {
+pub(crate) struct PositionRow {
     /// The offset of the next record to apply.
     pub(crate) position: i64,
     /// Records before this offset are in the ledger.
@@ -19,13 +19,13 @@ pub(crate) struct Standing {
 }
 
 /// Reads where a partition stands and holds it until the transaction ends.
-pub(crate) async fn hold(tx: &mut PgConnection, place: &Place) -> sqlx::Result<Standing> {
+pub(crate) async fn hold(tx: &mut PgConnection, place: &TopicPartition) -> sqlx::Result<PositionRow> {
     let (position, counted_to, records) = sqlx::query_as(include_str!("../../sql/apply/read_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
         .fetch_one(tx)
         .await?;
-    Ok(Standing { position, counted_to, records })
+    Ok(PositionRow { position, counted_to, records })
 }
 
 /// Moves a position that is held to the end of its batch.
@@ -43,8 +43,8 @@ pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Resul
 /// Decides where a partition starts that was taken over, and writes it down.
 pub(crate) async fn start(
     pool: &PgPool,
-    place: &Place,
-    committed: Option<Committed>,
+    place: &TopicPartition,
+    committed: Option<CommittedOffset>,
     low: i64,
 ) -> sqlx::Result<Start> {
     loop {
@@ -65,7 +65,7 @@ pub(crate) async fn start(
 /// dead letters does.
 pub(crate) async fn skip_expired(
     pool: &PgPool,
-    place: &Place,
+    place: &TopicPartition,
     start: Start,
     low: i64,
 ) -> sqlx::Result<Start> {
@@ -94,7 +94,7 @@ pub(crate) async fn skip_expired(
     })
 }
 
-async fn find(pool: &PgPool, place: &Place) -> sqlx::Result<Option<i64>> {
+async fn find(pool: &PgPool, place: &TopicPartition) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar(include_str!("../../sql/apply/find_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
@@ -102,7 +102,7 @@ async fn find(pool: &PgPool, place: &Place) -> sqlx::Result<Option<i64>> {
         .await
 }
 
-async fn begin(pool: &PgPool, place: &Place, low: i64) -> sqlx::Result<bool> {
+async fn begin(pool: &PgPool, place: &TopicPartition, low: i64) -> sqlx::Result<bool> {
     let done = sqlx::query(include_str!("../../sql/apply/start_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
@@ -112,7 +112,7 @@ async fn begin(pool: &PgPool, place: &Place, low: i64) -> sqlx::Result<bool> {
     Ok(done.rows_affected() == 1)
 }
 
-async fn reset(pool: &PgPool, place: &Place, from: i64, to: i64) -> sqlx::Result<bool> {
+async fn reset(pool: &PgPool, place: &TopicPartition, from: i64, to: i64) -> sqlx::Result<bool> {
     let done = sqlx::query(include_str!("../../sql/apply/reset_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)

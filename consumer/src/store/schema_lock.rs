@@ -4,7 +4,7 @@
 use catalog_shared::exit::Stop;
 use sqlx::{FromRow, PgConnection, raw_sql};
 
-use crate::database;
+use crate::store::database;
 
 /// What the lock's statement reads.
 #[derive(Debug, FromRow)]

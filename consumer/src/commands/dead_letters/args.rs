@@ -6,7 +6,7 @@ use catalog_shared::duration;
 use catalog_shared::region::Region;
 use clap::{Args, Subcommand};
 
-use crate::cli::{DatabaseArgs, JudgeArgs};
+use crate::config::{DatabaseArgs, RunThresholdArgs};
 
 /// What to do with dead letters.
 #[derive(Args, Debug)]
@@ -85,7 +85,7 @@ pub struct ReplayArgs {
 
     /// The limits beyond which a run is held.
     #[command(flatten)]
-    pub limits: JudgeArgs,
+    pub thresholds: RunThresholdArgs,
 }
 
 /// Which dead letters.

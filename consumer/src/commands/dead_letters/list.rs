@@ -11,7 +11,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
-use super::LettersArgs;
+use super::args::LettersArgs;
 use crate::decode::values::cut;
 
 /// How many characters of a key and of a reason a line shows; with the indent and an ellipsis 80 columns.
@@ -45,14 +45,15 @@ fn as_text<S: serde::Serializer>(key: &Option<Vec<u8>>, serializer: S) -> Result
 
 pub(super) async fn list(pool: &PgPool, args: &LettersArgs) -> anyhow::Result<()> {
     let selection = &args.selection;
-    let letters: Vec<Letter> = sqlx::query_as(include_str!("../../sql/dead_letters/list_dead_letters.sql"))
-        .bind(&selection.ids)
-        .bind(selection.region.map(|region| region.name()))
-        .bind(selection.run.map(i64::from))
-        .bind(selection.all)
-        .fetch_all(pool)
-        .await
-        .context("can't read the dead letters")?;
+    let letters: Vec<Letter> =
+        sqlx::query_as(include_str!("../../../sql/dead_letters/list_dead_letters.sql"))
+            .bind(&selection.ids)
+            .bind(selection.region.map(|region| region.name()))
+            .bind(selection.run.map(i64::from))
+            .bind(selection.all)
+            .fetch_all(pool)
+            .await
+            .context("can't read the dead letters")?;
     let text = if letters.is_empty() { none(selection.all) } else { table(&letters)? };
     Ok(answer::print(args.json, &json!({ "dead_letters": letters }), text)?)
 }

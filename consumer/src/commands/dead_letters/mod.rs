@@ -6,7 +6,7 @@ use catalog_shared::exit::Stop;
 use catalog_shared::human::counted;
 use sqlx::PgPool;
 
-use crate::database;
+use crate::store::database;
 
 mod args;
 mod list;
@@ -14,20 +14,21 @@ mod prune;
 mod replay;
 mod show;
 
-pub use args::{DeadLettersArgs, LettersAction, LettersArgs, PruneArgs, ReplayArgs, Selection, ShowArgs};
+pub(crate) use args::DeadLettersArgs;
+use args::{LettersAction, LettersArgs, ReplayArgs, Selection};
 
 /// Runs `dead-letters`.
 ///
 /// # Errors
 /// What the database says, or that letters could not be replayed or are not open.
-pub async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
     let DeadLettersArgs { action } = args;
     match action {
         LettersAction::List(args) => list::list(&open(&args).await?, &args).await,
         LettersAction::Show(args) => show::show(&database::open(&args.database, 1).await?, &args).await,
-        LettersAction::Replay(ReplayArgs { letters: args, limits }) => {
+        LettersAction::Replay(ReplayArgs { letters: args, thresholds }) => {
             let selection = selected(&args.selection)?;
-            replay::replay(&open(&args).await?, selection, limits.tolerance(), args.json).await
+            replay::replay(&open(&args).await?, selection, thresholds.thresholds(), args.json).await
         }
         LettersAction::Discard(args) => {
             let selection = selected(&args.selection)?;
@@ -51,7 +52,7 @@ fn selected(selection: &Selection) -> Result<&Selection, Stop> {
 
 /// The open letters of a selection.
 async fn find_open(pool: &PgPool, selection: &Selection) -> anyhow::Result<Vec<i64>> {
-    let ids: Vec<i64> = sqlx::query_scalar(include_str!("../../sql/dead_letters/find_dead_letters.sql"))
+    let ids: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/dead_letters/find_dead_letters.sql"))
         .bind(&selection.ids)
         .bind(selection.region.map(|region| region.name()))
         .bind(selection.run.map(i64::from))
@@ -67,7 +68,7 @@ async fn find_open(pool: &PgPool, selection: &Selection) -> anyhow::Result<Vec<i
 async fn discard(pool: &PgPool, selection: &Selection, json: bool) -> anyhow::Result<()> {
     let ids = find_open(pool, selection).await?;
     let discarded: Vec<i64> =
-        sqlx::query_scalar(include_str!("../../sql/dead_letters/discard_dead_letters.sql"))
+        sqlx::query_scalar(include_str!("../../../sql/dead_letters/discard_dead_letters.sql"))
             .bind(&ids)
             .fetch_all(pool)
             .await

@@ -5,11 +5,11 @@ use catalog_shared::answer;
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::PruneArgs;
+use super::args::PruneArgs;
 
 pub(super) async fn prune(pool: &PgPool, args: &PruneArgs) -> anyhow::Result<()> {
     let (pruned, needed): (i64, i64) =
-        sqlx::query_as(include_str!("../../sql/dead_letters/prune_dead_letters.sql"))
+        sqlx::query_as(include_str!("../../../sql/dead_letters/prune_dead_letters.sql"))
             .bind(args.older_than.as_secs_f64())
             .fetch_one(pool)
             .await

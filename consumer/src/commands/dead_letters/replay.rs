@@ -11,15 +11,18 @@ use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::{Value, json};
 use sqlx::{Connection, FromRow, PgConnection, PgPool};
 
-use super::{Selection, find_open};
-use crate::apply::dead_letters::storable;
-use crate::apply::lock;
-use crate::apply::rows::{Refused, check_deferred, reason, write_all};
-use crate::batch::{Effect, Marked, Place, TopicKind};
-use crate::books::judge::Tolerance;
-use crate::books::ledger;
-use crate::consume::received::Received;
+use super::args::Selection;
+use super::find_open;
+use crate::config::thresholds::RunThresholds;
 use crate::decode::{Decoded, decode};
+use crate::model::effect::Effect;
+use crate::model::end_of_run::EndOfRun;
+use crate::model::record::Record;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::store::dead_letters::storable;
+use crate::store::ledger;
+use crate::store::rows::{Refused, check_deferred, reason, write_all};
+use crate::store::schema_lock::lock;
 
 /// What became of a letter.
 enum Replayed {
@@ -55,14 +58,14 @@ struct Letter {
 pub(super) async fn replay(
     pool: &PgPool,
     selection: &Selection,
-    limits: Tolerance,
+    thresholds: RunThresholds,
     json: bool,
 ) -> anyhow::Result<()> {
     let (mut told, mut lines, mut failed) = (Vec::new(), String::new(), 0);
     let ids = find_open(pool, selection).await?;
     for id in &ids {
         let (word, reason) =
-            match replay_one(pool, *id, limits).await.with_context(|| format!("dead letter {id}"))? {
+            match replay_one(pool, *id, thresholds).await.with_context(|| format!("dead letter {id}"))? {
                 Replayed::Done(effect) => (effect, None),
                 Replayed::Failed(fault) => ("failed", Some(fault.reason)),
             };
@@ -82,10 +85,10 @@ pub(super) async fn replay(
     Ok(answer::print(json, &answer, text)?)
 }
 
-async fn replay_one(pool: &PgPool, id: i64, limits: Tolerance) -> anyhow::Result<Replayed> {
+async fn replay_one(pool: &PgPool, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
-    let effect = match try_one(&mut tx, id, limits).await {
+    let effect = match try_one(&mut tx, id, thresholds).await {
         Ok(Replayed::Done(effect)) => {
             tx.commit().await?;
             return Ok(Replayed::Done(effect));
@@ -98,7 +101,7 @@ async fn replay_one(pool: &PgPool, id: i64, limits: Tolerance) -> anyhow::Result
     };
     tx.rollback().await?;
     if let Replayed::Failed(Fault { reason, refused }) = &effect {
-        sqlx::query(include_str!("../../sql/dead_letters/keep_dead_letter.sql"))
+        sqlx::query(include_str!("../../../sql/dead_letters/keep_dead_letter.sql"))
             .bind(id)
             .bind(storable(reason))
             .bind(refused)
@@ -108,13 +111,14 @@ async fn replay_one(pool: &PgPool, id: i64, limits: Tolerance) -> anyhow::Result
     Ok(effect)
 }
 
-async fn try_one(tx: &mut PgConnection, id: i64, limits: Tolerance) -> anyhow::Result<Replayed> {
+async fn try_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
     // Alone where it may be a marker, and that is known only once it is read.
     lock(tx, true).await?;
-    let letter: Option<Letter> = sqlx::query_as(include_str!("../../sql/dead_letters/hold_dead_letter.sql"))
-        .bind(id)
-        .fetch_optional(&mut *tx)
-        .await?;
+    let letter: Option<Letter> =
+        sqlx::query_as(include_str!("../../../sql/dead_letters/hold_dead_letter.sql"))
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await?;
     let Some(letter) = letter else { return Ok(Replayed::unreadable("it is not open any more".to_owned())) };
     let (place, record) = match read(letter) {
         Ok(read) => read,
@@ -127,13 +131,13 @@ async fn try_one(tx: &mut PgConnection, id: i64, limits: Tolerance) -> anyhow::R
     let applied = write_all(tx, rows).await?;
     let effect = applied.first().map(|applied| applied.effect);
     settle(tx, id, effect).await?;
-    enter_markers(tx, &place, &markers, limits).await?;
+    enter_markers(tx, &place, &markers, thresholds).await?;
     check_deferred(tx).await?;
     Ok(Replayed::Done(effect.map_or("marker", name)))
 }
 
 /// The record as it came, and where from.
-fn read(letter: Letter) -> Result<(Place, Received), String> {
+fn read(letter: Letter) -> Result<(TopicPartition, Record), String> {
     let Letter { topic, partition, offset, key, value, headers } = letter;
     let Some(kind) = Kind::ALL.into_iter().find(|kind| topic.ends_with(kind.name())) else {
         return Err(
@@ -142,10 +146,10 @@ fn read(letter: Letter) -> Result<(Place, Received), String> {
                 .to_owned(),
         );
     };
-    let record = Received::read(offset, Some(&from_json(&headers)));
+    let record = Record::read(offset, Some(&from_json(&headers)));
     let record = record.map_err(|schema| format!("it has schema {schema}: upgrade this program"))?;
-    let place = Place { kind: TopicKind::Data(kind), topic, partition };
-    Ok((place, Received { key, value, ..record }))
+    let place = TopicPartition { kind: TopicKind::Data(kind), topic, partition };
+    Ok((place, Record { key, value, ..record }))
 }
 
 /// Headers as they were; `received.rs` writes them.
@@ -174,7 +178,7 @@ const fn name(effect: Effect) -> &'static str {
 /// Settles the letter, and moves it in the books where they count it.
 async fn settle(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx::Result<()> {
     let is = |wanted| i64::from(effect == Some(wanted));
-    sqlx::query(include_str!("../../sql/dead_letters/settle_dead_letter.sql"))
+    sqlx::query(include_str!("../../../sql/dead_letters/settle_dead_letter.sql"))
         .bind(id)
         .bind(is(Effect::New))
         .bind(is(Effect::Changed))
@@ -187,13 +191,13 @@ async fn settle(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx:
 
 async fn enter_markers(
     tx: &mut PgConnection,
-    place: &Place,
-    markers: &[Marked],
-    limits: Tolerance,
+    place: &TopicPartition,
+    markers: &[EndOfRun],
+    thresholds: RunThresholds,
 ) -> anyhow::Result<()> {
     for marked in markers {
         ledger::open_runs(tx, &[(marked.region, marked.marker.run)]).await?;
-        ledger::close(tx, place, marked, limits).await?;
+        ledger::close(tx, place, marked, thresholds).await?;
     }
     Ok(())
 }
@@ -201,7 +205,7 @@ async fn enter_markers(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consume::received::to_json;
+    use crate::model::record::to_json;
 
     #[test]
     fn headers_come_back_as_they_were() {

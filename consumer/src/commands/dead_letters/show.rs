@@ -10,7 +10,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
-use super::ShowArgs;
+use super::args::ShowArgs;
 
 #[derive(FromRow, Serialize)]
 struct Letter {
@@ -50,11 +50,12 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 pub(super) async fn show(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
-    let letter: Option<Letter> = sqlx::query_as(include_str!("../../sql/dead_letters/show_dead_letter.sql"))
-        .bind(args.id)
-        .fetch_optional(pool)
-        .await
-        .context("can't read the dead letter")?;
+    let letter: Option<Letter> =
+        sqlx::query_as(include_str!("../../../sql/dead_letters/show_dead_letter.sql"))
+            .bind(args.id)
+            .fetch_optional(pool)
+            .await
+            .context("can't read the dead letter")?;
     let letter = letter.ok_or_else(|| Stop::Usage(format!("there is no dead letter {}", args.id)))?;
     Ok(answer::print(args.json, &letter, &letter)?)
 }

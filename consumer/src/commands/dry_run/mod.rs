@@ -16,25 +16,23 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::apply::positions;
-use crate::batch::{Place, TopicKind};
-use crate::binding;
-use crate::cli::RunArgs;
-use crate::consume::beginning;
-use crate::consume::caught_up::{Watermarks, places, watermarks};
-use crate::consume::offsets;
-use crate::consume::partition::Partition;
-use crate::consume::reader::{self, Reader};
-use crate::consume::receive;
-use crate::consume::start::Start;
-use crate::consume::summary::Summary;
-use crate::database;
-use tables::Tables;
+use crate::commands::run::args::RunArgs;
+use crate::commands::summary::Summary;
+use crate::kafka::partitions::{places, watermarks};
+use crate::kafka::reader::{self, Reader};
+use crate::kafka::{lost_records, offsets, receive};
+use crate::model::partition::Partition;
+use crate::model::start::Start;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::watermarks::Watermarks;
+use crate::store::{database, positions};
+use crate::sync::source_check;
+use temporary_tables::TemporaryTables;
 
-mod tables;
+mod temporary_tables;
 
 /// How often partitions' ends and batches that have waited long enough are looked after.
-const SWEEP: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(100);
 /// How often a line tells how far it is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
@@ -44,9 +42,10 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// What would stop a run: a record that can't be read, what the database or Kafka said, or
 /// [`catalog_shared::exit::Stop::Guard`].
 pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    args.kafka.announce()?;
     let pool = database::open(&args.database, 1).await?;
     outage::reach(&args.kafka).await?;
-    let mut dry_run = DryRun::start(args, Tables::make(&pool).await?).await?;
+    let mut dry_run = DryRun::start(args, TemporaryTables::make(&pool).await?).await?;
     let ended = tokio::select! {
         ended = dry_run.work() => ended.map(|()| dry_run.has_caught_up()),
         () = shutdown.cancelled() => Ok(false),
@@ -64,20 +63,20 @@ pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow:
 struct DryRun {
     reader: Arc<Reader>,
     topics: Topics,
-    tables: Tables,
-    tracks: HashMap<(TopicKind, i32), Track>,
+    tables: TemporaryTables,
+    replays: HashMap<(TopicKind, i32), PartitionReplay>,
     batch_size: usize,
     summary: Summary,
     reported: Instant,
 }
 
 /// A partition, and where it ends.
-struct Track {
+struct PartitionReplay {
     partition: Partition,
     end: i64,
 }
 
-impl Track {
+impl PartitionReplay {
     /// One whose next record is of a newer schema stays where it is.
     const fn is_done(&self) -> bool {
         self.is_at_its_end() || self.partition.newer.is_some()
@@ -89,23 +88,24 @@ impl Track {
 }
 
 impl DryRun {
-    async fn start(args: &RunArgs, mut tables: Tables) -> anyhow::Result<Self> {
-        binding::check_now(tables.connection(), &args.kafka).await?;
+    async fn start(args: &RunArgs, mut tables: TemporaryTables) -> anyhow::Result<Self> {
+        source_check::check_now(tables.connection(), &args.kafka).await?;
         let reader = Arc::new(reader::open(&args.kafka, &args.group)?);
-        let mut tracks = HashMap::new();
+        let mut replays = HashMap::new();
         let mut list = TopicPartitionList::new();
         for (place, start, marks) in starts(args, &reader, &mut tables).await? {
             marks.check(&place, start)?;
             list.add_partition_offset(&place.topic, place.partition, Offset::Offset(start))?;
             let key = (place.kind, place.partition);
-            tracks.insert(key, Track { partition: Partition::new(place, start, 0), end: marks.high });
+            replays
+                .insert(key, PartitionReplay { partition: Partition::new(place, start, 0), end: marks.high });
         }
         reader.assign(&list).context("can't read the topics")?;
         Ok(Self {
             reader,
             topics: args.kafka.topics(),
             tables,
-            tracks,
+            replays,
             batch_size: usize::from(args.apply.batch_size),
             summary: Summary::start(),
             reported: Instant::now(),
@@ -114,12 +114,12 @@ impl DryRun {
 
     async fn work(&mut self) -> anyhow::Result<()> {
         let reader = Arc::clone(&self.reader);
-        let mut sweep = interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.tracks.values().all(Track::is_done) {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !self.replays.values().all(PartitionReplay::is_done) {
             tokio::select! {
                 biased;
-                _ = sweep.tick() => self.sweep()?,
+                _ = tick.tick() => self.housekeeping()?,
                 received = reader.recv() => self.receive(received)?,
             }
             self.write_due().await?;
@@ -129,19 +129,19 @@ impl DryRun {
 
     /// Whether nothing is left that a run would have to wait with, for an upgrade.
     fn has_caught_up(&self) -> bool {
-        self.tracks.values().all(Track::is_at_its_end)
+        self.replays.values().all(PartitionReplay::is_at_its_end)
     }
 
     /// Takes what was received, but for what has come after the start.
     fn receive(&mut self, received: KafkaResult<BorrowedMessage<'_>>) -> anyhow::Result<()> {
         let Some(message) = receive::message(received)? else { return Ok(()) };
         let kind = TopicKind::of(&self.topics, message.topic());
-        let track = kind.and_then(|kind| self.tracks.get_mut(&(kind, message.partition())));
-        match track {
-            Some(track) if message.offset() < track.end => {
+        let replay = kind.and_then(|kind| self.replays.get_mut(&(kind, message.partition())));
+        match replay {
+            Some(replay) if message.offset() < replay.end => {
                 let now = Instant::now();
                 self.summary.received(now);
-                receive::take(&mut track.partition, &message, now);
+                receive::take(&mut replay.partition, &message, now);
             }
             _ => {}
         }
@@ -150,28 +150,28 @@ impl DryRun {
 
     /// Writes what is due, one batch after the other: all share a transaction.
     async fn write_due(&mut self) -> anyhow::Result<()> {
-        for track in self.tracks.values_mut() {
+        for replay in self.replays.values_mut() {
             let now = Instant::now();
-            let is_due = track.partition.is_due(self.batch_size, now);
-            let batch = if is_due { track.partition.take_batch(self.batch_size, now) } else { None };
+            let is_due = replay.partition.is_due(self.batch_size, now);
+            let batch = if is_due { replay.partition.take_batch(self.batch_size, now) } else { None };
             let Some(batch) = batch else { continue };
             let (records, dead) = self.tables.write(&batch).await?;
             self.summary.add(batch.place.kind, &records, dead.len() as u64, Vec::new());
-            track.partition.applied(batch.to);
+            replay.partition.applied(batch.to);
         }
         Ok(())
     }
 
     /// Moves past what is no record, and tells how far it is.
-    fn sweep(&mut self) -> anyhow::Result<()> {
+    fn housekeeping(&mut self) -> anyhow::Result<()> {
         for element in self.reader.position()?.elements() {
             let kind = TopicKind::of(&self.topics, element.topic());
-            let track = kind.and_then(|kind| self.tracks.get_mut(&(kind, element.partition())));
+            let replay = kind.and_then(|kind| self.replays.get_mut(&(kind, element.partition())));
             let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
-            if let (Some(track), Some(offset)) = (track, offset)
-                && let Some(step) = track.partition.take_step(offset)
+            if let (Some(replay), Some(offset)) = (replay, offset)
+                && let Some(step) = replay.partition.take_step(offset)
             {
-                track.partition.applied(step.to);
+                replay.partition.applied(step.to);
             }
         }
         if self.reported.elapsed() >= REPORT_EVERY {
@@ -183,12 +183,12 @@ impl DryRun {
     fn report(&mut self) {
         self.reported = Instant::now();
         tracing::info!(records = self.summary.total(), "read so far");
-        if let Some(track) = self.tracks.values().find(|track| !track.is_done()) {
+        if let Some(replay) = self.replays.values().find(|replay| !replay.is_done()) {
             tracing::info!(
-                topic = track.partition.place.topic,
-                partition = track.partition.place.partition,
-                position = track.partition.position,
-                end = track.end,
+                topic = replay.partition.place.topic,
+                partition = replay.partition.place.partition,
+                position = replay.partition.position,
+                end = replay.end,
                 "not at the end yet; a producer's open transaction may hold records back"
             );
         }
@@ -206,15 +206,15 @@ impl DryRun {
 async fn starts(
     args: &RunArgs,
     reader: &Arc<Reader>,
-    tables: &mut Tables,
-) -> anyhow::Result<Vec<(Place, i64, Watermarks)>> {
+    tables: &mut TemporaryTables,
+) -> anyhow::Result<Vec<(TopicPartition, i64, Watermarks)>> {
     let topics = args.kafka.topics();
     let held = positions::read(tables.connection(), &TopicKind::ALL.map(|kind| kind.topic(&topics))).await?;
     let places = places(&args.kafka).await?;
     let committed = offsets::committed(reader, &places).await?;
     let marks = watermarks(&args.kafka, places).await?;
-    beginning::check_starts(&args.kafka, &held, &marks, args.accept_loss).await?;
-    let start = |((place, marks), committed): ((Place, Watermarks), _)| {
+    lost_records::check_starts(&args.kafka, &held, &marks, args.accept_loss).await?;
+    let start = |((place, marks), committed): ((TopicPartition, Watermarks), _)| {
         let position = held.get(&(place.topic.clone(), place.partition)).copied();
         let start = Start::decide(position, committed, marks.low).offset();
         // That topic deletes what is old, and a run goes on behind it.

@@ -6,21 +6,23 @@
 use anyhow::Context;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use crate::apply::rows;
-use crate::batch::{Applied, Batch, Dataset, Keyed, Rows, Versioned};
 use crate::decode::content_hash::REVISION;
+use crate::decode::rows::{Dataset, Keyed, Rows, Versioned};
 use crate::decode::{Dead, decode};
+use crate::model::batch::Batch;
+use crate::model::effect::Applied;
+use crate::store::rows;
 
 /// The tables, within their transaction. It sees one moment of the database.
-pub(super) struct Tables {
+pub(super) struct TemporaryTables {
     tx: Transaction<'static, Postgres>,
 }
 
-impl Tables {
+impl TemporaryTables {
     pub(super) async fn make(pool: &PgPool) -> anyhow::Result<Self> {
         let begin = "begin transaction isolation level repeatable read";
         let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
-        let make = sqlx::raw_sql(include_str!("../../sql/dry_run/make_tables.sql"));
+        let make = sqlx::raw_sql(include_str!("../../../sql/dry_run/make_tables.sql"));
         make.execute(&mut *tx).await.context("can't make temporary tables")?;
         Ok(Self { tx })
     }
@@ -49,23 +51,25 @@ async fn fetch(tx: &mut PgConnection, rows: &Rows) -> sqlx::Result<()> {
     match rows {
         Rows::Datasets(rows) => {
             fetch_datasets(tx, rows).await?;
-            fetch_pairs(tx, include_str!("../../sql/dry_run/fetch_dataset_stats.sql"), rows).await
+            fetch_pairs(tx, include_str!("../../../sql/dry_run/fetch_dataset_stats.sql"), rows).await
         }
         Rows::Agencies(rows) => {
-            fetch_pairs(tx, include_str!("../../sql/dry_run/fetch_agencies.sql"), rows).await
+            fetch_pairs(tx, include_str!("../../../sql/dry_run/fetch_agencies.sql"), rows).await
         }
         Rows::Domains(rows) => {
-            fetch_names(tx, include_str!("../../sql/dry_run/fetch_domains.sql"), rows).await
+            fetch_names(tx, include_str!("../../../sql/dry_run/fetch_domains.sql"), rows).await
         }
         Rows::None => Ok(()),
-        Rows::Hosts(rows) => fetch_names(tx, include_str!("../../sql/dry_run/fetch_hosts.sql"), rows).await,
+        Rows::Hosts(rows) => {
+            fetch_names(tx, include_str!("../../../sql/dry_run/fetch_hosts.sql"), rows).await
+        }
     }
 }
 
 /// Datasets: the objects only of rows that don't have the form of this revision.
 async fn fetch_datasets(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<()> {
     let (domains, ids): (Vec<_>, Vec<_>) = rows.iter().map(|row| row.row.key()).unzip();
-    sqlx::query(include_str!("../../sql/dry_run/fetch_datasets.sql"))
+    sqlx::query(include_str!("../../../sql/dry_run/fetch_datasets.sql"))
         .bind(regions(rows))
         .bind(domains)
         .bind(ids)

@@ -5,7 +5,7 @@ use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::record::Kind;
 use clap::Args;
 
-use crate::cli::DatabaseArgs;
+use crate::config::DatabaseArgs;
 
 /// Where to move the tables.
 #[derive(Args, Debug)]

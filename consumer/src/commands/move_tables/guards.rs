@@ -15,8 +15,8 @@ use tokio::time::sleep;
 use super::args::Scope;
 use super::known::{Known, LastRun};
 use super::scan::Held;
-use crate::binding::admin::{self, GroupMember};
-use crate::consume::{caught_up, prepare};
+use crate::kafka::admin::{self, GroupMember};
+use crate::kafka::{errors, partitions};
 
 /// How long Kafka may take to find the group's coordinator, and how long to wait before it is asked again.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -44,10 +44,10 @@ pub(super) async fn check_members(kafka: &KafkaArgs, group: &str) -> anyhow::Res
 async fn members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<GroupMember>> {
     let deadline = Instant::now() + LIMIT;
     loop {
-        let (watcher, name) = (caught_up::watcher(kafka)?, group.to_owned());
+        let (watcher, name) = (partitions::watcher(kafka)?, group.to_owned());
         let list = move || admin::group_members(watcher.client(), &name);
         match spawn_blocking(list).await? {
-            Err(error) if prepare::may_pass(&error) && Instant::now() < deadline => {
+            Err(error) if errors::is_transient(&error) && Instant::now() < deadline => {
                 tracing::debug!(error = format!("{error:#}"), "trying again");
                 sleep(PAUSE).await;
             }

@@ -22,7 +22,7 @@ pub(super) type Known = BTreeMap<Region, u32>;
 /// # Errors
 /// What the database says.
 pub(super) async fn read(db: &mut PgConnection) -> anyhow::Result<Known> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(include_str!("../../sql/moving/read_runs.sql"))
+    let rows: Vec<(String, i64)> = sqlx::query_as(include_str!("../../../sql/moving/read_runs.sql"))
         .fetch_all(db)
         .await
         .context("can't read the runs")?;
@@ -44,7 +44,7 @@ impl LastRun {
     /// # Errors
     /// What the database says.
     pub(super) async fn read(db: &mut PgConnection, region: Region, run: u32) -> anyhow::Result<Self> {
-        let found = sqlx::query_as(include_str!("../../sql/moving/describe_last_run.sql"))
+        let found = sqlx::query_as(include_str!("../../../sql/moving/describe_last_run.sql"))
             .bind(region.name())
             .bind(i64::from(run))
             .fetch_optional(db)

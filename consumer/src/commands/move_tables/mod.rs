@@ -17,41 +17,39 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::apply;
-use crate::batch::Place;
-use crate::binding::home::Home;
-use crate::binding::{self, Source};
-use crate::books::verdict_log::VerdictLog;
-use crate::consume::{caught_up, offsets};
-use crate::database;
+use crate::kafka::{offsets, partitions, source};
+use crate::model::source::Source;
+use crate::model::topic::TopicPartition;
+use crate::store::{binding, copy_id, database, schema_lock};
+use crate::sync::decisions::DecisionSync;
 
 mod args;
 mod cursor;
 mod guards;
 mod known;
+mod plan;
 mod report;
 mod scan;
-mod tables;
 
-pub use args::MoveArgs;
+pub(crate) use args::MoveArgs;
 use args::Scope;
 use cursor::Writer;
 use guards::Cursors;
 use known::{Known, LastRun};
+use plan::{Changed, Plan};
 use report::{Continued, Report, Started};
-use tables::{Changed, Plan};
 
 /// Moves the tables to the topics that `args` name.
 ///
 /// # Errors
 /// [`catalog_shared::exit::Stop::Guard`] where the tables can't go on from these topics; nothing is changed then. Else
 /// what Kafka or the database said; the move can be made again.
-pub async fn run(args: &MoveArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &MoveArgs) -> anyhow::Result<()> {
     args.kafka.announce()?;
     let scope = Scope::of(args)?;
     outage::reach(&args.kafka).await?;
     let pool = database::open(&args.database, 1).await?;
-    let tables = Tables::look(&pool).await?;
+    let tables = MovedTables::look(&pool).await?;
     guards::check_tables(&tables.known, tables.positions)?;
     let cluster = check_binding(&pool, &args.kafka, &scope).await?;
     guards::check_members(&args.kafka, &args.group).await?;
@@ -67,7 +65,7 @@ pub async fn run(args: &MoveArgs) -> anyhow::Result<()> {
 
 /// Whether there is something to move. Returns the cluster that the tables belong to.
 async fn check_binding(pool: &PgPool, kafka: &KafkaArgs, scope: &Scope) -> anyhow::Result<String> {
-    let source = Source::find(kafka).await?;
+    let source = source::find(kafka).await?;
     let mut connection = pool.acquire().await?;
     let cluster = match scope {
         Scope::Cluster => binding::check_move(&mut connection, &source).await?,
@@ -77,13 +75,13 @@ async fn check_binding(pool: &PgPool, kafka: &KafkaArgs, scope: &Scope) -> anyho
 }
 
 /// What is moved.
-struct Tables {
+struct MovedTables {
     known: Known,
     last: BTreeMap<Region, LastRun>,
     positions: i64,
 }
 
-impl Tables {
+impl MovedTables {
     async fn look(pool: &PgPool) -> anyhow::Result<Self> {
         let mut connection = pool.acquire().await?;
         let known = known::read(&mut connection).await?;
@@ -91,7 +89,7 @@ impl Tables {
         for (region, run) in &known {
             last.insert(*region, LastRun::read(&mut connection, *region, *run).await?);
         }
-        let count = sqlx::query_scalar(include_str!("../../sql/moving/count_positions.sql"));
+        let count = sqlx::query_scalar(include_str!("../../../sql/moving/count_positions.sql"));
         let positions = count.fetch_one(&mut *connection).await.context("can't read the positions")?;
         Ok(Self { known, last, positions })
     }
@@ -101,7 +99,7 @@ impl Tables {
 struct Target {
     /// The cursors to write, with the right to do so.
     cursors: Vec<(Region, u32, Writer)>,
-    starts: Vec<(Place, i64)>,
+    starts: Vec<(TopicPartition, i64)>,
     source: Source,
 }
 
@@ -112,7 +110,7 @@ impl Target {
         kafka: &KafkaArgs,
         partitions: u16,
         scope: &Scope,
-        tables: &Tables,
+        tables: &MovedTables,
     ) -> anyhow::Result<Self> {
         let (topics, known) = (kafka.topics(), &tables.known);
         let found = Cursors::read(kafka, known, &tables.last).await?;
@@ -126,7 +124,7 @@ impl Target {
         }
         // A producer may have written something until now.
         let found = Cursors::read(kafka, known, &tables.last).await?;
-        let places = caught_up::places(kafka).await?;
+        let places = partitions::places(kafka).await?;
         let places = places.into_iter().filter(|place| scope.includes(&place.topic)).collect();
         let held = scan::read(kafka, places, known).await?;
         if *scope == Scope::Cluster {
@@ -134,10 +132,10 @@ impl Target {
             found.check_held(kafka, known, &held)?;
         }
         let starts = held.into_iter().map(|held| (held.place.clone(), held.start())).collect();
-        Ok(Self { cursors, starts, source: Source::find(kafka).await? })
+        Ok(Self { cursors, starts, source: source::find(kafka).await? })
     }
 
-    async fn write_cursors(&self, tables: &Tables) -> anyhow::Result<()> {
+    async fn write_cursors(&self, tables: &MovedTables) -> anyhow::Result<()> {
         for (region, run, writer) in &self.cursors {
             let unknown = LastRun::default();
             let last = tables.last.get(region).unwrap_or(&unknown);
@@ -160,7 +158,7 @@ impl Target {
             run: *run,
             cursor_written: is_written(region),
         };
-        let started = |(place, position): &(Place, i64)| Started {
+        let started = |(place, position): &(TopicPartition, i64)| Started {
             topic: place.topic.clone(),
             partition: place.partition,
             position: *position,
@@ -182,7 +180,7 @@ async fn change(
     pool: &PgPool,
     kafka: &KafkaArgs,
     (scope, cluster): (&Scope, String),
-    tables: &Tables,
+    tables: &MovedTables,
     target: &Target,
 ) -> anyhow::Result<Changed> {
     let topics = kafka.topics();
@@ -196,7 +194,7 @@ async fn change(
         label: format!("{cluster} until {}", OffsetDateTime::now_utc().format(&Rfc3339)?),
     };
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    apply::lock(&mut tx, true).await.context("can't take the lock of the schema")?;
+    schema_lock::lock(&mut tx, true).await.context("can't take the lock of the schema")?;
     guards::check_still(&tables.known, &known::read(&mut tx).await?)?;
     let changed = plan.carry_out(&mut tx).await?;
     if scope.includes(&topics.verdicts()) {
@@ -209,7 +207,7 @@ async fn change(
 }
 
 async fn publish_again(tx: &mut PgConnection) -> anyhow::Result<()> {
-    sqlx::query(include_str!("../../sql/moving/publish_verdicts_again.sql"))
+    sqlx::query(include_str!("../../../sql/moving/publish_verdicts_again.sql"))
         .execute(tx)
         .await
         .context("can't put the verdicts into the outbox")?;
@@ -220,7 +218,7 @@ async fn publish_again(tx: &mut PgConnection) -> anyhow::Result<()> {
 /// is a new one.
 async fn publish(args: &MoveArgs) -> bool {
     match database::open(&args.database, 1).await {
-        Ok(pool) => VerdictLog::new(&args.kafka, &pool).publish_now().await,
+        Ok(pool) => DecisionSync::new(&args.kafka, &pool).publish_now().await,
         Err(error) => {
             tracing::warn!(error = database::in_words(&error), "verdicts are not published yet");
             false
@@ -229,7 +227,7 @@ async fn publish(args: &MoveArgs) -> bool {
 }
 
 /// Commits the group's offsets, so that nobody takes what a mirror has left there for an operator's reset.
-async fn note_offsets(args: &MoveArgs, starts: &[(Place, i64)]) {
+async fn note_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) {
     if let Err(error) = commit_offsets(args, starts).await {
         tracing::warn!(
             error = format!("{error:#}"),
@@ -238,7 +236,7 @@ async fn note_offsets(args: &MoveArgs, starts: &[(Place, i64)]) {
     }
 }
 
-async fn commit_offsets(args: &MoveArgs, starts: &[(Place, i64)]) -> anyhow::Result<()> {
-    let home = Home::read(&mut database::connect_migrated(&args.database, 1).await?).await?;
-    offsets::commit_alone(&args.kafka, (&args.group, &home.to_string()), starts).await
+async fn commit_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
+    let copy = copy_id::read(&mut database::connect_migrated(&args.database, 1).await?).await?;
+    offsets::commit_alone(&args.kafka, (&args.group, &copy.to_string()), starts).await
 }

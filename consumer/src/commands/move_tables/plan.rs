@@ -7,8 +7,9 @@ use sqlx::{FromRow, PgConnection};
 
 use super::args::Scope;
 use super::known::Known;
-use crate::batch::Place;
-use crate::binding::{self, Source};
+use crate::model::source::Source;
+use crate::model::topic::TopicPartition;
+use crate::store::binding;
 
 /// A run of which the rest was left behind.
 #[derive(Debug, FromRow, Serialize)]
@@ -34,7 +35,7 @@ pub(super) struct Plan<'a> {
     pub(super) source: &'a Source,
     /// Topics of catalog records.
     pub(super) topics: Vec<String>,
-    pub(super) starts: Vec<(Place, i64)>,
+    pub(super) starts: Vec<(TopicPartition, i64)>,
     /// Where the old topics were, and until when the tables were filled from them.
     pub(super) label: String,
 }
@@ -54,18 +55,18 @@ impl Plan<'_> {
 
     async fn leave_the_old(&self, tx: &mut PgConnection) -> sqlx::Result<Changed> {
         let topic = self.scope.topic();
-        let labelled = sqlx::query(include_str!("../../sql/moving/label_dead_letters.sql"))
+        let labelled = sqlx::query(include_str!("../../../sql/moving/label_dead_letters.sql"))
             .bind(topic)
             .bind(&self.label)
             .execute(&mut *tx)
             .await?;
-        let leave = include_str!("../../sql/moving/leave_markers.sql");
+        let leave = include_str!("../../../sql/moving/leave_markers.sql");
         sqlx::query(leave).bind(topic).execute(&mut *tx).await?;
         // Topics without catalog records hold nothing that a run waits for.
         let given_up = if self.topics.is_empty() {
             Vec::new()
         } else {
-            sqlx::query_as(include_str!("../../sql/moving/abandon_open_runs.sql"))
+            sqlx::query_as(include_str!("../../../sql/moving/abandon_open_runs.sql"))
                 .bind("its records were left behind by `move`")
                 .fetch_all(tx)
                 .await?
@@ -74,12 +75,12 @@ impl Plan<'_> {
     }
 
     async fn enter_positions(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
-        sqlx::query(include_str!("../../sql/moving/remove_positions.sql"))
+        sqlx::query(include_str!("../../../sql/moving/remove_positions.sql"))
             .bind(self.scope.topic())
             .execute(&mut *tx)
             .await?;
         let places = || self.starts.iter().map(|(place, _)| place);
-        sqlx::query(include_str!("../../sql/moving/enter_positions.sql"))
+        sqlx::query(include_str!("../../../sql/moving/enter_positions.sql"))
             .bind(places().map(|place| place.topic.as_str()).collect::<Vec<_>>())
             .bind(places().map(|place| place.partition).collect::<Vec<_>>())
             .bind(self.starts.iter().map(|(_, start)| *start).collect::<Vec<_>>())
@@ -89,11 +90,11 @@ impl Plan<'_> {
     }
 
     async fn enter_floors(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
-        sqlx::query(include_str!("../../sql/moving/remove_floors.sql"))
+        sqlx::query(include_str!("../../../sql/moving/remove_floors.sql"))
             .bind(self.scope.topic())
             .execute(&mut *tx)
             .await?;
-        sqlx::query(include_str!("../../sql/moving/enter_floors.sql"))
+        sqlx::query(include_str!("../../../sql/moving/enter_floors.sql"))
             .bind(&self.topics)
             .bind(self.known.keys().copied().map(Region::name).collect::<Vec<_>>())
             .bind(self.known.values().copied().map(i64::from).collect::<Vec<_>>())

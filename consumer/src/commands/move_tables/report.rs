@@ -5,7 +5,7 @@ use std::fmt;
 use catalog_shared::region::Region;
 use serde::Serialize;
 
-use super::tables::Changed;
+use super::plan::Changed;
 
 /// What was done.
 #[derive(Debug, Serialize)]

@@ -14,15 +14,15 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
 use super::known::Known;
-use crate::batch::Place;
-use crate::consume::received::Received;
+use crate::model::record::Record;
+use crate::model::topic::TopicPartition;
 
-type Reader = BaseConsumer<LogContext>;
+type ScanClient = BaseConsumer<LogContext>;
 
 /// What a partition holds.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub(super) place: Place,
+    pub(super) place: TopicPartition,
     low: i64,
     /// The end, as readers of committed records see it.
     end: i64,
@@ -57,16 +57,20 @@ impl Held {
 ///
 /// # Errors
 /// What Kafka says.
-pub(super) async fn read(kafka: &KafkaArgs, places: Vec<Place>, known: &Known) -> anyhow::Result<Vec<Held>> {
+pub(super) async fn read(
+    kafka: &KafkaArgs,
+    places: Vec<TopicPartition>,
+    known: &Known,
+) -> anyhow::Result<Vec<Held>> {
     let (config, known) = (cursors::client_config(kafka, "read_committed")?, known.clone());
     let read = move || {
-        let reader: Reader = kafka::create(&config, LogContext::default())?;
+        let reader: ScanClient = kafka::create(&config, LogContext::default())?;
         places.into_iter().map(|place| read_one(&reader, place, &known)).collect()
     };
     spawn_blocking(read).await?
 }
 
-fn read_one(reader: &Reader, place: Place, known: &Known) -> anyhow::Result<Held> {
+fn read_one(reader: &ScanClient, place: TopicPartition, known: &Known) -> anyhow::Result<Held> {
     let name = format!("{}[{}]", place.topic, place.partition);
     let (low, end) = watermarks(reader, &place.topic, place.partition)
         .with_context(|| format!("can't read the end of {name}"))?;
@@ -94,7 +98,7 @@ fn read_one(reader: &Reader, place: Place, known: &Known) -> anyhow::Result<Held
 
 /// The run of a record; none where its headers don't say.
 fn run_of(message: &BorrowedMessage<'_>) -> Option<(Region, u32)> {
-    let record = Received::from_message(message).ok()?;
+    let record = Record::from_message(message).ok()?;
     record.stamp.ok().map(|stamp| (stamp.region, stamp.version.run)).or(record.origin)
 }
 
@@ -103,10 +107,14 @@ mod tests {
     use catalog_shared::record::Kind;
 
     use super::*;
-    use crate::batch::TopicKind;
+    use crate::model::topic::TopicKind;
 
     fn start(runs: &[u32]) -> i64 {
-        let place = Place { kind: TopicKind::Data(Kind::Hosts), topic: "socrata.hosts".into(), partition: 0 };
+        let place = TopicPartition {
+            kind: TopicKind::Data(Kind::Hosts),
+            topic: "socrata.hosts".into(),
+            partition: 0,
+        };
         let mut held =
             Held { place, low: 2, end: 9, has_known: false, first_new: None, highest: BTreeMap::new() };
         let known = Known::from([(Region::Us, 5)]);

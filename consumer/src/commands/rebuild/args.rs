@@ -3,7 +3,7 @@
 use catalog_shared::kafka::KafkaArgs;
 use clap::Args;
 
-use crate::cli::{ApplyArgs, DatabaseArgs};
+use crate::config::{ApplyArgs, DatabaseArgs};
 
 /// How to rebuild.
 #[derive(Args, Debug)]

@@ -8,8 +8,8 @@ use sqlx::query::Query;
 use sqlx::{FromRow, PgConnection, Postgres};
 
 use super::loss::Kept;
-use crate::apply::datasets::newer_form;
 use crate::decode::content_hash::REVISION;
+use crate::store::rows::datasets::newer_form;
 
 /// How many of a table's differing rows are listed.
 const LISTED: i64 = 20;
@@ -32,10 +32,10 @@ macro_rules! table {
         Table {
             name: concat!("socrata_", $name),
             kind: Kind::$kind,
-            compare: include_str!(concat!("../../sql/rebuild/compare_", $name, ".sql")),
-            list: include_str!(concat!("../../sql/rebuild/list_", $name, ".sql")),
-            mend: include_str!(concat!("../../sql/rebuild/mend_", $name, ".sql")),
-            refuse: include_str!(concat!("../../sql/rebuild/refuse_", $name, ".sql")),
+            compare: include_str!(concat!("../../../sql/rebuild/compare_", $name, ".sql")),
+            list: include_str!(concat!("../../../sql/rebuild/list_", $name, ".sql")),
+            mend: include_str!(concat!("../../../sql/rebuild/mend_", $name, ".sql")),
+            refuse: include_str!(concat!("../../../sql/rebuild/refuse_", $name, ".sql")),
         }
     };
 }
@@ -115,17 +115,18 @@ pub(super) async fn compare(
     topics: &Topics,
     kept: &Kept<'_>,
 ) -> anyhow::Result<Vec<Differing>> {
-    let newer: Option<(String, i32)> = sqlx::query_as(include_str!("../../sql/rebuild/find_newer_form.sql"))
-        .bind(i32::from(REVISION))
-        .fetch_optional(&mut *tx)
-        .await?;
+    let newer: Option<(String, i32)> =
+        sqlx::query_as(include_str!("../../../sql/rebuild/find_newer_form.sql"))
+            .bind(i32::from(REVISION))
+            .fetch_optional(&mut *tx)
+            .await?;
     if let Some((row, revision)) = newer {
         return Err(newer_form(&row, revision).into());
     }
-    bind_topics(include_str!("../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
-    sqlx::query(include_str!("../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
-    sqlx::query(include_str!("../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
-    sqlx::query(include_str!("../../sql/rebuild/make_floors.sql"))
+    bind_topics(include_str!("../../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../../sql/rebuild/make_floors.sql"))
         .bind(kept.floors.iter().map(|floor| floor.region.as_str()).collect::<Vec<_>>())
         .bind(kept.floors.iter().map(|floor| floor.run).collect::<Vec<_>>())
         .bind(&kept.topics)
@@ -134,14 +135,14 @@ pub(super) async fn compare(
     for table in &TABLES {
         sqlx::query(table.compare).bind(topics.data(table.kind)).execute(&mut *tx).await?;
     }
-    bind_topics(include_str!("../../sql/rebuild/keep_below_floors.sql"), topics).execute(&mut *tx).await?;
+    bind_topics(include_str!("../../../sql/rebuild/keep_below_floors.sql"), topics).execute(&mut *tx).await?;
     Ok(differing(tx).await?)
 }
 
 /// Counts and lists what was found to differ.
 pub(super) async fn differing(tx: &mut PgConnection) -> sqlx::Result<Vec<Differing>> {
     let mut counts: Vec<Counts> =
-        sqlx::query_as(include_str!("../../sql/rebuild/count_differing.sql")).fetch_all(&mut *tx).await?;
+        sqlx::query_as(include_str!("../../../sql/rebuild/count_differing.sql")).fetch_all(&mut *tx).await?;
     let mut differing = Vec::with_capacity(TABLES.len());
     for counts in counts.drain(..) {
         let table = TABLES.iter().find(|table| table.name == counts.table).ok_or(sqlx::Error::RowNotFound)?;

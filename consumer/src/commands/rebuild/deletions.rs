@@ -6,7 +6,7 @@ use std::fmt;
 use catalog_shared::exit::Stop;
 use sqlx::{FromRow, PgConnection};
 
-use crate::books::judge::LARGE_DOMAIN;
+use crate::config::thresholds::LARGE_DOMAIN;
 
 /// How many of the exceeded limits a message names.
 const NAMED: usize = 10;
@@ -49,7 +49,7 @@ impl fmt::Display for Deletion {
 /// [`Stop::Guard`] where it is too much, or what the database said.
 pub(super) async fn check(tx: &mut PgConnection, max_share: f64) -> anyhow::Result<()> {
     let deletions: Vec<Deletion> =
-        sqlx::query_as(include_str!("../../sql/rebuild/count_deletions.sql")).fetch_all(tx).await?;
+        sqlx::query_as(include_str!("../../../sql/rebuild/count_deletions.sql")).fetch_all(tx).await?;
     let excessive: Vec<Deletion> =
         deletions.into_iter().filter(|deletion| deletion.is_too_much(max_share)).collect();
     if excessive.is_empty() { Ok(()) } else { Err(refuse(&excessive, max_share).into()) }

@@ -11,9 +11,9 @@ use catalog_shared::topics::Topics;
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection, PgPool};
 
-use super::goals::Goals;
-use crate::books::verdict_log::VerdictLog;
-use crate::consume::beginning::{self, LostBeginning};
+use super::targets::ReplayTargets;
+use crate::kafka::lost_records::{self, LostRecords};
+use crate::sync::decisions::DecisionSync;
 
 /// From which run on the topics speak of everything in a region.
 #[derive(Clone, Debug, FromRow, Serialize)]
@@ -52,17 +52,17 @@ pub(super) struct Kept<'a> {
 
 /// Which partitions have lost their beginning, and what follows.
 pub(super) struct Loss {
-    pub(super) lost: Vec<LostBeginning>,
+    pub(super) lost: Vec<LostRecords>,
     of_verdicts: bool,
     /// None where nothing is lost.
     pub(super) floors: Vec<Floor>,
 }
 
 impl Loss {
-    pub(super) async fn find(goals: &Goals, kafka: &KafkaArgs) -> anyhow::Result<Self> {
-        let mut lost: Vec<LostBeginning> =
-            goals.stretches().filter_map(|(place, low, _)| LostBeginning::of(place, low)).collect();
-        let verdicts = beginning::of_verdicts(kafka).await?;
+    pub(super) async fn find(targets: &ReplayTargets, kafka: &KafkaArgs) -> anyhow::Result<Self> {
+        let mut lost: Vec<LostRecords> =
+            targets.ranges().filter_map(|(place, low, _)| LostRecords::of(place, low)).collect();
+        let verdicts = lost_records::of_verdicts(kafka).await?;
         let of_verdicts = !verdicts.is_empty();
         lost.extend(verdicts);
         Ok(Self { lost, of_verdicts, floors: Vec::new() })
@@ -75,7 +75,7 @@ impl Loss {
     pub(super) async fn weigh(
         &mut self,
         db: &mut PgConnection,
-        verdicts: &VerdictLog,
+        verdicts: &DecisionSync,
         (are_new, accept): (bool, bool),
     ) -> anyhow::Result<()> {
         if self.lost.is_empty() {
@@ -83,9 +83,9 @@ impl Loss {
         }
         let said = if self.of_verdicts { verdicts.verdicts().await? } else { Vec::new() };
         // Verdicts have no end-of-run markers: they are compared run by run.
-        let data: Vec<&LostBeginning> =
+        let data: Vec<&LostRecords> =
             self.lost.iter().filter(|lost| lost.topic != verdicts.topic()).collect();
-        self.floors = sqlx::query_as(include_str!("../../sql/rebuild/find_floors.sql"))
+        self.floors = sqlx::query_as(include_str!("../../../sql/rebuild/find_floors.sql"))
             .bind(Region::ALL.map(Region::name))
             .bind(data.iter().map(|lost| lost.topic.as_str()).collect::<Vec<_>>())
             .bind(data.iter().map(|lost| lost.partition).collect::<Vec<_>>())
@@ -102,7 +102,7 @@ impl Loss {
     /// What a rebuild keeps. Decisions that are lost bear on the assets alone.
     pub(super) fn kept(&self, topics: &Topics) -> Kept<'_> {
         let verdicts = topics.verdicts();
-        let table = |lost: &LostBeginning| {
+        let table = |lost: &LostRecords| {
             if lost.topic == verdicts { topics.data(Kind::Datasets) } else { lost.topic.clone() }
         };
         let topics: BTreeSet<String> = self.lost.iter().map(table).collect();
@@ -115,7 +115,7 @@ impl Loss {
             return Err(self.refuse(&floors).into());
         }
         tracing::warn!(
-            partitions = beginning::list(&self.lost),
+            partitions = lost_records::list(&self.lost),
             floors,
             "topics have lost their first records; rows that were last seen before these runs stay as they are"
         );
@@ -140,7 +140,7 @@ impl Loss {
              Nothing was changed. `--accept-loss` goes on: rows that were last seen before that run stay as they are, \
              all others become what the topics contain. Full crawls that see all assets again make the flag \
              unnecessary",
-            beginning::list(&self.lost)
+            lost_records::list(&self.lost)
         ))
     }
 }
@@ -149,7 +149,7 @@ impl Loss {
 pub(super) async fn weigh_new(
     loss: &mut Loss,
     shadow: &PgPool,
-    verdicts: &VerdictLog,
+    verdicts: &DecisionSync,
     accept: bool,
 ) -> anyhow::Result<()> {
     loss.weigh(&mut *shadow.acquire().await?, verdicts, (true, accept)).await
@@ -166,7 +166,7 @@ mod tests {
             active_below: *active_below,
             is_crawled: *is_crawled,
         };
-        let lost = vec![LostBeginning { topic: "t".into(), partition: 0, first_offset: 600 }];
+        let lost = vec![LostRecords { topic: "t".into(), partition: 0, first_offset: 600 }];
         Loss { lost, of_verdicts: false, floors: floors.iter().map(floor).collect() }
     }
 

@@ -12,34 +12,33 @@ use anyhow::{Context, anyhow, bail};
 use catalog_shared::exit::Stop;
 use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
-use serde::Serialize;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use tokio::time::interval;
 
-use crate::apply;
-use crate::binding;
-use crate::books::verdict_log::VerdictLog;
-use crate::database;
+use crate::store::{binding, database, schema_lock};
+use crate::sync::decisions::DecisionSync;
 
 mod args;
+mod comparison;
 mod deletions;
-mod goals;
+mod intent;
 mod loss;
+mod partition_replay;
 mod repair;
 mod replay;
 mod report;
 mod shadow;
-mod tables;
-mod track;
+mod targets;
 
-pub use args::{RebuildArgs, TopicsArgs};
-use goals::Goals;
+pub(crate) use args::{RebuildArgs, TopicsArgs};
+use comparison::Differing;
+use intent::Intent;
 use loss::{Kept, Loss};
 use repair::RefusedRow;
 use replay::Replay;
 pub(crate) use report::Report;
 use shadow::Shadow;
-use tables::Differing;
+use targets::ReplayTargets;
 
 /// How many offsets may be left to read under the lock.
 const NEAR: i64 = 10_000;
@@ -52,7 +51,7 @@ const STIR: Duration = Duration::from_secs(5);
 /// # Errors
 /// When another rebuild is at work, `shutdown` comes before the tables are changed, or what the database or
 /// Kafka said; [`catalog_shared::exit::Stop::Guard`] where tables and topics don't belong together.
-pub async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     if args.migrate {
         database::migrate(&args.source.database).await?;
     }
@@ -83,25 +82,6 @@ struct Work<'a> {
     intent: Intent,
     /// Whether rows are deleted beyond the limits.
     force: bool,
-}
-
-/// What to do about what differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Intent {
-    /// Tell it.
-    Compare,
-    /// Make the live tables equal.
-    Mend,
-}
-
-impl Intent {
-    const fn done(self) -> &'static str {
-        match self {
-            Self::Compare => "Compared with",
-            Self::Mend => "Rebuilt from",
-        }
-    }
 }
 
 async fn work(work: Work<'_>, shutdown: &CancellationToken) -> anyhow::Result<Report> {
@@ -151,29 +131,29 @@ struct Settled<'a> {
 async fn follow_and_compare<'a>(work: Work<'_>, shadow: &'a mut Shadow) -> anyhow::Result<Settled<'a>> {
     let Work { args, intent, .. } = work;
     shadow.check_whole().await?;
-    let mut goals = Goals::find(&mut shadow.session, args, intent).await?;
+    let mut targets = ReplayTargets::find(&mut shadow.session, args, intent).await?;
     let (mut loss, verdicts) =
-        (Loss::find(&goals, &args.kafka).await?, VerdictLog::new(&args.kafka, &shadow.pool));
-    if !goals.are_new() {
+        (Loss::find(&targets, &args.kafka).await?, DecisionSync::new(&args.kafka, &shadow.pool));
+    if !targets.are_new() {
         loss.weigh(&mut shadow.session, &verdicts, (false, args.accept_loss)).await?;
     }
-    let mut replay = Replay::start(args, shadow.pool.clone(), &goals).await?;
-    give_books(shadow, &verdicts, &goals).await?;
-    follow(shadow, &mut replay, &mut goals).await?;
+    let mut replay = Replay::start(args, shadow.pool.clone(), &targets).await?;
+    give_books(shadow, &verdicts, &targets).await?;
+    follow(shadow, &mut replay, &mut targets).await?;
     shadow.analyze().await?;
-    if goals.are_new() {
+    if targets.are_new() {
         loss::weigh_new(&mut loss, &shadow.pool, &verdicts, args.accept_loss).await?;
     }
 
     let names = shadow.names.clone();
     let mut tx = shadow.begin().await?;
-    apply::lock(&mut tx, true).await?;
+    schema_lock::lock(&mut tx, true).await?;
     let alone = Instant::now();
-    goals.renew(&mut tx).await?;
-    read_the_rest(&mut tx, &mut replay, &goals).await?;
-    if goals.are_new() {
+    targets.renew(&mut tx).await?;
+    read_the_rest(&mut tx, &mut replay, &targets).await?;
+    if targets.are_new() {
         take_books_over(&mut tx).await?;
-        binding::bind(&mut tx, goals.source()).await?;
+        binding::bind(&mut tx, targets.source()).await?;
     }
     if intent == Intent::Mend {
         Shadow::restore(&names, &mut tx).await?;
@@ -188,40 +168,44 @@ async fn compare_and_repair(
     Work { args, intent, force }: Work<'_>,
     kept: &Kept<'_>,
 ) -> anyhow::Result<(Vec<Differing>, Vec<RefusedRow>)> {
-    let compared = tables::compare(tx, &args.kafka.topics(), kept).await;
+    let compared = comparison::compare(tx, &args.kafka.topics(), kept).await;
     let tables = compared.context("can't compare the tables")?;
     if intent == Intent::Compare {
         return Ok((tables, Vec::new()));
     }
     if !force && tables.iter().any(|table| table.counts.extra > 0) {
-        deletions::check(tx, args.apply.limits.max_retire_share).await?;
+        deletions::check(tx, args.apply.run_thresholds.max_retire_share).await?;
     }
     let refusals = repair::repair(tx, &tables).await.context("can't repair the tables")?;
     if refusals.is_empty() {
         return Ok((tables, refusals));
     }
-    Ok((tables::differing(tx).await.context("can't count what differed")?, refusals))
+    Ok((comparison::differing(tx).await.context("can't count what differed")?, refusals))
 }
 
 /// What became of runs is never judged anew where somebody knows it: the books of the live tables, or the
 /// topic of verdicts for a database that is new.
-async fn give_books(shadow: &mut Shadow, verdicts: &VerdictLog, goals: &Goals) -> anyhow::Result<()> {
-    if goals.are_new() {
+async fn give_books(
+    shadow: &mut Shadow,
+    verdicts: &DecisionSync,
+    targets: &ReplayTargets,
+) -> anyhow::Result<()> {
+    if targets.are_new() {
         return verdicts.mirror().await;
     }
     let mut tx = shadow.begin().await?;
-    sqlx::query(include_str!("../../sql/rebuild/give_books.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../../sql/rebuild/give_books.sql")).execute(&mut *tx).await?;
     Ok(tx.commit().await?)
 }
 
 /// Follows the live tables until they are near, or no longer come nearer: then the lock is held for longer.
-async fn follow(shadow: &mut Shadow, replay: &mut Replay, goals: &mut Goals) -> anyhow::Result<()> {
-    let mut left = replay.left(goals);
+async fn follow(shadow: &mut Shadow, replay: &mut Replay, targets: &mut ReplayTargets) -> anyhow::Result<()> {
+    let mut left = replay.left(targets);
     loop {
         tracing::info!(offsets = left, "reading the topics");
-        replay.read_to(goals).await?;
-        goals.renew(&mut shadow.session).await?;
-        let before = std::mem::replace(&mut left, replay.left(goals));
+        replay.read_to(targets).await?;
+        targets.renew(&mut shadow.session).await?;
+        let before = std::mem::replace(&mut left, replay.left(targets));
         if left <= NEAR || left >= before {
             return Ok(());
         }
@@ -230,8 +214,12 @@ async fn follow(shadow: &mut Shadow, replay: &mut Replay, goals: &mut Goals) -> 
 
 /// Reads what is left under the lock, for as long as that takes: the server is told meanwhile that the
 /// transaction is not asleep.
-async fn read_the_rest(tx: &mut PgConnection, replay: &mut Replay, goals: &Goals) -> anyhow::Result<()> {
-    let mut reading = pin!(replay.read_to(goals));
+async fn read_the_rest(
+    tx: &mut PgConnection,
+    replay: &mut Replay,
+    targets: &ReplayTargets,
+) -> anyhow::Result<()> {
+    let mut reading = pin!(replay.read_to(targets));
     let mut again = interval(STIR);
     loop {
         tokio::select! {
@@ -243,7 +231,7 @@ async fn read_the_rest(tx: &mut PgConnection, replay: &mut Replay, goals: &Goals
 
 /// A new database goes on with the shadow's books.
 async fn take_books_over(tx: &mut PgConnection) -> anyhow::Result<()> {
-    sqlx::query(include_str!("../../sql/rebuild/take_books_over.sql"))
+    sqlx::query(include_str!("../../../sql/rebuild/take_books_over.sql"))
         .execute(tx)
         .await
         .context("can't take the books over")?;
@@ -260,7 +248,7 @@ pub(crate) async fn make_equal(
 ) -> anyhow::Result<i64> {
     let names = shadow::Names { shadow: shadow.to_owned(), ..shadow::Names::of(live) };
     let mut tx = names.begin(session).await?;
-    let tables = tables::compare(&mut tx, topics, &Kept::default()).await?;
+    let tables = comparison::compare(&mut tx, topics, &Kept::default()).await?;
     let refusals = repair::repair(&mut tx, &tables).await?;
     anyhow::ensure!(refusals.is_empty(), "the database refuses {refusals:?}");
     tx.commit().await?;

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 
-use super::tables::{Differing, TABLES, Table};
-use crate::apply::failure::refuses_a_row;
-use crate::apply::rows::reason;
+use super::comparison::{Differing, TABLES, Table};
+use crate::store::db_error::refuses_a_row;
+use crate::store::rows::reason;
 
 /// A row that the database refused to write or to delete.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,7 @@ impl fmt::Display for RefusedRow {
 
 /// Makes the tables equal. Returns the rows that the database refuses; they stay as they are and are marked so.
 pub(super) async fn repair(tx: &mut PgConnection, found: &[Differing]) -> sqlx::Result<Vec<RefusedRow>> {
-    sqlx::query(include_str!("../../sql/rebuild/enter_runs.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../../sql/rebuild/enter_runs.sql")).execute(&mut *tx).await?;
     match repair_all(tx).await {
         Ok(()) => Ok(Vec::new()),
         Err(error) if refuses_a_row(&error) => repair_what_passes(tx, found).await,

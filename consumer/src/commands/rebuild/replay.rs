@@ -16,23 +16,26 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::TopicsArgs;
-use super::goals::Goals;
-use super::track::Track;
-use crate::apply::positions;
-use crate::apply::{Bounds, Failure, Outcome, apply};
-use crate::batch::{Batch, Place, TopicKind};
-use crate::consume::caught_up::{self, Watermarks};
-use crate::consume::group::list;
-use crate::consume::reader::{self, Reader};
-use crate::consume::received::Received;
+use super::args::TopicsArgs;
+use super::partition_replay::PartitionReplay;
+use super::targets::ReplayTargets;
+use crate::config::thresholds::Thresholds;
+use crate::kafka::group::list;
+use crate::kafka::partitions;
+use crate::kafka::reader::{self, Reader};
+use crate::model::batch::Batch;
+use crate::model::record::Record;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::watermarks::Watermarks;
+use crate::store::apply::{Failure, Outcome, apply};
+use crate::store::positions;
 
 /// How often batches that have waited long enough and the ends of partitions are looked after.
-const SWEEP: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(20);
 /// How often a line tells how far the replay is.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// How long nothing may move before the replay gives up: it may be holding the live consumers off.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The group whose name its reader bears.
 const GROUP: &str = "catalog-consumer-rebuild";
@@ -44,11 +47,11 @@ pub(super) struct Replay {
     topics: Topics,
     pool: PgPool,
     connections: usize,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     batch_size: usize,
-    bounds: Bounds,
-    tracks: HashMap<(TopicKind, i32), Track>,
-    batches: JoinSet<anyhow::Result<(Place, i64)>>,
+    thresholds: Thresholds,
+    replays: HashMap<(TopicKind, i32), PartitionReplay>,
+    batches: JoinSet<anyhow::Result<(TopicPartition, i64)>>,
     records: u64,
     moved: Instant,
     reported: Instant,
@@ -56,11 +59,15 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Opens the reader, and puts every partition's position in the shadow at its first offset.
-    pub(super) async fn start(args: &TopicsArgs, pool: PgPool, goals: &Goals) -> anyhow::Result<Self> {
-        let mut tracks = HashMap::new();
-        for (place, low, _) in goals.stretches() {
+    pub(super) async fn start(
+        args: &TopicsArgs,
+        pool: PgPool,
+        targets: &ReplayTargets,
+    ) -> anyhow::Result<Self> {
+        let mut replays = HashMap::new();
+        for (place, low, _) in targets.ranges() {
             let position = positions::start(&pool, place, None, low).await?.offset();
-            tracks.insert((place.kind, place.partition), Track::new(place.clone(), position));
+            replays.insert((place.kind, place.partition), PartitionReplay::new(place.clone(), position));
         }
         Ok(Self {
             reader: Some(Arc::new(reader::open(&args.kafka, GROUP)?)),
@@ -68,10 +75,10 @@ impl Replay {
             topics: args.kafka.topics(),
             pool,
             connections: usize::from(args.apply.connections),
-            turns: Arc::new(Semaphore::new(args.apply.connections.into())),
+            permits: Arc::new(Semaphore::new(args.apply.connections.into())),
             batch_size: usize::from(args.apply.batch_size),
-            bounds: args.apply.bounds(),
-            tracks,
+            thresholds: args.apply.thresholds(),
+            replays,
             batches: JoinSet::new(),
             records: 0,
             moved: Instant::now(),
@@ -85,27 +92,28 @@ impl Replay {
     }
 
     /// How many offsets are left to read.
-    pub(super) fn left(&self, goals: &Goals) -> i64 {
-        let track = |place: &Place| self.tracks.get(&(place.kind, place.partition));
-        let stands = |place: &Place, low| track(place).map_or(low, |track| track.partition.position);
-        goals.stretches().map(|(place, low, end)| (end - stands(place, low)).max(0)).sum()
+    pub(super) fn left(&self, targets: &ReplayTargets) -> i64 {
+        let replay = |place: &TopicPartition| self.replays.get(&(place.kind, place.partition));
+        let stands =
+            |place: &TopicPartition, low| replay(place).map_or(low, |replay| replay.partition.position);
+        targets.ranges().map(|(place, low, end)| (end - stands(place, low)).max(0)).sum()
     }
 
     /// Reads every partition to its goal and no further.
     ///
     /// # Errors
     /// A record that can't be read, what Kafka or the database said, or that nothing moves any more.
-    pub(super) async fn read_to(&mut self, goals: &Goals) -> anyhow::Result<()> {
+    pub(super) async fn read_to(&mut self, targets: &ReplayTargets) -> anyhow::Result<()> {
         let Some(reader) = self.reader.clone() else { return Ok(()) };
-        self.aim(&reader, goals)?;
+        self.assign(&reader, targets)?;
         self.moved = Instant::now();
-        let mut sweep = interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.tracks.values().any(|track| track.left() > 0) {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.replays.values().any(|replay| replay.left() > 0) {
             tokio::select! {
                 biased;
-                Some(done) = self.batches.join_next() => self.settle(done?)?,
-                _ = sweep.tick() => self.sweep(&reader)?,
+                Some(done) = self.batches.join_next() => self.finish(done?)?,
+                _ = tick.tick() => self.housekeeping(&reader)?,
                 message = reader.recv() => self.receive(&reader, message).await?,
             }
             self.apply_due();
@@ -115,12 +123,12 @@ impl Replay {
     }
 
     /// Assigns what is not at its goal, from where it stands.
-    fn aim(&mut self, reader: &Reader, goals: &Goals) -> anyhow::Result<()> {
+    fn assign(&mut self, reader: &Reader, targets: &ReplayTargets) -> anyhow::Result<()> {
         let mut starts = TopicPartitionList::new();
-        for (place, _, goal) in goals.stretches() {
-            let Some(track) = self.tracks.get_mut(&(place.kind, place.partition)) else { continue };
-            if track.aim(goal) {
-                let position = Offset::Offset(track.partition.position);
+        for (place, _, end) in targets.ranges() {
+            let Some(replay) = self.replays.get_mut(&(place.kind, place.partition)) else { continue };
+            if replay.assign(end) {
+                let position = Offset::Offset(replay.partition.position);
                 starts.add_partition_offset(&place.topic, place.partition, position)?;
             }
         }
@@ -150,11 +158,11 @@ impl Replay {
 
     /// Which partition has lost records while it was read.
     async fn loss(&self) -> anyhow::Result<String> {
-        let places = self.tracks.values().map(|track| track.partition.place.clone()).collect();
-        let marks = caught_up::watermarks(&self.kafka, places).await?;
+        let places = self.replays.values().map(|replay| replay.partition.place.clone()).collect();
+        let marks = partitions::watermarks(&self.kafka, places).await?;
         let lost = marks.into_iter().find_map(|(place, Watermarks { low, high })| {
-            let position = self.tracks.get(&(place.kind, place.partition))?.partition.position;
-            let Place { topic, partition, .. } = place;
+            let position = self.replays.get(&(place.kind, place.partition))?.partition.position;
+            let TopicPartition { topic, partition, .. } = place;
             (position < low).then(|| {
                 format!(
                     "{topic}[{partition}] has lost records while it was read: the rebuild stands at {position}, \
@@ -167,50 +175,50 @@ impl Replay {
 
     fn take(&mut self, reader: &Reader, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
         let kind = TopicKind::of(&self.topics, message.topic());
-        let track = kind.and_then(|kind| self.tracks.get_mut(&(kind, message.partition())));
-        let Some(track) = track else { return Ok(()) };
-        if track.received_to(message.offset()) {
-            pause(reader, &track.partition.place)?;
+        let replay = kind.and_then(|kind| self.replays.get_mut(&(kind, message.partition())));
+        let Some(replay) = replay else { return Ok(()) };
+        if replay.received_to(message.offset()) {
+            pause(reader, &replay.partition.place)?;
         }
-        if track.lies_beyond(message.offset()) {
+        if replay.lies_beyond(message.offset()) {
             return Ok(());
         }
-        let record = Received::from_message(message).map_err(|schema| {
-            let Place { topic, partition, .. } = &track.partition.place;
+        let record = Record::from_message(message).map_err(|schema| {
+            let TopicPartition { topic, partition, .. } = &replay.partition.place;
             anyhow!(
                 "{topic}[{partition}] offset {} has schema {schema}: upgrade this consumer",
                 message.offset()
             )
         })?;
-        track.partition.push(record, Instant::now());
+        replay.partition.push(record, Instant::now());
         Ok(())
     }
 
-    /// Learns which partitions are received to their goals, and tells how far the replay is.
-    fn sweep(&mut self, reader: &Reader) -> anyhow::Result<()> {
+    /// Learns which partitions are received to their targets, and tells how far the replay is.
+    fn housekeeping(&mut self, reader: &Reader) -> anyhow::Result<()> {
         for element in reader.position()?.elements() {
             let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
             let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
-            if let Some(track) = self.tracks.get_mut(&(kind, element.partition()))
-                && track.received_to(offset)
+            if let Some(replay) = self.replays.get_mut(&(kind, element.partition()))
+                && replay.received_to(offset)
             {
-                pause(reader, &track.partition.place)?;
+                pause(reader, &replay.partition.place)?;
             }
         }
-        let slowest = self.tracks.values().max_by_key(|track| track.left());
-        if let Some(track) = slowest
-            && self.moved.elapsed() >= PATIENCE
+        let slowest = self.replays.values().max_by_key(|replay| replay.left());
+        if let Some(replay) = slowest
+            && self.moved.elapsed() >= STALL_TIMEOUT
         {
-            let Place { topic, partition, .. } = &track.partition.place;
-            let (stands, waited) = (track.partition.position, PATIENCE.as_secs());
+            let TopicPartition { topic, partition, .. } = &replay.partition.place;
+            let (stands, waited) = (replay.partition.position, STALL_TIMEOUT.as_secs());
             bail!(
                 "nothing has moved for {waited} s: {topic}[{partition}] stands at {stands}, {} short",
-                track.left()
+                replay.left()
             );
         }
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
-            let left: i64 = self.tracks.values().map(Track::left).sum();
+            let left: i64 = self.replays.values().map(PartitionReplay::left).sum();
             tracing::info!(records = self.records, offsets_left = left, "replayed so far");
         }
         Ok(())
@@ -218,36 +226,36 @@ impl Replay {
 
     fn apply_due(&mut self) {
         let now = Instant::now();
-        for track in self.tracks.values_mut() {
+        for replay in self.replays.values_mut() {
             // One more than there are connections, to be decoded meanwhile.
             if self.batches.len() > self.connections {
                 return;
             }
-            let Some(batch) = track.next_batch(self.batch_size, now) else { continue };
-            let (pool, turns, bounds) = (self.pool.clone(), Arc::clone(&self.turns), self.bounds);
+            let Some(batch) = replay.next_batch(self.batch_size, now) else { continue };
+            let (pool, permits, thresholds) = (self.pool.clone(), Arc::clone(&self.permits), self.thresholds);
             self.records += batch.records.len() as u64;
-            self.batches.spawn(async move { apply_to_shadow(&pool, &turns, batch, bounds).await });
+            self.batches.spawn(async move { apply_to_shadow(&pool, &permits, batch, thresholds).await });
         }
     }
 
-    fn settle(&mut self, done: anyhow::Result<(Place, i64)>) -> anyhow::Result<()> {
+    fn finish(&mut self, done: anyhow::Result<(TopicPartition, i64)>) -> anyhow::Result<()> {
         let (place, to) = done?;
         tracing::debug!(topic = place.topic, partition = place.partition, to, "batch replayed");
         self.moved = Instant::now();
-        if let Some(track) = self.tracks.get_mut(&(place.kind, place.partition)) {
-            track.partition.applied(to);
+        if let Some(replay) = self.replays.get_mut(&(place.kind, place.partition)) {
+            replay.partition.applied(to);
         }
         Ok(())
     }
 
     fn pause_and_resume(&mut self, reader: &Reader) -> anyhow::Result<()> {
-        for track in self.tracks.values_mut() {
-            match track.pause_changes() {
-                Some(true) => pause(reader, &track.partition.place)?,
-                Some(false) => reader.resume(&list(&track.partition.place))?,
+        for replay in self.replays.values_mut() {
+            match replay.pause_changes() {
+                Some(true) => pause(reader, &replay.partition.place)?,
+                Some(false) => reader.resume(&list(&replay.partition.place))?,
                 None => continue,
             }
-            track.partition.paused = !track.partition.paused;
+            replay.partition.paused = !replay.partition.paused;
         }
         Ok(())
     }
@@ -264,17 +272,17 @@ impl Drop for Replay {
 /// Applies a batch; tells how far its partition is then.
 async fn apply_to_shadow(
     pool: &PgPool,
-    turns: &Semaphore,
+    permits: &Semaphore,
     batch: Batch,
-    bounds: Bounds,
-) -> anyhow::Result<(Place, i64)> {
-    match apply(pool, turns, &batch, bounds).await {
+    thresholds: Thresholds,
+) -> anyhow::Result<(TopicPartition, i64)> {
+    match apply(pool, permits, &batch, thresholds).await {
         Ok(Outcome::Applied { .. }) => Ok((batch.place, batch.to)),
         Ok(Outcome::Stale { .. } | Outcome::GivenUp) => bail!("somebody else has written to the shadow"),
         Err(Failure { error, .. }) => Err(error),
     }
 }
 
-fn pause(reader: &Reader, place: &Place) -> anyhow::Result<()> {
+fn pause(reader: &Reader, place: &TopicPartition) -> anyhow::Result<()> {
     reader.pause(&list(place)).with_context(|| format!("can't pause {}[{}]", place.topic, place.partition))
 }

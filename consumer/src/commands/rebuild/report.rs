@@ -7,11 +7,11 @@ use catalog_shared::answer;
 use catalog_shared::human::counted;
 use serde::{Serialize, Serializer};
 
-use super::Intent;
+use super::comparison::{Counts, Differing, DifferingRow};
+use super::intent::Intent;
 use super::loss::Floor;
 use super::repair::RefusedRow;
-use super::tables::{Counts, Differing, DifferingRow};
-use crate::consume::beginning::LostBeginning;
+use crate::kafka::lost_records::LostRecords;
 
 /// How many refused rows are shown to people; JSON has all.
 const NAMED: usize = 20;
@@ -27,7 +27,7 @@ pub(crate) struct Report {
     pub(super) refusals: Vec<RefusedRow>,
     /// Partitions that have lost their beginning.
     #[serde(rename = "lost_beginnings")]
-    pub(super) lost: Vec<LostBeginning>,
+    pub(super) lost: Vec<LostRecords>,
     /// Below which runs rows stay as they are therefore.
     pub(super) floors: Vec<Floor>,
     /// How long the live consumers were held off.

@@ -6,12 +6,12 @@ use anyhow::{Context, bail};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction, raw_sql};
 use tokio::time::{interval, timeout};
 
-use super::Intent;
-use crate::cli::DatabaseArgs;
-use crate::database;
+use super::intent::Intent;
+use crate::config::DatabaseArgs;
+use crate::store::database;
 
 /// How long the shadow's removal may take. What is left then, the next rebuild clears away.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How soon PostgreSQL has noticed that a rebuild has ended, and how often to ask.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -66,11 +66,12 @@ impl Shadow {
     /// # Errors
     /// Names the first that is gone.
     pub(super) async fn check_whole(&mut self) -> anyhow::Result<()> {
-        let lost: Option<String> = sqlx::query_scalar(include_str!("../../sql/rebuild/find_lost_table.sql"))
-            .bind(format!("\"{}\"", self.names.shadow))
-            .bind(self.lacking)
-            .fetch_optional(&mut self.session)
-            .await?;
+        let lost: Option<String> =
+            sqlx::query_scalar(include_str!("../../../sql/rebuild/find_lost_table.sql"))
+                .bind(format!("\"{}\"", self.names.shadow))
+                .bind(self.lacking)
+                .fetch_optional(&mut self.session)
+                .await?;
         let Some(table) = lost else { return Ok(()) };
         let cure = if table.starts_with("socrata_") {
             "`rebuild` makes it anew"
@@ -82,7 +83,7 @@ impl Shadow {
 
     /// Lets the planner know how much there is.
     pub(super) async fn analyze(&self) -> sqlx::Result<()> {
-        sqlx::query(include_str!("../../sql/rebuild/analyze_shadow.sql")).execute(&self.pool).await?;
+        sqlx::query(include_str!("../../../sql/rebuild/analyze_shadow.sql")).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -111,7 +112,7 @@ impl Shadow {
             self.names.clear_away(&mut self.session).await?;
             anyhow::Ok(self.session.close().await?)
         };
-        match timeout(PATIENCE, removing).await {
+        match timeout(REMOVAL_TIMEOUT, removing).await {
             Ok(removed) => removed,
             Err(_) => bail!("the schema {} is left behind: PostgreSQL does not answer", self.names.shadow),
         }
@@ -130,7 +131,7 @@ impl Names {
     ) -> sqlx::Result<Transaction<'a, Postgres>> {
         let mut tx = session.begin().await?;
         look_into(&mut tx, &self.shadow).await?;
-        raw_sql(include_str!("../../sql/rebuild/name_shadow.sql")).execute(&mut *tx).await?;
+        raw_sql(include_str!("../../../sql/rebuild/name_shadow.sql")).execute(&mut *tx).await?;
         look_into(&mut tx, &self.live).await?;
         Ok(tx)
     }
@@ -150,7 +151,7 @@ impl Names {
     async fn clear_away(&self, session: &mut PgConnection) -> anyhow::Result<()> {
         for schema in [&self.shadow, &self.spare] {
             let found: Option<Option<String>> =
-                sqlx::query_scalar(include_str!("../../sql/rebuild/find_shadow.sql"))
+                sqlx::query_scalar(include_str!("../../../sql/rebuild/find_shadow.sql"))
                     .bind(schema)
                     .fetch_optional(&mut *session)
                     .await?;
@@ -179,7 +180,7 @@ impl Names {
     /// no shadow of ours.
     async fn lighten(&self, session: &mut PgConnection) -> anyhow::Result<()> {
         let statements: Vec<String> =
-            sqlx::query_scalar(include_str!("../../sql/rebuild/lighten_shadow.sql"))
+            sqlx::query_scalar(include_str!("../../../sql/rebuild/lighten_shadow.sql"))
                 .bind(&self.shadow)
                 .bind(self.comment())
                 .fetch_all(&mut *session)
@@ -205,7 +206,7 @@ impl Names {
     /// live one after that.
     async fn statements(&self, tx: &mut PgConnection, whole: &str) -> sqlx::Result<Vec<String>> {
         look_into(tx, whole).await?;
-        let statements = sqlx::query_scalar(include_str!("../../sql/rebuild/restore_lost.sql"))
+        let statements = sqlx::query_scalar(include_str!("../../../sql/rebuild/restore_lost.sql"))
             .bind(&self.live)
             .bind(whole)
             .fetch_all(&mut *tx)
@@ -227,11 +228,11 @@ impl Names {
 }
 
 async fn try_lock(session: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar(include_str!("../../sql/rebuild/try_lock.sql")).fetch_one(session).await
+    sqlx::query_scalar(include_str!("../../../sql/rebuild/try_lock.sql")).fetch_one(session).await
 }
 
 async fn look_into(tx: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
-    sqlx::query(include_str!("../../sql/rebuild/look_into.sql"))
+    sqlx::query(include_str!("../../../sql/rebuild/look_into.sql"))
         .bind(format!("\"{schema}\""))
         .execute(tx)
         .await?;

@@ -10,17 +10,20 @@ use rdkafka::consumer::BaseConsumer;
 use sqlx::PgConnection;
 use tokio::task::spawn_blocking;
 
-use super::{Intent, TopicsArgs};
-use crate::batch::{Place, TopicKind};
-use crate::binding::{self, Source};
-use crate::consume::caught_up::{self, Watermarks};
+use super::args::TopicsArgs;
+use super::intent::Intent;
+use crate::kafka::{partitions, source};
+use crate::model::source::Source;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::watermarks::Watermarks;
+use crate::store::binding;
 
 type Ends = HashMap<(String, i32), i64>;
 
 /// How far each partition is read: as far as the live tables hold its records, and to its end for tables
 /// that were never applied to and are to be made.
-pub(super) struct Goals {
-    places: Vec<(Place, Watermarks)>,
+pub(super) struct ReplayTargets {
+    places: Vec<(TopicPartition, Watermarks)>,
     ends: Ends,
     new: bool,
     source: Source,
@@ -28,7 +31,7 @@ pub(super) struct Goals {
     dead_letters: String,
 }
 
-impl Goals {
+impl ReplayTargets {
     /// Finds them.
     ///
     /// # Errors
@@ -42,21 +45,21 @@ impl Goals {
         let dead_letters = args.kafka.topics().dead_letters();
         let ends = read(session, &dead_letters).await?;
         binding::check_prefix(session, &args.kafka.topic_prefix).await?;
-        let source = Source::find(&args.kafka).await?;
+        let source = source::find(&args.kafka).await?;
         binding::check(session, &source).await?;
-        let places = caught_up::places(&args.kafka).await?;
+        let places = partitions::places(&args.kafka).await?;
         let data = places.into_iter().filter(|place| place.kind != TopicKind::DeadLetters).collect();
-        let places = caught_up::watermarks(&args.kafka, data).await?;
-        let mut goals = Self { places, dead_letters, ends, new: false, source };
-        goals.check()?;
-        for (place, marks) in &goals.places {
-            goals.end(place).map_or(Ok(()), |end| marks.check(place, end))?;
+        let places = partitions::watermarks(&args.kafka, data).await?;
+        let mut targets = Self { places, dead_letters, ends, new: false, source };
+        targets.check()?;
+        for (place, marks) in &targets.places {
+            targets.end(place).map_or(Ok(()), |end| marks.check(place, end))?;
         }
-        if goals.ends.is_empty() && intent == Intent::Mend {
-            goals.new = true;
-            goals.ends = committed_ends(&args.kafka, &goals.places).await?;
+        if targets.ends.is_empty() && intent == Intent::Mend {
+            targets.new = true;
+            targets.ends = committed_ends(&args.kafka, &targets.places).await?;
         }
-        Ok(goals)
+        Ok(targets)
     }
 
     /// Reads again how far the live tables have got.
@@ -86,11 +89,11 @@ impl Goals {
     }
 
     /// Each partition with its first offset and how far it is read.
-    pub(super) fn stretches(&self) -> impl Iterator<Item = (&Place, i64, i64)> {
+    pub(super) fn ranges(&self) -> impl Iterator<Item = (&TopicPartition, i64, i64)> {
         self.places.iter().map(|(place, marks)| (place, marks.low, self.end(place).unwrap_or(marks.low)))
     }
 
-    fn end(&self, place: &Place) -> Option<i64> {
+    fn end(&self, place: &TopicPartition) -> Option<i64> {
         self.ends.get(&(place.topic.clone(), place.partition)).copied()
     }
 
@@ -110,7 +113,7 @@ impl Goals {
 }
 
 async fn read(session: &mut PgConnection, dead_letters: &str) -> sqlx::Result<Ends> {
-    let rows: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../sql/rebuild/read_goals.sql"))
+    let rows: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../../sql/rebuild/read_goals.sql"))
         .bind(dead_letters)
         .fetch_all(session)
         .await?;
@@ -119,7 +122,7 @@ async fn read(session: &mut PgConnection, dead_letters: &str) -> sqlx::Result<En
 
 /// Where readers of committed records find the ends now. What an open transaction holds back is left to the
 /// consumers.
-async fn committed_ends(kafka: &KafkaArgs, places: &[(Place, Watermarks)]) -> anyhow::Result<Ends> {
+async fn committed_ends(kafka: &KafkaArgs, places: &[(TopicPartition, Watermarks)]) -> anyhow::Result<Ends> {
     let config = kafka.client_config(&[
         // Never joined: a consumer needs a name for its group all the same.
         ("group.id", "catalog-consumer-rebuild"),
@@ -128,8 +131,8 @@ async fn committed_ends(kafka: &KafkaArgs, places: &[(Place, Watermarks)]) -> an
         ("allow.auto.create.topics", "false"),
     ])?;
     let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-    let places: Vec<Place> = places.iter().map(|(place, _)| place.clone()).collect();
-    let end = move |Place { topic, partition, .. }: Place| {
+    let places: Vec<TopicPartition> = places.iter().map(|(place, _)| place.clone()).collect();
+    let end = move |TopicPartition { topic, partition, .. }: TopicPartition| {
         let (_, end) = watermarks::watermarks(&client, &topic, partition)
             .with_context(|| format!("can't read the end of {topic}[{partition}]"))?;
         Ok(((topic, partition), end))

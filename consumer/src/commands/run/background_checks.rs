@@ -10,15 +10,16 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::binding;
-use crate::consume::copies::{GroupProbe, GroupState};
+use crate::commands::run::copies::{GroupProbe, GroupState};
+use crate::kafka::source;
+use crate::store::binding;
 
 /// How often to check.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// What a check has found.
 #[derive(Debug)]
-pub(crate) enum WatchEvent {
+pub(crate) enum CheckEvent {
     /// Who is in the group.
     Group(GroupState),
     /// The topics are others than the tables belong to.
@@ -26,12 +27,12 @@ pub(crate) enum WatchEvent {
 }
 
 /// The background task that looks, and its events. It ends when this is dropped.
-pub(crate) struct Watch {
-    pub(crate) events: UnboundedReceiver<WatchEvent>,
+pub(crate) struct BackgroundChecks {
+    pub(crate) events: UnboundedReceiver<CheckEvent>,
     _stop: DropGuard,
 }
 
-impl Watch {
+impl BackgroundChecks {
     pub(crate) fn start(probe: GroupProbe, pool: PgPool, kafka: KafkaArgs) -> Self {
         let (sender, events) = unbounded_channel();
         let stop = CancellationToken::new();
@@ -53,16 +54,16 @@ async fn check(
     probe: &GroupProbe,
     pool: &PgPool,
     kafka: &KafkaArgs,
-    events: &UnboundedSender<WatchEvent>,
+    events: &UnboundedSender<CheckEvent>,
 ) -> anyhow::Result<()> {
     // The receiver is gone if the loop has just ended.
-    let _ = events.send(WatchEvent::Group(probe.read().await?));
-    let source = binding::Source::find(kafka).await?;
+    let _ = events.send(CheckEvent::Group(probe.read().await?));
+    let source = source::find(kafka).await?;
     let checked = binding::check(&mut *pool.acquire().await?, &source).await;
     match checked.map_err(anyhow::Error::downcast::<Stop>) {
         Ok(()) => Ok(()),
         Err(Ok(stop)) => {
-            let _ = events.send(WatchEvent::Refused(stop));
+            let _ = events.send(CheckEvent::Refused(stop));
             Ok(())
         }
         Err(Err(error)) => Err(error),

@@ -1,33 +1,11 @@
 //! The loop of a consumer: it receives records, hands batches over to be applied, and answers the
 //! group's rebalances.
 
-pub(crate) mod beginning;
-pub(crate) mod caught_up;
-pub(crate) mod copies;
-pub(crate) mod due;
-pub(crate) mod group;
-pub(crate) mod missing;
-pub(crate) mod newer;
-pub(crate) mod offsets;
-pub(crate) mod partition;
-pub(crate) mod prepare;
-pub(crate) mod progress;
-pub(crate) mod reader;
-pub(crate) mod rebalance;
-pub(crate) mod receive;
-pub(crate) mod received;
-pub(crate) mod settle;
-pub(crate) mod start;
-pub(crate) mod summary;
-pub(crate) mod sweep;
-pub(crate) mod watch;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog_shared::exit::Stop;
-use catalog_shared::screen::Screen;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
 use sqlx::PgPool;
@@ -36,117 +14,88 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
-use crate::apply::Outcome;
-use crate::apply::dead_letters;
-use crate::apply::outage::Outage;
-use crate::apply::patience::{Means, Thread};
-use crate::batch::{Batch, Place, TopicKind};
-use crate::binding::home::Home;
-use crate::books::verdict_log::Keeper;
-use crate::cli::RunArgs;
-use crate::consume::caught_up::Goal;
-use crate::consume::copies::Copies;
-use crate::consume::due::in_due_order;
-use crate::consume::group::{Change, Joined, Member};
-use crate::consume::partition::Partition;
-use crate::consume::prepare::{Prepared, prepare};
-use crate::consume::progress::Progress;
-use crate::consume::summary::Summary;
-use crate::consume::watch::{Watch, WatchEvent};
-use crate::database::Sessions;
-use crate::dry_run;
+use crate::commands::run::args::RunArgs;
+use crate::commands::run::background_checks::{BackgroundChecks, CheckEvent};
+use crate::commands::run::copies::Copies;
+use crate::commands::run::due::in_due_order;
+use crate::commands::run::progress::Progress;
+use crate::commands::summary::Summary;
+use crate::kafka::context::{Member, Rebalance};
+use crate::kafka::end_offsets::EndOffsets;
+use crate::kafka::group::{self, Joined};
+use crate::model::batch::Batch;
+use crate::model::batch_handle::BatchHandle;
+use crate::model::copy_id::CopyId;
+use crate::model::partition::Partition;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::store::apply::Outcome;
+use crate::store::database::Sessions;
+use crate::store::dead_letters;
+use crate::store::outage::Outage;
+use crate::store::retry::BatchContext;
 
 /// How long the batches in flight may take to end once the consumer is to leave. One that is given up
 /// is rolled back or not, and its position tells which.
-const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often batches that have waited long enough, partitions' ends and seeks are looked after.
-const SWEEP: Duration = Duration::from_millis(100);
-
-/// Applies records until `shutdown`, or until caught up where that is asked for.
-///
-/// # Errors
-/// The record that can't be read, what the database or Kafka said, or
-/// [`catalog_shared::exit::Stop::Guard`].
-pub async fn run(args: RunArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
-    args.kafka.announce()?;
-    if args.dry_run {
-        return dry_run::run(&args, &shutdown).await;
-    }
-    let outage = Arc::new(Outage::default());
-    let Some(Prepared { pool, home, goal }) = prepare(&args, &outage, &shutdown).await? else {
-        return finish(&Summary::start(), args.json, args.until_caught_up.then_some(false));
-    };
-    let json = args.json;
-    let _watch = (!args.until_caught_up).then(|| missing::watch(&args.kafka));
-    let verdicts = Keeper::start(&args.kafka, &pool, &shutdown).await;
-    let progress = Progress::start(screen, &args.kafka);
-    let mut consumer = Consumer::join(args, (pool, home), outage, progress)?;
-    let ended = consumer.work(&shutdown, goal.as_ref()).await;
-    let summary = consumer.leave().await;
-    verdicts.finish().await;
-    let caught_up = ended?;
-    finish(&summary?, json, goal.is_some().then_some(caught_up))
-}
-
-/// Prints the summary. Stopping a service by a signal is its regular end; stopping it on its way to a goal is not.
-fn finish(summary: &Summary, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
-    if caught_up == Some(false) {
-        let error = Stop::Interrupted("not caught up; the next start goes on from there".to_owned());
-        return Err(summary.print_failure(json, (caught_up, false), error.into()));
-    }
-    summary.print(json, caught_up)
-}
+const TICK: Duration = Duration::from_millis(100);
 
 /// A member of the group at work.
 pub(crate) struct Consumer {
     pub(crate) args: RunArgs,
     pub(crate) pool: PgPool,
-    pub(crate) means: Means,
+    pub(crate) context: BatchContext,
     pub(crate) topics: Topics,
     pub(crate) member: Arc<Member>,
-    changes: UnboundedReceiver<Change>,
+    changes: UnboundedReceiver<Rebalance>,
     pub(crate) copies: Copies,
-    watch: Watch,
+    checks: BackgroundChecks,
     /// A change that can't be answered yet, because the database is away or the group is another copy's.
-    pub(crate) unanswered: Option<Change>,
+    pub(crate) unanswered: Option<Rebalance>,
     pub(crate) partitions: HashMap<(TopicKind, i32), Partition>,
-    pub(crate) batches: JoinSet<Done>,
+    pub(crate) batches: JoinSet<FinishedBatch>,
     pub(crate) epoch: u64,
     pub(crate) summary: Summary,
     pub(crate) progress: Progress,
 }
 
 /// A batch that has ended.
-pub(crate) struct Done {
-    place: Place,
-    epoch: u64,
-    to: i64,
-    outcome: anyhow::Result<Outcome>,
+pub(crate) struct FinishedBatch {
+    pub(super) place: TopicPartition,
+    pub(super) epoch: u64,
+    pub(super) to: i64,
+    pub(super) outcome: anyhow::Result<Outcome>,
 }
 
 impl Consumer {
-    fn join(
+    pub(super) fn join(
         args: RunArgs,
-        (pool, home): (PgPool, Home),
+        (pool, copy): (PgPool, CopyId),
         outage: Arc<Outage>,
         progress: Progress,
     ) -> anyhow::Result<Self> {
-        let Joined { member, changes, session } = group::join(&args, &home)?;
-        let copies = Copies::new(&args, home, session)?;
-        let watch = Watch::start(copies.probe(), pool.clone(), args.kafka.clone());
+        let Joined { member, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
+        let copies = Copies::new(&args, copy, session)?;
+        let checks = BackgroundChecks::start(copies.probe(), pool.clone(), args.kafka.clone());
         let topics = args.kafka.topics();
-        let turns = Arc::new(Semaphore::new(args.apply.connections.into()));
+        let permits = Arc::new(Semaphore::new(args.apply.connections.into()));
         let sessions = Sessions::of(&args.database)?;
-        let means = Means { pool: pool.clone(), sessions, turns, bounds: args.apply.bounds(), outage };
+        let context = BatchContext {
+            pool: pool.clone(),
+            sessions,
+            permits,
+            thresholds: args.apply.thresholds(),
+            outage,
+        };
         Ok(Self {
             args,
             pool,
-            means,
+            context,
             topics,
             member,
             changes,
             copies,
-            watch,
+            checks,
             unanswered: None,
             partitions: HashMap::new(),
             batches: JoinSet::new(),
@@ -156,11 +105,15 @@ impl Consumer {
         })
     }
 
-    /// Works until `shutdown` or the goal; tells whether it is the goal.
-    async fn work(&mut self, shutdown: &CancellationToken, goal: Option<&Goal>) -> anyhow::Result<bool> {
+    /// Works until `shutdown` or the end offsets; returns whether it reached those.
+    pub(super) async fn work(
+        &mut self,
+        shutdown: &CancellationToken,
+        end_offsets: Option<&EndOffsets>,
+    ) -> anyhow::Result<bool> {
         let member = Arc::clone(&self.member);
-        let mut sweep = interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // In this order: nothing may be done to the assignment while a change of it is unanswered.
             tokio::select! {
@@ -172,16 +125,16 @@ impl Consumer {
                         tracing::info!("a rebalance waits for the database or the group");
                     }
                 }
-                Some(event) = self.watch.events.recv() => self.handle_watch_event(event)?,
+                Some(event) = self.checks.events.recv() => self.handle_check_event(event)?,
                 Some(done) = self.batches.join_next() => self.finish(done?)?,
-                _ = sweep.tick() => {
+                _ = tick.tick() => {
                     self.answer_again().await?;
-                    self.sweep().await?;
-                    if self.has_reached(goal).await? {
+                    self.housekeeping().await?;
+                    if self.has_reached(end_offsets).await? {
                         return Ok(true);
                     }
-                    // A sweep that took long must not be followed by the next one at once.
-                    sweep.reset();
+                    // A tick that took long must not be followed by the next one at once.
+                    tick.reset();
                 }
                 message = member.recv() => self.receive(message).await?,
             }
@@ -203,8 +156,8 @@ impl Consumer {
         if partition.is_due(batch_size, now)
             && let Some(batch) = partition.take_batch(batch_size, now)
         {
-            let (epoch, thread) = (partition.epoch, partition.thread.clone());
-            self.spawn(batch, epoch, thread);
+            let (epoch, handle) = (partition.epoch, partition.handle.clone());
+            self.spawn(batch, epoch, handle);
         }
     }
 
@@ -222,21 +175,21 @@ impl Consumer {
         Ok(())
     }
 
-    pub(crate) fn spawn(&mut self, batch: Batch, epoch: u64, thread: Thread) {
-        let means = self.means.clone();
+    pub(crate) fn spawn(&mut self, batch: Batch, epoch: u64, handle: BatchHandle) {
+        let context = self.context.clone();
         self.batches.spawn(async move {
-            let outcome = means.apply(&batch, &thread).await;
+            let outcome = context.apply(&batch, &handle).await;
             if let Ok(Outcome::Applied { dead, .. }) = &outcome {
                 dead_letters::tell(&batch, dead);
             }
-            Done { place: batch.place, epoch, to: batch.to, outcome }
+            FinishedBatch { place: batch.place, epoch, to: batch.to, outcome }
         });
     }
 
-    fn handle_watch_event(&mut self, event: WatchEvent) -> Result<(), Stop> {
+    fn handle_check_event(&mut self, event: CheckEvent) -> Result<(), Stop> {
         match event {
-            WatchEvent::Group(seen) => self.copies.may_apply(&seen).map(drop),
-            WatchEvent::Refused(stop) => Err(stop),
+            CheckEvent::Group(seen) => self.copies.may_apply(&seen).map(drop),
+            CheckEvent::Refused(stop) => Err(stop),
         }
     }
 
@@ -248,12 +201,12 @@ impl Consumer {
     }
 
     /// Leaves the group, after the batches in flight.
-    async fn leave(mut self) -> anyhow::Result<Summary> {
+    pub(super) async fn leave(mut self) -> anyhow::Result<Summary> {
         self.partitions.values_mut().for_each(Partition::clear);
         if let Some(change) = self.unanswered.take() {
             group::answer(&self.member, &change)?;
         }
-        let deadline = tokio::time::Instant::now() + LEAVE_PATIENCE;
+        let deadline = tokio::time::Instant::now() + LEAVE_TIMEOUT;
         let mut settled = Ok(());
         while let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await {
             settled = settled.and(done.map_err(Into::into).and_then(|done| self.settle(done)));

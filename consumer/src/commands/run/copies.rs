@@ -12,12 +12,11 @@ use catalog_shared::record::Kind;
 use rdkafka::consumer::Consumer as _;
 use tokio::task::spawn_blocking;
 
-use crate::batch::{Place, TopicKind};
-use crate::binding::admin;
-use crate::binding::home::Home;
-use crate::cli::RunArgs;
-use crate::consume::offsets;
-use crate::consume::reader::{self, Reader};
+use crate::commands::run::args::RunArgs;
+use crate::kafka::reader::{self, Reader};
+use crate::kafka::{admin, offsets};
+use crate::model::copy_id::CopyId;
+use crate::model::topic::{TopicKind, TopicPartition};
 
 /// How soon the group is read again while it is not this copy's.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -25,10 +24,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Reads who is in the group, without joining it.
 #[derive(Clone)]
 pub(crate) struct GroupProbe {
-    home: Home,
+    copy: CopyId,
     group: Arc<str>,
     /// The partition whose note counts.
-    first: Place,
+    first: TopicPartition,
     reader: Arc<OwnReader>,
 }
 
@@ -36,17 +35,17 @@ pub(crate) struct GroupProbe {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct GroupState {
     /// The live members that work for other copies, with their hosts.
-    others: Vec<(Home, String)>,
+    others: Vec<(CopyId, String)>,
     /// The copy that the group belongs to.
-    named: Option<Home>,
+    named: Option<CopyId>,
 }
 
 impl GroupProbe {
-    fn open(args: &RunArgs, home: Home) -> anyhow::Result<Self> {
+    fn open(args: &RunArgs, copy: CopyId) -> anyhow::Result<Self> {
         let kind = TopicKind::Data(Kind::Datasets);
-        let first = Place { kind, topic: kind.topic(&args.kafka.topics()), partition: 0 };
+        let first = TopicPartition { kind, topic: kind.topic(&args.kafka.topics()), partition: 0 };
         let reader = Arc::new(OwnReader(Some(Arc::new(reader::open(&args.kafka, &args.group)?))));
-        Ok(Self { home, group: args.group.as_str().into(), first, reader })
+        Ok(Self { copy, group: args.group.as_str().into(), first, reader })
     }
 
     /// Reads the members, then the note. If two copies start at the same time, each commits its note before it reads, so at
@@ -59,9 +58,9 @@ impl GroupProbe {
         let client = Arc::clone(&reader);
         let members = spawn_blocking(move || admin::group_members(client.client(), &group)).await??;
         let note = offsets::note(&reader, &self.first).await?;
-        let home = |member: admin::GroupMember| Some((Home::parse(&member.client_id)?, member.host));
-        let others = members.into_iter().filter_map(home).filter(|(home, _)| !home.is_same(&self.home));
-        Ok(GroupState { others: others.collect(), named: note.as_deref().and_then(Home::parse) })
+        let copy = |member: admin::GroupMember| Some((CopyId::parse(&member.client_id)?, member.host));
+        let others = members.into_iter().filter_map(copy).filter(|(copy, _)| !copy.is_same(&self.copy));
+        Ok(GroupState { others: others.collect(), named: note.as_deref().and_then(CopyId::parse) })
     }
 }
 
@@ -69,12 +68,12 @@ impl GroupState {
     /// Whether the group belongs to another copy, one of whose consumers lives.
     fn belongs_to_another(&self) -> bool {
         let named = self.named.as_ref();
-        named.is_some_and(|named| self.others.iter().any(|(home, _)| home.is_same(named)))
+        named.is_some_and(|named| self.others.iter().any(|(copy, _)| copy.is_same(named)))
     }
 
     /// Whether this copy must not apply anything.
-    fn is_contested(&self, home: &Home) -> bool {
-        !self.others.is_empty() && !self.named.as_ref().is_some_and(|named| named.is_same(home))
+    fn is_contested(&self, copy: &CopyId) -> bool {
+        !self.others.is_empty() && !self.named.as_ref().is_some_and(|named| named.is_same(copy))
     }
 }
 
@@ -91,8 +90,8 @@ pub(crate) struct Copies {
 }
 
 impl Copies {
-    pub(crate) fn new(args: &RunArgs, home: Home, session: Duration) -> anyhow::Result<Self> {
-        let probe = GroupProbe::open(args, home)?;
+    pub(crate) fn new(args: &RunArgs, copy: CopyId, session: Duration) -> anyhow::Result<Self> {
+        let probe = GroupProbe::open(args, copy)?;
         Ok(Self { probe, session, contested: None, retry_at: Instant::now(), logged: false })
     }
 
@@ -128,7 +127,7 @@ impl Copies {
     /// # Errors
     /// As [`Copies::may_enter`].
     pub(crate) fn may_apply(&mut self, seen: &GroupState) -> Result<bool, Stop> {
-        if seen.is_contested(&self.probe.home) {
+        if seen.is_contested(&self.probe.copy) {
             return self.hold(seen);
         }
         if self.contested.take().is_some() {
@@ -139,7 +138,7 @@ impl Copies {
 
     /// Logs once that this copy takes over the group of one that has no consumers any more.
     pub(crate) fn log_takeover(&mut self, seen: &GroupState) {
-        let Some(named) = seen.named.as_ref().filter(|named| !named.is_same(&self.probe.home)) else {
+        let Some(named) = seen.named.as_ref().filter(|named| !named.is_same(&self.probe.copy)) else {
             return;
         };
         if seen.others.is_empty() && !self.logged {
@@ -147,7 +146,7 @@ impl Copies {
             tracing::warn!(
                 group = &*self.probe.group,
                 was = %named,
-                is = %self.probe.home,
+                is = %self.probe.copy,
                 "the group was last used for another copy of the tables, none of whose consumers runs: taking the group \
                  over. These tables' own positions decide where to go on"
             );
@@ -176,13 +175,13 @@ impl Copies {
              start this one again",
             self.probe.group,
             self.describe(seen),
-            self.probe.home.schema
+            self.probe.copy.schema
         )))
     }
 
     fn describe(&self, seen: &GroupState) -> String {
-        let other = |(home, host): &(Home, String)| {
-            format!("the schema {} on {} ({home})", home.schema, host.trim_start_matches('/'))
+        let other = |(copy, host): &(CopyId, String)| {
+            format!("the schema {} on {} ({copy})", copy.schema, host.trim_start_matches('/'))
         };
         let mut others: Vec<String> = seen.others.iter().map(other).collect();
         others.dedup();
@@ -209,24 +208,24 @@ impl Drop for OwnReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::binding::home::tests::home;
+    use crate::model::copy_id::tests::copy;
 
     fn seen(others: &[&str], named: Option<&str>) -> GroupState {
-        let others = others.iter().map(|tables| (home(tables, None), "/10.0.0.1".to_owned())).collect();
-        GroupState { others, named: named.map(|tables| home(tables, None)) }
+        let others = others.iter().map(|tables| (copy(tables, None), "/10.0.0.1".to_owned())).collect();
+        GroupState { others, named: named.map(|tables| copy(tables, None)) }
     }
 
     #[test]
     fn without_another_live_copy_the_group_is_taken_whatever_it_names() {
         for named in [None, Some("me"), Some("gone")] {
             let seen = seen(&[], named);
-            assert!(!seen.belongs_to_another() && !seen.is_contested(&home("me", None)), "{named:?}");
+            assert!(!seen.belongs_to_another() && !seen.is_contested(&copy("me", None)), "{named:?}");
         }
     }
 
     #[test]
     fn of_two_live_copies_the_named_one_stays() {
-        let me = home("me", None);
+        let me = copy("me", None);
         assert!(!seen(&["other"], Some("me")).is_contested(&me));
         let others = seen(&["other"], Some("other"));
         assert!(others.is_contested(&me) && others.belongs_to_another());
@@ -236,7 +235,7 @@ mod tests {
     fn of_two_copies_that_come_at_once_both_may_enter_and_neither_applies_before_one_is_named() {
         for named in [None, Some("gone")] {
             let seen = seen(&["other"], named);
-            assert!(!seen.belongs_to_another() && seen.is_contested(&home("me", None)), "{named:?}");
+            assert!(!seen.belongs_to_another() && seen.is_contested(&copy("me", None)), "{named:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::consume::partition::Partition;
+use crate::model::partition::Partition;
 
 /// Partitions with records that wait, those that have waited longest first.
 pub(super) fn in_due_order<K: Copy>(partitions: &HashMap<K, Partition>) -> Vec<K> {
@@ -19,17 +19,17 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::batch::{Place, TopicKind};
-    use crate::consume::received::Received;
+    use crate::model::record::Record;
+    use crate::model::topic::{TopicKind, TopicPartition};
 
     #[test]
     fn partitions_are_served_in_the_order_in_which_they_became_due() {
         let now = Instant::now();
         let kind = TopicKind::Data(Kind::Datasets);
         let partition = |number: i32| {
-            let place = Place { kind, topic: "socrata.datasets".into(), partition: number };
+            let place = TopicPartition { kind, topic: "socrata.datasets".into(), partition: number };
             let mut partition = Partition::new(place, 0, 1);
-            let record = Received::read(0, None::<&rdkafka::message::OwnedHeaders>).unwrap();
+            let record = Record::read(0, None::<&rdkafka::message::OwnedHeaders>).unwrap();
             // The higher its number, the longer it has waited.
             partition.push(record, now + Duration::from_secs(20 - u64::from(number.unsigned_abs())));
             (number, partition)

@@ -7,19 +7,19 @@ use anyhow::Context;
 use rdkafka::consumer::Consumer as _;
 use tokio::time::timeout;
 
-use crate::apply::failure;
-use crate::apply::positions;
-use crate::batch::TopicKind;
-use crate::binding;
-use crate::consume::Consumer;
-use crate::consume::caught_up::{Goal, Positions};
-use crate::consume::{group, offsets, prepare};
+use crate::commands::run::consumer::Consumer;
+use crate::kafka::end_offsets::EndOffsets;
+use crate::kafka::{errors, group, offsets};
+use crate::model::positions::Positions;
+use crate::model::topic::TopicKind;
+use crate::store::{db_error, positions};
+use crate::sync::source_check;
 
 /// How long the loop may wait for the database: it has to go on receiving.
-const GLANCE: Duration = Duration::from_secs(1);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Consumer {
-    pub(crate) async fn sweep(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn housekeeping(&mut self) -> anyhow::Result<()> {
         if self.copies.is_contested() && self.copies.may_retry() {
             self.check_group().await?;
         }
@@ -27,7 +27,7 @@ impl Consumer {
             if let Some(offset) = partition.seek_to {
                 match group::seek(&self.member, &partition.place, offset).await {
                     Ok(()) => partition.seek_to = None,
-                    // It may be on its way to another member; if not, the next sweep tries again.
+                    // It may be on its way to another member; if not, the next tick tries again.
                     Err(error) => tracing::debug!(%error, "seeking"),
                 }
             }
@@ -41,7 +41,7 @@ impl Consumer {
     async fn check_group(&mut self) -> anyhow::Result<()> {
         match self.copies.probe().read().await {
             Ok(seen) => self.copies.may_apply(&seen)?,
-            Err(error) if prepare::may_pass(&error) => {
+            Err(error) if errors::is_transient(&error) => {
                 tracing::debug!(error = format!("{error:#}"), "can't read the group");
                 self.copies.retry_later();
                 return Ok(());
@@ -64,24 +64,24 @@ impl Consumer {
             if let Some(partition) = partition
                 && let Some(step) = partition.take_step(read_to)
             {
-                let (epoch, thread) = (partition.epoch, partition.thread.clone());
-                self.spawn(step, epoch, thread);
+                let (epoch, handle) = (partition.epoch, partition.handle.clone());
+                self.spawn(step, epoch, handle);
             }
         }
         Ok(())
     }
 
     /// Notes how far the consumer is, logs it from time to time, and says whether that is far enough.
-    pub(crate) async fn has_reached(&mut self, goal: Option<&Goal>) -> anyhow::Result<bool> {
+    pub(crate) async fn has_reached(&mut self, end_offsets: Option<&EndOffsets>) -> anyhow::Result<bool> {
         let positions = self.partitions.iter().map(|(place, partition)| (*place, partition.position));
         self.progress.note(self.summary.total(), positions);
         let report = self.progress.is_due();
         if report {
             self.tell_newer();
         }
-        let Some(goal) = goal else { return Ok(false) };
+        let Some(end_offsets) = end_offsets else { return Ok(false) };
         let Some(positions) = self.positions().await? else { return Ok(false) };
-        let behind: Vec<_> = goal.behind(&positions).collect();
+        let behind: Vec<_> = end_offsets.behind(&positions).collect();
         if let Some((place, position, end)) = behind.first().filter(|_| report) {
             tracing::info!(
                 topic = place.topic,
@@ -96,8 +96,8 @@ impl Consumer {
             return Ok(false);
         }
         match self.is_settled(&positions).await {
-            Err(error) if failure::passes(&error) => {
-                self.means.outage.tell(&error);
+            Err(error) if db_error::is_transient(&error) => {
+                self.context.outage.tell(&error);
                 Ok(false)
             }
             settled => settled,
@@ -114,8 +114,8 @@ impl Consumer {
         if !self.copies.may_apply(&seen)? {
             return Ok(false);
         }
-        binding::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await?;
-        let now = Goal::measure(&self.args.kafka).await?;
+        source_check::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await?;
+        let now = EndOffsets::measure(&self.args.kafka).await?;
         if offsets::has_reset(&self.member, &now.places()).await? {
             return Ok(false);
         }
@@ -134,15 +134,15 @@ impl Consumer {
         &self,
         ask: impl Future<Output = sqlx::Result<T>>,
     ) -> anyhow::Result<Option<T>> {
-        let error = match timeout(GLANCE, ask).await {
+        let error = match timeout(QUERY_TIMEOUT, ask).await {
             Ok(Ok(answer)) => return Ok(Some(answer)),
             Ok(Err(error)) => anyhow::Error::from(error),
             Err(_) => anyhow::Error::from(sqlx::Error::PoolTimedOut),
         };
-        if !failure::passes(&error) {
+        if !db_error::is_transient(&error) {
             return Err(error);
         }
-        self.means.outage.tell(&error);
+        self.context.outage.tell(&error);
         Ok(None)
     }
 }

@@ -8,7 +8,7 @@ use catalog_shared::outage::is_away;
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::consume::caught_up;
+use crate::kafka::partitions;
 
 /// How often it is looked for them.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -18,7 +18,7 @@ pub(crate) fn watch(kafka: &KafkaArgs) -> DropGuard {
     let (kafka, stop) = (kafka.clone(), CancellationToken::new());
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         loop {
-            match caught_up::places(&kafka).await {
+            match partitions::places(&kafka).await {
                 Err(error) if !is_away(&error) => {
                     tracing::error!(error = format!("{error:#}"), "a topic is missing; waiting for it");
                 }

@@ -3,15 +3,15 @@
 use catalog_shared::exit::Stop;
 use catalog_shared::record::SCHEMA;
 
-use crate::batch::Place;
-use crate::consume::Consumer;
-use crate::consume::partition::Newer;
+use crate::commands::run::consumer::Consumer;
+use crate::model::partition::NewerRecord;
+use crate::model::topic::TopicPartition;
 
 impl Consumer {
     /// Says again which partitions wait for an upgrade.
     pub(crate) fn tell_newer(&self) {
         for partition in self.partitions.values() {
-            let Some(Newer { offset, schema }) = partition.newer else { continue };
+            let Some(NewerRecord { offset, schema }) = partition.newer else { continue };
             let (topic, partition) = (&partition.place.topic, partition.place.partition);
             tracing::warn!(
                 topic,
@@ -28,8 +28,8 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Stop::Guard`] when nothing else does: to wait longer would be in vain.
-    pub(crate) fn check_newer(&self, behind: &[(&Place, i64, i64)]) -> Result<(), Stop> {
-        let stuck = |(place, ..): &(&Place, i64, i64)| {
+    pub(crate) fn check_newer(&self, behind: &[(&TopicPartition, i64, i64)]) -> Result<(), Stop> {
+        let stuck = |(place, ..): &(&TopicPartition, i64, i64)| {
             let newer = self.partitions.get(&(place.kind, place.partition))?.stuck_at()?;
             Some(format!(
                 "{}[{}] has a record of schema {} at offset {}",

@@ -1,19 +1,20 @@
 //! What comes of a batch that has ended.
 
-use crate::apply::Outcome;
-use crate::consume::{Consumer, Done, offsets};
+use crate::commands::run::consumer::{Consumer, FinishedBatch};
+use crate::kafka::offsets;
+use crate::store::apply::Outcome;
 
 impl Consumer {
     /// Enters what came of a batch, and hands over what is due since.
-    pub(super) fn finish(&mut self, done: Done) -> anyhow::Result<()> {
+    pub(super) fn finish(&mut self, done: FinishedBatch) -> anyhow::Result<()> {
         self.settle(done)?;
         self.apply_all_due();
         self.pause_and_resume()
     }
 
     /// Enters what came of a batch.
-    pub(crate) fn settle(&mut self, done: Done) -> anyhow::Result<()> {
-        let Done { place, epoch, to, outcome } = done;
+    pub(crate) fn settle(&mut self, done: FinishedBatch) -> anyhow::Result<()> {
+        let FinishedBatch { place, epoch, to, outcome } = done;
         let partition = self.partitions.get_mut(&(place.kind, place.partition));
         let partition = partition.filter(|partition| partition.epoch == epoch);
         match outcome? {

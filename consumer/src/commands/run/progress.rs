@@ -12,8 +12,8 @@ use indicatif::{MultiProgress, ProgressBar};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::batch::TopicKind;
-use crate::consume::caught_up::{places, watermarks};
+use crate::kafka::partitions::{places, watermarks};
+use crate::model::topic::TopicKind;
 
 /// How often a line is logged, and how often the ends of partitions are asked for.
 const EVERY: Duration = Duration::from_secs(10);

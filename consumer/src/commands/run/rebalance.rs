@@ -8,28 +8,24 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::{Instant, timeout_at};
 
-use crate::apply::failure;
-use crate::apply::positions;
-use crate::batch::{Place, TopicKind};
-use crate::binding::{self, Source};
-use crate::consume::Consumer;
-use crate::consume::beginning;
-use crate::consume::caught_up::watermarks;
-use crate::consume::group::{self, Change};
-use crate::consume::offsets;
-use crate::consume::partition::Partition;
-use crate::consume::prepare;
-use crate::consume::start::Start;
+use crate::commands::run::consumer::Consumer;
+use crate::kafka::context::Rebalance;
+use crate::kafka::partitions::watermarks;
+use crate::kafka::{errors, group, lost_records, offsets, source};
+use crate::model::partition::Partition;
+use crate::model::start::Start;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::store::{binding, db_error, positions};
 
 /// How long a revoked partition's batch may take to end before the partition is given up without it:
 /// its position keeps it from being applied twice.
-const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Consumer {
     /// Answers a change of the assignment, or keeps it for later while the database is away or the group is another
     /// copy's.
-    pub(crate) async fn answer_or_keep(&mut self, change: Change) -> anyhow::Result<()> {
-        let asks = matches!(&change, Change::Assign(list) if list.count() > 0);
+    pub(crate) async fn answer_or_keep(&mut self, change: Rebalance) -> anyhow::Result<()> {
+        let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
         if asks && (!self.copies.may_retry() || self.glance(self.pool.acquire()).await?.is_none()) {
             self.unanswered = Some(change);
             return Ok(());
@@ -41,12 +37,12 @@ impl Consumer {
                 Ok(())
             }
             // It went away just now.
-            Err(error) if failure::passes(&error) => {
-                self.means.outage.tell(&error);
+            Err(error) if db_error::is_transient(&error) => {
+                self.context.outage.tell(&error);
                 self.unanswered = Some(change);
                 Ok(())
             }
-            Err(error) if prepare::may_pass(&error) => {
+            Err(error) if errors::is_transient(&error) => {
                 tracing::warn!(error = format!("{error:#}"), "can't take partitions over yet; trying again");
                 self.copies.retry_later();
                 self.unanswered = Some(change);
@@ -65,13 +61,13 @@ impl Consumer {
     }
 
     /// Answers a change of the assignment; false if it has to wait.
-    async fn answer(&mut self, change: &Change) -> anyhow::Result<bool> {
+    async fn answer(&mut self, change: &Rebalance) -> anyhow::Result<bool> {
         match change {
-            Change::Assign(list) if list.count() == 0 => {
+            Rebalance::Assign(list) if list.count() == 0 => {
                 group::answer(&self.member, change).context("can't take the assignment").map(|()| true)
             }
-            Change::Assign(list) => self.assign(list).await,
-            Change::Revoke { partitions, lost } => self.revoke(partitions, *lost).await.map(|()| true),
+            Rebalance::Assign(list) => self.assign(list).await,
+            Rebalance::Revoke { partitions, lost } => self.revoke(partitions, *lost).await.map(|()| true),
         }
     }
 
@@ -94,7 +90,11 @@ impl Consumer {
         Ok(true)
     }
 
-    fn take_over(&mut self, starts: &[(Place, Start)], offsets: &[(Place, i64)]) -> anyhow::Result<()> {
+    fn take_over(
+        &mut self,
+        starts: &[(TopicPartition, Start)],
+        offsets: &[(TopicPartition, i64)],
+    ) -> anyhow::Result<()> {
         self.epoch += 1;
         group::assign(&self.member, offsets)?;
         for (place, start) in starts {
@@ -108,8 +108,11 @@ impl Consumer {
     }
 
     /// The starts of partitions, whose topics are the ones that the tables belong to.
-    async fn bound_starts(&self, places: Vec<Place>) -> anyhow::Result<Vec<(Place, Start)>> {
-        let source = Source::find(&self.args.kafka).await?;
+    async fn bound_starts(
+        &self,
+        places: Vec<TopicPartition>,
+    ) -> anyhow::Result<Vec<(TopicPartition, Start)>> {
+        let source = source::find(&self.args.kafka).await?;
         binding::bind(&mut *self.pool.acquire().await?, &source).await?;
         let starts = self.starts(places).await?;
         // Now for the positions that are new.
@@ -117,12 +120,12 @@ impl Consumer {
         Ok(starts)
     }
 
-    async fn starts(&self, places: Vec<Place>) -> anyhow::Result<Vec<(Place, Start)>> {
+    async fn starts(&self, places: Vec<TopicPartition>) -> anyhow::Result<Vec<(TopicPartition, Start)>> {
         let committed = offsets::committed(&self.member, &places).await?;
         let marks = watermarks(&self.args.kafka, places).await?;
         let positions =
             positions::read(&self.pool, &TopicKind::ALL.map(|kind| kind.topic(&self.topics))).await?;
-        beginning::check_starts(&self.args.kafka, &positions, &marks, self.args.accept_loss).await?;
+        lost_records::check_starts(&self.args.kafka, &positions, &marks, self.args.accept_loss).await?;
         let mut starts = Vec::with_capacity(marks.len());
         for ((place, marks), committed) in marks.into_iter().zip(committed) {
             let start = positions::start(&self.pool, &place, committed, marks.low).await?;
@@ -135,7 +138,7 @@ impl Consumer {
 
     /// Whether the starts lie in their partitions. Their ends are measured anew: the member before may have
     /// applied meanwhile what had not come when they were measured first.
-    async fn check(&self, starts: &[(Place, Start)]) -> anyhow::Result<()> {
+    async fn check(&self, starts: &[(TopicPartition, Start)]) -> anyhow::Result<()> {
         let places = starts.iter().map(|(place, _)| place.clone()).collect();
         for ((place, marks), (_, start)) in watermarks(&self.args.kafka, places).await?.iter().zip(starts) {
             marks.check(place, start.offset())?;
@@ -153,7 +156,7 @@ impl Consumer {
                 partition.clear();
             }
         }
-        let deadline = Instant::now() + if lost { Duration::ZERO } else { REVOKE_PATIENCE };
+        let deadline = Instant::now() + if lost { Duration::ZERO } else { REVOKE_TIMEOUT };
         while revoked.iter().any(|place| self.is_in_flight(place)) {
             let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await else { break };
             self.settle(done?)?;
@@ -165,13 +168,17 @@ impl Consumer {
         self.member.incremental_unassign(list).context("can't give partitions up")
     }
 
-    fn is_in_flight(&self, place: &Place) -> bool {
+    fn is_in_flight(&self, place: &TopicPartition) -> bool {
         self.partitions.get(&(place.kind, place.partition)).is_some_and(|partition| partition.in_flight)
     }
 
-    fn places(&self, list: &TopicPartitionList) -> Vec<Place> {
+    fn places(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
         let place = |topic: &str, partition| {
-            Some(Place { kind: TopicKind::of(&self.topics, topic)?, topic: topic.to_owned(), partition })
+            Some(TopicPartition {
+                kind: TopicKind::of(&self.topics, topic)?,
+                topic: topic.to_owned(),
+                partition,
+            })
         };
         list.elements().iter().filter_map(|element| place(element.topic(), element.partition())).collect()
     }

@@ -2,18 +2,16 @@
 
 use std::time::Instant;
 
-use anyhow::bail;
 use catalog_shared::exit::Stop;
 use catalog_shared::rights;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
-use crate::batch::TopicKind;
-use crate::binding;
-use crate::consume::Consumer;
-use crate::consume::caught_up::watermarks;
-use crate::consume::partition::{Newer, Partition};
-use crate::consume::received::Received;
+use crate::commands::run::consumer::Consumer;
+use crate::kafka::partitions::watermarks;
+use crate::kafka::receive::{message, take};
+use crate::model::topic::TopicKind;
+use crate::sync::source_check;
 
 impl Consumer {
     /// Takes what the member received.
@@ -46,7 +44,8 @@ impl Consumer {
     /// Names a partition that no longer holds what the tables stand at, or a topic that was made again.
     async fn find_lost(&self) -> anyhow::Result<()> {
         // Whatever else keeps it from being checked, the offsets below are still wrong.
-        let check = async { binding::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await };
+        let check =
+            async { source_check::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await };
         check.await.or_else(|error| if error.is::<Stop>() { Err(error) } else { Ok(()) })?;
         let places = self.partitions.values().map(|partition| partition.place.clone()).collect();
         for (place, marks) in watermarks(&self.args.kafka, places).await? {
@@ -55,48 +54,5 @@ impl Consumer {
             }
         }
         Ok(())
-    }
-}
-
-/// The message that was received; none for an error that the client gets over by itself.
-///
-/// # Errors
-/// When the client can't go on.
-pub(crate) fn message(
-    received: Result<BorrowedMessage<'_>, KafkaError>,
-) -> anyhow::Result<Option<BorrowedMessage<'_>>> {
-    match received {
-        Ok(message) => Ok(Some(message)),
-        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
-            bail!(
-                "a partition no longer holds the offset that was asked for; start again to go on from where it does"
-            )
-        }
-        Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error.into()),
-        // The client goes on by itself, and its context has told of it.
-        Err(error) => {
-            tracing::debug!(%error, "receiving");
-            Ok(None)
-        }
-    }
-}
-
-/// Takes a record into its partition, if records flow there.
-pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now: Instant) {
-    if !partition.flows() {
-        return;
-    }
-    match Received::from_message(message) {
-        Ok(record) => partition.push(record, now),
-        Err(schema) => {
-            partition.newer = Some(Newer { offset: message.offset(), schema });
-            tracing::warn!(
-                topic = message.topic(),
-                partition = message.partition(),
-                offset = message.offset(),
-                schema,
-                "a record of a newer schema: its partition waits until this consumer is upgraded"
-            );
-        }
     }
 }

@@ -4,7 +4,7 @@ use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::region::Region;
 use clap::{Args, Subcommand};
 
-use crate::cli::DatabaseArgs;
+use crate::config::DatabaseArgs;
 
 /// What can be done with runs.
 #[derive(Subcommand, Debug)]

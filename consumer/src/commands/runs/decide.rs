@@ -10,13 +10,12 @@ use catalog_shared::region::Region;
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::DecideArgs;
+use super::args::DecideArgs;
 use super::show::{ByDomain, by_domain};
-use crate::binding;
-use crate::books::decisions::{self, Affected, Change};
-use crate::books::verdict_log::VerdictLog;
-use crate::books::verdicts::{self, Moved, RunId};
-use crate::database;
+use crate::store::ledger::decisions::{self, Moved, RunId};
+use crate::store::ledger::manual_decisions::{self, Affected, Change};
+use crate::store::{binding, database};
+use crate::sync::decisions::DecisionSync;
 
 pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
@@ -24,23 +23,23 @@ pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<
     binding::check_prefix(&mut *pool.acquire().await?, &args.kafka.topic_prefix).await?;
     let id = RunId { region: args.region, run: args.run };
     let shown = if args.yes { None } else { Some(ask(&pool, id, &change).await?) };
-    let Moved { retired, returned } = decisions::decide(&pool, id, &change, shown).await?;
+    let Moved { retired, returned } = manual_decisions::decide(&pool, id, &change, shown).await?;
     let state = state(&pool, id).await?;
-    let published = VerdictLog::new(&args.kafka, &pool).publish_now().await;
+    let published = DecisionSync::new(&args.kafka, &pool).publish_now().await;
     let decided = Decided { region: id.region, run: id.run, state, retired, returned, published };
     Ok(answer::print(args.json, &decided, &decided)?)
 }
 
 /// Shows what would follow and asks whether to go on. Returns what was shown.
 async fn ask(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<Moved> {
-    let question = Question::of(id, change, &decisions::preview(pool, id, change).await?);
+    let question = Question::of(id, change, &manual_decisions::preview(pool, id, change).await?);
     confirm(&question)?;
     Ok(question.moved)
 }
 
 async fn state(pool: &PgPool, id: RunId) -> anyhow::Result<String> {
     let mut connection = pool.acquire().await?;
-    let found = verdicts::state(&mut connection, id).await?;
+    let found = decisions::state(&mut connection, id).await?;
     Ok(found.map(|(state, _)| state).unwrap_or_default())
 }
 

@@ -11,8 +11,8 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
-use super::ListArgs;
-use crate::database;
+use super::args::ListArgs;
+use crate::store::database;
 
 const MINUTE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]");
 /// What stands before the reason, below the run's number.
@@ -22,7 +22,7 @@ const WIDTH: usize = 80 - INDENT.len();
 
 pub(super) async fn list(args: &ListArgs) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
-    let runs: Vec<Run> = sqlx::query_as(include_str!("../../sql/books/list_runs.sql"))
+    let runs: Vec<Run> = sqlx::query_as(include_str!("../../../sql/books/list_runs.sql"))
         .bind(args.region.map(Region::name))
         .fetch_all(&pool)
         .await?;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::books::decisions::Change;
+use crate::store::ledger::manual_decisions::Change;
 
 mod args;
 mod decide;
 mod list;
 mod show;
 
-pub use args::{DecideArgs, ListArgs, ReleaseArgs, RunsCommand, ShowArgs};
+use args::ReleaseArgs;
+pub(crate) use args::RunsCommand;
 
 /// Lists runs, shows one, or decides one.
 ///
@@ -17,7 +18,7 @@ pub use args::{DecideArgs, ListArgs, ReleaseArgs, RunsCommand, ShowArgs};
 /// [`catalog_shared::exit::Stop::Usage`] for a decision that the run does not allow or that nobody confirmed,
 /// [`catalog_shared::exit::Stop::Guard`] where more would follow from it than was shown, or what the database said.
 /// An unreachable Kafka is no error: the decision is published later.
-pub async fn run(command: RunsCommand) -> anyhow::Result<()> {
+pub(crate) async fn run(command: RunsCommand) -> anyhow::Result<()> {
     match command {
         RunsCommand::List(args) => list::list(&args).await,
         RunsCommand::Show(args) => show::show(&args).await,

@@ -39,7 +39,7 @@ macro_rules! check {
             name: $name,
             severity: Severity::$severity,
             says: $says,
-            sql: include_str!(concat!("../../sql/verify/", $name, ".sql")),
+            sql: include_str!(concat!("../../../sql/verify/", $name, ".sql")),
         }
     };
 }

@@ -8,9 +8,9 @@ use catalog_shared::shutdown::CancellationToken;
 use clap::Args;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
-use crate::database;
+use crate::commands::rebuild::{self, TopicsArgs};
 use crate::decode::content_hash::REVISION;
-use crate::rebuild::{self, TopicsArgs};
+use crate::store::database;
 use checks::{CHECKS, Check};
 use report::{Finding, Found, Report};
 
@@ -41,7 +41,7 @@ pub struct VerifyArgs {
 /// # Errors
 /// When a check of severity error finds something or a row is not what the topics give, or what kept the
 /// tables from being looked at.
-pub async fn run(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     if args.topics { compare(args, shutdown).await } else { check(args, shutdown).await }
 }
 

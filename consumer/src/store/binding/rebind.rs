@@ -4,7 +4,8 @@ use anyhow::Context;
 use catalog_shared::exit::Stop;
 use sqlx::PgConnection;
 
-use super::{Bound, Source, read};
+use super::bound::{Bound, read};
+use crate::model::source::Source;
 
 /// Checks that a move would lead to other topics than those that the tables belong to. Returns the cluster that they belong
 /// to, if it is known.
@@ -42,7 +43,7 @@ pub(crate) async fn check_topic(
 /// What the database said.
 pub(crate) async fn rebind(tx: &mut PgConnection, source: &Source, everything: bool) -> anyhow::Result<()> {
     if everything {
-        sqlx::query(include_str!("../../sql/binding/rebind_tables.sql"))
+        sqlx::query(include_str!("../../../sql/binding/rebind_tables.sql"))
             .bind(&source.prefix)
             .bind(&source.cluster)
             .execute(&mut *tx)
@@ -50,7 +51,7 @@ pub(crate) async fn rebind(tx: &mut PgConnection, source: &Source, everything: b
             .context("can't bind the tables to their topics")?;
     }
     let (topics, ids): (Vec<_>, Vec<_>) = source.topics.iter().unzip();
-    sqlx::query(include_str!("../../sql/binding/bind_topics.sql"))
+    sqlx::query(include_str!("../../../sql/binding/bind_topics.sql"))
         .bind(&topics)
         .bind(&ids)
         .execute(tx)

@@ -2,7 +2,8 @@
 
 use catalog_shared::exit::Stop;
 
-use super::{Bound, Source};
+use super::bound::Bound;
+use crate::model::source::Source;
 
 impl Bound {
     /// # Errors

@@ -5,16 +5,15 @@ use futures::future::try_join_all;
 use sqlx::{PgConnection, PgPool};
 use tokio::time::timeout;
 
-use super::CONNECT_PATIENCE;
-use super::session::Sessions;
-use crate::apply::failure;
+use super::session::{CONNECT_TIMEOUT, Sessions};
+use crate::store::db_error;
 
 /// Checks the limits that the role and the database have for good.
 ///
 /// # Errors
 /// When fewer connections are allowed than are needed.
 pub(super) async fn check_limit(connection: &mut PgConnection, needed: u32) -> anyhow::Result<()> {
-    let limit: Option<i32> = sqlx::query_scalar(include_str!("../../sql/session/find_limit.sql"))
+    let limit: Option<i32> = sqlx::query_scalar(include_str!("../../../sql/session/find_limit.sql"))
         .fetch_optional(connection)
         .await?
         .flatten();
@@ -42,7 +41,7 @@ pub(super) async fn fill(sessions: &Sessions, pool: &PgPool, needed: u32) -> any
         return Err(told(error.into(), needed));
     }
     // The pool does not say why.
-    let reason = match timeout(CONNECT_PATIENCE, sessions.try_one()).await {
+    let reason = match timeout(CONNECT_TIMEOUT, sessions.try_one()).await {
         Ok(Err(reason)) => reason,
         // A pooler without a session for it makes a client wait.
         Ok(Ok(())) | Err(_) => error.into(),
@@ -52,7 +51,7 @@ pub(super) async fn fill(sessions: &Sessions, pool: &PgPool, needed: u32) -> any
 
 /// Adds how many are needed where the database refuses one for their number.
 pub(super) fn told(error: anyhow::Error, needed: u32) -> anyhow::Error {
-    if failure::has_too_many_connections(&error) {
+    if db_error::has_too_many_connections(&error) {
         error.context(format!("this command needs {}", counted(needed)))
     } else {
         error

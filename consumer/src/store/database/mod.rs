@@ -1,46 +1,32 @@
 //! The database: connections that look into one schema, and the migrations that make it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::cli::DatabaseArgs;
+use crate::config::DatabaseArgs;
 
 mod connections;
+mod error_text;
 mod pooler;
 mod session;
-mod told;
+mod statement;
 mod url;
 
-use session::Found;
-pub(crate) use session::Sessions;
-pub use told::retell;
-pub(crate) use told::{code, in_words, message};
-
-/// How long a connection may take. The loop of a consumer waits for one now and then, and must not be kept
-/// from receiving for long.
-pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) use error_text::{code, in_words, message, retell};
+pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
+use session::{Found, MIGRATE_FIRST};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
-
-/// The setting of each session that has the identity of the tables as it was at the program's start. The schema
-/// lock compares it with the identity of the tables now.
-const IDENTITY_SETTING: &str = "catalog_stream.identity";
-
-/// From when on a statement is logged as slow, at the level of details.
-const SLOW: Duration = Duration::from_secs(1);
-
-const MIGRATE_FIRST: &str = "run `catalog-consumer migrate` first, or `run --migrate`";
 
 /// Makes the schema and its tables, or brings them up to this build.
 ///
 /// # Errors
 /// When the database can't be reached, refuses, or was migrated by a newer build.
-pub async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
+pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     let sessions = Sessions::of(args)?;
     let opened = sessions.open().await.map_err(|error| connections::told(error, 1));
     let (mut connection, found) = opened?;
@@ -58,7 +44,7 @@ pub async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
 /// Migrates while no batch is in flight.
 async fn migrate_alone(connection: &mut PgConnection) -> anyhow::Result<()> {
     if !known_migrations().is_subset(&applied_migrations(connection).await?) {
-        sqlx::query(include_str!("../sql/apply/lock_session.sql"))
+        sqlx::query(include_str!("../../../sql/apply/lock_session.sql"))
             .execute(&mut *connection)
             .await
             .context("can't take the schema lock")?;
@@ -138,7 +124,7 @@ pub(crate) fn revision() -> i64 {
 }
 
 async fn read_identity(connection: &mut PgConnection) -> anyhow::Result<String> {
-    let identity: Option<String> = sqlx::query_scalar(include_str!("../sql/apply/read_identity.sql"))
+    let identity: Option<String> = sqlx::query_scalar(include_str!("../../../sql/apply/read_identity.sql"))
         .fetch_optional(connection)
         .await
         .context("can't read the table installation")?;

@@ -13,8 +13,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row, raw_sql};
 use tokio::time::timeout;
 
-use super::session::insist;
-use crate::apply::failure;
+use super::statement::insist;
+use crate::store::db_error;
 
 /// How long the second client waits. A pooler that has no process left for it makes it wait for minutes; then the
 /// first one keeps its own while it is idle, so they share none.
@@ -60,7 +60,7 @@ async fn is_shared(first: &mut PgConnection, options: &PgConnectOptions) -> sqlx
         let other = match timeout(SECOND_WITHIN, held_pid(&mut second)).await {
             Ok(Ok(other)) => other,
             // In statement mode there are no transactions.
-            Ok(Err(error)) => return Ok(failure::is_refused_by_pooler(&error)),
+            Ok(Err(error)) => return Ok(db_error::is_refused_by_pooler(&error)),
             Err(_) => return Ok(false),
         };
         if other == own || pid(first).await? != own {

@@ -8,13 +8,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, FromRow, PgConnection, raw_sql};
 use tokio::time::sleep;
 
-use super::{CONNECT_PATIENCE, IDENTITY_SETTING, pooler, told, url};
-use crate::apply::failure;
-use crate::cli::DatabaseArgs;
+use super::statement::insist;
+use super::{error_text, pooler, url};
+use crate::config::DatabaseArgs;
+use crate::store::db_error;
+
+/// How long a connection may take. The loop of a consumer waits for one now and then, and must not be kept
+/// from receiving for long.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The setting of each session that has the identity of the tables as it was at the program's start. The schema
+/// lock compares it with the identity of the tables now.
+const IDENTITY_SETTING: &str = "catalog_stream.identity";
+
+pub(super) const MIGRATE_FIRST: &str = "run `catalog-consumer migrate` first, or `run --migrate`";
 
 /// How long a transaction of a pool may rest between two statements until the server ends it. A member that was put
 /// to sleep, or whose machine is gone, would else hold its partition's position for as long as its
@@ -26,9 +37,6 @@ const NEVER: &str = "0";
 /// How soon a server has noticed that a connection was closed, and how often to ask.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// How often a statement is tried that a default timeout cancels before that timeout could be switched off.
-const TRIES: usize = 20;
 
 /// What a client before us may have left in a session, where a pooler does not clean up.
 const CLEAR: &str = "deallocate all; discard temp; select pg_advisory_unlock_all()";
@@ -49,7 +57,7 @@ impl Sessions {
     /// [`Stop::Usage`] where `DATABASE_URL` can't be used.
     pub(crate) fn of(args: &DatabaseArgs) -> Result<Self, Stop> {
         let options = url::options(args)?;
-        told::set_place(url::place(&options));
+        error_text::set_place(url::place(&options));
         Ok(Self { options, schema: args.schema.as_str().into(), identity: "".into() })
     }
 
@@ -94,7 +102,7 @@ impl Sessions {
     /// A pool that makes its connections ready as they are opened.
     pub(super) fn pool(&self, connections: u32) -> PgPool {
         let sessions = self.clone();
-        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_PATIENCE);
+        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_TIMEOUT);
         let pool = pool.after_connect(move |connection, _| {
             let sessions = sessions.clone();
             Box::pin(async move {
@@ -114,7 +122,7 @@ impl Sessions {
             let connected = PgConnection::connect_with(&self.options).await;
             let connected = connected.context("can't connect to the database (DATABASE_URL)");
             match connected {
-                Err(error) if failure::has_too_many_connections(&error) && Instant::now() < deadline => {
+                Err(error) if db_error::has_too_many_connections(&error) && Instant::now() < deadline => {
                     sleep(LOOK_AGAIN).await;
                 }
                 connected => return connected,
@@ -129,13 +137,13 @@ impl Sessions {
     async fn prepare_raw(&self, connection: &mut PgConnection, idle: &str) -> sqlx::Result<Found> {
         insist(connection, "set statement_timeout = 0").await?;
         raw_sql(CLEAR).execute(&mut *connection).await?;
-        sqlx::query(include_str!("../../sql/session/pin.sql"))
+        sqlx::query(include_str!("../../../sql/session/pin.sql"))
             .bind(format!("\"{}\"", self.schema))
             .bind(idle)
             .execute(&mut *connection)
             .await?;
         expect(connection, &self.identity).await?;
-        sqlx::query_as(include_str!("../../sql/session/look.sql"))
+        sqlx::query_as(include_str!("../../../sql/session/look.sql"))
             .bind(&*self.schema)
             .fetch_one(connection)
             .await
@@ -150,20 +158,6 @@ pub(super) async fn expect(connection: &mut PgConnection, identity: &str) -> sql
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// Executes a short statement, again where a timeout cancels it; tells the first row.
-pub(super) async fn insist(
-    connection: &mut PgConnection,
-    statement: &'static str,
-) -> sqlx::Result<Option<PgRow>> {
-    for _ in 1..TRIES {
-        match raw_sql(statement).fetch_optional(&mut *connection).await {
-            Err(error) if failure::is_cancelled(&error) => {}
-            other => return other,
-        }
-    }
-    raw_sql(statement).fetch_optional(connection).await
 }
 
 /// What a session finds.
@@ -197,7 +191,7 @@ impl Found {
     pub(super) fn check_schema(&self, schema: &str) -> Result<(), String> {
         let user = &self.username;
         if !self.is_there {
-            return Err(format!("there is no schema {schema}: {}", super::MIGRATE_FIRST));
+            return Err(format!("there is no schema {schema}: {}", MIGRATE_FIRST));
         }
         if !self.may_use {
             return Err(format!(

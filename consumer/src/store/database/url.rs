@@ -1,6 +1,7 @@
 //! `DATABASE_URL`: read, checked, and named without its password.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use catalog_shared::exit::Stop;
 use log::LevelFilter;
@@ -9,8 +10,10 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::SLOW;
-use crate::cli::DatabaseArgs;
+use crate::config::DatabaseArgs;
+
+/// From when on a statement is logged as slow, at the level of details.
+const SLOW: Duration = Duration::from_secs(1);
 
 const EXAMPLE: &str = "such as postgres://user:password@127.0.0.1:5432/catalog";
 const SCHEMES: [&str; 2] = ["postgres", "postgresql"];

@@ -11,26 +11,27 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use crate::books::judge::{self, Books, Counts, Evidence, Loss, Streak, Tolerance};
-use crate::books::verdicts::RunId;
+use crate::config::thresholds::RunThresholds;
+use crate::store::ledger::decisions::RunId;
+use crate::store::ledger::judge::{self, Counts, Evidence, LedgerSums, Loss, Streak};
 
 /// Judges a run that nobody has judged.
 pub(crate) async fn look(
     tx: &mut PgConnection,
     id: RunId,
     (marker, ended_at): (&Marker, OffsetDateTime),
-    books: &Books,
-    limits: Tolerance,
+    books: &LedgerSums,
+    thresholds: RunThresholds,
 ) -> anyhow::Result<Judged> {
     let coverage = marker.shape.coverage();
     let streak = match coverage {
         Coverage::None => return Ok(Judged::plain(Judgement::Ended)),
-        Coverage::Full => find_streak(tx, id, ended_at, limits.confirm_after).await?,
+        Coverage::Full => find_streak(tx, id, ended_at, thresholds.confirm_after).await?,
         Coverage::Domains(_) => None,
     };
     let losses = count_losses(tx, id, marker, streak.as_ref()).await?;
     let dead = if books.dead_datasets > 0 { count_dead(tx, id).await? } else { BTreeMap::new() };
-    Ok(judge::judge(&Evidence { marker, books, losses, dead, streak, limits }))
+    Ok(judge::judge(&Evidence { marker, books, losses, dead, streak, thresholds }))
 }
 
 /// The full crawls that confirm losses together with this one.
@@ -44,7 +45,7 @@ async fn find_streak(
         return Ok(None);
     }
     let runs: Vec<(i64, Json<Marker>)> =
-        sqlx::query_as(include_str!("../../sql/books/find_confirming_runs.sql"))
+        sqlx::query_as(include_str!("../../../sql/books/find_confirming_runs.sql"))
             .bind(id.region.name())
             .bind(id.number())
             .bind(ended_at)
@@ -62,7 +63,7 @@ async fn count_losses(
     marker: &Marker,
     streak: Option<&Streak>,
 ) -> sqlx::Result<Vec<Loss>> {
-    sqlx::query_as(include_str!("../../sql/books/count_losses.sql"))
+    sqlx::query_as(include_str!("../../../sql/books/count_losses.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .bind(scope(marker))
@@ -82,11 +83,12 @@ pub(crate) fn scope(marker: &Marker) -> Option<Vec<String>> {
 
 /// The run's dead letters by the domain that their keys name. Those whose keys name none are left out.
 async fn count_dead(tx: &mut PgConnection, id: RunId) -> sqlx::Result<BTreeMap<String, i64>> {
-    let keys: Vec<Option<Vec<u8>>> = sqlx::query_scalar(include_str!("../../sql/books/list_dead_keys.sql"))
-        .bind(id.region.name())
-        .bind(id.number())
-        .fetch_all(tx)
-        .await?;
+    let keys: Vec<Option<Vec<u8>>> =
+        sqlx::query_scalar(include_str!("../../../sql/books/list_dead_keys.sql"))
+            .bind(id.region.name())
+            .bind(id.number())
+            .fetch_all(tx)
+            .await?;
     let mut dead = BTreeMap::new();
     for domain in keys.iter().flatten().filter_map(|key| domain_of(key, id.region)) {
         *dead.entry(domain).or_default() += 1;

@@ -10,34 +10,20 @@ use catalog_shared::marker::Marker;
 use catalog_shared::verdict::{Judged, Judgement};
 use sqlx::FromRow;
 
+use crate::config::thresholds::RunThresholds;
+
 mod confirm;
 mod domain;
 mod region;
 
 pub(crate) use confirm::{Counts, Streak};
 
-/// A domain with this many datasets may not lose more than half of them at once.
-pub(crate) const LARGE_DOMAIN: i64 = 20;
 /// How many partitions or domains a reason names; the others are counted.
 const NAMED: usize = 5;
 
-/// The limits beyond which a run's absences are not believed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tolerance {
-    /// Which share of its region's datasets a full crawl may retire.
-    pub(crate) max_retire_share: f64,
-    /// Which share of what `/domains` declares a run must have seen.
-    pub(crate) min_seen_share: f64,
-    /// How many full crawls confirm a loss; 0 for never.
-    pub(crate) confirm_after: u32,
-    /// From how many datasets on a domain may not lose more than half of them at once: [`LARGE_DOMAIN`], and less
-    /// in tests of small worlds.
-    pub(crate) large_domain: i64,
-}
-
 /// The sums of a run's ledger.
 #[derive(Debug, Default, FromRow)]
-pub(crate) struct Books {
+pub(crate) struct LedgerSums {
     /// How many of its markers are in.
     pub(crate) markers: i64,
     /// What its markers say it published.
@@ -72,14 +58,14 @@ pub(crate) struct Loss {
 /// All that a run is judged by.
 pub(crate) struct Evidence<'a> {
     pub(crate) marker: &'a Marker,
-    pub(crate) books: &'a Books,
+    pub(crate) books: &'a LedgerSums,
     /// What each covered domain would lose.
     pub(crate) losses: Vec<Loss>,
     /// How many of the run's datasets became dead letters, by their domain in lower case.
     pub(crate) dead: BTreeMap<String, i64>,
     /// The full crawls that confirm losses, if there are enough of them.
     pub(crate) streak: Option<Streak>,
-    pub(crate) limits: Tolerance,
+    pub(crate) thresholds: RunThresholds,
 }
 
 /// Judges a run that covers domains: it is balanced unless a guard of the region holds it. All reasons are named,

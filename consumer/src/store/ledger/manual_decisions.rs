@@ -12,8 +12,8 @@ use serde::Serialize;
 use sqlx::{FromRow, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
-use crate::apply;
-use crate::books::verdicts::{self, Known, Moved, RunId};
+use crate::store::ledger::decisions::{self, Known, Moved, RunId};
+use crate::store::schema_lock;
 
 /// A decision on a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +63,8 @@ impl Affected {
 pub(crate) async fn preview(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<Vec<Affected>> {
     let mut tx = begin(pool).await?;
     let verdict = changed(&mut tx, id, change).await?;
-    verdicts::enter_state(&mut tx, &verdict).await?;
-    let affected = sqlx::query_as(include_str!("../../sql/books/find_stale_datasets.sql"))
+    decisions::enter_state(&mut tx, &verdict).await?;
+    let affected = sqlx::query_as(include_str!("../../../sql/books/find_stale_datasets.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_all(&mut *tx)
@@ -87,8 +87,8 @@ pub(crate) async fn decide(
 ) -> anyhow::Result<Moved> {
     let mut tx = begin(pool).await?;
     let verdict = changed(&mut tx, id, change).await?;
-    verdicts::store(&mut tx, &verdict, false).await?;
-    let moved = verdicts::take_effect(&mut tx, &verdict).await?;
+    decisions::store(&mut tx, &verdict, false).await?;
+    let moved = decisions::take_effect(&mut tx, &verdict).await?;
     if let Some(shown) = shown
         && shown != moved
     {
@@ -106,7 +106,7 @@ pub(crate) async fn decide(
 /// Begins a transaction that holds the exclusive lock.
 async fn begin(pool: &PgPool) -> anyhow::Result<Transaction<'static, Postgres>> {
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    apply::lock(&mut tx, true).await.context("can't take the lock of the schema")?;
+    schema_lock::lock(&mut tx, true).await.context("can't take the lock of the schema")?;
     Ok(tx)
 }
 
@@ -117,10 +117,10 @@ async fn changed(
     change: &Change,
 ) -> anyhow::Result<Verdict> {
     let RunId { region, run } = id;
-    let (state, _) = verdicts::state(tx, id)
+    let (state, _) = decisions::state(tx, id)
         .await?
         .ok_or_else(|| Stop::Usage(format!("there is no run {run} of {region}")))?;
-    let known = verdicts::find(tx, id).await?.filter(Known::is_of_its_run);
+    let known = decisions::find(tx, id).await?.filter(Known::is_of_its_run);
     let state_now = Decision::from_name(&state);
     let decided = match (state_now, known) {
         (Some(state), Some(known)) => change.of(known.verdict, state),

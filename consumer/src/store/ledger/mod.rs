@@ -12,14 +12,23 @@ use catalog_shared::verdict::{Decision, Verdict};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::batch::{Applied, Effect, Marked, Place};
-use crate::books::judge::{Books, Tolerance};
-use crate::books::verdicts::{self, Known, RunId};
-use crate::books::{evidence, reach};
+use crate::config::thresholds::RunThresholds;
+use crate::model::effect::{Applied, Effect};
+use crate::model::end_of_run::EndOfRun;
+use crate::model::topic::TopicPartition;
+use crate::store::ledger::decisions::{Known, RunId};
+use crate::store::ledger::judge::LedgerSums;
+
+pub(crate) mod decisions;
+mod evidence;
+pub(crate) mod judge;
+pub(crate) mod manual_decisions;
+pub(crate) mod order;
+mod reach;
 
 /// A run whose last marker is in.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Judged {
+pub(crate) struct JudgedRun {
     pub(crate) region: Region,
     pub(crate) run: u32,
     pub(crate) state: Decision,
@@ -32,7 +41,7 @@ pub(crate) struct Judged {
     pub(crate) retired: i64,
 }
 
-impl Judged {
+impl JudgedRun {
     /// Logs it, once it is committed. A held run or a shielded domain stops nothing, so it is a warning.
     pub(crate) fn tell(&self) {
         if self.state == Decision::Held {
@@ -49,7 +58,7 @@ impl Judged {
     }
 }
 
-impl fmt::Display for Judged {
+impl fmt::Display for JudgedRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { region, run, state, published, applied, retired, .. } = self;
         write!(f, "run {run} of {region} is {}", state.name())?;
@@ -74,7 +83,7 @@ impl fmt::Display for Judged {
 pub(crate) async fn open_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -> sqlx::Result<()> {
     let (regions, numbers): (Vec<&str>, Vec<i64>) =
         runs.iter().map(|(region, run)| (region.name(), i64::from(*run))).unzip();
-    sqlx::query(include_str!("../../sql/books/open_runs.sql"))
+    sqlx::query(include_str!("../../../sql/books/open_runs.sql"))
         .bind(regions)
         .bind(numbers)
         .execute(tx)
@@ -85,7 +94,7 @@ pub(crate) async fn open_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -> 
 /// Counts what records became, but for those before `counted_to`, which were counted before.
 pub(crate) async fn count(
     tx: &mut PgConnection,
-    place: &Place,
+    place: &TopicPartition,
     counted_to: i64,
     applied: &[Applied],
 ) -> sqlx::Result<()> {
@@ -99,7 +108,7 @@ pub(crate) async fn count(
     let regions: Vec<&str> = counts.keys().map(|(region, _)| region.name()).collect();
     let runs: Vec<i64> = counts.keys().map(|(_, run)| i64::from(*run)).collect();
     let of = |effect: Effect| counts.values().map(|count| count[column(effect)]).collect::<Vec<i64>>();
-    sqlx::query(include_str!("../../sql/books/count_records.sql"))
+    sqlx::query(include_str!("../../../sql/books/count_records.sql"))
         .bind(&place.topic)
         .bind(place.partition)
         .bind(regions)
@@ -126,12 +135,12 @@ const fn column(effect: Effect) -> usize {
 /// last markers side by side would each miss the other.
 pub(crate) async fn close(
     tx: &mut PgConnection,
-    place: &Place,
-    marked: &Marked,
-    limits: Tolerance,
-) -> anyhow::Result<Option<Judged>> {
-    let Marked { region, offset, marker } = marked;
-    let entered = sqlx::query(include_str!("../../sql/books/mark_partition.sql"))
+    place: &TopicPartition,
+    marked: &EndOfRun,
+    thresholds: RunThresholds,
+) -> anyhow::Result<Option<JudgedRun>> {
+    let EndOfRun { region, offset, marker } = marked;
+    let entered = sqlx::query(include_str!("../../../sql/books/mark_partition.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
         .bind(&place.topic)
@@ -148,13 +157,13 @@ pub(crate) async fn close(
         reach::enter(tx, *region, marker).await?;
     }
     abandon(tx, *region, marker).await?;
-    judge(tx, *region, marker, limits).await
+    judge(tx, *region, marker, thresholds).await
 }
 
 /// Enters what a run's first marker says; tells whether it is the first.
 async fn describe(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<bool> {
     let kinds: Vec<&str> = marker.shape.kinds.iter().map(|kind| kind.name()).collect();
-    let described = sqlx::query(include_str!("../../sql/books/describe_run.sql"))
+    let described = sqlx::query(include_str!("../../../sql/books/describe_run.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
         .bind(marker.shape.mode.name())
@@ -169,7 +178,7 @@ async fn describe(tx: &mut PgConnection, region: Region, marker: &Marker) -> sql
 }
 
 async fn abandon(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<()> {
-    let abandoned: Vec<i64> = sqlx::query_scalar(include_str!("../../sql/books/abandon_runs.sql"))
+    let abandoned: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/books/abandon_runs.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
         .bind(marker.previous_ended.map_or(0, i64::from))
@@ -185,8 +194,8 @@ async fn judge(
     tx: &mut PgConnection,
     region: Region,
     marker: &Marker,
-    limits: Tolerance,
-) -> anyhow::Result<Option<Judged>> {
+    thresholds: RunThresholds,
+) -> anyhow::Result<Option<JudgedRun>> {
     let id = RunId { region, run: marker.run };
     let books = read_books(tx, id).await?;
     let expected: i32 = marker.partitions.values().sum();
@@ -194,15 +203,15 @@ async fn judge(
         return Ok(None);
     }
     // What the log says is followed: counts and shares depend on when one looks.
-    let verdict = match verdicts::find(tx, id).await?.filter(Known::is_of_its_run) {
+    let verdict = match decisions::find(tx, id).await?.filter(Known::is_of_its_run) {
         Some(known) => known.verdict,
-        None => look(tx, id, marker, &books, limits).await?,
+        None => look(tx, id, marker, &books, thresholds).await?,
     };
-    let retired = verdicts::take_effect(tx, &verdict).await?.retired;
+    let retired = decisions::take_effect(tx, &verdict).await?.retired;
     let shields = verdict.shields().map(|(domain, reason)| (domain.to_owned(), reason.to_owned())).collect();
-    let Books { published, applied, .. } = books;
+    let LedgerSums { published, applied, .. } = books;
     let (state, reason) = (verdict.state(), verdict.judged.reason);
-    Ok(Some(Judged { region, run: marker.run, state, reason, shields, published, applied, retired }))
+    Ok(Some(JudgedRun { region, run: marker.run, state, reason, shields, published, applied, retired }))
 }
 
 /// Judges a run that nobody has judged, and puts the verdict into the outbox.
@@ -210,11 +219,11 @@ async fn look(
     tx: &mut PgConnection,
     id: RunId,
     marker: &Marker,
-    books: &Books,
-    limits: Tolerance,
+    books: &LedgerSums,
+    thresholds: RunThresholds,
 ) -> anyhow::Result<Verdict> {
     // As the table has it, which keeps microseconds.
-    let (_, ended_at) = verdicts::state(tx, id).await?.context("the run is not in the books")?;
+    let (_, ended_at) = decisions::state(tx, id).await?.context("the run is not in the books")?;
     let ended_at = ended_at.context("the run's marker is not in the books")?;
     let verdict = Verdict {
         region: id.region,
@@ -224,15 +233,15 @@ async fn look(
         kinds: marker.shape.kinds.clone(),
         scope: evidence::scope(marker).unwrap_or_default(),
         revision: 0,
-        judged: evidence::look(tx, id, (marker, ended_at), books, limits).await?,
+        judged: evidence::look(tx, id, (marker, ended_at), books, thresholds).await?,
         decided: None,
     };
-    verdicts::store(tx, &verdict, false).await?;
+    decisions::store(tx, &verdict, false).await?;
     Ok(verdict)
 }
 
-async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Books> {
-    sqlx::query_as(include_str!("../../sql/books/read_books.sql"))
+async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<LedgerSums> {
+    sqlx::query_as(include_str!("../../../sql/books/read_books.sql"))
         .bind(id.region.name())
         .bind(i64::from(id.run))
         .fetch_one(tx)
@@ -241,8 +250,8 @@ async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Books> {
 
 /// Enters the sums of a run, unless it was decided before. An abandoned one was not: its markers may come
 /// to light after those of the run that passed it over.
-async fn enter_sums(tx: &mut PgConnection, id: RunId, books: &Books) -> sqlx::Result<bool> {
-    let entered = sqlx::query(include_str!("../../sql/books/judge_run.sql"))
+async fn enter_sums(tx: &mut PgConnection, id: RunId, books: &LedgerSums) -> sqlx::Result<bool> {
+    let entered = sqlx::query(include_str!("../../../sql/books/judge_run.sql"))
         .bind(id.region.name())
         .bind(i64::from(id.run))
         .bind(books.published)

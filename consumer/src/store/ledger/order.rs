@@ -8,7 +8,9 @@ use catalog_shared::exit::Stop;
 use catalog_shared::region::Region;
 use sqlx::PgConnection;
 
-use crate::batch::{Applied, Marked, Place};
+use crate::model::effect::Applied;
+use crate::model::end_of_run::EndOfRun;
+use crate::model::topic::TopicPartition;
 
 /// A record's run, and the one behind whose end it stands.
 struct Late {
@@ -24,10 +26,10 @@ struct Late {
 /// [`Stop::Guard`] for a record behind the end of its run or of a later one.
 pub(crate) async fn check(
     tx: &mut PgConnection,
-    place: &Place,
+    place: &TopicPartition,
     counted_to: i64,
     applied: &[Applied],
-    markers: &[Marked],
+    markers: &[EndOfRun],
 ) -> anyhow::Result<()> {
     let uncounted = || applied.iter().filter(|record| record.offset >= counted_to);
     let late = match uncounted().find_map(|record| behind(record, markers)) {
@@ -42,7 +44,7 @@ pub(crate) async fn check(
     }
 }
 
-fn behind(record: &Applied, markers: &[Marked]) -> Option<Late> {
+fn behind(record: &Applied, markers: &[EndOfRun]) -> Option<Late> {
     let &Applied { region, run, offset, .. } = record;
     let ended = markers.iter().find(|marked| marked.ends((region, run), offset))?;
     Some(Late { region, run: run.into(), ended: ended.marker.run.into() })
@@ -50,25 +52,26 @@ fn behind(record: &Applied, markers: &[Marked]) -> Option<Late> {
 
 async fn find_late(
     tx: &mut PgConnection,
-    place: &Place,
+    place: &TopicPartition,
     runs: &BTreeSet<(Region, u32)>,
 ) -> sqlx::Result<Option<Late>> {
     if runs.is_empty() {
         return Ok(None);
     }
-    let late: Option<(String, i64, i64)> = sqlx::query_as(include_str!("../../sql/books/find_later_end.sql"))
-        .bind(&place.topic)
-        .bind(place.partition)
-        .bind(runs.iter().map(|(region, _)| region.name()).collect::<Vec<_>>())
-        .bind(runs.iter().map(|(_, run)| i64::from(*run)).collect::<Vec<_>>())
-        .fetch_optional(tx)
-        .await?;
+    let late: Option<(String, i64, i64)> =
+        sqlx::query_as(include_str!("../../../sql/books/find_later_end.sql"))
+            .bind(&place.topic)
+            .bind(place.partition)
+            .bind(runs.iter().map(|(region, _)| region.name()).collect::<Vec<_>>())
+            .bind(runs.iter().map(|(_, run)| i64::from(*run)).collect::<Vec<_>>())
+            .fetch_optional(tx)
+            .await?;
     Ok(late.and_then(|(region, run, ended)| Some(Late { region: Region::from_name(&region)?, run, ended })))
 }
 
 async fn refuse(tx: &mut PgConnection, late: &Late) -> sqlx::Result<Stop> {
     let Late { region, run, ended } = late;
-    let highest: Option<i64> = sqlx::query_scalar(include_str!("../../sql/books/highest_run.sql"))
+    let highest: Option<i64> = sqlx::query_scalar(include_str!("../../../sql/books/highest_run.sql"))
         .bind(region.name())
         .fetch_one(tx)
         .await?;

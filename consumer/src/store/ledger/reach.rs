@@ -8,7 +8,7 @@ use catalog_shared::marker::Marker;
 use catalog_shared::region::Region;
 use sqlx::PgConnection;
 
-use crate::books::verdicts;
+use crate::store::ledger::decisions;
 
 /// Enters the domains of a marker. Where that makes any of them known earlier, and a later run may judge it
 /// therefore, its datasets get the `retired_at` that follows.
@@ -18,7 +18,7 @@ pub(crate) async fn enter(tx: &mut PgConnection, region: Region, marker: &Marker
     }
     let named = marker.declared.keys().chain(marker.seen.keys());
     let domains: BTreeSet<String> = named.map(|domain| domain.to_ascii_lowercase()).collect();
-    let new: Vec<String> = sqlx::query_scalar(include_str!("../../sql/books/enter_first_runs.sql"))
+    let new: Vec<String> = sqlx::query_scalar(include_str!("../../../sql/books/enter_first_runs.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
         .bind(domains.into_iter().collect::<Vec<_>>())
@@ -27,14 +27,14 @@ pub(crate) async fn enter(tx: &mut PgConnection, region: Region, marker: &Marker
     if new.is_empty() || !has_later_accepted(tx, region, marker.run).await? {
         return Ok(());
     }
-    verdicts::derive_superseded(tx, region).await?;
-    let moved = verdicts::retire(tx, region, i64::MAX, Some(&new)).await?;
+    decisions::derive_superseded(tx, region).await?;
+    let moved = decisions::retire(tx, region, i64::MAX, Some(&new)).await?;
     tracing::info!(%region, run = marker.run, domains = new.len(), ?moved, "domains came within reach");
     Ok(())
 }
 
 async fn has_later_accepted(tx: &mut PgConnection, region: Region, run: u32) -> sqlx::Result<bool> {
-    sqlx::query_scalar(include_str!("../../sql/books/has_later_accepted.sql"))
+    sqlx::query_scalar(include_str!("../../../sql/books/has_later_accepted.sql"))
         .bind(region.name())
         .bind(i64::from(run))
         .fetch_one(tx)

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::batch::Versioned;
+use crate::decode::rows::Versioned;
 
 /// The columns that every table has.
 pub(super) struct Versions {

@@ -8,8 +8,9 @@ use time::OffsetDateTime;
 
 use super::arrays::{Versions, column};
 use super::stats::{self, Before, Written};
-use crate::batch::{Applied, Dataset, Effect, Versioned, latest};
 use crate::decode::content_hash::{Compared, REVISION, compare, stored_hash};
+use crate::decode::rows::{Dataset, Versioned, latest};
+use crate::model::effect::{Applied, Effect};
 
 pub(super) async fn write(
     tx: &mut PgConnection,
@@ -117,7 +118,7 @@ impl Winners {
         }
         let keys: Vec<&Versioned<Dataset>> = places.iter().map(|place| &self.rows[*place]).collect();
         let stored: Vec<(i64, String, Vec<String>)> =
-            sqlx::query_as(include_str!("../../sql/apply/read_stored.sql"))
+            sqlx::query_as(include_str!("../../../sql/apply/read_stored.sql"))
                 .bind(keys.iter().map(|row| row.region.name()).collect::<Vec<_>>())
                 .bind(keys.iter().map(|row| row.row.domain.as_str()).collect::<Vec<_>>())
                 .bind(keys.iter().map(|row| row.row.id.as_str()).collect::<Vec<_>>())
@@ -156,7 +157,7 @@ impl Winners {
 
     async fn retirements(&self, tx: &mut PgConnection) -> sqlx::Result<Vec<Retirement>> {
         let versions = Versions::of(&self.rows);
-        sqlx::query_as(include_str!("../../sql/apply/probe_datasets.sql"))
+        sqlx::query_as(include_str!("../../../sql/apply/probe_datasets.sql"))
             .bind(versions.regions)
             .bind(column(&self.rows, |row| row.domain.as_str()))
             .bind(versions.runs)
@@ -185,7 +186,7 @@ async fn set_retired_at(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide)
     if rows.is_empty() {
         return Ok(());
     }
-    sqlx::query(include_str!("../../sql/apply/set_retired_at.sql"))
+    sqlx::query(include_str!("../../../sql/apply/set_retired_at.sql"))
         .bind(Versions::of(rows).regions)
         .bind(column(rows, |row| row.domain.as_str()))
         .bind(column(rows, |row| row.id.as_str()))
@@ -200,7 +201,7 @@ async fn upsert(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide) -> sqlx
         return Ok(());
     }
     let text = |value: fn(&Dataset) -> Option<&str>| column(rows, value);
-    sqlx::query(include_str!("../../sql/apply/upsert_datasets.sql"))
+    sqlx::query(include_str!("../../../sql/apply/upsert_datasets.sql"))
         .bind(Versions::of(rows).regions)
         .bind(column(rows, |row| row.domain.as_str()))
         .bind(column(rows, |row| row.id.as_str()))

@@ -5,11 +5,16 @@ use std::ops::Range;
 use sqlx::{Connection, PgConnection};
 use thiserror::Error;
 
-use super::{datasets, names};
-use crate::apply::failure;
-use crate::batch::{Applied, Batch, Rows};
-use crate::database;
+use crate::decode::rows::Rows;
 use crate::decode::{Dead, decode};
+use crate::model::batch::Batch;
+use crate::model::effect::Applied;
+use crate::store::{database, db_error};
+
+mod arrays;
+pub(crate) mod datasets;
+mod names;
+pub(crate) mod stats;
 
 /// The database refuses a row, and with it the transaction.
 #[derive(Debug, Error)]
@@ -38,7 +43,7 @@ pub(crate) async fn check_deferred(tx: &mut PgConnection) -> anyhow::Result<()> 
 }
 
 fn refused_or(error: sqlx::Error, otherwise: &'static str) -> anyhow::Error {
-    if failure::refuses_a_row(&error) {
+    if db_error::refuses_a_row(&error) {
         Refused(error).into()
     } else {
         anyhow::Error::from(error).context(otherwise)
@@ -82,7 +87,7 @@ pub(crate) async fn write_what_passes(
 
 /// What the database says, if it refuses a row.
 fn refusal(error: &anyhow::Error) -> Option<&sqlx::Error> {
-    error.downcast_ref().filter(|error| failure::refuses_a_row(error))
+    error.downcast_ref().filter(|error| db_error::refuses_a_row(error))
 }
 
 async fn attempt(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {

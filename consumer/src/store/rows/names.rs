@@ -5,7 +5,8 @@ use sqlx::query::QueryAs;
 use sqlx::{PgConnection, Postgres};
 
 use super::arrays::{Versions, column};
-use crate::batch::{Agency, Applied, Domain, Effect, Host, Keyed, Versioned, latest};
+use crate::decode::rows::{Agency, Domain, Host, Keyed, Versioned, latest};
+use crate::model::effect::{Applied, Effect};
 
 /// The place of a row among those given, whether it won, and whether the row before said the same.
 type Written = (i64, bool, Option<bool>);
@@ -15,7 +16,7 @@ pub(super) async fn write_domains(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Domain>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../sql/apply/upsert_domains.sql"), rows, |upsert, rows| {
+    write(tx, include_str!("../../../sql/apply/upsert_domains.sql"), rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.domain.as_str())).bind(column(rows, |row| row.declared_count))
     })
     .await
@@ -25,7 +26,7 @@ pub(super) async fn write_hosts(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Host>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../sql/apply/upsert_hosts.sql"), rows, |upsert, rows| {
+    write(tx, include_str!("../../../sql/apply/upsert_hosts.sql"), rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.host.as_str())).bind(column(rows, |row| row.domain.as_str()))
     })
     .await
@@ -35,7 +36,7 @@ pub(super) async fn write_agencies(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Agency>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../sql/apply/upsert_agencies.sql"), rows, |upsert, rows| {
+    write(tx, include_str!("../../../sql/apply/upsert_agencies.sql"), rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.host.as_str())).bind(column(rows, |row| row.agency.as_str()))
     })
     .await

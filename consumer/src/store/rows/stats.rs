@@ -6,7 +6,7 @@ use sqlx::query::QueryAs;
 use sqlx::{FromRow, PgConnection, Postgres};
 
 use super::arrays::{Versions, column};
-use crate::batch::{Dataset, Versioned};
+use crate::decode::rows::{Dataset, Versioned};
 
 /// What became of a row's stats.
 pub(super) enum Written {
@@ -28,7 +28,7 @@ pub(super) struct Before {
 /// Writes the stats of the rows whose version is not older than what is stored; shows what became of each, in the
 /// rows' order.
 pub(super) async fn write(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<Vec<Written>> {
-    let insert = sqlx::query_as(include_str!("../../sql/apply/insert_stats.sql"));
+    let insert = sqlx::query_as(include_str!("../../../sql/apply/insert_stats.sql"));
     let inserted: Vec<(bool,)> = bind(insert, rows).fetch_all(&mut *tx).await?;
     let inserted: Vec<bool> = inserted.into_iter().map(|(inserted,)| inserted).collect();
     let mut guarded = if inserted.contains(&false) {
@@ -62,7 +62,7 @@ pub(crate) async fn win(
     rows: &[Versioned<Dataset>],
     inserted: &[bool],
 ) -> sqlx::Result<Vec<Guarded>> {
-    let win = sqlx::query_as(include_str!("../../sql/apply/win_stats.sql"));
+    let win = sqlx::query_as(include_str!("../../../sql/apply/win_stats.sql"));
     let guarded: Vec<Guarded> = bind(win, rows).bind(inserted).fetch_all(tx).await?;
     let expected = inserted.iter().filter(|inserted| !**inserted).count();
     if guarded.len() == expected { Ok(guarded) } else { Err(sqlx::Error::RowNotFound) }

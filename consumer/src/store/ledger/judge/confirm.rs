@@ -58,7 +58,7 @@ fn by_lower_case(counts: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
 pub(super) fn confirmed(evidence: &Evidence<'_>) -> BTreeMap<String, u32> {
     let Some(streak) = &evidence.streak else { return BTreeMap::new() };
     let own = Counts::of(evidence.marker);
-    let limit = evidence.limits.min_seen_share;
+    let limit = evidence.thresholds.min_seen_share;
     let is_confirmed = |loss: &&Loss| {
         // A crawl before the domain was within reach could not see it.
         let within_reach = loss.first_run.is_some_and(|first| first <= i64::from(streak.first));

@@ -8,7 +8,7 @@ use super::{Evidence, Loss};
 pub(super) fn shields(evidence: &Evidence<'_>, losses: &[Loss]) -> BTreeMap<String, String> {
     let halved = losses.iter().filter_map(|loss| {
         let Loss { domain, active, lost, .. } = loss;
-        let is_halved = *active >= evidence.limits.large_domain && 2 * lost > *active;
+        let is_halved = *active >= evidence.thresholds.large_domain && 2 * lost > *active;
         is_halved.then(|| (domain.clone(), format!("more than half would go: {lost} of {active}")))
     });
     let unkeyed =

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Books, Evidence, Loss, is_covered, list, share};
+use super::{Evidence, LedgerSums, Loss, is_covered, list, share};
 
 type Shields = BTreeMap<String, String>;
 
@@ -19,7 +19,7 @@ pub(super) fn reasons(
     all.into_iter().flatten().collect()
 }
 
-fn unbalanced(books: &Books) -> Option<String> {
+fn unbalanced(books: &LedgerSums) -> Option<String> {
     let places = &books.unbalanced;
     (!places.is_empty()).then(|| format!("the books don't balance in {}", list(places)))
 }
@@ -35,7 +35,7 @@ fn unreadable(evidence: &Evidence<'_>) -> Option<String> {
 }
 
 fn too_many(losses: &[Loss], shields: &Shields, evidence: &Evidence<'_>) -> Option<String> {
-    let limit = evidence.limits.max_retire_share;
+    let limit = evidence.thresholds.max_retire_share;
     let losses = || losses.iter().filter(|loss| !shields.contains_key(&loss.domain));
     let active: i64 = losses().map(|loss| loss.active).sum();
     let lost: i64 = losses().map(|loss| loss.lost).sum();
@@ -45,7 +45,7 @@ fn too_many(losses: &[Loss], shields: &Shields, evidence: &Evidence<'_>) -> Opti
 }
 
 fn too_few(evidence: &Evidence<'_>, scope: Option<&BTreeSet<String>>, shields: &Shields) -> Option<String> {
-    let limit = evidence.limits.min_seen_share;
+    let limit = evidence.thresholds.min_seen_share;
     let sum = |counts: &BTreeMap<String, u64>| -> u64 {
         let counts = counts.iter().map(|(domain, count)| (domain.to_ascii_lowercase(), count));
         let judged = |domain: &str| is_covered(scope, domain) && !shields.contains_key(domain);

@@ -3,9 +3,14 @@ use catalog_shared::record::Kind;
 use time::OffsetDateTime;
 
 use super::*;
+use crate::config::thresholds::LARGE_DOMAIN;
 
-const LIMITS: Tolerance =
-    Tolerance { max_retire_share: 0.2, min_seen_share: 0.95, confirm_after: 3, large_domain: LARGE_DOMAIN };
+const LIMITS: RunThresholds = RunThresholds {
+    max_retire_share: 0.2,
+    min_seen_share: 0.95,
+    confirm_after: 3,
+    large_domain: LARGE_DOMAIN,
+};
 
 fn counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
     counts.into_iter().map(|(domain, count)| (domain.to_owned(), count)).collect()
@@ -50,13 +55,13 @@ fn loss(domain: &str, active: i64, lost: i64) -> Loss {
     Loss { domain: domain.into(), active, lost, first_run: Some(1), ..Loss::default() }
 }
 
-fn judged(marker: &Marker, books: &Books, losses: &[Loss]) -> Judged {
+fn judged(marker: &Marker, books: &LedgerSums, losses: &[Loss]) -> Judged {
     let (dead, streak) = (BTreeMap::new(), None);
-    judge(&Evidence { marker, books, losses: losses.to_vec(), dead, streak, limits: LIMITS })
+    judge(&Evidence { marker, books, losses: losses.to_vec(), dead, streak, thresholds: LIMITS })
 }
 
 /// The reason to hold a run; none where it is balanced.
-fn held(marker: &Marker, books: &Books, losses: &[Loss]) -> Option<String> {
+fn held(marker: &Marker, books: &LedgerSums, losses: &[Loss]) -> Option<String> {
     let judged = judged(marker, books, losses);
     assert_eq!(judged.state == Judgement::Held, judged.reason.is_some());
     judged.reason
@@ -72,7 +77,8 @@ fn runs_that_cover_nothing_end_without_a_judgement() {
     let without_datasets = Shape { kinds: vec![Kind::Hosts], ..full().shape };
     let since = Shape { mode: Mode::Since, ..full().shape };
     for shape in [limited, without_datasets, since] {
-        let judged = judged(&Marker { shape, ..full() }, &Books::default(), &[loss("a.example", 50, 50)]);
+        let judged =
+            judged(&Marker { shape, ..full() }, &LedgerSums::default(), &[loss("a.example", 50, 50)]);
         assert_eq!(judged, Judged::plain(Judgement::Ended));
     }
 }
@@ -80,33 +86,33 @@ fn runs_that_cover_nothing_end_without_a_judgement() {
 #[test]
 fn figures_at_their_limits_are_balanced() {
     let losses = [loss("small.example", 19, 19), loss("large.example", 20, 10), loss("z", 106, 0)];
-    assert_eq!(judged(&full(), &Books::default(), &losses), Judged::plain(Judgement::Balanced));
+    assert_eq!(judged(&full(), &LedgerSums::default(), &losses), Judged::plain(Judgement::Balanced));
     let empty = Marker { seen: BTreeMap::new(), declared: BTreeMap::new(), ..full() };
-    assert_eq!(held(&empty, &Books::default(), &[]), None);
+    assert_eq!(held(&empty, &LedgerSums::default(), &[]), None);
 }
 
 #[test]
 fn books_that_do_not_balance_hold_a_run() {
     let unbalanced = (0..7).map(|partition| format!("socrata.datasets[{partition}]")).collect();
-    let reason = held(&full(), &Books { unbalanced, ..Books::default() }, &[]).unwrap();
+    let reason = held(&full(), &LedgerSums { unbalanced, ..LedgerSums::default() }, &[]).unwrap();
     assert!(reason.ends_with("socrata.datasets[4] and 2 more"), "{reason}");
 }
 
 #[test]
 fn objects_that_nobody_can_place_hold_a_run() {
     let marker = Marker { unkeyed: 2, skipped: 1, ..full() };
-    let books = Books { dead: 9, dead_datasets: 4, ..Books::default() };
+    let books = LedgerSums { dead: 9, dead_datasets: 4, ..LedgerSums::default() };
     assert_eq!(
         held(&marker, &books, &[]).as_deref(),
         Some("3 objects could not be made a record; 4 records of unknown datasets became dead letters")
     );
-    assert_eq!(held(&full(), &Books { dead: 9, ..Books::default() }, &[]), None);
+    assert_eq!(held(&full(), &LedgerSums { dead: 9, ..LedgerSums::default() }, &[]), None);
 }
 
 #[test]
 fn a_malformed_entry_of_domains_holds_nothing() {
     let marker = Marker { unkeyed: 1, bad_domains: 1, ..full() };
-    assert_eq!(judged(&marker, &Books::default(), &[]), Judged::plain(Judgement::Balanced));
+    assert_eq!(judged(&marker, &LedgerSums::default(), &[]), Judged::plain(Judgement::Balanced));
 }
 
 #[test]
@@ -117,7 +123,7 @@ fn objects_whose_domain_or_id_is_known_shield_domains() {
         unread_ids: vec!["aaaa-0001".into()],
         ..full()
     };
-    let books = Books { dead: 5, dead_datasets: 5, ..Books::default() };
+    let books = LedgerSums { dead: 5, dead_datasets: 5, ..LedgerSums::default() };
     let losses =
         [loss("a.example", 9, 1), Loss { unread: 1, ..loss("b.example", 9, 0) }, loss("d.example", 9, 1)];
     let dead = [("c.example".to_owned(), 5)].into();
@@ -127,7 +133,7 @@ fn objects_whose_domain_or_id_is_known_shield_domains() {
         losses: losses.to_vec(),
         dead,
         streak: None,
-        limits: LIMITS,
+        thresholds: LIMITS,
     };
     let judged = judge(&evidence);
     assert_eq!(judged.state, Judgement::Balanced, "{judged:?}");
@@ -141,14 +147,14 @@ fn objects_whose_domain_or_id_is_known_shield_domains() {
 
 #[test]
 fn losing_too_many_datasets_holds_a_run() {
-    let reason = held(&full(), &Books::default(), &[loss("a", 50, 20), loss("b", 49, 0)]).unwrap();
+    let reason = held(&full(), &LedgerSums::default(), &[loss("a", 50, 20), loss("b", 49, 0)]).unwrap();
     assert_eq!(reason, "20 of 99 datasets would be retired, a share above --max-retire-share 0.2");
 }
 
 #[test]
 fn seeing_too_little_of_what_is_declared_holds_a_run() {
     let marker = Marker { seen: counts([("a.example", 94)]), ..full() };
-    let reason = held(&marker, &Books::default(), &[]).unwrap();
+    let reason = held(&marker, &LedgerSums::default(), &[]).unwrap();
     assert_eq!(
         reason,
         "it saw 94 of the 100 assets that /domains declared, a share under --min-seen-share 0.95"
@@ -162,15 +168,18 @@ fn a_large_domain_that_loses_over_half_is_shielded_and_counts_in_no_share() {
         seen: counts([("b.example", 100)]),
         ..full()
     };
-    let judged =
-        judged(&marker, &Books::default(), &[loss("a.example", 5_000, 5_000), loss("b.example", 110, 10)]);
+    let judged = judged(
+        &marker,
+        &LedgerSums::default(),
+        &[loss("a.example", 5_000, 5_000), loss("b.example", 110, 10)],
+    );
     assert_eq!(judged.reason, None);
     assert_eq!(shields(&judged), [("a.example", "more than half would go: 5000 of 5000")]);
 }
 
 #[test]
 fn a_run_over_whole_domains_is_judged_within_them() {
-    let books = Books::default();
+    let books = LedgerSums::default();
     // The share is the region's: 9 of 19 would be too many.
     assert_eq!(held(&scoped("A.example"), &books, &[loss("a.example", 19, 9)]), None);
     let declared = counts([("a.example", 100), ("b.example", 100)]);
@@ -202,8 +211,15 @@ fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> J
         Loss { long_lost: 60, first_run: Some(first_run), ..loss("a.example", 100, 60) },
         loss("b.example", 50, 0),
     ];
-    let books = Books::default();
-    judge(&Evidence { marker: &own, books: &books, losses, dead: BTreeMap::new(), streak, limits: LIMITS })
+    let books = LedgerSums::default();
+    judge(&Evidence {
+        marker: &own,
+        books: &books,
+        losses,
+        dead: BTreeMap::new(),
+        streak,
+        thresholds: LIMITS,
+    })
 }
 
 #[test]
@@ -236,14 +252,14 @@ fn what_is_newly_absent_meets_the_guards_again() {
     let streak = Some(Streak { first: 7, counts: vec![] });
     let losses = vec![Loss { long_lost: 60, ..loss("a.example", 100, 81) }];
     let marker = Marker { declared: counts([("b.example", 0)]), ..full() };
-    let books = Books::default();
+    let books = LedgerSums::default();
     let judged = judge(&Evidence {
         marker: &marker,
         books: &books,
         losses,
         dead: BTreeMap::new(),
         streak,
-        limits: LIMITS,
+        thresholds: LIMITS,
     });
     assert_eq!(shields(&judged), [("a.example", "more than half would go: 21 of 40")]);
     // What is confirmed goes in spite of the shield.
