@@ -19,18 +19,18 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::json;
 
+use crate::api::domains::Domains;
+use crate::api::page::Page;
 use crate::crawl::fetched::{Answer, Covered, Reached};
-use crate::crawl::idspace;
 use crate::crawl::look::Look;
-use crate::crawl::plan::{Asked, plan};
-use crate::crawl::run;
 use crate::crawl::size::PageSize;
 use crate::crawl::tails::Tails;
-use crate::discover::domains::Domains;
-use crate::discover::page::Page;
+use crate::model::idspace;
+use crate::model::outgoing::Outgoing;
 use crate::publish::Publisher;
-use crate::publish::outgoing::Outgoing;
 use crate::publish::sink::Sink;
+use crate::run::lifecycle;
+use crate::run::plan::{Asked, plan};
 
 /// What a region has, what is asked for, and the processes that crawl it one after the other.
 #[derive(Clone, Debug)]
@@ -169,7 +169,7 @@ impl Case {
         let partitions = BTreeMap::from(Kind::ALL.map(|kind| (kind, 2)));
         let last = kafka.lock().unwrap().cursor.clone();
         let mut cursor = plan(&asked, last)?.claim(&asked, "owner", &partitions)?;
-        cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, life.lanes));
+        cursor.pending = idspace::cut(cursor.pending.clone(), lifecycle::lanes(&cursor, life.lanes));
         let mut sink = sink(kafka, (!is_last).then_some((life.dies_at, life.commits)));
         sink.commit(Vec::new(), &cursor).await?;
         let mut publisher = Publisher::new(sink, Topics::new(""), cursor);

@@ -3,7 +3,7 @@
 
 use catalog_shared::cursor::Interval;
 
-use crate::discover::page::{Object, Page};
+use crate::api::page::{Object, Page};
 
 /// Where the objects without an id stand that come right before the first one behind an interval: those
 /// that may belong to either side.

@@ -2,8 +2,8 @@
 
 use catalog_shared::cursor::Interval;
 
-use crate::discover::page::Page;
-use crate::report::watch;
+use crate::api::page::Page;
+use crate::progress::watch;
 
 /// A page of one interval, and how far it takes it.
 #[derive(Debug)]

@@ -9,6 +9,9 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::api::error::{ApiError, Failed};
+use crate::api::page::Page;
+use crate::api::{Ask, Discovery};
 use crate::crawl::border;
 use crate::crawl::fetched::{Answer, Fetched, Reached};
 use crate::crawl::look::{Look, MOST};
@@ -16,10 +19,7 @@ use crate::crawl::salvage::{self, Missing};
 use crate::crawl::size::PageSize;
 use crate::crawl::stretch::Search;
 use crate::crawl::tails::Tails;
-use crate::discover::error::{ApiError, Failed};
-use crate::discover::page::Page;
-use crate::discover::{Ask, Discovery};
-use crate::report::watch;
+use crate::progress::watch;
 
 /// What the lanes of a crawl share.
 pub(crate) struct Lanes {

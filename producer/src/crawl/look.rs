@@ -7,10 +7,10 @@
 
 use catalog_shared::cursor::Interval;
 
+use crate::api::Ask;
+use crate::api::page::Page;
 use crate::crawl::fetched::Answer;
 use crate::crawl::size::PageSize;
-use crate::discover::Ask;
-use crate::discover::page::Page;
 
 /// The largest `limit` that the API takes.
 pub(crate) const MOST: u16 = 10_000;

@@ -1,19 +1,12 @@
 //! A crawl: claims the region, publishes `/domains`, then pages of all lanes, then the markers.
 
-pub mod scope;
-
 pub(crate) mod border;
-pub(crate) mod complete;
-pub(crate) mod difference;
 pub(crate) mod fetched;
-pub(crate) mod idspace;
 pub(crate) mod lane;
+pub(crate) mod listing;
 pub(crate) mod look;
 pub(crate) mod page_zero;
-pub(crate) mod plan;
-pub(crate) mod run;
 pub(crate) mod salvage;
-pub(crate) mod since;
 pub(crate) mod size;
 pub(crate) mod stop;
 pub(crate) mod stretch;
@@ -34,24 +27,26 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::cli::CrawlArgs;
+use crate::api::domains::Domains;
+use crate::api::{Discovery, proxy};
+use crate::config::CrawlArgs;
+use crate::config::scope::Start;
 use crate::crawl::fetched::Fetched;
 use crate::crawl::lane::Lanes;
-use crate::crawl::plan::{Asked, Plan, plan};
-use crate::crawl::scope::Start;
-use crate::crawl::since::Listed;
+use crate::crawl::listing::Listed;
 use crate::crawl::size::PageSize;
 use crate::crawl::stop::{interrupted, not_begun, note_stop};
-use crate::discover::domains::Domains;
-use crate::discover::{Discovery, proxy};
+use crate::model::idspace;
+use crate::progress::counters::Tally;
+use crate::progress::display::Progress;
+use crate::progress::watch;
 use crate::publish::Publisher;
 use crate::publish::claim::Claim;
 use crate::publish::hosts;
 use crate::publish::sink::Sink;
-use crate::report::progress::Progress;
 use crate::report::summary::{End, Summary};
-use crate::report::tally::Tally;
-use crate::report::watch;
+use crate::run::lifecycle;
+use crate::run::plan::{Asked, Plan, plan};
 use catalog_shared::cursors;
 use catalog_shared::topic_setup as topics;
 
@@ -66,7 +61,7 @@ const ROUNDS: usize = 3;
 ///
 /// # Errors
 /// [`catalog_shared::exit::Stop`] for what has an exit code of its own; else what went wrong.
-pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
     args.kafka.announce()?;
     let tally = Arc::new(Tally::default());
     let url = args.api_url()?;
@@ -155,7 +150,7 @@ async fn rehearse(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> any
     };
     let mut cursor = plan(asked, last)?.claim(asked, "", &topics::partitions(args.partitions))?;
     discovery.check_domains().await?;
-    cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
+    cursor.pending = idspace::cut(cursor.pending.clone(), lifecycle::lanes(&cursor, args.concurrency));
     tracing::info!(region = %args.region, "crawling without publishing");
     Ok(Publisher::new(Sink::Nowhere, names, cursor))
 }
@@ -182,7 +177,7 @@ async fn claim(
         let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
         let asked = found.undecided.map_or_else(|| asked.clone(), |undecided| asked.passing_over(&undecided));
         let mut cursor = plan(&asked, found.last)?.claim(&asked, &owner, &partitions)?;
-        cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
+        cursor.pending = idspace::cut(cursor.pending.clone(), lifecycle::lanes(&cursor, args.concurrency));
         if claim.establish(&cursor).await? {
             tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
             let hosts = hosts::published(&args.kafka, &names, &cursor).await?;
@@ -208,8 +203,8 @@ async fn crawl(
         }
         progress.published(publisher.cursor());
     }
-    if let Some(from) = since::listing(publisher.cursor()) {
-        let listing = since::publish(&discovery, args.page_size, from, publisher, progress, shutdown);
+    if let Some(from) = listing::listing(publisher.cursor()) {
+        let listing = listing::publish(&discovery, args.page_size, from, publisher, progress, shutdown);
         match watch::lane(progress.lane(0), listing).await? {
             Listed::Interrupted => return Ok(false),
             Listed::Whole => return publisher.end().await.map(|()| true),
@@ -218,7 +213,7 @@ async fn crawl(
         publisher.cut(usize::from(args.concurrency)).await?;
     }
     let cursor = publisher.cursor();
-    let (max_id, declares_assets) = (cursor.max_id.clone(), run::declared(cursor) > 0);
+    let (max_id, declares_assets) = (cursor.max_id.clone(), lifecycle::declared(cursor) > 0);
     let lanes = Arc::new(Lanes::new(discovery, page_size(args, publisher), max_id, declares_assets));
     for _ in 0..ROUNDS {
         publish_lanes(args, &lanes, publisher, progress, shutdown).await?;
@@ -232,7 +227,7 @@ async fn crawl(
         if let Some(tail) = lanes.tails.of_all(pending) {
             publisher.tail(tail).await?;
         }
-        run::check_seen(publisher.cursor())?;
+        lifecycle::check_seen(publisher.cursor())?;
         return publisher.end().await.map(|()| true);
     }
     bail!("the API keeps answering that nothing is left where it has shown larger ids before")

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::discover::Discovery;
-use crate::discover::domains::Domains;
+use crate::api::Discovery;
+use crate::api::domains::Domains;
 use crate::publish::Publisher;
 
 /// Asks the API for its domains, and for those that were chosen, before a new run begins. The answer is the run's

@@ -6,7 +6,7 @@ use std::fmt;
 use catalog_shared::key::is_name;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::discover::error::Failed;
+use crate::api::error::Failed;
 
 /// How many objects a lane steps over in a row. That more of them can't be had is no oddity of theirs: the
 /// server, or a limit that is too low, is at fault, and a crawl that goes on would leave most of the catalog
@@ -143,7 +143,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::discover::error::{ApiError, Incomplete};
+    use crate::api::error::{ApiError, Incomplete};
 
     const ANSWER: &str = r#"{"resultSetSize":2,"results":[
         {"owner":{"id":"oooo-oooo"},"resource":{"name":"\"id\":\"nnnn-nnnn\"","n":[1.5,null,true,-2],

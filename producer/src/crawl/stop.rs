@@ -5,11 +5,11 @@ use std::time::Duration;
 use catalog_shared::exit::Stop;
 use tokio::time::timeout;
 
-use crate::cli::CrawlArgs;
-use crate::crawl::plan::Asked;
+use crate::config::CrawlArgs;
+use crate::progress::counters::Tally;
 use crate::publish::Publisher;
 use crate::report::summary::{End, Summary};
-use crate::report::tally::Tally;
+use crate::run::plan::Asked;
 
 /// How long it may take to note in the cursor that the crawl stopped.
 const STOP_NOTE: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! A stretch of the id space in which something is that nobody can name: the answer that holds it has no structure.
 //! What is behind it is found by asking behind ids, because a bound of the scroll may be any id.
 
-use crate::crawl::idspace;
+use crate::model::idspace;
 
 /// A search for the smallest id with a readable answer behind it, by bisection: 40 questions at most.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use catalog_shared::cursor::Interval;
 
-use crate::discover::page::Page;
+use crate::api::page::Page;
 
 /// What lanes have met at their ends, by the id behind which it lies. Almost always nothing, and less than a
 /// page each.

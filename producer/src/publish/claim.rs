@@ -17,9 +17,9 @@ use catalog_shared::topics::Topics;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::model::outgoing::Outgoing;
 use crate::publish::cursor_record;
 use crate::publish::failure::TransactionError;
-use crate::publish::outgoing::Outgoing;
 use crate::publish::transaction::Transactions;
 use crate::publish::undecided;
 use catalog_shared::cursors;
@@ -203,7 +203,7 @@ mod tests {
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     use super::*;
-    use crate::crawl::run;
+    use crate::run::lifecycle;
 
     fn cursor() -> Cursor {
         let shape = Shape {
@@ -215,7 +215,7 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        run::fresh(Region::Us, shape, 1, &BTreeMap::new())
+        lifecycle::fresh(Region::Us, shape, 1, &BTreeMap::new())
     }
 
     /// On librdkafka's mock cluster, which shows records as soon as they are there: as if each transaction had been

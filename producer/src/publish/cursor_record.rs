@@ -4,7 +4,7 @@ use catalog_shared::cursor::Cursor;
 use catalog_shared::topics::Topics;
 use rdkafka::message::OwnedHeaders;
 
-use crate::publish::outgoing::Outgoing;
+use crate::model::outgoing::Outgoing;
 
 /// A cursor as the record that goes out with the page it speaks of.
 pub(crate) fn record(topics: &Topics, cursor: &Cursor) -> anyhow::Result<Outgoing> {

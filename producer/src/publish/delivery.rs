@@ -3,7 +3,7 @@
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::future_producer::DeliveryFuture;
 
-use crate::publish::outgoing::Outgoing;
+use crate::model::outgoing::Outgoing;
 
 /// A record that Kafka did not take.
 pub(crate) struct Undelivered {

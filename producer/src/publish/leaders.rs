@@ -9,7 +9,7 @@ use rdkafka::admin::AdminClient;
 use rdkafka::metadata::Metadata;
 use tokio::task::spawn_blocking;
 
-use crate::publish::outgoing::Outgoing;
+use crate::model::outgoing::Outgoing;
 
 /// How long the brokers may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);

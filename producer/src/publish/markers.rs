@@ -6,9 +6,9 @@ use catalog_shared::marker::Marker;
 use catalog_shared::record::{Content, Stamp};
 use time::OffsetDateTime;
 
-use crate::crawl::run;
+use crate::model::outgoing::Outgoing;
 use crate::publish::Publisher;
-use crate::publish::outgoing::Outgoing;
+use crate::run::lifecycle;
 
 impl Publisher {
     /// Publishes the markers that end the run, one on every partition that it may have written to.
@@ -29,7 +29,7 @@ impl Publisher {
                 });
             }
         }
-        let ended = run::ended(&cursor, ended_at);
+        let ended = lifecycle::ended(&cursor, ended_at);
         tracing::debug!(run = ended.run, "ending the run");
         self.publish(markers, ended).await
     }

@@ -9,13 +9,9 @@ pub(crate) mod failure;
 pub(crate) mod hosts;
 pub(crate) mod leaders;
 pub(crate) mod markers;
-pub(crate) mod outgoing;
-pub(crate) mod records;
 pub(crate) mod sink;
-pub(crate) mod step;
 pub(crate) mod transaction;
 pub(crate) mod undecided;
-pub(crate) mod writer;
 
 use anyhow::Context;
 use catalog_shared::cursor::{Cursor, Stopped};
@@ -23,15 +19,16 @@ use catalog_shared::record::Version;
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
+use crate::api::domains::Domains;
+use crate::api::page::Page;
 use crate::crawl::fetched::{Fetched, Skipped};
-use crate::crawl::idspace;
-use crate::discover::domains::Domains;
-use crate::discover::page::Page;
+use crate::model::idspace;
+use crate::model::outgoing::Outgoing;
 use crate::publish::hosts::Hosts;
-use crate::publish::outgoing::Outgoing;
-use crate::publish::records::Recorder;
 use crate::publish::sink::Sink;
-use crate::publish::writer::PageRecords;
+use crate::run::page_writer::PageRecords;
+use crate::run::records::Recorder;
+use crate::run::step;
 
 /// A run being published. Its cursor is always the one that was committed last.
 pub(crate) struct Publisher {
@@ -170,9 +167,9 @@ mod tests {
 
     use super::*;
     use crate::crawl::fetched::Covered;
-    use crate::crawl::run;
     use crate::publish::markers::marker;
-    use crate::publish::step::keep_unread;
+    use crate::run::lifecycle;
+    use crate::run::step::keep_unread;
 
     /// A publisher to nowhere of a part-run with a limit, in two lanes.
     fn limited(limit: u64) -> Publisher {
@@ -186,7 +183,7 @@ mod tests {
             from: None,
         };
         let partitions = Kind::ALL.map(|kind| (kind, 2)).into();
-        let mut cursor = run::fresh(Region::Us, shape, 1, &partitions);
+        let mut cursor = lifecycle::fresh(Region::Us, shape, 1, &partitions);
         cursor.pending = idspace::cut(cursor.pending, 2);
         Publisher::new(Sink::Nowhere, Topics::new(""), cursor)
     }

@@ -2,8 +2,8 @@
 
 use catalog_shared::cursor::Cursor;
 
+use crate::model::outgoing::Outgoing;
 use crate::publish::claim::Claim;
-use crate::publish::outgoing::Outgoing;
 
 /// What takes the steps of a run.
 pub(crate) enum Sink {

@@ -9,12 +9,12 @@ use rdkafka::producer::Producer;
 use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use tokio::task::spawn_blocking;
 
+use crate::model::outgoing::Outgoing;
 use crate::publish::commit::commit;
 use crate::publish::delivery::{Undelivered, await_all, is_queue_full};
 use crate::publish::ends::{Ends, EndsContext};
 use crate::publish::failure::TransactionError;
 use crate::publish::leaders;
-use crate::publish::outgoing::Outgoing;
 
 type Client = FutureProducer<EndsContext>;
 

@@ -17,7 +17,7 @@ use catalog_shared::watermarks::watermarks;
 use rdkafka::consumer::BaseConsumer;
 use tokio::task::spawn_blocking;
 
-use crate::crawl::plan::Asked;
+use crate::run::plan::Asked;
 use catalog_shared::cursors;
 
 /// How long the end of the last transaction may be on its way, and how often it is looked for.
@@ -92,8 +92,8 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::crawl::plan::{Plan, plan};
-    use crate::crawl::run::{ended, fresh};
+    use crate::run::lifecycle::{ended, fresh};
+    use crate::run::plan::{Plan, plan};
 
     fn asked() -> Asked {
         let shape = Shape {

@@ -11,11 +11,11 @@ use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use serde::Serialize;
 
-use crate::cli::CrawlArgs;
-use crate::crawl::run;
+use crate::config::CrawlArgs;
+use crate::progress::counters::{Cause, Tally};
 use crate::report::missed::Missed;
 use crate::report::scope;
-use crate::report::tally::{Cause, Tally};
+use crate::run::lifecycle;
 
 /// How a crawl ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Summary {
 
     /// Of a command that ended before it had claimed the region.
     pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, end: End, tally: &Tally) -> Self {
-        let none = run::fresh(args.region, shape, 0, &BTreeMap::new());
+        let none = lifecycle::fresh(args.region, shape, 0, &BTreeMap::new());
         Self { run: None, ..Self::new(args, &none, end, tally) }
     }
 

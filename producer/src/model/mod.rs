@@ -1,0 +1,4 @@
+//! What all layers share.
+
+pub(crate) mod idspace;
+pub(crate) mod outgoing;
