@@ -1,22 +1,12 @@
 //! The answer of `/domains`: every domain at once, with how many assets it has.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::api::error::ApiError;
 use crate::api::scanner;
-
-/// What `/domains` says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Domains {
-    /// How many assets each domain has.
-    pub(crate) declared: BTreeMap<String, u64>,
-    /// Entries that are not a domain and a count, as they came.
-    pub(crate) unreadable: Vec<Bytes>,
-}
+use crate::model::domains::Domains;
 
 /// Reads each entry by itself: an odd one is no reason to do without the others.
 ///
@@ -62,6 +52,8 @@ fn of_entries(entries: impl Iterator<Item = Bytes>) -> Domains {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::api::error::Worth;
 

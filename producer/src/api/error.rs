@@ -8,6 +8,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::api::body::without_mark;
+use crate::progress::counters::Cause;
 
 /// How much of an incomplete answer is kept to look for an id in: several times the largest object known.
 const HEAD: usize = 1024 * 1024;
@@ -151,6 +152,22 @@ impl ApiError {
     /// Whether an answer came whole and its structure is broken.
     pub(crate) const fn is_torn(&self) -> bool {
         matches!(self, Self::Incomplete { reason: Incomplete::Torn, .. })
+    }
+
+    /// The cause of a retry.
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Status { status: 429, .. } => Cause::Throttled,
+            Self::Status { status: 500.., .. } => Cause::ServerError,
+            Self::Transport(error) if error.is_timeout() => Cause::Timeout,
+            Self::Incomplete { reason: Incomplete::Late | Incomplete::Slow { .. }, .. } => Cause::Timeout,
+            Self::Incomplete { reason: Incomplete::TooLarge(_), .. } => Cause::TooLarge,
+            Self::Incomplete { reason: Incomplete::Torn, .. } | Self::Garbled(_) => Cause::Unreadable,
+            Self::Transport(_) | Self::Incomplete { .. } => Cause::Network,
+            Self::Unreadable(_) => Cause::Unreadable,
+            Self::Contradiction(_) | Self::NoListing(_) => Cause::Contradiction,
+            _ => Cause::Other,
+        }
     }
 
     /// Whether it is said to the client as a whole, so that all lanes have to wait.

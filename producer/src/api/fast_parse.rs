@@ -14,7 +14,8 @@ use catalog_shared::fields::Text;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::api::page::Object;
+use crate::api::parse;
+use crate::model::page::Object;
 
 /// The texts of an object that are read while it is cut, as they are written in it.
 #[derive(Debug, Default)]
@@ -101,7 +102,7 @@ impl<'a> Walk<'a> {
             self.peek()?;
             let start = self.at;
             let texts = self.value()?;
-            objects.push(Object::new(body.slice(start..self.at), &texts));
+            objects.push(parse::object_of(body.slice(start..self.at), &texts));
             match self.next()? {
                 b',' => {}
                 b']' => return Some(objects),
@@ -197,7 +198,7 @@ fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Cow<'de, str>>, A:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::page::carefully;
+    use crate::api::parse::each_object;
 
     const BODY: &str = r#"{"resultSetSize":2, "results":[
         {"resource":{"name":"a \"b\" {[","id":"aaaa-bbbb","attribution":" Parks\u00e9 ","updatedAt":"2026-01-31T12:00:00.000Z","columns":["x",1.5e3]},
@@ -240,7 +241,7 @@ mod tests {
     fn agrees(body: Vec<u8>) -> bool {
         let body = Bytes::from(body);
         let Some(objects) = objects(&body) else { return false };
-        assert_eq!(carefully(&body).unwrap(), objects, "{:?}", String::from_utf8_lossy(&body));
+        assert_eq!(each_object(&body).unwrap(), objects, "{:?}", String::from_utf8_lossy(&body));
         true
     }
 

@@ -11,7 +11,7 @@ use crate::api::{Discovery, error_response, region_check};
 
 impl Discovery {
     pub(super) async fn fetch(&self, url: &Url, request_id: Uuid) -> Result<Bytes, ApiError> {
-        self.tally.requested();
+        self.counters.add_request();
         let mut exchange = Exchange::asked(url, self.buffers.take());
         let failed = self.exchange(url, request_id, &mut exchange).await.err();
         if let Some(recorder) = &self.recorder {
@@ -46,6 +46,6 @@ impl Discovery {
         let response = request.send().await.map_err(ApiError::unanswered)?;
         let is_ok = response.status() == StatusCode::OK;
         let bytes = if is_ok { self.limits.bytes } else { error_response::BYTES };
-        exchange.read(response, Limits { bytes, ..self.limits }, |bytes| self.tally.received(bytes)).await
+        exchange.read(response, Limits { bytes, ..self.limits }, |bytes| self.counters.add_bytes(bytes)).await
     }
 }

@@ -6,8 +6,9 @@ use time::OffsetDateTime;
 
 use crate::api::error::{ApiError, Incomplete};
 use crate::api::fast_parse::Texts;
-use crate::api::page::{Object, Page};
+use crate::api::parse;
 use crate::api::scanner;
+use crate::model::page::{Object, Page};
 
 /// How many objects of an answer may be no JSON at least. More of them than this, and more than a tenth of all,
 /// are the server's fault.
@@ -40,10 +41,12 @@ pub(crate) fn cut(body: &Bytes, error: ApiError) -> Result<Page, ApiError> {
 fn read(raw: &Bytes) -> Object {
     let Some(flaw) = scanner::flaw(raw) else {
         let json = str::from_utf8(raw).ok().and_then(|text| serde_json::from_str(text).ok());
-        return json
-            .map_or_else(|| Object::new(raw.clone(), &Texts::default()), |json| Object::read(raw, json));
+        return json.map_or_else(
+            || parse::object_of(raw.clone(), &Texts::default()),
+            |json| parse::object(raw, json),
+        );
     };
-    let object = Object::new(raw.clone(), &scanner::texts(raw));
+    let object = parse::object_of(raw.clone(), &scanner::texts(raw));
     Object { flaw: Some(flaw), ..object }
 }
 
@@ -59,7 +62,7 @@ mod tests {
         };
         let objects: Vec<_> = (0..all).map(object).collect();
         let body = Bytes::from([b"{\"results\":[", &*objects.join(&b","[..]), b"]}"].concat());
-        let error = Page::cut(&body).unwrap_err();
+        let error = parse::page(&body).unwrap_err();
         super::cut(&body, error)
     }
 
@@ -82,7 +85,7 @@ mod tests {
     fn where_the_structure_does_not_stand_the_answer_is_torn() {
         let loosely = |body: &'static [u8]| {
             let body = Bytes::from_static(body);
-            let error = Page::cut(&body).unwrap_err();
+            let error = parse::page(&body).unwrap_err();
             super::cut(&body, error).unwrap_err()
         };
         assert!(loosely(br#"{"results":[{"a":"b"c"}]}"#).incomplete_head().is_some());

@@ -11,7 +11,7 @@ pub(crate) mod fast_parse;
 pub(crate) mod fetch;
 pub(crate) mod gzip;
 pub(crate) mod invalid_json;
-pub(crate) mod page;
+pub(crate) mod parse;
 pub(crate) mod proxy;
 pub(crate) mod recording;
 pub(crate) mod redact;
@@ -35,26 +35,26 @@ use reqwest::{Client, Url};
 
 use crate::api::body::Limits;
 use crate::api::buffers::Buffers;
-use crate::api::domains::Domains;
 use crate::api::error::{ApiError, Failed, Sender};
 use crate::api::error_response::WorkingPaths;
-use crate::api::page::Page;
 use crate::api::recording::Recorder;
 use crate::api::redact::Redactor;
 use crate::api::throttle::Throttle;
 use crate::config::CrawlArgs;
-use crate::progress::counters::Tally;
+use crate::model::domains::Domains;
+use crate::model::page::Page;
+use crate::progress::counters::Counters;
 
 /// How many objects to ask for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct PageRequest {
     pub(crate) size: u16,
     /// Whether fewer may be asked for. An answer that isn't complete is the caller's business then, who
     /// does so at once; else the same is asked again.
     pub(crate) can_shrink: bool,
     /// Whether an answer that is no JSON is cut by its strings and brackets at once, and not only when it comes
     /// again.
-    pub(crate) loosely: bool,
+    pub(crate) leniently: bool,
 }
 
 /// A client of one region's API, polite over all lanes that share it.
@@ -69,14 +69,14 @@ pub(crate) struct Discovery {
     limits: Limits,
     sends_token: bool,
     working: WorkingPaths,
-    tally: Arc<Tally>,
+    counters: Arc<Counters>,
     redactor: Redactor,
     buffers: Buffers,
     recorder: Option<Recorder>,
 }
 
 impl Discovery {
-    pub(crate) fn new(args: &CrawlArgs, url: Url, tally: Arc<Tally>) -> anyhow::Result<Self> {
+    pub(crate) fn new(args: &CrawlArgs, url: Url, counters: Arc<Counters>) -> anyhow::Result<Self> {
         let http = client::open(args)?;
         let domains = Some(args.scope.domains().join(",")).filter(|domains| !domains.is_empty());
         let redactor = Redactor::new(args.app_token.as_ref());
@@ -91,7 +91,7 @@ impl Discovery {
             limits: Limits { bytes: args.max_page_bytes, idle: args.timeout },
             sends_token: client::sent_token(args).is_some(),
             working: WorkingPaths::default(),
-            tally,
+            counters,
             redactor,
             buffers: Buffers::default(),
             recorder,
@@ -108,31 +108,31 @@ impl Discovery {
     pub(crate) async fn page(
         &self,
         after: &str,
-        ask: Ask,
+        request: PageRequest,
         check: impl Fn(&Page) -> Result<(), ApiError>,
     ) -> Result<Page, Failed> {
         let mut url = self.url.clone();
-        url.query_pairs_mut().append_pair("scroll_id", after).append_pair("limit", &ask.size.to_string());
+        url.query_pairs_mut().append_pair("scroll_id", after).append_pair("limit", &request.size.to_string());
         if let Some(domains) = &self.domains {
             url.query_pairs_mut().append_pair("domains", domains);
         }
-        self.persist(url, ask.can_shrink, reader(ask, check)).await
+        self.persist(url, request.can_shrink, reader(request, check)).await
     }
 
     /// The assets from a place on in the order of their last update, the newest first.
     pub(crate) async fn newest(
         &self,
         offset: u16,
-        ask: Ask,
+        request: PageRequest,
         check: impl Fn(&Page) -> Result<(), ApiError>,
     ) -> Result<Page, Failed> {
         let mut url = self.url.clone();
-        let place = [("offset", offset.to_string()), ("limit", ask.size.to_string())];
+        let place = [("offset", offset.to_string()), ("limit", request.size.to_string())];
         url.query_pairs_mut().append_pair("order", "updatedAt DESC").extend_pairs(place);
         if let Some(domains) = &self.domains {
             url.query_pairs_mut().append_pair("domains", domains);
         }
-        self.persist(url, ask.can_shrink, reader(ask, check)).await
+        self.persist(url, request.can_shrink, reader(request, check)).await
     }
 
     /// Asks for the chosen domains, so that one that the API doesn't know is refused before a run begins.
@@ -143,7 +143,7 @@ impl Discovery {
         if self.domains.is_none() {
             return Ok(());
         }
-        let one = Ask { size: 1, can_shrink: false, loosely: false };
+        let one = PageRequest { size: 1, can_shrink: false, leniently: false };
         match self.page("", one, |_| Ok(())).await {
             Ok(_) => Ok(()),
             Err(Failed {
@@ -176,12 +176,12 @@ impl Discovery {
 /// Reads an answer as a page. One that is no JSON is asked for once more before it is cut all the same: the first
 /// may have been an odd one of many servers.
 fn reader(
-    ask: Ask,
+    request: PageRequest,
     check: impl Fn(&Page) -> Result<(), ApiError>,
 ) -> impl Fn(&Bytes) -> Result<Page, ApiError> {
-    let again = Cell::new(ask.loosely);
+    let again = Cell::new(request.leniently);
     move |body| {
-        let page = match Page::cut(body) {
+        let page = match parse::page(body) {
             Err(error @ ApiError::Unreadable(_)) if again.replace(true) => invalid_json::cut(body, error)?,
             cut => cut?,
         };

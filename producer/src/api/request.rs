@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::api::Discovery;
 use crate::api::error::{ApiError, Failed, Worth};
 use crate::api::retry::Retry;
-use crate::api::throttle::Waited;
+use crate::progress::counters::Waited;
 
 impl Discovery {
     /// Sends a request until its answer can be read, it's not worth another try, or the budget is spent.
@@ -24,7 +24,7 @@ impl Discovery {
         let mut retry = None;
         let mut incomplete = 0;
         loop {
-            self.tally.waited(self.throttle.ready().await);
+            self.counters.add_waits(self.throttle.ready().await);
             let request_id = Uuid::new_v4();
             let span = tracing::debug_span!("request", %request_id);
             let error = match self.fetch(&url, request_id).instrument(span).await.and_then(|body| read(&body))
@@ -37,8 +37,8 @@ impl Discovery {
             };
             incomplete += u32::from(error.incomplete_head().is_some());
             if can_shrink && incomplete > 0 {
-                self.tally.retried(&error, Duration::ZERO);
-                tracing::warn!(%request_id, %error, "asking the API for a smaller page");
+                self.counters.add_retry(error.cause(), Duration::ZERO);
+                tracing::warn!(%request_id, %error, "incomplete answer, requesting a smaller page");
                 return Err(Failed { request_id, spent: None, incomplete, error });
             }
             // The budget counts from the first error, not from the queue for the first try.
@@ -47,10 +47,10 @@ impl Discovery {
                 let spent = (error.worth() == Worth::Budget).then_some(self.retry_for);
                 return Err(Failed { request_id, spent, incomplete, error });
             };
-            self.tally.retried(&error, wait);
+            self.counters.add_retry(error.cause(), wait);
             let throttled = error.is_throttled();
             let error = anyhow::Error::from(error);
-            tracing::warn!(%request_id, error = format!("{error:#}"), ?wait, "asking the API again");
+            tracing::warn!(%request_id, error = format!("{error:#}"), ?wait, "request failed, retrying");
             self.hold_back(throttled, wait).await;
         }
     }
@@ -61,7 +61,7 @@ impl Discovery {
             self.throttle.pause(wait);
         } else {
             sleep(wait).await;
-            self.tally.waited(Waited { paused: wait, ..Waited::default() });
+            self.counters.add_waits(Waited { paused: wait, ..Waited::default() });
         }
     }
 }
@@ -78,10 +78,10 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::api::Ask;
+    use crate::api::PageRequest;
     use crate::api::error::Incomplete;
-    use crate::api::page::Page;
     use crate::config::crawl::tests::parse;
+    use crate::model::page::Page;
 
     fn discovery(flags: &[&str]) -> Discovery {
         let args = parse(&[&["--rate", "none"], flags].concat());
@@ -98,7 +98,7 @@ mod tests {
         let _first = tokio::net::TcpStream::connect(address).await.unwrap();
         let url = format!("http://{address}/");
         let flags = ["--api-url", &url, "--timeout", "1s", "--retry-for", "0s"];
-        let ask = Ask { size: 1_000, can_shrink: true, loosely: false };
+        let ask = PageRequest { size: 1_000, can_shrink: true, leniently: false };
         let failed = discovery(&flags).page("", ask, |_| Ok(())).await.unwrap_err();
         assert!(matches!(failed.error, ApiError::Transport(_)), "{:?}", failed.error);
     }
@@ -131,13 +131,15 @@ mod tests {
             socket.write_all(cut_off).await.unwrap();
         };
         let us = discovery(&["--api-url", &url, "--retry-for", "0s"]);
-        let (page, ()) =
-            tokio::join!(us.page("", Ask { size: 9, can_shrink: true, loosely: false }, |_| Ok(())), answer);
+        let (page, ()) = tokio::join!(
+            us.page("", PageRequest { size: 9, can_shrink: true, leniently: false }, |_| Ok(())),
+            answer
+        );
         assert!(matches!(page.unwrap_err().error, ApiError::OtherRegion(_)));
     }
 
     const PAGE: &str = r#"{"results":[{"resource":{"id":"aaaa-2222"}},{"resource":{"id":"aaaa-2223"}}]}"#;
-    const ASK: Ask = Ask { size: 9, can_shrink: false, loosely: false };
+    const ASK: PageRequest = PageRequest { size: 9, can_shrink: false, leniently: false };
 
     /// Takes the next connection, and its request.
     async fn accept(listener: &TcpListener) -> TcpStream {

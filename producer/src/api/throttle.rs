@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::api::clock::RuntimeClock;
 use crate::config::Rate;
+use crate::progress::counters::Waited;
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, SlotClock, NoOpMiddleware<time::Instant>>;
 
@@ -87,15 +88,6 @@ impl Throttle {
             sleep_until(until).await;
         }
     }
-}
-
-/// What a request waited for before it was sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Waited {
-    /// The limiter, and others that stood in its queue.
-    pub(crate) limiter: Duration,
-    /// The end of a pause that the API asked for, or that follows another error.
-    pub(crate) paused: Duration,
 }
 
 /// The time in which no lane may send anything.

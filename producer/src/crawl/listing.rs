@@ -1,89 +1,78 @@
-//! What was updated since a time: the API lists its assets by date, the newest first, but no more than
-//! ten thousand, and nothing but the order says that one is older than all that follow.
+//! The listing by date of an incremental run: the API lists assets by date of update, newest first, up to 10,000.
 
 use std::collections::HashSet;
 
 use anyhow::Context;
-use catalog_shared::cursor::{Cursor, Interval};
+use catalog_shared::cursor::Cursor;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::error::{ApiError, Failed};
-use crate::api::page::{Object, Page};
-use crate::api::{Ask, Discovery};
-use crate::crawl::size::{LEAST, PageSize};
-use crate::progress::display::Progress;
-use crate::progress::watch;
+use crate::api::{Discovery, PageRequest};
+use crate::crawl::page_size::{MIN_SIZE, PageSize};
+use crate::crawl::total;
+use crate::model::page::{Object, Page};
+use crate::progress::display::Display;
 use crate::publish::Publisher;
 use crate::run::lifecycle;
 
-/// How far the API lists: `offset` and `limit` together go no further.
+/// The end of the API's listing: `offset` and `limit` together may not exceed it.
 const WINDOW: u16 = 10_000;
 
 /// How a listing ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Listed {
-    /// With an asset that is older, or with the last of all.
-    Whole,
-    /// Before its end, for the program is to stop.
+    /// At an older asset, or at the last one of all.
+    Complete,
+    /// By a shutdown before its end.
     Interrupted,
-    /// It can't show all that was updated, and this is why: only the scroll can.
-    Short(String),
+    /// The listing can't include all updates, for this reason. Only the scroll can.
+    Incomplete(String),
 }
 
-/// The time that a run still lists assets down to; none once it scrolls, and for other runs. A listing
-/// that was interrupted begins anew, for what was updated meanwhile has moved all places. It leaves no
-/// trace in the cursor, so that is where one stands before anything was scrolled.
-pub(crate) fn listing(cursor: &Cursor) -> Option<OffsetDateTime> {
-    let since = cursor.shape.since.as_ref()?;
-    (cursor.pending == [Interval::whole()]).then_some(since.from)
-}
-
-/// Publishes what was updated at `from` or later, in the order in which the API lists it.
+/// Publishes what was updated at `from` or later, in the order of the API's listing.
 pub(crate) async fn publish(
     discovery: &Discovery,
     page_size: u16,
     from: OffsetDateTime,
     publisher: &mut Publisher,
-    progress: &Progress,
+    display: &Display,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Listed> {
     let mut listing = Listing::new(from, publisher.cursor());
     let mut size = PageSize::new(page_size, page_size);
     while listing.offset < WINDOW {
-        let ask = listing.ask(&size);
-        let page = listing.fetch(discovery, ask);
+        let request = listing.request(&size);
+        let page = listing.fetch(discovery, request);
         let Some(page) = shutdown.run_until_cancelled(page).await else { return Ok(Listed::Interrupted) };
         let mut page = match page {
             Ok(page) => page,
-            Err(error) if ask.can_shrink && error.incomplete_head().is_some() => {
-                size.failed(ask.size);
+            Err(error) if request.can_shrink && error.incomplete_head().is_some() => {
+                size.failed(request.size);
                 continue;
             }
-            Err(error) => return listing.fall_short(ask, error),
+            Err(error) => return listing.give_up(request, error),
         };
-        size.succeeded(ask.size);
-        let done = listing.take(&mut page, ask);
-        watch::listed(listing.share(), page.objects.len());
-        publisher.listed(page).await?;
-        progress.published(publisher.cursor());
-        if done {
-            watch::finished();
-            return Ok(Listed::Whole);
+        size.succeeded(request.size);
+        let is_complete = listing.take(&mut page, request);
+        publisher.listed_page(&page).await?;
+        display.update(total(publisher.cursor()));
+        if is_complete {
+            return Ok(Listed::Complete);
         }
     }
-    Ok(Listed::Short("the API lists no further than 10000 assets".to_owned()))
+    Ok(Listed::Incomplete("the API lists at most 10000 assets".to_owned()))
 }
 
-/// How far a listing has come, and what it has shown: the next page is judged by it.
+/// The state of a listing, against which the next page is checked.
 struct Listing {
     from: OffsetDateTime,
-    /// How many assets `/domains` declares: so many places are there to be listed.
+    /// The number of assets that `/domains` declares, and so of positions in the listing.
     declared: u64,
-    /// The place of the next page.
+    /// The position of the next page.
     offset: u16,
-    /// The names of the assets on the pages before it, [`WINDOW`] at most.
-    seen: HashSet<Name>,
+    /// The assets on the pages before it, at most [`WINDOW`].
+    seen: HashSet<AssetKey>,
     /// The last date of the pages before it.
     oldest: Option<OffsetDateTime>,
 }
@@ -93,74 +82,65 @@ impl Listing {
         Self { from, declared: lifecycle::declared(cursor), offset: 0, seen: HashSet::new(), oldest: None }
     }
 
-    fn ask(&self, size: &PageSize) -> Ask {
+    fn request(&self, size: &PageSize) -> PageRequest {
         let size = size.now().min(WINDOW - self.offset);
-        Ask { size, can_shrink: size > LEAST, loosely: false }
+        PageRequest { size, can_shrink: size > MIN_SIZE, leniently: false }
     }
 
-    /// How much of what can be listed lies before the next page.
-    fn share(&self) -> f64 {
-        let places = self.declared.clamp(1, u64::from(WINDOW));
-        (f64::from(self.offset) / places as f64).min(1.0)
-    }
-
-    /// The next page; the end is believed when it comes twice.
-    async fn fetch(&self, discovery: &Discovery, ask: Ask) -> Result<Page, Failed> {
+    /// The next page. An empty page must be received twice.
+    async fn fetch(&self, discovery: &Discovery, request: PageRequest) -> Result<Page, Failed> {
         let check = |page: &Page| self.check(&page.objects).map_err(ApiError::NoListing);
-        let page = discovery.newest(self.offset, ask, check).await?;
-        if page.objects.is_empty() { discovery.newest(self.offset, ask, check).await } else { Ok(page) }
+        let page = discovery.newest(self.offset, request, check).await?;
+        if page.objects.is_empty() { discovery.newest(self.offset, request, check).await } else { Ok(page) }
     }
 
-    /// Whether these can be the next objects: some are new, dates descend, and there are none only where
-    /// no more are declared. What is updated meanwhile moves all others down, so that the last objects of a
-    /// page may come once more at the beginning of the next: their dates tell nothing.
+    /// Checks that these can be the next objects: some are new, dates descend, and an empty page comes only after all
+    /// declared assets. Updates in the meantime move all other assets down, so the last objects of a page may be
+    /// repeated on the next one: their dates are not checked.
     fn check(&self, objects: &[Object]) -> Result<(), String> {
         if objects.is_empty() && u64::from(self.offset) < self.declared {
-            return Err(format!("nothing behind {} of {} declared assets", self.offset, self.declared));
+            return Err(format!("no assets after {} of {} declared ones", self.offset, self.declared));
         }
-        let is_known = |object: &&Object| name(object).is_some_and(|name| self.seen.contains(&name));
+        let is_known = |object: &&Object| asset_key(object).is_some_and(|key| self.seen.contains(&key));
         if !objects.is_empty() && objects.iter().all(|object| is_known(&object)) {
-            return Err(format!("behind {} assets it sent what it had sent before", self.offset));
+            return Err(format!("the page after {} assets repeats earlier ones", self.offset));
         }
         let new = objects.iter().filter(|object| !is_known(object));
         let dates = self.oldest.into_iter().chain(new.filter_map(|object| object.updated_at));
         if dates.is_sorted_by(|one, next| one >= next) {
             return Ok(());
         }
-        Err(format!("the dates behind {} assets don't descend", self.offset))
+        Err(format!("the dates after {} assets don't descend", self.offset))
     }
 
-    /// Leaves of a page what was updated at `from` or later, and goes on behind it. Tells whether that is
-    /// all. An object without a date is no reason to stop.
-    fn take(&mut self, page: &mut Page, ask: Ask) -> bool {
+    /// Keeps what was updated at `from` or later, and moves on to the next page. Returns whether the listing is
+    /// complete. An object without a date does not end it.
+    fn take(&mut self, page: &mut Page, request: PageRequest) -> bool {
         let is_older = |object: &Object| object.updated_at.is_some_and(|date| date < self.from);
         let updated = page.objects.iter().position(is_older);
-        let done = updated.is_some() || page.objects.is_empty();
+        let is_complete = updated.is_some() || page.objects.is_empty();
         page.objects.truncate(updated.unwrap_or(page.objects.len()));
         self.oldest = page.objects.iter().rev().find_map(|object| object.updated_at).or(self.oldest);
-        self.seen.extend(page.objects.iter().filter_map(name));
-        // By what was asked for and not by what came: the API leaves out what it can't read, but not
-        // its place.
-        self.offset += ask.size;
-        done
+        self.seen.extend(page.objects.iter().filter_map(asset_key));
+        // By the requested size, because the API omits documents that it can't read, but not their positions.
+        self.offset += request.size;
+        is_complete
     }
 
-    /// What follows from a page that could not be had: the scroll goes past what can't be listed.
-    fn fall_short(&self, ask: Ask, error: Failed) -> anyhow::Result<Listed> {
+    /// The result after a page that could not be read. The scroll can skip what the listing can't.
+    fn give_up(&self, request: PageRequest, error: Failed) -> anyhow::Result<Listed> {
         if error.incomplete_head().is_some() || matches!(error.error, ApiError::NoListing(_)) {
-            return Ok(Listed::Short(format!("{:#}", anyhow::Error::from(error))));
+            return Ok(Listed::Incomplete(format!("{:#}", anyhow::Error::from(error))));
         }
-        let (limit, offset) = (ask.size, self.offset);
-        Err(error).with_context(|| {
-            format!("can't get the {limit} assets behind the {offset} that were updated last")
-        })
+        let (limit, offset) = (request.size, self.offset);
+        Err(error).with_context(|| format!("can't list the {limit} latest updates after the first {offset}"))
     }
 }
 
-/// What tells an asset from others: its id, and its domain where it has one.
-type Name = (String, Option<String>);
+/// What identifies an asset: its id, and its domain if it has one.
+type AssetKey = (String, Option<String>);
 
-fn name(object: &Object) -> Option<Name> {
+fn asset_key(object: &Object) -> Option<AssetKey> {
     Some((object.id.clone()?, object.domain.clone()))
 }
 
@@ -170,26 +150,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::parse;
 
-    /// A page of objects with these dates; each has an id by its place from `first` on.
+    /// A page of objects with these dates, with consecutive ids from `first` on.
     fn page(first: usize, dates: &[&str]) -> Page {
         let object = |(id, date)| json!({ "resource": { "id": format!("{id:04}"), "updatedAt": date } });
         let results: Vec<_> = (first..).zip(dates).map(object).collect();
-        Page::cut(&Bytes::from(json!({ "results": results }).to_string())).unwrap()
+        parse::page(&Bytes::from(json!({ "results": results }).to_string())).unwrap()
     }
 
-    /// A listing down to 10 s of so many declared assets.
+    /// A listing down to 10 s of this many declared assets.
     fn listing(declared: u64) -> Listing {
         let from = OffsetDateTime::from_unix_timestamp(10).unwrap();
         Listing { from, declared, offset: 0, seen: HashSet::new(), oldest: None }
     }
 
-    /// Goes past a page of the size that it has.
+    /// Takes a page that was requested with its own size.
     fn take(listing: &mut Listing, mut page: Page) -> (usize, bool) {
         listing.check(&page.objects).unwrap();
         let size = u16::try_from(page.objects.len()).unwrap();
-        let done = listing.take(&mut page, Ask { size, can_shrink: false, loosely: false });
-        (page.objects.len(), done)
+        let is_complete = listing.take(&mut page, PageRequest { size, can_shrink: false, leniently: false });
+        (page.objects.len(), is_complete)
     }
 
     const AT_9: &str = "1970-01-01T00:00:09.999Z";
@@ -207,19 +188,19 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_a_date_is_taken_along() {
+    fn an_object_without_a_date_is_kept() {
         assert_eq!(take(&mut listing(0), page(0, &[AT_11, "soon", AT_10, AT_9])), (3, true));
     }
 
     #[test]
-    fn an_order_that_is_none_is_not_believed() {
+    fn dates_out_of_order_are_refused() {
         let refused = |dates| listing(9).check(&page(0, dates).objects).unwrap_err();
         assert!(refused(&[AT_10, AT_11]).contains("don't descend"));
         assert!(refused(&[AT_9, AT_11]).contains("don't descend"));
     }
 
     #[test]
-    fn nothing_is_the_end_only_where_no_more_is_declared() {
+    fn an_empty_page_is_the_end_only_after_all_declared_assets() {
         let mut listing = listing(3);
         assert!(listing.check(&[]).is_err());
         take(&mut listing, page(0, &[AT_12, AT_12]));
@@ -229,16 +210,18 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_comes_again_is_not_the_next_one() {
+    fn a_repeated_page_is_refused() {
         let mut listing = listing(9);
         take(&mut listing, page(0, &[AT_11, AT_11]));
-        assert!(listing.check(&page(0, &[AT_11, AT_11]).objects).unwrap_err().contains("sent before"));
-        // Another page that is not the next one either.
+        assert!(
+            listing.check(&page(0, &[AT_11, AT_11]).objects).unwrap_err().contains("repeats earlier ones")
+        );
+        // Another page that can't be the next one.
         assert!(listing.check(&page(4, &[AT_12, AT_12]).objects).unwrap_err().contains("don't descend"));
     }
 
     #[test]
-    fn what_an_update_moves_down_comes_once_more() {
+    fn assets_that_an_update_moved_down_may_be_repeated() {
         let mut listing = listing(9);
         take(&mut listing, page(0, &[AT_12, AT_11, AT_10]));
         assert!(listing.check(&page(1, &[AT_11, AT_10, AT_10]).objects).is_ok());

@@ -1,7 +1,7 @@
-//! The space of 4x4 ids, cut into intervals that lanes crawl side by side.
+//! The space of 4x4 ids, split into intervals that lanes crawl concurrently.
 //!
-//! An id reads `xxxx-xxxx` over an alphabet of 32 letters, so it is a number below 2^40. The numbers only
-//! serve to cut evenly: bounds are ids, and ids compare as bytes, as the API's scroll compares them.
+//! An id has the form `xxxx-xxxx` over an alphabet of 32 letters, so it is a number below 2^40. The numbers are only used
+//! to split evenly: bounds are ids, and ids compare as bytes, as in the API's scroll.
 
 use catalog_shared::cursor::Interval;
 
@@ -9,8 +9,8 @@ const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
 const LETTERS: usize = 8;
 pub(crate) const SIZE: u64 = 1 << 40;
 
-/// Cuts intervals until there are at least `lanes`, the widest first; ones too narrow stay whole.
-pub(crate) fn cut(mut intervals: Vec<Interval>, lanes: usize) -> Vec<Interval> {
+/// Splits the widest interval in half until there are at least `lanes`. Intervals that are too narrow stay as they are.
+pub(crate) fn split(mut intervals: Vec<Interval>, lanes: usize) -> Vec<Interval> {
     while intervals.len() < lanes {
         let Some(widest) = (0..intervals.len()).max_by_key(|&index| width(&intervals[index])) else { break };
         let Some(middle) = middle(&intervals[widest]) else { break };
@@ -21,19 +21,12 @@ pub(crate) fn cut(mut intervals: Vec<Interval>, lanes: usize) -> Vec<Interval> {
     intervals
 }
 
-/// The share of `whole` that lies before an id, from 0 to 1. What has no number counts as its beginning.
-pub(crate) fn share_before(whole: &Interval, id: &str) -> f64 {
-    let Some((low, high)) = bounds(whole).filter(|(low, high)| low < high) else { return 0.0 };
-    let passed = number(id).unwrap_or(low).clamp(low, high) - low;
-    passed as f64 / (high - low) as f64
-}
-
-/// The share of the whole space that intervals leave open, from 0 to 1.
+/// The share of the id space that is pending, from 0 to 1.
 pub(crate) fn share_open(pending: &[Interval]) -> f64 {
     pending.iter().map(width).sum::<u64>() as f64 / SIZE as f64
 }
 
-/// Whether an id reads `xxxx-xxxx`, in lower case. Newer servers take no other bounds.
+/// Whether an id has the form `xxxx-xxxx` in lower case. Newer servers accept no other bounds.
 pub(crate) fn is_well_formed(id: &str) -> bool {
     let is_half = |half: &str| {
         half.len() == 4 && half.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
@@ -57,7 +50,7 @@ fn middle(interval: &Interval) -> Option<String> {
     (middle > interval.after && interval.until.as_ref().is_none_or(|until| middle < *until)).then_some(middle)
 }
 
-/// The number of a well-formed id; the beginning of the space is 0. Ids of another form have none.
+/// The number of a well-formed id; the empty id is 0. Ids of another form have none.
 pub(crate) fn number(id: &str) -> Option<u64> {
     if id.is_empty() {
         return Some(0);
@@ -98,8 +91,8 @@ mod tests {
     }
 
     #[test]
-    fn lanes_are_even_disjoint_and_cover_the_whole() {
-        let lanes = cut(vec![Interval::whole()], 4);
+    fn lanes_are_even_disjoint_and_cover_the_whole_space() {
+        let lanes = split(vec![Interval::whole()], 4);
         let bounds = ["", "a222-2222", "i222-2222", "s222-2222"];
         assert_eq!(lanes.iter().map(|lane| lane.after.as_str()).collect::<Vec<_>>(), bounds);
         assert!(lanes.windows(2).all(|pair| pair[0].until.as_ref() == Some(&pair[1].after)));
@@ -107,30 +100,25 @@ mod tests {
     }
 
     #[test]
-    fn the_widest_rest_is_cut_anew_on_resume() {
+    fn the_widest_pending_interval_is_split_again_on_resume() {
         let rest = vec![interval("9zzz-zzz5", Some("a222-2222")), interval("r222-2222", None)];
-        let lanes = cut(rest, 3);
+        let lanes = split(rest, 3);
         assert_eq!(lanes.len(), 3);
         assert_eq!(lanes[0], interval("9zzz-zzz5", Some("a222-2222")));
         assert_eq!(lanes[1].until.as_ref(), Some(&lanes[2].after));
     }
 
     #[test]
-    fn shares_are_of_the_interval_and_of_the_whole() {
-        let lane = interval("i222-2222", Some("s222-2222"));
-        assert_eq!(
-            ["", "i222-2222", "n222-2222", "zzzz-zzzz"].map(|id| share_before(&lane, id)),
-            [0.0, 0.0, 0.5, 1.0]
-        );
-        assert_eq!(share_open(&[lane, interval("s222-2222", None)]), 0.5);
+    fn the_open_share_is_of_the_whole_space() {
+        assert_eq!(share_open(&[interval("i222-2222", Some("s222-2222")), interval("s222-2222", None)]), 0.5);
         assert_eq!(share_open(&[]), 0.0);
     }
 
     #[test]
-    fn what_is_too_narrow_or_has_no_number_stays_whole() {
+    fn intervals_that_are_too_narrow_or_have_no_number_are_not_split() {
         let narrow = vec![interval("2222-2222", Some("2222-2223"))];
-        assert_eq!(cut(narrow.clone(), 4), narrow);
+        assert_eq!(split(narrow.clone(), 4), narrow);
         let odd = vec![interval("ABCD-1234", None)];
-        assert_eq!(cut(odd.clone(), 2), odd);
+        assert_eq!(split(odd.clone(), 2), odd);
     }
 }

@@ -1,5 +1,4 @@
-//! What this process asked of the API, and how long it had to wait: counted while it crawls, told in the
-//! summary at the end and on the bars before that.
+//! Counters of the requests of this process, and of their waits.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,11 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::api::error::{ApiError, Incomplete};
-use crate::api::throttle::Waited;
-use crate::progress::watch;
-
-/// Why a request was sent again.
+/// Why a request was retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Cause {
@@ -20,22 +15,22 @@ pub(crate) enum Cause {
     Throttled,
     /// 5xx.
     ServerError,
-    /// Nothing came for too long.
+    /// No data for too long.
     Timeout,
-    /// The connection could not be made, or broke off.
+    /// The connection could not be established, or was lost.
     Network,
-    /// The answer was larger than it may be.
+    /// The answer was larger than the limit.
     TooLarge,
-    /// The answer was not the JSON that it should be.
+    /// The answer was not the expected JSON.
     Unreadable,
-    /// The answer can't be true.
+    /// The answer contradicts an earlier one.
     Contradiction,
-    /// Something else.
+    /// Any other cause.
     Other,
 }
 
 impl Cause {
-    /// The cause as a word in a sentence.
+    /// The cause as text.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
@@ -50,59 +45,49 @@ impl Cause {
     }
 }
 
-impl From<&ApiError> for Cause {
-    fn from(error: &ApiError) -> Self {
-        match error {
-            ApiError::Status { status: 429, .. } => Self::Throttled,
-            ApiError::Status { status: 500.., .. } => Self::ServerError,
-            ApiError::Transport(error) if error.is_timeout() => Self::Timeout,
-            ApiError::Incomplete { reason: Incomplete::Late | Incomplete::Slow { .. }, .. } => Self::Timeout,
-            ApiError::Incomplete { reason: Incomplete::TooLarge(_), .. } => Self::TooLarge,
-            ApiError::Incomplete { reason: Incomplete::Torn, .. } | ApiError::Garbled(_) => Self::Unreadable,
-            ApiError::Transport(_) | ApiError::Incomplete { .. } => Self::Network,
-            ApiError::Unreadable(_) => Self::Unreadable,
-            ApiError::Contradiction(_) | ApiError::NoListing(_) => Self::Contradiction,
-            _ => Self::Other,
-        }
-    }
+/// How long a request waited before it was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waited {
+    /// For the rate limiter, including its queue.
+    pub(crate) limiter: Duration,
+    /// For the end of a pause that the API asked for or that follows another error.
+    pub(crate) paused: Duration,
 }
 
-/// Counts of one process.
+/// The counters of one process.
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     requests: AtomicU64,
     bytes: AtomicU64,
     /// When the first request was sent.
     first: OnceLock<Instant>,
     waited: Mutex<Waited>,
     retries: Mutex<BTreeMap<Cause, u64>>,
-    /// Until when every lane is held back.
+    /// The end of the last pause of all lanes.
     paused_until: Mutex<Option<Instant>>,
 }
 
-impl Tally {
-    pub(crate) fn requested(&self) {
+impl Counters {
+    pub(crate) fn add_request(&self) {
         self.first.get_or_init(Instant::now);
         self.requests.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn received(&self, bytes: usize) {
+    pub(crate) fn add_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Notes that a request is sent again after a wait.
-    pub(crate) fn retried(&self, error: &ApiError, wait: Duration) {
-        *lock(&self.retries).entry(Cause::from(error)).or_default() += 1;
-        let until = Instant::now() + wait;
-        watch::retried(until);
-        if error.is_throttled() {
+    /// Counts a request that is retried after `wait`. Throttling pauses all lanes for that time.
+    pub(crate) fn add_retry(&self, cause: Cause, wait: Duration) {
+        *lock(&self.retries).entry(cause).or_default() += 1;
+        if cause == Cause::Throttled {
             let mut paused = lock(&self.paused_until);
-            *paused = (*paused).max(Some(until));
+            *paused = (*paused).max(Instant::now().checked_add(wait));
         }
     }
 
-    /// Counts what a request has waited for.
-    pub(crate) fn waited(&self, waited: Waited) {
+    /// Adds the waits of a request.
+    pub(crate) fn add_waits(&self, waited: Waited) {
         let mut sum = lock(&self.waited);
         sum.limiter += waited.limiter;
         sum.paused += waited.paused;
@@ -116,13 +101,12 @@ impl Tally {
         self.bytes.load(Relaxed)
     }
 
-    /// How long ago the first request was sent: neither an earlier wait for Kafka nor anything else that is no
-    /// crawling is in it.
-    pub(crate) fn crawling(&self) -> Duration {
+    /// The time since the first request, so that an earlier wait for Kafka does not count.
+    pub(crate) fn elapsed(&self) -> Duration {
         self.first.get().map(Instant::elapsed).unwrap_or_default()
     }
 
-    /// How long requests have waited, all lanes together.
+    /// The waits of all requests, summed over all lanes.
     pub(crate) fn waits(&self) -> Waited {
         *lock(&self.waited)
     }

@@ -2,4 +2,3 @@
 
 pub(crate) mod counters;
 pub(crate) mod display;
-pub(crate) mod watch;

@@ -52,7 +52,7 @@ mod tests {
             from: None,
         };
         let seen = seen.iter().map(|&name| (name.to_owned(), 1)).collect();
-        note(&Cursor { seen, ..lifecycle::fresh(Region::Us, shape, 1, &BTreeMap::new()) })
+        note(&Cursor { seen, ..lifecycle::new_cursor(Region::Us, shape, 1, &BTreeMap::new()) })
     }
 
     #[test]

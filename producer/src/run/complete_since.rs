@@ -1,5 +1,5 @@
-//! From when on an incremental crawl has to look: when the last run began that saw all changes, of the region and of
-//! sets of domains that were crawled by themselves.
+//! Where `--since auto` starts: when the last run started that saw all changes of the region, or of a set of domains
+//! that was crawled separately.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,9 @@ use catalog_shared::cursor::{Coverage, Cursor, DOMAIN_SETS, DomainsComplete, Mod
 use catalog_shared::record::Kind;
 use time::OffsetDateTime;
 
-/// The cursor of a run that has ended, with its time moved on where the run saw all changes. A run over domains never
-/// moves the region's.
-pub(crate) fn moved_on(mut ended: Cursor) -> Cursor {
+/// The cursor of an ended run, with its start as the new `complete_since` if the run saw all changes. A run over some
+/// domains never changes the region's.
+pub(crate) fn update(mut ended: Cursor) -> Cursor {
     if !saw_all_changes(&ended) {
         return ended;
     }
@@ -25,8 +25,8 @@ pub(crate) fn moved_on(mut ended: Cursor) -> Cursor {
     ended
 }
 
-/// When the last run began that saw all changes of these domains, or of the whole region where none are named.
-/// A run of the region counts for domains that `/domains` listed, because only these are within its reach.
+/// When the last run started that saw all changes of these domains, or of the whole region if there are none.
+/// A run of the region counts for the domains that `/domains` listed, because it sees no others.
 pub(crate) fn complete_since(cursor: &Cursor, domains: &[String]) -> Option<OffsetDateTime> {
     if domains.is_empty() {
         return cursor.complete_since;
@@ -41,21 +41,24 @@ fn names(domains: &[String]) -> BTreeSet<String> {
     domains.iter().map(|name| name.to_ascii_lowercase()).collect()
 }
 
-/// Whether the next incremental run over the same domains may start from this one. A since-run that starts later
-/// than the last such run leaves a gap between the two, which the next one has to cover; so does an object
-/// that was stepped over, whose date nobody has read.
+/// Whether the next incremental run over the same domains may start from this one. An incremental run that starts later
+/// than the last such run leaves a gap between the two, which the next one must cover. A run that skipped an object
+/// does not know when that object changed.
 fn saw_all_changes(cursor: &Cursor) -> bool {
     let Shape { mode, domains, kinds, since, .. } = &cursor.shape;
-    let is_whole = match mode {
+    let is_complete = match mode {
         Mode::Full | Mode::Since => true,
         Mode::Part => matches!(cursor.shape.coverage(), Coverage::Domains(_)),
     };
-    // Where domains were never crawled by themselves, a since-run has seen their changes only.
+    // Domains that were never crawled separately have no earlier run to continue from.
     let follows = |since: &Since| match complete_since(cursor, domains) {
         Some(complete) => since.from <= complete,
         None => domains.is_empty(),
     };
-    is_whole && cursor.skipped == 0 && kinds.contains(&Kind::Datasets) && since.as_ref().is_none_or(follows)
+    is_complete
+        && cursor.skipped == 0
+        && kinds.contains(&Kind::Datasets)
+        && since.as_ref().is_none_or(follows)
 }
 
 #[cfg(test)]
@@ -65,7 +68,7 @@ mod tests {
     use catalog_shared::region::Region;
 
     use super::*;
-    use crate::run::lifecycle::{ended, fresh};
+    use crate::run::lifecycle::{ended, new_cursor};
 
     fn at(unix: i64) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(unix).unwrap()
@@ -87,8 +90,8 @@ mod tests {
         Shape { mode: Mode::Since, since: Some(Since { asked: "auto".into(), from: at(from) }), ..whole() }
     }
 
-    fn begun(shape: Shape) -> Cursor {
-        fresh(Region::Us, shape, 1, &BTreeMap::new())
+    fn started(shape: Shape) -> Cursor {
+        new_cursor(Region::Us, shape, 1, &BTreeMap::new())
     }
 
     fn complete(names: &[&str], since: i64) -> DomainsComplete {
@@ -104,7 +107,7 @@ mod tests {
                 complete(&["sandbox.example"], 3_000),
             ],
             declared: [("A.example".into(), 1), ("b.example".into(), 1)].into(),
-            ..begun(whole())
+            ..started(whole())
         };
         let from = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
@@ -112,7 +115,7 @@ mod tests {
         };
         assert_eq!(from(&["a.example"]), Some(at(9_000)));
         assert_eq!(from(&["a.example", "b.example"]), Some(at(5_000)));
-        // Full crawls don't see what /domains doesn't list.
+        // Full crawls don't see domains that /domains doesn't list.
         assert_eq!(from(&["sandbox.example"]), Some(at(3_000)));
         assert_eq!(from(&["a.example", "sandbox.example"]), None);
         assert_eq!(from(&[]), Some(at(5_000)));
@@ -122,7 +125,7 @@ mod tests {
         Shape { domains: names.iter().map(|&name| name.to_owned()).collect(), ..shape }
     }
 
-    /// A run over a.example that began at 5000 s behind one of the region and one of its own.
+    /// A run over a.example that started at 5000 s, after one of the region and one of the domain.
     fn scoped(region: Option<i64>, own: Option<i64>, shape: Shape) -> Cursor {
         let set = |since| complete(&["a.example"], since);
         let run = Cursor {
@@ -130,13 +133,13 @@ mod tests {
             domains_complete_since: own.map(set).into_iter().collect(),
             declared: [("a.example".into(), 7)].into(),
             started_at: at(5_000),
-            ..begun(over(&["A.example"], shape))
+            ..started(over(&["A.example"], shape))
         };
         ended(&run, at(6_000))
     }
 
     #[test]
-    fn a_run_over_domains_moves_their_time_and_not_the_regions() {
+    fn a_run_over_domains_changes_their_time_and_not_the_regions() {
         let cut = Shape { from: Some("ijzp-q8t2".into()), ..whole() };
         let times = |cursor: &Cursor| {
             let own: Vec<_> = cursor.domains_complete_since.iter().map(|set| set.since).collect();
@@ -147,7 +150,7 @@ mod tests {
         // A part of the domain.
         assert_eq!(times(&scoped(None, Some(2_000), cut)), (None, vec![at(2_000)]));
         assert_eq!(times(&scoped(None, None, Shape { limit: Some(5), ..whole() })), (None, vec![]));
-        // From the later time on, behind it, and behind nothing.
+        // From the later time on, after it, and after nothing.
         assert_eq!(times(&scoped(Some(3_000), Some(2_000), since(3_000))).1, [at(5_000)]);
         assert_eq!(times(&scoped(Some(3_000), Some(2_000), since(3_001))).1, [at(2_000)]);
         assert!(times(&scoped(None, None, since(1))).1.is_empty());
@@ -155,10 +158,10 @@ mod tests {
 
     #[test]
     fn the_newest_fifty_sets_of_domains_are_kept() {
-        let mut cursor = begun(whole());
-        for place in 0..60 {
-            let shape = over(&[&format!("{place:02}.example"), "b.example"], whole());
-            cursor = ended(&Cursor { shape, started_at: at(place), ..cursor }, at(100));
+        let mut cursor = started(whole());
+        for index in 0..60 {
+            let shape = over(&[&format!("{index:02}.example"), "b.example"], whole());
+            cursor = ended(&Cursor { shape, started_at: at(index), ..cursor }, at(100));
         }
         let sets = &cursor.domains_complete_since;
         assert_eq!((sets.len(), sets[0].since, sets[49].since), (DOMAIN_SETS, at(59), at(10)));

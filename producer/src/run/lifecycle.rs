@@ -1,18 +1,17 @@
-//! A run's cursor at its beginning and at its end.
+//! A run's cursor at its start and at its end.
 
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use catalog_shared::cursor::{Cursor, Interval, PartitionCounts, RunState, Shape};
+use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape};
 use catalog_shared::record::{Kind, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
-use crate::crawl::listing;
 use crate::run::complete_since;
 
-/// The cursor of a run that has not begun.
-pub(crate) fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
+/// The cursor of a run that has published nothing yet.
+pub(crate) fn new_cursor(region: Region, shape: Shape, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
     let of_run = |kind: &Kind| partitions.get(kind).map(|count| (*kind, *count));
     let partitions: BTreeMap<Kind, i32> = shape.kinds.iter().filter_map(of_run).collect();
     let zeros = |count: &i32| vec![0; usize::try_from(*count).unwrap_or_default()];
@@ -48,43 +47,57 @@ pub(crate) fn fresh(region: Region, shape: Shape, run: u32, partitions: &BTreeMa
     }
 }
 
-/// Into how many lanes what is pending may be cut. A run with a limit takes the first assets in the order
-/// of their ids, so that it is the same each time and another can go on behind it. A listing by date has
-/// no use for lanes.
+/// How many lanes may crawl the pending intervals. A run with a limit has one: it takes the first assets in id order,
+/// so that it is repeatable and another run can continue after it. A listing by date has one, too.
 pub(crate) fn lanes(cursor: &Cursor, concurrency: u16) -> usize {
-    let whole = cursor.shape.limit.is_some() || listing::listing(cursor).is_some();
-    if whole { 1 } else { usize::from(concurrency) }
+    let is_single = cursor.shape.limit.is_some() || listed_since(cursor).is_some();
+    if is_single { 1 } else { usize::from(concurrency) }
 }
 
-/// How many assets of those that a run asks for `/domains` declares; behind an id nobody knows.
+/// The time down to which a run lists assets by date; none for other runs and once the run scrolls by id. An
+/// interrupted listing starts again, because later updates have moved all positions. The listing leaves no trace in
+/// the pending intervals, so a run lists for as long as they are complete.
+pub(crate) fn listed_since(cursor: &Cursor) -> Option<OffsetDateTime> {
+    let since = cursor.shape.since.as_ref()?;
+    (cursor.pending == [Interval::whole()]).then_some(since.from)
+}
+
+/// How many objects a run should find; none where that is unknown: after a time or after an id.
+pub(crate) fn expected_objects(cursor: &Cursor) -> Option<u64> {
+    let shape = &cursor.shape;
+    let is_known = shape.mode != Mode::Since && shape.from.is_none();
+    is_known.then(|| declared(cursor).min(shape.limit.unwrap_or(u64::MAX)))
+}
+
+/// How many assets `/domains` declares for the domains of a run. For a run after an id that is unknown, and 0.
 pub(crate) fn declared(cursor: &Cursor) -> u64 {
     let Shape { domains, from, .. } = &cursor.shape;
-    let is_asked =
-        |name: &String| domains.is_empty() || domains.iter().any(|asked| asked.eq_ignore_ascii_case(name));
-    let asked = cursor.declared.iter().filter(|(name, _)| from.is_none() && is_asked(name));
-    asked.map(|(_, count)| count).sum()
+    let is_included =
+        |name: &String| domains.is_empty() || domains.iter().any(|domain| domain.eq_ignore_ascii_case(name));
+    let declared = cursor.declared.iter().filter(|(name, _)| from.is_none() && is_included(name));
+    declared.map(|(_, count)| count).sum()
 }
 
-/// Whether a run that is covered may be the truth. Which interval was covered by what is not known any more
-/// when it is resumed, but a catalog that declares assets and shows none is not whole.
+/// Checks that a run that has covered all ids saw any assets. A resumed run does not know which answers covered its
+/// intervals, but a catalog that declares assets and returns none is not complete.
 ///
 /// # Errors
-/// When no object was seen where some are declared.
+/// If no object was seen although `/domains` declares some.
 pub(crate) fn check_seen(cursor: &Cursor) -> anyhow::Result<()> {
     let (seen, declared) = (cursor.objects + cursor.skipped, declared(cursor));
-    ensure!(seen > 0 || declared == 0, "the API shows no asset, where /domains declares {declared}");
+    ensure!(seen > 0 || declared == 0, "the API returned no assets, but /domains declares {declared}");
     Ok(())
 }
 
-/// The cursor of a run that has published everything.
+/// The cursor of a run that has published everything, end-of-run records included.
 pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
     let ended = Cursor { state: RunState::Ended, ended_at: Some(ended_at), ..cursor.clone() };
-    complete_since::moved_on(ended)
+    complete_since::update(ended)
 }
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::cursor::{Mode, Since};
+    use catalog_shared::cursor::Since;
 
     use super::*;
 
@@ -112,31 +125,31 @@ mod tests {
         Shape { mode: Mode::Since, since: Some(Since { asked: "auto".into(), from: at(from) }), ..full() }
     }
 
-    fn begun(shape: Shape) -> Cursor {
-        fresh(Region::Us, shape, 1, &BTreeMap::new())
+    fn started(shape: Shape) -> Cursor {
+        new_cursor(Region::Us, shape, 1, &BTreeMap::new())
     }
 
     #[test]
-    fn a_part_begins_behind_its_id() {
-        assert_eq!(begun(part(None)).pending, [Interval { after: "ijzp-q8t2".into(), until: None }]);
-        assert_eq!(begun(full()).pending, [Interval::whole()]);
+    fn a_partial_run_starts_after_its_id() {
+        assert_eq!(started(part(None)).pending, [Interval { after: "ijzp-q8t2".into(), until: None }]);
+        assert_eq!(started(full()).pending, [Interval::whole()]);
     }
 
     #[test]
     fn a_limit_and_a_listing_have_one_lane() {
-        let lanes = |shape| lanes(&begun(shape), 4);
+        let lanes = |shape| lanes(&started(shape), 4);
         assert_eq!((lanes(full()), lanes(part(None))), (4, 4));
         assert_eq!((lanes(part(Some(5))), lanes(since(0))), (1, 1));
     }
 
     #[test]
-    fn what_is_declared_is_of_the_domains_that_are_asked_for() {
+    fn only_the_domains_of_the_run_are_declared() {
         let declared = |domains: &[&str], from: Option<&str>| {
             let domains = domains.iter().map(|&name| name.into()).collect();
             let shape = Shape { domains, from: from.map(Into::into), ..part(None) };
             let declared = [("A.example", 2_000), ("b.example", 7), ("c.example", 0)];
             let declared = declared.map(|(name, count)| (name.into(), count)).into();
-            super::declared(&Cursor { declared, ..begun(shape) })
+            super::declared(&Cursor { declared, ..started(shape) })
         };
         assert_eq!(declared(&[], None), 2_007);
         assert_eq!((declared(&["a.example"], None), declared(&["c.example"], None)), (2_000, 0));
@@ -144,27 +157,42 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_an_object_is_whole_only_where_none_is_declared() {
-        let declares = |count| Cursor { declared: [("a.example".into(), count)].into(), ..begun(full()) };
-        let is_true = |cursor: Cursor| check_seen(&cursor).is_ok();
-        assert!(is_true(declares(0)) && !is_true(declares(7)));
+    fn a_run_without_objects_is_complete_only_if_none_are_declared() {
+        let declares = |count| Cursor { declared: [("a.example".into(), count)].into(), ..started(full()) };
+        let is_complete = |cursor: Cursor| check_seen(&cursor).is_ok();
+        assert!(is_complete(declares(0)) && !is_complete(declares(7)));
         assert!(
-            is_true(Cursor { objects: 1, ..declares(7) }) && is_true(Cursor { skipped: 1, ..declares(7) })
+            is_complete(Cursor { objects: 1, ..declares(7) })
+                && is_complete(Cursor { skipped: 1, ..declares(7) })
         );
     }
 
     #[test]
-    fn only_a_run_that_saw_all_changes_is_one_to_start_from() {
+    fn only_a_run_that_saw_all_changes_can_be_continued_from() {
         let after = |shape| {
-            let run = Cursor { complete_since: Some(at(1_000)), started_at: at(5_000), ..begun(shape) };
+            let run = Cursor { complete_since: Some(at(1_000)), started_at: at(5_000), ..started(shape) };
             ended(&run, at(6_000)).complete_since
         };
         assert_eq!((after(full()), after(since(1_000))), (Some(at(5_000)), Some(at(5_000))));
         assert_eq!(after(part(None)), Some(at(1_000)));
         assert_eq!(after(Shape { kinds: vec![Kind::Domains], ..full() }), Some(at(1_000)));
-        // It leaves a gap behind the run before.
+        // It leaves a gap after the run before.
         assert_eq!(after(since(1_001)), Some(at(1_000)));
-        let skipped = Cursor { complete_since: Some(at(1_000)), skipped: 1, ..begun(full()) };
+        let skipped = Cursor { complete_since: Some(at(1_000)), skipped: 1, ..started(full()) };
         assert_eq!(ended(&skipped, at(6_000)).complete_since, Some(at(1_000)));
+    }
+
+    #[test]
+    fn expected_objects_follow_from_the_parameters() {
+        let expected = |shape| {
+            let declared = [("a.example".into(), 30), ("B.example".into(), 20), ("c.example".into(), 1)];
+            expected_objects(&Cursor { declared: declared.into(), ..started(shape) })
+        };
+        let domains = vec!["a.example".to_owned(), "b.example".to_owned()];
+        let of_domains = Shape { mode: Mode::Part, domains, ..full() };
+        assert_eq!((expected(full()), expected(of_domains.clone())), (Some(51), Some(50)));
+        let limited = |limit| expected(Shape { limit: Some(limit), ..of_domains.clone() });
+        assert_eq!((limited(7), limited(70)), (Some(7), Some(50)));
+        assert_eq!((expected(since(0)), expected(part(Some(7)))), (None, None));
     }
 }

@@ -195,7 +195,7 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        let fresh = lifecycle::fresh(Region::Us, shape, 7, &BTreeMap::new());
+        let fresh = lifecycle::new_cursor(Region::Us, shape, 7, &BTreeMap::new());
         let cursor = Cursor { stopped, unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
         standing(Region::Us, Some(Written { cursor, at }), now())
     }

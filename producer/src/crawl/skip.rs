@@ -1,5 +1,4 @@
-//! An object that can't be had: whether it may be stepped over, and its id from the part of the answer that
-//! came.
+//! Identifies an unreadable object from the received part of the answer, and decides whether a lane may skip it.
 
 use std::fmt;
 
@@ -8,69 +7,69 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use crate::api::error::Failed;
 
-/// How many objects a lane steps over in a row. That more of them can't be had is no oddity of theirs: the
-/// server, or a limit that is too low, is at fault, and a crawl that goes on would leave most of the catalog
-/// out.
-pub(crate) const IN_A_ROW: u32 = 3;
+/// The maximum number of objects that a lane skips in a row. If more are unreadable, the cause is the server or a limit
+/// that is too low, and continuing would omit most of the catalog.
+pub(crate) const MAX_IN_A_ROW: u32 = 3;
 
-/// Where the id of a result object is.
+/// The path of the id of a result object.
 const ID: &[&str] = &["results", "resource", "id"];
 
-/// An object that can't be had.
+/// An object that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// Its id is known.
-    Named(String),
-    /// A larger id has come behind those that can be had, so that all objects with their ids are known.
-    Further,
-    /// The answer came and has no structure, and no id before the place where it breaks.
-    Unnamed,
+pub(crate) enum Unreadable {
+    /// The object with this id.
+    Id(String),
+    /// An object with a larger id than the readable ones. So all objects with their ids were read.
+    LaterId,
+    /// The answer has no structure, and no id before the place where it breaks.
+    NoId,
 }
 
-/// The first object behind `after`, and behind others with these ids, that can't be had: where it is sure which
-/// one that is, and the lane may step over it, having just stepped over so many.
+/// Identifies the first unreadable object after `after` and after the readable objects `before`, if a lane that has just
+/// skipped this many may skip it.
 ///
 /// # Errors
-/// Why the lane has to stop instead, as it is said behind its bounds; nothing where the error says it all.
-pub(crate) fn unavailable(
+/// Why the lane must stop instead, to append to an error message; empty if the error itself explains it.
+pub(crate) fn identify(
     after: &str,
     before: &[&str],
     error: &Failed,
-    stepped: u32,
-) -> Result<Missing, &'static str> {
+    skipped: u32,
+) -> Result<Unreadable, &'static str> {
     let head = error.incomplete_head().ok_or("")?;
     let found = ids(head);
     let last = before.last().copied().unwrap_or_default();
-    let missing = match found.get(before.len()..).unwrap_or_default() {
-        [] if error.error.is_torn() => Missing::Unnamed,
-        [] => return Err("; what came of it has no id"),
-        // As of a server or a cache that ignores `limit`: what lies between them would be lost.
-        [_, _, ..] => return Err("; several objects came where one was asked for"),
-        [id] if id.as_str() <= after || id.as_str() < last => return Err("; what came is of another place"),
-        [id] if !before.is_empty() && id.as_str() > last => return Ok(Missing::Further),
-        [id] => Missing::Named(id.clone()),
+    let unreadable = match found.get(before.len()..).unwrap_or_default() {
+        [] if error.error.is_torn() => Unreadable::NoId,
+        [] => return Err("; the received part has no id"),
+        // The server or a cache ignores `limit`: objects in between would be lost.
+        [_, _, ..] => return Err("; the answer has several objects, but one was requested"),
+        [id] if id.as_str() <= after || id.as_str() < last => {
+            return Err("; the answer is for another position");
+        }
+        [id] if !before.is_empty() && id.as_str() > last => return Ok(Unreadable::LaterId),
+        [id] => Unreadable::Id(id.clone()),
     };
     if !error.will_stay() {
-        return Err("; it came incomplete only once");
+        return Err("; only one answer was incomplete");
     }
-    if stepped == IN_A_ROW {
-        return Err("; nor can the objects before it be had, so that it is no oddity");
+    if skipped == MAX_IN_A_ROW {
+        return Err("; several objects in a row are unreadable");
     }
-    Ok(missing)
+    Ok(unreadable)
 }
 
-/// The usable ids of result objects in an answer that may end anywhere. Ids elsewhere (of owners, of parents)
-/// are none.
+/// The usable ids of result objects in an answer that may end anywhere. Other ids (of owners, of parents) are ignored.
 fn ids(head: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let seek = Seek { path: ID, found: &mut found };
-    // Its end is missing, so this is an error; what counts was found on the way.
+    // An error is expected, because the end is missing. The ids were found before it.
     let _ = seek.deserialize(&mut serde_json::Deserializer::from_slice(head));
     found.retain(|id| is_name(id));
     found
 }
 
-/// Goes down a path of fields, through every element of the lists it meets, and keeps the texts there.
+/// Follows a path of fields, through every element of lists, and collects the strings there.
 struct Seek<'a> {
     path: &'a [&'a str],
     found: &'a mut Vec<String>,
@@ -151,7 +150,7 @@ mod tests {
         {"resource":{"parent_fxf":["qqqq-qqqq"],"id":"aaaa-bbbb","description":"long"},"creator":{"id":"c"}}]}"#;
 
     #[test]
-    fn only_the_id_of_a_result_is_one_wherever_the_answer_ends() {
+    fn only_ids_of_results_are_found_wherever_the_answer_ends() {
         let end_of_id = ANSWER.find("aaaa-bbbb\"").unwrap() + "aaaa-bbbb\"".len();
         for length in 0..ANSWER.len() {
             let expected = if length >= end_of_id { vec!["aaaa-bbbb"] } else { Vec::new() };
@@ -160,68 +159,70 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_holds_no_id() {
+    fn other_texts_contain_no_id() {
         for odd in ["", "<html>", "[]", r#"{"results":{"id":"aaaa-aaaa"}}"#, r#"{"results":"aaaa-aaaa"}"#] {
             assert_eq!(ids(odd.as_bytes()), Vec::<String>::new(), "{odd}");
         }
     }
 
-    /// What becomes of an object of which this came, so many times, by a lane that has just stepped over some.
-    fn of(reason: Incomplete, body: &str, times: u32, stepped: u32) -> Result<Missing, &'static str> {
-        behind(&[], reason, body, times, stepped)
+    /// Identifies an object of which this part was received this many times, for a lane that has just skipped some.
+    fn of(reason: Incomplete, body: &str, times: u32, skipped: u32) -> Result<Unreadable, &'static str> {
+        after(&[], reason, body, times, skipped)
     }
 
-    /// The same where objects with these ids can be had before it.
-    fn behind(
+    /// The same, after readable objects with these ids.
+    fn after(
         before: &[&str],
         reason: Incomplete,
         body: &str,
         times: u32,
-        stepped: u32,
-    ) -> Result<Missing, &'static str> {
+        skipped: u32,
+    ) -> Result<Unreadable, &'static str> {
         let error = ApiError::incomplete(reason, body.as_bytes(), None);
         let failed = Failed { request_id: Uuid::nil(), spent: None, incomplete: times, error };
-        unavailable("2222-2222", before, &failed, stepped)
+        identify("2222-2222", before, &failed, skipped)
     }
 
-    fn named(id: &str) -> Result<Missing, &'static str> {
-        Ok(Missing::Named(id.to_owned()))
+    fn named(id: &str) -> Result<Unreadable, &'static str> {
+        Ok(Unreadable::Id(id.to_owned()))
     }
 
     #[test]
-    fn only_one_object_that_is_sure_to_be_the_next_is_stepped_over() {
+    fn only_an_object_that_is_certain_to_be_the_next_one_is_skipped() {
         const ONE: &str = r#"{"results":[{"resource":{"id":"aaaa-aaaa"}},{"reso"#;
         const TWO: &str = r#"{"results":[{"resource":{"id":"aaaa-aaaa"}},{"resource":{"id":"aaaa-bbbb"},"#;
         const BEFORE: &str = r#"{"results":[{"resource":{"id":"2222-2222"},"#;
         let (cut_off, too_large) = (Incomplete::CutOff, Incomplete::TooLarge(7));
         assert_eq!(of(cut_off, ONE, 2, 0), named("aaaa-aaaa"));
         assert!(of(cut_off, TWO, 2, 0).is_err_and(|why| why.contains("several")));
-        assert!(of(cut_off, BEFORE, 2, 0).is_err_and(|why| why.contains("another place")));
-        // What may have been the network's fault is seen twice; that it is too large will not change.
-        assert!(of(cut_off, ONE, 1, 0).is_err_and(|why| why.contains("only once")));
+        assert!(of(cut_off, BEFORE, 2, 0).is_err_and(|why| why.contains("another position")));
+        // A network error must occur twice; a size does not change.
+        assert!(of(cut_off, ONE, 1, 0).is_err_and(|why| why.contains("only one answer")));
         assert_eq!(of(too_large, ONE, 1, 0), named("aaaa-aaaa"));
-        // The second one may be had by itself.
-        assert_eq!(behind(&["aaaa-aaaa"], too_large, TWO, 1, IN_A_ROW), Ok(Missing::Further));
+        // The second one may be readable alone.
+        assert_eq!(after(&["aaaa-aaaa"], too_large, TWO, 1, MAX_IN_A_ROW), Ok(Unreadable::LaterId));
         let twins = TWO.replace("bbbb", "aaaa");
-        assert_eq!(behind(&["aaaa-aaaa"], too_large, &twins, 1, 0), named("aaaa-aaaa"));
-        assert!(behind(&["aaaa-aaaa"], too_large, ONE, 1, 0).is_err_and(|why| why.contains("no id")));
-        assert!(behind(&["bbbb-bbbb"], too_large, TWO, 1, 0).is_err_and(|why| why.contains("another place")));
+        assert_eq!(after(&["aaaa-aaaa"], too_large, &twins, 1, 0), named("aaaa-aaaa"));
+        assert!(after(&["aaaa-aaaa"], too_large, ONE, 1, 0).is_err_and(|why| why.contains("no id")));
+        assert!(
+            after(&["bbbb-bbbb"], too_large, TWO, 1, 0).is_err_and(|why| why.contains("another position"))
+        );
     }
 
     #[test]
-    fn what_has_no_structure_may_have_no_name() {
-        const NAMELESS: &str = r#"{"results":[{"resource":{"name":"a"b","id":"aaaa-aaaa"}}]}"#;
+    fn without_structure_an_object_may_have_no_id() {
+        const WITHOUT_ID: &str = r#"{"results":[{"resource":{"name":"a"b","id":"aaaa-aaaa"}}]}"#;
         const NAMED: &str = r#"{"results":[{"resource":{"id":"aaaa-aaaa","name":"a"b"}}]}"#;
-        assert_eq!(of(Incomplete::Torn, NAMELESS, 1, 0), Ok(Missing::Unnamed));
+        assert_eq!(of(Incomplete::Torn, WITHOUT_ID, 1, 0), Ok(Unreadable::NoId));
         assert_eq!(of(Incomplete::Torn, NAMED, 1, 0), named("aaaa-aaaa"));
-        assert!(of(Incomplete::Torn, NAMELESS, 1, IN_A_ROW).is_err());
+        assert!(of(Incomplete::Torn, WITHOUT_ID, 1, MAX_IN_A_ROW).is_err());
     }
 
     #[test]
-    fn a_few_in_a_row_are_stepped_over_and_no_more() {
+    fn only_a_few_in_a_row_are_skipped() {
         const ONE: &str = r#"{"results":[{"resource":{"id":"aaaa-aaaa"},"#;
-        for stepped in 0..=IN_A_ROW {
-            assert_eq!(of(Incomplete::TooLarge(7), ONE, 1, stepped).is_ok(), stepped < IN_A_ROW);
+        for skipped in 0..=MAX_IN_A_ROW {
+            assert_eq!(of(Incomplete::TooLarge(7), ONE, 1, skipped).is_ok(), skipped < MAX_IN_A_ROW);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! From objects to records: what a page becomes on its way to Kafka.
+//! Builds the records of a page from its objects.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,23 +12,24 @@ use catalog_shared::topics::Topics;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::api::domains::Domains;
-use crate::api::page::Object;
-use crate::publish::hosts::Hosts;
-use crate::run::page_writer::{PageRecords, PageWriter, Route};
+use crate::model::domains::Domains;
+use crate::model::page::Object;
+use crate::run::page_records::{PageRecords, PageWriter, Route};
 
-/// Makes records of one run. Remembers which hosts and agencies it has made, so that each goes out once.
-pub(crate) struct Recorder {
+/// The published domain of each host.
+pub(crate) type Hosts = HashMap<String, String>;
+
+/// Builds the records of one run. Hosts and agencies are published once a run, so it keeps those that were.
+pub(crate) struct RecordBuilder {
     region: Region,
     routes: BTreeMap<Kind, Route>,
     dead_letters: Arc<str>,
-    /// The domain that was published for each host.
     hosts: Hosts,
     agencies: HashSet<String>,
 }
 
-impl Recorder {
-    /// A recorder for the kinds and partitions of a cursor's run.
+impl RecordBuilder {
+    /// A builder for the record types and partitions of a cursor's run.
     pub(crate) fn new(cursor: &Cursor, topics: &Topics) -> Self {
         let route = |(kind, count): (&Kind, &i32)| {
             (*kind, Route { topic: topics.data(*kind).into(), partitions: *count })
@@ -42,8 +43,8 @@ impl Recorder {
         }
     }
 
-    /// Takes hosts for published.
-    pub(crate) fn know(&mut self, hosts: Hosts) {
+    /// Sets the hosts that the run has already published.
+    pub(crate) fn set_published_hosts(&mut self, hosts: Hosts) {
         self.hosts = hosts;
     }
 
@@ -60,12 +61,12 @@ impl Recorder {
             if is_name(domain) {
                 page.add(Kind::Domains, Key::Domain(domain), value.into());
             } else {
-                page.add_dead(value.into(), "domain is no usable host");
+                page.add_dead(value.into(), "domain is not a usable host name");
                 page.records.missed.bad_domains += 1;
             }
         }
         for entry in &domains.unreadable {
-            page.add_dead(entry.clone(), "no domain with a count");
+            page.add_dead(entry.clone(), "not a domain with a count");
             page.records.missed.bad_domains += 1;
         }
         page.records
@@ -80,16 +81,16 @@ impl Recorder {
     ) -> PageRecords {
         let mut page = PageWriter::new(self.region, &self.routes, &self.dead_letters, version, observed_at);
         let mut hosts = BTreeMap::new();
-        let mut twins = Twins::default();
+        let mut duplicates = Duplicates::default();
         for object in objects {
-            let Some(domain) = add_dataset(&mut page, &mut twins, object) else { continue };
+            let Some(domain) = add_dataset(&mut page, &mut duplicates, object) else { continue };
             let host = object.host.clone().unwrap_or_else(|| domain.to_lowercase());
             if let Some(agency) = &object.agency
                 && let Some(record) = agency_record(&mut self.agencies, self.region, &host, agency)
             {
-                page.add_of(object, Kind::Agencies, Key::Agency { host: &host, agency }, record);
+                page.add_from(object, Kind::Agencies, Key::Agency { host: &host, agency }, record);
             }
-            // A host that shows two domains takes the smaller.
+            // A host that appears with two domains gets the smaller one.
             let smallest = hosts.entry(host).or_insert(domain);
             *smallest = domain.min(*smallest);
         }
@@ -100,10 +101,14 @@ impl Recorder {
     }
 }
 
-/// Adds the record of an object, or its dead letter. Gives the domain of an object that has a record.
-fn add_dataset<'a>(page: &mut PageWriter<'_>, twins: &mut Twins<'a>, object: &'a Object) -> Option<&'a str> {
-    let (id, domain) = match keyed(object).and_then(|names| twins.take(names)) {
-        Ok(names) => names,
+/// Adds the record of an object, or its dead letter. Returns the domain if there is a record.
+fn add_dataset<'a>(
+    page: &mut PageWriter<'_>,
+    duplicates: &mut Duplicates<'a>,
+    object: &'a Object,
+) -> Option<&'a str> {
+    let (id, domain) = match key_parts(object).and_then(|parts| duplicates.check(parts)) {
+        Ok(parts) => parts,
         Err(reason) => {
             page.add_missed(object, object.flaw.as_deref().unwrap_or(reason));
             return None;
@@ -114,41 +119,47 @@ fn add_dataset<'a>(page: &mut PageWriter<'_>, twins: &mut Twins<'a>, object: &'a
             page.add_missed(object, flaw);
             false
         }
-        None if page.add_of(object, Kind::Datasets, Key::Dataset { domain, id }, object.raw.clone()) => true,
+        None if page.add_from(object, Kind::Datasets, Key::Dataset { domain, id }, object.raw.clone()) => {
+            true
+        }
         None => return None,
     };
     *page.records.seen.entry(domain.to_owned()).or_default() += 1;
     is_record.then_some(domain)
 }
 
-/// The record of an agency; none where this run has published it.
+/// The record of an agency; none if this run has already published it.
 fn agency_record(published: &mut HashSet<String>, region: Region, host: &str, agency: &str) -> Option<Bytes> {
     let key = Key::Agency { host, agency }.to_text(region);
     published.insert(key).then(|| json!({ "host": host, "agency": agency }).to_string().into())
 }
 
-/// The id and domain of an object, or why it can't have a key.
-fn keyed(object: &Object) -> Result<(&str, &str), &'static str> {
+/// The id and domain of an object, or why it has no usable key.
+fn key_parts(object: &Object) -> Result<(&str, &str), &'static str> {
     let id = object.id.as_deref();
     let domain = object.domain.as_deref().filter(|domain| is_name(domain));
-    Ok((id.ok_or("resource.id is no usable id")?, domain.ok_or("metadata.domain is no usable host")?))
+    Ok((
+        id.ok_or("resource.id is not a usable id")?,
+        domain.ok_or("metadata.domain is not a usable host name")?,
+    ))
 }
 
-/// The domains of objects with one id, which come one after the other.
+/// The domains of consecutive objects with the same id.
 #[derive(Default)]
-struct Twins<'a> {
+struct Duplicates<'a> {
     id: &'a str,
     domains: Vec<&'a str>,
 }
 
-impl<'a> Twins<'a> {
-    /// The names of the next object, unless the one before it had the same: nobody can tell which of them counts.
-    fn take(&mut self, (id, domain): (&'a str, &'a str)) -> Result<(&'a str, &'a str), &'static str> {
+impl<'a> Duplicates<'a> {
+    /// Returns the id and domain of the next object, unless a preceding object has the same: then it is ambiguous
+    /// which one is valid.
+    fn check(&mut self, (id, domain): (&'a str, &'a str)) -> Result<(&'a str, &'a str), &'static str> {
         if self.id != id {
             *self = Self { id, domains: Vec::new() };
         }
         if self.domains.contains(&domain) {
-            return Err("another object right before it has the same id and domain");
+            return Err("a preceding object has the same id and domain");
         }
         self.domains.push(domain);
         Ok((id, domain))
@@ -166,11 +177,11 @@ fn add_host(published: &mut Hosts, page: &mut PageWriter<'_>, host: String, doma
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::page_writer::Missed;
+    use crate::run::page_records::Missed;
 
-    fn recorder(kinds: &[Kind]) -> Recorder {
+    fn builder(kinds: &[Kind]) -> RecordBuilder {
         let route = |kind: &Kind| (*kind, Route { topic: kind.name().into(), partitions: 2 });
-        Recorder {
+        RecordBuilder {
             region: Region::Us,
             routes: kinds.iter().map(route).collect(),
             dead_letters: "dead-letters".into(),
@@ -192,8 +203,8 @@ mod tests {
         }
     }
 
-    fn page(recorder: &mut Recorder, objects: &[Object]) -> PageRecords {
-        recorder.page(objects, Version { run: 1, page: 1 }, OffsetDateTime::UNIX_EPOCH)
+    fn page(builder: &mut RecordBuilder, objects: &[Object]) -> PageRecords {
+        builder.page(objects, Version { run: 1, page: 1 }, OffsetDateTime::UNIX_EPOCH)
     }
 
     fn keys(records: &PageRecords) -> Vec<&str> {
@@ -201,66 +212,63 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_agencies_go_out_once_a_run() {
-        let mut recorder = recorder(&Kind::ALL);
-        let first = page(&mut recorder, &[object("aaaa-aaaa", "b.example", Some("Parks"))]);
+    fn hosts_and_agencies_are_published_once_a_run() {
+        let mut builder = builder(&Kind::ALL);
+        let first = page(&mut builder, &[object("aaaa-aaaa", "b.example", Some("Parks"))]);
         assert_eq!(keys(&first), ["us/b.example/aaaa-aaaa", "us/data.example/Parks", "us/data.example"]);
-        let second = page(&mut recorder, &[object("aaaa-aaab", "b.example", Some("Parks"))]);
+        let second = page(&mut builder, &[object("aaaa-aaab", "b.example", Some("Parks"))]);
         assert_eq!(keys(&second), ["us/b.example/aaaa-aaab"]);
     }
 
     #[test]
-    fn a_host_with_two_domains_takes_the_smaller_even_when_it_comes_later() {
-        let mut recorder = recorder(&[Kind::Hosts]);
+    fn a_host_with_two_domains_gets_the_smaller_one_even_if_it_comes_later() {
+        let mut builder = builder(&[Kind::Hosts]);
         let both = [object("aaaa-aaaa", "c.example", None), object("aaaa-aaab", "b.example", None)];
-        let first = page(&mut recorder, &both);
+        let first = page(&mut builder, &both);
         assert_eq!(first.outgoing[0].value, r#"{"domain":"b.example","host":"data.example"}"#);
-        assert_eq!(page(&mut recorder, &[object("aaaa-aaac", "a.example", None)]).outgoing.len(), 1);
-        assert_eq!(page(&mut recorder, &both).outgoing.len(), 0);
+        assert_eq!(page(&mut builder, &[object("aaaa-aaac", "a.example", None)]).outgoing.len(), 1);
+        assert_eq!(page(&mut builder, &both).outgoing.len(), 0);
     }
 
     #[test]
     fn a_resumed_run_keeps_the_smaller_domain_that_was_published_before() {
-        let mut recorder = recorder(&[Kind::Hosts]);
-        recorder.know([("data.example".to_owned(), "b.example".to_owned())].into());
-        assert_eq!(keys(&page(&mut recorder, &[object("aaaa-aaaa", "c.example", None)])), [""; 0]);
-        assert_eq!(
-            keys(&page(&mut recorder, &[object("aaaa-aaab", "a.example", None)])),
-            ["us/data.example"]
-        );
+        let mut builder = builder(&[Kind::Hosts]);
+        builder.set_published_hosts([("data.example".to_owned(), "b.example".to_owned())].into());
+        assert_eq!(keys(&page(&mut builder, &[object("aaaa-aaaa", "c.example", None)])), [""; 0]);
+        assert_eq!(keys(&page(&mut builder, &[object("aaaa-aaab", "a.example", None)])), ["us/data.example"]);
     }
 
     #[test]
     fn an_object_without_a_usable_key_is_a_dead_letter_and_counted() {
-        let nameless = Object { id: None, ..object("", "a.example", None) };
-        let strange = object("aaaa-aaaa", "a.example/x", None);
-        let records = page(&mut recorder(&Kind::ALL), &[nameless, strange]);
+        let without_id = Object { id: None, ..object("", "a.example", None) };
+        let bad_domain = object("aaaa-aaaa", "a.example/x", None);
+        let records = page(&mut builder(&Kind::ALL), &[without_id, bad_domain]);
         assert_eq!((records.missed.unkeyed, records.published.len()), (2, 0));
         assert!(records.outgoing.iter().all(|record| &*record.topic == "dead-letters"));
     }
 
     #[test]
-    fn an_entry_of_the_list_of_domains_that_can_not_be_read_is_a_dead_letter() {
+    fn an_unreadable_entry_of_the_list_of_domains_is_a_dead_letter() {
         let declared = [("a.example".to_owned(), 7), ("b/c".to_owned(), 1)].into();
         let domains = Domains { declared, unreadable: vec![Bytes::from_static(b"[]")] };
         let version = Version { run: 1, page: 0 };
-        let records = recorder(&Kind::ALL).domains(&domains, version, OffsetDateTime::UNIX_EPOCH);
+        let records = builder(&Kind::ALL).domains(&domains, version, OffsetDateTime::UNIX_EPOCH);
         let missed = Missed { unkeyed: 2, bad_domains: 2, ..Missed::default() };
         assert_eq!((&records.missed, records.published.len()), (&missed, 1));
         assert_eq!((&*records.outgoing[2].topic, &*records.outgoing[2].value), ("dead-letters", &b"[]"[..]));
     }
 
     #[test]
-    fn what_is_missed_is_named_by_its_id_or_by_its_domain() {
-        let nameless = Object { id: None, ..object("", "a.example", None) };
-        let linked = Object { link_id: Some("aaaa-aaab".into()), ..nameless.clone() };
-        let strange = object("aaaa-aaac", "a.example/x", None);
-        let unknown = Object { domain: None, ..nameless.clone() };
+    fn missed_objects_are_counted_by_id_or_by_domain() {
+        let without_id = Object { id: None, ..object("", "a.example", None) };
+        let linked = Object { link_id: Some("aaaa-aaab".into()), ..without_id.clone() };
+        let bad_domain = object("aaaa-aaac", "a.example/x", None);
+        let unidentified = Object { domain: None, ..without_id.clone() };
         let flawed = Object { flaw: Some("not JSON".into()), ..object("aaaa-aaad", "b.example", None) };
         let large = Object { raw: vec![b' '; 9_000_000].into(), ..object("aaaa-aaae", "b.example", None) };
         let records = page(
-            &mut recorder(&Kind::ALL),
-            &[nameless.clone(), nameless, linked, strange, unknown, flawed, large],
+            &mut builder(&Kind::ALL),
+            &[without_id.clone(), without_id, linked, bad_domain, unidentified, flawed, large],
         );
         let ids = ["aaaa-aaab", "aaaa-aaac", "aaaa-aaad", "aaaa-aaae"].map(str::to_owned).into();
         let missed = Missed { unkeyed: 7, bad_domains: 0, by_domain: [("a.example".into(), 2)].into(), ids };
@@ -269,16 +277,16 @@ mod tests {
     }
 
     #[test]
-    fn one_id_on_two_domains_is_two_records_and_twice_on_one_is_not() {
-        let twins = ["a.example", "b.example", "a.example"].map(|domain| object("aaaa-aaaa", domain, None));
-        let records = page(&mut recorder(&[Kind::Datasets]), &twins);
+    fn one_id_on_two_domains_makes_two_records_and_twice_on_one_does_not() {
+        let objects = ["a.example", "b.example", "a.example"].map(|domain| object("aaaa-aaaa", domain, None));
+        let records = page(&mut builder(&[Kind::Datasets]), &objects);
         assert_eq!(keys(&records), ["us/a.example/aaaa-aaaa", "us/b.example/aaaa-aaaa", ""]);
         assert_eq!(records.missed.ids, ["aaaa-aaaa"]);
     }
 
     #[test]
-    fn kinds_that_the_run_leaves_out_are_seen_but_not_published() {
-        let records = page(&mut recorder(&[Kind::Hosts]), &[object("aaaa-aaaa", "a.example", Some("Parks"))]);
+    fn record_types_that_the_run_leaves_out_are_seen_but_not_published() {
+        let records = page(&mut builder(&[Kind::Hosts]), &[object("aaaa-aaaa", "a.example", Some("Parks"))]);
         assert_eq!(keys(&records), ["us/data.example"]);
         assert_eq!(records.seen["a.example"], 1);
     }

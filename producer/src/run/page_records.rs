@@ -1,4 +1,4 @@
-//! The records of one page: where each goes, and what becomes of one that is too large.
+//! The records of one page. A record that is too large becomes a dead letter.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,50 +11,51 @@ use catalog_shared::region::Region;
 use rdkafka::message::{Header, OwnedHeaders};
 use time::OffsetDateTime;
 
-use crate::api::page::Object;
 use crate::model::outgoing::Outgoing;
+use crate::model::page::Object;
 use catalog_shared::topic_setup::MESSAGE_BYTES;
 
-/// What a record takes besides its key and value, at most: its headers, and the frame of a batch of one.
-const FRAME: usize = 1024;
-/// How much of a key goes into a message, in bytes.
-const SHOWN: usize = 600;
-/// How much of a value that is too large goes into its dead letter, in bytes.
+/// The largest overhead of a record besides key and value, in bytes: headers, and the frame of a batch of one.
+const OVERHEAD: usize = 1024;
+/// How much of a key is logged, in bytes.
+const LOGGED_KEY: usize = 600;
+/// How much of an oversized value its dead letter contains, in bytes.
 const HEAD: usize = 64 * 1024;
 
-/// Where the records of a kind go.
+/// The topic of a record type.
 pub(crate) struct Route {
     pub(crate) topic: Arc<str>,
     pub(crate) partitions: i32,
 }
 
-/// The records of one page, and what the cursor has to say of them.
+/// The records of one page, and what the cursor counts of them.
 #[derive(Default)]
 pub(crate) struct PageRecords {
     pub(crate) outgoing: Vec<Outgoing>,
-    /// The kind and partition of each record but for dead letters.
+    /// The type and partition of each record except dead letters.
     pub(crate) published: Vec<(Kind, i32)>,
-    /// How many assets of each domain there are.
+    /// The number of assets of each domain.
     pub(crate) seen: BTreeMap<String, u64>,
     pub(crate) missed: Missed,
 }
 
-/// What no record could be made of, by what names it. Each is counted in `unkeyed` and in one other place at most.
+/// Objects and entries that did not become records, by what identifies them. Each is counted in `unkeyed` and in at
+/// most one other field.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Missed {
-    /// How many there are.
+    /// All of them.
     pub(crate) unkeyed: u64,
     /// Entries of `/domains`.
     pub(crate) bad_domains: u64,
-    /// Objects whose domain is known and whose id is not.
+    /// Objects with a known domain and no id.
     pub(crate) by_domain: BTreeMap<String, u64>,
-    /// The ids of objects that show one.
+    /// The ids of the objects that have one.
     pub(crate) ids: Vec<String>,
 }
 
 impl Missed {
-    /// Keeps what names an object: its id, which the permalink may show too, or else its domain.
-    fn name(&mut self, object: &Object) {
+    /// Counts an object by its id, which may also be in the permalink, or else by its domain.
+    fn add(&mut self, object: &Object) {
         let domain = object.domain.as_ref().filter(|domain| is_name(domain));
         match (object.id.as_ref().or(object.link_id.as_ref()), domain) {
             (Some(id), _) => self.ids.push(id.clone()),
@@ -64,7 +65,7 @@ impl Missed {
     }
 }
 
-/// Collects the records of one page; all of a kind share their headers.
+/// Collects the records of one page. Records of one type share their headers.
 pub(crate) struct PageWriter<'a> {
     pub(crate) region: Region,
     routes: &'a BTreeMap<Kind, Route>,
@@ -89,17 +90,17 @@ impl<'a> PageWriter<'a> {
         Self { region, routes, headers, stamp, dead_letters, records: PageRecords::default() }
     }
 
-    /// Adds a record of an object, unless the run doesn't publish its kind. Says whether it fits into the topic; one
-    /// that does not becomes a dead letter.
-    pub(crate) fn add_of(&mut self, object: &Object, kind: Kind, key: Key<'_>, value: Bytes) -> bool {
+    /// Adds a record of an object, unless the run doesn't publish its type. Returns whether it fits into the topic; if
+    /// not, it becomes a dead letter.
+    pub(crate) fn add_from(&mut self, object: &Object, kind: Kind, key: Key<'_>, value: Bytes) -> bool {
         let fits = self.add(kind, key, value);
         if !fits {
-            self.records.missed.name(object);
+            self.records.missed.add(object);
         }
         fits
     }
 
-    /// Adds a record as [`PageWriter::add_of`] does, where no object stands behind it.
+    /// Adds a record as [`PageWriter::add_from`] does, without an object to count if it is too large.
     pub(crate) fn add(&mut self, kind: Kind, key: Key<'_>, value: Bytes) -> bool {
         let (Some(route), Some(headers)) = (self.routes.get(&kind), self.headers.get(&kind)) else {
             return true;
@@ -117,12 +118,12 @@ impl<'a> PageWriter<'a> {
     }
 
     fn add_too_large(&mut self, key: &str, value: Bytes) {
-        let (key, bytes) = (&key[..key.floor_char_boundary(SHOWN)], value.len());
-        tracing::warn!(key, bytes, "a record would be larger than its topic takes: it becomes a dead letter");
-        self.add_dead(value, &format!("larger than a record may be: {key}, {bytes} bytes"));
+        let (key, bytes) = (&key[..key.floor_char_boundary(LOGGED_KEY)], value.len());
+        tracing::warn!(key, bytes, "record too large for its topic, sending it to the dead letters");
+        self.add_dead(value, &format!("too large for a record: {key}, {bytes} bytes"));
     }
 
-    /// Adds what no record could be made of, and why. Of what is too large for any topic the beginning has to do.
+    /// Adds a dead letter with a reason. A value that is too large for any topic is truncated.
     pub(crate) fn add_dead(&mut self, value: Bytes, reason: &str) {
         let headers = self.stamp.to_headers().insert(Header { key: "reason", value: Some(reason) }).into();
         let value = if fits("", &value) { value } else { value.slice(..HEAD) };
@@ -131,16 +132,16 @@ impl<'a> PageWriter<'a> {
         self.records.missed.unkeyed += 1;
     }
 
-    /// Adds an object that no record can be made of, and why.
+    /// Adds the dead letter of an object, with a reason.
     pub(crate) fn add_missed(&mut self, object: &Object, reason: &str) {
         self.add_dead(object.raw.clone(), reason);
-        self.records.missed.name(object);
+        self.records.missed.add(object);
     }
 }
 
-/// Whether a record is one that a topic takes. Kafka would refuse another, and all of its page with it.
+/// Whether a record fits into a topic. Kafka would refuse a larger one together with the rest of its page.
 const fn fits(key: &str, value: &Bytes) -> bool {
-    key.len() + value.len() + FRAME <= MESSAGE_BYTES
+    key.len() + value.len() + OVERHEAD <= MESSAGE_BYTES
 }
 
 #[cfg(test)]
@@ -158,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_a_topic_takes_is_a_dead_letter() {
-        let largest = MESSAGE_BYTES - FRAME - "us/a.example/aaaa-aaaa".len();
+    fn a_record_too_large_for_its_topic_is_a_dead_letter() {
+        let largest = MESSAGE_BYTES - OVERHEAD - "us/a.example/aaaa-aaaa".len();
         let records = written(|page| {
             for (id, bytes, fits) in
                 [("aaaa-aaaa", largest, true), ("aaaa-aaab", largest + 1, false), ("aaaa-aaac", 2, true)]
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn not_even_a_dead_letter_is_larger() {
+    fn a_dead_letter_is_never_too_large() {
         let vast = Bytes::from(vec![b' '; MESSAGE_BYTES]);
         let records = written(|page| page.add_dead(vast.clone(), "odd"));
         let lengths: Vec<_> = records.outgoing.iter().map(|letter| letter.value.len()).collect();

@@ -1,24 +1,24 @@
-//! Page 0 of a run, which is what `/domains` declares.
+//! Page 0 of a run: the answer of `/domains`.
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Discovery;
-use crate::api::domains::Domains;
+use crate::model::domains::Domains;
 use crate::publish::Publisher;
 
-/// Asks the API for its domains, and for those that were chosen, before a new run begins. The answer is the run's
-/// page 0, so that the request is not an extra one.
-pub(crate) async fn fetch_first(discovery: &Discovery) -> anyhow::Result<Domains> {
+/// Requests `/domains` and checks the selected domains before a new run starts. The answer becomes page 0 of the run, so
+/// this is not an extra request.
+pub(crate) async fn fetch_before_run(discovery: &Discovery) -> anyhow::Result<Domains> {
     let domains = discovery.domains().await.with_context(|| {
-        format!("no run was begun, because {} can't be crawled (see --api-url)", discovery.url())
+        format!("no run was started, because {} can't be crawled (see --api-url)", discovery.url())
     })?;
     discovery.check_domains().await?;
     Ok(domains)
 }
 
-/// Publishes what `/domains` declares, as it was fetched before the run began, or else as it is now. Tells whether
-/// it was published before `shutdown`.
+/// Publishes the answer of `/domains`: the one that was fetched before the run started, or else a new one. Returns
+/// whether it was published before `shutdown`.
 pub(crate) async fn publish(
     discovery: &Discovery,
     domains: Option<Domains>,
@@ -28,7 +28,7 @@ pub(crate) async fn publish(
     let domains = match domains {
         Some(domains) => domains,
         None => match shutdown.run_until_cancelled(discovery.domains()).await {
-            Some(domains) => domains.context("can't get the list of domains")?,
+            Some(domains) => domains.context("can't fetch the list of domains")?,
             None => return Ok(false),
         },
     };
