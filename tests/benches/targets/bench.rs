@@ -35,7 +35,7 @@ impl Bench {
     }
 
     /// Reports progress on standard error.
-    pub(crate) fn say(&self, what: &str) -> Result<()> {
+    pub(crate) fn progress(&self, what: &str) -> Result<()> {
         Ok(writeln!(std::io::stderr(), "{:6.0} s  {what}", self.began.elapsed().as_secs_f64())?)
     }
 
@@ -66,7 +66,7 @@ impl Bench {
     }
 
     /// Adds the lines about memory.
-    pub(crate) fn tell_peaks(&mut self) {
+    pub(crate) fn add_peak_rows(&mut self) {
         for (runs, values) in std::mem::take(&mut self.peaks) {
             let (what, most) = match runs {
                 Peaks::Consumer { assets } => (format!("peak memory, consumer, {assets} assets"), 120.0),

@@ -36,7 +36,7 @@ struct Arguments {
     /// How often each pair is measured
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// At most so many objects, for a quick look; by default the whole recording, or 30,000 synthetic objects
+    /// At most so many objects, for a quick run; by default the whole recording, or 30,000 synthetic objects
     #[arg(long)]
     assets: Option<usize>,
     /// Measures these scenes alone
@@ -87,7 +87,7 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let objects = Objects::load(arguments.assets)?;
     let world = World::new().await?;
-    let mut machine = Machine::look(world.pool(), objects.description.clone()).await?;
+    let mut machine = Machine::describe(world.pool(), objects.description.clone()).await?;
     drop(world);
     let mut bench = Bench::new(arguments.rounds, arguments.full, objects);
     for scene in Scene::ALL {
@@ -96,8 +96,8 @@ async fn main() -> Result<()> {
             scene.measure(&mut bench).await?;
         }
     }
-    bench.tell_peaks();
-    machine.look_again();
+    bench.add_peak_rows();
+    machine.note_load();
     let report = Report { machine, rows: bench.rows, seconds: bench.began.elapsed().as_secs_f64() };
     let mut out = std::io::stdout().lock();
     if arguments.json {

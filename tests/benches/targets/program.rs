@@ -14,7 +14,7 @@ use crate::report::field;
 
 /// How often the peak of memory is read. The kernel drops it when a process ends, so what comes in the last moment
 /// is missed; it never falls before.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// No run takes longer.
 const LIMIT: Duration = Duration::from_secs(3600);
 
@@ -30,7 +30,7 @@ pub(crate) struct Run {
 pub(crate) async fn run(program: Program) -> Result<Run> {
     let running = quiet(program).start()?;
     let status = format!("/proc/{}/status", running.id()?);
-    let (mut peak, mut again) = (0.0, interval(LOOK_AGAIN));
+    let (mut peak, mut again) = (0.0, interval(POLL_INTERVAL));
     let mut ended = pin!(running.ended());
     let ended = loop {
         tokio::select! {

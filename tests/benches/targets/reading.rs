@@ -33,7 +33,7 @@ pub(crate) struct Published {
 /// Where the topics end.
 pub(crate) async fn ends(world: &World) -> Result<Offsets> {
     let (config, topics) = (config(world), TOPICS.map(|topic| world.topic(topic)));
-    let look = move || {
+    let fetch = move || {
         let consumer: BaseConsumer = config.create()?;
         let mut ends = Offsets::new();
         for topic in topics {
@@ -46,7 +46,7 @@ pub(crate) async fn ends(world: &World) -> Result<Offsets> {
         }
         anyhow::Ok(ends)
     };
-    spawn_blocking(look).await?
+    spawn_blocking(fetch).await?
 }
 
 /// The beginnings of the same partitions.

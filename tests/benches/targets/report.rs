@@ -37,7 +37,7 @@ pub(crate) struct Machine {
     rustc: Option<String>,
     postgresql: String,
     postgresql_settings: String,
-    /// Kafka's protocol doesn't tell it, so the script that starts the services passes it on.
+    /// Passed in by `dev/bench`, because Kafka's protocol does not expose it.
     kafka: Option<String>,
     librdkafka: String,
     catalog: String,
@@ -50,7 +50,7 @@ const SETTINGS: &str = "select string_agg(name || '=' || current_setting(name), 
 
 impl Machine {
     /// Describes this machine before the first measurement.
-    pub(crate) async fn look(pool: &PgPool, catalog: String) -> Result<Self> {
+    pub(crate) async fn describe(pool: &PgPool, catalog: String) -> Result<Self> {
         let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
         Ok(Self {
             started_at: OffsetDateTime::now_utc().replace_nanosecond(0)?.format(&Rfc3339)?,
@@ -71,7 +71,7 @@ impl Machine {
     }
 
     /// Notes the load after the last measurement.
-    pub(crate) fn look_again(&mut self) {
+    pub(crate) fn note_load(&mut self) {
         self.load_after = load();
     }
 }

@@ -55,7 +55,7 @@ impl Moment {
     }
 }
 
-/// Commits something synchronously, so that all WAL before it is on disk and can be looked at.
+/// Commits something synchronously, so that all WAL before it is on disk and can be read.
 async fn flush(pool: &PgPool) -> Result<()> {
     let mut tx = pool.begin().await?;
     sqlx::raw_sql("set local synchronous_commit = on").execute(&mut *tx).await?;
@@ -63,8 +63,8 @@ async fn flush(pool: &PgPool) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
-/// Lets WAL be looked at. It is part of PostgreSQL's own extensions, from version 15 on.
-pub(crate) async fn can_look(pool: &PgPool) -> bool {
+/// Enables reading WAL, if the server has the extension. It is part of PostgreSQL's own extensions, from version 15 on.
+pub(crate) async fn can_read_wal(pool: &PgPool) -> bool {
     let create = "create extension if not exists pg_walinspect";
     sqlx::query(create).execute(pool).await.is_ok()
 }

@@ -16,14 +16,14 @@ use crate::program::{mebibytes, quiet, run};
 /// Until both have come to rest, and then how long they are watched.
 const SETTLE: Duration = Duration::from_secs(8);
 const WATCH: Duration = Duration::from_secs(20);
-/// The kernel's ticks of CPU time a second, as it tells them to programs.
+/// The kernel's ticks of CPU time a second, as /proc shows them.
 const TICKS: f64 = 100.0;
 /// A page in 100 seconds.
 const RATE: &str = "0.01";
 
 /// Measures both side by side, once.
 pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
-    bench.say("idle")?;
+    bench.progress("idle")?;
     let world = World::new().await?;
     let api = Double::start(Options::new(Synthetic::new(5_000, 40))).await?;
     run(world.crawl(&api)?.args(["--partitions", "6"])).await?;

@@ -21,8 +21,8 @@ const PAGES: u64 = 200;
 const PAGE_SIZE: u64 = 100;
 /// Before the first byte of an answer.
 const LATENCY: Duration = Duration::from_millis(50);
-/// How often the tables are looked at: a page's rows are seen so much later than they are committed at most.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How often the tables are polled. A delay is too long by this much at most.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Measures a crawl a round; the first one's rows are new.
@@ -32,7 +32,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     let _consumer = quiet(world.member()?).start()?;
     let (mut took, mut median, mut late, mut most) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 0..bench.rounds {
-        bench.say(&format!("live: round {} of {}", round + 1, bench.rounds))?;
+        bench.progress(&format!("live: round {} of {}", round + 1, bench.rounds))?;
         let options = Options::new(Synthetic::new(PAGES * PAGE_SIZE, 40)).order_seed(round as u64);
         let api = Double::start(options.latency(LATENCY)).await?;
         let watch = Watch { pool: world.pool().clone(), run: i64::try_from(round + 1)? };
@@ -54,8 +54,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
             .target(Of::Ratio, Bound::AtMost(1.02))
             .note(format!("{PAGES} full pages, answered after 50 ms; at most {most} requests in any second"))
     }));
-    let note =
-        format!("{PAGES} pages of {PAGE_SIZE} a run, their rows new in the first; looked at each 10 ms");
+    let note = format!("{PAGES} pages of {PAGE_SIZE} a run, their rows new in the first; polled each 10 ms");
     bench.add(Row::new("page's arrival to its rows' commit, p50", Unit::Milliseconds, median));
     bench.add(
         Row::new("page's arrival to its rows' commit, p99", Unit::Milliseconds, late)
@@ -107,12 +106,12 @@ impl Watch {
     /// How long after each page's arrival all its rows were committed, in milliseconds, sorted. Returns when the run is
     /// decided.
     async fn delays(&self) -> Result<Vec<f64>> {
-        let mut again = interval(LOOK_AGAIN);
+        let mut again = interval(POLL_INTERVAL);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut pages: BTreeMap<i64, Seen> = BTreeMap::new();
         loop {
             again.tick().await;
-            // Asked first, so that nothing comes after the last look.
+            // Queried first, so that no row comes after the last poll.
             let ended: bool = sqlx::query_scalar(ENDED).bind(self.run).fetch_one(&self.pool).await?;
             let rows: Vec<(i64, i64, OffsetDateTime)> =
                 sqlx::query_as(ROWS).bind(self.run).fetch_all(&self.pool).await?;

@@ -7,14 +7,14 @@ use catalog_tests::world::World;
 
 use crate::bench::Bench;
 use crate::program::{consume, crawl, run};
-use crate::scenes::replays::{blocked, tell_blocks};
+use crate::scenes::replays::{add_blocking_rows, blocked};
 
 const SIZES: [u32; 2] = [100_000, 1_000_000];
 
 /// Measures each size once.
 pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     for assets in SIZES {
-        bench.say(&format!("a catalog of {assets} assets"))?;
+        bench.progress(&format!("a catalog of {assets} assets"))?;
         let world = World::new().await?;
         let api = Double::start(Options::new(Synthetic::new(u64::from(assets), 40)).gzip(false)).await?;
         let size = usize::try_from(assets)?;
@@ -27,7 +27,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
         [&verified, &rebuilt].into_iter().for_each(|run| bench.replay_peak(run));
         let blocks = [&rebuilt, &verified].map(|run| blocked(&run.summary));
         let [rebuild, verify] = blocks;
-        tell_blocks(bench, u64::from(assets), vec![rebuild?], vec![verify?]);
+        add_blocking_rows(bench, u64::from(assets), vec![rebuild?], vec![verify?]);
     }
     Ok(())
 }

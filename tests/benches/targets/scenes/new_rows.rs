@@ -25,7 +25,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     bench.producer_peak(assets, &crawled);
     let mut figures = CONNECTIONS.map(|_| (Vec::new(), Vec::new()));
     for round in 0..bench.rounds {
-        bench.say(&format!("new rows: round {} of {}", round + 1, bench.rounds))?;
+        bench.progress(&format!("new rows: round {} of {}", round + 1, bench.rounds))?;
         for ((connections, ..), (ours, limit)) in CONNECTIONS.iter().zip(&mut figures) {
             let schema = format!("new_{round}_{connections}");
             let consumed = consume(&world, &schema, *connections).await?.expect("new", assets)?;

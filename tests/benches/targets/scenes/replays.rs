@@ -35,7 +35,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     let assets = catalog.ids().len();
     let world = World::new().await?;
     for seed in 0..VERSIONS {
-        bench.say(&format!("replays: version {} of {VERSIONS}", seed + 1))?;
+        bench.progress(&format!("replays: version {} of {VERSIONS}", seed + 1))?;
         let options = Options::shared(Arc::clone(&catalog)).order_seed(seed).gzip(false);
         let crawled = crawl(&world, &Double::start(options).await?).await?;
         bench.producer_peak(assets, &crawled);
@@ -43,10 +43,10 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     consume(&world, SCHEMA, 2).await?.expect("new", assets)?;
     let mut figures = Figures::default();
     for round in 0..bench.rounds {
-        bench.say(&format!("replays: round {} of {}", round + 1, bench.rounds))?;
+        bench.progress(&format!("replays: round {} of {}", round + 1, bench.rounds))?;
         measure_round(bench, &world, &mut figures, round).await?;
     }
-    tell(bench, figures, assets);
+    add_rows(bench, figures, assets);
     Ok(())
 }
 
@@ -77,10 +77,10 @@ async fn measure_round(bench: &mut Bench, world: &World, figures: &mut Figures, 
 
 /// How long live consumers were blocked, in seconds.
 pub(crate) fn blocked(summary: &Value) -> Result<f64> {
-    summary["held_off_seconds"].as_f64().context("the summary says how long consumers were blocked")
+    summary["held_off_seconds"].as_f64().context("the summary has held_off_seconds")
 }
 
-fn tell(bench: &mut Bench, figures: Figures, assets: usize) {
+fn add_rows(bench: &mut Bench, figures: Figures, assets: usize) {
     let rates = Unit::RecordsPerSecond;
     bench.add(Row::new("rebuild of lost tables, 3 versions a key", rates, figures.rebuilt).map(|row| {
         row.against("COPY, binary, 2 connections", &figures.copied)
@@ -92,11 +92,11 @@ fn tell(bench: &mut Bench, figures: Figures, assets: usize) {
             .target(Of::Ratio, Bound::AtLeast(0.2))
             .note("the records that the topics hold, by the time of the command")
     }));
-    tell_blocks(bench, assets as u64, figures.rebuild_blocks, figures.verify_blocks);
+    add_blocking_rows(bench, assets as u64, figures.rebuild_blocks, figures.verify_blocks);
 }
 
 /// How long consumers were blocked, at so many rows.
-pub(crate) fn tell_blocks(bench: &mut Bench, rows: u64, rebuild: Vec<f64>, verify: Vec<f64>) {
+pub(crate) fn add_blocking_rows(bench: &mut Bench, rows: u64, rebuild: Vec<f64>, verify: Vec<f64>) {
     for (command, values) in [("rebuild", rebuild), ("verify --topics", verify)] {
         let what = format!("{command} blocks consumers, {rows} rows");
         bench.add(

@@ -26,10 +26,10 @@ const LARGE: &str = "large";
 pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     let mut scene = Scene::prepare(bench).await?;
     for round in 0..bench.rounds {
-        bench.say(&format!("unchanged: round {} of {}", round + 1, bench.rounds))?;
+        bench.progress(&format!("unchanged: round {} of {}", round + 1, bench.rounds))?;
         scene.round(bench, round).await?;
     }
-    scene.tell(bench);
+    scene.add_rows(bench);
     Ok(())
 }
 
@@ -55,14 +55,14 @@ struct Scene {
     catalog: Arc<MemoryCatalog>,
     assets: usize,
     large_rows: u64,
-    can_look: bool,
+    can_read_wal: bool,
     figures: Figures,
 }
 
 impl Scene {
     /// Fills both schemas.
     async fn prepare(bench: &mut Bench) -> Result<Self> {
-        bench.say("unchanged: filling tables")?;
+        bench.progress("unchanged: filling tables")?;
         let catalog = Arc::new(bench.objects.catalog(COPIES)?);
         let (world, bare) = (World::new().await?, Bare::new().await?);
         let api = pretty(&catalog, 0).await?;
@@ -74,10 +74,10 @@ impl Scene {
             bench.consumer_peak(assets, &filled.run);
         }
         let large_rows = bench.large_rows();
-        bench.say(&format!("unchanged: filling tables up to {large_rows} rows"))?;
+        bench.progress(&format!("unchanged: filling tables up to {large_rows} rows"))?;
         written::fill(world.pool(), LARGE, large_rows).await?;
-        let can_look = written::can_look(world.pool()).await;
-        Ok(Self { world, bare, catalog, assets, large_rows, can_look, figures: Figures::default() })
+        let can_read_wal = written::can_read_wal(world.pool()).await;
+        Ok(Self { world, bare, catalog, assets, large_rows, can_read_wal, figures: Figures::default() })
     }
 
     async fn round(&mut self, bench: &mut Bench, round: usize) -> Result<()> {
@@ -94,7 +94,7 @@ impl Scene {
 
         let begin = reading::ends(&self.world).await?;
         self.crawl(bench, &pretty(&self.catalog, seed + 1).await?).await?;
-        let moment = if self.can_look { Some(Moment::now(&self.world, SMALL).await?) } else { None };
+        let moment = if self.can_read_wal { Some(Moment::now(&self.world, SMALL).await?) } else { None };
         let unchanged = self.consume(bench).await?.expect("unchanged", self.assets)?;
         if let Some(moment) = moment {
             self.figures.written.push(moment.since(&self.world, SMALL).await?);
@@ -128,7 +128,7 @@ impl Scene {
         Ok(consumed)
     }
 
-    /// Crawls the very bytes of the last crawl, and publishes them without a crawl. Such answers cost the API's double
+    /// Crawls the very bytes of the last crawl, and publishes them without a crawl. Such answers cost the mock server
     /// next to nothing, whose work would be a large part of the crawl on the same cores.
     async fn crawl_verbatim(&mut self, bench: &mut Bench, begin: Offsets) -> Result<Figure> {
         let records = reading::datasets(&self.world, begin).await?;
@@ -141,7 +141,7 @@ impl Scene {
         Ok(Figure { records, seconds: seconds(&run.summary)? })
     }
 
-    fn tell(self, bench: &mut Bench) {
+    fn add_rows(self, bench: &mut Bench) {
         let Figures {
             unchanged,
             read,
@@ -181,17 +181,17 @@ impl Scene {
                 .target(Of::Ratio, Bound::AtLeast(0.8))
                 .note(format!("all crawls of a round, against the same in tables of {assets} rows"))
         }));
-        tell_written(bench, written, unchanged);
+        add_written_rows(bench, written, unchanged);
         let seconds = |figures: &[Figure]| figures.iter().map(|figure| figure.seconds).collect::<Vec<_>>();
         bench.add(Row::new("crawl without a limit", Unit::Seconds, seconds(crawled)).map(|row| {
             row.against("bare publishing", &seconds(published))
                 .target(Of::Ratio, Bound::AtMost(1.15))
-                .note(format!("{assets} assets; their answers cost the API's double next to nothing"))
+                .note(format!("{assets} assets; their answers cost the mock server next to nothing"))
         }));
     }
 }
 
-fn tell_written(bench: &mut Bench, written: &[Written], unchanged: &[Figure]) {
+fn add_written_rows(bench: &mut Bench, written: &[Written], unchanged: &[Figure]) {
     let each = written.iter().zip(unchanged).map(|(written, figure)| written.wal / figure.records as f64);
     let images: f64 = written.iter().map(|written| written.images).sum::<f64>() / 1024.0 / 1024.0;
     bench.add(Row::new("WAL a record, unchanged", Unit::Bytes, each.collect()).map(|row| {
