@@ -15,7 +15,7 @@ mod replay;
 mod show;
 
 pub(crate) use args::DeadLettersArgs;
-use args::{LettersAction, LettersArgs, ReplayArgs, Selection};
+use args::{DeadLetterArgs, DeadLettersAction, ReplayArgs, Selection};
 
 /// Runs `dead-letters`.
 ///
@@ -24,21 +24,23 @@ use args::{LettersAction, LettersArgs, ReplayArgs, Selection};
 pub(crate) async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
     let DeadLettersArgs { action } = args;
     match action {
-        LettersAction::List(args) => list::list(&open(&args).await?, &args).await,
-        LettersAction::Show(args) => show::show(&database::open(&args.database, 1).await?, &args).await,
-        LettersAction::Replay(ReplayArgs { letters: args, thresholds }) => {
+        DeadLettersAction::List(args) => list::list(&open(&args).await?, &args).await,
+        DeadLettersAction::Show(args) => show::show(&database::open(&args.database, 1).await?, &args).await,
+        DeadLettersAction::Replay(ReplayArgs { letters: args, thresholds }) => {
             let selection = selected(&args.selection)?;
             replay::replay(&open(&args).await?, selection, thresholds.thresholds(), args.json).await
         }
-        LettersAction::Discard(args) => {
+        DeadLettersAction::Discard(args) => {
             let selection = selected(&args.selection)?;
             discard(&open(&args).await?, selection, args.json).await
         }
-        LettersAction::Prune(args) => prune::prune(&database::open(&args.database, 1).await?, &args).await,
+        DeadLettersAction::Prune(args) => {
+            prune::prune(&database::open(&args.database, 1).await?, &args).await
+        }
     }
 }
 
-async fn open(args: &LettersArgs) -> anyhow::Result<PgPool> {
+async fn open(args: &DeadLetterArgs) -> anyhow::Result<PgPool> {
     database::open(&args.database, 1).await
 }
 
