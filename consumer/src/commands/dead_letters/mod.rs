@@ -1,8 +1,7 @@
 //! `dead-letters`: what could not be applied, to look at, to try again, or to put aside.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use catalog_shared::answer;
-use catalog_shared::exit::Stop;
 use catalog_shared::human::counted;
 use sqlx::PgPool;
 
@@ -12,10 +11,12 @@ mod args;
 mod list;
 mod prune;
 mod replay;
+mod selection;
 mod show;
 
 pub(crate) use args::DeadLettersArgs;
 use args::{DeadLetterArgs, DeadLettersAction, ReplayArgs, Selection};
+use selection::{find_open, selected};
 
 /// Runs `dead-letters`.
 ///
@@ -42,29 +43,6 @@ pub(crate) async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
 
 async fn open(args: &DeadLetterArgs) -> anyhow::Result<PgPool> {
     database::open(&args.database, 1).await
-}
-
-/// A selection that names something: nobody means all by saying nothing.
-fn selected(selection: &Selection) -> Result<&Selection, Stop> {
-    if selection.is_empty() {
-        return Err(Stop::Usage("which ones? --id, --region, --run, or --all of the open ones".to_owned()));
-    }
-    Ok(selection)
-}
-
-/// The open letters of a selection.
-async fn find_open(pool: &PgPool, selection: &Selection) -> anyhow::Result<Vec<i64>> {
-    let ids: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/dead_letters/find_dead_letters.sql"))
-        .bind(&selection.ids)
-        .bind(selection.region.map(|region| region.name()))
-        .bind(selection.run.map(i64::from))
-        .fetch_all(pool)
-        .await
-        .context("can't read the dead letters")?;
-    if let Some(id) = selection.ids.iter().find(|id| !ids.contains(id)) {
-        bail!("there is no open dead letter {id} in this selection");
-    }
-    Ok(ids)
 }
 
 async fn discard(pool: &PgPool, selection: &Selection, json: bool) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, FromRow, PgConnection, PgPool};
 
 use super::args::Selection;
-use super::find_open;
+use super::selection::find_open;
 use crate::config::thresholds::RunThresholds;
 use crate::decode::{Decoded, decode};
 use crate::model::effect::Effect;
