@@ -4,6 +4,7 @@
 mod broker;
 mod compaction;
 mod consumer;
+mod documented;
 mod kafka_proxy;
 mod moving;
 mod pooler;
