@@ -78,7 +78,7 @@ impl GroupState {
 }
 
 /// Whether the group is this copy's.
-pub(crate) struct Copies {
+pub(crate) struct GroupOwnership {
     probe: GroupProbe,
     /// How long the group takes to notice that a member is gone: one session.
     session: Duration,
@@ -89,7 +89,7 @@ pub(crate) struct Copies {
     logged: bool,
 }
 
-impl Copies {
+impl GroupOwnership {
     pub(crate) fn new(args: &RunArgs, copy: CopyId, session: Duration) -> anyhow::Result<Self> {
         let probe = GroupProbe::open(args, copy)?;
         Ok(Self { probe, session, contested: None, retry_at: Instant::now(), logged: false })
@@ -125,7 +125,7 @@ impl Copies {
     /// Whether this copy may apply records, with its note on its partitions.
     ///
     /// # Errors
-    /// As [`Copies::may_enter`].
+    /// As [`GroupOwnership::may_enter`].
     pub(crate) fn may_apply(&mut self, seen: &GroupState) -> Result<bool, Stop> {
         if seen.is_contested(&self.probe.copy) {
             return self.hold(seen);
