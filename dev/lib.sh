@@ -74,6 +74,37 @@ cache_dir() {
 kafka_version() { sed -n 's:.*<kafka\.version>\(.*\)</kafka\.version>.*:\1:p' "$root/dev/kafka/pom.xml"; }
 kafka_jars() { echo "$(cache_dir)/kafka-$(kafka_version)"; }
 
+# Puts the tools of dev/tools.txt into PATH, after fetching them once. Without pip, or where a tool has no build for this
+# machine, the caller finds them missing: see `require_tool`.
+use_tools() {
+  local dir new log
+  dir=$(cache_dir)/tools-$(sha256sum "$root/dev/tools.txt" | head -c 8)
+  if [[ ! -d $dir ]]; then
+    say "fetching the tools that dev/tools.txt lists: 25 MB, once"
+    mkdir -p -- "$(dirname -- "$dir")"
+    new=$(mktemp -d -- "$dir.XXXXXX")
+    log=$new.log
+    if python3 -m pip install --no-deps --no-compile --only-binary=:all: --require-hashes --disable-pip-version-check \
+      --root-user-action=ignore --target "$new" -r "$root/dev/tools.txt" </dev/null >"$log" 2>&1; then
+      # Another clone may have been faster.
+      mv -T -- "$new" "$dir" 2>/dev/null || rm -rf -- "$new"
+    else
+      tail -n 5 -- "$log" >&2
+      rm -rf -- "$new"
+    fi
+    rm -f -- "$log"
+  fi
+  PATH=$dir/bin:$PATH
+}
+
+# Whether a tool is there. In CI it has to be; elsewhere $2 says what is left out or done instead.
+require_tool() {
+  command -v "$1" >/dev/null && return
+  [[ -z ${CI-} ]] || die "$1 is missing: dev/tools.txt could not be fetched"
+  say "$1 is missing and could not be fetched: $2"
+  return 1
+}
+
 # Prints a PostgreSQL URL ($1) with another database ($2).
 with_database() {
   [[ $1 =~ ^(postgres(ql)?://[^/?]*)(/[^?]*)?(\?.*)?$ ]] || die "DATABASE_URL is not of the form postgres://…"
