@@ -51,9 +51,8 @@ impl Answer {
 
 /// One client for all tests of a process, without certificates: reading the system's takes half a second, and mock
 /// servers speak plain HTTP. It decodes nothing by itself, so a test sees what was sent.
-pub(crate) static CLIENT: LazyLock<Client> = LazyLock::new(|| {
-    Client::builder().tls_certs_only([]).build().expect("a client")
-});
+pub(crate) static CLIENT: LazyLock<Client> =
+    LazyLock::new(|| Client::builder().tls_certs_only([]).build().expect("a client"));
 
 /// Sends a request for what follows the catalog's URL, such as `?limit=5` or `/domains`.
 pub(crate) async fn get(double: &Double, rest: &str) -> Answer {
