@@ -46,7 +46,7 @@ impl Writer {
             self.command(&format!("{path} {}", inner.get_name()), inner)?;
         }
         if commands.is_empty() {
-            let about = command.get_about().with_context(|| format!("{path} says nothing"))?;
+            let about = command.get_about().with_context(|| format!("{path} has no description"))?;
             write!(self.page, "\n## `{path}`\n\n{about}.\n")?;
             self.flags(path, command)?;
         }
@@ -96,15 +96,15 @@ fn rows(command: &Command, is_wanted: impl Fn(&Arg) -> bool) -> Result<String> {
 }
 
 fn row(command: &Command, arg: &Arg) -> Result<String> {
-    let help = arg.get_help().with_context(|| format!("{} says nothing", arg.get_id()))?.to_string();
+    let help = arg.get_help().with_context(|| format!("{} has no description", arg.get_id()))?.to_string();
     // Some defaults are not values that clap knows, so their help ends with them.
-    let (help, told) = match help.rsplit_once(" [default: ") {
+    let (help, in_help) = match help.rsplit_once(" [default: ") {
         Some((help, default)) => (help.to_owned(), Some(default.trim_end_matches(']').to_owned())),
         None => (help, None),
     };
     let values = arg.get_default_values();
-    let default = match (told, values) {
-        (Some(told), _) => told,
+    let default = match (in_help, values) {
+        (Some(default), _) => default,
         (None, [value]) if takes_value(arg) => format!("`{}`", value.to_string_lossy()),
         (None, _) if arg.is_required_set() => "required".to_owned(),
         (None, _) => String::new(),
