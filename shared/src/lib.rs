@@ -1,5 +1,5 @@
-//! What the producer and the consumer agree on: records and their keys, the producer's cursor, the
-//! markers that end a run, topic names, and the configuration that both programs share.
+//! What the producer and the consumer share: the formats of records, keys, cursors, end-of-run records and verdicts, the
+//! names of topics, and common configuration.
 
 pub mod answer;
 pub mod command_line;

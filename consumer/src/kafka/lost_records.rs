@@ -57,7 +57,7 @@ pub(crate) async fn of_verdicts(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRec
     let (watcher, name) = (partitions::watcher(kafka)?, kafka.topics().verdicts());
     let read = move || {
         // Of all topics: asking for one by name would make it, where the broker is set up so.
-        let metadata = watcher.fetch_metadata(None, TIMEOUT).context("Kafka can't be reached")?;
+        let metadata = watcher.fetch_metadata(None, TIMEOUT).context("Kafka is unreachable")?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let mut lost = Vec::new();
         for partition in topic.map_or(&[][..], |topic| topic.partitions()) {

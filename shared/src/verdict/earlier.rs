@@ -1,4 +1,4 @@
-//! Reads verdicts as they are written now and as they were before they could be merged.
+//! Reads verdicts in the current format and in the first one, which could not be merged.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -31,7 +31,7 @@ pub(super) struct Mergeable {
     decided: Option<Decided>,
 }
 
-/// The first format: one state, and no telling who decided it.
+/// The first format: one state, without who decided it.
 #[derive(Deserialize)]
 pub(super) struct Flat {
     region: Region,
@@ -67,7 +67,7 @@ impl From<Wire> for Verdict {
 }
 
 impl Flat {
-    /// Runs that were limited to domains have the state `ended`, and so judge nothing: their scope is empty.
+    /// Runs that were limited to domains have the state `ended`, so they judge nothing and their scope is empty.
     fn into_verdict(self) -> Verdict {
         let (state, what) = match self.state {
             Decision::Balanced => (Judgement::Balanced, None),
