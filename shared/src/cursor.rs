@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::record::Kind;
+use crate::record::RecordType;
 use crate::region::Region;
 
-mod shape;
+mod parameters;
 
-pub use shape::{Coverage, Mode, Shape, Since};
+pub use parameters::{Coverage, Mode, RunParameters, Since};
 
 /// A count for each partition of each data topic. The index is the partition.
-pub type PartitionCounts = BTreeMap<Kind, Vec<u64>>;
+pub type PartitionCounts = BTreeMap<RecordType, Vec<u64>>;
 
 /// The state of a region's producer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Cursor {
     #[serde(default)]
     pub stopped: Option<Stopped>,
     /// The run's parameters. A resume with other parameters is refused.
-    pub shape: Shape,
+    pub shape: RunParameters,
     /// When the run started.
     #[serde(with = "time::serde::rfc3339")]
     pub started_at: OffsetDateTime,
@@ -53,7 +53,7 @@ pub struct Cursor {
     /// How many objects the run has seen.
     pub objects: u64,
     /// The number of partitions of each data topic when the run started. The run uses no others.
-    pub partitions: BTreeMap<Kind, i32>,
+    pub partitions: BTreeMap<RecordType, i32>,
     /// How many records the run has published, without end-of-run records.
     pub published: PartitionCounts,
     /// How many objects have no usable key.
@@ -118,7 +118,7 @@ pub struct PastRun {
     /// Which part of the catalog it crawled.
     pub mode: Mode,
     /// The record types that it published.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<RecordType>,
     /// Its outcome.
     pub state: PastState,
     /// When it started.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cursor::Cursor;
 use crate::kafka::{self, KafkaArgs, LogContext};
-use crate::outage::Away;
+use crate::outage::Unreachable;
 use crate::region::Region;
 use crate::topics::Topics;
 use crate::watermarks::watermarks;
@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
 /// The timeout of requests to Kafka.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 /// How many offsets before the end the search for the last cursor starts, and the factor by which it then goes back further.
 /// A week of cursors may be waiting for compaction, and only the last one is needed.
 const TAIL: i64 = 64;
@@ -81,7 +81,7 @@ pub fn client_config(kafka: &KafkaArgs, isolation: &str) -> anyhow::Result<Clien
 ///
 /// # Errors
 /// As [`read`].
-pub async fn read_if_there(
+pub async fn read_if_exists(
     kafka: &KafkaArgs,
     topics: &Topics,
     region: Region,
@@ -131,7 +131,7 @@ pub fn last_between(
     consumer.assign(&assignment)?;
     let mut last = None;
     loop {
-        match consumer.poll(PATIENCE) {
+        match consumer.poll(TIMEOUT) {
             // Only the last one must be readable by this build.
             Some(Ok(message)) => last = Some(message.detach()),
             Some(Err(KafkaError::PartitionEOF(_))) => return last.as_ref().map(parse).transpose(),
@@ -141,7 +141,7 @@ pub fn last_between(
             // The client reconnects by itself.
             Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading the cursor"),
             Some(Err(error)) => return Err(error.into()),
-            None => bail!(Away(format!("no answer from Kafka for {} s", PATIENCE.as_secs()))),
+            None => bail!(Unreachable(format!("no answer from Kafka for {} s", TIMEOUT.as_secs()))),
         }
     }
 }

@@ -80,7 +80,7 @@ impl KafkaArgs {
     ///
     /// # Errors
     /// As [`KafkaArgs::client_config`].
-    pub fn announce(&self) -> Result<(), Stop> {
+    pub fn log_config(&self) -> Result<(), Stop> {
         let options = self.shown_options()?;
         tracing::debug!(
             brokers = self.brokers,

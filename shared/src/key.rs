@@ -1,6 +1,6 @@
 //! Record keys. A record's key is the primary key of its row.
 
-use crate::record::{Content, Kind, Stamp};
+use crate::record::{Content, RecordType, Stamp};
 use crate::region::Region;
 
 /// The key of a record.
@@ -25,7 +25,7 @@ pub enum Key<'a> {
         agency: &'a str,
     },
     /// `us/#run/7`
-    Marker {
+    EndRecord {
         /// The run that ended.
         run: u32,
     },
@@ -41,7 +41,7 @@ impl<'a> Key<'a> {
             Self::Dataset { domain, id } => format!("{region}/{domain}/{id}"),
             Self::Domain(name) | Self::Host(name) => format!("{region}/{name}"),
             Self::Agency { host, agency } => format!("{region}/{host}/{agency}"),
-            Self::Marker { run } => format!("{region}/{MARKER_PREFIX}{run}"),
+            Self::EndRecord { run } => format!("{region}/{MARKER_PREFIX}{run}"),
         }
     }
 
@@ -50,17 +50,17 @@ impl<'a> Key<'a> {
     pub fn parse(text: &'a str, stamp: &Stamp) -> Option<Self> {
         let rest = text.strip_prefix(stamp.region.name())?.strip_prefix('/')?;
         match stamp.content {
-            Content::Marker => {
+            Content::EndRecord => {
                 let run = rest.strip_prefix(MARKER_PREFIX)?.parse().ok()?;
-                (run == stamp.version.run).then_some(Self::Marker { run })
+                (run == stamp.version.run).then_some(Self::EndRecord { run })
             }
-            Content::Record(Kind::Datasets) => {
+            Content::Record(RecordType::Datasets) => {
                 let (domain, id) = rest.split_once('/')?;
                 (is_name(domain) && is_name(id)).then_some(Self::Dataset { domain, id })
             }
-            Content::Record(Kind::Domains) => is_name(rest).then_some(Self::Domain(rest)),
-            Content::Record(Kind::Hosts) => is_name(rest).then_some(Self::Host(rest)),
-            Content::Record(Kind::Agencies) => {
+            Content::Record(RecordType::Domains) => is_name(rest).then_some(Self::Domain(rest)),
+            Content::Record(RecordType::Hosts) => is_name(rest).then_some(Self::Host(rest)),
+            Content::Record(RecordType::Agencies) => {
                 let (host, agency) = rest.split_once('/')?;
                 (is_name(host) && !agency.trim().is_empty()).then_some(Self::Agency { host, agency })
             }
@@ -91,11 +91,14 @@ mod tests {
     #[test]
     fn keys_are_parsed_as_they_were_written() {
         let keys = [
-            (Key::Dataset { domain: "data.example", id: "ijzp-q8t2" }, Content::Record(Kind::Datasets)),
-            (Key::Domain("data.example"), Content::Record(Kind::Domains)),
-            (Key::Host("data.example"), Content::Record(Kind::Hosts)),
-            (Key::Agency { host: "data.example", agency: "Roads / Parks" }, Content::Record(Kind::Agencies)),
-            (Key::Marker { run: 7 }, Content::Marker),
+            (Key::Dataset { domain: "data.example", id: "ijzp-q8t2" }, Content::Record(RecordType::Datasets)),
+            (Key::Domain("data.example"), Content::Record(RecordType::Domains)),
+            (Key::Host("data.example"), Content::Record(RecordType::Hosts)),
+            (
+                Key::Agency { host: "data.example", agency: "Roads / Parks" },
+                Content::Record(RecordType::Agencies),
+            ),
+            (Key::EndRecord { run: 7 }, Content::EndRecord),
         ];
         for (key, content) in keys {
             assert_eq!(Key::parse(&key.to_text(Region::Eu), &stamp(content)), Some(key));
@@ -104,10 +107,10 @@ mod tests {
 
     #[test]
     fn a_key_of_another_region_run_or_type_is_refused() {
-        let dataset = stamp(Content::Record(Kind::Datasets));
+        let dataset = stamp(Content::Record(RecordType::Datasets));
         assert_eq!(Key::parse("us/data.example/ijzp-q8t2", &dataset), None);
         assert_eq!(Key::parse("eu/#run/7", &dataset), None);
-        assert_eq!(Key::parse("eu/#run/8", &stamp(Content::Marker)), None);
+        assert_eq!(Key::parse("eu/#run/8", &stamp(Content::EndRecord)), None);
         assert_eq!(Key::parse("eu/data.example/", &dataset), None);
     }
 }

@@ -34,7 +34,7 @@ const MAX_REFUSALS: u32 = 3;
 /// Kafka is unreachable or not ready. The operation can be retried later.
 #[derive(Debug, Error)]
 #[error("{0}")]
-pub struct Away(pub String);
+pub struct Unreachable(pub String);
 
 /// Waits until a broker answers. Cancel-safe.
 ///
@@ -103,14 +103,14 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
 ///
 /// # Errors
 /// As [`wait_for_kafka`], and other errors of the work.
-pub async fn outlast<T>(
+pub async fn retry_while_down<T>(
     kafka: &KafkaArgs,
     mut work: impl AsyncFnMut() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     loop {
         wait_for_kafka(kafka).await?;
         match work().await {
-            Err(error) if is_away(&error) => {
+            Err(error) if is_unreachable(&error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(
                     brokers = kafka.brokers,
@@ -144,9 +144,9 @@ const TRANSIENT: [RDKafkaErrorCode; 14] = [
 
 /// Whether an error means that Kafka is unreachable or not ready, so that a retry may succeed.
 #[must_use]
-pub fn is_away(error: &anyhow::Error) -> bool {
+pub fn is_unreachable(error: &anyhow::Error) -> bool {
     let code = error.downcast_ref::<KafkaError>().and_then(code);
-    code.is_some_and(|code| TRANSIENT.contains(&code)) || error.downcast_ref::<Away>().is_some()
+    code.is_some_and(|code| TRANSIENT.contains(&code)) || error.downcast_ref::<Unreachable>().is_some()
 }
 
 /// The code of an error, including that of an admin request, which `rdkafka_error_code` omits.
@@ -244,7 +244,7 @@ mod tests {
     fn transient_errors_are_recognized() {
         let is_transient = |code| {
             let error: Result<(), _> = Err(KafkaError::MetadataFetch(code));
-            is_away(&error.context("can't read the cursor").unwrap_err())
+            is_unreachable(&error.context("can't read the cursor").unwrap_err())
         };
         assert!(
             is_transient(RDKafkaErrorCode::BrokerTransportFailure)
@@ -254,9 +254,10 @@ mod tests {
             !is_transient(RDKafkaErrorCode::TopicAuthorizationFailed)
                 && !is_transient(RDKafkaErrorCode::Authentication)
         );
-        assert!(is_away(&anyhow::Error::from(Away("no leader".into())).context("can't start")));
-        let admin =
-            |code| is_away(&anyhow::Error::from(KafkaError::AdminOp(code)).context("can't create a topic"));
+        assert!(is_unreachable(&anyhow::Error::from(Unreachable("no leader".into())).context("can't start")));
+        let admin = |code| {
+            is_unreachable(&anyhow::Error::from(KafkaError::AdminOp(code)).context("can't create a topic"))
+        };
         assert!(
             admin(RDKafkaErrorCode::OperationTimedOut) && !admin(RDKafkaErrorCode::InvalidReplicationFactor)
         );

@@ -20,7 +20,7 @@ pub const SCHEMA: u32 = 1;
 /// The type of a record. Each type has its own topic and table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum RecordType {
     /// A dataset, chart, map, file …: one result object of the API.
     Datasets,
     /// A domain with the count that `/domains` declares.
@@ -31,7 +31,7 @@ pub enum Kind {
     Agencies,
 }
 
-impl Kind {
+impl RecordType {
     /// All record types.
     pub const ALL: [Self; 4] = [Self::Datasets, Self::Domains, Self::Hosts, Self::Agencies];
 
@@ -47,7 +47,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -66,9 +66,9 @@ pub struct Version {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A catalog record.
-    Record(Kind),
+    Record(RecordType),
     /// An end-of-run record of one partition.
-    Marker,
+    EndRecord,
 }
 
 impl Content {
@@ -77,15 +77,15 @@ impl Content {
     const fn name(self) -> &'static str {
         match self {
             Self::Record(kind) => kind.name(),
-            Self::Marker => Self::MARKER,
+            Self::EndRecord => Self::MARKER,
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
         if name == Self::MARKER {
-            return Some(Self::Marker);
+            return Some(Self::EndRecord);
         }
-        Kind::ALL.into_iter().find(|kind| kind.name() == name).map(Self::Record)
+        RecordType::ALL.into_iter().find(|kind| kind.name() == name).map(Self::Record)
     }
 }
 
@@ -172,7 +172,8 @@ impl Stamp {
     #[must_use]
     pub fn origin(headers: Option<&impl Headers>) -> Option<(Region, u32)> {
         let headers = headers?;
-        let is_end_record = word(headers, KIND, "a record type", Content::from_name) == Ok(Content::Marker);
+        let is_end_record =
+            word(headers, KIND, "a record type", Content::from_name) == Ok(Content::EndRecord);
         let region = word(headers, REGION, "a region", Region::from_name).ok()?;
         let run = number(headers, RUN).ok()?;
         (!is_end_record).then_some((region, run))
@@ -218,7 +219,7 @@ mod tests {
 
     #[test]
     fn headers_are_parsed_as_they_were_written() {
-        for content in Kind::ALL.map(Content::Record).into_iter().chain([Content::Marker]) {
+        for content in RecordType::ALL.map(Content::Record).into_iter().chain([Content::EndRecord]) {
             let sent = stamp(content);
             assert_eq!(Stamp::from_headers(Some(&sent.to_headers())), Ok(sent));
         }
@@ -242,7 +243,7 @@ mod tests {
         let headers = headers.insert(Header { key: "observed_at", value: late });
         assert!(matches!(Stamp::from_headers(Some(&headers)), Err(StampError::Invalid { .. })));
         assert_eq!(Stamp::origin(Some(&headers)), Some((Region::Eu, 7)));
-        assert_eq!(Stamp::origin(Some(&stamp(Content::Marker).to_headers())), None);
+        assert_eq!(Stamp::origin(Some(&stamp(Content::EndRecord).to_headers())), None);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::human;
 use crate::log_writer::LogWriter;
-use crate::screen::{self, Screen};
 use crate::stop::Stop;
+use crate::terminal::{self, Terminal};
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,7 +30,7 @@ pub enum LogFormat {
 #[derive(Debug)]
 pub struct Log {
     json: bool,
-    screen: Screen,
+    terminal: Terminal,
     writer: LogWriter,
 }
 
@@ -43,10 +43,10 @@ impl Log {
             LogFormat::Text => false,
             LogFormat::Json => true,
         };
-        let screen = Screen::new(!json);
+        let terminal = Terminal::new(!json);
         let notice = if json { notice_json } else { notice_text };
-        let writer = LogWriter::start(screen.clone(), notice);
-        Self { json, screen, writer }
+        let writer = LogWriter::start(terminal.clone(), notice);
+        Self { json, terminal, writer }
     }
 
     /// Starts logging at the level of `RUST_LOG` (default `info`).
@@ -59,15 +59,15 @@ impl Log {
         if self.json {
             lines.json().flatten_event(true).init();
         } else {
-            lines.with_ansi(screen::is_coloured()).with_target(false).compact().init();
+            lines.with_ansi(terminal::is_coloured()).with_target(false).compact().init();
         }
         Ok(())
     }
 
     /// The terminal that the log shares with progress bars.
     #[must_use]
-    pub const fn screen(&self) -> &Screen {
-        &self.screen
+    pub const fn terminal(&self) -> &Terminal {
+        &self.terminal
     }
 
     /// Ends the log with the program's error and exit code, independent of `RUST_LOG`. Waits at most two seconds until all lines

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::exit::Stop;
 use crate::kafka::{self, KafkaArgs, LogContext};
-use crate::outage::Away;
-use crate::record::Kind;
+use crate::outage::Unreachable;
+use crate::record::RecordType;
 use crate::region::Region;
 use crate::topics::Topics;
 use anyhow::{Context, bail};
@@ -49,9 +49,9 @@ const DEAD: &[(&str, &str)] =
 
 /// The number of partitions of each new data topic.
 #[must_use]
-pub fn partitions(datasets: u16) -> BTreeMap<Kind, i32> {
-    let of = |kind| if kind == Kind::Datasets { i32::from(datasets) } else { 1 };
-    Kind::ALL.into_iter().map(|kind| (kind, of(kind))).collect()
+pub fn partitions(datasets: u16) -> BTreeMap<RecordType, i32> {
+    let of = |kind| if kind == RecordType::Datasets { i32::from(datasets) } else { 1 };
+    RecordType::ALL.into_iter().map(|kind| (kind, of(kind))).collect()
 }
 
 fn specs(topics: &Topics, datasets: u16) -> Vec<TopicSpec> {
@@ -72,7 +72,7 @@ pub async fn ensure(
     kafka: &KafkaArgs,
     topics: &Topics,
     partitions: u16,
-) -> anyhow::Result<BTreeMap<Kind, i32>> {
+) -> anyhow::Result<BTreeMap<RecordType, i32>> {
     let config = kafka.client_config(&[])?;
     let admin: Arc<Admin> = Arc::new(kafka::create(&config, LogContext::default())?);
     let specs = specs(topics, partitions);
@@ -88,7 +88,7 @@ pub async fn ensure(
     // Not earlier: right after the creation of a topic, a broker may know its name and not yet its settings.
     check_settings(&admin, &specs).await?;
     let of_kind = |kind| counts.get(&topics.data(kind)).map(|count| (kind, *count));
-    Ok(Kind::ALL.into_iter().filter_map(of_kind).collect())
+    Ok(RecordType::ALL.into_iter().filter_map(of_kind).collect())
 }
 
 async fn create(admin: &Admin, missing: &[NewTopic<'_>]) -> anyhow::Result<()> {
@@ -136,7 +136,7 @@ fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<Str
                     "the topic {hidden} is not visible: this user may lack DESCRIBE on it (docs/kafka-rights.md)"
                 );
             }
-            bail!(Away("some partitions have no leader; are all brokers up?".to_owned()));
+            bail!(Unreachable("some partitions have no leader; are all brokers up?".to_owned()));
         }
         std::thread::sleep(LEADER_INTERVAL);
     }

@@ -1,6 +1,6 @@
 //! The names of the topics.
 
-use crate::record::Kind;
+use crate::record::RecordType;
 
 /// The topic names of one installation, which share a prefix.
 #[derive(Clone, Debug)]
@@ -17,15 +17,15 @@ impl Topics {
 
     /// The topic of a record type.
     #[must_use]
-    pub fn data(&self, kind: Kind) -> String {
+    pub fn data(&self, kind: RecordType) -> String {
         format!("{}{kind}", self.prefix)
     }
 
     /// The record type of a topic.
     #[must_use]
-    pub fn kind(&self, topic: &str) -> Option<Kind> {
+    pub fn record_type(&self, topic: &str) -> Option<RecordType> {
         let name = topic.strip_prefix(self.prefix.as_str())?;
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+        RecordType::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     /// The cursors of the producers, one partition per region.

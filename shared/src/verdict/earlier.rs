@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{Choice, Decided, Decision, Judged, Judgement, Verdict};
 use crate::cursor::Mode;
-use crate::record::Kind;
+use crate::record::RecordType;
 use crate::region::Region;
 
 /// A verdict in either format.
@@ -24,7 +24,7 @@ pub(super) struct Mergeable {
     #[serde(with = "time::serde::rfc3339::option")]
     ended_at: Option<OffsetDateTime>,
     mode: Option<Mode>,
-    kinds: Vec<Kind>,
+    kinds: Vec<RecordType>,
     scope: Vec<String>,
     revision: u32,
     judged: Judged,
@@ -40,7 +40,7 @@ pub(super) struct Flat {
     reason: Option<String>,
     mode: Option<Mode>,
     #[serde(default)]
-    kinds: Vec<Kind>,
+    kinds: Vec<RecordType>,
     #[serde(with = "time::serde::rfc3339::option")]
     ended_at: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339")]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::record::Kind;
+use crate::record::RecordType;
 
 /// Which part of the catalog a run crawls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,11 +39,11 @@ impl Mode {
 
 /// The parameters of a run, which can't change until the run ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
+pub struct RunParameters {
     /// Which part of the catalog is crawled.
     pub mode: Mode,
     /// The record types that are published.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<RecordType>,
     /// The catalog's URL.
     pub api_url: String,
     /// The start of an incremental run.
@@ -67,12 +67,12 @@ pub enum Coverage {
     None,
 }
 
-impl Shape {
+impl RunParameters {
     /// The datasets that a run with these parameters sees completely.
     #[must_use]
     pub fn coverage(&self) -> Coverage {
         match self.mode {
-            _ if !self.kinds.contains(&Kind::Datasets) => Coverage::None,
+            _ if !self.kinds.contains(&RecordType::Datasets) => Coverage::None,
             Mode::Full => Coverage::Full,
             Mode::Part if self.limit.is_none() && self.from.is_none() && !self.domains.is_empty() => {
                 Coverage::Domains(self.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect())
@@ -98,9 +98,9 @@ mod tests {
 
     #[test]
     fn only_full_runs_and_those_over_complete_domains_cover_datasets() {
-        let full = Shape {
+        let full = RunParameters {
             mode: Mode::Full,
-            kinds: Kind::ALL.to_vec(),
+            kinds: RecordType::ALL.to_vec(),
             api_url: String::new(),
             since: None,
             limit: None,
@@ -108,11 +108,17 @@ mod tests {
             from: None,
         };
         assert_eq!(full.coverage(), Coverage::Full);
-        assert_eq!(Shape { kinds: vec![Kind::Hosts], ..full.clone() }.coverage(), Coverage::None);
-        let scoped = Shape { mode: Mode::Part, domains: vec!["Data.City.example".into()], ..full };
+        assert_eq!(
+            RunParameters { kinds: vec![RecordType::Hosts], ..full.clone() }.coverage(),
+            Coverage::None
+        );
+        let scoped = RunParameters { mode: Mode::Part, domains: vec!["Data.City.example".into()], ..full };
         assert_eq!(scoped.coverage(), Coverage::Domains(["data.city.example".into()].into()));
-        assert_eq!(Shape { limit: Some(5), ..scoped.clone() }.coverage(), Coverage::None);
-        assert_eq!(Shape { from: Some("2222-2222".into()), ..scoped.clone() }.coverage(), Coverage::None);
-        assert_eq!(Shape { mode: Mode::Since, ..scoped }.coverage(), Coverage::None);
+        assert_eq!(RunParameters { limit: Some(5), ..scoped.clone() }.coverage(), Coverage::None);
+        assert_eq!(
+            RunParameters { from: Some("2222-2222".into()), ..scoped.clone() }.coverage(),
+            Coverage::None
+        );
+        assert_eq!(RunParameters { mode: Mode::Since, ..scoped }.coverage(), Coverage::None);
     }
 }

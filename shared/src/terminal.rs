@@ -36,9 +36,9 @@ fn is_capable(term: Option<&str>) -> bool {
 
 /// Standard error, with bars below the log on a terminal.
 #[derive(Clone, Debug)]
-pub struct Screen(Option<MultiProgress>);
+pub struct Terminal(Option<MultiProgress>);
 
-impl Screen {
+impl Terminal {
     /// Standard error; with bars if `with_bars` and it is a terminal.
     #[must_use]
     pub fn new(with_bars: bool) -> Self {
@@ -52,7 +52,7 @@ impl Screen {
     }
 }
 
-impl Write for Screen {
+impl Write for Terminal {
     /// Writes a complete line above the bars. (`MultiProgress::suspend` would panic on a closed terminal.)
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let Some(bars) = &self.0 else { return io::stderr().write(line) };
@@ -67,17 +67,17 @@ impl Write for Screen {
 
 /// A bar after its name and numbers in fixed columns.
 #[must_use]
-pub fn bar(screen: &MultiProgress, name: &str) -> ProgressBar {
+pub fn bar(terminal: &MultiProgress, name: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:7} {msg} {wide_bar}");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╾─");
-    screen.add(ProgressBar::new(STEPS).with_style(style).with_prefix(name.to_owned()))
+    terminal.add(ProgressBar::new(STEPS).with_style(style).with_prefix(name.to_owned()))
 }
 
-/// An empty line above the bars. The echo of Ctrl-C moves the cursor down, so that the uppermost line stays on the screen.
+/// An empty line above the bars. The echo of Ctrl-C moves the cursor down, so that the uppermost line stays on the terminal.
 #[must_use]
-pub fn spacer(screen: &MultiProgress) -> ProgressBar {
+pub fn spacer(terminal: &MultiProgress) -> ProgressBar {
     let empty = ProgressStyle::with_template(" ").unwrap_or_else(|_| ProgressStyle::default_bar());
-    screen.add(ProgressBar::new(STEPS).with_style(empty))
+    terminal.add(ProgressBar::new(STEPS).with_style(empty))
 }
 
 /// Fills a bar up to a share from 0 to 1.

@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::cursor::Shape;
-use crate::record::Kind;
+use crate::cursor::RunParameters;
+use crate::record::RecordType;
 
 /// The maximum number of ids of unreadable objects that a run keeps. Further ones are only counted.
 pub const UNREAD_IDS: usize = 1_000;
 
 /// The end-of-run record of one partition. Its key contains the run, so compaction keeps the records of all runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marker {
+pub struct EndRecord {
     /// The run that ended.
     pub run: u32,
     /// The parameters of the run.
     #[serde(flatten)]
-    pub shape: Shape,
+    pub shape: RunParameters,
     /// The last run before it that ended; those between were abandoned.
     pub previous_ended: Option<u32>,
     /// When it started.
@@ -28,7 +28,7 @@ pub struct Marker {
     #[serde(with = "time::serde::rfc3339")]
     pub ended_at: OffsetDateTime,
     /// The number of partitions of each topic that the run wrote to, and so of its end-of-run records.
-    pub partitions: BTreeMap<Kind, i32>,
+    pub partitions: BTreeMap<RecordType, i32>,
     /// How many records it published to this partition.
     pub published: u64,
     /// How many pages it published, `/domains` included.
@@ -54,7 +54,7 @@ pub struct Marker {
     pub seen: BTreeMap<String, u64>,
 }
 
-impl Marker {
+impl EndRecord {
     /// How many missed objects have neither a known domain nor a known id. It is unknown which rows they would have kept, so a
     /// run with any of them retires nothing. Runs of earlier versions have no domains and ids.
     #[must_use]
