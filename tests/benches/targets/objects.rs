@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use catalog_tests::double::MemoryCatalog;
+use catalog_tests::mock_server::MemoryCatalog;
 use catalog_tests::synthetic::{LETTERS, Synthetic};
 use serde_json::Value;
 

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use catalog_tests::double::Double;
+use catalog_tests::mock_server::MockServer;
 use catalog_tests::world::{Program, World};
 use serde_json::Value;
 use tokio::time::interval;
@@ -55,7 +55,7 @@ pub(crate) fn mebibytes(status: &str, name: &str) -> Option<f64> {
 }
 
 /// A crawl as in production: pages of 1,000 assets, and 6 partitions.
-pub(crate) async fn crawl(world: &World, api: &Double) -> Result<Run> {
+pub(crate) async fn crawl(world: &World, api: &MockServer) -> Result<Run> {
     run(world.crawl(api)?.args(["--page-size", "1000", "--partitions", "6"])).await
 }
 

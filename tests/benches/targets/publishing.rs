@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::record::{Content, RecordType, Stamp, Version};
 use catalog_shared::region::Region;
 use catalog_tests::world::World;
 use futures::future::try_join_all;
@@ -78,6 +78,6 @@ impl Bare {
 /// As many as a record of ours has, and as long.
 fn headers() -> OwnedHeaders {
     let version = Version { run: 1, page: 1 };
-    let (content, observed_at) = (Content::Record(Kind::Datasets), OffsetDateTime::now_utc());
+    let (content, observed_at) = (Content::Record(RecordType::Datasets), OffsetDateTime::now_utc());
     Stamp { content, region: Region::Us, version, observed_at }.to_headers()
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use tokio::time::sleep;
@@ -25,7 +25,7 @@ const RATE: &str = "0.01";
 pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     bench.progress("idle")?;
     let world = World::new().await?;
-    let api = Double::start(Options::new(Synthetic::new(5_000, 40))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(5_000, 40))).await?;
     run(world.crawl(&api)?.args(["--partitions", "6"])).await?;
     run(world.consume()?).await?;
     let consumer = quiet(world.member()?).start()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Asked, Double, Options};
+use catalog_tests::mock_server::{Asked, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use sqlx::PgPool;
@@ -34,7 +34,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     for round in 0..bench.rounds {
         bench.progress(&format!("live: round {} of {}", round + 1, bench.rounds))?;
         let options = Options::new(Synthetic::new(PAGES * PAGE_SIZE, 40)).order_seed(round as u64);
-        let api = Double::start(options.latency(LATENCY)).await?;
+        let api = MockServer::start(options.latency(LATENCY)).await?;
         let watch = Watch { pool: world.pool().clone(), run: i64::try_from(round + 1)? };
         let (crawled, delays) = tokio::join!(crawl(&world, &api), timeout(LIMIT, watch.delays()));
         crawled?;
@@ -63,7 +63,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-async fn crawl(world: &World, api: &Double) -> Result<()> {
+async fn crawl(world: &World, api: &MockServer) -> Result<()> {
     let (rate, size) = (RATE.to_string(), PAGE_SIZE.to_string());
     let crawl = world.crawl(api)?.args(["--rate", &rate, "--page-size", &size, "--partitions", "6"]);
     run(crawl).await?;

@@ -1,7 +1,7 @@
 //! Whether size matters: crawls of a small and of a large synthetic catalog, and commands that compare whole tables.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -16,7 +16,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     for assets in SIZES {
         bench.progress(&format!("a catalog of {assets} assets"))?;
         let world = World::new().await?;
-        let api = Double::start(Options::new(Synthetic::new(u64::from(assets), 40)).gzip(false)).await?;
+        let api = MockServer::start(Options::new(Synthetic::new(u64::from(assets), 40)).gzip(false)).await?;
         let size = usize::try_from(assets)?;
         let crawled = crawl(&world, &api).await?;
         bench.producer_peak(size, &crawled);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::world::World;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -20,7 +20,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     let catalog = Arc::new(bench.objects.catalog(1)?);
     let assets = catalog.ids().len();
     let world = World::new().await?;
-    let api = Double::start(Options::shared(catalog).gzip(false)).await?;
+    let api = MockServer::start(Options::shared(catalog).gzip(false)).await?;
     let crawled = crawl(&world, &api).await?;
     bench.producer_peak(assets, &crawled);
     let mut figures = CONNECTIONS.map(|_| (Vec::new(), Vec::new()));

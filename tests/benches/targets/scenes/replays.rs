@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::world::World;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
@@ -37,7 +37,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     for seed in 0..VERSIONS {
         bench.progress(&format!("replays: version {} of {VERSIONS}", seed + 1))?;
         let options = Options::shared(Arc::clone(&catalog)).order_seed(seed).gzip(false);
-        let crawled = crawl(&world, &Double::start(options).await?).await?;
+        let crawled = crawl(&world, &MockServer::start(options).await?).await?;
         bench.producer_peak(assets, &crawled);
     }
     consume(&world, SCHEMA, 2).await?.expect("new", assets)?;

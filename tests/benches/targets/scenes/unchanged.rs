@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::world::World;
 
 use crate::bench::Bench;
@@ -116,7 +116,7 @@ impl Scene {
         Ok(())
     }
 
-    async fn crawl(&self, bench: &mut Bench, api: &Double) -> Result<Run> {
+    async fn crawl(&self, bench: &mut Bench, api: &MockServer) -> Result<Run> {
         let run = crawl(&self.world, api).await?;
         bench.producer_peak(self.assets, &run);
         Ok(run)
@@ -135,7 +135,7 @@ impl Scene {
         self.figures.published.push(self.bare.publish(&records, PAGE).await?);
         let values = records.into_iter().map(|record| record.value);
         let catalog = MemoryCatalog::from_objects(values)?;
-        let api = Double::start(Options::new(catalog).verbatim().gzip(false)).await?;
+        let api = MockServer::start(Options::new(catalog).verbatim().gzip(false)).await?;
         let run = self.crawl(bench, &api).await?;
         let records = run.summary["published"]["datasets"].as_u64().context("datasets are published")?;
         Ok(Figure { records, seconds: seconds(&run.summary)? })
@@ -209,12 +209,12 @@ fn rates(figures: &[Figure]) -> Vec<f64> {
 }
 
 /// The API as it is, but for compression, which would take a large part of the crawl's time on the same machine.
-async fn pretty(catalog: &Arc<MemoryCatalog>, order_seed: u64) -> Result<Double> {
+async fn pretty(catalog: &Arc<MemoryCatalog>, order_seed: u64) -> Result<MockServer> {
     let options = Options::shared(Arc::clone(catalog)).order_seed(order_seed).gzip(false);
-    Ok(Double::start(options).await?)
+    Ok(MockServer::start(options).await?)
 }
 
-async fn compact(catalog: &Arc<MemoryCatalog>, order_seed: u64) -> Result<Double> {
+async fn compact(catalog: &Arc<MemoryCatalog>, order_seed: u64) -> Result<MockServer> {
     let options = Options::shared(Arc::clone(catalog)).order_seed(order_seed).gzip(false);
-    Ok(Double::start(options.pretty(false)).await?)
+    Ok(MockServer::start(options.pretty(false)).await?)
 }
