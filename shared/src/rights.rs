@@ -1,11 +1,11 @@
-//! Rights that Kafka denies, named for people. docs/kafka-rights.md lists all that the programs need.
+//! Rights that Kafka denies, named for people. docs/how-to/grant-kafka-rights.md lists all that the programs need.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
 /// The right that is missing.
 #[derive(Debug, Error)]
-#[error("Kafka's authorizer denies {0} (docs/kafka-rights.md)")]
+#[error("Kafka's authorizer denies {0} (docs/how-to/grant-kafka-rights.md)")]
 struct Denied(&'static str);
 
 /// Whether an error says that this user lacks a right.

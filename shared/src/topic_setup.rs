@@ -134,7 +134,7 @@ fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<Str
             let is_shown = |name: &&String| metadata.topics().iter().any(|topic| topic.name() == *name);
             if let Some(hidden) = names.iter().find(|name| !is_shown(name)) {
                 bail!(
-                    "Kafka does not show the topic {hidden}: this user may lack DESCRIBE on it (docs/kafka-rights.md)"
+                    "Kafka does not show the topic {hidden}: this user may lack DESCRIBE on it (docs/how-to/grant-kafka-rights.md)"
                 );
             }
             bail!(Away("the topics have partitions without a leader; is every broker up?".to_owned()));
@@ -170,7 +170,7 @@ fn check(topic: &Wanted, found: &ConfigResource) -> anyhow::Result<()> {
         // The client drops the broker's answer that this user may not see them.
         bail!(
             "Kafka doesn't tell the settings of the topic {}: this user lacks DESCRIBE_CONFIGS on it \
-             (docs/kafka-rights.md)",
+             (docs/how-to/grant-kafka-rights.md)",
             topic.name
         );
     };
