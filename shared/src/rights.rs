@@ -1,11 +1,11 @@
-//! Names the permission that Kafka denies. docs/kafka-rights.md lists all that the programs need.
+//! Names the permission that Kafka denies. docs/how-to/grant-kafka-rights.md lists all that the programs need.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
 /// A missing permission.
 #[derive(Debug, Error)]
-#[error("Kafka's authorizer denies {0} (docs/kafka-rights.md)")]
+#[error("Kafka's authorizer denies {0} (docs/how-to/grant-kafka-rights.md)")]
 struct Denied(&'static str);
 
 /// Whether an error means that this user lacks a permission.

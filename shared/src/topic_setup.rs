@@ -133,7 +133,7 @@ fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<Str
             let is_shown = |name: &&String| metadata.topics().iter().any(|topic| topic.name() == *name);
             if let Some(hidden) = names.iter().find(|name| !is_shown(name)) {
                 bail!(
-                    "the topic {hidden} is not visible: this user may lack DESCRIBE on it (docs/kafka-rights.md)"
+                    "the topic {hidden} is not visible: this user may lack DESCRIBE on it (docs/how-to/grant-kafka-rights.md)"
                 );
             }
             bail!(Unreachable("some partitions have no leader; are all brokers up?".to_owned()));
@@ -172,7 +172,7 @@ fn check(topic: &TopicSpec, found: &ConfigResource) -> anyhow::Result<()> {
         // The client omits the broker's answer that this user is not authorized.
         bail!(
             "the settings of the topic {} are not visible: this user lacks DESCRIBE_CONFIGS on it \
-             (docs/kafka-rights.md)",
+             (docs/how-to/grant-kafka-rights.md)",
             topic.name
         );
     };

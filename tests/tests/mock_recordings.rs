@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use catalog_tests::mock_server::{MockServer, Options, Recording};
 use reqwest::Client;
 
-/// A file as `docs/cassettes.md` describes it.
+/// A file as `docs/reference/recordings.md` describes it.
 fn write(folder: &Path, name: &str, query: &str, asked: u32, rest: &str) -> Result<()> {
     let head = format!("method: GET\npath: /api/catalog/v1\nquery: {query}\nasked: {asked}\n");
     Ok(fs::write(folder.join(format!("{name}.http")), head + rest)?)

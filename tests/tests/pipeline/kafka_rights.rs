@@ -77,7 +77,7 @@ async fn succeed(command: &mut Command) -> Result<()> {
 fn assert_denied(ended: &Ended, right: &str) {
     let error = ended.stderr.lines().last().unwrap_or_default();
     assert!(ended.code == Some(1) && error.contains(right), "{right}:\n{}", ended.stderr);
-    assert!(error.contains("docs/kafka-rights.md"), "{error}");
+    assert!(error.contains("docs/how-to/grant-kafka-rights.md"), "{error}");
 }
 
 #[tokio::test]

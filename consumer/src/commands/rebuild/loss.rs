@@ -1,5 +1,5 @@
 //! What topics that have lost their beginning can't speak of: the rows of the runs before the first full run that lies
-//! completely behind the first offsets. See `docs/architecture.md`.
+//! completely behind the first offsets. See `docs/explanation/rebuilding.md`.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Crawls of recorded exchanges: paging, rate limits, errors and resume, as `docs/cassettes.md` describes.
+//! Crawls of recorded exchanges: paging, rate limits, errors and resume, as `docs/reference/recordings.md` describes.
 
 mod recording;
 mod scenes;
