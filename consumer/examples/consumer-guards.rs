@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use catalog_consumer::probe;
+use catalog_consumer::probe::{self, Records};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -43,8 +43,10 @@ fn main() -> serde_json::Result<()> {
     let page: Page<'_> = serde_json::from_str(PAGE)?;
     let assets = page.results.into_iter().map(|value| Asset::read(value.get()));
     let assets = assets.collect::<serde_json::Result<Vec<_>>>()?;
-    assert_eq!(count_scan(black_box(&assets)), assets.len());
+    let records =
+        Records::new(assets.iter().map(|asset| (asset.value, asset.domain.as_str(), asset.id.as_str())));
     assert_eq!(count_decode(black_box(&assets)), assets.len());
+    assert_eq!(count_batch(black_box(&records)), assets.len());
     Ok(())
 }
 
@@ -56,11 +58,11 @@ impl<'a> Asset<'a> {
 }
 
 #[inline(never)]
-fn count_scan(assets: &[Asset<'_>]) -> usize {
-    assets.iter().filter_map(|asset| probe::scan(asset.value, &asset.domain, &asset.id)).count()
+fn count_decode(assets: &[Asset<'_>]) -> usize {
+    assets.iter().filter_map(|asset| probe::decode(asset.value, &asset.domain, &asset.id)).count()
 }
 
 #[inline(never)]
-fn count_decode(assets: &[Asset<'_>]) -> usize {
-    assets.iter().filter_map(|asset| probe::decode(asset.value, &asset.domain, &asset.id)).count()
+fn count_batch(records: &Records) -> usize {
+    records.batch()
 }

@@ -11,7 +11,7 @@ type Layers = &'static [&'static [&'static str]];
 
 const CONSUMER: Layers = &[
     &["main"],
-    &["cli"],
+    &["cli", "probe"],
     &["commands"],
     &["sync"],
     &["store", "kafka"],
@@ -22,7 +22,7 @@ const CONSUMER: Layers = &[
 
 const PRODUCER: Layers = &[
     &["main"],
-    &["cli"],
+    &["cli", "probe"],
     &["crawl", "status"],
     &["api", "publish", "report"],
     &["run"],
