@@ -8,6 +8,8 @@ pub mod consume;
 pub mod database;
 pub mod dead_letters;
 pub mod moving;
+#[doc(hidden)]
+pub mod probe;
 pub mod rebuild;
 pub mod runs;
 pub mod verify;

@@ -53,7 +53,7 @@ impl Change {
     /// # Errors
     /// [`Stop::Guard`] where the stored row has a newer form.
     fn of(row: &Versioned<Dataset>, before: &Before) -> Result<Self, Stop> {
-        Ok(match compare(before.content_hash.as_deref(), &row.row.content.content_hash) {
+        Ok(match compare(before.content_hash.as_deref(), row.row.content.content_hash) {
             Compared::Same => Self::Unchanged,
             Compared::OlderForm => Self::Reformed,
             Compared::Unknown => Self::Unknown,
@@ -127,7 +127,7 @@ impl Winners {
             let place = usize::try_from(number - 1).ok().and_then(|number| places.get(number).copied());
             let Some(place) = place else { continue };
             let hash = stored_hash(&record, unreadable);
-            if hash.as_ref() == Some(&self.rows[place].row.content.content_hash) {
+            if hash == Some(self.rows[place].row.content.content_hash) {
                 self.changes[place] = Change::Reformed;
             }
         }
@@ -227,7 +227,7 @@ async fn upsert(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide) -> sqlx
         .bind(column(rows, |row| row.content.typed.publication_date))
         .bind(column(rows, |row| row.content.record.as_str()))
         .bind(column(rows, |row| row.content.unreadable.as_str()))
-        .bind(column(rows, |row| row.content.content_hash.as_slice()))
+        .bind(column(rows, |row| row.content.content_hash.as_bytes()))
         .bind(retired_at)
         .execute(tx)
         .await?;

@@ -83,5 +83,5 @@ fn bind<'q, T>(query: Query<'q, T>, rows: &'q [Versioned<Dataset>]) -> Query<'q,
         .bind(column(rows, |row| row.content.stats.page_views_last_month))
         .bind(column(rows, |row| row.content.stats.page_views_last_week))
         .bind(column(rows, |row| row.content.stats.download_count))
-        .bind(column(rows, |row| row.content.content_hash.as_slice()))
+        .bind(column(rows, |row| row.content.content_hash.as_bytes()))
 }

@@ -5,11 +5,14 @@ pub(crate) mod asset;
 pub(crate) mod canonical;
 pub(crate) mod content_hash;
 pub(crate) mod dataset;
+mod digest;
 pub(crate) mod literal;
 pub(crate) mod marking;
 pub(crate) mod mend;
 pub(crate) mod number;
+pub(crate) mod scan;
 pub(crate) mod values;
+mod visit;
 
 use catalog_shared::key::Key;
 use catalog_shared::record::{self, Kind, Stamp};

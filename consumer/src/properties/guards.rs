@@ -107,7 +107,8 @@ async fn a_hash_is_read_under_the_lock_of_its_row() -> Result<()> {
     };
     let (guarded, ()) = tokio::try_join!(second, commit)?;
     assert!(guarded.won);
-    assert_eq!(guarded.content_hash, Some(dataset(OTHER, (5, 1)).row.content.content_hash));
+    let other = dataset(OTHER, (5, 1)).row.content.content_hash;
+    assert_eq!(guarded.content_hash.as_deref(), Some(other.as_bytes()));
     tables.drop().await
 }
 
