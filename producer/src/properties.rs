@@ -19,18 +19,20 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::json;
 
-use crate::crawl::fetched::{Answer, Covered, Reached};
-use crate::crawl::idspace;
-use crate::crawl::look::Look;
-use crate::crawl::plan::{Asked, plan};
-use crate::crawl::run;
-use crate::crawl::size::PageSize;
-use crate::crawl::tails::Tails;
-use crate::discover::domains::Domains;
-use crate::discover::page::Page;
+use crate::api::parse;
+use crate::crawl::answer::Answer;
+use crate::crawl::next_page::NextPage;
+use crate::crawl::page_size::PageSize;
+use crate::model::domains::Domains;
+use crate::model::idspace;
+use crate::model::outgoing::Outgoing;
+use crate::model::page::Page;
 use crate::publish::Publisher;
-use crate::publish::outgoing::Outgoing;
 use crate::publish::sink::Sink;
+use crate::run::lane_page::Covered;
+use crate::run::plan::plan;
+use crate::run::request::CrawlRequest;
+use crate::run::{Run, lifecycle};
 
 /// What a region has, what is asked for, and the processes that crawl it one after the other.
 #[derive(Clone, Debug)]
@@ -102,7 +104,7 @@ struct Kafka {
 fn sink(kafka: &Arc<Mutex<Kafka>>, dies_at: Option<(usize, bool)>) -> Sink {
     let kafka = Arc::clone(kafka);
     let mut count = 0;
-    Sink::Double(Box::new(move |records, cursor| {
+    Sink::Mock(Box::new(move |records, cursor| {
         let dies = dies_at.filter(|(at, _)| *at == count);
         count += 1;
         if dies.is_none_or(|(_, commits)| commits) {
@@ -145,7 +147,8 @@ impl Case {
         wanted
     }
 
-    /// How many dead letters it is to publish: what a limit leaves of the objects without an id.
+    /// The minimum number of dead letters: the objects without an id, as far as a limit allows. Lanes that end at the
+    /// same id, and resumed runs, may publish them again.
     fn wanted_dead(&self) -> usize {
         let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
         self.nameless.min(limit.saturating_sub(self.wanted().len()))
@@ -159,64 +162,52 @@ impl Case {
         let objects = behind.flat_map(|(id, domains)| (0..*domains).map(move |place| object(id, place)));
         let all = objects.chain(vec![json!({}); self.nameless]);
         let results: Vec<_> = all.take(size.into()).collect();
-        Page::cut(&Bytes::from(json!({ "results": results }).to_string())).unwrap()
+        parse::page(&Bytes::from(json!({ "results": results }).to_string())).unwrap()
     }
 
     /// Crawls as far as this life goes; without an end to it to the end of the run.
     async fn live(&self, kafka: &Arc<Mutex<Kafka>>, life: &Life, is_last: bool) -> anyhow::Result<()> {
         let restart = life.restart && !is_last;
-        let asked = Asked { region: Region::Us, shape: self.shape(), since: None, restart, first_run: 1 };
+        let request =
+            CrawlRequest { region: Region::Us, shape: self.shape(), since: None, restart, first_run: 1 };
         let partitions = BTreeMap::from(Kind::ALL.map(|kind| (kind, 2)));
         let last = kafka.lock().unwrap().cursor.clone();
-        let mut cursor = plan(&asked, last)?.claim(&asked, "owner", &partitions)?;
-        cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, life.lanes));
+        let mut cursor = plan(&request, last)?.claim(&request, "owner", &partitions)?;
+        cursor.pending = idspace::split(cursor.pending.clone(), lifecycle::lanes(&cursor, life.lanes));
         let mut sink = sink(kafka, (!is_last).then_some((life.dies_at, life.commits)));
         sink.commit(Vec::new(), &cursor).await?;
-        let mut publisher = Publisher::new(sink, Topics::new(""), cursor);
+        let mut publisher = Publisher::new(sink, Run::new(Topics::new(""), cursor));
         if publisher.cursor().next_page == 0 {
             let declared = BTreeMap::from([("a.example".into(), 7)]);
             publisher.domains(Domains { declared, unreadable: Vec::new() }).await?;
         }
-        let tails = self.crawl(&mut publisher, life).await?;
-        if let Some(tail) = tails.of_all(&publisher.cursor().pending) {
-            publisher.tail(tail).await?;
-        }
+        self.crawl(&mut publisher, life).await?;
         publisher.end().await
     }
 
-    async fn crawl(&self, publisher: &mut Publisher, life: &Life) -> anyhow::Result<Tails> {
-        let tails = Tails::default();
+    async fn crawl(&self, publisher: &mut Publisher, life: &Life) -> anyhow::Result<()> {
         let mut lanes = publisher.cursor().pending.clone();
         let mut turns = life.turns.iter().cycle();
-        while !lanes.is_empty() && publisher.left() != Some(0) {
-            let lane = turns.next().context("there is one at least")?.index(lanes.len());
+        while !lanes.is_empty() && publisher.remaining() != Some(0) {
+            let lane = turns.next().context("there is at least one")?.index(lanes.len());
             let after = lanes[lane].after.clone();
-            let answer = self.answer(&lanes[lane], life.page_size);
-            let (fetched, tail) = match answer.of(&lanes[lane], &after) {
-                Reached::Part(fetched) => (Some(fetched), None),
-                Reached::End { last, tail } => (last, Some(tail)),
-            };
-            let covered = fetched.as_ref().map_or(Covered::UpTo(after), |fetched| fetched.covered.clone());
-            match (covered, tail) {
-                (Covered::UpTo(id), Some(tail)) => {
-                    tails.keep(id, tail);
-                    lanes.remove(lane);
-                }
-                (Covered::UpTo(id), None) => lanes[lane].after = id,
-                (Covered::Whole, _) => drop(lanes.remove(lane)),
+            let next = self.answer(&lanes[lane], life.page_size).within(&lanes[lane], &after);
+            match next.page.as_ref().map(|page| page.covered.clone()) {
+                Some(Covered::UpTo(id)) if !next.is_end => lanes[lane].after = id,
+                _ => drop(lanes.remove(lane)),
             }
-            if let Some(fetched) = fetched {
-                publisher.page(fetched).await?;
+            if let Some(page) = next.page {
+                publisher.lane_page(page).await?;
             }
         }
-        Ok(tails)
+        Ok(())
     }
 
     fn answer(&self, interval: &Interval, page_size: u16) -> Answer {
         let size = PageSize::new(page_size, page_size);
-        let mut look = Look::new(&size, interval);
+        let mut next = NextPage::new(&size, interval);
         loop {
-            if let Some(answer) = look.had(self.page(&interval.after, look.ask().size)) {
+            if let Some(answer) = next.received(self.page(&interval.after, next.request().size)) {
                 return answer;
             }
         }
@@ -262,7 +253,8 @@ fn check(case: &Case, kafka: &Kafka) {
     // Each once, for equal keys are none of these.
     assert_eq!(ids, case.wanted());
     let dead = records.iter().filter(|record| &*record.topic == "dead-letters").count();
-    assert_eq!((dead, cursor.unkeyed), (case.wanted_dead(), dead as u64));
+    assert!(dead >= case.wanted_dead(), "{dead} of {}", case.wanted_dead());
+    assert_eq!(cursor.unkeyed, dead as u64);
 
     let markers: Vec<&Outgoing> = markers.iter().flat_map(|(_, records)| *records).collect();
     let places: BTreeSet<_> = markers.iter().map(|marker| (&marker.topic, marker.partition)).collect();

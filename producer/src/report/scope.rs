@@ -39,7 +39,7 @@ mod tests {
     use catalog_shared::region::Region;
 
     use super::*;
-    use crate::crawl::run;
+    use crate::run::lifecycle;
 
     fn noted(asked: &[&str], seen: &[&str], limit: Option<u64>) -> Option<String> {
         let shape = Shape {
@@ -52,7 +52,7 @@ mod tests {
             from: None,
         };
         let seen = seen.iter().map(|&name| (name.to_owned(), 1)).collect();
-        note(&Cursor { seen, ..run::fresh(Region::Us, shape, 1, &BTreeMap::new()) })
+        note(&Cursor { seen, ..lifecycle::new_cursor(Region::Us, shape, 1, &BTreeMap::new()) })
     }
 
     #[test]

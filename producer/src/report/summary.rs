@@ -11,17 +11,17 @@ use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use serde::Serialize;
 
-use crate::cli::CrawlArgs;
-use crate::crawl::run;
+use crate::config::CrawlArgs;
+use crate::progress::counters::{Cause, Counters};
 use crate::report::missed::Missed;
 use crate::report::scope;
-use crate::report::tally::{Cause, Tally};
+use crate::run::lifecycle;
 
 /// How a crawl ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// All of the run is published.
-    Whole,
+    /// The run is complete.
+    Complete,
     /// It was asked to stop.
     Interrupted,
     /// Something went wrong, which the command ends with.
@@ -65,16 +65,16 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn new(args: &CrawlArgs, cursor: &Cursor, end: End, tally: &Tally) -> Self {
+    pub(crate) fn new(args: &CrawlArgs, cursor: &Cursor, end: End, counters: &Counters) -> Self {
         let sum = |(kind, counts): (&Kind, &Vec<u64>)| (*kind, counts.iter().sum());
-        let (requests, retries_by_cause) = (tally.requests(), tally.retries());
-        let (seconds, waits) = (tally.crawling().as_secs_f64(), tally.waits());
+        let (requests, retries_by_cause) = (counters.requests(), counters.retries());
+        let (seconds, waits) = (counters.elapsed().as_secs_f64(), counters.waits());
         Self {
             region: cursor.region,
             run: (!args.dry_run).then_some(cursor.run),
             mode: cursor.shape.mode,
             dry_run: args.dry_run,
-            whole: end == End::Whole,
+            whole: end == End::Complete,
             failed: end == End::Failed,
             pages: cursor.next_page,
             objects: cursor.objects,
@@ -84,7 +84,7 @@ impl Summary {
             requests,
             retries: retries_by_cause.values().sum(),
             retries_by_cause,
-            bytes: tally.bytes(),
+            bytes: counters.bytes(),
             seconds,
             requests_per_second: if seconds > 0.0 { requests as f64 / seconds } else { 0.0 },
             limiter_seconds: waits.limiter.as_secs_f64(),
@@ -93,10 +93,10 @@ impl Summary {
         }
     }
 
-    /// Of a command that ended before it had claimed the region.
-    pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, end: End, tally: &Tally) -> Self {
-        let none = run::fresh(args.region, shape, 0, &BTreeMap::new());
-        Self { run: None, ..Self::new(args, &none, end, tally) }
+    /// The summary of a command that ended before it claimed the region.
+    pub(crate) fn without_run(args: &CrawlArgs, shape: Shape, end: End, counters: &Counters) -> Self {
+        let cursor = lifecycle::new_cursor(args.region, shape, 0, &BTreeMap::new());
+        Self { run: None, ..Self::new(args, &cursor, end, counters) }
     }
 
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {

@@ -135,7 +135,7 @@ async fn a_wait_beyond_the_budget_is_told_with_the_budget() -> Result<()> {
 #[tokio::test]
 async fn a_page_that_repeats_is_told() -> Result<()> {
     let told = refused(Fault::FirstPageAgain, "20s").await?;
-    assert!(told.contains("as if asked for another page"), "{told}");
+    assert!(told.contains("which is on another page"), "{told}");
     Ok(())
 }
 
