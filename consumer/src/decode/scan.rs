@@ -5,10 +5,11 @@ use serde::de::DeserializeSeed;
 
 use crate::decode::content_hash::ContentHash;
 use crate::decode::dataset::{DatasetError, DatasetRow, Stats};
-use crate::decode::visit::{Pass, Place, Value};
+use crate::decode::place::Place;
+use crate::decode::visit::{Pass, Value};
 
 /// What one pass finds in an asset.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scanned {
     pub(crate) stats: Stats,
     /// Equal for two assets if and only if their rows are, stats left out.

@@ -7,67 +7,16 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::decode::asset::{COLUMNS, DOWNLOADS, MULTISETS, PAGE_VIEWS};
 use crate::decode::dataset::Stats;
 use crate::decode::digest::{self, Columns, List, Members, Multiset};
 use crate::decode::mend::mend_json;
+use crate::decode::place::{Moving, Place};
 
 /// How many members of one object are compared with each other, in case a name repeats. Real objects have 24 at most.
 const MEMBERS: usize = 64;
 
 /// How deep the values beside the numbers of page views lie: in the asset, its resource and its page views.
 const DEPTH: usize = 3;
-
-/// Where a value stands.
-#[derive(Clone, Copy)]
-pub(super) enum Place {
-    Top,
-    Resource,
-    Id,
-    /// An array of cells, one for each column of the table; with the digest of its name.
-    Column(u64),
-    PageViews,
-    /// A number that changes on each crawl.
-    Moving(Moving),
-    /// Part of the page views and not stored.
-    Ignored,
-    Classification,
-    /// A list whose order has no meaning.
-    Multiset,
-    Metadata,
-    Domain,
-    Plain,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Moving {
-    Total,
-    LastMonth,
-    LastWeek,
-    Downloads,
-}
-
-impl Place {
-    /// The place of a member.
-    fn member(self, name: &str, digest: u64) -> Self {
-        match (self, name) {
-            (Self::Top, "resource") => Self::Resource,
-            (Self::Top, "classification") => Self::Classification,
-            (Self::Top, "metadata") => Self::Metadata,
-            (Self::Resource, "id") => Self::Id,
-            (Self::Resource, PAGE_VIEWS) => Self::PageViews,
-            (Self::Resource, DOWNLOADS) => Self::Moving(Moving::Downloads),
-            (Self::Resource, _) if name.starts_with(COLUMNS) => Self::Column(digest),
-            (Self::PageViews, "page_views_total") => Self::Moving(Moving::Total),
-            (Self::PageViews, "page_views_last_month") => Self::Moving(Moving::LastMonth),
-            (Self::PageViews, "page_views_last_week") => Self::Moving(Moving::LastWeek),
-            (Self::PageViews, _) => Self::Ignored,
-            (Self::Classification, _) if MULTISETS.contains(&name) => Self::Multiset,
-            (Self::Metadata, "domain") => Self::Domain,
-            _ => Self::Plain,
-        }
-    }
-}
 
 /// What one pass over a text finds, and what it needs on the way.
 #[derive(Default)]

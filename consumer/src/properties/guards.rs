@@ -101,7 +101,7 @@ async fn a_hash_is_read_under_the_lock_of_its_row() -> Result<()> {
         let mut tx = pool.begin().await?;
         let session: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *tx).await?;
         tell.send(session).ok().context("somebody waits for it")?;
-        let guarded = stats::win(&mut tx, &[dataset(ONE, (5, 2))], &[false]).await?;
+        let guarded = stats::win(&mut tx, &[dataset(ONE, (5, 2))]).await?;
         anyhow::Ok(guarded.into_iter().next().context("a row was given")?)
     };
     let commit = async {
@@ -110,7 +110,7 @@ async fn a_hash_is_read_under_the_lock_of_its_row() -> Result<()> {
     };
     let (guarded, ()) = tokio::try_join!(second, commit)?;
     assert!(guarded.won);
-    let other = dataset(OTHER, (5, 1)).row.content.content_hash;
+    let other = dataset(OTHER, (5, 1)).row.scanned.content_hash;
     assert_eq!(guarded.content_hash.as_deref(), Some(other.as_bytes()));
     tables.drop().await
 }
