@@ -1,12 +1,13 @@
 //! What one pass over an asset costs beside the full decode, on real objects as they are and pretty-printed:
-//! `CATALOG_RECORDINGS=... cargo bench --bench scan`. The ways take turns, and the table shows the median of the rounds.
+//! `CATALOG_RECORDINGS=... cargo bench --bench scan`. The ways take turns, and the table
+//! shows the median of the rounds in CPU time, so other programs on the machine hardly disturb it.
 
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::time::{Duration, Instant};
-use std::{env, io};
+use std::time::Duration;
+use std::{env, fs, io};
 
 use catalog_consumer::probe;
 use flate2::read::GzDecoder;
@@ -43,7 +44,7 @@ fn main() -> io::Result<()> {
         let mut times = WAYS.map(|_| Vec::with_capacity(ROUNDS));
         for _ in 0..ROUNDS {
             for ((_, way), times) in WAYS.iter().zip(&mut times) {
-                times.push(time(objects, *way));
+                times.push(time(objects, *way)?);
             }
         }
         let bytes: usize = objects.iter().map(|object| object.text.len()).sum();
@@ -72,14 +73,21 @@ fn pretty(Object { text, domain, id }: &Object) -> io::Result<Object> {
     Ok(Object { text: serde_json::to_string_pretty(&value)?, domain: domain.clone(), id: id.clone() })
 }
 
-fn time(objects: &[Object], way: fn(&Object) -> bool) -> Duration {
-    let started = Instant::now();
+fn time(objects: &[Object], way: fn(&Object) -> bool) -> io::Result<Duration> {
+    let started = cpu_time()?;
     let read = objects.iter().filter(|object| way(black_box(object))).count();
-    let time = started.elapsed();
+    let time = cpu_time()? - started;
     if read < objects.len() {
         report(&format!("{} objects need another way", objects.len() - read));
     }
-    time
+    Ok(time)
+}
+
+/// How long this thread has run on a processor, as Linux counts it.
+fn cpu_time() -> io::Result<Duration> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
+    nanoseconds.map(Duration::from_nanos).ok_or_else(|| io::Error::other(text))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
