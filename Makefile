@@ -1,10 +1,11 @@
 # The commands that people type. Each is a script in dev/, which says how it works.
-.PHONY: help demo test check stack-up stack-down
+.PHONY: help demo test test-fast check stack-up stack-down
 
 help:
 	@echo 'make demo        crawl an invented catalog through Kafka into PostgreSQL, and look at it'
 	@echo 'make test        run every test'
-	@echo 'make check       check format, lints, and the licences and sources of dependencies'
+	@echo 'make test-fast   run the tests that take a minute in all'
+	@echo 'make check       check format, lints, scripts, spelling, and the licences and sources of dependencies'
 	@echo 'make stack-up    start the Kafka and the PostgreSQL that demo and tests use (they do so themselves)'
 	@echo 'make stack-down  stop them; their data stays'
 	@echo
@@ -15,6 +16,9 @@ demo:
 
 test:
 	@dev/test
+
+test-fast:
+	@PROPTEST_CASES=$${PROPTEST_CASES:-8} dev/test --profile fast
 
 check:
 	@dev/check

@@ -37,6 +37,9 @@ free_port() {
   die "found no free port between 20000 and 32000"
 }
 
+# Prints eight characters that tell this clone from all others on this machine.
+clone_hash() { sha256sum <<<"$root" | head -c 8; }
+
 # Whether $1 is the same version as $2, or a newer one.
 at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
@@ -74,8 +77,54 @@ cache_dir() {
 kafka_version() { sed -n 's:.*<kafka\.version>\(.*\)</kafka\.version>.*:\1:p' "$root/dev/kafka/pom.xml"; }
 kafka_jars() { echo "$(cache_dir)/kafka-$(kafka_version)"; }
 
+# Puts the tools of dev/tools.txt into PATH, after fetching them once. Without pip, or where a tool has no build for this
+# machine, the caller finds them missing: see `require_tool`.
+use_tools() {
+  local dir new log
+  dir=$(cache_dir)/tools-$(sha256sum "$root/dev/tools.txt" | head -c 8)
+  if [[ ! -d $dir ]]; then
+    say "fetching the tools that dev/tools.txt lists: 25 MB, once"
+    mkdir -p -- "$(dirname -- "$dir")"
+    new=$(mktemp -d -- "$dir.XXXXXX")
+    log=$new.log
+    if python3 -m pip install --no-deps --no-compile --only-binary=:all: --require-hashes --disable-pip-version-check \
+      --root-user-action=ignore --target "$new" -r "$root/dev/tools.txt" </dev/null >"$log" 2>&1; then
+      # Another clone may have been faster.
+      mv -T -- "$new" "$dir" 2>/dev/null || rm -rf -- "$new"
+    else
+      tail -n 5 -- "$log" >&2
+      rm -rf -- "$new"
+    fi
+    rm -f -- "$log"
+  fi
+  PATH=$dir/bin:$PATH
+}
+
+# Whether a tool is there. In CI it has to be; elsewhere $2 says what is left out or done instead.
+require_tool() {
+  command -v "$1" >/dev/null && return
+  [[ -z ${CI-} ]] || die "$1 is missing: dev/tools.txt could not be fetched"
+  say "$1 is missing and could not be fetched: $2"
+  return 1
+}
+
 # Prints a PostgreSQL URL ($1) with another database ($2).
 with_database() {
   [[ $1 =~ ^(postgres(ql)?://[^/?]*)(/[^?]*)?(\?.*)?$ ]] || die "DATABASE_URL is not of the form postgres://…"
   echo "${BASH_REMATCH[1]}/$2${BASH_REMATCH[4]}"
+}
+
+# Prints a text with everything escaped that may have a meaning in a URL, byte by byte.
+url_encode() {
+  local LC_ALL=C i char code
+  for ((i = 0; i < ${#1}; i++)); do
+    char=${1:i:1}
+    case $char in
+      [A-Za-z0-9._~-]) printf '%s' "$char" ;;
+      *)
+        printf -v code '%d' "'$char"
+        printf '%%%02X' "$((code & 255))"
+        ;;
+    esac
+  done
 }

@@ -7,11 +7,11 @@ use clap::{Parser, Subcommand};
 use crate::config::{CrawlArgs, StatusArgs};
 use crate::{crawl, status};
 
-/// Crawls the Socrata Discovery API of one region and publishes its catalog to Kafka.
+/// Crawl the Socrata Discovery API of one region and publish its catalog to Kafka.
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 100, args_override_self = true)]
 pub struct Cli {
-    /// How log lines on standard error are written
+    /// Format of the log on standard error
     #[arg(
         long,
         env = "CATALOG_LOG_FORMAT",
@@ -22,23 +22,23 @@ pub struct Cli {
     )]
     pub log_format: LogFormat,
 
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the program can do.
+/// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Crawls a region's catalog, whole or in part; an interrupted run is resumed where it stopped
+    /// Crawl a region's catalog or a part of it; resumes an interrupted run
     Crawl(Box<CrawlArgs>),
 
-    /// Tells the last runs of each region, their states, and where the cursor stands
+    /// Show the cursor and the last runs of each region
     Status(StatusArgs),
 }
 
 impl Command {
-    /// Whether the answer is JSON.
+    /// Whether the output is JSON.
     #[must_use]
     pub const fn answers_in_json(&self) -> bool {
         match self {
@@ -52,7 +52,7 @@ impl Cli {
     /// Runs the command until it ends or a signal asks it to stop.
     ///
     /// # Errors
-    /// [`catalog_shared::exit::Stop`] for what has an exit code of its own; else what went wrong.
+    /// [`catalog_shared::exit::Stop`] for errors with their own exit code, otherwise the cause.
     pub async fn run(self, log: &Log) -> anyhow::Result<()> {
         log.start()?;
         let shutdown = shutdown::on_signal()?;

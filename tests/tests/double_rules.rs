@@ -262,7 +262,7 @@ async fn answers_are_compressed_when_both_sides_want_it() {
     let plain = Double::start(plain).await.expect("a double");
     let packed = Double::start(Options::new(Synthetic::new(50, 2))).await.expect("a double");
     let ask = async |double: &Double, accepted: &str| {
-        let request = reqwest::Client::builder().no_gzip().build().expect("a client").get(double.url());
+        let request = asking::CLIENT.get(double.url());
         let response = request.header("accept-encoding", accepted).send().await.expect("an answer");
         let encoding = response.headers().get("content-encoding").cloned();
         (encoding, response.bytes().await.expect("a body").len())

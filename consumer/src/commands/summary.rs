@@ -63,7 +63,7 @@ impl Summary {
     /// Adds what came of a batch.
     pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<JudgedRun>) {
         self.last = Some(Instant::now());
-        verdicts.iter().for_each(JudgedRun::tell);
+        verdicts.iter().for_each(JudgedRun::log);
         self.runs.extend(verdicts);
         let TopicKind::Data(kind) = kind else {
             self.unkeyed += dead;
@@ -87,14 +87,14 @@ impl Summary {
     }
 
     pub(crate) fn print(&self, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
-        let told = self.told(caught_up, false);
-        Ok(answer::print(json, &told, &told)?)
+        let view = self.view(caught_up, false);
+        Ok(answer::print(json, &view, &view)?)
     }
 
     /// As [`Summary::print`], of what was not done.
     pub(crate) fn print_dry(&self, json: bool, caught_up: bool) -> anyhow::Result<()> {
-        let told = self.told(Some(caught_up), true);
-        Ok(answer::print(json, &told, &told)?)
+        let view = self.view(Some(caught_up), true);
+        Ok(answer::print(json, &view, &view)?)
     }
 
     /// As the two before it, of a command that fails; gives the error to end with.
@@ -104,20 +104,20 @@ impl Summary {
         (caught_up, dry_run): (Option<bool>, bool),
         error: anyhow::Error,
     ) -> anyhow::Error {
-        let told = self.told(caught_up, dry_run);
-        answer::print_failure(json, &told, &told, error)
+        let view = self.view(caught_up, dry_run);
+        answer::print_failure(json, &view, &view, error)
     }
 
-    fn told(&self, caught_up: Option<bool>, dry_run: bool) -> Told<'_> {
+    fn view(&self, caught_up: Option<bool>, dry_run: bool) -> View<'_> {
         let (took, total) = (self.took(), self.started.elapsed());
         let Self { records, unkeyed, runs, .. } = self;
         let (unkeyed, log_lines_lost) = (*unkeyed, lost_lines());
-        Told { dry_run, records, unkeyed, runs, caught_up, took, total, log_lines_lost }
+        View { dry_run, records, unkeyed, runs, caught_up, took, total, log_lines_lost }
     }
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct View<'a> {
     dry_run: bool,
     records: &'a BTreeMap<Kind, Effects>,
     /// Dead letters of producers: objects that no record could be made of.
@@ -139,7 +139,7 @@ fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok
     serializer.serialize_f64(took.as_secs_f64())
 }
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: u64 = self.records.values().map(|effects| effects.total()).sum();
         let stopped = if self.caught_up == Some(false) { ", not caught up" } else { "" };

@@ -3,7 +3,7 @@
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 
-use crate::kafka::partitions::{places, watermarks};
+use crate::kafka::partitions::{data_partitions, watermarks};
 use crate::model::positions::Positions;
 use crate::model::topic::TopicPartition;
 use crate::model::watermarks::Watermarks;
@@ -19,7 +19,7 @@ impl EndOffsets {
     /// # Errors
     /// When one that holds data is missing: then there is nothing to catch up with.
     pub(crate) async fn measure(kafka: &KafkaArgs) -> anyhow::Result<Self> {
-        let places = places(kafka).await?;
+        let places = data_partitions(kafka).await?;
         Ok(Self { ends: watermarks(kafka, places).await? })
     }
 

@@ -114,13 +114,13 @@ pub(crate) async fn leave(
     offsets::commit(&member, positions)?;
     // Dropping the consumer closes it, which waits for the group and for the commit. On a thread of its
     // own: the runtime would wait for one of its own for ever.
-    let (left, told) = oneshot::channel();
+    let (left, has_left) = oneshot::channel();
     std::thread::spawn(move || {
         member.unsubscribe();
         drop(member);
         let _ = left.send(());
     });
-    match timeout(TIMEOUT, told).await {
+    match timeout(TIMEOUT, has_left).await {
         Ok(_) => Ok(()),
         Err(_) => bail!("can't leave the group in {} s: Kafka does not answer", TIMEOUT.as_secs()),
     }

@@ -47,7 +47,7 @@ fn measure(
 }
 
 /// Every partition of the data topics.
-pub(crate) async fn places(kafka: &KafkaArgs) -> anyhow::Result<Vec<TopicPartition>> {
+pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<TopicPartition>> {
     let watcher = watcher(kafka)?;
     let metadata = spawn_blocking(move || watcher.fetch_metadata(None, TIMEOUT)).await?;
     let metadata = metadata.context("Kafka can't be reached")?;

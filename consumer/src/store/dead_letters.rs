@@ -143,7 +143,7 @@ fn refuse(batch: &Batch, row: &PositionRow, dead: &[Dead], ordinal: i64, rule: &
 }
 
 /// Says that a batch's records have become dead letters.
-pub(crate) fn tell(batch: &Batch, dead: &[Dead]) {
+pub(crate) fn log(batch: &Batch, dead: &[Dead]) {
     let Some(first) = dead.first() else { return };
     let count = dead.len();
     if batch.place.kind == TopicKind::DeadLetters {

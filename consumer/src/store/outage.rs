@@ -26,15 +26,15 @@ struct Reported {
 
 impl Outage {
     /// Something failed that passes by itself.
-    pub(crate) fn tell(&self, error: &anyhow::Error) {
+    pub(crate) fn log(&self, error: &anyhow::Error) {
         let now = Instant::now();
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, is_news) = match &*told {
+        let mut reported = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, is_news) = match &*reported {
             None => (now, true),
-            Some(told) => (told.since, now.duration_since(told.last) >= REPEAT_AFTER),
+            Some(reported) => (reported.since, now.duration_since(reported.last) >= REPEAT_AFTER),
         };
         if is_news {
-            *told = Some(Reported { since, last: now });
+            *reported = Some(Reported { since, last: now });
             tracing::warn!(
                 error = in_words(error),
                 seconds = since.elapsed().as_secs(),
@@ -45,8 +45,8 @@ impl Outage {
 
     /// Something went well.
     pub(crate) fn is_over(&self) {
-        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Reported { since, .. }) = told {
+        let reported = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Reported { since, .. }) = reported {
             tracing::info!(seconds = since.elapsed().as_secs(), "the trouble with the database has passed");
         }
     }
@@ -71,7 +71,7 @@ impl Outage {
                     self.is_over();
                     return Ok(Some(done));
                 }
-                Err(error) if db_error::is_transient(&error) => self.tell(&error),
+                Err(error) if db_error::is_transient(&error) => self.log(&error),
                 Err(error) => return Err(error),
             }
             if !waits.wait(stop).await {

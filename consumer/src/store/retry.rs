@@ -73,7 +73,7 @@ impl BatchContext {
             match apply(&self.pool, &self.permits, batch, self.thresholds).await {
                 Ok(outcome) => {
                     self.outage.is_over();
-                    return Ok(Tried::Done(settle_doubt(batch, outcome, in_doubt)));
+                    return Ok(Tried::Done(resolve_doubt(batch, outcome, in_doubt)));
                 }
                 Err(Failure { error, in_doubt: doubt })
                     if db_error::is_cut_short(&error)
@@ -91,7 +91,7 @@ impl BatchContext {
                 Err(Failure { error, in_doubt: doubt }) if db_error::is_transient(&error) => {
                     // An attempt that failed before its commit says nothing of the one before.
                     in_doubt = doubt.or(in_doubt);
-                    self.outage.tell(&error);
+                    self.outage.log(&error);
                 }
                 Err(Failure { error, .. }) => return Err(error),
             }
@@ -115,12 +115,12 @@ impl BatchContext {
                 Ok(Ok(())) => return Ok(true),
                 // The pool may still hold all that are allowed, and they may be good.
                 Ok(Err(error)) if db_error::has_too_many_connections(&error) => {
-                    self.outage.tell(&error);
+                    self.outage.log(&error);
                     return Ok(true);
                 }
-                Ok(Err(error)) if db_error::is_transient(&error) => self.outage.tell(&error),
+                Ok(Err(error)) if db_error::is_transient(&error) => self.outage.log(&error),
                 Ok(Err(error)) => return Err(error),
-                Err(_) => self.outage.tell(&anyhow::anyhow!("the database takes long to answer")),
+                Err(_) => self.outage.log(&anyhow::anyhow!("the database takes long to answer")),
             }
         }
         Ok(false)
@@ -163,7 +163,7 @@ fn joined(first: (Vec<Applied>, Vec<Dead>, Vec<JudgedRun>), second: Outcome) -> 
 
 /// A commit whose answer was lost was done, if the position stands at its end: then what is known of it
 /// counts, for nobody else will tell.
-fn settle_doubt(batch: &Batch, outcome: Outcome, in_doubt: Option<Outcome>) -> Outcome {
+fn resolve_doubt(batch: &Batch, outcome: Outcome, in_doubt: Option<Outcome>) -> Outcome {
     match (outcome, in_doubt) {
         (Outcome::Stale { position }, Some(done)) if position == batch.to => done,
         (outcome, _) => outcome,

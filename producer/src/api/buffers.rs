@@ -1,36 +1,34 @@
-//! Buffers for answers, used again and again. Pages are of megabytes and held by many records; allocated
-//! and freed in turn, between small things and by several threads, they would leave holes that grow with
-//! the length of a crawl.
+//! A pool of buffers for answers. Pages are megabytes large and shared by many records. Allocating and freeing them
+//! between small allocations on several threads fragments the heap more and more during a crawl.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-/// How many buffers are kept. A crawl has one a lane in hand, and a few more are on their way to Kafka.
-const KEPT: usize = 16;
-/// The largest buffer that is kept, in bytes: several times a page of 1,000 assets. One enormous answer
-/// is not to be paid for until the end.
-const LARGEST: usize = 16 * 1024 * 1024;
+/// The maximum number of pooled buffers. A crawl uses one per lane, and a few more are being sent to Kafka.
+const MAX_BUFFERS: usize = 16;
+/// The largest pooled buffer in bytes: several times a page of 1,000 assets. The memory of a larger answer is freed.
+const MAX_CAPACITY: usize = 16 * 1024 * 1024;
 
-/// Buffers that nobody uses at the moment.
+/// The unused buffers.
 #[derive(Clone, Default)]
 pub(crate) struct Buffers(Arc<Mutex<Vec<BytesMut>>>);
 
 impl Buffers {
-    /// An empty buffer: the one that was used last, for it is the likeliest to be in a cache.
+    /// An empty buffer: the one that was used last, because it is the most likely to be in a CPU cache.
     pub(crate) fn take(&self) -> BytesMut {
         self.spare().pop().unwrap_or_default()
     }
 
-    /// Lends a filled buffer out. It comes back when the last slice of it is dropped.
-    pub(crate) fn lend(&self, buffer: BytesMut) -> Bytes {
-        Bytes::from_owner(Lent { buffer, home: self.clone() })
+    /// Shares a filled buffer. It returns to the pool when its last slice is dropped.
+    pub(crate) fn share(&self, buffer: BytesMut) -> Bytes {
+        Bytes::from_owner(Shared { buffer, pool: self.clone() })
     }
 
-    fn give_back(&self, mut buffer: BytesMut) {
+    fn put_back(&self, mut buffer: BytesMut) {
         buffer.clear();
         let mut spare = self.spare();
-        if spare.len() < KEPT && buffer.capacity() <= LARGEST {
+        if spare.len() < MAX_BUFFERS && buffer.capacity() <= MAX_CAPACITY {
             spare.push(buffer);
         }
     }
@@ -40,20 +38,20 @@ impl Buffers {
     }
 }
 
-struct Lent {
+struct Shared {
     buffer: BytesMut,
-    home: Buffers,
+    pool: Buffers,
 }
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
         &self.buffer
     }
 }
 
-impl Drop for Lent {
+impl Drop for Shared {
     fn drop(&mut self) {
-        self.home.give_back(std::mem::take(&mut self.buffer));
+        self.pool.put_back(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -62,28 +60,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_comes_back_empty_with_the_last_slice_of_it() {
+    fn a_buffer_returns_empty_after_its_last_slice() {
         let buffers = Buffers::default();
         let mut buffer = buffers.take();
         buffer.extend_from_slice(b"0123456789");
-        let place = buffer.as_ptr();
-        let whole = buffers.lend(buffer);
+        let address = buffer.as_ptr();
+        let whole = buffers.share(buffer);
         let slice = whole.slice(3..5);
         drop(whole);
         assert!(buffers.spare().is_empty());
         assert_eq!(slice, "34");
         drop(slice);
         let again = buffers.take();
-        assert_eq!((again.as_ptr(), again.len()), (place, 0));
+        assert_eq!((again.as_ptr(), again.len()), (address, 0));
     }
 
     #[test]
-    fn what_is_too_much_is_not_kept() {
+    fn excess_and_oversized_buffers_are_not_pooled() {
         let buffers = Buffers::default();
-        drop(buffers.lend(BytesMut::with_capacity(LARGEST + 1)));
+        drop(buffers.share(BytesMut::with_capacity(MAX_CAPACITY + 1)));
         assert!(buffers.spare().is_empty());
-        let many: Vec<_> = (0..=KEPT).map(|_| buffers.lend(BytesMut::new())).collect();
+        let many: Vec<_> = (0..=MAX_BUFFERS).map(|_| buffers.share(BytesMut::new())).collect();
         drop(many);
-        assert_eq!(buffers.spare().len(), KEPT);
+        assert_eq!(buffers.spare().len(), MAX_BUFFERS);
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP client, as a crawl needs it: one request a try, to the one host, and no longer than is allowed.
+//! The HTTP client: no redirects, no hidden retries, and with timeouts.
 
 use catalog_shared::exit::Stop;
 use reqwest::Client;
@@ -8,27 +8,27 @@ use secrecy::ExposeSecret;
 
 use crate::config::CrawlArgs;
 
-/// Opens a client that sends the token with each request.
+/// Creates a client that sends the app token with each request.
 ///
 /// # Errors
-/// [`Stop::Usage`] for a token that no header can hold; else what the system says.
+/// [`Stop::Usage`] for a token that is not a valid header value, otherwise the cause of the failure.
 pub(crate) fn open(args: &CrawlArgs) -> anyhow::Result<Client> {
     let client = Client::builder()
-        // Bodies are decoded in `discover/gzip.rs`.
+        // Bodies are decoded in `api/gzip.rs`.
         .no_gzip()
-        // A token must not follow to another host, nor a crawl to another region.
+        // The token must not be sent to another host, and another region must not be crawled.
         .redirect(Policy::none())
-        // Each try is to pass the limiter, and to be counted.
+        // Each attempt must pass the rate limiter and be counted.
         .retry(reqwest::retry::never())
         .default_headers(default_headers(sent_token(args))?)
         .user_agent(concat!("catalog-stream/", env!("CARGO_PKG_VERSION")))
         .read_timeout(args.timeout)
-        // Sooner, so that a host that can't be reached is not taken for a server that says nothing.
+        // Shorter, so that an unreachable host is distinguished from a silent server.
         .connect_timeout(args.timeout / 2);
     Ok(client.build()?)
 }
 
-/// The app token, if there is one: an empty variable sets none.
+/// The app token, if set. An empty variable does not set one.
 pub(crate) fn sent_token(args: &CrawlArgs) -> Option<&str> {
     args.app_token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
 }
@@ -37,7 +37,7 @@ fn default_headers(token: Option<&str>) -> Result<HeaderMap, Stop> {
     let mut headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
     if let Some(token) = token {
         let mut value = HeaderValue::from_str(token).map_err(|_| {
-            Stop::Usage("--app-token (SOCRATA_APP_TOKEN) can't be a header's value".to_owned())
+            Stop::Usage("--app-token (SOCRATA_APP_TOKEN) is not a valid header value".to_owned())
         })?;
         value.set_sensitive(true);
         headers.insert("X-App-Token", value);

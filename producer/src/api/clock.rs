@@ -1,8 +1,8 @@
-//! The clock of limits and waits: tokio's, which tests stop and wind on.
+//! The clock of the rate limiter and of waits: that of tokio, which tests can pause and advance.
 
 use std::time::Instant;
 
-/// What time it is for the runtime.
+/// The time of the tokio runtime.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RuntimeClock;
 

@@ -1,4 +1,4 @@
-//! The answer of `/domains`: every domain at once, with how many assets it has.
+//! Parses the answer of `/domains`: all domains with their number of assets.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -8,10 +8,10 @@ use crate::api::error::ApiError;
 use crate::api::scanner;
 use crate::model::domains::Domains;
 
-/// Reads each entry by itself: an odd one is no reason to do without the others.
+/// Reads each entry separately, so that an invalid one does not affect the others.
 ///
 /// # Errors
-/// [`ApiError::Incomplete`] for JSON that stops in the middle, [`ApiError::Unreadable`] for what isn't JSON or
+/// [`ApiError::Incomplete`] for JSON that ends early, [`ApiError::Unreadable`] for anything that is not JSON or
 /// has no `results`.
 pub(crate) fn read(body: &Bytes) -> Result<Domains, ApiError> {
     #[derive(Deserialize)]
@@ -23,13 +23,13 @@ pub(crate) fn read(body: &Bytes) -> Result<Domains, ApiError> {
     Ok(of_entries(answer.results.into_iter().map(|entry| body.slice_ref(entry.get().as_bytes()))))
 }
 
-/// Reads an answer that is no JSON: its entries are told apart by strings and brackets.
+/// Reads an answer that is not JSON: its entries are separated by strings and brackets.
 ///
 /// # Errors
-/// As [`read`], where these don't match either.
-pub(crate) fn read_loosely(body: &Bytes) -> Result<Domains, ApiError> {
+/// As [`read`], if these don't match either.
+pub(crate) fn read_leniently(body: &Bytes) -> Result<Domains, ApiError> {
     match scanner::results(body) {
-        Some(places) => Ok(of_entries(places.into_iter().map(|place| body.slice(place)))),
+        Some(ranges) => Ok(of_entries(ranges.into_iter().map(|range| body.slice(range)))),
         None => read(body),
     }
 }
@@ -43,7 +43,7 @@ fn of_entries(entries: impl Iterator<Item = Bytes>) -> Domains {
     let mut domains = Domains::default();
     for entry in entries {
         match serde_json::from_slice::<Declared>(&entry) {
-            Ok(told) => drop(domains.declared.insert(told.domain, told.count)),
+            Ok(entry) => drop(domains.declared.insert(entry.domain, entry.count)),
             Err(_) => domains.unreadable.push(entry),
         }
     }
@@ -55,35 +55,35 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::api::error::Worth;
+    use crate::api::error::Retries;
 
     #[test]
-    fn html_for_json_is_told_with_its_beginning() {
+    fn html_is_refused_with_an_excerpt() {
         let error = read(&Bytes::from_static(b"<html>busy</html>")).unwrap_err();
-        assert_eq!(error.worth(), Worth::Budget);
+        assert_eq!(error.retries(), Retries::UntilBudget);
         assert!(error.to_string().contains("<html>busy"), "{error}");
     }
 
     #[test]
-    fn an_entry_that_is_no_json_costs_no_other() {
+    fn an_entry_that_is_not_json_does_not_affect_others() {
         let body = Bytes::from_static(
             b"{\"results\":[{\"domain\":\"caf\xe9\",\"count\":1},{\"domain\":\"a.example\",\"count\":7}]}",
         );
         assert!(matches!(read(&body), Err(ApiError::Unreadable(_))));
-        let told = read_loosely(&body).unwrap();
-        assert_eq!(told.declared, BTreeMap::from([("a.example".into(), 7)]));
-        assert_eq!(told.unreadable.len(), 1);
-        assert!(read_loosely(&Bytes::from_static(b"<html>")).is_err());
+        let domains = read_leniently(&body).unwrap();
+        assert_eq!(domains.declared, BTreeMap::from([("a.example".into(), 7)]));
+        assert_eq!(domains.unreadable.len(), 1);
+        assert!(read_leniently(&Bytes::from_static(b"<html>")).is_err());
     }
 
     #[test]
-    fn an_odd_entry_is_kept_as_it_came_and_costs_no_other() {
-        let odd =
+    fn an_invalid_entry_is_kept_as_received_and_does_not_affect_others() {
+        let invalid =
             [r#"{"domain":"b.example"}"#, r#"{"domain":7,"count":7}"#, r#"{"domain":"c","count":-1}"#, "7"];
         let good = r#"{"domain":"a.example","count":7,"more":[]}"#;
-        let body = format!(r#"{{"results":[{},{good}]}}"#, odd.join(", "));
-        let told = read(&Bytes::from(body)).unwrap();
-        assert_eq!(told.declared, BTreeMap::from([("a.example".into(), 7)]));
-        assert_eq!(told.unreadable, odd);
+        let body = format!(r#"{{"results":[{},{good}]}}"#, invalid.join(", "));
+        let domains = read(&Bytes::from(body)).unwrap();
+        assert_eq!(domains.declared, BTreeMap::from([("a.example".into(), 7)]));
+        assert_eq!(domains.unreadable, invalid);
     }
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with an answer of the API, and whether it is worth another try.
+//! The errors of API requests, and whether a retry may help.
 
 use std::io;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use uuid::Uuid;
 use crate::api::body::without_mark;
 use crate::progress::counters::Cause;
 
-/// How much of an incomplete answer is kept to look for an id in: several times the largest object known.
+/// How many bytes of an incomplete answer are kept to find an id: several times the largest known object.
 const HEAD: usize = 1024 * 1024;
-/// How much of an answer that isn't understood goes into a message, in bytes.
+/// How much of an invalid answer is quoted in a message, in bytes.
 const EXCERPT: usize = 200;
 
 /// Why a request had no usable answer.
@@ -25,79 +25,79 @@ pub(crate) enum ApiError {
         sender: Sender,
         message: String,
         retry_after: Option<Duration>,
-        /// Decided where the answer is read ([`crate::api::error_response`]).
-        worth: Worth,
+        /// Decided by [`crate::api::error_response`].
+        retry: Retries,
     },
     /// No answer.
     #[error("the request failed")]
     Transport(#[source] reqwest::Error),
-    /// Not all of an answer, or none in time. A smaller page may fare better.
+    /// An incomplete answer, or none in time. A smaller page may succeed.
     #[error("{reason}")]
     Incomplete {
         reason: Incomplete,
-        /// The beginning of what came.
+        /// The start of the received part.
         head: Bytes,
         #[source]
         source: Option<reqwest::Error>,
     },
-    /// An answer that isn't what the API's documentation describes, such as HTML from a proxy.
+    /// An answer that the API's documentation does not describe, such as HTML from a proxy.
     #[error("the answer can't be read: {0}")]
     Unreadable(String),
-    /// An answer with many objects that are no JSON: the server is at fault and not the objects.
-    #[error("too many objects of one answer are no JSON: {0}")]
+    /// An answer with many invalid objects, which is an error of the server and not of the objects.
+    #[error("too many objects of one answer are not valid JSON: {0}")]
     Garbled(String),
-    /// An answer that can't be true. Asking again may help where an index was being rebuilt.
+    /// An answer that contradicts another one. A retry may help if an index was being rebuilt.
     #[error("the answer contradicts another one: {0}")]
     Contradiction(String),
-    /// A server that doesn't follow the scroll's rules; a crawl of it would be no crawl.
+    /// A server that doesn't scroll by id, so that a crawl would be incomplete.
     #[error("the API doesn't scroll by id: {0}")]
     NoScroll(String),
-    /// A page that can't be the next one of a listing by date.
+    /// A page that can't be the next one of the listing by date.
     #[error("the API doesn't list by date: {0}")]
     NoListing(String),
-    /// The catalog of another region, which must never stand in for this one.
-    #[error("another region answered: X-Socrata-Region reads {0:?}")]
+    /// The catalog of another region, which must not be crawled in place of this one.
+    #[error("another region answered: X-Socrata-Region is {0:?}")]
     OtherRegion(String),
-    /// The cassette can't be written; one with holes would be worse than none.
-    #[error("the exchange can't be recorded (--record)")]
+    /// The recording can't be written. An incomplete recording would be worse than none.
+    #[error("can't record the exchange (--record)")]
     Unrecorded(#[source] io::Error),
 }
 
-/// Who sent an answer with another status than 200.
+/// Who sent an answer with a status other than 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Sender {
-    /// The API, because it is in one of the forms that the API documents.
+    /// The API: the answer has one of its documented forms.
     #[error("the API")]
     Api,
-    /// Something in front of it: a proxy, a firewall, a load balancer.
+    /// A proxy, firewall or load balancer in front of it.
     #[error("a gateway")]
     Gateway,
 }
 
-/// What an answer that isn't complete lacks.
+/// Why an answer is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Incomplete {
     #[error("the answer was cut off")]
     CutOff,
-    #[error("the answer was late: nothing came for as long as --timeout allows")]
+    #[error("the answer timed out: no data for as long as --timeout allows")]
     Late,
-    #[error("the answer came too slowly: fewer than {floor} bytes in {} s", window.as_secs())]
-    Slow { floor: u64, window: Duration },
+    #[error("the answer was too slow: fewer than {min_bytes} bytes in {} s", window.as_secs())]
+    Slow { min_bytes: u64, window: Duration },
     #[error("the answer is larger than the {0} bytes of --max-page-bytes")]
     TooLarge(u64),
-    #[error("the answer is no JSON, and its strings and brackets don't match")]
+    #[error("the answer is not valid JSON, and its strings and brackets don't match")]
     Torn,
 }
 
-/// How often it is worth asking again.
+/// How often a request may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Worth {
-    /// The answer will be the same.
-    Nothing,
-    /// One odd answer may come from a cache or a server among many; a few say that it is the rule.
-    FewTries,
-    /// For as long as the budget of the request lasts.
-    Budget,
+pub(crate) enum Retries {
+    /// Never, because the answer will be the same.
+    None,
+    /// A few times: enough for a stale cache or one bad server of many, few enough to report a broken server quickly.
+    Few,
+    /// Until the time budget of the request is used up.
+    UntilBudget,
 }
 
 impl ApiError {
@@ -107,33 +107,31 @@ impl ApiError {
         Self::Incomplete { reason, head, source }
     }
 
-    /// What a body that isn't the expected JSON is: the beginning of it, or something else.
+    /// The error for a body that is not the expected JSON: incomplete, or something else.
     pub(crate) fn of_json(error: &serde_json::Error, body: &[u8]) -> Self {
         if error.is_eof() {
             return Self::incomplete(Incomplete::CutOff, body, None);
         }
-        Self::Unreadable(format!("{error}; it starts with {:?}", excerpt(body)))
+        Self::Unreadable(format!("{error}; the answer starts with {:?}", excerpt(body)))
     }
 
-    /// Whether the same request may fare better later: network errors, timeouts, answers cut off, HTML for JSON,
-    /// and statuses of which [`crate::api::error_response`] says so.
-    pub(crate) fn worth(&self) -> Worth {
+    /// Whether a retry of the same request may succeed: after network errors, timeouts, incomplete answers, HTML, and
+    /// statuses for which [`crate::api::error_response`] says so.
+    pub(crate) fn retries(&self) -> Retries {
         match self {
-            Self::Status { worth, .. } => *worth,
-            Self::Transport(error) if error.is_builder() => Worth::Nothing,
-            Self::Unrecorded(_) => Worth::Nothing,
-            // What is torn has been asked for twice by then.
-            Self::Incomplete { reason: Incomplete::TooLarge(_) | Incomplete::Torn, .. } => Worth::Nothing,
-            Self::NoScroll(_) | Self::NoListing(_) | Self::OtherRegion(_) | Self::Garbled(_) => {
-                Worth::FewTries
-            }
+            Self::Status { retry, .. } => *retry,
+            Self::Transport(error) if error.is_builder() => Retries::None,
+            Self::Unrecorded(_) => Retries::None,
+            // A torn answer has already been requested twice.
+            Self::Incomplete { reason: Incomplete::TooLarge(_) | Incomplete::Torn, .. } => Retries::None,
+            Self::NoScroll(_) | Self::NoListing(_) | Self::OtherRegion(_) | Self::Garbled(_) => Retries::Few,
             Self::Transport(_) | Self::Incomplete { .. } | Self::Unreadable(_) | Self::Contradiction(_) => {
-                Worth::Budget
+                Retries::UntilBudget
             }
         }
     }
 
-    /// A request without an answer: late if the server was there and said nothing.
+    /// The error of a request without an answer: a timeout if the server was connected and sent nothing.
     pub(crate) fn unanswered(error: reqwest::Error) -> Self {
         if error.is_timeout() && !error.is_connect() {
             return Self::incomplete(Incomplete::Late, &[], Some(error));
@@ -141,7 +139,7 @@ impl ApiError {
         Self::Transport(error)
     }
 
-    /// The beginning of an answer that isn't complete: a smaller page may fare better.
+    /// The start of an incomplete answer. A smaller page may succeed.
     pub(crate) const fn incomplete_head(&self) -> Option<&Bytes> {
         match self {
             Self::Incomplete { head, .. } => Some(head),
@@ -149,7 +147,7 @@ impl ApiError {
         }
     }
 
-    /// Whether an answer came whole and its structure is broken.
+    /// Whether a complete answer has a broken structure.
     pub(crate) const fn is_torn(&self) -> bool {
         matches!(self, Self::Incomplete { reason: Incomplete::Torn, .. })
     }
@@ -170,7 +168,7 @@ impl ApiError {
         }
     }
 
-    /// Whether it is said to the client as a whole, so that all lanes have to wait.
+    /// Whether the API throttles this client, so that all lanes must wait.
     pub(crate) const fn is_throttled(&self) -> bool {
         matches!(self, Self::Status { status: 429, .. })
     }
@@ -183,20 +181,20 @@ impl ApiError {
     }
 }
 
-/// The beginning of a body, for a message.
+/// The start of a body, for a message.
 pub(crate) fn excerpt(body: &[u8]) -> String {
     String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]).into_owned()
 }
 
-/// A request that was given up.
+/// A request that failed for good.
 #[derive(Debug, Error)]
 #[error("request {request_id} failed{}", of_budget(*.spent))]
 pub(crate) struct Failed {
-    /// The id that the request went by: in the log here, and in `X-Request-Id` there.
+    /// The id of the request, in the log and in `X-Request-Id`.
     pub(crate) request_id: Uuid,
-    /// The budget of time, where only that forbids another try.
+    /// The time budget, if it was the reason not to retry.
     pub(crate) spent: Option<Duration>,
-    /// How many of its answers were not complete.
+    /// The number of incomplete answers.
     pub(crate) incomplete: u32,
     #[source]
     pub(crate) error: ApiError,
@@ -216,18 +214,18 @@ fn asked_to_wait(retry_after: Option<Duration>) -> String {
 
 fn of_budget(spent: Option<Duration>) -> String {
     spent.map_or_else(String::new, |budget| {
-        format!(", and another try would not fit into the {} s of --retry-for", budget.as_secs())
+        format!(", and another retry would exceed the {} s of --retry-for", budget.as_secs())
     })
 }
 
 impl Failed {
-    /// The beginning of an answer that wasn't complete.
+    /// The start of an incomplete answer.
     pub(crate) const fn incomplete_head(&self) -> Option<&Bytes> {
         self.error.incomplete_head()
     }
 
-    /// Whether an answer that isn't complete will stay so: once may be the network's fault, twice is not.
-    pub(crate) fn will_stay(&self) -> bool {
-        self.incomplete > 1 || self.error.worth() == Worth::Nothing
+    /// Whether an incomplete answer will stay incomplete: one may be a network error, two are not.
+    pub(crate) fn is_permanent(&self) -> bool {
+        self.incomplete > 1 || self.error.retries() == Retries::None
     }
 }

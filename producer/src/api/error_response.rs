@@ -1,4 +1,4 @@
-//! An answer with another status than 200: who sent it, what it says, and whether it asks for another try.
+//! Answers with a status other than 200: who sent them, their message, and whether a retry may help.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -11,24 +11,24 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::body;
-use crate::api::error::{ApiError, Sender, Worth, excerpt};
+use crate::api::error::{ApiError, Retries, Sender, excerpt};
 use crate::api::redact::Redactor;
 use crate::api::retry_after;
 
-/// How much of a refusal is read, in bytes.
+/// How much of such an answer is read, in bytes.
 pub(crate) const BYTES: u64 = 64 * 1024;
 
-/// The request that was refused.
+/// The request that failed.
 pub(crate) struct Request<'a> {
     pub(crate) url: &'a Url,
     /// Whether it carried an app token.
     pub(crate) sent_token: bool,
-    /// Whether this process has had a usable answer from the same path before.
+    /// Whether this process has received a usable answer from the same path before.
     pub(crate) path_worked: bool,
     pub(crate) redactor: &'a Redactor,
 }
 
-/// The paths that have given a usable answer. A gateway that refuses one of them does so for a while only.
+/// The paths that have returned a usable answer. If a gateway refuses one of them, the refusal is temporary.
 #[derive(Default)]
 pub(crate) struct WorkingPaths(Mutex<BTreeSet<String>>);
 
@@ -42,28 +42,28 @@ impl WorkingPaths {
     }
 }
 
-/// Reads a refusal. Its body must be without secrets already.
+/// Reads an answer. Its body must already be redacted.
 pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], request: &Request<'_>) -> ApiError {
     let body = body::without_mark(body);
-    let own = own_words(body);
-    let documented = own.is_some() || (status == StatusCode::TOO_MANY_REQUESTS && body.is_empty());
+    let api_message = api_message(body);
+    let documented = api_message.is_some() || (status == StatusCode::TOO_MANY_REQUESTS && body.is_empty());
     let sender = if documented { Sender::Api } else { Sender::Gateway };
-    // What isn't the API's may be anything, over many lines.
+    // Other answers may contain anything, even many lines.
     let quoted = || if body.is_empty() { String::new() } else { format!("{:?}", excerpt(body)) };
-    let mut message = own.unwrap_or_else(quoted);
+    let mut message = api_message.unwrap_or_else(quoted);
     if let Some(location) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
-        message = redirect(location, request);
+        message = describe_redirect(location, request);
     } else if sender == Sender::Api {
-        message.push_str(about_token(status, request.sent_token));
+        message.push_str(token_hint(status, request.sent_token));
     }
     let retry_after = retry_after::read(headers, SystemTime::now());
-    let worth = worth(status.as_u16(), sender, retry_after.is_some(), request.path_worked);
-    ApiError::Status { status: status.as_u16(), sender, message, retry_after, worth }
+    let retry = retries(status.as_u16(), sender, retry_after.is_some(), request.path_worked);
+    ApiError::Status { status: status.as_u16(), sender, message, retry_after, retry }
 }
 
-/// What the API says in one of its two forms: `{"error": "text"}` of the search service, and
+/// The message of the API in one of its two forms: `{"error": "text"}` of the search service, and
 /// `{"code": "…", "error": true, "message": "…"}` of the servers in front of it.
-fn own_words(body: &[u8]) -> Option<String> {
+fn api_message(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Refusal {
         error: Value,
@@ -80,51 +80,50 @@ fn own_words(body: &[u8]) -> Option<String> {
     }
 }
 
-fn about_token(status: StatusCode, sent_token: bool) -> &'static str {
+fn token_hint(status: StatusCode, sent_token: bool) -> &'static str {
     match (status, sent_token) {
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, true) => {
-            " (an app token was sent, and a wrong one is refused where a request without a token works: check \
-             SOCRATA_APP_TOKEN or leave it out)"
+            " (an app token was sent, and an invalid token is refused although requests without a token work: check \
+             SOCRATA_APP_TOKEN or unset it)"
         }
         (StatusCode::UNAUTHORIZED, false) => " (no app token was sent: SOCRATA_APP_TOKEN sets one)",
         _ => "",
     }
 }
 
-/// Where a redirect leads, without what may be a secret there, in the form that `--api-url` takes.
-fn redirect(location: &HeaderValue, request: &Request<'_>) -> String {
-    const ADVICE: &str = "Redirects are not followed; if the catalog has moved there, name it with --api-url";
-    let location = request.redactor.hide(Bytes::copy_from_slice(location.as_bytes()));
+/// Describes the target of a redirect without possible secrets, in the form that `--api-url` accepts.
+fn describe_redirect(location: &HeaderValue, request: &Request<'_>) -> String {
+    const ADVICE: &str = "Redirects are not followed; if the catalog has moved, set --api-url";
+    let location = request.redactor.redact(Bytes::copy_from_slice(location.as_bytes()));
     let target = std::str::from_utf8(&location).ok().and_then(|text| request.url.join(text).ok());
     let Some(mut target) = target else {
-        return format!("it redirects, and where to can't be read. {ADVICE}");
+        return format!("redirect to an unreadable URL. {ADVICE}");
     };
-    // Both fail only for URLs that have no host and so can't have either.
+    // These fail only for URLs without a host, which can have neither.
     let _ = (target.set_username(""), target.set_password(None));
     target.set_query(None);
     target.set_fragment(None);
     let target = target.as_str().trim_end_matches('/');
-    let asked_for_domains = request.url.path().ends_with("/domains");
-    let catalog = target.strip_suffix("/domains").filter(|_| asked_for_domains).unwrap_or(target);
-    format!("it redirects to {catalog}. {ADVICE}")
+    let is_domains = request.url.path().ends_with("/domains");
+    let catalog = target.strip_suffix("/domains").filter(|_| is_domains).unwrap_or(target);
+    format!("redirect to {catalog}. {ADVICE}")
 }
 
-/// Whether the same request may fare better later.
+/// Whether a retry of the same request may succeed.
 ///
-/// - 408, 425, 429 and 5xx say so themselves (RFC 9110, 15.5.9 and 15.6; RFC 8470, 5.2; RFC 6585, 4), and any
-///   other 4xx does if it names a time (`Retry-After`).
-/// - 421 came over a connection to the wrong server (RFC 9110, 15.5.20): a few tries may find another.
-/// - A gateway's 401, 403, 404, 405 and 406 are what firewalls and load balancers send while they block a client
-///   or have no server, and its 302, 303 and 307 lead to a page about that. Where the path has worked before that
-///   passes.
-const fn worth(status: u16, sender: Sender, names_time: bool, path_worked: bool) -> Worth {
-    let passes = path_worked && matches!(sender, Sender::Gateway);
+/// - 408, 425, 429 and 5xx are temporary by definition (RFC 9110, 15.5.9 and 15.6; RFC 8470, 5.2; RFC 6585, 4), and so is
+///   any other 4xx with a `Retry-After`.
+/// - 421 means a connection to the wrong server (RFC 9110, 15.5.20): a few retries may reach another one.
+/// - Firewalls and load balancers send 401, 403, 404, 405 and 406 while they block a client or have no server, and redirect
+///   with 302, 303 and 307 to a page about that. If the path has worked before, that is temporary.
+const fn retries(status: u16, sender: Sender, has_retry_after: bool, path_worked: bool) -> Retries {
+    let is_temporary = path_worked && matches!(sender, Sender::Gateway);
     match status {
-        408 | 425 | 429 | 500.. => Worth::Budget,
-        400..500 if names_time => Worth::Budget,
-        302 | 303 | 307 | 401 | 403..=406 if passes => Worth::Budget,
-        421 => Worth::FewTries,
-        _ => Worth::Nothing,
+        408 | 425 | 429 | 500.. => Retries::UntilBudget,
+        400..500 if has_retry_after => Retries::UntilBudget,
+        302 | 303 | 307 | 401 | 403..=406 if is_temporary => Retries::UntilBudget,
+        421 => Retries::Few,
+        _ => Retries::None,
     }
 }
 
@@ -163,74 +162,77 @@ mod tests {
         }
     }
 
-    fn worths(path_worked: bool, body: &str, statuses: impl IntoIterator<Item = u16>) -> Vec<Worth> {
-        let worth = |status| Refused { path_worked, ..Refused::default() }.with(status, body).worth();
-        statuses.into_iter().map(worth).collect()
+    fn all_retries(path_worked: bool, body: &str, statuses: impl IntoIterator<Item = u16>) -> Vec<Retries> {
+        let retries = |status| Refused { path_worked, ..Refused::default() }.with(status, body).retries();
+        statuses.into_iter().map(retries).collect()
     }
 
     #[test]
-    fn statuses_that_ask_for_another_try_get_it() {
+    fn temporary_statuses_are_retried() {
         for body in ["", HTML, EDGE] {
-            let asking = [408, 425, 429, 500, 502, 503, 504, 521];
-            assert!(worths(false, body, asking).iter().all(|worth| *worth == Worth::Budget), "{body}");
-            assert_eq!(worths(false, body, [421]), [Worth::FewTries]);
+            let temporary = [408, 425, 429, 500, 502, 503, 504, 521];
+            assert!(
+                all_retries(false, body, temporary).iter().all(|retries| *retries == Retries::UntilBudget),
+                "{body}"
+            );
+            assert_eq!(all_retries(false, body, [421]), [Retries::Few]);
         }
         let when = Some((RETRY_AFTER, "5"));
         for status in [403, 409, 413] {
-            let worth = Refused { header: when.clone(), ..Refused::default() }.with(status, EDGE).worth();
-            assert_eq!(worth, Worth::Budget, "{status}");
+            let retries = Refused { header: when.clone(), ..Refused::default() }.with(status, EDGE).retries();
+            assert_eq!(retries, Retries::UntilBudget, "{status}");
         }
     }
 
     #[test]
-    fn a_gateways_refusal_passes_where_the_path_has_worked() {
+    fn a_gateways_refusal_is_temporary_if_the_path_has_worked() {
         let refusals = [302, 303, 307, 401, 403, 404, 405, 406];
-        let all = |worths: Vec<Worth>, expected| worths.iter().all(|worth| *worth == expected);
-        assert!(all(worths(true, HTML, refusals), Worth::Budget));
-        assert!(all(worths(true, r#"{"message":"Forbidden"}"#, refusals), Worth::Budget));
-        assert!(all(worths(false, HTML, refusals), Worth::Nothing));
+        let all = |retries: Vec<Retries>, expected| retries.iter().all(|retries| *retries == expected);
+        assert!(all(all_retries(true, HTML, refusals), Retries::UntilBudget));
+        assert!(all(all_retries(true, r#"{"message":"Forbidden"}"#, refusals), Retries::UntilBudget));
+        assert!(all(all_retries(false, HTML, refusals), Retries::None));
         for own in [EDGE, r#"{"error":"Domain not found: x"}"#] {
-            assert!(all(worths(true, own, refusals), Worth::Nothing));
+            assert!(all(all_retries(true, own, refusals), Retries::None));
         }
-        assert!(all(worths(true, HTML, [301, 308, 400, 410, 414]), Worth::Nothing));
+        assert!(all(all_retries(true, HTML, [301, 308, 400, 410, 414]), Retries::None));
     }
 
     #[test]
-    fn a_message_names_who_answered_and_reads_both_forms() {
-        let told = |body| Refused::default().with(403, body).to_string();
-        assert_eq!(told(HTML), format!("a gateway answered 403: {HTML:?}"));
-        assert_eq!(told(EDGE), "the API answered 403: permission_denied: Invalid app_token");
+    fn a_message_names_the_sender_and_includes_both_forms() {
+        let message = |body| Refused::default().with(403, body).to_string();
+        assert_eq!(message(HTML), format!("a gateway answered 403: {HTML:?}"));
+        assert_eq!(message(EDGE), "the API answered 403: permission_denied: Invalid app_token");
         assert_eq!(
-            told("\u{feff}{\"error\":\"Domain not found: x\"}"),
+            message("\u{feff}{\"error\":\"Domain not found: x\"}"),
             "the API answered 403: Domain not found: x"
         );
         assert_eq!(Refused::default().with(429, "").to_string(), "the API answered 429");
     }
 
     #[test]
-    fn only_a_token_that_was_sent_can_be_wrong() {
-        let told =
+    fn an_invalid_token_is_suspected_only_if_one_was_sent() {
+        let message =
             |status, sent_token| Refused { sent_token, ..Refused::default() }.with(status, EDGE).to_string();
-        assert!(!told(403, false).contains("SOCRATA_APP_TOKEN"));
-        assert!(told(403, true).contains("check SOCRATA_APP_TOKEN"));
-        assert!(told(401, false).contains("no app token was sent"));
-        assert!(!told(404, true).contains("SOCRATA_APP_TOKEN"));
+        assert!(!message(403, false).contains("SOCRATA_APP_TOKEN"));
+        assert!(message(403, true).contains("check SOCRATA_APP_TOKEN"));
+        assert!(message(401, false).contains("no app token was sent"));
+        assert!(!message(404, true).contains("SOCRATA_APP_TOKEN"));
     }
 
     #[test]
-    fn a_redirect_names_its_target_without_secrets() {
-        let told = |path, target| {
+    fn a_redirect_is_described_without_secrets() {
+        let message = |path, target| {
             let header = Some((LOCATION, target));
             Refused { path, header, ..Refused::default() }.with(301, HTML).to_string()
         };
-        let leads = |told: String, target| told.contains(&format!("it redirects to {target}. "));
-        assert!(leads(told("/v1", "http://new.example/v2/?a=1#b"), "http://new.example/v2"));
-        assert!(leads(told("/v1/domains", "/v2/domains"), "https://h.example/v2"));
-        assert!(leads(told("/v1", "/v2/domains"), "https://h.example/v2/domains"));
-        assert!(told("/v1", "/v2").contains("--api-url"));
-        let secret = told("/v1", "https://me:hunter2@h.example/abcdefghijklm?token=hunter2#hunter2");
+        let leads = |message: String, target| message.contains(&format!("redirect to {target}. "));
+        assert!(leads(message("/v1", "http://new.example/v2/?a=1#b"), "http://new.example/v2"));
+        assert!(leads(message("/v1/domains", "/v2/domains"), "https://h.example/v2"));
+        assert!(leads(message("/v1", "/v2/domains"), "https://h.example/v2/domains"));
+        assert!(message("/v1", "/v2").contains("--api-url"));
+        let secret = message("/v1", "https://me:hunter2@h.example/abcdefghijklm?token=hunter2#hunter2");
         assert!(leads(secret.clone(), "https://h.example/***") && !secret.contains("hunter2"), "{secret}");
-        let unreadable = told("/v1", "https://[hunter2");
-        assert!(unreadable.contains("can't be read") && !unreadable.contains("hunter2"), "{unreadable}");
+        let unreadable = message("/v1", "https://[hunter2");
+        assert!(unreadable.contains("unreadable URL") && !unreadable.contains("hunter2"), "{unreadable}");
     }
 }

@@ -1,9 +1,7 @@
-//! A page cut into its objects in one pass over its bytes: the parser that checks an object also finds its
-//! end and reads the five texts that are wanted of it.
+//! Parses a page in one pass over its bytes: finds the end of each object, checks it, and reads five strings.
 //!
-//! Only plain pages are cut here. Anything odd (a text that isn't one, a field of another type, JSON that
-//! is broken) is left to the careful way in `page`, which reads an object several times and knows what to
-//! make of it.
+//! Supports plain pages only. Anything unexpected (a field of another type, an invalid string, broken JSON) is left to
+//! `parse`, which reads an object several times.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use crate::api::parse;
 use crate::model::page::Object;
 
-/// The texts of an object that are read while it is cut, as they are written in it.
+/// The strings of an object that are needed to build its records.
 #[derive(Debug, Default)]
 pub(crate) struct Texts<'a> {
     pub(crate) id: Option<Cow<'a, str>>,
@@ -27,41 +25,41 @@ pub(crate) struct Texts<'a> {
     pub(crate) updated_at: Option<Cow<'a, str>>,
 }
 
-/// The objects of a plain answer; none where it takes more care.
+/// The objects of a plain answer; none if it is not plain.
 pub(crate) fn objects(body: &Bytes) -> Option<Vec<Object>> {
-    let mut walk = Walk { text: str::from_utf8(body).ok()?, at: 0 };
+    let mut reader = Reader { text: str::from_utf8(body).ok()?, at: 0 };
     let mut found = None;
-    walk.expect(b'{')?;
+    reader.expect(b'{')?;
     loop {
-        let Text(name) = walk.value()?;
-        walk.expect(b':')?;
+        let Text(name) = reader.value()?;
+        reader.expect(b':')?;
         if name == "results" {
-            let list = walk.list(body)?;
-            // Of two lists nobody knows which is meant.
+            let list = reader.list(body)?;
+            // With two lists it is ambiguous which one is valid.
             if found.replace(list).is_some() {
                 return None;
             }
         } else {
-            walk.value::<IgnoredAny>()?;
+            reader.value::<IgnoredAny>()?;
         }
-        match walk.next()? {
+        match reader.next()? {
             b',' => {}
             b'}' => break,
             _ => return None,
         }
     }
-    // Nothing may follow.
-    walk.next().is_none().then_some(found)?
+    // Nothing may follow the object.
+    reader.next().is_none().then_some(found)?
 }
 
-/// A place in an answer.
-struct Walk<'a> {
+/// A position in an answer.
+struct Reader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Walk<'a> {
-    /// Goes to the next byte that isn't white space, and tells it.
+impl<'a> Reader<'a> {
+    /// Skips white space and returns the next byte without consuming it.
     fn peek(&mut self) -> Option<u8> {
         loop {
             match self.text.as_bytes().get(self.at) {
@@ -71,7 +69,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Goes past the next byte that isn't white space.
+    /// Skips white space and consumes the next byte.
     fn next(&mut self) -> Option<u8> {
         let byte = self.peek();
         self.at += 1;
@@ -82,7 +80,7 @@ impl<'a> Walk<'a> {
         (self.next()? == byte).then_some(())
     }
 
-    /// The next value; a stream of one, for a stream tells where its values end.
+    /// The next value. Reads it from a stream, because that knows where its values end.
     fn value<T: Deserialize<'a>>(&mut self) -> Option<T> {
         let mut values = serde_json::Deserializer::from_str(self.text.get(self.at..)?).into_iter();
         let value = values.next()?.ok()?;
@@ -115,12 +113,12 @@ impl<'a> Walk<'a> {
 impl<'de> Deserialize<'de> for Texts<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut texts = Self::default();
-        Part { texts: &mut texts, place: Place::Object }.deserialize(deserializer)?;
+        Part { texts: &mut texts, level: Level::Object }.deserialize(deserializer)?;
         Ok(texts)
     }
 }
 
-/// A name that is looked for; in some place it means something.
+/// A field name that is read in some part of an object.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
 enum Name {
@@ -137,16 +135,16 @@ enum Name {
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum Level {
     Object,
     Resource,
     Metadata,
 }
 
-/// The result object, or one of the objects in it that hold texts. Where a name repeats, the last counts.
+/// The result object, or one of the nested objects with strings. If a name is repeated, the last one counts.
 struct Part<'t, 'a> {
     texts: &'t mut Texts<'a>,
-    place: Place,
+    level: Level,
 }
 
 impl<'de> DeserializeSeed<'de> for Part<'_, 'de> {
@@ -165,22 +163,22 @@ impl<'de> Visitor<'de> for Part<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { texts, place } = self;
+        let Self { texts, level } = self;
         while let Some(name) = map.next_key()? {
-            match (place, name) {
-                (Place::Object, Name::Resource) => {
+            match (level, name) {
+                (Level::Object, Name::Resource) => {
                     (texts.id, texts.attribution, texts.updated_at) = (None, None, None);
-                    map.next_value_seed(Part { texts, place: Place::Resource })?;
+                    map.next_value_seed(Part { texts, level: Level::Resource })?;
                 }
-                (Place::Object, Name::Metadata) => {
+                (Level::Object, Name::Metadata) => {
                     texts.domain = None;
-                    map.next_value_seed(Part { texts, place: Place::Metadata })?;
+                    map.next_value_seed(Part { texts, level: Level::Metadata })?;
                 }
-                (Place::Object, Name::Permalink) => texts.permalink = text(&mut map)?,
-                (Place::Resource, Name::Id) => texts.id = text(&mut map)?,
-                (Place::Resource, Name::Attribution) => texts.attribution = text(&mut map)?,
-                (Place::Resource, Name::UpdatedAt) => texts.updated_at = text(&mut map)?,
-                (Place::Metadata, Name::Domain) => texts.domain = text(&mut map)?,
+                (Level::Object, Name::Permalink) => texts.permalink = text(&mut map)?,
+                (Level::Resource, Name::Id) => texts.id = text(&mut map)?,
+                (Level::Resource, Name::Attribution) => texts.attribution = text(&mut map)?,
+                (Level::Resource, Name::UpdatedAt) => texts.updated_at = text(&mut map)?,
+                (Level::Metadata, Name::Domain) => texts.domain = text(&mut map)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -190,7 +188,7 @@ impl<'de> Visitor<'de> for Part<'_, 'de> {
     }
 }
 
-/// A text or null.
+/// A string or null.
 fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
     Ok(map.next_value::<Option<Text<'de>>>()?.map(|Text(text)| text))
 }
@@ -206,8 +204,8 @@ mod tests {
         {"metadata":{"domain":"no"},"resource":{"attribution":"no"},"metadata":{},"resource":{"id":"é"}}
         ] ,"timings":{"ms":[3]}} "#;
 
-    /// What one place of an answer is replaced with: structure, broken and odd texts, repeated fields.
-    const ODD: [&[u8]; 27] = [
+    /// What is inserted at each position of an answer: structure, broken and unusual strings, repeated fields.
+    const INSERTED: [&[u8]; 27] = [
         b"",
         b"{",
         b"}",
@@ -237,7 +235,7 @@ mod tests {
         b"{\"resource\":{\"id\":[\"x\"]}},",
     ];
 
-    /// Whether an answer was cut here, and it then holds what the careful way finds.
+    /// Whether an answer was parsed here. If so, the result must be that of the general parser.
     fn agrees(body: Vec<u8>) -> bool {
         let body = Bytes::from(body);
         let Some(objects) = objects(&body) else { return false };
@@ -246,23 +244,23 @@ mod tests {
     }
 
     #[test]
-    fn a_page_with_any_one_edit_is_cut_as_the_careful_way_does_or_left_to_it() {
+    fn a_page_with_one_edit_is_parsed_like_the_general_parser_or_left_to_it() {
         assert!(agrees(BODY.into()));
-        let mut cut = 0;
+        let mut parsed = 0;
         for at in 0..BODY.trim_end().len() {
             assert!(!agrees(BODY.as_bytes()[..at].to_vec()), "cut off after {at} bytes");
-            for odd in ODD {
+            for inserted in INSERTED {
                 let (before, after) = BODY.as_bytes().split_at(at);
-                cut += usize::from(agrees([before, odd, after].concat()));
-                cut += usize::from(agrees([before, odd, &after[1..]].concat()));
+                parsed += usize::from(agrees([before, inserted, after].concat()));
+                parsed += usize::from(agrees([before, inserted, &after[1..]].concat()));
             }
         }
-        assert!(cut > BODY.len(), "only {cut} edited pages were cut here");
+        assert!(parsed > BODY.len(), "only {parsed} edited pages were parsed here");
     }
 
-    /// All values of each field with all of the others.
+    /// All values of each field combined with all values of the others.
     #[test]
-    fn odd_fields_are_read_as_the_careful_way_does_or_left_to_it() {
+    fn unusual_fields_are_parsed_like_the_general_parser_or_left_to_it() {
         const TEXTS: [&str; 9] = [
             "null",
             r#""""#,
@@ -277,19 +275,19 @@ mod tests {
         let objects = |resource: &str, metadata: &str, link: &str| {
             format!(r#"{{"results":[{{"resource":{resource},"metadata":{metadata},"permalink":{link}}}]}}"#)
         };
-        let (mut cut, mut all) = (0, 0);
+        let (mut parsed, mut all) = (0, 0);
         for id in TEXTS {
             for other in TEXTS {
                 let resource = format!(r#"{{"id":{id},"attribution":{other}}}"#);
                 let metadata = format!(r#"{{"domain":{id},"domain":{other}}}"#);
                 for link in TEXTS {
                     for body in [objects(&resource, &metadata, link), objects(id, &metadata, link)] {
-                        cut += usize::from(agrees(body.into()));
+                        parsed += usize::from(agrees(body.into()));
                         all += 1;
                     }
                 }
             }
         }
-        assert!(cut * 20 > all, "only {cut} of {all} were cut here");
+        assert!(parsed * 20 > all, "only {parsed} of {all} were parsed here");
     }
 }

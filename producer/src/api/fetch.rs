@@ -1,4 +1,4 @@
-//! One try of a request: the body of its answer, or why there is none.
+//! One attempt of a request: the body of its answer, or the error.
 
 use bytes::Bytes;
 use reqwest::{StatusCode, Url};
@@ -12,20 +12,20 @@ use crate::api::{Discovery, error_response, region_check};
 impl Discovery {
     pub(super) async fn fetch(&self, url: &Url, request_id: Uuid) -> Result<Bytes, ApiError> {
         self.counters.add_request();
-        let mut exchange = Exchange::asked(url, self.buffers.take());
+        let mut exchange = Exchange::new(url, self.buffers.take());
         let failed = self.exchange(url, request_id, &mut exchange).await.err();
         if let Some(recorder) = &self.recorder {
-            recorder.keep(&exchange, failed.as_ref()).await.map_err(ApiError::Unrecorded)?;
+            recorder.write(&exchange, failed.as_ref()).await.map_err(ApiError::Unrecorded)?;
         }
         if let Some(status) = exchange.status().filter(|status| *status != StatusCode::OK) {
             return Err(self.refused(url, status, exchange));
         }
-        // Not even a part of another region's answer is of use.
+        // Not even a part of another region's answer may be used.
         region_check::check(self.region, exchange.headers(), &self.redactor)?;
         if let Some(error) = failed {
             return Err(error);
         }
-        let body = self.redactor.hide(self.buffers.lend(exchange.into_body()));
+        let body = self.redactor.redact(self.buffers.share(exchange.into_body()));
         Ok(body.slice_ref(without_mark(&body)))
     }
 
@@ -33,11 +33,11 @@ impl Discovery {
         let request = error_response::Request {
             url,
             sent_token: self.sends_token,
-            path_worked: self.working.contains(url.path()),
+            path_worked: self.working_paths.contains(url.path()),
             redactor: &self.redactor,
         };
         let headers = exchange.headers().clone();
-        let body = self.redactor.hide(exchange.into_body().freeze());
+        let body = self.redactor.redact(exchange.into_body().freeze());
         error_response::read(status, &headers, &body, &request)
     }
 

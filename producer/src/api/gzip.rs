@@ -1,30 +1,30 @@
-//! Bodies that were compressed on their way, decoded as they arrive.
+//! Decodes gzip bodies while they arrive.
 //!
-//! The HTTP client's own decoder stops at the end of the first gzip member, and a proxy that compresses piece by piece
-//! sends several (RFC 1952, 2.2), so the rest of the answer would be lost.
+//! The decoder of the HTTP client stops at the end of the first gzip member. A proxy that compresses in chunks sends
+//! several members (RFC 1952, 2.2), so the rest of the answer would be lost.
 
 use std::io::{self, Write};
 
 use flate2::write::GzDecoder;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-/// What each member of a gzip stream begins with.
+/// The first byte of each member of a gzip stream.
 const MAGIC: u8 = 0x1f;
 
 /// Decodes one body.
 pub(crate) enum Decoder {
-    /// Not compressed, or in a way that was not asked for.
+    /// Not compressed, or with an encoding that was not requested.
     Plain,
-    /// Compressed, and no byte has come yet.
+    /// Compressed, before the first byte.
     Unstarted,
-    /// In a member, or right behind it.
+    /// In a member, or right after it.
     Member(Box<GzDecoder<Vec<u8>>>),
-    /// Behind the last member, where some servers pad with zeros. That is ignored, as other clients do.
+    /// After the last member, where some servers pad with zeros. That is ignored, as other clients do.
     Padding,
 }
 
 impl Decoder {
-    /// The decoder that an answer's headers call for.
+    /// The decoder for an answer with these headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let coding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_gzip = ["gzip", "x-gzip"].iter().any(|name| coding.trim().eq_ignore_ascii_case(name));
@@ -35,42 +35,42 @@ impl Decoder {
         Self::Member(Box::new(GzDecoder::new(Vec::new())))
     }
 
-    /// Decodes a piece; `take` gets what comes out, some 32 KiB at a time, so that it can stop a body that grows
-    /// without limit.
+    /// Decodes a chunk. Calls `take` with about 32 KiB of output at a time, so that it can stop a body that grows without
+    /// limit.
     ///
     /// # Errors
-    /// What `take` says, and an [`io::Error`] for bytes that are not gzip.
+    /// The error of `take`, and an [`io::Error`] for bytes that are not gzip.
     pub(crate) fn decode<E: From<io::Error>>(
         &mut self,
-        mut piece: &[u8],
+        mut chunk: &[u8],
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        while let Some(first) = piece.first() {
+        while let Some(first) = chunk.first() {
             match self {
-                Self::Plain => return take(piece),
+                Self::Plain => return take(chunk),
                 Self::Padding => return Ok(()),
                 Self::Unstarted => *self = Self::member(),
                 Self::Member(decoder) => {
-                    let read = decoder.write(piece)?;
-                    // Otherwise the decoder keeps up to 32 KiB, which a body that breaks off would lose.
+                    let read = decoder.write(chunk)?;
+                    // Otherwise the decoder keeps up to 32 KiB, which would be lost if the body is cut off.
                     decoder.flush()?;
                     take_decoded(decoder, &mut take)?;
-                    // A member that is complete takes nothing more.
+                    // A complete member consumes nothing more.
                     if read == 0 {
                         self.finish(&mut take)?;
                         *self = if *first == MAGIC { Self::member() } else { Self::Padding };
                     }
-                    piece = &piece[read..];
+                    chunk = &chunk[read..];
                 }
             }
         }
         Ok(())
     }
 
-    /// Hands over what is left at the end of a body.
+    /// Passes the rest of a body to `take`.
     ///
     /// # Errors
-    /// What `take` says, and an [`io::Error`] for a body that ends within a member or doesn't match its checksum.
+    /// The error of `take`, and an [`io::Error`] for a body that ends within a member or doesn't match its checksum.
     pub(crate) fn finish<E: From<io::Error>>(
         &mut self,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
@@ -111,20 +111,20 @@ mod tests {
         Decoder::of(&HeaderMap::from_iter([(CONTENT_ENCODING, coding.parse().unwrap())]))
     }
 
-    /// A body in pieces of this size, as far as it can be decoded, and whether that was all.
+    /// The decoded part of a body in chunks of this size, and whether it was complete.
     fn decoded(coding: &str, body: &[u8], size: usize) -> (Vec<u8>, bool) {
         let (mut decoder, mut all) = (decoder(coding), Vec::new());
         let mut take = |bytes: &[u8]| -> io::Result<()> {
             all.extend_from_slice(bytes);
             Ok(())
         };
-        let fed = body.chunks(size).try_for_each(|piece| decoder.decode(piece, &mut take));
+        let fed = body.chunks(size).try_for_each(|chunk| decoder.decode(chunk, &mut take));
         let finished = decoder.finish(&mut take);
         (all, fed.is_ok() && finished.is_ok())
     }
 
     #[test]
-    fn members_are_decoded_whatever_the_pieces() {
+    fn members_are_decoded_whatever_the_chunks() {
         let text = b"one two three".repeat(9);
         let members = [gzip(&text[..1]), gzip(b""), gzip(&text[1..50]), gzip(&text[50..])].concat();
         for size in 1..=members.len() {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_ends_within_a_member_or_is_no_gzip_is_an_error() {
+    fn a_body_that_ends_within_a_member_or_is_not_gzip_is_an_error() {
         let text = b"one two three".repeat(9);
         let whole = [gzip(&text), gzip(&text)].concat();
         let first = gzip(&text).len();
@@ -152,8 +152,8 @@ mod tests {
     }
 
     #[test]
-    fn what_came_before_a_body_broke_off_is_handed_over() {
-        // Noise hardly compresses, so half of the body holds half of the text. (Xorshift, Marsaglia 2003.)
+    fn the_part_before_a_body_was_cut_off_is_decoded() {
+        // Noise hardly compresses, so half of the body contains half of the text. (Xorshift, Marsaglia 2003.)
         let mut state = 1_u32;
         let mut draw = || {
             state ^= state << 13;

@@ -1,4 +1,4 @@
-//! An answer that is no JSON, cut into its objects all the same: what is wrong with one of them costs no other.
+//! Parses an answer that is not valid JSON into its objects. An invalid object does not affect the others.
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -6,47 +6,44 @@ use time::OffsetDateTime;
 
 use crate::api::error::{ApiError, Incomplete};
 use crate::api::fast_parse::Texts;
-use crate::api::parse;
+use crate::api::parse as json;
 use crate::api::scanner;
 use crate::model::page::{Object, Page};
 
-/// How many objects of an answer may be no JSON at least. More of them than this, and more than a tenth of all,
-/// are the server's fault.
-const FEW_FLAWS: usize = 3;
+/// The number of invalid objects that is always tolerated. More than this and more than a tenth of the page is an error
+/// of the server.
+const TOLERATED_FLAWS: usize = 3;
 
-/// Cuts an answer that is no JSON by its strings and brackets. Objects that are no JSON by themselves have a
-/// [`Object::flaw`].
+/// Separates the objects by strings and brackets. Objects that are not valid JSON have a [`Object::flaw`].
 ///
 /// # Errors
-/// [`ApiError::Incomplete`] where strings and brackets don't match, [`ApiError::Garbled`] where too many objects
-/// are no JSON, and `error`, what parsing it said, for what is no answer of the API at all.
-pub(crate) fn cut(body: &Bytes, error: ApiError) -> Result<Page, ApiError> {
-    let Some(places) = scanner::results(body) else {
+/// [`ApiError::Incomplete`] if strings and brackets don't match, [`ApiError::Garbled`] if too many objects are invalid,
+/// and `error`, the error of the JSON parser, if this is not an answer of the API at all.
+pub(crate) fn parse(body: &Bytes, error: ApiError) -> Result<Page, ApiError> {
+    let Some(ranges) = scanner::results(body) else {
         let is_json = str::from_utf8(body).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
         let is_answer = body.trim_ascii_start().starts_with(b"{") && !is_json;
         return Err(if is_answer { ApiError::incomplete(Incomplete::Torn, body, None) } else { error });
     };
-    let objects: Vec<_> = places.into_iter().map(|place| read(&body.slice(place))).collect();
+    let objects: Vec<_> = ranges.into_iter().map(|range| read(&body.slice(range))).collect();
     let mut flaws = objects.iter().filter_map(|object| object.flaw.as_deref());
-    let first = flaws.next().unwrap_or("only what is around the objects is no JSON").to_owned();
+    let first = flaws.next().unwrap_or("only the text around the objects is invalid").to_owned();
     let count = flaws.count() + 1;
-    if count > FEW_FLAWS && count * 10 > objects.len() {
+    if count > TOLERATED_FLAWS && count * 10 > objects.len() {
         return Err(ApiError::Garbled(format!("{count} of {} objects; the first: {first}", objects.len())));
     }
-    tracing::warn!(flaws = count, first, "the answer is no JSON; its objects are read one by one");
+    tracing::warn!(flaws = count, first, "the answer is not valid JSON, reading its objects separately");
     Ok(Page { objects, observed_at: OffsetDateTime::now_utc() })
 }
 
-/// Reads an object that may be no JSON.
+/// Reads an object that may be invalid.
 fn read(raw: &Bytes) -> Object {
     let Some(flaw) = scanner::flaw(raw) else {
         let json = str::from_utf8(raw).ok().and_then(|text| serde_json::from_str(text).ok());
-        return json.map_or_else(
-            || parse::object_of(raw.clone(), &Texts::default()),
-            |json| parse::object(raw, json),
-        );
+        return json
+            .map_or_else(|| json::object_of(raw.clone(), &Texts::default()), |json| json::object(raw, json));
     };
-    let object = parse::object_of(raw.clone(), &scanner::texts(raw));
+    let object = json::object_of(raw.clone(), &scanner::texts(raw));
     Object { flaw: Some(flaw), ..object }
 }
 
@@ -54,20 +51,20 @@ fn read(raw: &Bytes) -> Object {
 mod tests {
     use super::*;
 
-    /// An answer with so many objects that are no JSON among so many.
+    /// An answer with this many invalid objects.
     fn flawed(flaws: usize, all: usize) -> Result<Page, ApiError> {
-        let object = |place: usize| {
-            let byte = if place < flaws { &b"\xe9"[..] } else { b"e" };
-            [format!(r#"{{"resource":{{"id":"aaaa-{place:04}","name":""#).as_bytes(), byte, b"\"}}"].concat()
+        let object = |index: usize| {
+            let byte = if index < flaws { &b"\xe9"[..] } else { b"e" };
+            [format!(r#"{{"resource":{{"id":"aaaa-{index:04}","name":""#).as_bytes(), byte, b"\"}}"].concat()
         };
         let objects: Vec<_> = (0..all).map(object).collect();
         let body = Bytes::from([b"{\"results\":[", &*objects.join(&b","[..]), b"]}"].concat());
-        let error = parse::page(&body).unwrap_err();
-        super::cut(&body, error)
+        let error = json::page(&body).unwrap_err();
+        super::parse(&body, error)
     }
 
     #[test]
-    fn an_object_that_is_no_json_costs_no_other() {
+    fn an_invalid_object_does_not_affect_others() {
         let page = flawed(1, 3).unwrap();
         let flaws: Vec<_> = page.objects.iter().map(|object| object.flaw.is_some()).collect();
         assert_eq!(flaws, [true, false, false]);
@@ -76,21 +73,21 @@ mod tests {
     }
 
     #[test]
-    fn more_than_three_and_a_tenth_of_a_page_are_the_servers_fault() {
+    fn more_than_three_and_a_tenth_of_a_page_are_an_error() {
         assert!(flawed(3, 3).is_ok() && flawed(4, 40).is_ok());
         assert!(matches!(flawed(4, 39), Err(ApiError::Garbled(text)) if text.starts_with("4 of 39")));
     }
 
     #[test]
-    fn where_the_structure_does_not_stand_the_answer_is_torn() {
-        let loosely = |body: &'static [u8]| {
+    fn an_answer_without_matching_brackets_is_torn() {
+        let leniently = |body: &'static [u8]| {
             let body = Bytes::from_static(body);
-            let error = parse::page(&body).unwrap_err();
-            super::cut(&body, error).unwrap_err()
+            let error = json::page(&body).unwrap_err();
+            super::parse(&body, error).unwrap_err()
         };
-        assert!(loosely(br#"{"results":[{"a":"b"c"}]}"#).incomplete_head().is_some());
+        assert!(leniently(br#"{"results":[{"a":"b"c"}]}"#).incomplete_head().is_some());
         for other in [&b"<html>"[..], br#"{"resultSetSize":0}"#, b"7"] {
-            assert!(matches!(loosely(other), ApiError::Unreadable(_)), "{other:?}");
+            assert!(matches!(leniently(other), ApiError::Unreadable(_)), "{other:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The Discovery API's client: the two requests that a crawl makes, and what can go wrong with them.
+//! The client of the Discovery API: its requests, retries and errors.
 
 pub(crate) mod body;
 pub(crate) mod buffers;
@@ -13,6 +13,7 @@ pub(crate) mod gzip;
 pub(crate) mod invalid_json;
 pub(crate) mod parse;
 pub(crate) mod proxy;
+pub(crate) mod rate_limiter;
 pub(crate) mod recording;
 pub(crate) mod redact;
 pub(crate) mod region_check;
@@ -20,7 +21,6 @@ pub(crate) mod request;
 pub(crate) mod retry;
 pub(crate) mod retry_after;
 pub(crate) mod scanner;
-pub(crate) mod throttle;
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -37,38 +37,38 @@ use crate::api::body::Limits;
 use crate::api::buffers::Buffers;
 use crate::api::error::{ApiError, Failed, Sender};
 use crate::api::error_response::WorkingPaths;
+use crate::api::rate_limiter::RateLimiter;
 use crate::api::recording::Recorder;
 use crate::api::redact::Redactor;
-use crate::api::throttle::Throttle;
 use crate::config::CrawlArgs;
 use crate::model::domains::Domains;
 use crate::model::page::Page;
 use crate::progress::counters::Counters;
 
-/// How many objects to ask for.
+/// The request for a page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageRequest {
+    /// The number of objects.
     pub(crate) size: u16,
-    /// Whether fewer may be asked for. An answer that isn't complete is the caller's business then, who
-    /// does so at once; else the same is asked again.
+    /// Whether the caller can request a smaller page. Then an incomplete answer is returned to the caller at once;
+    /// otherwise the same request is retried.
     pub(crate) can_shrink: bool,
-    /// Whether an answer that is no JSON is cut by its strings and brackets at once, and not only when it comes
-    /// again.
+    /// Whether an answer that is not JSON is parsed leniently at once, and not only after a retry.
     pub(crate) leniently: bool,
 }
 
-/// A client of one region's API, polite over all lanes that share it.
+/// A client of one region's API. All lanes share its rate limit.
 pub(crate) struct Discovery {
     http: Client,
     url: Url,
     region: Region,
-    /// The domains that are asked for, as the API takes them; none for all.
+    /// The selected domains as a comma-separated list; none for all.
     domains: Option<String>,
-    throttle: Throttle,
+    rate_limiter: RateLimiter,
     retry_for: Duration,
     limits: Limits,
     sends_token: bool,
-    working: WorkingPaths,
+    working_paths: WorkingPaths,
     counters: Arc<Counters>,
     redactor: Redactor,
     buffers: Buffers,
@@ -86,11 +86,11 @@ impl Discovery {
             url,
             region: args.region,
             domains,
-            throttle: Throttle::new(args.rate),
+            rate_limiter: RateLimiter::new(args.rate),
             retry_for: args.retry_for,
             limits: Limits { bytes: args.max_page_bytes, idle: args.timeout },
             sends_token: client::sent_token(args).is_some(),
-            working: WorkingPaths::default(),
+            working_paths: WorkingPaths::default(),
             counters,
             redactor,
             buffers: Buffers::default(),
@@ -103,8 +103,8 @@ impl Discovery {
         &self.url
     }
 
-    /// The assets behind an id, in id order. Without a `scroll_id`, even an empty one, the API would
-    /// answer in order of relevance. An answer that `check` refuses is an error like others.
+    /// The assets after an id, in id order. `scroll_id` is always sent, even if empty, because the API would otherwise sort
+    /// by relevance. An answer that `check` refuses is an error.
     pub(crate) async fn page(
         &self,
         after: &str,
@@ -116,10 +116,10 @@ impl Discovery {
         if let Some(domains) = &self.domains {
             url.query_pairs_mut().append_pair("domains", domains);
         }
-        self.persist(url, request.can_shrink, reader(request, check)).await
+        self.send(url, request.can_shrink, reader(request, check)).await
     }
 
-    /// The assets from a place on in the order of their last update, the newest first.
+    /// The assets from a position on, sorted by date of update, newest first.
     pub(crate) async fn newest(
         &self,
         offset: u16,
@@ -127,63 +127,65 @@ impl Discovery {
         check: impl Fn(&Page) -> Result<(), ApiError>,
     ) -> Result<Page, Failed> {
         let mut url = self.url.clone();
-        let place = [("offset", offset.to_string()), ("limit", request.size.to_string())];
-        url.query_pairs_mut().append_pair("order", "updatedAt DESC").extend_pairs(place);
+        let position = [("offset", offset.to_string()), ("limit", request.size.to_string())];
+        url.query_pairs_mut().append_pair("order", "updatedAt DESC").extend_pairs(position);
         if let Some(domains) = &self.domains {
             url.query_pairs_mut().append_pair("domains", domains);
         }
-        self.persist(url, request.can_shrink, reader(request, check)).await
+        self.send(url, request.can_shrink, reader(request, check)).await
     }
 
-    /// Asks for the chosen domains, so that one that the API doesn't know is refused before a run begins.
+    /// Requests one asset of the selected domains, so that an unknown domain is refused before a run starts.
     ///
     /// # Errors
-    /// [`Stop::Usage`] with what the API says of an unknown domain; else why it can't be asked.
+    /// [`Stop::Usage`] with the API's message about an unknown domain, otherwise the cause of the failure.
     pub(crate) async fn check_domains(&self) -> anyhow::Result<()> {
         if self.domains.is_none() {
             return Ok(());
         }
-        let one = PageRequest { size: 1, can_shrink: false, leniently: false };
-        match self.page("", one, |_| Ok(())).await {
+        let request = PageRequest { size: 1, can_shrink: false, leniently: false };
+        match self.page("", request, |_| Ok(())).await {
             Ok(_) => Ok(()),
             Err(Failed {
                 error: ApiError::Status { status: 404, sender: Sender::Api, message, .. },
                 request_id,
                 ..
             }) => {
-                let told = format!("--domain: the API answered: {message} (request {request_id})");
-                Err(Stop::Usage(told).into())
+                let message = format!("--domain: the API answered: {message} (request {request_id})");
+                Err(Stop::Usage(message).into())
             }
-            // They are known. What is wrong with their first object is for the crawl to deal with.
-            Err(error) if error.incomplete_head().is_some() && error.will_stay() => Ok(()),
-            Err(error) => Err(error).context("can't ask for the domains of --domain"),
+            // The domains are known. The crawl handles an unreadable first object.
+            Err(error) if error.incomplete_head().is_some() && error.is_permanent() => Ok(()),
+            Err(error) => Err(error).context("can't check the domains of --domain"),
         }
     }
 
-    /// How many assets each domain has.
+    /// The number of assets of each domain.
     pub(crate) async fn domains(&self) -> Result<Domains, Failed> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/domains", self.url.path()));
-        let again = Cell::new(false);
+        let is_retry = Cell::new(false);
         let read = |body: &Bytes| match domains::read(body) {
-            Err(ApiError::Unreadable(_)) if again.replace(true) => domains::read_loosely(body),
+            Err(ApiError::Unreadable(_)) if is_retry.replace(true) => domains::read_leniently(body),
             read => read,
         };
-        self.persist(url, false, read).await
+        self.send(url, false, read).await
     }
 }
 
-/// Reads an answer as a page. One that is no JSON is asked for once more before it is cut all the same: the first
-/// may have been an odd one of many servers.
+/// Parses an answer as a page. An answer that is not JSON is requested once more before it is parsed leniently, because
+/// another server may answer correctly.
 fn reader(
     request: PageRequest,
     check: impl Fn(&Page) -> Result<(), ApiError>,
 ) -> impl Fn(&Bytes) -> Result<Page, ApiError> {
-    let again = Cell::new(request.leniently);
+    let is_retry = Cell::new(request.leniently);
     move |body| {
         let page = match parse::page(body) {
-            Err(error @ ApiError::Unreadable(_)) if again.replace(true) => invalid_json::cut(body, error)?,
-            cut => cut?,
+            Err(error @ ApiError::Unreadable(_)) if is_retry.replace(true) => {
+                invalid_json::parse(body, error)?
+            }
+            parsed => parsed?,
         };
         check(&page)?;
         Ok(page)

@@ -1,5 +1,5 @@
-//! The proxy that environment variables name. The HTTP client leaves out what it can't use without a word, so it
-//! is checked here before any request.
+//! Checks the proxy in the environment variables before any request, because the HTTP client silently ignores an
+//! unusable one.
 
 use std::env::{self, VarError};
 
@@ -8,34 +8,33 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 use tokio::net::lookup_host;
 
-/// A proxy that requests go through.
+/// The proxy of the requests.
 #[derive(Debug, PartialEq, Eq)]
 struct Proxy {
-    /// The variable that names it.
+    /// The variable that sets it.
     variable: &'static str,
     host: String,
     port: u16,
 }
 
-/// Logs through which proxy requests to `url` go, if through any, and warns where its host can't be resolved.
+/// Logs the proxy of requests to `url`, if there is one, and warns if its host can't be resolved.
 ///
 /// # Errors
-/// [`Stop::Usage`] for a variable that names no proxy that can be used. Its value is not quoted, because it may
-/// contain a password.
+/// [`Stop::Usage`] for a variable with an unusable proxy. Its value is not quoted, because it may contain a password.
 pub(crate) async fn check(url: &Url) -> Result<(), Stop> {
     let Some(Proxy { variable, host, port }) = find(url, |name| env::var(name))? else { return Ok(()) };
     match lookup_host((host.as_str(), port)).await {
-        Ok(_) => tracing::info!(variable, host, port, "requests to the API go through a proxy"),
+        Ok(_) => tracing::info!(variable, host, port, "using a proxy for the API"),
         Err(error) => tracing::warn!(variable, host, port, %error, "the proxy's host can't be resolved"),
     }
     Ok(())
 }
 
-/// The proxy for a URL, by the variables in the order in which the HTTP client looks at them.
+/// The proxy for a URL, from the variables in the order in which the HTTP client reads them.
 fn find(url: &Url, variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<Proxy>, Stop> {
     let own =
         if url.scheme() == "https" { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
-    // The client takes no proxy from the environment of a CGI program, where a request could set it.
+    // In a CGI program, where a request could set the variable, the client uses no proxy from the environment.
     if variable("REQUEST_METHOD").is_ok() || is_exempt(url, &variable) {
         return Ok(None);
     }
@@ -52,7 +51,7 @@ fn find(url: &Url, variable: impl Fn(&str) -> Result<String, VarError>) -> Resul
     Ok(None)
 }
 
-/// Whether `NO_PROXY` leaves the URL's host out.
+/// Whether `NO_PROXY` includes the URL's host.
 fn is_exempt(url: &Url, variable: impl Fn(&str) -> Result<String, VarError>) -> bool {
     let no = variable("NO_PROXY").or_else(|_| variable("no_proxy")).unwrap_or_default();
     let Ok(uri) = url.as_str().parse() else { return false };
@@ -64,14 +63,14 @@ fn read(variable: &'static str, value: &str) -> Option<Proxy> {
     let url = if has_scheme { Url::parse(value) } else { Url::parse(&format!("http://{value}")) }.ok()?;
     let is_http = matches!(url.scheme(), "http" | "https");
     let (host, port) = (url.host_str()?.to_owned(), url.port_or_known_default()?);
-    // The client's own parser takes no white space and no other characters than ASCII.
+    // The client's parser accepts only ASCII without white space.
     (is_http && value.bytes().all(|byte| byte.is_ascii_graphic())).then_some(Proxy { variable, host, port })
 }
 
 fn refused(variable: &str) -> Stop {
     Stop::Usage(format!(
-        "{variable} names no proxy that can be used: give http://HOST:PORT or https://HOST:PORT (SOCKS is not \
-         supported), unset it, or list the API's host in NO_PROXY"
+        "{variable} is not a usable proxy: set it to http://HOST:PORT or https://HOST:PORT (SOCKS is not supported), \
+         unset it, or add the API's host to NO_PROXY"
     ))
 }
 
@@ -98,10 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_can_not_be_used_is_refused_without_its_value() {
+    fn an_unusable_proxy_is_refused_without_its_value() {
         for value in ["socks5://me:Hunter2@h:1", "http://", "http://me:Hunter2@", "Hunter2 h", "h:Hunter2"] {
-            let told = found(&[("HTTPS_PROXY", value)]).unwrap_err().to_string();
-            assert!(told.starts_with("HTTPS_PROXY") && !told.contains("Hunter2"), "{value}: {told}");
+            let error = found(&[("HTTPS_PROXY", value)]).unwrap_err().to_string();
+            assert!(error.starts_with("HTTPS_PROXY") && !error.contains("Hunter2"), "{value}: {error}");
         }
     }
 

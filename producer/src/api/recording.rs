@@ -1,5 +1,5 @@
-//! Cassettes: each exchange with the API kept as a file that people can read and diff. The format is
-//! told in `docs/cassettes.md`; what plays it back shares no code with this.
+//! Records each exchange with the API as a file that people can read and diff. `docs/cassettes.md` documents the format.
+//! The program that replays recordings shares no code with this.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,21 +14,21 @@ use crate::api::body::{self, Limits};
 use crate::api::error::{ApiError, Incomplete};
 use crate::api::redact::Redactor;
 
-/// The headers of an answer that are kept. Only what a crawl looks at: others may hold cookies or the
-/// addresses of machines, and ids that differ each time would drown every diff.
+/// The recorded headers of an answer: only those that a crawl reads. Others may contain cookies or addresses of machines,
+/// and random ids would clutter every diff.
 const HEADERS: [&str; 3] = ["content-type", "retry-after", "x-socrata-region"];
 const SUFFIX: &str = ".http";
-/// The longest name of a file before its number, in bytes; file systems take 255. Of a longer one the middle is
-/// left out, where a list of domains stands: the end tells which page it is.
+/// The maximum length of a file name before its number, in bytes; file systems allow 255. The middle of a longer one, with
+/// the list of domains, is omitted. The end, with the page's position, is kept.
 const STEM: usize = 160;
 const STEM_END: usize = 60;
-/// How much of a hash then tells apart what differs in the middle alone.
+/// The length of the hash that then distinguishes names with different middles.
 const STEM_HASH: usize = 8;
 
-/// A request and what came back of its answer, be it all, a part or nothing.
+/// A request, and the received part of its answer.
 pub(crate) struct Exchange {
     path: String,
-    /// Sorted and encoded, so that equal requests read the same.
+    /// Sorted and encoded, so that equal requests are written equally.
     query: String,
     status: Option<StatusCode>,
     headers: HeaderMap,
@@ -37,7 +37,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// A request that is about to be sent, and a buffer for the answer's body.
-    pub(crate) fn asked(url: &Url, body: BytesMut) -> Self {
+    pub(crate) fn new(url: &Url, body: BytesMut) -> Self {
         let mut pairs: Vec<_> = url.query_pairs().into_owned().collect();
         pairs.sort();
         let mut sorted = url.clone();
@@ -51,7 +51,7 @@ impl Exchange {
         }
     }
 
-    /// Takes the answer in, with a body within these limits. What had come before an error stays.
+    /// Reads the answer, with a body within these limits. The part received before an error is kept.
     pub(crate) async fn read(
         &mut self,
         response: Response,
@@ -63,7 +63,7 @@ impl Exchange {
         body::read(response, &mut self.body, limits, received).await
     }
 
-    /// The answer's status, if there was any.
+    /// The answer's status, if there is one.
     pub(crate) const fn status(&self) -> Option<StatusCode> {
         self.status
     }
@@ -73,22 +73,22 @@ impl Exchange {
         &self.headers
     }
 
-    /// The body as far as it came.
+    /// The received part of the body.
     pub(crate) fn into_body(self) -> BytesMut {
         self.body
     }
 
-    /// What the file's name says of the request: readable, and the same for equal requests.
+    /// The file name of the request without its number: readable, and the same for equal requests.
     fn stem(&self) -> String {
-        let asked = format!("{} {}", self.path.trim_matches('/'), self.query.replace('=', "-"));
+        let request = format!("{} {}", self.path.trim_matches('/'), self.query.replace('=', "-"));
         let legal = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
-        let stem: String = asked.trim_end().chars().map(legal).collect();
+        let stem: String = request.trim_end().chars().map(legal).collect();
         if stem.len() <= STEM {
             return stem;
         }
-        let hash = blake3::hash(asked.as_bytes()).to_hex();
-        let begin = &stem[..STEM - STEM_END - STEM_HASH - "..-".len()];
-        format!("{begin}..{}-{}", &stem[stem.len() - STEM_END..], &hash[..STEM_HASH])
+        let hash = blake3::hash(request.as_bytes()).to_hex();
+        let start = &stem[..STEM - STEM_END - STEM_HASH - "..-".len()];
+        format!("{start}..{}-{}", &stem[stem.len() - STEM_END..], &hash[..STEM_HASH])
     }
 
     fn render(&self, time: u32, ended: &str) -> Vec<u8> {
@@ -107,7 +107,7 @@ impl Exchange {
     }
 }
 
-/// How an exchange ended, in a file's word for it.
+/// How an exchange ended, as written in the file.
 fn ending(error: Option<&ApiError>) -> &'static str {
     match error {
         None => "whole",
@@ -117,17 +117,17 @@ fn ending(error: Option<&ApiError>) -> &'static str {
     }
 }
 
-/// Writes exchanges into a folder.
+/// Writes exchanges to a folder.
 pub(crate) struct Recorder {
     folder: PathBuf,
     redactor: Redactor,
-    /// How often each request has been recorded.
+    /// The number of recordings of each request.
     recorded: Mutex<HashMap<String, u32>>,
 }
 
 impl Recorder {
-    /// Makes the folder if need be. What it holds is continued: a crawl that is resumed goes on with its
-    /// cassette.
+    /// Creates the folder if it is missing. Existing recordings are continued, so that a resumed crawl can append to its
+    /// recording.
     pub(crate) fn open(folder: &Path, redactor: Redactor) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut recorded = HashMap::new();
@@ -140,12 +140,12 @@ impl Recorder {
         Ok(Self { folder: folder.to_owned(), redactor, recorded: Mutex::new(recorded) })
     }
 
-    /// Keeps an exchange. A file is there as a whole or not at all, whenever the process is killed.
-    pub(crate) async fn keep(&self, exchange: &Exchange, error: Option<&ApiError>) -> io::Result<()> {
+    /// Writes an exchange. If the process is killed, the file is complete or missing.
+    pub(crate) async fn write(&self, exchange: &Exchange, error: Option<&ApiError>) -> io::Result<()> {
         let stem = exchange.stem();
         let time = self.next_time(&stem);
         let file = exchange.render(time, ending(error));
-        let file = self.redactor.hide(Bytes::from(file));
+        let file = self.redactor.redact(Bytes::from(file));
         let path = self.folder.join(format!("{stem}.{time:03}{SUFFIX}"));
         let unfinished = path.with_extension("unfinished");
         tokio::fs::write(&unfinished, &file).await?;
@@ -172,11 +172,11 @@ mod tests {
     use super::*;
 
     fn exchange(url: &str) -> Exchange {
-        Exchange::asked(&url.parse().unwrap(), BytesMut::new())
+        Exchange::new(&url.parse().unwrap(), BytesMut::new())
     }
 
     #[test]
-    fn equal_requests_read_the_same_whatever_the_order_of_their_parameters() {
+    fn equal_requests_are_written_equally_whatever_the_order_of_their_parameters() {
         let one = exchange("http://127.0.0.1:1/api/catalog/v1?scroll_id=&limit=20&order=a%20DESC");
         let other = exchange("http://127.0.0.1:2/api/catalog/v1?order=a+DESC&limit=20&scroll_id=");
         assert_eq!(one.render(1, "whole"), other.render(1, "whole"));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_of_domains_leaves_each_page_a_name_of_its_own() {
+    fn a_long_list_of_domains_keeps_names_of_pages_distinct() {
         let domains = (0..20).map(|n| format!("data{n}.example")).collect::<Vec<_>>().join(",");
         let page = |domains: &str, after| {
             let url = format!("http://h.example/v1?domains={domains}&limit=20&scroll_id={after}");
@@ -196,20 +196,20 @@ mod tests {
             one.starts_with("v1_domains-data0.example_2C") && one.contains("_limit-20_scroll_id-aaaa-aaaa-")
         );
         assert!(one.len() == STEM && one < next, "{one} {next}");
-        // They differ where the name has a gap.
+        // They differ in the omitted part.
         assert_ne!(page(&domains.replace("data12", "data99"), "aaaa-aaaa"), one);
     }
 
     #[test]
-    fn an_answer_that_is_too_large_ended_as_such() {
+    fn incomplete_answers_are_written_with_their_cause() {
         let ended = |reason| ending(Some(&ApiError::incomplete(reason, b"", None)));
-        let slow = Incomplete::Slow { floor: 9, window: Duration::ZERO };
+        let slow = Incomplete::Slow { min_bytes: 9, window: Duration::ZERO };
         let ends = [Incomplete::TooLarge(9), Incomplete::Late, slow, Incomplete::CutOff].map(ended);
         assert_eq!((ends, ending(None)), (["too-large", "timeout", "timeout", "reset"], "whole"));
     }
 
     #[test]
-    fn only_listed_headers_are_kept_and_the_body_is_as_it_came() {
+    fn only_listed_headers_are_recorded_and_the_body_is_unchanged() {
         let mut exchange = exchange("http://h.example/v1?limit=1");
         exchange.status = Some(StatusCode::TOO_MANY_REQUESTS);
         for (name, value) in [("set-cookie", "session=hunter2"), ("retry-after", "7"), ("x-amz-id", "9")] {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_files_name_tells_its_number_and_anything_else_is_not_counted() {
+    fn a_file_name_contains_its_number_and_other_files_are_ignored() {
         assert_eq!(stem_and_time("v1_limit-2.scroll.012.http"), Some(("v1_limit-2.scroll", 12)));
         assert_eq!(stem_and_time("v1.001.unfinished"), None);
         assert_eq!(stem_and_time("README.md"), None);

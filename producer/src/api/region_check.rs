@@ -1,4 +1,4 @@
-//! Whose catalog an answer is of.
+//! Checks which region an answer comes from.
 
 use bytes::Bytes;
 use catalog_shared::region::Region;
@@ -7,17 +7,17 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use crate::api::error::ApiError;
 use crate::api::redact::Redactor;
 
-/// Refuses the other region's answer. One that names no region that is known here may be a mirror's.
+/// Refuses an answer of another region. An answer without a known region may come from a mirror.
 ///
 /// # Errors
-/// [`ApiError::OtherRegion`] with what the answer's header reads.
+/// [`ApiError::OtherRegion`] with the value of the answer's header.
 pub(crate) fn check(crawled: Region, headers: &HeaderMap, redactor: &Redactor) -> Result<(), ApiError> {
-    let told = headers.get("X-Socrata-Region").map_or(&b""[..], HeaderValue::as_bytes);
-    let told = redactor.hide(Bytes::copy_from_slice(told));
-    let told = String::from_utf8_lossy(&told);
-    let names = |region: &Region| told.split('-').any(|part| part.eq_ignore_ascii_case(region.name()));
+    let value = headers.get("X-Socrata-Region").map_or(&b""[..], HeaderValue::as_bytes);
+    let value = redactor.redact(Bytes::copy_from_slice(value));
+    let value = String::from_utf8_lossy(&value);
+    let names = |region: &Region| value.split('-').any(|part| part.eq_ignore_ascii_case(region.name()));
     match Region::ALL.iter().find(|region| names(region)) {
-        Some(other) if *other != crawled => Err(ApiError::OtherRegion(told.into_owned())),
+        Some(other) if *other != crawled => Err(ApiError::OtherRegion(value.into_owned())),
         _ => Ok(()),
     }
 }
@@ -28,9 +28,9 @@ mod tests {
 
     use super::*;
 
-    /// Why an answer with this header is refused, if it is.
-    fn refusal(crawled: Region, told: &str) -> Option<String> {
-        let headers = [("X-Socrata-Region".parse().unwrap(), told.parse().unwrap())];
+    /// The error for an answer with this header, if it is refused.
+    fn refusal(crawled: Region, value: &str) -> Option<String> {
+        let headers = [("X-Socrata-Region".parse().unwrap(), value.parse().unwrap())];
         let redactor = Redactor::new(Some(&SecretString::from("abcdefghijklm")));
         check(crawled, &HeaderMap::from_iter(headers), &redactor).err().map(|error| error.to_string())
     }
@@ -41,14 +41,14 @@ mod tests {
             (Region::Us, "aws-us-east-1-fedramp-prod", "aws-eu-west-1-prod"),
             (Region::Eu, "aws-eu-west-1-prod", "aws-us-east-1-fedramp-prod"),
         ] {
-            assert!(refusal(crawled, other).is_some_and(|told| told.contains(other)));
-            assert_eq!([own, "mirror", ""].map(|told| refusal(crawled, told)), [None, None, None]);
+            assert!(refusal(crawled, other).is_some_and(|error| error.contains(other)));
+            assert_eq!([own, "mirror", ""].map(|value| refusal(crawled, value)), [None, None, None]);
         }
     }
 
     #[test]
-    fn a_token_that_is_quoted_there_is_hidden() {
-        let told = refusal(Region::Us, "aws-eu-abcdefghijklm").unwrap();
-        assert!(told.contains("aws-eu-***") && !told.contains("abcdefghijklm"), "{told}");
+    fn a_token_in_the_header_is_redacted() {
+        let error = refusal(Region::Us, "aws-eu-abcdefghijklm").unwrap();
+        assert!(error.contains("aws-eu-***") && !error.contains("abcdefghijklm"), "{error}");
     }
 }

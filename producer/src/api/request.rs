@@ -1,4 +1,4 @@
-//! One request of the API: sent at the allowed rate, and again for as long as that may help.
+//! Sends a request at the configured rate, and retries it while that may help.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::api::Discovery;
-use crate::api::error::{ApiError, Failed, Worth};
+use crate::api::error::{ApiError, Failed, Retries};
 use crate::api::retry::Retry;
 use crate::progress::counters::Waited;
 
 impl Discovery {
-    /// Sends a request until its answer can be read, it's not worth another try, or the budget is spent.
-    pub(super) async fn persist<T>(
+    /// Sends a request until its answer is readable, a retry can't help, or the time budget is used up.
+    pub(super) async fn send<T>(
         &self,
         url: Url,
         can_shrink: bool,
@@ -24,13 +24,13 @@ impl Discovery {
         let mut retry = None;
         let mut incomplete = 0;
         loop {
-            self.counters.add_waits(self.throttle.ready().await);
+            self.counters.add_waits(self.rate_limiter.ready().await);
             let request_id = Uuid::new_v4();
             let span = tracing::debug_span!("request", %request_id);
             let error = match self.fetch(&url, request_id).instrument(span).await.and_then(|body| read(&body))
             {
                 Ok(answer) => {
-                    self.working.insert(url.path());
+                    self.working_paths.insert(url.path());
                     return Ok(answer);
                 }
                 Err(error) => error,
@@ -41,24 +41,24 @@ impl Discovery {
                 tracing::warn!(%request_id, %error, "incomplete answer, requesting a smaller page");
                 return Err(Failed { request_id, spent: None, incomplete, error });
             }
-            // The budget counts from the first error, not from the queue for the first try.
+            // The budget starts at the first error, so the queue before the first attempt does not count.
             let retry = retry.get_or_insert_with(|| Retry::new(self.retry_for));
             let Some(wait) = retry.after(&error) else {
-                let spent = (error.worth() == Worth::Budget).then_some(self.retry_for);
+                let spent = (error.retries() == Retries::UntilBudget).then_some(self.retry_for);
                 return Err(Failed { request_id, spent, incomplete, error });
             };
             self.counters.add_retry(error.cause(), wait);
             let throttled = error.is_throttled();
             let error = anyhow::Error::from(error);
             tracing::warn!(%request_id, error = format!("{error:#}"), ?wait, "request failed, retrying");
-            self.hold_back(throttled, wait).await;
+            self.pause(throttled, wait).await;
         }
     }
 
-    /// Holds every lane back where the API has had enough of this client, else the caller alone.
-    async fn hold_back(&self, throttled: bool, wait: Duration) {
+    /// Pauses all lanes if the API throttles this client, otherwise only the caller.
+    async fn pause(&self, throttled: bool, wait: Duration) {
         if throttled {
-            self.throttle.pause(wait);
+            self.rate_limiter.pause(wait);
         } else {
             sleep(wait).await;
             self.counters.add_waits(Waited { paused: wait, ..Waited::default() });
@@ -89,8 +89,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_that_can_not_be_reached_is_no_reason_for_smaller_pages() {
-        // The queue of connections that nobody takes is full with one; the system leaves more unanswered.
+    async fn an_unreachable_host_does_not_cause_smaller_pages() {
+        // The backlog is full with one connection; the system leaves further ones unanswered.
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = socket.listen(0).unwrap();
@@ -98,30 +98,30 @@ mod tests {
         let _first = tokio::net::TcpStream::connect(address).await.unwrap();
         let url = format!("http://{address}/");
         let flags = ["--api-url", &url, "--timeout", "1s", "--retry-for", "0s"];
-        let ask = PageRequest { size: 1_000, can_shrink: true, leniently: false };
-        let failed = discovery(&flags).page("", ask, |_| Ok(())).await.unwrap_err();
+        let request = PageRequest { size: 1_000, can_shrink: true, leniently: false };
+        let failed = discovery(&flags).page("", request, |_| Ok(())).await.unwrap_err();
         assert!(matches!(failed.error, ApiError::Transport(_)), "{:?}", failed.error);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_throttled_lane_holds_back_all_and_another_error_only_its_own() {
+    async fn throttling_pauses_all_lanes_and_other_errors_only_one() {
         const WAIT: Duration = Duration::from_secs(30);
         let (us, start) = (discovery(&[]), Instant::now());
         let other_lane = async {
-            us.throttle.ready().await;
+            us.rate_limiter.ready().await;
             start.elapsed()
         };
-        let (waited, ()) = tokio::join!(other_lane, us.hold_back(false, WAIT));
+        let (waited, ()) = tokio::join!(other_lane, us.pause(false, WAIT));
         assert_eq!((waited, start.elapsed() >= WAIT), (Duration::ZERO, true));
 
         let start = Instant::now();
-        us.hold_back(true, WAIT).await;
-        us.throttle.ready().await;
+        us.pause(true, WAIT).await;
+        us.rate_limiter.ready().await;
         assert!(start.elapsed() >= WAIT);
     }
 
     #[tokio::test]
-    async fn a_part_of_another_regions_answer_is_not_looked_into() {
+    async fn an_incomplete_answer_of_another_region_is_refused() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let answer = async {
@@ -139,28 +139,28 @@ mod tests {
     }
 
     const PAGE: &str = r#"{"results":[{"resource":{"id":"aaaa-2222"}},{"resource":{"id":"aaaa-2223"}}]}"#;
-    const ASK: PageRequest = PageRequest { size: 9, can_shrink: false, leniently: false };
+    const REQUEST: PageRequest = PageRequest { size: 9, can_shrink: false, leniently: false };
 
-    /// Takes the next connection, and its request.
+    /// Accepts the next connection and reads its request.
     async fn accept(listener: &TcpListener) -> TcpStream {
         let (mut socket, _) = listener.accept().await.unwrap();
         assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
         socket
     }
 
-    /// Asks for pages of a server that answers with these heads and bodies in turn.
+    /// Requests pages of a server that answers with these heads and bodies in turn.
     async fn answered(flags: &[&str], answers: &[(&str, &[u8])], pages: usize) -> Vec<Result<Page, Failed>> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let discovery = discovery(&[&["--api-url", &url], flags].concat());
-        let asking = async {
+        let requests = async {
             let mut all = Vec::new();
             for _ in 0..pages {
-                all.push(discovery.page("", ASK, |_| Ok(())).await);
+                all.push(discovery.page("", REQUEST, |_| Ok(())).await);
             }
             all
         };
-        let answering = async {
+        let server = async {
             for (head, body) in answers {
                 let mut socket = accept(&listener).await;
                 let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n");
@@ -169,8 +169,8 @@ mod tests {
             std::future::pending().await
         };
         tokio::select! {
-            all = asking => all,
-            () = answering => unreachable!(),
+            all = requests => all,
+            () = server => unreachable!(),
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_gzip_body_of_several_members_is_read_whole() {
+    async fn a_gzip_body_of_several_members_is_read_completely() {
         let (one, other) = PAGE.as_bytes().split_at(30);
         let answer = [("200 OK\r\nContent-Encoding: gzip", &*[gzip(one), gzip(other)].concat())];
         let pages = answered(&["--retry-for", "0s"], &answer, 1).await;
@@ -203,7 +203,7 @@ mod tests {
         let marked = format!("\u{feff}{PAGE}");
         let pages = answered(&["--retry-for", "0s"], &[("200 OK", marked.as_bytes())], 1).await;
         assert_eq!(pages[0].as_ref().unwrap().objects[0].raw, r#"{"resource":{"id":"aaaa-2222"}}"#);
-        // What is looked into after an answer that was cut off.
+        // The start of a truncated answer.
         let cut_off = ("200 OK\r\nContent-Length: 999", &marked.as_bytes()[..marked.len() - 3]);
         let pages = answered(&["--retry-for", "0s"], &[cut_off], 1).await;
         let head = pages[0].as_ref().unwrap_err().incomplete_head().unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_trickles_is_given_up() {
+    async fn a_body_that_trickles_fails() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let us = discovery(&["--api-url", &url, "--retry-for", "0s"]);
@@ -226,15 +226,15 @@ mod tests {
                 }
             }
         };
-        let (page, ()) = tokio::join!(us.page("", ASK, |_| Ok(())), trickle);
+        let (page, ()) = tokio::join!(us.page("", REQUEST, |_| Ok(())), trickle);
         let error = page.unwrap_err().error;
         assert!(matches!(incomplete(&error), Incomplete::Slow { .. }), "{error:?}");
-        assert_eq!(error.to_string(), "the answer came too slowly: fewer than 262144 bytes in 60 s");
-        assert_eq!(error.worth(), Worth::Budget);
+        assert_eq!(error.to_string(), "the answer was too slow: fewer than 262144 bytes in 60 s");
+        assert_eq!(error.retries(), Retries::UntilBudget);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_gateways_refusal_is_retried_where_the_path_has_worked() {
+    async fn a_gateways_refusal_is_retried_if_the_path_has_worked() {
         let (good, html) = (("200 OK", PAGE.as_bytes()), &b"<html>Access denied</html>"[..]);
         for refusal in ["403 Forbidden", "404 Not Found", "302 Found\r\nLocation: /busy"] {
             let pages = answered(&[], &[good, (refusal, html), (refusal, html), good], 2).await;
@@ -249,12 +249,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_speaks_of_a_token_only_where_one_was_sent() {
-        let told = async |flags: &[&str]| {
+    async fn an_error_mentions_the_token_only_if_one_was_sent() {
+        let message = async |flags: &[&str]| {
             let own = br#"{"code":"permission_denied","error":true,"message":"no"}"#;
             answered(flags, &[("403 Forbidden", own)], 1).await.remove(0).unwrap_err().error.to_string()
         };
-        assert_eq!(told(&["--app-token", ""]).await, "the API answered 403: permission_denied: no");
-        assert!(told(&["--app-token", "wrong"]).await.contains("check SOCRATA_APP_TOKEN"));
+        assert_eq!(message(&["--app-token", ""]).await, "the API answered 403: permission_denied: no");
+        assert!(message(&["--app-token", "wrong"]).await.contains("check SOCRATA_APP_TOKEN"));
     }
 }

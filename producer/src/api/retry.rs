@@ -1,5 +1,5 @@
-//! Asking again: which errors are worth it is theirs to say, how long and how often is said here. This
-//! is the one module that knows the `backoff` crate.
+//! When to retry a request, with exponential backoff. The error says whether a retry may help. This is the only module
+//! that uses the `backoff` crate.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use backoff::backoff::Backoff;
 use backoff::exponential::ExponentialBackoff;
 
 use crate::api::clock::RuntimeClock;
-use crate::api::error::{ApiError, Worth};
+use crate::api::error::{ApiError, Retries};
 
-/// The first wait and the longest one, in the mean. A wait is drawn between nothing and twice that, so
-/// that lanes and producers that failed together don't come back together.
+/// The first and the longest wait on average. Each wait is random, from zero to twice that, so that lanes and producers
+/// that failed together don't retry together.
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 const JITTER: f64 = 1.0;
-/// How often an answer of a server that doesn't seem to follow the rules is asked for again.
+/// The maximum number of retries for errors with [`Retries::Few`].
 const FEW: u32 = 3;
 
 impl backoff::Clock for RuntimeClock {
@@ -23,15 +23,15 @@ impl backoff::Clock for RuntimeClock {
     }
 }
 
-/// The waits between the tries of one request.
+/// The retries of one request.
 pub(crate) struct Retry {
     waits: ExponentialBackoff<RuntimeClock>,
-    /// How many answers did not follow the rules.
-    odd: u32,
+    /// The number of retries after errors with [`Retries::Few`].
+    few: u32,
 }
 
 impl Retry {
-    /// Waits that grow for as long as `budget`, then no more.
+    /// Retries within a time budget.
     pub(crate) fn new(budget: Duration) -> Self {
         let waits = ExponentialBackoff {
             current_interval: FIRST,
@@ -42,17 +42,17 @@ impl Retry {
             max_elapsed_time: Some(budget),
             ..ExponentialBackoff::default()
         };
-        Self { waits, odd: 0 }
+        Self { waits, few: 0 }
     }
 
-    /// How long to wait before the next try after `error`; none when it's not worth one or the budget
-    /// is spent or would be. What the API asks for is honoured.
+    /// How long to wait before the next retry after `error`; none if a retry can't help or would exceed the budget.
+    /// Honours the `Retry-After` of the API.
     pub(crate) fn after(&mut self, error: &ApiError) -> Option<Duration> {
-        match error.worth() {
-            Worth::Nothing => return None,
-            Worth::FewTries if self.odd == FEW => return None,
-            Worth::FewTries => self.odd += 1,
-            Worth::Budget => {}
+        match error.retries() {
+            Retries::None => return None,
+            Retries::Few if self.few == FEW => return None,
+            Retries::Few => self.few += 1,
+            Retries::UntilBudget => {}
         }
         let wait = self.waits.next_backoff()?.max(error.retry_after().unwrap_or_default());
         let end = self.waits.get_elapsed_time().checked_add(wait)?;
@@ -68,15 +68,15 @@ mod tests {
     use super::*;
     use crate::api::error::Sender;
 
-    fn refused(status: u16, worth: Worth, retry_after: Option<Duration>) -> ApiError {
-        ApiError::Status { status, sender: Sender::Api, message: String::new(), retry_after, worth }
+    fn refused(status: u16, retry: Retries, retry_after: Option<Duration>) -> ApiError {
+        ApiError::Status { status, sender: Sender::Api, message: String::new(), retry_after, retry }
     }
 
     fn throttled(retry_after: Option<Duration>) -> ApiError {
-        refused(429, Worth::Budget, retry_after)
+        refused(429, Retries::UntilBudget, retry_after)
     }
 
-    /// The waits of a request that meets the same error until it gives up.
+    /// The waits of a request that always fails with the same error.
     async fn waits(budget: Duration, error: &ApiError) -> Vec<Duration> {
         let mut retry = Retry::new(budget);
         let mut waits = Vec::new();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_api_asks_for_is_honoured() {
+    async fn retry_after_is_honoured() {
         let waits = waits(Duration::from_secs(600), &throttled(Some(Duration::from_secs(90)))).await;
         assert!(waits.len() <= 6 && waits.iter().all(|wait| *wait >= Duration::from_secs(90)), "{waits:?}");
     }
@@ -100,7 +100,7 @@ mod tests {
         for (n, cap) in [(0, FIRST), (1, FIRST * 2), (4, FIRST * 16), (20, LONGEST)] {
             let nth: Vec<_> = all.iter().filter_map(|waits| waits.get(n).copied()).collect();
             assert_eq!(nth.len(), all.len());
-            // From nothing to twice the mean, and all over it.
+            // From zero to twice the average, over the full range.
             assert!(nth.iter().all(|wait| *wait <= cap * 2), "{n}: {nth:?}");
             assert!(nth.iter().any(|wait| *wait < cap / 2), "{n}: {nth:?}");
             assert!(nth.iter().any(|wait| *wait > cap * 3 / 2), "{n}: {nth:?}");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_budget_is_of_time_and_never_exceeded() {
+    async fn the_time_budget_is_never_exceeded() {
         for budget in [Duration::from_secs(1), Duration::from_secs(600)] {
             let waits = waits(budget, &throttled(None)).await;
             assert!(!waits.is_empty());
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_time_that_tries_take_is_of_the_budget() {
+    async fn the_duration_of_attempts_counts_for_the_budget() {
         let mut retry = Retry::new(Duration::from_secs(60));
         assert!(retry.after(&throttled(None)).is_some());
         sleep(Duration::from_secs(61)).await;
@@ -125,8 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn a_fatal_answer_and_a_spent_budget_end_the_tries() {
-        let fatal = refused(404, Worth::Nothing, None);
+    fn fatal_errors_and_a_used_up_budget_end_the_retries() {
+        let fatal = refused(404, Retries::None, None);
         assert_eq!(Retry::new(Duration::from_secs(600)).after(&fatal), None);
         assert_eq!(Retry::new(Duration::ZERO).after(&throttled(None)), None);
         for too_long in [Duration::from_secs(u64::MAX), Duration::MAX] {
@@ -135,8 +135,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_breaks_the_rules_gets_a_few_tries_only() {
-        let odd = ApiError::OtherRegion("aws-eu-west-1-prod".to_owned());
-        assert_eq!(waits(Duration::from_secs(600), &odd).await.len(), 3);
+    async fn an_answer_of_another_region_is_retried_a_few_times_only() {
+        let error = ApiError::OtherRegion("aws-eu-west-1-prod".to_owned());
+        assert_eq!(waits(Duration::from_secs(600), &error).await.len(), 3);
     }
 }

@@ -1,20 +1,20 @@
-//! The header `Retry-After`: when an answer asks to be tried again.
+//! Parses the header `Retry-After`.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How long to wait, by the longest of all times that the header names; none where it names none.
+/// The longest wait in the header; none if it contains none.
 ///
-/// Seconds and dates are read (RFC 9110, 10.2.3), and besides them what servers send in practice: fractions, which
-/// are rounded up, several values, in lines of their own or after commas, and numbers beyond 64 bits, which count as
-/// [`Duration::MAX`]. Anything else is ignored.
+/// Accepts seconds and dates (RFC 9110, 10.2.3), and other forms that servers send in practice: fractions, which are
+/// rounded up, several values, on separate lines or separated by commas, and numbers beyond 64 bits, which count as
+/// [`Duration::MAX`]. Ignores anything else.
 pub(crate) fn read(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let lines = headers.get_all(RETRY_AFTER).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| values(line, now)).max()
 }
 
-/// The times that one line names. A date has a comma of its own, so each part is read alone and with the next one.
+/// The waits in one line. A date contains a comma, so each part is parsed alone and with the next one.
 fn values(line: &str, now: SystemTime) -> Vec<Duration> {
     let parts: Vec<&str> = line.split(',').map(str::trim).collect();
     let seconds = parts.iter().filter_map(|part| seconds(part));
@@ -23,7 +23,7 @@ fn values(line: &str, now: SystemTime) -> Vec<Duration> {
     seconds.chain(dates).chain(other_dates).collect()
 }
 
-/// Digits, and a fraction if there is one.
+/// Digits with an optional fraction.
 fn seconds(text: &str) -> Option<Duration> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn both_documented_forms_are_read() {
+    fn both_documented_forms_are_parsed() {
         assert_eq!((waits("120"), waits(" 0 ")), (Some(120), Some(0)));
         assert_eq!((waits(DATE), waits("Sunday, 06-Nov-94 08:49:37 GMT")), (Some(10), Some(10)));
         assert_eq!(waits("Sun Nov  6 08:49:37 1994"), Some(10));
@@ -70,12 +70,12 @@ mod tests {
     }
 
     #[test]
-    fn fractions_lists_and_endless_numbers_are_read() {
+    fn fractions_lists_and_huge_numbers_are_parsed() {
         assert_eq!((waits("1.5"), waits("1.000"), waits("0.01")), (Some(2), Some(1), Some(1)));
         assert_eq!((waits("2, 2"), waits("2,30"), waits("soon, 2")), (Some(2), Some(30), Some(2)));
         assert_eq!((waits(&format!("{DATE}, 3")), waits(&format!("3, {DATE}"))), (Some(10), Some(10)));
-        for endless in ["18446744073709551616", "99999999999999999999999.5", "18446744073709551615.5"] {
-            assert_eq!(lines(&[endless]), Some(Duration::MAX));
+        for huge in ["18446744073709551616", "99999999999999999999999.5", "18446744073709551615.5"] {
+            assert_eq!(lines(&[huge]), Some(Duration::MAX));
         }
     }
 
@@ -86,11 +86,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_ignored() {
-        for none in ["soon", "-1", "+1", "", ",", ".5", "1.", "1.5.2", "1e3", "NaN", "２", "1 2"] {
-            let header = reqwest::header::HeaderValue::from_bytes(none.as_bytes()).unwrap();
+    fn anything_else_is_ignored() {
+        for invalid in ["soon", "-1", "+1", "", ",", ".5", "1.", "1.5.2", "1e3", "NaN", "２", "1 2"] {
+            let header = reqwest::header::HeaderValue::from_bytes(invalid.as_bytes()).unwrap();
             let headers = HeaderMap::from_iter([(RETRY_AFTER, header)]);
-            assert_eq!(read(&headers, SystemTime::UNIX_EPOCH + NOW), None, "{none}");
+            assert_eq!(read(&headers, SystemTime::UNIX_EPOCH + NOW), None, "{invalid}");
         }
     }
 }

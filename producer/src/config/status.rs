@@ -4,18 +4,18 @@ use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::region::Region;
 use clap::Args;
 
-/// What to tell of.
+/// The configuration of `status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
-    /// The region to tell of [default: all]
+    /// The region to show [default: all]
     #[arg(long, env = "CATALOG_REGION", value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
-    /// Answers with one JSON object in place of text
+    /// Print the answer as one JSON object
     #[arg(long)]
     pub json: bool,
 
-    /// Where Kafka is.
+    /// The Kafka cluster.
     #[command(flatten)]
     pub kafka: KafkaArgs,
 }

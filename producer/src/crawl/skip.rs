@@ -50,7 +50,7 @@ pub(crate) fn identify(
         [id] if !before.is_empty() && id.as_str() > last => return Ok(Unreadable::LaterId),
         [id] => Unreadable::Id(id.clone()),
     };
-    if !error.will_stay() {
+    if !error.is_permanent() {
         return Err("; only one answer was incomplete");
     }
     if skipped == MAX_IN_A_ROW {

@@ -1,4 +1,4 @@
-//! The summary of a crawl.
+//! The summary of a crawl, and what it shares with `status`.
 
 pub(crate) mod missed;
 pub(crate) mod scope;

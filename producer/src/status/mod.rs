@@ -1,5 +1,5 @@
-//! `status`: where each region's producer stands and what its last runs were, from the cursors alone. It
-//! claims nothing, so it disturbs no crawl.
+//! `status`: the progress and the last runs of each region, read from the cursors. It claims nothing, so it does not
+//! disturb a crawl.
 
 use anyhow::Context;
 use catalog_shared::answer;
@@ -20,56 +20,57 @@ use catalog_shared::cursors::{self, PATIENCE, Written};
 
 mod text;
 
-/// Prints where the regions stand.
+/// Prints the state of the regions.
 ///
 /// # Errors
-/// When Kafka can't be reached or a cursor can't be read.
+/// If Kafka is unreachable or a cursor can't be read.
 pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
     outage::reach(&args.kafka).await?;
     let topics = args.kafka.topics();
     let regions = args.region.map_or_else(|| Region::ALL.to_vec(), |region| vec![region]);
     let topic = topics.cursors();
-    let there = exists(&args.kafka, topic.clone()).await?;
-    let mut told = Vec::new();
+    let topic_exists = exists(&args.kafka, topic.clone()).await?;
+    let mut states = Vec::new();
     for region in regions {
-        let written = if there { cursors::read_written(&args.kafka, &topics, region).await? } else { None };
-        told.push(standing(region, written, OffsetDateTime::now_utc()));
+        let written =
+            if topic_exists { cursors::read_written(&args.kafka, &topics, region).await? } else { None };
+        states.push(region_state(region, written, OffsetDateTime::now_utc()));
     }
-    Status { topic, topic_exists: there, regions: told }.print(args.json)
+    Status { topic, topic_exists, regions: states }.print(args.json)
 }
 
 async fn exists(kafka: &KafkaArgs, topic: String) -> anyhow::Result<bool> {
     let config = kafka.client_config(&[("group.id", "catalog-producer")])?;
-    let ask = move || -> anyhow::Result<bool> {
+    let query = move || -> anyhow::Result<bool> {
         let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-        // Of all topics: to ask for one by name would make it, where the broker is set up so.
-        let metadata = client.fetch_metadata(None, PATIENCE).context("Kafka can't be reached")?;
+        // For all topics, because a request for one topic may create it, depending on the broker's configuration.
+        let metadata = client.fetch_metadata(None, PATIENCE).context("Kafka is unreachable")?;
         Ok(metadata.topics().iter().any(|found| found.name() == topic))
     };
-    spawn_blocking(ask).await?
+    spawn_blocking(query).await?
 }
 
-/// The answer of the command.
+/// The output of the command.
 #[derive(Serialize)]
 struct Status {
     topic: String,
     topic_exists: bool,
-    regions: Vec<Standing>,
+    regions: Vec<RegionState>,
 }
 
-/// Where a region stands.
+/// The state of a region.
 #[derive(Serialize)]
-struct Standing {
+struct RegionState {
     region: Region,
     /// None before its first run.
-    cursor: Option<Place>,
-    /// The newest first.
+    cursor: Option<Progress>,
+    /// Newest first.
     runs: Vec<Run>,
 }
 
-/// How far the last run has come.
+/// The progress of the last run.
 #[derive(Serialize)]
-struct Place {
+struct Progress {
     owner: String,
     next_page: u32,
     pending: Vec<Interval>,
@@ -78,9 +79,9 @@ struct Place {
     #[serde(with = "time::serde::rfc3339::option")]
     written_at: Option<OffsetDateTime>,
     age_seconds: Option<u64>,
-    /// Why the run goes no further, where its process could say so.
+    /// Why the crawl stopped, if its process could record it.
     stopped: Option<Stopped>,
-    /// What the last run could not read.
+    /// What the run could not read.
     missed: Missed,
 }
 
@@ -101,9 +102,9 @@ struct Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
-    /// Its cursor was written lately.
+    /// Its cursor was written recently.
     InProgress,
-    /// Its process said that it stopped, or its cursor was not written for longer than [`SILENCE`].
+    /// Its process recorded that it stopped, or its cursor is older than [`DEAD_AFTER`].
     Interrupted,
     Ended,
     Abandoned,
@@ -120,15 +121,15 @@ impl State {
     }
 }
 
-/// From which age on an open run's cursor is that of a process that died. A crawl writes its cursor with each page, and
-/// gives up after `--retry-for` without one (10 min unless asked otherwise).
-const SILENCE: u64 = 15 * 60;
+/// The age in seconds from which on the process of an open run counts as dead. A crawl writes its cursor with each page, and
+/// stops after `--retry-for` without one (10 min by default).
+const DEAD_AFTER: u64 = 15 * 60;
 
-fn standing(region: Region, written: Option<Written>, now: OffsetDateTime) -> Standing {
+fn region_state(region: Region, written: Option<Written>, now: OffsetDateTime) -> RegionState {
     let Some(Written { cursor, at }) = written else {
-        return Standing { region, cursor: None, runs: Vec::new() };
+        return RegionState { region, cursor: None, runs: Vec::new() };
     };
-    let place = Place {
+    let progress = Progress {
         owner: cursor.owner.clone(),
         next_page: cursor.next_page,
         covered: 1.0 - idspace::share_open(&cursor.pending),
@@ -138,13 +139,13 @@ fn standing(region: Region, written: Option<Written>, now: OffsetDateTime) -> St
         stopped: cursor.stopped.clone(),
         missed: Missed::from(&cursor),
     };
-    let runs = runs(&cursor, &place);
-    Standing { region, cursor: Some(place), runs }
+    let runs = runs(&cursor, &progress);
+    RegionState { region, cursor: Some(progress), runs }
 }
 
-fn runs(cursor: &Cursor, place: &Place) -> Vec<Run> {
+fn runs(cursor: &Cursor, progress: &Progress) -> Vec<Run> {
     let is_open = cursor.state == RunState::Crawling;
-    let is_interrupted = place.stopped.is_some() || place.age_seconds > Some(SILENCE);
+    let is_interrupted = progress.stopped.is_some() || progress.age_seconds > Some(DEAD_AFTER);
     let mut runs: Vec<Run> = cursor.history_with_own().into_iter().map(Run::from).collect();
     if let Some(last) = runs.first_mut().filter(|_| is_open) {
         last.state = if is_interrupted { State::Interrupted } else { State::InProgress };
@@ -163,7 +164,7 @@ impl From<PastRun> for Run {
     }
 }
 
-/// Clocks of different machines may differ: what lies in the future is now.
+/// Clocks may differ, so a time in the future counts as now.
 fn seconds(age: time::Duration) -> u64 {
     u64::try_from(age.whole_seconds()).unwrap_or_default()
 }
@@ -185,7 +186,7 @@ mod tests {
 
     const HOUR: time::Duration = time::Duration::HOUR;
 
-    fn open_run(at: Option<OffsetDateTime>, stopped: Option<Stopped>) -> Standing {
+    fn open_run(at: Option<OffsetDateTime>, stopped: Option<Stopped>) -> RegionState {
         let shape = Shape {
             mode: Mode::Full,
             kinds: Vec::new(),
@@ -197,7 +198,7 @@ mod tests {
         };
         let fresh = lifecycle::new_cursor(Region::Us, shape, 7, &BTreeMap::new());
         let cursor = Cursor { stopped, unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
-        standing(Region::Us, Some(Written { cursor, at }), now())
+        region_state(Region::Us, Some(Written { cursor, at }), now())
     }
 
     fn now() -> OffsetDateTime {
@@ -205,22 +206,22 @@ mod tests {
     }
 
     #[test]
-    fn a_cursors_age_is_told_and_one_from_the_future_is_of_now() {
-        let told = |at| {
-            let standing = open_run(at, None);
-            (standing.cursor.as_ref().and_then(|place| place.age_seconds), standing.to_string())
+    fn a_cursors_age_is_shown_and_never_negative() {
+        let shown = |at| {
+            let state = open_run(at, None);
+            (state.cursor.as_ref().and_then(|progress| progress.age_seconds), state.to_string())
         };
-        let (age, text) = told(Some(now() - time::Duration::seconds(125)));
+        let (age, text) = shown(Some(now() - time::Duration::seconds(125)));
         assert_eq!(age, Some(125));
         assert!(text.contains("run 7 is in progress, last written 2 min 5 s ago"), "{text}");
-        assert!(text.contains("\n  missed  1 with an id (aaaa-aaaa); 1 whose id"), "{text}");
-        assert_eq!(told(Some(now() + time::Duration::seconds(5))).0, Some(0));
-        let (age, text) = told(None);
+        assert!(text.contains("\n  missed  1 with an id (aaaa-aaaa); 1 with unknown id"), "{text}");
+        assert_eq!(shown(Some(now() + time::Duration::seconds(5))).0, Some(0));
+        let (age, text) = shown(None);
         assert!(age.is_none() && text.contains("last written at an unknown time"), "{text}");
     }
 
     #[test]
-    fn a_run_whose_cursor_is_old_or_that_says_so_is_interrupted() {
+    fn a_run_with_an_old_cursor_or_a_recorded_stop_is_interrupted() {
         let died = open_run(Some(now() - HOUR * 8), None);
         assert_eq!(died.runs[0].state, State::Interrupted);
         assert!(died.to_string().contains("run 7 was interrupted, last written 8 h ago."), "{died}");
@@ -232,17 +233,17 @@ mod tests {
 
     #[test]
     fn the_table_fits_80_columns() {
-        let standing = open_run(Some(now() - HOUR * 8), None);
+        let state = open_run(Some(now() - HOUR * 8), None);
         let run = Run {
             pages: 10_000,
             objects: 1_000_000,
             run: 10_000,
             ended_at: None,
-            ..standing.runs.into_iter().next().unwrap()
+            ..state.runs.into_iter().next().unwrap()
         };
-        let mut standing = Standing { runs: vec![run], ..open_run(None, None) };
-        standing.cursor.iter_mut().for_each(|place| place.missed = Missed::default());
-        let table = standing.to_string();
+        let mut state = RegionState { runs: vec![run], ..open_run(None, None) };
+        state.cursor.iter_mut().for_each(|progress| progress.missed = Missed::default());
+        let table = state.to_string();
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     }
 }

@@ -1,4 +1,4 @@
-//! The answer of `status` for people. Its table fits 80 columns; errors and what was missed may be longer.
+//! The output of `status` as text. Its table fits 80 columns; errors and missed objects may be longer.
 
 use std::fmt::{self, Display, Write};
 
@@ -7,12 +7,12 @@ use catalog_shared::human;
 use catalog_shared::record::Kind;
 use time::macros::format_description;
 
-use super::{Place, Run, Standing, State, Status, seconds};
+use super::{Progress, RegionState, Run, State, Status, seconds};
 
 impl Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.topic_exists {
-            return write!(f, "Nothing has been crawled: there is no topic {}.", self.topic);
+            return write!(f, "Nothing has been crawled: topic {} does not exist.", self.topic);
         }
         for (index, region) in self.regions.iter().enumerate() {
             f.write_str(if index == 0 { "" } else { "\n\n" })?;
@@ -22,12 +22,12 @@ impl Display for Status {
     }
 }
 
-impl Display for Standing {
+impl Display for RegionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Some(place), Some(last)) = (&self.cursor, self.runs.first()) else {
+        let (Some(progress), Some(last)) = (&self.cursor, self.runs.first()) else {
             return write!(f, "Region {}: no run yet.", self.region);
         };
-        let age = place
+        let age = progress
             .age_seconds
             .map_or_else(|| "at an unknown time".to_owned(), |age| format!("{} ago", human::span(age)));
         let run = last.run;
@@ -41,22 +41,22 @@ impl Display for Standing {
             _ => writeln!(f, "Region {}: run {run} ended, {age}.", self.region)?,
         }
         if matches!(last.state, State::Interrupted | State::InProgress) {
-            place.write_open(f)?;
+            progress.write_open(f)?;
         }
-        if !place.missed.is_nothing() {
-            writeln!(f, "  missed  {}", place.missed)?;
+        if !progress.missed.is_nothing() {
+            writeln!(f, "  missed  {}", progress.missed)?;
         }
         write!(
             f,
             "  {:>5}  {:5}  {:11}  {:17}  {:>10}  {:>6}  {:>9}",
-            "run", "mode", "state", "began", "took", "pages", "objects"
+            "run", "mode", "state", "started", "took", "pages", "objects"
         )?;
         self.runs.iter().try_for_each(|run| write!(f, "\n  {run}"))
     }
 }
 
-impl Place {
-    /// Where a run stands that has not ended.
+impl Progress {
+    /// The progress of a run that has not ended.
     fn write_open(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (page, covered) = (human::count(self.next_page.into()), self.covered * 100.0);
         writeln!(f, "  cursor  page {page}, {covered:.1} % of the ids covered")?;
@@ -64,7 +64,7 @@ impl Place {
         match &self.stopped {
             Some(Stopped { error: Some(error), .. }) => writeln!(f, "  error   {error}"),
             Some(Stopped { error: None, .. }) => {
-                writeln!(f, "  ended by a signal; the next crawl resumes it")
+                writeln!(f, "  stopped by a signal; the next crawl resumes it")
             }
             None => Ok(()),
         }
@@ -73,13 +73,13 @@ impl Place {
 
 impl Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let began = self.started_at.format(format_description!("[year]-[month]-[day] [hour]:[minute]Z"));
+        let started = self.started_at.format(format_description!("[year]-[month]-[day] [hour]:[minute]Z"));
         let took =
             self.ended_at.map(|ended| human::span(seconds(ended - self.started_at))).unwrap_or_default();
         let (pages, objects) = (human::count(self.pages.into()), human::count(self.objects));
         let mut line = String::new();
         write!(line, "{:>5}  {:5}  {:11}  ", self.run, self.mode.name(), self.state.name())?;
-        write!(line, "{:17}  {took:>10}  {pages:>6}  {objects:>9}", began.unwrap_or_default())?;
+        write!(line, "{:17}  {took:>10}  {pages:>6}  {objects:>9}", started.unwrap_or_default())?;
         if !self.kinds.contains(&Kind::Datasets) {
             line.push_str("\n         without datasets");
         }

@@ -2,8 +2,10 @@
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
 mod broker;
+mod cleanup;
 mod compaction;
 mod consumer;
+mod documented;
 mod kafka_proxy;
 mod moving;
 mod pooler;
@@ -12,20 +14,23 @@ mod proxy;
 mod rebuild;
 mod roles;
 mod tables;
+mod template;
 mod topic;
 mod undecided;
+mod waiting;
 
 use std::env;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
-use tokio::time::{interval, timeout};
 use uuid::Uuid;
+
+use cleanup::ExecuteRaw;
 
 pub use broker::Broker;
 pub use kafka_proxy::{KafkaProxy, LateEnd};
@@ -41,9 +46,21 @@ use crate::double::Double;
 /// The topics that a producer makes, without their prefix.
 const TOPICS: [&str; 7] = ["datasets", "domains", "hosts", "agencies", "cursors", "verdicts", "dead-letters"];
 
-/// How often a query is asked again, and for how long: a test that hangs is a failed test.
+/// How often a condition is checked, and for how long: a test that hangs is a failed test.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const LIMIT: Duration = Duration::from_secs(300);
+
+/// What a test's database contains at first.
+enum Database<'a> {
+    /// All tables, without rows.
+    Migrated,
+    /// Nothing; made with these options.
+    Empty(&'a str),
+}
+
+fn shared_brokers() -> Result<String> {
+    env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")
+}
 
 /// One test's database and topics. Both go when it is dropped.
 pub struct World {
@@ -60,38 +77,40 @@ pub struct World {
 }
 
 impl World {
-    /// Makes the database. Topics are made by the first producer.
+    /// Makes a database that has the tables. The first producer makes the topics.
     ///
     /// # Errors
-    /// When the services aren't there; `make test` starts them.
+    /// If Kafka or PostgreSQL can't be reached; `make test` starts them.
     pub async fn new() -> Result<Self> {
-        let brokers = env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")?;
-        Self::make(brokers, true, "").await
+        Self::make(shared_brokers()?, true, Database::Migrated).await
     }
 
-    /// As [`World::new`], in a database that is made with these options, such as `encoding 'LATIN1'`.
+    /// As [`World::new`], with an empty database that is made with these options, such as `encoding 'LATIN1'`.
     ///
     /// # Errors
-    /// As [`World::new`], or when the server does not know them.
-    pub async fn in_database(options: &str) -> Result<Self> {
-        let brokers = env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")?;
-        Self::make(brokers, true, options).await
+    /// As [`World::new`], or if the server does not know the options.
+    pub async fn unmigrated(options: &str) -> Result<Self> {
+        Self::make(shared_brokers()?, true, Database::Empty(options)).await
     }
 
-    /// As [`World::new`], with topics on a Kafka of the test's own, which need not be there.
+    /// As [`World::new`], with topics on a Kafka of the test's own, which need not run yet.
     ///
     /// # Errors
-    /// When PostgreSQL isn't there.
+    /// If PostgreSQL can't be reached.
     pub async fn on(brokers: String) -> Result<Self> {
-        Self::make(brokers, false, "").await
+        Self::make(brokers, false, Database::Migrated).await
     }
 
-    async fn make(brokers: String, shared: bool, options: &str) -> Result<Self> {
+    async fn make(brokers: String, shared: bool, kind: Database<'_>) -> Result<Self> {
         let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
         let name = format!("test_{}", Uuid::new_v4().simple());
         let server: PgConnectOptions = url.parse()?;
-        let create = format!("create database {name} {options}");
-        server.connect().await?.execute_raw(&create).await?;
+        match kind {
+            Database::Migrated => template::copy(&server, &name).await?,
+            Database::Empty(options) => {
+                server.connect().await?.execute_raw(&format!("create database {name} {options}")).await?;
+            }
+        }
         let options = server.clone().database(&name).options([("search_path", "catalog")]);
         let database_url = options.to_url_lossy().to_string();
         let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
@@ -174,40 +193,6 @@ impl World {
         Ok(all)
     }
 
-    /// Returns when a query that tells `true` or `false` tells `true`. PostgreSQL has no event for what
-    /// is waited for here (a lock that is waited for, a row of another program), so it is asked again
-    /// and again.
-    ///
-    /// # Errors
-    /// When that takes long, or what PostgreSQL says.
-    pub async fn until(&self, query: &'static str) -> Result<()> {
-        let mut again = interval(LOOK_AGAIN);
-        let asking = async {
-            while !sqlx::query_scalar::<_, bool>(query).fetch_one(&self.pool).await? {
-                again.tick().await;
-            }
-            anyhow::Ok(())
-        };
-        timeout(LIMIT, asking).await.with_context(|| format!("never true: {query}"))?
-    }
-
-    /// Returns when a statement of this text (as `like` takes it) waits for a lock.
-    ///
-    /// # Errors
-    /// As [`World::until`].
-    pub async fn until_held_up(&self, statement: &str) -> Result<()> {
-        let query = "select exists (select from pg_stat_activity where datname = current_database()
-             and wait_event_type = 'Lock' and query like $1)";
-        let mut again = interval(LOOK_AGAIN);
-        let asking = async {
-            while !sqlx::query_scalar::<_, bool>(query).bind(statement).fetch_one(&self.pool).await? {
-                again.tick().await;
-            }
-            anyhow::Ok(())
-        };
-        timeout(LIMIT, asking).await.with_context(|| format!("never held up: {statement}"))?
-    }
-
     /// Sends a record to a topic as a stranger might; tells its offset.
     ///
     /// # Errors
@@ -256,49 +241,5 @@ impl World {
     /// What Kafka says.
     pub async fn records(&self, topic: &str) -> Result<Vec<TopicRecord>> {
         topic::read(self.kafka(), self.topic(topic)).await
-    }
-}
-
-impl Drop for World {
-    /// Clean-up is a courtesy to whoever keeps the services: it must not fail a test.
-    fn drop(&mut self) {
-        let server = self.server.clone();
-        let drop_database = format!("drop database {} with (force)", self.database);
-        let drop_roles = self.drop_roles();
-        let kafka = self.shared.as_ref().map(|brokers| {
-            let mut config = ClientConfig::new();
-            config.set("bootstrap.servers", brokers);
-            config
-        });
-        let prefixes = self.left.iter().chain([&self.prefix]);
-        let topics: Vec<String> =
-            prefixes.flat_map(|prefix| TOPICS.map(|name| format!("{prefix}{name}"))).collect();
-        let clean_up = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                server.connect().await?.execute_raw(&drop_database).await?;
-                server.connect().await?.execute_raw(&drop_roles).await?;
-                let Some(kafka) = kafka else { return Ok(()) };
-                let admin: AdminClient<DefaultClientContext> = kafka.create()?;
-                let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-                admin.delete_topics(&names, &AdminOptions::new()).await?;
-                anyhow::Ok(())
-            })
-        };
-        if let Ok(Err(error)) = std::thread::spawn(clean_up).join() {
-            tracing::warn!(?error, "a test's database or topics are left behind");
-        }
-    }
-}
-
-/// Statements that can't be prepared.
-trait ExecuteRaw {
-    async fn execute_raw(self, statement: &str) -> Result<()>;
-}
-
-impl ExecuteRaw for sqlx::PgConnection {
-    async fn execute_raw(mut self, statement: &str) -> Result<()> {
-        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut self).await?;
-        Ok(self.close().await?)
     }
 }

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use sqlx::ConnectOptions;
 
-use super::{ExecuteRaw, World};
+use super::World;
+use super::cleanup::ExecuteRaw;
 
 const USER_PASSWORD: &str = "user7Q";
 /// What roles are called behind the database's name.

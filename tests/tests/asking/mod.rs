@@ -1,10 +1,12 @@
-//! A client that asks a double and says all that came back.
+//! A client that sends requests to a mock server and returns all that came back.
 
+use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
 use catalog_tests::double::Double;
+use flate2::read::GzDecoder;
 use reqwest::Client;
-use reqwest::header::HeaderMap;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -47,26 +49,35 @@ impl Answer {
     }
 }
 
-/// One for all tests: making one reads the system's certificates. Its connections are not shared, for each
-/// double has a port of its own.
-pub(crate) static CLIENT: LazyLock<Client> = LazyLock::new(Client::new);
+/// One client for all tests of a process, without certificates: reading the system's takes half a second, and mock
+/// servers speak plain HTTP. It decodes nothing by itself, so a test sees what was sent.
+pub(crate) static CLIENT: LazyLock<Client> =
+    LazyLock::new(|| Client::builder().tls_certs_only([]).build().expect("a client"));
 
-/// Asks for what comes after the catalog's URL, such as `?limit=5` or `/domains`.
+/// Sends a request for what follows the catalog's URL, such as `?limit=5` or `/domains`.
 pub(crate) async fn get(double: &Double, rest: &str) -> Answer {
-    read(CLIENT.get(format!("{}{rest}", double.url())).send().await.expect("an answer")).await
+    let request = CLIENT.get(format!("{}{rest}", double.url())).header(ACCEPT_ENCODING, "gzip");
+    read(request.send().await.expect("an answer")).await
 }
 
-/// Asks in a task of its own, for answers that are late.
+/// Sends a request in a task of its own, for responses that come late.
 pub(crate) fn ask_aside(double: &Arc<Double>, rest: &'static str) -> JoinHandle<Answer> {
     let double = Arc::clone(double);
     tokio::spawn(async move { get(&double, rest).await })
 }
 
-/// Reads an answer to its end.
+/// Reads a response to its end, and decompresses it where it says that it is compressed.
 pub(crate) async fn read(response: reqwest::Response) -> Answer {
-    Answer {
-        status: response.status().as_u16(),
-        headers: response.headers().clone(),
-        text: response.text().await.expect("a whole body"),
-    }
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.bytes().await.expect("a whole body");
+    let text = match headers.get(CONTENT_ENCODING) {
+        Some(encoding) => {
+            assert_eq!(encoding, "gzip");
+            let mut text = String::new();
+            GzDecoder::new(&body[..]).read_to_string(&mut text).expect("gzip");
+            text
+        }
+        None => String::from_utf8(body.to_vec()).expect("UTF-8"),
+    };
+    Answer { status, headers, text }
 }

@@ -14,7 +14,7 @@ async fn limit(world: &World, connections: u32) -> Result<()> {
 
 #[tokio::test]
 async fn one_connection_is_enough_where_no_more_are_needed() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
     world.crawl(&double)?.succeed().await?;
     let url = world.login("limited7Q").await?;
@@ -42,7 +42,7 @@ async fn one_connection_is_enough_where_no_more_are_needed() -> Result<()> {
 
 #[tokio::test]
 async fn as_many_as_are_said_to_be_needed_are_enough() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
     world.crawl(&double)?.succeed().await?;
     let url = world.login("limited7Q").await?;

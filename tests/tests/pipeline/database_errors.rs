@@ -19,7 +19,7 @@ fn told_once(world: &World, ended: &Ended, words: &str, user: &str) {
 
 #[tokio::test]
 async fn errors_are_told_once_with_the_place() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
     world.crawl(&double)?.succeed().await?;
     let (url, name) = (world.login("telling7Q").await?, world.database());
@@ -47,7 +47,7 @@ async fn errors_are_told_once_with_the_place() -> Result<()> {
 
 #[tokio::test]
 async fn a_url_that_can_not_be_used_is_named() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     for (url, named) in [
         ("mysql://me:url7Q@db/catalog", "neither postgres nor postgresql"),
         ("postgres://me:url7Q@db1:5432,db2:5432/catalog", "several hosts"),

@@ -14,7 +14,7 @@ fn tells_twice(ended: &Ended, code: i32) -> Result<()> {
 
 #[tokio::test]
 async fn a_command_that_fails_before_it_has_an_answer_answers_with_the_error() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     // The tables are not there.
     for command in [&["runs", "list"][..], &["verify"], &["dead-letters", "list"]] {
         tells_twice(&world.ask(command)?.args(["--json"]).run().await?, 1)?;
@@ -26,7 +26,7 @@ async fn a_command_that_fails_before_it_has_an_answer_answers_with_the_error() -
 
 #[tokio::test]
 async fn an_answer_of_a_check_that_finds_errors_has_them_and_the_error() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     world.migrate().await?;
     let row = "insert into socrata_hosts (region, host, domain, last_run, last_page, observed_at)
                values ('us', 'a.example', 'nowhere.example', 1, 1, now())";
@@ -43,7 +43,7 @@ async fn an_answer_of_a_check_that_finds_errors_has_them_and_the_error() -> Resu
 
 #[tokio::test]
 async fn text_logs_end_with_the_error_as_text() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let ended = world.ask(&["runs", "list", "--log-format", "TEXT"])?.run().await?;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     assert!(ended.stderr.lines().last().unwrap_or_default().starts_with("error: "), "{}", ended.stderr);

@@ -7,7 +7,7 @@ use catalog_tests::world::World;
 
 #[tokio::test]
 async fn a_turkish_database_holds_the_same() -> Result<()> {
-    let world = World::in_database("locale_provider icu icu_locale 'tr' template template0").await?;
+    let world = World::unmigrated("locale_provider icu icu_locale 'tr' template template0").await?;
     let lower: String = sqlx::query_scalar("select lower('I')").fetch_one(world.pool()).await?;
     assert_eq!(lower, "ı", "the database has to be Turkish");
     let double = Double::start(Options::new(Synthetic::new(300, 5))).await?;
@@ -36,7 +36,7 @@ async fn a_turkish_database_holds_the_same() -> Result<()> {
 async fn another_encoding_is_refused_before_the_first_migration() -> Result<()> {
     for encoding in ["SQL_ASCII", "LATIN1"] {
         let world =
-            World::in_database(&format!("encoding '{encoding}' locale 'C' template template0")).await?;
+            World::unmigrated(&format!("encoding '{encoding}' locale 'C' template template0")).await?;
         let ended = world.ask(&["migrate"])?.run().await?;
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
         assert!(ended.stderr.contains(&format!("encoding is {encoding}")), "{}", ended.stderr);

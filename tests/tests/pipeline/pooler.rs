@@ -26,7 +26,7 @@ fn through(url: &str, program: Program) -> Program {
 
 /// Every kind of command does its work through a pooler, and leaves the tables as the migrations make them.
 async fn works_through(settings: &str) -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let double = Double::start(Options::new(Synthetic::new(300, 5))).await?;
     world.crawl(&double)?.succeed().await?;
     let (_pooler, url) = world.pooler(settings).await?;
@@ -82,7 +82,7 @@ async fn a_pooler_that_shares_sessions_is_refused_before_anything_is_written() -
         "pool_mode = statement",
     ];
     for settings in settings {
-        let world = World::new().await?;
+        let world = World::unmigrated("").await?;
         let (_pooler, url) = world.pooler(settings).await?;
         refused(&through(&url, world.ask(&["migrate"])?).run().await?);
         assert_eq!(kept(&world).await?, []);
@@ -99,7 +99,7 @@ async fn a_pooler_that_shares_sessions_is_refused_before_anything_is_written() -
 
 #[tokio::test]
 async fn what_a_pooler_says_for_good_ends_the_consumer() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let (_pooler, url) = world.pooler("pool_mode = session").await?;
     let name = world.database();
     let wrong_password = url.replacen("pooled7Q", "wrong", 1);
@@ -122,7 +122,7 @@ async fn what_a_pooler_says_for_good_ends_the_consumer() -> Result<()> {
 
 #[tokio::test]
 async fn a_pooler_with_one_session_serves_commands_that_need_one() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let (_pooler, url) = world.pooler("pool_mode = session\ndefault_pool_size = 1").await?;
     through(&url, world.ask(&["migrate"])?).succeed().await?;
     through(&url, world.ask(&["runs", "list"])?).succeed().await?;

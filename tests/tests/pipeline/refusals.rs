@@ -9,7 +9,7 @@ use rdkafka::client::DefaultClientContext;
 
 #[tokio::test]
 async fn a_database_that_was_not_migrated_is_refused_with_what_to_do() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
     world.crawl(&double)?.succeed().await?;
     let ended = world.plain_run()?.run().await?;

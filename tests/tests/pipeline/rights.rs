@@ -1,4 +1,4 @@
-//! Few rights: a command that lacks one names it, and the script in docs/postgresql.md gives what is needed.
+//! Few rights: a command that lacks one names it, and the script in docs/how-to/set-up-postgresql.md gives what is needed.
 
 use anyhow::{Context, Result};
 use catalog_tests::double::{Double, Options};
@@ -6,7 +6,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use sqlx::{AssertSqlSafe, raw_sql};
 
-const DOCS: &str = include_str!("../../../docs/postgresql.md");
+const DOCS: &str = include_str!("../../../docs/how-to/set-up-postgresql.md");
 
 async fn execute(world: &World, statements: String) -> Result<()> {
     raw_sql(AssertSqlSafe(statements)).execute(world.pool()).await?;
@@ -15,7 +15,7 @@ async fn execute(world: &World, statements: String) -> Result<()> {
 
 #[tokio::test]
 async fn migrating_needs_no_right_on_the_database_where_the_schema_is_there() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let url = world.user("_owner", "").await?;
     let ended = world.ask(&["migrate"])?.env("DATABASE_URL", &url).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -27,7 +27,7 @@ async fn migrating_needs_no_right_on_the_database_where_the_schema_is_there() ->
 
 #[tokio::test]
 async fn a_user_without_usage_is_told_the_grant() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     world.migrate().await?;
     let url = world.user("_reader", "").await?;
     let name = world.database();
@@ -58,7 +58,7 @@ fn script(world: &World) -> Result<String> {
 
 #[tokio::test]
 async fn the_script_of_the_docs_gives_each_command_what_it_needs() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
     world.crawl(&double)?.succeed().await?;
     let owner = world.user("_owner", "").await?;

@@ -54,7 +54,7 @@ fn quoting(status: u16) -> Fault {
 
 #[tokio::test]
 async fn a_crawl_tells_no_secret() -> Result<()> {
-    let (world, double, folder) = (World::new().await?, double().await?, tempfile::tempdir()?);
+    let (world, double, folder) = (World::unmigrated("").await?, double().await?, tempfile::tempdir()?);
     double.fail_once(Matcher::domains(), quoting(503));
     double.fail_once(Matcher::pages(), Fault::Html);
     let html_with_token = Fault::Status { status: 200, retry_after: None, body: Some(format!("<p>{TOKEN}")) };
@@ -87,7 +87,7 @@ async fn no_mark_in_topics(world: &World) -> Result<()> {
 
 #[tokio::test]
 async fn a_producer_that_can_not_publish_any_more_tells_no_secret() -> Result<()> {
-    let (world, double) = (World::new().await?, double().await?);
+    let (world, double) = (World::unmigrated("").await?, double().await?);
     let mut gate = double.hold(Matcher::pages().nth(2));
     let first = crawl(&world, &double)?.run();
     let second = async {
@@ -105,7 +105,7 @@ async fn a_producer_that_can_not_publish_any_more_tells_no_secret() -> Result<()
 
 #[tokio::test]
 async fn a_broker_that_refuses_the_login_brings_out_no_secret() -> Result<()> {
-    let (world, double) = (World::new().await?, double().await?);
+    let (world, double) = (World::unmigrated("").await?, double().await?);
     // This Kafka knows of no SASL.
     let options = format!("{OPTIONS}\nsecurity.protocol=sasl_plaintext\nsasl.mechanism=PLAIN");
     let url = world.login(PASSWORD).await?;
@@ -136,7 +136,7 @@ fn no_mark_in(cassette: &Path) -> Result<()> {
 
 #[tokio::test]
 async fn a_consumer_tells_no_secret() -> Result<()> {
-    let (world, double) = (World::new().await?, double().await?);
+    let (world, double) = (World::unmigrated("").await?, double().await?);
     world.crawl(&double)?.succeed().await?;
     let url = world.login(PASSWORD).await?;
     assert!(url.contains(PASSWORD));
@@ -209,7 +209,7 @@ async fn refusing_database() -> Result<(SocketAddr, oneshot::Receiver<String>)> 
 
 #[tokio::test]
 async fn a_database_that_refuses_tables_and_rows_brings_out_no_secret() -> Result<()> {
-    let (world, double) = (World::new().await?, double().await?);
+    let (world, double) = (World::unmigrated("").await?, double().await?);
     let url = world.login(PASSWORD).await?;
     let migrate = |schema| anyhow::Ok(verbose(world.ask(&["migrate", "--schema", schema])?));
     clean(&migrate("catalog")?.env("DATABASE_URL", &url).run().await?, 0);
@@ -229,7 +229,7 @@ async fn a_database_that_refuses_tables_and_rows_brings_out_no_secret() -> Resul
 
 #[tokio::test]
 async fn the_commands_beside_a_consumer_tell_no_secret() -> Result<()> {
-    let (world, double) = (World::new().await?, double().await?);
+    let (world, double) = (World::unmigrated("").await?, double().await?);
     world.crawl(&double)?.succeed().await?;
     let url = world.login(PASSWORD).await?;
     clean(&verbose(world.consume()?).env("DATABASE_URL", &url).run().await?, 0);
@@ -250,7 +250,7 @@ async fn the_commands_beside_a_consumer_tell_no_secret() -> Result<()> {
 
 #[tokio::test]
 async fn a_broker_that_is_away_brings_out_no_secret() -> Result<()> {
-    let (world, double) = (World::new().await?, double().await?);
+    let (world, double) = (World::unmigrated("").await?, double().await?);
     let url = world.login(PASSWORD).await?;
     // The one waits until it is asked to stop, the other gives up.
     let mut producer = crawl(&world, &double)?.env("KAFKA_BROKERS", NOWHERE).start()?;
@@ -264,7 +264,7 @@ async fn a_broker_that_is_away_brings_out_no_secret() -> Result<()> {
 
 #[tokio::test]
 async fn a_command_line_that_is_refused_is_not_quoted() -> Result<()> {
-    let (world, double) = (World::new().await?, double().await?);
+    let (world, double) = (World::unmigrated("").await?, double().await?);
     let sasl = format!("sasl.password={PASSWORD}");
     let url = format!("postgres://me:{PASSWORD}@127.0.0.1/catalog");
     let producer = [

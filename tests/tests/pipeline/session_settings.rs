@@ -44,7 +44,7 @@ const WATCH: &str = "
 
 #[tokio::test]
 async fn hostile_defaults_of_a_role_change_nothing() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let double = Double::start(Options::new(Synthetic::new(300, 5))).await?;
     world.crawl(&double)?.succeed().await?;
     let url = world.login("settings7Q").await?;

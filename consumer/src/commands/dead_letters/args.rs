@@ -13,25 +13,25 @@ use crate::config::{DatabaseArgs, RunThresholdArgs};
 pub struct DeadLettersArgs {
     /// What to do.
     #[command(subcommand)]
-    pub action: LettersAction,
+    pub action: DeadLettersAction,
 }
 
 /// What can be done with dead letters.
 #[derive(Subcommand, Debug)]
-pub enum LettersAction {
+pub enum DeadLettersAction {
     /// Lists those that are open; with --all, settled ones too
-    List(LettersArgs),
+    List(DeadLetterArgs),
     /// Prints one dead letter in full: its value, its headers and why it could not be applied
     Show(ShowArgs),
     /// Applies open ones, each as the version that it is; exits 1 if one still can't be applied
     Replay(ReplayArgs),
     /// Puts open ones aside; in the books they stay dead
-    Discard(LettersArgs),
+    Discard(DeadLetterArgs),
     /// Deletes dead letters that were replayed or discarded a while ago; open ones are never deleted
     Prune(PruneArgs),
 }
 
-impl LettersAction {
+impl DeadLettersAction {
     /// Whether the answer is JSON.
     #[must_use]
     pub const fn answers_in_json(&self) -> bool {
@@ -81,7 +81,7 @@ pub struct PruneArgs {
 pub struct ReplayArgs {
     /// Which ones.
     #[command(flatten)]
-    pub letters: LettersArgs,
+    pub letters: DeadLetterArgs,
 
     /// The limits beyond which a run is held.
     #[command(flatten)]
@@ -90,7 +90,7 @@ pub struct ReplayArgs {
 
 /// Which dead letters.
 #[derive(Args, Debug)]
-pub struct LettersArgs {
+pub struct DeadLetterArgs {
     /// Which ones.
     #[command(flatten)]
     pub selection: Selection,

@@ -11,14 +11,14 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
-use super::args::LettersArgs;
+use super::args::DeadLetterArgs;
 use crate::decode::values::cut;
 
 /// How many characters of a key and of a reason a line shows; with the indent and an ellipsis 80 columns.
 const WIDTH: usize = 71;
 
 #[derive(FromRow, Serialize)]
-struct Letter {
+struct DeadLetter {
     id: i64,
     topic: String,
     partition: i32,
@@ -43,9 +43,9 @@ fn as_text<S: serde::Serializer>(key: &Option<Vec<u8>>, serializer: S) -> Result
     key.as_deref().map(String::from_utf8_lossy).serialize(serializer)
 }
 
-pub(super) async fn list(pool: &PgPool, args: &LettersArgs) -> anyhow::Result<()> {
+pub(super) async fn list(pool: &PgPool, args: &DeadLetterArgs) -> anyhow::Result<()> {
     let selection = &args.selection;
-    let letters: Vec<Letter> =
+    let letters: Vec<DeadLetter> =
         sqlx::query_as(include_str!("../../../sql/dead_letters/list_dead_letters.sql"))
             .bind(&selection.ids)
             .bind(selection.region.map(|region| region.name()))
@@ -63,13 +63,13 @@ fn none(all: bool) -> String {
 }
 
 /// Each letter in three lines: its place, its key and the reason, none longer than a terminal is wide.
-fn table(letters: &[Letter]) -> anyhow::Result<String> {
+fn table(letters: &[DeadLetter]) -> anyhow::Result<String> {
     let now = OffsetDateTime::now_utc();
     let mut out = String::new();
     writeln!(out, "{:>6}  {:9}  {:>9}  record, key and reason", "id", "state", "age")?;
     for letter in letters {
         let age = human::span(u64::try_from((now - letter.seen_at).whole_seconds()).unwrap_or_default());
-        let Letter { id, state, topic, partition, offset, .. } = letter;
+        let DeadLetter { id, state, topic, partition, offset, .. } = letter;
         writeln!(out, "{id:>6}  {state:9}  {age:>9}  {topic}[{partition}]@{offset}")?;
         let key = letter.key.as_deref().map(String::from_utf8_lossy);
         for text in [key.as_deref(), Some(letter.reason.as_str())].into_iter().flatten() {

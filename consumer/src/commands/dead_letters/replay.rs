@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, FromRow, PgConnection, PgPool};
 
 use super::args::Selection;
-use super::find_open;
+use super::selection::find_open;
 use crate::config::thresholds::RunThresholds;
 use crate::decode::{Decoded, decode};
 use crate::model::effect::Effect;
@@ -46,7 +46,7 @@ impl Replayed {
 }
 
 #[derive(FromRow)]
-struct Letter {
+struct DeadLetter {
     topic: String,
     partition: i32,
     offset: i64,
@@ -61,7 +61,7 @@ pub(super) async fn replay(
     thresholds: RunThresholds,
     json: bool,
 ) -> anyhow::Result<()> {
-    let (mut told, mut lines, mut failed) = (Vec::new(), String::new(), 0);
+    let (mut results, mut lines, mut failed) = (Vec::new(), String::new(), 0);
     let ids = find_open(pool, selection).await?;
     for id in &ids {
         let (word, reason) =
@@ -72,12 +72,12 @@ pub(super) async fn replay(
         failed += usize::from(reason.is_some());
         let because = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         writeln!(lines, "  {id} {word}{because}")?;
-        told.push(json!({ "id": id, "effect": word, "reason": reason }));
+        results.push(json!({ "id": id, "effect": word, "reason": reason }));
     }
     let (replayed, count) = (ids.len() - failed, ids.len());
     let letters = counted(count as u64, "dead letter", "dead letters");
     let text = format!("Replayed {replayed} of {letters}.\n{lines}");
-    let answer = json!({ "replayed": told });
+    let answer = json!({ "replayed": results });
     if failed > 0 {
         let error = anyhow!("{failed} of {letters} can't be applied and stay open");
         return Err(answer::print_failure(json, &answer, text, error));
@@ -114,7 +114,7 @@ async fn replay_one(pool: &PgPool, id: i64, thresholds: RunThresholds) -> anyhow
 async fn try_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
     // Alone where it may be a marker, and that is known only once it is read.
     lock(tx, true).await?;
-    let letter: Option<Letter> =
+    let letter: Option<DeadLetter> =
         sqlx::query_as(include_str!("../../../sql/dead_letters/hold_dead_letter.sql"))
             .bind(id)
             .fetch_optional(&mut *tx)
@@ -131,15 +131,15 @@ async fn try_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> a
     }
     let applied = write_all(tx, rows).await?;
     let effect = applied.first().map(|applied| applied.effect);
-    settle(tx, id, effect).await?;
+    resolve(tx, id, effect).await?;
     enter_markers(tx, &place, &markers, thresholds).await?;
     check_deferred(tx).await?;
     Ok(Replayed::Done(effect.map_or("marker", name)))
 }
 
 /// The record as it came, and where from.
-fn read(letter: Letter) -> Result<(TopicPartition, Record), String> {
-    let Letter { topic, partition, offset, key, value, headers } = letter;
+fn read(letter: DeadLetter) -> Result<(TopicPartition, Record), String> {
+    let DeadLetter { topic, partition, offset, key, value, headers } = letter;
     let Some(kind) = Kind::ALL.into_iter().find(|kind| topic.ends_with(kind.name())) else {
         return Err(
             "its producer could not make a record of it, so there is nothing to replay: look at it, \
@@ -153,7 +153,7 @@ fn read(letter: Letter) -> Result<(TopicPartition, Record), String> {
     Ok((place, Record { key, value, ..record }))
 }
 
-/// Headers as they were; `received.rs` writes them.
+/// Headers as they were; `model::record` writes them.
 fn from_json(headers: &[(String, Value)]) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
         let hex = value.get("hex").and_then(Value::as_str).map(bytes);
@@ -177,7 +177,7 @@ const fn name(effect: Effect) -> &'static str {
 }
 
 /// Settles the letter, and moves it in the books where they count it.
-async fn settle(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx::Result<()> {
+async fn resolve(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx::Result<()> {
     let is = |wanted| i64::from(effect == Some(wanted));
     sqlx::query(include_str!("../../../sql/dead_letters/settle_dead_letter.sql"))
         .bind(id)

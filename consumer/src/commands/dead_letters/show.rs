@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::args::ShowArgs;
 
 #[derive(FromRow, Serialize)]
-struct Letter {
+struct DeadLetter {
     id: i64,
     topic: String,
     partition: i32,
@@ -50,7 +50,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 pub(super) async fn show(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
-    let letter: Option<Letter> =
+    let letter: Option<DeadLetter> =
         sqlx::query_as(include_str!("../../../sql/dead_letters/show_dead_letter.sql"))
             .bind(args.id)
             .fetch_optional(pool)
@@ -60,7 +60,7 @@ pub(super) async fn show(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
     Ok(answer::print(args.json, &letter, &letter)?)
 }
 
-impl fmt::Display for Letter {
+impl fmt::Display for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Dead letter {}: {}", self.id, self.state)?;
         writeln!(f, "  record  {}[{}] offset {}", self.topic, self.partition, self.offset)?;
@@ -97,8 +97,8 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn letter(value: Option<&[u8]>) -> Letter {
-        Letter {
+    fn letter(value: Option<&[u8]>) -> DeadLetter {
+        DeadLetter {
             id: 7,
             topic: "socrata.hosts".into(),
             partition: 0,

@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::commands::run::args::RunArgs;
 use crate::commands::summary::Summary;
-use crate::kafka::partitions::{places, watermarks};
+use crate::kafka::partitions::{data_partitions, watermarks};
 use crate::kafka::reader::{self, Reader};
 use crate::kafka::{lost_records, offsets, receive};
 use crate::model::partition::Partition;
@@ -210,7 +210,7 @@ async fn starts(
 ) -> anyhow::Result<Vec<(TopicPartition, i64, Watermarks)>> {
     let topics = args.kafka.topics();
     let held = positions::read(tables.connection(), &TopicKind::ALL.map(|kind| kind.topic(&topics))).await?;
-    let places = places(&args.kafka).await?;
+    let places = data_partitions(&args.kafka).await?;
     let committed = offsets::committed(reader, &places).await?;
     let marks = watermarks(&args.kafka, places).await?;
     lost_records::check_starts(&args.kafka, &held, &marks, args.accept_loss).await?;

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::args::Scope;
 use super::known::{Known, LastRun};
-use super::scan::Held;
+use super::scan::PartitionContents;
 use crate::kafka::admin::{self, GroupMember};
 use crate::kafka::{errors, partitions};
 
@@ -99,7 +99,12 @@ impl Cursors {
     ///
     /// # Errors
     /// [`Stop::Guard`] for the first of them.
-    pub(super) fn check_held(&self, kafka: &KafkaArgs, known: &Known, held: &[Held]) -> Result<(), Stop> {
+    pub(super) fn check_held(
+        &self,
+        kafka: &KafkaArgs,
+        known: &Known,
+        held: &[PartitionContents],
+    ) -> Result<(), Stop> {
         let runs = held.iter().flat_map(|held| &held.highest);
         runs.into_iter().try_for_each(|(region, run)| self.check_run(kafka, known, *region, *run))
     }

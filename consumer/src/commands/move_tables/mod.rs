@@ -124,7 +124,7 @@ impl Target {
         }
         // A producer may have written something until now.
         let found = Cursors::read(kafka, known, &tables.last).await?;
-        let places = partitions::places(kafka).await?;
+        let places = partitions::data_partitions(kafka).await?;
         let places = places.into_iter().filter(|place| scope.includes(&place.topic)).collect();
         let held = scan::read(kafka, places, known).await?;
         if *scope == Scope::Cluster {

@@ -13,7 +13,7 @@ use crate::store::binding;
 
 /// A run of which the rest was left behind.
 #[derive(Debug, FromRow, Serialize)]
-pub(super) struct GivenUp {
+pub(super) struct AbandonedRun {
     pub(super) region: String,
     pub(super) run: i64,
 }
@@ -22,7 +22,7 @@ pub(super) struct GivenUp {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Changed {
     /// The runs that were still open.
-    pub(super) given_up: Vec<GivenUp>,
+    pub(super) given_up: Vec<AbandonedRun>,
     /// How many dead letters are of the old topics now.
     pub(super) dead_letters: u64,
 }

@@ -21,7 +21,7 @@ type ScanClient = BaseConsumer<LogContext>;
 
 /// What a partition holds.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct PartitionContents {
     pub(super) place: TopicPartition,
     low: i64,
     /// The end, as readers of committed records see it.
@@ -34,7 +34,7 @@ pub(super) struct Held {
     pub(super) highest: BTreeMap<Region, u32>,
 }
 
-impl Held {
+impl PartitionContents {
     /// Where the tables start here. Records of runs up to the last known one are of another history, or are applied
     /// already, so they are left out.
     pub(super) fn start(&self) -> i64 {
@@ -61,7 +61,7 @@ pub(super) async fn read(
     kafka: &KafkaArgs,
     places: Vec<TopicPartition>,
     known: &Known,
-) -> anyhow::Result<Vec<Held>> {
+) -> anyhow::Result<Vec<PartitionContents>> {
     let (config, known) = (cursors::client_config(kafka, "read_committed")?, known.clone());
     let read = move || {
         let reader: ScanClient = kafka::create(&config, LogContext::default())?;
@@ -70,11 +70,12 @@ pub(super) async fn read(
     spawn_blocking(read).await?
 }
 
-fn read_one(reader: &ScanClient, place: TopicPartition, known: &Known) -> anyhow::Result<Held> {
+fn read_one(reader: &ScanClient, place: TopicPartition, known: &Known) -> anyhow::Result<PartitionContents> {
     let name = format!("{}[{}]", place.topic, place.partition);
     let (low, end) = watermarks(reader, &place.topic, place.partition)
         .with_context(|| format!("can't read the end of {name}"))?;
-    let mut held = Held { place, low, end, has_known: false, first_new: None, highest: BTreeMap::new() };
+    let mut held =
+        PartitionContents { place, low, end, has_known: false, first_new: None, highest: BTreeMap::new() };
     if low == end {
         return Ok(held);
     }
@@ -115,8 +116,14 @@ mod tests {
             topic: "socrata.hosts".into(),
             partition: 0,
         };
-        let mut held =
-            Held { place, low: 2, end: 9, has_known: false, first_new: None, highest: BTreeMap::new() };
+        let mut held = PartitionContents {
+            place,
+            low: 2,
+            end: 9,
+            has_known: false,
+            first_new: None,
+            highest: BTreeMap::new(),
+        };
         let known = Known::from([(Region::Us, 5)]);
         (3..).zip(runs).for_each(|(offset, run)| held.take(offset, (Region::Us, *run), &known));
         held.start()

@@ -86,11 +86,11 @@ impl Counts {
 
     /// All rows that differ, whatever is done about them.
     pub(crate) const fn all(&self) -> i64 {
-        self.told() + self.kept
+        self.reported() + self.kept
     }
 
     /// All rows that are told.
-    pub(crate) const fn told(&self) -> i64 {
+    pub(crate) const fn reported(&self) -> i64 {
         self.differing() + self.refused
     }
 }

@@ -89,24 +89,24 @@ async fn work(work: Work<'_>, shutdown: &CancellationToken) -> anyhow::Result<Re
     args.kafka.announce()?;
     outage::reach(&args.kafka).await?;
     let mut shadow = Shadow::make(&args.database, args.apply.connections, intent).await?;
-    let worked = follow_and_settle(work, &mut shadow, shutdown).await;
+    let worked = follow_and_finish(work, &mut shadow, shutdown).await;
     let removed = shadow.remove().await;
     let report = worked?;
     removed.map(|()| report)
 }
 
-async fn follow_and_settle(
+async fn follow_and_finish(
     work: Work<'_>,
     shadow: &mut Shadow,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Report> {
     let started = Instant::now();
-    let settled = tokio::select! {
-        settled = follow_and_compare(work, shadow) => settled?,
+    let compared = tokio::select! {
+        compared = follow_and_compare(work, shadow) => compared?,
         // Its transaction is rolled back with it.
         () = shutdown.cancelled() => bail!(Stop::Interrupted("the tables are as they were".to_owned())),
     };
-    let Settled { tx, alone, records, tables, refusals, loss: Loss { lost, floors, .. } } = settled;
+    let Compared { tx, alone, records, tables, refusals, loss: Loss { lost, floors, .. } } = compared;
     let intent = work.intent;
     // Never broken off: nobody could tell whether it was done.
     match intent {
@@ -118,7 +118,7 @@ async fn follow_and_settle(
 }
 
 /// All that is done, in a transaction that is to be ended.
-struct Settled<'a> {
+struct Compared<'a> {
     tx: Transaction<'a, Postgres>,
     /// Since when the live consumers are held off.
     alone: Instant,
@@ -128,7 +128,7 @@ struct Settled<'a> {
     loss: Loss,
 }
 
-async fn follow_and_compare<'a>(work: Work<'_>, shadow: &'a mut Shadow) -> anyhow::Result<Settled<'a>> {
+async fn follow_and_compare<'a>(work: Work<'_>, shadow: &'a mut Shadow) -> anyhow::Result<Compared<'a>> {
     let Work { args, intent, .. } = work;
     shadow.check_whole().await?;
     let mut targets = ReplayTargets::find(&mut shadow.session, args, intent).await?;
@@ -159,7 +159,7 @@ async fn follow_and_compare<'a>(work: Work<'_>, shadow: &'a mut Shadow) -> anyho
         Shadow::restore(&names, &mut tx).await?;
     }
     let (tables, refusals) = compare_and_repair(&mut tx, work, &loss.kept(&args.kafka.topics())).await?;
-    Ok(Settled { tx, alone, records: replay.records(), tables, refusals, loss })
+    Ok(Compared { tx, alone, records: replay.records(), tables, refusals, loss })
 }
 
 /// Compares, and repairs where that is asked for; returns what differed, and the rows that the database refused.

@@ -89,6 +89,6 @@ fn list(f: &mut fmt::Formatter<'_>, table: &Differing) -> fmt::Result {
             write!(f, " in {}", columns.join(", "))?;
         }
     }
-    let more = counts.told() - i64::try_from(listed.len()).unwrap_or(i64::MAX);
+    let more = counts.reported() - i64::try_from(listed.len()).unwrap_or(i64::MAX);
     if more > 0 { write!(f, "\n  {}: {more} more", counts.table) } else { Ok(()) }
 }

@@ -47,7 +47,7 @@ impl ReplayTargets {
         binding::check_prefix(session, &args.kafka.topic_prefix).await?;
         let source = source::find(&args.kafka).await?;
         binding::check(session, &source).await?;
-        let places = partitions::places(&args.kafka).await?;
+        let places = partitions::data_partitions(&args.kafka).await?;
         let data = places.into_iter().filter(|place| place.kind != TopicKind::DeadLetters).collect();
         let places = partitions::watermarks(&args.kafka, data).await?;
         let mut targets = Self { places, dead_letters, ends, new: false, source };

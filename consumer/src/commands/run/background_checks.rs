@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::commands::run::copies::{GroupProbe, GroupState};
+use crate::commands::run::group_ownership::{GroupProbe, GroupState};
 use crate::kafka::source;
 use crate::store::binding;
 

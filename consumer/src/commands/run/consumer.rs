@@ -16,8 +16,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use crate::commands::run::args::RunArgs;
 use crate::commands::run::background_checks::{BackgroundChecks, CheckEvent};
-use crate::commands::run::copies::Copies;
 use crate::commands::run::due::in_due_order;
+use crate::commands::run::group_ownership::GroupOwnership;
 use crate::commands::run::progress::Progress;
 use crate::commands::summary::Summary;
 use crate::kafka::context::{Member, Rebalance};
@@ -48,7 +48,7 @@ pub(crate) struct Consumer {
     pub(crate) topics: Topics,
     pub(crate) member: Arc<Member>,
     changes: UnboundedReceiver<Rebalance>,
-    pub(crate) copies: Copies,
+    pub(crate) ownership: GroupOwnership,
     checks: BackgroundChecks,
     /// A change that can't be answered yet, because the database is away or the group is another copy's.
     pub(crate) unanswered: Option<Rebalance>,
@@ -75,8 +75,8 @@ impl Consumer {
         progress: Progress,
     ) -> anyhow::Result<Self> {
         let Joined { member, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
-        let copies = Copies::new(&args, copy, session)?;
-        let checks = BackgroundChecks::start(copies.probe(), pool.clone(), args.kafka.clone());
+        let ownership = GroupOwnership::new(&args, copy, session)?;
+        let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), args.kafka.clone());
         let topics = args.kafka.topics();
         let permits = Arc::new(Semaphore::new(args.apply.connections.into()));
         let sessions = Sessions::of(&args.database)?;
@@ -94,7 +94,7 @@ impl Consumer {
             topics,
             member,
             changes,
-            copies,
+            ownership,
             checks,
             unanswered: None,
             partitions: HashMap::new(),
@@ -149,7 +149,7 @@ impl Consumer {
     /// Hands the next batch of a partition over, if it is due and there is room.
     pub(crate) fn apply_due(&mut self, place: (TopicKind, i32), now: Instant) {
         let batch_size = usize::from(self.args.apply.batch_size);
-        if !self.has_room() || self.copies.is_contested() {
+        if !self.has_room() || self.ownership.is_contested() {
             return;
         }
         let Some(partition) = self.partitions.get_mut(&place) else { return };
@@ -180,7 +180,7 @@ impl Consumer {
         self.batches.spawn(async move {
             let outcome = context.apply(&batch, &handle).await;
             if let Ok(Outcome::Applied { dead, .. }) = &outcome {
-                dead_letters::tell(&batch, dead);
+                dead_letters::log(&batch, dead);
             }
             FinishedBatch { place: batch.place, epoch, to: batch.to, outcome }
         });
@@ -188,7 +188,7 @@ impl Consumer {
 
     fn handle_check_event(&mut self, event: CheckEvent) -> Result<(), Stop> {
         match event {
-            CheckEvent::Group(seen) => self.copies.may_apply(&seen).map(drop),
+            CheckEvent::Group(seen) => self.ownership.may_apply(&seen).map(drop),
             CheckEvent::Refused(stop) => Err(stop),
         }
     }
@@ -207,9 +207,9 @@ impl Consumer {
             group::answer(&self.member, &change)?;
         }
         let deadline = tokio::time::Instant::now() + LEAVE_TIMEOUT;
-        let mut settled = Ok(());
+        let mut ended = Ok(());
         while let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await {
-            settled = settled.and(done.map_err(Into::into).and_then(|done| self.settle(done)));
+            ended = ended.and(done.map_err(Into::into).and_then(|done| self.record_outcome(done)));
         }
         if !self.batches.is_empty() {
             tracing::warn!(
@@ -222,6 +222,6 @@ impl Consumer {
         let positions: Vec<_> = self.partitions.values().map(stands).collect();
         self.progress.end();
         group::leave(self.member, self.changes, &positions).await?;
-        settled.map(|()| self.summary)
+        ended.map(|()| self.summary)
     }
 }

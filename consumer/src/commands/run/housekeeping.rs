@@ -20,7 +20,7 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Consumer {
     pub(crate) async fn housekeeping(&mut self) -> anyhow::Result<()> {
-        if self.copies.is_contested() && self.copies.may_retry() {
+        if self.ownership.is_contested() && self.ownership.may_retry() {
             self.check_group().await?;
         }
         for partition in self.partitions.values_mut() {
@@ -39,11 +39,11 @@ impl Consumer {
 
     /// Checks whether the group is this copy's now. Nothing changes if Kafka does not answer.
     async fn check_group(&mut self) -> anyhow::Result<()> {
-        match self.copies.probe().read().await {
-            Ok(seen) => self.copies.may_apply(&seen)?,
+        match self.ownership.probe().read().await {
+            Ok(seen) => self.ownership.may_apply(&seen)?,
             Err(error) if errors::is_transient(&error) => {
                 tracing::debug!(error = format!("{error:#}"), "can't read the group");
-                self.copies.retry_later();
+                self.ownership.retry_later();
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -57,7 +57,7 @@ impl Consumer {
         for element in read.elements() {
             let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
             let Some(read_to) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
-            if !self.has_room() || self.copies.is_contested() {
+            if !self.has_room() || self.ownership.is_contested() {
                 break;
             }
             let partition = self.partitions.get_mut(&(kind, element.partition()));
@@ -77,7 +77,7 @@ impl Consumer {
         self.progress.note(self.summary.total(), positions);
         let report = self.progress.is_due();
         if report {
-            self.tell_newer();
+            self.log_newer();
         }
         let Some(end_offsets) = end_offsets else { return Ok(false) };
         let Some(positions) = self.positions().await? else { return Ok(false) };
@@ -95,23 +95,23 @@ impl Consumer {
         if !behind.is_empty() {
             return Ok(false);
         }
-        match self.is_settled(&positions).await {
+        match self.stays_caught_up(&positions).await {
             Err(error) if db_error::is_transient(&error) => {
-                self.context.outage.tell(&error);
+                self.context.outage.log(&error);
                 Ok(false)
             }
-            settled => settled,
+            checked => checked,
         }
     }
 
     /// Whether positions that have reached the goal stay there: an operator's reset may still move them, and
     /// one beyond its partition's end is no position at all.
-    async fn is_settled(&mut self, positions: &Positions) -> anyhow::Result<bool> {
-        if self.copies.is_contested() {
+    async fn stays_caught_up(&mut self, positions: &Positions) -> anyhow::Result<bool> {
+        if self.ownership.is_contested() {
             return Ok(false);
         }
-        let seen = self.copies.probe().read().await?;
-        if !self.copies.may_apply(&seen)? {
+        let seen = self.ownership.probe().read().await?;
+        if !self.ownership.may_apply(&seen)? {
             return Ok(false);
         }
         source_check::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await?;
@@ -126,11 +126,13 @@ impl Consumer {
     /// Where all partitions stand; none while the database is away.
     async fn positions(&self) -> anyhow::Result<Option<Positions>> {
         let topics = TopicKind::ALL.map(|kind| kind.topic(&self.topics));
-        self.glance(positions::read(&self.pool, &topics)).await.context("can't read the positions")
+        self.query_with_deadline(positions::read(&self.pool, &topics))
+            .await
+            .context("can't read the positions")
     }
 
     /// Asks the database, without waiting for it: the loop has to go on receiving. None while it is away.
-    pub(crate) async fn glance<T>(
+    pub(crate) async fn query_with_deadline<T>(
         &self,
         ask: impl Future<Output = sqlx::Result<T>>,
     ) -> anyhow::Result<Option<T>> {
@@ -142,7 +144,7 @@ impl Consumer {
         if !db_error::is_transient(&error) {
             return Err(error);
         }
-        self.context.outage.tell(&error);
+        self.context.outage.log(&error);
         Ok(None)
     }
 }

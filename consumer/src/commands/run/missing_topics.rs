@@ -18,7 +18,7 @@ pub(crate) fn watch(kafka: &KafkaArgs) -> DropGuard {
     let (kafka, stop) = (kafka.clone(), CancellationToken::new());
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         loop {
-            match partitions::places(&kafka).await {
+            match partitions::data_partitions(&kafka).await {
                 Err(error) if !is_away(&error) => {
                     tracing::error!(error = format!("{error:#}"), "a topic is missing; waiting for it");
                 }

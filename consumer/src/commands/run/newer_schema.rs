@@ -9,7 +9,7 @@ use crate::model::topic::TopicPartition;
 
 impl Consumer {
     /// Says again which partitions wait for an upgrade.
-    pub(crate) fn tell_newer(&self) {
+    pub(crate) fn log_newer(&self) {
         for partition in self.partitions.values() {
             let Some(NewerRecord { offset, schema }) = partition.newer else { continue };
             let (topic, partition) = (&partition.place.topic, partition.place.partition);

@@ -7,13 +7,13 @@ use crate::store::apply::Outcome;
 impl Consumer {
     /// Enters what came of a batch, and hands over what is due since.
     pub(super) fn finish(&mut self, done: FinishedBatch) -> anyhow::Result<()> {
-        self.settle(done)?;
+        self.record_outcome(done)?;
         self.apply_all_due();
         self.pause_and_resume()
     }
 
     /// Enters what came of a batch.
-    pub(crate) fn settle(&mut self, done: FinishedBatch) -> anyhow::Result<()> {
+    pub(crate) fn record_outcome(&mut self, done: FinishedBatch) -> anyhow::Result<()> {
         let FinishedBatch { place, epoch, to, outcome } = done;
         let partition = self.partitions.get_mut(&(place.kind, place.partition));
         let partition = partition.filter(|partition| partition.epoch == epoch);

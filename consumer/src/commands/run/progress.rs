@@ -12,7 +12,7 @@ use indicatif::{MultiProgress, ProgressBar};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::kafka::partitions::{places, watermarks};
+use crate::kafka::partitions::{data_partitions, watermarks};
 use crate::model::topic::TopicKind;
 
 /// How often a line is logged, and how often the ends of partitions are asked for.
@@ -105,7 +105,7 @@ async fn follow_ends(kafka: KafkaArgs, seen: Arc<Mutex<Seen>>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let measured = async { watermarks(&kafka, places(&kafka).await?).await };
+        let measured = async { watermarks(&kafka, data_partitions(&kafka).await?).await };
         match measured.await {
             Ok(marks) => {
                 let ends =

@@ -26,7 +26,9 @@ impl Consumer {
     /// copy's.
     pub(crate) async fn answer_or_keep(&mut self, change: Rebalance) -> anyhow::Result<()> {
         let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
-        if asks && (!self.copies.may_retry() || self.glance(self.pool.acquire()).await?.is_none()) {
+        if asks
+            && (!self.ownership.may_retry() || self.query_with_deadline(self.pool.acquire()).await?.is_none())
+        {
             self.unanswered = Some(change);
             return Ok(());
         }
@@ -38,13 +40,13 @@ impl Consumer {
             }
             // It went away just now.
             Err(error) if db_error::is_transient(&error) => {
-                self.context.outage.tell(&error);
+                self.context.outage.log(&error);
                 self.unanswered = Some(change);
                 Ok(())
             }
             Err(error) if errors::is_transient(&error) => {
                 tracing::warn!(error = format!("{error:#}"), "can't take partitions over yet; trying again");
-                self.copies.retry_later();
+                self.ownership.retry_later();
                 self.unanswered = Some(change);
                 Ok(())
             }
@@ -73,17 +75,17 @@ impl Consumer {
 
     /// Takes partitions over where they start; false while the group is another copy's.
     async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<bool> {
-        let probe = self.copies.probe();
+        let probe = self.ownership.probe();
         let seen = probe.read().await?;
-        if !self.copies.may_enter(&seen)? {
+        if !self.ownership.may_enter(&seen)? {
             return Ok(false);
         }
-        self.copies.log_takeover(&seen);
+        self.ownership.log_takeover(&seen);
         let starts = self.bound_starts(self.places(list)).await?;
         let offsets: Vec<_> = starts.iter().map(|(place, start)| (place.clone(), start.offset())).collect();
         // The note must be committed before the group is read again. An operator's reset is committed with it.
         offsets::commit_and_wait(&self.member, &offsets).await?;
-        if !self.copies.may_apply(&probe.read().await?)? {
+        if !self.ownership.may_apply(&probe.read().await?)? {
             return Ok(false);
         }
         self.take_over(&starts, &offsets)?;
@@ -159,7 +161,7 @@ impl Consumer {
         let deadline = Instant::now() + if lost { Duration::ZERO } else { REVOKE_TIMEOUT };
         while revoked.iter().any(|place| self.is_in_flight(place)) {
             let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await else { break };
-            self.settle(done?)?;
+            self.record_outcome(done?)?;
         }
         for place in revoked {
             self.partitions.remove(&(place.kind, place.partition));

@@ -38,7 +38,7 @@ pub(super) async fn fill(sessions: &Sessions, pool: &PgPool, needed: u32) -> any
     let all = (0..pool.options().get_max_connections()).map(|_| pool.acquire());
     let Err(error) = try_join_all(all).await.map(drop) else { return Ok(()) };
     if !matches!(error, sqlx::Error::PoolTimedOut) {
-        return Err(told(error.into(), needed));
+        return Err(with_needed(error.into(), needed));
     }
     // The pool does not say why.
     let reason = match timeout(CONNECT_TIMEOUT, sessions.try_one()).await {
@@ -50,7 +50,7 @@ pub(super) async fn fill(sessions: &Sessions, pool: &PgPool, needed: u32) -> any
 }
 
 /// Adds how many are needed where the database refuses one for their number.
-pub(super) fn told(error: anyhow::Error, needed: u32) -> anyhow::Error {
+pub(super) fn with_needed(error: anyhow::Error, needed: u32) -> anyhow::Error {
     if db_error::has_too_many_connections(&error) {
         error.context(format!("this command needs {}", counted(needed)))
     } else {

@@ -20,7 +20,7 @@ fn place() -> String {
 
 /// An error as a person should read it. One that is no error of the database stays as it is, and so does one that has
 /// an exit code of its own.
-pub(crate) fn retell(error: anyhow::Error) -> anyhow::Error {
+pub(crate) fn in_database_words(error: anyhow::Error) -> anyhow::Error {
     if error.is::<Stop>() || !error.chain().any(|cause| cause.is::<sqlx::Error>()) {
         return error;
     }

@@ -16,7 +16,7 @@ mod session;
 mod statement;
 mod url;
 
-pub(crate) use error_text::{code, in_words, message, retell};
+pub(crate) use error_text::{code, in_database_words, in_words, message};
 pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
 use session::{Found, MIGRATE_FIRST};
 
@@ -28,7 +28,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// When the database can't be reached, refuses, or was migrated by a newer build.
 pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     let sessions = Sessions::of(args)?;
-    let opened = sessions.open().await.map_err(|error| connections::told(error, 1));
+    let opened = sessions.open().await.map_err(|error| connections::with_needed(error, 1));
     let (mut connection, found) = opened?;
     if !found.is_there {
         make_schema(&mut connection, &args.schema).await?;
@@ -110,7 +110,7 @@ pub(crate) async fn open_all(args: &DatabaseArgs, connections: u32, beside: u32)
 /// As [`open`].
 pub(crate) async fn connect_migrated(args: &DatabaseArgs, needed: u32) -> anyhow::Result<PgConnection> {
     let opened = Sessions::of(args)?.open_schema().await;
-    let mut connection = opened.map_err(|error| connections::told(error, needed))?;
+    let mut connection = opened.map_err(|error| connections::with_needed(error, needed))?;
     connections::check_limit(&mut connection, needed).await?;
     check_migrated(&mut connection, &args.schema).await?;
     let identity = read_identity(&mut connection).await?;

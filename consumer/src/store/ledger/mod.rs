@@ -43,7 +43,7 @@ pub(crate) struct JudgedRun {
 
 impl JudgedRun {
     /// Logs it, once it is committed. A held run or a shielded domain stops nothing, so it is a warning.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn log(&self) {
         if self.state == Decision::Held {
             let (region, run) = (self.region, self.run);
             tracing::warn!(

@@ -1,0 +1,44 @@
+//! Waiting for what PostgreSQL has no event for: another session's lock or another program's row.
+
+use anyhow::{Context, Result};
+use tokio::time::{interval, timeout};
+
+use super::{LIMIT, LOOK_AGAIN, World};
+
+/// Whether a statement of this text waits for a lock in this database.
+const BLOCKED: &str = "select exists (select from pg_stat_activity where datname = current_database()
+     and wait_event_type = 'Lock' and query like $1)";
+
+impl World {
+    /// Returns when a query of one boolean returns `true`.
+    ///
+    /// # Errors
+    /// If it is still `false` after five minutes, or what PostgreSQL reports.
+    pub async fn until(&self, query: &'static str) -> Result<()> {
+        self.until_true(query, None).await
+    }
+
+    /// Returns when a statement of this text (a pattern of `like`) waits for a lock.
+    ///
+    /// # Errors
+    /// As [`World::until`].
+    pub async fn until_held_up(&self, statement: &str) -> Result<()> {
+        self.until_true(BLOCKED, Some(statement)).await
+    }
+
+    async fn until_true(&self, query: &'static str, argument: Option<&str>) -> Result<()> {
+        let mut again = interval(LOOK_AGAIN);
+        let checks = async {
+            loop {
+                again.tick().await;
+                let query = sqlx::query_scalar::<_, bool>(query);
+                let query = argument.into_iter().fold(query, |query, argument| query.bind(argument));
+                if query.fetch_one(&self.pool).await? {
+                    return anyhow::Ok(());
+                }
+            }
+        };
+        let what = argument.unwrap_or(query);
+        timeout(LIMIT, checks).await.with_context(|| format!("never true: {what}"))?
+    }
+}
