@@ -1,22 +1,24 @@
-//! The consumer: it consumes (a member of the group, partition by partition), decodes (a record becomes a row),
-//! applies (a batch is one PostgreSQL transaction, exactly once) and keeps the books of each run.
+//! The consumer reads records from Kafka, decodes them to rows, and applies each batch to PostgreSQL in one transaction,
+//! exactly once. A ledger counts what became of each run's records.
 //!
-//! Beside that stand what looks after the tables: `runs`, `dead-letters`, `rebuild`, `verify`, `move` and dry runs.
+//! The modules are layers, from the top down, and each imports only layers below it (`tests/tests/layers.rs`):
+//!
+//! - `cli`: the command line, and which command it starts.
+//! - `commands`: `run`, dry runs, `rebuild`, `verify`, `runs`, `dead-letters` and `move`.
+//! - `sync`: what needs PostgreSQL and Kafka at once, such as publishing decisions.
+//! - `store`: PostgreSQL. `kafka`: Kafka. Neither imports the other.
+//! - `decode`: from a record to a row.
+//! - `model`: what the other layers share, such as records, batches and positions.
+//! - `config`: plain configuration structs.
 
 pub mod cli;
-pub mod consume;
-pub mod database;
-pub mod dead_letters;
-pub mod moving;
-pub mod rebuild;
-pub mod runs;
-pub mod verify;
 
-mod apply;
-mod batch;
-mod binding;
-mod books;
+mod commands;
+mod config;
 mod decode;
-mod dry_run;
+mod kafka;
+mod model;
 #[cfg(test)]
 mod properties;
+mod store;
+mod sync;

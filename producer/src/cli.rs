@@ -1,26 +1,17 @@
 //! The command line.
 
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
+use catalog_shared::shutdown;
+use catalog_shared::telemetry::{Log, LogFormat};
+use clap::{Parser, Subcommand};
 
-use catalog_shared::duration;
-use catalog_shared::exit::Stop;
-use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::region::Region;
-use catalog_shared::telemetry::LogFormat;
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand};
-use reqwest::Url;
-use secrecy::SecretString;
+use crate::config::{CrawlArgs, StatusArgs};
+use crate::{crawl, status};
 
-use crate::crawl::scope::ScopeArgs;
-
-/// Crawls the Socrata Discovery API of one region and publishes its catalog to Kafka.
+/// Crawl the Socrata Discovery API of one region and publish its catalog to Kafka.
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 100, args_override_self = true)]
 pub struct Cli {
-    /// How log lines on standard error are written
+    /// Format of the log on standard error
     #[arg(
         long,
         env = "CATALOG_LOG_FORMAT",
@@ -31,23 +22,23 @@ pub struct Cli {
     )]
     pub log_format: LogFormat,
 
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the program can do.
+/// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Crawls a region's catalog, whole or in part; an interrupted run is resumed where it stopped
+    /// Crawl a region's catalog or a part of it; resumes an interrupted run
     Crawl(Box<CrawlArgs>),
 
-    /// Tells the last runs of each region, their states, and where the cursor stands
+    /// Show the cursor and the last runs of each region
     Status(StatusArgs),
 }
 
 impl Command {
-    /// Whether the answer is JSON.
+    /// Whether the output is JSON.
     #[must_use]
     pub const fn answers_in_json(&self) -> bool {
         match self {
@@ -57,225 +48,17 @@ impl Command {
     }
 }
 
-/// What to tell of.
-#[derive(Args, Debug)]
-pub struct StatusArgs {
-    /// The region to tell of [default: all]
-    #[arg(long, env = "CATALOG_REGION", value_enum, ignore_case = true)]
-    pub region: Option<Region>,
-
-    /// Answers with one JSON object in place of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// Where Kafka is.
-    #[command(flatten)]
-    pub kafka: KafkaArgs,
-}
-
-/// How to crawl.
-#[derive(Args, Debug)]
-pub struct CrawlArgs {
-    /// The region to crawl
-    #[arg(long, env = "CATALOG_REGION", value_enum, ignore_case = true)]
-    pub region: Region,
-
-    /// Whether to publish datasets besides domains, hosts and agencies: true or false
-    #[arg(long, env = "CATALOG_DATASETS", default_value_t = true, default_missing_value = "true",
-          num_args = 0..=1, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL")]
-    pub datasets: bool,
-
-    /// Gives up an interrupted run and begins a new one
-    #[arg(long)]
-    pub restart: bool,
-
-    /// Fetches, checks and counts everything, writes nothing, and says what would have been published
-    #[arg(long, conflicts_with_all = ["restart", "first_run"])]
-    pub dry_run: bool,
-
-    /// How many lanes of the id space are crawled side by side, 1 to 64
-    #[arg(long, env = "CATALOG_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub concurrency: u16,
-
-    /// Requests a second over all lanes, 0.001 to 1000000, or `none` for no limit
-    #[arg(long, env = "CATALOG_RATE", default_value = "2")]
-    pub rate: Rate,
-
-    /// Assets a page, 2 to 10000 (the API's own limit)
-    #[arg(long, env = "CATALOG_PAGE_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(2..=10_000))]
-    pub page_size: u16,
-
-    /// How long a request is tried again before the run stops (such as 90s, 10m, 1h; a plain number is seconds)
-    #[arg(long, env = "CATALOG_RETRY_FOR", default_value = "10m", value_parser = duration::parse, value_name = "DURATION")]
-    pub retry_for: Duration,
-
-    /// How long the API may send nothing before a request is tried again (such as 30s; at least 1s)
-    #[arg(long, env = "CATALOG_TIMEOUT", default_value = "30s", value_parser = duration::at_least_a_second, value_name = "DURATION")]
-    pub timeout: Duration,
-
-    /// How long a Kafka that can't be reached at the start is waited for (such as 30s) [default: for ever]
-    #[arg(long, env = "CATALOG_WAIT_FOR_KAFKA", value_parser = duration::parse, value_name = "DURATION")]
-    pub wait_for_kafka: Option<Duration>,
-
-    /// The largest answer that is read (such as 128MiB); a larger page is asked for in parts
-    #[arg(long, env = "CATALOG_MAX_PAGE_BYTES", default_value = "128MiB", value_parser = bytes, value_name = "BYTES")]
-    pub max_page_bytes: u64,
-
-    /// The least number of a new run, for where the region's cursor was lost but its tables were not
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub first_run: u32,
-
-    /// The catalog's URL, for tests and mirrors [default: the region's own]
-    #[arg(long, env = "CATALOG_API_URL", hide_env_values = true, value_name = "URL")]
-    pub api_url: Option<String>,
-
-    /// A Socrata app token; it lifts the throttling that anonymous clients share
-    #[arg(long, env = "SOCRATA_APP_TOKEN", hide_env_values = true)]
-    pub app_token: Option<SecretString>,
-
-    /// Keeps each exchange with the API as a file in this folder, without secrets (docs/cassettes.md)
-    #[arg(long, value_name = "DIR")]
-    pub record: Option<PathBuf>,
-
-    /// Partitions of the datasets topic, 1 to 1000, if it has to be made
-    #[arg(long, env = "CATALOG_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub partitions: u16,
-
-    /// Ends with one JSON object on standard output in place of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// How much of the catalog to look at.
-    #[command(flatten)]
-    pub scope: ScopeArgs,
-
-    /// Where Kafka is.
-    #[command(flatten)]
-    pub kafka: KafkaArgs,
-}
-
-/// Requests a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rate {
-    /// As fast as the API answers.
-    Unlimited,
-    /// At most so many, above 0.
-    PerSecond(f64),
-}
-
-impl FromStr for Rate {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "none" {
-            return Ok(Self::Unlimited);
-        }
-        let rate = text.parse().ok().filter(|rate: &f64| (0.001..=1_000_000.0).contains(rate));
-        rate.map(Self::PerSecond).ok_or("a rate is a number from 0.001 to 1000000, or `none`")
-    }
-}
-
-fn bytes(text: &str) -> Result<u64, &'static str> {
-    let unit = ["KiB", "MiB", "GiB"].into_iter().zip(1..).find(|(unit, _)| text.ends_with(unit));
-    let (number, scale) =
-        unit.map_or((text, 1), |(unit, power)| (text.trim_end_matches(unit), 1024_u64.pow(power)));
-    let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(scale)).filter(|bytes| *bytes > 0);
-    bytes.ok_or("a number of bytes is a whole number above 0, or one of KiB, MiB or GiB, such as 128MiB")
-}
-
-impl CrawlArgs {
-    /// The catalog's URL. It is read here and not by the parser, whose message would quote it.
+impl Cli {
+    /// Runs the command until it ends or a signal asks it to stop.
     ///
     /// # Errors
-    /// [`Stop::Usage`] for what is no plain http(s) URL, or holds a user or a password: the URL is a part
-    /// of the run's shape, and so it goes into topics and tables.
-    pub(crate) fn api_url(&self) -> Result<Url, Stop> {
-        let refused =
-            || Stop::Usage("--api-url (CATALOG_API_URL) takes http(s)://HOST/PATH and no more".to_owned());
-        let text = self.api_url.as_deref().unwrap_or_else(|| self.region.api_url());
-        let url = Url::parse(text.trim_end_matches('/')).map_err(|_| refused())?;
-        let plain = matches!(url.scheme(), "http" | "https")
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
-        plain.then_some(url).ok_or_else(refused)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_are_read_or_refused() {
-        assert_eq!("0.5".parse(), Ok(Rate::PerSecond(0.5)));
-        assert_eq!("none".parse(), Ok(Rate::Unlimited));
-        assert!(["0", "-1", "NaN", "fast", ""].iter().all(|text| text.parse::<Rate>().is_err()));
-    }
-
-    #[test]
-    fn numbers_of_bytes_are_read_or_refused() {
-        assert_eq!(bytes("128MiB"), Ok(128 * 1024 * 1024));
-        assert_eq!(bytes("77"), Ok(77));
-        assert!(
-            ["", "0", "MiB", "1MB", "-1", "1.5KiB", "99999999999GiB"].iter().all(|text| bytes(text).is_err())
-        );
-    }
-
-    fn parse(flags: &[&str]) -> CrawlArgs {
-        let line = ["catalog-producer", "crawl", "--region", "us"].iter().chain(flags);
-        match Cli::try_parse_from(line).unwrap().command {
-            Command::Crawl(args) => *args,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn datasets_can_be_switched_off() {
-        assert!(parse(&[]).datasets);
-        assert!(parse(&["--datasets"]).datasets);
-        for off in
-            [&["--datasets=false"][..], &["--datasets", "false"], &["--datasets", "No"], &["--datasets", "0"]]
-        {
-            assert!(!parse(off).datasets, "{off:?}");
-        }
-        assert!(parse(&["--datasets", "--json"]).datasets);
-    }
-
-    fn refusal(flags: &[&str]) -> String {
-        let line = ["catalog-producer", "crawl", "--region", "us"].iter().chain(flags);
-        Cli::try_parse_from(line).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_duration_is_seconds_or_has_a_unit_and_a_refusal_names_the_flag_with_examples() {
-        let seconds = Duration::from_secs;
-        assert_eq!(parse(&["--timeout", "30"]).timeout, seconds(30));
-        assert_eq!(parse(&["--retry-for", "2h"]).retry_for, seconds(7_200));
-        for flags in [["--timeout", "soon"], ["--retry-for", "x"], ["--timeout", "0"]] {
-            let told = refusal(&flags);
-            assert!(told.contains(flags[0]) && told.contains("30s"), "{told}");
-        }
-    }
-
-    #[test]
-    fn a_region_is_known_however_it_is_written() {
-        assert_eq!(parse(&["--region", "US"]).region, Region::Us);
-        assert_eq!(parse(&["--region", "Eu"]).region, Region::Eu);
-    }
-
-    #[test]
-    fn an_api_url_is_plain_and_a_refusal_does_not_quote_it() {
-        let url = |text| parse(&["--api-url", text]).api_url();
-        assert_eq!(url("http://h.example/api/").unwrap().as_str(), "http://h.example/api");
-        for text in [
-            "https://me:hunter2@h.example/",
-            "ftp://h.example/hunter2",
-            "http://h.example/?t=hunter2",
-            "hunter2",
-        ] {
-            assert!(!url(text).unwrap_err().to_string().contains("hunter2"));
+    /// [`catalog_shared::exit::Stop`] for errors with their own exit code, otherwise the cause.
+    pub async fn run(self, log: &Log) -> anyhow::Result<()> {
+        log.start()?;
+        let shutdown = shutdown::on_signal()?;
+        match self.command {
+            Command::Crawl(args) => crawl::run(*args, log.screen(), shutdown).await,
+            Command::Status(args) => status::run(&args).await,
         }
     }
 }

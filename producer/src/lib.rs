@@ -1,11 +1,16 @@
-//! The producer of one region: it discovers (asks the API), crawls (covers the id space in lanes) and
-//! publishes (a page and the cursor in one Kafka transaction).
+//! The producer of one region: it crawls the Discovery API and publishes each page to Kafka in one transaction
+//! with the cursor that follows it.
 
 pub mod cli;
-pub mod crawl;
-pub mod report;
+pub mod config;
 
-mod discover;
+mod api;
+mod crawl;
+mod model;
+mod progress;
 #[cfg(test)]
 mod properties;
 mod publish;
+mod report;
+mod run;
+mod status;

@@ -22,6 +22,7 @@ pub mod region;
 pub mod rights;
 pub mod screen;
 pub mod shutdown;
+mod stop;
 pub mod telemetry;
 pub mod topic_setup;
 pub mod topics;

@@ -10,10 +10,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing_subscriber::EnvFilter;
 
-use crate::exit::Stop;
 use crate::human;
 use crate::log_writer::LogWriter;
 use crate::screen::{self, Screen};
+use crate::stop::Stop;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,7 @@
 //! What the tests of both programs use: a mock server of the Discovery API that can be set up to
 //! misbehave, and a catalog of the project's own to serve from it.
 
+pub mod docs;
 pub mod history;
 pub mod mock_server;
 pub mod oracle;

@@ -9,17 +9,20 @@ pub(crate) mod literal;
 pub(crate) mod marking;
 pub(crate) mod mend;
 pub(crate) mod number;
+pub(crate) mod rows;
 pub(crate) mod values;
 
 use catalog_shared::key::Key;
 use catalog_shared::record::{self, Kind, Stamp};
 use serde::Deserialize;
 
-use crate::batch::{Agency, Dataset, Domain, Host, Marked, Rows, TopicKind, Versioned};
-use crate::consume::received::Received;
 use crate::decode::dataset::DatasetRow;
 use crate::decode::mend::mend_text;
+use crate::decode::rows::{Agency, Dataset, Domain, Host, Rows, Versioned};
 use crate::decode::values::cut;
+use crate::model::end_of_run::EndOfRun as Marked;
+use crate::model::record::Record as Received;
+use crate::model::topic::TopicKind;
 
 /// A record that can't be a row, and why.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,11 +11,11 @@ use tokio::runtime::Builder;
 
 use super::forms::{Draw, draw, rendered};
 use super::tables::{Tables, dataset};
-use crate::apply::rows;
-use crate::batch::Rows;
 use crate::decode::canonical;
 use crate::decode::dataset::DatasetRow;
 use crate::decode::mend::mend_json;
+use crate::decode::rows::Rows;
+use crate::store::rows;
 
 /// Lists of `classification` whose order has no meaning.
 const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];

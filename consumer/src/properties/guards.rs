@@ -7,8 +7,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Duration, interval, timeout};
 
 use super::tables::{Tables, dataset};
-use crate::apply::{failure, lock, rows, stats};
-use crate::batch::{Effect, Rows};
+use crate::decode::rows::Rows;
+use crate::model::effect::Effect;
+use crate::store::db_error;
+use crate::store::rows::{self, stats};
+use crate::store::schema_lock::lock;
 
 const ONE: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"one"},"classification":{"tags":["b","a"]},"metadata":{"domain":"d.example"}}"#;
 const OTHER: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"other"},"metadata":{"domain":"d.example"}}"#;
@@ -240,8 +243,8 @@ async fn statements_of_older_programs_fail_for_good() -> Result<()> {
     {
         let error = raw_sql(statement).execute(&tables.pool).await.unwrap_err();
         assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some(code));
-        assert!(!failure::refuses_a_row(&error), "{code} would make dead letters");
-        assert!(!failure::passes(&error.into()), "{code} would be tried for ever");
+        assert!(!db_error::refuses_a_row(&error), "{code} would make dead letters");
+        assert!(!db_error::is_transient(&error.into()), "{code} would be tried for ever");
     }
     tables.drop().await
 }

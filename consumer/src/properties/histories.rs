@@ -12,14 +12,14 @@ use super::generate::{Missed, Run};
 use super::history::History;
 use super::log::{Log, domain, id};
 use super::tables::Tables;
-use crate::books::decisions::{self, Change};
-use crate::books::judge::Tolerance;
-use crate::books::outbox;
-use crate::books::verdicts::{self, RunId};
+use crate::config::thresholds::RunThresholds;
+use crate::store::ledger::decisions::{self, RunId};
+use crate::store::ledger::manual_decisions::{self, Change};
+use crate::store::outbox;
 
 /// No limit for the region's share; a domain is large from four datasets on.
-const LIMITS: Tolerance =
-    Tolerance { max_retire_share: 1.0, min_seen_share: 0.95, confirm_after: 3, large_domain: 4 };
+const LIMITS: RunThresholds =
+    RunThresholds { max_retire_share: 1.0, min_seen_share: 0.95, confirm_after: 3, large_domain: 4 };
 /// All assets of the first domain; of the second one; of the last one, which full crawls need not reach.
 const A: [u8; 6] = [0, 3, 6, 9, 12, 15];
 const B: [u8; 6] = [1, 4, 7, 10, 13, 16];
@@ -190,7 +190,8 @@ async fn only_what_is_newly_absent_meets_the_guards_again() -> Result<()> {
 async fn a_lifted_shield_and_a_released_run_come_back_when_they_are_undone() -> Result<()> {
     let held = Run { missed: Missed::Unknown, ..full(&[&A[..2], &B[..5]]) };
     let tables = tables(&[full(&[&A, &B]), held]).await?;
-    let decide = async |change: Change| decisions::decide(&tables.pool, run_id(2), &change, None).await;
+    let decide =
+        async |change: Change| manual_decisions::decide(&tables.pool, run_id(2), &change, None).await;
     let lift = || Change::Release([domain(0)].into());
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
     decide(Change::Release(BTreeSet::new())).await?;
@@ -202,8 +203,8 @@ async fn a_lifted_shield_and_a_released_run_come_back_when_they_are_undone() -> 
     assert!(decide(Change::Undo).await.unwrap_err().to_string().contains("nothing to undo"));
     assert!(decide(Change::Release([domain(1)].into())).await.unwrap_err().to_string().contains("shield"));
     // The number that was shown is checked again.
-    let shown = Some(verdicts::Moved { retired: 7, returned: 0 });
-    let refused = decisions::decide(&tables.pool, run_id(2), &lift(), shown).await.unwrap_err();
+    let shown = Some(decisions::Moved { retired: 7, returned: 0 });
+    let refused = manual_decisions::decide(&tables.pool, run_id(2), &lift(), shown).await.unwrap_err();
     assert!(refused.to_string().contains("7 and 0 were shown"), "{refused}");
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
     tables.drop().await
@@ -213,7 +214,7 @@ async fn a_lifted_shield_and_a_released_run_come_back_when_they_are_undone() -> 
 async fn what_a_decision_would_do_is_listed_by_domain_and_name() -> Result<()> {
     let tables = tables(&[full(&[&A, &B]), full(&[&A[..2], &B[..5]])]).await?;
     let lift = Change::Release([domain(0)].into());
-    let affected = decisions::preview(&tables.pool, run_id(2), &lift).await?;
+    let affected = manual_decisions::preview(&tables.pool, run_id(2), &lift).await?;
     let ids: Vec<&str> = affected.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(ids, A[2..].iter().map(|asset| id(*asset)).collect::<Vec<_>>());
     assert!(affected.iter().all(|it| it.is_retired() && it.domain == domain(0) && it.name.is_some()));

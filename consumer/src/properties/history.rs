@@ -17,21 +17,21 @@ use tokio::sync::Semaphore;
 use super::generate::{Deed, Drain, Next, Step};
 use super::log::{Log, Spot, domain, place};
 use super::tables::Tables;
-use crate::apply::dead_letters::Limits;
-use crate::apply::positions;
-use crate::apply::{Bounds, Outcome, apply, lock};
-use crate::batch::Batch;
-use crate::books::decisions::{self, Affected, Change};
-use crate::books::judge::Tolerance;
-use crate::books::verdicts::{Moved, RunId};
-use crate::consume::offsets::Committed;
+use crate::config::thresholds::{DeadLetterThresholds, RunThresholds, Thresholds};
+use crate::model::batch::Batch;
+use crate::model::start::CommittedOffset;
+use crate::store::apply::{Outcome, apply};
+use crate::store::ledger::decisions::{Moved, RunId};
+use crate::store::ledger::manual_decisions::{self, Affected, Change};
+use crate::store::positions;
+use crate::store::schema_lock::lock;
 
 /// A log on its way into tables.
 pub(super) struct History<'a> {
     log: &'a Log,
     tables: &'a Tables,
     spots: Vec<Spot>,
-    bounds: Bounds,
+    bounds: Thresholds,
     /// Where each of several consumers believes that a partition stands.
     views: RefCell<BTreeMap<(u8, Spot), i64>>,
     /// What people have decided, undone decisions left out. Lifting a shield of a balanced run leaves it so.
@@ -42,17 +42,17 @@ impl<'a> History<'a> {
     /// Begins with nothing; a partition is taken over, or is new, when it is first looked at.
     pub(super) fn begin(log: &'a Log, tables: &'a Tables, strict: bool) -> Self {
         let runs = if strict {
-            Tolerance { max_retire_share: 0.2, min_seen_share: 0.95, confirm_after: 3, large_domain: 2 }
+            RunThresholds { max_retire_share: 0.2, min_seen_share: 0.95, confirm_after: 3, large_domain: 2 }
         } else {
-            Tolerance { max_retire_share: 1.0, min_seen_share: 0.0, confirm_after: 2, large_domain: 2 }
+            RunThresholds { max_retire_share: 1.0, min_seen_share: 0.0, confirm_after: 2, large_domain: 2 }
         };
         Self::within(log, tables, runs)
     }
 
     /// As [`History::begin`], with other limits for runs.
-    pub(super) fn within(log: &'a Log, tables: &'a Tables, runs: Tolerance) -> Self {
+    pub(super) fn within(log: &'a Log, tables: &'a Tables, runs: RunThresholds) -> Self {
         // Any number of dead letters.
-        let bounds = Bounds { dead: Limits { share: 1.0, in_row: u32::MAX }, runs };
+        let bounds = Thresholds { dead: DeadLetterThresholds { share: 1.0, in_row: u32::MAX }, runs };
         let spots = log.spots();
         Self { log, tables, spots, bounds, views: RefCell::default(), decided: RefCell::default() }
     }
@@ -218,7 +218,7 @@ impl<'a> History<'a> {
         let spot = *next.place.get(&self.spots);
         let (position, _) = self.standing(spot).await?;
         let offset = i64::try_from(to.index(usize::try_from(position)? + 1))?;
-        let committed = Committed { offset, noted: false };
+        let committed = CommittedOffset { offset, noted: false };
         positions::start(&self.tables.pool, &place(spot), Some(committed), 0).await?;
         self.apply(&self.log.batch(spot, offset, next.count)).await
     }
@@ -269,11 +269,11 @@ impl<'a> History<'a> {
 
     /// Nothing else follows from a decision than was shown before.
     async fn preview_and_decide(&self, id: RunId, change: &Change) -> Result<()> {
-        let shown = decisions::preview(&self.tables.pool, id, change).await?;
+        let shown = manual_decisions::preview(&self.tables.pool, id, change).await?;
         let count = |affected: &dyn Fn(&Affected) -> bool| shown.iter().filter(|it| affected(it)).count();
         let (retired, returned) = (count(&Affected::is_retired), count(&Affected::returns));
         let shown = Moved { retired: i64::try_from(retired)?, returned: i64::try_from(returned)? };
-        decisions::decide(&self.tables.pool, id, change, Some(shown)).await?;
+        manual_decisions::decide(&self.tables.pool, id, change, Some(shown)).await?;
         Ok(())
     }
 }

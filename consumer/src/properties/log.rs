@@ -13,15 +13,16 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::generate::{DOMAINS, Missed, Page, Run};
-use crate::batch::{Batch, Place, TopicKind};
-use crate::consume::received::Received;
+use crate::model::batch::Batch;
+use crate::model::record::Record;
+use crate::model::topic::{TopicKind, TopicPartition};
 
 /// A partition.
 pub(super) type Spot = (Kind, i32);
 
 /// A record, and in short what the row says that it becomes.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(super) struct LogRecord {
     pub(super) offset: i64,
     pub(super) stamp: Stamp,
     pub(super) key: String,
@@ -36,12 +37,12 @@ pub(super) struct Record {
 /// The records of each partition, and the offset behind the last one and all that is no record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
-    pub(super) records: BTreeMap<Spot, Vec<Record>>,
+    pub(super) records: BTreeMap<Spot, Vec<LogRecord>>,
     pub(super) ends: BTreeMap<Spot, i64>,
 }
 
-pub(super) fn place((kind, partition): Spot) -> Place {
-    Place { kind: TopicKind::Data(kind), topic: Topics::new("").data(kind), partition }
+pub(super) fn place((kind, partition): Spot) -> TopicPartition {
+    TopicPartition { kind: TopicKind::Data(kind), topic: Topics::new("").data(kind), partition }
 }
 
 impl Log {
@@ -59,7 +60,7 @@ impl Log {
     /// The next records from an offset on; where there are none, a step to the partition's end.
     pub(super) fn batch(&self, spot: Spot, from: i64, count: usize) -> Batch {
         let behind = self.records[&spot].iter().filter(|record| record.offset >= from).take(count);
-        let records: Vec<Received> = behind.map(received).collect();
+        let records: Vec<Record> = behind.map(received).collect();
         let to = records.last().map_or(self.ends[&spot].max(from), |last| last.offset + 1);
         Batch { place: place(spot), from, to, records }
     }
@@ -70,7 +71,7 @@ impl Log {
         let mut compacted = self.clone();
         for records in compacted.records.values_mut() {
             let mut later = HashSet::new();
-            let mut kept: Vec<Record> = records.drain(..).rev().collect();
+            let mut kept: Vec<LogRecord> = records.drain(..).rev().collect();
             kept.retain(|record| later.insert(record.key.clone()) || choices.next() == Some(false));
             records.extend(kept.into_iter().rev());
         }
@@ -78,11 +79,11 @@ impl Log {
     }
 }
 
-fn received(record: &Record) -> Received {
+fn received(record: &LogRecord) -> Record {
     let headers = record.stamp.to_headers();
-    let received = Received::read(record.offset, Some(&headers)).unwrap();
+    let received = Record::read(record.offset, Some(&headers)).unwrap();
     let (key, value) = (record.key.clone().into_bytes(), record.value.clone().into_bytes());
-    Received { key: Some(key), value: Some(value), ..received }
+    Record { key: Some(key), value: Some(value), ..received }
 }
 
 /// Writes runs as the producer does.
@@ -194,14 +195,14 @@ impl Writer {
         let broken = run.broken == Some(writing.written);
         let value = if broken { "[".to_owned() } else { value };
         if run.lost != Some(writing.written) {
-            self.append(spot, Record { offset: 0, stamp, key, value, says, broken, marker: None });
+            self.append(spot, LogRecord { offset: 0, stamp, key, value, says, broken, marker: None });
         }
         writing.written += 1;
     }
 
-    fn append(&mut self, spot: Spot, record: Record) {
+    fn append(&mut self, spot: Spot, record: LogRecord) {
         let end = self.log.ends.entry(spot).or_default();
-        self.log.records.entry(spot).or_default().push(Record { offset: *end, ..record });
+        self.log.records.entry(spot).or_default().push(LogRecord { offset: *end, ..record });
         *end += 1;
     }
 
@@ -221,7 +222,8 @@ impl Writer {
             let value = serde_json::to_string(&marker).unwrap();
             let key = Key::Marker { run: *number }.to_text(run.region);
             let says = String::new();
-            let record = Record { offset: 0, stamp, key, value, says, broken: false, marker: Some(marker) };
+            let record =
+                LogRecord { offset: 0, stamp, key, value, says, broken: false, marker: Some(marker) };
             self.append(*spot, record);
         }
         self.commit();

@@ -30,7 +30,7 @@ use log::Log;
 use model::{Fate, Model};
 use tables::{Accepted, Tables};
 
-use crate::books::outbox;
+use crate::store::outbox;
 
 /// Checks a property of three sets of tables that are empty for each case.
 fn holds(name: &'static str, property: &impl AsyncFn(&[Tables; 3], &Case) -> Result<()>) {

@@ -10,7 +10,7 @@ use catalog_shared::region::Region;
 use catalog_shared::verdict::Decision;
 use time::{Duration, OffsetDateTime};
 
-use super::log::{Log, Record, Spot};
+use super::log::{Log, LogRecord, Spot};
 use super::tables::{Accepted, Count, Row, Shields};
 
 /// The log as far as it was delivered: up to an offset of each partition.
@@ -55,7 +55,7 @@ impl Fate {
 pub(super) type RunId = (Region, u32);
 
 impl Model<'_> {
-    fn records(&self) -> impl Iterator<Item = (Spot, &Record)> {
+    fn records(&self) -> impl Iterator<Item = (Spot, &LogRecord)> {
         self.log.records.iter().flat_map(|(spot, records)| {
             let end = self.delivered.get(spot).copied().unwrap_or_default();
             records.iter().take_while(move |record| record.offset < end).map(move |record| (*spot, record))
@@ -64,7 +64,7 @@ impl Model<'_> {
 
     /// The newest record of each key makes its row.
     pub(super) fn rows(&self, accepted: &Accepted) -> BTreeSet<Row> {
-        let mut newest: BTreeMap<(Kind, &str), &Record> = BTreeMap::new();
+        let mut newest: BTreeMap<(Kind, &str), &LogRecord> = BTreeMap::new();
         for ((kind, _), record) in
             self.records().filter(|(_, record)| record.marker.is_none() && !record.broken)
         {
@@ -73,7 +73,7 @@ impl Model<'_> {
                 *held = record;
             }
         }
-        let row = |((kind, key), record): ((Kind, &str), &Record)| Row {
+        let row = |((kind, key), record): ((Kind, &str), &LogRecord)| Row {
             kind: kind.name().to_owned(),
             key: key.to_owned(),
             run: record.stamp.version.run.into(),
@@ -87,7 +87,7 @@ impl Model<'_> {
 
     /// The end of the first accepted run of the region behind the one that saw it last, which covers its domain
     /// and does not shield it.
-    fn retired_at(&self, record: &Record, accepted: &Accepted) -> Option<OffsetDateTime> {
+    fn retired_at(&self, record: &LogRecord, accepted: &Accepted) -> Option<OffsetDateTime> {
         let (region, seen) = (record.stamp.region, record.stamp.version.run);
         let domain = record.key.split('/').nth(1)?;
         let retires = |((of, run), shields): &(&RunId, &Shields)| {
@@ -132,7 +132,7 @@ impl Model<'_> {
 
     /// The domains that a run must shield: those where an object of it is known to be unreadable.
     pub(super) fn must_shield(&self, run: RunId) -> BTreeSet<String> {
-        let of_run = |record: &&Record| (record.stamp.region, record.stamp.version.run) == run;
+        let of_run = |record: &&LogRecord| (record.stamp.region, record.stamp.version.run) == run;
         let datasets = self.records().filter(|((kind, _), _)| *kind == Kind::Datasets);
         let broken = datasets.map(|(_, record)| record).filter(of_run).filter(|record| record.broken);
         let dead = broken.filter_map(|record| record.key.split('/').nth(1).map(str::to_owned));
@@ -160,7 +160,7 @@ impl Model<'_> {
         self.markers(run).find_map(|(_, record)| record.marker.as_ref())
     }
 
-    fn markers(&self, (region, run): RunId) -> impl Iterator<Item = (Spot, &Record)> {
+    fn markers(&self, (region, run): RunId) -> impl Iterator<Item = (Spot, &LogRecord)> {
         self.records().filter(move |(_, record)| {
             record.marker.is_some() && (record.stamp.region, record.stamp.version.run) == (region, run)
         })

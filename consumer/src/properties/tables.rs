@@ -12,11 +12,11 @@ use sqlx::{AssertSqlSafe, FromRow, raw_sql};
 use time::OffsetDateTime;
 
 use super::log::Spot;
-use crate::batch::{Dataset, Versioned};
-use crate::cli::DatabaseArgs;
-use crate::database;
+use crate::commands::rebuild;
+use crate::config::DatabaseArgs;
 use crate::decode::dataset::DatasetRow;
-use crate::rebuild;
+use crate::decode::rows::{Dataset, Versioned};
+use crate::store::database;
 
 /// As many as there are batches side by side.
 const CONNECTIONS: u32 = 3;

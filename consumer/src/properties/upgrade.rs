@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, raw_sql};
 use time::OffsetDateTime;
 
-use crate::books::outbox;
+use crate::store::outbox;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 

@@ -1,4 +1,4 @@
-//! Lanes: each crawls intervals of the id space, page by page, side by side with the others.
+//! Lanes crawl intervals of ids concurrently, page by page.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -9,66 +9,62 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::crawl::border;
-use crate::crawl::fetched::{Answer, Fetched, Reached};
-use crate::crawl::look::{Look, MOST};
-use crate::crawl::salvage::{self, Missing};
-use crate::crawl::size::PageSize;
-use crate::crawl::stretch::Search;
-use crate::crawl::tails::Tails;
-use crate::discover::error::{ApiError, Failed};
-use crate::discover::page::Page;
-use crate::discover::{Ask, Discovery};
-use crate::report::watch;
+use crate::api::error::{ApiError, Failed};
+use crate::api::{Discovery, PageRequest};
+use crate::crawl::answer::Answer;
+use crate::crawl::bisect::Bisection;
+use crate::crawl::next_page::{MAX_LIMIT, NextPage};
+use crate::crawl::page_size::PageSize;
+use crate::crawl::skip::{self, Unreadable};
+use crate::model::page::Page;
+use crate::run::lane_page::LanePage;
 
-/// What the lanes of a crawl share.
+/// The state that all lanes of a crawl share.
 pub(crate) struct Lanes {
     discovery: Discovery,
-    /// The size that a lane begins with.
+    /// The page size that a lane starts with.
     size: PageSize,
     queue: Mutex<VecDeque<Interval>>,
     max_id: Mutex<Option<String>>,
-    /// Whether `/domains` declares any asset of those that are asked for.
+    /// Whether `/domains` declares any assets for the domains of the run.
     declares_assets: bool,
-    pub(crate) tails: Tails,
 }
 
-/// What a lane has learnt on its way.
-struct Pace {
+/// The state of one lane.
+struct Lane {
     size: PageSize,
-    /// How many objects it has stepped over since its last good page.
-    stepped: u32,
+    /// How many objects it has skipped since its last readable page.
+    skipped: u32,
 }
 
 impl Lanes {
-    /// Lanes that begin with pages of this size, where `max_id` is the largest id that the run has seen.
+    /// Lanes that start with pages of this size. `max_id` is the largest id that the run has seen.
     pub(crate) fn new(
         discovery: Discovery,
         size: PageSize,
         max_id: Option<String>,
         declares_assets: bool,
     ) -> Self {
-        let (queue, max_id) = (Mutex::default(), Mutex::new(max_id));
-        Self { discovery, size, queue, max_id, declares_assets, tails: Tails::default() }
+        Self { discovery, size, queue: Mutex::default(), max_id: Mutex::new(max_id), declares_assets }
     }
 
-    /// Queues intervals for the lanes to take.
+    /// Queues intervals for the lanes.
     pub(crate) fn queue(&self, intervals: Vec<Interval>) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(intervals);
     }
 
-    /// Crawls intervals until the queue is empty. Ends early when nobody takes the pages any more, and at
-    /// `stop`: what is awaited then is given up, but not a page in hand.
+    /// Crawls intervals until the queue is empty. Ends early if the receiver of the pages is gone, and at `stop`: a
+    /// request in flight is then cancelled, but not a page that was received.
     pub(crate) async fn crawl(
         &self,
         lane: usize,
-        pages: Sender<Fetched>,
+        pages: Sender<LanePage>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let mut pace = Pace { size: self.size, stepped: 0 };
+        let mut state = Lane { size: self.size, skipped: 0 };
         while let Some(interval) = self.next_interval() {
             let span = tracing::info_span!("lane", lane, until = interval.until.as_deref());
-            self.crawl_interval(interval, &mut pace, &pages, stop).instrument(span).await?;
+            self.crawl_interval(interval, &mut state, &pages, stop).instrument(span).await?;
         }
         Ok(())
     }
@@ -77,203 +73,179 @@ impl Lanes {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    /// The end of an interval is an id behind it or a page without a further id, never a short one: the API drops
-    /// documents that it can't read. An interval whose end was such a page stays pending: the crawl takes
-    /// it as covered once no lane has seen a larger id.
+    /// An interval ends at an id beyond it or at a page without a further id. A short page is not the end, because the
+    /// API drops documents that it can't read. An interval that ended without a further id stays pending until no lane
+    /// has seen a larger id.
     async fn crawl_interval(
         &self,
         interval: Interval,
-        pace: &mut Pace,
-        pages: &Sender<Fetched>,
+        lane: &mut Lane,
+        pages: &Sender<LanePage>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
         let mut after = interval.after.clone();
         loop {
-            let answer = self.settled(&interval, &after, pace);
+            let answer = self.answer(&interval, &after, lane);
             let Some(answer) = stop.run_until_cancelled(answer).await else { return Ok(()) };
-            let (fetched, tail) = match answer?.of(&interval, &after) {
-                Reached::Part(fetched) => (Some(fetched), None),
-                Reached::End { last, tail } => (last, Some(tail)),
-            };
-            let mut next = Some(after);
-            if let Some(fetched) = fetched {
-                next = fetched.next().map(str::to_owned);
-                fetched.note(&interval);
-                tracing::debug!(fetched.from, "page in hand");
-                if pages.send(fetched).await.is_err() {
-                    return Ok(());
-                }
-            }
-            let Some(next) = next else { return Ok(()) };
-            if let Some(tail) = tail {
-                self.tails.keep(next, tail);
-                watch::finished();
+            let next = answer?.within(&interval, &after);
+            let Some(page) = next.page else { return Ok(()) };
+            let covered_to = page.next().map(str::to_owned);
+            tracing::debug!(page.from, "page received");
+            if pages.send(page).await.is_err() {
                 return Ok(());
             }
-            after = next;
+            match covered_to {
+                Some(id) if !next.is_end => after = id,
+                _ => return Ok(()),
+            }
         }
     }
 
-    /// What is behind an id, but for objects without an id that may belong to the next interval: they are left
-    /// to it if it will have them.
-    async fn settled(&self, interval: &Interval, after: &str, pace: &mut Pace) -> anyhow::Result<Answer> {
-        let mut answer = self.answer(interval, after, pace).await?;
-        if let (Answer::Page(page), Some(until)) = (&mut answer, &interval.until)
-            && border::is_unclear(page, interval)
-        {
-            let (Answer::Page(behind)
-            | Answer::Known(behind)
-            | Answer::Last(behind)
-            | Answer::Unavailable(_, behind)
-            | Answer::Unnamed(_, behind)) = self.answer(interval, until, pace).await?;
-            border::settle(page, interval, &behind);
-        }
-        Ok(answer)
-    }
-
-    /// What is behind an id. An answer that isn't complete is asked for at half the size, down to one object.
-    async fn answer(&self, interval: &Interval, after: &str, pace: &mut Pace) -> anyhow::Result<Answer> {
-        let mut look = Look::new(&pace.size, interval);
+    /// Requests the page after an id. If the answer is incomplete, requests half the size, down to one object.
+    async fn answer(&self, interval: &Interval, after: &str, lane: &mut Lane) -> anyhow::Result<Answer> {
+        let mut next = NextPage::new(&lane.size, interval);
         loop {
-            let ask = look.ask();
-            match self.discovery.page(after, ask, |page| self.check(after, &look, page)).await {
+            let request = next.request();
+            match self.discovery.page(after, request, |page| self.check(after, &next, page)).await {
                 Ok(page) => {
-                    if let Some(answer) = look.had(page) {
-                        pace.size.succeeded(ask.size);
-                        pace.stepped = 0;
+                    if let Some(answer) = next.received(page) {
+                        lane.size.succeeded(request.size);
+                        lane.skipped = 0;
                         return Ok(answer);
                     }
                 }
-                Err(error) if ask.can_shrink && error.incomplete_head().is_some() => {
-                    pace.size.failed(ask.size);
-                    look.failed();
+                Err(error) if request.can_shrink && error.incomplete_head().is_some() => {
+                    lane.size.failed(request.size);
+                    next.failed();
                 }
-                Err(error) => return self.step_over(interval, after, look.into_held(), error, pace).await,
+                Err(error) => return self.skip(interval, after, next.into_partial(), error, lane).await,
             }
         }
     }
 
-    /// Steps over the one object behind `held` that can't be had; where it may not, the lane ends here.
-    async fn step_over(
+    /// Skips the unreadable object that follows `partial`, or ends the lane with an error.
+    async fn skip(
         &self,
         interval: &Interval,
         after: &str,
-        held: Page,
+        partial: Page,
         error: Failed,
-        pace: &mut Pace,
+        lane: &mut Lane,
     ) -> anyhow::Result<Answer> {
-        let before: Vec<&str> = held.ids().collect();
-        let missing = match salvage::unavailable(after, &before, &error, pace.stepped) {
-            Ok(missing) => missing,
-            Err(why) => {
+        let before: Vec<&str> = partial.ids().collect();
+        let unreadable = match skip::identify(after, &before, &error, lane.skipped) {
+            Ok(unreadable) => unreadable,
+            Err(reason) => {
                 let until = interval.until.as_deref().unwrap_or("the end");
                 return Err(error).with_context(|| {
-                    format!("can't get what is behind the id {after:?} (this lane goes up to {until}{why})")
+                    format!("can't read the objects after id {after:?} (lane up to {until}{reason})")
                 });
             }
         };
-        let answer = match missing {
-            Missing::Further => {
-                pace.stepped = 0;
-                return Ok(Answer::Known(held));
+        let answer = match unreadable {
+            Unreadable::LaterId => {
+                lane.skipped = 0;
+                return Ok(Answer::OneId(partial));
             }
-            Missing::Named(id) => Answer::Unavailable(id, held),
-            Missing::Unnamed => self.past_unnamed(interval, after, held).await?,
+            Unreadable::Id(id) => Answer::UnreadableId(id, partial),
+            Unreadable::NoId => self.skip_range(interval, after, partial).await?,
         };
-        let error = format!("{:#}", anyhow::Error::from(error));
-        match &answer {
-            Answer::Unavailable(id, _) => {
-                self.saw(id);
-                tracing::warn!(after, id, error, "stepping over an object that can't be had");
-            }
-            Answer::Unnamed(until, _) => {
-                tracing::warn!(
-                    after,
-                    until,
-                    error,
-                    "stepping over something that can't be had and has no id"
-                );
-            }
-            Answer::Page(_) | Answer::Known(_) | Answer::Last(_) => {}
-        }
-        pace.stepped += 1;
+        self.log_skipped(&answer, after, error);
+        lane.skipped += 1;
         Ok(answer)
     }
 
-    /// Finds where answers can be read again, with one request for each of some forty ids.
-    async fn past_unnamed(&self, interval: &Interval, after: &str, held: Page) -> anyhow::Result<Answer> {
-        let from = held.last_id().unwrap_or(after);
-        if from != after && self.can_read_behind(from).await? {
-            // What can't be had has the same id as what came before it.
-            return Ok(Answer::Unavailable(from.to_owned(), held));
+    fn log_skipped(&self, answer: &Answer, after: &str, error: Failed) {
+        let error = format!("{:#}", anyhow::Error::from(error));
+        match answer {
+            Answer::UnreadableId(id, _) => {
+                self.add_seen(id);
+                tracing::warn!(after, id, error, "skipping an unreadable object");
+            }
+            Answer::UnreadableRange(until, _) => {
+                tracing::warn!(after, until, error, "skipping an unreadable range of ids");
+            }
+            Answer::Page(_) | Answer::OneId(_) | Answer::Last(_) => {}
         }
-        let search = Search::new(from, interval.until.as_deref());
-        let mut search = search.with_context(|| format!("can't get what is behind the id {from:?}"))?;
-        while let Some(id) = search.next() {
-            search.learn(self.can_read_behind(&id).await?);
-        }
-        Ok(Answer::Unnamed(search.end(), held))
     }
 
-    async fn can_read_behind(&self, id: &str) -> anyhow::Result<bool> {
-        let one = Ask { size: 1, can_shrink: false, loosely: true };
-        match self.discovery.page(id, one, |page| in_order(id, page).map(drop)).await {
+    /// Finds the next id with a readable answer, with one request for each of about 40 ids.
+    async fn skip_range(&self, interval: &Interval, after: &str, partial: Page) -> anyhow::Result<Answer> {
+        let from = partial.last_id().unwrap_or(after);
+        if from != after && self.is_readable_after(from).await? {
+            // The unreadable object has the same id as the one before it.
+            return Ok(Answer::UnreadableId(from.to_owned(), partial));
+        }
+        let search = Bisection::new(from, interval.until.as_deref());
+        let mut search = search.with_context(|| format!("can't read the objects after id {from:?}"))?;
+        while let Some(id) = search.next() {
+            search.record(self.is_readable_after(&id).await?);
+        }
+        Ok(Answer::UnreadableRange(search.end(), partial))
+    }
+
+    async fn is_readable_after(&self, id: &str) -> anyhow::Result<bool> {
+        let request = PageRequest { size: 1, can_shrink: false, leniently: true };
+        match self.discovery.page(id, request, |page| check_order(id, page).map(drop)).await {
             Ok(_) => Ok(true),
             Err(error) if error.error.is_torn() => Ok(false),
-            Err(error) => Err(error).with_context(|| format!("can't get what is behind the id {id:?}")),
+            Err(error) => Err(error).with_context(|| format!("can't read the objects after id {id:?}")),
         }
     }
 
-    /// Whether a page can be true: ids ascend from the lower bound, and no more of them follow only where no
-    /// larger id was seen.
-    fn check(&self, after: &str, look: &Look<'_>, page: &Page) -> Result<(), ApiError> {
-        let last = in_order(after, page)?;
+    /// Checks that a page is plausible: its ids ascend from the lower bound, and it is the last one only if no lane has
+    /// seen a larger id.
+    fn check(&self, after: &str, next: &NextPage<'_>, page: &Page) -> Result<(), ApiError> {
+        let last = check_order(after, page)?;
         if last != after {
-            self.saw(last);
+            self.add_seen(last);
         }
-        if look.is_hopeless(page) {
-            return Err(ApiError::NoScroll(format!("{MOST} objects behind {after:?} show no two ids")));
+        if next.is_stuck(page) {
+            return Err(ApiError::NoScroll(format!(
+                "{MAX_LIMIT} objects after {after:?} have fewer than two ids"
+            )));
         }
-        if look.is_the_end(page) { self.check_end(last) } else { Ok(()) }
+        if next.is_the_end(page) { self.check_end(last) } else { Ok(()) }
     }
 
-    /// Whether it can be true that no id is behind this one.
+    /// Checks that this id can be the last one.
     fn check_end(&self, last: &str) -> Result<(), ApiError> {
-        if self.has_seen_behind(last) {
+        if self.has_seen_after(last) {
             return Err(ApiError::Contradiction(format!(
-                "nothing behind {last:?}, where an id was seen; if what was there has left the catalog since, \
-                 --restart begins anew"
+                "no objects after {last:?}, where an id was seen before; if these objects have been deleted since, \
+                 use --restart"
             )));
         }
         if last.is_empty() && self.declares_assets {
-            return Err(ApiError::Contradiction("no assets at all, where /domains declares some".to_owned()));
+            return Err(ApiError::Contradiction("no assets at all, but /domains declares some".to_owned()));
         }
         Ok(())
     }
 
-    fn saw(&self, id: &str) {
+    fn add_seen(&self, id: &str) {
         let mut max = self.max_id.lock().unwrap_or_else(PoisonError::into_inner);
         if max.as_deref().is_none_or(|known| known < id) {
             *max = Some(id.to_owned());
         }
     }
 
-    /// Whether any lane has seen an id behind this one.
-    pub(crate) fn has_seen_behind(&self, id: &str) -> bool {
+    /// Whether any lane has seen an id after this one.
+    pub(crate) fn has_seen_after(&self, id: &str) -> bool {
         let max = self.max_id.lock().unwrap_or_else(PoisonError::into_inner);
         max.as_deref().is_some_and(|max| max > id)
     }
 }
 
-/// The last id of a page whose ids ascend from the lower bound. Several objects may have one id.
-fn in_order<'a>(after: &'a str, page: &'a Page) -> Result<&'a str, ApiError> {
+/// Checks that the ids of a page ascend from the lower bound, and returns the last one. Several objects may have the
+/// same id.
+fn check_order<'a>(after: &'a str, page: &'a Page) -> Result<&'a str, ApiError> {
     let mut last = after;
     for id in page.ids() {
         if id < last || id == after {
             return Err(ApiError::NoScroll(if last == after {
-                format!("asked for what is behind {after:?}, it sent {id:?}, as if asked for another page")
+                format!("a request for the page after {after:?} returned {id:?}, which is on another page")
             } else {
-                format!("the ids of a page are out of order: {id:?} came behind {last:?}")
+                format!("the ids of a page are out of order: {id:?} after {last:?}")
             }));
         }
         last = id;

@@ -1,31 +1,23 @@
-//! A crawl: claims the region, publishes `/domains`, then pages of all lanes, then the markers.
+//! Orchestrates a crawl: claims the region, publishes `/domains`, then the pages of all lanes, then the end-of-run
+//! records.
 
-pub mod scope;
-
-pub(crate) mod border;
-pub(crate) mod complete;
-pub(crate) mod difference;
-pub(crate) mod fetched;
-pub(crate) mod idspace;
+pub(crate) mod answer;
+pub(crate) mod bisect;
+pub(crate) mod domains;
 pub(crate) mod lane;
-pub(crate) mod look;
-pub(crate) mod page_zero;
-pub(crate) mod plan;
-pub(crate) mod run;
-pub(crate) mod salvage;
-pub(crate) mod since;
-pub(crate) mod size;
-pub(crate) mod stop;
-pub(crate) mod stretch;
-pub(crate) mod tails;
+pub(crate) mod listing;
+pub(crate) mod next_page;
+pub(crate) mod open;
+pub(crate) mod page_size;
+pub(crate) mod skip;
+pub(crate) mod stopped;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use catalog_shared::cursor::Cursor;
 use catalog_shared::exit::Stop;
-use catalog_shared::outage::{outlast, wait_for_kafka_within};
-use catalog_shared::record::Kind;
 use catalog_shared::rights;
 use catalog_shared::screen::Screen;
 use tokio::sync::mpsc;
@@ -34,256 +26,194 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::cli::CrawlArgs;
-use crate::crawl::fetched::Fetched;
+use crate::api::{Discovery, proxy};
+use crate::config::CrawlArgs;
 use crate::crawl::lane::Lanes;
-use crate::crawl::plan::{Asked, Plan, plan};
-use crate::crawl::scope::Start;
-use crate::crawl::since::Listed;
-use crate::crawl::size::PageSize;
-use crate::crawl::stop::{interrupted, not_begun, note_stop};
-use crate::discover::domains::Domains;
-use crate::discover::{Discovery, proxy};
+use crate::crawl::listing::Listed;
+use crate::crawl::open::open;
+use crate::crawl::page_size::PageSize;
+use crate::model::domains::Domains;
+use crate::progress::counters::Counters;
+use crate::progress::display::{Display, Total};
 use crate::publish::Publisher;
-use crate::publish::claim::Claim;
-use crate::publish::hosts;
-use crate::publish::sink::Sink;
-use crate::report::progress::Progress;
 use crate::report::summary::{End, Summary};
-use crate::report::tally::Tally;
-use crate::report::watch;
-use catalog_shared::cursors;
-use catalog_shared::topic_setup as topics;
+use crate::run::lane_page::LanePage;
+use crate::run::lifecycle;
+use crate::run::request::CrawlRequest;
 
-/// How long the publishing of the pages in hand may take once the crawl is asked to stop.
-const LAST_PAGES: Duration = Duration::from_secs(10);
-/// How often a claim is made when another producer goes on between its opening and its commit.
-const CLAIMS: usize = 5;
-/// How often the ends of lanes are asked for again when another lane has seen an id behind them.
-const ROUNDS: usize = 3;
+/// The shutdown timeout for publishing the pages in flight.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the ends of intervals are requested again if another lane has seen a larger id.
+const MAX_ROUNDS: usize = 3;
 
-/// Crawls a region to its end, or until `shutdown`; the pages in hand are published then.
+/// Crawls a region to the end of the run, or until `shutdown`. Pages in flight are then still published.
 ///
 /// # Errors
-/// [`catalog_shared::exit::Stop`] for what has an exit code of its own; else what went wrong.
-pub async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
+/// [`catalog_shared::exit::Stop`] for errors with their own exit code, otherwise the cause.
+pub(crate) async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
     args.kafka.announce()?;
-    let tally = Arc::new(Tally::default());
+    let counters = Arc::new(Counters::default());
     let url = args.api_url()?;
-    let asked = asked(&args, &url)?;
+    let request = CrawlRequest::new(&args, &url)?;
     proxy::check(&url).await?;
-    let discovery = Discovery::new(&args, url, Arc::clone(&tally))?;
+    let discovery = Discovery::new(&args, url, Arc::clone(&counters))?;
     let mut domains = None;
-    let opened = rights::named(open(&args, &asked, &discovery, &mut domains, &shutdown).await);
-    let Ok(Some(mut publisher)) = opened else { return Err(not_begun(&args, asked, &tally, opened.err())) };
+    let opened = rights::named(open(&args, &request, &discovery, &mut domains, &shutdown).await);
+    let Ok(Some(mut publisher)) = opened else {
+        return Err(stopped::before_claim(&args, request, &counters, opened.err()));
+    };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
-    let lanes = usize::from(args.concurrency);
-    let progress = span.in_scope(|| Progress::start(screen, lanes, publisher.cursor(), &tally));
-    let crawl = crawl(&args, discovery, domains, &mut publisher, &progress, &shutdown).instrument(span);
-    let whole = rights::named(ended_in_time(crawl, &shutdown).await);
-    // The bars make room for the summary.
-    progress.end();
-    if !matches!(whole, Ok(true)) {
-        note_stop(&mut publisher, whole.as_ref().err()).await;
+    let display = span.in_scope(|| Display::start(screen, total(publisher.cursor()), &counters));
+    let crawl = crawl(&args, discovery, domains, &mut publisher, &display, &shutdown).instrument(span);
+    let is_complete = rights::named(with_shutdown_timeout(crawl, &shutdown).await);
+    // Before the summary is printed.
+    display.end();
+    report(&args, &mut publisher, is_complete, &counters).await
+}
+
+/// Prints the summary, and records in the cursor why an incomplete crawl stopped.
+async fn report(
+    args: &CrawlArgs,
+    publisher: &mut Publisher,
+    is_complete: anyhow::Result<bool>,
+    counters: &Counters,
+) -> anyhow::Result<()> {
+    if !matches!(is_complete, Ok(true)) {
+        stopped::record(publisher, is_complete.as_ref().err()).await;
     }
-    let summary = |end| Summary::new(&args, publisher.cursor(), end, &tally);
-    match whole {
-        Ok(true) => summary(End::Whole).print(args.json),
+    let summary = |end| Summary::new(args, publisher.cursor(), end, counters);
+    match is_complete {
+        Ok(true) => summary(End::Complete).print(args.json),
         Ok(false) => {
-            let error = Stop::Interrupted(interrupted(&args, publisher.cursor().run));
+            let error = Stop::Interrupted(stopped::interrupted(args, publisher.cursor().run));
             Err(summary(End::Interrupted).print_failure(args.json, error.into()))
         }
         Err(error) => Err(summary(End::Failed).print_failure(args.json, error)),
     }
 }
 
-/// Whether a crawl is whole. One that was asked to stop has a while for the pages in hand; Kafka may be away
-/// for longer, and what is left then is fetched again when the run is resumed.
-async fn ended_in_time(
+/// Returns whether a crawl completed. After a shutdown it has limited time to publish the pages in flight, because Kafka
+/// may be unreachable. A resumed run fetches the rest again.
+async fn with_shutdown_timeout(
     crawl: impl Future<Output = anyhow::Result<bool>>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
-    let too_late = async {
+    let timed_out = async {
         shutdown.cancelled().await;
-        sleep(LAST_PAGES).await;
+        sleep(SHUTDOWN_TIMEOUT).await;
     };
     tokio::select! {
-        whole = crawl => whole,
-        () = too_late => {
-            tracing::warn!("Kafka does not take the pages in hand; they are left to the next start");
+        is_complete = crawl => is_complete,
+        () = timed_out => {
+            tracing::warn!("shutdown timed out: pages in flight are not published, the next start fetches them again");
             Ok(false)
         }
     }
 }
 
-fn asked(args: &CrawlArgs, url: &reqwest::Url) -> anyhow::Result<Asked> {
-    let wanted = |kind: &Kind| args.datasets || *kind != Kind::Datasets;
-    let shape = args.scope.shape(Kind::ALL.into_iter().filter(wanted).collect(), url.to_string());
-    let (region, since, first_run) = (args.region, args.scope.start()?, args.first_run);
-    // A dry run shows a run from its beginning, and so is never the rest of another.
-    Ok(Asked { region, shape, since, restart: args.restart || args.dry_run, first_run })
+/// The progress that a cursor shows.
+fn total(cursor: &Cursor) -> Total {
+    let expected = lifecycle::expected_objects(cursor);
+    Total { pages: cursor.next_page, objects: cursor.objects, expected }
 }
 
-/// What is published to: the region's topics, or nothing in a dry run. A broker that is away is waited for.
-/// None when `shutdown` came first. What was fetched of the API meanwhile is left in `domains`.
-async fn open(
-    args: &CrawlArgs,
-    asked: &Asked,
-    discovery: &Discovery,
-    domains: &mut Option<Domains>,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<Option<Publisher>> {
-    let opened = async {
-        if args.dry_run {
-            return rehearse(args, asked, discovery).await;
-        }
-        if let Some(limit) = args.wait_for_kafka {
-            wait_for_kafka_within(&args.kafka, limit).await?;
-        }
-        outlast(&args.kafka, async || claim(args, asked, discovery, domains).await).await
-    };
-    shutdown.run_until_cancelled(opened).await.transpose()
-}
-
-/// Begins a run that nobody sees. Kafka is only asked where the run would start, if it can't be known
-/// without.
-async fn rehearse(args: &CrawlArgs, asked: &Asked, discovery: &Discovery) -> anyhow::Result<Publisher> {
-    let names = args.kafka.topics();
-    let last = match asked.since {
-        Some(Start::Auto { .. }) => cursors::read_if_there(&args.kafka, &names, args.region).await?,
-        _ => None,
-    };
-    let mut cursor = plan(asked, last)?.claim(asked, "", &topics::partitions(args.partitions))?;
-    discovery.check_domains().await?;
-    cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
-    tracing::info!(region = %args.region, "crawling without publishing");
-    Ok(Publisher::new(Sink::Nowhere, names, cursor))
-}
-
-/// Claims the region, before any asset is fetched. Reads the cursor once before that, because a command line that
-/// can't be followed must neither fence a producer that is doing well nor create topics, and an API that can't be
-/// crawled must not leave a run behind.
-async fn claim(
-    args: &CrawlArgs,
-    asked: &Asked,
-    discovery: &Discovery,
-    domains: &mut Option<Domains>,
-) -> anyhow::Result<Publisher> {
-    let names = args.kafka.topics();
-    let planned = plan(asked, cursors::read_if_there(&args.kafka, &names, args.region).await?)?;
-    let partitions = topics::ensure(&args.kafka, &names, args.partitions).await?;
-    let owner = uuid::Uuid::new_v4().to_string();
-    let begins = matches!(planned, Plan::Begin { .. });
-    planned.claim(asked, &owner, &partitions)?;
-    if begins && domains.is_none() {
-        *domains = Some(page_zero::fetch_first(discovery).await?);
-    }
-    for _ in 0..CLAIMS {
-        let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
-        let asked = found.undecided.map_or_else(|| asked.clone(), |undecided| asked.passing_over(&undecided));
-        let mut cursor = plan(&asked, found.last)?.claim(&asked, &owner, &partitions)?;
-        cursor.pending = idspace::cut(cursor.pending.clone(), run::lanes(&cursor, args.concurrency));
-        if claim.establish(&cursor).await? {
-            tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
-            let hosts = hosts::published(&args.kafka, &names, &cursor).await?;
-            return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), names, cursor).knowing(hosts));
-        }
-        tracing::info!(region = %args.region, "another producer went on meanwhile; claiming the region again");
-    }
-    bail!(Stop::Guard(format!("another producer of region {} keeps taking over", args.region)))
-}
-
-/// Publishes what is missing of the run; tells whether it is whole now.
+/// Publishes the rest of the run. Returns whether the run is complete.
 async fn crawl(
     args: &CrawlArgs,
     discovery: Discovery,
     domains: Option<Domains>,
     publisher: &mut Publisher,
-    progress: &Progress,
+    display: &Display,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
     if publisher.cursor().next_page == 0 {
-        if !page_zero::publish(&discovery, domains, publisher, shutdown).await? {
+        if !domains::publish(&discovery, domains, publisher, shutdown).await? {
             return Ok(false);
         }
-        progress.published(publisher.cursor());
+        display.update(total(publisher.cursor()));
     }
-    if let Some(from) = since::listing(publisher.cursor()) {
-        let listing = since::publish(&discovery, args.page_size, from, publisher, progress, shutdown);
-        match watch::lane(progress.lane(0), listing).await? {
+    if let Some(from) = lifecycle::listed_since(publisher.cursor()) {
+        match listing::publish(&discovery, args.page_size, from, publisher, display, shutdown).await? {
             Listed::Interrupted => return Ok(false),
-            Listed::Whole => return publisher.end().await.map(|()| true),
-            Listed::Short(reason) => tracing::warn!(reason, "crawling the whole catalog instead"),
+            Listed::Complete => return publisher.end().await.map(|()| true),
+            Listed::Incomplete(reason) => tracing::warn!(reason, "crawling the whole catalog instead"),
         }
-        publisher.cut(usize::from(args.concurrency)).await?;
+        publisher.split(usize::from(args.concurrency)).await?;
     }
+    scroll(args, discovery, publisher, display, shutdown).await
+}
+
+/// Crawls all pending intervals and ends the run. Returns whether the run is complete.
+async fn scroll(
+    args: &CrawlArgs,
+    discovery: Discovery,
+    publisher: &mut Publisher,
+    display: &Display,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<bool> {
     let cursor = publisher.cursor();
-    let (max_id, declares_assets) = (cursor.max_id.clone(), run::declared(cursor) > 0);
+    let (max_id, declares_assets) = (cursor.max_id.clone(), lifecycle::declared(cursor) > 0);
     let lanes = Arc::new(Lanes::new(discovery, page_size(args, publisher), max_id, declares_assets));
-    for _ in 0..ROUNDS {
-        publish_lanes(args, &lanes, publisher, progress, shutdown).await?;
+    for _ in 0..MAX_ROUNDS {
+        publish_lanes(args, &lanes, publisher, display, shutdown).await?;
         if shutdown.is_cancelled() {
             return Ok(false);
         }
-        let pending = &publisher.cursor().pending;
-        if pending.iter().any(|interval| lanes.has_seen_behind(&interval.after)) {
+        if publisher.cursor().pending.iter().any(|interval| lanes.has_seen_after(&interval.after)) {
             continue;
         }
-        if let Some(tail) = lanes.tails.of_all(pending) {
-            publisher.tail(tail).await?;
-        }
-        run::check_seen(publisher.cursor())?;
+        lifecycle::check_seen(publisher.cursor())?;
         return publisher.end().await.map(|()| true);
     }
-    bail!("the API keeps answering that nothing is left where it has shown larger ids before")
+    bail!("the API repeatedly returns no objects after ids where it has returned larger ids before")
 }
 
-/// Begins with no more assets than a limit leaves, and one more, because the last id of a page is kept back.
+/// The first page size: what a limit still takes, plus one, because the last id of a page is left to the next one.
 fn page_size(args: &CrawlArgs, publisher: &Publisher) -> PageSize {
-    let left = publisher.left().and_then(|left| u16::try_from(left).ok()?.checked_add(1));
-    PageSize::new(args.page_size, left.unwrap_or(u16::MAX))
+    let remaining = publisher.remaining().and_then(|count| u16::try_from(count).ok()?.checked_add(1));
+    PageSize::new(args.page_size, remaining.unwrap_or(u16::MAX))
 }
 
-/// Runs lanes over all that is pending and publishes their pages until the last lane ends.
+/// Runs lanes over the pending intervals and publishes their pages until the last lane ends.
 async fn publish_lanes(
     args: &CrawlArgs,
     lanes: &Arc<Lanes>,
     publisher: &mut Publisher,
-    progress: &Progress,
+    display: &Display,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     lanes.queue(publisher.cursor().pending.clone());
     // Dropped, and so cancelled, however this function ends.
     let stop = shutdown.child_token();
     let _stop_lanes = stop.clone().drop_guard();
-    let (pages, mut fetched) = mpsc::channel(1);
+    let (sender, mut pages) = mpsc::channel(1);
     let mut tasks = JoinSet::new();
     for lane in 0..usize::from(args.concurrency) {
-        let task = lane_task(Arc::clone(lanes), lane, pages.clone(), stop.clone());
-        tasks.spawn(watch::lane(progress.lane(lane), task).in_current_span());
+        let task = run_lane(Arc::clone(lanes), lane, sender.clone(), stop.clone());
+        tasks.spawn(task.in_current_span());
     }
-    drop(pages);
-    while let Some(page) = fetched.recv().await {
-        publisher.page(page).await?;
-        progress.published(publisher.cursor());
-        if publisher.left() == Some(0) {
+    drop(sender);
+    while let Some(page) = pages.recv().await {
+        publisher.lane_page(page).await?;
+        display.update(total(publisher.cursor()));
+        if publisher.remaining() == Some(0) {
             stop.cancel();
             break;
         }
     }
-    // A lane with a page that nobody takes any more is not to wait for it.
-    drop(fetched);
+    // So that no lane waits for the receiver.
+    drop(pages);
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
     Ok(())
 }
 
-/// A lane that stops with the others.
-async fn lane_task(
+/// Runs one lane. If it fails, it stops the others.
+async fn run_lane(
     lanes: Arc<Lanes>,
     lane: usize,
-    pages: mpsc::Sender<Fetched>,
+    pages: mpsc::Sender<LanePage>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let ended = lanes.crawl(lane, pages, &stop).await;

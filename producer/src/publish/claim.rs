@@ -1,14 +1,15 @@
-//! A region belongs to one producer at a time, and the newest one wins.
+//! The claim of a region. One producer at a time owns a region, and the newest one wins.
 //!
-//! Opening a transactional producer fences the one before, but a producer can't tell a fence from a
-//! transaction that timed out. So it waits, reads the cursor without opening anything, and only carries
-//! on if nobody else has written it. The whole cursor is compared and not just its owner: a producer that
-//! was stopped between its opening and its claim would else go on from a cursor that is old.
+//! Opening a transactional producer fences the previous one, but a producer can't distinguish fencing from a
+//! transaction timeout. So it waits, reads the cursor without opening anything, and continues only if no other
+//! producer has written it. It compares the whole cursor and not just the owner, because a producer that was suspended
+//! between opening and claiming would otherwise continue from an old cursor.
 
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use catalog_shared::cursor::Cursor;
+use catalog_shared::cursors;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::outage::outlast;
@@ -17,105 +18,102 @@ use catalog_shared::topics::Topics;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::model::outgoing::Outgoing;
 use crate::publish::cursor_record;
 use crate::publish::failure::TransactionError;
-use crate::publish::outgoing::Outgoing;
+use crate::publish::in_doubt;
 use crate::publish::transaction::Transactions;
-use crate::publish::undecided;
-use catalog_shared::cursors;
 
-/// How long a newer producer gets to write its claim before the fenced one looks for it.
-const GRACE: Duration = Duration::from_secs(2);
-/// How often a transaction is tried, and how long is waited before it is tried again.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long a fenced producer waits for the claim of a newer one before it reads the cursor.
+const FENCED_WAIT: Duration = Duration::from_secs(2);
+/// The maximum number of attempts at a transaction, not counting those that failed because a broker was unreachable.
+const MAX_ATTEMPTS: u32 = 5;
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The right to write a region's cursor.
+/// The exclusive right to write a region's cursor.
 pub(crate) struct Claim {
     kafka: KafkaArgs,
     topics: Topics,
     region: Region,
-    /// The cursor as it was last read or written here. Whoever else writes it makes another.
+    /// The cursor as last read or written by this producer. A write by another producer changes it.
     last: Option<Cursor>,
     transactions: Transactions,
 }
 
-/// The cursors of a region that nobody else can write to any more.
+/// The cursors of a region after fencing all other producers.
 pub(crate) struct Found {
-    /// The last one that was committed.
+    /// The last committed one.
     pub(crate) last: Option<Cursor>,
-    /// One behind it of which nobody can tell whether it counts.
-    pub(crate) undecided: Option<Cursor>,
+    /// A later one whose transaction is in doubt.
+    pub(crate) in_doubt: Option<Cursor>,
 }
 
-/// What the cursor tells after a fatal error.
-enum Standing {
-    /// It is as it was: the transaction in hand was not committed.
-    Before,
-    /// It is the one in hand: the transaction was committed after all.
-    After,
-    /// Another producer has written it since.
-    Moved(String),
+/// The outcome of a commit that ended with a fatal error, according to the cursor.
+enum Outcome {
+    NotCommitted,
+    Committed,
+    /// Another producer has written the cursor since.
+    Fenced {
+        owner: String,
+    },
 }
 
-/// How often a transaction was tried, but for tries that a broker was away for: that is waited for.
+/// The number of failed attempts at a transaction. An outage resets it.
 #[derive(Default)]
-struct Tries(u32);
+struct Attempts(u32);
 
-impl Tries {
-    fn allow_another_after(&mut self, error: &TransactionError) -> bool {
+impl Attempts {
+    fn may_retry(&mut self, error: &TransactionError) -> bool {
         match error {
             TransactionError::Refused(_) => return false,
-            // What follows an outage is no longer what came before it.
-            TransactionError::Away(_) => self.0 = 0,
+            TransactionError::Unreachable(_) => self.0 = 0,
             TransactionError::Fatal(_) | TransactionError::Aborted(_) | TransactionError::Slow(_) => {
                 self.0 += 1
             }
         }
-        self.0 < TRIES
+        self.0 < MAX_ATTEMPTS
     }
 }
 
 impl Claim {
-    /// Fences every other producer of the region, then reads its cursors. The claim is made by
-    /// [`Claim::establish`].
+    /// Fences every other producer of the region, then reads its cursors. [`Claim::establish`] completes the claim.
     pub(crate) async fn open(kafka: &KafkaArgs, region: Region) -> anyhow::Result<(Self, Found)> {
         let topics = kafka.topics();
         let transactions = open_transactions(kafka, &topics, region).await?;
-        let undecided = undecided::read(kafka, &topics, region).await?;
+        let in_doubt = in_doubt::read(kafka, &topics, region).await?;
         let last = cursors::read(kafka, &topics, region).await?;
         tracing::debug!(%region, run = last.as_ref().map(|cursor| cursor.run), "region opened");
         let kafka = kafka.clone();
         let claim = Self { kafka, topics, region, last: last.clone(), transactions };
-        Ok((claim, Found { last, undecided }))
+        Ok((claim, Found { last, in_doubt }))
     }
 
-    /// Commits the cursor that claims the region. Tells whether it is ours now: if another producer has
-    /// gone on meanwhile, the cursor that was read is old, and all has to be planned anew.
+    /// Commits the cursor that claims the region. Returns whether the claim succeeded. If not, another producer has
+    /// written the cursor in the meantime, and the run must be planned again.
     pub(crate) async fn establish(&mut self, claim: &Cursor) -> anyhow::Result<bool> {
         Ok(self.publish(Vec::new(), claim).await?.is_none())
     }
 
-    /// Publishes records together with the cursor that speaks of them, exactly once.
+    /// Publishes records together with the next cursor, exactly once.
     ///
     /// # Errors
-    /// [`Stop::Guard`] when another producer has taken the region over; else what Kafka said.
+    /// [`Stop::Guard`] if another producer has taken over the region; otherwise the error of Kafka.
     pub(crate) async fn commit(&mut self, records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<()> {
         let Some(owner) = self.publish(records, next).await? else { return Ok(()) };
         bail!(Stop::Guard(format!(
-            "another producer of region {} has taken over (owner {owner}); this one has published nothing since",
+            "fenced: another producer of region {} has taken over (owner {owner}); this one has published nothing since",
             self.region
         )))
     }
 
-    /// Publishes; tells the owner when the region is another's by now.
+    /// Publishes. Returns the new owner if another producer has taken over the region.
     async fn publish(&mut self, mut records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<Option<String>> {
         records.push(cursor_record::record(&self.topics, next)?);
-        let mut tries = Tries::default();
+        let mut attempts = Attempts::default();
         loop {
             if self.transactions.may_end_late() {
-                tracing::info!("an end of a transaction was answered late: opening a new producer instance");
-                if let Standing::Moved(owner) = self.recover(next).await? {
+                tracing::info!("a transaction ended late, opening a new producer instance");
+                if let Outcome::Fenced { owner } = self.recover(next).await? {
                     return Ok(Some(owner));
                 }
             }
@@ -123,60 +121,61 @@ impl Claim {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            if !tries.allow_another_after(&error) {
+            if !attempts.may_retry(&error) {
                 return Err(error).context("can't publish to Kafka");
             }
-            tracing::warn!(%error, tries = tries.0, "publishing again");
+            tracing::warn!(%error, attempts = attempts.0, "publishing failed, retrying");
             if let TransactionError::Fatal(_) = error {
                 match self.recover(next).await? {
-                    Standing::Before => {}
-                    Standing::After => break,
-                    Standing::Moved(owner) => return Ok(Some(owner)),
+                    Outcome::NotCommitted => {}
+                    Outcome::Committed => break,
+                    Outcome::Fenced { owner } => return Ok(Some(owner)),
                 }
             } else {
-                sleep(PAUSE).await;
+                sleep(RETRY_DELAY).await;
             }
         }
         self.last = Some(next.clone());
         Ok(None)
     }
 
-    /// Carries on with a new instance after a fatal error or a late end, if nobody else has written the
-    /// cursor: looked at before, so that a newer producer is not fenced, and after, when nobody else can
-    /// any more.
-    async fn recover(&mut self, next: &Cursor) -> anyhow::Result<Standing> {
-        sleep(GRACE).await;
-        if let moved @ Standing::Moved(_) = self.look(next).await? {
-            return Ok(moved);
+    /// Opens a new instance after a fatal error or a late end, if no other producer has written the cursor. That is
+    /// checked before, so that a newer producer is not fenced, and after, when no other producer can write any more.
+    async fn recover(&mut self, next: &Cursor) -> anyhow::Result<Outcome> {
+        sleep(FENCED_WAIT).await;
+        if let fenced @ Outcome::Fenced { .. } = self.read_outcome(next).await? {
+            return Ok(fenced);
         }
         let open = async || open_transactions(&self.kafka, &self.topics, self.region).await;
-        let fresh = outlast(&self.kafka, open).await?;
-        let stale = std::mem::replace(&mut self.transactions, fresh);
-        spawn_blocking(move || drop(stale)).await?;
-        let undecided = async || undecided::read(&self.kafka, &self.topics, self.region).await;
-        let undecided = outlast(&self.kafka, undecided).await?;
-        let standing = self.look(next).await?;
+        let new = outlast(&self.kafka, open).await?;
+        let old = std::mem::replace(&mut self.transactions, new);
+        spawn_blocking(move || drop(old)).await?;
+        let in_doubt = async || in_doubt::read(&self.kafka, &self.topics, self.region).await;
+        let in_doubt = outlast(&self.kafka, in_doubt).await?;
+        let outcome = self.read_outcome(next).await?;
         ensure!(
-            undecided.is_none() || matches!(standing, Standing::Moved(_)),
-            "nobody can tell whether the last page was committed, for Kafka has lost the end of its \
-             transaction; the next start gives run {} up",
+            in_doubt.is_none() || matches!(outcome, Outcome::Fenced { .. }),
+            "the last page is in doubt, because Kafka lost the end of its transaction; the next start discards run {}",
             next.run
         );
-        Ok(standing)
+        Ok(outcome)
     }
 
-    async fn look(&self, next: &Cursor) -> anyhow::Result<Standing> {
+    async fn read_outcome(&self, next: &Cursor) -> anyhow::Result<Outcome> {
         let read = async || cursors::read(&self.kafka, &self.topics, self.region).await;
         loop {
             let found = outlast(&self.kafka, read).await?;
             if found == self.last {
-                return Ok(Standing::Before);
+                return Ok(Outcome::NotCommitted);
             }
             match found {
-                Some(found) if found == *next => return Ok(Standing::After),
-                // An older one of ours: the last one is committed, and readers do not see it yet.
-                Some(found) if found.owner == next.owner => sleep(PAUSE).await,
-                found => return Ok(Standing::Moved(found.map_or("unknown".to_owned(), |found| found.owner))),
+                Some(found) if found == *next => return Ok(Outcome::Committed),
+                // An older one of this producer: the last one is committed, and consumers do not see it yet.
+                Some(found) if found.owner == next.owner => sleep(RETRY_DELAY).await,
+                found => {
+                    let owner = found.map_or("unknown".to_owned(), |found| found.owner);
+                    return Ok(Outcome::Fenced { owner });
+                }
             }
         }
     }
@@ -203,7 +202,7 @@ mod tests {
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     use super::*;
-    use crate::crawl::run;
+    use crate::run::lifecycle::new_cursor;
 
     fn cursor() -> Cursor {
         let shape = Shape {
@@ -215,13 +214,12 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        run::fresh(Region::Us, shape, 1, &BTreeMap::new())
+        new_cursor(Region::Us, shape, 1, &BTreeMap::new())
     }
 
-    /// On librdkafka's mock cluster, which shows records as soon as they are there: as if each transaction had been
-    /// committed, whatever its producer was told.
+    /// On librdkafka's mock cluster, which shows records immediately, as if each transaction had been committed.
     #[tokio::test]
-    async fn a_commit_whose_answer_was_lost_is_found_standing_and_not_made_again() {
+    async fn a_commit_with_a_lost_answer_is_not_repeated() {
         let cluster = MockCluster::new(1).unwrap();
         let topic = Topics::new("").cursors();
         cluster.create_topic(&topic, 2, 1).unwrap();
@@ -245,17 +243,17 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_waited_for_and_other_trouble_is_not_for_long() {
-        let mut tries = Tries::default();
-        let mut allows = |error: fn(String) -> TransactionError, times| {
-            (0..times).filter(|_| tries.allow_another_after(&error(String::new()))).count()
+    fn outages_are_retried_without_limit_and_other_errors_a_few_times() {
+        let mut attempts = Attempts::default();
+        let mut retries = |error: fn(String) -> TransactionError, times| {
+            (0..times).filter(|_| attempts.may_retry(&error(String::new()))).count()
         };
-        assert_eq!(allows(TransactionError::Away, 100), 100);
-        assert_eq!(allows(TransactionError::Fatal, 3), 3);
-        assert_eq!(allows(TransactionError::Away, 1), 1);
-        assert_eq!(allows(TransactionError::Aborted, 5), 4);
-        assert_eq!(allows(TransactionError::Away, 1), 1);
-        assert_eq!(allows(TransactionError::Slow, 5), 4);
-        assert_eq!(allows(TransactionError::Refused, 1), 0);
+        assert_eq!(retries(TransactionError::Unreachable, 100), 100);
+        assert_eq!(retries(TransactionError::Fatal, 3), 3);
+        assert_eq!(retries(TransactionError::Unreachable, 1), 1);
+        assert_eq!(retries(TransactionError::Aborted, 5), 4);
+        assert_eq!(retries(TransactionError::Unreachable, 1), 1);
+        assert_eq!(retries(TransactionError::Slow, 5), 4);
+        assert_eq!(retries(TransactionError::Refused, 1), 0);
     }
 }

@@ -1,8 +1,8 @@
-//! The commit of a transaction through librdkafka itself.
+//! Commits a transaction by calling librdkafka directly.
 //!
-//! The crate's `commit_transaction` flushes first and waits 100 ms whenever one delivery has not been
-//! reported yet, which happens in up to 16 % of transactions even after all were awaited. The flush is
-//! not needed then. This is the project's one piece of unsafe code.
+//! The `commit_transaction` of the rdkafka crate flushes first and waits 100 ms whenever a delivery has not been
+//! reported yet, which happens in up to 16 % of transactions even after all deliveries were awaited. Then the flush is
+//! not needed. This is the project's only unsafe code.
 
 use std::ffi::CStr;
 use std::time::Duration;
@@ -15,30 +15,30 @@ use rdkafka::client::ClientContext;
 use rdkafka::producer::{FutureProducer, Producer};
 use thiserror::Error;
 
-/// Why a commit call did not end the transaction.
+/// Why a commit call failed.
 #[derive(Debug, Error)]
 #[error("{reason}")]
 pub(crate) struct CommitError {
     reason: String,
-    /// The same call carries on.
+    /// Whether the same call can be repeated.
     pub(crate) retriable: bool,
-    /// The transaction can only be aborted.
+    /// Whether the transaction can only be aborted.
     pub(crate) requires_abort: bool,
 }
 
-/// Commits the open transaction, all of whose deliveries were awaited; blocks for up to `patience`.
-#[expect(unsafe_code, reason = "the crate's own commit costs 100 ms, see above")]
-pub(crate) fn commit<C>(producer: &FutureProducer<C>, patience: Duration) -> Result<(), CommitError>
+/// Commits the open transaction after all its deliveries were awaited. Blocks for up to `timeout`.
+#[expect(unsafe_code, reason = "the commit of the crate costs 100 ms, see above")]
+pub(crate) fn commit<C>(producer: &FutureProducer<C>, timeout: Duration) -> Result<(), CommitError>
 where
     C: ClientContext + 'static,
 {
-    let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: the handle is valid for as long as `producer` is borrowed.
-    let error = unsafe { rd_kafka_commit_transaction(producer.client().native_ptr(), patience) };
+    let error = unsafe { rd_kafka_commit_transaction(producer.client().native_ptr(), timeout) };
     if error.is_null() {
         return Ok(());
     }
-    // SAFETY: a non-null answer is an error object that is ours to read and to destroy, once.
+    // SAFETY: a non-null result is an error object that the caller owns and must destroy once.
     Err(unsafe { take(error) })
 }
 
@@ -46,7 +46,7 @@ where
 /// `error` is a live error object of librdkafka and is not used again.
 #[expect(unsafe_code, reason = "reads an error object of librdkafka")]
 unsafe fn take(error: *mut rd_kafka_error_t) -> CommitError {
-    // SAFETY: the caller's promise; the string belongs to the object and is copied before it is destroyed.
+    // SAFETY: guaranteed by the caller; the string belongs to the object and is copied before it is destroyed.
     unsafe {
         let reason = CStr::from_ptr(rd_kafka_error_string(error)).to_string_lossy().into_owned();
         let retriable = rd_kafka_error_is_retriable(error) != 0;

@@ -1,12 +1,12 @@
-//! The record of a cursor.
+//! The Kafka record of a cursor.
 
 use catalog_shared::cursor::Cursor;
 use catalog_shared::topics::Topics;
 use rdkafka::message::OwnedHeaders;
 
-use crate::publish::outgoing::Outgoing;
+use crate::model::outgoing::Outgoing;
 
-/// A cursor as the record that goes out with the page it speaks of.
+/// The record of a cursor, to be committed with the page before it.
 pub(crate) fn record(topics: &Topics, cursor: &Cursor) -> anyhow::Result<Outgoing> {
     Ok(Outgoing {
         topic: topics.cursors().into(),

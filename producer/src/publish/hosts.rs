@@ -1,13 +1,11 @@
-//! The hosts that a run has published already.
+//! Reads the hosts that a run has already published.
 //!
-//! A host that shows two domains takes the smaller one, so a run must know what it has published. A producer
-//! that resumes a run reads it back from the topic: without that, the larger domain could win after a
-//! restart, because its record comes later.
-
-use std::collections::HashMap;
+//! A host that appears with two domains gets the smaller one, so a run must know what it has published. A resumed run
+//! reads it from the topic. Otherwise the larger domain could win after a restart, because its record is newer.
 
 use anyhow::{Context, bail};
 use catalog_shared::cursor::Cursor;
+use catalog_shared::cursors::{self, PATIENCE};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::outage::Away;
 use catalog_shared::record::{Content, Kind, Stamp};
@@ -20,15 +18,12 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
-use catalog_shared::cursors::{self, PATIENCE};
+use crate::run::record_builder::Hosts;
 
-/// The domain of each host.
-pub(crate) type Hosts = HashMap<String, String>;
-
-/// The hosts of a cursor's run as they are in the topic; none for a run that begins.
+/// The hosts that a cursor's run has published, from the topic; empty for a new run.
 ///
 /// # Errors
-/// What Kafka says.
+/// If Kafka can't be read.
 pub(crate) async fn published(kafka: &KafkaArgs, topics: &Topics, cursor: &Cursor) -> anyhow::Result<Hosts> {
     let partitions = cursor.partitions.get(&Kind::Hosts).copied().unwrap_or(0);
     if cursor.next_page == 0 || partitions == 0 {
@@ -44,7 +39,7 @@ pub(crate) async fn published(kafka: &KafkaArgs, topics: &Topics, cursor: &Curso
         }
         Ok(hosts)
     };
-    spawn_blocking(read).await?.context("can't read the hosts that the run has published")
+    spawn_blocking(read).await?.context("can't read the hosts published by the run")
 }
 
 fn read_partition(
@@ -60,12 +55,12 @@ fn read_partition(
     consumer.assign(&assignment)?;
     loop {
         match consumer.poll(PATIENCE) {
-            Some(Ok(message)) => remember(&message, cursor, hosts),
+            Some(Ok(message)) => add_record(&message, cursor, hosts),
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
             Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
                 return Err(error.into());
             }
-            // The client goes on by itself when a broker comes back.
+            // The client reconnects by itself.
             Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading hosts"),
             Some(Err(error)) => return Err(error.into()),
             None => bail!(Away(format!("no answer from Kafka for {} s", PATIENCE.as_secs()))),
@@ -79,20 +74,20 @@ struct Host {
     domain: String,
 }
 
-/// Takes a record of the cursor's run; others, and what this build can't read, are passed over.
-fn remember(message: &BorrowedMessage<'_>, cursor: &Cursor, hosts: &mut Hosts) {
+/// Adds a record of the cursor's run. Ignores other records and those that this build can't read.
+fn add_record(message: &BorrowedMessage<'_>, cursor: &Cursor, hosts: &mut Hosts) {
     let Ok(stamp) = Stamp::from_headers(message.headers()) else { return };
     let is_host = matches!(stamp.content, Content::Record(Kind::Hosts));
     if !is_host || stamp.region != cursor.region || stamp.version.run != cursor.run {
         return;
     }
     let Ok(found) = serde_json::from_slice::<Host>(message.payload().unwrap_or_default()) else { return };
-    add(hosts, found.host, found.domain);
+    add_smaller(hosts, found.host, found.domain);
 }
 
-fn add(hosts: &mut Hosts, host: String, domain: String) {
-    let smallest = hosts.entry(host).or_insert_with(|| domain.clone());
-    if domain < *smallest {
-        *smallest = domain;
+fn add_smaller(hosts: &mut Hosts, host: String, domain: String) {
+    let domain_of_host = hosts.entry(host).or_insert_with(|| domain.clone());
+    if domain < *domain_of_host {
+        *domain_of_host = domain;
     }
 }

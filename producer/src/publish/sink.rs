@@ -1,32 +1,32 @@
-//! Where a run's records go.
+//! Where the steps of a run are committed.
 
 use catalog_shared::cursor::Cursor;
 
+use crate::model::outgoing::Outgoing;
 use crate::publish::claim::Claim;
-use crate::publish::outgoing::Outgoing;
 
-/// What takes the steps of a run.
+/// Where the steps of a run are committed.
 pub(crate) enum Sink {
-    /// Kafka, under the claim of the region.
+    /// To Kafka, with the claim of the region.
     Kafka(Box<Claim>),
-    /// Nothing: a dry run makes its records and cursors, and drops them.
+    /// Nowhere: a dry run builds its records and cursors and drops them.
     Nowhere,
-    /// What a test makes of it.
+    /// To a test.
     #[cfg(test)]
-    Double(Double),
+    Mock(Mock),
 }
 
 #[cfg(test)]
-pub(crate) type Double = Box<dyn FnMut(Vec<Outgoing>, &Cursor) -> anyhow::Result<()> + Send>;
+pub(crate) type Mock = Box<dyn FnMut(Vec<Outgoing>, &Cursor) -> anyhow::Result<()> + Send>;
 
 impl Sink {
-    /// Takes records together with the cursor that speaks of them.
+    /// Commits records together with the next cursor.
     pub(crate) async fn commit(&mut self, records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<()> {
         match self {
             Self::Kafka(claim) => claim.commit(records, next).await,
             Self::Nowhere => Ok(()),
             #[cfg(test)]
-            Self::Double(take) => take(records, next),
+            Self::Mock(take) => take(records, next),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Kafka transactions: a page's records and the cursor go out together or not at all.
+//! Kafka transactions: a page's records and the cursor are committed together or not at all.
 
 use std::time::{Duration, Instant};
 
@@ -9,26 +9,26 @@ use rdkafka::producer::Producer;
 use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use tokio::task::spawn_blocking;
 
+use crate::model::outgoing::Outgoing;
 use crate::publish::commit::commit;
 use crate::publish::delivery::{Undelivered, await_all, is_queue_full};
-use crate::publish::ends::{Ends, EndsContext};
 use crate::publish::failure::TransactionError;
+use crate::publish::late_ends::{EndTxnContext, LateEnds};
 use crate::publish::leaders;
-use crate::publish::outgoing::Outgoing;
 
-type Client = FutureProducer<EndsContext>;
+type Client = FutureProducer<EndTxnContext>;
 
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the first contact with the broker may take.
-const START_PATIENCE: Duration = Duration::from_secs(30);
+/// The timeout of one commit or abort call, which is then repeated.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The timeout of `init_transactions`.
+const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A transactional producer. Opening one fences every other of the same id.
+/// A transactional producer. Opening one fences all others with the same id.
 pub(crate) struct Transactions {
     client: Client,
     kafka: KafkaArgs,
-    /// How long one call waits for the broker before it is made again.
-    patience: Duration,
-    ends: Ends,
+    call_timeout: Duration,
+    late_ends: LateEnds,
 }
 
 impl Transactions {
@@ -37,27 +37,26 @@ impl Transactions {
             ("transactional.id", id),
             ("enable.idempotence", "true"),
             ("acks", "all"),
-            // Long enough to ride out a broker's restart without an error.
+            // Long enough for a broker restart without an error.
             ("transaction.timeout.ms", "60000"),
-            // Records are sent a page at a time and all awaited, so waiting for more gains nothing.
+            // Records are sent a page at a time and all awaited, so lingering gains nothing.
             ("linger.ms", "0"),
             ("compression.codec", "lz4"),
-            // As much as our topics take.
+            // The limit of our topics.
             ("message.max.bytes", "8388608"),
             ("allow.auto.create.topics", "false"),
         ])?;
-        let context = EndsContext::new(&mut config);
-        let ends = context.ends();
+        let context = EndTxnContext::new(&mut config);
+        let late_ends = context.ends();
         let client: Client = kafka::create(&config, context)?;
         let starting = client.clone();
-        spawn_blocking(move || starting.init_transactions(START_PATIENCE)).await??;
-        Ok(Self { client, kafka: kafka.clone(), patience: PATIENCE, ends })
+        spawn_blocking(move || starting.init_transactions(INIT_TIMEOUT)).await??;
+        Ok(Self { client, kafka: kafka.clone(), call_timeout: CALL_TIMEOUT, late_ends })
     }
 
-    /// Whether a request to end one of its transactions may still be on its way. Then the next transaction
-    /// needs another instance.
+    /// Whether an `EndTxn` request may still be in flight. Then the next transaction needs a new instance.
     pub(crate) fn may_end_late(&self) -> bool {
-        self.ends.is_one_late()
+        self.late_ends.any()
     }
 
     /// Publishes records in one transaction.
@@ -69,25 +68,25 @@ impl Transactions {
                 self.commit().await
             }
             Err(Undelivered { key, error }) => {
-                let aborted = match error.rdkafka_error_code() {
+                let to_error = match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Refused,
-                    // Looked at before the abort, which may take as long as an outage.
+                    // Checked before the abort, which may take as long as an outage.
                     Some(RDKafkaErrorCode::MessageTimedOut)
                         if leaders::are_up(&self.kafka, records).await =>
                     {
                         TransactionError::Slow
                     }
-                    Some(RDKafkaErrorCode::MessageTimedOut) => TransactionError::Away,
+                    Some(RDKafkaErrorCode::MessageTimedOut) => TransactionError::Unreachable,
                     _ => TransactionError::Aborted,
                 };
                 let bytes: usize = records.iter().map(|record| record.value.len()).sum();
                 let cause = format!("{} records of {bytes} bytes; {key}: {error}", records.len());
-                Err(self.abort(cause, aborted).await)
+                Err(self.abort(cause, to_error).await)
             }
         }
     }
 
-    /// Sends all and awaits all, so that the commit finds nothing left to flush.
+    /// Sends all records and awaits them, so that the commit has nothing left to flush.
     async fn deliver(&self, records: &[Outgoing]) -> Result<(), Undelivered> {
         let mut pending = Vec::with_capacity(records.len());
         for record in records {
@@ -114,14 +113,14 @@ impl Transactions {
     async fn commit(&self) -> Result<(), TransactionError> {
         let start = Instant::now();
         loop {
-            let (client, patience) = (self.client.clone(), self.patience);
-            let answer = spawn_blocking(move || commit(&client, patience)).await;
-            self.ends.took_since(start);
+            let (client, timeout) = (self.client.clone(), self.call_timeout);
+            let answer = spawn_blocking(move || commit(&client, timeout)).await;
+            self.late_ends.record(start);
             match answer.map_err(|error| TransactionError::Fatal(error.to_string()))? {
                 Ok(()) => return Ok(()),
-                // The commit that timed out is carried on by calling it again, never by an abort.
+                // A commit that timed out is continued by calling it again, never by an abort.
                 Err(error) if error.retriable => {
-                    tracing::warn!(%error, "the commit takes long; waiting for Kafka")
+                    tracing::warn!(%error, "commit timed out, retrying")
                 }
                 Err(error) if error.requires_abort => {
                     return Err(self.abort(error.to_string(), TransactionError::Aborted).await);
@@ -131,20 +130,20 @@ impl Transactions {
         }
     }
 
-    /// Aborts; what that is then called is `aborted`.
-    async fn abort(&self, cause: String, aborted: fn(String) -> TransactionError) -> TransactionError {
+    /// Aborts. Returns the error that `to_error` makes of the cause.
+    async fn abort(&self, cause: String, to_error: fn(String) -> TransactionError) -> TransactionError {
         let start = Instant::now();
         loop {
             if let Some((code, reason)) = self.client.client().fatal_error() {
                 return TransactionError::Fatal(format!("{code}: {reason}"));
             }
-            let (client, patience) = (self.client.clone(), self.patience);
-            let answer = spawn_blocking(move || client.abort_transaction(patience)).await;
-            self.ends.took_since(start);
+            let (client, timeout) = (self.client.clone(), self.call_timeout);
+            let answer = spawn_blocking(move || client.abort_transaction(timeout)).await;
+            self.late_ends.record(start);
             match answer {
-                Ok(Ok(())) => return aborted(cause),
+                Ok(Ok(())) => return to_error(cause),
                 Ok(Err(KafkaError::Transaction(error))) if error.is_retriable() => {
-                    tracing::warn!(%error, "the abort takes long; waiting for Kafka");
+                    tracing::warn!(%error, "abort timed out, retrying");
                 }
                 Ok(Err(error)) => return TransactionError::Fatal(error.to_string()),
                 Err(error) => return TransactionError::Fatal(error.to_string()),
@@ -153,8 +152,8 @@ impl Transactions {
     }
 }
 
-/// What becomes of a transaction when the broker answers with errors, on librdkafka's mock cluster. It
-/// knows neither isolation nor fencing: what others see of a transaction is for the tests on a real broker.
+/// Transactions with broker errors, on librdkafka's mock cluster. It supports neither isolation nor fencing, so what
+/// consumers see of a transaction is tested on a real broker.
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -179,7 +178,7 @@ mod tests {
         (cluster, transactions)
     }
 
-    /// Publishes a record while requests of a kind get these answers, then another one undisturbed.
+    /// Publishes a record while requests of one type get these answers, then another one without errors.
     async fn answered(
         key: RDKafkaApiKey,
         answers: &[Answer],
@@ -188,12 +187,12 @@ mod tests {
         cluster.request_errors(key, answers);
         let disturbed = transactions.publish(&[record()]).await;
         cluster.clear_request_errors(key);
-        (disturbed, published_in_the_end(&transactions).await)
+        (disturbed, publish_with_retries(&transactions).await)
     }
 
-    /// Publishes a record as the claim does: again while it is aborted. What librdkafka still purges of the
-    /// transaction before may take the first records of the next one with it.
-    async fn published_in_the_end(transactions: &Transactions) -> Result<(), TransactionError> {
+    /// Publishes a record and retries while it is aborted, as the claim does. What librdkafka still purges of the previous
+    /// transaction may include the first records of the next one.
+    async fn publish_with_retries(transactions: &Transactions) -> Result<(), TransactionError> {
         let mut published = transactions.publish(&[record()]).await;
         for _ in 0..5 {
             if let Err(TransactionError::Aborted(_)) = published {
@@ -214,26 +213,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_commit_is_carried_on_when_the_coordinator_moves_or_its_answer_is_lost() {
-        let away = Answer::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+    async fn a_commit_survives_a_moving_coordinator_and_a_lost_answer() {
+        let unavailable = Answer::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
         let cut = Answer::RD_KAFKA_RESP_ERR__TRANSPORT;
-        for answers in [&[away, away][..], &[cut]] {
+        for answers in [&[unavailable, unavailable][..], &[cut]] {
             let (disturbed, next) = answered(RDKafkaApiKey::EndTxn, answers).await;
             assert!(disturbed.is_ok() && next.is_ok(), "{disturbed:?} {next:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_commit_that_is_not_answered_in_time_is_called_again() {
+    async fn a_commit_that_times_out_is_retried() {
         let (cluster, mut transactions) = opened().await;
-        // Each answer takes longer than a call has patience for.
-        transactions.patience = Duration::from_millis(20);
+        // Each answer takes longer than the timeout of a call.
+        transactions.call_timeout = Duration::from_millis(20);
         cluster.broker_round_trip_time(-1, Duration::from_millis(200)).unwrap();
         transactions.publish(&[record()]).await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_transaction_that_must_be_aborted_is_and_the_next_goes_on() {
+    async fn after_an_abort_the_next_transaction_succeeds() {
         let unauthorized = Answer::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
         let (disturbed, next) = answered(RDKafkaApiKey::AddPartitionsToTxn, &[unauthorized]).await;
         assert!(matches!(disturbed, Err(TransactionError::Aborted(_))), "{disturbed:?}");
@@ -241,16 +240,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_that_is_too_large_is_refused_by_its_key() {
+    async fn a_record_that_is_too_large_is_refused_with_its_key() {
         let too_large = Answer::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-        // A run ends at it, so what the next transaction would meet does not matter.
+        // The run ends with this error, so the next transaction does not matter.
         let (disturbed, _) = answered(RDKafkaApiKey::Produce, &[too_large]).await;
         let Err(TransactionError::Refused(cause)) = disturbed else { panic!("{disturbed:?}") };
         assert!(cause.contains("aaaa-2222"), "{cause}");
     }
 
     #[tokio::test]
-    async fn a_record_whose_leader_is_away_is_told_from_other_trouble() {
+    async fn an_unreachable_leader_is_distinguished_from_other_errors() {
         let cluster: Cluster = MockCluster::new(2).unwrap();
         cluster.create_topic(TOPIC, 1, 1).unwrap();
         cluster.partition_leader(TOPIC, 0, Some(2)).unwrap();
@@ -259,11 +258,11 @@ mod tests {
         let kafka = KafkaArgs { brokers: cluster.bootstrap_servers(), options, topic_prefix: String::new() };
         let transactions = Transactions::open(&kafka, "producer.us").await.unwrap();
         cluster.broker_down(2).unwrap();
-        assert!(matches!(transactions.publish(&[record()]).await, Err(TransactionError::Away(_))));
+        assert!(matches!(transactions.publish(&[record()]).await, Err(TransactionError::Unreachable(_))));
     }
 
     #[tokio::test]
-    async fn a_page_that_is_not_taken_in_time_names_the_page_size() {
+    async fn a_page_that_times_out_suggests_a_smaller_page_size() {
         let cluster: Cluster = MockCluster::new(1).unwrap();
         cluster.create_topic(TOPIC, 1, 1).unwrap();
         let options = vec!["message.timeout.ms=500".to_owned().into()];
@@ -273,15 +272,15 @@ mod tests {
         cluster.broker_round_trip_time(-1, Duration::from_millis(1_000)).unwrap();
         let error = transactions.publish(&[record()]).await.unwrap_err();
         assert!(matches!(error, TransactionError::Slow(_)), "{error:?}");
-        let told = error.to_string();
+        let message = error.to_string();
         assert!(
-            told.contains("--page-size") && told.contains("1 records of 2 bytes; us/data.example"),
-            "{told}"
+            message.contains("--page-size") && message.contains("1 records of 2 bytes; us/data.example"),
+            "{message}"
         );
     }
 
     #[tokio::test]
-    async fn a_fence_or_a_timed_out_transaction_is_fatal_for_good() {
+    async fn fencing_and_timed_out_transactions_are_fatal() {
         for answer in [
             Answer::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
             Answer::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,

@@ -1,4 +1,4 @@
-//! What a crawl did, for people or for programs.
+//! The summary of a crawl, as text or JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -11,44 +11,44 @@ use catalog_shared::record::Kind;
 use catalog_shared::region::Region;
 use serde::Serialize;
 
-use crate::cli::CrawlArgs;
-use crate::crawl::run;
+use crate::config::CrawlArgs;
+use crate::progress::counters::{Cause, Counters};
 use crate::report::missed::Missed;
 use crate::report::scope;
-use crate::report::tally::{Cause, Tally};
+use crate::run::lifecycle;
 
 /// How a crawl ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// All of the run is published.
-    Whole,
-    /// It was asked to stop.
+    /// The run is complete.
+    Complete,
+    /// A signal asked it to stop.
     Interrupted,
-    /// Something went wrong, which the command ends with.
+    /// The command ended with an error.
     Failed,
 }
 
-/// The end of a crawl command.
+/// The summary of a crawl command.
 #[derive(Serialize)]
 pub(crate) struct Summary {
     region: Region,
-    /// None in a dry run, and where none was begun.
+    /// None in a dry run, and if no run was started.
     run: Option<u32>,
     mode: Mode,
-    /// Whether nothing was written: what counts as published would have been.
+    /// Whether nothing was written. Then `published` is what would have been published.
     dry_run: bool,
-    /// Whether the run is published to its end; one that isn't is resumed by the same command.
+    /// Whether the run is complete. The same command resumes an incomplete one.
     whole: bool,
-    /// Whether something went wrong.
+    /// Whether the command ended with an error.
     failed: bool,
     pages: u32,
     objects: u64,
     published: BTreeMap<Kind, u64>,
     #[serde(flatten)]
     missed: Missed,
-    /// What people should know of a run over domains.
+    /// A note about the domains of a run over domains.
     note: Option<String>,
-    // From here on it is what this process did, and not the run.
+    // The fields from here on are about this process and not about the run.
     requests: u64,
     retries: u64,
     retries_by_cause: BTreeMap<Cause, u64>,
@@ -56,25 +56,25 @@ pub(crate) struct Summary {
     /// Since the first request.
     seconds: f64,
     requests_per_second: f64,
-    /// How long requests waited for the limiter, all lanes together.
+    /// How long requests waited for the rate limiter, summed over all lanes.
     limiter_seconds: f64,
-    /// How long they were held back before they were tried again, all lanes together.
+    /// How long requests waited before retries, summed over all lanes.
     paused_seconds: f64,
-    /// How many log lines could not be written.
+    /// The number of log lines that could not be written.
     log_lines_lost: u64,
 }
 
 impl Summary {
-    pub(crate) fn new(args: &CrawlArgs, cursor: &Cursor, end: End, tally: &Tally) -> Self {
+    pub(crate) fn new(args: &CrawlArgs, cursor: &Cursor, end: End, counters: &Counters) -> Self {
         let sum = |(kind, counts): (&Kind, &Vec<u64>)| (*kind, counts.iter().sum());
-        let (requests, retries_by_cause) = (tally.requests(), tally.retries());
-        let (seconds, waits) = (tally.crawling().as_secs_f64(), tally.waits());
+        let (requests, retries_by_cause) = (counters.requests(), counters.retries());
+        let (seconds, waits) = (counters.elapsed().as_secs_f64(), counters.waits());
         Self {
             region: cursor.region,
             run: (!args.dry_run).then_some(cursor.run),
             mode: cursor.shape.mode,
             dry_run: args.dry_run,
-            whole: end == End::Whole,
+            whole: end == End::Complete,
             failed: end == End::Failed,
             pages: cursor.next_page,
             objects: cursor.objects,
@@ -84,7 +84,7 @@ impl Summary {
             requests,
             retries: retries_by_cause.values().sum(),
             retries_by_cause,
-            bytes: tally.bytes(),
+            bytes: counters.bytes(),
             seconds,
             requests_per_second: if seconds > 0.0 { requests as f64 / seconds } else { 0.0 },
             limiter_seconds: waits.limiter.as_secs_f64(),
@@ -93,17 +93,17 @@ impl Summary {
         }
     }
 
-    /// Of a command that ended before it had claimed the region.
-    pub(crate) fn not_begun(args: &CrawlArgs, shape: Shape, end: End, tally: &Tally) -> Self {
-        let none = run::fresh(args.region, shape, 0, &BTreeMap::new());
-        Self { run: None, ..Self::new(args, &none, end, tally) }
+    /// The summary of a command that ended before it claimed the region.
+    pub(crate) fn without_run(args: &CrawlArgs, shape: Shape, end: End, counters: &Counters) -> Self {
+        let cursor = lifecycle::new_cursor(args.region, shape, 0, &BTreeMap::new());
+        Self { run: None, ..Self::new(args, &cursor, end, counters) }
     }
 
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
         Ok(answer::print(json, self, self)?)
     }
 
-    /// As [`Summary::print`], of a crawl that failed; gives the error to end with.
+    /// As [`Summary::print`] for a failed crawl. Returns the error to end with.
     pub(crate) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
         answer::print_failure(json, self, self, error)
     }
@@ -112,11 +112,11 @@ impl Summary {
         let (unkeyed, skipped) = (self.missed.unkeyed, self.missed.skipped);
         if unkeyed > 0 {
             let unkeyed = counted(unkeyed, "object", "objects");
-            writeln!(f, "  no record  {unkeyed} that no record could be made of (dead letters)")?;
+            writeln!(f, "  no record  {unkeyed} without a usable key (dead letters)")?;
         }
         if skipped > 0 {
             let skipped = counted(skipped, "object", "objects");
-            writeln!(f, "  no answer  {skipped} that could not be had, not even alone")?;
+            writeln!(f, "  skipped    {skipped} in no readable answer")?;
         }
         if !self.missed.is_nothing() {
             writeln!(f, "  of these   {}", self.missed)?;
@@ -124,7 +124,7 @@ impl Summary {
         self.note.iter().try_for_each(|note| writeln!(f, "  note       {note}"))
     }
 
-    /// What this process did, as against the whole run.
+    /// What this process did, in contrast to the whole run.
     fn write_effort(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (megabytes, rate) = (self.bytes as f64 / 1e6, self.requests_per_second);
         let (requests, seconds) = (counted(self.requests, "request", "requests"), self.seconds);
@@ -139,7 +139,7 @@ impl Summary {
         let (limiter, paused) = (self.limiter_seconds, self.paused_seconds);
         write!(
             f,
-            "  waited     {limiter:.1} s for the limiter, {paused:.1} s before retries, all lanes together"
+            "  waited     {limiter:.1} s for the rate limiter, {paused:.1} s before retries (sum of all lanes)"
         )?;
         match self.log_lines_lost {
             0 => Ok(()),
@@ -151,19 +151,19 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.run.is_none() && !self.dry_run {
-            let cause = if self.failed { "an error" } else { "a request to stop" };
-            return write!(f, "No run of {} was begun or resumed: {cause} came before that.", self.region);
+            let cause = if self.failed { "an error" } else { "a signal" };
+            return write!(f, "No run of {} was started or resumed because of {cause}.", self.region);
         }
         let state = match (self.whole, self.failed) {
-            (true, _) => "ended",
-            (false, true) => "stopped at an error",
+            (true, _) => "is complete",
+            (false, true) => "failed",
             (false, false) => "was interrupted",
         };
-        let then = match (self.whole, self.dry_run, self.failed) {
+        let consequence = match (self.whole, self.dry_run, self.failed) {
             (_, true, _) => "; nothing was written.",
             (true, false, _) => ".",
             (false, false, false) => "; the same command resumes it.",
-            (false, false, true) => "; once that is mended, the same command resumes it.",
+            (false, false, true) => "; the same command resumes it.",
         };
         let mut kinds = String::new();
         for (kind, count) in &self.published {
@@ -172,7 +172,7 @@ impl fmt::Display for Summary {
         }
         let mode = if self.mode == Mode::Full { String::new() } else { format!(" ({})", self.mode.name()) };
         let run = self.run.map_or("Dry run".to_owned(), |run| format!("Run {run}"));
-        writeln!(f, "{run} of {}{mode} {state}{then}", self.region)?;
+        writeln!(f, "{run} of {}{mode} {state}{consequence}", self.region)?;
         let published = if self.dry_run { "would have published " } else { "published " };
         writeln!(f, "  {published} {kinds} in {}", counted(self.pages.into(), "page", "pages"))?;
         self.write_missed(f)?;
@@ -225,42 +225,38 @@ mod tests {
     }
 
     #[test]
-    fn people_read_all_of_it() {
-        let text = "Run 7 of us (since) ended.\n  \
+    fn the_text_contains_everything() {
+        let text = "Run 7 of us (since) is complete.\n  \
              published  5,000 datasets, 44 domains in 1,002 pages\n  \
-             no answer  2 objects that could not be had, not even alone\n  \
-             of these   1 with an id (aaaa-aaaa); 1 whose id and domain are not known, so that the run retires \
-             nothing\n  \
+             skipped    2 objects in no readable answer\n  \
+             of these   1 with an id (aaaa-aaaa); 1 with unknown id and domain, so the run retires nothing\n  \
              note       a note\n  \
              this time  1,200 requests, 20.3 MB in 600.0 s: 2.0 requests/s\n  \
              retries    198 (190 throttled, 8 too large)\n  \
-             waited     590.0 s for the limiter, 31.2 s before retries, all lanes together";
+             waited     590.0 s for the rate limiter, 31.2 s before retries (sum of all lanes)";
         assert_eq!(summary().to_string(), text);
     }
 
     #[test]
-    fn one_of_a_thing_is_not_many_and_lost_log_lines_are_told() {
+    fn singular_forms_and_lost_log_lines_are_shown() {
         let published = BTreeMap::from([(Kind::Agencies, 1)]);
         let missed = Missed { skipped: 1, ..Missed::default() };
         let one = Summary { pages: 1, missed, requests: 1, log_lines_lost: 1, published, ..summary() };
         let text = one.to_string();
-        for line in ["1 agency in 1 page\n", "1 object that", "1 request,", "1 line was lost"] {
+        for line in ["1 agency in 1 page\n", "1 object in", "1 request,", "1 line was lost"] {
             assert!(text.contains(line), "{text}");
         }
     }
 
     #[test]
-    fn the_first_line_tells_the_end() {
+    fn the_first_line_shows_how_the_crawl_ended() {
         let first = |whole, failed, dry_run| {
             let summary = Summary { whole, failed, dry_run, mode: Mode::Full, ..summary() };
             summary.to_string().lines().next().map(str::to_owned).unwrap_or_default()
         };
-        assert_eq!(first(true, false, false), "Run 7 of us ended.");
+        assert_eq!(first(true, false, false), "Run 7 of us is complete.");
         assert_eq!(first(false, false, false), "Run 7 of us was interrupted; the same command resumes it.");
-        assert_eq!(
-            first(false, true, false),
-            "Run 7 of us stopped at an error; once that is mended, the same command resumes it."
-        );
-        assert_eq!(first(false, true, true), "Run 7 of us stopped at an error; nothing was written.");
+        assert_eq!(first(false, true, false), "Run 7 of us failed; the same command resumes it.");
+        assert_eq!(first(false, true, true), "Run 7 of us failed; nothing was written.");
     }
 }

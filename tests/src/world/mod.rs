@@ -5,6 +5,7 @@ mod broker;
 mod cleanup;
 mod compaction;
 mod consumer;
+mod documented;
 mod kafka_proxy;
 mod moving;
 mod pooler;

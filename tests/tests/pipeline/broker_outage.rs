@@ -111,12 +111,12 @@ async fn a_crawl_pauses_while_the_broker_is_unreachable() -> Result<()> {
     broker.kill().await?;
     gate.release();
     for _ in 0..IN_HAND {
-        crawl.logged("page in hand").await?;
+        crawl.logged("page received").await?;
     }
     let asked = api.requests().len();
     // It logs its progress every ten seconds, and sends no requests in between.
     for _ in 0..2 {
-        crawl.logged("crawled so far").await?;
+        crawl.logged("crawl progress").await?;
     }
     assert_eq!(api.requests().len(), asked);
     broker.restart().await?;
@@ -133,11 +133,11 @@ async fn a_crawl_that_is_asked_to_stop_does_not_wait_for_ever_to_publish() -> Re
     let gate = hold_in_mid_crawl(&world, &api, &mut stopped).await?;
     broker.kill().await?;
     gate.release();
-    stopped.logged("page in hand").await?;
+    stopped.logged("page received").await?;
     stopped.terminate()?;
     let ended = stopped.ended().await?;
     assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(143), &false.into()), "{}", ended.stderr);
-    assert!(ended.stderr.contains("left to the next start"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the next start fetches them again"), "{}", ended.stderr);
     broker.restart().await?;
     crawl_to_the_end(&world, &api).await?;
     each_page_once(&world, ASSETS).await
@@ -151,7 +151,7 @@ async fn a_producer_that_is_fenced_survives_a_broker_that_goes_before_it_can_loo
     let gate = hold_in_mid_crawl(&world, &api, &mut crawl).await?;
     fence(&world).await?;
     gate.release();
-    crawl.logged("publishing again").await?;
+    crawl.logged("publishing failed, retrying").await?;
     broker.kill().await?;
     crawl.logged(WAITING).await?;
     broker.restart().await?;
@@ -187,7 +187,7 @@ async fn pages_in_hand_are_published_before_the_end_and_not_fetched_again() -> R
     broker.freeze()?;
     first.release();
     for _ in 1..IN_HAND {
-        crawl.logged("page in hand").await?;
+        crawl.logged("page received").await?;
     }
     crawl.terminate()?;
     // The second lane gives its request up.

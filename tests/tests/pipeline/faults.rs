@@ -138,7 +138,7 @@ async fn a_wait_beyond_the_budget_is_reported_with_the_budget() -> Result<()> {
 #[tokio::test]
 async fn a_page_that_repeats_is_told() -> Result<()> {
     let reported = refused(Fault::FirstPageAgain, "20s").await?;
-    assert!(reported.contains("as if asked for another page"), "{reported}");
+    assert!(reported.contains("which is on another page"), "{reported}");
     Ok(())
 }
 

@@ -51,7 +51,7 @@ async fn a_producers_letter_arrives_and_counts_in_no_ledger() -> Result<()> {
     assert_eq!(letter.1, br#"{"resource":{"name":"no id"}}"#);
     assert_eq!(letter.0.unwrap_or_default(), b"");
     let (region, run, reason, counted) = (letter.2.as_str(), letter.3, letter.4.as_str(), letter.5);
-    assert_eq!((region, run, reason, counted), ("us", 1, "resource.id is no usable id", false));
+    assert_eq!((region, run, reason, counted), ("us", 1, "resource.id is not a usable id", false));
     let topics: i64 =
         sqlx::query_scalar("select count(*) from run_partitions where topic like '%dead-letters'")
             .fetch_one(world.pool())
@@ -89,7 +89,7 @@ async fn they_are_listed_replayed_and_discarded() -> Result<()> {
 
     let listed = world.ask(&["dead-letters", "list"])?.succeed().await?.stdout;
     for said in
-        [&format!("{}[0]@{offset}", world.topic("hosts")), "us/a.example", "missing field", "no usable id"]
+        [&format!("{}[0]@{offset}", world.topic("hosts")), "us/a.example", "missing field", "not a usable id"]
     {
         assert!(listed.contains(said), "{said} is not in\n{listed}");
     }

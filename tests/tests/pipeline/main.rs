@@ -15,6 +15,7 @@ mod database_errors;
 mod dead_letters;
 mod deadlock;
 mod deciding;
+mod documented;
 mod dry_run;
 mod faithful;
 mod faults;

@@ -1,19 +1,21 @@
-//! Moving to another Kafka cluster, by the commands of docs/moving.md.
+//! Moving to another Kafka cluster, by the commands of the page about it.
 
 use anyhow::{Context, Result};
+use catalog_tests::docs::{Page, blocks};
 use catalog_tests::history::History;
 use catalog_tests::world::{Broker, CATALOG, Sent};
 use serde_json::Value;
 
-const DOCS: &str = include_str!("../../../docs/moving.md");
-
 /// The commands of the page's first part: those before the move, and those from it on.
-fn commands() -> Result<(Vec<&'static str>, Vec<&'static str>)> {
-    let (page, _) = DOCS.split_once("\n## ").context("the page has a second part")?;
-    let lines: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+fn commands() -> Result<(Vec<String>, Vec<String>)> {
+    let page = Page::read("docs/how-to/move-to-another-kafka.md")?;
+    let (part, _) = page.text.split_once("\n## Continue after").context("the page has a second part")?;
+    let blocks = blocks(part)?;
+    let lines: Vec<&str> = blocks.iter().flat_map(|block| block.text.lines()).collect();
     let export = lines.iter().position(|line| line.starts_with("export KAFKA_BROKERS="));
     let export = export.context("the page names the new cluster")?;
-    Ok((lines[..export].to_vec(), lines[export + 1..].to_vec()))
+    let own = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    Ok((own(&lines[..export]), own(&lines[export + 1..])))
 }
 
 /// Three runs: the second retires 3 assets, the third 30 because a person lifts its shield. 30 records of each cluster
@@ -41,7 +43,7 @@ async fn send_unreadable(history: &History) -> Result<()> {
     Ok(())
 }
 
-async fn run_all(history: &History, commands: &[&str]) -> Result<()> {
+async fn run_all(history: &History, commands: &[String]) -> Result<()> {
     for command in commands {
         history.world.documented(command, &history.api.url())?.succeed().await?;
     }

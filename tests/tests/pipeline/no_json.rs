@@ -123,7 +123,11 @@ async fn many_objects_that_are_no_json_are_the_servers_fault() -> Result<()> {
     let api = MockServer::start(Options::new(catalog)).await?;
     let ended = world.crawl(&api)?.args(["--concurrency", "1"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("too many objects of one answer are no JSON: 4 of 24"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("too many objects of one answer are not valid JSON: 4 of 24"),
+        "{}",
+        ended.stderr
+    );
     Ok(())
 }
 

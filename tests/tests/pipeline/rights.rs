@@ -1,4 +1,4 @@
-//! Few rights: a command that lacks one names it, and the script in docs/postgresql.md gives what is needed.
+//! Few rights: a command that lacks one names it, and the script in docs/how-to/set-up-postgresql.md gives what is needed.
 
 use anyhow::{Context, Result};
 use catalog_tests::mock_server::{MockServer, Options};
@@ -6,7 +6,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use sqlx::{AssertSqlSafe, raw_sql};
 
-const DOCS: &str = include_str!("../../../docs/postgresql.md");
+const DOCS: &str = include_str!("../../../docs/how-to/set-up-postgresql.md");
 
 async fn execute(world: &World, statements: String) -> Result<()> {
     raw_sql(AssertSqlSafe(statements)).execute(world.pool()).await?;

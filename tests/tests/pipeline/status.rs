@@ -11,7 +11,7 @@ async fn before_the_first_crawl_it_says_so_and_makes_no_topic() -> Result<()> {
     let world = World::new().await?;
     for _ in 0..2 {
         let ended = world.status()?.succeed().await?;
-        assert!(ended.stdout.contains("there is no topic"), "{}", ended.stdout);
+        assert!(ended.stdout.contains("does not exist"), "{}", ended.stdout);
     }
     let reported = world.status()?.args(["--region", "eu", "--json"]).succeed().await?.summary()?;
     assert_eq!(reported["topic_exists"], false);

@@ -62,11 +62,11 @@ async fn a_producer_that_slept_before_its_claim_does_not_publish_from_an_old_cur
     second.signal("STOP")?;
     gate.pass(1);
     first.reaches(gate.arrived()).await?;
-    first.logged("publishing again").await?;
+    first.logged("publishing failed, retrying").await?;
     first.logged("page published").await?;
 
     second.signal("CONT")?;
-    second.logged("another producer went on meanwhile; claiming the region again").await?;
+    second.logged("another producer wrote the cursor, retrying the claim").await?;
     let resumed = second.logged("crawling").await?;
     assert_eq!(resumed["page"], 3, "{resumed}");
     gate.release();

@@ -60,7 +60,7 @@ async fn tells_how_far(flags: &[&str], objects: u64) -> Result<()> {
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let gate = api.hold(Matcher::pages().nth(3));
     let mut crawl = world.crawl(&api)?.args(flags.iter().copied()).start()?;
-    let line = crawl.logged("crawled so far").await?;
+    let line = crawl.logged("crawl progress").await?;
     // `/domains` is a page too.
     assert_eq!((&line["pages"], &line["objects"]), (&json!(3), &json!(objects)), "{flags:?}: {line}");
     gate.release();

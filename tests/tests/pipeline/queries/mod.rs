@@ -68,7 +68,7 @@ async fn every_query_of_the_documentation_runs_and_finds_what_there_is() -> Resu
     let filled = fill().await?;
     let pool = filled.world.pool();
     let mut compared = Vec::new();
-    for page in ["docs/queries.md", "README.md"] {
+    for page in ["docs/how-to/query-the-catalog.md", "README.md"] {
         let queries = queries(page)?;
         ensure!(queries.len() > 2, "{page} has no queries");
         for Query { title, sql } in queries {
@@ -78,7 +78,9 @@ async fn every_query_of_the_documentation_runs_and_finds_what_there_is() -> Resu
             }
             let rows = rows(pool, &sql).await?;
             ensure!(!rows.is_empty(), "{page}, {title}: nothing is found\n{sql}");
-            if let Some(expected) = expected(&title, &filled).filter(|_| page == "docs/queries.md") {
+            if let Some(expected) =
+                expected(&title, &filled).filter(|_| page == "docs/how-to/query-the-catalog.md")
+            {
                 assert_eq!(expected.found_in(&rows), expected.rows, "{title}\n{sql}");
                 compared.push(title);
             }
@@ -96,7 +98,7 @@ async fn every_query_answers_on_the_catalog_of_the_demo() -> Result<()> {
     let (world, api) = (World::new().await?, MockServer::start(Options::new(catalog)).await?);
     world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
-    for Query { title, sql } in queries("docs/queries.md")? {
+    for Query { title, sql } in queries("docs/how-to/query-the-catalog.md")? {
         if !sql.starts_with("set ") {
             let empty = rows(world.pool(), &sql).await?.is_empty();
             assert_eq!(empty, EMPTY_IN_DEMO.contains(&title.as_str()), "{title}\n{sql}");

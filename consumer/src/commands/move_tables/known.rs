@@ -1,0 +1,115 @@
+//! What the tables know of the runs so far.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use catalog_shared::cursor::{Cursor, Mode, PastState, RunState, Shape};
+use catalog_shared::marker::Marker;
+use catalog_shared::record::{Kind, SCHEMA};
+use catalog_shared::region::Region;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection};
+use time::OffsetDateTime;
+
+/// What the owner of a cursor is called that `move` wrote.
+const OWNER: &str = "catalog-consumer move";
+
+/// The last run of each region that the books or the verdicts know.
+pub(super) type Known = BTreeMap<Region, u32>;
+
+/// Reads them.
+///
+/// # Errors
+/// What the database says.
+pub(super) async fn read(db: &mut PgConnection) -> anyhow::Result<Known> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(include_str!("../../../sql/moving/read_runs.sql"))
+        .fetch_all(db)
+        .await
+        .context("can't read the runs")?;
+    let known = rows.into_iter().filter_map(|(region, run)| Some((Region::from_name(&region)?, run)));
+    known.map(|(region, run)| Ok((region, u32::try_from(run)?))).collect()
+}
+
+/// What is known of a region's last run.
+#[derive(Debug, Default, FromRow)]
+pub(super) struct LastRun {
+    marker: Option<Json<Marker>>,
+    started_at: Option<OffsetDateTime>,
+    ended_at: Option<OffsetDateTime>,
+}
+
+impl LastRun {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(super) async fn read(db: &mut PgConnection, region: Region, run: u32) -> anyhow::Result<Self> {
+        let found = sqlx::query_as(include_str!("../../../sql/moving/describe_last_run.sql"))
+            .bind(region.name())
+            .bind(i64::from(run))
+            .fetch_optional(db)
+            .await
+            .context("can't read the last run")?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Whether a cursor continues the numbers of these tables: its history has this very run. So it is if the producer
+    /// crawled after a move that broke off, after another installation moved, or in a mirrored cluster.
+    pub(super) fn is_continued_by(&self, cursor: &Cursor, run: u32) -> bool {
+        let Some(Json(marker)) = &self.marker else { return false };
+        let is_it = |past: &&catalog_shared::cursor::PastRun| {
+            past.run == run && past.state == PastState::Ended && past.ended_at == Some(marker.ended_at)
+        };
+        cursor.history.iter().any(|past| is_it(&past))
+    }
+
+    /// The cursor that says that this run ended. The time of the last complete crawl is left out, because the new topics
+    /// hold none: the first crawl must be complete.
+    pub(super) fn cursor(&self, region: Region, run: u32) -> Cursor {
+        let marker = self.marker.as_ref().map(|Json(marker)| marker);
+        let now = OffsetDateTime::now_utc();
+        let ended_at = marker.map(|marker| marker.ended_at).or(self.ended_at).unwrap_or(now);
+        let started_at = marker.map(|marker| marker.started_at).or(self.started_at).unwrap_or(ended_at);
+        Cursor {
+            schema: SCHEMA,
+            region,
+            owner: OWNER.to_owned(),
+            run,
+            state: RunState::Ended,
+            shape: marker.map_or_else(full, |marker| marker.shape.clone()),
+            started_at,
+            ended_at: Some(ended_at),
+            previous_ended: marker.and_then(|marker| marker.previous_ended),
+            next_page: marker.map_or(0, |marker| marker.pages),
+            pending: Vec::new(),
+            max_id: None,
+            objects: marker.map_or(0, |marker| marker.objects),
+            partitions: BTreeMap::new(),
+            published: BTreeMap::new(),
+            unkeyed: 0,
+            skipped: 0,
+            bad_domains: 0,
+            unkeyed_by: BTreeMap::new(),
+            unread_ids: Vec::new(),
+            declared: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            complete_since: None,
+            domains_complete_since: Vec::new(),
+            stopped: None,
+            history: Vec::new(),
+        }
+    }
+}
+
+/// The shape of a run of which nothing is known.
+fn full() -> Shape {
+    Shape {
+        mode: Mode::Full,
+        kinds: Kind::ALL.to_vec(),
+        api_url: String::new(),
+        since: None,
+        limit: None,
+        domains: Vec::new(),
+        from: None,
+    }
+}

@@ -1,0 +1,242 @@
+//! `move`: the same tables go on from the topics of another Kafka cluster, or from a topic that was created again.
+//!
+//! The numbers of runs go on: the new cluster's cursor says that the last known run ended, so the next crawl is a later
+//! one. What the new topics can't know of is remembered as a floor (`run_floors`), and rebuilds leave it alone. The
+//! cursor is written while the transaction in the database is open, so a move that breaks off can be made again.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use catalog_shared::answer;
+use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::outage;
+use catalog_shared::record::Kind;
+use catalog_shared::region::Region;
+use catalog_shared::topic_setup;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::kafka::{offsets, partitions, source};
+use crate::model::source::Source;
+use crate::model::topic::TopicPartition;
+use crate::store::{binding, copy_id, database, schema_lock};
+use crate::sync::decisions::DecisionSync;
+
+mod args;
+mod cursor;
+mod guards;
+mod known;
+mod plan;
+mod report;
+mod scan;
+
+pub(crate) use args::MoveArgs;
+use args::Scope;
+use cursor::Writer;
+use guards::Cursors;
+use known::{Known, LastRun};
+use plan::{Changed, Plan};
+use report::{Continued, Report, Started};
+
+/// Moves the tables to the topics that `args` name.
+///
+/// # Errors
+/// [`catalog_shared::exit::Stop::Guard`] where the tables can't go on from these topics; nothing is changed then. Else
+/// what Kafka or the database said; the move can be made again.
+pub(crate) async fn run(args: &MoveArgs) -> anyhow::Result<()> {
+    args.kafka.announce()?;
+    let scope = Scope::of(args)?;
+    outage::reach(&args.kafka).await?;
+    let pool = database::open(&args.database, 1).await?;
+    let tables = MovedTables::look(&pool).await?;
+    guards::check_tables(&tables.known, tables.positions)?;
+    let cluster = check_binding(&pool, &args.kafka, &scope).await?;
+    guards::check_members(&args.kafka, &args.group).await?;
+
+    let target = Target::claim(&args.kafka, args.partitions, &scope, &tables).await?;
+    let changed = change(&pool, &args.kafka, (&scope, cluster), &tables, &target).await?;
+    pool.close().await;
+    let verdicts_published = publish(args).await;
+    note_offsets(args, &target.starts).await;
+    let report = target.report(args, &scope, &tables.known, changed, verdicts_published);
+    Ok(answer::print(args.json, &report, &report)?)
+}
+
+/// Whether there is something to move. Returns the cluster that the tables belong to.
+async fn check_binding(pool: &PgPool, kafka: &KafkaArgs, scope: &Scope) -> anyhow::Result<String> {
+    let source = source::find(kafka).await?;
+    let mut connection = pool.acquire().await?;
+    let cluster = match scope {
+        Scope::Cluster => binding::check_move(&mut connection, &source).await?,
+        Scope::Topic(topic) => binding::check_topic(&mut connection, &source, topic).await?,
+    };
+    Ok(cluster.unwrap_or_else(|| "unknown".to_owned()))
+}
+
+/// What is moved.
+struct MovedTables {
+    known: Known,
+    last: BTreeMap<Region, LastRun>,
+    positions: i64,
+}
+
+impl MovedTables {
+    async fn look(pool: &PgPool) -> anyhow::Result<Self> {
+        let mut connection = pool.acquire().await?;
+        let known = known::read(&mut connection).await?;
+        let mut last = BTreeMap::new();
+        for (region, run) in &known {
+            last.insert(*region, LastRun::read(&mut connection, *region, *run).await?);
+        }
+        let count = sqlx::query_scalar(include_str!("../../../sql/moving/count_positions.sql"));
+        let positions = count.fetch_one(&mut *connection).await.context("can't read the positions")?;
+        Ok(Self { known, last, positions })
+    }
+}
+
+/// Where the tables are moved to.
+struct Target {
+    /// The cursors to write, with the right to do so.
+    cursors: Vec<(Region, u32, Writer)>,
+    starts: Vec<(TopicPartition, i64)>,
+    source: Source,
+}
+
+impl Target {
+    /// Checks the topics, creates those that are missing, and stops the producers of the regions there. Everything that is
+    /// refused is refused before a producer is stopped.
+    async fn claim(
+        kafka: &KafkaArgs,
+        partitions: u16,
+        scope: &Scope,
+        tables: &MovedTables,
+    ) -> anyhow::Result<Self> {
+        let (topics, known) = (kafka.topics(), &tables.known);
+        let found = Cursors::read(kafka, known, &tables.last).await?;
+        if *scope == Scope::Cluster {
+            found.check(kafka, known)?;
+        }
+        topic_setup::ensure(kafka, &topics, partitions).await?;
+        let mut cursors = Vec::new();
+        for (region, run) in found.to_write(scope, &topics.cursors(), known) {
+            cursors.push((region, run, Writer::open(kafka, region).await?));
+        }
+        // A producer may have written something until now.
+        let found = Cursors::read(kafka, known, &tables.last).await?;
+        let places = partitions::data_partitions(kafka).await?;
+        let places = places.into_iter().filter(|place| scope.includes(&place.topic)).collect();
+        let held = scan::read(kafka, places, known).await?;
+        if *scope == Scope::Cluster {
+            found.check(kafka, known)?;
+            found.check_held(kafka, known, &held)?;
+        }
+        let starts = held.into_iter().map(|held| (held.place.clone(), held.start())).collect();
+        Ok(Self { cursors, starts, source: source::find(kafka).await? })
+    }
+
+    async fn write_cursors(&self, tables: &MovedTables) -> anyhow::Result<()> {
+        for (region, run, writer) in &self.cursors {
+            let unknown = LastRun::default();
+            let last = tables.last.get(region).unwrap_or(&unknown);
+            writer.write(&last.cursor(*region, *run)).await?;
+        }
+        Ok(())
+    }
+
+    fn report(
+        self,
+        args: &MoveArgs,
+        scope: &Scope,
+        known: &Known,
+        changed: Changed,
+        verdicts_published: bool,
+    ) -> Report {
+        let is_written = |region: &Region| self.cursors.iter().any(|(written, ..)| written == region);
+        let continued = |(region, run): (&Region, &u32)| Continued {
+            region: *region,
+            run: *run,
+            cursor_written: is_written(region),
+        };
+        let started = |(place, position): &(TopicPartition, i64)| Started {
+            topic: place.topic.clone(),
+            partition: place.partition,
+            position: *position,
+        };
+        Report {
+            brokers: args.kafka.brokers.clone(),
+            topic_prefix: args.kafka.topic_prefix.clone(),
+            topic: scope.topic().map(str::to_owned),
+            regions: known.iter().map(continued).collect(),
+            partitions: self.starts.iter().map(started).collect(),
+            changed,
+            verdicts_published,
+        }
+    }
+}
+
+/// Changes the tables and writes the cursors.
+async fn change(
+    pool: &PgPool,
+    kafka: &KafkaArgs,
+    (scope, cluster): (&Scope, String),
+    tables: &MovedTables,
+    target: &Target,
+) -> anyhow::Result<Changed> {
+    let topics = kafka.topics();
+    let data = Kind::ALL.into_iter().map(|kind| topics.data(kind));
+    let plan = Plan {
+        scope,
+        known: &tables.known,
+        source: &target.source,
+        topics: data.filter(|topic| scope.includes(topic)).collect(),
+        starts: target.starts.clone(),
+        label: format!("{cluster} until {}", OffsetDateTime::now_utc().format(&Rfc3339)?),
+    };
+    let mut tx = pool.begin().await.context("can't begin a transaction")?;
+    schema_lock::lock(&mut tx, true).await.context("can't take the lock of the schema")?;
+    guards::check_still(&tables.known, &known::read(&mut tx).await?)?;
+    let changed = plan.carry_out(&mut tx).await?;
+    if scope.includes(&topics.verdicts()) {
+        publish_again(&mut tx).await?;
+    }
+    // The last step before the commit: all that the database may refuse it has refused by now.
+    target.write_cursors(tables).await?;
+    tx.commit().await.context("can't commit")?;
+    Ok(changed)
+}
+
+async fn publish_again(tx: &mut PgConnection) -> anyhow::Result<()> {
+    sqlx::query(include_str!("../../../sql/moving/publish_verdicts_again.sql"))
+        .execute(tx)
+        .await
+        .context("can't put the verdicts into the outbox")?;
+    Ok(())
+}
+
+/// Publishes the verdicts; tells whether all are published. The tables have another identity by now, so the connection
+/// is a new one.
+async fn publish(args: &MoveArgs) -> bool {
+    match database::open(&args.database, 1).await {
+        Ok(pool) => DecisionSync::new(&args.kafka, &pool).publish_now().await,
+        Err(error) => {
+            tracing::warn!(error = database::in_words(&error), "verdicts are not published yet");
+            false
+        }
+    }
+}
+
+/// Commits the group's offsets, so that nobody takes what a mirror has left there for an operator's reset.
+async fn note_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) {
+    if let Err(error) = commit_offsets(args, starts).await {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "the group's offsets were not committed; positions decide"
+        );
+    }
+}
+
+async fn commit_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
+    let copy = copy_id::read(&mut database::connect_migrated(&args.database, 1).await?).await?;
+    offsets::commit_alone(&args.kafka, (&args.group, &copy.to_string()), starts).await
+}

@@ -1,0 +1,62 @@
+//! `run`: applies records to the tables as a member of the consumer group.
+
+use std::sync::Arc;
+
+use catalog_shared::exit::Stop;
+use catalog_shared::screen::Screen;
+use catalog_shared::shutdown::CancellationToken;
+
+use crate::commands::run::consumer::Consumer;
+use crate::commands::run::prepare::{Prepared, prepare};
+use crate::commands::run::progress::Progress;
+use crate::commands::summary::Summary;
+use crate::store::outage::Outage;
+use crate::sync::decisions::DecisionSyncTask;
+
+pub(crate) mod args;
+mod background_checks;
+mod consumer;
+mod due;
+mod group_ownership;
+mod housekeeping;
+mod missing_topics;
+mod newer_schema;
+mod outcome;
+mod prepare;
+mod progress;
+mod rebalance;
+mod receive;
+
+pub(crate) use args::RunArgs;
+
+/// Applies records until `shutdown`, or until caught up where that is asked for.
+///
+/// # Errors
+/// The record that can't be read, what the database or Kafka said, or
+/// [`catalog_shared::exit::Stop::Guard`].
+pub(crate) async fn run(args: RunArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
+    args.kafka.announce()?;
+    let outage = Arc::new(Outage::default());
+    let Some(Prepared { pool, copy, end_offsets }) = prepare(&args, &outage, &shutdown).await? else {
+        return finish(&Summary::start(), args.json, args.until_caught_up.then_some(false));
+    };
+    let json = args.json;
+    let _watch = (!args.until_caught_up).then(|| missing_topics::watch(&args.kafka));
+    let decisions = DecisionSyncTask::start(&args.kafka, &pool, &shutdown).await;
+    let progress = Progress::start(screen, &args.kafka);
+    let mut consumer = Consumer::join(args, (pool, copy), outage, progress)?;
+    let ended = consumer.work(&shutdown, end_offsets.as_ref()).await;
+    let summary = consumer.leave().await;
+    decisions.finish().await;
+    let caught_up = ended?;
+    finish(&summary?, json, end_offsets.is_some().then_some(caught_up))
+}
+
+/// Prints the summary. Stopping a service by a signal is its regular end; stopping it on its way to a goal is not.
+fn finish(summary: &Summary, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
+    if caught_up == Some(false) {
+        let error = Stop::Interrupted("not caught up; the next start goes on from there".to_owned());
+        return Err(summary.print_failure(json, (caught_up, false), error.into()));
+    }
+    summary.print(json, caught_up)
+}

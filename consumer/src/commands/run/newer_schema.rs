@@ -1,0 +1,47 @@
+//! Records of a newer schema: they hold their partition up until the consumer is upgraded, and nothing else.
+
+use catalog_shared::exit::Stop;
+use catalog_shared::record::SCHEMA;
+
+use crate::commands::run::consumer::Consumer;
+use crate::model::partition::NewerRecord;
+use crate::model::topic::TopicPartition;
+
+impl Consumer {
+    /// Says again which partitions wait for an upgrade.
+    pub(crate) fn log_newer(&self) {
+        for partition in self.partitions.values() {
+            let Some(NewerRecord { offset, schema }) = partition.newer else { continue };
+            let (topic, partition) = (&partition.place.topic, partition.place.partition);
+            tracing::warn!(
+                topic,
+                partition,
+                offset,
+                schema,
+                reads_up_to = SCHEMA,
+                "still waiting for an upgrade: the next record has a newer schema"
+            );
+        }
+    }
+
+    /// Whether something else than a newer schema holds up what is not applied yet.
+    ///
+    /// # Errors
+    /// [`Stop::Guard`] when nothing else does: to wait longer would be in vain.
+    pub(crate) fn check_newer(&self, behind: &[(&TopicPartition, i64, i64)]) -> Result<(), Stop> {
+        let stuck = |(place, ..): &(&TopicPartition, i64, i64)| {
+            let newer = self.partitions.get(&(place.kind, place.partition))?.stuck_at()?;
+            Some(format!(
+                "{}[{}] has a record of schema {} at offset {}",
+                place.topic, place.partition, newer.schema, newer.offset
+            ))
+        };
+        match behind.iter().map(stuck).collect::<Option<Vec<_>>>() {
+            Some(stuck) if !stuck.is_empty() => Err(Stop::Guard(format!(
+                "{}, and this build reads schemas up to {SCHEMA}. All else is applied; upgrade catalog-consumer",
+                stuck.join(", ")
+            ))),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The group's rebalances, answered: partitions are taken over at their positions, and given up after
+//! the batches in flight.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::time::{Instant, timeout_at};
+
+use crate::commands::run::consumer::Consumer;
+use crate::kafka::context::Rebalance;
+use crate::kafka::partitions::watermarks;
+use crate::kafka::{errors, group, lost_records, offsets, source};
+use crate::model::partition::Partition;
+use crate::model::start::Start;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::store::{binding, db_error, positions};
+
+/// How long a revoked partition's batch may take to end before the partition is given up without it:
+/// its position keeps it from being applied twice.
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Consumer {
+    /// Answers a change of the assignment, or keeps it for later while the database is away or the group is another
+    /// copy's.
+    pub(crate) async fn answer_or_keep(&mut self, change: Rebalance) -> anyhow::Result<()> {
+        let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
+        if asks
+            && (!self.ownership.may_retry() || self.query_with_deadline(self.pool.acquire()).await?.is_none())
+        {
+            self.unanswered = Some(change);
+            return Ok(());
+        }
+        match self.answer(&change).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.unanswered = Some(change);
+                Ok(())
+            }
+            // It went away just now.
+            Err(error) if db_error::is_transient(&error) => {
+                self.context.outage.log(&error);
+                self.unanswered = Some(change);
+                Ok(())
+            }
+            Err(error) if errors::is_transient(&error) => {
+                tracing::warn!(error = format!("{error:#}"), "can't take partitions over yet; trying again");
+                self.ownership.retry_later();
+                self.unanswered = Some(change);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Answers the change that was kept, if there is one.
+    pub(crate) async fn answer_again(&mut self) -> anyhow::Result<()> {
+        match self.unanswered.take() {
+            Some(change) => self.answer_or_keep(change).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Answers a change of the assignment; false if it has to wait.
+    async fn answer(&mut self, change: &Rebalance) -> anyhow::Result<bool> {
+        match change {
+            Rebalance::Assign(list) if list.count() == 0 => {
+                group::answer(&self.member, change).context("can't take the assignment").map(|()| true)
+            }
+            Rebalance::Assign(list) => self.assign(list).await,
+            Rebalance::Revoke { partitions, lost } => self.revoke(partitions, *lost).await.map(|()| true),
+        }
+    }
+
+    /// Takes partitions over where they start; false while the group is another copy's.
+    async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<bool> {
+        let probe = self.ownership.probe();
+        let seen = probe.read().await?;
+        if !self.ownership.may_enter(&seen)? {
+            return Ok(false);
+        }
+        self.ownership.log_takeover(&seen);
+        let starts = self.bound_starts(self.places(list)).await?;
+        let offsets: Vec<_> = starts.iter().map(|(place, start)| (place.clone(), start.offset())).collect();
+        // The note must be committed before the group is read again. An operator's reset is committed with it.
+        offsets::commit_and_wait(&self.member, &offsets).await?;
+        if !self.ownership.may_apply(&probe.read().await?)? {
+            return Ok(false);
+        }
+        self.take_over(&starts, &offsets)?;
+        Ok(true)
+    }
+
+    fn take_over(
+        &mut self,
+        starts: &[(TopicPartition, Start)],
+        offsets: &[(TopicPartition, i64)],
+    ) -> anyhow::Result<()> {
+        self.epoch += 1;
+        group::assign(&self.member, offsets)?;
+        for (place, start) in starts {
+            // A pause outlives an assignment.
+            group::resume(&self.member, place)?;
+            start.announce(place);
+            let partition = Partition::new(place.clone(), start.offset(), self.epoch);
+            self.partitions.insert((place.kind, place.partition), partition);
+        }
+        Ok(())
+    }
+
+    /// The starts of partitions, whose topics are the ones that the tables belong to.
+    async fn bound_starts(
+        &self,
+        places: Vec<TopicPartition>,
+    ) -> anyhow::Result<Vec<(TopicPartition, Start)>> {
+        let source = source::find(&self.args.kafka).await?;
+        binding::bind(&mut *self.pool.acquire().await?, &source).await?;
+        let starts = self.starts(places).await?;
+        // Now for the positions that are new.
+        binding::bind(&mut *self.pool.acquire().await?, &source).await?;
+        Ok(starts)
+    }
+
+    async fn starts(&self, places: Vec<TopicPartition>) -> anyhow::Result<Vec<(TopicPartition, Start)>> {
+        let committed = offsets::committed(&self.member, &places).await?;
+        let marks = watermarks(&self.args.kafka, places).await?;
+        let positions =
+            positions::read(&self.pool, &TopicKind::ALL.map(|kind| kind.topic(&self.topics))).await?;
+        lost_records::check_starts(&self.args.kafka, &positions, &marks, self.args.accept_loss).await?;
+        let mut starts = Vec::with_capacity(marks.len());
+        for ((place, marks), committed) in marks.into_iter().zip(committed) {
+            let start = positions::start(&self.pool, &place, committed, marks.low).await?;
+            let start = positions::skip_expired(&self.pool, &place, start, marks.low).await?;
+            starts.push((place, start));
+        }
+        self.check(&starts).await?;
+        Ok(starts)
+    }
+
+    /// Whether the starts lie in their partitions. Their ends are measured anew: the member before may have
+    /// applied meanwhile what had not come when they were measured first.
+    async fn check(&self, starts: &[(TopicPartition, Start)]) -> anyhow::Result<()> {
+        let places = starts.iter().map(|(place, _)| place.clone()).collect();
+        for ((place, marks), (_, start)) in watermarks(&self.args.kafka, places).await?.iter().zip(starts) {
+            marks.check(place, start.offset())?;
+        }
+        Ok(())
+    }
+
+    /// Gives partitions up, after the batches in flight; what was only received is dropped.
+    async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
+        let revoked = self.places(list);
+        tracing::debug!(partitions = revoked.len(), lost, "giving partitions up");
+        // What was only received is dropped, so that no more batches are begun of it.
+        for place in &revoked {
+            if let Some(partition) = self.partitions.get_mut(&(place.kind, place.partition)) {
+                partition.clear();
+            }
+        }
+        let deadline = Instant::now() + if lost { Duration::ZERO } else { REVOKE_TIMEOUT };
+        while revoked.iter().any(|place| self.is_in_flight(place)) {
+            let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await else { break };
+            self.record_outcome(done?)?;
+        }
+        for place in revoked {
+            self.partitions.remove(&(place.kind, place.partition));
+            tracing::info!(topic = place.topic, partition = place.partition, lost, "partition revoked");
+        }
+        self.member.incremental_unassign(list).context("can't give partitions up")
+    }
+
+    fn is_in_flight(&self, place: &TopicPartition) -> bool {
+        self.partitions.get(&(place.kind, place.partition)).is_some_and(|partition| partition.in_flight)
+    }
+
+    fn places(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
+        let place = |topic: &str, partition| {
+            Some(TopicPartition {
+                kind: TopicKind::of(&self.topics, topic)?,
+                topic: topic.to_owned(),
+                partition,
+            })
+        };
+        list.elements().iter().filter_map(|element| place(element.topic(), element.partition())).collect()
+    }
+}

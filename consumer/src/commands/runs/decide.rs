@@ -1,0 +1,138 @@
+//! `runs release`, `reject` and `undo`: what would follow is shown first, and a person has to agree.
+
+use std::fmt;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use catalog_shared::answer;
+use catalog_shared::exit::Stop;
+use catalog_shared::human::{count, counted};
+use catalog_shared::region::Region;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::args::DecideArgs;
+use super::show::{ByDomain, by_domain};
+use crate::store::ledger::decisions::{self, Moved, RunId};
+use crate::store::ledger::manual_decisions::{self, Affected, Change};
+use crate::store::{binding, database};
+use crate::sync::decisions::DecisionSync;
+
+pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<()> {
+    let pool = database::open(&args.database, 1).await?;
+    // The decision goes to the verdicts of these topics.
+    binding::check_prefix(&mut *pool.acquire().await?, &args.kafka.topic_prefix).await?;
+    let id = RunId { region: args.region, run: args.run };
+    let shown = if args.yes { None } else { Some(ask(&pool, id, &change).await?) };
+    let Moved { retired, returned } = manual_decisions::decide(&pool, id, &change, shown).await?;
+    let state = state(&pool, id).await?;
+    let published = DecisionSync::new(&args.kafka, &pool).publish_now().await;
+    let decided = Decided { region: id.region, run: id.run, state, retired, returned, published };
+    Ok(answer::print(args.json, &decided, &decided)?)
+}
+
+/// Shows what would follow and asks whether to go on. Returns what was shown.
+async fn ask(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<Moved> {
+    let question = Question::of(id, change, &manual_decisions::preview(pool, id, change).await?);
+    confirm(&question)?;
+    Ok(question.moved)
+}
+
+async fn state(pool: &PgPool, id: RunId) -> anyhow::Result<String> {
+    let mut connection = pool.acquire().await?;
+    let found = decisions::state(&mut connection, id).await?;
+    Ok(found.map(|(state, _)| state).unwrap_or_default())
+}
+
+/// What a person is asked.
+struct Question {
+    what: String,
+    moved: Moved,
+    /// What would be retired.
+    domains: Vec<ByDomain>,
+}
+
+impl Question {
+    fn of(RunId { region, run }: RunId, change: &Change, affected: &[Affected]) -> Self {
+        let number = |is: fn(&Affected) -> bool| {
+            i64::try_from(affected.iter().filter(|it| is(it)).count()).unwrap_or(i64::MAX)
+        };
+        let moved = Moved { retired: number(Affected::is_retired), returned: number(Affected::returns) };
+        let what = match change {
+            Change::Release(domains) if !domains.is_empty() => {
+                let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
+                format!("Releasing run {run} of {region}, without its shield of {}", domains.join(", "))
+            }
+            Change::Release(_) => format!("Releasing run {run} of {region}"),
+            Change::Reject => format!("Rejecting run {run} of {region}"),
+            Change::Undo => format!("Undoing the decision on run {run} of {region}"),
+        };
+        Self { what, moved, domains: by_domain(affected) }
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Moved { retired, returned } = self.moved;
+        write!(f, "{} would retire {}", self.what, datasets(retired))?;
+        if returned > 0 {
+            write!(f, " and bring {} back", datasets(returned))?;
+        }
+        write!(f, ".")?;
+        self.domains
+            .iter()
+            .try_for_each(|it| write!(f, "\n  {:>7}  {}", count(it.datasets.len() as u64), it.domain))
+    }
+}
+
+fn datasets(count: i64) -> String {
+    counted(u64::try_from(count).unwrap_or_default(), "dataset", "datasets")
+}
+
+/// Asks on the terminal.
+///
+/// # Errors
+/// [`Stop::Usage`] where there is no terminal, or the answer is not yes.
+#[expect(
+    clippy::print_stderr,
+    reason = "a question goes to the person at the terminal, whatever the log format"
+)]
+fn confirm(question: &Question) -> anyhow::Result<()> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        let add = "Nothing was changed: add --yes to decide that without a terminal";
+        return Err(Stop::Usage(format!("{question}\n{add}")).into());
+    }
+    eprint!("{question}\nGo on? [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    let is_yes = matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    if is_yes { Ok(()) } else { Err(Stop::Usage("nothing was changed".to_owned()).into()) }
+}
+
+/// What a decision has done.
+#[derive(Serialize)]
+struct Decided {
+    region: Region,
+    run: u32,
+    /// The run's state now.
+    state: String,
+    retired: i64,
+    returned: i64,
+    /// Whether the verdicts topic has it.
+    published: bool,
+}
+
+impl fmt::Display for Decided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, run, state, retired, returned, published } = self;
+        write!(f, "Run {run} of {region} is {state}: {} retired", datasets(*retired))?;
+        if *returned > 0 {
+            write!(f, ", {} back", datasets(*returned))?;
+        }
+        write!(f, ".")?;
+        if !published {
+            write!(f, "\nKafka does not have the decision yet; a running consumer publishes it.")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! `runs show`: one run, and what it would retire.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use anyhow::Context;
+use catalog_shared::answer;
+use catalog_shared::exit::Stop;
+use catalog_shared::human::{count, counted};
+use catalog_shared::region::Region;
+use catalog_shared::verdict::Decision;
+use serde::Serialize;
+use sqlx::{FromRow, PgPool};
+use time::OffsetDateTime;
+
+use super::args::ShowArgs;
+use super::list::time_text;
+use crate::store::database;
+use crate::store::ledger::decisions::RunId;
+use crate::store::ledger::manual_decisions::{self, Affected, Change};
+
+/// How many datasets of a domain the text names; JSON has all.
+const NAMED: usize = 20;
+
+pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
+    let pool = database::open(&args.database, 1).await?;
+    let id = RunId { region: region(&pool, args).await?, run: args.run };
+    let facts: Facts = sqlx::query_as(include_str!("../../../sql/books/show_run.sql"))
+        .bind(id.region.name())
+        .bind(id.number())
+        .fetch_optional(&pool)
+        .await?
+        .ok_or_else(|| Stop::Usage(format!("there is no run {} of {}", id.run, id.region)))?;
+    let shields: Vec<Shield> = sqlx::query_as(include_str!("../../../sql/books/list_shields.sql"))
+        .bind(id.region.name())
+        .bind(id.number())
+        .fetch_all(&pool)
+        .await?;
+    let would_retire = would_retire(&pool, id, &facts, &shields).await?;
+    let shown = Shown { region: id.region, run: id.run, facts, shields, would_retire };
+    Ok(answer::print(args.json, &shown, &shown)?)
+}
+
+/// The region that is asked for, or the only one that has a run of this number.
+async fn region(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<Region> {
+    if let Some(region) = args.region {
+        return Ok(region);
+    }
+    let found: Vec<String> = sqlx::query_scalar(include_str!("../../../sql/books/find_regions.sql"))
+        .bind(i64::from(args.run))
+        .fetch_all(pool)
+        .await?;
+    match found.as_slice() {
+        [] => Err(Stop::Usage(format!("there is no run {}", args.run)).into()),
+        [region] => Region::from_name(region).with_context(|| format!("no region is called {region:?}")),
+        several => {
+            let several = several.join(" and ");
+            Err(Stop::Usage(format!("{several} have a run {}: choose one with --region", args.run)).into())
+        }
+    }
+}
+
+/// What a release without any shields would retire; nothing where the run can't be decided.
+async fn would_retire(
+    pool: &PgPool,
+    id: RunId,
+    facts: &Facts,
+    shields: &[Shield],
+) -> anyhow::Result<Vec<ByDomain>> {
+    let state = Decision::from_name(&facts.state);
+    let lifted: BTreeSet<String> =
+        shields.iter().filter(|shield| !shield.lifted).map(|shield| shield.domain.clone()).collect();
+    let decidable =
+        state == Some(Decision::Held) || (state.is_some_and(Decision::is_accepted) && !lifted.is_empty());
+    if !decidable {
+        return Ok(Vec::new());
+    }
+    Ok(by_domain(&manual_decisions::preview(pool, id, &Change::Release(lifted)).await?))
+}
+
+/// The datasets of a domain that would be retired.
+#[derive(Serialize)]
+pub(super) struct ByDomain {
+    pub(super) domain: String,
+    pub(super) datasets: Vec<Affected>,
+}
+
+/// Those among datasets that would be retired, by domain. They come in the order of domains.
+pub(super) fn by_domain(affected: &[Affected]) -> Vec<ByDomain> {
+    let mut domains: Vec<ByDomain> = Vec::new();
+    for dataset in affected.iter().filter(|dataset| dataset.is_retired()) {
+        match domains.last_mut().filter(|last| last.domain == dataset.domain) {
+            Some(last) => last.datasets.push(dataset.clone()),
+            None => {
+                domains.push(ByDomain { domain: dataset.domain.clone(), datasets: vec![dataset.clone()] })
+            }
+        }
+    }
+    domains
+}
+
+#[derive(FromRow, Serialize)]
+struct Facts {
+    mode: Option<String>,
+    /// The domains that it was limited to.
+    scope: Vec<String>,
+    state: String,
+    reason: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    started_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    ended_at: Option<OffsetDateTime>,
+    published: Option<i64>,
+    applied: Option<i64>,
+    dead: Option<i64>,
+    retired: Option<i64>,
+}
+
+#[derive(FromRow, Serialize)]
+struct Shield {
+    domain: String,
+    reason: String,
+    lifted: bool,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    region: Region,
+    run: u32,
+    #[serde(flatten)]
+    facts: Facts,
+    shields: Vec<Shield>,
+    would_retire: Vec<ByDomain>,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, run, facts, .. } = self;
+        writeln!(f, "Run {run} of {region} is {}.", facts.state)?;
+        let time = |time: Option<OffsetDateTime>| time.map_or_else(|| "unknown".to_owned(), time_text);
+        let number =
+            |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
+        if let Some(reason) = &facts.reason {
+            writeln!(f, "  reason     {reason}")?;
+        }
+        writeln!(f, "  mode       {}", facts.mode.as_deref().unwrap_or("unknown"))?;
+        if !facts.scope.is_empty() {
+            writeln!(f, "  domains    {}", facts.scope.join(", "))?;
+        }
+        writeln!(f, "  started    {}", time(facts.started_at))?;
+        writeln!(f, "  ended      {}", time(facts.ended_at))?;
+        let [published, applied, dead] =
+            [facts.published, facts.applied, facts.dead].map(|records| count(number(records)));
+        writeln!(f, "  records    {published} published, {applied} applied, {dead} dead")?;
+        writeln!(f, "  retired    {}", counted(number(facts.retired), "dataset", "datasets"))?;
+        self.write_shields(f)?;
+        self.write_losses(f)
+    }
+}
+
+impl Shown {
+    fn write_shields(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.shields.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nShielded domains (the run retires nothing there):")?;
+        self.shields.iter().try_for_each(|Shield { domain, reason, lifted }| {
+            let lifted = if *lifted { " (lifted)" } else { "" };
+            writeln!(f, "  {domain}{lifted}: {reason}")
+        })
+    }
+
+    /// What would go, by domain and name, with the command that decides it.
+    fn write_losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_held = self.facts.state == Decision::Held.name();
+        let lifted: Vec<&str> = self
+            .shields
+            .iter()
+            .filter(|shield| !shield.lifted)
+            .map(|shield| shield.domain.as_str())
+            .collect();
+        for (heading, is_shielded) in
+            [("A release would retire", false), ("Without its shield would go", true)]
+        {
+            let domains = self.would_retire.iter().filter(|it| {
+                lifted.iter().any(|domain| it.domain.eq_ignore_ascii_case(domain)) == is_shielded
+            });
+            for ByDomain { domain, datasets } in domains {
+                writeln!(f, "\n{heading} {} of {domain}:", count(datasets.len() as u64))?;
+                datasets.iter().take(NAMED).try_for_each(|dataset| write_dataset(f, dataset))?;
+                let more = datasets.len().saturating_sub(NAMED);
+                if more > 0 {
+                    writeln!(f, "  and {} more; --json lists all", count(more as u64))?;
+                }
+            }
+        }
+        let Self { region, run, .. } = self;
+        let decide = format!("--region {region} --run {run}");
+        if is_held {
+            writeln!(f, "\nTo decide: `catalog-consumer runs release {decide}` or `runs reject {decide}`.")?;
+        }
+        if let Some(domain) = lifted.first().filter(|_| !self.would_retire.is_empty()) {
+            writeln!(f, "\nTo lift a shield: `catalog-consumer runs release {decide} --domain {domain}`.")?;
+        }
+        Ok(())
+    }
+}
+
+fn write_dataset(f: &mut fmt::Formatter<'_>, dataset: &Affected) -> fmt::Result {
+    let Affected { id, name, kind, last_run, .. } = dataset;
+    let name = name.as_deref().unwrap_or("(no name)");
+    let name: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    writeln!(f, "  {id}  {:10} {name} (last seen in run {last_run})", kind.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,140 @@
+//! Rows: what records are decoded to, each with its version.
+
+use catalog_shared::record::Version;
+use catalog_shared::region::Region;
+use time::OffsetDateTime;
+
+use crate::decode::dataset::DatasetRow;
+use crate::model::effect::{Applied, Effect};
+
+/// A row with what its record's headers say of it.
+#[derive(Debug)]
+pub(crate) struct Versioned<T> {
+    pub(crate) region: Region,
+    pub(crate) version: Version,
+    pub(crate) observed_at: OffsetDateTime,
+    pub(crate) offset: i64,
+    pub(crate) row: T,
+}
+
+/// The decoded records of a batch; a topic holds one kind.
+#[derive(Debug)]
+pub(crate) enum Rows {
+    Datasets(Vec<Versioned<Dataset>>),
+    Domains(Vec<Versioned<Domain>>),
+    Hosts(Vec<Versioned<Host>>),
+    Agencies(Vec<Versioned<Agency>>),
+    /// The topic holds no rows.
+    None,
+}
+
+/// An asset.
+#[derive(Debug)]
+pub(crate) struct Dataset {
+    pub(crate) domain: String,
+    pub(crate) id: String,
+    pub(crate) content: Box<DatasetRow>,
+}
+
+/// A domain as the API declares it.
+#[derive(Debug)]
+pub(crate) struct Domain {
+    pub(crate) domain: String,
+    pub(crate) declared_count: i64,
+}
+
+/// A hostname and the domain behind it.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) host: String,
+    pub(crate) domain: String,
+}
+
+/// An agency on a host.
+#[derive(Debug)]
+pub(crate) struct Agency {
+    pub(crate) host: String,
+    pub(crate) agency: String,
+}
+
+/// The primary key of a row, its region left out.
+pub(crate) trait Keyed {
+    /// Both parts; the second is empty where the key has one.
+    fn key(&self) -> (&str, &str);
+}
+
+impl Keyed for Dataset {
+    fn key(&self) -> (&str, &str) {
+        (&self.domain, &self.id)
+    }
+}
+
+impl Keyed for Domain {
+    fn key(&self) -> (&str, &str) {
+        (&self.domain, "")
+    }
+}
+
+impl Keyed for Host {
+    fn key(&self) -> (&str, &str) {
+        (&self.host, "")
+    }
+}
+
+impl Keyed for Agency {
+    fn key(&self) -> (&str, &str) {
+        (&self.host, &self.agency)
+    }
+}
+
+impl<T> Versioned<T> {
+    pub(crate) const fn applied(&self, effect: Effect) -> Applied {
+        Applied { region: self.region, run: self.version.run, offset: self.offset, effect }
+    }
+}
+
+/// The last version of each key in the order of keys, in which all transactions take their locks; what
+/// was overtaken within the batch goes to `overtaken`.
+pub(crate) fn latest<T: Keyed>(
+    mut rows: Vec<Versioned<T>>,
+    overtaken: &mut Vec<Applied>,
+) -> Vec<Versioned<T>> {
+    let rank = |row: &Versioned<T>| (row.version, row.offset);
+    rows.sort_by(|a, b| (a.region, a.row.key(), rank(a)).cmp(&(b.region, b.row.key(), rank(b))));
+    let mut last: Vec<Versioned<T>> = Vec::with_capacity(rows.len());
+    for row in rows {
+        if last.last().is_some_and(|before| (before.region, before.row.key()) == (row.region, row.row.key()))
+        {
+            overtaken.extend(last.pop().map(|before| before.applied(Effect::Older)));
+        }
+        last.push(row);
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(host: &str, run: u32, page: u32, offset: i64) -> Versioned<Host> {
+        Versioned {
+            region: Region::Us,
+            version: Version { run, page },
+            observed_at: OffsetDateTime::UNIX_EPOCH,
+            offset,
+            row: Host { host: host.into(), domain: String::new() },
+        }
+    }
+
+    #[test]
+    fn the_last_version_of_each_key_stays_whatever_its_place() {
+        let mut overtaken = Vec::new();
+        let rows = vec![host("b", 1, 1, 10), host("a", 2, 1, 11), host("a", 1, 9, 12), host("a", 2, 1, 13)];
+        let last = latest(rows, &mut overtaken);
+        assert_eq!(
+            last.iter().map(|row| (row.row.host.as_str(), row.offset)).collect::<Vec<_>>(),
+            [("a", 13), ("b", 10)]
+        );
+        assert_eq!(overtaken.iter().map(|record| record.offset).collect::<Vec<_>>(), [12, 11]);
+    }
+}

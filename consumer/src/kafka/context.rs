@@ -1,0 +1,127 @@
+//! The callbacks of a member of the consumer group. They only pass events on: the loop that receives messages answers
+//! them, because where a partition starts is read from the database.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use catalog_shared::kafka::LogContext;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// How long Kafka may take to answer a member of the group.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+/// A member of the group.
+pub(crate) type Member = StreamConsumer<GroupContext>;
+
+/// A change of the assignment, only what differs. librdkafka holds the whole assignment back until it is
+/// answered, in order, even when it is empty.
+#[derive(Debug)]
+pub(crate) enum Rebalance {
+    Assign(TopicPartitionList),
+    Revoke {
+        partitions: TopicPartitionList,
+        /// The group has given them to others already.
+        lost: bool,
+    },
+}
+
+impl GroupContext {
+    /// A context whose member commits offsets with this note, and the rebalances that it passes on.
+    pub(super) fn new(note: String) -> (Self, UnboundedReceiver<Rebalance>) {
+        let (changes, events) = unbounded_channel();
+        let context = Self { changes, closing: AtomicBool::new(false), note, log: LogContext::default() };
+        (context, events)
+    }
+
+    /// Answers rebalances in the callback from now on, because the loop ends.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// A rebalance that failed assigns and revokes nothing: what this member has stays its own. The group
+    /// tries again.
+    fn failed(&self, failure: RDKafkaRespErr) {
+        let error = KafkaError::Rebalance(failure.into());
+        tracing::warn!(%error, "a rebalance failed; the partitions stay as they are");
+    }
+}
+
+/// Passes rebalances on as events.
+pub(crate) struct GroupContext {
+    changes: UnboundedSender<Rebalance>,
+    /// While the consumer is dropped nobody answers events any more, so the callback does.
+    closing: AtomicBool,
+    /// What committed offsets of ours carry as their metadata: the copy of the tables.
+    pub(super) note: String,
+    log: LogContext,
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.log.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.error(error, reason);
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(&self, member: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let assigned = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => true,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => false,
+            failure => return self.failed(failure),
+        };
+        if self.closing.load(Ordering::SeqCst) {
+            let answer =
+                if assigned { member.incremental_assign(list) } else { member.incremental_unassign(list) };
+            if let Err(error) = answer {
+                tracing::debug!(%error, "answering a rebalance while leaving");
+            }
+            return;
+        }
+        let partitions = list.clone();
+        let change = if assigned {
+            Rebalance::Assign(partitions)
+        } else {
+            Rebalance::Revoke { partitions, lost: member.assignment_lost() }
+        };
+        // The receiver lives as long as the loop, and `closing` is set before it ends.
+        let _ = self.changes.send(change);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            // Offsets are a courtesy to Kafka's tools: positions decide.
+            tracing::debug!(%error, "an offset was not committed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::kafka;
+
+    use super::*;
+
+    #[test]
+    fn a_rebalance_that_failed_revokes_nothing() {
+        let (context, mut events) = GroupContext::new(String::new());
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("group.id", "test").set("bootstrap.servers", "127.0.0.1:1");
+        let member: BaseConsumer<GroupContext> = kafka::create(&config, context).unwrap();
+        let mut happens = |event| {
+            member.context().rebalance(&member, event, &mut TopicPartitionList::new());
+            events.try_recv().ok()
+        };
+        assert!(happens(RDKafkaRespErr::RD_KAFKA_RESP_ERR__FAIL).is_none());
+        let revoked = happens(RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
+        assert!(matches!(revoked, Some(Rebalance::Revoke { .. })), "{revoked:?}");
+    }
+}

@@ -1,0 +1,139 @@
+//! Reads the verdicts topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::verdict::Verdict;
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use time::{OffsetDateTime, UtcOffset};
+
+/// Reads the topic.
+pub(crate) struct DecisionReader {
+    consumer: StreamConsumer<LogContext>,
+}
+
+impl DecisionReader {
+    /// A reader of all partitions, from the first record on.
+    pub(crate) fn open(kafka: &KafkaArgs, topic: &str, partitions: i32) -> anyhow::Result<Self> {
+        let config = kafka.client_config(&[
+            // Never joined: a consumer needs a name for its group all the same.
+            ("group.id", "catalog-consumer-verdicts"),
+            ("enable.auto.commit", "false"),
+            ("enable.partition.eof", "true"),
+            ("allow.auto.create.topics", "false"),
+            // A program waits for the end of the topic before it begins, at the default for half a second.
+            ("fetch.wait.max.ms", "50"),
+        ])?;
+        let consumer: StreamConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
+        let mut list = TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition_offset(topic, partition, Offset::Beginning)?;
+        }
+        consumer.assign(&list)?;
+        Ok(Self { consumer })
+    }
+
+    /// The last verdict of each run.
+    pub(crate) async fn read_to_end(&self, partitions: i32) -> anyhow::Result<Vec<Verdict>> {
+        let mut ended = BTreeSet::new();
+        let mut last = BTreeMap::new();
+        while ended.len() < usize::try_from(partitions)? {
+            match self.consumer.recv().await {
+                Ok(message) => {
+                    last.extend(read(&message).map(|verdict| ((verdict.region, verdict.run), verdict)));
+                }
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    ended.insert(partition);
+                }
+                Err(error) if ends_reading(&error) => return Err(error.into()),
+                // The client goes on by itself, and its context has told of it.
+                Err(error) => tracing::debug!(%error, "reading verdicts"),
+            }
+        }
+        Ok(last.into_values().collect())
+    }
+
+    /// The next verdict that is published.
+    pub(crate) async fn next(&self) -> Verdict {
+        loop {
+            match self.consumer.recv().await {
+                Ok(message) => {
+                    if let Some(verdict) = read(&message) {
+                        return verdict;
+                    }
+                }
+                Err(KafkaError::PartitionEOF(_)) => {}
+                Err(error) => tracing::debug!(%error, "reading verdicts"),
+            }
+        }
+    }
+}
+
+/// Whether the client does not go on by itself: it has failed for good, or the topic is gone.
+fn ends_reading(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    match error {
+        KafkaError::MessageConsumptionFatal(_) => true,
+        KafkaError::MessageConsumption(code) => {
+            matches!(code, UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
+        }
+        _ => false,
+    }
+}
+
+/// Reads a record. One that is none of ours decides nothing.
+fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
+    let verdict = parse(message.key(), message.payload());
+    if verdict.is_none() {
+        tracing::warn!(
+            topic = message.topic(),
+            partition = message.partition(),
+            offset = message.offset(),
+            key = message.key().map(String::from_utf8_lossy).as_deref(),
+            "a record of the verdicts topic can't be read; ignored"
+        );
+    }
+    verdict
+}
+
+fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Verdict> {
+    let verdict: Verdict = serde_json::from_slice(value?).ok()?;
+    (is_storable(&verdict) && key == Some(verdict.key().as_bytes())).then_some(verdict)
+}
+
+/// PostgreSQL refuses a NUL, and would refuse it again at each try. A time that leaves the calendar in UTC could be
+/// written and not be read.
+fn is_storable(verdict: &Verdict) -> bool {
+    let Verdict { judged, decided, scope, .. } = verdict;
+    let pairs = judged.shields.iter().flat_map(|(domain, reason)| [domain, reason]);
+    let lifted = decided.iter().flat_map(|decided| &decided.domains);
+    let mut texts =
+        judged.reason.iter().chain(pairs).chain(judged.confirmed.keys()).chain(lifted).chain(scope);
+    let is_time = |time: OffsetDateTime| time.checked_to_offset(UtcOffset::UTC).is_some();
+    let mut times = verdict.ended_at.into_iter().chain(decided.as_ref().map(|decided| decided.when));
+    texts.all(|text| !text.contains('\0')) && times.all(is_time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(reason: &str, ended_at: &str) -> Option<Verdict> {
+        let value = format!(
+            r#"{{"region":"us","run":7,"state":"held","reason":"{reason}","mode":"full","ended_at":"{ended_at}",
+                "decided_at":"2026-01-01T00:00:00Z"}}"#
+        );
+        parse(Some(b"us/7"), Some(value.as_bytes()))
+    }
+
+    #[test]
+    fn verdicts_that_the_database_can_not_keep_are_none() {
+        assert!(parsed("why", "2026-01-01T00:00:00Z").is_some());
+        assert_eq!(parsed(r"a\u0000b", "2026-01-01T00:00:00Z"), None);
+        assert_eq!(parsed("why", "9999-12-31T23:59:59-01:00"), None);
+        assert_eq!(parse(Some(b"us/7"), None), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! Topics that have lost their beginning. Kafka's compaction keeps the last record of each key and never moves a
+//! partition's first offset. So a compacted partition that does not begin at offset 0 has lost records, for example by
+//! `cleanup.policy=compact,delete` or by `kafka-delete-records`.
+
+use std::fmt;
+
+use anyhow::Context;
+use catalog_shared::exit::Stop;
+use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::watermarks;
+use rdkafka::consumer::Consumer;
+use serde::Serialize;
+use tokio::task::spawn_blocking;
+
+use crate::kafka::partitions::{self, TIMEOUT};
+use crate::model::positions::Positions;
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::watermarks::Watermarks;
+
+/// A partition that has lost its first records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct LostRecords {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    /// The first offset that is left.
+    pub(crate) first_offset: i64,
+}
+
+impl LostRecords {
+    /// Of a partition that begins at `low`. The topic of dead letters deletes what is old by design.
+    pub(crate) fn of(place: &TopicPartition, low: i64) -> Option<Self> {
+        let TopicPartition { kind, topic, partition } = place;
+        (*kind != TopicKind::DeadLetters).then(|| Self::at(topic, *partition, low)).flatten()
+    }
+
+    fn at(topic: &str, partition: i32, low: i64) -> Option<Self> {
+        (low > 0).then(|| Self { topic: topic.to_owned(), partition, first_offset: low })
+    }
+}
+
+impl fmt::Display for LostRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}] begins at offset {}", self.topic, self.partition, self.first_offset)
+    }
+}
+
+/// Names partitions in a message.
+pub(crate) fn list(lost: &[LostRecords]) -> String {
+    lost.iter().map(LostRecords::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The partitions of the verdicts topic that have lost their beginning.
+///
+/// # Errors
+/// What Kafka said.
+pub(crate) async fn of_verdicts(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRecords>> {
+    let (watcher, name) = (partitions::watcher(kafka)?, kafka.topics().verdicts());
+    let read = move || {
+        // Of all topics: asking for one by name would make it, where the broker is set up so.
+        let metadata = watcher.fetch_metadata(None, TIMEOUT).context("Kafka can't be reached")?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        let mut lost = Vec::new();
+        for partition in topic.map_or(&[][..], |topic| topic.partitions()) {
+            let (low, _) = watermarks::watermarks(&watcher, &name, partition.id())
+                .with_context(|| format!("can't read the first offset of {name}[{}]", partition.id()))?;
+            lost.extend(LostRecords::at(&name, partition.id(), low));
+        }
+        Ok(lost)
+    };
+    spawn_blocking(read).await?
+}
+
+/// Checks where partitions without a position would start. Tables that were never applied to also need the verdicts
+/// from their beginning.
+///
+/// # Errors
+/// [`Stop::Guard`] where records are lost and `accept` is false, or what Kafka said.
+pub(crate) async fn check_starts(
+    kafka: &KafkaArgs,
+    positions: &Positions,
+    marks: &[(TopicPartition, Watermarks)],
+    accept: bool,
+) -> anyhow::Result<()> {
+    let has_position = |topic: &str, partition| positions.contains_key(&(topic.to_owned(), partition));
+    let starting: Vec<_> = marks
+        .iter()
+        .filter(|(place, _)| {
+            place.kind != TopicKind::DeadLetters && !has_position(&place.topic, place.partition)
+        })
+        .collect();
+    let mut lost: Vec<_> =
+        starting.iter().filter_map(|(place, marks)| LostRecords::of(place, marks.low)).collect();
+    let dead_letters = kafka.topics().dead_letters();
+    let are_new = positions.keys().all(|(topic, _)| *topic == dead_letters);
+    if are_new && !starting.is_empty() {
+        lost.extend(of_verdicts(kafka).await?);
+    }
+    match lost.as_slice() {
+        [] => Ok(()),
+        lost if accept => {
+            tracing::warn!(
+                partitions = list(lost),
+                "these partitions have lost records; reading what is left"
+            );
+            Ok(())
+        }
+        lost => Err(refuse(lost).into()),
+    }
+}
+
+fn refuse(lost: &[LostRecords]) -> Stop {
+    Stop::Guard(format!(
+        "records are lost: {}. A compacted topic begins at 0 for ever, unless records were deleted (look at its \
+         cleanup.policy). Tables that are filled from there lack what only those records said. Nothing was applied. If \
+         there are tables that read those records, use them. Otherwise `catalog-consumer rebuild --migrate` fills new \
+         tables if a later full crawl has published everything again, and `run --accept-loss` fills them with what is \
+         left",
+        list(lost)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::record::Kind;
+
+    use super::*;
+
+    #[test]
+    fn a_first_offset_above_0_is_a_loss_except_where_records_expire() {
+        let place = |kind| TopicPartition { kind, topic: "t".into(), partition: 1 };
+        let lost = LostRecords::of(&place(TopicKind::Data(Kind::Hosts)), 600);
+        assert_eq!(lost.map(|lost| lost.to_string()).as_deref(), Some("t[1] begins at offset 600"));
+        assert_eq!(LostRecords::of(&place(TopicKind::Data(Kind::Hosts)), 0), None);
+        assert_eq!(LostRecords::of(&place(TopicKind::DeadLetters), 600), None);
+    }
+}

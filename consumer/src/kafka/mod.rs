@@ -1,0 +1,15 @@
+//! Kafka: the consumer group, readers outside of it, offsets and watermarks, and the topic of decisions.
+
+pub(crate) mod admin;
+pub(crate) mod context;
+pub(crate) mod decision_log;
+pub(crate) mod decision_reader;
+pub(crate) mod end_offsets;
+pub(crate) mod errors;
+pub(crate) mod group;
+pub(crate) mod lost_records;
+pub(crate) mod offsets;
+pub(crate) mod partitions;
+pub(crate) mod reader;
+pub(crate) mod receive;
+pub(crate) mod source;

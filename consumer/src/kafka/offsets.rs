@@ -1,0 +1,135 @@
+//! The offsets that the group has committed. They carry a note, the copy of the tables that committed them, so that an
+//! operator's reset and another copy can be told.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::kafka::context::{Member, TIMEOUT};
+use crate::model::copy_id;
+use crate::model::start::CommittedOffset;
+use crate::model::topic::TopicPartition;
+
+/// Commits offsets with our note, without waiting for the answer.
+pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    if let Err(error) = member.commit(&offsets(member, positions)?, CommitMode::Async) {
+        tracing::debug!(%error, "an offset was not committed");
+    }
+    Ok(())
+}
+
+/// Commits offsets with our note and waits for it, so that an operator's reset is honoured once.
+///
+/// What goes wrong is only told: a reset that is honoured twice applies records twice, which changes nothing.
+pub(crate) async fn commit_and_wait(
+    member: &Arc<Member>,
+    positions: &[(TopicPartition, i64)],
+) -> anyhow::Result<()> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let (member, offsets) = (Arc::clone(member), offsets(member, positions)?);
+    let commit = spawn_blocking(move || member.commit(&offsets, CommitMode::Sync));
+    // It has no time limit of its own.
+    match timeout(TIMEOUT, commit).await {
+        Ok(done) => {
+            if let Err(error) = done? {
+                tracing::warn!(%error, "an offset was not committed");
+            }
+        }
+        Err(_) => tracing::warn!("an offset was not committed: Kafka does not answer"),
+    }
+    Ok(())
+}
+
+/// What the group has committed, in the order of the places.
+pub(crate) async fn committed<C: ConsumerContext + 'static>(
+    member: &Arc<StreamConsumer<C>>,
+    places: &[TopicPartition],
+) -> anyhow::Result<Vec<Option<CommittedOffset>>> {
+    let found = fetch_committed(member, places).await?;
+    let of = |place: &TopicPartition| {
+        let element = found.find_partition(&place.topic, place.partition)?;
+        let Offset::Offset(offset) = element.offset() else { return None };
+        Some(CommittedOffset { offset, noted: copy_id::is_ours(element.metadata()) })
+    };
+    Ok(places.iter().map(of).collect())
+}
+
+/// The metadata of the group's committed offset of a partition.
+pub(crate) async fn note<C: ConsumerContext + 'static>(
+    member: &Arc<StreamConsumer<C>>,
+    place: &TopicPartition,
+) -> anyhow::Result<Option<String>> {
+    let found = fetch_committed(member, std::slice::from_ref(place)).await?;
+    let element = found.find_partition(&place.topic, place.partition);
+    Ok(element.map(|element| element.metadata().to_owned()))
+}
+
+async fn fetch_committed<C: ConsumerContext + 'static>(
+    member: &Arc<StreamConsumer<C>>,
+    places: &[TopicPartition],
+) -> anyhow::Result<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(places.len());
+    for place in places {
+        list.add_partition(&place.topic, place.partition);
+    }
+    let member = Arc::clone(member);
+    let found = spawn_blocking(move || member.committed_offsets(list, TIMEOUT)).await?;
+    found.context("can't read the group's offsets")
+}
+
+/// Whether an operator has set an offset of the group that no member has answered yet.
+pub(crate) async fn has_reset(member: &Arc<Member>, places: &[TopicPartition]) -> anyhow::Result<bool> {
+    let committed = committed(member, places).await?;
+    Ok(committed.iter().flatten().any(|committed| !committed.noted))
+}
+
+/// Commits offsets with a note for a group that nobody is in.
+///
+/// # Errors
+/// What Kafka says, or that it does not answer.
+pub(crate) async fn commit_alone(
+    kafka: &KafkaArgs,
+    (group, note): (&str, &str),
+    positions: &[(TopicPartition, i64)],
+) -> anyhow::Result<()> {
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let config = kafka.client_config(&[
+        ("group.id", group),
+        ("enable.auto.commit", "false"),
+        ("allow.auto.create.topics", "false"),
+    ])?;
+    let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
+    let offsets = noted(note, positions)?;
+    let commit = spawn_blocking(move || client.commit(&offsets, CommitMode::Sync));
+    timeout(TIMEOUT, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
+}
+
+pub(super) fn offsets(
+    member: &Member,
+    positions: &[(TopicPartition, i64)],
+) -> KafkaResult<TopicPartitionList> {
+    noted(&member.context().note, positions)
+}
+
+fn noted(note: &str, positions: &[(TopicPartition, i64)]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(positions.len());
+    for (place, position) in positions {
+        let mut element = list.add_partition(&place.topic, place.partition);
+        element.set_offset(Offset::Offset(*position))?;
+        element.set_metadata(note);
+    }
+    Ok(list)
+}

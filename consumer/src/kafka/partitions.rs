@@ -1,0 +1,68 @@
+//! The partitions of the data topics, and how far they reach.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::watermarks;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::task::spawn_blocking;
+
+use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::watermarks::Watermarks;
+
+/// How long Kafka may take to list its topics.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client that sees the true end of partitions, open transactions included: a reader of committed
+/// records only would be told where the first open transaction begins.
+pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogContext>> {
+    let config = kafka.client_config(&[
+        // Never joined: a consumer needs a name for its group all the same.
+        ("group.id", "catalog-consumer-watermarks"),
+        ("isolation.level", "read_uncommitted"),
+        ("enable.auto.commit", "false"),
+        ("allow.auto.create.topics", "false"),
+    ])?;
+    kafka::create(&config, LogContext::default())
+}
+
+/// The watermarks of some partitions.
+pub(crate) async fn watermarks(
+    kafka: &KafkaArgs,
+    places: Vec<TopicPartition>,
+) -> anyhow::Result<Vec<(TopicPartition, Watermarks)>> {
+    let watcher = watcher(kafka)?;
+    let read = move || places.into_iter().map(|place| measure(&watcher, place)).collect();
+    spawn_blocking(read).await?
+}
+
+fn measure(
+    watcher: &BaseConsumer<LogContext>,
+    place: TopicPartition,
+) -> anyhow::Result<(TopicPartition, Watermarks)> {
+    let (low, high) = watermarks::watermarks(watcher, &place.topic, place.partition)
+        .with_context(|| format!("can't read the end of {}[{}]", place.topic, place.partition))?;
+    Ok((place, Watermarks { low, high }))
+}
+
+/// Every partition of the data topics.
+pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<TopicPartition>> {
+    let watcher = watcher(kafka)?;
+    let metadata = spawn_blocking(move || watcher.fetch_metadata(None, TIMEOUT)).await?;
+    let metadata = metadata.context("Kafka can't be reached")?;
+    let topics = kafka.topics();
+    let mut places = Vec::new();
+    for kind in TopicKind::ALL {
+        let name = kind.topic(&topics);
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+            if kind == TopicKind::DeadLetters {
+                continue;
+            }
+            bail!("there is no topic {name}: crawl a region first, with the same --topic-prefix");
+        };
+        let place = |partition| TopicPartition { kind, topic: name.clone(), partition };
+        places.extend(topic.partitions().iter().map(|partition| place(partition.id())));
+    }
+    Ok(places)
+}

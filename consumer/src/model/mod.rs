@@ -1,0 +1,14 @@
+//! What the stages share: records and batches, topics and partitions, and where a partition starts and stands.
+
+pub(crate) mod batch;
+pub(crate) mod batch_handle;
+pub(crate) mod copy_id;
+pub(crate) mod effect;
+pub(crate) mod end_of_run;
+pub(crate) mod partition;
+pub(crate) mod positions;
+pub(crate) mod record;
+pub(crate) mod source;
+pub(crate) mod start;
+pub(crate) mod topic;
+pub(crate) mod watermarks;

@@ -1,0 +1,50 @@
+//! The offsets that a partition contains.
+
+use catalog_shared::exit::Stop;
+
+use crate::model::topic::{TopicKind, TopicPartition};
+
+/// The first and the next offset of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Watermarks {
+    pub(crate) low: i64,
+    pub(crate) high: i64,
+}
+
+impl Watermarks {
+    /// Whether a position lies in the partition.
+    ///
+    /// # Errors
+    /// [`Stop::Guard`] where it doesn't: the topic was made anew or has lost records.
+    pub(crate) fn check(self, place: &TopicPartition, position: i64) -> Result<(), Stop> {
+        let Self { low, high } = self;
+        let deletes = place.kind == TopicKind::DeadLetters;
+        if (low..=high).contains(&position) || (deletes && position < low) {
+            return Ok(());
+        }
+        Err(Stop::Guard(format!(
+            "{}[{}] holds offsets {low} to {high}, and the tables stand at {position}: the topic was made anew \
+             or has lost records. Point the consumer at the topics that these tables were made from, or at an \
+             empty schema",
+            place.topic, place.partition
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::record::Kind;
+
+    use super::*;
+
+    fn place(partition: i32) -> TopicPartition {
+        TopicPartition { kind: TopicKind::Data(Kind::Hosts), topic: "socrata.hosts".into(), partition }
+    }
+
+    #[test]
+    fn a_position_outside_the_partition_stops_the_program() {
+        let marks = Watermarks { low: 10, high: 20 };
+        assert!([10, 20].iter().all(|position| marks.check(&place(0), *position).is_ok()));
+        assert!([9, 21].iter().all(|position| marks.check(&place(0), *position).is_err()));
+    }
+}

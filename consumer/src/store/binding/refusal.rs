@@ -1,0 +1,107 @@
+//! What is refused because it would mix, in words: what belongs to what, and each way to go on.
+
+use catalog_shared::exit::Stop;
+
+use super::bound::Bound;
+use crate::model::source::Source;
+
+impl Bound {
+    /// # Errors
+    /// [`Stop::Guard`] for the first thing that is another one than these tables belong to.
+    pub(super) fn check(&self, source: &Source) -> Result<(), Stop> {
+        self.check_prefix(&source.prefix)?;
+        self.check_cluster(source)?;
+        self.check_topics(source)
+    }
+
+    pub(super) fn check_prefix(&self, prefix: &str) -> Result<(), Stop> {
+        let Some(bound) = self.topic_prefix.as_deref().filter(|bound| *bound != prefix) else {
+            return Ok(());
+        };
+        let schema = &self.schema;
+        Err(Stop::Guard(format!(
+            "the tables of the schema {schema} belong to the topics {bound:?}…, and this command reads the topics \
+             {prefix:?}…. Nothing was applied. To go on with these tables: --topic-prefix {bound:?}. To make other tables \
+             from these topics: {ANOTHER_COPY}"
+        )))
+    }
+
+    pub(super) fn check_cluster(&self, source: &Source) -> Result<(), Stop> {
+        let (Some(bound), Some(found)) = (&self.cluster_id, &source.cluster) else { return Ok(()) };
+        if bound == found {
+            return Ok(());
+        }
+        let (schema, brokers) = (&self.schema, &source.brokers);
+        Err(Stop::Guard(format!(
+            "the tables of the schema {schema} belong to the Kafka cluster {bound}, and {brokers} is the cluster {found}. \
+             Nothing was applied. To go on with the cluster {bound}: name its brokers with --brokers (KAFKA_BROKERS). To move \
+             these tables to the cluster {found}: `catalog-consumer move`. To make other tables from it: {ANOTHER_COPY}"
+        )))
+    }
+
+    fn check_topics(&self, source: &Source) -> Result<(), Stop> {
+        let differs = |(topic, bound): &(String, String)| {
+            let found = source.topics.get(topic).filter(|found| *found != bound)?;
+            Some(format!("{topic} (its id was {bound} and is {found})"))
+        };
+        let remade: Vec<String> = self.topics.iter().filter_map(differs).collect();
+        if remade.is_empty() {
+            return Ok(());
+        }
+        let (schema, remade) = (&self.schema, remade.join(", "));
+        Err(Stop::Guard(format!(
+            "topics were deleted and made again after the tables of the schema {schema} were filled from them: {remade}. \
+             Nothing was applied from the new ones. To go on from the new ones with these tables: `catalog-consumer move --topic \
+             NAME`. To make other tables from what the topics hold now: {ANOTHER_COPY}"
+        )))
+    }
+}
+
+/// The way on that leaves these tables as they are.
+const ANOTHER_COPY: &str = "`catalog-consumer run --migrate --schema NAME --group NAME`, with a schema and a group of their own (docs/two-copies.md)";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn source() -> Source {
+        Source {
+            brokers: "broker:9092".into(),
+            prefix: "socrata.".into(),
+            cluster: Some("c1".into()),
+            topics: BTreeMap::from([("socrata.domains".into(), "t1".into())]),
+        }
+    }
+
+    fn bound() -> Bound {
+        Bound {
+            topic_prefix: Some("socrata.".into()),
+            cluster_id: Some("c1".into()),
+            schema: "catalog".into(),
+            topics: vec![("socrata.domains".into(), "t1".into())],
+        }
+    }
+
+    #[test]
+    fn the_same_and_what_is_unknown_are_let_through() {
+        assert!(bound().check(&source()).is_ok());
+        assert!(Bound::default().check(&source()).is_ok());
+        assert!(bound().check(&Source { cluster: None, topics: BTreeMap::new(), ..source() }).is_ok());
+    }
+
+    #[test]
+    fn what_would_mix_is_refused_and_each_way_on_is_named() {
+        let refused = |source: &Source| bound().check(source).unwrap_err().to_string();
+        let prefix = refused(&Source { prefix: "other.".into(), ..source() });
+        assert!(
+            prefix.contains("\"socrata.\"") && prefix.contains("\"other.\"") && prefix.contains("--schema")
+        );
+        let cluster = refused(&Source { cluster: Some("c2".into()), ..source() });
+        assert!(cluster.contains("c1") && cluster.contains("catalog-consumer move"), "{cluster}");
+        let topics = BTreeMap::from([("socrata.domains".into(), "t2".into())]);
+        let topic = refused(&Source { topics, ..source() });
+        assert!(topic.contains("socrata.domains (its id was t1 and is t2)"), "{topic}");
+    }
+}

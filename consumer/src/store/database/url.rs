@@ -1,0 +1,137 @@
+//! `DATABASE_URL`: read, checked, and named without its password.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use catalog_shared::exit::Stop;
+use log::LevelFilter;
+use secrecy::ExposeSecret;
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use tracing::subscriber::{NoSubscriber, with_default};
+
+use crate::config::DatabaseArgs;
+
+/// From when on a statement is logged as slow, at the level of details.
+const SLOW: Duration = Duration::from_secs(1);
+
+const EXAMPLE: &str = "such as postgres://user:password@127.0.0.1:5432/catalog";
+const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// The options of all connections. No setting of the session is among them: a pooler drops or refuses those.
+///
+/// # Errors
+/// [`Stop::Usage`] where the URL is missing or names something that is not supported. The message never quotes the
+/// URL, because any part of it may be a piece of the password.
+pub(super) fn options(args: &DatabaseArgs) -> Result<PgConnectOptions, Stop> {
+    let url = args.database_url.as_ref().map_or("", |url| url.expose_secret().trim());
+    if url.is_empty() {
+        return Err(Stop::Usage(format!("--database-url (DATABASE_URL) is missing, {EXAMPLE}")));
+    }
+    check(url).map_err(|what| Stop::Usage(format!("--database-url (DATABASE_URL) {what}")))?;
+    // The parser's own message may quote the URL, and so the password; and it logs parameters that it
+    // doesn't know with their values.
+    let options = with_default(NoSubscriber::new(), || PgConnectOptions::from_str(url))
+        .map_err(|_| Stop::Usage(format!("--database-url (DATABASE_URL) is not a URL {EXAMPLE}")))?;
+    // A comparison of whole tables takes seconds as a matter of course, and nobody has to act on that.
+    let options = options.log_slow_statements(LevelFilter::Debug, SLOW);
+    // PgBouncer refuses this one as a start-up parameter. It is set by a statement, like the others.
+    Ok(options.extra_float_digits(None).application_name("catalog-consumer"))
+}
+
+/// Where the database is and who logs in.
+pub(super) fn place(options: &PgConnectOptions) -> String {
+    let user = options.get_username();
+    let database = options.get_database().unwrap_or(user);
+    match options.get_socket() {
+        Some(socket) => format!("database {database} at {}, user {user}", socket.display()),
+        None => {
+            format!("database {database} at {}:{}, user {user}", options.get_host(), options.get_port())
+        }
+    }
+}
+
+/// What the client would take for something else, or refuse without a name.
+fn check(url: &str) -> Result<(), String> {
+    let Some((scheme, rest)) = url.split_once("://") else { return Err(format!("is not a URL {EXAMPLE}")) };
+    if !SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err(format!(
+            "has a scheme that is neither postgres nor postgresql; it should be a URL {EXAMPLE}"
+        ));
+    }
+    let rest = rest.split('#').next().unwrap_or_default();
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = address.split('/').next().unwrap_or_default();
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let parameters: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let host_parameters = parameters.iter().filter(|(name, _)| ["host", "hostaddr"].contains(name));
+    if host_parameters.map(|(_, value)| *value).chain([hosts]).any(names_several) {
+        return Err(
+            "names several hosts, and only one is supported: name the primary server, or an address that \
+                    follows it"
+                .to_owned(),
+        );
+    }
+    let mut modes = parameters.iter().filter(|(name, _)| ["sslmode", "ssl-mode"].contains(name));
+    if modes.any(|(_, mode)| !SSL_MODES.iter().any(|known| mode.eq_ignore_ascii_case(known))) {
+        return Err(format!("has an unknown sslmode; known are {}", SSL_MODES.join(", ")));
+    }
+    Ok(())
+}
+
+fn names_several(hosts: &str) -> bool {
+    hosts.contains(',') || hosts.to_ascii_lowercase().contains("%2c")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str) -> String {
+        let args = DatabaseArgs { database_url: Some(url.into()), schema: "catalog".to_owned() };
+        match options(&args) {
+            Err(Stop::Usage(message)) => message,
+            other => format!("{:?}", other.map(|options| place(&options))),
+        }
+    }
+
+    #[test]
+    fn what_a_url_can_not_say_is_named_without_its_password() {
+        for (url, named) in [
+            ("", "is missing"),
+            ("me:Ssst@db/catalog", "is not a URL"),
+            ("mysql://me:Ssst@db/catalog", "neither postgres nor postgresql"),
+            ("https://me:Ssst@db/catalog", "neither postgres nor postgresql"),
+            ("postgres://me:Ssst@db1,db2/catalog", "several hosts"),
+            ("postgres://me:Ssst@db1:5432,db2:5432/catalog", "several hosts"),
+            ("postgres://me:Ssst@/catalog?host=db1,db2", "several hosts"),
+            ("postgres://me:Ssst@/catalog?host=db1%2Cdb2", "several hosts"),
+            ("postgres://me:Ssst@db/catalog?sslmode=verify_full", "unknown sslmode"),
+            ("postgres://me:Ssst@db/catalog?a=b&sslmode=", "unknown sslmode"),
+            ("postgres://me:Ssst@db:port/catalog", "is not a URL"),
+        ] {
+            let message = refused(url);
+            assert!(message.contains("DATABASE_URL") && message.contains(named), "{url}: {message}");
+            assert!(!message.contains("Ssst"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_place_names_all_but_the_password() {
+        for (url, place) in [
+            (
+                "postgres://me:Ssst@db.example:6432/catalog?sslmode=REQUIRE",
+                "database catalog at db.example:6432, user me",
+            ),
+            ("PostgreSQL://me:a,b@db.example/catalog", "database catalog at db.example:5432, user me"),
+            (
+                "postgres://me:Ssst@%2Frun%2Fpostgresql/catalog",
+                "database catalog at /run/postgresql, user me",
+            ),
+            ("postgres://me@db/?dbname=other", "database other at db:5432, user me"),
+        ] {
+            assert_eq!(refused(url), format!("Ok({place:?})"));
+        }
+    }
+}

@@ -1,0 +1,267 @@
+use catalog_shared::cursor::{Mode, Shape};
+use catalog_shared::record::Kind;
+use time::OffsetDateTime;
+
+use super::*;
+use crate::config::thresholds::LARGE_DOMAIN;
+
+const LIMITS: RunThresholds = RunThresholds {
+    max_retire_share: 0.2,
+    min_seen_share: 0.95,
+    confirm_after: 3,
+    large_domain: LARGE_DOMAIN,
+};
+
+fn counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    counts.into_iter().map(|(domain, count)| (domain.to_owned(), count)).collect()
+}
+
+fn full() -> Marker {
+    let shape = Shape {
+        mode: Mode::Full,
+        kinds: Kind::ALL.to_vec(),
+        api_url: String::new(),
+        since: None,
+        limit: None,
+        domains: Vec::new(),
+        from: None,
+    };
+    Marker {
+        run: 9,
+        shape,
+        previous_ended: None,
+        started_at: OffsetDateTime::UNIX_EPOCH,
+        ended_at: OffsetDateTime::UNIX_EPOCH,
+        partitions: BTreeMap::new(),
+        published: 0,
+        pages: 0,
+        objects: 0,
+        unkeyed: 0,
+        skipped: 0,
+        bad_domains: 0,
+        unkeyed_by: BTreeMap::new(),
+        unread_ids: Vec::new(),
+        declared: counts([("a.example", 100)]),
+        seen: counts([("a.example", 95)]),
+    }
+}
+
+fn scoped(domain: &str) -> Marker {
+    let shape = Shape { mode: Mode::Part, domains: vec![domain.into()], ..full().shape };
+    Marker { shape, ..full() }
+}
+
+fn loss(domain: &str, active: i64, lost: i64) -> Loss {
+    Loss { domain: domain.into(), active, lost, first_run: Some(1), ..Loss::default() }
+}
+
+fn judged(marker: &Marker, books: &LedgerSums, losses: &[Loss]) -> Judged {
+    let (dead, streak) = (BTreeMap::new(), None);
+    judge(&Evidence { marker, books, losses: losses.to_vec(), dead, streak, thresholds: LIMITS })
+}
+
+/// The reason to hold a run; none where it is balanced.
+fn held(marker: &Marker, books: &LedgerSums, losses: &[Loss]) -> Option<String> {
+    let judged = judged(marker, books, losses);
+    assert_eq!(judged.state == Judgement::Held, judged.reason.is_some());
+    judged.reason
+}
+
+fn shields(judged: &Judged) -> Vec<(&str, &str)> {
+    judged.shields.iter().map(|(domain, reason)| (domain.as_str(), reason.as_str())).collect()
+}
+
+#[test]
+fn runs_that_cover_nothing_end_without_a_judgement() {
+    let limited = Shape { limit: Some(7), ..scoped("a.example").shape };
+    let without_datasets = Shape { kinds: vec![Kind::Hosts], ..full().shape };
+    let since = Shape { mode: Mode::Since, ..full().shape };
+    for shape in [limited, without_datasets, since] {
+        let judged =
+            judged(&Marker { shape, ..full() }, &LedgerSums::default(), &[loss("a.example", 50, 50)]);
+        assert_eq!(judged, Judged::plain(Judgement::Ended));
+    }
+}
+
+#[test]
+fn figures_at_their_limits_are_balanced() {
+    let losses = [loss("small.example", 19, 19), loss("large.example", 20, 10), loss("z", 106, 0)];
+    assert_eq!(judged(&full(), &LedgerSums::default(), &losses), Judged::plain(Judgement::Balanced));
+    let empty = Marker { seen: BTreeMap::new(), declared: BTreeMap::new(), ..full() };
+    assert_eq!(held(&empty, &LedgerSums::default(), &[]), None);
+}
+
+#[test]
+fn books_that_do_not_balance_hold_a_run() {
+    let unbalanced = (0..7).map(|partition| format!("socrata.datasets[{partition}]")).collect();
+    let reason = held(&full(), &LedgerSums { unbalanced, ..LedgerSums::default() }, &[]).unwrap();
+    assert!(reason.ends_with("socrata.datasets[4] and 2 more"), "{reason}");
+}
+
+#[test]
+fn objects_that_nobody_can_place_hold_a_run() {
+    let marker = Marker { unkeyed: 2, skipped: 1, ..full() };
+    let books = LedgerSums { dead: 9, dead_datasets: 4, ..LedgerSums::default() };
+    assert_eq!(
+        held(&marker, &books, &[]).as_deref(),
+        Some("3 objects could not be made a record; 4 records of unknown datasets became dead letters")
+    );
+    assert_eq!(held(&full(), &LedgerSums { dead: 9, ..LedgerSums::default() }, &[]), None);
+}
+
+#[test]
+fn a_malformed_entry_of_domains_holds_nothing() {
+    let marker = Marker { unkeyed: 1, bad_domains: 1, ..full() };
+    assert_eq!(judged(&marker, &LedgerSums::default(), &[]), Judged::plain(Judgement::Balanced));
+}
+
+#[test]
+fn objects_whose_domain_or_id_is_known_shield_domains() {
+    let marker = Marker {
+        unkeyed: 3,
+        unkeyed_by: counts([("A.example", 2)]),
+        unread_ids: vec!["aaaa-0001".into()],
+        ..full()
+    };
+    let books = LedgerSums { dead: 5, dead_datasets: 5, ..LedgerSums::default() };
+    let losses =
+        [loss("a.example", 9, 1), Loss { unread: 1, ..loss("b.example", 9, 0) }, loss("d.example", 9, 1)];
+    let dead = [("c.example".to_owned(), 5)].into();
+    let evidence = Evidence {
+        marker: &marker,
+        books: &books,
+        losses: losses.to_vec(),
+        dead,
+        streak: None,
+        thresholds: LIMITS,
+    };
+    let judged = judge(&evidence);
+    assert_eq!(judged.state, Judgement::Balanced, "{judged:?}");
+    let expected = [
+        ("a.example", "objects without a usable id: 2"),
+        ("b.example", "datasets with the id of an unreadable object: 1"),
+        ("c.example", "records that became dead letters: 5"),
+    ];
+    assert_eq!(shields(&judged), expected);
+}
+
+#[test]
+fn losing_too_many_datasets_holds_a_run() {
+    let reason = held(&full(), &LedgerSums::default(), &[loss("a", 50, 20), loss("b", 49, 0)]).unwrap();
+    assert_eq!(reason, "20 of 99 datasets would be retired, a share above --max-retire-share 0.2");
+}
+
+#[test]
+fn seeing_too_little_of_what_is_declared_holds_a_run() {
+    let marker = Marker { seen: counts([("a.example", 94)]), ..full() };
+    let reason = held(&marker, &LedgerSums::default(), &[]).unwrap();
+    assert_eq!(
+        reason,
+        "it saw 94 of the 100 assets that /domains declared, a share under --min-seen-share 0.95"
+    );
+}
+
+#[test]
+fn a_large_domain_that_loses_over_half_is_shielded_and_counts_in_no_share() {
+    let marker = Marker {
+        declared: counts([("A.example", 5_000), ("b.example", 100)]),
+        seen: counts([("b.example", 100)]),
+        ..full()
+    };
+    let judged = judged(
+        &marker,
+        &LedgerSums::default(),
+        &[loss("a.example", 5_000, 5_000), loss("b.example", 110, 10)],
+    );
+    assert_eq!(judged.reason, None);
+    assert_eq!(shields(&judged), [("a.example", "more than half would go: 5000 of 5000")]);
+}
+
+#[test]
+fn a_run_over_whole_domains_is_judged_within_them() {
+    let books = LedgerSums::default();
+    // The share is the region's: 9 of 19 would be too many.
+    assert_eq!(held(&scoped("A.example"), &books, &[loss("a.example", 19, 9)]), None);
+    let declared = counts([("a.example", 100), ("b.example", 100)]);
+    let marker = Marker { declared, ..scoped("A.example") };
+    assert_eq!(held(&marker, &books, &[]), None);
+    let marker = Marker { declared: counts([("a.example", 101)]), ..scoped("A.example") };
+    assert!(held(&marker, &books, &[]).unwrap().contains("it saw 95 of the 101 assets"));
+    // Another domain's trouble is none of its own.
+    let marker = Marker { unkeyed: 1, unkeyed_by: counts([("b.example", 1)]), ..scoped("a.example") };
+    assert_eq!(judged(&marker, &books, &[]), Judged::plain(Judgement::Balanced));
+}
+
+/// What a full crawl is judged that lost 60 of 100 datasets and saw 40, which two crawls before it confirm; the
+/// crawls say this of `/domains`.
+fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> Judged {
+    let marker = |declared: Option<u64>| Marker {
+        bad_domains,
+        unkeyed: bad_domains,
+        declared: counts([("b.example", 50)])
+            .into_iter()
+            .chain(declared.map(|declared| ("A.example".to_owned(), declared)))
+            .collect(),
+        seen: counts([("a.example", 40), ("b.example", 50)]),
+        ..full()
+    };
+    let [first, second, own] = declared.map(marker);
+    let streak = Some(Streak { first: 7, counts: vec![Counts::of(&first), Counts::of(&second)] });
+    let losses = vec![
+        Loss { long_lost: 60, first_run: Some(first_run), ..loss("a.example", 100, 60) },
+        loss("b.example", 50, 0),
+    ];
+    let books = LedgerSums::default();
+    judge(&Evidence {
+        marker: &own,
+        books: &books,
+        losses,
+        dead: BTreeMap::new(),
+        streak,
+        thresholds: LIMITS,
+    })
+}
+
+#[test]
+fn a_loss_that_full_crawls_confirm_is_believed() {
+    for declared in [None, Some(40), Some(42)] {
+        assert_eq!(confirming([declared; 3], 1, 0), Judged::plain(Judgement::Balanced), "{declared:?}");
+    }
+}
+
+#[test]
+fn a_loss_of_what_any_of_them_declared_is_not_confirmed() {
+    for place in 0..3 {
+        let mut declared = [None; 3];
+        declared[place] = Some(100);
+        assert_eq!(confirming(declared, 1, 0).shields.len(), 1, "{place}");
+    }
+    // The entry that can't be read may be the domain's.
+    assert_eq!(confirming([None; 3], 1, 1).shields.len(), 1);
+    assert_eq!(confirming([Some(40); 3], 1, 1).shields.len(), 0);
+}
+
+#[test]
+fn crawls_before_a_domain_was_within_reach_confirm_nothing() {
+    assert_eq!(confirming([None; 3], 7, 0).shields.len(), 0);
+    assert_eq!(confirming([None; 3], 8, 0).shields.len(), 1);
+}
+
+#[test]
+fn what_is_newly_absent_meets_the_guards_again() {
+    let streak = Some(Streak { first: 7, counts: vec![] });
+    let losses = vec![Loss { long_lost: 60, ..loss("a.example", 100, 81) }];
+    let marker = Marker { declared: counts([("b.example", 0)]), ..full() };
+    let books = LedgerSums::default();
+    let judged = judge(&Evidence {
+        marker: &marker,
+        books: &books,
+        losses,
+        dead: BTreeMap::new(),
+        streak,
+        thresholds: LIMITS,
+    });
+    assert_eq!(shields(&judged), [("a.example", "more than half would go: 21 of 40")]);
+    // What is confirmed goes in spite of the shield.
+    assert_eq!(judged.confirmed, BTreeMap::from([("a.example".to_owned(), 7)]));
+}

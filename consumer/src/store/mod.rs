@@ -1,0 +1,15 @@
+//! PostgreSQL: connections and migrations, and all that a batch's transaction writes.
+
+pub(crate) mod apply;
+pub(crate) mod binding;
+pub(crate) mod copy_id;
+pub(crate) mod database;
+pub(crate) mod db_error;
+pub(crate) mod dead_letters;
+pub(crate) mod ledger;
+pub(crate) mod outage;
+pub(crate) mod outbox;
+pub(crate) mod positions;
+pub(crate) mod retry;
+pub(crate) mod rows;
+pub(crate) mod schema_lock;

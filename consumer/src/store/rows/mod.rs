@@ -1,0 +1,117 @@
+//! The rows of a batch: all at once, or, where the database refuses one of them, what passes.
+
+use std::ops::Range;
+
+use sqlx::{Connection, PgConnection};
+use thiserror::Error;
+
+use crate::decode::rows::Rows;
+use crate::decode::{Dead, decode};
+use crate::model::batch::Batch;
+use crate::model::effect::Applied;
+use crate::store::{database, db_error};
+
+mod arrays;
+pub(crate) mod datasets;
+mod names;
+pub(crate) mod stats;
+
+/// The database refuses a row, and with it the transaction.
+#[derive(Debug, Error)]
+#[error("the database refuses a row")]
+pub(crate) struct Refused(#[source] pub(crate) sqlx::Error);
+
+/// Writes rows.
+///
+/// # Errors
+/// [`Refused`] where fewer rows might pass, [`catalog_shared::exit::Stop::Guard`] where a row is of a newer build, or
+/// what else the database says.
+pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
+    write(tx, rows).await.map_err(|error| match error.downcast() {
+        Ok(error) => refused_or(error, "can't write the rows"),
+        Err(error) => error,
+    })
+}
+
+/// Checks now what constraints would else say at the commit, of all that was written before.
+///
+/// # Errors
+/// As [`write_all`].
+pub(crate) async fn check_deferred(tx: &mut PgConnection) -> anyhow::Result<()> {
+    let checked = sqlx::query("set constraints all immediate").execute(tx).await;
+    checked.map(drop).map_err(|error| refused_or(error, "can't check the constraints"))
+}
+
+fn refused_or(error: sqlx::Error, otherwise: &'static str) -> anyhow::Error {
+    if db_error::refuses_a_row(&error) {
+        Refused(error).into()
+    } else {
+        anyhow::Error::from(error).context(otherwise)
+    }
+}
+
+/// Writes a batch's rows but for those that the database refuses, which it finds by halves. They join the
+/// dead.
+///
+/// A key's versions may come to lie in different halves, and then the guard of versions decides between them,
+/// as it does between batches. The rows are locked in another order than usual: a deadlock is tried again.
+pub(crate) async fn write_what_passes(
+    tx: &mut PgConnection,
+    batch: &Batch,
+    dead: &mut Vec<Dead>,
+) -> anyhow::Result<Vec<Applied>> {
+    // Deferred constraints would speak up only at the commit, and of no row in particular.
+    sqlx::query("set constraints all immediate").execute(&mut *tx).await?;
+    let mut applied = Vec::with_capacity(batch.records.len());
+    let whole: Range<usize> = 0..batch.records.len();
+    let mut parts = vec![whole];
+    while let Some(part) = parts.pop() {
+        match attempt(tx, decode(batch.place.kind, &batch.records[part.clone()]).rows).await {
+            Ok(records) => applied.extend(records),
+            Err(error) => match refusal(&error) {
+                None => return Err(error),
+                Some(refusal) if part.len() == 1 => {
+                    let offset = batch.records[part.start].offset;
+                    dead.push(Dead { offset, reason: reason(refusal), refused: true });
+                }
+                Some(_) => {
+                    let middle = part.start + part.len() / 2;
+                    parts.extend([middle..part.end, part.start..middle]);
+                }
+            },
+        }
+    }
+    dead.sort_by_key(|dead| dead.offset);
+    Ok(applied)
+}
+
+/// What the database says, if it refuses a row.
+fn refusal(error: &anyhow::Error) -> Option<&sqlx::Error> {
+    error.downcast_ref().filter(|error| db_error::refuses_a_row(error))
+}
+
+async fn attempt(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
+    let mut savepoint = tx.begin().await?;
+    let written = write(&mut savepoint, rows).await;
+    match &written {
+        Ok(_) => savepoint.commit().await?,
+        Err(_) => savepoint.rollback().await?,
+    }
+    written
+}
+
+/// Why the database refuses a row, in its words.
+pub(crate) fn reason(error: &sqlx::Error) -> String {
+    let code = database::code(error).unwrap_or_default();
+    format!("the database refuses it: {} (SQLSTATE {code})", database::message(error))
+}
+
+pub(crate) async fn write(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
+    Ok(match rows {
+        Rows::Datasets(rows) => datasets::write(tx, rows).await?,
+        Rows::Domains(rows) => names::write_domains(tx, rows).await?,
+        Rows::Hosts(rows) => names::write_hosts(tx, rows).await?,
+        Rows::Agencies(rows) => names::write_agencies(tx, rows).await?,
+        Rows::None => Vec::new(),
+    })
+}

@@ -1,0 +1,8 @@
+//! The configuration of each command, as plain values.
+
+pub mod crawl;
+pub mod scope;
+pub mod status;
+
+pub use crawl::{CrawlArgs, Rate};
+pub use status::StatusArgs;

@@ -1,0 +1,107 @@
+//! Opens the run to crawl: plans it, and claims the region in Kafka before any asset is fetched.
+
+use anyhow::bail;
+use catalog_shared::cursor::Cursor;
+use catalog_shared::cursors;
+use catalog_shared::exit::Stop;
+use catalog_shared::outage::{outlast, wait_for_kafka_within};
+use catalog_shared::topic_setup;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Discovery;
+use crate::config::CrawlArgs;
+use crate::crawl::domains;
+use crate::model::domains::Domains;
+use crate::model::idspace;
+use crate::publish::claim::Claim;
+use crate::publish::sink::Sink;
+use crate::publish::{Publisher, hosts};
+use crate::run::plan::{Plan, plan};
+use crate::run::request::CrawlRequest;
+use crate::run::start::Start;
+use crate::run::{Run, lifecycle};
+
+/// The maximum number of claims, in case another producer writes the cursor between opening and claiming.
+const MAX_CLAIMS: usize = 5;
+
+/// Opens the run that is published to the region's topics, or to nowhere in a dry run. Waits while Kafka is unreachable.
+/// Returns none if `shutdown` came first. What is fetched from `/domains` is kept in `domains` across retries.
+pub(super) async fn open(
+    args: &CrawlArgs,
+    request: &CrawlRequest,
+    discovery: &Discovery,
+    domains: &mut Option<Domains>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Publisher>> {
+    let opened = async {
+        if args.dry_run {
+            return dry_run(args, request, discovery).await;
+        }
+        if let Some(limit) = args.wait_for_kafka {
+            wait_for_kafka_within(&args.kafka, limit).await?;
+        }
+        outlast(&args.kafka, async || claim(args, request, discovery, domains).await).await
+    };
+    shutdown.run_until_cancelled(opened).await.transpose()
+}
+
+/// Starts a dry run. Kafka is only read for the start of `--since auto`.
+async fn dry_run(
+    args: &CrawlArgs,
+    request: &CrawlRequest,
+    discovery: &Discovery,
+) -> anyhow::Result<Publisher> {
+    let topics = args.kafka.topics();
+    let last = match request.since {
+        Some(Start::Auto { .. }) => cursors::read_if_there(&args.kafka, &topics, args.region).await?,
+        _ => None,
+    };
+    let cursor = plan(request, last)?.claim(request, "", &topic_setup::partitions(args.partitions))?;
+    discovery.check_domains().await?;
+    tracing::info!(region = %args.region, "crawling without publishing");
+    Ok(Publisher::new(Sink::Nowhere, Run::new(topics, split(cursor, args))))
+}
+
+/// Claims the region. Plans once before that: an invalid command line must neither fence a running producer nor create
+/// topics, and an API that can't be crawled must not leave a run behind.
+async fn claim(
+    args: &CrawlArgs,
+    request: &CrawlRequest,
+    discovery: &Discovery,
+    domains: &mut Option<Domains>,
+) -> anyhow::Result<Publisher> {
+    let topics = args.kafka.topics();
+    let planned = plan(request, cursors::read_if_there(&args.kafka, &topics, args.region).await?)?;
+    let partitions = topic_setup::ensure(&args.kafka, &topics, args.partitions).await?;
+    let owner = uuid::Uuid::new_v4().to_string();
+    let is_new = matches!(planned, Plan::Start { .. });
+    planned.claim(request, &owner, &partitions)?;
+    if is_new && domains.is_none() {
+        *domains = Some(domains::fetch_before_run(discovery).await?);
+    }
+    for _ in 0..MAX_CLAIMS {
+        let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
+        let request = found.in_doubt.map_or_else(|| request.clone(), |cursor| discard(request, &cursor));
+        let cursor = split(plan(&request, found.last)?.claim(&request, &owner, &partitions)?, args);
+        if claim.establish(&cursor).await? {
+            tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
+            let hosts = hosts::published(&args.kafka, &topics, &cursor).await?;
+            let run = Run::new(topics, cursor).with_published_hosts(hosts);
+            return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), run));
+        }
+        tracing::info!(region = %args.region, "another producer wrote the cursor, retrying the claim");
+    }
+    bail!(Stop::Guard(format!("other producers of region {} keep taking over", args.region)))
+}
+
+fn discard(request: &CrawlRequest, in_doubt: &Cursor) -> CrawlRequest {
+    let (run, page) = (in_doubt.run, in_doubt.next_page);
+    tracing::warn!(region = %request.region, run, page, "a transaction is in doubt, discarding the run");
+    request.restarted_after(in_doubt)
+}
+
+/// Splits the pending intervals for the lanes.
+fn split(cursor: Cursor, args: &CrawlArgs) -> Cursor {
+    let lanes = lifecycle::lanes(&cursor, args.concurrency);
+    Cursor { pending: idspace::split(cursor.pending, lanes), ..cursor }
+}

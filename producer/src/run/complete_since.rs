@@ -1,0 +1,169 @@
+//! Where `--since auto` starts: when the last run started that saw all changes of the region, or of a set of domains
+//! that was crawled separately.
+
+use std::collections::BTreeSet;
+
+use catalog_shared::cursor::{Coverage, Cursor, DOMAIN_SETS, DomainsComplete, Mode, Shape, Since};
+use catalog_shared::record::Kind;
+use time::OffsetDateTime;
+
+/// The cursor of an ended run, with its start as the new `complete_since` if the run saw all changes. A run over some
+/// domains never changes the region's.
+pub(crate) fn update(mut ended: Cursor) -> Cursor {
+    if !saw_all_changes(&ended) {
+        return ended;
+    }
+    let (domains, since) = (names(&ended.shape.domains), ended.started_at);
+    if domains.is_empty() {
+        ended.complete_since = Some(since);
+        return ended;
+    }
+    let sets = &mut ended.domains_complete_since;
+    sets.retain(|set| set.domains != domains);
+    sets.insert(0, DomainsComplete { domains, since });
+    sets.truncate(DOMAIN_SETS);
+    ended
+}
+
+/// When the last run started that saw all changes of these domains, or of the whole region if there are none.
+/// A run of the region counts for the domains that `/domains` listed, because it sees no others.
+pub(crate) fn complete_since(cursor: &Cursor, domains: &[String]) -> Option<OffsetDateTime> {
+    if domains.is_empty() {
+        return cursor.complete_since;
+    }
+    let domains = names(domains);
+    let own = cursor.domains_complete_since.iter().find(|set| set.domains == domains).map(|set| set.since);
+    let listed: BTreeSet<String> = cursor.declared.keys().map(|name| name.to_ascii_lowercase()).collect();
+    own.max(cursor.complete_since.filter(|_| domains.is_subset(&listed)))
+}
+
+fn names(domains: &[String]) -> BTreeSet<String> {
+    domains.iter().map(|name| name.to_ascii_lowercase()).collect()
+}
+
+/// Whether the next incremental run over the same domains may start from this one. An incremental run that starts later
+/// than the last such run leaves a gap between the two, which the next one must cover. A run that skipped an object
+/// does not know when that object changed.
+fn saw_all_changes(cursor: &Cursor) -> bool {
+    let Shape { mode, domains, kinds, since, .. } = &cursor.shape;
+    let is_complete = match mode {
+        Mode::Full | Mode::Since => true,
+        Mode::Part => matches!(cursor.shape.coverage(), Coverage::Domains(_)),
+    };
+    // Domains that were never crawled separately have no earlier run to continue from.
+    let follows = |since: &Since| match complete_since(cursor, domains) {
+        Some(complete) => since.from <= complete,
+        None => domains.is_empty(),
+    };
+    is_complete
+        && cursor.skipped == 0
+        && kinds.contains(&Kind::Datasets)
+        && since.as_ref().is_none_or(follows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use catalog_shared::region::Region;
+
+    use super::*;
+    use crate::run::lifecycle::{ended, new_cursor};
+
+    fn at(unix: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(unix).unwrap()
+    }
+
+    fn whole() -> Shape {
+        Shape {
+            mode: Mode::Part,
+            kinds: Kind::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: None,
+            domains: Vec::new(),
+            from: None,
+        }
+    }
+
+    fn since(from: i64) -> Shape {
+        Shape { mode: Mode::Since, since: Some(Since { asked: "auto".into(), from: at(from) }), ..whole() }
+    }
+
+    fn started(shape: Shape) -> Cursor {
+        new_cursor(Region::Us, shape, 1, &BTreeMap::new())
+    }
+
+    fn complete(names: &[&str], since: i64) -> DomainsComplete {
+        DomainsComplete { domains: names.iter().map(|&name| name.to_owned()).collect(), since: at(since) }
+    }
+
+    #[test]
+    fn a_scoped_auto_starts_from_the_later_of_its_domains_and_of_the_region() {
+        let last = Cursor {
+            complete_since: Some(at(5_000)),
+            domains_complete_since: vec![
+                complete(&["a.example"], 9_000),
+                complete(&["sandbox.example"], 3_000),
+            ],
+            declared: [("A.example".into(), 1), ("b.example".into(), 1)].into(),
+            ..started(whole())
+        };
+        let from = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            complete_since(&last, &names)
+        };
+        assert_eq!(from(&["a.example"]), Some(at(9_000)));
+        assert_eq!(from(&["a.example", "b.example"]), Some(at(5_000)));
+        // Full crawls don't see domains that /domains doesn't list.
+        assert_eq!(from(&["sandbox.example"]), Some(at(3_000)));
+        assert_eq!(from(&["a.example", "sandbox.example"]), None);
+        assert_eq!(from(&[]), Some(at(5_000)));
+    }
+
+    fn over(names: &[&str], shape: Shape) -> Shape {
+        Shape { domains: names.iter().map(|&name| name.to_owned()).collect(), ..shape }
+    }
+
+    /// A run over a.example that started at 5000 s, after one of the region and one of the domain.
+    fn scoped(region: Option<i64>, own: Option<i64>, shape: Shape) -> Cursor {
+        let set = |since| complete(&["a.example"], since);
+        let run = Cursor {
+            complete_since: region.map(at),
+            domains_complete_since: own.map(set).into_iter().collect(),
+            declared: [("a.example".into(), 7)].into(),
+            started_at: at(5_000),
+            ..started(over(&["A.example"], shape))
+        };
+        ended(&run, at(6_000))
+    }
+
+    #[test]
+    fn a_run_over_domains_changes_their_time_and_not_the_regions() {
+        let cut = Shape { from: Some("ijzp-q8t2".into()), ..whole() };
+        let times = |cursor: &Cursor| {
+            let own: Vec<_> = cursor.domains_complete_since.iter().map(|set| set.since).collect();
+            (cursor.complete_since, own)
+        };
+        assert_eq!(times(&scoped(Some(1_000), None, whole())), (Some(at(1_000)), vec![at(5_000)]));
+        assert_eq!(times(&scoped(None, Some(2_000), whole())), (None, vec![at(5_000)]));
+        // A part of the domain.
+        assert_eq!(times(&scoped(None, Some(2_000), cut)), (None, vec![at(2_000)]));
+        assert_eq!(times(&scoped(None, None, Shape { limit: Some(5), ..whole() })), (None, vec![]));
+        // From the later time on, after it, and after nothing.
+        assert_eq!(times(&scoped(Some(3_000), Some(2_000), since(3_000))).1, [at(5_000)]);
+        assert_eq!(times(&scoped(Some(3_000), Some(2_000), since(3_001))).1, [at(2_000)]);
+        assert!(times(&scoped(None, None, since(1))).1.is_empty());
+    }
+
+    #[test]
+    fn the_newest_fifty_sets_of_domains_are_kept() {
+        let mut cursor = started(whole());
+        for index in 0..60 {
+            let shape = over(&[&format!("{index:02}.example"), "b.example"], whole());
+            cursor = ended(&Cursor { shape, started_at: at(index), ..cursor }, at(100));
+        }
+        let sets = &cursor.domains_complete_since;
+        assert_eq!((sets.len(), sets[0].since, sets[49].since), (DOMAIN_SETS, at(59), at(10)));
+    }
+}

@@ -1,0 +1,198 @@
+//! A run's cursor at its start and at its end.
+
+use std::collections::BTreeMap;
+
+use anyhow::ensure;
+use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape};
+use catalog_shared::record::{Kind, SCHEMA};
+use catalog_shared::region::Region;
+use time::OffsetDateTime;
+
+use crate::run::complete_since;
+
+/// The cursor of a run that has published nothing yet.
+pub(crate) fn new_cursor(region: Region, shape: Shape, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
+    let of_run = |kind: &Kind| partitions.get(kind).map(|count| (*kind, *count));
+    let partitions: BTreeMap<Kind, i32> = shape.kinds.iter().filter_map(of_run).collect();
+    let zeros = |count: &i32| vec![0; usize::try_from(*count).unwrap_or_default()];
+    let published: PartitionCounts = partitions.iter().map(|(kind, count)| (*kind, zeros(count))).collect();
+    let whole = Interval { after: shape.from.clone().unwrap_or_default(), until: None };
+    Cursor {
+        schema: SCHEMA,
+        region,
+        owner: String::new(),
+        run,
+        state: RunState::Crawling,
+        stopped: None,
+        shape,
+        started_at: OffsetDateTime::now_utc(),
+        ended_at: None,
+        previous_ended: None,
+        next_page: 0,
+        pending: vec![whole],
+        max_id: None,
+        objects: 0,
+        partitions,
+        published,
+        unkeyed: 0,
+        skipped: 0,
+        bad_domains: 0,
+        unkeyed_by: BTreeMap::new(),
+        unread_ids: Vec::new(),
+        declared: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        complete_since: None,
+        domains_complete_since: Vec::new(),
+        history: Vec::new(),
+    }
+}
+
+/// How many lanes may crawl the pending intervals. A run with a limit has one: it takes the first assets in id order,
+/// so that it is repeatable and another run can continue after it. A listing by date has one, too.
+pub(crate) fn lanes(cursor: &Cursor, concurrency: u16) -> usize {
+    let is_single = cursor.shape.limit.is_some() || listed_since(cursor).is_some();
+    if is_single { 1 } else { usize::from(concurrency) }
+}
+
+/// The time down to which a run lists assets by date; none for other runs and once the run scrolls by id. An
+/// interrupted listing starts again, because later updates have moved all positions. The listing leaves no trace in
+/// the pending intervals, so a run lists for as long as they are complete.
+pub(crate) fn listed_since(cursor: &Cursor) -> Option<OffsetDateTime> {
+    let since = cursor.shape.since.as_ref()?;
+    (cursor.pending == [Interval::whole()]).then_some(since.from)
+}
+
+/// How many objects a run should find; none where that is unknown: after a time or after an id.
+pub(crate) fn expected_objects(cursor: &Cursor) -> Option<u64> {
+    let shape = &cursor.shape;
+    let is_known = shape.mode != Mode::Since && shape.from.is_none();
+    is_known.then(|| declared(cursor).min(shape.limit.unwrap_or(u64::MAX)))
+}
+
+/// How many assets `/domains` declares for the domains of a run. For a run after an id that is unknown, and 0.
+pub(crate) fn declared(cursor: &Cursor) -> u64 {
+    let Shape { domains, from, .. } = &cursor.shape;
+    let is_included =
+        |name: &String| domains.is_empty() || domains.iter().any(|domain| domain.eq_ignore_ascii_case(name));
+    let declared = cursor.declared.iter().filter(|(name, _)| from.is_none() && is_included(name));
+    declared.map(|(_, count)| count).sum()
+}
+
+/// Checks that a run that has covered all ids saw any assets. A resumed run does not know which answers covered its
+/// intervals, but a catalog that declares assets and returns none is not complete.
+///
+/// # Errors
+/// If no object was seen although `/domains` declares some.
+pub(crate) fn check_seen(cursor: &Cursor) -> anyhow::Result<()> {
+    let (seen, declared) = (cursor.objects + cursor.skipped, declared(cursor));
+    ensure!(seen > 0 || declared == 0, "the API returned no assets, but /domains declares {declared}");
+    Ok(())
+}
+
+/// The cursor of a run that has published everything, end-of-run records included.
+pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
+    let ended = Cursor { state: RunState::Ended, ended_at: Some(ended_at), ..cursor.clone() };
+    complete_since::update(ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::cursor::Since;
+
+    use super::*;
+
+    fn at(unix: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(unix).unwrap()
+    }
+
+    fn full() -> Shape {
+        Shape {
+            mode: Mode::Full,
+            kinds: Kind::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: None,
+            domains: Vec::new(),
+            from: None,
+        }
+    }
+
+    fn part(limit: Option<u64>) -> Shape {
+        Shape { mode: Mode::Part, limit, from: Some("ijzp-q8t2".into()), ..full() }
+    }
+
+    fn since(from: i64) -> Shape {
+        Shape { mode: Mode::Since, since: Some(Since { asked: "auto".into(), from: at(from) }), ..full() }
+    }
+
+    fn started(shape: Shape) -> Cursor {
+        new_cursor(Region::Us, shape, 1, &BTreeMap::new())
+    }
+
+    #[test]
+    fn a_partial_run_starts_after_its_id() {
+        assert_eq!(started(part(None)).pending, [Interval { after: "ijzp-q8t2".into(), until: None }]);
+        assert_eq!(started(full()).pending, [Interval::whole()]);
+    }
+
+    #[test]
+    fn a_limit_and_a_listing_have_one_lane() {
+        let lanes = |shape| lanes(&started(shape), 4);
+        assert_eq!((lanes(full()), lanes(part(None))), (4, 4));
+        assert_eq!((lanes(part(Some(5))), lanes(since(0))), (1, 1));
+    }
+
+    #[test]
+    fn only_the_domains_of_the_run_are_declared() {
+        let declared = |domains: &[&str], from: Option<&str>| {
+            let domains = domains.iter().map(|&name| name.into()).collect();
+            let shape = Shape { domains, from: from.map(Into::into), ..part(None) };
+            let declared = [("A.example", 2_000), ("b.example", 7), ("c.example", 0)];
+            let declared = declared.map(|(name, count)| (name.into(), count)).into();
+            super::declared(&Cursor { declared, ..started(shape) })
+        };
+        assert_eq!(declared(&[], None), 2_007);
+        assert_eq!((declared(&["a.example"], None), declared(&["c.example"], None)), (2_000, 0));
+        assert_eq!(declared(&["a.example"], Some("ijzp-q8t2")), 0);
+    }
+
+    #[test]
+    fn a_run_without_objects_is_complete_only_if_none_are_declared() {
+        let declares = |count| Cursor { declared: [("a.example".into(), count)].into(), ..started(full()) };
+        let is_complete = |cursor: Cursor| check_seen(&cursor).is_ok();
+        assert!(is_complete(declares(0)) && !is_complete(declares(7)));
+        assert!(
+            is_complete(Cursor { objects: 1, ..declares(7) })
+                && is_complete(Cursor { skipped: 1, ..declares(7) })
+        );
+    }
+
+    #[test]
+    fn only_a_run_that_saw_all_changes_can_be_continued_from() {
+        let after = |shape| {
+            let run = Cursor { complete_since: Some(at(1_000)), started_at: at(5_000), ..started(shape) };
+            ended(&run, at(6_000)).complete_since
+        };
+        assert_eq!((after(full()), after(since(1_000))), (Some(at(5_000)), Some(at(5_000))));
+        assert_eq!(after(part(None)), Some(at(1_000)));
+        assert_eq!(after(Shape { kinds: vec![Kind::Domains], ..full() }), Some(at(1_000)));
+        // It leaves a gap after the run before.
+        assert_eq!(after(since(1_001)), Some(at(1_000)));
+        let skipped = Cursor { complete_since: Some(at(1_000)), skipped: 1, ..started(full()) };
+        assert_eq!(ended(&skipped, at(6_000)).complete_since, Some(at(1_000)));
+    }
+
+    #[test]
+    fn expected_objects_follow_from_the_parameters() {
+        let expected = |shape| {
+            let declared = [("a.example".into(), 30), ("B.example".into(), 20), ("c.example".into(), 1)];
+            expected_objects(&Cursor { declared: declared.into(), ..started(shape) })
+        };
+        let domains = vec!["a.example".to_owned(), "b.example".to_owned()];
+        let of_domains = Shape { mode: Mode::Part, domains, ..full() };
+        assert_eq!((expected(full()), expected(of_domains.clone())), (Some(51), Some(50)));
+        let limited = |limit| expected(Shape { limit: Some(limit), ..of_domains.clone() });
+        assert_eq!((limited(7), limited(70)), (Some(7), Some(50)));
+        assert_eq!((expected(since(0)), expected(part(Some(7)))), (None, None));
+    }
+}

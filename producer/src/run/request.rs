@@ -1,0 +1,139 @@
+//! The run that the command line requests.
+
+use catalog_shared::cursor::{Cursor, Mode, Shape};
+use catalog_shared::exit::Stop;
+use catalog_shared::record::Kind;
+use catalog_shared::region::Region;
+use reqwest::Url;
+
+use crate::config::CrawlArgs;
+use crate::run::complete_since::complete_since;
+use crate::run::start::Start;
+
+/// The run that the command line requests.
+#[derive(Clone)]
+pub(crate) struct CrawlRequest {
+    pub(crate) region: Region,
+    /// The run's parameters, without the start of an incremental run.
+    pub(crate) shape: Shape,
+    pub(crate) since: Option<Start>,
+    pub(crate) restart: bool,
+    pub(crate) first_run: u32,
+}
+
+impl CrawlRequest {
+    /// The run that these flags request from the catalog at `url`.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for flags that do not go together.
+    pub(crate) fn new(args: &CrawlArgs, url: &Url) -> Result<Self, Stop> {
+        let (region, since, first_run) = (args.region, Start::of(&args.scope)?, args.first_run);
+        // A dry run always shows a run from its start, never the rest of an interrupted one.
+        let restart = args.restart || args.dry_run;
+        Ok(Self { region, shape: shape(args, url), since, restart, first_run })
+    }
+
+    /// A request for a new run, after a transaction whose outcome is in doubt. The current run can't be resumed
+    /// exactly, and the new number must be unused because records of that transaction may still become visible.
+    pub(crate) fn restarted_after(&self, in_doubt: &Cursor) -> Self {
+        let first_run = self.first_run.max(in_doubt.run.saturating_add(1));
+        Self { restart: true, first_run, ..self.clone() }
+    }
+
+    /// The parameters of a new run after the last one.
+    pub(crate) fn new_shape(&self, last: Option<&Cursor>) -> Result<Box<Shape>, Stop> {
+        let domains = &self.shape.domains;
+        let complete_since = last.and_then(|last| complete_since(last, domains));
+        let since = self.since.map(|start| start.resolve(complete_since, domains)).transpose()?;
+        Ok(Box::new(Shape { since, ..self.shape.clone() }))
+    }
+
+    /// Whether a run with these parameters is the requested one. The time that `auto` was resolved to is not
+    /// compared.
+    pub(crate) fn matches(&self, shape: &Shape) -> bool {
+        let since = shape.since.as_ref().map(|since| since.asked.clone());
+        since == self.since.map(|start| start.flags()) && Shape { since: None, ..shape.clone() } == self.shape
+    }
+}
+
+/// The parameters that the flags ask for, without the start of an incremental run.
+fn shape(args: &CrawlArgs, url: &Url) -> Shape {
+    let scope = &args.scope;
+    let is_part = scope.limit.is_some() || !scope.domains.is_empty() || scope.cursor.is_some();
+    let mode = match scope.since {
+        Some(_) => Mode::Since,
+        None if is_part => Mode::Part,
+        None => Mode::Full,
+    };
+    let is_published = |kind: &Kind| args.datasets || *kind != Kind::Datasets;
+    Shape {
+        mode,
+        kinds: Kind::ALL.into_iter().filter(is_published).collect(),
+        api_url: url.to_string(),
+        since: None,
+        limit: scope.limit,
+        domains: scope.domains(),
+        from: scope.cursor.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::config::crawl::tests::parse;
+    use crate::run::lifecycle::{ended, new_cursor};
+    use crate::run::plan::{Plan, plan};
+
+    fn shape(flags: &[&str]) -> Shape {
+        super::shape(&parse(flags), &Url::parse("http://127.0.0.1/").unwrap())
+    }
+
+    #[test]
+    fn flags_choose_the_mode() {
+        assert_eq!(shape(&[]).mode, Mode::Full);
+        assert_eq!(shape(&["--since", "auto"]).mode, Mode::Since);
+        let scoped = shape(&["--since", "auto", "--domain", "a.example"]);
+        assert_eq!((scoped.mode, scoped.domains), (Mode::Since, vec!["a.example".to_owned()]));
+        for part in [["--limit", "5"], ["--domain", "a.example"], ["--cursor", "ijzp-q8t2"]] {
+            assert_eq!(shape(&part).mode, Mode::Part, "{part:?}");
+        }
+    }
+
+    fn requested() -> CrawlRequest {
+        let shape = Shape {
+            mode: Mode::Full,
+            kinds: Kind::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: None,
+            domains: Vec::new(),
+            from: None,
+        };
+        CrawlRequest { region: Region::Us, shape, since: None, restart: false, first_run: 1 }
+    }
+
+    fn crawling(run: u32) -> Cursor {
+        let new = new_cursor(Region::Us, requested().shape, run, &BTreeMap::new());
+        Cursor { previous_ended: run.checked_sub(2), ..new }
+    }
+
+    fn started(in_doubt: &Cursor, last: Option<Cursor>) -> (u32, Option<u32>) {
+        match plan(&requested().restarted_after(in_doubt), last) {
+            Ok(Plan::Start { run, previous_ended, .. }) => (run, previous_ended),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_run_in_doubt_is_discarded_and_its_number_is_not_reused() {
+        assert_eq!(started(&crawling(7), Some(crawling(7))), (8, Some(5)));
+        // The claim of run 8 is in doubt.
+        let last = ended(&crawling(7), OffsetDateTime::now_utc());
+        assert_eq!(started(&crawling(8), Some(last)), (9, Some(7)));
+        assert_eq!(started(&crawling(3), None).0, 4);
+    }
+}

@@ -1,0 +1,92 @@
+use catalog_shared::cursor::{Mode, Shape};
+use catalog_shared::marker::UNREAD_IDS;
+use catalog_shared::record::Kind;
+use catalog_shared::region::Region;
+
+use super::*;
+use crate::model::page::tests::page;
+use crate::run::cursor_changes::add_unread_ids;
+use crate::run::end_records::end_record;
+use crate::run::lane_page::Covered;
+
+/// A partial run with a limit, in two lanes.
+fn limited(limit: u64) -> Run {
+    let shape = Shape {
+        mode: Mode::Part,
+        kinds: Kind::ALL.to_vec(),
+        api_url: String::new(),
+        since: None,
+        limit: Some(limit),
+        domains: Vec::new(),
+        from: None,
+    };
+    let partitions = Kind::ALL.map(|kind| (kind, 2)).into();
+    let mut cursor = lifecycle::new_cursor(Region::Us, shape, 1, &partitions);
+    cursor.pending = idspace::split(cursor.pending, 2);
+    Run::new(Topics::new(""), cursor)
+}
+
+fn lane_page(from: &str, ids: [&str; 3]) -> LanePage {
+    let covered = Covered::UpTo(ids[2].into());
+    LanePage { from: from.into(), covered, page: page(&ids), largest_id: Some(ids[2].into()), skipped: None }
+}
+
+fn publish(run: &mut Run, page: LanePage) {
+    let step = run.lane_page(page).unwrap();
+    run.advance(step.next);
+}
+
+#[test]
+fn a_limit_truncates_the_last_page_and_leaves_nothing_pending() {
+    let mut run = limited(5);
+    publish(&mut run, lane_page("", ["2222-2222", "2222-2223", "2222-2224"]));
+    assert_eq!((run.remaining(), run.cursor().pending.len()), (Some(2), 2));
+    publish(&mut run, lane_page("2222-2224", ["2222-2225", "2222-2226", "2222-2227"]));
+    let cursor = run.cursor();
+    assert_eq!((cursor.objects, cursor.seen["a.example"]), (5, 5));
+    assert_eq!(cursor.published[&Kind::Datasets].iter().sum::<u64>(), 5);
+    assert_eq!((run.remaining(), &cursor.pending), (Some(0), &Vec::new()));
+}
+
+#[test]
+fn a_limit_takes_objects_with_the_same_id_together() {
+    let mut run = limited(2);
+    publish(&mut run, lane_page("", ["2222-2222", "2222-2223", "2222-2223"]));
+    assert_eq!((run.cursor().objects, run.remaining()), (3, Some(0)));
+    assert!(run.cursor().pending.is_empty());
+}
+
+#[test]
+fn skipped_objects_are_recorded_by_id_up_to_a_maximum() {
+    let mut run = limited(100);
+    let page = |skipped| LanePage { skipped: Some(skipped), ..lane_page("", ["2222-2222"; 3]) };
+    publish(&mut run, page(Skipped::Object("2222-2224".into())));
+    publish(&mut run, page(Skipped::Range));
+    // Two objects of each page repeat the one before them.
+    let repeated = "2222-2222";
+    assert_eq!(run.cursor().unread_ids, ["2222-2224", repeated, repeated, repeated, repeated]);
+    assert_eq!((run.cursor().skipped, run.cursor().unkeyed), (2, 4));
+
+    let mut cursor = run.cursor().clone();
+    add_unread_ids(&mut cursor, vec!["2222-2225".to_owned(); 2_000]);
+    assert_eq!(cursor.unread_ids.len(), UNREAD_IDS);
+    let record = end_record(&Cursor { unkeyed: 2_000, ..cursor }, OffsetDateTime::UNIX_EPOCH, 0);
+    assert_eq!(record.unknown(), 2_002 - 1_000);
+}
+
+#[test]
+fn an_id_beyond_the_interval_counts_for_the_largest_id() {
+    let mut run = limited(100);
+    let page = lane_page("", ["2222-2222", "2222-2223", "2222-2224"]);
+    publish(&mut run, LanePage { largest_id: Some("zzzz-zzzz".into()), ..page });
+    assert_eq!(run.cursor().max_id.as_deref(), Some("zzzz-zzzz"));
+}
+
+#[test]
+fn a_listed_page_counts_and_covers_no_interval() {
+    let mut run = limited(100);
+    let pending = run.cursor().pending.clone();
+    let next = run.listed_page(&page(&["z222-2222", "2222-2223", "2222-2224"])).unwrap().next;
+    assert_eq!((next.objects, next.next_page, &next.max_id), (3, 1, &None));
+    assert_eq!(next.pending, pending);
+}

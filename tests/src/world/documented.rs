@@ -1,0 +1,79 @@
+//! The shell blocks of the documentation, run in a world.
+
+use std::env;
+use std::fmt::Write;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use sqlx::ConnectOptions;
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::World;
+use crate::docs::{Page, Run, root};
+
+const LIMIT: Duration = Duration::from_secs(300);
+const PREAMBLE: &str = include_str!("documented.sh");
+
+impl World {
+    /// Runs the `sh` blocks of a page, one after the other in one shell, as its reader would. The world's services and
+    /// `variables` are in the environment. Names in the page that several tests would share are replaced by the world's.
+    ///
+    /// # Errors
+    /// When a block ends otherwise than the page says; with all that was printed.
+    pub async fn run_page(&self, page: &Page, variables: &[(&str, &str)]) -> Result<()> {
+        let script = self.with_own_names(&script(page)?)?;
+        let (folder, programs) = (TempDir::new()?, env::current_exe()?);
+        let programs = programs.ancestors().nth(2).context("a test is built into target/PROFILE/deps")?;
+        let path = format!("{}:{}", programs.display(), env::var("PATH")?);
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &script]).current_dir(folder.path());
+        bash.env("PATH", path).env("REPOSITORY", root().canonicalize()?);
+        bash.env("KAFKA_BROKERS", &self.brokers).env("DATABASE_URL", self.plain_url());
+        bash.env("CATALOG_TOPIC_PREFIX", &self.prefix).env("CATALOG_GROUP", &self.database);
+        bash.envs(variables.iter().copied());
+        bash.stdin(Stdio::null()).kill_on_drop(true);
+        let ended =
+            timeout(LIMIT, bash.output()).await.with_context(|| format!("{} never ends", page.path))??;
+        let (out, error) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        ensure!(ended.status.success(), "{}: {}\n{out}{error}", page.path, ended.status);
+        Ok(())
+    }
+
+    /// The database's URL as `psql` takes it: without the parameters that only one client knows.
+    fn plain_url(&self) -> String {
+        let url = self.server.clone().database(&self.database).to_url_lossy().to_string();
+        url.split('?').next().unwrap_or_default().to_owned()
+    }
+
+    fn with_own_names(&self, script: &str) -> Result<String> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let script = script.replace("--group catalog-consumer", &format!("--group {}", self.database));
+        let script = script.replace("catalog-staging", &format!("{}.staging", self.database));
+        let script = script.replace("socrata.datasets", &self.topic("datasets"));
+        Ok(script.replace("127.0.0.1:8802", &format!("127.0.0.1:{port}")))
+    }
+}
+
+/// All blocks of a page as one script.
+fn script(page: &Page) -> Result<String> {
+    let mut script = PREAMBLE.to_owned();
+    for block in page.blocks()?.iter().filter(|block| block.language == "sh") {
+        let place = format!("{}:{}", page.path, block.line);
+        match block.run {
+            Run::Not => {}
+            Run::Ends(0) => write!(script, "echo '== {place}'\n{}", block.text)?,
+            Run::Ends(code) => {
+                let text = &block.text;
+                write!(
+                    script,
+                    "echo '== {place}'\nset +e\n{text}code=$?\nset -e\nended $code {code} '{place}'\n"
+                )?;
+            }
+        }
+    }
+    Ok(script)
+}

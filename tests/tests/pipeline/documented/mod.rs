@@ -1,0 +1,91 @@
+//! The commands of the documentation: the `sh` blocks of each page are run, in their order.
+
+mod reference;
+
+use anyhow::{Result, ensure};
+use catalog_tests::docs::{Page, Run, pages};
+use catalog_tests::history::History;
+use catalog_tests::world::Sent;
+
+/// Pages whose blocks another test runs: `moving` needs a second Kafka for them.
+const ELSEWHERE: [&str; 1] = ["docs/how-to/move-to-another-kafka.md"];
+
+/// Pages and what they are run on. A tutorial serves its own catalog, at the rate that it says.
+macro_rules! pages {
+    ($($name:ident: $page:literal on $history:ident, $variables:expr;)*) => {
+        const RUN: &[&str] = &[$($page),*];
+
+        $(#[tokio::test]
+        async fn $name() -> Result<()> {
+            run($page, &$history().await?, $variables).await
+        })*
+    };
+}
+
+const AT_ONCE: &[(&str, &str)] = &[("CATALOG_RATE", "none"), ("CATALOG_PARTITIONS", "2")];
+
+pages! {
+    the_tutorial: "docs/tutorial.md" on nothing, &[("CATALOG_SCHEMA", "tutorial")];
+    crawling: "docs/how-to/crawl-the-live-api.md" on nothing, AT_ONCE;
+    crawling_a_part: "docs/how-to/crawl-a-part.md" on crawled, AT_ONCE;
+    previewing: "docs/how-to/preview-without-writing.md" on crawled, AT_ONCE;
+    deploying: "docs/how-to/deploy.md" on nothing, AT_ONCE;
+    deciding: "docs/how-to/decide-about-a-run.md" on halved, AT_ONCE;
+    handling_dead_letters: "docs/how-to/handle-dead-letters.md" on with_dead_letters, AT_ONCE;
+    rebuilding: "docs/how-to/verify-and-rebuild.md" on crawled, AT_ONCE;
+    replaying: "docs/how-to/replay-from-an-offset.md" on crawled, AT_ONCE;
+    recovering: "docs/how-to/recover-lost-topics.md" on crawled, AT_ONCE;
+    keeping_two_copies: "docs/how-to/keep-two-copies.md" on crawled, AT_ONCE;
+    recording: "docs/how-to/record-the-api.md" on nothing, AT_ONCE;
+}
+
+async fn run(page: &str, history: &History, variables: &[(&str, &str)]) -> Result<()> {
+    let url = history.api.url();
+    let mut all = vec![("CATALOG_API_URL", url.as_str())];
+    all.extend(variables);
+    history.world.run_page(&Page::read(page)?, &all).await
+}
+
+/// A catalog that nobody has crawled.
+async fn nothing() -> Result<History> {
+    History::new(&[("data.cityofchicago.org", 40), ("b.example", 100)]).await
+}
+
+/// Run 1 is in the tables.
+async fn crawled() -> Result<History> {
+    let history = nothing().await?;
+    history.run(&[]).await?;
+    Ok(history)
+}
+
+/// Run 2 is on hold, and shields data.cityofchicago.org.
+async fn halved() -> Result<History> {
+    let history = crawled().await?;
+    history.take("data.cityofchicago.org", 30)?;
+    history.take("b.example", 40)?;
+    history.run(&[]).await?;
+    Ok(history)
+}
+
+/// Two records of run 1 can't be read.
+async fn with_dead_letters() -> Result<History> {
+    let history = crawled().await?;
+    let headers = [("kind", "hosts"), ("schema", "1"), ("region", "us"), ("run", "1"), ("page", "1")];
+    for _ in 0..2 {
+        let sent = Sent { key: Some(b"us/x"), value: Some(b"?"), headers: &headers, ..Sent::default() };
+        history.world.send("hosts", sent).await?;
+    }
+    history.world.consume()?.succeed().await?;
+    Ok(history)
+}
+
+#[test]
+fn each_page_with_commands_is_run() -> Result<()> {
+    for page in pages()? {
+        let blocks = page.blocks()?;
+        let has_commands = blocks.iter().any(|block| block.language == "sh" && block.run != Run::Not);
+        let is_run = RUN.contains(&page.path.as_str()) || ELSEWHERE.contains(&page.path.as_str());
+        ensure!(has_commands == is_run, "{}: has commands: {has_commands}, is run: {is_run}", page.path);
+    }
+    Ok(())
+}
