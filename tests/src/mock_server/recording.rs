@@ -1,5 +1,5 @@
 //! Recordings: exchanges with the API, recorded by the producer's `--record` as files, to be played back
-//! strictly. `docs/cassettes.md` describes the format; no code is shared with what writes it.
+//! strictly. `docs/reference/recordings.md` describes the format; no code is shared with what writes it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;

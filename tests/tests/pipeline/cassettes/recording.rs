@@ -16,7 +16,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 /// Records each scene from the mock server, again with `CATALOG_RECORD_CASSETTES=1`, and compares with the
 /// recordings that are kept: one that the producer wouldn't record today tests nothing.
 #[tokio::test]
-async fn the_kept_cassettes_are_what_a_recording_gives() -> Result<()> {
+async fn the_kept_recordings_are_what_recording_again_gives() -> Result<()> {
     for scene in Scene::ALL {
         let recorded = record(scene).await?;
         if asked_to_record() {
@@ -24,10 +24,10 @@ async fn the_kept_cassettes_are_what_a_recording_gives() -> Result<()> {
         }
         let kept = files(&scene.folder())?;
         let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&recorded), names(&kept), "{}: record it anew (docs/cassettes.md)", scene.name());
+        assert_eq!(names(&recorded), names(&kept), "{}: record it anew (docs/reference/recordings.md)", scene.name());
         let same = |name: &&String| certain(&recorded[*name]) == certain(&kept[*name]);
         let differ: Vec<_> = recorded.keys().filter(|name| !same(name)).collect();
-        assert!(differ.is_empty(), "{}: record it anew (docs/cassettes.md): {differ:?}", scene.name());
+        assert!(differ.is_empty(), "{}: record it anew (docs/reference/recordings.md): {differ:?}", scene.name());
     }
     Ok(())
 }
