@@ -1,4 +1,4 @@
-# Both programs in one image. Without arguments it says so; compose.yaml shows how they are run.
+# Both programs in one image. `docker run IMAGE --help` explains how to use it; compose.yaml shows it in use.
 
 FROM rust:1-slim-bookworm AS build
 RUN apt-get update \
@@ -6,19 +6,34 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# What was fetched and compiled stays with the builder, so that the next build compiles what has changed.
-RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p catalog-producer -p catalog-consumer \
+# The builder keeps downloads and compiled dependencies, so the next build is quick. All clones on this machine share
+# them, one build at a time. The project's own crates are always compiled again: cargo compares modification times, and
+# the files of one clone may be older than what was compiled from another one.
+RUN --mount=type=cache,id=catalog-stream-registry,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,id=catalog-stream-target,target=/src/target,sharing=locked \
+    cargo clean --quiet --release --locked -p catalog-shared -p catalog-producer -p catalog-consumer \
+ && cargo build --release --locked -p catalog-producer -p catalog-consumer \
  && install -D -t /programs target/release/catalog-producer target/release/catalog-consumer
+# Debug information is most of the programs' size. It goes to a stage of its own.
+RUN mkdir /debug && cd /programs && for program in *; do \
+      objcopy --only-keep-debug "$program" "/debug/$program.debug" \
+   && objcopy --strip-debug --add-gnu-debuglink="/debug/$program.debug" "$program" \
+   || exit 1; \
+    done
+
+# For a debugger:  docker build --target debug --output debug .
+FROM scratch AS debug
+COPY --from=build /debug/ /
 
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates libssl3 zlib1g \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --no-create-home --shell /usr/sbin/nologin catalog
+ && useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin catalog
 COPY --from=build /programs/ /usr/local/bin/
-USER catalog
-# Both finish the page or the batch that they are at.
+COPY deploy/docker-entrypoint /usr/local/bin/
+# A number, so that Kubernetes can check that it is not root.
+USER 10001:10001
+# Both programs finish the pages or batches in flight.
 STOPSIGNAL SIGTERM
-CMD ["sh", "-c", "echo 'Run catalog-producer or catalog-consumer; --help says more.' >&2; exit 2"]
+ENTRYPOINT ["docker-entrypoint"]

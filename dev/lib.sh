@@ -37,6 +37,9 @@ free_port() {
   die "found no free port between 20000 and 32000"
 }
 
+# Prints eight characters that tell this clone from all others on this machine.
+clone_hash() { sha256sum <<<"$root" | head -c 8; }
+
 # Whether $1 is the same version as $2, or a newer one.
 at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
@@ -109,4 +112,19 @@ require_tool() {
 with_database() {
   [[ $1 =~ ^(postgres(ql)?://[^/?]*)(/[^?]*)?(\?.*)?$ ]] || die "DATABASE_URL is not of the form postgres://…"
   echo "${BASH_REMATCH[1]}/$2${BASH_REMATCH[4]}"
+}
+
+# Prints a text with everything escaped that may have a meaning in a URL, byte by byte.
+url_encode() {
+  local LC_ALL=C i char code
+  for ((i = 0; i < ${#1}; i++)); do
+    char=${1:i:1}
+    case $char in
+      [A-Za-z0-9._~-]) printf '%s' "$char" ;;
+      *)
+        printf -v code '%d' "'$char"
+        printf '%%%02X' "$((code & 255))"
+        ;;
+    esac
+  done
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::record::{Content, RecordType, Stamp, Version};
 use catalog_shared::region::Region;
 use catalog_tests::mock_server::{Asked, MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
@@ -138,7 +138,7 @@ async fn publish(arguments: &Arguments, world: &World, objects: &[Bytes]) -> Res
 /// As many as a record's, and as long.
 fn headers() -> OwnedHeaders {
     let version = Version { run: 1, page: 1 };
-    let (content, observed_at) = (Content::Record(Kind::Datasets), OffsetDateTime::UNIX_EPOCH);
+    let (content, observed_at) = (Content::Record(RecordType::Datasets), OffsetDateTime::UNIX_EPOCH);
     Stamp { content, region: Region::Us, version, observed_at }.to_headers()
 }
 

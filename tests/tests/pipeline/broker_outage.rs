@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 use crate::producer_killed::each_page_once;
 
 const ASSETS: u64 = 2_000;
-const WAITING: &str = "Kafka can't be reached; waiting for it";
+const WAITING: &str = "Kafka is unreachable, retrying";
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// What two lanes have in hand at most: a page each, one between them and the publisher, one there.
 const IN_HAND: usize = 4;
@@ -50,7 +50,7 @@ async fn a_crawl_without_a_broker_waits_for_it_and_asks_the_api_for_nothing() ->
 async fn the_waiting_has_the_limit_that_is_asked_for() -> Result<()> {
     let (world, api) = (World::on("127.0.0.1:1".to_owned()).await?, api().await?);
     let ended = crawl(&world, &api)?.args(["--wait-for-kafka", "2s"]).run().await?;
-    let reported = "can't reach Kafka at 127.0.0.1:1 (KAFKA_BROKERS): ";
+    let reported = "Kafka at 127.0.0.1:1 (KAFKA_BROKERS) is unreachable: ";
     assert!(ended.code == Some(1) && ended.error()?.starts_with(reported), "{}", ended.stderr);
     assert_eq!(api.requests().len(), 0);
     Ok(())

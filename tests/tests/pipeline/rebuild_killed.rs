@@ -151,7 +151,7 @@ async fn a_commit_that_has_begun_is_not_broken_off() -> Result<()> {
         )
         .await?;
     rebuild.terminate()?;
-    rebuild.logged("stopping after the work in hand; a second signal stops at once").await?;
+    rebuild.logged("shutting down after the work in flight; a second signal exits at once").await?;
     blocker.rollback().await?;
     let ended = rebuild.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -254,7 +254,7 @@ async fn a_broker_that_is_unreachable_brings_out_no_secret() -> Result<()> {
     let url = world.login(PASSWORD).await?;
     // The one waits until it is asked to stop, the other gives up.
     let mut producer = crawl(&world, &api)?.env("KAFKA_BROKERS", NOWHERE).start()?;
-    producer.logged("Kafka can't be reached; waiting for it").await?;
+    producer.logged("Kafka is unreachable, retrying").await?;
     producer.terminate()?;
     clean(&producer.ended().await?, 143);
     let consumer = verbose(world.consume()?).env("DATABASE_URL", &url).env("KAFKA_BROKERS", NOWHERE).run();

@@ -24,10 +24,19 @@ async fn the_kept_recordings_are_what_recording_again_gives() -> Result<()> {
         }
         let kept = files(&scene.folder())?;
         let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&recorded), names(&kept), "{}: record it anew (docs/reference/recordings.md)", scene.name());
+        assert_eq!(
+            names(&recorded),
+            names(&kept),
+            "{}: record it anew (docs/reference/recordings.md)",
+            scene.name()
+        );
         let same = |name: &&String| certain(&recorded[*name]) == certain(&kept[*name]);
         let differ: Vec<_> = recorded.keys().filter(|name| !same(name)).collect();
-        assert!(differ.is_empty(), "{}: record it anew (docs/reference/recordings.md): {differ:?}", scene.name());
+        assert!(
+            differ.is_empty(),
+            "{}: record it anew (docs/reference/recordings.md): {differ:?}",
+            scene.name()
+        );
     }
     Ok(())
 }
