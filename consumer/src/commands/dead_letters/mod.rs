@@ -1,4 +1,4 @@
-//! `dead-letters`: what could not be applied, to look at, to try again, or to put aside.
+//! `dead-letters`: lists, replays, discards and prunes records that could not be applied.
 
 use anyhow::{Context, bail};
 use catalog_shared::answer;
@@ -12,45 +12,48 @@ mod args;
 mod list;
 mod prune;
 mod replay;
+mod row;
 mod show;
 
 pub(crate) use args::DeadLettersArgs;
-use args::{LettersAction, LettersArgs, ReplayArgs, Selection};
+use args::{DeadLettersCommand, ReplayArgs, Selection, SelectionArgs};
 
 /// Runs `dead-letters`.
 ///
 /// # Errors
-/// What the database says, or that letters could not be replayed or are not open.
+/// The database failed, a dead letter could not be replayed, or a selected dead letter is not open.
+/// [`Stop::Usage`] if nothing is selected or the dead letter to show does not exist.
 pub(crate) async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
-    let DeadLettersArgs { action } = args;
-    match action {
-        LettersAction::List(args) => list::list(&open(&args).await?, &args).await,
-        LettersAction::Show(args) => show::show(&database::open(&args.database, 1).await?, &args).await,
-        LettersAction::Replay(ReplayArgs { letters: args, thresholds }) => {
+    match args.command {
+        DeadLettersCommand::List(args) => list::list(&open(&args).await?, &args).await,
+        DeadLettersCommand::Show(args) => show::show(&database::open(&args.database, 1).await?, &args).await,
+        DeadLettersCommand::Replay(ReplayArgs { selected: args, thresholds }) => {
             let selection = selected(&args.selection)?;
             replay::replay(&open(&args).await?, selection, thresholds.thresholds(), args.json).await
         }
-        LettersAction::Discard(args) => {
+        DeadLettersCommand::Discard(args) => {
             let selection = selected(&args.selection)?;
             discard(&open(&args).await?, selection, args.json).await
         }
-        LettersAction::Prune(args) => prune::prune(&database::open(&args.database, 1).await?, &args).await,
+        DeadLettersCommand::Prune(args) => {
+            prune::prune(&database::open(&args.database, 1).await?, &args).await
+        }
     }
 }
 
-async fn open(args: &LettersArgs) -> anyhow::Result<PgPool> {
+async fn open(args: &SelectionArgs) -> anyhow::Result<PgPool> {
     database::open(&args.database, 1).await
 }
 
-/// A selection that names something: nobody means all by saying nothing.
+/// The selection. An empty one is refused, because "all" must be explicit.
 fn selected(selection: &Selection) -> Result<&Selection, Stop> {
     if selection.is_empty() {
-        return Err(Stop::Usage("which ones? --id, --region, --run, or --all of the open ones".to_owned()));
+        return Err(Stop::Usage("choose dead letters with --id, --region, --run or --all".to_owned()));
     }
     Ok(selection)
 }
 
-/// The open letters of a selection.
+/// The ids of the open dead letters of a selection.
 async fn find_open(pool: &PgPool, selection: &Selection) -> anyhow::Result<Vec<i64>> {
     let ids: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/dead_letters/find_dead_letters.sql"))
         .bind(&selection.ids)
@@ -73,7 +76,7 @@ async fn discard(pool: &PgPool, selection: &Selection, json: bool) -> anyhow::Re
             .fetch_all(pool)
             .await
             .context("can't discard dead letters")?;
-    let letters = counted(discarded.len() as u64, "dead letter", "dead letters");
+    let dead_letters = counted(discarded.len() as u64, "dead letter", "dead letters");
     let object = serde_json::json!({ "discarded": discarded });
-    Ok(answer::print(json, &object, format!("Discarded {letters}."))?)
+    Ok(answer::print(json, &object, format!("Discarded {dead_letters}."))?)
 }
