@@ -1,5 +1,5 @@
--- All that is read is in the live books already: the shadow follows them and counts nothing. Dead letters that
--- are known here are no news, so the limits for them hold for others.
+-- Copies the ledger of the live schema into the shadow. The live ledger already counts every record that is read, so the
+-- shadow counts nothing. Known dead letters are copied too, so the thresholds apply only to new ones.
 with uncounted as (
     update shadow_positions
     set counted_to = 9223372036854775807

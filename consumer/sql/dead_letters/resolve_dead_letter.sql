@@ -1,5 +1,5 @@
--- The letter leaves the dead of its run for what became of it, in the ledger and, once the run was judged,
--- in its sums.
+-- Marks a dead letter as replayed. Its run no longer counts it as dead but by its effect: in the ledger, and in the
+-- sums of the run if the run was already judged.
 with settled as (
     update dead_letters
     set state = 'replayed', settled_at = now(), value = null

@@ -1,5 +1,5 @@
--- Below which run ($2) of each region ($1) rows of the tables of some topics ($3) stay as they are, because these topics
--- lost what they said before; below every run where it is null.
+-- Stores the floors: rows of region $1 that were last seen before run $2 stay as they are in the tables of the topics $3,
+-- because these topics lost older records. Where $2 is null, all rows of the region stay.
 create temporary table floors on commit drop as
 select given.region, coalesce(given.run, 9223372036854775807) as run, lost.topic
 from unnest($1::text[], $2::bigint[]) as given (region, run)

@@ -1,6 +1,7 @@
--- Statements that give the live schema ($1) what it lacks of another ($2), where all is as the migrations make
--- it. Tables move over with their indexes and comments; views are made again in the live schema. Their texts name no
--- schema, because the session looks into the one that they are read from, and into the live one when they are made. The books are no view of the topics: they can't be made again.
+-- Statements that give the live schema ($1) the tables and views that it lacks, from schema $2, where the migrations have
+-- created all of them. Tables move with their indexes and comments. Views are created again in the live schema. Their
+-- definitions name no schema, because the search path names $2 when they are read and the live schema when they are
+-- created. The ledger can't be derived from the topics, so its tables can't be recreated.
 with lost as (
     select oid, relname, relkind
     from pg_class as made

@@ -1,4 +1,4 @@
--- A new database goes on with the shadow's books.
+-- Copies the ledger of the shadow into a live schema that is new.
 with taken_runs as (
     insert into runs (
         region, run, mode, kinds, scope, state, reason, started_at, ended_at, published, applied, dead, retired, marker

@@ -1,4 +1,4 @@
--- What is missing of these runs was left in the old topics.
+-- Abandons the open runs: their missing records are in the old topics.
 update runs
 set state = 'abandoned', reason = $1
 where state = 'open'

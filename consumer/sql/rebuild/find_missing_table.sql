@@ -1,4 +1,4 @@
--- A table that the shadow has and the live schema lacks; a catalog table only where none stands ready ($2).
+-- Finds a table that the shadow has and the live schema lacks. If spare tables exist ($2), catalog tables don't count.
 select relname::text
 from pg_class as made
 where relnamespace = to_regnamespace($1) and relkind = 'r'

@@ -1,5 +1,5 @@
--- Runs that an operator's reset has left out, and whose rows are mended now. More of them may still come, and
--- what was left out was counted nowhere: so they are open, and retire nothing.
+-- Inserts runs that are missing because an operator reset skipped their records. The repair writes their rows now. More of
+-- their records may still arrive and the skipped ones were never counted, so these runs are open and retire nothing.
 insert into runs (region, run, state)
 select region, last_run, 'open'
 from (

@@ -1,6 +1,6 @@
--- The transaction stirs while the last records are read, and must not hold consumers off if it is put to sleep.
+-- The transaction is kept alive while the last records are read. If the program hangs, this timeout releases the lock.
 set local idle_in_transaction_session_timeout = '60s';
--- These look into the schema that the session looks into now, whichever it looks into later.
+-- A view keeps the schema that the search path names now, whatever the search path is later.
 create or replace temporary view pg_temp.shadow_datasets as select * from socrata_datasets;
 create or replace temporary view pg_temp.shadow_dataset_stats as select * from socrata_dataset_stats;
 create or replace temporary view pg_temp.shadow_domains as select * from socrata_domains;

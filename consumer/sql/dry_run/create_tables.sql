@@ -1,5 +1,5 @@
--- Tables of the same names, which statements that name no schema find first: what a run writes is written
--- there, and nothing of it outlives the transaction. Views reach what they hide.
+-- Creates temporary tables with the names of the real ones. Statements without a schema name find the temporary tables
+-- first, so a dry run writes only to them, and the end of the transaction drops them. The views read the real tables.
 set local idle_in_transaction_session_timeout = 0;
 
 create temporary view pg_temp.held_datasets as select * from socrata_datasets;

@@ -1,5 +1,5 @@
--- Statements that lighten the shadow ($1, known by its comment, $2): a table that is made again after a crash needs no
--- log, and one that is only read whole needs no index but its key.
+-- Statements that make the shadow ($1, identified by its comment, $2) cheaper to fill. It needs no WAL, because it is
+-- created again after a crash, and no index except its keys, because it is only read as a whole.
 with shadow as (
     select oid, nspname
     from pg_namespace

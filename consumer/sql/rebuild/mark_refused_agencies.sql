@@ -1,4 +1,4 @@
--- The database refused to write or to delete this row: it stays as it is.
+-- Marks a row that the database refused to write or to delete. It stays as it is.
 update differing_agencies
 set kind = 'refused'
 where place = $1
