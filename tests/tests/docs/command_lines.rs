@@ -115,6 +115,6 @@ fn words_are_those_of_the_program_alone() {
     assert_eq!(consumer("catalog-consumer run # ends"), Some("catalog-consumer run".to_owned()));
     assert_eq!(consumer("timeout 4 catalog-producer status > x"), Some("catalog-producer status".to_owned()));
     assert_eq!(consumer("scp target/release/catalog-producer server:/bin/"), None);
-    assert!(refusal(&["catalog-consumer", "runs", "relase"], &programs()).is_some());
+    assert!(refusal(&["catalog-consumer", "runs", "nothing"], &programs()).is_some());
     assert!(refusal(&["catalog-consumer", "run", "--until-caught-up"], &programs()).is_none());
 }
