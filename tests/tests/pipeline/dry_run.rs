@@ -39,7 +39,11 @@ async fn a_dry_run_needs_no_broker_and_says_so_to_people() -> Result<()> {
         Ok(crawl.args(["--api-url", &double.url(), "--rate", "none", "--brokers", NO_BROKER]))
     };
     let ended = program()?.args(["--limit", "42"]).succeed().await?;
-    assert!(ended.stdout.contains("Dry run of us (part) is complete; nothing was written."), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("Dry run of us (part) is complete; nothing was written."),
+        "{}",
+        ended.stdout
+    );
     assert!(ended.stdout.contains("would have published  42 datasets"), "{}", ended.stdout);
 
     let refused = program()?.args(["--restart"]).run().await?;
