@@ -86,7 +86,7 @@ async fn dispatch(command: Command, log: &Log) -> anyhow::Result<()> {
         Command::Migrate(args) => database::migrate(&args).await,
         Command::DeadLetters(args) => dead_letters::run(args).await,
         Command::Run(args) if args.dry_run => dry_run::run(&args, &shutdown).await,
-        Command::Run(args) => run::run(*args, log.screen(), shutdown).await,
+        Command::Run(args) => run::run(*args, log.terminal(), shutdown).await,
         Command::Rebuild(args) => rebuild::run(&args, &shutdown).await,
         Command::Verify(args) => verify::run(&args, &shutdown).await,
         Command::Move(args) => move_tables::run(&args).await,

@@ -57,7 +57,7 @@ impl Cli {
         log.start()?;
         let shutdown = shutdown::on_signal()?;
         match self.command {
-            Command::Crawl(args) => crawl::run(*args, log.screen(), shutdown).await,
+            Command::Crawl(args) => crawl::run(*args, log.terminal(), shutdown).await,
             Command::Status(args) => status::run(&args).await,
         }
     }

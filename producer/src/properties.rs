@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use catalog_shared::cursor::{Cursor, Interval, Mode, RunState, Shape};
-use catalog_shared::marker::Marker;
-use catalog_shared::record::{Content, Kind, Stamp};
+use catalog_shared::cursor::{Cursor, Interval, Mode, RunParameters, RunState};
+use catalog_shared::end_record::EndRecord;
+use catalog_shared::record::{Content, RecordType, Stamp};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use proptest::prelude::*;
@@ -117,13 +117,13 @@ fn sink(kafka: &Arc<Mutex<Kafka>>, killed_at: Option<(usize, bool)>) -> Sink {
 }
 
 impl Case {
-    fn shape(&self) -> Shape {
+    fn shape(&self) -> RunParameters {
         let from = self.from.filter(|_| !self.ids.is_empty());
         let from = from.map(|index| self.ids.keys().nth(index.index(self.ids.len())).unwrap().clone());
         let is_part = from.is_some() || self.limit.is_some();
-        Shape {
+        RunParameters {
             mode: if is_part { Mode::Part } else { Mode::Full },
-            kinds: Kind::ALL.to_vec(),
+            kinds: RecordType::ALL.to_vec(),
             api_url: String::new(),
             since: None,
             limit: self.limit,
@@ -175,7 +175,7 @@ impl Case {
         let restart = process.restart && !is_last;
         let request =
             CrawlRequest { region: Region::Us, shape: self.shape(), since: None, restart, first_run: 1 };
-        let partitions = BTreeMap::from(Kind::ALL.map(|kind| (kind, 2)));
+        let partitions = BTreeMap::from(RecordType::ALL.map(|kind| (kind, 2)));
         let last = kafka.lock().unwrap().cursor.clone();
         let mut cursor = plan(&request, last)?.claim(&request, "owner", &partitions)?;
         cursor.pending = idspace::split(cursor.pending.clone(), lifecycle::lanes(&cursor, process.lanes));
@@ -247,7 +247,7 @@ fn check(case: &Case, kafka: &Kafka) {
     );
 
     let (end_records, pages): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|(stamp, _)| stamp.content == Content::Marker);
+        all.into_iter().partition(|(stamp, _)| stamp.content == Content::EndRecord);
     let records: Vec<&Outgoing> = pages.iter().flat_map(|(_, records)| *records).collect();
     let mut ids: Vec<String> = records
         .iter()
@@ -269,7 +269,7 @@ fn check(case: &Case, kafka: &Kafka) {
         let is_on_partition = |record: &&&Outgoing| {
             (&record.topic, record.partition) == (&end_record.topic, end_record.partition)
         };
-        let content: Marker = serde_json::from_slice(&end_record.value).unwrap();
+        let content: EndRecord = serde_json::from_slice(&end_record.value).unwrap();
         assert_eq!(
             content.published,
             records.iter().filter(is_on_partition).count() as u64,

@@ -1,4 +1,4 @@
-//! What a command answers, on standard output.
+//! The output of a command on standard output.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -6,23 +6,23 @@ use std::io::{self, Write};
 use serde::Serialize;
 use thiserror::Error;
 
-/// Prints an answer: the object as JSON on one line, or the text for people. A reader that has gone (`| head`) has
-/// read enough, so that is no error; the exit code then still says how the command's work ended.
+/// Prints an object as one line of JSON, or as text. A closed pipe (`| head`) is not an error; the exit code still shows how
+/// the command ended.
 ///
 /// # Errors
-/// When standard output can't be written, such as to a full disk.
+/// If standard output can't be written, for example because the disk is full.
 pub fn print(json: bool, object: &impl Serialize, text: impl Display) -> io::Result<()> {
     let answer = if json { serde_json::to_string(object)? } else { text.to_string() };
     write(answer.trim_end())
 }
 
-/// An error that the answer on standard output contains already.
+/// An error that the output already contains.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct Answered(pub anyhow::Error);
 
-/// Prints the answer of a command that failed: as [`print`], and the JSON object has the error as its member
-/// `error`. Returns the error to end with.
+/// Prints the output of a failed command: as [`print`], with the error as the member `error` of the JSON object. Returns the
+/// error to end with.
 pub fn print_failure(
     json: bool,
     object: &impl Serialize,
@@ -38,12 +38,12 @@ pub fn print_failure(
     let failure = Failure { answer: object, error: format!("{error:#}") };
     match print(json, &failure, text) {
         Ok(()) => Answered(error).into(),
-        // The failure itself is more important than that the answer could not be printed.
+        // The failure itself is more important than the failed output.
         Err(_) => error,
     }
 }
 
-/// Prints the answer of a command that has nothing but an error to answer with.
+/// Prints the output of a command that has only an error.
 pub(crate) fn print_error(error: &anyhow::Error) -> io::Result<()> {
     write(&serde_json::json!({ "error": format!("{error:#}") }).to_string())
 }

@@ -1,4 +1,4 @@
-//! Reading the command line without quoting what may be a secret.
+//! Parses the command line without quoting possible secrets.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -8,16 +8,15 @@ use clap::error::{ContextKind, ContextValue, Error};
 
 use crate::exit::FAILED;
 
-/// Reads the program's command line. Shows help or says what is wrong and ends the program where it
-/// can't be followed, as [`Parser::parse`] does; but a stray argument is not quoted. It may be an app
-/// token, a database's URL or half of a Kafka option whose flag was forgotten.
+/// Parses the command line. Shows help or an error and exits, as [`Parser::parse`] does, but does not quote unexpected
+/// arguments: they may be an app token, a database URL or a part of a Kafka option.
 #[must_use]
 pub fn parse<C: Parser>() -> C {
     read(std::env::args_os()).unwrap_or_else(|error| std::process::exit(show(&error)))
 }
 
-/// Shows help or what is wrong; gives the exit code. Help that can't be written is a failure, unless its reader has
-/// read enough (`| head`).
+/// Shows help or an error, and returns the exit code. Help that can't be written is a failure, except for a closed pipe
+/// (`| head`).
 fn show(error: &Error) -> i32 {
     match error.print() {
         Err(unwritten) if !error.use_stderr() && unwritten.kind() != ErrorKind::BrokenPipe => FAILED.into(),
@@ -28,11 +27,11 @@ fn show(error: &Error) -> i32 {
 fn read<C: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<C, Error> {
     C::try_parse_from(args).map_err(|mut error| {
         for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
-            let quoted = match error.get(kind) {
+            let is_hidden = match error.get(kind) {
                 Some(ContextValue::String(text)) => !is_flag_or_word(text),
                 _ => false,
             };
-            if quoted {
+            if is_hidden {
                 error.insert(kind, ContextValue::String("***".to_owned()));
             }
         }
@@ -40,11 +39,11 @@ fn read<C: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<C, Error>
     })
 }
 
-/// What is shown: the name of a flag, and what may be a misspelled command.
+/// Whether an argument is quoted: the name of a flag, or a possibly misspelled command.
 fn is_flag_or_word(text: &str) -> bool {
-    const LONGEST_COMMAND: usize = 12;
+    const MAX_COMMAND_LEN: usize = 12;
     let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-    text.starts_with('-') || (plain && text.len() <= LONGEST_COMMAND)
+    text.starts_with('-') || (plain && text.len() <= MAX_COMMAND_LEN)
 }
 
 #[cfg(test)]
@@ -64,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn stray_arguments_are_not_quoted() {
+    fn unexpected_arguments_are_not_quoted() {
         for line in [
             "x run postgres://me:Hunter2@h/d",
             "x run --database-url a sasl.password=Hunter2",
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn misspelled_flags_and_commands_are_named() {
+    fn misspelled_flags_and_commands_are_quoted() {
         assert!(refusal("x run --databse-url=a").contains("--databse-url"));
         assert!(refusal("x rnu").contains("rnu"));
     }

@@ -1,41 +1,41 @@
-//! The producer's state: one JSON record a region in the cursors topic, written in the same transaction
-//! as the page it speaks of.
+//! The producer's state: one JSON record per region in the cursors topic, written in the same transaction as the page before
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::record::Kind;
+use crate::record::RecordType;
 use crate::region::Region;
 
-mod shape;
+mod parameters;
 
-pub use shape::{Coverage, Mode, Shape, Since};
+pub use parameters::{Coverage, Mode, RunParameters, Since};
 
-/// A count for each partition of a kind's topic; the index is the partition.
-pub type PartitionCounts = BTreeMap<Kind, Vec<u64>>;
+/// A count for each partition of each data topic. The index is the partition.
+pub type PartitionCounts = BTreeMap<RecordType, Vec<u64>>;
 
-/// Where a region's producer stands.
+/// The state of a region's producer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// The format of this record, [`crate::record::SCHEMA`] when written by this build.
+    /// The schema of this record, [`crate::record::SCHEMA`] if written by this build.
     pub schema: u32,
     /// The region, which is also the record's key.
     pub region: Region,
-    /// The random id of the process that claimed the region; the newest claim wins.
+    /// The random instance id of the process that claimed the region. The newest claim wins.
     pub owner: String,
     /// The run's number, from 1.
     pub run: u32,
-    /// Whether the run is still crawled.
+    /// Whether the run is complete.
     pub state: RunState,
-    /// Why and when the process that crawled the run stopped, where it could still say so; none once the run is
-    /// resumed. Cursors had none at first.
+    /// When and why the process that crawled the run stopped, if it could record that; none once the run is resumed. The
+    /// first cursors did not have it.
     #[serde(default)]
     pub stopped: Option<Stopped>,
-    /// All that shapes the run; a resume with another shape is refused.
-    pub shape: Shape,
-    /// When the run began.
+    /// The run's parameters. A resume with other parameters is refused.
+    pub shape: RunParameters,
+    /// When the run started.
     #[serde(with = "time::serde::rfc3339")]
     pub started_at: OffsetDateTime,
     /// When the run ended, once it has.
@@ -45,20 +45,20 @@ pub struct Cursor {
     pub previous_ended: Option<u32>,
     /// The number that the next published page gets; 0 while `/domains` has not been published.
     pub next_page: u32,
-    /// What is not covered yet: disjoint, in id order. Nothing left in a crawling run: the markers are due.
+    /// The intervals that are not covered yet: disjoint, in id order. If empty in a crawling run, only the end-of-run records
+    /// are missing.
     pub pending: Vec<Interval>,
-    /// The largest id seen; an answer that there is nothing behind a smaller one is wrong.
+    /// The largest seen id. An answer without objects after a smaller one is wrong.
     pub max_id: Option<String>,
     /// How many objects the run has seen.
     pub objects: u64,
-    /// How many partitions each kind's topic had when the run began; the run uses no others.
-    pub partitions: BTreeMap<Kind, i32>,
-    /// How many records the run has published, markers left out.
+    /// The number of partitions of each data topic when the run started. The run uses no others.
+    pub partitions: BTreeMap<RecordType, i32>,
+    /// How many records the run has published, without end-of-run records.
     pub published: PartitionCounts,
-    /// How many objects could not be made a record.
+    /// How many objects have no usable key.
     pub unkeyed: u64,
-    /// How many objects the run stepped over because no answer that held them could be had, or left out because
-    /// they are larger than a topic takes.
+    /// How many objects and ranges of ids the run skipped because no readable answer contains them.
     pub skipped: u64,
     /// How many entries of `/domains` could not be read; `unkeyed` counts them too.
     #[serde(default)]
@@ -73,13 +73,13 @@ pub struct Cursor {
     pub declared: BTreeMap<String, u64>,
     /// How many assets the run has published for each domain.
     pub seen: BTreeMap<String, u64>,
-    /// When the last ended run that saw all changes began: where an incremental crawl starts from.
+    /// When the last ended run that saw all changes started. `--since auto` starts there.
     #[serde(with = "time::serde::rfc3339::option")]
     pub complete_since: Option<OffsetDateTime>,
-    /// The same for sets of domains that were crawled by themselves, the newest first: [`DOMAIN_SETS`] at most.
+    /// The same for sets of domains that were crawled separately, newest first, at most [`DOMAIN_SETS`].
     #[serde(default)]
     pub domains_complete_since: Vec<DomainsComplete>,
-    /// The runs before this one, the newest first: [`HISTORY`] at most. Cursors had none at first.
+    /// The runs before this one, newest first, at most [`HISTORY`]. The first cursors did not have it.
     #[serde(default)]
     pub history: Vec<PastRun>,
 }
@@ -90,61 +90,61 @@ pub struct Stopped {
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// The error that it stopped with; none after a signal.
+    /// The error; none after a signal.
     pub error: Option<String>,
 }
 
-/// How many runs before its own a cursor tells of.
+/// The maximum number of past runs in a cursor.
 pub const HISTORY: usize = 10;
 
-/// How many sets of domains a cursor keeps a time for.
+/// The maximum number of sets of domains in a cursor.
 pub const DOMAIN_SETS: usize = 50;
 
-/// Since when all changes of a set of domains were seen.
+/// When all changes of a set of domains were last seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainsComplete {
     /// The domains, in lower case.
     pub domains: BTreeSet<String>,
-    /// When the last ended run that saw all their changes began.
+    /// When the last ended run that saw all their changes started.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
 }
 
-/// A run that another one has followed.
+/// A run before the current one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastRun {
     /// Its number.
     pub run: u32,
-    /// How much of the catalog it looked at.
+    /// Which part of the catalog it crawled.
     pub mode: Mode,
-    /// Which kinds of records it published.
-    pub kinds: Vec<Kind>,
-    /// What became of it.
+    /// The record types that it published.
+    pub kinds: Vec<RecordType>,
+    /// Its outcome.
     pub state: PastState,
-    /// When it began.
+    /// When it started.
     #[serde(with = "time::serde::rfc3339")]
     pub started_at: OffsetDateTime,
     /// When it ended, if it did.
     #[serde(with = "time::serde::rfc3339::option")]
     pub ended_at: Option<OffsetDateTime>,
-    /// How many pages it published, `/domains` among them.
+    /// How many pages it published, including `/domains`.
     pub pages: u32,
     /// How many objects it saw.
     pub objects: u64,
 }
 
-/// What became of a run that another one has followed.
+/// The outcome of a past run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PastState {
     /// All of it was published.
     Ended,
-    /// It was given up for the next one.
+    /// It was discarded for the next one.
     Abandoned,
 }
 
 impl Cursor {
-    /// The history that the run after this cursor's begins with.
+    /// The history of the next run.
     #[must_use]
     pub fn history_with_own(&self) -> Vec<PastRun> {
         let state = if self.state == RunState::Ended { PastState::Ended } else { PastState::Abandoned };
@@ -162,21 +162,21 @@ impl Cursor {
     }
 }
 
-/// Whether a run is still crawled.
+/// Whether a run is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
-    /// Pages are missing, or the markers are.
+    /// Pages or end-of-run records are missing.
     Crawling,
-    /// All is published, markers too.
+    /// Everything is published, including the end-of-run records.
     Ended,
 }
 
-/// A piece of the id space: `after < id`, and `id <= until` where it has an upper bound. Ids compare as
-/// bytes, as the API's scroll does.
+/// An interval of the id space: `after < id`, and `id <= until` if it has an upper bound. Ids compare as bytes, as in the
+/// API's scroll.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
-    /// The exclusive lower bound; empty for the beginning.
+    /// The exclusive lower bound; empty for the start.
     pub after: String,
     /// The inclusive upper bound; none for the end.
     pub until: Option<String>,
@@ -189,7 +189,7 @@ impl Interval {
         Self { after: String::new(), until: None }
     }
 
-    /// Whether an id lies beyond the upper bound.
+    /// Whether an id is beyond the upper bound.
     #[must_use]
     pub fn ends_before(&self, id: &str) -> bool {
         self.until.as_deref().is_some_and(|until| id > until)
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_ends_behind_its_upper_bound() {
+    fn an_interval_includes_its_upper_bound() {
         let lane = Interval { after: "2222-2222".into(), until: Some("g222-2222".into()) };
         assert!(!lane.ends_before("g222-2222"));
         assert!(lane.ends_before("g222-2223"));

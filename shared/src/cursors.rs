@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cursor::Cursor;
 use crate::kafka::{self, KafkaArgs, LogContext};
-use crate::outage::Away;
+use crate::outage::Unreachable;
 use crate::region::Region;
 use crate::topics::Topics;
 use crate::watermarks::watermarks;
@@ -17,26 +17,26 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
-/// How long Kafka may take to answer.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How many offsets from the end the last cursor is looked for first, and by how much more then. A week
-/// of cursors may wait for compaction, and only the last one counts.
+/// The timeout of requests to Kafka.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// How many offsets before the end the search for the last cursor starts, and the factor by which it then goes back further.
+/// A week of cursors may be waiting for compaction, and only the last one is needed.
 const TAIL: i64 = 64;
-const FURTHER: i64 = 64;
+const TAIL_FACTOR: i64 = 64;
 
-/// A cursor as it lies in the topic.
+/// A cursor with its timestamp in the topic.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// The cursor.
     pub cursor: Cursor,
-    /// When it was written, by its producer's clock.
+    /// When it was written, according to the producer's clock.
     pub at: Option<OffsetDateTime>,
 }
 
 /// The last committed cursor of a region; none before its first run.
 ///
 /// # Errors
-/// What Kafka says, or that the last record is not a cursor that this build can read.
+/// If Kafka can't be read, or if this build can't read the last record.
 pub async fn read(kafka: &KafkaArgs, topics: &Topics, region: Region) -> anyhow::Result<Option<Cursor>> {
     Ok(read_written(kafka, topics, region).await?.map(|written| written.cursor))
 }
@@ -58,17 +58,17 @@ pub async fn read_written(
     spawn_blocking(read).await?.with_context(|| format!("can't read the cursor of region {region}"))
 }
 
-/// How cursors are read, at an isolation level of Kafka's.
+/// The configuration of a consumer that reads cursors at an isolation level.
 ///
 /// # Errors
-/// What the user's options do not allow.
+/// If an option of the user is invalid.
 pub fn client_config(kafka: &KafkaArgs, isolation: &str) -> anyhow::Result<ClientConfig> {
     let config = kafka.client_config(&[
-        // Never joined: reading needs a name for the group all the same.
+        // The group is never joined, but a consumer needs a group id.
         ("group.id", "catalog-producer"),
         ("isolation.level", isolation),
         ("enable.auto.commit", "false"),
-        // A start that doesn't exist must not be taken for the end.
+        // A missing start offset must not be replaced by the end.
         ("auto.offset.reset", "error"),
         ("enable.partition.eof", "true"),
         ("fetch.wait.max.ms", "50"),
@@ -77,11 +77,11 @@ pub fn client_config(kafka: &KafkaArgs, isolation: &str) -> anyhow::Result<Clien
     Ok(config)
 }
 
-/// As [`read`], where nobody may have made the topic yet.
+/// As [`read`], for a topic that may not exist yet.
 ///
 /// # Errors
 /// As [`read`].
-pub async fn read_if_there(
+pub async fn read_if_exists(
     kafka: &KafkaArgs,
     topics: &Topics,
     region: Region,
@@ -112,11 +112,11 @@ fn last_cursor(
         if found.is_some() || start == low {
             return Ok(found);
         }
-        back = back.saturating_mul(FURTHER);
+        back = back.saturating_mul(TAIL_FACTOR);
     }
 }
 
-/// The last record from an offset to the partition's end. Blocks.
+/// The last record between an offset and the partition's end. Blocks.
 ///
 /// # Errors
 /// As [`read`].
@@ -131,24 +131,24 @@ pub fn last_between(
     consumer.assign(&assignment)?;
     let mut last = None;
     loop {
-        match consumer.poll(PATIENCE) {
-            // Only the last one has to be one that this build can read.
+        match consumer.poll(TIMEOUT) {
+            // Only the last one must be readable by this build.
             Some(Ok(message)) => last = Some(message.detach()),
             Some(Err(KafkaError::PartitionEOF(_))) => return last.as_ref().map(parse).transpose(),
             Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
                 return Err(error.into());
             }
-            // The client goes on by itself when a broker comes back.
+            // The client reconnects by itself.
             Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading the cursor"),
             Some(Err(error)) => return Err(error.into()),
-            None => bail!(Away(format!("no answer from Kafka for {} s", PATIENCE.as_secs()))),
+            None => bail!(Unreachable(format!("no answer from Kafka for {} s", TIMEOUT.as_secs()))),
         }
     }
 }
 
 fn parse(message: &OwnedMessage) -> anyhow::Result<Written> {
     let cursor = serde_json::from_slice(message.payload().unwrap_or_default());
-    let cursor = cursor.context("the cursor is not one that this build wrote")?;
+    let cursor = cursor.context("this build can't read the cursor")?;
     let millis = message.timestamp().to_millis().map(|millis| i128::from(millis) * 1_000_000);
     let at = millis.and_then(|nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok());
     Ok(Written { cursor, at })

@@ -1,4 +1,4 @@
-//! Exit codes, and the one place that renders a program's error. The README has the table.
+//! Exit codes, and the rendering of a program's error.
 
 use std::process::ExitCode;
 
@@ -12,9 +12,8 @@ pub(crate) const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const GUARD: u8 = 3;
 
-/// Renders a program's error and gives its exit code. The error is the last line of the log, in the log's own
-/// format. Where the command was to answer in JSON and failed before it could, the answer is an object with the
-/// member `error`.
+/// Renders a program's error and returns its exit code. The error is the last line of the log, in the log's format. If a
+/// command with JSON output failed before its output, an object with the member `error` is printed.
 #[must_use]
 pub fn report(result: anyhow::Result<()>, json: bool, log: &Log) -> ExitCode {
     let Err(error) = result else {
@@ -23,7 +22,7 @@ pub fn report(result: anyhow::Result<()>, json: bool, log: &Log) -> ExitCode {
     };
     let answered = error.downcast_ref::<Answered>().map(|Answered(error)| error);
     if json && answered.is_none() {
-        // What goes wrong with it can only be logged, and the log ends with the error in any case.
+        // If this fails, the error is still the last line of the log.
         let _ = answer::print_error(&error);
     }
     let error = answered.unwrap_or(&error);
@@ -48,9 +47,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_end_has_its_code_whatever_was_said_about_it() {
-        let told = |stop: Stop| code(&Err::<(), _>(stop).context("can't crawl").unwrap_err());
-        assert_eq!((told(Stop::Usage(String::new())), told(Stop::Guard(String::new()))), (USAGE, GUARD));
+    fn an_error_keeps_its_exit_code_with_context() {
+        let exit_code = |stop: Stop| code(&Err::<(), _>(stop).context("can't crawl").unwrap_err());
+        assert_eq!(
+            (exit_code(Stop::Usage(String::new())), exit_code(Stop::Guard(String::new()))),
+            (USAGE, GUARD)
+        );
         assert_eq!(code(&anyhow::anyhow!("broken")), FAILED);
     }
 }

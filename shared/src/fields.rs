@@ -1,5 +1,4 @@
-//! The fields of a JSON object, each still its own bytes: what a row needs is read, the rest is passed
-//! on as it is.
+//! The fields of a JSON object as raw bytes, so that only the needed ones are parsed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,12 +7,12 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// The fields of an object in their order. Where a name repeats, the last one counts, as in `jsonb`.
+/// The fields of an object in their order. If a name is repeated, the last one counts, as in `jsonb`.
 #[derive(Debug, Default)]
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
-    /// The fields of an object; none where the value is something else.
+    /// The fields of an object; none if the value is not an object.
     pub fn of(value: &'a RawValue) -> Option<Self> {
         value.get().starts_with('{').then(|| serde_json::from_str(value.get()).ok()).flatten()
     }
@@ -54,7 +53,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
-/// A text that is borrowed where it holds no escape.
+/// A string that is borrowed unless it contains escapes.
 #[derive(Deserialize)]
 pub struct Text<'a>(
     /// The text itself.
@@ -67,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_of_repeated_fields_counts_and_null_is_as_absent() {
+    fn the_last_of_repeated_fields_counts_and_null_counts_as_absent() {
         let fields: Fields<'_> = serde_json::from_str(r#"{"a":1,"b":null,"a": [2] ,"\u0063":"x"}"#).unwrap();
         let get = |name| fields.get(name).map(RawValue::get);
         assert_eq!((get("a"), get("b"), get("c"), get("d")), (Some("[2]"), None, Some("\"x\""), None));

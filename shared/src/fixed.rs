@@ -1,8 +1,7 @@
-//! librdkafka's settings that users may not set.
+//! The settings of librdkafka that users can't override.
 
-/// Settings that the programs need as they set them: with other values they would lose records, apply them
-/// twice, or wait for what never comes.
-const RELIED_ON: [&str; 11] = [
+/// Settings with a required value. With other values the programs would lose records, apply them twice, or wait forever.
+const REQUIRED: [&str; 11] = [
     "acks",
     "allow.auto.create.topics",
     "auto.offset.reset",
@@ -16,17 +15,17 @@ const RELIED_ON: [&str; 11] = [
     "request.required.acks",
 ];
 
-/// Why an option may not be set to this value, if it may not.
+/// Why an option can't be set to this value; none if it can.
 pub(crate) fn reason(name: &str, value: &str) -> Option<&'static str> {
     match name {
-        "client.id" => Some("the programs name their clients themselves"),
-        "group.id" => Some("--group (CATALOG_GROUP) names the consumer's group"),
-        "transactional.id" => Some("the topics' prefix and the region name it"),
+        "client.id" => Some("the programs set the names of their clients"),
+        "group.id" => Some("--group (CATALOG_GROUP) sets the consumer group"),
+        "transactional.id" => Some("it is made of the topic prefix and the region"),
         "group.protocol" if value != "classic" => Some(
-            "the consumer needs the classic protocol: with another one the broker decides how partitions are \
-             assigned and when a member counts as dead",
+            "the consumer needs the classic protocol: with another one the broker decides the assignment of partitions \
+             and the session timeout",
         ),
-        _ => RELIED_ON.contains(&name).then_some("the programs rely on their own value of it"),
+        _ => REQUIRED.contains(&name).then_some("the programs need their own value"),
     }
 }
 
@@ -36,7 +35,7 @@ mod tests {
     use crate::kafka::KafkaArgs;
 
     #[test]
-    fn settings_that_the_programs_rely_on_are_refused_with_the_reason() {
+    fn required_settings_are_refused_with_the_reason() {
         let config = |option: &str| {
             let (brokers, topic_prefix) = ("127.0.0.1:9092".to_owned(), String::new());
             KafkaArgs { brokers, options: vec![option.to_owned().into()], topic_prefix }.client_config(&[])
@@ -44,8 +43,11 @@ mod tests {
         for option in
             ["client.id=me", "acks=1", "isolation.level=read_uncommitted", "group.protocol=consumer"]
         {
-            let Err(Stop::Usage(told)) = config(option) else { panic!("{option}") };
-            assert!(told.contains(option.split('=').next().unwrap()) && told.contains("because"), "{told}");
+            let Err(Stop::Usage(message)) = config(option) else { panic!("{option}") };
+            assert!(
+                message.contains(option.split('=').next().unwrap()) && message.contains("because"),
+                "{message}"
+            );
         }
         assert!(config("group.protocol=classic;linger.ms=5").is_ok());
     }

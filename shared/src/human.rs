@@ -1,12 +1,12 @@
-//! Numbers as people read them, written in one way by both programs.
+//! Numbers for people, formatted equally by both programs.
 
-/// A count with its noun: `1 page`, `2 pages`, `1,002 pages`.
+/// A count with a noun: `1 page`, `2 pages`, `1,002 pages`.
 #[must_use]
 pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// A span of time in its two largest units: `45 s`, `12 min`, `2 h 5 min`, `8 h`, `3 d 4 h`.
+/// A duration in its two largest units: `45 s`, `12 min`, `2 h 5 min`, `8 h`, `3 d 4 h`.
 #[must_use]
 pub fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -23,7 +23,7 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
-/// A count with its thousands apart: `185,542`.
+/// A count with thousands separators: `185,542`.
 #[must_use]
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -37,13 +37,9 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// A rate or another measure to the nearest whole number, with its thousands apart.
+/// A number rounded to an integer, with thousands separators.
 #[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, as it should"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 pub fn rounded(number: f64) -> String {
     count(number.round() as u64)
 }
@@ -53,20 +49,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_have_two_units_at_most() {
-        let told = [0, 59, 61, 600, 3_599, 3_600, 7_500, 86_400 * 3 + 4 * 3_600].map(span);
-        let wanted = ["0 s", "59 s", "1 min 1 s", "10 min", "59 min", "1 h", "2 h 5 min", "3 d 4 h"];
-        assert_eq!(told, wanted);
+    fn durations_have_at_most_two_units() {
+        let spans = [0, 59, 61, 600, 3_599, 3_600, 7_500, 86_400 * 3 + 4 * 3_600].map(span);
+        let expected = ["0 s", "59 s", "1 min 1 s", "10 min", "59 min", "1 h", "2 h 5 min", "3 d 4 h"];
+        assert_eq!(spans, expected);
     }
 
     #[test]
-    fn one_is_not_many() {
+    fn counts_have_singular_and_plural() {
         let pages = [0, 1, 2, 1_002].map(|number| counted(number, "page", "pages"));
         assert_eq!(pages, ["0 pages", "1 page", "2 pages", "1,002 pages"]);
     }
 
     #[test]
-    fn thousands_stand_apart() {
+    fn thousands_are_separated() {
         assert_eq!(
             [0, 999, 1_000, 185_542, 1_000_000].map(count),
             ["0", "999", "1,000", "185,542", "1,000,000"]

@@ -1,4 +1,4 @@
-//! What both programs configure of their Kafka clients, and how client events reach the log.
+//! The configuration of Kafka clients, and the logging of their events.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::exit::Stop;
 use crate::fixed;
 use crate::topics::Topics;
 
-/// The flags that say where Kafka is.
+/// The flags for Kafka.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaArgs {
@@ -24,22 +24,18 @@ pub struct KafkaArgs {
     #[arg(long, env = "KAFKA_BROKERS", default_value = "127.0.0.1:9092", value_name = "HOST:PORT")]
     pub brokers: String,
 
-    /// Any librdkafka setting (TLS, SASL …), repeatable; the variable holds one a line or separated by `;`
+    /// Any librdkafka setting (TLS, SASL …), repeatable; in the variable one per line or separated by `;`
     #[arg(long = "kafka-option", env = "KAFKA_OPTIONS", hide_env_values = true, value_name = "K=V")]
     pub options: Vec<SecretString>,
 
-    /// What the names of all topics start with
+    /// Prefix of all topic names
     #[arg(long, env = "CATALOG_TOPIC_PREFIX", default_value = "socrata.", value_parser = topic_prefix)]
     pub topic_prefix: String,
 }
 
 fn topic_prefix(text: &str) -> Result<String, &'static str> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if text.chars().all(legal) {
-        Ok(text.to_owned())
-    } else {
-        Err("a topic's name holds only a-z A-Z 0-9 . _ -")
-    }
+    if text.chars().all(legal) { Ok(text.to_owned()) } else { Err("expected only a-z A-Z 0-9 . _ -") }
 }
 
 impl KafkaArgs {
@@ -49,11 +45,11 @@ impl KafkaArgs {
         Topics::new(&self.topic_prefix)
     }
 
-    /// A client's configuration: the brokers, then `settings`, then what the user asked for, which wins.
+    /// A client configuration: the brokers, then `settings`, then the user's options, which take precedence.
     ///
     /// # Errors
-    /// [`Stop::Usage`] for an option that isn't `k=v`, without its value, for one of a setting that the programs
-    /// rely on, and where no broker is named.
+    /// [`Stop::Usage`] for an option that isn't `k=v` (without its value), for a setting that can't be overridden, and without
+    /// brokers.
     pub fn client_config(&self, settings: &[(&str, &str)]) -> Result<ClientConfig, Stop> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
@@ -70,32 +66,32 @@ impl KafkaArgs {
             }
             config.set(name, value);
         }
-        // A client without one would look for it for ever.
+        // A client without brokers would wait forever.
         if config.get("bootstrap.servers").is_none_or(|brokers| brokers.trim().is_empty()) {
             return Err(Stop::Usage("--brokers (KAFKA_BROKERS) is empty".to_owned()));
         }
-        // Tells librdkafka how much to hand over; the subscriber decides what is shown.
+        // The log level of librdkafka. The subscriber filters again.
         let debug = config.get("debug").is_some();
         config.set_log_level(if debug { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
         Ok(config)
     }
 
-    /// Logs what is in effect, at the debug level and without secrets.
+    /// Logs the configuration at debug level, without secrets.
     ///
     /// # Errors
     /// As [`KafkaArgs::client_config`].
-    pub fn announce(&self) -> Result<(), Stop> {
+    pub fn log_config(&self) -> Result<(), Stop> {
         let options = self.shown_options()?;
         tracing::debug!(
             brokers = self.brokers,
             topic_prefix = self.topic_prefix,
             options,
-            "Kafka's configuration"
+            "Kafka configuration"
         );
         Ok(())
     }
 
-    /// The user's options for people to see: `***` stands for the value of each that may be a secret.
+    /// The user's options, with `***` in place of possible secrets.
     fn shown_options(&self) -> Result<String, Stop> {
         let shown = self.pairs()?.into_iter().map(|(name, value)| {
             let value = if is_secret(name) { HIDDEN } else { value };
@@ -104,7 +100,7 @@ impl KafkaArgs {
         Ok(shown.collect::<Vec<_>>().join("; "))
     }
 
-    /// What the user asked for, in order.
+    /// The user's options in order.
     fn pairs(&self) -> Result<Vec<(&str, &str)>, Stop> {
         let options = self.options.iter().flat_map(|text| split_options(text.expose_secret()));
         let pairs = options.map(|option| {
@@ -119,31 +115,31 @@ impl KafkaArgs {
 
 const HIDDEN: &str = "***";
 
-/// A setting's name, unless none of librdkafka's looks like it: then it may be the rest of a password that
-/// a `;` has cut in two.
+/// The name of a setting. If it doesn't look like one of librdkafka, it is hidden, because it may be the rest of a password
+/// that was split at a `;`.
 fn shown_name(name: &str) -> &str {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
     if name.chars().all(legal) { name } else { HIDDEN }
 }
 
-/// Whether a setting's value may be a secret, by its name. Misspelled names are hidden like others.
+/// Whether the value of a setting may be a secret, by its name. This includes misspelled names.
 fn is_secret(name: &str) -> bool {
     const WORDS: [&str; 7] = ["pas", "secret", "key", "jaas", "token", "credential", "oauthbearer.config"];
     let lower = name.to_ascii_lowercase();
     shown_name(name) != name || WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// One option a line; a single line may hold several, separated by `;`.
+/// One option per line, or a single line with options separated by `;`.
 fn split_options(text: &str) -> impl Iterator<Item = &str> {
     let separator = if text.trim().contains('\n') { '\n' } else { ';' };
     text.split(separator).map(str::trim).filter(|option| !option.is_empty())
 }
 
-/// Makes a client.
+/// Creates a client.
 ///
 /// # Errors
-/// [`Stop::Usage`] for a setting that librdkafka refuses. Its own message may quote the value, which may
-/// be a secret, so only the setting's name is told.
+/// [`Stop::Usage`] for a setting that librdkafka refuses, with its name only. The message of librdkafka may quote the value,
+/// which may be a secret.
 pub fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
     config: &ClientConfig,
     context: C,
@@ -154,29 +150,29 @@ pub fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
             Stop::Usage(format!("--kafka-option (KAFKA_OPTIONS): librdkafka refuses the setting {name:?}"))
                 .into()
         }
-        other => anyhow::Error::from(other).context("can't make a Kafka client"),
+        other => anyhow::Error::from(other).context("can't create a Kafka client"),
     })
 }
 
-/// How often the same trouble with a broker is logged again.
-const REPEAT_AFTER: Duration = Duration::from_secs(10);
+/// How often the same error is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A client context that sends librdkafka's own lines to the debug level, and its errors to the warn
-/// level: each code at most once in ten seconds, for in an outage they come by the dozen.
+/// A client context that logs the lines of librdkafka at debug level and its errors as warnings: each code at most once in
+/// ten seconds, because an outage causes many.
 #[derive(Default)]
 pub struct LogContext {
     logged: Mutex<HashMap<i32, Instant>>,
 }
 
 impl LogContext {
-    fn is_news(&self, code: i32) -> bool {
+    fn is_due(&self, code: i32) -> bool {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let news = logged.get(&code).is_none_or(|last| now.duration_since(*last) >= REPEAT_AFTER);
-        if news {
+        let is_due = logged.get(&code).is_none_or(|last| now.duration_since(*last) >= LOG_INTERVAL);
+        if is_due {
             logged.insert(code, now);
         }
-        news
+        is_due
     }
 }
 
@@ -192,10 +188,10 @@ impl ClientContext for LogContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // The end of a partition is an event of ours and not an error.
+        // The end of a partition is an expected event and not an error.
         let Some(code) = error.rdkafka_error_code() else { return };
-        if code != RDKafkaErrorCode::PartitionEOF && self.is_news(code as i32) {
-            tracing::warn!(%error, reason, "trouble with Kafka");
+        if code != RDKafkaErrorCode::PartitionEOF && self.is_due(code as i32) {
+            tracing::warn!(%error, reason, "Kafka client error");
         }
     }
 }
@@ -217,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn options_come_one_a_line_or_separated_by_semicolons() {
+    fn options_are_separated_by_lines_or_semicolons() {
         for text in ["a=1;b=x=y", "a=1\nb=x=y\n"] {
             let config = args(&[text]).client_config(&[]).unwrap();
             assert_eq!((config.get("a"), config.get("b")), (Some("1"), Some("x=y")));
@@ -227,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn brokers_are_to_be_named() {
+    fn brokers_are_mandatory() {
         let unnamed = KafkaArgs { brokers: " ".into(), ..args(&[]) };
         assert!(matches!(unnamed.client_config(&[]), Err(Stop::Usage(_))));
     }
@@ -253,17 +249,17 @@ mod tests {
     }
 
     #[test]
-    fn half_a_password_is_not_shown_as_a_name() {
+    fn a_part_of_a_password_is_not_shown_as_a_name() {
         let args = args(&["sasl.password=left;Hunter2=="]);
         assert_eq!(args.shown_options().unwrap(), "sasl.password=***; ***=***");
-        let made =
+        let client =
             create::<_, BaseConsumer<LogContext>>(&args.client_config(&[]).unwrap(), LogContext::default());
-        let error = format!("{:#}", made.err().unwrap());
+        let error = format!("{:#}", client.err().unwrap());
         assert!(error.contains("refuses the setting") && !error.contains("Hunter2"), "{error}");
     }
 
     #[test]
-    fn who_asks_librdkafka_for_debug_lines_gets_them() {
+    fn debug_lines_of_librdkafka_can_be_enabled() {
         let level = |options: &[&str]| args(options).client_config(&[]).unwrap().log_level;
         assert_eq!(level(&["debug=broker"]) as i32, RDKafkaLogLevel::Debug as i32);
         assert_eq!(level(&[]) as i32, RDKafkaLogLevel::Info as i32);
@@ -273,15 +269,15 @@ mod tests {
     fn a_refused_setting_is_named_without_its_value() {
         for option in ["sasl.pasword=hunter2", "security.protocol=hunter2"] {
             let config = args(&[option]).client_config(&[("group.id", "x")]).unwrap();
-            let made = create::<_, BaseConsumer<LogContext>>(&config, LogContext::default());
-            let error = format!("{:?}", made.err().unwrap());
+            let client = create::<_, BaseConsumer<LogContext>>(&config, LogContext::default());
+            let error = format!("{:?}", client.err().unwrap());
             let name = option.split('=').next().unwrap();
             assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
         }
     }
 
     #[test]
-    fn a_topic_prefix_holds_only_what_topic_names_may() {
+    fn a_topic_prefix_has_only_valid_characters() {
         assert!(topic_prefix("demo.v1-").is_ok());
         assert!(topic_prefix("demo/").is_err());
     }

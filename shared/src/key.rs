@@ -1,14 +1,14 @@
-//! Keys: a record's key is the primary key of the row that it becomes.
+//! Record keys. A record's key is the primary key of its row.
 
-use crate::record::{Content, Kind, Stamp};
+use crate::record::{Content, RecordType, Stamp};
 use crate::region::Region;
 
-/// The key of a record, read or to be written.
+/// The key of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key<'a> {
     /// `us/data.cityofchicago.org/ijzp-q8t2`
     Dataset {
-        /// The canonical host of the asset's portal.
+        /// The domain of the asset.
         domain: &'a str,
         /// The asset's 4x4 id.
         id: &'a str,
@@ -17,15 +17,15 @@ pub enum Key<'a> {
     Domain(&'a str),
     /// `us/data.cityofchicago.org`
     Host(&'a str),
-    /// `us/data.cityofchicago.org/Chicago Police`; the agency may hold slashes.
+    /// `us/data.cityofchicago.org/Chicago Police`; the agency may contain slashes.
     Agency {
-        /// The host that the agency's assets are on.
+        /// The host of the agency's assets.
         host: &'a str,
         /// The agency's name.
         agency: &'a str,
     },
     /// `us/#run/7`
-    Marker {
+    EndRecord {
         /// The run that ended.
         run: u32,
     },
@@ -34,33 +34,33 @@ pub enum Key<'a> {
 const MARKER_PREFIX: &str = "#run/";
 
 impl<'a> Key<'a> {
-    /// The key as text, led by the region.
+    /// The key as text, prefixed with the region.
     #[must_use]
     pub fn to_text(self, region: Region) -> String {
         match self {
             Self::Dataset { domain, id } => format!("{region}/{domain}/{id}"),
             Self::Domain(name) | Self::Host(name) => format!("{region}/{name}"),
             Self::Agency { host, agency } => format!("{region}/{host}/{agency}"),
-            Self::Marker { run } => format!("{region}/{MARKER_PREFIX}{run}"),
+            Self::EndRecord { run } => format!("{region}/{MARKER_PREFIX}{run}"),
         }
     }
 
-    /// Reads the key of a record whose headers say what it is; `None` where the two disagree.
+    /// Parses the key of a record with these headers; none if key and headers disagree.
     #[must_use]
     pub fn parse(text: &'a str, stamp: &Stamp) -> Option<Self> {
         let rest = text.strip_prefix(stamp.region.name())?.strip_prefix('/')?;
         match stamp.content {
-            Content::Marker => {
+            Content::EndRecord => {
                 let run = rest.strip_prefix(MARKER_PREFIX)?.parse().ok()?;
-                (run == stamp.version.run).then_some(Self::Marker { run })
+                (run == stamp.version.run).then_some(Self::EndRecord { run })
             }
-            Content::Record(Kind::Datasets) => {
+            Content::Record(RecordType::Datasets) => {
                 let (domain, id) = rest.split_once('/')?;
                 (is_name(domain) && is_name(id)).then_some(Self::Dataset { domain, id })
             }
-            Content::Record(Kind::Domains) => is_name(rest).then_some(Self::Domain(rest)),
-            Content::Record(Kind::Hosts) => is_name(rest).then_some(Self::Host(rest)),
-            Content::Record(Kind::Agencies) => {
+            Content::Record(RecordType::Domains) => is_name(rest).then_some(Self::Domain(rest)),
+            Content::Record(RecordType::Hosts) => is_name(rest).then_some(Self::Host(rest)),
+            Content::Record(RecordType::Agencies) => {
                 let (host, agency) = rest.split_once('/')?;
                 (is_name(host) && !agency.trim().is_empty()).then_some(Self::Agency { host, agency })
             }
@@ -68,9 +68,8 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Whether a text can be a part of a key: a host or an id, neither blank nor holding what keys are cut
-/// at (`/`, and `#` that leads a marker), white space or control characters, and no longer than a host's
-/// name may be (253 bytes, RFC 1035).
+/// Whether a text can be a part of a key (a host name or an id): not empty, without the separators `/` and `#`, without
+/// white space and control characters, and at most as long as a host name (253 bytes, RFC 1035).
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     (1..=253).contains(&text.len())
@@ -90,13 +89,16 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_read_as_they_were_written() {
+    fn keys_are_parsed_as_they_were_written() {
         let keys = [
-            (Key::Dataset { domain: "data.example", id: "ijzp-q8t2" }, Content::Record(Kind::Datasets)),
-            (Key::Domain("data.example"), Content::Record(Kind::Domains)),
-            (Key::Host("data.example"), Content::Record(Kind::Hosts)),
-            (Key::Agency { host: "data.example", agency: "Roads / Parks" }, Content::Record(Kind::Agencies)),
-            (Key::Marker { run: 7 }, Content::Marker),
+            (Key::Dataset { domain: "data.example", id: "ijzp-q8t2" }, Content::Record(RecordType::Datasets)),
+            (Key::Domain("data.example"), Content::Record(RecordType::Domains)),
+            (Key::Host("data.example"), Content::Record(RecordType::Hosts)),
+            (
+                Key::Agency { host: "data.example", agency: "Roads / Parks" },
+                Content::Record(RecordType::Agencies),
+            ),
+            (Key::EndRecord { run: 7 }, Content::EndRecord),
         ];
         for (key, content) in keys {
             assert_eq!(Key::parse(&key.to_text(Region::Eu), &stamp(content)), Some(key));
@@ -104,11 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_region_run_or_kind_is_refused() {
-        let dataset = stamp(Content::Record(Kind::Datasets));
+    fn a_key_of_another_region_run_or_type_is_refused() {
+        let dataset = stamp(Content::Record(RecordType::Datasets));
         assert_eq!(Key::parse("us/data.example/ijzp-q8t2", &dataset), None);
         assert_eq!(Key::parse("eu/#run/7", &dataset), None);
-        assert_eq!(Key::parse("eu/#run/8", &stamp(Content::Marker)), None);
+        assert_eq!(Key::parse("eu/#run/8", &stamp(Content::EndRecord)), None);
         assert_eq!(Key::parse("eu/data.example/", &dataset), None);
     }
 }

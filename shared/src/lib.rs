@@ -1,11 +1,12 @@
-//! What the producer and the consumer agree on: records and their keys, the producer's cursor, the
-//! markers that end a run, topic names, and the configuration that both programs share.
+//! What the producer and the consumer share: the formats of records, keys, cursors, end-of-run records and verdicts, the
+//! names of topics, and common configuration.
 
 pub mod answer;
 pub mod command_line;
 pub mod cursor;
 pub mod cursors;
 pub mod duration;
+pub mod end_record;
 pub mod exit;
 pub mod fields;
 mod fixed;
@@ -13,17 +14,16 @@ pub mod human;
 pub mod kafka;
 pub mod key;
 pub mod log_writer;
-pub mod marker;
 pub mod outage;
 pub mod partition;
 pub mod rate;
 pub mod record;
 pub mod region;
 pub mod rights;
-pub mod screen;
 pub mod shutdown;
 mod stop;
 pub mod telemetry;
+pub mod terminal;
 pub mod topic_setup;
 pub mod topics;
 pub mod verdict;

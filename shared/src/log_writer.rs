@@ -1,10 +1,10 @@
-//! Writes log lines on a thread of its own, so that nobody who reads the log can stop or block the program.
+//! Writes log lines on a separate thread, so that a slow or closed output can't block or stop the program.
 //!
-//! A line that can't be written (full disk, closed pipe) or that finds the queue full (a reader that does not
-//! read) is dropped and counted. The count is logged as soon as a line can be written again.
+//! A line is dropped and counted if it can't be written (full disk, closed pipe) or if the queue is full (a reader that does
+//! not read). The count is logged as soon as a line can be written again.
 //!
-//! `tracing-appender` would do part of it, but it counts no failed writes, and prints to standard output when
-//! its queue is full at the end of the program.
+//! `tracing-appender` does not count failed writes, and it prints to standard output if its queue is full at the end of the
+//! program.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,25 +14,25 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many lines wait for a slow reader before the next ones are dropped.
+/// The maximum number of queued lines. Further ones are dropped.
 const QUEUE: usize = 4096;
 
-/// How long the program waits at its end for lines that are still queued.
-const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long the program waits at its end for queued lines.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Lines lost since the program started. It belongs to the process, as standard error does.
+/// The lines lost since the program started. It is per process, like standard error.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// How many log lines were lost since the program started.
+/// The number of log lines lost since the program started.
 #[must_use]
 pub fn lost_lines() -> u64 {
     LOST.load(Relaxed)
 }
 
-/// How often a full queue is tried again for the last line.
-const TRY_AGAIN: Duration = Duration::from_millis(10);
+/// How often queueing the last line is retried if the queue is full.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A handle to the thread that writes. Writing to it never blocks and never fails.
+/// A handle to the writing thread. Writing to it never blocks and never fails.
 #[derive(Clone, Debug)]
 pub struct LogWriter {
     tasks: SyncSender<Task>,
@@ -42,12 +42,12 @@ pub struct LogWriter {
 #[derive(Debug)]
 enum Task {
     Line(Vec<u8>),
-    /// Answered once all lines before it are written.
+    /// Answered when all lines before it are written.
     Flush(SyncSender<()>),
 }
 
 impl LogWriter {
-    /// Starts the thread. `notice` makes the line that reports a number of lost lines.
+    /// Starts the thread. `notice` formats the line that reports lost lines.
     pub fn start<W>(out: W, notice: fn(u64) -> String) -> Self
     where
         W: Write + Send + 'static,
@@ -60,7 +60,7 @@ impl LogWriter {
         W: Write + Send + 'static,
     {
         let (tasks, queue) = sync_channel(QUEUE);
-        let worker = Worker { out, notice, lost, reported: 0, is_torn: false };
+        let worker = Worker { out, notice, lost, reported: 0, is_truncated: false };
         let started = thread::Builder::new().name("log".to_owned()).spawn(move || worker.work(&queue));
         // Without a thread the receiver is gone, and each line counts as lost.
         drop(started);
@@ -74,17 +74,17 @@ impl LogWriter {
         }
     }
 
-    /// Queues the last line, and waits for room and until all lines are written: a second each at most, because
-    /// the reader may be one that doesn't read.
+    /// Queues the last line and waits until all lines are written. Waits at most a second for each, because the reader may
+    /// not read.
     pub fn end(&self, last: Option<&str>) {
-        let deadline = Instant::now() + LAST_LINES;
+        let deadline = Instant::now() + END_TIMEOUT;
         if let Some(last) = last {
             self.send_by(deadline, Task::Line(last.as_bytes().to_vec()));
         }
         let (done, written) = sync_channel(1);
         self.send_by(deadline, Task::Flush(done));
-        // Without an answer nobody reads, and what is queued is lost.
-        let _ = written.recv_timeout(LAST_LINES);
+        // Without an answer, the queued lines are lost.
+        let _ = written.recv_timeout(END_TIMEOUT);
     }
 
     fn send_by(&self, deadline: Instant, mut task: Task) {
@@ -93,7 +93,7 @@ impl LogWriter {
                 return;
             }
             task = back;
-            thread::sleep(TRY_AGAIN);
+            thread::sleep(RETRY_INTERVAL);
         }
     }
 }
@@ -107,7 +107,7 @@ impl<'a> MakeWriter<'a> for LogWriter {
 }
 
 impl Write for &LogWriter {
-    /// A whole line, as the subscriber passes it.
+    /// One complete line, as passed by the subscriber.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.line(line);
         Ok(line.len())
@@ -123,10 +123,10 @@ struct Worker<W> {
     out: W,
     notice: fn(u64) -> String,
     lost: &'static AtomicU64,
-    /// How many lost lines the log mentions already.
+    /// The number of lost lines that were already reported.
     reported: u64,
     /// Whether the last write ended in the middle of a line.
-    is_torn: bool,
+    is_truncated: bool,
 }
 
 impl<W: Write> Worker<W> {
@@ -156,11 +156,11 @@ impl<W: Write> Worker<W> {
         }
     }
 
-    /// Writes a line. After a line that was cut off it begins a new one.
+    /// Writes a line. After a truncated line it starts a new one.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.is_torn {
+        if self.is_truncated {
             self.out.write_all(b"\n")?;
-            self.is_torn = false;
+            self.is_truncated = false;
         }
         let mut rest = line;
         while !rest.is_empty() {
@@ -168,7 +168,7 @@ impl<W: Write> Worker<W> {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     rest = rest.get(written..).unwrap_or_default();
-                    self.is_torn = !rest.is_empty();
+                    self.is_truncated = !rest.is_empty();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk that takes so many bytes until somebody makes room.
+    /// A disk with limited room.
     #[derive(Clone, Default)]
     struct Disk {
         room: Arc<Mutex<usize>>,
@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// A pipe whose reader reads only when it is asked to.
+    /// A pipe whose reader reads only on request.
     struct Pipe(mpsc::Receiver<()>, Sender<Vec<u8>>);
 
     impl Write for Pipe {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_a_full_disk_refuses_are_counted_and_reported_once_there_is_room() {
+    fn lines_lost_on_a_full_disk_are_counted_and_reported_later() {
         static LOST: AtomicU64 = AtomicU64::new(0);
         let disk = Disk::default();
         *disk.room.lock().unwrap() = 3;
@@ -240,17 +240,17 @@ mod tests {
         assert_eq!(LOST.load(Relaxed), 2);
         *disk.room.lock().unwrap() = 100;
         writer.end(Some("three\n"));
-        // The line that was cut off does not run into the next one.
+        // The truncated line does not run into the next one.
         assert_eq!(String::from_utf8_lossy(&disk.written.lock().unwrap()), "one\n2 lost\nthree\n");
     }
 
     #[test]
-    fn a_reader_that_does_not_read_blocks_nobody() {
+    fn a_reader_that_does_not_read_blocks_nothing() {
         static LOST: AtomicU64 = AtomicU64::new(0);
         let (go, gate) = mpsc::channel();
         let (out, read) = mpsc::channel();
         let writer = LogWriter::start_counting(Pipe(gate, out), notice, &LOST);
-        // At most one line is being written, and as many are queued as fit.
+        // At most one line is being written, and the queue is full.
         for _ in 0..QUEUE + 10 {
             writer.line(b"line\n");
         }

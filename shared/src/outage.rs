@@ -1,4 +1,4 @@
-//! A Kafka that is away: waited for, for as long as it takes, and loudly. What waiting can't cure ends it.
+//! Waits while Kafka is unreachable, and logs it. Errors that waiting can't fix end the program.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,118 +16,116 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kafka::{self, KafkaArgs};
 
-/// How long it is looked for before people are told, at first and then each time.
-const FIRST: Duration = Duration::from_secs(1);
-const NEXT: Duration = Duration::from_secs(10);
-/// How long a command that does not wait looks for it.
-const GLANCE: Duration = Duration::from_secs(2);
-/// How long one look takes. A caller who stops waiting still waits for the look in progress.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long the client is listened to after a look. One event would not do: where debug lines are asked for,
-/// hundreds come before the one that tells a refusal.
-const LISTEN: Duration = Duration::from_millis(50);
-/// How long is waited after a refusal or an outage in the midst of work before the next try.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How many refusals one after the other are believed: a broker that starts may refuse whom it knows.
-const BELIEVED: u32 = 3;
+/// How long to probe Kafka before the first warning, and between further ones.
+const FIRST_WARNING: Duration = Duration::from_secs(1);
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+/// The timeout of a command that does not wait for Kafka.
+const REACH_TIMEOUT: Duration = Duration::from_secs(2);
+/// The timeout of one metadata request. A cancelled caller still waits for the request in progress.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long to poll for events of the client after a request. One event is not enough: with debug lines, hundreds come
+/// before the one with an authentication error.
+const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
+/// The delay before a retry after a refusal, or after an outage during work.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How many refusals in a row are final. A broker that is starting may refuse valid clients.
+const MAX_REFUSALS: u32 = 3;
 
-/// Kafka does not answer, or is not ready for what is asked of it: to be tried again later.
+/// Kafka is unreachable or not ready. The operation can be retried later.
 #[derive(Debug, Error)]
 #[error("{0}")]
-pub struct Away(pub String);
+pub struct Unreachable(pub String);
 
-/// Returns when a broker answers. May be dropped before, to give up.
+/// Waits until a broker answers. Cancel-safe.
 ///
 /// # Errors
-/// [`crate::exit::Stop::Usage`] for options that can't be; what was said when authentication or TLS is
-/// refused three times one after the other. Anything else passes by itself: brokers that are down, names
-/// that can't be resolved.
+/// [`crate::exit::Stop::Usage`] for invalid options, and the broker's message if authentication or TLS fails three times in a
+/// row. Anything else is retried: brokers that are down, names that can't be resolved.
 pub async fn wait_for_kafka(kafka: &KafkaArgs) -> anyhow::Result<()> {
     wait(kafka, None).await
 }
 
-/// As [`wait_for_kafka`], for `limit` at most.
+/// As [`wait_for_kafka`], for at most `limit`.
 ///
 /// # Errors
-/// As [`wait_for_kafka`], and when no broker has answered by then.
+/// As [`wait_for_kafka`], and if no broker answers in time.
 pub async fn wait_for_kafka_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
     wait(kafka, Some(Instant::now() + limit)).await
 }
 
-/// Looks for Kafka once, for a command that is of no use without it: it ends within 3 seconds.
+/// Checks that Kafka is reachable, for a command that does not wait for it. Takes at most 3 seconds.
 ///
 /// # Errors
-/// When no broker answers, or one refuses this client; with the address and the reason.
+/// If no broker answers or one refuses this client, with the address and the reason.
 pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
-    match look(&kafka.client_config(&[])?, GLANCE).await? {
-        Found::There => Ok(()),
-        Found::Away(reason) => Err(unreachable(kafka, &reason)),
-        Found::Refusal(reason) => bail!("Kafka at {} refuses this client: {reason}", kafka.brokers),
+    match probe(&kafka.client_config(&[])?, REACH_TIMEOUT).await? {
+        Probe::Reachable => Ok(()),
+        Probe::Unreachable(reason) => Err(unreachable_error(kafka, &reason)),
+        Probe::Refused(reason) => bail!("Kafka at {} refuses this client: {reason}", kafka.brokers),
     }
 }
 
-fn unreachable(kafka: &KafkaArgs, reason: &str) -> anyhow::Error {
-    anyhow!("can't reach Kafka at {} (KAFKA_BROKERS): {reason}", kafka.brokers)
+fn unreachable_error(kafka: &KafkaArgs, reason: &str) -> anyhow::Error {
+    anyhow!("Kafka at {} (KAFKA_BROKERS) is unreachable: {reason}", kafka.brokers)
 }
 
 async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()> {
     let config = kafka.client_config(&[])?;
-    let (mut patience, mut refusals, mut waited) = (FIRST, 0, false);
+    let (mut timeout, mut refusals, mut waited) = (FIRST_WARNING, 0, false);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match look(&config, left.map_or(patience, |left| left.min(patience))).await? {
-            Found::There => {
+        match probe(&config, left.map_or(timeout, |left| left.min(timeout))).await? {
+            Probe::Reachable => {
                 if waited {
-                    tracing::info!(brokers = kafka.brokers, "Kafka answers");
+                    tracing::info!(brokers = kafka.brokers, "Kafka is reachable again");
                 }
                 return Ok(());
             }
-            Found::Away(reason) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
-                return Err(unreachable(kafka, &reason));
+            Probe::Unreachable(reason) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                return Err(unreachable_error(kafka, &reason));
             }
-            Found::Away(reason) => {
-                (patience, refusals, waited) = (NEXT, 0, true);
-                tracing::warn!(brokers = kafka.brokers, reason, "Kafka can't be reached; waiting for it");
+            Probe::Unreachable(reason) => {
+                (timeout, refusals, waited) = (WARNING_INTERVAL, 0, true);
+                tracing::warn!(brokers = kafka.brokers, reason, "Kafka is unreachable, retrying");
             }
-            Found::Refusal(reason) => {
+            Probe::Refused(reason) => {
                 refusals += 1;
-                if refusals == BELIEVED {
+                if refusals == MAX_REFUSALS {
                     bail!("Kafka at {} refuses this client: {reason}", kafka.brokers);
                 }
-                sleep(PAUSE).await;
+                sleep(RETRY_DELAY).await;
             }
         }
     }
 }
 
-/// Does what needs Kafka, from its beginning again after each outage that it meets. May be dropped before
-/// its end if `work` may.
+/// Runs work that needs Kafka, and restarts it after each outage. Cancel-safe if `work` is.
 ///
 /// # Errors
-/// As [`wait_for_kafka`], and what else goes wrong with the work.
-pub async fn outlast<T>(
+/// As [`wait_for_kafka`], and other errors of the work.
+pub async fn retry_while_down<T>(
     kafka: &KafkaArgs,
     mut work: impl AsyncFnMut() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     loop {
         wait_for_kafka(kafka).await?;
         match work().await {
-            Err(error) if is_away(&error) => {
+            Err(error) if is_unreachable(&error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(
                     brokers = kafka.brokers,
                     error,
-                    "Kafka went away or is not ready; trying again"
+                    "Kafka became unreachable or is not ready, retrying"
                 );
-                sleep(PAUSE).await;
+                sleep(RETRY_DELAY).await;
             }
             done => return done,
         }
     }
 }
 
-/// What Kafka and its client say while brokers are away, come back or elect who does what.
-const PASSING: [RDKafkaErrorCode; 14] = [
+/// The errors of Kafka and its client while brokers are unreachable, restart or elect leaders and coordinators.
+const TRANSIENT: [RDKafkaErrorCode; 14] = [
     RDKafkaErrorCode::AllBrokersDown,
     RDKafkaErrorCode::BrokerNotAvailable,
     RDKafkaErrorCode::BrokerTransportFailure,
@@ -144,14 +142,14 @@ const PASSING: [RDKafkaErrorCode; 14] = [
     RDKafkaErrorCode::WaitingForCoordinator,
 ];
 
-/// Whether an error says that Kafka is away, wholly or in part, and so passes by itself.
+/// Whether an error means that Kafka is unreachable or not ready, so that a retry may succeed.
 #[must_use]
-pub fn is_away(error: &anyhow::Error) -> bool {
+pub fn is_unreachable(error: &anyhow::Error) -> bool {
     let code = error.downcast_ref::<KafkaError>().and_then(code);
-    code.is_some_and(|code| PASSING.contains(&code)) || error.downcast_ref::<Away>().is_some()
+    code.is_some_and(|code| TRANSIENT.contains(&code)) || error.downcast_ref::<Unreachable>().is_some()
 }
 
-/// The code of an error; that of an administrator's request is one that `rdkafka_error_code` passes over.
+/// The code of an error, including that of an admin request, which `rdkafka_error_code` omits.
 fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     match error {
         KafkaError::AdminOp(code) => Some(*code),
@@ -159,76 +157,78 @@ fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     }
 }
 
-/// What looking for a broker has found.
-enum Found {
-    There,
-    Away(String),
-    Refusal(String),
+/// The result of a probe.
+enum Probe {
+    Reachable,
+    Unreachable(String),
+    Refused(String),
 }
 
-/// Looks for a broker until one answers, one refuses this client, or the time is over. Each time with a
-/// client of its own, for a client tells the same trouble once in 30 seconds only.
-async fn look(config: &ClientConfig, patience: Duration) -> anyhow::Result<Found> {
+/// Probes the brokers until one answers, one refuses this client, or the timeout ends. Uses a new client each time, because a
+/// client reports the same error only every 30 seconds.
+async fn probe(config: &ClientConfig, timeout: Duration) -> anyhow::Result<Probe> {
     let (config, stop) = (config.clone(), CancellationToken::new());
-    let given_up = stop.clone();
-    let _give_up = stop.drop_guard();
-    spawn_blocking(move || look_blocking(&config, patience, &given_up)).await?
+    let cancelled = stop.clone();
+    let _cancel = stop.drop_guard();
+    spawn_blocking(move || probe_blocking(&config, timeout, &cancelled)).await?
 }
 
-fn look_blocking(
+fn probe_blocking(
     config: &ClientConfig,
-    patience: Duration,
-    given_up: &CancellationToken,
-) -> anyhow::Result<Found> {
-    let client: BaseProducer<Listener> = kafka::create(config, Listener::default())?;
-    let deadline = Instant::now() + patience;
+    timeout: Duration,
+    cancelled: &CancellationToken,
+) -> anyhow::Result<Probe> {
+    let client: BaseProducer<EventContext> = kafka::create(config, EventContext::default())?;
+    let deadline = Instant::now() + timeout;
     loop {
-        let Err(error) = client.client().fetch_metadata(None, LOOK) else { return Ok(Found::There) };
-        client.poll(LISTEN);
-        let heard = client.context().heard();
-        if let Some(reason) = heard.refusal {
-            return Ok(Found::Refusal(reason));
+        let Err(error) = client.client().fetch_metadata(None, REQUEST_TIMEOUT) else {
+            return Ok(Probe::Reachable);
+        };
+        client.poll(EVENT_TIMEOUT);
+        let events = client.context().events();
+        if let Some(reason) = events.refusal {
+            return Ok(Probe::Refused(reason));
         }
-        if Instant::now() >= deadline || given_up.is_cancelled() {
-            return Ok(Found::Away(heard.trouble.unwrap_or_else(|| error.to_string())));
+        if Instant::now() >= deadline || cancelled.is_cancelled() {
+            return Ok(Probe::Unreachable(events.error.unwrap_or_else(|| error.to_string())));
         }
     }
 }
 
-/// Keeps what a client says of its connections, for one line of ours.
+/// A client context that keeps the last connection errors, so that they can be logged in one line.
 #[derive(Default)]
-struct Listener(Mutex<Heard>);
+struct EventContext(Mutex<Events>);
 
 #[derive(Clone, Default)]
-struct Heard {
-    trouble: Option<String>,
+struct Events {
+    error: Option<String>,
     refusal: Option<String>,
 }
 
-impl Listener {
-    fn heard(&self) -> Heard {
+impl EventContext {
+    fn events(&self) -> Events {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl ClientContext for Listener {
+impl ClientContext for EventContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(?level, facility, message, "librdkafka");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         use RDKafkaErrorCode::{AllBrokersDown, Authentication, SSL, SaslAuthenticationFailed};
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match error.rdkafka_error_code() {
-            Some(Authentication | SSL | SaslAuthenticationFailed) => heard.refusal = Some(reason.to_owned()),
-            // Says no more than that the others have said it all.
+            Some(Authentication | SSL | SaslAuthenticationFailed) => events.refusal = Some(reason.to_owned()),
+            // Adds nothing to the errors of the single brokers.
             Some(AllBrokersDown) => {}
-            _ => heard.trouble = Some(reason.to_owned()),
+            _ => events.error = Some(reason.to_owned()),
         }
     }
 }
 
-impl ProducerContext for Listener {
+impl ProducerContext for EventContext {
     type DeliveryOpaque = ();
 
     fn delivery(&self, _: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {}
@@ -241,29 +241,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_by_itself_is_told_from_what_does_not() {
-        let told = |code| {
+    fn transient_errors_are_recognized() {
+        let is_transient = |code| {
             let error: Result<(), _> = Err(KafkaError::MetadataFetch(code));
-            is_away(&error.context("can't read the cursor").unwrap_err())
+            is_unreachable(&error.context("can't read the cursor").unwrap_err())
         };
-        assert!(told(RDKafkaErrorCode::BrokerTransportFailure) && told(RDKafkaErrorCode::NotController));
-        assert!(!told(RDKafkaErrorCode::TopicAuthorizationFailed) && !told(RDKafkaErrorCode::Authentication));
-        assert!(is_away(&anyhow::Error::from(Away("no leader".into())).context("can't begin")));
-        let admin =
-            |code| is_away(&anyhow::Error::from(KafkaError::AdminOp(code)).context("can't make a topic"));
+        assert!(
+            is_transient(RDKafkaErrorCode::BrokerTransportFailure)
+                && is_transient(RDKafkaErrorCode::NotController)
+        );
+        assert!(
+            !is_transient(RDKafkaErrorCode::TopicAuthorizationFailed)
+                && !is_transient(RDKafkaErrorCode::Authentication)
+        );
+        assert!(is_unreachable(&anyhow::Error::from(Unreachable("no leader".into())).context("can't start")));
+        let admin = |code| {
+            is_unreachable(&anyhow::Error::from(KafkaError::AdminOp(code)).context("can't create a topic"))
+        };
         assert!(
             admin(RDKafkaErrorCode::OperationTimedOut) && !admin(RDKafkaErrorCode::InvalidReplicationFactor)
         );
     }
 
     #[test]
-    fn a_refusal_is_told_from_an_outage() {
-        let listener = Listener::default();
-        listener.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "refused");
-        listener.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
-        assert_eq!(listener.heard().trouble.as_deref(), Some("refused"));
-        assert!(listener.heard().refusal.is_none());
-        listener.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "who are you?");
-        assert_eq!(listener.heard().refusal.as_deref(), Some("who are you?"));
+    fn a_refusal_is_distinguished_from_an_outage() {
+        let context = EventContext::default();
+        context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "refused");
+        context.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(context.events().error.as_deref(), Some("refused"));
+        assert!(context.events().refusal.is_none());
+        context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "who are you?");
+        assert_eq!(context.events().refusal.as_deref(), Some("who are you?"));
     }
 }

@@ -1,8 +1,8 @@
-//! Which partition a key belongs to.
+//! The partition of a key.
 
-/// The partition of a key among `count`, as Kafka's Java clients choose it: murmur2 of the key's bytes,
-/// its sign bit cleared, modulo the count. The run keeps the count that it began with, so that one run's
-/// records of a key share a partition even when partitions are added meanwhile.
+/// The partition of a key among `count` partitions, as in Kafka's Java clients: murmur2 of the key, without the sign bit,
+/// modulo the count. A run keeps the count of its start, so that its records of one key share a partition even if partitions
+/// are added in the meantime.
 #[must_use]
 pub fn of_key(key: &[u8], count: i32) -> i32 {
     let positive = i32::from_ne_bytes((murmur2(key) & 0x7fff_ffff).to_ne_bytes());
@@ -33,7 +33,7 @@ fn murmur2(data: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// The pairs that Kafka's own `UtilsTest.testMurmur2` holds.
+    /// The values of Kafka's `UtilsTest.testMurmur2`.
     #[test]
     fn hashes_are_those_of_the_java_client() {
         let pairs: [(&str, i32); 7] = [

@@ -1,9 +1,9 @@
-//! How fast something goes, and how long the rest takes.
+//! Rates, and the time left.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The time over which a rate is measured. Pages come about one a second, so a shorter one would jump.
+/// The time over which a rate is measured. Pages arrive about once a second, so a shorter window would fluctuate.
 const WINDOW: Duration = Duration::from_secs(15);
 
 /// Units per second over the last 15 seconds.
@@ -11,10 +11,10 @@ const WINDOW: Duration = Duration::from_secs(15);
 pub struct Rate(VecDeque<(Instant, u64)>);
 
 impl Rate {
-    /// Takes the count so far; gives the rate.
+    /// Records the current count and returns the rate.
     pub fn at(&mut self, at: Instant, count: u64) -> f64 {
         self.0.push_back((at, count));
-        // One sample from before the window stays, so that the window is covered.
+        // One sample from before the window is kept, so that the window is covered.
         while self.0.get(1).is_some_and(|(then, _)| at.duration_since(*then) >= WINDOW) {
             self.0.pop_front();
         }
@@ -24,13 +24,9 @@ impl Rate {
     }
 }
 
-/// The seconds that `left` units take at a rate; none at a standstill.
+/// The seconds that `left` units take at a rate; none if the rate is zero.
 #[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, as it should"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 pub fn seconds_left(left: u64, rate: f64) -> Option<u64> {
     (rate > 0.0).then(|| (left as f64 / rate).round() as u64)
 }
@@ -40,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_covers_the_last_seconds() {
+    fn a_rate_covers_the_window() {
         let (start, mut rate) = (Instant::now(), Rate::default());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(rate.at(at(0), 500), 0.0);

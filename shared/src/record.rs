@@ -1,8 +1,7 @@
-//! The record format: kinds, versions and headers.
+//! The record format: record types, versions and headers.
 //!
-//! A record's key is the primary key of the row it becomes, joined by `/` and led by the region. Its
-//! headers say what it is and when it was seen; its value is JSON (for datasets the API's result object
-//! byte for byte).
+//! A record's key is the primary key of its row, joined by `/` and prefixed with the region. The headers contain its type
+//! and when it was observed. The value is JSON; for datasets it is the API's result object byte for byte.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,28 +14,28 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::region::Region;
 
-/// The format that this build writes, and the newest that it reads.
+/// The schema that this build writes, and the newest one that it reads.
 pub const SCHEMA: u32 = 1;
 
-/// What a record describes; each kind has a topic and a table of its own.
+/// The type of a record. Each type has its own topic and table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum RecordType {
     /// A dataset, chart, map, file …: one result object of the API.
     Datasets,
-    /// A domain as `/domains` declares it.
+    /// A domain with the count that `/domains` declares.
     Domains,
-    /// A hostname that assets were seen on.
+    /// A host name of assets.
     Hosts,
     /// An agency: the attribution of assets on a host.
     Agencies,
 }
 
-impl Kind {
-    /// Every kind.
+impl RecordType {
+    /// All record types.
     pub const ALL: [Self; 4] = [Self::Datasets, Self::Domains, Self::Hosts, Self::Agencies];
 
-    /// The word for it in topic names, headers and tables.
+    /// The name in topics, headers and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,13 +47,13 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-/// What orders all that was ever published for a key: the run, then the page within it.
+/// The version of a record, which orders all records of a key: the run, then the page within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     /// The run's number, from 1.
@@ -63,13 +62,13 @@ pub struct Version {
     pub page: u32,
 }
 
-/// What a record's `kind` header says.
+/// The content of a record, from its `kind` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A catalog record.
-    Record(Kind),
-    /// A marker that ends a run on one partition.
-    Marker,
+    Record(RecordType),
+    /// An end-of-run record of one partition.
+    EndRecord,
 }
 
 impl Content {
@@ -78,51 +77,53 @@ impl Content {
     const fn name(self) -> &'static str {
         match self {
             Self::Record(kind) => kind.name(),
-            Self::Marker => Self::MARKER,
+            Self::EndRecord => Self::MARKER,
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
         if name == Self::MARKER {
-            return Some(Self::Marker);
+            return Some(Self::EndRecord);
         }
-        Kind::ALL.into_iter().find(|kind| kind.name() == name).map(Self::Record)
+        RecordType::ALL.into_iter().find(|kind| kind.name() == name).map(Self::Record)
     }
 }
 
 /// The headers of a record on a data topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// What the record is.
+    /// The content of the record.
     pub content: Content,
     /// The region it was crawled from.
     pub region: Region,
-    /// Which run and page published it.
+    /// The run and page that published it.
     pub version: Version,
-    /// When the answer that held it arrived.
+    /// When the answer with it arrived.
     pub observed_at: OffsetDateTime,
 }
 
 /// Why a record's headers can't be read.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum StampError {
-    /// A header that every record carries is not there.
+    /// A mandatory header is missing.
     #[error("the header `{0}` is missing")]
     Missing(&'static str),
-    /// A header holds something else than its rule allows.
-    #[error("the header `{name}` holds {value:?}, which is not {rule}")]
+    /// A header has an invalid value.
+    #[error("the header `{name}` is {value:?}, which is not {rule}")]
     Invalid {
         /// The header's name.
         name: &'static str,
-        /// What it holds.
+        /// Its value.
         value: String,
-        /// What it should hold.
+        /// What the value should be.
         rule: &'static str,
     },
-    /// The record was written by a newer build: its other headers may mean something else.
-    #[error("the record has schema {found}, and this build reads up to {SCHEMA}: upgrade the consumer")]
+    /// A newer build wrote the record, so its other headers may have another meaning.
+    #[error(
+        "the record has schema {found}, and this build reads schemas up to {SCHEMA}: upgrade the consumer"
+    )]
     NewerSchema {
-        /// The schema that the record names.
+        /// The schema of the record.
         found: u32,
     },
 }
@@ -135,7 +136,7 @@ const PAGE: &str = "page";
 const OBSERVED_AT: &str = "observed_at";
 
 impl Stamp {
-    /// The headers as they go on the wire, all of it text.
+    /// The headers as Kafka headers, all of them text.
     #[must_use]
     pub fn to_headers(&self) -> OwnedHeaders {
         let observed_at = self.observed_at.format(&Rfc3339).unwrap_or_default();
@@ -151,8 +152,7 @@ impl Stamp {
     /// Reads the headers of a record.
     ///
     /// # Errors
-    /// [`StampError::NewerSchema`] before anything else is looked at, then whatever is missing or is not
-    /// what its rule says.
+    /// [`StampError::NewerSchema`] before any other header is checked, otherwise the first missing or invalid header.
     pub fn from_headers(headers: Option<&impl Headers>) -> Result<Self, StampError> {
         let headers = headers.ok_or(StampError::Missing(SCHEMA_HEADER))?;
         let schema: u32 = number(headers, SCHEMA_HEADER)?;
@@ -160,26 +160,27 @@ impl Stamp {
             return Err(StampError::NewerSchema { found: schema });
         }
         Ok(Self {
-            content: word(headers, KIND, "a kind of record", Content::from_name)?,
+            content: word(headers, KIND, "a record type", Content::from_name)?,
             region: word(headers, REGION, "a region", Region::from_name)?,
             version: Version { run: number(headers, RUN)?, page: number(headers, PAGE)? },
             observed_at: word(headers, OBSERVED_AT, "an RFC 3339 time", time)?,
         })
     }
 
-    /// The region and the run that headers name, where all else may be unreadable. None for a marker, which
-    /// is not one of a run's records.
+    /// The region and the run in the headers, even if other headers are invalid. None for an end-of-run record, which is not
+    /// one of a run's records.
     #[must_use]
     pub fn origin(headers: Option<&impl Headers>) -> Option<(Region, u32)> {
         let headers = headers?;
-        let is_marker = word(headers, KIND, "a kind", Content::from_name) == Ok(Content::Marker);
+        let is_end_record =
+            word(headers, KIND, "a record type", Content::from_name) == Ok(Content::EndRecord);
         let region = word(headers, REGION, "a region", Region::from_name).ok()?;
         let run = number(headers, RUN).ok()?;
-        (!is_marker).then_some((region, run))
+        (!is_end_record).then_some((region, run))
     }
 }
 
-/// A time, in UTC: some that can be written leave the calendar there.
+/// A time in UTC. Some valid texts are out of range in UTC.
 fn time(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }
@@ -217,21 +218,21 @@ mod tests {
     }
 
     #[test]
-    fn headers_come_back_as_they_went() {
-        for content in Kind::ALL.map(Content::Record).into_iter().chain([Content::Marker]) {
+    fn headers_are_parsed_as_they_were_written() {
+        for content in RecordType::ALL.map(Content::Record).into_iter().chain([Content::EndRecord]) {
             let sent = stamp(content);
             assert_eq!(Stamp::from_headers(Some(&sent.to_headers())), Ok(sent));
         }
     }
 
     #[test]
-    fn a_newer_schema_is_told_apart_even_when_all_else_is_strange() {
+    fn a_newer_schema_is_detected_even_if_other_headers_are_missing() {
         let headers = OwnedHeaders::new().insert(Header { key: "schema", value: Some("2") });
         assert_eq!(Stamp::from_headers(Some(&headers)), Err(StampError::NewerSchema { found: 2 }));
     }
 
     #[test]
-    fn a_time_that_utc_does_not_have_is_refused_and_the_origin_still_read() {
+    fn a_time_out_of_range_in_utc_is_refused_and_the_origin_is_still_readable() {
         let mut headers = OwnedHeaders::new();
         for (key, value) in
             [("kind", "hosts"), ("schema", "1"), ("region", "eu"), ("run", "7"), ("page", "1")]
@@ -242,15 +243,15 @@ mod tests {
         let headers = headers.insert(Header { key: "observed_at", value: late });
         assert!(matches!(Stamp::from_headers(Some(&headers)), Err(StampError::Invalid { .. })));
         assert_eq!(Stamp::origin(Some(&headers)), Some((Region::Eu, 7)));
-        assert_eq!(Stamp::origin(Some(&stamp(Content::Marker).to_headers())), None);
+        assert_eq!(Stamp::origin(Some(&stamp(Content::EndRecord).to_headers())), None);
     }
 
     #[test]
-    fn a_missing_and_a_wrong_header_are_named() {
+    fn missing_and_invalid_headers_are_named() {
         let headers = OwnedHeaders::new().insert(Header { key: "schema", value: Some("1") });
         assert_eq!(Stamp::from_headers(Some(&headers)), Err(StampError::Missing("kind")));
         let headers = headers.insert(Header { key: "kind", value: Some("rumours") });
         let error = Stamp::from_headers(Some(&headers)).unwrap_err().to_string();
-        assert_eq!(error, "the header `kind` holds \"rumours\", which is not a kind of record");
+        assert_eq!(error, "the header `kind` is \"rumours\", which is not a record type");
     }
 }

@@ -1,11 +1,11 @@
-//! The two regions of the Discovery API. Each holds a catalog of its own.
+//! The two regions of the Discovery API, each with its own catalog.
 
 use std::fmt;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// A region of the Discovery API; one producer crawls one region.
+/// A region of the Discovery API. One producer crawls one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Region {
@@ -16,10 +16,10 @@ pub enum Region {
 }
 
 impl Region {
-    /// Every region, in the order of its cursor partition.
+    /// All regions, in the order of their cursor partitions.
     pub const ALL: [Self; 2] = [Self::Us, Self::Eu];
 
-    /// The name that keys and headers carry.
+    /// The name in keys and headers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl Region {
         }
     }
 
-    /// The region of a name, as [`Region::name`] gives it.
+    /// The region with this [`Region::name`].
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|region| region.name() == name)
@@ -43,8 +43,8 @@ impl Region {
         }
     }
 
-    /// The partition of the cursors topic that is this region's alone. An open transaction hides what
-    /// others committed behind it in the same partition, so no two regions share one.
+    /// The partition of the cursors topic. No two regions share one, because an open transaction hides records that were
+    /// committed after it in the same partition.
     #[must_use]
     pub const fn cursor_partition(self) -> i32 {
         match self {

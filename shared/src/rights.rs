@@ -1,23 +1,23 @@
-//! Rights that Kafka denies, named for people. docs/kafka-rights.md lists all that the programs need.
+//! Names the permission that Kafka denies. docs/how-to/grant-kafka-rights.md lists all that the programs need.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
-/// The right that is missing.
+/// A missing permission.
 #[derive(Debug, Error)]
-#[error("Kafka's authorizer denies {0} (docs/kafka-rights.md)")]
+#[error("Kafka's authorizer denies {0} (docs/how-to/grant-kafka-rights.md)")]
 struct Denied(&'static str);
 
-/// Whether an error says that this user lacks a right.
+/// Whether an error means that this user lacks a permission.
 #[must_use]
 pub fn is_missing(error: &KafkaError) -> bool {
     code(error).and_then(right).is_some()
 }
 
-/// Names the right that is missing, if that is what an error is about and it is not named yet.
+/// Adds the missing permission to an authorization error that does not name it yet.
 ///
 /// # Errors
-/// The same, with the right.
+/// The same error, with the permission.
 pub fn named<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
     result.map_err(|error| {
         let denied = error.chain().find_map(|cause| cause.downcast_ref::<KafkaError>());
@@ -28,15 +28,15 @@ pub fn named<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
     })
 }
 
-/// What is missing, as Kafka's own tools call it.
+/// The missing permission in the terms of Kafka's tools.
 const fn right(code: RDKafkaErrorCode) -> Option<&'static str> {
     match code {
         RDKafkaErrorCode::GroupAuthorizationFailed => Some("READ on the consumer group"),
         RDKafkaErrorCode::TransactionalIdAuthorizationFailed => {
             Some("WRITE and DESCRIBE on the transactional id")
         }
-        RDKafkaErrorCode::TopicAuthorizationFailed => Some("a right on a topic"),
-        RDKafkaErrorCode::ClusterAuthorizationFailed => Some("a right on the cluster"),
+        RDKafkaErrorCode::TopicAuthorizationFailed => Some("a permission on a topic"),
+        RDKafkaErrorCode::ClusterAuthorizationFailed => Some("a permission on the cluster"),
         _ => None,
     }
 }
@@ -54,14 +54,14 @@ mod tests {
     use crate::exit::Stop;
 
     #[test]
-    fn a_missing_right_is_named_and_other_trouble_is_not() {
-        let told = |code| {
+    fn a_missing_permission_is_named_and_other_errors_are_not() {
+        let message = |code| {
             let failed: anyhow::Result<()> = Err(KafkaError::MessageConsumption(code).into());
             format!("{:#}", named(named(failed)).unwrap_err())
         };
-        assert_eq!(told(RDKafkaErrorCode::ClusterAuthorizationFailed).matches("denies").count(), 1);
-        assert!(told(RDKafkaErrorCode::GroupAuthorizationFailed).contains("READ on the consumer group"));
-        assert!(!told(RDKafkaErrorCode::UnknownTopicOrPartition).contains("denies"));
+        assert_eq!(message(RDKafkaErrorCode::ClusterAuthorizationFailed).matches("denies").count(), 1);
+        assert!(message(RDKafkaErrorCode::GroupAuthorizationFailed).contains("READ on the consumer group"));
+        assert!(!message(RDKafkaErrorCode::UnknownTopicOrPartition).contains("denies"));
         let guard: anyhow::Result<()> = Err(Stop::Guard("a guard".to_owned()).into());
         assert!(named(guard).unwrap_err().downcast_ref::<Stop>().is_some());
     }

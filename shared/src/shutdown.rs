@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks for an orderly end, the second ends at once.
+//! SIGTERM and SIGINT: the first one starts a graceful shutdown, the second one exits at once.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 pub use tokio_util::sync::CancellationToken;
 
-/// How soon after the first signal another one is taken for the same.
-const SAME_WISH: Duration = Duration::from_secs(1);
+/// Signals within this time after the first one count as the same.
+const REPEAT_WINDOW: Duration = Duration::from_secs(1);
 
-/// What a shell adds to a signal's number to make an exit code.
+/// What shells add to the number of a signal to get the exit code.
 const SHELL_OFFSET: u8 = 128;
 
-/// The signal that asked the program to end.
+/// The signal that started the shutdown.
 static RECEIVED: OnceLock<Received> = OnceLock::new();
 
-/// Which signal was received.
+/// A received signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Received {
     Interrupt,
@@ -25,7 +25,7 @@ enum Received {
 }
 
 impl Received {
-    /// The exit code of a program that the signal ended: 130 or 143, as shells count.
+    /// The exit code of a program that the signal ended: 130 or 143.
     const fn exit_code(self) -> u8 {
         SHELL_OFFSET
             + match self {
@@ -35,7 +35,7 @@ impl Received {
     }
 }
 
-/// The exit code of a program whose work a signal cut short: 143 after SIGTERM, else 130.
+/// The exit code of a program that a signal interrupted: 143 after SIGTERM, otherwise 130.
 #[must_use]
 pub fn exit_code() -> u8 {
     RECEIVED.get().copied().unwrap_or(Received::Interrupt).exit_code()
@@ -44,20 +44,20 @@ pub fn exit_code() -> u8 {
 /// A token that is cancelled at the first SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When the process can't listen for signals.
+/// If the process can't listen for signals.
 pub fn on_signal() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
-    let asked = token.clone();
+    let cancelled = token.clone();
     tokio::spawn(async move {
         let received = either(&mut terminate, &mut interrupt).await;
         RECEIVED.get_or_init(|| received);
-        // Before it is logged: nothing about the log may keep the program from ending.
-        asked.cancel();
-        tracing::info!("stopping after the work in hand; a second signal stops at once");
-        // What comes at once is the same wish: `timeout` and terminals signal the program and its group.
-        sleep(SAME_WISH).await;
+        // Before logging, because the log must not delay the shutdown.
+        cancelled.cancel();
+        tracing::info!("shutting down after the work in flight; a second signal exits at once");
+        // A signal that follows immediately is the same: `timeout` and terminals signal both the program and its group.
+        sleep(REPEAT_WINDOW).await;
         tokio::select! {
             biased;
             _ = either(&mut terminate, &mut interrupt) => {}

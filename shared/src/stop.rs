@@ -1,18 +1,17 @@
-//! Ends of a program that have an exit code of their own.
+//! The errors of a program that have their own exit code.
 
 use thiserror::Error;
 
-/// An end that has an exit code of its own; any other error is a failure (1).
+/// An error with its own exit code. All other errors exit with 1.
 #[derive(Debug, Error)]
 pub enum Stop {
-    /// The command line or configuration asks for what can't be (exit 2).
+    /// The command line or configuration is invalid (exit 2).
     #[error("{0}")]
     Usage(String),
-    /// A guard stopped the program before it could do harm (exit 3).
+    /// A guard stopped the program before it could do damage (exit 3).
     #[error("{0}")]
     Guard(String),
-    /// A signal ended the work before it was complete (exit 130 after SIGINT, 143 after SIGTERM). The text says
-    /// what became of the work.
+    /// A signal interrupted the work (exit 130 after SIGINT, 143 after SIGTERM). The text describes the state of the work.
     #[error("interrupted: {0}")]
     Interrupted(String),
 }

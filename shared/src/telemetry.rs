@@ -1,4 +1,4 @@
-//! Logs: human text on a terminal, JSON otherwise, always to standard error.
+//! The log on standard error: text on a terminal, JSON otherwise.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,17 +12,17 @@ use tracing_subscriber::EnvFilter;
 
 use crate::human;
 use crate::log_writer::LogWriter;
-use crate::screen::{self, Screen};
 use crate::stop::Stop;
+use crate::terminal::{self, Terminal};
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
     Auto,
-    /// For people.
+    /// Text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -30,12 +30,12 @@ pub enum LogFormat {
 #[derive(Debug)]
 pub struct Log {
     json: bool,
-    screen: Screen,
+    terminal: Terminal,
     writer: LogWriter,
 }
 
 impl Log {
-    /// Opens the log; its lines are written on a thread of its own.
+    /// Opens the log. Its lines are written on a separate thread.
     #[must_use]
     pub fn open(format: LogFormat) -> Self {
         let json = match format {
@@ -43,35 +43,35 @@ impl Log {
             LogFormat::Text => false,
             LogFormat::Json => true,
         };
-        let screen = Screen::new(!json);
+        let terminal = Terminal::new(!json);
         let notice = if json { notice_json } else { notice_text };
-        let writer = LogWriter::start(screen.clone(), notice);
-        Self { json, screen, writer }
+        let writer = LogWriter::start(terminal.clone(), notice);
+        Self { json, terminal, writer }
     }
 
-    /// Starts to log at the level of `RUST_LOG` (default `info`).
+    /// Starts logging at the level of `RUST_LOG` (default `info`).
     ///
     /// # Errors
-    /// [`Stop::Usage`] for a `RUST_LOG` that can't be read.
+    /// [`Stop::Usage`] for an invalid `RUST_LOG`.
     pub fn start(&self) -> Result<(), Stop> {
         let filter = filter(env::var_os("RUST_LOG").as_deref())?;
         let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(self.writer.clone());
         if self.json {
             lines.json().flatten_event(true).init();
         } else {
-            lines.with_ansi(screen::is_coloured()).with_target(false).compact().init();
+            lines.with_ansi(terminal::is_coloured()).with_target(false).compact().init();
         }
         Ok(())
     }
 
     /// The terminal that the log shares with progress bars.
     #[must_use]
-    pub const fn screen(&self) -> &Screen {
-        &self.screen
+    pub const fn terminal(&self) -> &Terminal {
+        &self.terminal
     }
 
-    /// Ends the log, with the error and the exit code that the program ends with, whatever `RUST_LOG` says. Waits
-    /// until all lines are written, for two seconds at most.
+    /// Ends the log with the program's error and exit code, independent of `RUST_LOG`. Waits at most two seconds until all lines
+    /// are written.
     pub fn end(&self, error: Option<(&str, u8)>) {
         let last = error.map(|(error, code)| match self.json {
             true => json_line("ERROR", error, ("exit_code", code.into())),
@@ -93,17 +93,17 @@ fn notice_text(lost: u64) -> String {
     format!("{}  WARN {}\n", now(), notice(lost))
 }
 
-/// A line as the subscriber writes it, for what must not go through the subscriber.
+/// A line in the format of the subscriber, for lines that bypass it.
 fn json_line(level: &str, message: &str, (name, value): (&str, u64)) -> String {
     format!("{}\n", json!({ "timestamp": now(), "level": level, "message": message, name: value }))
 }
 
 fn now() -> String {
-    // Can't fail for a time of these centuries.
+    // Only fails for years beyond 9999.
     OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
 }
 
-/// What is logged, by the text of `RUST_LOG`.
+/// The filter for a `RUST_LOG`.
 fn filter(text: Option<&OsStr>) -> Result<EnvFilter, Stop> {
     let refused = |reason: String| {
         Stop::Usage(format!(
@@ -111,7 +111,7 @@ fn filter(text: Option<&OsStr>) -> Result<EnvFilter, Stop> {
         ))
     };
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(EnvFilter::new("info")) };
-    let text = text.to_str().ok_or_else(|| refused("it is no text".to_owned()))?;
+    let text = text.to_str().ok_or_else(|| refused("it is not valid UTF-8".to_owned()))?;
     EnvFilter::try_new(text).map_err(|error| refused(error.to_string()))
 }
 
@@ -120,12 +120,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_read_or_refused() {
-        let read = |text: &str| filter(Some(OsStr::new(text))).map(|filter| filter.to_string());
-        assert_eq!(read("debug").unwrap(), "debug");
-        assert_eq!((read("").unwrap(), filter(None).unwrap().to_string()), ("info".into(), "info".into()));
+    fn levels_are_parsed_or_refused() {
+        let parsed = |text: &str| filter(Some(OsStr::new(text))).map(|filter| filter.to_string());
+        assert_eq!(parsed("debug").unwrap(), "debug");
+        assert_eq!((parsed("").unwrap(), filter(None).unwrap().to_string()), ("info".into(), "info".into()));
         for text in ["catalog_producer=loud", "info,=", "a=b=c"] {
-            assert!(matches!(read(text), Err(Stop::Usage(told)) if told.starts_with("RUST_LOG")), "{text}");
+            assert!(
+                matches!(parsed(text), Err(Stop::Usage(message)) if message.starts_with("RUST_LOG")),
+                "{text}"
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The names of the topics.
 
-use crate::record::Kind;
+use crate::record::RecordType;
 
-/// The names of one installation's topics, which share a prefix.
+/// The topic names of one installation, which share a prefix.
 #[derive(Clone, Debug)]
 pub struct Topics {
     prefix: String,
@@ -15,38 +15,38 @@ impl Topics {
         Self { prefix: prefix.to_owned() }
     }
 
-    /// The topic of a kind of records.
+    /// The topic of a record type.
     #[must_use]
-    pub fn data(&self, kind: Kind) -> String {
+    pub fn data(&self, kind: RecordType) -> String {
         format!("{}{kind}", self.prefix)
     }
 
-    /// The kind whose topic this is.
+    /// The record type of a topic.
     #[must_use]
-    pub fn kind(&self, topic: &str) -> Option<Kind> {
+    pub fn record_type(&self, topic: &str) -> Option<RecordType> {
         let name = topic.strip_prefix(self.prefix.as_str())?;
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+        RecordType::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The producers' cursors, a partition a region.
+    /// The cursors of the producers, one partition per region.
     #[must_use]
     pub fn cursors(&self) -> String {
         format!("{}cursors", self.prefix)
     }
 
-    /// What became of each run.
+    /// The verdicts on the runs.
     #[must_use]
     pub fn verdicts(&self) -> String {
         format!("{}verdicts", self.prefix)
     }
 
-    /// What a producer could not make a record of.
+    /// The dead letters of the producers.
     #[must_use]
     pub fn dead_letters(&self) -> String {
         format!("{}dead-letters", self.prefix)
     }
 
-    /// The transactional id of a region's producer: one at a time, so the prefix and region name it.
+    /// The transactional id of a region's producer. It has no other parts, so that a new producer fences the previous one.
     #[must_use]
     pub fn transactional_id(&self, region: crate::region::Region) -> String {
         format!("{}producer.{region}", self.prefix)

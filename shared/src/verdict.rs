@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::cursor::Mode;
-use crate::record::Kind;
+use crate::record::RecordType;
 use crate::region::Region;
 
 mod earlier;
@@ -28,7 +28,7 @@ pub struct Verdict {
     /// How much of the catalog the run looked at; none for an abandoned run.
     pub mode: Option<Mode>,
     /// Which kinds of records it published.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<RecordType>,
     /// The domains that the run crawled completely, in lower case; empty unless it was limited to domains.
     pub scope: Vec<String>,
     /// Raised by each undone decision. The higher revision replaces the lower one.

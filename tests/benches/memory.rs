@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Program, World};
 use clap::Parser;
@@ -71,17 +71,17 @@ fn tell(program: &str, small: f64, large: f64) -> Result<()> {
 
 /// The peaks over a catalog of so many assets.
 async fn peaks(arguments: &Arguments, assets: u64) -> Result<Peaks> {
-    let double = Double::start(Options::new(Synthetic::new(assets, 40))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(assets, 40))).await?;
     let world = World::new().await?;
     let (page_size, lanes) = (arguments.page_size.to_string(), arguments.concurrency.to_string());
-    let crawl = world.crawl(&double)?.args(["--page-size", &page_size, "--partitions", "6"]);
+    let crawl = world.crawl(&api)?.args(["--page-size", &page_size, "--partitions", "6"]);
     let producer = peak(crawl.args(["--concurrency", &lanes])).await?;
     let consumer = if arguments.consume { Some(peak(world.consume()?).await?) } else { None };
     writeln!(std::io::stdout(), "{assets} assets: producer {producer:.1} MiB")?;
     Ok(Peaks { producer, consumer })
 }
 
-/// Runs a program to its end and tells its largest resident set in MiB.
+/// Runs a program to its end and returns its largest resident set in MiB.
 async fn peak(program: Program) -> Result<f64> {
     let running = program.env("RUST_LOG", "info").within(LIMIT).start()?;
     let status = format!("/proc/{}/status", running.id()?);

@@ -1,5 +1,5 @@
 //! How polite and how quick a crawl is, as the API sees it: a crawl by the real program, measured in the
-//! log of the API's double.
+//! log of the API's mock server.
 //!
 //! ```text
 //! eval "$(dev/services up)"; cargo build --release
@@ -10,7 +10,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Asked, Double, Fault, Matcher, Options};
+use catalog_tests::mock_server::{Asked, Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use clap::Parser;
@@ -54,19 +54,19 @@ async fn main() -> Result<()> {
     let assets = arguments.pages * u64::from(arguments.page_size);
     let options =
         Options::new(Synthetic::new(assets, 40)).latency(Duration::from_millis(arguments.latency_ms));
-    let double = Double::start(options).await?;
+    let api = MockServer::start(options).await?;
     let bad = Matcher::any().share(arguments.faults, arguments.seed);
-    let bad = double.fail(bad, Fault::one_of(arguments.seed, kinds()));
+    let bad = api.fail(bad, Fault::one_of(arguments.seed, kinds()));
     let world = World::new().await?;
     let summary = world
-        .crawl(&double)?
+        .crawl(&api)?
         .args(["--rate", &arguments.rate.to_string(), "--page-size", &arguments.page_size.to_string()])
         .args(["--concurrency", &arguments.concurrency.to_string(), "--timeout", "2s"])
         .within(LIMIT)
         .succeed()
         .await?
         .summary()?;
-    report(&arguments, &double.requests(), bad.fired(), &summary)
+    report(&arguments, &api.requests(), bad.fired(), &summary)
 }
 
 /// Every way in which an answer fails for a while.

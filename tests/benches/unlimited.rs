@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::record::{Content, RecordType, Stamp, Version};
 use catalog_shared::region::Region;
-use catalog_tests::double::{Asked, Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{Asked, MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use clap::Parser;
@@ -50,13 +50,13 @@ async fn main() -> Result<()> {
     let objects: Vec<Bytes> = Synthetic::new(arguments.assets, 40).objects().collect();
     let catalog = MemoryCatalog::from_objects(objects.iter().cloned())?;
     let ids = catalog.ids();
-    // Not compressed, because the double's gzip would take a large part of both times on the same machine.
-    let double = Double::start(Options::new(catalog).gzip(false)).await?;
+    // Not compressed, because the mock server's gzip would take a large part of both times on the same machine.
+    let api = MockServer::start(Options::new(catalog).gzip(false)).await?;
     let (mut to_download, mut to_publish) = (Vec::new(), Vec::new());
     for _ in 0..arguments.rounds {
         let world = World::new().await?;
-        let download = download(&arguments, &double, &ids).await?;
-        let crawl = crawl(&arguments, &double, &world).await?;
+        let download = download(&arguments, &api, &ids).await?;
+        let crawl = crawl(&arguments, &api, &world).await?;
         let publish = publish(&arguments, &world, &objects).await?;
         to_download.push(crawl.as_secs_f64() / download.as_secs_f64());
         to_publish.push(crawl.as_secs_f64() / publish.as_secs_f64());
@@ -74,15 +74,15 @@ fn median(ratios: &mut [f64]) -> f64 {
 }
 
 /// Downloads the pages that a crawl would ask for, each connection a run of them, and looks at none.
-async fn download(arguments: &Arguments, double: &Double, ids: &[String]) -> Result<Duration> {
-    let before = double.requests().len();
+async fn download(arguments: &Arguments, api: &MockServer, ids: &[String]) -> Result<Duration> {
+    let before = api.requests().len();
     let client = reqwest::Client::builder().build()?;
     let starts: Vec<&str> = std::iter::once("")
         .chain(ids.chunks(arguments.page_size).filter_map(|page| page.last()).map(String::as_str))
         .collect();
     let share = starts.len().div_ceil(arguments.concurrency);
     let connection = |starts: &'_ [&str]| {
-        let (client, url, limit) = (client.clone(), double.url(), arguments.page_size.to_string());
+        let (client, url, limit) = (client.clone(), api.url(), arguments.page_size.to_string());
         let starts: Vec<String> = starts.iter().map(|start| (*start).to_owned()).collect();
         async move {
             for start in starts {
@@ -94,16 +94,16 @@ async fn download(arguments: &Arguments, double: &Double, ids: &[String]) -> Res
         }
     };
     try_join_all(starts.chunks(share).map(connection)).await?;
-    span(&double.requests()[before..])
+    span(&api.requests()[before..])
 }
 
-async fn crawl(arguments: &Arguments, double: &Double, world: &World) -> Result<Duration> {
-    let before = double.requests().len();
-    let program = world.crawl(double)?.args(["--page-size", &arguments.page_size.to_string()]);
+async fn crawl(arguments: &Arguments, api: &MockServer, world: &World) -> Result<Duration> {
+    let before = api.requests().len();
+    let program = world.crawl(api)?.args(["--page-size", &arguments.page_size.to_string()]);
     let program = program.args(["--concurrency", &arguments.concurrency.to_string()]);
     let summary = program.succeed().await?.summary()?;
     ensure!(summary["published"]["datasets"] == arguments.assets, "{summary}");
-    span(&double.requests()[before..])
+    span(&api.requests()[before..])
 }
 
 /// Publishes the objects as the producer's settings have it, into the topic that the crawl made. The median
@@ -138,7 +138,7 @@ async fn publish(arguments: &Arguments, world: &World, objects: &[Bytes]) -> Res
 /// As many as a record's, and as long.
 fn headers() -> OwnedHeaders {
     let version = Version { run: 1, page: 1 };
-    let (content, observed_at) = (Content::Record(Kind::Datasets), OffsetDateTime::UNIX_EPOCH);
+    let (content, observed_at) = (Content::Record(RecordType::Datasets), OffsetDateTime::UNIX_EPOCH);
     Stamp { content, region: Region::Us, version, observed_at }.to_headers()
 }
 

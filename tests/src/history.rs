@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::double::{Double, MemoryCatalog, Options};
+use crate::mock_server::{MemoryCatalog, MockServer, Options};
 use crate::synthetic::Synthetic;
 use crate::world::World;
 
@@ -17,7 +17,7 @@ pub struct History {
     /// The catalog.
     pub catalog: Arc<MemoryCatalog>,
     /// What serves it.
-    pub double: Double,
+    pub api: MockServer,
 }
 
 impl History {
@@ -33,11 +33,11 @@ impl History {
             catalog.put(moved(&object, domain)?)?;
         }
         let catalog = Arc::new(catalog);
-        let double = Double::start(Options::shared(Arc::clone(&catalog))).await?;
-        Ok(Self { world: World::new().await?, catalog, double })
+        let api = MockServer::start(Options::shared(Arc::clone(&catalog))).await?;
+        Ok(Self { world: World::new().await?, catalog, api })
     }
 
-    /// Crawls with these flags, applies what was published, and tells the consumer's summary.
+    /// Crawls with these flags, applies what was published, and returns the consumer's summary.
     ///
     /// # Errors
     /// When either program fails.
@@ -51,11 +51,11 @@ impl History {
     /// # Errors
     /// When the producer fails.
     pub async fn crawl(&self, flags: &[&str]) -> Result<()> {
-        self.world.crawl(&self.double)?.args(flags.iter().copied()).succeed().await?;
+        self.world.crawl(&self.api)?.args(flags.iter().copied()).succeed().await?;
         Ok(())
     }
 
-    /// Takes the first so many assets of a domain out of the catalog; tells them in id order.
+    /// Takes the first so many assets of a domain out of the catalog; returns them in id order.
     ///
     /// # Errors
     /// When an object is no JSON.
@@ -90,7 +90,7 @@ impl History {
         Ok(sqlx::query_as(retired).fetch_all(self.world.pool()).await?)
     }
 
-    /// Releases or rejects a run; tells the command's answer.
+    /// Releases or rejects a run; returns the command's answer.
     ///
     /// # Errors
     /// When the command fails.

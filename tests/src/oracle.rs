@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 /// The row of `socrata_datasets` and its stats that an object should become, as the query
-/// [`ROWS`] tells rows. It is for objects that hold nothing unreadable.
+/// [`ROWS`] reads rows. It is for objects that hold nothing unreadable.
 #[must_use]
 pub fn expected_row(region: &str, object: &Value) -> Value {
     let object = &ordered(object);
@@ -46,7 +46,7 @@ pub fn expected_row(region: &str, object: &Value) -> Value {
     })
 }
 
-/// All rows in the order of keys, as [`expected_row`] tells them. Times are told as the API writes them.
+/// All rows in the order of keys, in the form of [`expected_row`]. Times are in the form that the API writes.
 pub const ROWS: &str = "
     select to_jsonb(d) - 'content_hash' || to_jsonb(s) - '{last_run,last_page,observed_at,content_hash}'::text[]
         || jsonb_build_object(

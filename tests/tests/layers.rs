@@ -20,13 +20,20 @@ const CONSUMER: Layers = &[
     &["config"],
 ];
 
-const PRODUCER: Layers =
-    &[&["main"], &["cli"], &["crawl"], &["api", "publish", "run"], &["progress"], &["config"]];
+const PRODUCER: Layers = &[
+    &["main"],
+    &["cli"],
+    &["crawl", "status"],
+    &["api", "publish", "report"],
+    &["run"],
+    &["config", "progress"],
+    &["model"],
+];
 
 const SHARED: Layers = &[
     &["cursors", "topic_setup"],
     &["outage"],
-    &["command_line", "kafka", "marker", "verdict"],
+    &["command_line", "end_record", "kafka", "verdict"],
     &["cursor", "exit", "key", "topics"],
     &["record", "telemetry"],
     &[
@@ -37,9 +44,9 @@ const SHARED: Layers = &[
         "partition",
         "region",
         "rights",
-        "screen",
         "shutdown",
         "stop",
+        "terminal",
     ],
     &["duration", "fixed", "rate", "watermarks"],
 ];
@@ -50,7 +57,6 @@ fn imports_of_the_consumer_point_down() -> anyhow::Result<()> {
 }
 
 #[test]
-#[ignore = "the producer's modules are being moved to these layers"]
 fn imports_of_the_producer_point_down() -> anyhow::Result<()> {
     assert_layers("producer", PRODUCER)
 }

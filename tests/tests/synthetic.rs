@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
-use catalog_tests::double::{Catalog, Region};
+use catalog_tests::mock_server::{Catalog, Region};
 use catalog_tests::synthetic::{ID_SPACE, Oddity, Synthetic, is_well_formed, spell};
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use catalog_shared::answer;
 use catalog_shared::human::{self, counted};
 use catalog_shared::log_writer::lost_lines;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use serde::Serialize;
 
 use crate::model::effect::{Applied, Effect};
@@ -36,14 +36,14 @@ pub(crate) struct Summary {
     /// When the first record was received, and when the last batch had been applied.
     first: Option<Instant>,
     last: Option<Instant>,
-    records: BTreeMap<Kind, Effects>,
+    records: BTreeMap<RecordType, Effects>,
     unkeyed: u64,
     runs: Vec<JudgedRun>,
 }
 
 impl Summary {
     pub(crate) fn start() -> Self {
-        let records = Kind::ALL.map(|kind| (kind, Effects::default()));
+        let records = RecordType::ALL.map(|kind| (kind, Effects::default()));
         let (started, records) = (Instant::now(), records.into());
         Self { started, first: None, last: None, records, unkeyed: 0, runs: Vec::new() }
     }
@@ -119,7 +119,7 @@ impl Summary {
 #[derive(Serialize)]
 struct View<'a> {
     dry_run: bool,
-    records: &'a BTreeMap<Kind, Effects>,
+    records: &'a BTreeMap<RecordType, Effects>,
     /// Dead letters of producers: objects that no record could be made of.
     unkeyed: u64,
     runs: &'a [JudgedRun],

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use catalog_shared::marker::Marker;
+use catalog_shared::end_record::EndRecord;
 use time::UtcOffset;
 
 use crate::decode::json;
@@ -15,8 +15,8 @@ const PARTITIONS: RangeInclusive<i32> = 0..=1_000_000;
 ///
 /// # Errors
 /// The rule that it breaks; no producer of ours writes such a one.
-pub(crate) fn read(value: &[u8], run: u32) -> Result<Box<Marker>, String> {
-    let marker: Box<Marker> = json(value)?;
+pub(crate) fn read(value: &[u8], run: u32) -> Result<Box<EndRecord>, String> {
+    let marker: Box<EndRecord> = json(value)?;
     if marker.run != run {
         return Err(format!("the marker is run {}'s, and its headers say {run}", marker.run));
     }
@@ -31,7 +31,7 @@ pub(crate) fn read(value: &[u8], run: u32) -> Result<Box<Marker>, String> {
 }
 
 /// Whether PostgreSQL has room for the numbers, their sums and the times.
-fn fits(marker: &Marker) -> bool {
+fn fits(marker: &EndRecord) -> bool {
     let counts = [marker.published, marker.objects, marker.unkeyed, marker.skipped];
     let sum = |counts: &mut dyn Iterator<Item = u64>| counts.map(u128::from).sum::<u128>();
     let sums = [

@@ -17,7 +17,7 @@ pub(crate) mod values;
 mod visit;
 
 use catalog_shared::key::Key;
-use catalog_shared::record::{self, Kind, Stamp};
+use catalog_shared::record::{self, RecordType, Stamp};
 use serde::Deserialize;
 
 use crate::decode::mend::mend_text;
@@ -55,12 +55,14 @@ pub(crate) struct Decoded<'a> {
 pub(crate) fn decode(kind: TopicKind, records: &[Received]) -> Decoded<'_> {
     let (mut markers, mut dead) = (Vec::new(), Vec::new());
     let rows = match kind {
-        TopicKind::Data(Kind::Datasets) => {
+        TopicKind::Data(RecordType::Datasets) => {
             Rows::Datasets(rows(kind, records, dataset, &mut markers, &mut dead))
         }
-        TopicKind::Data(Kind::Domains) => Rows::Domains(rows(kind, records, domain, &mut markers, &mut dead)),
-        TopicKind::Data(Kind::Hosts) => Rows::Hosts(rows(kind, records, host, &mut markers, &mut dead)),
-        TopicKind::Data(Kind::Agencies) => {
+        TopicKind::Data(RecordType::Domains) => {
+            Rows::Domains(rows(kind, records, domain, &mut markers, &mut dead))
+        }
+        TopicKind::Data(RecordType::Hosts) => Rows::Hosts(rows(kind, records, host, &mut markers, &mut dead)),
+        TopicKind::Data(RecordType::Agencies) => {
             Rows::Agencies(rows(kind, records, agency, &mut markers, &mut dead))
         }
         TopicKind::DeadLetters => {
@@ -82,7 +84,7 @@ fn rows<'a, T>(
     for record in records {
         match content(kind, record, read) {
             Ok(Content::Row(row)) => rows.push(row),
-            Ok(Content::Marker(marked)) => markers.push(marked),
+            Ok(Content::EndRecord(marked)) => markers.push(marked),
             Err(reason) => dead.push(Dead::unreadable(record.offset, reason)),
         }
     }
@@ -91,7 +93,7 @@ fn rows<'a, T>(
 
 enum Content<T> {
     Row(Versioned<T>),
-    Marker(Marked),
+    EndRecord(Marked),
 }
 
 fn content<'a, T>(
@@ -111,8 +113,8 @@ fn content<'a, T>(
     let key = Key::parse(text, stamp).ok_or("the key disagrees with the headers")?;
     let Stamp { region, version, observed_at, .. } = *stamp;
     let offset = record.offset;
-    if stamp.content == record::Content::Marker {
-        return Ok(Content::Marker(Marked { region, offset, marker: marking::read(value, version.run)? }));
+    if stamp.content == record::Content::EndRecord {
+        return Ok(Content::EndRecord(Marked { region, offset, marker: marking::read(value, version.run)? }));
     }
     Ok(Content::Row(Versioned { region, version, observed_at, offset, row: read(key, value)? }))
 }
@@ -193,7 +195,7 @@ mod tests {
         Received { key: Some(key.into()), value: Some(value.into()), ..record }
     }
 
-    fn refusal(kind: Kind, record: Received) -> String {
+    fn refusal(kind: RecordType, record: Received) -> String {
         let records = [record];
         let Decoded { markers, mut dead, .. } = decode(TopicKind::Data(kind), &records);
         assert!(markers.is_empty() && dead.len() == 1 && dead[0].offset == 41);
@@ -203,39 +205,40 @@ mod tests {
     #[test]
     fn a_key_and_a_value_must_agree() {
         let value = r#"{"resource":{"id":"aaaa-bbbb"},"metadata":{"domain":"d.example"}}"#;
-        let kind = TopicKind::Data(Kind::Datasets);
-        let dataset = |key| record(Content::Record(Kind::Datasets), key, value);
+        let kind = TopicKind::Data(RecordType::Datasets);
+        let dataset = |key| record(Content::Record(RecordType::Datasets), key, value);
         let records = [dataset("us/d.example/aaaa-bbbb")];
         let decoded = decode(kind, &records);
         assert!(matches!(decoded.rows, Rows::Datasets(rows) if rows.len() == 1) && decoded.dead.is_empty());
         assert_eq!(
-            refusal(Kind::Datasets, dataset("us/d.example/aaaa-cccc")),
+            refusal(RecordType::Datasets, dataset("us/d.example/aaaa-cccc")),
             "resource.id is Some(\"aaaa-bbbb\"), and the key says \"aaaa-cccc\""
         );
-        let host = |key| record(Content::Record(Kind::Hosts), key, r#"{"host":"b.example","domain":"d"}"#);
-        assert!(refusal(Kind::Hosts, host("us/a.example")).contains("value disagrees"));
-        assert!(refusal(Kind::Hosts, host("eu/b.example")).contains("headers"));
+        let host =
+            |key| record(Content::Record(RecordType::Hosts), key, r#"{"host":"b.example","domain":"d"}"#);
+        assert!(refusal(RecordType::Hosts, host("us/a.example")).contains("value disagrees"));
+        assert!(refusal(RecordType::Hosts, host("eu/b.example")).contains("headers"));
     }
 
     #[test]
     fn a_record_of_another_kind_or_without_key_or_value_is_dead() {
-        let domain = || record(Content::Record(Kind::Domains), "us/a", "{}");
-        assert!(refusal(Kind::Hosts, domain()).contains("`kind` says domains"));
-        assert!(refusal(Kind::Domains, Received { key: None, ..domain() }).contains("no key"));
-        assert!(refusal(Kind::Domains, Received { value: None, ..domain() }).contains("no value"));
+        let domain = || record(Content::Record(RecordType::Domains), "us/a", "{}");
+        assert!(refusal(RecordType::Hosts, domain()).contains("`kind` says domains"));
+        assert!(refusal(RecordType::Domains, Received { key: None, ..domain() }).contains("no key"));
+        assert!(refusal(RecordType::Domains, Received { value: None, ..domain() }).contains("no value"));
         let key = Some(b"us/\xff".to_vec());
-        assert!(refusal(Kind::Domains, Received { key, ..domain() }).contains("not UTF-8"));
+        assert!(refusal(RecordType::Domains, Received { key, ..domain() }).contains("not UTF-8"));
         let stamp = Err("the header `run` is missing".to_owned());
-        assert!(refusal(Kind::Domains, Received { stamp, ..domain() }).contains("`run` is missing"));
+        assert!(refusal(RecordType::Domains, Received { stamp, ..domain() }).contains("`run` is missing"));
     }
 
     #[test]
     fn a_long_agency_with_a_nul_is_mended_and_cut() {
         let name = format!("\u{0}{}", "x".repeat(5000));
         let value = serde_json::json!({ "host": "a.example", "agency": name }).to_string();
-        let agency = record(Content::Record(Kind::Agencies), &format!("us/a.example/{name}"), &value);
+        let agency = record(Content::Record(RecordType::Agencies), &format!("us/a.example/{name}"), &value);
         let records = [agency];
-        let decoded = decode(TopicKind::Data(Kind::Agencies), &records);
+        let decoded = decode(TopicKind::Data(RecordType::Agencies), &records);
         let Rows::Agencies(rows) = decoded.rows else { panic!("agencies") };
         assert!(rows[0].row.agency.starts_with("\u{fffd}xx"));
         assert_eq!(rows[0].row.agency.len(), 1000);

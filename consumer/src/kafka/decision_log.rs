@@ -71,7 +71,7 @@ impl DecisionLog {
         let watcher = partitions::watcher(&self.kafka)?;
         // Of all topics: to ask for one by name would make it, where the broker is set up so.
         let ask = move || watcher.fetch_metadata(None, TIMEOUT);
-        let metadata = spawn_blocking(ask).await?.context("Kafka can't be reached")?;
+        let metadata = spawn_blocking(ask).await?.context("Kafka is unreachable")?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic);
         Ok(topic.map_or(Ok(0), |topic| i32::try_from(topic.partitions().len()))?)
     }

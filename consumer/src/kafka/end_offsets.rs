@@ -55,13 +55,13 @@ impl EndOffsets {
 mod tests {
     use std::collections::HashMap;
 
-    use catalog_shared::record::Kind;
+    use catalog_shared::record::RecordType;
 
     use super::*;
     use crate::model::topic::TopicKind;
 
     fn place(partition: i32) -> TopicPartition {
-        TopicPartition { kind: TopicKind::Data(Kind::Hosts), topic: "socrata.hosts".into(), partition }
+        TopicPartition { kind: TopicKind::Data(RecordType::Hosts), topic: "socrata.hosts".into(), partition }
     }
 
     #[test]

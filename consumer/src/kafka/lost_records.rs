@@ -57,7 +57,7 @@ pub(crate) async fn of_verdicts(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRec
     let (watcher, name) = (partitions::watcher(kafka)?, kafka.topics().verdicts());
     let read = move || {
         // Of all topics: asking for one by name would make it, where the broker is set up so.
-        let metadata = watcher.fetch_metadata(None, TIMEOUT).context("Kafka can't be reached")?;
+        let metadata = watcher.fetch_metadata(None, TIMEOUT).context("Kafka is unreachable")?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let mut lost = Vec::new();
         for partition in topic.map_or(&[][..], |topic| topic.partitions()) {
@@ -121,16 +121,16 @@ fn refuse(lost: &[LostRecords]) -> Stop {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::Kind;
+    use catalog_shared::record::RecordType;
 
     use super::*;
 
     #[test]
     fn a_first_offset_above_0_is_a_loss_except_where_records_expire() {
         let place = |kind| TopicPartition { kind, topic: "t".into(), partition: 1 };
-        let lost = LostRecords::of(&place(TopicKind::Data(Kind::Hosts)), 600);
+        let lost = LostRecords::of(&place(TopicKind::Data(RecordType::Hosts)), 600);
         assert_eq!(lost.map(|lost| lost.to_string()).as_deref(), Some("t[1] begins at offset 600"));
-        assert_eq!(LostRecords::of(&place(TopicKind::Data(Kind::Hosts)), 0), None);
+        assert_eq!(LostRecords::of(&place(TopicKind::Data(RecordType::Hosts)), 0), None);
         assert_eq!(LostRecords::of(&place(TopicKind::DeadLetters), 600), None);
     }
 }

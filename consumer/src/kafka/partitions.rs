@@ -50,7 +50,7 @@ fn measure(
 pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<TopicPartition>> {
     let watcher = watcher(kafka)?;
     let metadata = spawn_blocking(move || watcher.fetch_metadata(None, TIMEOUT)).await?;
-    let metadata = metadata.context("Kafka can't be reached")?;
+    let metadata = metadata.context("Kafka is unreachable")?;
     let topics = kafka.topics();
     let mut places = Vec::new();
     for kind in TopicKind::ALL {

@@ -1,6 +1,6 @@
 //! End-of-run records, which producers write to every partition when a run ends. The code calls their value a marker.
 
-use catalog_shared::marker::Marker;
+use catalog_shared::end_record::EndRecord;
 use catalog_shared::region::Region;
 
 /// A marker and where it stands.
@@ -8,7 +8,7 @@ use catalog_shared::region::Region;
 pub(crate) struct EndOfRun {
     pub(crate) region: Region,
     pub(crate) offset: i64,
-    pub(crate) marker: Box<Marker>,
+    pub(crate) marker: Box<EndRecord>,
 }
 
 impl EndOfRun {

@@ -151,13 +151,13 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::Kind;
+    use catalog_shared::record::RecordType;
 
     use super::*;
     use crate::model::topic::TopicKind;
 
     fn partition(offsets: &[i64], now: Instant) -> Partition {
-        let kind = TopicKind::Data(Kind::Hosts);
+        let kind = TopicKind::Data(RecordType::Hosts);
         let place = TopicPartition { kind, topic: "socrata.hosts".into(), partition: 0 };
         let mut partition = Partition::new(place, 10, 1);
         for offset in offsets {

@@ -1,13 +1,13 @@
 //! The topics that are consumed, and their partitions.
 
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use catalog_shared::topics::Topics;
 
 /// What a topic that is consumed holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TopicKind {
     /// Catalog records.
-    Data(Kind),
+    Data(RecordType),
     /// What producers could not make a record of. It deletes what is old.
     DeadLetters,
 }
@@ -15,16 +15,16 @@ pub(crate) enum TopicKind {
 impl TopicKind {
     /// Every topic that is consumed.
     pub(crate) const ALL: [Self; 5] = [
-        Self::Data(Kind::Datasets),
-        Self::Data(Kind::Domains),
-        Self::Data(Kind::Hosts),
-        Self::Data(Kind::Agencies),
+        Self::Data(RecordType::Datasets),
+        Self::Data(RecordType::Domains),
+        Self::Data(RecordType::Hosts),
+        Self::Data(RecordType::Agencies),
         Self::DeadLetters,
     ];
 
     /// What a topic holds; none for a topic that is not consumed.
     pub(crate) fn of(topics: &Topics, topic: &str) -> Option<Self> {
-        let data = topics.kind(topic).map(Self::Data);
+        let data = topics.record_type(topic).map(Self::Data);
         data.or_else(|| (topic == topics.dead_letters()).then_some(Self::DeadLetters))
     }
 

@@ -33,12 +33,12 @@ impl Watermarks {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::Kind;
+    use catalog_shared::record::RecordType;
 
     use super::*;
 
     fn place(partition: i32) -> TopicPartition {
-        TopicPartition { kind: TopicKind::Data(Kind::Hosts), topic: "socrata.hosts".into(), partition }
+        TopicPartition { kind: TopicKind::Data(RecordType::Hosts), topic: "socrata.hosts".into(), partition }
     }
 
     #[test]

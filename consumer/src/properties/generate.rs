@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use catalog_shared::cursor::Mode;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -27,7 +27,7 @@ pub(super) struct Run {
     /// Whether datasets are published.
     pub(super) datasets: bool,
     /// Whose topic gets one more partition before the run begins.
-    pub(super) grows: Option<Kind>,
+    pub(super) grows: Option<RecordType>,
     /// What `/domains` declares for each domain; none where it does not list the domain.
     pub(super) declared: [Option<u8>; DOMAINS as usize],
     /// How many hours pass before it begins.
@@ -141,7 +141,7 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
 fn run() -> impl Strategy<Value = Run> {
     let region = prop_oneof![5 => Just(Region::Us), 1 => Just(Region::Eu)];
     let mode = prop_oneof![6 => Just(Mode::Full), 1 => Just(Mode::Since), 3 => Just(Mode::Part)];
-    let grows = prop::option::weighted(0.4, select(Kind::ALL.to_vec()));
+    let grows = prop::option::weighted(0.4, select(RecordType::ALL.to_vec()));
     let declared = prop::array::uniform3(prop::option::weighted(0.8, 0..3_u8));
     let reach = (prop::option::weighted(0.8, 0..DOMAINS), prop::bool::weighted(0.6));
     let shape = (region, mode, reach, prop::bool::weighted(0.9), grows, (declared, 0..60_u8));

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use catalog_shared::cursor::{Mode, Shape};
+use catalog_shared::cursor::{Mode, RunParameters};
+use catalog_shared::end_record::EndRecord;
 use catalog_shared::key::Key;
-use catalog_shared::marker::Marker;
 use catalog_shared::partition;
-use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::record::{Content, RecordType, Stamp, Version};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use serde_json::json;
@@ -18,7 +18,7 @@ use crate::model::record::Record;
 use crate::model::topic::{TopicKind, TopicPartition};
 
 /// A partition.
-pub(super) type Spot = (Kind, i32);
+pub(super) type Spot = (RecordType, i32);
 
 /// A record, and in short what the row says that it becomes.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub(super) struct LogRecord {
     /// Whether the value can't be read.
     pub(super) broken: bool,
     /// Of a marker.
-    pub(super) marker: Option<Marker>,
+    pub(super) marker: Option<EndRecord>,
 }
 
 /// The records of each partition, and the offset behind the last one and all that is no record.
@@ -48,7 +48,8 @@ pub(super) fn place((kind, partition): Spot) -> TopicPartition {
 impl Log {
     /// What these runs publish, one after the other.
     pub(super) fn of(runs: &[Run]) -> Self {
-        let mut writer = Writer { partitions: Kind::ALL.map(|kind| (kind, 1)).into(), ..Writer::default() };
+        let mut writer =
+            Writer { partitions: RecordType::ALL.map(|kind| (kind, 1)).into(), ..Writer::default() };
         runs.iter().for_each(|run| writer.run(run));
         writer.log
     }
@@ -91,7 +92,7 @@ fn received(record: &LogRecord) -> Record {
 struct Writer {
     log: Log,
     /// How many partitions each topic has now.
-    partitions: BTreeMap<Kind, i32>,
+    partitions: BTreeMap<RecordType, i32>,
     /// The last run of each region, and the last that ended.
     last: BTreeMap<Region, (u32, Option<u32>)>,
     clock: i64,
@@ -125,7 +126,7 @@ impl Writer {
     }
 
     fn spots(&self, run: &Run) -> BTreeMap<Spot, u64> {
-        let kinds = self.partitions.iter().filter(|(kind, _)| run.datasets || **kind != Kind::Datasets);
+        let kinds = self.partitions.iter().filter(|(kind, _)| run.datasets || **kind != RecordType::Datasets);
         kinds.flat_map(|(kind, count)| (0..*count).map(|partition| ((*kind, partition), 0))).collect()
     }
 
@@ -139,7 +140,13 @@ impl Writer {
         let now = self.now();
         for (domain, count) in listed(writing.run) {
             let value = json!({ "domain": domain, "declared_count": count }).to_string();
-            self.publish(writing, (0, now), Kind::Domains, Key::Domain(&domain), (value, count.to_string()));
+            self.publish(
+                writing,
+                (0, now),
+                RecordType::Domains,
+                Key::Domain(&domain),
+                (value, count.to_string()),
+            );
         }
         self.commit();
     }
@@ -159,18 +166,18 @@ impl Writer {
             });
             let says = format!("{name}|{name}|{views}");
             let key = Key::Dataset { domain: &domain, id: &id };
-            self.publish(writing, at, Kind::Datasets, key, (value.to_string(), says));
+            self.publish(writing, at, RecordType::Datasets, key, (value.to_string(), says));
             hosts.insert(format!("host.{domain}"), format!("d{content}.example"));
             agencies.insert((format!("host.{domain}"), format!("Roads / Parks {content}")));
         }
         for (host, domain) in hosts {
             let value = json!({ "host": host, "domain": domain }).to_string();
-            self.publish(writing, at, Kind::Hosts, Key::Host(&host), (value, domain));
+            self.publish(writing, at, RecordType::Hosts, Key::Host(&host), (value, domain));
         }
         for (host, agency) in agencies {
             let value = json!({ "host": host, "agency": agency }).to_string();
             let key = Key::Agency { host: &host, agency: &agency };
-            self.publish(writing, at, Kind::Agencies, key, (value, agency.clone()));
+            self.publish(writing, at, RecordType::Agencies, key, (value, agency.clone()));
         }
         self.commit();
     }
@@ -179,12 +186,12 @@ impl Writer {
         &mut self,
         writing: &mut Writing<'_>,
         (page, observed_at): (u32, OffsetDateTime),
-        kind: Kind,
+        kind: RecordType,
         key: Key<'_>,
         (value, says): (String, String),
     ) {
         let Writing { run, number, .. } = writing;
-        if kind == Kind::Datasets && !run.datasets {
+        if kind == RecordType::Datasets && !run.datasets {
             return;
         }
         let version = Version { run: *number, page };
@@ -215,12 +222,12 @@ impl Writer {
         let ended_at = self.now();
         let Writing { run, number, published, .. } = writing;
         let version = Version { run: *number, page: u32::try_from(run.pages.len()).unwrap() + 1 };
-        let stamp = Stamp { content: Content::Marker, region: run.region, version, observed_at: ended_at };
+        let stamp = Stamp { content: Content::EndRecord, region: run.region, version, observed_at: ended_at };
         for (spot, count) in published {
             let marker =
-                Marker { published: *count, ..marker(writing, previous_ended, (started_at, ended_at)) };
+                EndRecord { published: *count, ..marker(writing, previous_ended, (started_at, ended_at)) };
             let value = serde_json::to_string(&marker).unwrap();
-            let key = Key::Marker { run: *number }.to_text(run.region);
+            let key = Key::EndRecord { run: *number }.to_text(run.region);
             let says = String::new();
             let record =
                 LogRecord { offset: 0, stamp, key, value, says, broken: false, marker: Some(marker) };
@@ -234,9 +241,9 @@ fn marker(
     writing: &Writing<'_>,
     previous_ended: Option<u32>,
     (started_at, ended_at): (OffsetDateTime, OffsetDateTime),
-) -> Marker {
+) -> EndRecord {
     let Writing { run, number, published, .. } = writing;
-    let mut partitions: BTreeMap<Kind, i32> = BTreeMap::new();
+    let mut partitions: BTreeMap<RecordType, i32> = BTreeMap::new();
     published.keys().for_each(|(kind, _)| *partitions.entry(*kind).or_default() += 1);
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     let assets = run.pages.iter().flatten().map(|(asset, _)| *asset).filter(|asset| is_found(run, *asset));
@@ -244,7 +251,7 @@ fn marker(
     let bad_domains = u64::from(run.missed == Missed::Entry);
     let unkeyed_by = if let Missed::Of(of) = run.missed { [(domain(of), 1)].into() } else { BTreeMap::new() };
     let unread_ids = if let Missed::Asset(asset) = run.missed { vec![id(asset)] } else { Vec::new() };
-    let shape = Shape {
+    let shape = RunParameters {
         mode: run.mode,
         kinds: partitions.keys().copied().collect(),
         api_url: String::new(),
@@ -254,7 +261,7 @@ fn marker(
         domains: run.only.iter().map(|only| domain(*only).to_uppercase()).collect(),
         from: None,
     };
-    Marker {
+    EndRecord {
         run: *number,
         shape,
         previous_ended,

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog_shared::cursor::{Coverage, Mode};
-use catalog_shared::marker::Marker;
-use catalog_shared::record::Kind;
+use catalog_shared::end_record::EndRecord;
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use catalog_shared::verdict::Decision;
 use time::{Duration, OffsetDateTime};
@@ -64,7 +64,7 @@ impl Model<'_> {
 
     /// The newest record of each key makes its row.
     pub(super) fn rows(&self, accepted: &Accepted) -> BTreeSet<Row> {
-        let mut newest: BTreeMap<(Kind, &str), &LogRecord> = BTreeMap::new();
+        let mut newest: BTreeMap<(RecordType, &str), &LogRecord> = BTreeMap::new();
         for ((kind, _), record) in
             self.records().filter(|(_, record)| record.marker.is_none() && !record.broken)
         {
@@ -73,14 +73,14 @@ impl Model<'_> {
                 *held = record;
             }
         }
-        let row = |((kind, key), record): ((Kind, &str), &LogRecord)| Row {
+        let row = |((kind, key), record): ((RecordType, &str), &LogRecord)| Row {
             kind: kind.name().to_owned(),
             key: key.to_owned(),
             run: record.stamp.version.run.into(),
             page: record.stamp.version.page.into(),
             observed_at: record.stamp.observed_at,
             says: record.says.clone(),
-            retired_at: if kind == Kind::Datasets { self.retired_at(record, accepted) } else { None },
+            retired_at: if kind == RecordType::Datasets { self.retired_at(record, accepted) } else { None },
         };
         newest.into_iter().map(row).collect()
     }
@@ -111,7 +111,7 @@ impl Model<'_> {
     fn first_run(&self, region: Region, domain: &str) -> Option<u32> {
         let of_region = self.records().filter(|(_, record)| record.stamp.region == region);
         let markers = of_region.filter_map(|(_, record)| record.marker.as_ref());
-        let names = |marker: &&Marker| {
+        let names = |marker: &&EndRecord| {
             let is_named = marker.declared.contains_key(domain) || marker.seen.contains_key(domain);
             marker.shape.mode == Mode::Full && is_named
         };
@@ -133,7 +133,7 @@ impl Model<'_> {
     /// The domains that a run must shield: those where an object of it is known to be unreadable.
     pub(super) fn must_shield(&self, run: RunId) -> BTreeSet<String> {
         let of_run = |record: &&LogRecord| (record.stamp.region, record.stamp.version.run) == run;
-        let datasets = self.records().filter(|((kind, _), _)| *kind == Kind::Datasets);
+        let datasets = self.records().filter(|((kind, _), _)| *kind == RecordType::Datasets);
         let broken = datasets.map(|(_, record)| record).filter(of_run).filter(|record| record.broken);
         let dead = broken.filter_map(|record| record.key.split('/').nth(1).map(str::to_owned));
         let unkeyed = self.marker(run).into_iter().flat_map(|marker| marker.unkeyed_by.keys().cloned());
@@ -156,7 +156,7 @@ impl Model<'_> {
         are_full && first < run && lasted >= Duration::days(2) && self.covers(first, domain)
     }
 
-    fn marker(&self, run: RunId) -> Option<&Marker> {
+    fn marker(&self, run: RunId) -> Option<&EndRecord> {
         self.markers(run).find_map(|(_, record)| record.marker.as_ref())
     }
 
@@ -224,8 +224,9 @@ impl Model<'_> {
     /// Whether a marker names a run before this one as the last that ended before its own.
     fn is_passed_over(&self, (region, run): RunId) -> bool {
         self.records().filter(|(_, record)| record.stamp.region == region).any(|(_, record)| {
-            let passes =
-                |marker: &Marker| marker.run > run && marker.previous_ended.is_none_or(|ended| ended < run);
+            let passes = |marker: &EndRecord| {
+                marker.run > run && marker.previous_ended.is_none_or(|ended| ended < run)
+            };
             record.marker.as_ref().is_some_and(passes)
         })
     }

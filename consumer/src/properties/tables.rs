@@ -191,7 +191,7 @@ impl Tables {
                 .fetch_all(&self.pool)
                 .await?;
         let spot = |(topic, partition, position, counted_to): (String, i32, i64, i64)| {
-            let kind = Topics::new("").kind(&topic).context("a topic that is none")?;
+            let kind = Topics::new("").record_type(&topic).context("a topic that is none")?;
             Ok(((kind, partition), (position, counted_to)))
         };
         rows.into_iter().map(spot).collect()

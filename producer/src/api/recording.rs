@@ -1,4 +1,4 @@
-//! Records each exchange with the API as a file that people can read and diff. `docs/cassettes.md` documents the format.
+//! Records each exchange with the API as a file that people can read and diff. `docs/reference/recordings.md` documents the format.
 //! The program that replays recordings shares no code with this.
 
 use std::collections::HashMap;

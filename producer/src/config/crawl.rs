@@ -75,7 +75,7 @@ pub struct CrawlArgs {
     #[arg(long, env = "SOCRATA_APP_TOKEN", hide_env_values = true)]
     pub app_token: Option<SecretString>,
 
-    /// Record each exchange with the API as a file in this folder, without secrets (docs/cassettes.md)
+    /// Record each exchange with the API as a file in this folder, without secrets (docs/reference/recordings.md)
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
 

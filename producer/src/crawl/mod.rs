@@ -19,7 +19,7 @@ use anyhow::bail;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::exit::Stop;
 use catalog_shared::rights;
-use catalog_shared::screen::Screen;
+use catalog_shared::terminal::Terminal;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -50,8 +50,12 @@ const MAX_ROUNDS: usize = 3;
 ///
 /// # Errors
 /// [`catalog_shared::exit::Stop`] for errors with their own exit code, otherwise the cause.
-pub(crate) async fn run(args: CrawlArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
-    args.kafka.announce()?;
+pub(crate) async fn run(
+    args: CrawlArgs,
+    terminal: &Terminal,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    args.kafka.log_config()?;
     let counters = Arc::new(Counters::default());
     let url = args.api_url()?;
     let request = CrawlRequest::new(&args, &url)?;
@@ -63,7 +67,7 @@ pub(crate) async fn run(args: CrawlArgs, screen: &Screen, shutdown: Cancellation
         return Err(stopped::before_claim(&args, request, &counters, opened.err()));
     };
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
-    let display = span.in_scope(|| Display::start(screen, total(publisher.cursor()), &counters));
+    let display = span.in_scope(|| Display::start(terminal, total(publisher.cursor()), &counters));
     let crawl = crawl(&args, discovery, domains, &mut publisher, &display, &shutdown).instrument(span);
     let is_complete = rights::named(with_shutdown_timeout(crawl, &shutdown).await);
     // Before the summary is printed.

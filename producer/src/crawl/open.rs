@@ -4,7 +4,7 @@ use anyhow::bail;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::cursors;
 use catalog_shared::exit::Stop;
-use catalog_shared::outage::{outlast, wait_for_kafka_within};
+use catalog_shared::outage::{retry_while_down, wait_for_kafka_within};
 use catalog_shared::topic_setup;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +40,7 @@ pub(super) async fn open(
         if let Some(limit) = args.wait_for_kafka {
             wait_for_kafka_within(&args.kafka, limit).await?;
         }
-        outlast(&args.kafka, async || claim(args, request, discovery, domains).await).await
+        retry_while_down(&args.kafka, async || claim(args, request, discovery, domains).await).await
     };
     shutdown.run_until_cancelled(opened).await.transpose()
 }
@@ -53,7 +53,7 @@ async fn dry_run(
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
     let last = match request.since {
-        Some(Start::Auto { .. }) => cursors::read_if_there(&args.kafka, &topics, args.region).await?,
+        Some(Start::Auto { .. }) => cursors::read_if_exists(&args.kafka, &topics, args.region).await?,
         _ => None,
     };
     let cursor = plan(request, last)?.claim(request, "", &topic_setup::partitions(args.partitions))?;
@@ -71,7 +71,7 @@ async fn claim(
     domains: &mut Option<Domains>,
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
-    let planned = plan(request, cursors::read_if_there(&args.kafka, &topics, args.region).await?)?;
+    let planned = plan(request, cursors::read_if_exists(&args.kafka, &topics, args.region).await?)?;
     let partitions = topic_setup::ensure(&args.kafka, &topics, args.partitions).await?;
     let owner = uuid::Uuid::new_v4().to_string();
     let is_new = matches!(planned, Plan::Start { .. });

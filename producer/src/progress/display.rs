@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use catalog_shared::human;
 use catalog_shared::rate::{Rate, seconds_left};
-use catalog_shared::screen::{self, Drawing, Screen};
+use catalog_shared::terminal::{self, Drawing, Terminal};
 use indicatif::{MultiProgress, ProgressBar};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval_at};
@@ -37,12 +37,12 @@ enum Output {
 }
 
 impl Display {
-    pub(crate) fn start(screen: &Screen, total: Total, counters: &Arc<Counters>) -> Self {
+    pub(crate) fn start(terminal: &Terminal, total: Total, counters: &Arc<Counters>) -> Self {
         let total = Arc::new(Mutex::new(total));
         let shown = Arc::clone(&total);
-        let output = match screen.bars() {
-            Some(screen) => {
-                let mut bar = Bar::new(screen, shown, Arc::clone(counters));
+        let output = match terminal.bars() {
+            Some(terminal) => {
+                let mut bar = Bar::new(terminal, shown, Arc::clone(counters));
                 Output::Bar(Drawing::start(move || bar.draw(Instant::now())))
             }
             None => Output::Log(tokio::spawn(log(shown).in_current_span())),
@@ -87,9 +87,9 @@ struct Bar {
 }
 
 impl Bar {
-    fn new(screen: &MultiProgress, total: Arc<Mutex<Total>>, counters: Arc<Counters>) -> Self {
-        let spacer = screen::spacer(screen);
-        Self { spacer, bar: screen::bar(screen, "crawl"), rate: Rate::default(), total, counters }
+    fn new(terminal: &MultiProgress, total: Arc<Mutex<Total>>, counters: Arc<Counters>) -> Self {
+        let spacer = terminal::spacer(terminal);
+        Self { spacer, bar: terminal::bar(terminal, "crawl"), rate: Rate::default(), total, counters }
     }
 
     fn draw(&mut self, at: Instant) {
@@ -97,7 +97,7 @@ impl Bar {
         let total = read(&self.total);
         let retries = self.counters.retries().values().sum();
         let rate = self.rate.at(at, total.objects);
-        screen::fill(&self.bar, share(total).unwrap_or_default());
+        terminal::fill(&self.bar, share(total).unwrap_or_default());
         self.bar.set_message(line(total, rate, retries, pause(at, self.counters.paused_until())));
     }
 }

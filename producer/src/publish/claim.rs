@@ -12,7 +12,7 @@ use catalog_shared::cursor::Cursor;
 use catalog_shared::cursors;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::outage::outlast;
+use catalog_shared::outage::retry_while_down;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use tokio::task::spawn_blocking;
@@ -147,11 +147,11 @@ impl Claim {
             return Ok(fenced);
         }
         let open = async || open_transactions(&self.kafka, &self.topics, self.region).await;
-        let new = outlast(&self.kafka, open).await?;
+        let new = retry_while_down(&self.kafka, open).await?;
         let old = std::mem::replace(&mut self.transactions, new);
         spawn_blocking(move || drop(old)).await?;
         let in_doubt = async || in_doubt::read(&self.kafka, &self.topics, self.region).await;
-        let in_doubt = outlast(&self.kafka, in_doubt).await?;
+        let in_doubt = retry_while_down(&self.kafka, in_doubt).await?;
         let outcome = self.read_outcome(next).await?;
         ensure!(
             in_doubt.is_none() || matches!(outcome, Outcome::Fenced { .. }),
@@ -164,7 +164,7 @@ impl Claim {
     async fn read_outcome(&self, next: &Cursor) -> anyhow::Result<Outcome> {
         let read = async || cursors::read(&self.kafka, &self.topics, self.region).await;
         loop {
-            let found = outlast(&self.kafka, read).await?;
+            let found = retry_while_down(&self.kafka, read).await?;
             if found == self.last {
                 return Ok(Outcome::NotCommitted);
             }
@@ -194,7 +194,7 @@ async fn open_transactions(
 mod tests {
     use std::collections::BTreeMap;
 
-    use catalog_shared::cursor::{Mode, Shape};
+    use catalog_shared::cursor::{Mode, RunParameters};
     use catalog_shared::kafka::{self, LogContext};
     use catalog_shared::watermarks::watermarks;
     use rdkafka::consumer::BaseConsumer;
@@ -205,7 +205,7 @@ mod tests {
     use crate::run::lifecycle::new_cursor;
 
     fn cursor() -> Cursor {
-        let shape = Shape {
+        let shape = RunParameters {
             mode: Mode::Full,
             kinds: Vec::new(),
             api_url: String::new(),

@@ -5,10 +5,10 @@
 
 use anyhow::{Context, bail};
 use catalog_shared::cursor::Cursor;
-use catalog_shared::cursors::{self, PATIENCE};
+use catalog_shared::cursors::{self, TIMEOUT};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::outage::Away;
-use catalog_shared::record::{Content, Kind, Stamp};
+use catalog_shared::outage::Unreachable;
+use catalog_shared::record::{Content, RecordType, Stamp};
 use catalog_shared::topics::Topics;
 use catalog_shared::watermarks::watermarks;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -25,11 +25,11 @@ use crate::run::record_builder::Hosts;
 /// # Errors
 /// If Kafka can't be read.
 pub(crate) async fn published(kafka: &KafkaArgs, topics: &Topics, cursor: &Cursor) -> anyhow::Result<Hosts> {
-    let partitions = cursor.partitions.get(&Kind::Hosts).copied().unwrap_or(0);
+    let partitions = cursor.partitions.get(&RecordType::Hosts).copied().unwrap_or(0);
     if cursor.next_page == 0 || partitions == 0 {
         return Ok(Hosts::new());
     }
-    let (config, topic) = (cursors::client_config(kafka, "read_committed")?, topics.data(Kind::Hosts));
+    let (config, topic) = (cursors::client_config(kafka, "read_committed")?, topics.data(RecordType::Hosts));
     let cursor = cursor.clone();
     let read = move || -> anyhow::Result<_> {
         let consumer: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
@@ -54,7 +54,7 @@ fn read_partition(
     assignment.add_partition_offset(topic, partition, Offset::Offset(low))?;
     consumer.assign(&assignment)?;
     loop {
-        match consumer.poll(PATIENCE) {
+        match consumer.poll(TIMEOUT) {
             Some(Ok(message)) => add_record(&message, cursor, hosts),
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
             Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
@@ -63,7 +63,7 @@ fn read_partition(
             // The client reconnects by itself.
             Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading hosts"),
             Some(Err(error)) => return Err(error.into()),
-            None => bail!(Away(format!("no answer from Kafka for {} s", PATIENCE.as_secs()))),
+            None => bail!(Unreachable(format!("no answer from Kafka for {} s", TIMEOUT.as_secs()))),
         }
     }
 }
@@ -77,7 +77,7 @@ struct Host {
 /// Adds a record of the cursor's run. Ignores other records and those that this build can't read.
 fn add_record(message: &BorrowedMessage<'_>, cursor: &Cursor, hosts: &mut Hosts) {
     let Ok(stamp) = Stamp::from_headers(message.headers()) else { return };
-    let is_host = matches!(stamp.content, Content::Record(Kind::Hosts));
+    let is_host = matches!(stamp.content, Content::Record(RecordType::Hosts));
     if !is_host || stamp.region != cursor.region || stamp.version.run != cursor.run {
         return;
     }

@@ -101,8 +101,8 @@ impl Publisher {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use catalog_shared::cursor::{Mode, Shape};
-    use catalog_shared::record::Kind;
+    use catalog_shared::cursor::{Mode, RunParameters};
+    use catalog_shared::record::RecordType;
     use catalog_shared::region::Region;
     use catalog_shared::topics::Topics;
 
@@ -111,16 +111,16 @@ mod tests {
     use crate::run::lifecycle::new_cursor;
 
     fn run() -> Run {
-        let shape = Shape {
+        let shape = RunParameters {
             mode: Mode::Full,
-            kinds: Kind::ALL.to_vec(),
+            kinds: RecordType::ALL.to_vec(),
             api_url: String::new(),
             since: None,
             limit: None,
             domains: Vec::new(),
             from: None,
         };
-        let partitions = Kind::ALL.map(|kind| (kind, 2)).into();
+        let partitions = RecordType::ALL.map(|kind| (kind, 2)).into();
         Run::new(Topics::new(""), new_cursor(Region::Us, shape, 1, &partitions))
     }
 

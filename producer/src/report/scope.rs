@@ -37,17 +37,17 @@ pub(crate) fn note(cursor: &Cursor) -> Option<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use catalog_shared::cursor::{Mode, Shape};
-    use catalog_shared::record::Kind;
+    use catalog_shared::cursor::{Mode, RunParameters};
+    use catalog_shared::record::RecordType;
     use catalog_shared::region::Region;
 
     use super::*;
     use crate::run::lifecycle;
 
     fn noted(requested: &[&str], seen: &[&str], limit: Option<u64>) -> Option<String> {
-        let shape = Shape {
+        let shape = RunParameters {
             mode: Mode::Part,
-            kinds: Kind::ALL.to_vec(),
+            kinds: RecordType::ALL.to_vec(),
             api_url: String::new(),
             since: None,
             limit,

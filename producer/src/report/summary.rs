@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use catalog_shared::answer;
-use catalog_shared::cursor::{Cursor, Mode, Shape};
+use catalog_shared::cursor::{Cursor, Mode, RunParameters};
 use catalog_shared::human::{self, counted};
 use catalog_shared::log_writer::lost_lines;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ pub(crate) struct Summary {
     failed: bool,
     pages: u32,
     objects: u64,
-    published: BTreeMap<Kind, u64>,
+    published: BTreeMap<RecordType, u64>,
     #[serde(flatten)]
     missed: Missed,
     /// A note about the domains of a run over domains.
@@ -66,7 +66,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn new(args: &CrawlArgs, cursor: &Cursor, end: End, counters: &Counters) -> Self {
-        let sum = |(kind, counts): (&Kind, &Vec<u64>)| (*kind, counts.iter().sum());
+        let sum = |(kind, counts): (&RecordType, &Vec<u64>)| (*kind, counts.iter().sum());
         let (requests, retries_by_cause) = (counters.requests(), counters.retries());
         let (seconds, waits) = (counters.elapsed().as_secs_f64(), counters.waits());
         Self {
@@ -94,7 +94,7 @@ impl Summary {
     }
 
     /// The summary of a command that ended before it claimed the region.
-    pub(crate) fn without_run(args: &CrawlArgs, shape: Shape, end: End, counters: &Counters) -> Self {
+    pub(crate) fn without_run(args: &CrawlArgs, shape: RunParameters, end: End, counters: &Counters) -> Self {
         let cursor = lifecycle::new_cursor(args.region, shape, 0, &BTreeMap::new());
         Self { run: None, ..Self::new(args, &cursor, end, counters) }
     }
@@ -180,12 +180,12 @@ impl fmt::Display for Summary {
     }
 }
 
-fn of_kind(number: u64, kind: Kind) -> String {
+fn of_kind(number: u64, kind: RecordType) -> String {
     let one = match kind {
-        Kind::Datasets => "dataset",
-        Kind::Domains => "domain",
-        Kind::Hosts => "host",
-        Kind::Agencies => "agency",
+        RecordType::Datasets => "dataset",
+        RecordType::Domains => "domain",
+        RecordType::Hosts => "host",
+        RecordType::Agencies => "agency",
     };
     counted(number, one, kind.name())
 }
@@ -204,7 +204,7 @@ mod tests {
             failed: false,
             pages: 1_002,
             objects: 5_000,
-            published: BTreeMap::from([(Kind::Datasets, 5_000), (Kind::Domains, 44)]),
+            published: BTreeMap::from([(RecordType::Datasets, 5_000), (RecordType::Domains, 44)]),
             missed: Missed {
                 skipped: 2,
                 unread_ids: vec!["aaaa-aaaa".into()],
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn singular_forms_and_lost_log_lines_are_shown() {
-        let published = BTreeMap::from([(Kind::Agencies, 1)]);
+        let published = BTreeMap::from([(RecordType::Agencies, 1)]);
         let missed = Missed { skipped: 1, ..Missed::default() };
         let one = Summary { pages: 1, missed, requests: 1, log_lines_lost: 1, published, ..summary() };
         let text = one.to_string();

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use catalog_shared::cursor::{Coverage, Cursor, DOMAIN_SETS, DomainsComplete, Mode, Shape, Since};
-use catalog_shared::record::Kind;
+use catalog_shared::cursor::{Coverage, Cursor, DOMAIN_SETS, DomainsComplete, Mode, RunParameters, Since};
+use catalog_shared::record::RecordType;
 use time::OffsetDateTime;
 
 /// The cursor of an ended run, with its start as the new `complete_since` if the run saw all changes. A run over some
@@ -45,7 +45,7 @@ fn names(domains: &[String]) -> BTreeSet<String> {
 /// than the last such run leaves a gap between the two, which the next one must cover. A run that skipped an object
 /// does not know when that object changed.
 fn saw_all_changes(cursor: &Cursor) -> bool {
-    let Shape { mode, domains, kinds, since, .. } = &cursor.shape;
+    let RunParameters { mode, domains, kinds, since, .. } = &cursor.shape;
     let is_complete = match mode {
         Mode::Full | Mode::Since => true,
         Mode::Part => matches!(cursor.shape.coverage(), Coverage::Domains(_)),
@@ -57,7 +57,7 @@ fn saw_all_changes(cursor: &Cursor) -> bool {
     };
     is_complete
         && cursor.skipped == 0
-        && kinds.contains(&Kind::Datasets)
+        && kinds.contains(&RecordType::Datasets)
         && since.as_ref().is_none_or(follows)
 }
 
@@ -74,10 +74,10 @@ mod tests {
         OffsetDateTime::from_unix_timestamp(unix).unwrap()
     }
 
-    fn whole() -> Shape {
-        Shape {
+    fn whole() -> RunParameters {
+        RunParameters {
             mode: Mode::Part,
-            kinds: Kind::ALL.to_vec(),
+            kinds: RecordType::ALL.to_vec(),
             api_url: String::new(),
             since: None,
             limit: None,
@@ -86,11 +86,15 @@ mod tests {
         }
     }
 
-    fn since(from: i64) -> Shape {
-        Shape { mode: Mode::Since, since: Some(Since { asked: "auto".into(), from: at(from) }), ..whole() }
+    fn since(from: i64) -> RunParameters {
+        RunParameters {
+            mode: Mode::Since,
+            since: Some(Since { asked: "auto".into(), from: at(from) }),
+            ..whole()
+        }
     }
 
-    fn started(shape: Shape) -> Cursor {
+    fn started(shape: RunParameters) -> Cursor {
         new_cursor(Region::Us, shape, 1, &BTreeMap::new())
     }
 
@@ -121,12 +125,12 @@ mod tests {
         assert_eq!(from(&[]), Some(at(5_000)));
     }
 
-    fn over(names: &[&str], shape: Shape) -> Shape {
-        Shape { domains: names.iter().map(|&name| name.to_owned()).collect(), ..shape }
+    fn over(names: &[&str], shape: RunParameters) -> RunParameters {
+        RunParameters { domains: names.iter().map(|&name| name.to_owned()).collect(), ..shape }
     }
 
     /// A run over a.example that started at 5000 s, after one of the region and one of the domain.
-    fn scoped(region: Option<i64>, own: Option<i64>, shape: Shape) -> Cursor {
+    fn scoped(region: Option<i64>, own: Option<i64>, shape: RunParameters) -> Cursor {
         let set = |since| complete(&["a.example"], since);
         let run = Cursor {
             complete_since: region.map(at),
@@ -140,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_run_over_domains_changes_their_time_and_not_the_regions() {
-        let cut = Shape { from: Some("ijzp-q8t2".into()), ..whole() };
+        let cut = RunParameters { from: Some("ijzp-q8t2".into()), ..whole() };
         let times = |cursor: &Cursor| {
             let own: Vec<_> = cursor.domains_complete_since.iter().map(|set| set.since).collect();
             (cursor.complete_since, own)
@@ -149,7 +153,7 @@ mod tests {
         assert_eq!(times(&scoped(None, Some(2_000), whole())), (None, vec![at(5_000)]));
         // A part of the domain.
         assert_eq!(times(&scoped(None, Some(2_000), cut)), (None, vec![at(2_000)]));
-        assert_eq!(times(&scoped(None, None, Shape { limit: Some(5), ..whole() })), (None, vec![]));
+        assert_eq!(times(&scoped(None, None, RunParameters { limit: Some(5), ..whole() })), (None, vec![]));
         // From the later time on, after it, and after nothing.
         assert_eq!(times(&scoped(Some(3_000), Some(2_000), since(3_000))).1, [at(5_000)]);
         assert_eq!(times(&scoped(Some(3_000), Some(2_000), since(3_001))).1, [at(2_000)]);

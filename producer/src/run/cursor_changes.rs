@@ -1,8 +1,8 @@
 //! What a page changes in the cursor.
 
 use catalog_shared::cursor::{Cursor, Interval};
-use catalog_shared::marker::UNREAD_IDS;
-use catalog_shared::record::Kind;
+use catalog_shared::end_record::UNREAD_IDS;
+use catalog_shared::record::RecordType;
 
 use crate::model::page::Page;
 use crate::run::lane_page::Covered;
@@ -25,7 +25,7 @@ pub(crate) fn add_unread_ids(cursor: &mut Cursor, ids: impl IntoIterator<Item = 
 }
 
 /// Counts a record for the partition that it is sent to.
-pub(crate) fn count(cursor: &mut Cursor, kind: Kind, partition: i32) {
+pub(crate) fn count(cursor: &mut Cursor, kind: RecordType, partition: i32) {
     let counts = cursor.published.entry(kind).or_default();
     if let Some(count) = usize::try_from(partition).ok().and_then(|index| counts.get_mut(index)) {
         *count += 1;

@@ -1,11 +1,14 @@
 //! How the flags differ from those of the run that would be resumed.
 
-use catalog_shared::cursor::Shape;
-use catalog_shared::record::Kind;
+use catalog_shared::cursor::RunParameters;
+use catalog_shared::record::RecordType;
 
 /// Describes each flag that differs, such as `--domain was data.a.gov and is not set now`. `since` is the flag's text,
 /// because the run's parameters contain the resolved time.
-pub(crate) fn describe(run: (&Shape, Option<String>), now: (&Shape, Option<String>)) -> String {
+pub(crate) fn describe(
+    run: (&RunParameters, Option<String>),
+    now: (&RunParameters, Option<String>),
+) -> String {
     let (was, is) = (flags(run.0, run.1), flags(now.0, now.1));
     let differing = was.into_iter().zip(is).filter(|(was, is)| was != is);
     let differences: Vec<_> = differing.map(|((flag, was), (_, is))| difference(flag, was, is)).collect();
@@ -16,11 +19,11 @@ pub(crate) fn describe(run: (&Shape, Option<String>), now: (&Shape, Option<Strin
 }
 
 /// The flags that determine a run's parameters, with their values; none for flags that are not set.
-fn flags(shape: &Shape, since: Option<String>) -> [(&'static str, Option<String>); 6] {
+fn flags(shape: &RunParameters, since: Option<String>) -> [(&'static str, Option<String>); 6] {
     let domains = Some(shape.domains.join(", ")).filter(|domains| !domains.is_empty());
     [
         ("--api-url", Some(shape.api_url.clone())),
-        ("--datasets", Some(shape.kinds.contains(&Kind::Datasets).to_string())),
+        ("--datasets", Some(shape.kinds.contains(&RecordType::Datasets).to_string())),
         ("--since", since),
         ("--domain", domains),
         ("--limit", shape.limit.map(|limit| limit.to_string())),
@@ -42,10 +45,10 @@ mod tests {
 
     use super::*;
 
-    fn full() -> Shape {
-        Shape {
+    fn full() -> RunParameters {
+        RunParameters {
             mode: Mode::Full,
-            kinds: Kind::ALL.to_vec(),
+            kinds: RecordType::ALL.to_vec(),
             api_url: "https://a.example/v1".to_owned(),
             since: None,
             limit: None,
@@ -54,26 +57,29 @@ mod tests {
         }
     }
 
-    fn describe(was: &Shape, is: &Shape) -> String {
+    fn describe(was: &RunParameters, is: &RunParameters) -> String {
         super::describe((was, None), (is, None))
     }
 
     #[test]
     fn each_flag_that_differs_is_described_with_both_values() {
-        let domains = Shape { domains: vec!["data.a.gov".into(), "data.b.gov".into()], ..full() };
+        let domains = RunParameters { domains: vec!["data.a.gov".into(), "data.b.gov".into()], ..full() };
         assert_eq!(describe(&domains, &full()), "--domain was data.a.gov, data.b.gov and is not set now");
         assert_eq!(
-            describe(&Shape { limit: Some(5), ..full() }, &Shape { limit: Some(6), ..full() }),
+            describe(
+                &RunParameters { limit: Some(5), ..full() },
+                &RunParameters { limit: Some(6), ..full() }
+            ),
             "--limit was 5 and is 6 now"
         );
-        let moved = Shape { api_url: "https://b.example/v1".into(), ..full() };
+        let moved = RunParameters { api_url: "https://b.example/v1".into(), ..full() };
         assert_eq!(
-            describe(&full(), &Shape { kinds: vec![Kind::Domains], ..moved }),
+            describe(&full(), &RunParameters { kinds: vec![RecordType::Domains], ..moved }),
             "--api-url was https://a.example/v1 and is https://b.example/v1 now, --datasets was true and is \
              false now"
         );
         assert_eq!(
-            describe(&full(), &Shape { from: Some("ijzp-q8t2".into()), ..full() }),
+            describe(&full(), &RunParameters { from: Some("ijzp-q8t2".into()), ..full() }),
             "--cursor was not set and is ijzp-q8t2 now"
         );
         assert_eq!(
@@ -84,6 +90,6 @@ mod tests {
 
     #[test]
     fn a_difference_in_no_flag_is_reported() {
-        assert!(describe(&Shape { mode: Mode::Part, ..full() }, &full()).contains("another build"));
+        assert!(describe(&RunParameters { mode: Mode::Part, ..full() }, &full()).contains("another build"));
     }
 }

@@ -1,8 +1,8 @@
 //! The end-of-run records.
 
 use catalog_shared::cursor::Cursor;
+use catalog_shared::end_record::EndRecord;
 use catalog_shared::key::Key;
-use catalog_shared::marker::Marker;
 use catalog_shared::record::{Content, Stamp, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
@@ -16,14 +16,14 @@ pub(crate) fn build(
     version: Version,
     ended_at: OffsetDateTime,
 ) -> anyhow::Result<Vec<Outgoing>> {
-    let stamp = Stamp { content: Content::Marker, region: cursor.region, version, observed_at: ended_at };
+    let stamp = Stamp { content: Content::EndRecord, region: cursor.region, version, observed_at: ended_at };
     let mut records = Vec::new();
     for (kind, counts) in &cursor.published {
         for (partition, published) in (0..).zip(counts) {
             records.push(Outgoing {
                 topic: topics.data(*kind).into(),
                 partition,
-                key: Key::Marker { run: cursor.run }.to_text(cursor.region),
+                key: Key::EndRecord { run: cursor.run }.to_text(cursor.region),
                 value: serde_json::to_vec(&end_record(cursor, ended_at, *published))?.into(),
                 headers: stamp.to_headers().into(),
             });
@@ -33,8 +33,8 @@ pub(crate) fn build(
 }
 
 /// The end-of-run record of a partition to which the run published this many records.
-pub(crate) fn end_record(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> Marker {
-    Marker {
+pub(crate) fn end_record(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> EndRecord {
+    EndRecord {
         run: cursor.run,
         shape: cursor.shape.clone(),
         previous_ended: cursor.previous_ended,

@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunState, Shape};
-use catalog_shared::record::{Kind, SCHEMA};
+use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunParameters, RunState};
+use catalog_shared::record::{RecordType, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
 use crate::run::complete_since;
 
 /// The cursor of a run that has published nothing yet.
-pub(crate) fn new_cursor(region: Region, shape: Shape, run: u32, partitions: &BTreeMap<Kind, i32>) -> Cursor {
-    let of_run = |kind: &Kind| partitions.get(kind).map(|count| (*kind, *count));
-    let partitions: BTreeMap<Kind, i32> = shape.kinds.iter().filter_map(of_run).collect();
+pub(crate) fn new_cursor(
+    region: Region,
+    shape: RunParameters,
+    run: u32,
+    partitions: &BTreeMap<RecordType, i32>,
+) -> Cursor {
+    let of_run = |kind: &RecordType| partitions.get(kind).map(|count| (*kind, *count));
+    let partitions: BTreeMap<RecordType, i32> = shape.kinds.iter().filter_map(of_run).collect();
     let zeros = |count: &i32| vec![0; usize::try_from(*count).unwrap_or_default()];
     let published: PartitionCounts = partitions.iter().map(|(kind, count)| (*kind, zeros(count))).collect();
     let whole = Interval { after: shape.from.clone().unwrap_or_default(), until: None };
@@ -71,7 +76,7 @@ pub(crate) fn expected_objects(cursor: &Cursor) -> Option<u64> {
 
 /// How many assets `/domains` declares for the domains of a run. For a run after an id that is unknown, and 0.
 pub(crate) fn declared(cursor: &Cursor) -> u64 {
-    let Shape { domains, from, .. } = &cursor.shape;
+    let RunParameters { domains, from, .. } = &cursor.shape;
     let is_included =
         |name: &String| domains.is_empty() || domains.iter().any(|domain| domain.eq_ignore_ascii_case(name));
     let declared = cursor.declared.iter().filter(|(name, _)| from.is_none() && is_included(name));
@@ -105,10 +110,10 @@ mod tests {
         OffsetDateTime::from_unix_timestamp(unix).unwrap()
     }
 
-    fn full() -> Shape {
-        Shape {
+    fn full() -> RunParameters {
+        RunParameters {
             mode: Mode::Full,
-            kinds: Kind::ALL.to_vec(),
+            kinds: RecordType::ALL.to_vec(),
             api_url: String::new(),
             since: None,
             limit: None,
@@ -117,15 +122,19 @@ mod tests {
         }
     }
 
-    fn part(limit: Option<u64>) -> Shape {
-        Shape { mode: Mode::Part, limit, from: Some("ijzp-q8t2".into()), ..full() }
+    fn part(limit: Option<u64>) -> RunParameters {
+        RunParameters { mode: Mode::Part, limit, from: Some("ijzp-q8t2".into()), ..full() }
     }
 
-    fn since(from: i64) -> Shape {
-        Shape { mode: Mode::Since, since: Some(Since { asked: "auto".into(), from: at(from) }), ..full() }
+    fn since(from: i64) -> RunParameters {
+        RunParameters {
+            mode: Mode::Since,
+            since: Some(Since { asked: "auto".into(), from: at(from) }),
+            ..full()
+        }
     }
 
-    fn started(shape: Shape) -> Cursor {
+    fn started(shape: RunParameters) -> Cursor {
         new_cursor(Region::Us, shape, 1, &BTreeMap::new())
     }
 
@@ -146,7 +155,7 @@ mod tests {
     fn only_the_domains_of_the_run_are_declared() {
         let declared = |domains: &[&str], from: Option<&str>| {
             let domains = domains.iter().map(|&name| name.into()).collect();
-            let shape = Shape { domains, from: from.map(Into::into), ..part(None) };
+            let shape = RunParameters { domains, from: from.map(Into::into), ..part(None) };
             let declared = [("A.example", 2_000), ("b.example", 7), ("c.example", 0)];
             let declared = declared.map(|(name, count)| (name.into(), count)).into();
             super::declared(&Cursor { declared, ..started(shape) })
@@ -175,7 +184,7 @@ mod tests {
         };
         assert_eq!((after(full()), after(since(1_000))), (Some(at(5_000)), Some(at(5_000))));
         assert_eq!(after(part(None)), Some(at(1_000)));
-        assert_eq!(after(Shape { kinds: vec![Kind::Domains], ..full() }), Some(at(1_000)));
+        assert_eq!(after(RunParameters { kinds: vec![RecordType::Domains], ..full() }), Some(at(1_000)));
         // It leaves a gap after the run before.
         assert_eq!(after(since(1_001)), Some(at(1_000)));
         let skipped = Cursor { complete_since: Some(at(1_000)), skipped: 1, ..started(full()) };
@@ -189,9 +198,9 @@ mod tests {
             expected_objects(&Cursor { declared: declared.into(), ..started(shape) })
         };
         let domains = vec!["a.example".to_owned(), "b.example".to_owned()];
-        let of_domains = Shape { mode: Mode::Part, domains, ..full() };
+        let of_domains = RunParameters { mode: Mode::Part, domains, ..full() };
         assert_eq!((expected(full()), expected(of_domains.clone())), (Some(51), Some(50)));
-        let limited = |limit| expected(Shape { limit: Some(limit), ..of_domains.clone() });
+        let limited = |limit| expected(RunParameters { limit: Some(limit), ..of_domains.clone() });
         assert_eq!((limited(7), limited(70)), (Some(7), Some(50)));
         assert_eq!((expected(since(0)), expected(part(Some(7)))), (None, None));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use catalog_shared::key::{Key, is_name};
 use catalog_shared::partition;
-use catalog_shared::record::{Content, Kind, Stamp, Version};
+use catalog_shared::record::{Content, RecordType, Stamp, Version};
 use catalog_shared::region::Region;
 use rdkafka::message::{Header, OwnedHeaders};
 use time::OffsetDateTime;
@@ -33,7 +33,7 @@ pub(crate) struct Route {
 pub(crate) struct PageRecords {
     pub(crate) outgoing: Vec<Outgoing>,
     /// The type and partition of each record except dead letters.
-    pub(crate) published: Vec<(Kind, i32)>,
+    pub(crate) published: Vec<(RecordType, i32)>,
     /// The number of assets of each domain.
     pub(crate) seen: BTreeMap<String, u64>,
     pub(crate) missed: Missed,
@@ -68,8 +68,8 @@ impl Missed {
 /// Collects the records of one page. Records of one type share their headers.
 pub(crate) struct PageWriter<'a> {
     pub(crate) region: Region,
-    routes: &'a BTreeMap<Kind, Route>,
-    headers: BTreeMap<Kind, Arc<OwnedHeaders>>,
+    routes: &'a BTreeMap<RecordType, Route>,
+    headers: BTreeMap<RecordType, Arc<OwnedHeaders>>,
     stamp: Stamp,
     dead_letters: Arc<str>,
     pub(crate) records: PageRecords,
@@ -78,21 +78,21 @@ pub(crate) struct PageWriter<'a> {
 impl<'a> PageWriter<'a> {
     pub(crate) fn new(
         region: Region,
-        routes: &'a BTreeMap<Kind, Route>,
+        routes: &'a BTreeMap<RecordType, Route>,
         dead_letters: &Arc<str>,
         version: Version,
         observed_at: OffsetDateTime,
     ) -> Self {
-        let stamp = Stamp { content: Content::Record(Kind::Datasets), region, version, observed_at };
+        let stamp = Stamp { content: Content::Record(RecordType::Datasets), region, version, observed_at };
         let headers = |kind| (kind, Stamp { content: Content::Record(kind), ..stamp }.to_headers().into());
-        let headers = Kind::ALL.into_iter().map(headers).collect();
+        let headers = RecordType::ALL.into_iter().map(headers).collect();
         let dead_letters = Arc::clone(dead_letters);
         Self { region, routes, headers, stamp, dead_letters, records: PageRecords::default() }
     }
 
     /// Adds a record of an object, unless the run doesn't publish its type. Returns whether it fits into the topic; if
     /// not, it becomes a dead letter.
-    pub(crate) fn add_from(&mut self, object: &Object, kind: Kind, key: Key<'_>, value: Bytes) -> bool {
+    pub(crate) fn add_from(&mut self, object: &Object, kind: RecordType, key: Key<'_>, value: Bytes) -> bool {
         let fits = self.add(kind, key, value);
         if !fits {
             self.records.missed.add(object);
@@ -101,7 +101,7 @@ impl<'a> PageWriter<'a> {
     }
 
     /// Adds a record as [`PageWriter::add_from`] does, without an object to count if it is too large.
-    pub(crate) fn add(&mut self, kind: Kind, key: Key<'_>, value: Bytes) -> bool {
+    pub(crate) fn add(&mut self, kind: RecordType, key: Key<'_>, value: Bytes) -> bool {
         let (Some(route), Some(headers)) = (self.routes.get(&kind), self.headers.get(&kind)) else {
             return true;
         };
@@ -150,7 +150,7 @@ mod tests {
 
     fn written(write: impl Fn(&mut PageWriter<'_>)) -> PageRecords {
         let route = Route { topic: "datasets".into(), partitions: 2 };
-        let routes = BTreeMap::from([(Kind::Datasets, route)]);
+        let routes = BTreeMap::from([(RecordType::Datasets, route)]);
         let version = Version { run: 1, page: 1 };
         let mut page =
             PageWriter::new(Region::Us, &routes, &"dead-letters".into(), version, OffsetDateTime::UNIX_EPOCH);
@@ -166,7 +166,7 @@ mod tests {
                 [("aaaa-aaaa", largest, true), ("aaaa-aaab", largest + 1, false), ("aaaa-aaac", 2, true)]
             {
                 let key = Key::Dataset { domain: "a.example", id };
-                assert_eq!(page.add(Kind::Datasets, key, vec![b' '; bytes].into()), fits, "{id}");
+                assert_eq!(page.add(RecordType::Datasets, key, vec![b' '; bytes].into()), fits, "{id}");
             }
         });
         let keys: Vec<_> = records.outgoing.iter().map(|record| record.key.as_str()).collect();

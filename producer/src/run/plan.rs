@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use catalog_shared::cursor::{Cursor, DomainsComplete, PastRun, RunState, Shape};
+use catalog_shared::cursor::{Cursor, DomainsComplete, PastRun, RunParameters, RunState};
 use catalog_shared::exit::Stop;
-use catalog_shared::record::{Kind, SCHEMA};
+use catalog_shared::record::{RecordType, SCHEMA};
 use time::OffsetDateTime;
 
 use crate::run::difference;
@@ -17,7 +17,7 @@ pub(crate) enum Plan {
     Resume(Box<Cursor>),
     Start {
         run: u32,
-        shape: Box<Shape>,
+        shape: Box<RunParameters>,
         previous_ended: Option<u32>,
         complete_since: Option<OffsetDateTime>,
         domains_complete_since: Vec<DomainsComplete>,
@@ -98,12 +98,12 @@ impl Plan {
         self,
         request: &CrawlRequest,
         owner: &str,
-        partitions: &BTreeMap<Kind, i32>,
+        partitions: &BTreeMap<RecordType, i32>,
     ) -> Result<Cursor, Stop> {
         let owner = owner.to_owned();
         match self {
             Self::Resume(cursor) => {
-                let shrunk = |(kind, count): (&Kind, &i32)| partitions.get(kind) < Some(count);
+                let shrunk = |(kind, count): (&RecordType, &i32)| partitions.get(kind) < Some(count);
                 if cursor.partitions.iter().any(shrunk) {
                     return Err(Stop::Guard(format!(
                         "run {} wrote to topics with more partitions than there are now: the topics were recreated. \
@@ -132,8 +132,8 @@ mod tests {
     use crate::run::lifecycle::ended;
     use crate::run::start::Start;
 
-    fn requested(kinds: &[Kind], restart: bool) -> CrawlRequest {
-        let shape = Shape {
+    fn requested(kinds: &[RecordType], restart: bool) -> CrawlRequest {
+        let shape = RunParameters {
             mode: Mode::Full,
             kinds: kinds.to_vec(),
             api_url: "http://127.0.0.1/api/catalog/v1".into(),
@@ -145,44 +145,44 @@ mod tests {
         CrawlRequest { region: Region::Us, shape, since: None, restart, first_run: 1 }
     }
 
-    fn partitions() -> BTreeMap<Kind, i32> {
-        BTreeMap::from([(Kind::Datasets, 3), (Kind::Domains, 1)])
+    fn partitions() -> BTreeMap<RecordType, i32> {
+        BTreeMap::from([(RecordType::Datasets, 3), (RecordType::Domains, 1)])
     }
 
     fn crawling(run: u32) -> Cursor {
-        let shape = requested(&Kind::ALL, false).shape;
+        let shape = requested(&RecordType::ALL, false).shape;
         Cursor { previous_ended: Some(run - 2), ..new_cursor(Region::Us, shape, run, &partitions()) }
     }
 
     #[test]
     fn a_region_without_a_cursor_starts_at_the_given_run() {
-        let request = CrawlRequest { first_run: 40, ..requested(&Kind::ALL, false) };
+        let request = CrawlRequest { first_run: 40, ..requested(&RecordType::ALL, false) };
         assert!(matches!(plan(&request, None), Ok(Plan::Start { run: 40, .. })));
     }
 
     #[test]
     fn an_interrupted_run_is_resumed_by_a_new_owner() {
-        let resumed = plan(&requested(&Kind::ALL, false), Some(crawling(7))).unwrap();
-        let cursor = resumed.claim(&requested(&Kind::ALL, false), "me", &partitions()).unwrap();
+        let resumed = plan(&requested(&RecordType::ALL, false), Some(crawling(7))).unwrap();
+        let cursor = resumed.claim(&requested(&RecordType::ALL, false), "me", &partitions()).unwrap();
         assert_eq!((cursor.run, cursor.owner.as_str()), (7, "me"));
     }
 
     #[test]
     fn an_ended_run_is_followed_and_a_restarted_one_is_abandoned() {
         let followed =
-            plan(&requested(&Kind::ALL, false), Some(ended(&crawling(7), OffsetDateTime::now_utc())))
+            plan(&requested(&RecordType::ALL, false), Some(ended(&crawling(7), OffsetDateTime::now_utc())))
                 .unwrap();
         assert!(matches!(
             followed,
             Plan::Start { run: 8, previous_ended: Some(7), complete_since: Some(_), .. }
         ));
-        let passed = plan(&requested(&Kind::ALL, true), Some(crawling(7))).unwrap();
+        let passed = plan(&requested(&RecordType::ALL, true), Some(crawling(7))).unwrap();
         assert!(matches!(passed, Plan::Start { run: 8, previous_ended: Some(5), complete_since: None, .. }));
     }
 
     #[test]
     fn a_run_starts_with_the_history_of_the_runs_before_it() {
-        let begun = |last| match plan(&requested(&Kind::ALL, true), Some(last)) {
+        let begun = |last| match plan(&requested(&RecordType::ALL, true), Some(last)) {
             Ok(Plan::Start { history, .. }) => history,
             other => panic!("{other:?}"),
         };
@@ -209,15 +209,18 @@ mod tests {
 
     #[test]
     fn other_flags_are_refused_and_restart_is_named() {
-        let error = plan(&requested(&[Kind::Domains], false), Some(crawling(7))).unwrap_err();
+        let error = plan(&requested(&[RecordType::Domains], false), Some(crawling(7))).unwrap_err();
         assert!(matches!(&error, Stop::Usage(text) if text.contains("--restart")), "{error}");
     }
 
     #[test]
     fn recreated_topics_are_refused() {
-        let resumed = plan(&requested(&Kind::ALL, false), Some(crawling(7))).unwrap();
-        let fewer = BTreeMap::from([(Kind::Datasets, 2), (Kind::Domains, 1)]);
-        assert!(matches!(resumed.claim(&requested(&Kind::ALL, false), "me", &fewer), Err(Stop::Guard(_))));
+        let resumed = plan(&requested(&RecordType::ALL, false), Some(crawling(7))).unwrap();
+        let fewer = BTreeMap::from([(RecordType::Datasets, 2), (RecordType::Domains, 1)]);
+        assert!(matches!(
+            resumed.claim(&requested(&RecordType::ALL, false), "me", &fewer),
+            Err(Stop::Guard(_))
+        ));
     }
 
     fn at(unix: i64) -> OffsetDateTime {
@@ -225,8 +228,8 @@ mod tests {
     }
 
     fn since(start: Start) -> CrawlRequest {
-        let full = requested(&Kind::ALL, false);
-        CrawlRequest { shape: Shape { mode: Mode::Since, ..full.shape }, since: Some(start), ..full }
+        let full = requested(&RecordType::ALL, false);
+        CrawlRequest { shape: RunParameters { mode: Mode::Since, ..full.shape }, since: Some(start), ..full }
     }
 
     const fn auto(overlap: u64) -> Start {
@@ -256,8 +259,8 @@ mod tests {
         }
     }
 
-    fn part() -> Shape {
-        Shape { mode: Mode::Part, limit: Some(5), ..requested(&Kind::ALL, false).shape }
+    fn part() -> RunParameters {
+        RunParameters { mode: Mode::Part, limit: Some(5), ..requested(&RecordType::ALL, false).shape }
     }
 
     #[test]

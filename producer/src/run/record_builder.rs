@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::key::{Key, is_name};
-use catalog_shared::record::{Kind, Version};
+use catalog_shared::record::{RecordType, Version};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub(crate) type Hosts = HashMap<String, String>;
 /// Builds the records of one run. Hosts and agencies are published once a run, so it keeps those that were.
 pub(crate) struct RecordBuilder {
     region: Region,
-    routes: BTreeMap<Kind, Route>,
+    routes: BTreeMap<RecordType, Route>,
     dead_letters: Arc<str>,
     hosts: Hosts,
     agencies: HashSet<String>,
@@ -31,7 +31,7 @@ pub(crate) struct RecordBuilder {
 impl RecordBuilder {
     /// A builder for the record types and partitions of a cursor's run.
     pub(crate) fn new(cursor: &Cursor, topics: &Topics) -> Self {
-        let route = |(kind, count): (&Kind, &i32)| {
+        let route = |(kind, count): (&RecordType, &i32)| {
             (*kind, Route { topic: topics.data(*kind).into(), partitions: *count })
         };
         Self {
@@ -59,7 +59,7 @@ impl RecordBuilder {
         for (domain, count) in &domains.declared {
             let value = json!({ "domain": domain, "declared_count": count }).to_string();
             if is_name(domain) {
-                page.add(Kind::Domains, Key::Domain(domain), value.into());
+                page.add(RecordType::Domains, Key::Domain(domain), value.into());
             } else {
                 page.add_dead(value.into(), "domain is not a usable host name");
                 page.records.missed.bad_domains += 1;
@@ -88,7 +88,7 @@ impl RecordBuilder {
             if let Some(agency) = &object.agency
                 && let Some(record) = agency_record(&mut self.agencies, self.region, &host, agency)
             {
-                page.add_from(object, Kind::Agencies, Key::Agency { host: &host, agency }, record);
+                page.add_from(object, RecordType::Agencies, Key::Agency { host: &host, agency }, record);
             }
             // A host that appears with two domains gets the smaller one.
             let smallest = hosts.entry(host).or_insert(domain);
@@ -119,7 +119,13 @@ fn add_dataset<'a>(
             page.add_missed(object, flaw);
             false
         }
-        None if page.add_from(object, Kind::Datasets, Key::Dataset { domain, id }, object.raw.clone()) => {
+        None if page.add_from(
+            object,
+            RecordType::Datasets,
+            Key::Dataset { domain, id },
+            object.raw.clone(),
+        ) =>
+        {
             true
         }
         None => return None,
@@ -169,7 +175,7 @@ impl<'a> Duplicates<'a> {
 fn add_host(published: &mut Hosts, page: &mut PageWriter<'_>, host: String, domain: &str) {
     if published.get(&host).is_none_or(|known| domain < known.as_str()) {
         let value = json!({ "host": host, "domain": domain });
-        page.add(Kind::Hosts, Key::Host(&host), value.to_string().into());
+        page.add(RecordType::Hosts, Key::Host(&host), value.to_string().into());
         published.insert(host, domain.to_owned());
     }
 }
@@ -179,8 +185,8 @@ mod tests {
     use super::*;
     use crate::run::page_records::Missed;
 
-    fn builder(kinds: &[Kind]) -> RecordBuilder {
-        let route = |kind: &Kind| (*kind, Route { topic: kind.name().into(), partitions: 2 });
+    fn builder(kinds: &[RecordType]) -> RecordBuilder {
+        let route = |kind: &RecordType| (*kind, Route { topic: kind.name().into(), partitions: 2 });
         RecordBuilder {
             region: Region::Us,
             routes: kinds.iter().map(route).collect(),
@@ -213,7 +219,7 @@ mod tests {
 
     #[test]
     fn hosts_and_agencies_are_published_once_a_run() {
-        let mut builder = builder(&Kind::ALL);
+        let mut builder = builder(&RecordType::ALL);
         let first = page(&mut builder, &[object("aaaa-aaaa", "b.example", Some("Parks"))]);
         assert_eq!(keys(&first), ["us/b.example/aaaa-aaaa", "us/data.example/Parks", "us/data.example"]);
         let second = page(&mut builder, &[object("aaaa-aaab", "b.example", Some("Parks"))]);
@@ -222,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_host_with_two_domains_gets_the_smaller_one_even_if_it_comes_later() {
-        let mut builder = builder(&[Kind::Hosts]);
+        let mut builder = builder(&[RecordType::Hosts]);
         let both = [object("aaaa-aaaa", "c.example", None), object("aaaa-aaab", "b.example", None)];
         let first = page(&mut builder, &both);
         assert_eq!(first.outgoing[0].value, r#"{"domain":"b.example","host":"data.example"}"#);
@@ -232,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_resumed_run_keeps_the_smaller_domain_that_was_published_before() {
-        let mut builder = builder(&[Kind::Hosts]);
+        let mut builder = builder(&[RecordType::Hosts]);
         builder.set_published_hosts([("data.example".to_owned(), "b.example".to_owned())].into());
         assert_eq!(keys(&page(&mut builder, &[object("aaaa-aaaa", "c.example", None)])), [""; 0]);
         assert_eq!(keys(&page(&mut builder, &[object("aaaa-aaab", "a.example", None)])), ["us/data.example"]);
@@ -242,7 +248,7 @@ mod tests {
     fn an_object_without_a_usable_key_is_a_dead_letter_and_counted() {
         let without_id = Object { id: None, ..object("", "a.example", None) };
         let bad_domain = object("aaaa-aaaa", "a.example/x", None);
-        let records = page(&mut builder(&Kind::ALL), &[without_id, bad_domain]);
+        let records = page(&mut builder(&RecordType::ALL), &[without_id, bad_domain]);
         assert_eq!((records.missed.unkeyed, records.published.len()), (2, 0));
         assert!(records.outgoing.iter().all(|record| &*record.topic == "dead-letters"));
     }
@@ -252,7 +258,7 @@ mod tests {
         let declared = [("a.example".to_owned(), 7), ("b/c".to_owned(), 1)].into();
         let domains = Domains { declared, unreadable: vec![Bytes::from_static(b"[]")] };
         let version = Version { run: 1, page: 0 };
-        let records = builder(&Kind::ALL).domains(&domains, version, OffsetDateTime::UNIX_EPOCH);
+        let records = builder(&RecordType::ALL).domains(&domains, version, OffsetDateTime::UNIX_EPOCH);
         let missed = Missed { unkeyed: 2, bad_domains: 2, ..Missed::default() };
         assert_eq!((&records.missed, records.published.len()), (&missed, 1));
         assert_eq!((&*records.outgoing[2].topic, &*records.outgoing[2].value), ("dead-letters", &b"[]"[..]));
@@ -267,7 +273,7 @@ mod tests {
         let flawed = Object { flaw: Some("not JSON".into()), ..object("aaaa-aaad", "b.example", None) };
         let large = Object { raw: vec![b' '; 9_000_000].into(), ..object("aaaa-aaae", "b.example", None) };
         let records = page(
-            &mut builder(&Kind::ALL),
+            &mut builder(&RecordType::ALL),
             &[without_id.clone(), without_id, linked, bad_domain, unidentified, flawed, large],
         );
         let ids = ["aaaa-aaab", "aaaa-aaac", "aaaa-aaad", "aaaa-aaae"].map(str::to_owned).into();
@@ -279,14 +285,15 @@ mod tests {
     #[test]
     fn one_id_on_two_domains_makes_two_records_and_twice_on_one_does_not() {
         let objects = ["a.example", "b.example", "a.example"].map(|domain| object("aaaa-aaaa", domain, None));
-        let records = page(&mut builder(&[Kind::Datasets]), &objects);
+        let records = page(&mut builder(&[RecordType::Datasets]), &objects);
         assert_eq!(keys(&records), ["us/a.example/aaaa-aaaa", "us/b.example/aaaa-aaaa", ""]);
         assert_eq!(records.missed.ids, ["aaaa-aaaa"]);
     }
 
     #[test]
     fn record_types_that_the_run_leaves_out_are_seen_but_not_published() {
-        let records = page(&mut builder(&[Kind::Hosts]), &[object("aaaa-aaaa", "a.example", Some("Parks"))]);
+        let records =
+            page(&mut builder(&[RecordType::Hosts]), &[object("aaaa-aaaa", "a.example", Some("Parks"))]);
         assert_eq!(keys(&records), ["us/data.example"]);
         assert_eq!(records.seen["a.example"], 1);
     }

@@ -1,8 +1,8 @@
 //! The run that the command line requests.
 
-use catalog_shared::cursor::{Cursor, Mode, Shape};
+use catalog_shared::cursor::{Cursor, Mode, RunParameters};
 use catalog_shared::exit::Stop;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use reqwest::Url;
 
@@ -15,7 +15,7 @@ use crate::run::start::Start;
 pub(crate) struct CrawlRequest {
     pub(crate) region: Region,
     /// The run's parameters, without the start of an incremental run.
-    pub(crate) shape: Shape,
+    pub(crate) shape: RunParameters,
     pub(crate) since: Option<Start>,
     pub(crate) restart: bool,
     pub(crate) first_run: u32,
@@ -41,23 +41,24 @@ impl CrawlRequest {
     }
 
     /// The parameters of a new run after the last one.
-    pub(crate) fn new_shape(&self, last: Option<&Cursor>) -> Result<Box<Shape>, Stop> {
+    pub(crate) fn new_shape(&self, last: Option<&Cursor>) -> Result<Box<RunParameters>, Stop> {
         let domains = &self.shape.domains;
         let complete_since = last.and_then(|last| complete_since(last, domains));
         let since = self.since.map(|start| start.resolve(complete_since, domains)).transpose()?;
-        Ok(Box::new(Shape { since, ..self.shape.clone() }))
+        Ok(Box::new(RunParameters { since, ..self.shape.clone() }))
     }
 
     /// Whether a run with these parameters is the requested one. The time that `auto` was resolved to is not
     /// compared.
-    pub(crate) fn matches(&self, shape: &Shape) -> bool {
+    pub(crate) fn matches(&self, shape: &RunParameters) -> bool {
         let since = shape.since.as_ref().map(|since| since.asked.clone());
-        since == self.since.map(|start| start.flags()) && Shape { since: None, ..shape.clone() } == self.shape
+        since == self.since.map(|start| start.flags())
+            && RunParameters { since: None, ..shape.clone() } == self.shape
     }
 }
 
 /// The parameters that the flags ask for, without the start of an incremental run.
-fn shape(args: &CrawlArgs, url: &Url) -> Shape {
+fn shape(args: &CrawlArgs, url: &Url) -> RunParameters {
     let scope = &args.scope;
     let is_part = scope.limit.is_some() || !scope.domains.is_empty() || scope.cursor.is_some();
     let mode = match scope.since {
@@ -65,10 +66,10 @@ fn shape(args: &CrawlArgs, url: &Url) -> Shape {
         None if is_part => Mode::Part,
         None => Mode::Full,
     };
-    let is_published = |kind: &Kind| args.datasets || *kind != Kind::Datasets;
-    Shape {
+    let is_published = |kind: &RecordType| args.datasets || *kind != RecordType::Datasets;
+    RunParameters {
         mode,
-        kinds: Kind::ALL.into_iter().filter(is_published).collect(),
+        kinds: RecordType::ALL.into_iter().filter(is_published).collect(),
         api_url: url.to_string(),
         since: None,
         limit: scope.limit,
@@ -88,7 +89,7 @@ mod tests {
     use crate::run::lifecycle::{ended, new_cursor};
     use crate::run::plan::{Plan, plan};
 
-    fn shape(flags: &[&str]) -> Shape {
+    fn shape(flags: &[&str]) -> RunParameters {
         super::shape(&parse(flags), &Url::parse("http://127.0.0.1/").unwrap())
     }
 
@@ -104,9 +105,9 @@ mod tests {
     }
 
     fn requested() -> CrawlRequest {
-        let shape = Shape {
+        let shape = RunParameters {
             mode: Mode::Full,
-            kinds: Kind::ALL.to_vec(),
+            kinds: RecordType::ALL.to_vec(),
             api_url: String::new(),
             since: None,
             limit: None,

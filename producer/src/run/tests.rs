@@ -1,6 +1,6 @@
-use catalog_shared::cursor::{Mode, Shape};
-use catalog_shared::marker::UNREAD_IDS;
-use catalog_shared::record::Kind;
+use catalog_shared::cursor::{Mode, RunParameters};
+use catalog_shared::end_record::UNREAD_IDS;
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 
 use super::*;
@@ -11,16 +11,16 @@ use crate::run::lane_page::Covered;
 
 /// A partial run with a limit, in two lanes.
 fn limited(limit: u64) -> Run {
-    let shape = Shape {
+    let shape = RunParameters {
         mode: Mode::Part,
-        kinds: Kind::ALL.to_vec(),
+        kinds: RecordType::ALL.to_vec(),
         api_url: String::new(),
         since: None,
         limit: Some(limit),
         domains: Vec::new(),
         from: None,
     };
-    let partitions = Kind::ALL.map(|kind| (kind, 2)).into();
+    let partitions = RecordType::ALL.map(|kind| (kind, 2)).into();
     let mut cursor = lifecycle::new_cursor(Region::Us, shape, 1, &partitions);
     cursor.pending = idspace::split(cursor.pending, 2);
     Run::new(Topics::new(""), cursor)
@@ -44,7 +44,7 @@ fn a_limit_truncates_the_last_page_and_leaves_nothing_pending() {
     publish(&mut run, lane_page("2222-2224", ["2222-2225", "2222-2226", "2222-2227"]));
     let cursor = run.cursor();
     assert_eq!((cursor.objects, cursor.seen["a.example"]), (5, 5));
-    assert_eq!(cursor.published[&Kind::Datasets].iter().sum::<u64>(), 5);
+    assert_eq!(cursor.published[&RecordType::Datasets].iter().sum::<u64>(), 5);
     assert_eq!((run.remaining(), &cursor.pending), (Some(0), &Vec::new()));
 }
 

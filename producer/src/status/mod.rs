@@ -6,7 +6,7 @@ use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState, Stopped};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::outage;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use crate::config::StatusArgs;
 use crate::model::idspace;
 use crate::report::missed::Missed;
-use catalog_shared::cursors::{self, PATIENCE, Written};
+use catalog_shared::cursors::{self, TIMEOUT, Written};
 
 mod text;
 
@@ -44,7 +44,7 @@ async fn exists(kafka: &KafkaArgs, topic: String) -> anyhow::Result<bool> {
     let query = move || -> anyhow::Result<bool> {
         let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
         // For all topics, because a request for one topic may create it, depending on the broker's configuration.
-        let metadata = client.fetch_metadata(None, PATIENCE).context("Kafka is unreachable")?;
+        let metadata = client.fetch_metadata(None, TIMEOUT).context("Kafka is unreachable")?;
         Ok(metadata.topics().iter().any(|found| found.name() == topic))
     };
     spawn_blocking(query).await?
@@ -89,7 +89,7 @@ struct Progress {
 struct Run {
     run: u32,
     mode: Mode,
-    kinds: Vec<Kind>,
+    kinds: Vec<RecordType>,
     state: State,
     #[serde(with = "time::serde::rfc3339")]
     started_at: OffsetDateTime,
@@ -179,7 +179,7 @@ impl Status {
 mod tests {
     use std::collections::BTreeMap;
 
-    use catalog_shared::cursor::Shape;
+    use catalog_shared::cursor::RunParameters;
 
     use super::*;
     use crate::run::lifecycle;
@@ -187,7 +187,7 @@ mod tests {
     const HOUR: time::Duration = time::Duration::HOUR;
 
     fn open_run(at: Option<OffsetDateTime>, stopped: Option<Stopped>) -> RegionState {
-        let shape = Shape {
+        let shape = RunParameters {
             mode: Mode::Full,
             kinds: Vec::new(),
             api_url: String::new(),

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use catalog_shared::cursor::Stopped;
 use catalog_shared::human;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use time::macros::format_description;
 
 use super::{Progress, RegionState, Run, State, Status, seconds};
@@ -80,7 +80,7 @@ impl Display for Run {
         let mut line = String::new();
         write!(line, "{:>5}  {:5}  {:11}  ", self.run, self.mode.name(), self.state.name())?;
         write!(line, "{:17}  {took:>10}  {pages:>6}  {objects:>9}", started.unwrap_or_default())?;
-        if !self.kinds.contains(&Kind::Datasets) {
+        if !self.kinds.contains(&RecordType::Datasets) {
             line.push_str("\n         without datasets");
         }
         f.write_str(&line)

@@ -1,11 +1,11 @@
-//! Reads verdicts as they are written now and as they were before they could be merged.
+//! Reads verdicts in the current format and in the first one, which could not be merged.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{Choice, Decided, Decision, Judged, Judgement, Verdict};
 use crate::cursor::Mode;
-use crate::record::Kind;
+use crate::record::RecordType;
 use crate::region::Region;
 
 /// A verdict in either format.
@@ -24,14 +24,14 @@ pub(super) struct Mergeable {
     #[serde(with = "time::serde::rfc3339::option")]
     ended_at: Option<OffsetDateTime>,
     mode: Option<Mode>,
-    kinds: Vec<Kind>,
+    kinds: Vec<RecordType>,
     scope: Vec<String>,
     revision: u32,
     judged: Judged,
     decided: Option<Decided>,
 }
 
-/// The first format: one state, and no telling who decided it.
+/// The first format: one state, without who decided it.
 #[derive(Deserialize)]
 pub(super) struct Flat {
     region: Region,
@@ -40,7 +40,7 @@ pub(super) struct Flat {
     reason: Option<String>,
     mode: Option<Mode>,
     #[serde(default)]
-    kinds: Vec<Kind>,
+    kinds: Vec<RecordType>,
     #[serde(with = "time::serde::rfc3339::option")]
     ended_at: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339")]
@@ -67,7 +67,7 @@ impl From<Wire> for Verdict {
 }
 
 impl Flat {
-    /// Runs that were limited to domains have the state `ended`, and so judge nothing: their scope is empty.
+    /// Runs that were limited to domains have the state `ended`, so they judge nothing and their scope is empty.
     fn into_verdict(self) -> Verdict {
         let (state, what) = match self.state {
             Decision::Balanced => (Judgement::Balanced, None),

@@ -8,7 +8,7 @@ fn verdict(state: Judgement) -> Verdict {
         run: 7,
         ended_at: Some(OffsetDateTime::UNIX_EPOCH),
         mode: Some(Mode::Full),
-        kinds: vec![Kind::Datasets],
+        kinds: vec![RecordType::Datasets],
         scope: Vec::new(),
         revision: 0,
         judged: Judged::plain(state),

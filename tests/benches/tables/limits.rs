@@ -16,7 +16,7 @@ use sqlx::postgres::PgPoolCopyExt;
 use crate::figure::{Figure, Limit};
 use crate::written::{Written, wal};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// PostgreSQL's: the rows that the consumer made, copied into an empty table of the same kind.
 pub(crate) async fn copy(pool: &PgPool, connections: usize) -> Result<Figure> {
@@ -60,7 +60,7 @@ pub(crate) fn read(world: &World) -> Result<Figure> {
     consumer.assign(&assignment)?;
     let (mut records, mut ends, mut began) = (0, 0, None);
     while ends < assignment.count() {
-        match consumer.poll(PATIENCE).context("Kafka answers")? {
+        match consumer.poll(TIMEOUT).context("Kafka answers")? {
             Ok(_) => records += 1,
             Err(KafkaError::PartitionEOF(_)) => ends += 1,
             Err(error) => return Err(error.into()),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Program, World};
 use clap::Parser;
@@ -61,9 +61,9 @@ async fn round(arguments: &Arguments) -> Result<Vec<Figure>> {
     let synthetic = Synthetic::new(arguments.assets, 40);
     let catalog = Arc::new(MemoryCatalog::from_objects(synthetic.objects())?);
     let compact = Options::shared(Arc::clone(&catalog)).pretty(false).order_seed(1);
-    let double = Double::start(compact).await?;
+    let api = MockServer::start(compact).await?;
     let (world, batch_size) = (World::new().await?, arguments.batch_size.to_string());
-    let mut bench = Bench { world, double, batch_size, figures: Vec::new() };
+    let mut bench = Bench { world, api, batch_size, figures: Vec::new() };
     for connections in CONNECTIONS {
         let schema = schema(connections);
         quiet(bench.world.ask(&["migrate", "--schema", &schema])?).succeed().await?;
@@ -73,7 +73,7 @@ async fn round(arguments: &Arguments) -> Result<Vec<Figure>> {
     for connections in CONNECTIONS {
         bench.figures.push(limits::copy(bench.world.pool(), connections).await?);
     }
-    bench.double = Double::start(Options::shared(Arc::clone(&catalog))).await?;
+    bench.api = MockServer::start(Options::shared(Arc::clone(&catalog))).await?;
     bench.crawl_and_consume("unchanged", Some(Limit::Read)).await?;
     revise(&catalog, 20)?;
     bench.crawl_and_consume("5 % changed", None).await?;
@@ -103,14 +103,14 @@ fn revise(catalog: &MemoryCatalog, nth: usize) -> Result<()> {
 
 struct Bench {
     world: World,
-    double: Double,
+    api: MockServer,
     batch_size: String,
     figures: Vec<Figure>,
 }
 
 impl Bench {
     async fn crawl_and_consume(&mut self, what: &'static str, limit: Option<Limit>) -> Result<()> {
-        let crawl = self.world.crawl(&self.double)?.args(["--page-size", "1000", "--partitions", "6"]);
+        let crawl = self.world.crawl(&self.api)?.args(["--page-size", "1000", "--partitions", "6"]);
         quiet(crawl).succeed().await?;
         for connections in CONNECTIONS {
             let schema = schema(connections);

@@ -13,7 +13,7 @@ pub(crate) struct Written {
 
 impl Written {
     pub(crate) async fn read(world: &World, schema: &str) -> Result<Self> {
-        // A session tells what it has written at its end at the latest.
+        // A session reports what it has written when it ends, at the latest.
         world
             .until(
                 "select count(*) = 0 from pg_stat_activity

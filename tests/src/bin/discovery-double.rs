@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use catalog_tests::double::{Double, MemoryCatalog, Options, Region};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options, Region};
 use catalog_tests::synthetic::Synthetic;
 use clap::Parser;
 use time::OffsetDateTime;
@@ -88,10 +88,10 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         .reorder(!arguments.keep_order)
         .order_seed(arguments.order_seed.unwrap_or_else(from_clock))
         .latency(Duration::from_millis(arguments.latency_ms));
-    let double =
-        Double::start(options).await.with_context(|| format!("can't listen on {}", arguments.listen))?;
+    let api =
+        MockServer::start(options).await.with_context(|| format!("can't listen on {}", arguments.listen))?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", double.url())?;
+    writeln!(out, "{}", api.url())?;
     out.flush()?;
     tokio::select! {
         _ = interrupt.recv() => {}

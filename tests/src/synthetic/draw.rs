@@ -19,7 +19,7 @@ pub(crate) enum Aspect {
     Oddity,
     Edit,
     Recent,
-    /// The order of lists, which the API's double draws.
+    /// The order of lists, which the API's mock server draws.
     Order,
 }
 

@@ -63,7 +63,7 @@ impl<'a> Json<'a> {
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
         self.separate();
         self.out.push(b'"');
-        // Most texts are clean; looked through as a whole, without a branch a byte, that is soon told.
+        // Most texts are clean; a pass over the whole text without a branch per byte finds that out quickly.
         if text.bytes().fold(false, |odd, byte| odd | is_escaped(byte)) {
             self.escaped(text);
         } else {

@@ -24,7 +24,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use crate::double::{Asset, Catalog, DomainCount, Region};
+use crate::mock_server::{Asset, Catalog, DomainCount, Region};
 use draw::{Aspect, Draw};
 pub use ids::{ID_SPACE, LETTERS, is_well_formed, spell};
 pub use oddities::Oddity;

@@ -10,7 +10,7 @@ pub enum Oddity {
     PaddedAttribution,
     /// An attribution of 531 characters.
     LongAttribution,
-    /// No description, told by an empty string.
+    /// No description, as an empty string.
     EmptyDescription,
     /// A description of 4,000 characters, the longest that the API takes.
     LongestDescription,

@@ -2,7 +2,7 @@
 //! under `.example`, which RFC 2606 keeps free for ever.
 
 use super::draw::{Aspect, Draw};
-use crate::double::Region;
+use crate::mock_server::Region;
 
 /// One portal: a domain of the catalog.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use super::portals::Portal;
 use super::text;
 use super::times::{self, Times};
 use super::topics::{TOPICS, Topic};
-use crate::double::Asset;
+use crate::mock_server::Asset;
 
 /// The most downloads of the recordings.
 const MOST_DOWNLOADS: u64 = 132_179_580;

@@ -52,7 +52,7 @@ const SENTENCES: [&str; 16] = [
     "The data is kept by the {body} and is published as it is, without a warranty of any kind.",
     "Rows are added on the night after the event and may change for thirty days.",
     "Before 2014 the records were kept on paper; older years are therefore incomplete.",
-    "Addresses are rounded to the block, so that no household can be told from another.",
+    "Addresses are rounded to the block, so that no household can be reported from another.",
     "For questions about a single record please write to the office that is named as the source.",
     "A row is counted once, even when several crews worked on it on the same day.",
     "Amounts are in dollars of the year and are not adjusted for prices.",

@@ -10,7 +10,7 @@ const FIRST: i64 = 1_296_518_400;
 const LAST: i64 = 1_751_241_600;
 const DAY: i64 = 86_400;
 
-/// Where recent changes are asked for: the shares of assets that are made anew every 30 days and that are
+/// Where recent changes are wanted: the shares of assets that are created again every 30 days and that are
 /// changed every 60 days. One in four of the former is a week old at most.
 const NEW: (f64, u64) = (0.03, 30);
 const CHANGED: (f64, u64) = (0.1, 60);

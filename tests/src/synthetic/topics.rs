@@ -74,7 +74,7 @@ topics! {
     "Values of land and buildings on the roll of each tax year, before appeals.";
     "Water Consumption", "Utilities", ["infrastructure", "environment"], ["water", "utilities", "meters"],
     ["Account Class", "Billing Month", "Meters", "Gallons", "Average Gallons", "Estimated"],
-    "Metered water by class of customer and month; no single account can be told.";
+    "Metered water by class of customer and month; no single account can be reported.";
     "Library Circulation", "Culture & Recreation", ["education", "recreation"], ["libraries", "books", "circulation"],
     ["Branch Name", "Checkout Month", "Collection", "Checkouts", "Renewals", "Holds"],
     "What was borrowed at each branch, on paper and by download.";

@@ -63,11 +63,11 @@ impl Broker {
         let mut process = command.spawn()?;
         let stderr = process.stderr.take().context("standard error is piped")?;
         let mut log = BufReader::new(stderr).lines();
-        let mut told = String::new();
-        while !told.contains("Kafka Server started") {
+        let mut reported = String::new();
+        while !reported.contains("Kafka Server started") {
             let line = timeout(LIMIT, log.next_line()).await??;
-            told.push_str(&line.with_context(|| format!("the broker did not start:\n{told}"))?);
-            told.push('\n');
+            reported.push_str(&line.with_context(|| format!("the broker did not start:\n{reported}"))?);
+            reported.push('\n');
         }
         // It would wait for whoever reads its log.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });

@@ -41,7 +41,7 @@ pub use tables::{CATALOG, Contents};
 pub use topic::{Sent, TopicRecord};
 pub use undecided::OpenTransaction;
 
-use crate::double::Double;
+use crate::mock_server::MockServer;
 
 /// The topics that a producer makes, without their prefix.
 const TOPICS: [&str; 7] = ["datasets", "domains", "hosts", "agencies", "cursors", "verdicts", "dead-letters"];
@@ -162,14 +162,14 @@ impl World {
         KafkaProxy::open_to(&self.brokers, planned).await
     }
 
-    /// A crawl of the double's region, as fast as it goes, in pages of 100, over topics of 2 partitions.
+    /// A crawl of the mock server's region, as fast as it goes, in pages of 100, over topics of 2 partitions.
     ///
     /// # Errors
     /// When the program has not been built.
-    pub fn crawl(&self, double: &Double) -> Result<Program> {
-        let region = double.region().name();
+    pub fn crawl(&self, api: &MockServer) -> Result<Program> {
+        let region = api.region().name();
         let program = Program::new("catalog-producer")?.args(["crawl", "--region", region, "--json"]);
-        let program = program.args(["--api-url", &double.url(), "--rate", "none", "--page-size", "100"]);
+        let program = program.args(["--api-url", &api.url(), "--rate", "none", "--page-size", "100"]);
         Ok(self.at_home(program).args(["--partitions", "2"]))
     }
 
@@ -193,7 +193,7 @@ impl World {
         Ok(all)
     }
 
-    /// Sends a record to a topic as a stranger might; tells its offset.
+    /// Sends a record to a topic as another client might, and returns its offset.
     ///
     /// # Errors
     /// What Kafka says.
@@ -225,9 +225,10 @@ impl World {
         let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/../dev/stack");
         let mut command = tokio::process::Command::new(tool);
         command.args(["kafka", "kafka-consumer-groups", "--bootstrap-server", &self.brokers]);
-        let told = command.args(["--group", &self.database]).args(args).output().await?;
-        let (out, error) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
-        ensure!(told.status.success() && !out.contains("Error"), "{out}{error}");
+        let reported = command.args(["--group", &self.database]).args(args).output().await?;
+        let (out, error) =
+            (String::from_utf8_lossy(&reported.stdout), String::from_utf8_lossy(&reported.stderr));
+        ensure!(reported.status.success() && !out.contains("Error"), "{out}{error}");
         Ok(out.into_owned())
     }
 

@@ -71,11 +71,11 @@ impl Pooler {
         let mut process = command.spawn().context("PgBouncer does not start: run `dev/setup tests`")?;
         let stderr = process.stderr.take().context("standard error is piped")?;
         let mut log = BufReader::new(stderr).lines();
-        let mut told = String::new();
-        while !told.contains("process up") {
+        let mut reported = String::new();
+        while !reported.contains("process up") {
             let line = timeout(LIMIT, log.next_line()).await??;
-            told.push_str(&line.with_context(|| format!("the pooler did not start:\n{told}"))?);
-            told.push('\n');
+            reported.push_str(&line.with_context(|| format!("the pooler did not start:\n{reported}"))?);
+            reported.push('\n');
         }
         // It would wait for whoever reads its log.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });

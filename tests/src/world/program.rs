@@ -69,7 +69,7 @@ impl Program {
         let mut child = self.command.spawn()?;
         let stderr = child.stderr.take().context("standard error is piped")?;
         let log = BufReader::new(stderr).lines();
-        Ok(Running { child, log, told: String::new(), limit: self.limit })
+        Ok(Running { child, log, logged_text: String::new(), limit: self.limit })
     }
 
     /// Starts it with other streams than pipes that are read. It is killed when the child is dropped.
@@ -99,13 +99,13 @@ impl Program {
     }
 }
 
-/// A program that runs. It is killed when this is dropped.
+/// A running program. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
     /// What it has logged so far.
-    told: String,
+    logged_text: String,
     limit: Duration,
 }
 
@@ -128,16 +128,16 @@ impl Running {
     pub async fn logged(&mut self, message: &str) -> Result<Value> {
         // Of all lines together: a program that waits for something may say so for ever.
         let found = timeout(LIMIT, self.find(message)).await;
-        found.with_context(|| format!("never logged {message:?}:\n{}", self.told))?
+        found.with_context(|| format!("never logged {message:?}:\n{}", self.logged_text))?
     }
 
     async fn find(&mut self, message: &str) -> Result<Value> {
         loop {
             let Some(line) = self.log.next_line().await? else {
-                bail!("ended without logging {message:?}:\n{}", self.told)
+                bail!("ended without logging {message:?}:\n{}", self.logged_text)
             };
-            self.told.push_str(&line);
-            self.told.push('\n');
+            self.logged_text.push_str(&line);
+            self.logged_text.push('\n');
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             if event["message"] == message {
                 return Ok(event);
@@ -160,12 +160,12 @@ impl Running {
             Ok(Some(came)) => Ok(came),
             Ok(None) => {
                 while let Some(line) = self.log.next_line().await? {
-                    self.told.push_str(&line);
-                    self.told.push('\n');
+                    self.logged_text.push_str(&line);
+                    self.logged_text.push('\n');
                 }
-                bail!("ended before the event:\n{}", self.told)
+                bail!("ended before the event:\n{}", self.logged_text)
             }
-            Err(_) => bail!("the event never came:\n{}", self.told),
+            Err(_) => bail!("the event never came:\n{}", self.logged_text),
         }
     }
 
@@ -215,8 +215,8 @@ impl Running {
             let read_out = out.read_to_string(&mut stdout);
             let read_log = async {
                 while let Some(line) = self.log.next_line().await? {
-                    self.told.push_str(&line);
-                    self.told.push('\n');
+                    self.logged_text.push_str(&line);
+                    self.logged_text.push('\n');
                 }
                 anyhow::Ok(())
             };
@@ -226,8 +226,8 @@ impl Running {
             anyhow::Ok(self.child.wait().await?)
         };
         let status = timeout(self.limit, end).await;
-        let Ok(status) = status else { bail!("it never ended:\n{}", self.told) };
-        Ok(Ended { code: status?.code(), stdout, stderr: self.told })
+        let Ok(status) = status else { bail!("it never ended:\n{}", self.logged_text) };
+        Ok(Ended { code: status?.code(), stdout, stderr: self.logged_text })
     }
 }
 
@@ -265,7 +265,9 @@ impl Ended {
             extra: u64,
         }
         let tables: Vec<Table> = serde_json::from_value(self.summary()?["tables"].take())?;
-        let counts = tables.into_iter().map(|told| (told.table, [told.missing, told.different, told.extra]));
+        let counts = tables
+            .into_iter()
+            .map(|reported| (reported.table, [reported.missing, reported.different, reported.extra]));
         Ok(counts.filter(|(_, counts)| *counts != [0; 3]).collect())
     }
 }

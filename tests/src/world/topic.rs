@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::World;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A record of a topic.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl TopicRecord {
     }
 }
 
-/// A record to send, as a stranger might.
+/// A record to send, as another client might.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sent<'a> {
     /// The partition.
@@ -87,7 +87,7 @@ impl World {
     }
 }
 
-/// Sends a record; tells its offset.
+/// Sends a record and returns its offset.
 pub(super) async fn send(config: ClientConfig, topic: &str, sent: Sent<'_>) -> Result<i64> {
     let producer: FutureProducer = config.create()?;
     let headers = sent.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
@@ -116,9 +116,9 @@ pub(super) async fn committed(
         let consumer: BaseConsumer = config.create()?;
         let mut list = TopicPartitionList::new();
         list.add_partition(&topic, partition);
-        let committed = consumer.committed_offsets(list, PATIENCE)?;
+        let committed = consumer.committed_offsets(list, TIMEOUT)?;
         let offset = committed.elements().first().and_then(|element| element.offset().to_raw());
-        let (_, end) = consumer.fetch_watermarks(&topic, partition, PATIENCE)?;
+        let (_, end) = consumer.fetch_watermarks(&topic, partition, TIMEOUT)?;
         Ok((offset.filter(|offset| *offset >= 0), end))
     };
     tokio::task::spawn_blocking(ask).await?
@@ -128,7 +128,7 @@ fn read_blocking(mut config: ClientConfig, topic: &str) -> Result<Vec<TopicRecor
     config.set("group.id", "tests").set("enable.auto.commit", "false");
     config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "50");
     let consumer: BaseConsumer = config.create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     let partitions = metadata.topics().first().context("the topic is told")?.partitions().len();
     let mut records = Vec::new();
     for partition in 0..i32::try_from(partitions)? {
@@ -136,7 +136,7 @@ fn read_blocking(mut config: ClientConfig, topic: &str) -> Result<Vec<TopicRecor
         list.add_partition_offset(topic, partition, Offset::Beginning)?;
         consumer.assign(&list)?;
         loop {
-            match consumer.poll(PATIENCE) {
+            match consumer.poll(TIMEOUT) {
                 Some(Ok(message)) => records.push(record(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => break,
                 Some(Err(error)) => return Err(error.into()),

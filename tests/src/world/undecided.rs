@@ -11,7 +11,7 @@ use tokio::time::{interval, timeout};
 
 use super::{LIMIT, LOOK_AGAIN, World};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A transaction that stays open until this is dropped: what readers of committed records see of one whose
 /// markers are lost.
@@ -19,7 +19,7 @@ pub struct OpenTransaction(BaseProducer);
 
 impl Drop for OpenTransaction {
     fn drop(&mut self) {
-        if let Err(error) = self.0.abort_transaction(PATIENCE) {
+        if let Err(error) = self.0.abort_transaction(TIMEOUT) {
             tracing::warn!(%error, "a test's transaction is left to time out");
         }
     }
@@ -40,18 +40,18 @@ impl World {
         config.set("transactional.id", format!("{topic}.left-open"));
         let send = move || {
             let producer: BaseProducer = config.create()?;
-            producer.init_transactions(PATIENCE)?;
+            producer.init_transactions(TIMEOUT)?;
             producer.begin_transaction()?;
             let record = BaseRecord::to(&topic).partition(0).key(&key).payload(&value);
             producer.send(record).map_err(|(error, _)| error)?;
-            producer.flush(PATIENCE)?;
+            producer.flush(TIMEOUT)?;
             Ok(OpenTransaction(producer))
         };
         spawn_blocking(send).await?
     }
 
     /// Returns once each transaction on a topic's first partition has its end, which is a little after its
-    /// producer has been told.
+    /// producer has its answer.
     ///
     /// # Errors
     /// When that takes long, or what Kafka says.
@@ -75,7 +75,7 @@ impl World {
         let topic = self.topic(topic);
         let ask = move || {
             let consumer: BaseConsumer = config.create()?;
-            Ok(consumer.fetch_watermarks(&topic, 0, PATIENCE)?.1)
+            Ok(consumer.fetch_watermarks(&topic, 0, TIMEOUT)?.1)
         };
         spawn_blocking(ask).await?
     }

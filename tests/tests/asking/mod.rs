@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
-use catalog_tests::double::Double;
+use catalog_tests::mock_server::MockServer;
 use flate2::read::GzDecoder;
 use reqwest::Client;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap};
@@ -55,15 +55,15 @@ pub(crate) static CLIENT: LazyLock<Client> =
     LazyLock::new(|| Client::builder().tls_certs_only([]).build().expect("a client"));
 
 /// Sends a request for what follows the catalog's URL, such as `?limit=5` or `/domains`.
-pub(crate) async fn get(double: &Double, rest: &str) -> Answer {
-    let request = CLIENT.get(format!("{}{rest}", double.url())).header(ACCEPT_ENCODING, "gzip");
+pub(crate) async fn get(api: &MockServer, rest: &str) -> Answer {
+    let request = CLIENT.get(format!("{}{rest}", api.url())).header(ACCEPT_ENCODING, "gzip");
     read(request.send().await.expect("an answer")).await
 }
 
 /// Sends a request in a task of its own, for responses that come late.
-pub(crate) fn ask_aside(double: &Arc<Double>, rest: &'static str) -> JoinHandle<Answer> {
-    let double = Arc::clone(double);
-    tokio::spawn(async move { get(&double, rest).await })
+pub(crate) fn ask_aside(api: &Arc<MockServer>, rest: &'static str) -> JoinHandle<Answer> {
+    let api = Arc::clone(api);
+    tokio::spawn(async move { get(&api, rest).await })
 }
 
 /// Reads a response to its end, and decompresses it where it says that it is compressed.

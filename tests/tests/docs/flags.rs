@@ -133,7 +133,8 @@ fn meaning(command: &Command, arg: &Arg, help: &str) -> String {
     let mut meaning = help.to_owned();
     let values: Vec<String> =
         arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
-    if takes_value(arg) && !values.is_empty() {
+    // The many spellings of true and false are not worth a line.
+    if takes_value(arg) && (1..=4).contains(&values.len()) {
         meaning.push_str(&format!(": {}", values.join(", ")));
     }
     let others = command.get_arg_conflicts_with(arg);
@@ -149,7 +150,7 @@ fn page() -> Result<String> {
     let mut writer = Writer { page: INTRODUCTION.to_owned(), ..Writer::default() };
     for program in programs() {
         // Its own flags are those of all its commands.
-        writer.command(&program.get_name().to_owned(), &program)?;
+        writer.command(program.get_name(), &program)?;
     }
     writer.finish()
 }

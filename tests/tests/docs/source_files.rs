@@ -1,5 +1,7 @@
 //! The files and folders of the repository that pages name exist.
 
+use std::path::Path;
+
 use anyhow::{Result, ensure};
 use catalog_tests::docs::{code_spans, pages, root};
 
@@ -59,5 +61,45 @@ fn files_and_folders_that_pages_name_exist() -> Result<()> {
     }
     ensure!(checked > 50, "only {checked} paths were found");
     ensure!(missing.is_empty(), "these do not exist:\n{}", missing.join("\n"));
+    Ok(())
+}
+
+/// The pages that a text names, such as `docs/tutorial.md`.
+fn named_pages(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("docs/").filter_map(|(at, _)| {
+        let rest = &text[at..];
+        let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+        let path = &rest[..rest.find(|c| !is_path(c)).unwrap_or(rest.len())];
+        path.trim_end_matches('.').strip_suffix(".md").map(|stem| &path[..stem.len() + 3])
+    })
+}
+
+fn check_folder(folder: &Path, checked: &mut usize, missing: &mut Vec<String>) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            check_folder(&path, checked, missing)?;
+            continue;
+        }
+        // What is no text names no page.
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        for page in named_pages(&text) {
+            *checked += 1;
+            if !root().join(page).exists() {
+                missing.push(format!("{}: {page}", path.display()));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn pages_that_code_and_scripts_name_exist() -> Result<()> {
+    let (mut checked, mut missing) = (0, Vec::new());
+    for folder in ["consumer/src", "producer/src", "shared/src", "dev", "deploy", "migrations"] {
+        check_folder(&root().join(folder), &mut checked, &mut missing)?;
+    }
+    ensure!(checked > 5, "only {checked} pages are named");
+    ensure!(missing.is_empty(), "these pages do not exist:\n{}", missing.join("\n"));
     Ok(())
 }

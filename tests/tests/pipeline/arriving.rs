@@ -1,7 +1,7 @@
 //! Records that this build can't read.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -29,8 +29,8 @@ async fn add_host(world: &World, schema: &str, value: &str) -> Result<()> {
 
 async fn crawled() -> Result<World> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     Ok(world)
 }
 
@@ -66,8 +66,8 @@ async fn at_a_newer_schema_nobody_catches_up_and_the_reason_is_said() -> Result<
     let ended = world.consume()?.run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let (topic, error) = (world.topic("hosts"), ended.error()?);
-    let told = format!("{topic}[0] has a record of schema 2 at offset ");
-    assert!(error.starts_with(&told) && error.contains("reads schemas up to 1"), "{error}");
+    let reported = format!("{topic}[0] has a record of schema 2 at offset ");
+    assert!(error.starts_with(&reported) && error.contains("reads schemas up to 1"), "{error}");
     // All else is applied.
     let state: String = sqlx::query_scalar("select state from runs").fetch_one(world.pool()).await?;
     assert_eq!(state, "balanced");
@@ -83,8 +83,8 @@ async fn a_record_that_cannot_be_read_is_named_with_its_rule() -> Result<()> {
     let world = crawled().await?;
     add_host(&world, "1", r#"{"host":"other.example","domain":"new.example"}"#).await?;
     let mut member = world.member()?.start()?;
-    let told = member.logged("records that can't be applied are dead letters now").await?;
-    let first = told["first"].as_str().unwrap();
+    let reported = member.logged("records that can't be applied are dead letters now").await?;
+    let first = reported["first"].as_str().unwrap();
     let name = format!("of {}[0], key \"us/new.example\"", world.topic("hosts"));
     assert!(first.contains(&name) && first.contains("the value disagrees with the key"), "{first}");
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
-use catalog_tests::double::{Asked, Double, Gate, Matcher, Options};
+use catalog_tests::mock_server::{Asked, Gate, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, Program, Running, World};
 use rdkafka::producer::{BaseProducer, Producer};
@@ -12,25 +12,25 @@ use rdkafka::producer::{BaseProducer, Producer};
 use crate::producer_killed::each_page_once;
 
 const ASSETS: u64 = 2_000;
-const WAITING: &str = "Kafka can't be reached; waiting for it";
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAITING: &str = "Kafka is unreachable, retrying";
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// What two lanes have in hand at most: a page each, one between them and the publisher, one there.
 const IN_HAND: usize = 4;
 
-async fn double() -> Result<Double> {
-    Ok(Double::start(Options::new(Synthetic::new(ASSETS, 8))).await?)
+async fn api() -> Result<MockServer> {
+    Ok(MockServer::start(Options::new(Synthetic::new(ASSETS, 8))).await?)
 }
 
-fn crawl(world: &World, double: &Double) -> Result<Program> {
-    Ok(world.crawl(double)?.args(["--concurrency", "2"]))
+fn crawl(world: &World, api: &MockServer) -> Result<Program> {
+    Ok(world.crawl(api)?.args(["--concurrency", "2"]))
 }
 
 #[tokio::test]
 async fn a_crawl_without_a_broker_waits_for_it_and_asks_the_api_for_nothing() -> Result<()> {
     let mut broker = Broker::start().await?;
     broker.kill().await?;
-    let (world, double) = (World::on(broker.address()?).await?, double().await?);
-    let mut waiting = crawl(&world, &double)?.start()?;
+    let (world, api) = (World::on(broker.address()?).await?, api().await?);
+    let mut waiting = crawl(&world, &api)?.start()?;
     for _ in 0..2 {
         let warning = waiting.logged(WAITING).await?;
         assert_eq!(
@@ -38,7 +38,7 @@ async fn a_crawl_without_a_broker_waits_for_it_and_asks_the_api_for_nothing() ->
             (Some("WARN"), Some(&*broker.address()?))
         );
     }
-    assert_eq!(double.requests().len(), 0);
+    assert_eq!(api.requests().len(), 0);
     broker.restart().await?;
     let ended = waiting.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -48,36 +48,36 @@ async fn a_crawl_without_a_broker_waits_for_it_and_asks_the_api_for_nothing() ->
 
 #[tokio::test]
 async fn the_waiting_has_the_limit_that_is_asked_for() -> Result<()> {
-    let (world, double) = (World::on("127.0.0.1:1".to_owned()).await?, double().await?);
-    let ended = crawl(&world, &double)?.args(["--wait-for-kafka", "2s"]).run().await?;
-    let told = "can't reach Kafka at 127.0.0.1:1 (KAFKA_BROKERS): ";
-    assert!(ended.code == Some(1) && ended.error()?.starts_with(told), "{}", ended.stderr);
-    assert_eq!(double.requests().len(), 0);
+    let (world, api) = (World::on("127.0.0.1:1".to_owned()).await?, api().await?);
+    let ended = crawl(&world, &api)?.args(["--wait-for-kafka", "2s"]).run().await?;
+    let reported = "Kafka at 127.0.0.1:1 (KAFKA_BROKERS) is unreachable: ";
+    assert!(ended.code == Some(1) && ended.error()?.starts_with(reported), "{}", ended.stderr);
+    assert_eq!(api.requests().len(), 0);
     Ok(())
 }
 
 #[tokio::test]
 async fn the_waiting_ends_when_it_is_asked_to() -> Result<()> {
     // Nobody listens there.
-    let (world, double) = (World::on("127.0.0.1:1".to_owned()).await?, double().await?);
-    let mut waiting = crawl(&world, &double)?.start()?;
+    let (world, api) = (World::on("127.0.0.1:1".to_owned()).await?, api().await?);
+    let mut waiting = crawl(&world, &api)?.start()?;
     waiting.logged(WAITING).await?;
     waiting.terminate()?;
     let ended = waiting.ended().await?;
     assert_eq!(ended.code, Some(143), "{}", ended.stderr);
     let summary = ended.summary()?;
     assert_eq!((&summary["whole"], &summary["run"]), (&false.into(), &serde_json::Value::Null));
-    assert_eq!(double.requests().len(), 0);
+    assert_eq!(api.requests().len(), 0);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_broker_that_refuses_the_client_is_not_waited_for() -> Result<()> {
-    let (world, double) = (World::new().await?, double().await?);
+    let (world, api) = (World::new().await?, api().await?);
     // This Kafka knows of no SASL.
     let options =
         "security.protocol=sasl_plaintext;sasl.mechanism=PLAIN;sasl.username=me;sasl.password=Hunter2";
-    let ended = crawl(&world, &double)?.env("KAFKA_OPTIONS", options).run().await?;
+    let ended = crawl(&world, &api)?.env("KAFKA_OPTIONS", options).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("refuses this client") && ended.stderr.contains("SASL"),
@@ -90,11 +90,11 @@ async fn a_broker_that_refuses_the_client_is_not_waited_for() -> Result<()> {
 
 /// Returns when both lanes wait for a page, which the gate holds, and all before is published and decided:
 /// a lone broker that is killed earlier may lose the end of a transaction.
-async fn hold_in_mid_crawl(world: &World, double: &Double, crawl: &mut Running) -> Result<Gate> {
-    let mut gate = double.hold(Matcher::pages().that(|asked| asked.sequence > 6));
+async fn hold_in_mid_crawl(world: &World, api: &MockServer, crawl: &mut Running) -> Result<Gate> {
+    let mut gate = api.hold(Matcher::pages().that(|asked| asked.sequence > 6));
     crawl.reaches(gate.arrived()).await?;
     crawl.reaches(gate.arrived()).await?;
-    let answered = double.requests().iter().filter(|asked| asked.status.is_some()).count();
+    let answered = api.requests().iter().filter(|asked| asked.status.is_some()).count();
     for _ in 0..answered {
         crawl.logged("page published").await?;
     }
@@ -103,22 +103,22 @@ async fn hold_in_mid_crawl(world: &World, double: &Double, crawl: &mut Running) 
 }
 
 #[tokio::test]
-async fn a_crawl_pauses_while_the_broker_is_away() -> Result<()> {
+async fn a_crawl_pauses_while_the_broker_is_unreachable() -> Result<()> {
     let mut broker = Broker::start().await?;
-    let (world, double) = (World::on(broker.address()?).await?, double().await?);
-    let mut crawl = crawl(&world, &double)?.start()?;
-    let gate = hold_in_mid_crawl(&world, &double, &mut crawl).await?;
+    let (world, api) = (World::on(broker.address()?).await?, api().await?);
+    let mut crawl = crawl(&world, &api)?.start()?;
+    let gate = hold_in_mid_crawl(&world, &api, &mut crawl).await?;
     broker.kill().await?;
     gate.release();
     for _ in 0..IN_HAND {
         crawl.logged("page received").await?;
     }
-    let asked = double.requests().len();
-    // It tells every ten seconds how far it is, and asks for nothing in between.
+    let asked = api.requests().len();
+    // It logs its progress every ten seconds, and sends no requests in between.
     for _ in 0..2 {
         crawl.logged("crawl progress").await?;
     }
-    assert_eq!(double.requests().len(), asked);
+    assert_eq!(api.requests().len(), asked);
     broker.restart().await?;
     let ended = crawl.ended().await?;
     assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(0), &true.into()), "{}", ended.stderr);
@@ -128,9 +128,9 @@ async fn a_crawl_pauses_while_the_broker_is_away() -> Result<()> {
 #[tokio::test]
 async fn a_crawl_that_is_asked_to_stop_does_not_wait_for_ever_to_publish() -> Result<()> {
     let mut broker = Broker::start().await?;
-    let (world, double) = (World::on(broker.address()?).await?, double().await?);
-    let mut stopped = crawl(&world, &double)?.start()?;
-    let gate = hold_in_mid_crawl(&world, &double, &mut stopped).await?;
+    let (world, api) = (World::on(broker.address()?).await?, api().await?);
+    let mut stopped = crawl(&world, &api)?.start()?;
+    let gate = hold_in_mid_crawl(&world, &api, &mut stopped).await?;
     broker.kill().await?;
     gate.release();
     stopped.logged("page received").await?;
@@ -139,16 +139,16 @@ async fn a_crawl_that_is_asked_to_stop_does_not_wait_for_ever_to_publish() -> Re
     assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(143), &false.into()), "{}", ended.stderr);
     assert!(ended.stderr.contains("the next start fetches them again"), "{}", ended.stderr);
     broker.restart().await?;
-    crawl_to_the_end(&world, &double).await?;
+    crawl_to_the_end(&world, &api).await?;
     each_page_once(&world, ASSETS).await
 }
 
 #[tokio::test]
-async fn a_producer_that_is_fenced_outlasts_a_broker_that_goes_before_it_can_look() -> Result<()> {
+async fn a_producer_that_is_fenced_survives_a_broker_that_goes_before_it_can_look() -> Result<()> {
     let mut broker = Broker::start().await?;
-    let (world, double) = (World::on(broker.address()?).await?, double().await?);
-    let mut crawl = crawl(&world, &double)?.start()?;
-    let gate = hold_in_mid_crawl(&world, &double, &mut crawl).await?;
+    let (world, api) = (World::on(broker.address()?).await?, api().await?);
+    let mut crawl = crawl(&world, &api)?.start()?;
+    let gate = hold_in_mid_crawl(&world, &api, &mut crawl).await?;
     fence(&world).await?;
     gate.release();
     crawl.logged("publishing failed, retrying").await?;
@@ -165,7 +165,7 @@ async fn fence(world: &World) -> Result<()> {
     let mut config = world.kafka();
     config.set("transactional.id", world.topic("producer.us"));
     let other: BaseProducer = config.create()?;
-    Ok(tokio::task::spawn_blocking(move || other.init_transactions(PATIENCE)).await??)
+    Ok(tokio::task::spawn_blocking(move || other.init_transactions(TIMEOUT)).await??)
 }
 
 /// The places that pages were asked for and answered.
@@ -177,10 +177,10 @@ fn answered(requests: &[Asked]) -> BTreeSet<String> {
 #[tokio::test]
 async fn pages_in_hand_are_published_before_the_end_and_not_fetched_again() -> Result<()> {
     let broker = Broker::start().await?;
-    let (world, double) = (World::on(broker.address()?).await?, double().await?);
-    let mut first = double.hold(Matcher::pages().scroll_id(""));
-    let mut second = double.hold(Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")).nth(1));
-    let mut crawl = crawl(&world, &double)?.start()?;
+    let (world, api) = (World::on(broker.address()?).await?, api().await?);
+    let mut first = api.hold(Matcher::pages().scroll_id(""));
+    let mut second = api.hold(Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")).nth(1));
+    let mut crawl = crawl(&world, &api)?.start()?;
     crawl.reaches(first.arrived()).await?;
     crawl.reaches(second.arrived()).await?;
     // Nothing can be published now: of the first lane one page is on its way, one waits, one is in hand.
@@ -192,22 +192,22 @@ async fn pages_in_hand_are_published_before_the_end_and_not_fetched_again() -> R
     crawl.terminate()?;
     // The second lane gives its request up.
     let held = |asked: &Asked| asked.is_page() && asked.status.is_none() && asked.ended;
-    crawl.reaches(double.wait_until(|log| log.iter().any(held))).await?;
+    crawl.reaches(api.wait_until(|log| log.iter().any(held))).await?;
     broker.thaw()?;
     let ended = crawl.ended().await?;
     assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(143), &false.into()), "{}", ended.stderr);
-    let before = double.requests();
+    let before = api.requests();
     // Each page keeps its last id back.
     assert_eq!(ended.summary()?["objects"], 99 * (IN_HAND as u64 - 1));
     second.release();
 
-    crawl_to_the_end(&world, &double).await?;
-    let again = answered(&double.requests()[before.len()..]);
+    crawl_to_the_end(&world, &api).await?;
+    let again = answered(&api.requests()[before.len()..]);
     assert!(answered(&before).is_disjoint(&again), "{before:?} {again:?}");
     each_page_once(&world, ASSETS).await
 }
 
-async fn crawl_to_the_end(world: &World, double: &Double) -> Result<()> {
-    assert_eq!(crawl(world, double)?.succeed().await?.summary()?["whole"], true);
+async fn crawl_to_the_end(world: &World, api: &MockServer) -> Result<()> {
+    assert_eq!(crawl(world, api)?.succeed().await?.summary()?["whole"], true);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Each command gets by with the connections that it needs, and says how many when it may not have them.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use sqlx::{AssertSqlSafe, raw_sql};
@@ -15,8 +15,8 @@ async fn limit(world: &World, connections: u32) -> Result<()> {
 #[tokio::test]
 async fn one_connection_is_enough_where_no_more_are_needed() -> Result<()> {
     let world = World::unmigrated("").await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let url = world.login("limited7Q").await?;
     limit(&world, 1).await?;
     for command in
@@ -34,8 +34,8 @@ async fn one_connection_is_enough_where_no_more_are_needed() -> Result<()> {
     ] {
         let ended = program.env("DATABASE_URL", &url).run().await?;
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-        let told = format!("this command needs {needed} connections to the database at once");
-        assert!(ended.stderr.contains(&told) && ended.stderr.contains("may have 1"), "{}", ended.stderr);
+        let reported = format!("this command needs {needed} connections to the database at once");
+        assert!(ended.stderr.contains(&reported) && ended.stderr.contains("may have 1"), "{}", ended.stderr);
     }
     Ok(())
 }
@@ -43,8 +43,8 @@ async fn one_connection_is_enough_where_no_more_are_needed() -> Result<()> {
 #[tokio::test]
 async fn as_many_as_are_said_to_be_needed_are_enough() -> Result<()> {
     let world = World::unmigrated("").await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let url = world.login("limited7Q").await?;
     limit(&world, 3).await?;
     let consume = world.consume()?.args(["--connections", "1", "--batch-size", "20"]);

@@ -1,23 +1,23 @@
-//! A consumer goes on by itself when its broker comes back.
+//! A consumer continues by itself when its broker is reachable again.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, World};
 
 #[tokio::test]
-async fn a_consumer_outlasts_a_broker_that_is_away() -> Result<()> {
+async fn a_consumer_survives_a_broker_that_is_unreachable() -> Result<()> {
     let mut broker = Broker::start().await?;
     let world = World::on(broker.address()?).await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 4))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
+    world.crawl(&api)?.succeed().await?;
     let member = world.member()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
     world.until_decided("cursors").await?;
     broker.kill().await?;
     broker.restart().await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
     member.terminate()?;
     let ended = member.ended().await?;

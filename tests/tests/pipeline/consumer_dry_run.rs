@@ -1,9 +1,9 @@
-//! A dry run of the consumer tells what the run then does, and leaves everything as it was.
+//! A dry run of the consumer reports what the run then does, and changes nothing.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Contents, Program, Sent, World};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -46,25 +46,25 @@ async fn outside(world: &World) -> Result<Outside> {
     Ok(Outside { contents, writes: sqlx::query_as(writes).fetch_all(world.pool()).await?, offsets })
 }
 
-/// A dry run and then a run: the one tells what the other does.
+/// A dry run and then a run: the first reports what the second does.
 async fn foretold(world: &World) -> Result<Value> {
     let before = outside(world).await?;
-    let told = dry(world)?.succeed().await?.summary()?;
+    let reported = dry(world)?.succeed().await?.summary()?;
     assert_eq!(outside(world).await?, before);
-    assert_eq!((&told["dry_run"], &told["caught_up"]), (&true.into(), &true.into()));
+    assert_eq!((&reported["dry_run"], &reported["caught_up"]), (&true.into(), &true.into()));
     let done = world.consume()?.succeed().await?.summary()?;
-    assert_eq!((&told["records"], &told["unkeyed"]), (&done["records"], &done["unkeyed"]));
+    assert_eq!((&reported["records"], &reported["unkeyed"]), (&done["records"], &done["unkeyed"]));
     assert_eq!(done["dry_run"], false);
-    Ok(told["records"].clone())
+    Ok(reported["records"].clone())
 }
 
 #[tokio::test]
-async fn what_is_told_is_what_a_run_then_does_and_nothing_is_touched() -> Result<()> {
+async fn what_is_reported_is_what_a_run_then_does_and_nothing_is_touched() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(400, 4).objects())?);
-    let double = Double::start(Options::shared(Arc::clone(&catalog) as _)).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::shared(Arc::clone(&catalog) as _)).await?;
+    world.crawl(&api)?.succeed().await?;
     let first = foretold(&world).await?;
     assert_eq!((&first["datasets"]["new"], &first["domains"]["new"]), (&400.into(), &4.into()));
 
@@ -77,7 +77,7 @@ async fn what_is_told_is_what_a_run_then_does_and_nothing_is_touched() -> Result
     let mut added: Value = serde_json::from_slice(&catalog.get(&catalog.ids()[60]).context("it is there")?)?;
     added["resource"]["id"] = "2222-2222".into();
     catalog.put(added.to_string())?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let unreadable = Sent { partition: 0, key: Some(b"us/x"), value: Some(b"{}"), headers: &[] };
     world.send("hosts", unreadable).await?;
     let second = foretold(&world).await?;
@@ -96,8 +96,8 @@ async fn what_is_told_is_what_a_run_then_does_and_nothing_is_touched() -> Result
 #[tokio::test]
 async fn a_replay_that_an_operator_has_asked_for_is_foretold_and_left_to_the_run() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(150, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(150, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     world
         .consumer_groups(&[
@@ -108,17 +108,20 @@ async fn a_replay_that_an_operator_has_asked_for_is_foretold_and_left_to_the_run
             "--execute",
         ])
         .await?;
-    let told = foretold(&world).await?;
-    assert_eq!((&told["datasets"]["unchanged"], &told["hosts"]["unchanged"]), (&150.into(), &0.into()));
+    let reported = foretold(&world).await?;
+    assert_eq!(
+        (&reported["datasets"]["unchanged"], &reported["hosts"]["unchanged"]),
+        (&150.into(), &0.into())
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn it_is_no_member_and_locks_no_row() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(150, 3))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(150, 3))).await?;
     for _ in 0..2 {
-        world.crawl(&double)?.succeed().await?;
+        world.crawl(&api)?.succeed().await?;
     }
     world.migrate().await?;
     // A transaction that is open holds the end back, so the dry run stays where it has read all the rest.
@@ -170,24 +173,24 @@ async fn it_is_no_member_and_locks_no_row() -> Result<()> {
 async fn records_of_a_newer_schema_are_left_and_not_called_caught_up() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
+    world.crawl(&api)?.succeed().await?;
     let headers = [("schema", "2")];
     world.send("hosts", Sent { key: Some(b"us/new.example"), headers: &headers, ..Sent::default() }).await?;
-    let told = dry(&world)?.succeed().await?.summary()?;
+    let reported = dry(&world)?.succeed().await?.summary()?;
     assert_eq!(
-        (&told["caught_up"], &told["records"]["datasets"]["new"]),
+        (&reported["caught_up"], &reported["records"]["datasets"]["new"]),
         (&false.into(), &50.into()),
-        "{told}"
+        "{reported}"
     );
     Ok(())
 }
 
 #[tokio::test]
 async fn without_tables_it_says_what_to_do() -> Result<()> {
-    let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(20, 2))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let world = World::unmigrated("").await?;
+    let api = MockServer::start(Options::new(Synthetic::new(20, 2))).await?;
+    world.crawl(&api)?.succeed().await?;
     let ended = dry(&world)?.run().await?;
     assert_eq!(ended.code, Some(1));
     ensure!(ended.stderr.contains("catalog-consumer migrate"), "{}", ended.stderr);

@@ -1,7 +1,7 @@
 //! A consumer killed anywhere applies each record exactly once.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -9,8 +9,8 @@ const ASSETS: i64 = 2_000;
 
 async fn crawled() -> Result<World> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS as u64, 8))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS as u64, 8))).await?;
+    world.crawl(&api)?.succeed().await?;
     Ok(world)
 }
 

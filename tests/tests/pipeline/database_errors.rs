@@ -2,26 +2,26 @@
 //! can't be.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, World};
 
 #[track_caller]
-fn told_once(world: &World, ended: &Ended, words: &str, user: &str) {
-    let told = ended.error().unwrap_or_default();
-    assert_eq!(told.matches(words).count(), 1, "{}", ended.stderr);
+fn reported_once(world: &World, ended: &Ended, words: &str, user: &str) {
+    let reported = ended.error().unwrap_or_default();
+    assert_eq!(reported.matches(words).count(), 1, "{}", ended.stderr);
     let place = format!("database {} at ", world.database());
-    assert!(told.contains(&place) && told.contains(&format!(", user {user})")), "{told}");
+    assert!(reported.contains(&place) && reported.contains(&format!(", user {user})")), "{reported}");
     for noise in ["at line", "error returned from database", "7Q"] {
-        assert!(!told.contains(noise), "{told}");
+        assert!(!reported.contains(noise), "{reported}");
     }
 }
 
 #[tokio::test]
-async fn errors_are_told_once_with_the_place() -> Result<()> {
+async fn errors_are_shown_once_with_the_place() -> Result<()> {
     let world = World::unmigrated("").await?;
-    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     let (url, name) = (world.login("telling7Q").await?, world.database());
     let ours = |program: catalog_tests::world::Program| program.env("DATABASE_URL", &url);
     ours(world.ask(&["migrate"])?).succeed().await?;
@@ -29,19 +29,19 @@ async fn errors_are_told_once_with_the_place() -> Result<()> {
     sqlx::query("alter table socrata_hosts rename to elsewhere").execute(world.pool()).await?;
     let ended = ours(world.consume()?).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    told_once(&world, &ended, "relation \"socrata_hosts\" does not exist", name);
+    reported_once(&world, &ended, "relation \"socrata_hosts\" does not exist", name);
 
     sqlx::raw_sql("create schema clash; create table clash.positions (ours int)")
         .execute(world.pool())
         .await?;
     let ended = ours(world.ask(&["migrate", "--schema", "clash"])?).run().await?;
-    told_once(&world, &ended, "relation \"positions\" already exists", name);
+    reported_once(&world, &ended, "relation \"positions\" already exists", name);
     assert!(ended.stderr.contains("migration 2"), "{}", ended.stderr);
 
     let other = url.replacen(&format!("//{name}:"), "//nobody:", 1);
     let ended = world.ask(&["verify"])?.env("DATABASE_URL", &other).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    told_once(&world, &ended, "nobody\" does not exist", "nobody");
+    reported_once(&world, &ended, "nobody\" does not exist", "nobody");
     Ok(())
 }
 

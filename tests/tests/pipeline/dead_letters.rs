@@ -2,7 +2,7 @@
 //! them stop the consumer.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, World};
 use serde_json::Value;
@@ -21,8 +21,8 @@ const HEADERS: [(&str, &str); 6] = [
 
 async fn crawled() -> Result<World> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS as u64, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS as u64, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     Ok(world)
 }
 
@@ -119,8 +119,8 @@ async fn one_too_many_in_a_row_stops_at_the_same_record_again_and_again() -> Res
     for size in ["1000", "3", "1000"] {
         let ended = limited(size)?.run().await?;
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-        let told = format!("the last one being offset {} of {}[0]", offsets[10], world.topic("datasets"));
-        assert!(ended.stderr.contains(&told), "never said {told:?}: {}", ended.stderr);
+        let reported = format!("the last one being offset {} of {}[0]", offsets[10], world.topic("datasets"));
+        assert!(ended.stderr.contains(&reported), "never said {reported:?}: {}", ended.stderr);
         assert!(ended.stderr.contains("dead-letters"), "{}", ended.stderr);
         // Nothing of the batch that goes too far is in the tables.
         let position: i64 = sqlx::query_scalar(

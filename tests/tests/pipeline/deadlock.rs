@@ -1,7 +1,7 @@
 //! A batch that PostgreSQL gives up to end a deadlock is tried again.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use sqlx::Connection;
@@ -10,8 +10,8 @@ use sqlx::Connection;
 async fn a_batch_that_loses_a_deadlock_is_applied_at_its_next_try() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     let (first, last): (String, String) =
         sqlx::query_as("select min(host), max(host) from socrata_hosts").fetch_one(world.pool()).await?;
@@ -19,7 +19,7 @@ async fn a_batch_that_loses_a_deadlock_is_applied_at_its_next_try() -> Result<()
 
     // Batches lock hosts in order. Somebody holds the last one and wants the first one when the batch has it;
     // whoever waits patiently is not the one that PostgreSQL ends.
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let lock = "select from socrata_hosts where host = $1 for update";
     let mut connection = world.pool().acquire().await?;
     let patience = "do $$ begin

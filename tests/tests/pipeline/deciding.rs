@@ -69,9 +69,9 @@ async fn a_later_run_that_balances_supersedes_what_is_held() -> Result<()> {
     history.run(&[]).await?;
     let states = ["balanced", "superseded", "superseded", "balanced"];
     let listed = history.world.runs(["list", "--region", "us"])?.succeed().await?.summary()?;
-    let told: Vec<_> =
+    let reported: Vec<_> =
         listed.as_array().unwrap().iter().rev().map(|run| run["state"].as_str().unwrap()).collect();
-    assert_eq!(told, states);
+    assert_eq!(reported, states);
     assert_eq!(
         listed[1]["reason"].as_str().unwrap().split_once("; it was held: ").unwrap().0,
         "run 4 was accepted"

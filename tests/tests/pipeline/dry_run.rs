@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Program, World};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -14,8 +14,8 @@ const NO_BROKER: &str = "127.0.0.1:1";
 #[tokio::test]
 async fn a_dry_run_says_what_a_run_publishes_and_leaves_no_topic() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    let dry = world.crawl(&double)?.args(["--dry-run"]).succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    let dry = world.crawl(&api)?.args(["--dry-run"]).succeed().await?.summary()?;
     assert_eq!((dry["dry_run"].as_bool(), dry["whole"].as_bool()), (Some(true), Some(true)));
     assert_eq!((&dry["published"]["datasets"], dry["run"].as_u64()), (&500.into(), None));
 
@@ -25,7 +25,7 @@ async fn a_dry_run_says_what_a_run_publishes_and_leaves_no_topic() -> Result<()>
     let topics: Vec<_> = metadata.topics().iter().filter(|topic| topic.name().starts_with(&prefix)).collect();
     assert_eq!(topics.len(), 0);
 
-    let real = world.crawl(&double)?.succeed().await?.summary()?;
+    let real = world.crawl(&api)?.succeed().await?.summary()?;
     assert_eq!((&real["run"], &real["dry_run"]), (&1.into(), &false.into()));
     assert_eq!((&real["published"], &real["objects"]), (&dry["published"], &dry["objects"]));
     Ok(())
@@ -33,10 +33,10 @@ async fn a_dry_run_says_what_a_run_publishes_and_leaves_no_topic() -> Result<()>
 
 #[tokio::test]
 async fn a_dry_run_needs_no_broker_and_says_so_to_people() -> Result<()> {
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let program = || -> Result<Program> {
         let crawl = Program::new("catalog-producer")?.args(["crawl", "--region", "us", "--dry-run"]);
-        Ok(crawl.args(["--api-url", &double.url(), "--rate", "none", "--brokers", NO_BROKER]))
+        Ok(crawl.args(["--api-url", &api.url(), "--rate", "none", "--brokers", NO_BROKER]))
     };
     let ended = program()?.args(["--limit", "42"]).succeed().await?;
     assert!(

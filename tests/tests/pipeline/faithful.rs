@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use catalog_tests::double::{Catalog, Double, Options};
+use catalog_tests::mock_server::{Catalog, MockServer, Options};
 use catalog_tests::oracle::{ROWS, expected_row, key};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -20,8 +20,8 @@ fn served() -> Result<Vec<Value>> {
 
 async fn world() -> Result<World> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 12))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 12))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     Ok(world)
 }
@@ -42,8 +42,10 @@ async fn datasets_and_stats_equal_what_was_served() -> Result<()> {
 #[tokio::test]
 async fn domains_hosts_and_agencies_equal_what_was_served() -> Result<()> {
     let world = world().await?;
-    let declared =
-        Synthetic::new(ASSETS, 12).domains().into_iter().map(|told| (told.domain, told.count.cast_signed()));
+    let declared = Synthetic::new(ASSETS, 12)
+        .domains()
+        .into_iter()
+        .map(|reported| (reported.domain, reported.count.cast_signed()));
     let domains: Vec<(String, i64)> =
         sqlx::query_as("select domain, declared_count from socrata_domains").fetch_all(world.pool()).await?;
     assert_eq!(domains.into_iter().collect::<BTreeMap<_, _>>(), declared.collect());

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Fault, Injected, Matcher, Options};
+use catalog_tests::mock_server::{Fault, Injected, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
-async fn double() -> Result<Double> {
-    Ok(Double::start(Options::new(Synthetic::new(1_000, 5))).await?)
+async fn api() -> Result<MockServer> {
+    Ok(MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?)
 }
 
 #[tokio::test]
 async fn what_may_pass_is_asked_again() -> Result<()> {
     let world = World::new().await?;
-    let double = double().await?;
+    let api = api().await?;
     let faults = [
         Fault::too_many_requests(None),
         Fault::too_many_requests(Some("1")),
@@ -32,9 +32,9 @@ async fn what_may_pass_is_asked_again() -> Result<()> {
     let injected = faults
         .into_iter()
         .zip(1..)
-        .map(|(fault, n)| double.fail_once(Matcher::any().first_attempt().nth(n), fault));
+        .map(|(fault, n)| api.fail_once(Matcher::any().first_attempt().nth(n), fault));
     let injected: Vec<_> = injected.collect();
-    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.succeed().await?.summary()?;
     assert!(injected.iter().all(|fault| fault.fired() == 1));
     assert_eq!(ended["retries"], injected.len());
     assert_eq!(ended["published"]["datasets"], 1_000);
@@ -44,13 +44,13 @@ async fn what_may_pass_is_asked_again() -> Result<()> {
 #[tokio::test]
 async fn an_empty_answer_is_not_the_end() -> Result<()> {
     let world = World::new().await?;
-    let double = double().await?;
-    let empty = double.fail_times(
+    let api = api().await?;
+    let empty = api.fail_times(
         3,
         Matcher::pages().first_attempt().that(|asked| asked.sequence % 3 == 0),
         Fault::EmptyResults,
     );
-    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.succeed().await?.summary()?;
     assert_eq!((empty.fired(), ended["published"]["datasets"].as_u64()), (3, Some(1_000)));
     Ok(())
 }
@@ -58,9 +58,9 @@ async fn an_empty_answer_is_not_the_end() -> Result<()> {
 #[tokio::test]
 async fn a_server_that_does_not_scroll_by_id_is_refused() -> Result<()> {
     let world = World::new().await?;
-    let double = double().await?;
-    double.fail(Matcher::pages(), Fault::IgnoreScroll);
-    let ended = world.crawl(&double)?.run().await?;
+    let api = api().await?;
+    api.fail(Matcher::pages(), Fault::IgnoreScroll);
+    let ended = world.crawl(&api)?.run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("doesn't scroll by id"), "{}", ended.stderr);
     Ok(())
@@ -69,11 +69,11 @@ async fn a_server_that_does_not_scroll_by_id_is_refused() -> Result<()> {
 #[tokio::test]
 async fn what_will_not_pass_is_not_asked_again() -> Result<()> {
     let world = World::new().await?;
-    let double = double().await?;
-    double.fail(Matcher::pages(), Fault::status(403));
-    let ended = world.crawl(&double)?.args(["--concurrency", "1"]).run().await?;
+    let api = api().await?;
+    api.fail(Matcher::pages(), Fault::status(403));
+    let ended = world.crawl(&api)?.args(["--concurrency", "1"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert_eq!(double.requests().iter().filter(|asked| asked.is_page()).count(), 1);
+    assert_eq!(api.requests().iter().filter(|asked| asked.is_page()).count(), 1);
     Ok(())
 }
 
@@ -83,9 +83,9 @@ async fn a_page_that_comes_short_is_not_the_end_either() -> Result<()> {
     let catalog = Synthetic::new(1_000, 5);
     // The API drops documents that it can't read, and still counts them.
     let dropped: Vec<String> = (0..1_000).step_by(4).map(|index| catalog.id(index)).collect();
-    let double = Double::start(Options::new(catalog)).await?;
-    double.drop_from_results(dropped);
-    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    api.drop_from_results(dropped);
+    let ended = world.crawl(&api)?.succeed().await?.summary()?;
     assert_eq!(ended["published"]["datasets"], 750);
     Ok(())
 }
@@ -93,13 +93,13 @@ async fn a_page_that_comes_short_is_not_the_end_either() -> Result<()> {
 #[tokio::test]
 async fn one_odd_answer_is_asked_for_again() -> Result<()> {
     let world = World::new().await?;
-    let double = double().await?;
+    let api = api().await?;
     let odd = [(Fault::WrongRegion, 1), (Fault::FirstPageAgain, 2), (Fault::IgnoreScroll, 3)];
     let odd = odd.map(|(fault, nth)| {
         let behind = Matcher::pages().that(|asked| asked.param("scroll_id") != Some(""));
-        double.fail_once(behind.first_attempt().nth(nth), fault)
+        api.fail_once(behind.first_attempt().nth(nth), fault)
     });
-    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.succeed().await?.summary()?;
     assert!(odd.iter().all(|fault| fault.fired() == 1));
     assert_eq!(ended["retries"], odd.len());
     assert_eq!(ended["published"]["datasets"], 1_000);
@@ -109,42 +109,45 @@ async fn one_odd_answer_is_asked_for_again() -> Result<()> {
 /// How a crawl ends that always meets the fault behind the first page.
 async fn refused(fault: Fault, retry_for: &str) -> Result<String> {
     let world = World::new().await?;
-    let double = double().await?;
-    double.fail(Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")), fault);
-    let ended = world.crawl(&double)?.args(["--retry-for", retry_for]).run().await?;
+    let api = api().await?;
+    api.fail(Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")), fault);
+    let ended = world.crawl(&api)?.args(["--retry-for", retry_for]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     Ok(ended.stderr)
 }
 
 #[tokio::test]
 async fn another_region_never_stands_in() -> Result<()> {
-    let told = refused(Fault::WrongRegion, "20s").await?;
-    assert!(told.contains("another region answered") && told.contains("aws-eu-west-1-prod"), "{told}");
+    let reported = refused(Fault::WrongRegion, "20s").await?;
+    assert!(
+        reported.contains("another region answered") && reported.contains("aws-eu-west-1-prod"),
+        "{reported}"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn a_wait_beyond_the_budget_is_told_with_the_budget() -> Result<()> {
-    let told = refused(Fault::too_many_requests(Some("3600")), "20s").await?;
+async fn a_wait_beyond_the_budget_is_reported_with_the_budget() -> Result<()> {
+    let reported = refused(Fault::too_many_requests(Some("3600")), "20s").await?;
     for said in ["answered 429", "Retry-After: 3600 s", "the 20 s of --retry-for"] {
-        assert!(told.contains(said), "never said {said}: {told}");
+        assert!(reported.contains(said), "never said {said}: {reported}");
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_page_that_repeats_is_told() -> Result<()> {
-    let told = refused(Fault::FirstPageAgain, "20s").await?;
-    assert!(told.contains("which is on another page"), "{told}");
+    let reported = refused(Fault::FirstPageAgain, "20s").await?;
+    assert!(reported.contains("which is on another page"), "{reported}");
     Ok(())
 }
 
 #[tokio::test]
 async fn an_empty_catalog_where_assets_are_declared_is_an_error() -> Result<()> {
     let world = World::new().await?;
-    let double = double().await?;
-    double.fail(Matcher::pages(), Fault::EmptyResults);
-    let ended = world.crawl(&double)?.args(["--retry-for", "1s"]).run().await?;
+    let api = api().await?;
+    api.fail(Matcher::pages(), Fault::EmptyResults);
+    let ended = world.crawl(&api)?.args(["--retry-for", "1s"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("/domains declares some"), "{}", ended.stderr);
     Ok(())
@@ -152,26 +155,26 @@ async fn an_empty_catalog_where_assets_are_declared_is_an_error() -> Result<()> 
 
 #[tokio::test]
 async fn what_is_no_answer_for_as_long_as_it_is_tried_is_told() -> Result<()> {
-    let told = refused(Fault::Html, "1s").await?;
-    assert!(told.contains("can't be read") && told.contains("<!DOCTYPE html>"), "{told}");
-    let told = refused(Fault::NoResults, "1s").await?;
-    assert!(told.contains("can't be read") && told.contains("missing field `results`"), "{told}");
+    let reported = refused(Fault::Html, "1s").await?;
+    assert!(reported.contains("can't be read") && reported.contains("<!DOCTYPE html>"), "{reported}");
+    let reported = refused(Fault::NoResults, "1s").await?;
+    assert!(reported.contains("can't be read") && reported.contains("missing field `results`"), "{reported}");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_token_that_is_missing_is_told_by_its_variable() -> Result<()> {
-    let told = refused(Fault::status(401), "1s").await?;
-    assert!(told.contains("answered 401") && told.contains("SOCRATA_APP_TOKEN"), "{told}");
+async fn a_token_that_is_missing_is_named_by_its_variable() -> Result<()> {
+    let reported = refused(Fault::status(401), "1s").await?;
+    assert!(reported.contains("answered 401") && reported.contains("SOCRATA_APP_TOKEN"), "{reported}");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_refused_token_is_told_by_its_variable() -> Result<()> {
+async fn a_refused_token_is_named_by_its_variable() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2)).tokens(["right"])).await?;
-    let ended = world.crawl(&double)?.env("SOCRATA_APP_TOKEN", "wrong-marked-value").run().await?;
-    assert_eq!((ended.code, double.requests().len()), (Some(1), 1), "{}", ended.stderr);
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2)).tokens(["right"])).await?;
+    let ended = world.crawl(&api)?.env("SOCRATA_APP_TOKEN", "wrong-marked-value").run().await?;
+    assert_eq!((ended.code, api.requests().len()), (Some(1), 1), "{}", ended.stderr);
     assert!(ended.stderr.contains("SOCRATA_APP_TOKEN"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("wrong-marked-value"), "{}", ended.stderr);
     Ok(())
@@ -180,7 +183,7 @@ async fn a_refused_token_is_told_by_its_variable() -> Result<()> {
 #[tokio::test]
 async fn a_third_of_bad_answers_of_all_kinds_costs_no_record() -> Result<()> {
     let world = World::new().await?;
-    let double = double().await?;
+    let api = api().await?;
     let kinds = [
         Fault::too_many_requests(None),
         Fault::too_many_requests(Some("0")),
@@ -197,9 +200,9 @@ async fn a_third_of_bad_answers_of_all_kinds_costs_no_record() -> Result<()> {
     ];
     // A share of the requests for each, drawn apart: about a third in all.
     let faults: Vec<_> =
-        (11..).zip(kinds).map(|(seed, kind)| double.fail(Matcher::any().share(0.035, seed), kind)).collect();
+        (11..).zip(kinds).map(|(seed, kind)| api.fail(Matcher::any().share(0.035, seed), kind)).collect();
     let flags = ["--page-size", "10", "--timeout", "1s", "--concurrency", "4"];
-    let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(flags).succeed().await?.summary()?;
     let fired: Vec<u64> = faults.iter().map(Injected::fired).collect();
     assert!(fired.iter().all(|times| *times > 0), "{fired:?}");
     assert_eq!((&ended["whole"], &ended["skipped"]), (&true.into(), &0.into()));

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
 use anyhow::{Context, Result, ensure};
-use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Running, World};
 use serde_json::Value;
@@ -82,17 +82,17 @@ async fn fifty_kills_leave_each_record_once() -> Result<()> {
 /// One run, killed again and again and then crawled to its end.
 async fn killed(seed: u64) -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
     let mut draw = Draw(seed);
     for kill in 0..KILLS {
         let point = draw.point(kill);
         let lanes = (1 + draw.below(5)).to_string();
-        let start = world.crawl(&double)?.args(["--page-size", PAGE_SIZE, "--concurrency", &lanes]);
-        let part = kill_at(point, start.start()?, &double).await;
+        let start = world.crawl(&api)?.args(["--page-size", PAGE_SIZE, "--concurrency", &lanes]);
+        let part = kill_at(point, start.start()?, &api).await;
         part.with_context(|| format!("kill {kill}, at {point:?} with {lanes} lanes"))?;
     }
     if !has_ended(&world).await? {
-        let ended = world.crawl(&double)?.args(["--page-size", PAGE_SIZE]).succeed().await?.summary()?;
+        let ended = world.crawl(&api)?.args(["--page-size", PAGE_SIZE]).succeed().await?.summary()?;
         ensure!((&ended["run"], &ended["whole"]) == (&1.into(), &true.into()), "{ended}");
     }
     each_record_once(&world).await?;
@@ -104,14 +104,14 @@ async fn killed(seed: u64) -> Result<()> {
 
 /// Whether the last kill came too late for the commit that it was aimed at: the run is over then.
 async fn has_ended(world: &World) -> Result<bool> {
-    let told = world.status()?.args(["--region", "us", "--json"]).succeed().await?.summary()?;
-    Ok(told["regions"][0]["runs"][0]["state"] == "ended")
+    let reported = world.status()?.args(["--region", "us", "--json"]).succeed().await?.summary()?;
+    Ok(reported["regions"][0]["runs"][0]["state"] == "ended")
 }
 
 /// Lets a producer come to a point and kills it there.
-async fn kill_at(point: Point, mut crawl: Running, double: &Double) -> Result<()> {
-    let mut domains = double.hold(Matcher::domains());
-    let mut pages = double.hold(Matcher::pages());
+async fn kill_at(point: Point, mut crawl: Running, api: &MockServer) -> Result<()> {
+    let mut domains = api.hold(Matcher::domains());
+    let mut pages = api.hold(Matcher::pages());
     if !matches!(point, Point::DomainsHeld) {
         domains.pass(1);
     }
@@ -154,14 +154,17 @@ async fn each_record_once(world: &World) -> Result<()> {
     let mut pages = BTreeSet::new();
     for topic in ["datasets", "domains", "hosts", "agencies"] {
         let mut published: BTreeMap<i32, u64> = BTreeMap::new();
-        let mut told = BTreeMap::new();
+        let mut reported = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for record in world.records(topic).await? {
             let page: u64 = record.headers["page"].parse()?;
             pages.insert(page);
             if record.is_marker() {
                 let marker: Value = serde_json::from_slice(&record.value)?;
-                ensure!(told.insert(record.partition, marker["published"].as_u64()).is_none(), "two markers");
+                ensure!(
+                    reported.insert(record.partition, marker["published"].as_u64()).is_none(),
+                    "two markers"
+                );
                 continue;
             }
             *published.entry(record.partition).or_default() += 1;
@@ -171,8 +174,8 @@ async fn each_record_once(world: &World) -> Result<()> {
         }
         let sent = |partition| Some(published.get(partition).copied().unwrap_or_default());
         ensure!(
-            told.iter().all(|(partition, told)| sent(partition) == *told),
-            "{topic}: {told:?} {published:?}"
+            reported.iter().all(|(partition, reported)| sent(partition) == *reported),
+            "{topic}: {reported:?} {published:?}"
         );
         ensure!(topic != "datasets" || seen.len() as u64 == ASSETS, "{} assets", seen.len());
     }

@@ -1,4 +1,4 @@
-//! Verdicts are in the log, and whoever builds the tables anew follows them.
+//! Verdicts are in the log, and a consumer with new tables follows them.
 
 use anyhow::Result;
 use catalog_tests::history::{History, all_at};
@@ -63,7 +63,7 @@ async fn new_tables_follow_a_release() -> Result<()> {
     let (history, gone) = held().await?;
     history.decide("release", "2").await?;
     assert_eq!(published(&history).await?[1].1["decided"]["what"], "released");
-    // Judged anew it would be held: nothing may be retired here.
+    // Judged again it would be held: nothing may be retired here.
     let strict = history.world.consume_again()?.args(["--until-caught-up", "--max-retire-share", "0"]);
     strict.succeed().await?;
     assert_eq!(again(&history).await?, (vec![(1, "balanced".into()), (2, "released".into())], gone));
@@ -74,7 +74,7 @@ async fn new_tables_follow_a_release() -> Result<()> {
 async fn new_tables_follow_a_rejection() -> Result<()> {
     let (history, _) = held().await?;
     history.decide("reject", "2").await?;
-    // Judged anew it would be balanced.
+    // Judged again it would be balanced.
     history.world.consume_again()?.args(["--until-caught-up"]).succeed().await?;
     assert_eq!(again(&history).await?, (vec![(1, "balanced".into()), (2, "rejected".into())], vec![]));
     Ok(())

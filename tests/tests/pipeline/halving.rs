@@ -1,7 +1,7 @@
 //! A batch that a timeout cancels is tried in halves, for it takes as long the next time.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 
@@ -22,8 +22,8 @@ const SLOW: &str = "
 async fn a_batch_that_takes_too_long_is_applied_in_parts_without_a_wait() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     sqlx::raw_sql(SLOW).execute(world.pool()).await?;
     let ended = world.consume()?.succeed().await?;
     assert!(

@@ -1,4 +1,4 @@
-//! A whole crawl that can't be believed is held: it retires nothing until a person has looked.
+//! A full crawl that looks incomplete is put on hold: it retires nothing until a person has decided.
 
 use anyhow::Result;
 use catalog_tests::history::{History, all_at};

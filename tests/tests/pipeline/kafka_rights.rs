@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, Ended, Program, World};
 use tokio::process::Command;
@@ -47,7 +47,7 @@ impl Admin {
     async fn grant_all(&self, world: &World) -> Result<()> {
         let mut command = self.command("deploy/grant-kafka-rights");
         command.arg(&self.brokers).args(["--prefix", &world.topic(""), "--group", world.group()]);
-        told(command.arg("--command-config").arg(&self.config)).await
+        succeed(command.arg("--command-config").arg(&self.config)).await
     }
 
     /// Takes a right away that was granted.
@@ -62,11 +62,11 @@ impl Admin {
         command.args(["kafka", "kafka-acls", "--bootstrap-server", &self.brokers, "--command-config"]);
         command.arg(&self.config).args(["--remove", "--force", "--allow-principal", principal]);
         command.args(["--resource-pattern-type", pattern, "--operation", operation]).args(resource);
-        told(&mut command).await
+        succeed(&mut command).await
     }
 }
 
-async fn told(command: &mut Command) -> Result<()> {
+async fn succeed(command: &mut Command) -> Result<()> {
     let ended = command.output().await?;
     let (out, error) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     ensure!(ended.status.success(), "{out}{error}");
@@ -77,19 +77,19 @@ async fn told(command: &mut Command) -> Result<()> {
 fn assert_denied(ended: &Ended, right: &str) {
     let error = ended.stderr.lines().last().unwrap_or_default();
     assert!(ended.code == Some(1) && error.contains(right), "{right}:\n{}", ended.stderr);
-    assert!(error.contains("docs/kafka-rights.md"), "{error}");
+    assert!(error.contains("docs/how-to/grant-kafka-rights.md"), "{error}");
 }
 
 #[tokio::test]
 async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Result<()> {
     let broker = Broker::start_with(SETTINGS).await?;
     let world = World::on(broker.address()?).await?;
-    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("admin.properties");
     std::fs::write(&config, ADMIN)?;
     let admin = Admin { brokers: broker.address()?, config };
-    let crawl = || Ok::<_, anyhow::Error>(login(world.crawl(&double)?, "catalog-producer"));
+    let crawl = || Ok::<_, anyhow::Error>(login(world.crawl(&api)?, "catalog-producer"));
     let consume = || Ok::<_, anyhow::Error>(login(world.consume()?, "catalog-consumer"));
 
     assert_denied(&crawl()?.run().await?, "CREATE");

@@ -1,7 +1,7 @@
 //! Two last markers at once: each would miss the other, if the one lock did not keep them apart.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -10,8 +10,8 @@ async fn a_run_whose_last_markers_arrive_together_is_judged_once() -> Result<()>
     let world = World::new().await?;
     world.migrate().await?;
     // All that a partition holds comes in one batch with its marker.
-    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     let datasets = world.topic("datasets");
 
     // All but the two partitions of the datasets, which pass for applied.

@@ -7,7 +7,7 @@ use std::env;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{LateEnd, Sent, World};
 use futures::future::try_join_all;
@@ -25,8 +25,8 @@ const PAGE_SIZE: u64 = 25;
 /// How many transactions come first: the claim and `/domains`.
 const FIRST: u64 = 2;
 /// How long the programs' clients wait for an answer.
-const TIMEOUT: &str = "socket.timeout.ms=1500";
-const PATIENCE: Duration = Duration::from_secs(60);
+const SHORT_SOCKET_TIMEOUT: &str = "socket.timeout.ms=1500";
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Draws by splitmix64.
 struct Draw(u64);
@@ -69,10 +69,10 @@ async fn crawled_with_late_ends(seed: u64, ends: usize) -> Result<()> {
     let planned: Vec<_> = (0..ends).map(|number| draw.late_end(number == 0)).collect();
     let assets = (FIRST + 2 * ends as u64 + 3) * PAGE_SIZE;
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(assets, 8))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(assets, 8))).await?;
     let proxy = world.kafka_proxy(planned).await?;
-    let crawl = world.crawl(&double)?.args(["--concurrency", "1", "--page-size", &PAGE_SIZE.to_string()]);
-    let crawl = crawl.args(["--kafka-option", TIMEOUT]).env("KAFKA_BROKERS", proxy.address());
+    let crawl = world.crawl(&api)?.args(["--concurrency", "1", "--page-size", &PAGE_SIZE.to_string()]);
+    let crawl = crawl.args(["--kafka-option", SHORT_SOCKET_TIMEOUT]).env("KAFKA_BROKERS", proxy.address());
     let ended = crawl.within(Duration::from_secs(600)).succeed().await?;
     let answers = proxy.answers();
     ensure!(answers.len() == ends, "{} of {ends} were late\n{}", answers.len(), ended.stderr);
@@ -89,8 +89,8 @@ async fn crawled_with_late_ends(seed: u64, ends: usize) -> Result<()> {
 #[tokio::test]
 async fn a_producer_that_keeps_its_instance_is_torn() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(10, 1))).await?;
-    world.crawl(&double)?.args(["--limit", "1"]).succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(10, 1))).await?;
+    world.crawl(&api)?.args(["--limit", "1"]).succeed().await?;
     for silent in [false, true] {
         let proxy = world.kafka_proxy(vec![LateEnd { skip: 0, silent, produces: 1 }]).await?;
         let mut config = world.kafka();
@@ -108,16 +108,16 @@ async fn torn(world: &World, config: &ClientConfig, name: &str) -> Result<usize>
     config.set("transactional.id", world.topic(name)).set("linger.ms", "0");
     let producer: FutureProducer = config.create()?;
     let client = producer.clone();
-    spawn_blocking(move || client.init_transactions(PATIENCE)).await??;
+    spawn_blocking(move || client.init_transactions(TIMEOUT)).await??;
     producer.begin_transaction()?;
     ensure!(send_page(&world.topic("datasets"), &producer, "first").await == 2);
     let client = producer.clone();
-    spawn_blocking(move || client.commit_transaction(PATIENCE)).await??;
+    spawn_blocking(move || client.commit_transaction(TIMEOUT)).await??;
     producer.begin_transaction()?;
     let aborted = format!("aborted-{name}");
     send_page(&world.topic("datasets"), &producer, &aborted).await;
     // It may fail: the broker knows of no transaction by now.
-    let _ = spawn_blocking(move || producer.abort_transaction(PATIENCE)).await?;
+    let _ = spawn_blocking(move || producer.abort_transaction(TIMEOUT)).await?;
     let seen = world.records("datasets").await?;
     Ok(seen.iter().filter(|record| record.key == aborted).count())
 }
@@ -139,9 +139,9 @@ async fn send_page(topic: &str, producer: &FutureProducer, key: &str) -> usize {
 #[tokio::test]
 async fn a_torn_page_is_named_by_run_topic_and_partition() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(400, 3))).await?;
-    let mut gate = double.hold(Matcher::pages().that(|asked| asked.sequence > 3));
-    let mut crawl = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    let api = MockServer::start(Options::new(Synthetic::new(400, 3))).await?;
+    let mut gate = api.hold(Matcher::pages().that(|asked| asked.sequence > 3));
+    let mut crawl = world.crawl(&api)?.args(["--concurrency", "1"]).start()?;
     crawl.reaches(gate.arrived()).await?;
     // `/domains` and a page.
     for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! `dead-letters` for people: look, try again, put aside.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, World};
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -18,13 +18,13 @@ const HEADERS: [(&str, &str); 6] = [
 ];
 
 /// A crawl with one object that no record can be made of.
-async fn crawled() -> Result<(World, Double)> {
+async fn crawled() -> Result<(World, MockServer)> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
     catalog.put_as("5zzz-zzzz", "a.example", r#"{"resource":{"name":"no id"}}"#);
-    let double = Double::start(Options::new(catalog)).await?;
-    world.crawl(&double)?.succeed().await?;
-    Ok((world, double))
+    let api = MockServer::start(Options::new(catalog)).await?;
+    world.crawl(&api)?.succeed().await?;
+    Ok((world, api))
 }
 
 /// Puts a host where it can't be read.
@@ -62,15 +62,15 @@ async fn a_producers_letter_arrives_and_counts_in_no_ledger() -> Result<()> {
 
 #[tokio::test]
 async fn letters_that_were_deleted_before_they_arrived_are_no_reason_to_stop() -> Result<()> {
-    let (world, double) = crawled().await?;
+    let (world, api) = crawled().await?;
     world.consume()?.succeed().await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let topic = world.topic("dead-letters");
     let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
     let mut all = TopicPartitionList::new();
     all.add_partition_offset(&topic, 0, Offset::End)?;
     admin.delete_records(&all, &AdminOptions::new()).await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let ended = world.consume()?.succeed().await?;
     assert!(ended.stderr.contains("dead letters of producers were deleted before they arrived here"));
     let runs: Vec<i64> =

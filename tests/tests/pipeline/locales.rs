@@ -1,7 +1,7 @@
 //! The database's locale changes nothing, and another encoding than UTF-8 is refused.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -10,8 +10,8 @@ async fn a_turkish_database_holds_the_same() -> Result<()> {
     let world = World::unmigrated("locale_provider icu icu_locale 'tr' template template0").await?;
     let lower: String = sqlx::query_scalar("select lower('I')").fetch_one(world.pool()).await?;
     assert_eq!(lower, "ı", "the database has to be Turkish");
-    let double = Double::start(Options::new(Synthetic::new(300, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     world.ask(&["verify"])?.succeed().await?;
     assert!(world.verify_topics()?.succeed().await?.differences()?.is_empty());

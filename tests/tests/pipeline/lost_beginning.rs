@@ -77,8 +77,8 @@ async fn a_rebuild_of_topics_that_lost_their_beginning_deletes_nothing() -> Resu
     execute(world, &format!("update socrata_datasets set name = 'kept' where id = '{id}'")).await?;
     let before = world.contents("catalog", &CATALOG).await?;
 
-    let told = refused(world, world.rebuild()?, "datasets", &lost).await?;
-    ensure!(told.stderr.contains("us: none yet"), "{}", told.stderr);
+    let reported = refused(world, world.rebuild()?, "datasets", &lost).await?;
+    ensure!(reported.stderr.contains("us: none yet"), "{}", reported.stderr);
     refused(world, world.verify_topics()?, "datasets", &lost).await?;
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
 

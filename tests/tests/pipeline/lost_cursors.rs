@@ -1,8 +1,8 @@
-//! A producer whose cursor was lost counts its runs anew. Consumers stop before anything of that is written,
+//! A producer whose cursor was lost restarts its run numbers. Consumers stop before anything of that is written,
 //! and what they say to do leads on.
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Sent, World};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
@@ -10,12 +10,12 @@ use rdkafka::client::DefaultClientContext;
 
 const LEDGER: [&str; 2] = ["runs", "run_partitions"];
 
-/// A world after a run of this number, and the double that was crawled.
-async fn crawled(run: &str) -> Result<(World, Double)> {
+/// A world after a run of this number, and the mock server that was crawled.
+async fn crawled(run: &str) -> Result<(World, MockServer)> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
-    world.crawl(&double)?.args(["--first-run", run]).succeed().await?;
-    Ok((world, double))
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
+    world.crawl(&api)?.args(["--first-run", run]).succeed().await?;
+    Ok((world, api))
 }
 
 fn admin(world: &World) -> Result<AdminClient<DefaultClientContext>> {
@@ -23,9 +23,9 @@ fn admin(world: &World) -> Result<AdminClient<DefaultClientContext>> {
 }
 
 /// The same topics and tables, and a producer that knows of no run and crawls.
-async fn crawl_anew(world: &World, double: &Double) -> Result<()> {
+async fn crawl_again(world: &World, api: &MockServer) -> Result<()> {
     admin(world)?.delete_topics(&[world.topic("cursors").as_str()], &AdminOptions::new()).await?;
-    world.crawl(double)?.succeed().await?;
+    world.crawl(api)?.succeed().await?;
     Ok(())
 }
 
@@ -42,9 +42,9 @@ async fn states(world: &World) -> Result<Vec<(i64, String)>> {
 
 #[tokio::test]
 async fn what_is_said_to_do_leads_on() -> Result<()> {
-    let (world, double) = crawled("7").await?;
+    let (world, api) = crawled("7").await?;
     world.consume()?.succeed().await?;
-    crawl_anew(&world, &double).await?;
+    crawl_again(&world, &api).await?;
     let said = refused(&world).await?;
     assert!(said.contains("records of run 1 of us come after run 7 had ended"), "{said}");
     assert_eq!(states(&world).await?, [(7, "balanced".into())]);
@@ -57,13 +57,13 @@ async fn what_is_said_to_do_leads_on() -> Result<()> {
     let reset = between("--group … ", "`").context("it names the reset")?;
     world.consumer_groups(&reset.split(' ').collect::<Vec<_>>()).await?;
     let flags = between("crawl --region us ", "`").context("it names the crawl")?;
-    world.crawl(&double)?.args(flags.split(' ')).succeed().await?;
+    world.crawl(&api)?.args(flags.split(' ')).succeed().await?;
     world.consume()?.succeed().await?;
     assert_eq!(states(&world).await?, [(7, "balanced".into()), (8, "balanced".into())]);
     world.ask(&["verify"])?.succeed().await?;
 
     // And the next crawl goes on from there.
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let summary = world.consume()?.succeed().await?.summary()?;
     assert_eq!((&summary["runs"][0]["run"], &summary["runs"][0]["state"]), (&9.into(), &"balanced".into()));
     Ok(())
@@ -71,11 +71,11 @@ async fn what_is_said_to_do_leads_on() -> Result<()> {
 
 #[tokio::test]
 async fn a_run_of_the_same_number_is_not_taken_for_the_first() -> Result<()> {
-    let (world, double) = crawled("1").await?;
+    let (world, api) = crawled("1").await?;
     world.consume()?.succeed().await?;
     let (tables, ledger) =
         (world.contents("catalog", &CATALOG).await?, world.contents("catalog", &LEDGER).await?);
-    crawl_anew(&world, &double).await?;
+    crawl_again(&world, &api).await?;
     let said = refused(&world).await?;
     assert!(said.contains("run 1 of us come after run 1") && said.contains("--first-run 2"), "{said}");
     assert_eq!(world.contents("catalog", &CATALOG).await?, tables);
@@ -84,9 +84,9 @@ async fn a_run_of_the_same_number_is_not_taken_for_the_first() -> Result<()> {
 }
 
 #[tokio::test]
-async fn both_runs_in_one_batch_are_told_apart() -> Result<()> {
-    let (world, double) = crawled("7").await?;
-    crawl_anew(&world, &double).await?;
+async fn both_runs_in_one_batch_are_counted_apart() -> Result<()> {
+    let (world, api) = crawled("7").await?;
+    crawl_again(&world, &api).await?;
     // A new database: each partition holds so little that it comes at once.
     let said = refused(&world).await?;
     assert!(said.contains("run 1 of us") && said.contains("--first-run 8"), "{said}");

@@ -1,7 +1,7 @@
 //! Ordinary ways to write a flag or a variable mean what a person means by them, or are refused by name.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::json;
@@ -9,33 +9,37 @@ use serde_json::json;
 #[tokio::test]
 async fn flags_mean_what_a_person_means() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let flags = ["--region", "US", "--datasets", "false", "--timeout", "30"];
-    let told = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
-    assert_eq!((&told["region"], &told["published"]["datasets"]), (&json!("us"), &json!(null)), "{told}");
-    let told = world.crawl(&double)?.args(["--since", "2w"]).succeed().await?.summary()?;
-    assert_eq!(told["mode"], "since");
+    let reported = world.crawl(&api)?.args(flags).succeed().await?.summary()?;
+    assert_eq!(
+        (&reported["region"], &reported["published"]["datasets"]),
+        (&json!("us"), &json!(null)),
+        "{reported}"
+    );
+    let reported = world.crawl(&api)?.args(["--since", "2w"]).succeed().await?.summary()?;
+    assert_eq!(reported["mode"], "since");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_proxy_variable_that_can_not_be_used_is_refused_by_name_without_its_password() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
     for (name, value) in [("HTTP_PROXY", "socks5://me:Hunter2@127.0.0.1:1"), ("ALL_PROXY", "http://")] {
-        let ended = world.crawl(&double)?.env(name, value).run().await?;
+        let ended = world.crawl(&api)?.env(name, value).run().await?;
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         assert!(ended.error()?.starts_with(name), "{}", ended.stderr);
         assert!(!ended.stderr.contains("Hunter2"), "{}", ended.stderr);
-        assert_eq!(double.requests().len(), 0);
+        assert_eq!(api.requests().len(), 0);
     }
     // One that can't be found is named, before the first request fails at it.
-    let nonsense = world.crawl(&double)?.env("HTTP_PROXY", "nonsense.invalid").args(["--retry-for", "0"]);
+    let nonsense = world.crawl(&api)?.env("HTTP_PROXY", "nonsense.invalid").args(["--retry-for", "0"]);
     let mut crawl = nonsense.start()?;
     let warning = crawl.logged("the proxy's host can't be resolved").await?;
     assert_eq!((&warning["variable"], &warning["host"]), (&json!("HTTP_PROXY"), &json!("nonsense.invalid")));
     assert_eq!(crawl.ended().await?.code, Some(1));
-    let exempt = world.crawl(&double)?.env("HTTP_PROXY", "socks5://x").env("NO_PROXY", "127.0.0.1");
+    let exempt = world.crawl(&api)?.env("HTTP_PROXY", "socks5://x").env("NO_PROXY", "127.0.0.1");
     exempt.succeed().await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A topic that is not there is an error for as long as it is not.
 
 use anyhow::{Result, anyhow};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Running, World};
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -10,9 +10,9 @@ use rdkafka::client::DefaultClientContext;
 /// Returns when the member has said twice that a topic is missing.
 async fn said_again(member: &mut Running, topic: &str) -> Result<()> {
     for _ in 0..2 {
-        let told = member.logged("a topic is missing; waiting for it").await?;
-        assert_eq!(told["level"], "ERROR");
-        let error = told["error"].as_str().unwrap_or_default();
+        let reported = member.logged("a topic is missing; waiting for it").await?;
+        assert_eq!(reported["level"], "ERROR");
+        let error = reported["error"].as_str().unwrap_or_default();
         assert!(error.contains(&format!("there is no topic {topic}:")), "{error}");
     }
     Ok(())
@@ -31,8 +31,8 @@ async fn a_wrong_prefix_is_an_error_that_repeats() -> Result<()> {
 #[tokio::test]
 async fn a_topic_that_goes_while_the_consumer_runs_is_too() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.migrate().await?;
     let mut member = world.member()?.start()?;
     world.until("select exists (select from runs where state = 'balanced')").await?;

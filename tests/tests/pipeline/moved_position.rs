@@ -1,7 +1,7 @@
 //! A batch whose position somebody else has moved is dropped, and the consumer goes on from there.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use sqlx::AssertSqlSafe;
@@ -10,8 +10,8 @@ use sqlx::AssertSqlSafe;
 async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     let mut member = world.member()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
 
@@ -22,7 +22,7 @@ async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
         .bind(&datasets)
         .execute(&mut *other)
         .await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world
         .until(
             "select exists (select from pg_stat_activity where datname = current_database()
@@ -36,11 +36,11 @@ async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
         .execute(&mut *other)
         .await?;
     other.commit().await?;
-    let told = member.logged("another consumer has moved the position; going on from there").await?;
-    assert_eq!((told["partition"].as_i64(), told["position"].as_i64()), (Some(0), Some(end)));
+    let reported = member.logged("another consumer has moved the position; going on from there").await?;
+    assert_eq!((reported["partition"].as_i64(), reported["position"].as_i64()), (Some(0), Some(end)));
 
     // Run 3 is applied again, and of run 2 only what the other partitions hold.
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world
         .until(
             "select exists (select from run_partitions where run = 3 and topic like '%datasets' and partition = 0
@@ -63,8 +63,8 @@ async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
 async fn a_database_that_goes_back_under_a_consumer_gets_all_again_and_counts_it_once() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     let mut member = world.member()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
     let before = world.contents("catalog", &["socrata_hosts"]).await?;
@@ -75,9 +75,9 @@ async fn a_database_that_goes_back_under_a_consumer_gets_all_again_and_counts_it
         format!("delete from socrata_hosts; update positions set position = 0 where topic = '{hosts}'");
     sqlx::raw_sql(AssertSqlSafe(back)).execute(world.pool()).await?;
     // Its next batch finds that out.
-    world.crawl(&double)?.args(["--limit", "1"]).succeed().await?;
-    let told = member.logged("another consumer has moved the position; going on from there").await?;
-    assert_eq!((told["topic"].as_str(), told["position"].as_i64()), (Some(hosts.as_str()), Some(0)));
+    world.crawl(&api)?.args(["--limit", "1"]).succeed().await?;
+    let reported = member.logged("another consumer has moved the position; going on from there").await?;
+    assert_eq!((reported["topic"].as_str(), reported["position"].as_i64()), (Some(hosts.as_str()), Some(0)));
     world.until("select exists (select from runs where run = 2 and state = 'ended')").await?;
     assert_eq!(world.contents("catalog", &["socrata_hosts"]).await?[0].rows, before[0].rows);
     let counted: bool = sqlx::query_scalar(

@@ -45,7 +45,7 @@ async fn send_unreadable(history: &History) -> Result<()> {
 
 async fn run_all(history: &History, commands: &[String]) -> Result<()> {
     for command in commands {
-        history.world.documented(command, &history.double.url())?.succeed().await?;
+        history.world.documented(command, &history.api.url())?.succeed().await?;
     }
     Ok(())
 }

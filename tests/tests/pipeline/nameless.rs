@@ -1,9 +1,12 @@
-//! Objects that can't have a key go to the dead letters, each once, and hold the run.
+//! Objects that can't have a key go to the dead letters, each at least once, and hold the run.
+
+use std::collections::BTreeSet;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Fault, Matcher, MemoryCatalog, Options};
+use catalog_tests::mock_server::{Fault, Matcher, MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
+use serde_json::Value;
 
 /// Odd objects by the id that the API sorts them by.
 const ODD: [(&str, &str); 7] = [
@@ -25,9 +28,9 @@ fn catalog() -> Result<MemoryCatalog> {
     Ok(catalog)
 }
 
-async fn check(world: &World, double: &Double, flags: &[&str]) -> Result<()> {
+async fn check(world: &World, api: &MockServer, flags: &[&str]) -> Result<()> {
     let flags = ["--concurrency", "1"].iter().chain(flags).copied();
-    let ended = world.crawl(double)?.args(flags).succeed().await?.summary()?;
+    let ended = world.crawl(api)?.args(flags).succeed().await?.summary()?;
     assert_eq!((&ended["unkeyed"], &ended["published"]["datasets"]), (&ODD.len().into(), &60.into()));
     let mut dead: Vec<_> = world.records("dead-letters").await?.into_iter().map(|dead| dead.value).collect();
     let mut odd: Vec<_> = ODD.iter().map(|(_, object)| object.as_bytes().to_vec()).collect();
@@ -40,8 +43,8 @@ async fn check(world: &World, double: &Double, flags: &[&str]) -> Result<()> {
 #[tokio::test]
 async fn objects_without_a_usable_key_are_dead_letters_and_hold_the_run() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(catalog()?)).await?;
-    check(&world, &double, &[]).await?;
+    let api = MockServer::start(Options::new(catalog()?)).await?;
+    check(&world, &api, &[]).await?;
     world.consume()?.succeed().await?;
     // One of the seven names neither its id nor its domain.
     let (state, reason): (String, String) =
@@ -55,15 +58,15 @@ async fn objects_without_a_usable_key_are_dead_letters_and_hold_the_run() -> Res
 async fn they_are_counted_once_wherever_a_page_ends() -> Result<()> {
     for size in ["2", "3", "7"] {
         let world = World::new().await?;
-        let double = Double::start(Options::new(catalog()?)).await?;
-        check(&world, &double, &["--page-size", size]).await?;
+        let api = MockServer::start(Options::new(catalog()?)).await?;
+        check(&world, &api, &["--page-size", size]).await?;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn they_are_counted_once_on_either_side_of_the_border_of_two_lanes() -> Result<()> {
-    // Two lanes meet at i222-2222, and both see what lies there.
+async fn at_the_border_of_two_lanes_each_is_counted_at_least_once() -> Result<()> {
+    // Two lanes meet at i222-2222, and both may see the objects there.
     for (before, behind) in
         [("hzzz-zzzz", "i222-2223"), ("hzzz-zzzy", "hzzz-zzzz"), ("i222-2223", "i222-2224")]
     {
@@ -71,16 +74,21 @@ async fn they_are_counted_once_on_either_side_of_the_border_of_two_lanes() -> Re
         let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
         catalog.put_as(before, "a.example", r#"{"resource":{"name":"one"}}"#);
         catalog.put_as(behind, "a.example", r#"{"resource":{"name":"two"}}"#);
-        let double = Double::start(Options::new(catalog)).await?;
-        let ended = world.crawl(&double)?.args(["--concurrency", "2"]).succeed().await?.summary()?;
-        assert_eq!((&ended["unkeyed"], &ended["published"]["datasets"]), (&2.into(), &60.into()));
-        assert_eq!(world.records("dead-letters").await?.len(), 2);
+        let api = MockServer::start(Options::new(catalog)).await?;
+        let ended = world.crawl(&api)?.args(["--concurrency", "2"]).succeed().await?.summary()?;
+        assert_eq!(ended["published"]["datasets"], 60);
+        assert_dead_letters(
+            &world,
+            &ended,
+            &[r#"{"resource":{"name":"one"}}"#, r#"{"resource":{"name":"two"}}"#],
+        )
+        .await?;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn they_are_counted_once_behind_the_last_id_however_many_lanes_end_there() -> Result<()> {
+async fn after_the_last_id_each_is_counted_at_least_once_however_many_lanes_end_there() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::new();
     for id in ["3333-3333", "4444-4444"] {
@@ -91,13 +99,25 @@ async fn they_are_counted_once_behind_the_last_id_however_many_lanes_end_there()
         );
     }
     // In the interval of the last id, and in each of those behind it.
-    for id in ["5555-5555", "cccc-cccc", "kkkk-kkkk", "zzzz-zzzz"] {
-        catalog.put_as(id, "a.example", format!(r#"{{"resource":{{"name":"{id}"}}}}"#));
+    let object = |id| format!(r#"{{"resource":{{"name":"{id}"}}}}"#);
+    let without_id = ["5555-5555", "cccc-cccc", "kkkk-kkkk", "zzzz-zzzz"];
+    for id in without_id {
+        catalog.put_as(id, "a.example", object(id));
     }
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.args(["--concurrency", "4"]).succeed().await?.summary()?;
-    assert_eq!((&ended["unkeyed"], &ended["published"]["datasets"]), (&4.into(), &2.into()));
-    assert_eq!(world.records("dead-letters").await?.len(), 4);
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&api)?.args(["--concurrency", "4"]).succeed().await?.summary()?;
+    assert_eq!(ended["published"]["datasets"], 2);
+    let expected = without_id.map(object);
+    assert_dead_letters(&world, &ended, &expected.each_ref().map(String::as_str)).await
+}
+
+/// Checks that the dead letters are these values, each at least once, and that the summary counts all of them.
+async fn assert_dead_letters(world: &World, ended: &Value, expected: &[&str]) -> Result<()> {
+    let dead = world.records("dead-letters").await?;
+    assert_eq!(ended["unkeyed"], dead.len());
+    let values: BTreeSet<Vec<u8>> = dead.into_iter().map(|dead| dead.value).collect();
+    let expected: BTreeSet<Vec<u8>> = expected.iter().map(|value| value.as_bytes().to_vec()).collect();
+    assert_eq!(values, expected);
     Ok(())
 }
 
@@ -106,8 +126,8 @@ async fn one_that_fills_a_limit_is_no_dead_end() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(20, 2).objects())?;
     catalog.put_as("2222-2222", "a.example", "{}");
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.args(["--limit", "1"]).succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&api)?.args(["--limit", "1"]).succeed().await?.summary()?;
     assert_eq!((&ended["objects"], &ended["unkeyed"], &ended["whole"]), (&1.into(), &1.into(), &true.into()));
     Ok(())
 }
@@ -115,11 +135,11 @@ async fn one_that_fills_a_limit_is_no_dead_end() -> Result<()> {
 #[tokio::test]
 async fn an_odd_entry_of_the_list_of_domains_is_a_dead_letter_too() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(60, 2))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(60, 2))).await?;
     let body = r#"{"results":[{"domain":"a.example","count":60},{"domain":"b.example","count":null}]}"#;
     let odd = Fault::Status { status: 200, retry_after: None, body: Some(body.into()) };
-    double.fail(Matcher::domains(), odd);
-    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    api.fail(Matcher::domains(), odd);
+    let ended = world.crawl(&api)?.succeed().await?.summary()?;
     assert_eq!((&ended["unkeyed"], &ended["published"]["domains"]), (&1.into(), &1.into()));
     let dead = world.records("dead-letters").await?;
     assert_eq!(dead.len(), 1);
@@ -136,8 +156,8 @@ async fn what_was_missed_is_named_by_id_by_domain_and_as_an_entry_of_the_list() 
         catalog.put_as(id, "a.example", *object);
     }
     catalog.declare("a b", 7);
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&api)?.succeed().await?.summary()?;
     let records = world.records("datasets").await?;
     let markers = records.iter().filter(|record| record.is_marker());
     for marker in markers {
@@ -153,11 +173,11 @@ async fn what_was_missed_is_named_by_id_by_domain_and_as_an_entry_of_the_list() 
     }
     // Of the last one nothing is known.
     assert_eq!(ended["unknown"], 1);
-    let told = world.status()?.succeed().await?;
+    let reported = world.status()?.succeed().await?;
     assert!(
-        told.stdout.contains("missed  2 with an id (") && told.stdout.contains("1 entry of /domains"),
+        reported.stdout.contains("missed  2 with an id (") && reported.stdout.contains("1 entry of /domains"),
         "{}",
-        told.stdout
+        reported.stdout
     );
     Ok(())
 }
@@ -165,10 +185,10 @@ async fn what_was_missed_is_named_by_id_by_domain_and_as_an_entry_of_the_list() 
 #[tokio::test]
 async fn a_page_of_one_object_without_an_id_is_no_dead_end() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(catalog()?)).await?;
+    let api = MockServer::start(Options::new(catalog()?)).await?;
     // At a size of 1 there is no id to go on behind.
-    double.fail_times(3, Matcher::pages().limit_above(1), Fault::CutJson);
-    check(&world, &double, &["--page-size", "8"]).await
+    api.fail_times(3, Matcher::pages().limit_above(1), Fault::CutJson);
+    check(&world, &api, &["--page-size", "8"]).await
 }
 
 #[tokio::test]
@@ -178,9 +198,9 @@ async fn one_before_an_object_that_can_not_be_had_is_not_lost() -> Result<()> {
     let vast = format!(r#"{{"resource":{{"id":"h222-2223","name":"{}"}}}}"#, "x".repeat(600_000));
     catalog.put_as("h222-2222", "a.example", r#"{"resource":{}}"#);
     catalog.put_as("h222-2223", "a.example", vast);
-    let double = Double::start(Options::new(catalog)).await?;
+    let api = MockServer::start(Options::new(catalog)).await?;
     let flags = ["--concurrency", "1", "--max-page-bytes", "500KiB"];
-    let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(flags).succeed().await?.summary()?;
     assert_eq!((&ended["skipped"], &ended["unkeyed"]), (&1.into(), &1.into()));
     assert_eq!(ended["published"]["datasets"], 60);
     Ok(())

@@ -1,7 +1,7 @@
 //! Tables that are replaced, migrated or written to by a newer build stop a consumer before it writes.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -15,14 +15,14 @@ async fn applied(world: &World) -> Result<(i64, i64)> {
 /// A running consumer meets this change of its tables; what it says at its end.
 async fn stopped_by(change: &'static str) -> Result<String> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
     world.migrate().await?;
     let member = world.member()?.start()?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.until("select count(*) = 100 from socrata_dataset_stats").await?;
     world.until("select count(*) = 1 from runs where state = 'balanced'").await?;
     sqlx::raw_sql(change).execute(world.pool()).await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert_eq!(applied(&world).await?, (1, 0));

@@ -1,7 +1,7 @@
 //! An answer that is no JSON: what is wrong with one object costs no other.
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Asked, Double, Fault, Matcher, MemoryCatalog, Options};
+use catalog_tests::mock_server::{Asked, Fault, Matcher, MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::{Value, json};
@@ -42,8 +42,8 @@ async fn an_object_that_is_no_json_is_a_dead_letter_with_its_bytes_and_all_other
     for (odd, rule) in odd {
         let (world, catalog) = (World::new().await?, catalog()?);
         catalog.put_as(ID, "a.example", object(ID, odd));
-        let double = Double::start(Options::new(catalog)).await?;
-        let ended = world.crawl(&double)?.args(["--retry-for", "30s"]).succeed().await?.summary()?;
+        let api = MockServer::start(Options::new(catalog)).await?;
+        let ended = world.crawl(&api)?.args(["--retry-for", "30s"]).succeed().await?.summary()?;
         assert_eq!(
             (&ended["objects"], &ended["published"]["datasets"]),
             (&201.into(), &200.into()),
@@ -63,8 +63,8 @@ async fn an_object_that_is_no_json_is_a_dead_letter_with_its_bytes_and_all_other
 async fn one_byte_costs_one_more_request() -> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
     catalog.put_as(ID, "a.example", object(ID, b"\"city\":\"Montr\xe9al\""));
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&api)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
     assert_eq!(ended["retries_by_cause"], json!({ "unreadable": 1 }));
     Ok(())
 }
@@ -72,11 +72,10 @@ async fn one_byte_costs_one_more_request() -> Result<()> {
 #[tokio::test]
 async fn the_list_of_domains_is_read_past_an_entry_that_is_no_json() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(60, 2))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(60, 2))).await?;
     let body = r#"{"results":[{"domain":"a.example","count":60},{"domain":"b.example","count":NaN}]}"#;
-    double
-        .fail(Matcher::domains(), Fault::Status { status: 200, retry_after: None, body: Some(body.into()) });
-    let ended = world.crawl(&double)?.args(["--retry-for", "30s"]).succeed().await?.summary()?;
+    api.fail(Matcher::domains(), Fault::Status { status: 200, retry_after: None, body: Some(body.into()) });
+    let ended = world.crawl(&api)?.args(["--retry-for", "30s"]).succeed().await?.summary()?;
     assert_eq!((&ended["bad_domains"], &ended["published"]["domains"]), (&1.into(), &1.into()));
     assert_eq!((&ended["unkeyed"], &ended["unknown"]), (&1.into(), &0.into()));
     Ok(())
@@ -91,11 +90,11 @@ fn is_probe(asked: &Asked) -> bool {
 async fn what_breaks_the_structure_and_has_no_id_is_a_stretch_that_holds_the_run() -> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
     catalog.put_as(ID, "a.example", r#"{"resource":{"name":"5" pipe"}}"#);
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&api)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
     assert_eq!((&ended["published"]["datasets"], &ended["whole"]), (&200.into(), &true.into()), "{ended}");
     assert_eq!((&ended["skipped"], &ended["unknown"], &ended["unkeyed"]), (&1.into(), &1.into(), &0.into()));
-    let probes = double.requests().into_iter().filter(is_probe).count();
+    let probes = api.requests().into_iter().filter(is_probe).count();
     // Besides the two that found that the object can't be had alone.
     assert!((30..=43).contains(&probes), "{probes}");
     assert_eq!(judged(&world).await?, "held");
@@ -106,8 +105,8 @@ async fn what_breaks_the_structure_and_has_no_id_is_a_stretch_that_holds_the_run
 async fn what_breaks_the_structure_behind_its_id_is_stepped_over_by_that_id() -> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
     catalog.put_as(ID, "a.example", format!(r#"{{"resource":{{"id":"{ID}","name":"5" pipe"}}}}"#));
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&api)?.succeed().await?.summary()?;
     assert_eq!((&ended["published"]["datasets"], &ended["skipped"]), (&200.into(), &1.into()), "{ended}");
     assert_eq!((&ended["unread_ids"], &ended["unknown"]), (&json!([ID]), &0.into()));
     Ok(())
@@ -121,8 +120,8 @@ async fn many_objects_that_are_no_json_are_the_servers_fault() -> Result<()> {
         let id = format!("h222-{place}");
         catalog.put_as(&id, "a.example", object(&id, b"\"rows\":NaN"));
     }
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.args(["--concurrency", "1"]).run().await?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&api)?.args(["--concurrency", "1"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("too many objects of one answer are not valid JSON: 4 of 24"),
@@ -136,9 +135,9 @@ async fn many_objects_that_are_no_json_are_the_servers_fault() -> Result<()> {
 async fn a_listing_by_date_takes_what_is_no_json_along() -> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
     catalog.put_as(ID, "a.example", object(ID, b"\"rows\":NaN"));
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.args(["--since", "2000-01-01"]).succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&api)?.args(["--since", "2000-01-01"]).succeed().await?.summary()?;
     assert_eq!((&ended["objects"], &ended["unread_ids"]), (&201.into(), &json!([ID])));
-    assert!(double.requests().iter().all(|asked| asked.param("scroll_id").is_none()));
+    assert!(api.requests().iter().all(|asked| asked.param("scroll_id").is_none()));
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! Whatever a JSON object holds, it becomes a row if its key is its own: what PostgreSQL can't hold is mended
+//! Whatever a JSON object holds, it becomes a row if its key is its own: what PostgreSQL can't store is sanitized
 //! or null, and named.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, World};
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ fn object(id: &str, resource: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_object_becomes_a_row_and_names_what_was_mended() -> Result<()> {
+async fn every_object_becomes_a_row_and_names_what_was_repaired() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(40, 2).objects())?;
     let mut expected = BTreeMap::new();
@@ -67,8 +67,8 @@ async fn every_object_becomes_a_row_and_names_what_was_mended() -> Result<()> {
         catalog.put_as(&id, "a.example", object(&id, &resource));
         expected.insert(id, unreadable);
     }
-    let double = Double::start(Options::new(catalog)).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    world.crawl(&api)?.succeed().await?;
     let summary = world.consume()?.succeed().await?.summary()?;
     assert_eq!(summary["records"]["datasets"]["dead"], 0);
     let rows: Vec<(String, Vec<String>, Value)> = sqlx::query_as(
@@ -79,7 +79,7 @@ async fn every_object_becomes_a_row_and_names_what_was_mended() -> Result<()> {
     for ((id, unreadable, metadata), (expected_id, expected)) in rows.iter().zip(&expected) {
         assert_eq!((id, unreadable.len()), (expected_id, expected.len()), "{unreadable:?}");
         assert!(
-            expected.iter().all(|name| unreadable.iter().any(|told| told == name)),
+            expected.iter().all(|name| unreadable.iter().any(|reported| reported == name)),
             "{id}: {unreadable:?}"
         );
         assert_eq!(metadata.as_array().map(Vec::len), Some(2));
@@ -122,8 +122,8 @@ async fn send(world: &World, partition: i32, page: &str) -> Result<()> {
 #[tokio::test]
 async fn the_newest_version_of_a_key_stays_from_one_batch_and_from_two_partitions() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(40, 2))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(40, 2))).await?;
+    world.crawl(&api)?.succeed().await?;
     for (partition, page) in [(0, "3"), (0, "9"), (0, "5"), (1, "7"), (1, "8"), (1, "8")] {
         send(&world, partition, page).await?;
     }

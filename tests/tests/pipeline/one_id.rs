@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Matcher, MemoryCatalog, Options};
+use catalog_tests::mock_server::{Matcher, MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::json;
@@ -51,9 +51,9 @@ async fn two_domains_with_one_id_are_two_records_with_pages_of_two_and_of_three(
         ] {
             put(&catalog, id, domain)?;
         }
-        let double = Double::start(Options::new(catalog)).await?;
+        let api = MockServer::start(Options::new(catalog)).await?;
         let flags = ["--page-size", size, "--concurrency", "1"];
-        let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
+        let ended = world.crawl(&api)?.args(flags).succeed().await?.summary()?;
         assert_eq!(
             (&ended["published"]["datasets"], &ended["whole"]),
             (&4.into(), &true.into()),
@@ -71,9 +71,9 @@ async fn each_object_is_published_once_whatever_the_pages_the_lanes_and_the_resu
     for (size, lanes, again) in [("2", "1", "3"), ("3", "2", "1"), ("7", "4", "2")] {
         let world = World::new().await?;
         let (catalog, keys) = shared()?;
-        let double = Double::start(Options::new(catalog)).await?;
-        let mut gate = double.hold(Matcher::pages().nth(7));
-        let crawl = || world.crawl(&double).map(|crawl| crawl.args(["--page-size", size]));
+        let api = MockServer::start(Options::new(catalog)).await?;
+        let mut gate = api.hold(Matcher::pages().nth(7));
+        let crawl = || world.crawl(&api).map(|crawl| crawl.args(["--page-size", size]));
         let mut killed = crawl()?.args(["--concurrency", lanes]).start()?;
         killed.reaches(gate.arrived()).await?;
         killed.kill().await?;
@@ -90,12 +90,12 @@ async fn a_limit_takes_the_last_id_with_all_its_objects_and_a_cursor_goes_on_beh
     let world = World::new().await?;
     let (catalog, keys) = shared()?;
     let catalog = Arc::new(catalog);
-    let double = Double::start(Options::shared(Arc::clone(&catalog))).await?;
+    let api = MockServer::start(Options::shared(Arc::clone(&catalog))).await?;
     // Groups of 1, 2, 3, 4, 5: the fourth asset is the first of three with one id.
-    let ended = world.crawl(&double)?.args(["--limit", "4"]).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(["--limit", "4"]).succeed().await?.summary()?;
     assert_eq!((&ended["objects"], &ended["whole"]), (&6.into(), &true.into()));
     let last = catalog.ids()[5].clone();
-    world.crawl(&double)?.args(["--cursor", &last]).succeed().await?;
+    world.crawl(&api)?.args(["--cursor", &last]).succeed().await?;
     assert_eq!(published(&world).await?, keys);
     Ok(())
 }
@@ -103,10 +103,10 @@ async fn a_limit_takes_the_last_id_with_all_its_objects_and_a_cursor_goes_on_beh
 #[tokio::test]
 async fn keeping_an_id_back_costs_no_request_for_a_page_and_none_at_the_end() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
-    let ended = world.crawl(&double)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
+    let ended = world.crawl(&api)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
     assert_eq!(ended["published"]["datasets"], 1_000);
-    let pages = double.requests().into_iter().filter(|asked| asked.is_page()).count();
+    let pages = api.requests().into_iter().filter(|asked| asked.is_page()).count();
     // 99 new assets a page: 11 pages. That nothing follows the last one takes two, as it does behind an empty page.
     assert_eq!(pages, 11 + 2);
     assert_eq!(published(&world).await?.into_iter().collect::<BTreeSet<_>>().len(), 1_000);

@@ -1,7 +1,7 @@
 //! An operator's reset of the group's offsets by Kafka's own tools is honoured, back and forth.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 use serde_json::Value;
@@ -9,14 +9,14 @@ use serde_json::Value;
 const LEDGER: [&str; 2] = ["runs", "run_partitions"];
 const ASSETS: u64 = 300;
 
-async fn crawled_twice() -> Result<(World, Double)> {
+async fn crawled_twice() -> Result<(World, MockServer)> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
     for _ in 0..2 {
-        world.crawl(&double)?.succeed().await?;
+        world.crawl(&api)?.succeed().await?;
     }
     world.consume()?.succeed().await?;
-    Ok((world, double))
+    Ok((world, api))
 }
 
 async fn reset(world: &World, to: &str) -> Result<()> {
@@ -66,8 +66,8 @@ async fn rows_that_were_lost_come_back_with_a_replay() -> Result<()> {
 
 #[tokio::test]
 async fn forth_to_the_latest_leaves_out_what_lies_between() -> Result<()> {
-    let (world, double) = crawled_twice().await?;
-    world.crawl(&double)?.succeed().await?;
+    let (world, api) = crawled_twice().await?;
+    world.crawl(&api)?.succeed().await?;
     reset(&world, "--to-latest").await?;
     let skipped = world.consume()?.succeed().await?.summary()?;
     assert_eq!(datasets(&skipped, "unchanged"), Some(0), "{skipped}");
@@ -75,7 +75,7 @@ async fn forth_to_the_latest_leaves_out_what_lies_between() -> Result<()> {
     let known: Vec<i64> =
         sqlx::query_scalar("select run from runs order by run").fetch_all(world.pool()).await?;
     assert_eq!(known, [1, 2]);
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let next = world.consume()?.succeed().await?.summary()?;
     assert_eq!(datasets(&next, "unchanged"), Some(ASSETS), "{next}");
     Ok(())

@@ -2,7 +2,7 @@
 //! empty database catches up by itself.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 
@@ -11,12 +11,12 @@ const LEDGER: [&str; 1] = ["run_partitions"];
 #[tokio::test]
 async fn a_database_restored_from_an_older_backup_catches_up() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 4))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
+    world.crawl(&api)?.succeed().await?;
     // Another schema stands for the backup: it holds what the tables held after the first crawl.
     world.consume()?.args(["--schema", "backup"]).succeed().await?;
     world.consume()?.succeed().await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     assert_ne!(world.contents("backup", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
 
@@ -29,9 +29,9 @@ async fn a_database_restored_from_an_older_backup_catches_up() -> Result<()> {
 #[tokio::test]
 async fn an_empty_database_starts_at_the_beginning() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 4))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
     for _ in 0..2 {
-        world.crawl(&double)?.succeed().await?;
+        world.crawl(&api)?.succeed().await?;
         world.consume()?.succeed().await?;
     }
     // The group has committed the ends of all partitions, and then an operator has set them there once more.

@@ -1,7 +1,7 @@
 //! Tables belong to the topics that they were made from: a command that reads others is refused before it applies anything.
 
 use anyhow::{Result, anyhow};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Contents, Program, World};
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -9,12 +9,12 @@ use rdkafka::client::DefaultClientContext;
 
 const BOOKS: [&str; 3] = ["runs", "run_partitions", "verdicts"];
 
-async fn consumed() -> Result<(World, Double)> {
+async fn consumed() -> Result<(World, MockServer)> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 4))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
-    Ok((world, double))
+    Ok((world, api))
 }
 
 async fn contents(world: &World) -> Result<[Vec<Contents>; 2]> {
@@ -33,13 +33,13 @@ fn readers(world: &World) -> Result<[Program; 5]> {
 }
 
 /// Expects that each is refused, says this, and leaves the tables as they are.
-async fn refused(world: &World, readers: impl IntoIterator<Item = Program>, told: &[&str]) -> Result<()> {
+async fn refused(world: &World, readers: impl IntoIterator<Item = Program>, reported: &[&str]) -> Result<()> {
     let before = contents(world).await?;
     for reader in readers {
         let ended = reader.run().await?;
         assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
-        for told in told {
-            assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+        for reported in reported {
+            assert!(ended.stderr.contains(reported), "{reported}: {}", ended.stderr);
         }
     }
     assert_eq!(contents(world).await?, before);
@@ -48,9 +48,9 @@ async fn refused(world: &World, readers: impl IntoIterator<Item = Program>, told
 
 #[tokio::test]
 async fn another_prefix_is_refused_by_every_command() -> Result<()> {
-    let (world, double) = consumed().await?;
+    let (world, api) = consumed().await?;
     let other = World::new().await?;
-    other.crawl(&double)?.succeed().await?;
+    other.crawl(&api)?.succeed().await?;
     let prefix = other.topic("");
     let readers = readers(&world)?.map(|reader| reader.args(["--topic-prefix", &prefix]));
     refused(&world, readers, &["belong to the topics", &world.topic(""), &prefix, "--schema NAME"]).await?;
@@ -64,41 +64,41 @@ async fn another_cluster_is_refused_by_every_command() -> Result<()> {
     let (world, _double) = consumed().await?;
     let other = "update installation set cluster_id = 'another-cluster'";
     sqlx::query(other).execute(world.pool()).await?;
-    let told = ["belong to the Kafka cluster another-cluster", "--brokers", "catalog-consumer move"];
-    refused(&world, readers(&world)?, &told).await
+    let reported = ["belong to the Kafka cluster another-cluster", "--brokers", "catalog-consumer move"];
+    refused(&world, readers(&world)?, &reported).await
 }
 
 /// Deletes `domains` and crawls again: the new topic ends where the old one did.
-async fn make_domains_again(world: &World, double: &Double) -> Result<()> {
+async fn make_domains_again(world: &World, api: &MockServer) -> Result<()> {
     let (_, end) = world.committed(&world.topic("domains"), 0).await?;
     let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
     for deleted in admin.delete_topics(&[&world.topic("domains")], &AdminOptions::new()).await? {
         deleted.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
     }
-    world.crawl(double)?.succeed().await?;
+    world.crawl(api)?.succeed().await?;
     assert_eq!(world.committed(&world.topic("domains"), 0).await?.1, end);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_topic_made_again_that_ends_at_the_old_position_is_refused() -> Result<()> {
-    let (world, double) = consumed().await?;
-    make_domains_again(&world, &double).await?;
-    let told = [&world.topic("domains"), "deleted and made again", "catalog-consumer move --topic"];
-    refused(&world, readers(&world)?, &told).await
+    let (world, api) = consumed().await?;
+    make_domains_again(&world, &api).await?;
+    let reported = [&world.topic("domains"), "deleted and made again", "catalog-consumer move --topic"];
+    refused(&world, readers(&world)?, &reported).await
 }
 
 #[tokio::test]
 async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 4))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.migrate().await?;
     let member = world.member()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
     // So that it does not see the new topic while that is still shorter than the old one was.
     member.signal("STOP")?;
-    make_domains_again(&world, &double).await?;
+    make_domains_again(&world, &api).await?;
     member.signal("CONT")?;
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);

@@ -1,7 +1,7 @@
 //! PostgreSQL goes away and comes back: the consumer waits, stays in its group, and counts all once.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
 
@@ -14,12 +14,12 @@ const BALANCED: [&str; 2] = [
     "select exists (select from runs where run = 2 and state = 'balanced')",
 ];
 
-async fn crawled() -> Result<(World, Double)> {
+async fn crawled() -> Result<(World, MockServer)> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
-    Ok((world, double))
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
+    Ok((world, api))
 }
 
 /// A consumer that its group drops when it has not polled for 6 s, which is the least that Kafka takes.
@@ -60,13 +60,13 @@ async fn a_commit_whose_answer_is_lost_is_done_and_counts_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_waited_for_and_the_group_is_kept() -> Result<()> {
-    let (world, double) = crawled().await?;
+async fn a_database_that_is_unreachable_is_waited_for_and_the_group_is_kept() -> Result<()> {
+    let (world, api) = crawled().await?;
     let (proxy, url) = world.proxy().await?;
     let mut member = restless(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
     proxy.close();
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     // It is said again only after longer than a member may be silent.
     member.logged(TROUBLE).await?;
     member.logged(TROUBLE).await?;
@@ -83,7 +83,7 @@ async fn a_database_that_is_away_is_waited_for_and_the_group_is_kept() -> Result
 }
 
 #[tokio::test]
-async fn connections_that_the_server_ends_within_a_transaction_are_made_anew() -> Result<()> {
+async fn connections_that_the_server_ends_within_a_transaction_are_made_again() -> Result<()> {
     let (world, _double) = crawled().await?;
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table run_partitions in share mode").execute(&mut *blocker).await?;
@@ -95,8 +95,8 @@ async fn connections_that_the_server_ends_within_a_transaction_are_made_anew() -
     )
     .execute(world.pool())
     .await?;
-    let told = member.logged(TROUBLE).await?;
-    assert!(told["error"].as_str().unwrap().contains("offsets"), "{told}");
+    let reported = member.logged(TROUBLE).await?;
+    assert!(reported["error"].as_str().unwrap().contains("offsets"), "{reported}");
     blocker.rollback().await?;
     member.logged(PASSED).await?;
     world.until(BALANCED[0]).await?;
@@ -109,7 +109,7 @@ async fn connections_that_the_server_ends_within_a_transaction_are_made_anew() -
 
 #[tokio::test]
 async fn a_partition_that_is_assigned_in_an_outage_is_taken_over_behind_it() -> Result<()> {
-    let (world, double) = crawled().await?;
+    let (world, api) = crawled().await?;
     let (proxy, url) = world.proxy().await?;
     let mut first = restless(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
@@ -125,7 +125,7 @@ async fn a_partition_that_is_assigned_in_an_outage_is_taken_over_behind_it() -> 
     first.logged(TROUBLE).await?;
     first.logged(TROUBLE).await?;
     proxy.open().await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.until(BALANCED[1]).await?;
     first.terminate()?;
     let ended = first.ended().await?;
@@ -136,12 +136,12 @@ async fn a_partition_that_is_assigned_in_an_outage_is_taken_over_behind_it() -> 
 
 #[tokio::test]
 async fn a_consumer_that_waits_ends_when_it_is_asked_to() -> Result<()> {
-    let (world, double) = crawled().await?;
+    let (world, api) = crawled().await?;
     let (proxy, url) = world.proxy().await?;
     let mut member = restless(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
     proxy.close();
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     member.logged(TROUBLE).await?;
     member.terminate()?;
     let ended = member.ended().await?;
@@ -154,7 +154,7 @@ async fn a_consumer_that_waits_ends_when_it_is_asked_to() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_at_the_start_is_waited_for() -> Result<()> {
+async fn a_database_that_is_unreachable_at_the_start_is_waited_for() -> Result<()> {
     let (world, _double) = crawled().await?;
     let (proxy, url) = world.proxy().await?;
     proxy.close();

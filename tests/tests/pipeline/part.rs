@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use catalog_tests::double::{Double, Fault, Matcher, Options};
+use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
@@ -15,8 +15,8 @@ fn synthetic() -> Synthetic {
     Synthetic::new(ASSETS, 5)
 }
 
-async fn served() -> Result<(World, Double)> {
-    Ok((World::new().await?, Double::start(Options::new(synthetic())).await?))
+async fn served() -> Result<(World, MockServer)> {
+    Ok((World::new().await?, MockServer::start(Options::new(synthetic())).await?))
 }
 
 /// The id and domain of each asset, in id order.
@@ -49,11 +49,11 @@ async fn state(world: &World) -> Result<(String, String)> {
 
 #[tokio::test]
 async fn domains_are_published_whole_and_alone() -> Result<()> {
-    let (world, double) = served().await?;
+    let (world, api) = served().await?;
     let names: BTreeSet<String> = assets()?.into_iter().map(|(_, domain)| domain).collect();
     let [first, second] = [0, 2].map(|place| names.iter().nth(place).unwrap().clone());
     let flags = ["--domain", &second, "--domain", &first];
-    let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(flags).succeed().await?.summary()?;
     assert_eq!((ended["mode"].as_str(), ended["whole"].as_bool()), (Some("part"), Some(true)));
 
     let theirs = assets()?.into_iter().filter(|(_, domain)| [&first, &second].contains(&domain));
@@ -66,15 +66,15 @@ async fn domains_are_published_whole_and_alone() -> Result<()> {
 
 #[tokio::test]
 async fn an_unknown_domain_is_refused_before_a_run_begins() -> Result<()> {
-    let (world, double) = served().await?;
+    let (world, api) = served().await?;
     for dry in [&[][..], &["--dry-run"]] {
         let flags = ["--domain", "nowhere.example"];
-        let ended = world.crawl(&double)?.args(flags).args(dry.iter().copied()).run().await?;
+        let ended = world.crawl(&api)?.args(flags).args(dry.iter().copied()).run().await?;
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains("Domain not found: nowhere.example (request "), "{}", ended.stderr);
     }
     // Nothing is left that would have to be given up first.
-    assert_eq!(world.crawl(&double)?.succeed().await?.summary()?["run"], 1);
+    assert_eq!(world.crawl(&api)?.succeed().await?.summary()?["run"], 1);
     Ok(())
 }
 
@@ -82,9 +82,9 @@ async fn an_unknown_domain_is_refused_before_a_run_begins() -> Result<()> {
 async fn a_part_that_is_empty_where_assets_are_declared_is_an_error() -> Result<()> {
     let (_, domain) = assets()?.swap_remove(0);
     for part in [["--limit", "500"], ["--domain", &domain]] {
-        let (world, double) = served().await?;
-        double.fail(Matcher::pages(), Fault::EmptyResults);
-        let ended = world.crawl(&double)?.args(part).args(["--retry-for", "1s"]).run().await?;
+        let (world, api) = served().await?;
+        api.fail(Matcher::pages(), Fault::EmptyResults);
+        let ended = world.crawl(&api)?.args(part).args(["--retry-for", "1s"]).run().await?;
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         assert!(ended.stderr.contains("/domains declares some"), "{}", ended.stderr);
     }
@@ -93,30 +93,30 @@ async fn a_part_that_is_empty_where_assets_are_declared_is_an_error() -> Result<
 
 #[tokio::test]
 async fn a_limit_is_met_to_the_asset_and_a_cursor_goes_on_behind_it() -> Result<()> {
-    let (world, double) = served().await?;
+    let (world, api) = served().await?;
     let ids = ids()?;
     // Lanes would each begin somewhere else: with a limit there is one, whatever the concurrency.
     let flags = ["--limit", "250", "--concurrency", "4"];
-    let ended = world.crawl(&double)?.args(flags).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(flags).succeed().await?.summary()?;
     assert_eq!((ended["objects"].as_u64(), ended["whole"].as_bool()), (Some(250), Some(true)));
     assert_eq!(published(&world).await?, ids[..250]);
     assert_eq!(state(&world).await?, ("part".into(), "ended".into()));
 
     let flags = ["--limit", "100", "--cursor", &ids[249]];
-    world.crawl(&double)?.args(flags).succeed().await?;
+    world.crawl(&api)?.args(flags).succeed().await?;
     assert_eq!(published(&world).await?, ids[..350]);
-    world.crawl(&double)?.args(["--cursor", &ids[349]]).succeed().await?;
+    world.crawl(&api)?.args(["--cursor", &ids[349]]).succeed().await?;
     assert_eq!(published(&world).await?, ids);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<()> {
-    let (world, double) = served().await?;
+    let (world, api) = served().await?;
     let ids = ids()?;
     let limit = ["--limit", "350"];
-    let gate = double.hold(Matcher::pages().scroll_id(&ids[197]));
-    let mut crawl = world.crawl(&double)?.args(limit).start()?;
+    let gate = api.hold(Matcher::pages().scroll_id(&ids[197]));
+    let mut crawl = world.crawl(&api)?.args(limit).start()?;
     // `/domains` and two pages of 99 new assets each; the third is held.
     for _ in 0..3 {
         crawl.logged("page published").await?;
@@ -124,11 +124,11 @@ async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<
     crawl.kill().await?;
     gate.release();
 
-    let other = world.crawl(&double)?.args(["--limit", "351"]).run().await?;
+    let other = world.crawl(&api)?.args(["--limit", "351"]).run().await?;
     assert_eq!(other.code, Some(2), "{}", other.stderr);
     assert!(other.stderr.contains("--restart"), "{}", other.stderr);
     assert!(other.stderr.contains("--limit was 350 and is 351 now"), "{}", other.stderr);
-    let ended = world.crawl(&double)?.args(limit).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(limit).succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), ended["objects"].as_u64()), (Some(1), Some(350)));
     assert_eq!(published(&world).await?, ids[..350]);
     assert_eq!(state(&world).await?, ("part".into(), "ended".into()));
@@ -137,9 +137,9 @@ async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<
 
 #[tokio::test]
 async fn a_part_is_nothing_that_a_since_run_could_start_from() -> Result<()> {
-    let (world, double) = served().await?;
-    world.crawl(&double)?.args(["--limit", "10"]).succeed().await?;
-    let ended = world.crawl(&double)?.args(["--since", "auto"]).run().await?;
+    let (world, api) = served().await?;
+    world.crawl(&api)?.args(["--limit", "10"]).succeed().await?;
+    let ended = world.crawl(&api)?.args(["--since", "auto"]).run().await?;
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("--since auto: no run of this region"), "{}", ended.stderr);
     Ok(())

@@ -2,7 +2,7 @@
 //! pooling is refused before anything is written.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Ended, Program, World};
 use serde_json::Value;
@@ -27,8 +27,8 @@ fn through(url: &str, program: Program) -> Program {
 /// Every kind of command does its work through a pooler, and leaves the tables as the migrations make them.
 async fn works_through(settings: &str) -> Result<()> {
     let world = World::unmigrated("").await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let (_pooler, url) = world.pooler(settings).await?;
     through(&url, world.ask(&["migrate"])?).succeed().await?;
     let made = kept(&world).await?;
@@ -128,8 +128,8 @@ async fn a_pooler_with_one_session_serves_commands_that_need_one() -> Result<()>
     through(&url, world.ask(&["runs", "list"])?).succeed().await?;
     // Others may give theirs back, so a consumer waits.
     let mut member = through(&url, world.plain_run()?).start()?;
-    let told: Value = member.logged(TROUBLE).await?;
-    let error = told["error"].as_str().unwrap();
+    let reported: Value = member.logged(TROUBLE).await?;
+    let error = reported["error"].as_str().unwrap();
     assert!(error.contains("this command needs 4 connections to the database at once"), "{error}");
     member.terminate()?;
     assert_eq!(member.ended().await?.code, Some(0));

@@ -1,7 +1,7 @@
 //! What a row has is looked up by its key, in tables that were never analysed too.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use sqlx::AssertSqlSafe;
@@ -31,8 +31,8 @@ async fn a_table_that_was_never_analysed_is_looked_into_by_its_key() -> Result<(
     assert!(empty.contains("using socrata_dataset_stats_pkey"), "{empty}");
     drop(connection.close().await);
 
-    let double = Double::start(Options::new(Synthetic::new(500, 2))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 2))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     let mut connection = world.pool().acquire().await?;
     let filled = plan(&mut connection).await?;

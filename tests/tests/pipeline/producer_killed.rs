@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -12,18 +12,18 @@ const ASSETS: u64 = 2_000;
 #[tokio::test]
 async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
 
     // While it waits for `/domains`, before it claims the region.
-    let mut gate = double.hold(Matcher::domains());
-    let mut crawl = world.crawl(&double)?.start()?;
+    let mut gate = api.hold(Matcher::domains());
+    let mut crawl = world.crawl(&api)?.start()?;
     crawl.reaches(gate.arrived()).await?;
     crawl.kill().await?;
     gate.release();
 
     // While both lanes wait for a page.
-    let mut gate = double.hold(Matcher::pages().that(|asked| asked.sequence > 8));
-    let mut crawl = world.crawl(&double)?.start()?;
+    let mut gate = api.hold(Matcher::pages().that(|asked| asked.sequence > 8));
+    let mut crawl = world.crawl(&api)?.start()?;
     crawl.reaches(gate.arrived()).await?;
     crawl.reaches(gate.arrived()).await?;
     crawl.kill().await?;
@@ -31,11 +31,11 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
 
     // Right after a page was published, when the next one is on its way; with other lanes each time.
     for lanes in ["1", "3", "5"] {
-        let mut crawl = world.crawl(&double)?.args(["--concurrency", lanes]).start()?;
+        let mut crawl = world.crawl(&api)?.args(["--concurrency", lanes]).start()?;
         crawl.logged("page published").await?;
         crawl.kill().await?;
     }
-    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), ended["whole"].as_bool()), (Some(1), Some(true)));
     assert_eq!(ended["published"]["datasets"], ASSETS);
     each_page_once(&world, ASSETS).await?;
@@ -72,14 +72,14 @@ pub(crate) async fn each_page_once(world: &World, assets: u64) -> Result<()> {
 #[tokio::test]
 async fn a_killed_producer_delays_nobody_and_its_half_page_is_never_seen() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
-    let mut crawl = world.crawl(&double)?.start()?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
+    let mut crawl = world.crawl(&api)?.start()?;
     for _ in 0..5 {
         crawl.logged("page published").await?;
     }
     crawl.kill().await?;
     // What is there by now must be whole pages, for consumers may read it before the crawl goes on.
-    let mut crawl = world.crawl(&double)?.start()?;
+    let mut crawl = world.crawl(&api)?.start()?;
     crawl.logged("crawling").await?;
     crawl.kill().await?;
     let summary = world.consume()?.succeed().await?.summary()?;
@@ -88,7 +88,7 @@ async fn a_killed_producer_delays_nobody_and_its_half_page_is_never_seen() -> Re
     let state: String = sqlx::query_scalar("select state from runs").fetch_one(world.pool()).await?;
     assert_eq!(state, "open");
 
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let summary = world.consume()?.succeed().await?.summary()?;
     assert_eq!(summary["records"]["datasets"]["new"], ASSETS - applied);
     assert_eq!(summary["runs"][0]["state"], "balanced");

@@ -1,7 +1,7 @@
 //! `dead-letters show` and `dead-letters prune`.
 
 use anyhow::{Result, ensure};
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, World};
 
@@ -15,12 +15,12 @@ const HEADERS: [(&str, &str); 6] = [
 ];
 
 /// A crawl with one dead letter of its producer, two bad assets of a run that is still open, and one bad host.
-async fn crawled() -> Result<(World, Double)> {
+async fn crawled() -> Result<(World, MockServer)> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
     catalog.put_as("5zzz-zzzz", "a.example", r#"{"resource":{"name":"no id"}}"#);
-    let double = Double::start(Options::new(catalog)).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    world.crawl(&api)?.succeed().await?;
     let value = Some(r#"{"odd":"välue"}"#.as_bytes());
     for id in ["aaaa-aaaa", "bbbb-bbbb"] {
         let key = format!("us/a.example/{id}");
@@ -30,7 +30,7 @@ async fn crawled() -> Result<(World, Double)> {
     let headers = HEADERS.map(|(name, value)| (name, if name == "kind" { "hosts" } else { value }));
     world.send("hosts", Sent { key: Some(b"us/a.example"), value, headers: &headers, partition: 0 }).await?;
     world.consume()?.succeed().await?;
-    Ok((world, double))
+    Ok((world, api))
 }
 
 async fn id_of(world: &World, key: &str) -> Result<String> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 use serde_json::Value;
@@ -39,8 +39,8 @@ async fn assert_once(world: &World) -> Result<()> {
 async fn a_member_that_was_asleep_past_its_session_writes_nothing_twice() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let mut sleeper = world.mortal()?.args(["--batch-size", "50"]).start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
 
@@ -50,7 +50,7 @@ async fn a_member_that_was_asleep_past_its_session_writes_nothing_twice() -> Res
         .bind(world.topic("datasets"))
         .execute(&mut *holder)
         .await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.until(IS_HELD_UP).await?;
     sleeper.signal("STOP")?;
     let mut heir = world.mortal()?.args(["--batch-size", "50"]).start()?;
@@ -72,15 +72,15 @@ async fn a_member_that_was_asleep_past_its_session_writes_nothing_twice() -> Res
 async fn a_partition_is_given_up_after_its_batch_in_flight() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let mut first = world.member()?.args(["--connections", "8"]).start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
 
     // Another member wants its share while every partition has a batch that waits for its position.
     let mut holder = world.pool().begin().await?;
     sqlx::query("select from positions for update").execute(&mut *holder).await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.until(ALL_ARE_HELD_UP).await?;
     let mut second = world.member()?.start()?;
     first.logged("giving partitions up").await?;
@@ -115,11 +115,11 @@ async fn a_partition_is_given_up_after_its_batch_in_flight() -> Result<()> {
 async fn members_come_and_go_while_batches_are_on_their_way() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let mut first = world.member()?.args(["--batch-size", "50"]).start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     // Members come and go while batches of the second run are on their way.
     let mut second = world.member()?.args(["--batch-size", "50"]).start()?;
     second.logged("partition assigned").await?;

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options, Region};
+use catalog_tests::mock_server::{MockServer, Options, Region};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Contents, World};
 use sqlx::AssertSqlSafe;
 
-async fn crawled() -> Result<(World, Double)> {
+async fn crawled() -> Result<(World, MockServer)> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 6))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 6))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
-    Ok((world, double))
+    Ok((world, api))
 }
 
 /// What became of the runs, and their ledger. The rest of a run is what the first marker says that comes.
@@ -27,7 +27,7 @@ async fn books(world: &World, schema: &str) -> Result<(Vec<String>, Vec<Contents
 
 #[tokio::test]
 async fn a_new_database_is_filled_and_consumers_go_on_from_there() -> Result<()> {
-    let (world, double) = crawled().await?;
+    let (world, api) = crawled().await?;
     let anew = ["--schema", "anew"];
     let rebuilt = world.rebuild()?.args(["--migrate"]).args(anew).succeed().await?;
     let held = world.contents("catalog", &CATALOG).await?;
@@ -36,7 +36,7 @@ async fn a_new_database_is_filled_and_consumers_go_on_from_there() -> Result<()>
     assert_eq!(world.contents("anew", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
     assert_eq!(books(&world, "anew").await?, books(&world, "catalog").await?);
 
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     let summary = world.consume()?.args(anew).args(["--group", "anew"]).succeed().await?.summary()?;
     assert_eq!(summary["records"]["datasets"]["unchanged"], 300);
@@ -82,10 +82,10 @@ async fn tables_that_stand_beyond_the_topics_or_in_others_are_left_alone() -> Re
 }
 
 #[tokio::test]
-async fn both_regions_are_mended() -> Result<()> {
+async fn both_regions_are_repaired() -> Result<()> {
     let (world, _) = crawled().await?;
     let eu = Options::new(Synthetic::in_region(Region::Eu, 100, 3)).region(Region::Eu);
-    world.crawl(&Double::start(eu).await?)?.succeed().await?;
+    world.crawl(&MockServer::start(eu).await?)?.succeed().await?;
     world.consume()?.succeed().await?;
     let before = world.contents("catalog", &CATALOG).await?;
     sqlx::query(
@@ -105,8 +105,8 @@ async fn both_regions_are_mended() -> Result<()> {
 
 #[tokio::test]
 async fn what_a_reset_has_left_out_comes_back_with_its_run() -> Result<()> {
-    let (world, double) = crawled().await?;
-    world.crawl(&double)?.succeed().await?;
+    let (world, api) = crawled().await?;
+    world.crawl(&api)?.succeed().await?;
     world.consumer_groups(&["--reset-offsets", "--to-latest", "--all-topics", "--execute"]).await?;
     world.consume()?.succeed().await?;
     assert_eq!(world.verify_topics()?.run().await?.code, Some(1));
@@ -117,7 +117,7 @@ async fn what_a_reset_has_left_out_comes_back_with_its_run() -> Result<()> {
     world.ask(&["verify"])?.succeed().await?;
     world.verify_topics()?.succeed().await?;
 
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     world.ask(&["verify"])?.succeed().await?;
     world.verify_topics()?.succeed().await?;

@@ -3,33 +3,33 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
 use catalog_tests::history::{History, all_at};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 /// How a rebuild asks how far the tables are.
 const ASKS_FOR_POSITIONS: &str = "%greatest(position, counted_to)%";
 
-/// A world whose tables hold a small crawl, and the double that serves it.
-async fn filled() -> Result<(World, Double)> {
+/// A world whose tables hold a small crawl, and the mock server that serves it.
+async fn filled() -> Result<(World, MockServer)> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(60, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(60, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
-    Ok((world, double))
+    Ok((world, api))
 }
 
 #[tokio::test]
 async fn beside_a_crawl_and_its_consumer_it_finds_nothing_to_mend() -> Result<()> {
     let world = World::new().await?;
-    let monday = Double::start(Options::new(Synthetic::new(600, 8))).await?;
+    let monday = MockServer::start(Options::new(Synthetic::new(600, 8))).await?;
     world.crawl(&monday)?.succeed().await?;
     world.consume()?.succeed().await?;
 
     // Small pages and batches, so that positions move all the time.
     let member = world.member()?.args(["--batch-size", "20"]).start()?;
-    let tuesday = Double::start(Options::new(Synthetic::new(600, 8).with_page_views_of(1))).await?;
+    let tuesday = MockServer::start(Options::new(Synthetic::new(600, 8).with_page_views_of(1))).await?;
     let crawl = tokio::spawn(world.crawl(&tuesday)?.args(["--page-size", "20"]).run());
     while !crawl.is_finished() {
         let rebuilt = world.rebuild()?.args(["--batch-size", "50"]).succeed().await?;
@@ -48,15 +48,15 @@ async fn beside_a_crawl_and_its_consumer_it_finds_nothing_to_mend() -> Result<()
 }
 
 #[tokio::test]
-async fn positions_that_move_while_it_begins_are_no_sign_of_a_topic_made_anew() -> Result<()> {
-    let (world, double) = filled().await?;
+async fn positions_that_move_while_it_begins_are_no_sign_of_a_topic_made_again() -> Result<()> {
+    let (world, api) = filled().await?;
 
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table positions in access exclusive mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
     world.until_held_up(ASKS_FOR_POSITIONS).await?;
     // As a consumer does that has applied what is published only now.
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     sqlx::query("update positions set position = position + 1, counted_to = counted_to + 1")
         .execute(&mut *blocker)
         .await?;
@@ -85,19 +85,19 @@ async fn records_that_are_deleted_while_it_begins_are_named() -> Result<()> {
     starting.rollback().await?;
     let ended = rebuild.ended().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let told = format!(
+    let reported = format!(
         "{}[0] has lost records while it was read: the rebuild stands at 0, and it holds offsets 2 to ",
         world.topic("hosts")
     );
-    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&reported), "{}", ended.stderr);
     Ok(())
 }
 
 #[tokio::test]
 async fn consumers_wait_while_tables_are_compared() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 4))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 4))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
 
     // The rebuild holds the one lock and waits for this one, its first table not compared yet.
@@ -108,7 +108,7 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
     // Records of another run, one a batch: nothing but the one lock keeps those before the markers out of
     // the tables.
     let member = world.member()?.args(["--batch-size", "1", "--connections", "8"]).start()?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world
         .until(
             "select exists (select from pg_stat_activity where datname = current_database()
@@ -127,7 +127,7 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
 
 #[tokio::test]
 async fn a_long_read_under_the_lock_is_not_taken_for_sleep() -> Result<()> {
-    let (world, double) = filled().await?;
+    let (world, api) = filled().await?;
 
     // Held before it begins to read, until its shadow is there to be held as well.
     let mut beginning = world.pool().begin().await?;
@@ -141,7 +141,7 @@ async fn a_long_read_under_the_lock_is_not_taken_for_sleep() -> Result<()> {
         .await?;
     beginning.rollback().await?;
     world.until_held_up("analyze %").await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     let mut applying = world.pool().begin().await?;
     sqlx::query("lock table catalog_rebuild.socrata_hosts in share mode").execute(&mut *applying).await?;
@@ -187,8 +187,8 @@ async fn a_run_released_meanwhile_is_followed() -> Result<()> {
 #[tokio::test]
 async fn peoples_views_grants_and_publications_stay() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     world.login("reader").await?;
     sqlx::raw_sql(

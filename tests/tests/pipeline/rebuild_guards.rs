@@ -41,13 +41,13 @@ async fn a_rebuild_that_would_delete_much_says_so_and_changes_nothing() -> Resul
 
     let refused = world.rebuild()?.run().await?;
     assert_eq!(refused.code, Some(3), "{}", refused.stderr);
-    for told in [
+    for reported in [
         "60 of 150 rows of socrata_datasets in us,",
         "60 of 60 rows of socrata_datasets in us on z.example",
         "60 of 150 rows of socrata_dataset_stats in us,",
         "--force",
     ] {
-        ensure!(refused.stderr.contains(told), "{told} is not in {}", refused.stderr);
+        ensure!(refused.stderr.contains(reported), "{reported} is not in {}", refused.stderr);
     }
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
 
@@ -72,8 +72,8 @@ async fn a_rebuild_that_would_delete_much_says_so_and_changes_nothing() -> Resul
 /// How many rows are refused, by table.
 fn refused(report: &Value) -> BTreeMap<&str, u64> {
     let tables = report["tables"].as_array().into_iter().flatten();
-    let counts = tables.map(|told| {
-        (told["table"].as_str().unwrap_or_default(), told["refused"].as_u64().unwrap_or_default())
+    let counts = tables.map(|reported| {
+        (reported["table"].as_str().unwrap_or_default(), reported["refused"].as_u64().unwrap_or_default())
     });
     counts.filter(|(_, refused)| *refused > 0).collect()
 }
@@ -126,7 +126,7 @@ async fn one_row_that_is_refused_does_not_roll_back_the_other_repairs() -> Resul
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_by_its_column_whatever_the_reason_says() -> Result<()> {
+async fn a_refusal_is_named_by_its_column_whatever_the_reason_says() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     let world = &history.world;
     history.run(&[]).await?;

@@ -1,7 +1,7 @@
 //! A rebuild killed anywhere leaves the tables as they were, and the next one clears its leavings away.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -12,8 +12,8 @@ const SHADOW: &str = "select exists (select from pg_namespace where nspname = 'c
 /// A world whose table of datasets is damaged in each row.
 async fn damaged() -> Result<World> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 4))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     sqlx::query("update socrata_datasets set name = 'damaged'").execute(world.pool()).await?;
     Ok(world)
@@ -27,8 +27,8 @@ async fn has_shadow(world: &World) -> Result<bool> {
     Ok(sqlx::query_scalar(SHADOW).fetch_one(world.pool()).await?)
 }
 
-/// The next rebuild mends all and leaves nothing behind.
-async fn assert_mended(world: &World) -> Result<()> {
+/// The next rebuild repairs everything and leaves nothing behind.
+async fn assert_repaired(world: &World) -> Result<()> {
     assert!(has_shadow(world).await?);
     let report = world.rebuild()?.succeed().await?.summary()?;
     assert_eq!(report["tables"][0]["different"], 300);
@@ -47,14 +47,14 @@ async fn killed_while_it_reads_it_leaves_the_tables_alone() -> Result<()> {
     }
     rebuild.kill().await?;
     assert_eq!(names(&world).await?, before);
-    assert_mended(&world).await
+    assert_repaired(&world).await
 }
 
 #[tokio::test]
-async fn killed_while_it_mends_it_leaves_the_tables_alone() -> Result<()> {
+async fn killed_while_it_repairs_it_leaves_the_tables_alone() -> Result<()> {
     let world = damaged().await?;
     let before = names(&world).await?;
-    // The last table can be read and not written: the rebuild waits here with the others mended.
+    // The last table can be read and not written: the rebuild waits here with the others repaired.
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table socrata_agencies in share mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
@@ -69,7 +69,7 @@ async fn killed_while_it_mends_it_leaves_the_tables_alone() -> Result<()> {
         )
         .await?;
     assert_eq!(names(&world).await?, before);
-    assert_mended(&world).await
+    assert_repaired(&world).await
 }
 
 #[tokio::test]
@@ -97,11 +97,11 @@ async fn killed_while_it_makes_its_tables_it_leaves_nothing_that_holds_up() -> R
     blocker.rollback().await?;
     sqlx::raw_sql("drop event trigger late").execute(world.pool()).await?;
     assert_eq!(names(&world).await?, before);
-    assert_mended(&world).await
+    assert_repaired(&world).await
 }
 
 #[tokio::test]
-async fn killed_after_its_commit_it_has_mended_all() -> Result<()> {
+async fn killed_after_its_commit_it_has_repaired_all() -> Result<()> {
     let world = damaged().await?;
     // Held before it begins to read, until somebody else reads its shadow, which can't be dropped then.
     let mut blocker = world.pool().begin().await?;
@@ -151,7 +151,7 @@ async fn a_commit_that_has_begun_is_not_broken_off() -> Result<()> {
         )
         .await?;
     rebuild.terminate()?;
-    rebuild.logged("stopping after the work in hand; a second signal stops at once").await?;
+    rebuild.logged("shutting down after the work in flight; a second signal exits at once").await?;
     blocker.rollback().await?;
     let ended = rebuild.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

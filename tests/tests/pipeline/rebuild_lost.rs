@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 
@@ -31,8 +31,8 @@ const SHAPE: &str = "
 
 async fn world() -> Result<World> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     Ok(world)
 }
@@ -42,7 +42,7 @@ async fn shape(world: &World) -> Result<Vec<String>> {
 }
 
 #[tokio::test]
-async fn tables_that_were_dropped_are_made_anew_with_all_that_fell_with_them() -> Result<()> {
+async fn tables_that_were_dropped_are_made_again_with_all_that_fell_with_them() -> Result<()> {
     let world = world().await?;
     let (shape_before, before) = (shape(&world).await?, world.contents("catalog", &CATALOG).await?);
     sqlx::raw_sql("drop table socrata_datasets cascade; drop table socrata_hosts cascade")
@@ -95,7 +95,7 @@ async fn a_rebuild_that_is_killed_leaves_no_empty_table_for_consumers_to_go_on_w
 }
 
 #[tokio::test]
-async fn a_lost_table_of_the_books_is_told_of() -> Result<()> {
+async fn a_lost_table_of_the_books_is_reported() -> Result<()> {
     let world = world().await?;
     let before = world.contents("catalog", &CATALOG).await?;
     sqlx::query("drop table run_partitions").execute(world.pool()).await?;
@@ -111,7 +111,7 @@ async fn a_lost_table_of_the_books_is_told_of() -> Result<()> {
     Ok(())
 }
 
-/// A migration adds a column at the end of a filled table; nothing but its place tells it from one that was
+/// A migration adds a column at the end of a filled table; only its position distinguishes it from one that was
 /// there before.
 #[tokio::test]
 async fn a_new_column_is_filled() -> Result<()> {

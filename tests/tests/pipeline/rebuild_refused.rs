@@ -16,13 +16,13 @@ async fn execute(world: &World, statement: String) -> Result<()> {
 /// How many rows are refused, by table.
 fn refused(report: &Value) -> BTreeMap<&str, u64> {
     let tables = report["tables"].as_array().into_iter().flatten();
-    let counts = tables.map(|told| {
-        (told["table"].as_str().unwrap_or_default(), told["refused"].as_u64().unwrap_or_default())
+    let counts = tables.map(|reported| {
+        (reported["table"].as_str().unwrap_or_default(), reported["refused"].as_u64().unwrap_or_default())
     });
     counts.filter(|(_, refused)| *refused > 0).collect()
 }
 
-/// Looks and mends: the assets that are refused are told, and nothing else is wrong but `differing`.
+/// Compares and repairs: the refused assets are named, and nothing else differs except `differing`.
 async fn assert_refused(world: &World, assets: u64, differing: &[(&str, [u64; 3])]) -> Result<()> {
     let differing: BTreeMap<_, _> =
         differing.iter().map(|(table, rows)| ((*table).to_owned(), *rows)).collect();
@@ -41,7 +41,7 @@ async fn assert_refused(world: &World, assets: u64, differing: &[(&str, [u64; 3]
 }
 
 #[tokio::test]
-async fn what_a_constraint_refuses_is_told_and_the_rest_is_mended() -> Result<()> {
+async fn what_a_constraint_refuses_is_reported_and_the_rest_is_repaired() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     let world = &history.world;
     history.run(&[]).await?;
@@ -67,7 +67,7 @@ async fn what_a_constraint_refuses_is_told_and_the_rest_is_mended() -> Result<()
     world.ask(&["dead-letters", "discard", "--all"])?.succeed().await?;
     assert_refused(world, 1, &[]).await?;
 
-    // Without the constraint nothing is told once it is replayed.
+    // Without the constraint nothing is reported once it is replayed.
     execute(world, "alter table socrata_dataset_stats drop constraint ours".to_owned()).await?;
     execute(
         world,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::oracle::key;
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 
 async fn world() -> Result<World> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     Ok(world)
 }
 
@@ -25,10 +25,10 @@ async fn values_are_the_served_bytes_under_the_primary_key() -> Result<()> {
         results: Vec<Box<RawValue>>,
     }
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
-    // Within a crawl the double answers with the same bytes.
-    let page = reqwest::get(format!("{}?scroll_id=&limit=500", double.url())).await?.bytes().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
+    // Within a crawl the mock server answers with the same bytes.
+    let page = reqwest::get(format!("{}?scroll_id=&limit=500", api.url())).await?.bytes().await?;
     let mut served = BTreeMap::new();
     for object in serde_json::from_slice::<Page>(&page)?.results {
         let (domain, id) = key(&serde_json::from_str(object.get())?);
@@ -63,7 +63,7 @@ async fn headers_are_text_that_says_what_a_record_is() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_marker_on_every_partition_tells_what_was_published_there() -> Result<()> {
+async fn a_marker_on_every_partition_shows_what_was_published_there() -> Result<()> {
     let world = world().await?;
     for (topic, partitions) in [("datasets", 2), ("domains", 1), ("hosts", 1), ("agencies", 1)] {
         let (markers, records): (Vec<_>, Vec<_>) =

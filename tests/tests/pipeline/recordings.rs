@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::oracle::{content, key};
 use catalog_tests::world::{CATALOG, World};
 use serde_json::Value;
@@ -46,8 +46,8 @@ fn recordings(folder: &Path) -> Result<Vec<PathBuf>> {
 async fn go_through(recording: &Path) -> Result<()> {
     let catalog = Arc::new(MemoryCatalog::from_ndjson(recording)?);
     let world = World::new().await?;
-    let double = Double::start(Options::shared(Arc::clone(&catalog) as _)).await?;
-    world.crawl(&double)?.args(["--page-size", "1000"]).succeed().await?;
+    let api = MockServer::start(Options::shared(Arc::clone(&catalog) as _)).await?;
+    world.crawl(&api)?.args(["--page-size", "1000"]).succeed().await?;
     world.consume()?.succeed().await?;
 
     let objects = catalog.objects().into_iter().map(|object| serde_json::from_slice(&object));
@@ -66,7 +66,7 @@ async fn go_through(recording: &Path) -> Result<()> {
     let before: String = sqlx::query_scalar(writes).fetch_one(world.pool()).await?;
     for form in [Form::ReversedAndPretty, Form::RotatedAndCompact] {
         objects.iter().try_for_each(|object| form.put(&catalog, object))?;
-        world.crawl(&double)?.args(["--page-size", "1000"]).succeed().await?;
+        world.crawl(&api)?.args(["--page-size", "1000"]).succeed().await?;
         let summary = world.consume()?.succeed().await?.summary()?;
         assert_eq!(summary["records"]["datasets"]["unchanged"], objects.len(), "{form:?}");
         assert_eq!(summary["runs"][0]["state"], "balanced");
@@ -160,7 +160,7 @@ const DAMAGES: [(&str, &str, [u64; 3]); 4] = [
     ),
 ];
 
-/// The tables are what the topics give; rows that are damaged are named, and these are mended and no other.
+/// The tables are what the topics give; rows that are damaged are named, and only these are repaired.
 async fn is_rebuilt(world: &World) -> Result<()> {
     let tables = world.contents("catalog", &CATALOG).await?;
     assert_eq!(world.rebuild()?.succeed().await?.differences()?, BTreeMap::new());

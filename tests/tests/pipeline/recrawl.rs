@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
@@ -16,22 +16,22 @@ async fn writes(world: &World) -> Result<Vec<(String, String)>> {
     Ok(sqlx::query_as(WRITES).fetch_all(world.pool()).await?)
 }
 
-async fn crawl_and_consume(world: &World, double: &Double) -> Result<Value> {
-    world.crawl(double)?.succeed().await?;
+async fn crawl_and_consume(world: &World, api: &MockServer) -> Result<Value> {
+    world.crawl(api)?.succeed().await?;
     world.consume()?.succeed().await?.summary()
 }
 
 #[tokio::test]
 async fn an_unchanged_catalog_writes_no_dataset_though_its_page_views_move() -> Result<()> {
     let world = World::new().await?;
-    let monday = Double::start(Options::new(Synthetic::new(800, 6))).await?;
+    let monday = MockServer::start(Options::new(Synthetic::new(800, 6))).await?;
     crawl_and_consume(&world, &monday).await?;
     let before = writes(&world).await?;
     assert_eq!(before.len(), 800);
     let views = "select sum(page_views_total)::bigint from socrata_dataset_stats";
     let monday_views: i64 = sqlx::query_scalar(views).fetch_one(world.pool()).await?;
 
-    let tuesday = Double::start(Options::new(Synthetic::new(800, 6).with_page_views_of(1))).await?;
+    let tuesday = MockServer::start(Options::new(Synthetic::new(800, 6).with_page_views_of(1))).await?;
     let summary = crawl_and_consume(&world, &tuesday).await?;
     assert_eq!(writes(&world).await?, before);
     assert_eq!(summary["records"]["datasets"]["unchanged"], 800);
@@ -47,15 +47,15 @@ async fn an_unchanged_catalog_writes_no_dataset_though_its_page_views_move() -> 
 async fn a_changed_asset_changes_one_row() -> Result<()> {
     let world = World::new().await?;
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(300, 4).objects())?);
-    let double = Double::start(Options::shared(Arc::clone(&catalog) as _)).await?;
-    crawl_and_consume(&world, &double).await?;
+    let api = MockServer::start(Options::shared(Arc::clone(&catalog) as _)).await?;
+    crawl_and_consume(&world, &api).await?;
     let before = writes(&world).await?;
 
     let id = catalog.ids()[123].clone();
     let mut object: Value = serde_json::from_slice(&catalog.get(&id).unwrap())?;
     object["resource"]["name"] = "Renamed".into();
     catalog.put(object.to_string())?;
-    let summary = crawl_and_consume(&world, &double).await?;
+    let summary = crawl_and_consume(&world, &api).await?;
     assert_eq!(summary["records"]["datasets"]["changed"], 1);
     assert_eq!(summary["records"]["datasets"]["unchanged"], 299);
 

@@ -1,7 +1,7 @@
 //! What can't be done is refused at the start, with what to do about it.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -10,8 +10,8 @@ use rdkafka::client::DefaultClientContext;
 #[tokio::test]
 async fn a_database_that_was_not_migrated_is_refused_with_what_to_do() -> Result<()> {
     let world = World::unmigrated("").await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
+    world.crawl(&api)?.succeed().await?;
     let ended = world.plain_run()?.run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("run `catalog-consumer migrate` first"), "{}", ended.stderr);
@@ -58,18 +58,18 @@ async fn a_topic_that_deletes_records_is_refused() -> Result<()> {
     let topic = world.topic("datasets");
     let deletes = NewTopic::new(&topic, 2, TopicReplication::Fixed(1)).set("cleanup.policy", "delete");
     admin.create_topics([&deletes], &AdminOptions::new()).await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
-    let ended = world.crawl(&double)?.run().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
+    let ended = world.crawl(&api)?.run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("cleanup.policy=delete"), "{}", ended.stderr);
     Ok(())
 }
 
 #[tokio::test]
-async fn topics_made_anew_under_old_tables_are_refused() -> Result<()> {
+async fn topics_made_again_under_old_tables_are_refused() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     sqlx::query("update positions set position = position + 1000").execute(world.pool()).await?;
     // A position beyond the end must not pass for one that has caught up.

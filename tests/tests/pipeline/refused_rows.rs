@@ -1,7 +1,7 @@
 //! A row that only the database refuses becomes a dead letter, and the rest of its batch is applied.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::oracle::key;
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -10,14 +10,14 @@ use sqlx::AssertSqlSafe;
 const ASSETS: i64 = 300;
 
 /// A crawl into migrated tables, and the ids of three assets.
-async fn crawled() -> Result<(World, Double, Vec<String>)> {
+async fn crawled() -> Result<(World, MockServer, Vec<String>)> {
     let world = World::new().await?;
     world.migrate().await?;
     let catalog = Synthetic::new(ASSETS as u64, 3);
-    let double = Double::start(Options::new(Synthetic::new(ASSETS as u64, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS as u64, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     let objects = catalog.objects().step_by(100).map(|object| Ok(key(&serde_json::from_slice(&object)?).1));
-    Ok((world, double, objects.collect::<Result<_>>()?))
+    Ok((world, api, objects.collect::<Result<_>>()?))
 }
 
 async fn execute(world: &World, statement: String) -> Result<()> {
@@ -58,7 +58,7 @@ async fn rows_that_a_constraint_refuses_are_found_and_the_rest_is_applied() -> R
     execute(&world, "alter table socrata_datasets drop constraint ours".to_owned()).await?;
     let replayed = world.ask(&["dead-letters", "replay", "--all", "--json"])?.succeed().await?.summary()?;
     let effects: Vec<_> =
-        replayed["replayed"].as_array().unwrap().iter().map(|told| &told["effect"]).collect();
+        replayed["replayed"].as_array().unwrap().iter().map(|reported| &reported["effect"]).collect();
     assert_eq!(effects, ["new", "new", "new"]);
     assert_eq!(scalar(&world, "select count(*) from socrata_datasets").await?, ASSETS);
     let (_, published, applied, dead) = books(&world, 1).await?;
@@ -72,11 +72,11 @@ async fn rows_that_a_constraint_refuses_are_found_and_the_rest_is_applied() -> R
 
 #[tokio::test]
 async fn a_replayed_letter_never_overwrites_what_is_newer() -> Result<()> {
-    let (world, double, ids) = crawled().await?;
+    let (world, api, ids) = crawled().await?;
     refuse(&world, &ids[..1]).await?;
     world.consume()?.succeed().await?;
     execute(&world, "alter table socrata_datasets drop constraint ours".to_owned()).await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     assert_eq!(scalar(&world, "select count(*) from socrata_datasets").await?, ASSETS);
     let replayed = world.ask(&["dead-letters", "replay", "--run", "1"])?.succeed().await?;
@@ -88,7 +88,7 @@ async fn a_replayed_letter_never_overwrites_what_is_newer() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_trigger_and_a_constraint_that_speaks_up_at_the_commit_are_told_by_row_too() -> Result<()> {
+async fn a_trigger_and_a_constraint_that_speaks_up_at_the_commit_are_named_by_row_too() -> Result<()> {
     let (world, _double, ids) = crawled().await?;
     let id = &ids[1];
     execute(
@@ -128,18 +128,19 @@ async fn a_replay_goes_on_behind_a_letter_that_is_refused_at_the_commit() -> Res
     execute(&world, late).await?;
     let ended = world.ask(&["dead-letters", "replay", "--all", "--json"])?.run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let told = ended.summary()?["replayed"].as_array().cloned().unwrap_or_default();
-    let effects: Vec<_> = told.iter().map(|told| told["effect"].as_str().unwrap_or_default()).collect();
+    let reported = ended.summary()?["replayed"].as_array().cloned().unwrap_or_default();
+    let effects: Vec<_> =
+        reported.iter().map(|reported| reported["effect"].as_str().unwrap_or_default()).collect();
     assert_eq!(effects, ["new", "failed", "new"]);
-    assert!(told[1]["reason"].as_str().is_some_and(|reason| reason.contains(&id)), "{told:?}");
+    assert!(reported[1]["reason"].as_str().is_some_and(|reason| reason.contains(&id)), "{reported:?}");
     assert_eq!(scalar(&world, "select count(*) from dead_letters where state = 'open'").await?, 1);
     Ok(())
 }
 
 #[tokio::test]
 async fn an_older_version_is_applied_where_the_newer_one_in_its_batch_is_refused() -> Result<()> {
-    let (world, double, ids) = crawled().await?;
-    world.crawl(&double)?.succeed().await?;
+    let (world, api, ids) = crawled().await?;
+    world.crawl(&api)?.succeed().await?;
     // Both runs come in one batch, and only the second is refused.
     let id = &ids[0];
     let check = format!("check (id <> '{id}' or last_run < 2)");

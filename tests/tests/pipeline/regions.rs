@@ -1,7 +1,7 @@
 //! Regions don't wait for each other.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options, Region};
+use catalog_tests::mock_server::{MockServer, Options, Region};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -9,8 +9,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 #[tokio::test]
 async fn an_open_transaction_of_one_region_does_not_make_the_other_ones_cursor_stale() -> Result<()> {
     let world = World::new().await?;
-    let us = Double::start(Options::new(Synthetic::new(200, 3))).await?;
-    let eu = Double::start(Options::new(Synthetic::in_region(Region::Eu, 200, 3)).region(Region::Eu)).await?;
+    let us = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
+    let eu =
+        MockServer::start(Options::new(Synthetic::in_region(Region::Eu, 200, 3)).region(Region::Eu)).await?;
     world.crawl(&us)?.succeed().await?;
 
     // As a producer of the US leaves it that was killed in the middle of a page.
@@ -37,8 +38,9 @@ async fn an_open_transaction_of_one_region_does_not_make_the_other_ones_cursor_s
 #[tokio::test]
 async fn both_regions_end_in_one_set_of_tables() -> Result<()> {
     let world = World::new().await?;
-    let us = Double::start(Options::new(Synthetic::new(300, 3))).await?;
-    let eu = Double::start(Options::new(Synthetic::in_region(Region::Eu, 200, 3)).region(Region::Eu)).await?;
+    let us = MockServer::start(Options::new(Synthetic::new(300, 3))).await?;
+    let eu =
+        MockServer::start(Options::new(Synthetic::in_region(Region::Eu, 200, 3)).region(Region::Eu)).await?;
     let (one, other) = tokio::join!(world.crawl(&us)?.succeed(), world.crawl(&eu)?.succeed());
     one?;
     other?;

@@ -2,8 +2,8 @@
 //! batch, if the one lock does not keep them apart.
 
 use anyhow::Result;
-use catalog_tests::double::Matcher;
 use catalog_tests::history::History;
+use catalog_tests::mock_server::Matcher;
 
 #[tokio::test]
 async fn a_dataset_that_returns_while_a_run_is_released_is_not_retired() -> Result<()> {
@@ -29,8 +29,8 @@ async fn a_dataset_that_returns_while_a_run_is_released_is_not_retired() -> Resu
     )
     .execute(&mut *blocker)
     .await?;
-    let gate = history.double.hold(Matcher::pages().that(|asked| asked.param("scroll_id") > Some("")));
-    let crawl = history.world.crawl(&history.double)?.args(["--concurrency", "1"]).start()?;
+    let gate = history.api.hold(Matcher::pages().that(|asked| asked.param("scroll_id") > Some("")));
+    let crawl = history.world.crawl(&history.api)?.args(["--concurrency", "1"]).start()?;
     let member = history.world.member()?.start()?;
     history
         .world

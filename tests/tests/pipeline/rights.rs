@@ -1,7 +1,7 @@
 //! Few rights: a command that lacks one names it, and the script in docs/how-to/set-up-postgresql.md gives what is needed.
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use sqlx::{AssertSqlSafe, raw_sql};
@@ -26,7 +26,7 @@ async fn migrating_needs_no_right_on_the_database_where_the_schema_is_there() ->
 }
 
 #[tokio::test]
-async fn a_user_without_usage_is_told_the_grant() -> Result<()> {
+async fn a_user_without_usage_is_shown_the_grant() -> Result<()> {
     let world = World::unmigrated("").await?;
     world.migrate().await?;
     let url = world.user("_reader", "").await?;
@@ -38,7 +38,7 @@ async fn a_user_without_usage_is_told_the_grant() -> Result<()> {
         assert!(ended.error()?.contains(&grant), "{}", ended.stderr);
         assert!(!ended.stderr.contains("run `catalog-consumer migrate`"), "{}", ended.stderr);
     }
-    // Then it is told the next one.
+    // Then the next one is named.
     execute(&world, format!("grant usage on schema catalog to {name}_reader")).await?;
     let ended = world.ask(&["runs", "list"])?.env("DATABASE_URL", &url).run().await?;
     assert!(ended.stderr.contains("needs SELECT on _sqlx_migrations"), "{}", ended.stderr);
@@ -59,8 +59,8 @@ fn script(world: &World) -> Result<String> {
 #[tokio::test]
 async fn the_script_of_the_docs_gives_each_command_what_it_needs() -> Result<()> {
     let world = World::unmigrated("").await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let owner = world.user("_owner", "").await?;
     let writer = world.user("_writer", "").await?;
     let reader = world.user("_reader", "").await?;

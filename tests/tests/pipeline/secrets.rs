@@ -1,4 +1,4 @@
-//! At the most verbose level, with failures at each stage, no secret comes into any output, cassette or
+//! At the most verbose level, with failures at each stage, no secret comes into any output, recording or
 //! topic.
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, Fault, Matcher, Options};
+use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -29,8 +29,8 @@ fn verbose(program: Program) -> Program {
 }
 
 /// A crawl that says all it can, in pages of 10 over one lane.
-fn crawl(world: &World, double: &Double) -> Result<Program> {
-    Ok(verbose(world.crawl(double)?).args(["--page-size", "10", "--concurrency", "1"]))
+fn crawl(world: &World, api: &MockServer) -> Result<Program> {
+    Ok(verbose(world.crawl(api)?).args(["--page-size", "10", "--concurrency", "1"]))
 }
 
 #[track_caller]
@@ -41,8 +41,8 @@ fn clean(ended: &Ended, code: i32) {
     }
 }
 
-async fn double() -> Result<Double> {
-    Ok(Double::start(Options::new(Synthetic::new(40, 3)).tokens([TOKEN])).await?)
+async fn api() -> Result<MockServer> {
+    Ok(MockServer::start(Options::new(Synthetic::new(40, 3)).tokens([TOKEN])).await?)
 }
 
 /// An API that quotes the token in an error's body, across the end of what an error shows, and in a
@@ -53,21 +53,21 @@ fn quoting(status: u16) -> Fault {
 }
 
 #[tokio::test]
-async fn a_crawl_tells_no_secret() -> Result<()> {
-    let (world, double, folder) = (World::unmigrated("").await?, double().await?, tempfile::tempdir()?);
-    double.fail_once(Matcher::domains(), quoting(503));
-    double.fail_once(Matcher::pages(), Fault::Html);
+async fn a_crawl_shows_no_secret() -> Result<()> {
+    let (world, api, folder) = (World::unmigrated("").await?, api().await?, tempfile::tempdir()?);
+    api.fail_once(Matcher::domains(), quoting(503));
+    api.fail_once(Matcher::pages(), Fault::Html);
     let html_with_token = Fault::Status { status: 200, retry_after: None, body: Some(format!("<p>{TOKEN}")) };
-    double.fail_once(Matcher::pages().nth(3), html_with_token);
-    let forbidden = double.fail_once(Matcher::pages().nth(5), quoting(400));
+    api.fail_once(Matcher::pages().nth(3), html_with_token);
+    let forbidden = api.fail_once(Matcher::pages().nth(5), quoting(400));
     let record = folder.path().to_string_lossy().into_owned();
-    let ended = crawl(&world, &double)?.args(["--record", &record]).run().await?;
+    let ended = crawl(&world, &api)?.args(["--record", &record]).run().await?;
     clean(&ended, 1);
     assert_eq!(forbidden.fired(), 1);
-    clean(&crawl(&world, &double)?.args(["--record", &record]).run().await?, 0);
+    clean(&crawl(&world, &api)?.args(["--record", &record]).run().await?, 0);
 
     // What makes this a test: the secrets were in use, all was said, and what was hidden was there.
-    assert!(double.requests().iter().all(|asked| asked.headers["x-app-token"] == TOKEN));
+    assert!(api.requests().iter().all(|asked| asked.headers["x-app-token"] == TOKEN));
     for said in ["\"level\":\"TRACE\"", "Invalid app_token ***", "sasl.password=***; ssl.key.password=***"] {
         assert!(ended.stderr.contains(said), "never said: {said}");
     }
@@ -79,20 +79,20 @@ async fn no_mark_in_topics(world: &World) -> Result<()> {
     let records = world.all_records().await?;
     assert!(!records.is_empty());
     for record in records {
-        let told = format!("{record:?} {}", String::from_utf8_lossy(&record.value));
-        assert!(!told.contains(MARK), "published: {told}");
+        let reported = format!("{record:?} {}", String::from_utf8_lossy(&record.value));
+        assert!(!reported.contains(MARK), "published: {reported}");
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_producer_that_can_not_publish_any_more_tells_no_secret() -> Result<()> {
-    let (world, double) = (World::unmigrated("").await?, double().await?);
-    let mut gate = double.hold(Matcher::pages().nth(2));
-    let first = crawl(&world, &double)?.run();
+async fn a_producer_that_can_not_publish_any_more_shows_no_secret() -> Result<()> {
+    let (world, api) = (World::unmigrated("").await?, api().await?);
+    let mut gate = api.hold(Matcher::pages().nth(2));
+    let first = crawl(&world, &api)?.run();
     let second = async {
         gate.arrived().await;
-        clean(&crawl(&world, &double)?.run().await?, 0);
+        clean(&crawl(&world, &api)?.run().await?, 0);
         gate.release();
         anyhow::Ok(())
     };
@@ -105,12 +105,12 @@ async fn a_producer_that_can_not_publish_any_more_tells_no_secret() -> Result<()
 
 #[tokio::test]
 async fn a_broker_that_refuses_the_login_brings_out_no_secret() -> Result<()> {
-    let (world, double) = (World::unmigrated("").await?, double().await?);
+    let (world, api) = (World::unmigrated("").await?, api().await?);
     // This Kafka knows of no SASL.
     let options = format!("{OPTIONS}\nsecurity.protocol=sasl_plaintext\nsasl.mechanism=PLAIN");
     let url = world.login(PASSWORD).await?;
     // The first gives up at once, the others after a while.
-    let programs = [crawl(&world, &double)?, verbose(world.status()?), verbose(world.consume()?)];
+    let programs = [crawl(&world, &api)?, verbose(world.status()?), verbose(world.consume()?)];
     let [producer, status, consumer] =
         programs.map(|program| program.env("KAFKA_OPTIONS", &options).env("DATABASE_URL", &url).run());
     let (producer, status, consumer) = tokio::try_join!(producer, status, consumer)?;
@@ -121,9 +121,9 @@ async fn a_broker_that_refuses_the_login_brings_out_no_secret() -> Result<()> {
     Ok(())
 }
 
-fn no_mark_in(cassette: &Path) -> Result<()> {
+fn no_mark_in(recording: &Path) -> Result<()> {
     let mut hidden = 0;
-    for entry in fs::read_dir(cassette)? {
+    for entry in fs::read_dir(recording)? {
         let path = entry?.path();
         let file = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
         assert!(!path.to_string_lossy().contains(MARK) && !file.contains(MARK), "recorded: {file}");
@@ -135,9 +135,9 @@ fn no_mark_in(cassette: &Path) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_consumer_tells_no_secret() -> Result<()> {
-    let (world, double) = (World::unmigrated("").await?, double().await?);
-    world.crawl(&double)?.succeed().await?;
+async fn a_consumer_shows_no_secret() -> Result<()> {
+    let (world, api) = (World::unmigrated("").await?, api().await?);
+    world.crawl(&api)?.succeed().await?;
     let url = world.login(PASSWORD).await?;
     assert!(url.contains(PASSWORD));
     let consume = || anyhow::Ok(verbose(world.consume()?).env("DATABASE_URL", &url));
@@ -167,22 +167,22 @@ async fn a_consumer_tells_no_secret() -> Result<()> {
     let gone = format!("{known}_gone?pasword={PASSWORD}");
     clean(&consume()?.env("DATABASE_URL", &gone).run().await?, 1);
     // One that asks for the password and refuses it.
-    let (address, told) = refusing_database().await?;
+    let (address, reported) = refusing_database().await?;
     let url = format!("postgres://me:{PASSWORD}@{address}/catalog?sslmode=disable");
     let refused = consume()?.env("DATABASE_URL", &url).run().await?;
     clean(&refused, 1);
     let reason = "password authentication failed";
-    assert!(refused.stderr.contains(reason) && told.await?.contains(PASSWORD), "{}", refused.stderr);
+    assert!(refused.stderr.contains(reason) && reported.await?.contains(PASSWORD), "{}", refused.stderr);
     no_mark_in_topics(&world).await
 }
 
-/// A PostgreSQL that refuses every password, as far as the protocol goes for that; and the first it was told.
+/// A PostgreSQL that refuses every password, as far as the protocol goes for that; and the first password that it received.
 async fn refusing_database() -> Result<(SocketAddr, oneshot::Receiver<String>)> {
     const ASK: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
     const FIELDS: &[u8] = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"me\"\0\0";
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let (tell, told) = oneshot::channel();
+    let (tell, reported) = oneshot::channel();
     let mut tell = Some(tell);
     tokio::spawn(async move {
         loop {
@@ -204,12 +204,12 @@ async fn refusing_database() -> Result<(SocketAddr, oneshot::Receiver<String>)> 
         #[expect(unreachable_code, reason = "it tells the block's type")]
         anyhow::Ok(())
     });
-    Ok((address, told))
+    Ok((address, reported))
 }
 
 #[tokio::test]
 async fn a_database_that_refuses_tables_and_rows_brings_out_no_secret() -> Result<()> {
-    let (world, double) = (World::unmigrated("").await?, double().await?);
+    let (world, api) = (World::unmigrated("").await?, api().await?);
     let url = world.login(PASSWORD).await?;
     let migrate = |schema| anyhow::Ok(verbose(world.ask(&["migrate", "--schema", schema])?));
     clean(&migrate("catalog")?.env("DATABASE_URL", &url).run().await?, 0);
@@ -219,7 +219,7 @@ async fn a_database_that_refuses_tables_and_rows_brings_out_no_secret() -> Resul
 
     let ours = "alter table socrata_domains add constraint ours check (declared_count < 0)";
     sqlx::raw_sql(ours).execute(world.pool()).await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let refused = verbose(world.consume()?).env("DATABASE_URL", &url).args(["--max-dead-share", "1"]).run();
     clean(&refused.await?, 0);
     let letters = "select count(*) from dead_letters where reason like '%\"ours\"%'";
@@ -229,8 +229,8 @@ async fn a_database_that_refuses_tables_and_rows_brings_out_no_secret() -> Resul
 
 #[tokio::test]
 async fn the_commands_beside_a_consumer_tell_no_secret() -> Result<()> {
-    let (world, double) = (World::unmigrated("").await?, double().await?);
-    world.crawl(&double)?.succeed().await?;
+    let (world, api) = (World::unmigrated("").await?, api().await?);
+    world.crawl(&api)?.succeed().await?;
     let url = world.login(PASSWORD).await?;
     clean(&verbose(world.consume()?).env("DATABASE_URL", &url).run().await?, 0);
     for program in [
@@ -249,12 +249,12 @@ async fn the_commands_beside_a_consumer_tell_no_secret() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_broker_that_is_away_brings_out_no_secret() -> Result<()> {
-    let (world, double) = (World::unmigrated("").await?, double().await?);
+async fn a_broker_that_is_unreachable_brings_out_no_secret() -> Result<()> {
+    let (world, api) = (World::unmigrated("").await?, api().await?);
     let url = world.login(PASSWORD).await?;
     // The one waits until it is asked to stop, the other gives up.
-    let mut producer = crawl(&world, &double)?.env("KAFKA_BROKERS", NOWHERE).start()?;
-    producer.logged("Kafka can't be reached; waiting for it").await?;
+    let mut producer = crawl(&world, &api)?.env("KAFKA_BROKERS", NOWHERE).start()?;
+    producer.logged("Kafka is unreachable, retrying").await?;
     producer.terminate()?;
     clean(&producer.ended().await?, 143);
     let consumer = verbose(world.consume()?).env("DATABASE_URL", &url).env("KAFKA_BROKERS", NOWHERE).run();
@@ -264,7 +264,7 @@ async fn a_broker_that_is_away_brings_out_no_secret() -> Result<()> {
 
 #[tokio::test]
 async fn a_command_line_that_is_refused_is_not_quoted() -> Result<()> {
-    let (world, double) = (World::unmigrated("").await?, double().await?);
+    let (world, api) = (World::unmigrated("").await?, api().await?);
     let sasl = format!("sasl.password={PASSWORD}");
     let url = format!("postgres://me:{PASSWORD}@127.0.0.1/catalog");
     let producer = [
@@ -274,11 +274,11 @@ async fn a_command_line_that_is_refused_is_not_quoted() -> Result<()> {
         vec!["--app-token", concat!("Ssst7Q", "\n", "Ssst7Q")],
     ];
     for args in producer {
-        clean(&crawl(&world, &double)?.args(args).run().await?, 2);
+        clean(&crawl(&world, &api)?.args(args).run().await?, 2);
     }
     let wrong_options = ["sasl.pasword=Ssst7Q", "sasl.password Ssst7Q", "client.id=a;Ssst7Q=="];
     for option in wrong_options {
-        clean(&crawl(&world, &double)?.env("KAFKA_OPTIONS", option).run().await?, 2);
+        clean(&crawl(&world, &api)?.env("KAFKA_OPTIONS", option).run().await?, 2);
     }
     let consumer = [
         vec![url.as_str()],

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 use sqlx::{AssertSqlSafe, raw_sql};
@@ -45,8 +45,8 @@ const WATCH: &str = "
 #[tokio::test]
 async fn hostile_defaults_of_a_role_change_nothing() -> Result<()> {
     let world = World::unmigrated("").await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let url = world.login("settings7Q").await?;
     for (name, hostile, _) in SETTINGS {
         let set = format!("alter role {} set {name} = '{hostile}'", world.database());

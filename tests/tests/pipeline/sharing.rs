@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, World};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
@@ -36,29 +36,29 @@ fn partitions(ended: &Ended, message: &str) -> Vec<(String, i64)> {
 async fn two_consumers_share_and_the_second_takes_over_from_the_first() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(600, 5))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(600, 5))).await?;
     // Makes the topics, so that there is something to share.
-    let first_run = world.crawl(&double)?.succeed().await?.summary()?;
+    let first_run = world.crawl(&api)?.succeed().await?.summary()?;
     let mut first = world.member()?.start()?;
     first.logged("partition assigned").await?;
     world.until(BALANCED[0]).await?;
 
     let mut second = world.member()?.start()?;
     second.logged("partition assigned").await?;
-    let second_run = world.crawl(&double)?.succeed().await?.summary()?;
+    let second_run = world.crawl(&api)?.succeed().await?.summary()?;
     world.until(BALANCED[1]).await?;
     first.terminate()?;
     let first = first.ended().await?;
     assert_eq!(first.code, Some(0), "{}", first.stderr);
 
     // What the first one gave up is assigned to the second, which is alone now.
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.until("select exists (select from runs where run = 3 and state = 'balanced')").await?;
     second.terminate()?;
     let second = second.ended().await?;
     assert_eq!(second.code, Some(0), "{}", second.stderr);
 
-    // Only what moved was given up, and nothing was taken over anew.
+    // Only what moved was given up, and nothing was taken over again.
     let (assigned, revoked) =
         (partitions(&first, "partition assigned"), partitions(&first, "partition revoked"));
     let moved: BTreeSet<_> = revoked.iter().collect();
@@ -77,8 +77,8 @@ async fn two_consumers_share_and_the_second_takes_over_from_the_first() -> Resul
 async fn a_killed_consumers_partitions_are_taken_over() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(600, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(600, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let mut first = world.mortal()?.args(["--batch-size", "50"]).start()?;
     first.logged("batch applied").await?;
     first.kill().await?;
@@ -93,14 +93,14 @@ async fn a_killed_consumers_partitions_are_taken_over() -> Result<()> {
 async fn a_partition_that_is_added_while_a_consumer_runs_is_consumed() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(600, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(600, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let member = world.member()?.start()?;
     world.until(BALANCED[0]).await?;
     let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
     let datasets = world.topic("datasets");
     admin.create_partitions(&[NewPartitions::new(&datasets, 3)], &AdminOptions::new()).await?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.until(BALANCED[1]).await?;
     let added: i64 = sqlx::query_scalar(
         "select new + changed + unchanged from run_partitions

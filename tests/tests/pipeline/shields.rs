@@ -1,4 +1,4 @@
-//! A domain whose absences can't be believed is shielded: it keeps them, and the rest of the run retires.
+//! A domain whose absences look wrong is shielded: its rows stay, and the run retires those of the other domains.
 
 use anyhow::Result;
 use catalog_tests::history::{History, all_at};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Asked, Double, Fault, Matcher, MemoryCatalog, Options};
+use catalog_tests::mock_server::{Asked, Fault, Matcher, MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
@@ -14,10 +14,10 @@ use time::{Duration, OffsetDateTime};
 /// Before all dates of the synthetic catalog, whose last is of 2025.
 const BEFORE_ALL: &str = "2000-01-01";
 
-async fn served(assets: u64) -> Result<(World, Double, Arc<MemoryCatalog>)> {
+async fn served(assets: u64) -> Result<(World, MockServer, Arc<MemoryCatalog>)> {
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(assets, 4).objects())?);
-    let double = Double::start(Options::shared(Arc::clone(&catalog))).await?;
-    Ok((World::new().await?, double, catalog))
+    let api = MockServer::start(Options::shared(Arc::clone(&catalog))).await?;
+    Ok((World::new().await?, api, catalog))
 }
 
 /// Renames an asset at a time.
@@ -53,16 +53,16 @@ fn is_listed(asked: &Asked) -> bool {
     asked.param("order").is_some()
 }
 
-fn offsets(double: &Double) -> Vec<u64> {
-    let requests = double.requests();
+fn offsets(api: &MockServer) -> Vec<u64> {
+    let requests = api.requests();
     let offset = |asked: &Asked| asked.param("offset").and_then(|text| text.parse().ok());
     requests.iter().filter(|asked| is_listed(asked)).filter_map(offset).collect()
 }
 
 #[tokio::test]
 async fn auto_publishes_what_was_updated_since_the_last_run_and_in_the_overlap() -> Result<()> {
-    let (world, double, catalog) = served(300).await?;
-    world.crawl(&double)?.succeed().await?;
+    let (world, api, catalog) = served(300).await?;
+    world.crawl(&api)?.succeed().await?;
     let began = cursor_time(&world, "started_at").await?;
     let ids = catalog.ids();
     edit(&catalog, &ids[250], OffsetDateTime::now_utc())?;
@@ -70,8 +70,8 @@ async fn auto_publishes_what_was_updated_since_the_last_run_and_in_the_overlap()
     edit(&catalog, &ids[99], began - Duration::hours(2))?;
 
     let auto = ["--since", "auto"];
-    let dry = world.crawl(&double)?.args(auto).args(["--dry-run"]).succeed().await?.summary()?;
-    let ended = world.crawl(&double)?.args(auto).succeed().await?.summary()?;
+    let dry = world.crawl(&api)?.args(auto).args(["--dry-run"]).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(auto).succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), ended["mode"].as_str()), (Some(2), Some("since")));
     assert_eq!(dry["published"], ended["published"]);
     assert_eq!(ended["requests"], 2);
@@ -87,20 +87,20 @@ async fn auto_publishes_what_was_updated_since_the_last_run_and_in_the_overlap()
     let ended = [(1, "full".into(), "balanced".into()), (2, "since".into(), "ended".into())];
     assert_eq!(runs(&world).await?, ended);
 
-    world.crawl(&double)?.args(auto).args(["--overlap", "3h"]).succeed().await?;
+    world.crawl(&api)?.args(auto).args(["--overlap", "3h"]).succeed().await?;
     assert_eq!(published(&world, "3").await?, [ids[7].clone(), ids[99].clone(), ids[250].clone()]);
     Ok(())
 }
 
 #[tokio::test]
 async fn auto_without_a_run_before_it_is_refused() -> Result<()> {
-    let (world, double, _) = served(50).await?;
+    let (world, api, _) = served(50).await?;
     for flags in [&["--dry-run"][..], &[]] {
-        let ended = world.crawl(&double)?.args(["--since", "auto"]).args(flags.iter().copied()).run().await?;
+        let ended = world.crawl(&api)?.args(["--since", "auto"]).args(flags.iter().copied()).run().await?;
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains("Crawl it once without --since"), "{}", ended.stderr);
     }
-    assert_eq!(double.requests().len(), 0);
+    assert_eq!(api.requests().len(), 0);
     // A crawl makes its topics: none of them is there.
     assert_eq!(world.topics().await?, Vec::<String>::new());
     Ok(())
@@ -108,30 +108,30 @@ async fn auto_without_a_run_before_it_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn auto_is_resumed_as_auto_and_refused_as_anything_else() -> Result<()> {
-    let (world, double, catalog) = served(300).await?;
-    world.crawl(&double)?.succeed().await?;
+    let (world, api, catalog) = served(300).await?;
+    world.crawl(&api)?.succeed().await?;
     edit(&catalog, &catalog.ids()[3], OffsetDateTime::now_utc())?;
-    let mut gate = double.hold(Matcher::pages().that(is_listed));
-    let mut crawl = world.crawl(&double)?.args(["--since", "auto"]).start()?;
+    let mut gate = api.hold(Matcher::pages().that(is_listed));
+    let mut crawl = world.crawl(&api)?.args(["--since", "auto"]).start()?;
     crawl.reaches(gate.arrived()).await?;
     crawl.kill().await?;
     gate.release();
 
     for other in [&[][..], &["--since", BEFORE_ALL], &["--since", "auto", "--overlap", "2h"]] {
-        let refused = world.crawl(&double)?.args(other.iter().copied()).run().await?;
+        let refused = world.crawl(&api)?.args(other.iter().copied()).run().await?;
         assert_eq!(refused.code, Some(2), "{}", refused.stderr);
         assert!(refused.error()?.contains("--since was auto and is "), "{}", refused.stderr);
     }
-    let ended = world.crawl(&double)?.args(["--since", "auto"]).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(["--since", "auto"]).succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), &ended["published"]["datasets"]), (Some(2), &1.into()));
     Ok(())
 }
 
 #[tokio::test]
-async fn a_killed_listing_begins_anew_and_its_books_balance() -> Result<()> {
-    let (world, double, catalog) = served(300).await?;
-    let mut gate = double.hold(Matcher::pages().that(|asked| asked.param("offset") == Some("200")));
-    let mut crawl = world.crawl(&double)?.args(["--since", BEFORE_ALL]).start()?;
+async fn a_killed_listing_begins_again_and_its_books_balance() -> Result<()> {
+    let (world, api, catalog) = served(300).await?;
+    let mut gate = api.hold(Matcher::pages().that(|asked| asked.param("offset") == Some("200")));
+    let mut crawl = world.crawl(&api)?.args(["--since", BEFORE_ALL]).start()?;
     // It asks for a page once the one before is published.
     crawl.reaches(gate.arrived()).await?;
     crawl.kill().await?;
@@ -141,10 +141,10 @@ async fn a_killed_listing_begins_anew_and_its_books_balance() -> Result<()> {
     let ids = catalog.ids();
     edit(&catalog, &ids[150], OffsetDateTime::now_utc())?;
     let same = ["--since", "2000-01-01T01:00:00+01:00"];
-    let ended = world.crawl(&double)?.args(same).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(same).succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), &ended["published"]["datasets"]), (Some(1), &500.into()));
-    // An end is believed when it comes twice.
-    assert_eq!(offsets(&double), [0, 100, 200, 0, 100, 200, 300, 300]);
+    // An end counts once it came twice.
+    assert_eq!(offsets(&api), [0, 100, 200, 0, 100, 200, 300, 300]);
     let once: BTreeSet<String> = published(&world, "1").await?.into_iter().collect();
     assert!(once.iter().eq(&ids));
 
@@ -158,11 +158,11 @@ async fn a_killed_listing_begins_anew_and_its_books_balance() -> Result<()> {
 
 #[tokio::test]
 async fn assets_that_the_api_leaves_out_of_a_page_keep_their_places() -> Result<()> {
-    let (world, double, catalog) = served(300).await?;
+    let (world, api, catalog) = served(300).await?;
     let ids = catalog.ids();
-    double.drop_from_results(ids[..30].iter().cloned());
-    world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?;
-    assert_eq!(offsets(&double), [0, 100, 200, 300, 300]);
+    api.drop_from_results(ids[..30].iter().cloned());
+    world.crawl(&api)?.args(["--since", BEFORE_ALL]).succeed().await?;
+    assert_eq!(offsets(&api), [0, 100, 200, 300, 300]);
     assert_eq!(published(&world, "1").await?, ids[30..]);
     Ok(())
 }
@@ -199,17 +199,17 @@ fn untrue(catalog: &MemoryCatalog) -> [(Fault, &'static str); 3] {
 #[tokio::test]
 async fn a_listing_that_can_not_be_true_is_given_up_for_the_scroll() -> Result<()> {
     for number in 0..3 {
-        let (world, double, catalog) = served(300).await?;
+        let (world, api, catalog) = served(300).await?;
         let (fault, reason) = untrue(&catalog)[number].clone();
         let behind = |asked: &Asked| asked.param("offset") == Some("100");
-        let once = double.fail_once(Matcher::pages().that(behind), fault.clone());
-        let ended = world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?.summary()?;
+        let once = api.fail_once(Matcher::pages().that(behind), fault.clone());
+        let ended = world.crawl(&api)?.args(["--since", BEFORE_ALL]).succeed().await?.summary()?;
         // It is asked for again, and the listing is whole.
         assert_eq!((once.fired(), &ended["published"]["datasets"]), (1, &300.into()), "{reason}");
         assert_eq!(ended["retries_by_cause"]["contradiction"], 1);
 
-        double.fail(Matcher::pages().that(behind), fault);
-        let ended = world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?;
+        api.fail(Matcher::pages().that(behind), fault);
+        let ended = world.crawl(&api)?.args(["--since", BEFORE_ALL]).succeed().await?;
         assert!(ended.stderr.contains("crawling the whole catalog instead"), "{}", ended.stderr);
         assert!(ended.stderr.contains(reason), "{reason}: {}", ended.stderr);
         let once: BTreeSet<String> = published(&world, "2").await?.into_iter().collect();
@@ -220,10 +220,10 @@ async fn a_listing_that_can_not_be_true_is_given_up_for_the_scroll() -> Result<(
 
 #[tokio::test]
 async fn pages_that_can_not_be_had_whole_are_listed_in_parts() -> Result<()> {
-    let (world, double, catalog) = served(300).await?;
-    let large = double.fail(Matcher::pages().that(is_listed).limit_above(30), Fault::CutJson);
-    let ended = world.crawl(&double)?.args(["--since", BEFORE_ALL]).succeed().await?.summary()?;
-    assert!(large.fired() > 1 && double.requests().iter().all(|asked| !asked.is_page() || is_listed(asked)));
+    let (world, api, catalog) = served(300).await?;
+    let large = api.fail(Matcher::pages().that(is_listed).limit_above(30), Fault::CutJson);
+    let ended = world.crawl(&api)?.args(["--since", BEFORE_ALL]).succeed().await?.summary()?;
+    assert!(large.fired() > 1 && api.requests().iter().all(|asked| !asked.is_page() || is_listed(asked)));
     assert_eq!(
         (published(&world, "1").await?, &ended["published"]["datasets"]),
         (catalog.ids(), &300.into())
@@ -233,8 +233,8 @@ async fn pages_that_can_not_be_had_whole_are_listed_in_parts() -> Result<()> {
 
 #[tokio::test]
 async fn an_asset_that_can_not_be_had_is_left_to_the_scroll_and_no_start_for_the_next_run() -> Result<()> {
-    let (world, double, catalog) = served(300).await?;
-    world.crawl(&double)?.succeed().await?;
+    let (world, api, catalog) = served(300).await?;
+    world.crawl(&api)?.succeed().await?;
     let complete = cursor_time(&world, "complete_since").await?;
     let ids = catalog.ids();
     let mut vast: Value = serde_json::from_slice(&catalog.get(&ids[150]).context("it is there")?)?;
@@ -242,7 +242,7 @@ async fn an_asset_that_can_not_be_had_is_left_to_the_scroll_and_no_start_for_the
     vast["resource"]["zone"] = "x".repeat(600_000).into();
     catalog.put(vast.to_string())?;
     edit(&catalog, &ids[150], OffsetDateTime::now_utc())?;
-    let crawl = world.crawl(&double)?.args(["--since", "auto", "--max-page-bytes", "500KiB"]);
+    let crawl = world.crawl(&api)?.args(["--since", "auto", "--max-page-bytes", "500KiB"]);
     let ended = crawl.succeed().await?.summary()?;
     assert_eq!((&ended["skipped"], &ended["whole"]), (&1.into(), &true.into()));
     assert_eq!(cursor_time(&world, "complete_since").await?, complete);
@@ -253,9 +253,9 @@ async fn an_asset_that_can_not_be_had_is_left_to_the_scroll_and_no_start_for_the
 async fn past_ten_thousand_it_scrolls_and_is_resumed_there() -> Result<()> {
     const ASSETS: u64 = 10_200;
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
-    let crawl = || Ok::<_, anyhow::Error>(world.crawl(&double)?.args(["--since", BEFORE_ALL]));
-    let gate = double.hold(Matcher::pages().that(|asked| asked.param("scroll_id").is_some()).nth(5));
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
+    let crawl = || Ok::<_, anyhow::Error>(world.crawl(&api)?.args(["--since", BEFORE_ALL]));
+    let gate = api.hold(Matcher::pages().that(|asked| asked.param("scroll_id").is_some()).nth(5));
     let mut killed = crawl()?.args(["--page-size", "3000"]).start()?;
     let warning = killed.logged("crawling the whole catalog instead").await?;
     assert_eq!(warning["reason"], "the API lists no further than 10000 assets");
@@ -263,11 +263,11 @@ async fn past_ten_thousand_it_scrolls_and_is_resumed_there() -> Result<()> {
     killed.logged("page published").await?;
     killed.kill().await?;
     gate.release();
-    assert_eq!(offsets(&double), [0, 3_000, 6_000, 9_000]);
+    assert_eq!(offsets(&api), [0, 3_000, 6_000, 9_000]);
 
     let ended = crawl()?.args(["--page-size", "1000"]).succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), ended["mode"].as_str()), (Some(1), Some("since")));
-    assert_eq!(offsets(&double).len(), 4);
+    assert_eq!(offsets(&api).len(), 4);
     let ids = published(&world, "1").await?;
     assert_eq!(ids.len() as u64, 10_000 + ASSETS);
     assert_eq!(ids.into_iter().collect::<BTreeSet<_>>().len() as u64, ASSETS);

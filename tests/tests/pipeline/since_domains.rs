@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::world::World;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -19,7 +19,7 @@ fn put(catalog: &MemoryCatalog, id: &str, domain: &str, at: OffsetDateTime) -> R
 }
 
 /// Two domains that whole crawls see, and one that answers by its name only.
-async fn served() -> Result<(World, Double, Arc<MemoryCatalog>)> {
+async fn served() -> Result<(World, MockServer, Arc<MemoryCatalog>)> {
     let catalog = Arc::new(MemoryCatalog::new());
     let old = OffsetDateTime::UNIX_EPOCH;
     for (id, domain) in
@@ -28,8 +28,8 @@ async fn served() -> Result<(World, Double, Arc<MemoryCatalog>)> {
         put(&catalog, id, domain, old)?;
     }
     catalog.make_supplementary(SANDBOX);
-    let double = Double::start(Options::shared(Arc::clone(&catalog))).await?;
-    Ok((World::new().await?, double, catalog))
+    let api = MockServer::start(Options::shared(Arc::clone(&catalog))).await?;
+    Ok((World::new().await?, api, catalog))
 }
 
 async fn cursor(world: &World) -> Result<Value> {
@@ -39,16 +39,16 @@ async fn cursor(world: &World) -> Result<Value> {
 
 #[tokio::test]
 async fn auto_over_a_domain_lists_that_domain_and_moves_its_own_time_only() -> Result<()> {
-    let (world, double, catalog) = served().await?;
-    world.crawl(&double)?.succeed().await?;
+    let (world, api, catalog) = served().await?;
+    world.crawl(&api)?.succeed().await?;
     let of_region = cursor(&world).await?["complete_since"].clone();
     put(&catalog, "aaaa-aaaa", CITY, OffsetDateTime::now_utc())?;
     put(&catalog, "cccc-cccc", "other.example", OffsetDateTime::now_utc())?;
 
     let auto = ["--since", "auto", "--domain", CITY];
-    let ended = world.crawl(&double)?.args(auto).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(auto).succeed().await?.summary()?;
     assert_eq!((&ended["mode"], &ended["published"]["datasets"]), (&"since".into(), &1.into()));
-    let requests = double.requests();
+    let requests = api.requests();
     let listed = requests.iter().filter(|asked| asked.param("order").is_some());
     assert!(listed.map(|asked| asked.param("domains")).all(|domains| domains == Some(CITY)));
     let after = cursor(&world).await?;
@@ -57,7 +57,7 @@ async fn auto_over_a_domain_lists_that_domain_and_moves_its_own_time_only() -> R
     assert_eq!(after["domains_complete_since"], own);
 
     // The region goes on from where it was, and sees the change of the other domain.
-    let ended = world.crawl(&double)?.args(["--since", "auto"]).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(["--since", "auto"]).succeed().await?.summary()?;
     assert_eq!(ended["published"]["datasets"], 2);
     assert_eq!(cursor(&world).await?["domains_complete_since"], own);
     Ok(())
@@ -65,16 +65,16 @@ async fn auto_over_a_domain_lists_that_domain_and_moves_its_own_time_only() -> R
 
 #[tokio::test]
 async fn auto_over_a_domain_that_no_whole_crawl_sees_needs_a_crawl_of_its_own() -> Result<()> {
-    let (world, double, catalog) = served().await?;
-    world.crawl(&double)?.succeed().await?;
+    let (world, api, catalog) = served().await?;
+    world.crawl(&api)?.succeed().await?;
     let auto = ["--since", "auto", "--domain", SANDBOX];
-    let refused = world.crawl(&double)?.args(auto).run().await?;
+    let refused = world.crawl(&api)?.args(auto).run().await?;
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("no run has seen all assets of sandbox.example"), "{}", refused.stderr);
 
-    world.crawl(&double)?.args(["--domain", SANDBOX]).succeed().await?;
+    world.crawl(&api)?.args(["--domain", SANDBOX]).succeed().await?;
     put(&catalog, "dddd-dddd", SANDBOX, OffsetDateTime::now_utc())?;
-    let ended = world.crawl(&double)?.args(auto).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(auto).succeed().await?.summary()?;
     assert_eq!((&ended["mode"], &ended["published"]["datasets"]), (&"since".into(), &1.into()));
     Ok(())
 }

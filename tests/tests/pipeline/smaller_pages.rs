@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
-use catalog_tests::double::{Catalog, Double, Fault, Matcher, MemoryCatalog, Options};
+use catalog_tests::mock_server::{Catalog, Fault, Matcher, MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -28,9 +28,9 @@ async fn crawl_in_parts(most: u64, fault: Fault) -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(600, 5);
     let large = large(most, &catalog);
-    let double = Double::start(Options::new(catalog)).await?;
-    let fault = double.fail(large, fault);
-    let ended = world.crawl(&double)?.args(["--timeout", "1s"]).succeed().await?.summary()?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let fault = api.fail(large, fault);
+    let ended = world.crawl(&api)?.args(["--timeout", "1s"]).succeed().await?.summary()?;
     assert!(fault.fired() > 0);
     assert_eq!((published(&world).await?, &ended["skipped"]), (600, &0.into()));
     Ok(())
@@ -59,9 +59,9 @@ async fn a_page_that_stalls_is_asked_for_in_parts() -> Result<()> {
 #[tokio::test]
 async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(600, 5))).await?;
-    let ended = world.crawl(&double)?.args(["--max-page-bytes", "400KiB"]).succeed().await?.summary()?;
-    assert!(double.requests().iter().any(|asked| asked.is_page() && asked.limit() < 100));
+    let api = MockServer::start(Options::new(Synthetic::new(600, 5))).await?;
+    let ended = world.crawl(&api)?.args(["--max-page-bytes", "400KiB"]).succeed().await?.summary()?;
+    assert!(api.requests().iter().any(|asked| asked.is_page() && asked.limit() < 100));
     assert_eq!((published(&world).await?, &ended["skipped"]), (600, &0.into()));
     Ok(())
 }
@@ -77,10 +77,10 @@ async fn an_object_that_can_not_be_had_is_skipped_and_its_domain_shielded() -> R
             "x".repeat(length)
         )
     };
-    let double = Double::start(Options::shared(Arc::clone(&catalog) as _)).await?;
+    let api = MockServer::start(Options::shared(Arc::clone(&catalog) as _)).await?;
     for (run, length, skipped) in [(1, 100, 0), (2, 600_000, 1)] {
         catalog.put_as("h222-2222", "a.example", object(length));
-        let crawl = world.crawl(&double)?.args(["--max-page-bytes", "500KiB"]);
+        let crawl = world.crawl(&api)?.args(["--max-page-bytes", "500KiB"]);
         assert_eq!(crawl.succeed().await?.summary()?["skipped"], skipped, "run {run}");
         world.consume()?.succeed().await?;
     }
@@ -104,10 +104,10 @@ async fn an_object_that_can_not_be_had_is_skipped_and_its_domain_shielded() -> R
 async fn an_object_that_never_comes_whole_is_stepped_over_once_the_budget_is_spent() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(200, 5);
-    let double = Double::start(Options::new(Synthetic::new(200, 5)).gzip(false)).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 5)).gzip(false)).await?;
     // Where the second page begins: the first one keeps its last id back.
-    double.fail(Matcher::pages().scroll_id(catalog.id(98)), Fault::CutConnection);
-    let crawl = world.crawl(&double)?.args(["--concurrency", "1", "--retry-for", "1s"]);
+    api.fail(Matcher::pages().scroll_id(catalog.id(98)), Fault::CutConnection);
+    let crawl = world.crawl(&api)?.args(["--concurrency", "1", "--retry-for", "1s"]);
     let ended = crawl.succeed().await?.summary()?;
     assert_eq!((published(&world).await?, &ended["skipped"]), (199, &1.into()));
     Ok(())
@@ -122,8 +122,8 @@ async fn an_object_that_is_larger_than_a_topic_takes_is_a_dead_letter_and_the_re
         "x".repeat(9_000_000)
     );
     catalog.put_as("h222-2222", "a.example", vast);
-    let double = Double::start(Options::new(catalog)).await?;
-    let ended = world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = world.crawl(&api)?.succeed().await?;
     assert!(ended.stderr.contains("us/a.example/h222-2222"), "{}", ended.stderr);
     assert_eq!((published(&world).await?, &ended.summary()?["unkeyed"]), (200, &1.into()));
     Ok(())
@@ -132,10 +132,10 @@ async fn an_object_that_is_larger_than_a_topic_takes_is_a_dead_letter_and_the_re
 #[tokio::test]
 async fn where_hardly_any_object_can_be_had_the_run_stops() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 2))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 2))).await?;
     // Enough for the list of domains.
     let flags = ["--concurrency", "1", "--max-page-bytes", "700"];
-    let ended = world.crawl(&double)?.args(flags).run().await?;
+    let ended = world.crawl(&api)?.args(flags).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("several objects in a row are unreadable"), "{}", ended.stderr);
     Ok(())
@@ -145,22 +145,22 @@ async fn where_hardly_any_object_can_be_had_the_run_stops() -> Result<()> {
 async fn a_body_of_many_objects_where_one_was_asked_for_leaves_no_hole() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(200, 5);
-    let double = Double::start(Options::new(Synthetic::new(200, 5))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;
     // As of a cache that looks at the id alone; the last one is behind the lane's end.
     let [first, second] = [0, 1].map(|index| catalog.id(index));
     let ids = [first.as_str(), second.as_str(), "zzzz-zzzz"];
     let objects = ids.map(|id| format!(r#"{{"resource":{{"id":"{id}"}}}}"#)).join(",");
     let body = format!(r#"{{"results":[{objects},{{"reso"#);
-    double.fail(
+    api.fail(
         Matcher::pages().scroll_id(""),
         Fault::Status { status: 200, retry_after: None, body: Some(body) },
     );
     let flags = ["--concurrency", "2", "--retry-for", "1s"];
-    let ended = world.crawl(&double)?.args(flags).run().await?;
+    let ended = world.crawl(&api)?.args(flags).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     // The bounds of the lane, in the last error.
-    let told = "(this lane goes up to i222-2222; several objects came where one was asked for)";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let reported = "(this lane goes up to i222-2222; several objects came where one was asked for)";
+    assert!(ended.stderr.contains(reported), "{}", ended.stderr);
     Ok(())
 }
 
@@ -168,10 +168,10 @@ async fn a_body_of_many_objects_where_one_was_asked_for_leaves_no_hole() -> Resu
 async fn an_object_that_can_not_even_be_named_stops_the_run() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(20, 2);
-    let double = Double::start(Options::new(Synthetic::new(20, 2))).await?;
-    let hang = double.fail(Matcher::pages().scroll_id(catalog.id(9)), Fault::Hang);
+    let api = MockServer::start(Options::new(Synthetic::new(20, 2))).await?;
+    let hang = api.fail(Matcher::pages().scroll_id(catalog.id(9)), Fault::Hang);
     let flags = ["--concurrency", "1", "--page-size", "2", "--timeout", "1s", "--retry-for", "1s"];
-    let ended = world.crawl(&double)?.args(flags).run().await?;
+    let ended = world.crawl(&api)?.args(flags).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let bounds = format!("behind the id {:?} (this lane goes up to the end; ", catalog.id(9));
     assert!(
@@ -183,7 +183,7 @@ async fn an_object_that_can_not_even_be_named_stops_the_run() -> Result<()> {
     // What was published before is kept, and the rest comes once the API has recovered.
     assert_eq!(published(&world).await?, 10);
     hang.lift();
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     assert_eq!(published(&world).await?, 20);
     Ok(())
 }
@@ -192,11 +192,11 @@ async fn an_object_that_can_not_even_be_named_stops_the_run() -> Result<()> {
 async fn a_small_page_without_objects_is_not_the_end() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(300, 5);
-    let double = Double::start(Options::new(Synthetic::new(300, 5))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 5))).await?;
     // Half a page holds nothing that the API can read, and a whole one can't be had.
-    double.drop_from_results((100..160).map(|index| catalog.id(index)));
-    double.fail(large(70, &catalog), Fault::CutJson);
-    let ended = world.crawl(&double)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
+    api.drop_from_results((100..160).map(|index| catalog.id(index)));
+    api.fail(large(70, &catalog), Fault::CutJson);
+    let ended = world.crawl(&api)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
     assert_eq!((published(&world).await?, &ended["skipped"]), (240, &0.into()));
     Ok(())
 }

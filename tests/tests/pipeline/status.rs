@@ -1,7 +1,7 @@
-//! `status` tells each region's last runs from the cursors alone, and disturbs nobody.
+//! `status` shows each region's last runs from the cursors alone, and disturbs no other program.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Fault, Matcher, Options};
+use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::{Value, json};
@@ -13,9 +13,9 @@ async fn before_the_first_crawl_it_says_so_and_makes_no_topic() -> Result<()> {
         let ended = world.status()?.succeed().await?;
         assert!(ended.stdout.contains("does not exist"), "{}", ended.stdout);
     }
-    let told = world.status()?.args(["--region", "eu", "--json"]).succeed().await?.summary()?;
-    assert_eq!(told["topic_exists"], false);
-    assert_eq!(told["regions"], json!([{"region": "eu", "cursor": null, "runs": []}]));
+    let reported = world.status()?.args(["--region", "eu", "--json"]).succeed().await?.summary()?;
+    assert_eq!(reported["topic_exists"], false);
+    assert_eq!(reported["regions"], json!([{"region": "eu", "cursor": null, "runs": []}]));
     Ok(())
 }
 
@@ -26,24 +26,24 @@ async fn without_a_broker_it_says_so_soon() -> Result<()> {
     let ended = world.status()?.run().await?;
     // Far below the 30 s that one request to Kafka may take.
     assert!(start.elapsed().as_secs() < 15, "{:?}", start.elapsed());
-    let told = "can't reach Kafka at 127.0.0.1:1 (KAFKA_BROKERS): ";
-    assert!(ended.code == Some(1) && ended.stderr.contains(told), "{}", ended.stderr);
+    let reported = "Kafka at 127.0.0.1:1 (KAFKA_BROKERS) is unreachable: ";
+    assert!(ended.code == Some(1) && ended.stderr.contains(reported), "{}", ended.stderr);
     Ok(())
 }
 
 #[tokio::test]
-async fn it_tells_the_run_under_way_and_those_before_it() -> Result<()> {
+async fn it_shows_the_run_under_way_and_those_before_it() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
-    let mut crawl = world.crawl(&double)?.start()?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
+    let mut crawl = world.crawl(&api)?.start()?;
     crawl.logged("page published").await?;
     crawl.kill().await?;
 
-    let mut gate = double.hold(Matcher::pages());
+    let mut gate = api.hold(Matcher::pages());
     gate.pass(2);
     let mut crawl =
-        world.crawl(&double)?.args(["--restart", "--datasets=false", "--concurrency", "1"]).start()?;
+        world.crawl(&api)?.args(["--restart", "--datasets=false", "--concurrency", "1"]).start()?;
     for _ in 0..3 {
         crawl.reaches(gate.arrived()).await?;
     }
@@ -51,13 +51,13 @@ async fn it_tells_the_run_under_way_and_those_before_it() -> Result<()> {
     for _ in 0..3 {
         crawl.logged("page published").await?;
     }
-    let told = world.status()?.args(["--json"]).succeed().await?.summary()?;
+    let reported = world.status()?.args(["--json"]).succeed().await?.summary()?;
     let text = world.status()?.succeed().await?.stdout;
     gate.release();
     // It was not disturbed.
     assert_eq!(crawl.ended().await?.summary()?["run"], 3);
 
-    let us = &told["regions"][0];
+    let us = &reported["regions"][0];
     let runs: Vec<Value> =
         us["runs"].as_array().unwrap().iter().map(|run| json!([run["run"], run["state"]])).collect();
     assert_eq!(runs, [json!([3, "in_progress"]), json!([2, "abandoned"]), json!([1, "ended"])]);
@@ -67,7 +67,7 @@ async fn it_tells_the_run_under_way_and_those_before_it() -> Result<()> {
     let cursor = &us["cursor"];
     let covered = cursor["covered"].as_f64().unwrap();
     assert!(covered > 0.0 && covered < 1.0 && cursor["age_seconds"].is_u64(), "{cursor}");
-    assert_eq!((&cursor["next_page"], &told["regions"][1]["cursor"]), (&json!(3), &Value::Null));
+    assert_eq!((&cursor["next_page"], &reported["regions"][1]["cursor"]), (&json!(3), &Value::Null));
     for line in [
         "Region us: run 3 is in progress, last written",
         "Region eu: no run yet.",
@@ -80,27 +80,27 @@ async fn it_tells_the_run_under_way_and_those_before_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_tells_the_error_that_a_run_stopped_with() -> Result<()> {
+async fn it_shows_the_error_that_a_run_stopped_with() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    double.fail(Matcher::pages().nth(3), Fault::status(403));
-    let failed = world.crawl(&double)?.args(["--concurrency", "1"]).run().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    api.fail(Matcher::pages().nth(3), Fault::status(403));
+    let failed = world.crawl(&api)?.args(["--concurrency", "1"]).run().await?;
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);
-    let told = world.status()?.args(["--json"]).succeed().await?.summary()?;
-    let us = &told["regions"][0];
+    let reported = world.status()?.args(["--json"]).succeed().await?.summary()?;
+    let us = &reported["regions"][0];
     assert_eq!((&us["runs"][0]["state"], &us["cursor"]["next_page"]), (&json!("interrupted"), &json!(3)));
     assert_eq!(us["cursor"]["stopped"]["error"], failed.error()?);
     let text = world.status()?.succeed().await?.stdout;
     assert!(text.contains("run 1 was interrupted, last written") && text.contains("  error   "), "{text}");
 
     // A run that goes on is not stopped any more.
-    double.heal();
-    let mut gate = double.hold(Matcher::pages().nth(2));
-    let mut crawl = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    api.heal();
+    let mut gate = api.hold(Matcher::pages().nth(2));
+    let mut crawl = world.crawl(&api)?.args(["--concurrency", "1"]).start()?;
     crawl.reaches(gate.arrived()).await?;
-    let told = world.status()?.args(["--json"]).succeed().await?.summary()?;
+    let reported = world.status()?.args(["--json"]).succeed().await?.summary()?;
     gate.release();
-    let us = &told["regions"][0];
+    let us = &reported["regions"][0];
     assert_eq!((&us["runs"][0]["state"], &us["cursor"]["stopped"]), (&json!("in_progress"), &Value::Null));
     assert_eq!(crawl.ended().await?.summary()?["whole"], true);
     Ok(())

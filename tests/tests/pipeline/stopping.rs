@@ -1,17 +1,17 @@
 //! SIGTERM ends both programs after the work in hand, and they go on later.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 #[tokio::test]
 async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
     for (signal, code, page) in [("TERM", 143, 4), ("INT", 130, 2)] {
-        let mut gate = double.hold(Matcher::pages().nth(page));
-        let mut crawl = world.crawl(&double)?.start()?;
+        let mut gate = api.hold(Matcher::pages().nth(page));
+        let mut crawl = world.crawl(&api)?.start()?;
         crawl.reaches(gate.arrived()).await?;
         crawl.signal(signal)?;
         let stopped = crawl.ended().await?;
@@ -21,8 +21,8 @@ async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes()
         assert!(stopped.error()?.starts_with("interrupted: run 1 of us"), "{}", stopped.stderr);
         gate.release();
         // Whoever asks where the run stands need not guess.
-        let told = world.status()?.args(["--json"]).succeed().await?.summary()?;
-        let us = &told["regions"][0];
+        let reported = world.status()?.args(["--json"]).succeed().await?.summary()?;
+        let us = &reported["regions"][0];
         assert_eq!(us["runs"][0]["state"], "interrupted");
         assert!(
             us["cursor"]["stopped"]["at"].is_string() && us["cursor"]["stopped"]["error"].is_null(),
@@ -30,7 +30,7 @@ async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes()
         );
     }
 
-    let ended = world.crawl(&double)?.succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), ended["published"]["datasets"].as_u64()), (Some(1), Some(1_000)));
     Ok(())
 }
@@ -38,8 +38,8 @@ async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes()
 #[tokio::test]
 async fn a_consumer_that_is_stopped_on_its_way_to_a_goal_says_so_by_its_exit_code() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.migrate().await?;
     // No batch gets past a lock on the table, so it can't catch up.
     let mut tx = world.pool().begin().await?;
@@ -57,13 +57,13 @@ async fn a_consumer_that_is_stopped_on_its_way_to_a_goal_says_so_by_its_exit_cod
 #[tokio::test]
 async fn a_restart_gives_an_interrupted_run_up_and_the_tables_say_so() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
-    let mut crawl = world.crawl(&double)?.start()?;
+    let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
+    let mut crawl = world.crawl(&api)?.start()?;
     for _ in 0..4 {
         crawl.logged("page published").await?;
     }
     crawl.kill().await?;
-    let ended = world.crawl(&double)?.args(["--restart"]).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(["--restart"]).succeed().await?.summary()?;
     assert_eq!(ended["run"], 2);
     world.consume()?.succeed().await?;
     let runs: Vec<(i64, String)> =
@@ -75,8 +75,8 @@ async fn a_restart_gives_an_interrupted_run_up_and_the_tables_say_so() -> Result
 #[tokio::test]
 async fn a_consumer_that_is_asked_to_stop_exits_0_with_its_offsets_committed() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     let mut member = world.member()?.args(["--batch-size", "50"]).start()?;
     member.logged("batch applied").await?;
     member.terminate()?;

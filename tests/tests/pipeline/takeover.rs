@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Matcher, Options};
+use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 #[tokio::test]
 async fn the_newest_producer_wins_and_the_first_exits_3() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
-    let mut gate = double.hold(Matcher::pages().nth(3));
-    let mut first = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
+    let mut gate = api.hold(Matcher::pages().nth(3));
+    let mut first = world.crawl(&api)?.args(["--concurrency", "1"]).start()?;
     first.reaches(gate.arrived()).await?;
 
-    let second = world.crawl(&double)?.succeed().await?.summary()?;
+    let second = world.crawl(&api)?.succeed().await?.summary()?;
     assert_eq!((second["run"].as_u64(), second["whole"].as_bool()), (Some(1), Some(true)));
 
     gate.release();
@@ -30,11 +30,11 @@ async fn the_newest_producer_wins_and_the_first_exits_3() -> Result<()> {
 #[tokio::test]
 async fn a_command_line_that_cannot_be_followed_leaves_a_running_producer_alone() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(1_000, 5))).await?;
-    let mut gate = double.hold(Matcher::pages().nth(3));
-    let mut first = world.crawl(&double)?.start()?;
+    let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
+    let mut gate = api.hold(Matcher::pages().nth(3));
+    let mut first = world.crawl(&api)?.start()?;
     first.reaches(gate.arrived()).await?;
-    let other = world.crawl(&double)?.args(["--datasets=false"]).run().await?;
+    let other = world.crawl(&api)?.args(["--datasets=false"]).run().await?;
     assert_eq!(other.code, Some(2), "{}", other.stderr);
     assert!(other.stderr.contains("--restart"), "{}", other.stderr);
     gate.release();
@@ -46,9 +46,9 @@ async fn a_command_line_that_cannot_be_followed_leaves_a_running_producer_alone(
 #[tokio::test]
 async fn a_producer_that_slept_before_its_claim_does_not_publish_from_an_old_cursor() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    let mut gate = double.hold(Matcher::pages());
-    let mut first = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    let mut gate = api.hold(Matcher::pages());
+    let mut first = world.crawl(&api)?.args(["--concurrency", "1"]).start()?;
     gate.pass(1);
     for _ in 0..2 {
         first.reaches(gate.arrived()).await?;
@@ -57,7 +57,7 @@ async fn a_producer_that_slept_before_its_claim_does_not_publish_from_an_old_cur
     // It has fenced the first and knows its cursor. Its claim lingers for a second, so that it is put to
     // sleep before the claim is sent, and not just after.
     let lingering = ["--concurrency", "1", "--kafka-option", "linger.ms=1000"];
-    let mut second = world.crawl(&double)?.args(lingering).start()?;
+    let mut second = world.crawl(&api)?.args(lingering).start()?;
     second.logged("region opened").await?;
     second.signal("STOP")?;
     gate.pass(1);

@@ -1,27 +1,27 @@
-//! What a crawl tells: how far it is, and in the end its retries by cause and the id of the request that it
+//! What a crawl logs: how far it is, and in the end its retries by cause and the id of the request that it
 //! failed at.
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Fault, Matcher, Options};
+use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn the_summary_tells_retries_by_cause_and_the_waits() -> Result<()> {
+async fn the_summary_shows_retries_by_cause_and_the_waits() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let faults =
         [Fault::too_many_requests(None), Fault::status(500), Fault::status(503), Fault::Html, Fault::Reset];
     for (fault, n) in faults.into_iter().zip(1..) {
-        double.fail_once(Matcher::any().first_attempt().nth(n), fault);
+        api.fail_once(Matcher::any().first_attempt().nth(n), fault);
     }
-    let ended = world.crawl(&double)?.args(["--rate", "50"]).succeed().await?.summary()?;
+    let ended = world.crawl(&api)?.args(["--rate", "50"]).succeed().await?.summary()?;
     let causes = json!({"throttled": 1, "server_error": 2, "network": 1, "unreadable": 1});
     assert_eq!((&ended["retries_by_cause"], &ended["retries"]), (&causes, &json!(5)));
-    assert_eq!(ended["requests"], double.requests().len());
+    assert_eq!(ended["requests"], api.requests().len());
     assert!(
         ended["limiter_seconds"].as_f64() > Some(0.0) && ended["requests_per_second"].as_f64() > Some(0.0)
     );
@@ -31,23 +31,23 @@ async fn the_summary_tells_retries_by_cause_and_the_waits() -> Result<()> {
 #[tokio::test]
 async fn each_request_has_an_id_of_its_own_that_its_log_lines_carry() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(50, 2))).await?;
-    double.fail_times(3, Matcher::pages(), Fault::status(500));
-    let ended = world.crawl(&double)?.env("RUST_LOG", "debug").succeed().await?;
-    let sent: Vec<String> = double.requests().into_iter().filter_map(|asked| asked.request_id).collect();
-    assert_eq!(sent.len(), double.requests().len());
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
+    api.fail_times(3, Matcher::pages(), Fault::status(500));
+    let ended = world.crawl(&api)?.env("RUST_LOG", "debug").succeed().await?;
+    let sent: Vec<String> = api.requests().into_iter().filter_map(|asked| asked.request_id).collect();
+    assert_eq!(sent.len(), api.requests().len());
     let lines = ended.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let spans = lines.filter_map(|line| line["spans"].as_array().cloned()).flatten();
-    let told: BTreeSet<String> =
+    let reported: BTreeSet<String> =
         spans.filter_map(|span| Some(span["request_id"].as_str()?.to_owned())).collect();
     // As a set: each try has another id.
-    assert_eq!(told, sent.iter().cloned().collect());
-    assert_eq!(told.len(), sent.len());
+    assert_eq!(reported, sent.iter().cloned().collect());
+    assert_eq!(reported.len(), sent.len());
     Ok(())
 }
 
 #[tokio::test]
-async fn where_no_page_comes_a_line_tells_how_far_it_is() -> Result<()> {
+async fn where_no_page_comes_a_line_shows_how_far_it_is() -> Result<()> {
     let (full, since) = (["--concurrency", "1"], ["--since", "2000-01-01"]);
     // Each page of a full crawl keeps its last id back.
     tokio::try_join!(tells_how_far(&full, 198), tells_how_far(&since, 200))?;
@@ -57,9 +57,9 @@ async fn where_no_page_comes_a_line_tells_how_far_it_is() -> Result<()> {
 /// Crawls two pages, and waits for the line that comes every ten seconds while the third is held.
 async fn tells_how_far(flags: &[&str], objects: u64) -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    let gate = double.hold(Matcher::pages().nth(3));
-    let mut crawl = world.crawl(&double)?.args(flags.iter().copied()).start()?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    let gate = api.hold(Matcher::pages().nth(3));
+    let mut crawl = world.crawl(&api)?.args(flags.iter().copied()).start()?;
     let line = crawl.logged("crawl progress").await?;
     // `/domains` is a page too.
     assert_eq!((&line["pages"], &line["objects"]), (&json!(3), &json!(objects)), "{flags:?}: {line}");
@@ -71,18 +71,18 @@ async fn tells_how_far(flags: &[&str], objects: u64) -> Result<()> {
 #[tokio::test]
 async fn an_error_names_the_request_that_it_came_from() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     for matcher in [Matcher::domains(), Matcher::pages()] {
-        double.fail(matcher, Fault::status(404));
-        let ended = world.crawl(&double)?.args(["--concurrency", "1"]).run().await?;
+        api.fail(matcher, Fault::status(404));
+        let ended = world.crawl(&api)?.args(["--concurrency", "1"]).run().await?;
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-        let asked = double.requests();
+        let asked = api.requests();
         let id = asked.last().and_then(|asked| asked.request_id.clone()).unwrap();
-        let (error, told) = (ended.error()?, ended.summary()?);
+        let (error, reported) = (ended.error()?, ended.summary()?);
         assert!(error.contains(&id), "{id}: {error}");
-        assert_eq!(told["error"], error);
-        assert_eq!((&told["whole"], &told["failed"]), (&json!(false), &json!(true)));
-        double.heal();
+        assert_eq!(reported["error"], error);
+        assert_eq!((&reported["whole"], &reported["failed"]), (&json!(false), &json!(true)));
+        api.heal();
     }
     Ok(())
 }
@@ -90,13 +90,16 @@ async fn an_error_names_the_request_that_it_came_from() -> Result<()> {
 #[tokio::test]
 async fn what_was_asked_before_a_crawl_failed_is_told() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(500, 5))).await?;
-    double.fail(Matcher::pages().nth(2), Fault::status(403));
-    double.fail_once(Matcher::domains(), Fault::status(500));
-    let ended = world.crawl(&double)?.args(["--concurrency", "1"]).run().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
+    api.fail(Matcher::pages().nth(2), Fault::status(403));
+    api.fail_once(Matcher::domains(), Fault::status(500));
+    let ended = world.crawl(&api)?.args(["--concurrency", "1"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let told = ended.summary()?;
-    assert_eq!((&told["retries_by_cause"], &told["objects"]), (&json!({"server_error": 1}), &json!(99)));
-    assert_eq!(told["requests"], double.requests().len());
+    let reported = ended.summary()?;
+    assert_eq!(
+        (&reported["retries_by_cause"], &reported["objects"]),
+        (&json!({"server_error": 1}), &json!(99))
+    );
+    assert_eq!(reported["requests"], api.requests().len());
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Topics that were made anew, while something of the old ones was kept.
+//! Topics that were created again, while something of the old ones was kept.
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
 use catalog_tests::history::History;
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, World};
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -44,11 +44,11 @@ async fn the_verdict_of_an_older_run_of_the_same_number_is_not_followed() -> Res
 }
 
 #[tokio::test]
-async fn a_topic_made_anew_under_old_tables_is_refused() -> Result<()> {
+async fn a_topic_made_again_under_old_tables_is_refused() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 2))).await?;
-    let small = Double::start(Options::new(Synthetic::new(20, 1))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 2))).await?;
+    let small = MockServer::start(Options::new(Synthetic::new(20, 1))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     delete(&world, &["datasets"]).await?;
     world.crawl(&small)?.succeed().await?;
@@ -60,12 +60,12 @@ async fn a_topic_made_anew_under_old_tables_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_topic_made_anew_under_a_running_consumer_stops_it() -> Result<()> {
+async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 2))).await?;
-    let small = Double::start(Options::new(Synthetic::new(20, 1))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 2))).await?;
+    let small = MockServer::start(Options::new(Synthetic::new(20, 1))).await?;
+    world.crawl(&api)?.succeed().await?;
     let member = world.member()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
     delete(&world, &["datasets"]).await?;

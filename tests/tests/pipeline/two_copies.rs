@@ -2,7 +2,7 @@
 //! over from.
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Program, World};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -10,11 +10,11 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 const ASSETS: u64 = 300;
 
-async fn crawled() -> Result<(World, Double)> {
+async fn crawled() -> Result<(World, MockServer)> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
-    world.crawl(&double)?.succeed().await?;
-    Ok((world, double))
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
+    world.crawl(&api)?.succeed().await?;
+    Ok((world, api))
 }
 
 /// Another copy in the same group, that ends when it has caught up.
@@ -37,20 +37,20 @@ async fn applied(world: &World, schema: &'static str) -> Result<(i64, i64)> {
 
 #[tokio::test]
 async fn a_second_copy_in_the_group_of_a_running_one_applies_nothing_and_leaves() -> Result<()> {
-    let (world, double) = crawled().await?;
+    let (world, api) = crawled().await?;
     world.migrate().await?;
     let member = world.mortal()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
 
     let second = copy(&world, "staging")?.run().await?;
     assert_eq!(second.code, Some(3), "{}", second.stderr);
-    for told in ["the schema catalog on ", "This copy is the schema staging", "--group NAME"] {
-        assert!(second.stderr.contains(told), "{told}: {}", second.stderr);
+    for reported in ["the schema catalog on ", "This copy is the schema staging", "--group NAME"] {
+        assert!(second.stderr.contains(reported), "{reported}: {}", second.stderr);
     }
     assert_eq!(applied(&world, "staging").await?, (0, 0));
 
     // The first copy has all partitions again.
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
     member.terminate()?;
     assert_eq!(member.ended().await?.code, Some(0));

@@ -1,7 +1,7 @@
-//! A Kafka that was restarted may have lost the end of a transaction: nobody can tell then what counts.
+//! A Kafka that was restarted may have lost the end of a transaction: then nobody knows what counts.
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
@@ -12,8 +12,8 @@ const LOST: &str =
 #[tokio::test]
 async fn a_run_with_a_page_of_which_nobody_can_tell_is_given_up_for_a_new_one() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
-    let mut first = world.crawl(&double)?.args(["--concurrency", "1"]).start()?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    let mut first = world.crawl(&api)?.args(["--concurrency", "1"]).start()?;
     for _ in 0..3 {
         first.logged("page published").await?;
     }
@@ -22,7 +22,7 @@ async fn a_run_with_a_page_of_which_nobody_can_tell_is_given_up_for_a_new_one() 
     let last = cursors.last().context("it was crawling")?;
     let lost = world.send_and_leave_open("cursors", last.key.clone(), last.value.clone()).await?;
 
-    let mut second = world.crawl(&double)?.start()?;
+    let mut second = world.crawl(&api)?.start()?;
     let warning = second.logged(LOST).await?;
     assert_eq!((warning["level"].as_str(), warning["run"].as_u64()), (Some("WARN"), Some(1)));
     let ended = second.ended().await?;

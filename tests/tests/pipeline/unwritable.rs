@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
@@ -50,13 +50,13 @@ fn terminate(child: &Child) -> Result<()> {
 #[tokio::test]
 async fn a_crawl_whose_log_can_not_be_written_goes_on_and_counts_the_lines() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
     for stderr in [full()?, closed()?] {
-        let crawl = world.crawl(&double)?.start_on(Stdio::piped(), stderr)?;
+        let crawl = world.crawl(&api)?.start_on(Stdio::piped(), stderr)?;
         let (code, stdout) = ended(crawl).await?;
-        let told: Value = serde_json::from_str(&stdout)?;
-        assert_eq!((code, told["whole"].as_bool()), (Some(0), Some(true)), "{stdout}");
-        assert!(told["log_lines_lost"].as_u64() > Some(0), "{stdout}");
+        let reported: Value = serde_json::from_str(&stdout)?;
+        assert_eq!((code, reported["whole"].as_bool()), (Some(0), Some(true)), "{stdout}");
+        assert!(reported["log_lines_lost"].as_u64() > Some(0), "{stdout}");
     }
     Ok(())
 }
@@ -64,8 +64,8 @@ async fn a_crawl_whose_log_can_not_be_written_goes_on_and_counts_the_lines() -> 
 #[tokio::test]
 async fn a_consumer_whose_log_can_not_be_written_applies_all_and_heeds_signals() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.migrate().await?;
     // Of the pipe nobody reads until the program has ended, and it holds 64 KiB at most.
     let (mut reader, writer) = std::io::pipe()?;
@@ -81,17 +81,17 @@ async fn a_consumer_whose_log_can_not_be_written_applies_all_and_heeds_signals()
     assert!(read.len() >= 32 * 1024, "the pipe was never full: {} bytes", read.len());
 
     for stderr in [full()?, closed()?] {
-        world.crawl(&double)?.succeed().await?;
+        world.crawl(&api)?.succeed().await?;
         let (code, stdout) = ended(world.consume()?.start_on(Stdio::piped(), stderr)?).await?;
         assert_eq!(code, Some(0), "{stdout}");
-        let told: Value = serde_json::from_str(&stdout)?;
+        let reported: Value = serde_json::from_str(&stdout)?;
         assert_eq!(
-            (&told["caught_up"], told["log_lines_lost"].as_u64() > Some(0)),
+            (&reported["caught_up"], reported["log_lines_lost"].as_u64() > Some(0)),
             (&Value::Bool(true), true)
         );
     }
     let member = world.member()?.start_on(Stdio::piped(), full()?)?;
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.until("select exists (select from runs where run = 4 and state = 'balanced')").await?;
     terminate(&member)?;
     assert_eq!(ended(member).await?.0, Some(0));
@@ -101,8 +101,8 @@ async fn a_consumer_whose_log_can_not_be_written_applies_all_and_heeds_signals()
 #[tokio::test]
 async fn an_answer_that_nobody_reads_is_no_error_and_one_on_a_full_disk_is() -> Result<()> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
-    let (code, _) = ended(world.crawl(&double)?.start_on(closed()?, Stdio::null())?).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
+    let (code, _) = ended(world.crawl(&api)?.start_on(closed()?, Stdio::null())?).await?;
     assert_eq!(code, Some(0));
     world.migrate().await?;
     for json in [&["runs", "list"][..], &["runs", "list", "--json"], &["--help"]] {

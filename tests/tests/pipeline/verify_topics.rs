@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 use serde_json::json;
@@ -37,8 +37,8 @@ const COLUMNS: &str = "
 
 async fn world() -> Result<World> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(300, 12))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 12))).await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     Ok(world)
 }
@@ -76,7 +76,7 @@ async fn untouched_tables_are_what_the_topics_give() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_change_of_any_column_is_found_and_mended() -> Result<()> {
+async fn a_change_of_any_column_is_found_and_repaired() -> Result<()> {
     let world = world().await?;
     let before = writes(&world).await?;
     let columns: Vec<(String, String, String)> =
@@ -126,7 +126,7 @@ const fn key(table: &str) -> &str {
 }
 
 #[tokio::test]
-async fn rows_that_are_gone_or_nobodys_are_named_and_mended() -> Result<()> {
+async fn rows_that_are_gone_or_nobodys_are_named_and_repaired() -> Result<()> {
     let world = world().await?;
     let (domain, id): (String, String) =
         sqlx::query_as("select domain, id from socrata_datasets order by domain, id offset 7 limit 1")

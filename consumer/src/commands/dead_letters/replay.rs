@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, anyhow};
 use catalog_shared::answer;
 use catalog_shared::human::counted;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::{Value, json};
 use sqlx::{Connection, FromRow, PgConnection, PgPool};
@@ -140,7 +140,7 @@ async fn try_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> a
 /// The record as it came, and where from.
 fn read(letter: DeadLetter) -> Result<(TopicPartition, Record), String> {
     let DeadLetter { topic, partition, offset, key, value, headers } = letter;
-    let Some(kind) = Kind::ALL.into_iter().find(|kind| topic.ends_with(kind.name())) else {
+    let Some(kind) = RecordType::ALL.into_iter().find(|kind| topic.ends_with(kind.name())) else {
         return Err(
             "its producer could not make a record of it, so there is nothing to replay: look at it, \
                     then discard it"

@@ -42,7 +42,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// What would stop a run: a record that can't be read, what the database or Kafka said, or
 /// [`catalog_shared::exit::Stop::Guard`].
 pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    args.kafka.announce()?;
+    args.kafka.log_config()?;
     let pool = database::open(&args.database, 1).await?;
     outage::reach(&args.kafka).await?;
     let mut dry_run = DryRun::start(args, TemporaryTables::make(&pool).await?).await?;

@@ -2,7 +2,7 @@
 
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use clap::Args;
 
 use crate::config::DatabaseArgs;
@@ -52,7 +52,7 @@ impl Scope {
     pub(super) fn of(args: &MoveArgs) -> Result<Self, Stop> {
         let Some(given) = &args.topic else { return Ok(Self::Cluster) };
         let topics = args.kafka.topics();
-        let mut names = Kind::ALL.map(|kind| topics.data(kind)).to_vec();
+        let mut names = RecordType::ALL.map(|kind| topics.data(kind)).to_vec();
         names.extend([topics.cursors(), topics.verdicts(), topics.dead_letters()]);
         let long = format!("{}{given}", args.kafka.topic_prefix);
         match names.iter().find(|name| *name == given || **name == long) {

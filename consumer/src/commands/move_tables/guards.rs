@@ -75,7 +75,7 @@ impl Cursors {
     ) -> anyhow::Result<Self> {
         let (mut found, mut continued) = (BTreeMap::new(), BTreeSet::new());
         for region in Region::ALL {
-            let Some(cursor) = cursors::read_if_there(kafka, &kafka.topics(), region).await? else {
+            let Some(cursor) = cursors::read_if_exists(kafka, &kafka.topics(), region).await? else {
                 continue;
             };
             let run = known.get(&region).copied().unwrap_or_default();

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use catalog_shared::cursor::{Cursor, Mode, PastState, RunState, Shape};
-use catalog_shared::marker::Marker;
-use catalog_shared::record::{Kind, SCHEMA};
+use catalog_shared::cursor::{Cursor, Mode, PastState, RunParameters, RunState};
+use catalog_shared::end_record::EndRecord;
+use catalog_shared::record::{RecordType, SCHEMA};
 use catalog_shared::region::Region;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
@@ -33,7 +33,7 @@ pub(super) async fn read(db: &mut PgConnection) -> anyhow::Result<Known> {
 /// What is known of a region's last run.
 #[derive(Debug, Default, FromRow)]
 pub(super) struct LastRun {
-    marker: Option<Json<Marker>>,
+    marker: Option<Json<EndRecord>>,
     started_at: Option<OffsetDateTime>,
     ended_at: Option<OffsetDateTime>,
 }
@@ -102,10 +102,10 @@ impl LastRun {
 }
 
 /// The shape of a run of which nothing is known.
-fn full() -> Shape {
-    Shape {
+fn full() -> RunParameters {
+    RunParameters {
         mode: Mode::Full,
-        kinds: Kind::ALL.to_vec(),
+        kinds: RecordType::ALL.to_vec(),
         api_url: String::new(),
         since: None,
         limit: None,

@@ -10,7 +10,7 @@ use anyhow::Context;
 use catalog_shared::answer;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::outage;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use catalog_shared::topic_setup;
 use sqlx::{PgConnection, PgPool};
@@ -45,7 +45,7 @@ use report::{Continued, Report, Started};
 /// [`catalog_shared::exit::Stop::Guard`] where the tables can't go on from these topics; nothing is changed then. Else
 /// what Kafka or the database said; the move can be made again.
 pub(crate) async fn run(args: &MoveArgs) -> anyhow::Result<()> {
-    args.kafka.announce()?;
+    args.kafka.log_config()?;
     let scope = Scope::of(args)?;
     outage::reach(&args.kafka).await?;
     let pool = database::open(&args.database, 1).await?;
@@ -184,7 +184,7 @@ async fn change(
     target: &Target,
 ) -> anyhow::Result<Changed> {
     let topics = kafka.topics();
-    let data = Kind::ALL.into_iter().map(|kind| topics.data(kind));
+    let data = RecordType::ALL.into_iter().map(|kind| topics.data(kind));
     let plan = Plan {
         scope,
         known: &tables.known,

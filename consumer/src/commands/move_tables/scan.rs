@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
-use catalog_shared::cursors::{self, PATIENCE};
+use catalog_shared::cursors::{self, TIMEOUT};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::region::Region;
 use catalog_shared::watermarks::watermarks;
@@ -83,7 +83,7 @@ fn read_one(reader: &ScanClient, place: TopicPartition, known: &Known) -> anyhow
     list.add_partition_offset(&held.place.topic, held.place.partition, Offset::Offset(low))?;
     reader.assign(&list)?;
     loop {
-        match reader.poll(PATIENCE) {
+        match reader.poll(TIMEOUT) {
             Some(Ok(message)) => {
                 if let Some(run) = run_of(&message) {
                     held.take(message.offset(), run, known);
@@ -105,14 +105,14 @@ fn run_of(message: &BorrowedMessage<'_>) -> Option<(Region, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::Kind;
+    use catalog_shared::record::RecordType;
 
     use super::*;
     use crate::model::topic::TopicKind;
 
     fn start(runs: &[u32]) -> i64 {
         let place = TopicPartition {
-            kind: TopicKind::Data(Kind::Hosts),
+            kind: TopicKind::Data(RecordType::Hosts),
             topic: "socrata.hosts".into(),
             partition: 0,
         };

@@ -1,6 +1,6 @@
 //! The five tables, compared with the shadow's and made equal to them.
 
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use catalog_shared::topics::Topics;
 use serde::Serialize;
 use sqlx::postgres::PgArguments;
@@ -18,7 +18,7 @@ const LISTED: i64 = 20;
 pub(super) struct Table {
     pub(super) name: &'static str,
     /// What its topic holds.
-    kind: Kind,
+    kind: RecordType,
     compare: &'static str,
     list: &'static str,
     /// Repairs the differing rows of a range of places.
@@ -31,7 +31,7 @@ macro_rules! table {
     ($name:literal, $kind:ident) => {
         Table {
             name: concat!("socrata_", $name),
-            kind: Kind::$kind,
+            kind: RecordType::$kind,
             compare: include_str!(concat!("../../../sql/rebuild/compare_", $name, ".sql")),
             list: include_str!(concat!("../../../sql/rebuild/list_", $name, ".sql")),
             mend: include_str!(concat!("../../../sql/rebuild/mend_", $name, ".sql")),
@@ -154,6 +154,6 @@ pub(super) async fn differing(tx: &mut PgConnection) -> sqlx::Result<Vec<Differi
 
 /// A statement that takes the topics of datasets, domains, hosts and agencies.
 fn bind_topics(statement: &'static str, topics: &Topics) -> Query<'static, Postgres, PgArguments> {
-    let kinds = [Kind::Datasets, Kind::Domains, Kind::Hosts, Kind::Agencies];
+    let kinds = [RecordType::Datasets, RecordType::Domains, RecordType::Hosts, RecordType::Agencies];
     kinds.into_iter().fold(sqlx::query(statement), |query, kind| query.bind(topics.data(kind)))
 }

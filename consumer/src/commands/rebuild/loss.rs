@@ -1,11 +1,11 @@
 //! What topics that have lost their beginning can't speak of: the rows of the runs before the first full run that lies
-//! completely behind the first offsets. See `docs/architecture.md`.
+//! completely behind the first offsets. See `docs/explanation/rebuilding.md`.
 
 use std::collections::BTreeSet;
 
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use serde::Serialize;
@@ -103,7 +103,7 @@ impl Loss {
     pub(super) fn kept(&self, topics: &Topics) -> Kept<'_> {
         let verdicts = topics.verdicts();
         let table = |lost: &LostRecords| {
-            if lost.topic == verdicts { topics.data(Kind::Datasets) } else { lost.topic.clone() }
+            if lost.topic == verdicts { topics.data(RecordType::Datasets) } else { lost.topic.clone() }
         };
         let topics: BTreeSet<String> = self.lost.iter().map(table).collect();
         Kept { floors: &self.floors, topics: topics.into_iter().collect() }

@@ -86,7 +86,7 @@ struct Work<'a> {
 
 async fn work(work: Work<'_>, shutdown: &CancellationToken) -> anyhow::Result<Report> {
     let Work { args, intent, .. } = work;
-    args.kafka.announce()?;
+    args.kafka.log_config()?;
     outage::reach(&args.kafka).await?;
     let mut shadow = Shadow::make(&args.database, args.apply.connections, intent).await?;
     let worked = follow_and_finish(work, &mut shadow, shutdown).await;

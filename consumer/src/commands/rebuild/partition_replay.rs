@@ -63,7 +63,7 @@ impl PartitionReplay {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::Kind;
+    use catalog_shared::record::RecordType;
 
     use super::*;
     use crate::model::record::Record;
@@ -71,7 +71,7 @@ mod tests {
 
     fn replay(end: i64, offsets: &[i64], now: Instant) -> PartitionReplay {
         let place = TopicPartition {
-            kind: TopicKind::Data(Kind::Hosts),
+            kind: TopicKind::Data(RecordType::Hosts),
             topic: "socrata.hosts".into(),
             partition: 0,
         };

@@ -14,7 +14,7 @@ pub(super) fn in_due_order<K: Copy>(partitions: &HashMap<K, Partition>) -> Vec<K
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::Kind;
+    use catalog_shared::record::RecordType;
 
     use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ mod tests {
     #[test]
     fn partitions_are_served_in_the_order_in_which_they_became_due() {
         let now = Instant::now();
-        let kind = TopicKind::Data(Kind::Datasets);
+        let kind = TopicKind::Data(RecordType::Datasets);
         let partition = |number: i32| {
             let place = TopicPartition { kind, topic: "socrata.datasets".into(), partition: number };
             let mut partition = Partition::new(place, 0, 1);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use catalog_shared::exit::Stop;
-use catalog_shared::record::Kind;
+use catalog_shared::record::RecordType;
 use rdkafka::consumer::Consumer as _;
 use tokio::task::spawn_blocking;
 
@@ -42,7 +42,7 @@ pub(crate) struct GroupState {
 
 impl GroupProbe {
     fn open(args: &RunArgs, copy: CopyId) -> anyhow::Result<Self> {
-        let kind = TopicKind::Data(Kind::Datasets);
+        let kind = TopicKind::Data(RecordType::Datasets);
         let first = TopicPartition { kind, topic: kind.topic(&args.kafka.topics()), partition: 0 };
         let reader = Arc::new(OwnReader(Some(Arc::new(reader::open(&args.kafka, &args.group)?))));
         Ok(Self { copy, group: args.group.as_str().into(), first, reader })

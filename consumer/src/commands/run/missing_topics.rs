@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::outage::is_away;
+use catalog_shared::outage::is_unreachable;
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -19,7 +19,7 @@ pub(crate) fn watch(kafka: &KafkaArgs) -> DropGuard {
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         loop {
             match partitions::data_partitions(&kafka).await {
-                Err(error) if !is_away(&error) => {
+                Err(error) if !is_unreachable(&error) => {
                     tracing::error!(error = format!("{error:#}"), "a topic is missing; waiting for it");
                 }
                 // An outage is told elsewhere.

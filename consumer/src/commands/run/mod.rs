@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use catalog_shared::exit::Stop;
-use catalog_shared::screen::Screen;
 use catalog_shared::shutdown::CancellationToken;
+use catalog_shared::terminal::Terminal;
 
 use crate::commands::run::consumer::Consumer;
 use crate::commands::run::prepare::{Prepared, prepare};
@@ -34,8 +34,12 @@ pub(crate) use args::RunArgs;
 /// # Errors
 /// The record that can't be read, what the database or Kafka said, or
 /// [`catalog_shared::exit::Stop::Guard`].
-pub(crate) async fn run(args: RunArgs, screen: &Screen, shutdown: CancellationToken) -> anyhow::Result<()> {
-    args.kafka.announce()?;
+pub(crate) async fn run(
+    args: RunArgs,
+    terminal: &Terminal,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    args.kafka.log_config()?;
     let outage = Arc::new(Outage::default());
     let Some(Prepared { pool, copy, end_offsets }) = prepare(&args, &outage, &shutdown).await? else {
         return finish(&Summary::start(), args.json, args.until_caught_up.then_some(false));
@@ -43,7 +47,7 @@ pub(crate) async fn run(args: RunArgs, screen: &Screen, shutdown: CancellationTo
     let json = args.json;
     let _watch = (!args.until_caught_up).then(|| missing_topics::watch(&args.kafka));
     let decisions = DecisionSyncTask::start(&args.kafka, &pool, &shutdown).await;
-    let progress = Progress::start(screen, &args.kafka);
+    let progress = Progress::start(terminal, &args.kafka);
     let mut consumer = Consumer::join(args, (pool, copy), outage, progress)?;
     let ended = consumer.work(&shutdown, end_offsets.as_ref()).await;
     let summary = consumer.leave().await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use catalog_shared::human;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::rate::{Rate, seconds_left};
-use catalog_shared::screen::{self, Drawing, Screen};
+use catalog_shared::terminal::{self, Drawing, Terminal};
 use indicatif::{MultiProgress, ProgressBar};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -55,11 +55,11 @@ struct Now {
 
 impl Progress {
     /// Starts to show the progress.
-    pub(crate) fn start(screen: &Screen, kafka: &KafkaArgs) -> Self {
+    pub(crate) fn start(terminal: &Terminal, kafka: &KafkaArgs) -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
         let ends = tokio::spawn(follow_ends(kafka.clone(), Arc::clone(&seen)));
-        let bar = screen.bars().map(|screen| {
-            let (bar, seen) = (Bar::new(screen), Arc::clone(&seen));
+        let bar = terminal.bars().map(|terminal| {
+            let (bar, seen) = (Bar::new(terminal), Arc::clone(&seen));
             Drawing::start(move || bar.draw(lock(&seen).now(Instant::now())))
         });
         Self { seen, ends, bar, logged: Instant::now() }
@@ -88,7 +88,7 @@ impl Progress {
         true
     }
 
-    /// Ends it. What comes next has the screen to itself.
+    /// Ends it. What comes next has the terminal to itself.
     pub(crate) fn end(self) {
         self.ends.abort();
         self.bar.into_iter().for_each(Drawing::end);
@@ -177,13 +177,13 @@ struct Bar {
 }
 
 impl Bar {
-    fn new(screen: &MultiProgress) -> Self {
-        Self { spacer: screen::spacer(screen), bar: screen::bar(screen, "total") }
+    fn new(terminal: &MultiProgress) -> Self {
+        Self { spacer: terminal::spacer(terminal), bar: terminal::bar(terminal, "total") }
     }
 
     fn draw(&self, now: Now) {
         self.spacer.tick();
-        screen::fill(&self.bar, now.share());
+        terminal::fill(&self.bar, now.share());
         self.bar.set_message(now.text());
     }
 }

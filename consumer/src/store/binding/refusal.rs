@@ -58,7 +58,7 @@ impl Bound {
 }
 
 /// The way on that leaves these tables as they are.
-const ANOTHER_COPY: &str = "`catalog-consumer run --migrate --schema NAME --group NAME`, with a schema and a group of their own (docs/two-copies.md)";
+const ANOTHER_COPY: &str = "`catalog-consumer run --migrate --schema NAME --group NAME`, with a schema and a group of their own (docs/how-to/keep-two-copies.md)";
 
 #[cfg(test)]
 mod tests {

@@ -196,7 +196,7 @@ impl Found {
         if !self.may_use {
             return Err(format!(
                 "the user {user} may not use the schema {schema}. Its owner has to run: GRANT USAGE ON SCHEMA {} TO {}; \
-                 docs/postgresql.md has the rights that each command needs",
+                 docs/how-to/set-up-postgresql.md has the rights that each command needs",
                 quoted(schema),
                 quoted(user)
             ));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use catalog_shared::cursor::Coverage;
+use catalog_shared::end_record::EndRecord;
 use catalog_shared::key::is_name;
-use catalog_shared::marker::Marker;
 use catalog_shared::region::Region;
 use catalog_shared::verdict::{Judged, Judgement};
 use sqlx::PgConnection;
@@ -19,7 +19,7 @@ use crate::store::ledger::judge::{self, Counts, Evidence, LedgerSums, Loss, Stre
 pub(crate) async fn look(
     tx: &mut PgConnection,
     id: RunId,
-    (marker, ended_at): (&Marker, OffsetDateTime),
+    (marker, ended_at): (&EndRecord, OffsetDateTime),
     books: &LedgerSums,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Judged> {
@@ -44,7 +44,7 @@ async fn find_streak(
     if confirm_after == 0 {
         return Ok(None);
     }
-    let runs: Vec<(i64, Json<Marker>)> =
+    let runs: Vec<(i64, Json<EndRecord>)> =
         sqlx::query_as(include_str!("../../../sql/books/find_confirming_runs.sql"))
             .bind(id.region.name())
             .bind(id.number())
@@ -60,7 +60,7 @@ async fn find_streak(
 async fn count_losses(
     tx: &mut PgConnection,
     id: RunId,
-    marker: &Marker,
+    marker: &EndRecord,
     streak: Option<&Streak>,
 ) -> sqlx::Result<Vec<Loss>> {
     sqlx::query_as(include_str!("../../../sql/books/count_losses.sql"))
@@ -74,7 +74,7 @@ async fn count_losses(
 }
 
 /// The domains that a run was limited to and crawled completely, in lower case; none for other runs.
-pub(crate) fn scope(marker: &Marker) -> Option<Vec<String>> {
+pub(crate) fn scope(marker: &EndRecord) -> Option<Vec<String>> {
     match marker.shape.coverage() {
         Coverage::Domains(domains) => Some(domains.into_iter().collect()),
         Coverage::Full | Coverage::None => None,

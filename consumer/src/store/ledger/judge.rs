@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog_shared::cursor::Coverage;
-use catalog_shared::marker::Marker;
+use catalog_shared::end_record::EndRecord;
 use catalog_shared::verdict::{Judged, Judgement};
 use sqlx::FromRow;
 
@@ -57,7 +57,7 @@ pub(crate) struct Loss {
 
 /// All that a run is judged by.
 pub(crate) struct Evidence<'a> {
-    pub(crate) marker: &'a Marker,
+    pub(crate) marker: &'a EndRecord,
     pub(crate) books: &'a LedgerSums,
     /// What each covered domain would lose.
     pub(crate) losses: Vec<Loss>,

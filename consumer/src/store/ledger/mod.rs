@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Context;
+use catalog_shared::end_record::EndRecord;
 use catalog_shared::human::{self, counted};
-use catalog_shared::marker::Marker;
 use catalog_shared::region::Region;
 use catalog_shared::verdict::{Decision, Verdict};
 use sqlx::PgConnection;
@@ -161,7 +161,7 @@ pub(crate) async fn close(
 }
 
 /// Enters what a run's first marker says; tells whether it is the first.
-async fn describe(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<bool> {
+async fn describe(tx: &mut PgConnection, region: Region, marker: &EndRecord) -> sqlx::Result<bool> {
     let kinds: Vec<&str> = marker.shape.kinds.iter().map(|kind| kind.name()).collect();
     let described = sqlx::query(include_str!("../../../sql/books/describe_run.sql"))
         .bind(region.name())
@@ -177,7 +177,7 @@ async fn describe(tx: &mut PgConnection, region: Region, marker: &Marker) -> sql
     Ok(described.rows_affected() > 0)
 }
 
-async fn abandon(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<()> {
+async fn abandon(tx: &mut PgConnection, region: Region, marker: &EndRecord) -> sqlx::Result<()> {
     let abandoned: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/books/abandon_runs.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
@@ -193,7 +193,7 @@ async fn abandon(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx
 async fn judge(
     tx: &mut PgConnection,
     region: Region,
-    marker: &Marker,
+    marker: &EndRecord,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Option<JudgedRun>> {
     let id = RunId { region, run: marker.run };
@@ -218,7 +218,7 @@ async fn judge(
 async fn look(
     tx: &mut PgConnection,
     id: RunId,
-    marker: &Marker,
+    marker: &EndRecord,
     books: &LedgerSums,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Verdict> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use catalog_shared::cursor::Mode;
-use catalog_shared::marker::Marker;
+use catalog_shared::end_record::EndRecord;
 use catalog_shared::region::Region;
 use sqlx::PgConnection;
 
@@ -12,7 +12,7 @@ use crate::store::ledger::decisions;
 
 /// Enters the domains of a marker. Where that makes any of them known earlier, and a later run may judge it
 /// therefore, its datasets get the `retired_at` that follows.
-pub(crate) async fn enter(tx: &mut PgConnection, region: Region, marker: &Marker) -> sqlx::Result<()> {
+pub(crate) async fn enter(tx: &mut PgConnection, region: Region, marker: &EndRecord) -> sqlx::Result<()> {
     if marker.shape.mode != Mode::Full {
         return Ok(());
     }

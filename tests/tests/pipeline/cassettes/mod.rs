@@ -1,4 +1,4 @@
-//! Crawls of recorded exchanges: paging, rate limits, errors and resume, as `docs/cassettes.md` tells.
+//! Crawls of recorded exchanges: paging, rate limits, errors and resume, as `docs/reference/recordings.md` describes.
 
 mod recording;
 mod scenes;
@@ -6,7 +6,7 @@ mod scenes;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Cassette, Double, Ended, Recorded};
+use catalog_tests::mock_server::{Ended, MockServer, Recorded, Recording};
 use catalog_tests::world::World;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,13 +18,13 @@ use scenes::Scene;
 type Records = BTreeMap<String, Vec<u8>>;
 
 #[tokio::test]
-async fn paging_publishes_exactly_what_the_cassette_holds() -> Result<()> {
+async fn paging_publishes_exactly_what_the_recording_contains() -> Result<()> {
     let summary = whole_crawl(Scene::Paging, 0).await?;
-    let cassette = Cassette::read(&Scene::Paging.folder())?;
-    let bytes: usize = cassette.exchanges().iter().map(|recorded| recorded.body.len()).sum();
+    let recording = Recording::read(&Scene::Paging.folder())?;
+    let bytes: usize = recording.exchanges().iter().map(|recorded| recorded.body.len()).sum();
     assert_eq!(
         (&summary["bytes"], &summary["requests"]),
-        (&json!(bytes), &json!(cassette.exchanges().len()))
+        (&json!(bytes), &json!(recording.exchanges().len()))
     );
     Ok(())
 }
@@ -32,16 +32,16 @@ async fn paging_publishes_exactly_what_the_cassette_holds() -> Result<()> {
 #[tokio::test]
 async fn rate_limits_are_waited_out() -> Result<()> {
     let throttled = |recorded: &&Recorded| recorded.status == Some(429);
-    let cassette = Cassette::read(&Scene::RateLimits.folder())?;
-    let limits: Vec<_> = cassette.exchanges().iter().filter(throttled).collect();
+    let recording = Recording::read(&Scene::RateLimits.folder())?;
+    let limits: Vec<_> = recording.exchanges().iter().filter(throttled).collect();
     let with_header = limits.iter().filter(|limit| header(limit, "retry-after").is_some()).count();
-    assert!(with_header > 0 && with_header < limits.len(), "both kinds of 429 are on the cassette");
-    let told =
+    assert!(with_header > 0 && with_header < limits.len(), "both kinds of 429 are in the recording");
+    let reported =
         limits.iter().filter_map(|limit| header(limit, "retry-after")?.parse::<u64>().ok()).sum::<u64>();
     let summary = whole_crawl(Scene::RateLimits, limits.len()).await?;
     assert_eq!(summary["retries_by_cause"], json!({ "throttled": limits.len() }));
     // What it was asked to wait, and not for the limiter, for there is none.
-    assert!(told > 0 && summary["paused_seconds"].as_f64() >= Some(told as f64), "{summary}");
+    assert!(reported > 0 && summary["paused_seconds"].as_f64() >= Some(reported as f64), "{summary}");
     assert_eq!(summary["limiter_seconds"], 0.0);
     Ok(())
 }
@@ -62,8 +62,8 @@ async fn all_kinds_of_trouble_in_one_crawl_cost_no_record() -> Result<()> {
 
 #[tokio::test]
 async fn pages_that_are_too_large_are_played_as_such() -> Result<()> {
-    let cassette = Cassette::read(&Scene::TooLarge.folder())?;
-    let large = cassette.exchanges().iter().filter(|recorded| recorded.ended == Ended::TooLarge).count();
+    let recording = Recording::read(&Scene::TooLarge.folder())?;
+    let large = recording.exchanges().iter().filter(|recorded| recorded.ended == Ended::TooLarge).count();
     let summary = whole_crawl(Scene::TooLarge, large).await?;
     assert_eq!(summary["retries_by_cause"], json!({ "too_large": large }));
     assert!(large > 0);
@@ -72,11 +72,11 @@ async fn pages_that_are_too_large_are_played_as_such() -> Result<()> {
 
 #[tokio::test]
 async fn a_refusal_ends_the_crawl_at_once() -> Result<()> {
-    let (world, double) = (World::new().await?, Scene::Forbidden.play().await?);
-    let ended = Scene::Forbidden.crawl(&world, &double, None).await?;
+    let (world, api) = (World::new().await?, Scene::Forbidden.play().await?);
+    let ended = Scene::Forbidden.crawl(&world, &api, None).await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("the API answered 403"), "{}", ended.stderr);
-    all_was_played(&double)
+    all_was_played(&api)
 }
 
 #[tokio::test]
@@ -87,50 +87,50 @@ async fn two_parts_of_a_crawl_make_a_whole() -> Result<()> {
 
 #[tokio::test]
 async fn what_was_not_recorded_is_an_error() -> Result<()> {
-    let (world, double) = (World::new().await?, Scene::Paging.play().await?);
-    let ended = world.crawl(&double)?.args(["--page-size", "9", "--concurrency", "1"]).run().await?;
+    let (world, api) = (World::new().await?, Scene::Paging.play().await?);
+    let ended = world.crawl(&api)?.args(["--page-size", "9", "--concurrency", "1"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("not in the cassette"), "{}", ended.stderr);
-    let unexpected = double.cassette().context("it plays one")?.unexpected();
+    assert!(ended.stderr.contains("not in the recording"), "{}", ended.stderr);
+    let unexpected = api.recording().context("it plays one")?.unexpected();
     let limit = ("limit".to_owned(), "9".to_owned());
     assert!(unexpected.len() == 1 && unexpected[0].query.contains(&limit), "{unexpected:?}");
     Ok(())
 }
 
-/// Crawls a cassette to its end: every exchange is played, no other is asked for, and what is published
+/// Crawls a recording to its end: every exchange is played, no other is asked for, and what is published
 /// is what the good answers hold, byte for byte. Gives the summary.
 async fn whole_crawl(scene: Scene, retries: usize) -> Result<Value> {
-    let (world, double) = (World::new().await?, scene.play().await?);
-    let ended = scene.crawl(&world, &double, None).await?;
+    let (world, api) = (World::new().await?, scene.play().await?);
+    let ended = scene.crawl(&world, &api, None).await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let summary = ended.summary()?;
     assert_eq!((summary["whole"].as_bool(), summary["retries"].as_u64()), (Some(true), Some(retries as u64)));
-    all_was_played(&double)?;
-    let cassette = double.cassette().context("it plays one")?;
-    assert_eq!(records(&world, "datasets").await?, recorded_objects(cassette)?);
+    all_was_played(&api)?;
+    let recording = api.recording().context("it plays one")?;
+    assert_eq!(records(&world, "datasets").await?, recorded_objects(recording)?);
     let domains = records(&world, "domains").await?;
-    let told: Vec<_> = cassette.exchanges().iter().filter_map(declared).flatten().collect();
-    assert_eq!(domains.len(), told.len());
-    for (domain, count) in told {
+    let reported: Vec<_> = recording.exchanges().iter().filter_map(declared).flatten().collect();
+    assert_eq!(domains.len(), reported.len());
+    for (domain, count) in reported {
         let value: Value = serde_json::from_slice(&domains[&format!("us/{domain}")])?;
         assert_eq!((&value["domain"], &value["declared_count"]), (&domain.into(), &count.into()));
     }
     Ok(summary)
 }
 
-/// How many answers of a cassette are no page and no list of domains.
+/// How many answers of a recording are no page and no list of domains.
 fn bad_answers(scene: Scene) -> Result<usize> {
-    let cassette = Cassette::read(&scene.folder())?;
-    let bad = cassette.exchanges().iter().filter(|recorded| objects(recorded).is_none());
+    let recording = Recording::read(&scene.folder())?;
+    let bad = recording.exchanges().iter().filter(|recorded| objects(recorded).is_none());
     let bad = bad.filter(|recorded| declared(recorded).is_none()).count();
     assert!(bad > 0, "{} holds no bad answer", scene.name());
     Ok(bad)
 }
 
-fn all_was_played(double: &Double) -> Result<()> {
-    let cassette = double.cassette().context("it plays one")?;
-    assert_eq!(cassette.unexpected(), []);
-    let unplayed: Vec<_> = cassette.unplayed().into_iter().map(|left| left.request).collect();
+fn all_was_played(api: &MockServer) -> Result<()> {
+    let recording = api.recording().context("it plays one")?;
+    assert_eq!(recording.unexpected(), []);
+    let unplayed: Vec<_> = recording.unplayed().into_iter().map(|left| left.request).collect();
     assert_eq!(unplayed, []);
     Ok(())
 }
@@ -145,8 +145,8 @@ async fn records(world: &World, topic: &str) -> Result<Records> {
     Ok(records)
 }
 
-fn recorded_objects(cassette: &Cassette) -> Result<Records> {
-    let pages = cassette.exchanges().iter().filter_map(objects);
+fn recorded_objects(recording: &Recording) -> Result<Records> {
+    let pages = recording.exchanges().iter().filter_map(objects);
     pages.flatten().map(|object| Ok((key(&object)?, object.get().as_bytes().to_vec()))).collect()
 }
 
@@ -176,7 +176,7 @@ fn declared(recorded: &Recorded) -> Option<Vec<(String, u64)>> {
     Some(
         results
             .iter()
-            .filter_map(|told| Some((told["domain"].as_str()?.into(), told["count"].as_u64()?)))
+            .filter_map(|reported| Some((reported["domain"].as_str()?.into(), reported["count"].as_u64()?)))
             .collect(),
     )
 }

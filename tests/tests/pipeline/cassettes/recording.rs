@@ -1,11 +1,11 @@
-//! Recording: what comes of it, and that the cassettes of this repository are what it gives today.
+//! Recording: what comes of it, and that the recordings of this repository are what it gives today.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use catalog_tests::double::{Cassette, Double, Options};
+use catalog_tests::mock_server::{MockServer, Options, Recording};
 use catalog_tests::world::World;
 
 use super::scenes::{Scene, asked_to_record};
@@ -13,10 +13,10 @@ use super::{all_was_played, records};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Records each scene from the double, anew with `CATALOG_RECORD_CASSETTES=1`, and compares with the
-/// cassettes that are kept: one that the producer wouldn't record today tests nothing.
+/// Records each scene from the mock server, again with `CATALOG_RECORD_CASSETTES=1`, and compares with the
+/// recordings that are kept: one that the producer wouldn't record today tests nothing.
 #[tokio::test]
-async fn the_kept_cassettes_are_what_a_recording_gives() -> Result<()> {
+async fn the_kept_recordings_are_what_recording_again_gives() -> Result<()> {
     for scene in Scene::ALL {
         let recorded = record(scene).await?;
         if asked_to_record() {
@@ -24,10 +24,19 @@ async fn the_kept_cassettes_are_what_a_recording_gives() -> Result<()> {
         }
         let kept = files(&scene.folder())?;
         let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&recorded), names(&kept), "{}: record it anew (docs/cassettes.md)", scene.name());
+        assert_eq!(
+            names(&recorded),
+            names(&kept),
+            "{}: record it anew (docs/reference/recordings.md)",
+            scene.name()
+        );
         let same = |name: &&String| certain(&recorded[*name]) == certain(&kept[*name]);
         let differ: Vec<_> = recorded.keys().filter(|name| !same(name)).collect();
-        assert!(differ.is_empty(), "{}: record it anew (docs/cassettes.md): {differ:?}", scene.name());
+        assert!(
+            differ.is_empty(),
+            "{}: record it anew (docs/reference/recordings.md): {differ:?}",
+            scene.name()
+        );
     }
     Ok(())
 }
@@ -37,7 +46,7 @@ async fn a_crawl_that_was_recorded_and_one_played_back_publish_the_same() -> Res
     let folder = tempfile::tempdir()?;
     let (live, stage) = (World::new().await?, Scene::Paging.stage().await?);
     Scene::Paging.crawl(&live, &stage, Some(folder.path())).await?;
-    let player = Double::start(Options::playing(Cassette::read(folder.path())?)).await?;
+    let player = MockServer::start(Options::playing(Recording::read(folder.path())?)).await?;
     let played = World::new().await?;
     Scene::Paging.crawl(&played, &player, None).await?;
     all_was_played(&player)?;

@@ -1,14 +1,14 @@
-//! What the cassettes hold: each scene is a crawl that can be recorded from the double and played back.
+//! What the recordings hold: each scene is a crawl that can be recorded from the mock server and played back.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use catalog_tests::double::{Cassette, Double, Fault, Matcher, MemoryCatalog, Options};
+use catalog_tests::mock_server::{Fault, Matcher, MemoryCatalog, MockServer, Options, Recording};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
 
-/// Objects of so many bytes are left out: cassettes are for people to read.
+/// Objects of so many bytes are left out: recordings are for people to read.
 const HUGE: usize = 4_000;
 /// Where the second of two lanes begins.
 const MIDDLE: &str = "i222-2222";
@@ -55,23 +55,23 @@ impl Scene {
         }
     }
 
-    /// Where its cassette is kept.
+    /// Where its recording is kept.
     pub(super) fn folder(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("cassettes").join(self.name())
     }
 
-    /// A double that plays its cassette.
-    pub(super) async fn play(self) -> Result<Double> {
-        let cassette = Cassette::read(&self.folder())?;
-        Ok(Double::start(Options::playing(cassette)).await?)
+    /// A mock server that plays its recording.
+    pub(super) async fn play(self) -> Result<MockServer> {
+        let recording = Recording::read(&self.folder())?;
+        Ok(MockServer::start(Options::playing(recording)).await?)
     }
 
-    /// A double to record it from. The faults hang on what is asked and not on when.
-    pub(super) async fn stage(self) -> Result<Double> {
+    /// A mock server to record it from. The faults hang on what is asked and not on when.
+    pub(super) async fn stage(self) -> Result<MockServer> {
         let (catalog, ids) = small_catalog(if matches!(self, Self::Paging | Self::Mixed) { 48 } else { 24 })?;
         // Pages of 8 keep the last id back. After the faults behind the first page they are of 2, 4 and 8.
         let (first, second) = (ids[6].as_str(), ids[17].as_str());
-        let double = Double::start(Options::new(catalog)).await?;
+        let api = MockServer::start(Options::new(catalog)).await?;
         let page = |after: &str, nth| Matcher::pages().scroll_id(after).that(move |a| a.attempt == nth);
         let whole = |after, nth| page(after, nth).limit_above(7);
         let domains = |nth| Matcher::domains().that(move |asked| asked.attempt == nth);
@@ -108,33 +108,33 @@ impl Scene {
             Self::Forbidden => vec![(page(first, 1), Fault::status(403))],
         };
         for (matcher, fault) in faults {
-            double.fail(matcher, fault);
+            api.fail(matcher, fault);
         }
-        Ok(double)
+        Ok(api)
     }
 
-    /// Crawls, of a stage or of a cassette, and gives the end of the last part.
-    pub(super) async fn crawl(self, world: &World, double: &Double, record: Option<&Path>) -> Result<Ended> {
+    /// Crawls, of a stage or of a recording, and gives the end of the last part.
+    pub(super) async fn crawl(self, world: &World, api: &MockServer, record: Option<&Path>) -> Result<Ended> {
         if self != Self::Resume {
-            return self.program(world, double, record)?.run().await;
+            return self.program(world, api, record)?.run().await;
         }
         // Held to the end, so that nothing is played to a request that nobody waits for any more.
-        let mut gate = double.hold(Matcher::pages().nth(3));
-        let mut first = self.program(world, double, record)?.start()?;
+        let mut gate = api.hold(Matcher::pages().nth(3));
+        let mut first = self.program(world, api, record)?.start()?;
         first.reaches(gate.arrived()).await?;
         first.terminate()?;
         let stopped = first.ended().await?;
         assert_eq!(stopped.summary()?["whole"], false, "{}", stopped.stderr);
-        self.program(world, double, record)?.run().await
+        self.program(world, api, record)?.run().await
     }
 
-    fn program(self, world: &World, double: &Double, record: Option<&Path>) -> Result<Program> {
+    fn program(self, world: &World, api: &MockServer, record: Option<&Path>) -> Result<Program> {
         let lanes = match self {
             Self::Paging => "3",
             Self::Mixed => "2",
             _ => "1",
         };
-        let program = world.crawl(double)?.args(["--page-size", "8", "--concurrency", lanes]);
+        let program = world.crawl(api)?.args(["--page-size", "8", "--concurrency", lanes]);
         let program =
             program.args(["--max-page-bytes", if self == Self::TooLarge { "24KiB" } else { "128MiB" }]);
         let record = record.map(|folder| folder.to_string_lossy().into_owned());
@@ -152,7 +152,7 @@ fn small_catalog(assets: usize) -> Result<(MemoryCatalog, Vec<String>)> {
     Ok((MemoryCatalog::from_objects(objects)?, ids))
 }
 
-/// Whether cassettes are to be recorded anew.
+/// Whether to make the recordings again.
 pub(super) fn asked_to_record() -> bool {
     env::var_os("CATALOG_RECORD_CASSETTES").is_some()
 }

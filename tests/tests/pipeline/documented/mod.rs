@@ -31,6 +31,8 @@ pages! {
     previewing: "docs/how-to/preview-without-writing.md" on crawled, AT_ONCE;
     deploying: "docs/how-to/deploy.md" on nothing, AT_ONCE;
     deciding: "docs/how-to/decide-about-a-run.md" on halved, AT_ONCE;
+    backing_up: "docs/how-to/backup-and-restore.md" on crawled, AT_ONCE;
+    sizing: "docs/how-to/sizing.md" on crawled, AT_ONCE;
     handling_dead_letters: "docs/how-to/handle-dead-letters.md" on with_dead_letters, AT_ONCE;
     rebuilding: "docs/how-to/verify-and-rebuild.md" on crawled, AT_ONCE;
     replaying: "docs/how-to/replay-from-an-offset.md" on crawled, AT_ONCE;
@@ -40,7 +42,7 @@ pages! {
 }
 
 async fn run(page: &str, history: &History, variables: &[(&str, &str)]) -> Result<()> {
-    let url = history.double.url();
+    let url = history.api.url();
     let mut all = vec![("CATALOG_API_URL", url.as_str())];
     all.extend(variables);
     history.world.run_page(&Page::read(page)?, &all).await

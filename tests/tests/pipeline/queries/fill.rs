@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::{Value, json};
@@ -34,19 +34,19 @@ pub(crate) async fn fill() -> Result<Filled> {
     let editor = Editor { catalog: &catalog, ids: &ids };
     editor.dress()?;
     let world = World::new().await?;
-    let double = Double::start(Options::shared(Arc::clone(&catalog) as _)).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::shared(Arc::clone(&catalog) as _)).await?;
+    world.crawl(&api)?.succeed().await?;
 
     let gone = editor.take_away()?;
     let gone_long_ago = editor.ids[51].clone();
     catalog.remove(&gone_long_ago);
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     let objects = catalog.objects().into_iter().map(|object| serde_json::from_slice(&object));
     let objects: Vec<Value> = objects.collect::<Result<_, _>>()?;
     let on_portal = objects.iter().filter(|object| object["metadata"]["domain"] == PORTAL).count();
     catalog.declare(PORTAL, on_portal as u64 + 1);
     catalog.put_as("zzzz-zzzz", PORTAL, r#"{"metadata":{}}"#);
-    world.crawl(&double)?.succeed().await?;
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     sqlx::query("update socrata_datasets set retired_at = retired_at - interval '31 days' where id = $1")
         .bind(gone_long_ago)

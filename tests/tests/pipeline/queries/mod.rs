@@ -7,7 +7,7 @@ mod fill;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use expected::expected;
 pub(crate) use fill::{Filled, PORTAL, fill};
 
-/// What is asked for in vain on the demo's data, where nothing is gone, damaged or incomplete.
+/// What has no answer in the demo's data, where nothing is gone, damaged or incomplete.
 const EMPTY_IN_DEMO: [&str; 7] = [
     "Gone this month",
     "Assets that moved to another domain",
@@ -95,8 +95,8 @@ async fn every_query_of_the_documentation_runs_and_finds_what_there_is() -> Resu
 async fn every_query_answers_on_the_catalog_of_the_demo() -> Result<()> {
     // As `dev/demo` has it.
     let catalog = Synthetic::new(5_000, 40).with_recent_changes(OffsetDateTime::now_utc());
-    let (world, double) = (World::new().await?, Double::start(Options::new(catalog)).await?);
-    world.crawl(&double)?.succeed().await?;
+    let (world, api) = (World::new().await?, MockServer::start(Options::new(catalog)).await?);
+    world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     for Query { title, sql } in queries("docs/how-to/query-the-catalog.md")? {
         if !sql.starts_with("set ") {

@@ -38,7 +38,7 @@ pub(super) const DAMAGES: [(&str, &str); 33] = [
     ),
     (
         "torn_pages",
-        "with told as (delete from verdicts where run = 1),
+        "with reported as (delete from verdicts where run = 1),
             more as (
                 update run_partitions set new = new + 1
                 where run = 1 and topic like '%.datasets' and partition = 0
@@ -71,7 +71,7 @@ pub(super) const DAMAGES: [(&str, &str); 33] = [
     ),
     ("scoped_runs", "update runs set scope = array['elsewhere.example'] where run = 1"),
     ("bad_domains", "update runs set marker = jsonb_set(marker, '{bad_domains}', '1') where run = 2"),
-    ("held_runs", "with told as (delete from verdicts where run = 1) update runs set state = 'held' where run = 1"),
+    ("held_runs", "with reported as (delete from verdicts where run = 1) update runs set state = 'held' where run = 1"),
     ("abandoned_runs", "insert into runs (region, run, state) values ('us', 3, 'abandoned')"),
     ("open_runs", "insert into runs (region, run, state) values ('us', 3, 'open')"),
     (

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
-use catalog_tests::double::{Double, Options};
+use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
@@ -32,9 +32,9 @@ const TABLES: [&str; 12] = [
 /// Two crawls of the same, consumed.
 async fn healthy() -> Result<World> {
     let world = World::new().await?;
-    let double = Double::start(Options::new(Synthetic::new(200, 3))).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
     for _ in 0..2 {
-        world.crawl(&double)?.succeed().await?;
+        world.crawl(&api)?.succeed().await?;
     }
     world.consume()?.succeed().await?;
     // An asset with all that the damages need; the first of its kind.
@@ -102,8 +102,8 @@ async fn sound_tables_pass_and_each_damage_is_found_by_its_check_alone() -> Resu
 async fn datasets_whose_hosts_and_agencies_are_still_to_come_are_no_error() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    let double = Double::start(Options::new(Synthetic::new(100, 3))).await?;
-    world.crawl(&double)?.succeed().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
+    world.crawl(&api)?.succeed().await?;
     for topic in ["hosts", "agencies"] {
         let topic = world.topic(topic);
         let (_, end) = world.committed(&topic, 0).await?;
@@ -181,15 +181,15 @@ async fn a_verdict_that_was_followed_though_books_are_short_is_a_note() -> Resul
 }
 
 #[tokio::test]
-async fn people_are_told_the_first_twenty_and_how_many_more() -> Result<()> {
+async fn people_are_shown_the_first_twenty_and_how_many_more() -> Result<()> {
     let world = healthy().await?;
     sqlx::query("delete from socrata_dataset_stats").execute(world.pool()).await?;
     let ended = world.ask(&["verify"])?.run().await?;
     assert_eq!(ended.code, Some(1));
-    let told = ended.stdout;
-    ensure!(told.contains("error  datasets_without_stats: 200 "), "{told}");
-    ensure!(told.contains("and 180 more"), "{told}");
-    assert_eq!(told.matches("there is no row in socrata_dataset_stats").count(), 20, "{told}");
+    let reported = ended.stdout;
+    ensure!(reported.contains("error  datasets_without_stats: 200 "), "{reported}");
+    ensure!(reported.contains("and 180 more"), "{reported}");
+    assert_eq!(reported.matches("there is no row in socrata_dataset_stats").count(), 20, "{reported}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use catalog_shared::marker::Marker;
+use catalog_shared::end_record::EndRecord;
 
 use super::{Evidence, Loss, share};
 
@@ -26,7 +26,7 @@ pub(crate) struct Streak {
 }
 
 impl Counts {
-    pub(crate) fn of(marker: &Marker) -> Self {
+    pub(crate) fn of(marker: &EndRecord) -> Self {
         Self {
             declared: by_lower_case(&marker.declared),
             seen: by_lower_case(&marker.seen),

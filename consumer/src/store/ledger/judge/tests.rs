@@ -1,5 +1,5 @@
-use catalog_shared::cursor::{Mode, Shape};
-use catalog_shared::record::Kind;
+use catalog_shared::cursor::{Mode, RunParameters};
+use catalog_shared::record::RecordType;
 use time::OffsetDateTime;
 
 use super::*;
@@ -16,17 +16,17 @@ fn counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
     counts.into_iter().map(|(domain, count)| (domain.to_owned(), count)).collect()
 }
 
-fn full() -> Marker {
-    let shape = Shape {
+fn full() -> EndRecord {
+    let shape = RunParameters {
         mode: Mode::Full,
-        kinds: Kind::ALL.to_vec(),
+        kinds: RecordType::ALL.to_vec(),
         api_url: String::new(),
         since: None,
         limit: None,
         domains: Vec::new(),
         from: None,
     };
-    Marker {
+    EndRecord {
         run: 9,
         shape,
         previous_ended: None,
@@ -46,22 +46,22 @@ fn full() -> Marker {
     }
 }
 
-fn scoped(domain: &str) -> Marker {
-    let shape = Shape { mode: Mode::Part, domains: vec![domain.into()], ..full().shape };
-    Marker { shape, ..full() }
+fn scoped(domain: &str) -> EndRecord {
+    let shape = RunParameters { mode: Mode::Part, domains: vec![domain.into()], ..full().shape };
+    EndRecord { shape, ..full() }
 }
 
 fn loss(domain: &str, active: i64, lost: i64) -> Loss {
     Loss { domain: domain.into(), active, lost, first_run: Some(1), ..Loss::default() }
 }
 
-fn judged(marker: &Marker, books: &LedgerSums, losses: &[Loss]) -> Judged {
+fn judged(marker: &EndRecord, books: &LedgerSums, losses: &[Loss]) -> Judged {
     let (dead, streak) = (BTreeMap::new(), None);
     judge(&Evidence { marker, books, losses: losses.to_vec(), dead, streak, thresholds: LIMITS })
 }
 
 /// The reason to hold a run; none where it is balanced.
-fn held(marker: &Marker, books: &LedgerSums, losses: &[Loss]) -> Option<String> {
+fn held(marker: &EndRecord, books: &LedgerSums, losses: &[Loss]) -> Option<String> {
     let judged = judged(marker, books, losses);
     assert_eq!(judged.state == Judgement::Held, judged.reason.is_some());
     judged.reason
@@ -73,12 +73,12 @@ fn shields(judged: &Judged) -> Vec<(&str, &str)> {
 
 #[test]
 fn runs_that_cover_nothing_end_without_a_judgement() {
-    let limited = Shape { limit: Some(7), ..scoped("a.example").shape };
-    let without_datasets = Shape { kinds: vec![Kind::Hosts], ..full().shape };
-    let since = Shape { mode: Mode::Since, ..full().shape };
+    let limited = RunParameters { limit: Some(7), ..scoped("a.example").shape };
+    let without_datasets = RunParameters { kinds: vec![RecordType::Hosts], ..full().shape };
+    let since = RunParameters { mode: Mode::Since, ..full().shape };
     for shape in [limited, without_datasets, since] {
         let judged =
-            judged(&Marker { shape, ..full() }, &LedgerSums::default(), &[loss("a.example", 50, 50)]);
+            judged(&EndRecord { shape, ..full() }, &LedgerSums::default(), &[loss("a.example", 50, 50)]);
         assert_eq!(judged, Judged::plain(Judgement::Ended));
     }
 }
@@ -87,7 +87,7 @@ fn runs_that_cover_nothing_end_without_a_judgement() {
 fn figures_at_their_limits_are_balanced() {
     let losses = [loss("small.example", 19, 19), loss("large.example", 20, 10), loss("z", 106, 0)];
     assert_eq!(judged(&full(), &LedgerSums::default(), &losses), Judged::plain(Judgement::Balanced));
-    let empty = Marker { seen: BTreeMap::new(), declared: BTreeMap::new(), ..full() };
+    let empty = EndRecord { seen: BTreeMap::new(), declared: BTreeMap::new(), ..full() };
     assert_eq!(held(&empty, &LedgerSums::default(), &[]), None);
 }
 
@@ -100,7 +100,7 @@ fn books_that_do_not_balance_hold_a_run() {
 
 #[test]
 fn objects_that_nobody_can_place_hold_a_run() {
-    let marker = Marker { unkeyed: 2, skipped: 1, ..full() };
+    let marker = EndRecord { unkeyed: 2, skipped: 1, ..full() };
     let books = LedgerSums { dead: 9, dead_datasets: 4, ..LedgerSums::default() };
     assert_eq!(
         held(&marker, &books, &[]).as_deref(),
@@ -111,13 +111,13 @@ fn objects_that_nobody_can_place_hold_a_run() {
 
 #[test]
 fn a_malformed_entry_of_domains_holds_nothing() {
-    let marker = Marker { unkeyed: 1, bad_domains: 1, ..full() };
+    let marker = EndRecord { unkeyed: 1, bad_domains: 1, ..full() };
     assert_eq!(judged(&marker, &LedgerSums::default(), &[]), Judged::plain(Judgement::Balanced));
 }
 
 #[test]
 fn objects_whose_domain_or_id_is_known_shield_domains() {
-    let marker = Marker {
+    let marker = EndRecord {
         unkeyed: 3,
         unkeyed_by: counts([("A.example", 2)]),
         unread_ids: vec!["aaaa-0001".into()],
@@ -153,7 +153,7 @@ fn losing_too_many_datasets_holds_a_run() {
 
 #[test]
 fn seeing_too_little_of_what_is_declared_holds_a_run() {
-    let marker = Marker { seen: counts([("a.example", 94)]), ..full() };
+    let marker = EndRecord { seen: counts([("a.example", 94)]), ..full() };
     let reason = held(&marker, &LedgerSums::default(), &[]).unwrap();
     assert_eq!(
         reason,
@@ -163,7 +163,7 @@ fn seeing_too_little_of_what_is_declared_holds_a_run() {
 
 #[test]
 fn a_large_domain_that_loses_over_half_is_shielded_and_counts_in_no_share() {
-    let marker = Marker {
+    let marker = EndRecord {
         declared: counts([("A.example", 5_000), ("b.example", 100)]),
         seen: counts([("b.example", 100)]),
         ..full()
@@ -183,19 +183,19 @@ fn a_run_over_whole_domains_is_judged_within_them() {
     // The share is the region's: 9 of 19 would be too many.
     assert_eq!(held(&scoped("A.example"), &books, &[loss("a.example", 19, 9)]), None);
     let declared = counts([("a.example", 100), ("b.example", 100)]);
-    let marker = Marker { declared, ..scoped("A.example") };
+    let marker = EndRecord { declared, ..scoped("A.example") };
     assert_eq!(held(&marker, &books, &[]), None);
-    let marker = Marker { declared: counts([("a.example", 101)]), ..scoped("A.example") };
+    let marker = EndRecord { declared: counts([("a.example", 101)]), ..scoped("A.example") };
     assert!(held(&marker, &books, &[]).unwrap().contains("it saw 95 of the 101 assets"));
     // Another domain's trouble is none of its own.
-    let marker = Marker { unkeyed: 1, unkeyed_by: counts([("b.example", 1)]), ..scoped("a.example") };
+    let marker = EndRecord { unkeyed: 1, unkeyed_by: counts([("b.example", 1)]), ..scoped("a.example") };
     assert_eq!(judged(&marker, &books, &[]), Judged::plain(Judgement::Balanced));
 }
 
 /// What a full crawl is judged that lost 60 of 100 datasets and saw 40, which two crawls before it confirm; the
 /// crawls say this of `/domains`.
 fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> Judged {
-    let marker = |declared: Option<u64>| Marker {
+    let marker = |declared: Option<u64>| EndRecord {
         bad_domains,
         unkeyed: bad_domains,
         declared: counts([("b.example", 50)])
@@ -251,7 +251,7 @@ fn crawls_before_a_domain_was_within_reach_confirm_nothing() {
 fn what_is_newly_absent_meets_the_guards_again() {
     let streak = Some(Streak { first: 7, counts: vec![] });
     let losses = vec![Loss { long_lost: 60, ..loss("a.example", 100, 81) }];
-    let marker = Marker { declared: counts([("b.example", 0)]), ..full() };
+    let marker = EndRecord { declared: counts([("b.example", 0)]), ..full() };
     let books = LedgerSums::default();
     let judged = judge(&Evidence {
         marker: &marker,

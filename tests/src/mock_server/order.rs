@@ -52,7 +52,7 @@ impl Order {
     }
 }
 
-/// FNV-1a: it has to give the same on every machine, because cassettes keep what follows from it.
+/// FNV-1a: it has to give the same on every machine, because recordings keep what follows from it.
 fn hash(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

@@ -1,5 +1,5 @@
-//! Cassettes: exchanges with the API, recorded by the producer's `--record` as files, to be played back
-//! strictly. `docs/cassettes.md` tells the format; no code is shared with what writes it.
+//! Recordings: exchanges with the API, recorded by the producer's `--record` as files, to be played back
+//! strictly. `docs/reference/recordings.md` describes the format; no code is shared with what writes it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -28,7 +28,7 @@ pub struct Recorded {
     pub body: Bytes,
 }
 
-/// What tells requests apart.
+/// What distinguishes requests.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
     /// `GET`.
@@ -55,27 +55,27 @@ pub enum Ended {
 /// Exchanges to be played back: each request gets the answers recorded for it, in their order, whatever
 /// else is asked in between. What was not recorded is not answered.
 #[derive(Debug, Default)]
-pub struct Cassette {
+pub struct Recording {
     exchanges: Vec<Recorded>,
     left: Mutex<BTreeMap<Request, VecDeque<Recorded>>>,
     unexpected: Mutex<Vec<Request>>,
 }
 
-impl Cassette {
+impl Recording {
     /// Reads all exchanges of a folder.
     ///
     /// # Errors
     /// When the folder holds none, or one that is not of the format.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut exchanges = Vec::new();
-        for entry in fs::read_dir(folder).with_context(|| format!("no cassette {}", folder.display()))? {
+        for entry in fs::read_dir(folder).with_context(|| format!("no recording {}", folder.display()))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "http") {
                 let read = Recorded::parse(&Bytes::from(fs::read(&path)?));
                 exchanges.push(read.with_context(|| format!("can't read {}", path.display()))?);
             }
         }
-        ensure!(!exchanges.is_empty(), "the cassette {} is empty", folder.display());
+        ensure!(!exchanges.is_empty(), "the recording {} is empty", folder.display());
         exchanges.sort_by(|one, other| (&one.request, one.asked).cmp(&(&other.request, other.asked)));
         let mut left: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
         for exchange in &exchanges {

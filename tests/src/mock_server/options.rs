@@ -1,16 +1,16 @@
-//! How a double is set up.
+//! How a mock server is set up.
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cassette::Cassette;
 use super::catalog::Catalog;
 use super::memory::MemoryCatalog;
+use super::recording::Recording;
 use super::region::Region;
 
-/// What a double serves, where, and under which conditions.
+/// What a mock server serves, where, and under which conditions.
 pub struct Options {
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) region: Region,
@@ -22,7 +22,7 @@ pub struct Options {
     pub(super) order_seed: u64,
     pub(super) latency: Duration,
     pub(super) tokens: Option<HashSet<String>>,
-    pub(super) cassette: Option<Cassette>,
+    pub(super) recording: Option<Recording>,
 }
 
 impl Options {
@@ -47,14 +47,14 @@ impl Options {
             order_seed: 0,
             latency: Duration::ZERO,
             tokens: None,
-            cassette: None,
+            recording: None,
         }
     }
 
-    /// Plays a cassette in place of a catalog. Gates hold requests as ever; faults are those recorded.
+    /// Plays a recording in place of a catalog. Gates hold requests as ever; faults are those recorded.
     #[must_use]
-    pub fn playing(cassette: Cassette) -> Self {
-        Self { cassette: Some(cassette), ..Self::new(MemoryCatalog::new()) }
+    pub fn playing(recording: Recording) -> Self {
+        Self { recording: Some(recording), ..Self::new(MemoryCatalog::new()) }
     }
 
     /// The region that `X-Socrata-Region` names.
@@ -97,7 +97,7 @@ impl Options {
     }
 
     /// What the orders of lists are drawn from, besides the asset's id and the number of the crawl; 0 by
-    /// default. Two doubles with one catalog need two seeds to serve it in different orders.
+    /// default. Two mock servers with one catalog need two seeds to serve it in different orders.
     #[must_use]
     pub fn order_seed(self, order_seed: u64) -> Self {
         Self { order_seed, ..self }

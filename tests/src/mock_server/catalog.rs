@@ -1,4 +1,4 @@
-//! What a double serves: any set of assets that can be walked in id order.
+//! What a mock server serves: any set of assets that can be walked in id order.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

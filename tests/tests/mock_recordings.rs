@@ -1,24 +1,24 @@
-//! The double with a cassette in place of a catalog.
+//! The mock server with a recording in place of a catalog.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use catalog_tests::double::{Cassette, Double, Options};
+use catalog_tests::mock_server::{MockServer, Options, Recording};
 use reqwest::Client;
 
-/// A file as `docs/cassettes.md` describes it.
+/// A file as `docs/reference/recordings.md` describes it.
 fn write(folder: &Path, name: &str, query: &str, asked: u32, rest: &str) -> Result<()> {
     let head = format!("method: GET\npath: /api/catalog/v1\nquery: {query}\nasked: {asked}\n");
     Ok(fs::write(folder.join(format!("{name}.http")), head + rest)?)
 }
 
-async fn play(folder: &Path) -> Result<Double> {
-    Ok(Double::start(Options::playing(Cassette::read(folder)?)).await?)
+async fn play(folder: &Path) -> Result<MockServer> {
+    Ok(MockServer::start(Options::playing(Recording::read(folder)?)).await?)
 }
 
-async fn ask(double: &Double, query: &str) -> reqwest::Result<(u16, String)> {
-    let answer = Client::new().get(format!("{}?{query}", double.url())).send().await?;
+async fn ask(api: &MockServer, query: &str) -> reqwest::Result<(u16, String)> {
+    let answer = Client::new().get(format!("{}?{query}", api.url())).send().await?;
     Ok((answer.status().as_u16(), answer.text().await?))
 }
 
@@ -29,16 +29,16 @@ async fn each_request_gets_its_own_answers_in_order_and_then_no_more() -> Result
     write(folder.path(), "b", "limit=1&scroll_id=", 1, "ended: whole\nstatus: 429\nretry-after: 7\n\n")?;
     write(folder.path(), "a", "limit=1&scroll_id=", 2, "ended: whole\nstatus: 200\n\n\n\nfirst\n")?;
     write(folder.path(), "c", "limit=1&scroll_id=x+y", 1, "ended: whole\nstatus: 200\n\nsecond")?;
-    let double = play(folder.path()).await?;
-    assert_eq!(ask(&double, "scroll_id=&limit=1").await?, (429, String::new()));
-    assert_eq!(ask(&double, "limit=1&scroll_id=x%20y").await?, (200, "second".into()));
-    let cassette = double.cassette().context("it plays one")?;
-    assert_eq!((cassette.unplayed().len(), cassette.unexpected().len()), (1, 0));
-    assert_eq!(ask(&double, "limit=1&scroll_id=").await?, (200, "\n\nfirst\n".into()));
-    assert_eq!((cassette.unplayed().len(), cassette.unexpected().len()), (0, 0));
-    let (status, told) = ask(&double, "limit=1&scroll_id=").await?;
-    assert!(status == 410 && told.contains("not in the cassette"), "{status} {told}");
-    assert_eq!(cassette.unexpected(), [cassette.exchanges()[0].request.clone()]);
+    let api = play(folder.path()).await?;
+    assert_eq!(ask(&api, "scroll_id=&limit=1").await?, (429, String::new()));
+    assert_eq!(ask(&api, "limit=1&scroll_id=x%20y").await?, (200, "second".into()));
+    let recording = api.recording().context("it plays one")?;
+    assert_eq!((recording.unplayed().len(), recording.unexpected().len()), (1, 0));
+    assert_eq!(ask(&api, "limit=1&scroll_id=").await?, (200, "\n\nfirst\n".into()));
+    assert_eq!((recording.unplayed().len(), recording.unexpected().len()), (0, 0));
+    let (status, reported) = ask(&api, "limit=1&scroll_id=").await?;
+    assert!(status == 410 && reported.contains("not in the recording"), "{status} {reported}");
+    assert_eq!(recording.unexpected(), [recording.exchanges()[0].request.clone()]);
     Ok(())
 }
 
@@ -48,8 +48,8 @@ async fn what_broke_off_breaks_off_where_it_did() -> Result<()> {
     write(folder.path(), "a", "q=half", 1, "ended: reset\nstatus: 200\n\nhalf an ans")?;
     write(folder.path(), "b", "q=empty", 1, "ended: reset\nstatus: 200\n\n")?;
     write(folder.path(), "c", "q=nothing", 1, "ended: reset\n\n")?;
-    let double = play(folder.path()).await?;
-    let mut answer = Client::new().get(format!("{}?q=half", double.url())).send().await?;
+    let api = play(folder.path()).await?;
+    let mut answer = Client::new().get(format!("{}?q=half", api.url())).send().await?;
     let mut body = Vec::new();
     let error = loop {
         match answer.chunk().await {
@@ -60,7 +60,7 @@ async fn what_broke_off_breaks_off_where_it_did() -> Result<()> {
     };
     assert_eq!((String::from_utf8(body)?.as_str(), error.is_some()), ("half an ans", true));
     for query in ["q=empty", "q=nothing"] {
-        assert!(ask(&double, query).await.is_err_and(|error| error.is_request()), "{query}");
+        assert!(ask(&api, query).await.is_err_and(|error| error.is_request()), "{query}");
     }
     Ok(())
 }
@@ -68,9 +68,9 @@ async fn what_broke_off_breaks_off_where_it_did() -> Result<()> {
 #[test]
 fn a_file_of_another_form_is_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    assert!(Cassette::read(folder.path()).is_err());
+    assert!(Recording::read(folder.path()).is_err());
     write(folder.path(), "odd", "", 1, "ended: never\n\n")?;
-    let error = format!("{:#}", Cassette::read(folder.path()).expect_err("no such ending"));
+    let error = format!("{:#}", Recording::read(folder.path()).expect_err("no such ending"));
     assert!(error.contains("odd.http") && error.contains("never"), "{error}");
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! The double gives its answers the form that recorded ones of the live API have.
+//! The mock server gives its answers the form that recorded ones of the live API have.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
-use catalog_tests::double::{Double, MemoryCatalog, Options};
+use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::{Oddity, Synthetic};
 use serde_json::Value;
 
@@ -14,14 +14,14 @@ use asking::get;
 
 const ASSETS: u64 = 120;
 
-async fn serve(change: impl FnOnce(Options) -> Options) -> Double {
-    Double::start(change(Options::new(Synthetic::new(ASSETS, 4)))).await.expect("a double")
+async fn serve(change: impl FnOnce(Options) -> Options) -> MockServer {
+    MockServer::start(change(Options::new(Synthetic::new(ASSETS, 4)))).await.expect("a mock server")
 }
 
 /// All objects as a crawl sees them that begins now.
-async fn crawl(double: &Double) -> Vec<Value> {
-    get(double, "/domains").await;
-    get(double, "?scroll_id=&limit=1000").await.results()
+async fn crawl(api: &MockServer) -> Vec<Value> {
+    get(api, "/domains").await;
+    get(api, "?scroll_id=&limit=1000").await.results()
 }
 
 /// The object with the lists in one order whose order means nothing.
@@ -56,7 +56,7 @@ async fn bodies_are_pretty_printed_as_recorded_ones_are() {
         "x":1.50,"y":null,"views":{"a":1,"b":[true,-2e3]}},"metadata":{"domain":"a.example"}}"#;
     let catalog = MemoryCatalog::new();
     catalog.put(object).expect("an object");
-    let double = Double::start(Options::new(catalog).reorder(false)).await.expect("a double");
+    let api = MockServer::start(Options::new(catalog).reorder(false)).await.expect("a mock server");
     let page = r#"{
   "results" :
     [
@@ -83,10 +83,10 @@ async fn bodies_are_pretty_printed_as_recorded_ones_are() {
   "timings" : { "serviceMillis" : 9, "searchMillis" : [ 2, 5 ] }
 }
 "#;
-    assert_eq!(get(&double, "?scroll_id=").await.text, page);
+    assert_eq!(get(&api, "?scroll_id=").await.text, page);
     let line = "\n    [\n      { \"domain\" : \"a.example\", \"count\" : 1 }\n    ],\n";
-    assert!(get(&double, "/domains").await.text.contains(line));
-    let end = get(&double, "?scroll_id=bbbb-bbbb").await.text;
+    assert!(get(&api, "/domains").await.text.contains(line));
+    let end = get(&api, "?scroll_id=bbbb-bbbb").await.text;
     assert!(end.starts_with("{\n  \"results\" : [],\n  \"resultSetSize\" : 1,"), "{end}");
 }
 
@@ -107,16 +107,16 @@ async fn depth_is_no_trouble() {
     let deep = format!("{}1{}", r#"{"x":["#.repeat(60_000), "]}".repeat(60_000));
     let catalog = MemoryCatalog::new();
     catalog.put(format!(r#"{{"resource":{{"id":"aaaa-aaaa"}},"deep":{deep}}}"#)).expect("an object");
-    let double = Double::start(Options::new(catalog)).await.expect("a double");
-    let text = get(&double, "?scroll_id=").await.text;
+    let api = MockServer::start(Options::new(catalog)).await.expect("a mock server");
+    let text = get(&api, "?scroll_id=").await.text;
     let bare: String = text.split_whitespace().collect();
     assert!(bare.contains(&deep) && text.len() < 3 * deep.len());
 }
 
 #[tokio::test]
 async fn each_crawl_sees_lists_in_another_order_and_nothing_else_changes() {
-    let double = serve(|options| options).await;
-    let (one, other) = (crawl(&double).await, crawl(&double).await);
+    let api = serve(|options| options).await;
+    let (one, other) = (crawl(&api).await, crawl(&api).await);
     for part in ["/resource/columns_name", "/classification/domain_tags", "/classification/domain_metadata"] {
         let differ = differing(&one, &other, part);
         assert!(differ > one.len() / 6, "{part}: {differ} of {} differ", one.len());
@@ -129,10 +129,10 @@ async fn each_crawl_sees_lists_in_another_order_and_nothing_else_changes() {
         .collect();
     assert_eq!(still(&one), still(&original));
     // Within a crawl nothing moves, so that a page that is asked for again is the same page.
-    let again = get(&double, "?scroll_id=&limit=1000").await;
+    let again = get(&api, "?scroll_id=&limit=1000").await;
     assert_eq!(again.results(), other);
-    double.reorder();
-    assert_ne!(get(&double, "?scroll_id=&limit=1000").await.results(), other);
+    api.reorder();
+    assert_ne!(get(&api, "?scroll_id=&limit=1000").await.results(), other);
 }
 
 #[tokio::test]
@@ -147,13 +147,13 @@ async fn orders_follow_from_the_seed_and_the_crawl() {
 
 #[tokio::test]
 async fn lists_keep_their_order_where_that_is_asked_for() {
-    let double = serve(|options| options.reorder(false)).await;
+    let api = serve(|options| options.reorder(false)).await;
     let original: Vec<Value> = Synthetic::new(ASSETS, 4)
         .objects()
         .map(|object| serde_json::from_slice(&object).expect("JSON"))
         .collect();
-    assert_eq!(crawl(&double).await, original);
-    assert_eq!(crawl(&double).await, original);
+    assert_eq!(crawl(&api).await, original);
+    assert_eq!(crawl(&api).await, original);
 }
 
 #[tokio::test]
@@ -170,8 +170,8 @@ async fn columns_that_do_not_belong_together_keep_their_order() {
         let lists = lists.replace('N', &Value::from(numbers.clone()).to_string());
         let catalog = MemoryCatalog::new();
         catalog.put(format!(r#"{{"resource":{{"id":"aaaa-aaaa",{lists}}}}}"#)).expect("an object");
-        let double = Double::start(Options::new(catalog)).await.expect("a double");
-        let names = crawl(&double).await[0]["resource"]["columns_name"].clone();
+        let api = MockServer::start(Options::new(catalog)).await.expect("a mock server");
+        let names = crawl(&api).await[0]["resource"]["columns_name"].clone();
         assert_eq!(names != Value::from(numbers.clone()), moves, "{lists}");
     }
 }
@@ -181,16 +181,16 @@ async fn what_repeats_comes_as_often_as_before() {
     let catalog = Synthetic::new(ASSETS, 4);
     let index = Oddity::RepeatedKey.place(ASSETS);
     let object: Value = serde_json::from_slice(&catalog.object(index)).expect("JSON");
-    let double = Double::start(Options::new(catalog)).await.expect("a double");
-    let served = crawl(&double).await.swap_remove(usize::try_from(index).expect("few"));
+    let api = MockServer::start(Options::new(catalog)).await.expect("a mock server");
+    let served = crawl(&api).await.swap_remove(usize::try_from(index).expect("few"));
     assert_eq!(in_one_order(&served), in_one_order(&object));
 }
 
 #[tokio::test]
 async fn bodies_come_compressed_and_in_chunks_unless_that_is_turned_off() {
     for (compressed, chunked) in [(true, true), (false, true), (true, false), (false, false)] {
-        let double = serve(|options| options.gzip(compressed).chunked(chunked)).await;
-        let request = asking::CLIENT.get(double.url()).header("accept-encoding", "gzip");
+        let api = serve(|options| options.gzip(compressed).chunked(chunked)).await;
+        let request = asking::CLIENT.get(api.url()).header("accept-encoding", "gzip");
         let response = request.send().await.expect("an answer");
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().expect("text"));
         assert_eq!(header("content-encoding"), compressed.then_some("gzip"));
@@ -202,11 +202,11 @@ async fn bodies_come_compressed_and_in_chunks_unless_that_is_turned_off() {
 #[tokio::test]
 async fn a_catalog_that_changes_is_served_as_it_is_then() {
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(20, 2).objects()).expect("a catalog"));
-    let double = Double::start(Options::shared(Arc::clone(&catalog))).await.expect("a double");
-    assert_eq!(crawl(&double).await.len(), 20);
+    let api = MockServer::start(Options::shared(Arc::clone(&catalog))).await.expect("a mock server");
+    assert_eq!(crawl(&api).await.len(), 20);
     let tags = r#"{"resource":{"id":"2222-2222"},"classification":{"domain_tags":["a","b","c"]}}"#;
     catalog.put(tags).expect("an object");
-    let served = crawl(&double).await.swap_remove(0);
+    let served = crawl(&api).await.swap_remove(0);
     let mut tags: Vec<_> = served["classification"]["domain_tags"]
         .as_array()
         .expect("a list")

@@ -1,4 +1,4 @@
-//! The double as a program of its own.
+//! The mock server as a program of its own.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -18,19 +18,19 @@ fn program(arguments: &[&str]) -> Child {
 }
 
 #[tokio::test]
-async fn it_tells_its_url_serves_and_ends_when_it_is_told_to() {
+async fn it_prints_its_url_serves_and_ends_on_request() {
     for name in ["INT", "TERM"] {
-        let mut double = program(&["--synthetic", "120", "--domains", "3", "--region", "eu", "--print-url"]);
-        let mut out = BufReader::new(double.stdout.take().expect("its output"));
+        let mut api = program(&["--synthetic", "120", "--domains", "3", "--region", "eu", "--print-url"]);
+        let mut out = BufReader::new(api.stdout.take().expect("its output"));
         let mut url = String::new();
         out.read_line(&mut url).await.expect("a line");
         let page =
             CLIENT.get(format!("{}?scroll_id=&limit=200", url.trim())).send().await.expect("an answer");
         let page = read(page).await;
         assert_eq!((page.ids().len(), page.header("x-socrata-region")), (120, Some("aws-eu-west-1-prod")));
-        let id = double.id().expect("running").to_string();
+        let id = api.id().expect("running").to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().await.expect("kill").success());
-        assert!(double.wait().await.expect("an end").success(), "{name}");
+        assert!(api.wait().await.expect("an end").success(), "{name}");
         let mut rest = String::new();
         out.read_to_string(&mut rest).await.expect("text");
         assert_eq!(rest, "");

@@ -25,7 +25,7 @@ struct Held {
 }
 
 impl Gate {
-    /// Returns when the next request is held, with what it asks for. Each held request is told once.
+    /// Returns when the next request is held, with what it asks for. Each held request is returned once.
     pub async fn arrived(&mut self) -> Asked {
         match self.arrivals.recv().await {
             Some(asked) => asked,
@@ -51,7 +51,7 @@ impl Drop for Gate {
     }
 }
 
-/// All gates of a double.
+/// All gates of a mock server.
 #[derive(Default)]
 pub(super) struct Gates {
     gates: Mutex<Vec<Arc<Held>>>,

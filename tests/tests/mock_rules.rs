@@ -1,44 +1,44 @@
-//! The double keeps the rules of the Discovery API.
+//! The mock server keeps the rules of the Discovery API.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use catalog_tests::double::{Catalog, Double, MemoryCatalog, Options, Region};
+use catalog_tests::mock_server::{Catalog, MemoryCatalog, MockServer, Options, Region};
 use catalog_tests::synthetic::Synthetic;
 
 #[expect(dead_code, reason = "each test file uses its share")]
 mod asking;
 use asking::{get, read};
 
-async fn small() -> Double {
-    Double::start(Options::new(Synthetic::new(500, 6))).await.expect("a double")
+async fn small() -> MockServer {
+    MockServer::start(Options::new(Synthetic::new(500, 6))).await.expect("a mock server")
 }
 
 #[tokio::test]
 async fn a_page_has_100_results_unless_told_otherwise() {
-    let double = small().await;
-    assert_eq!(get(&double, "").await.ids().len(), 100);
-    assert_eq!(get(&double, "?limit=7").await.ids().len(), 7);
-    assert_eq!(get(&double, "?limit=0").await.ids().len(), 0);
+    let api = small().await;
+    assert_eq!(get(&api, "").await.ids().len(), 100);
+    assert_eq!(get(&api, "?limit=7").await.ids().len(), 7);
+    assert_eq!(get(&api, "?limit=0").await.ids().len(), 0);
     // More than 10,000 is cut down to that and not refused.
-    assert_eq!(get(&double, "?limit=20000").await.ids().len(), 500);
+    assert_eq!(get(&api, "?limit=20000").await.ids().len(), 500);
 }
 
 #[tokio::test]
 async fn nothing_lies_beyond_the_first_ten_thousand() {
-    let double = small().await;
-    let refused = get(&double, "?offset=9901").await;
+    let api = small().await;
+    let refused = get(&api, "?offset=9901").await;
     assert_eq!(refused.status, 400);
     assert_eq!(refused.error(), "Sum of `offset` and `limit` cannot exceed 10000");
-    assert_eq!(get(&double, "?offset=9900").await.status, 200);
+    assert_eq!(get(&api, "?offset=9900").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_scroll_shows_each_asset_once_in_id_order_and_ends_with_an_empty_page() {
     let catalog = Synthetic::new(500, 6);
-    let double = small().await;
+    let api = small().await;
     let (mut seen, mut last) = (Vec::new(), String::new());
     loop {
-        let page = get(&double, &format!("?scroll_id={last}&limit=130")).await.ids();
+        let page = get(&api, &format!("?scroll_id={last}&limit=130")).await.ids();
         let Some(end) = page.last() else { break };
         last.clone_from(end);
         seen.extend(page);
@@ -47,48 +47,48 @@ async fn a_scroll_shows_each_asset_once_in_id_order_and_ends_with_an_empty_page(
     assert_eq!(seen, all);
     assert!(seen.is_sorted());
     // 130, 130, 130, 110 and the empty one: a short page is not the end.
-    assert_eq!(double.requests().len(), 5);
+    assert_eq!(api.requests().len(), 5);
 }
 
 #[tokio::test]
 async fn a_scroll_goes_on_beyond_an_id_that_need_not_exist() {
-    let double = small().await;
-    let all = get(&double, "?scroll_id=&limit=500").await.ids();
+    let api = small().await;
+    let all = get(&api, "?scroll_id=&limit=500").await.ids();
     let after = |bound: &str| all.iter().find(|id| id.as_str() > bound).cloned();
     for bound in ["2222-2222", "mmmm-mmmm", "m", all[200].as_str()] {
-        let page = get(&double, &format!("?limit=1&scroll_id={bound}")).await.ids();
+        let page = get(&api, &format!("?limit=1&scroll_id={bound}")).await.ids();
         assert_eq!(page.first(), after(bound).as_ref(), "beyond {bound}");
     }
-    assert!(get(&double, "?scroll_id=zzzz-zzzz").await.ids().is_empty());
+    assert!(get(&api, "?scroll_id=zzzz-zzzz").await.ids().is_empty());
 }
 
 #[tokio::test]
 async fn a_scroll_takes_neither_an_order_nor_an_offset() {
-    let double = small().await;
+    let api = small().await;
     for (query, word) in [("order=name", "order"), ("order=relevance", "order"), ("offset=1", "offset")] {
-        let refused = get(&double, &format!("?scroll_id=&{query}")).await;
+        let refused = get(&api, &format!("?scroll_id=&{query}")).await;
         assert_eq!(refused.status, 400, "{query}");
         assert_eq!(
             refused.error(),
             format!("The `{word}` and `scroll_id` parameters cannot both be specified")
         );
     }
-    assert_eq!(get(&double, "?scroll_id=&offset=0").await.status, 200);
+    assert_eq!(get(&api, "?scroll_id=&offset=0").await.status, 200);
 }
 
 #[tokio::test]
 async fn without_a_scroll_results_come_in_no_order_of_ids() {
-    let double = small().await;
-    let first = get(&double, "?limit=500").await.ids();
+    let api = small().await;
+    let first = get(&api, "?limit=500").await.ids();
     assert!(!first.is_sorted());
-    assert_eq!(get(&double, "?limit=500").await.ids(), first);
-    let second_page = get(&double, "?limit=50&offset=50").await.ids();
+    assert_eq!(get(&api, "?limit=500").await.ids(), first);
+    let second_page = get(&api, "?limit=50&offset=50").await.ids();
     assert_eq!(second_page, first[50..100]);
 }
 
 #[tokio::test]
 async fn results_are_sorted_by_what_is_asked_for() {
-    let double = small().await;
+    let api = small().await;
     for (order, field, descending) in [
         ("name", "name", false),
         ("name%20DESC", "name", true),
@@ -98,7 +98,7 @@ async fn results_are_sorted_by_what_is_asked_for() {
         ("updatedAt", "updatedAt", true),
         ("updatedAt%20ASC", "updatedAt", false),
     ] {
-        let mut values = get(&double, &format!("?limit=500&order={order}")).await.field(field);
+        let mut values = get(&api, &format!("?limit=500&order={order}")).await.field(field);
         assert_eq!(values.len(), 500);
         if descending {
             values.reverse();
@@ -109,9 +109,9 @@ async fn results_are_sorted_by_what_is_asked_for() {
 
 #[tokio::test]
 async fn page_views_sort_the_most_viewed_first() {
-    let double = small().await;
+    let api = small().await;
     let views = async |order: &str| {
-        let results = get(&double, &format!("?limit=20&order={order}")).await.results();
+        let results = get(&api, &format!("?limit=20&order={order}")).await.results();
         let views =
             |result: &serde_json::Value| result["resource"]["page_views"]["page_views_total"].as_u64();
         results.iter().map(|result| views(result).unwrap_or(0)).collect::<Vec<_>>()
@@ -122,8 +122,8 @@ async fn page_views_sort_the_most_viewed_first() {
 
 #[tokio::test]
 async fn domains_types_and_ids_filter_results() {
-    let double = small().await;
-    let all = get(&double, "?limit=500&scroll_id=").await.results();
+    let api = small().await;
+    let all = get(&api, "?limit=500&scroll_id=").await.results();
     let host = "data.northport.example";
     let charts = all
         .iter()
@@ -133,48 +133,48 @@ async fn domains_types_and_ids_filter_results() {
     assert!(charts.len() > 10);
     for only in ["chart", "charts"] {
         let page =
-            get(&double, &format!("?limit=500&scroll_id=&domains=Data.NorthPort.example&only={only}")).await;
+            get(&api, &format!("?limit=500&scroll_id=&domains=Data.NorthPort.example&only={only}")).await;
         assert_eq!(page.ids(), charts);
         assert_eq!(page.size(), charts.len() as u64);
     }
     let some = [&charts[0], &charts[3], "2222-2222"].map(|id| id.to_owned()).join(",");
-    let page = get(&double, &format!("?ids={some}&scroll_id=")).await;
+    let page = get(&api, &format!("?ids={some}&scroll_id=")).await;
     assert_eq!(page.ids(), [charts[0].clone(), charts[3].clone()]);
-    let (maps, hrefs) = (get(&double, "?only=maps").await.size(), get(&double, "?only=hrefs").await.size());
-    assert_eq!(get(&double, "?only=map,href").await.size(), maps + hrefs);
-    assert_eq!(get(&double, "?only=potatoes").await.status, 400);
+    let (maps, hrefs) = (get(&api, "?only=maps").await.size(), get(&api, "?only=hrefs").await.size());
+    assert_eq!(get(&api, "?only=map,href").await.size(), maps + hrefs);
+    assert_eq!(get(&api, "?only=potatoes").await.status, 400);
 }
 
 #[tokio::test]
 async fn one_unknown_domain_refuses_the_whole_request() {
-    let double = small().await;
+    let api = small().await;
     for path in ["", "/domains"] {
-        let refused = get(&double, &format!("{path}?domains=data.northport.example,no.such.example")).await;
+        let refused = get(&api, &format!("{path}?domains=data.northport.example,no.such.example")).await;
         assert_eq!(refused.status, 404);
         assert_eq!(refused.text, r#"{"error":"Domain not found: no.such.example"}"#);
     }
     // A domain that holds nothing is known all the same.
-    assert_eq!(get(&double, "?domains=staging.eastmere.example").await.size(), 0);
+    assert_eq!(get(&api, "?domains=staging.eastmere.example").await.size(), 0);
 }
 
 #[tokio::test]
 async fn an_unknown_name_looks_like_an_empty_catalog() {
-    let double = small().await;
-    let page = get(&double, "?scroll_id=&limitt=5").await;
+    let api = small().await;
+    let page = get(&api, "?scroll_id=&limitt=5").await;
     assert_eq!((page.status, page.ids().len(), page.size()), (200, 0, 0));
     // Without a value the API leaves a filter out.
-    assert_eq!(get(&double, "?scrollid=").await.size(), 500);
-    // A name that the API knows and the double does not must not pass for its answer.
+    assert_eq!(get(&api, "?scrollid=").await.size(), 500);
+    // A name that the API knows and the mock server does not must not pass for its answer.
     for known in ["q=parks", "show_visibility=true"] {
-        assert_eq!(get(&double, &format!("?{known}")).await.status, 501, "{known}");
+        assert_eq!(get(&api, &format!("?{known}")).await.status, 501, "{known}");
     }
 }
 
 #[tokio::test]
 async fn what_the_api_trips_over_is_a_500() {
-    let double = small().await;
+    let api = small().await;
     for query in ["limit=-1", "limit=ten", "limit=", "offset=-1", "order=sideways", "order=name+UP"] {
-        let refused = get(&double, &format!("?{query}")).await;
+        let refused = get(&api, &format!("?{query}")).await;
         assert_eq!(refused.status, 500, "{query}");
         assert_eq!(refused.text, r#"{"error":"We're sorry. Something went wrong."}"#);
     }
@@ -184,12 +184,12 @@ async fn what_the_api_trips_over_is_a_500() {
 async fn the_size_saturates_and_does_not_shrink_along_a_scroll() {
     let catalog = Synthetic::new(10_050, 3);
     let late = catalog.id(10_040);
-    let double = Double::start(Options::new(catalog)).await.expect("a double");
-    assert_eq!(get(&double, "?limit=1").await.size(), 10_000);
-    let page = get(&double, &format!("?scroll_id={late}")).await;
+    let api = MockServer::start(Options::new(catalog)).await.expect("a mock server");
+    assert_eq!(get(&api, "?limit=1").await.size(), 10_000);
+    let page = get(&api, &format!("?scroll_id={late}")).await;
     assert_eq!((page.ids().len(), page.size()), (9, 10_000));
-    let filtered = get(&double, "?limit=1&domains=data.northport.example").await;
-    let listed = get(&double, "/domains?domains=data.northport.example").await.results()[0]["count"].as_u64();
+    let filtered = get(&api, "?limit=1&domains=data.northport.example").await;
+    let listed = get(&api, "/domains?domains=data.northport.example").await.results()[0]["count"].as_u64();
     assert_eq!(Some(filtered.size()), listed);
 }
 
@@ -197,8 +197,8 @@ async fn the_size_saturates_and_does_not_shrink_along_a_scroll() {
 async fn domains_are_counted_exactly_and_all_at_once() {
     let catalog = Synthetic::new(3_000, 40);
     let mut expected = catalog.domains();
-    let double = Double::start(Options::new(catalog)).await.expect("a double");
-    let answer = get(&double, "/domains?limit=1").await;
+    let api = MockServer::start(Options::new(catalog)).await.expect("a mock server");
+    let answer = get(&api, "/domains?limit=1").await;
     let mut lines: Vec<_> = answer.results();
     assert_eq!(answer.size(), lines.len() as u64);
     lines.sort_by_key(|line| line["domain"].as_str().map(str::to_owned));
@@ -216,23 +216,23 @@ async fn domains_are_counted_exactly_and_all_at_once() {
 async fn answers_carry_the_headers_and_timings_of_the_region() {
     for (region, name) in [(Region::Us, "aws-us-east-1-fedramp-prod"), (Region::Eu, "aws-eu-west-1-prod")] {
         let options = Options::new(Synthetic::in_region(region, 10, 1)).region(region);
-        let double = Double::start(options).await.expect("a double");
+        let api = MockServer::start(options).await.expect("a mock server");
         for rest in ["", "/domains", "?limit=-1"] {
-            let answer = get(&double, rest).await;
+            let answer = get(&api, rest).await;
             assert_eq!(answer.header("content-type"), Some("application/json;charset=utf-8"));
             assert_eq!(answer.header("x-socrata-region"), Some(name));
             assert_eq!(answer.header("x-socrata-requestid").map(str::len), Some(32));
         }
-        assert!(get(&double, "").await.json()["timings"]["serviceMillis"].is_u64());
+        assert!(get(&api, "").await.json()["timings"]["serviceMillis"].is_u64());
     }
 }
 
 #[tokio::test]
 async fn a_token_is_checked_only_where_there_is_one() {
     let options = Options::new(Synthetic::new(10, 1)).tokens(["good"]);
-    let double = Double::start(options).await.expect("a double");
+    let api = MockServer::start(options).await.expect("a mock server");
     for (token, status) in [(Some("good"), 200), (Some("bad"), 403), (None, 200)] {
-        let request = asking::CLIENT.get(double.url());
+        let request = asking::CLIENT.get(api.url());
         let request = token.into_iter().fold(request, |request, token| request.header("X-App-Token", token));
         let answer = read(request.send().await.expect("an answer")).await;
         assert_eq!(answer.status, status, "{token:?}");
@@ -244,25 +244,25 @@ async fn a_token_is_checked_only_where_there_is_one() {
 
 #[tokio::test]
 async fn documents_that_cannot_be_parsed_are_left_out_and_counted() {
-    let double = small().await;
-    let all = get(&double, "?scroll_id=&limit=30").await.ids();
-    double.drop_from_results(all[1..20].to_vec());
-    let short = get(&double, "?scroll_id=&limit=10").await;
+    let api = small().await;
+    let all = get(&api, "?scroll_id=&limit=30").await.ids();
+    api.drop_from_results(all[1..20].to_vec());
+    let short = get(&api, "?scroll_id=&limit=10").await;
     assert_eq!((short.ids(), short.size()), (vec![all[0].clone()], 500));
     // The ten after the first are all unreadable: an empty page that is not the end.
-    let empty = get(&double, &format!("?scroll_id={}&limit=10", all[0])).await;
+    let empty = get(&api, &format!("?scroll_id={}&limit=10", all[0])).await;
     assert_eq!((empty.ids().len(), empty.size()), (0, 500));
-    let whole = get(&double, &format!("?scroll_id={}&limit=20", all[0])).await;
+    let whole = get(&api, &format!("?scroll_id={}&limit=20", all[0])).await;
     assert_eq!(whole.ids(), [all[20].clone()]);
 }
 
 #[tokio::test]
 async fn answers_are_compressed_when_both_sides_want_it() {
     let plain = Options::new(Synthetic::new(50, 2)).gzip(false);
-    let plain = Double::start(plain).await.expect("a double");
-    let packed = Double::start(Options::new(Synthetic::new(50, 2))).await.expect("a double");
-    let ask = async |double: &Double, accepted: &str| {
-        let request = asking::CLIENT.get(double.url());
+    let plain = MockServer::start(plain).await.expect("a mock server");
+    let packed = MockServer::start(Options::new(Synthetic::new(50, 2))).await.expect("a mock server");
+    let ask = async |api: &MockServer, accepted: &str| {
+        let request = asking::CLIENT.get(api.url());
         let response = request.header("accept-encoding", accepted).send().await.expect("an answer");
         let encoding = response.headers().get("content-encoding").cloned();
         (encoding, response.bytes().await.expect("a body").len())
@@ -277,8 +277,8 @@ async fn answers_are_compressed_when_both_sides_want_it() {
 
 #[tokio::test]
 async fn other_paths_and_methods_are_refused() {
-    let double = Double::start(Options::new(MemoryCatalog::new())).await.expect("a double");
-    assert_eq!(get(&double, "/datasets").await.status, 404);
-    let posted = asking::CLIENT.post(double.url()).send().await.expect("an answer");
+    let api = MockServer::start(Options::new(MemoryCatalog::new())).await.expect("a mock server");
+    assert_eq!(get(&api, "/datasets").await.status, 404);
+    let posted = asking::CLIENT.post(api.url()).send().await.expect("an answer");
     assert_eq!(posted.status(), 405);
 }

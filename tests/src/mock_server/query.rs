@@ -30,8 +30,8 @@ const KINDS: [&str; 13] = [
     "visualization",
 ];
 
-/// Names that the API knows and the double does nothing for. Asking for one is answered with a 501, so
-/// that nobody takes the double's silence for the API's word.
+/// Names that the API knows and the mock server does nothing for. Asking for one is answered with a 501, so
+/// that a missing feature of the mock server is not taken for a behaviour of the API.
 const NOT_DOUBLED: [&str; 23] = [
     "approval_status",
     "attribution",
@@ -209,7 +209,7 @@ fn hidden(named: Option<&HashSet<String>>, catalog: &dyn Catalog) -> HashSet<Str
 }
 
 fn not_doubled(name: &str) -> Refusal {
-    Refusal::new(StatusCode::NOT_IMPLEMENTED, format!("The double does not implement `{name}`"))
+    Refusal::new(StatusCode::NOT_IMPLEMENTED, format!("The mock server does not implement `{name}`"))
 }
 
 fn extend_kinds(kinds: &mut HashSet<String>, value: &str) -> Result<(), Refusal> {

@@ -155,7 +155,7 @@ pub(super) struct Drawn {
     pub(super) lifted: CancellationToken,
 }
 
-/// All faults of a double; of several that fit a request, the one that was asked for first is met.
+/// All faults of a mock server; of several that fit a request, the one that was asked for first is met.
 #[derive(Default)]
 pub(super) struct Faults {
     rules: Mutex<Vec<Arc<Rule>>>,

@@ -1,13 +1,13 @@
-//! How much of the catalog a run looks at.
+//! The parameters of a run.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::record::Kind;
+use crate::record::RecordType;
 
-/// How much of the catalog a run looks at.
+/// Which part of the catalog a run crawls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -15,12 +15,12 @@ pub enum Mode {
     Full,
     /// What changed since a time.
     Since,
-    /// A part: some domains, a limit, or from an id on.
+    /// A part: some domains, a limit, or the ids after one.
     Part,
 }
 
 impl Mode {
-    /// The word for it in markers and tables.
+    /// The name in end-of-run records and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -30,49 +30,49 @@ impl Mode {
         }
     }
 
-    /// The mode of a word, as [`Mode::name`] gives it.
+    /// The mode with this [`Mode::name`].
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Full, Self::Since, Self::Part].into_iter().find(|mode| mode.name() == name)
     }
 }
 
-/// All that shapes a run and must stay as it is until the run ends.
+/// The parameters of a run, which can't change until the run ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
-    /// How much of the catalog is looked at.
+pub struct RunParameters {
+    /// Which part of the catalog is crawled.
     pub mode: Mode,
-    /// Which kinds of records are published.
-    pub kinds: Vec<Kind>,
+    /// The record types that are published.
+    pub kinds: Vec<RecordType>,
     /// The catalog's URL.
     pub api_url: String,
-    /// A since-run's time.
+    /// The start of an incremental run.
     pub since: Option<Since>,
-    /// A part-run's limit, in assets.
+    /// The limit of a partial run, in assets.
     pub limit: Option<u64>,
-    /// A part-run's domains.
+    /// The domains of a partial run.
     pub domains: Vec<String>,
-    /// The id that a part-run starts behind.
+    /// The id after which a partial run starts.
     pub from: Option<String>,
 }
 
-/// Which datasets an ended run has seen completely, and so may retire.
+/// The datasets that an ended run has seen completely and may retire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Coverage {
-    /// Those of every domain within the reach of full crawls.
+    /// Those of all domains that full crawls see.
     Full,
     /// Those of these domains, in lower case.
     Domains(BTreeSet<String>),
-    /// None: only a part was looked at.
+    /// None, because the run crawled only a part.
     None,
 }
 
-impl Shape {
-    /// Which datasets a run of this shape sees completely.
+impl RunParameters {
+    /// The datasets that a run with these parameters sees completely.
     #[must_use]
     pub fn coverage(&self) -> Coverage {
         match self.mode {
-            _ if !self.kinds.contains(&Kind::Datasets) => Coverage::None,
+            _ if !self.kinds.contains(&RecordType::Datasets) => Coverage::None,
             Mode::Full => Coverage::Full,
             Mode::Part if self.limit.is_none() && self.from.is_none() && !self.domains.is_empty() => {
                 Coverage::Domains(self.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect())
@@ -82,12 +82,12 @@ impl Shape {
     }
 }
 
-/// Where a since-run starts.
+/// Where an incremental run starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
-    /// What was asked for: a time or `auto`.
+    /// The flags as text: a time, an age or `auto`.
     pub asked: String,
-    /// The time that it meant.
+    /// The resolved time.
     #[serde(with = "time::serde::rfc3339")]
     pub from: OffsetDateTime,
 }
@@ -98,9 +98,9 @@ mod tests {
 
     #[test]
     fn only_full_runs_and_those_over_complete_domains_cover_datasets() {
-        let full = Shape {
+        let full = RunParameters {
             mode: Mode::Full,
-            kinds: Kind::ALL.to_vec(),
+            kinds: RecordType::ALL.to_vec(),
             api_url: String::new(),
             since: None,
             limit: None,
@@ -108,11 +108,17 @@ mod tests {
             from: None,
         };
         assert_eq!(full.coverage(), Coverage::Full);
-        assert_eq!(Shape { kinds: vec![Kind::Hosts], ..full.clone() }.coverage(), Coverage::None);
-        let scoped = Shape { mode: Mode::Part, domains: vec!["Data.City.example".into()], ..full };
+        assert_eq!(
+            RunParameters { kinds: vec![RecordType::Hosts], ..full.clone() }.coverage(),
+            Coverage::None
+        );
+        let scoped = RunParameters { mode: Mode::Part, domains: vec!["Data.City.example".into()], ..full };
         assert_eq!(scoped.coverage(), Coverage::Domains(["data.city.example".into()].into()));
-        assert_eq!(Shape { limit: Some(5), ..scoped.clone() }.coverage(), Coverage::None);
-        assert_eq!(Shape { from: Some("2222-2222".into()), ..scoped.clone() }.coverage(), Coverage::None);
-        assert_eq!(Shape { mode: Mode::Since, ..scoped }.coverage(), Coverage::None);
+        assert_eq!(RunParameters { limit: Some(5), ..scoped.clone() }.coverage(), Coverage::None);
+        assert_eq!(
+            RunParameters { from: Some("2222-2222".into()), ..scoped.clone() }.coverage(),
+            Coverage::None
+        );
+        assert_eq!(RunParameters { mode: Mode::Since, ..scoped }.coverage(), Coverage::None);
     }
 }

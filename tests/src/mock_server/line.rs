@@ -1,4 +1,4 @@
-//! Connections that the double can cut, which a web framework alone does not offer.
+//! Connections that the mock server can cut, which a web framework alone does not offer.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The double itself: from a connection to an answer.
+//! The mock server itself: from a connection to an answer.
 
 use std::collections::HashSet;
 use std::io;
@@ -19,7 +19,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer, Ending, Source};
-use super::cassette::Cassette;
 use super::faults::{Drawn, Fault, Faults, Injected};
 use super::gates::{Gate, Gates};
 use super::line::{Line, Lines};
@@ -27,14 +26,15 @@ use super::log::{Asked, CATALOG_PATH, Log, Ticket};
 use super::matcher::Matcher;
 use super::options::Options;
 use super::playback;
+use super::recording::Recording;
 use super::region::Region;
 
 /// Bodies are sent in pieces of this many bytes.
 const PIECE: usize = 64 * 1024;
 
-/// A running double. It serves on the runtime that it was started on, and stops, with all of its
+/// A running mock server. It serves on the runtime that it was started on, and stops, with all of its
 /// connections, when it is dropped.
-pub struct Double {
+pub struct MockServer {
     address: SocketAddr,
     service: Arc<Service>,
     stop: CancellationToken,
@@ -50,7 +50,7 @@ struct Service {
     faults: Faults,
 }
 
-impl Double {
+impl MockServer {
     /// Starts to serve. When this returns the address takes connections.
     ///
     /// # Errors
@@ -94,13 +94,13 @@ impl Double {
         self.service.options.region
     }
 
-    /// The cassette that it plays, if it is set up to play one.
+    /// The recording that it plays, if it is set up to play one.
     #[must_use]
-    pub fn cassette(&self) -> Option<&Cassette> {
-        self.service.options.cassette.as_ref()
+    pub fn recording(&self) -> Option<&Recording> {
+        self.service.options.recording.as_ref()
     }
 
-    /// All that was asked so far, in order of arrival.
+    /// All requests so far, in order of arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<Asked> {
         self.service.log.requests()
@@ -112,7 +112,7 @@ impl Double {
     }
 
     /// Returns when `enough` holds of the log. It is looked at now, and whenever a request arrives, meets a
-    /// fault, is answered or ends. `enough` must not ask the double for anything.
+    /// fault, is answered or ends. `enough` must not call the mock server.
     pub async fn wait_until(&self, enough: impl FnMut(&[Asked]) -> bool) {
         self.service.log.wait_until(enough).await;
     }
@@ -160,7 +160,7 @@ impl Service {
     }
 }
 
-impl Drop for Double {
+impl Drop for MockServer {
     fn drop(&mut self) {
         self.stop.cancel();
     }
@@ -177,8 +177,8 @@ async fn answer_request(
     if !service.options.latency.is_zero() {
         tokio::time::sleep(service.options.latency).await;
     }
-    if let Some(cassette) = &service.options.cassette {
-        return playback::answer(cassette, &line, ticket).await;
+    if let Some(recording) = &service.options.recording {
+        return playback::answer(recording, &line, ticket).await;
     }
     let drawn = service.faults.draw(ticket.asked());
     if let Some(drawn) = &drawn {

@@ -72,7 +72,7 @@ impl MemoryCatalog {
         Ok(Self { contents: RwLock::new(contents) })
     }
 
-    /// Reads a file with one result object a line, plain or compressed with gzip (told by its content).
+    /// Reads a file with one result object a line, plain or compressed with gzip (recognized by its content).
     ///
     /// # Errors
     /// If the file can't be read, or names the first line that is no result object.

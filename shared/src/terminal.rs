@@ -1,4 +1,4 @@
-//! The terminal: log lines and progress bars share it without breaking each other.
+//! The terminal, shared by log lines and progress bars.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -11,13 +11,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 /// How often bars are drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 
-/// How long the program waits for the last drawing of a terminal that may have been stopped by Ctrl-S.
-const LAST_DRAWING: Duration = Duration::from_secs(1);
+/// How long the program waits for the last drawing, because the terminal may be stopped by Ctrl-S.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The steps of a bar.
+/// The number of steps of a bar.
 const STEPS: u64 = 1000;
 
-/// Whether standard error is a terminal that can move its cursor: bars need that.
+/// Whether standard error is a terminal that can move its cursor, which bars need.
 #[must_use]
 pub fn is_terminal() -> bool {
     io::stderr().is_terminal() && is_capable(env::var("TERM").ok().as_deref())
@@ -34,26 +34,26 @@ fn is_capable(term: Option<&str>) -> bool {
     term.is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// Standard error, with bars below the log where people look at it.
+/// Standard error, with bars below the log on a terminal.
 #[derive(Clone, Debug)]
-pub struct Screen(Option<MultiProgress>);
+pub struct Terminal(Option<MultiProgress>);
 
-impl Screen {
+impl Terminal {
     /// Standard error; with bars if `with_bars` and it is a terminal.
     #[must_use]
     pub fn new(with_bars: bool) -> Self {
         Self((with_bars && is_terminal()).then(MultiProgress::new))
     }
 
-    /// Where bars are added, if there are to be any.
+    /// The progress bars, if there are any.
     #[must_use]
     pub const fn bars(&self) -> Option<&MultiProgress> {
         self.0.as_ref()
     }
 }
 
-impl Write for Screen {
-    /// A whole line. The bars make room for it. (`MultiProgress::suspend` would panic on a terminal that is gone.)
+impl Write for Terminal {
+    /// Writes a complete line above the bars. (`MultiProgress::suspend` would panic on a closed terminal.)
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let Some(bars) = &self.0 else { return io::stderr().write(line) };
         bars.println(String::from_utf8_lossy(line).trim_end_matches('\n'))?;
@@ -65,20 +65,19 @@ impl Write for Screen {
     }
 }
 
-/// A bar with its name and numbers before it, in columns, so that they stay in place on any terminal.
+/// A bar after its name and numbers in fixed columns.
 #[must_use]
-pub fn bar(screen: &MultiProgress, name: &str) -> ProgressBar {
+pub fn bar(terminal: &MultiProgress, name: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:7} {msg} {wide_bar}");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╾─");
-    screen.add(ProgressBar::new(STEPS).with_style(style).with_prefix(name.to_owned()))
+    terminal.add(ProgressBar::new(STEPS).with_style(style).with_prefix(name.to_owned()))
 }
 
-/// An empty line above the bars. What a terminal echoes of Ctrl-C moves the cursor a line down, and the
-/// uppermost line stays on the screen then.
+/// An empty line above the bars. The echo of Ctrl-C moves the cursor down, so that the uppermost line stays on the terminal.
 #[must_use]
-pub fn spacer(screen: &MultiProgress) -> ProgressBar {
+pub fn spacer(terminal: &MultiProgress) -> ProgressBar {
     let empty = ProgressStyle::with_template(" ").unwrap_or_else(|_| ProgressStyle::default_bar());
-    screen.add(ProgressBar::new(STEPS).with_style(empty))
+    terminal.add(ProgressBar::new(STEPS).with_style(empty))
 }
 
 /// Fills a bar up to a share from 0 to 1.
@@ -87,8 +86,7 @@ pub fn fill(bar: &ProgressBar, share: f64) {
     bar.set_position((share.clamp(0.0, 1.0) * STEPS as f64) as u64);
 }
 
-/// Bars that are drawn again and again, on a thread of their own: a terminal that takes nothing must not block
-/// the program.
+/// Draws bars periodically on a separate thread, because a stopped terminal must not block the program.
 #[derive(Debug)]
 pub struct Drawing {
     stop: SyncSender<()>,
@@ -96,7 +94,7 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    /// Draws now and then every 250 ms, until [`Drawing::end`]. The bars vanish when `draw` is dropped.
+    /// Draws now and every 250 ms until [`Drawing::end`]. The bars are removed when `draw` is dropped.
     pub fn start(mut draw: impl FnMut() + Send + 'static) -> Self {
         let ((stop, stopped), (end, ended)) = (sync_channel::<()>(0), sync_channel::<()>(0));
         let work = move || {
@@ -107,15 +105,15 @@ impl Drawing {
             drop(draw);
             drop(end);
         };
-        // Without a thread there are no bars, and the work goes on.
+        // Without a thread there are no bars, but the program continues.
         drop(thread::Builder::new().name("bars".to_owned()).spawn(work));
         Self { stop, ended }
     }
 
-    /// Ends the drawing. What comes next has the screen to itself.
+    /// Ends the drawing.
     pub fn end(self) {
         drop(self.stop);
-        let _ = self.ended.recv_timeout(LAST_DRAWING);
+        let _ = self.ended.recv_timeout(END_TIMEOUT);
     }
 }
 

@@ -1,41 +1,41 @@
-//! Markers: the records that end a run, one on every partition of the run's topics.
+//! End-of-run records, one on every partition of the run's topics.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::cursor::Shape;
-use crate::record::Kind;
+use crate::cursor::RunParameters;
+use crate::record::RecordType;
 
-/// How many ids of unreadable objects a run keeps. Further ones are only counted.
+/// The maximum number of ids of unreadable objects that a run keeps. Further ones are only counted.
 pub const UNREAD_IDS: usize = 1_000;
 
-/// What a run's end says on one partition. Its key names the run, so compaction keeps every run's.
+/// The end-of-run record of one partition. Its key contains the run, so compaction keeps the records of all runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marker {
+pub struct EndRecord {
     /// The run that ended.
     pub run: u32,
-    /// What shaped it.
+    /// The parameters of the run.
     #[serde(flatten)]
-    pub shape: Shape,
+    pub shape: RunParameters,
     /// The last run before it that ended; those between were abandoned.
     pub previous_ended: Option<u32>,
-    /// When it began.
+    /// When it started.
     #[serde(with = "time::serde::rfc3339")]
     pub started_at: OffsetDateTime,
     /// When it ended.
     #[serde(with = "time::serde::rfc3339")]
     pub ended_at: OffsetDateTime,
-    /// How many partitions of each kind's topic the run wrote to, and so how many markers it has.
-    pub partitions: BTreeMap<Kind, i32>,
-    /// How many records it published to this marker's partition.
+    /// The number of partitions of each topic that the run wrote to, and so of its end-of-run records.
+    pub partitions: BTreeMap<RecordType, i32>,
+    /// How many records it published to this partition.
     pub published: u64,
     /// How many pages it published, `/domains` included.
     pub pages: u32,
     /// How many objects it saw.
     pub objects: u64,
-    /// How many objects and entries of `/domains` it could not make a record of.
+    /// How many objects and entries of `/domains` have no usable key.
     pub unkeyed: u64,
     /// How many objects it skipped because no answer that contained them could be read.
     pub skipped: u64,
@@ -54,12 +54,13 @@ pub struct Marker {
     pub seen: BTreeMap<String, u64>,
 }
 
-impl Marker {
-    /// How many objects were missed of which neither the domain nor the id is known. Nobody can tell which rows
-    /// they would have kept, so a run with any of them retires nothing. Runs of earlier versions name neither.
+impl EndRecord {
+    /// How many missed objects have neither a known domain nor a known id. It is unknown which rows they would have kept, so a
+    /// run with any of them retires nothing. Runs of earlier versions have no domains and ids.
     #[must_use]
     pub fn unknown(&self) -> u64 {
-        let known = self.bad_domains + self.unkeyed_by.values().sum::<u64>() + self.unread_ids.len() as u64;
-        (self.unkeyed + self.skipped).saturating_sub(known)
+        let identified =
+            self.bad_domains + self.unkeyed_by.values().sum::<u64>() + self.unread_ids.len() as u64;
+        (self.unkeyed + self.skipped).saturating_sub(identified)
     }
 }

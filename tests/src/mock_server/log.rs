@@ -1,4 +1,4 @@
-//! What the double was asked, and how it went.
+//! The requests that the mock server received, and their outcomes.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,7 +14,7 @@ pub(super) const CATALOG_PATH: &str = "/api/catalog/v1";
 /// The path of the list of domains.
 pub(super) const DOMAINS_PATH: &str = "/api/catalog/v1/domains";
 
-/// One request that the double was sent.
+/// One request that the mock server received.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Its place in the order of arrival, from 1.
@@ -154,7 +154,7 @@ impl Log {
     }
 }
 
-/// One request on its way through the double.
+/// One request on its way through the mock server.
 pub(super) struct Ticket {
     log: Arc<Log>,
     asked: Asked,

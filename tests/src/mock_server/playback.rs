@@ -1,4 +1,4 @@
-//! Answers from a cassette in place of a catalog.
+//! Answers from a recording in place of a catalog.
 
 use std::future::pending;
 
@@ -10,17 +10,17 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Ending;
-use super::cassette::{Cassette, Ended, Recorded};
 use super::line::Line;
 use super::log::Ticket;
+use super::recording::{Ended, Recorded, Recording};
 use super::server::{built, pieces};
 
-/// For what is not in the cassette: a status that the API never sends and no client tries again.
+/// For what is not in the recording: a status that the API never sends and no client tries again.
 const NOT_RECORDED: StatusCode = StatusCode::GONE;
 
 /// Answers as it was recorded, to the same end.
-pub(super) async fn answer(cassette: &Cassette, line: &Line, ticket: Ticket) -> Response {
-    let Some(recorded) = cassette.take(ticket.asked()) else { return refuse(&ticket) };
+pub(super) async fn answer(recording: &Recording, line: &Line, ticket: Ticket) -> Response {
+    let Some(recorded) = recording.take(ticket.asked()) else { return refuse(&ticket) };
     // Where a body broke off before its first byte, no head would go out either.
     let begun = recorded.status.filter(|_| recorded.ended == Ended::Whole || !recorded.body.is_empty());
     match begun {
@@ -60,10 +60,10 @@ fn respond(recorded: Recorded, status: u16, ticket: Ticket) -> Response {
 
 fn refuse(ticket: &Ticket) -> Response {
     let asked = ticket.asked();
-    tracing::error!(path = asked.path, query = ?asked.query, attempt = asked.attempt, "not in the cassette");
+    tracing::error!(path = asked.path, query = ?asked.query, attempt = asked.attempt, "not in the recording");
     ticket.answered(NOT_RECORDED.as_u16());
     let error = format!(
-        "not in the cassette, at least not {} times: {} {} {:?}",
+        "not in the recording, at least not {} times: {} {} {:?}",
         asked.attempt, asked.method, asked.path, asked.query
     );
     built(Response::builder().status(NOT_RECORDED).body(Body::from(json!({ "error": error }).to_string())))

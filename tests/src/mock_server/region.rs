@@ -1,6 +1,6 @@
 //! The two catalogs that the API keeps apart.
 
-/// One of the API's regions. Each has a catalog of its own and tells so in a header.
+/// One of the API's regions. Each has a catalog of its own, and a header names the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
     /// North America, `api.us.socrata.com`.
