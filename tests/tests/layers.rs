@@ -11,7 +11,7 @@ type Layers = &'static [&'static [&'static str]];
 
 const CONSUMER: Layers = &[
     &["main"],
-    &["cli"],
+    &["cli", "probe"],
     &["commands"],
     &["sync"],
     &["store", "kafka"],

@@ -20,6 +20,7 @@ const OBJECT: u64 = 0x5be0_cd19_137e_2179;
 const SET: u64 = 0xcbbb_9d5d_c105_9ed8;
 const ELEMENT: u64 = 0x629a_292a_367c_d507;
 const COLUMNS: u64 = 0x9159_015a_3070_dd17;
+const BESIDE: u64 = 0x47b5_481d_befa_4fa4;
 const COLUMN: u64 = 0x152f_ecd8_f70e_5939;
 const ARRAY: u128 = 0x6733_2667_ffc0_0b31_8eb4_4a87_6858_1511;
 
@@ -61,7 +62,7 @@ pub(super) fn name(name: &str) -> u64 {
 
 /// A digest together with what lies beside the value.
 pub(super) fn beside(digest: u128, other: u128) -> u128 {
-    mix(mix(digest, SET) ^ other, LIST as u64)
+    mix(mix(digest, BESIDE) ^ other, BESIDE)
 }
 
 /// An object's members, in any order.

@@ -88,6 +88,21 @@ async fn a_hash_is_compared_as_the_concurrent_transaction_left_it() -> Result<()
     tables.drop().await
 }
 
+/// Which rows are new is read from a system column, which has to be right for rows of the same transaction too.
+#[tokio::test]
+async fn a_row_is_new_once_in_a_transaction() -> Result<()> {
+    let tables = Tables::make("new_once").await?;
+    let mut tx = tables.pool.begin().await?;
+    for effect in [Effect::New, Effect::Unchanged, Effect::Unchanged] {
+        let mut savepoint = tx.begin().await?;
+        assert_eq!(write(&mut savepoint, ONE, (1, 1)).await?, effect);
+        savepoint.commit().await?;
+        assert_eq!(write(&mut tx, ONE, (1, 1)).await?, Effect::Unchanged);
+    }
+    tx.commit().await?;
+    tables.drop().await
+}
+
 /// The same if T1 begins between the two statements of T2: only the row lock shows T2 the new hash then.
 #[tokio::test]
 async fn a_hash_is_read_under_the_lock_of_its_row() -> Result<()> {
