@@ -45,6 +45,7 @@ fn main() -> serde_json::Result<()> {
     let assets = assets.collect::<serde_json::Result<Vec<_>>>()?;
     let records =
         Records::new(assets.iter().map(|asset| (asset.value, asset.domain.as_str(), asset.id.as_str())));
+    assert_eq!(count_scan(black_box(&assets)), assets.len());
     assert_eq!(count_decode(black_box(&assets)), assets.len());
     assert_eq!(count_batch(black_box(&records)), assets.len());
     Ok(())
@@ -55,6 +56,11 @@ impl<'a> Asset<'a> {
         let Names { resource: Resource { id }, metadata: Metadata { domain } } = serde_json::from_str(value)?;
         Ok(Self { value, domain, id })
     }
+}
+
+#[inline(never)]
+fn count_scan(assets: &[Asset<'_>]) -> usize {
+    assets.iter().filter_map(|asset| probe::scan(asset.value, &asset.domain, &asset.id)).count()
 }
 
 #[inline(never)]

@@ -1,4 +1,4 @@
-//! The command line, and which command it starts.
+//! The command line, and the command that it starts.
 
 use catalog_shared::rights;
 use catalog_shared::shutdown;
@@ -15,11 +15,11 @@ use crate::commands::verify::{self, VerifyArgs};
 use crate::config::DatabaseArgs;
 use crate::store::database;
 
-/// Keeps a PostgreSQL copy of the catalog that the topics hold.
+/// Keeps a PostgreSQL copy of the catalog in the Kafka topics.
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 100, args_override_self = true)]
 pub struct Cli {
-    /// How log lines on standard error are written
+    /// Format of the log on standard error
     #[arg(
         long,
         env = "CATALOG_LOG_FORMAT",
@@ -30,43 +30,43 @@ pub struct Cli {
     )]
     pub log_format: LogFormat,
 
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the program can do.
+/// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Makes the schema and its tables, or brings them up to this build
+    /// Creates the schema and its tables, or upgrades them to this build
     Migrate(DatabaseArgs),
-    /// Applies records to the tables as a member of the group
+    /// Applies records to the tables as a member of the consumer group
     Run(Box<RunArgs>),
-    /// Reads the topics from the beginning and makes the tables equal to what they give
+    /// Reads the topics from the beginning and repairs the rows that differ from them
     Rebuild(Box<RebuildArgs>),
-    /// Looks for what is wrong in the tables
+    /// Checks the tables for errors
     Verify(Box<VerifyArgs>),
-    /// Lets the tables go on from another Kafka cluster, or from a topic that was created again
+    /// Moves the tables to another Kafka cluster, or to a topic that was deleted and created again
     Move(Box<MoveArgs>),
-    /// Shows what could not be applied, tries it again, or puts it aside
+    /// Lists, replays, discards and prunes records that could not be applied
     DeadLetters(DeadLettersArgs),
-    /// Shows what became of the runs, and decides those on hold
+    /// Lists runs, and approves or declines runs on hold
     #[command(subcommand)]
     Runs(RunsCommand),
 }
 
 impl Command {
-    /// Whether the answer is JSON.
+    /// Whether the output is JSON.
     #[must_use]
-    pub const fn answers_in_json(&self) -> bool {
+    pub const fn prints_json(&self) -> bool {
         match self {
             Self::Migrate(_) => false,
             Self::Run(args) => args.json,
             Self::Rebuild(args) => args.json,
             Self::Verify(args) => args.json,
             Self::Move(args) => args.json,
-            Self::DeadLetters(args) => args.action.answers_in_json(),
-            Self::Runs(command) => command.answers_in_json(),
+            Self::DeadLetters(args) => args.command.prints_json(),
+            Self::Runs(command) => command.prints_json(),
         }
     }
 }
@@ -74,7 +74,7 @@ impl Command {
 /// Runs a command.
 ///
 /// # Errors
-/// What kept the command from its end. Errors of the database are in words.
+/// The error that ended the command. Database errors are rendered for people.
 pub async fn run(command: Command, log: &Log) -> anyhow::Result<()> {
     rights::named(dispatch(command, log).await).map_err(database::in_database_words)
 }

@@ -1,14 +1,14 @@
 //! The consumer reads records from Kafka, decodes them to rows, and applies each batch to PostgreSQL in one transaction,
-//! exactly once. A ledger counts what became of each run's records.
+//! exactly once. A ledger counts what became of the records of each run.
 //!
 //! The modules are layers, from the top down, and each imports only layers below it (`tests/tests/layers.rs`):
 //!
-//! - `cli`: the command line, and which command it starts.
+//! - `cli`: the command line, and the command that it starts.
 //! - `commands`: `run`, dry runs, `rebuild`, `verify`, `runs`, `dead-letters` and `move`.
-//! - `sync`: what needs PostgreSQL and Kafka at once, such as publishing decisions.
+//! - `sync`: work that needs both PostgreSQL and Kafka, such as publishing decisions.
 //! - `store`: PostgreSQL. `kafka`: Kafka. Neither imports the other.
-//! - `decode`: from a record to a row.
-//! - `model`: what the other layers share, such as records, batches and positions.
+//! - `decode`: turns a record into a row.
+//! - `model`: types that the other layers share, such as records, batches and positions.
 //! - `config`: plain configuration structs.
 //!
 //! Beside them, `probe` is what benches and fuzz targets call.

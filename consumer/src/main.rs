@@ -1,4 +1,4 @@
-//! `catalog-consumer`: keeps a PostgreSQL copy of the catalog that the topics hold.
+//! `catalog-consumer`: keeps a PostgreSQL copy of the catalog in the Kafka topics.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use catalog_shared::{command_line, exit};
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli: Cli = command_line::parse();
-    let (log, json) = (Log::open(cli.log_format), cli.command.answers_in_json());
-    let ended = cli::run(cli.command, &log).await;
-    exit::report(ended, json, &log)
+    let (log, json) = (Log::open(cli.log_format), cli.command.prints_json());
+    let result = cli::run(cli.command, &log).await;
+    exit::report(result, json, &log)
 }

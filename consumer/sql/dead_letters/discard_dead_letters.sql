@@ -1,4 +1,4 @@
--- The record's value goes: nobody needs it any more, and it may be large.
+-- Marks open dead letters as discarded. The value is deleted, because it may be large and is no longer needed.
 update dead_letters
 set state = 'discarded', settled_at = now(), value = null
 where id = any ($1) and state = 'open'

@@ -1,3 +1,4 @@
+-- The open dead letters of a selection: ids ($1; empty for all), region ($2) and run ($3; null for all).
 select id
 from dead_letters
 where state = 'open'

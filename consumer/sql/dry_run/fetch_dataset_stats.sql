@@ -1,4 +1,4 @@
--- Only what decides: the version, and the hash that tells whether a row changes.
+-- Copies only what decides the effect: the version, and the hash that shows whether a row changes.
 insert into socrata_dataset_stats (region, domain, id, last_run, last_page, observed_at, content_hash)
 select found.region, found.domain, found.id, found.last_run, found.last_page, found.observed_at, found.content_hash
 from unnest($1::text[], $2::text[], $3::text[]) as given (region, domain, id)

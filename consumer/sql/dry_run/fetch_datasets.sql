@@ -1,5 +1,5 @@
--- Only what decides: the object itself where the row has no form of this program's revision ($4), so that its hash
--- can't be compared. Lateral with a limit: one look-up by key each.
+-- Copies only what decides the effect. The object itself is needed only where the row does not have this program's
+-- revision ($4), because its hash can't be compared then. The lateral join with a limit makes one index lookup per key.
 insert into socrata_datasets (region, domain, id, record, unreadable, content_hash, retired_at)
 select
     found.region, found.domain, found.id,

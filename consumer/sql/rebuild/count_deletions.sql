@@ -1,4 +1,4 @@
--- How many rows of each table a repair deletes, of how many, by region and, for assets, by domain.
+-- Counts the rows that a repair deletes and all rows, by table, region and (for assets) domain.
 with extra as (
     select 'socrata_datasets' as name, region, domain, count(*) as rows
     from differing_datasets

@@ -1,5 +1,5 @@
--- What the topics say of runs up to the floor is of another history than that of these tables ($1 to $4: the topics of
--- datasets, domains, hosts and agencies).
+-- Removes shadow rows of runs up to the floor, because they belong to another history than these tables ($1 to $4: the
+-- topics of datasets, domains, hosts and agencies).
 with datasets as (
     delete from shadow_datasets as made
     using shadow_dataset_stats as stats, run_floors as floors

@@ -1,6 +1,6 @@
--- Keys whose newest record is one that the database refuses for a constraint of somebody's, which the shadow
--- doesn't have: the live tables can't hold it, so what they hold of it is right. Unless they have held it since: a
--- letter may stay open although its record came again and was applied.
+-- Keys whose newest record the live database refused, because of a constraint that the shadow does not have. The live row
+-- is correct then, unless it has stored the record since: a dead letter may stay open although its record came again and
+-- was applied.
 create temporary table refused_keys on commit drop as
 with newest (kind, key, run, page) as (
     select 'datasets', concat_ws('/', region, domain, id), last_run, last_page from shadow_dataset_stats

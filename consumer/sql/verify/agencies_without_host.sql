@@ -1,7 +1,7 @@
--- A run publishes the host of each agency, too.
+-- A run publishes the host of each agency too.
 with behind as (
-    -- Regions of which hosts of the last run that is known are still to come. Compaction may have left nothing else
-    -- of a host that an earlier run has seen, too.
+    -- Regions whose last known run still has hosts to arrive. After compaction, the only record of a host that an
+    -- earlier run saw may be among them.
     select region
     from (
         select region, run from runs where state <> 'abandoned' and (kinds is null or 'hosts' = any (kinds))

@@ -1,4 +1,4 @@
--- No full crawl has listed or seen these domains, so none of them retires an asset there.
+-- No full crawl has listed or seen these domains, so no full crawl can retire an asset there.
 select
     region || '/' || domain as what,
     count(*) || ' assets are on it, and no full crawl lists or sees it: only crawls with `--domain` can retire them'

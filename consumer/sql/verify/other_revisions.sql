@@ -1,4 +1,4 @@
--- The program's own revision is a setting of the session; rows from before revisions have no hash here.
+-- The revision of this program is a setting of the session. Rows from before revisions have no hash here.
 select
     coalesce('revision ' || revision, 'before revisions') as what,
     count(*) || ' rows, such as ' || min(region || '/' || domain || '/' || id) || case

@@ -1,6 +1,7 @@
-//! The program's commands.
+//! The commands of the program.
 
 pub(crate) mod dead_letters;
+pub(crate) mod detached_reader;
 pub(crate) mod dry_run;
 pub(crate) mod move_tables;
 pub(crate) mod rebuild;

@@ -1,4 +1,4 @@
-//! What a consumer did, for people or for programs.
+//! The summary of a `run` or a dry run, as text or JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::model::effect::{Applied, Effect};
 use crate::model::topic::TopicKind;
 use crate::store::ledger::JudgedRun;
 
-/// What became of the records of a kind.
+/// The number of records of one type by their effect.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Effects {
     new: u64,
@@ -30,10 +30,10 @@ impl Effects {
     }
 }
 
-/// What this process applied.
+/// The records and runs that this process applied.
 pub(crate) struct Summary {
     started: Instant,
-    /// When the first record was received, and when the last batch had been applied.
+    /// When the first record was received, and when the last batch was applied.
     first: Option<Instant>,
     last: Option<Instant>,
     records: BTreeMap<RecordType, Effects>,
@@ -48,23 +48,23 @@ impl Summary {
         Self { started, first: None, last: None, records, unkeyed: 0, runs: Vec::new() }
     }
 
-    /// Notes that a record was received.
+    /// Stores when the first record was received.
     pub(crate) fn received(&mut self, now: Instant) {
         self.first.get_or_insert(now);
     }
 
-    /// How long records were worked on. To join a group and to leave it takes seconds of its own, which say
-    /// nothing of the work.
-    fn took(&self) -> Duration {
+    /// The time from the first record to the end of the last batch. Joining and leaving the group takes seconds that would
+    /// distort the throughput.
+    fn elapsed(&self) -> Duration {
         let span = self.first.zip(self.last);
         span.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
     }
 
-    /// Adds what came of a batch.
-    pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<JudgedRun>) {
+    /// Adds the result of a batch.
+    pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, judged: Vec<JudgedRun>) {
         self.last = Some(Instant::now());
-        verdicts.iter().for_each(JudgedRun::log);
-        self.runs.extend(verdicts);
+        judged.iter().for_each(JudgedRun::log);
+        self.runs.extend(judged);
         let TopicKind::Data(kind) = kind else {
             self.unkeyed += dead;
             return;
@@ -81,23 +81,30 @@ impl Summary {
         }
     }
 
-    /// How many records were applied.
+    /// The number of records that were applied.
     pub(crate) fn total(&self) -> u64 {
         self.records.values().map(|effects| effects.total()).sum()
     }
 
+    /// Prints the summary of a run.
+    ///
+    /// # Errors
+    /// Standard output can't be written.
     pub(crate) fn print(&self, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
         let view = self.view(caught_up, false);
         Ok(answer::print(json, &view, &view)?)
     }
 
-    /// As [`Summary::print`], of what was not done.
-    pub(crate) fn print_dry(&self, json: bool, caught_up: bool) -> anyhow::Result<()> {
+    /// Prints the summary of a dry run.
+    ///
+    /// # Errors
+    /// Standard output can't be written.
+    pub(crate) fn print_dry_run(&self, json: bool, caught_up: bool) -> anyhow::Result<()> {
         let view = self.view(Some(caught_up), true);
         Ok(answer::print(json, &view, &view)?)
     }
 
-    /// As the two before it, of a command that fails; gives the error to end with.
+    /// Prints the summary of a command that failed, and returns the error that the command ends with.
     pub(crate) fn print_failure(
         &self,
         json: bool,
@@ -108,46 +115,47 @@ impl Summary {
         answer::print_failure(json, &view, &view, error)
     }
 
-    fn view(&self, caught_up: Option<bool>, dry_run: bool) -> View<'_> {
-        let (took, total) = (self.took(), self.started.elapsed());
+    fn view(&self, caught_up: Option<bool>, dry_run: bool) -> SummaryView<'_> {
+        let (elapsed, total) = (self.elapsed(), self.started.elapsed());
         let Self { records, unkeyed, runs, .. } = self;
         let (unkeyed, log_lines_lost) = (*unkeyed, lost_lines());
-        View { dry_run, records, unkeyed, runs, caught_up, took, total, log_lines_lost }
+        SummaryView { dry_run, records, unkeyed, runs, caught_up, elapsed, total, log_lines_lost }
     }
 }
 
+/// A summary as it is printed.
 #[derive(Serialize)]
-struct View<'a> {
+struct SummaryView<'a> {
     dry_run: bool,
     records: &'a BTreeMap<RecordType, Effects>,
-    /// Dead letters of producers: objects that no record could be made of.
+    /// Dead letters of producers: objects without a usable key.
     unkeyed: u64,
     runs: &'a [JudgedRun],
-    /// Whether all is applied that was there at the start; none where that was not asked for.
+    /// Whether everything that the topics contained at the start is applied; null without `--until-caught-up`.
     caught_up: Option<bool>,
     /// From the first record to the end of the last batch.
     #[serde(rename = "seconds", serialize_with = "seconds")]
-    took: Duration,
-    /// From before the group was joined.
+    elapsed: Duration,
+    /// From the start of the command, which includes joining the group.
     #[serde(rename = "total_seconds", serialize_with = "seconds")]
     total: Duration,
-    /// How many log lines could not be written.
+    /// The number of log lines that could not be written.
     log_lines_lost: u64,
 }
 
-fn seconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(took.as_secs_f64())
+fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
-impl fmt::Display for View<'_> {
+impl fmt::Display for SummaryView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: u64 = self.records.values().map(|effects| effects.total()).sum();
         let stopped = if self.caught_up == Some(false) { ", not caught up" } else { "" };
-        let (took, total) = (self.took.as_secs_f64(), counted(total, "record", "records"));
+        let (elapsed, total) = (self.elapsed.as_secs_f64(), counted(total, "record", "records"));
         if self.dry_run {
-            writeln!(f, "A run would apply {total}; nothing was written ({took:.1} s{stopped}).")?;
+            writeln!(f, "A run would apply {total}; nothing was written ({elapsed:.1} s{stopped}).")?;
         } else {
-            writeln!(f, "Applied {total} in {took:.1} s{stopped}.")?;
+            writeln!(f, "Applied {total} in {elapsed:.1} s{stopped}.")?;
         }
         writeln!(
             f,
@@ -162,8 +170,8 @@ impl fmt::Display for View<'_> {
             writeln!(f, "  {name:10} {new:>9} {changed:>9} {unchanged:>9} {older:>9} {dead:>9}")?;
         }
         if self.unkeyed > 0 {
-            let letters = counted(self.unkeyed, "dead letter", "dead letters");
-            writeln!(f, "  {letters} of producers arrived")?;
+            let dead_letters = counted(self.unkeyed, "dead letter", "dead letters");
+            writeln!(f, "  {dead_letters} from producers")?;
         }
         for judged in self.runs {
             writeln!(f, "  {judged}")?;
@@ -180,13 +188,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_is_counted_from_the_first_record_and_not_from_the_start() {
+    fn the_elapsed_time_starts_at_the_first_record() {
         let mut summary = Summary::start();
         let first = summary.started + Duration::from_secs(3600);
         summary.received(first);
         summary.received(first + Duration::from_secs(60));
-        assert_eq!(summary.took(), Duration::ZERO);
+        assert_eq!(summary.elapsed(), Duration::ZERO);
         summary.last = Some(first + Duration::from_secs(90));
-        assert_eq!(summary.took(), Duration::from_secs(90));
+        assert_eq!(summary.elapsed(), Duration::from_secs(90));
     }
 }

@@ -1,4 +1,4 @@
-//! Configuration that several commands share: plain structs, which the command line fills.
+//! Configuration that several commands share: plain structs, filled from the command line.
 
 use clap::Args;
 use secrecy::SecretString;
@@ -7,15 +7,15 @@ use crate::config::thresholds::{DeadLetterThresholds, LARGE_DOMAIN, RunThreshold
 
 pub(crate) mod thresholds;
 
-/// The flags that say where the tables are.
+/// The database and the schema of the tables.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "PostgreSQL")]
 pub struct DatabaseArgs {
-    /// The database, such as postgres://user:password@127.0.0.1:5432/catalog
+    /// URL of the database, such as postgres://user:password@127.0.0.1:5432/catalog
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
 
-    /// The schema that the tables are in
+    /// Schema that contains the tables
     #[arg(long, env = "CATALOG_SCHEMA", default_value = "catalog", value_parser = schema_name)]
     pub schema: String,
 }
@@ -23,23 +23,23 @@ pub struct DatabaseArgs {
 fn schema_name(text: &str) -> Result<String, &'static str> {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    // 63 bytes are PostgreSQL's limit; it would cut a longer name without a word.
-    let good = starts_well && text.chars().all(legal) && text.len() <= 63;
-    if good {
+    // PostgreSQL silently truncates names over 63 bytes.
+    let is_valid = starts_well && text.chars().all(legal) && text.len() <= 63;
+    if is_valid {
         Ok(text.to_owned())
     } else {
-        Err("a schema's name is up to 63 of a-z 0-9 _, not led by a digit")
+        Err("a schema name has 1 to 63 characters of a-z, 0-9 and _, and does not start with a digit")
     }
 }
 
 /// How batches are applied.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ApplyArgs {
-    /// How many batches are applied side by side, each over a connection of its own
+    /// Batches that are applied concurrently, each over its own connection, 1 to 64
     #[arg(long, env = "CATALOG_CONNECTIONS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub connections: u16,
 
-    /// Records a batch, 1 to 10000
+    /// Records per batch, 1 to 10000
     #[arg(long, env = "CATALOG_BATCH_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub batch_size: u16,
 
@@ -47,11 +47,11 @@ pub struct ApplyArgs {
     #[arg(long, env = "CATALOG_MAX_DEAD_SHARE", default_value_t = 0.1, value_parser = share)]
     pub max_dead_share: f64,
 
-    /// Stops (exit 3) when more than this many records of a partition, one after the other, are dead letters
+    /// Stops (exit 3) when more than this many consecutive records of a partition are dead letters
     #[arg(long, env = "CATALOG_MAX_DEAD_IN_ROW", default_value_t = 100)]
     pub max_dead_in_row: u32,
 
-    /// When a run is held.
+    /// The thresholds that put a run on hold.
     #[command(flatten)]
     pub run_thresholds: RunThresholdArgs,
 }
@@ -64,20 +64,20 @@ impl ApplyArgs {
     }
 }
 
-/// The limits beyond which a whole crawl is not believed.
+/// The thresholds beyond which a full crawl is put on hold.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Runs")]
 pub struct RunThresholdArgs {
-    /// A run that would retire a larger share of its region's datasets is held, 0 to 1
+    /// A run that would retire a larger share of its region's datasets is put on hold, 0 to 1
     #[arg(long, env = "CATALOG_MAX_RETIRE_SHARE", default_value_t = 0.2, value_parser = share)]
     pub max_retire_share: f64,
 
-    /// A run that saw a smaller share of what /domains declares is held, 0 to 1
+    /// A run that saw a smaller share of what /domains declares is put on hold, 0 to 1
     #[arg(long, env = "CATALOG_MIN_SEEN_SHARE", default_value_t = 0.95, value_parser = share)]
     pub min_seen_share: f64,
 
-    /// A domain's loss is believed once this many accepted full crawls in a row, over at least two days, confirm
-    /// it and /domains does not declare what is missing; 0 for never
+    /// Retires missing datasets of a shielded domain once this many accepted full crawls in a row, over at least two
+    /// days, did not see them and /domains does not declare them; 0 disables this
     #[arg(long, env = "CATALOG_CONFIRM_AFTER", default_value_t = 3)]
     pub confirm_after: u32,
 }

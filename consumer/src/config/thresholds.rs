@@ -1,36 +1,36 @@
-//! The thresholds beyond which records stop the consumer, and runs are put on hold.
+//! The thresholds for dead letters, which stop the consumer, and for runs, which put a run on hold.
 
 /// A domain with this many datasets may not lose more than half of them at once.
 pub(crate) const LARGE_DOMAIN: i64 = 20;
 
-/// The limits beyond which records stop the consumer, and runs are held.
+/// The thresholds for dead letters and for runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Thresholds {
     pub(crate) dead: DeadLetterThresholds,
     pub(crate) runs: RunThresholds,
 }
 
-/// How many dead letters a partition may have. Both are told by the database, so a consumer that was started
-/// again stops at the same record.
+/// How many dead letters a partition may have. Both numbers come from the database, so a restarted consumer stops at the
+/// same record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeadLetterThresholds {
-    /// Which share of the last 1,000 records. Where there were fewer, the others count as good, so that a few
-    /// bad ones at a topic's beginning are no reason to stop.
+    /// The maximum share of the last 1,000 records, 0 to 1. If there are fewer records, the rest counts as good, so a few
+    /// bad records at the start of a topic do not stop the consumer.
     pub(crate) share: f64,
-    /// How many one after the other.
+    /// The maximum number of consecutive records.
     pub(crate) in_row: u32,
 }
 
-/// The limits beyond which a run's absences are not believed.
+/// The thresholds beyond which a run is put on hold and retires nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunThresholds {
-    /// Which share of its region's datasets a full crawl may retire.
+    /// The maximum share of its region's datasets that a full crawl may retire, 0 to 1.
     pub(crate) max_retire_share: f64,
-    /// Which share of what `/domains` declares a run must have seen.
+    /// The minimum share of what `/domains` declares that a run must have seen, 0 to 1.
     pub(crate) min_seen_share: f64,
-    /// How many full crawls confirm a loss; 0 for never.
+    /// How many full crawls confirm a loss; 0 disables this.
     pub(crate) confirm_after: u32,
-    /// From how many datasets on a domain may not lose more than half of them at once: [`LARGE_DOMAIN`], and less
-    /// in tests of small worlds.
+    /// A domain with at least this many datasets may not lose more than half of them at once: [`LARGE_DOMAIN`], or fewer
+    /// in tests with small catalogs.
     pub(crate) large_domain: i64,
 }

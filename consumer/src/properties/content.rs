@@ -1,5 +1,5 @@
-//! An asset is a set of columns and tags: an answer in another order or form gives the same row and hash, and another
-//! element, or another number of the same, gives another hash.
+//! An asset is a set of columns and tags. A response in another order or form gives the same row and hash. Another element,
+//! or the same element another number of times, gives another hash.
 
 use anyhow::{Result, ensure};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ use crate::decode::rows::Rows;
 use crate::store::rows;
 
 /// Lists of `classification` whose order has no meaning.
-const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];
+pub(super) const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];
 const COLUMNS: [&str; 6] = [
     "columns_name",
     "columns_field_name",
@@ -45,7 +45,7 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 /// An asset whose columns are parallel, with any of the six arrays.
-fn asset() -> impl Strategy<Value = Value> {
+pub(super) fn asset() -> impl Strategy<Value = Value> {
     let column =
         prop::collection::vec(prop_oneof![word().prop_map(Value::from), Just(json!({"y": 1, "x": "2"}))], 6);
     let columns = (prop::collection::vec(column, 0..6), prop::collection::vec(any::<bool>(), 6));
@@ -82,7 +82,7 @@ fn columns(asset: &mut Value) -> Vec<&mut Vec<Value>> {
 }
 
 /// The same asset with its columns and lists in another order.
-fn reordered(asset: &Value, draw: &mut Draw) -> Value {
+pub(super) fn reordered(asset: &Value, draw: &mut Draw) -> Value {
     let mut asset = asset.clone();
     let length = columns(&mut asset).first().map_or(0, |array| array.len());
     let order = draw.permutation(length);
@@ -156,7 +156,7 @@ proptest! {
     }
 }
 
-/// Changes one element, or how many there are.
+/// Changes one element, or the number of elements.
 fn changed(elements: &mut Vec<Value>, change: &str, place: Index) {
     let new = json!("no word");
     match change {
@@ -206,12 +206,12 @@ fn another_order_or_form_is_stored_as_the_same_row() {
         store(one, &asset.to_string()).await?;
         store(other, &text).await?;
         let (one, other) = (one.contents().await?, other.contents().await?);
-        ensure!(one.len() == 2 && one == other, "{text} is stored as {other:#?}, and not as {one:#?}");
+        ensure!(one.len() == 2 && one == other, "{text} is stored as {other:#?}, not as {one:#?}");
         Ok(())
     });
 }
 
-/// Members whose names repeat in any spelling, some of which have to be sanitized.
+/// Objects with repeated names in any spelling, some of which must be sanitized.
 fn repeated() -> impl Strategy<Value = String> {
     let name = select(vec!["a", "\\u0061", "b", "a\\u0000", "a\\ufffd", "a\\ud800", "é", "\\u00e9", ""]);
     let value = prop_oneof![Just("1".to_owned()), Just("null".to_owned()), Just("\"\\u0000\"".to_owned())];

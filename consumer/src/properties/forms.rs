@@ -1,13 +1,19 @@
-//! The forms that JSON may have and mean the same: members in any order, blanks, escapes.
+//! Equivalent forms of JSON: members in any order, white space, escapes.
 
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// Where choices come from: a few random bits at a time.
+/// The source of random choices.
 #[derive(Clone, Debug)]
 pub(super) struct Draw(u64);
+
+impl From<u64> for Draw {
+    fn from(seed: u64) -> Self {
+        Self(seed)
+    }
+}
 
 impl Draw {
     pub(super) fn below(&mut self, bound: usize) -> usize {

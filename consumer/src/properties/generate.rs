@@ -1,4 +1,4 @@
-//! What is generated: crawls of a small world, and what happens to those who apply them.
+//! Generators: crawls of a small catalog, and the events while consumers apply them.
 
 use std::collections::BTreeMap;
 
@@ -8,50 +8,49 @@ use catalog_shared::region::Region;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// How many domains there are.
+/// The number of domains.
 pub(super) const DOMAINS: u8 = 3;
 
-/// A page of a crawl: the assets on it (a number each) and what each of them says (a number too, so that an
-/// asset changes, and changes back).
+/// A page of a crawl: its assets and the content of each. Both are small numbers, so assets change and change back.
 pub(super) type Page = BTreeMap<u8, u8>;
 
-/// A crawl. What is on no page of it has disappeared, whatever the mode.
+/// A crawl. An asset that is on none of its pages has disappeared, regardless of the mode.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) region: Region,
     pub(super) mode: Mode,
-    /// The domain that a part-run crawls completely; none for one with a limit.
+    /// The domain that a partial run crawls completely; `None` for a run with a limit.
     pub(super) only: Option<u8>,
-    /// Whether a full run does not list or see the last domain.
+    /// Whether a full run neither lists nor sees the last domain.
     pub(super) hides: bool,
     /// Whether datasets are published.
     pub(super) datasets: bool,
-    /// Whose topic gets one more partition before the run begins.
+    /// The record type whose topic gets one more partition before the run.
     pub(super) grows: Option<RecordType>,
-    /// What `/domains` declares for each domain; none where it does not list the domain.
+    /// The count that `/domains` declares for each domain; `None` if it does not list the domain.
     pub(super) declared: [Option<u8>; DOMAINS as usize],
-    /// How many hours pass before it begins.
+    /// Hours before the run begins.
     pub(super) pause: u8,
     pub(super) pages: Vec<Page>,
-    /// Whether the run is given up: its markers are missing.
+    /// Whether the run is abandoned, so its end-of-run records are missing.
     pub(super) abandoned: bool,
-    /// Whether the next run passes it over although it has ended: its end was not to be seen by then.
+    /// Whether the next run does not know that this one ended, because its end was not visible yet.
     pub(super) passed_over: bool,
-    /// Which of the published records, if any, is lost in the log.
+    /// The published record that is lost, if any.
     pub(super) lost: Option<usize>,
-    /// Which of them, if any, can't be read.
+    /// The published record that can't be read, if any.
     pub(super) broken: Option<usize>,
-    /// What the crawl could not make a record of.
+    /// The object that the crawl could not turn into a record.
     pub(super) missed: Missed,
 }
 
-/// What a crawl could not make a record of.
+/// An object that a crawl could not turn into a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missed {
     Nothing,
-    /// An object of which nothing is known.
+    /// An object without an id or a domain.
     Unknown,
-    /// An object without an id, of this domain.
+    /// An object of this domain without an id.
     Of(u8),
     /// The object with this asset's id.
     Asset(u8),
@@ -59,28 +58,28 @@ pub(super) enum Missed {
     Entry,
 }
 
-/// What happens. A place is an index into the partitions of the log.
+/// A step. Partitions are indexes into the partitions of the log.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// The consumer of a partition applies its next records.
     Apply(Next),
-    /// Several consumers apply batches side by side, perhaps two of them the same.
+    /// Several consumers apply batches concurrently, possibly the same batch.
     Together(Vec<Next>),
-    /// A consumer dies while it applies: its transaction is cut off at that await.
+    /// A consumer is killed while it applies a batch, at this await of the transaction.
     Crash(Next, u32),
-    /// One of several consumers that all take a partition for theirs applies from where it left it.
+    /// One of several consumers that all own a partition applies from the position that it last saw.
     Session(u8, Next),
-    /// A consumer applies a batch from where the partition does not stand.
+    /// A consumer applies a batch from a wrong position.
     Zombie(Next, Index),
-    /// An operator sets a partition back, and its consumer goes on from there.
+    /// An operator sets a partition back, and its consumer resumes from there.
     Rewind(Next, Index),
-    /// Somebody looks whether all is as it should be.
+    /// A checkpoint: the check runs.
     Look,
-    /// A person decides one of the runs that have arrived, if that is allowed.
+    /// A person decides on one of the runs, if that is allowed.
     Decide(Index, Deed),
 }
 
-/// What a person does with a run.
+/// A manual decision on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deed {
     Release,
@@ -97,23 +96,23 @@ pub(super) struct Next {
     pub(super) count: usize,
 }
 
-/// Crawls, and the way of their log into the tables.
+/// Crawls, and how their log is applied to the tables.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) runs: Vec<Run>,
-    /// Whether runs are judged by the limits of real life, which few small worlds keep, or by none.
+    /// Whether the default thresholds apply, which few small catalogs meet, or none.
     pub(super) strict: bool,
     pub(super) steps: Vec<Step>,
     pub(super) drain: Drain,
-    /// What people do at the end.
+    /// The decisions and steps after the end of the log.
     pub(super) late: Vec<Step>,
-    /// Which of the superseded records compaction drops, the choices taken round and round.
+    /// Which superseded records compaction drops; the choices repeat.
     pub(super) dropped: Vec<bool>,
-    /// The rebuild's way through the log.
+    /// The order in which the rebuild reads the log.
     pub(super) replay: Drain,
 }
 
-/// How the rest of a log is read: from which partition on, in batches of how many records.
+/// How the rest of a log is read: the first partition, and the records per batch.
 #[derive(Clone, Debug)]
 pub(super) struct Drain {
     pub(super) first: Index,

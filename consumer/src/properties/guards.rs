@@ -1,4 +1,4 @@
-//! What stands between programs of several builds, and between transactions side by side, on a real PostgreSQL.
+//! The guards between programs of different builds and between concurrent transactions, on a real PostgreSQL.
 
 use anyhow::{Context, Result};
 use catalog_shared::exit::Stop;
@@ -16,7 +16,7 @@ use crate::store::schema_lock::lock;
 const ONE: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"one"},"classification":{"tags":["b","a"]},"metadata":{"domain":"d.example"}}"#;
 const OTHER: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"other"},"metadata":{"domain":"d.example"}}"#;
 
-/// As a newer build's migration leaves it.
+/// The effect of a migration of a newer build.
 const MIGRATED: &str =
     "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
     values (9999, 'of a newer build', true, '', 0)";
@@ -53,22 +53,22 @@ async fn stored(pool: &PgPool) -> Result<(String, bool)> {
     Ok(sqlx::query_as(query).fetch_one(pool).await?)
 }
 
-/// T1 writes other content at (5,1); T2 writes the old content at (5,2) beside it, and its snapshot still shows the old
-/// hash. Shows what each did.
+/// T1 writes other content at (5,1). Concurrently T2 writes the old content at (5,2), and its snapshot still shows the old
+/// hash. Returns both effects.
 async fn side_by_side(pool: &PgPool) -> Result<(Effect, Effect)> {
     let mut first = pool.begin().await?;
     let one = write(&mut first, OTHER, (5, 1)).await?;
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let second = async {
         let mut tx = pool.begin().await?;
         let session: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *tx).await?;
-        tell.send(session).ok().context("somebody waits for it")?;
+        sender.send(session).ok().context("the receiver was dropped")?;
         let effect = write(&mut tx, ONE, (5, 2)).await?;
         tx.commit().await?;
         anyhow::Ok(effect)
     };
     let commit = async {
-        until_blocked(pool, told.await?).await?;
+        until_blocked(pool, receiver.await?).await?;
         anyhow::Ok(first.commit().await?)
     };
     let (other, ()) = tokio::try_join!(second, commit)?;
@@ -76,7 +76,7 @@ async fn side_by_side(pool: &PgPool) -> Result<(Effect, Effect)> {
 }
 
 #[tokio::test]
-async fn a_hash_is_compared_as_the_transaction_beside_has_left_it() -> Result<()> {
+async fn a_hash_is_compared_as_the_concurrent_transaction_left_it() -> Result<()> {
     let tables = Tables::make("beside").await?;
     store(&tables.pool, ONE, (4, 1)).await?;
     assert_eq!(side_by_side(&tables.pool).await?, (Effect::Changed, Effect::Changed));
@@ -88,7 +88,22 @@ async fn a_hash_is_compared_as_the_transaction_beside_has_left_it() -> Result<()
     tables.drop().await
 }
 
-/// The same where T1 begins between the two statements of T2: only the row's lock shows T2 the new hash then.
+/// Which rows are new is read from a system column, which has to be right for rows of the same transaction too.
+#[tokio::test]
+async fn a_row_is_new_once_in_a_transaction() -> Result<()> {
+    let tables = Tables::make("new_once").await?;
+    let mut tx = tables.pool.begin().await?;
+    for effect in [Effect::New, Effect::Unchanged, Effect::Unchanged] {
+        let mut savepoint = tx.begin().await?;
+        assert_eq!(write(&mut savepoint, ONE, (1, 1)).await?, effect);
+        savepoint.commit().await?;
+        assert_eq!(write(&mut tx, ONE, (1, 1)).await?, Effect::Unchanged);
+    }
+    tx.commit().await?;
+    tables.drop().await
+}
+
+/// The same if T1 begins between the two statements of T2: only the row lock shows T2 the new hash then.
 #[tokio::test]
 async fn a_hash_is_read_under_the_lock_of_its_row() -> Result<()> {
     let tables = Tables::make("under_lock").await?;
@@ -96,21 +111,22 @@ async fn a_hash_is_read_under_the_lock_of_its_row() -> Result<()> {
     store(pool, ONE, (4, 1)).await?;
     let mut first = pool.begin().await?;
     write(&mut first, OTHER, (5, 1)).await?;
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let second = async {
         let mut tx = pool.begin().await?;
         let session: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *tx).await?;
-        tell.send(session).ok().context("somebody waits for it")?;
-        let guarded = stats::win(&mut tx, &[dataset(ONE, (5, 2))], &[false]).await?;
+        sender.send(session).ok().context("the receiver was dropped")?;
+        let guarded = stats::win(&mut tx, &[dataset(ONE, (5, 2))]).await?;
         anyhow::Ok(guarded.into_iter().next().context("a row was given")?)
     };
     let commit = async {
-        until_blocked(pool, told.await?).await?;
+        until_blocked(pool, receiver.await?).await?;
         anyhow::Ok(first.commit().await?)
     };
     let (guarded, ()) = tokio::try_join!(second, commit)?;
     assert!(guarded.won);
-    assert_eq!(guarded.content_hash, Some(dataset(OTHER, (5, 1)).row.content.content_hash));
+    let other = dataset(OTHER, (5, 1)).row.scanned.content_hash;
+    assert_eq!(guarded.content_hash.as_deref(), Some(other.as_bytes()));
     tables.drop().await
 }
 
@@ -123,7 +139,7 @@ async fn last_write(pool: &PgPool) -> Result<String> {
 async fn a_row_that_only_its_revision_changes_is_rewritten_and_counts_as_unchanged() -> Result<()> {
     const OLDER: &str = "update socrata_datasets set content_hash = set_byte(content_hash, 0, 3);
         update socrata_dataset_stats set content_hash = set_byte(content_hash, 0, 3)";
-    // As builds before revisions left it: lists in the API's order, a hash of another kind, and none beside the stats.
+    // The form of builds before revisions: lists in the order of the API, another kind of hash, and no hash in the stats.
     const BEFORE_REVISIONS: &str = r#"update socrata_dataset_stats set content_hash = null;
         update socrata_datasets set content_hash = '\xff00', tags = '{b,a}', record =
             '{"resource":{"id":"aaaa-bbbb","name":"one"},"classification":{"tags":["b","a"]},"metadata":{"domain":"d.example"}}'"#;
@@ -149,8 +165,31 @@ async fn a_row_that_only_its_revision_changes_is_rewritten_and_counts_as_unchang
     tables.drop().await
 }
 
+/// Builds of revision 4 hashed in another way, so their rows are compared by the stored object, with what was sanitized.
+#[tokio::test]
+async fn a_row_with_a_hash_of_another_kind_is_compared_by_its_object() -> Result<()> {
+    const ODD: &str = r#"{"resource":{"id":"aaaa-bbbb","name":7,"x":["a\u0000",1.0],"download_count":"many"},
+        "classification":{"tags":["b","a"]},"metadata":{"domain":"d.example"}}"#;
+    const REVISION_4: &str = "
+        update socrata_datasets set content_hash = '\\x0450a5f1ab3e8e1d4b3b6ed4c1f7a2c9';
+        update socrata_dataset_stats set content_hash = '\\x0450a5f1ab3e8e1d4b3b6ed4c1f7a2c9'";
+    let tables = Tables::make("other_hash").await?;
+    store(&tables.pool, ODD, (1, 1)).await?;
+    let before = tables.contents().await?;
+    raw_sql(REVISION_4).execute(&tables.pool).await?;
+    assert_ne!(tables.contents().await?, before);
+    assert_eq!(store(&tables.pool, ODD, (1, 1)).await?, Effect::Unchanged);
+    assert_eq!(tables.contents().await?, before);
+    raw_sql(REVISION_4).execute(&tables.pool).await?;
+    assert_eq!(
+        store(&tables.pool, &ODD.replace("many", "few").replace(r"\u0000", ""), (1, 1)).await?,
+        Effect::Changed
+    );
+    tables.drop().await
+}
+
 fn is_guard<T>(result: Result<T>) -> String {
-    let Err(error) = result else { panic!("it was let pass") };
+    let Err(error) = result else { panic!("it was not refused") };
     assert!(matches!(error.downcast_ref(), Some(Stop::Guard(_))), "{error:#}");
     error.to_string()
 }
@@ -167,7 +206,7 @@ async fn a_row_of_a_newer_revision_is_not_overwritten() -> Result<()> {
         let refusal = is_guard(store(&tables.pool, text, (3, 1)).await);
         assert!(refusal.contains("us/d.example/aaaa-bbbb") && refusal.contains("form 200"), "{refusal}");
     }
-    // An older version writes nothing, so nothing is in the way.
+    // An older version writes nothing, so it is not refused.
     assert_eq!(store(&tables.pool, OTHER, (1, 1)).await?, Effect::Older);
     store(&other.pool, OTHER, (3, 1)).await?;
     is_guard(tables.make_equal_to(&other).await);
@@ -204,25 +243,25 @@ async fn tables_that_were_migrated_or_replaced_meanwhile_are_not_written_to() ->
     tables.drop().await
 }
 
-/// A migration is waited for, and what it changed is seen by whoever waited.
+/// A batch waits for a running migration and then sees its changes.
 #[tokio::test]
 async fn a_batch_that_waits_for_a_migration_sees_its_revision() -> Result<()> {
     let tables = Tables::make("waits").await?;
     let options = (*tables.pool.connect_options()).clone();
     let mut migration = PgConnection::connect_with(&options).await?;
-    // A connection of its own looks into the tables' schema only once it is told to.
+    // A new connection needs the search path of the tables.
     let schema: String = sqlx::query_scalar("select current_schema()::text").fetch_one(&tables.pool).await?;
     sqlx::query("select set_config('search_path', $1, false)").bind(schema).execute(&mut migration).await?;
     raw_sql(include_str!("../../sql/apply/lock_session.sql")).execute(&mut migration).await?;
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let batch = async {
         let mut tx = tables.pool.begin().await?;
         let session: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *tx).await?;
-        tell.send(session).ok().context("somebody waits for it")?;
+        sender.send(session).ok().context("the receiver was dropped")?;
         anyhow::Ok(lock(&mut tx, false).await)
     };
     let commit = async {
-        until_blocked(&tables.pool, told.await?).await?;
+        until_blocked(&tables.pool, receiver.await?).await?;
         raw_sql(MIGRATED).execute(&mut migration).await?;
         migration.close().await?;
         anyhow::Ok(())
@@ -244,7 +283,7 @@ async fn statements_of_older_programs_fail_for_good() -> Result<()> {
         let error = raw_sql(statement).execute(&tables.pool).await.unwrap_err();
         assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some(code));
         assert!(!db_error::refuses_a_row(&error), "{code} would make dead letters");
-        assert!(!db_error::is_transient(&error.into()), "{code} would be tried for ever");
+        assert!(!db_error::is_transient(&error.into()), "{code} would be retried forever");
     }
     tables.drop().await
 }

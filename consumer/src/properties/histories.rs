@@ -1,4 +1,4 @@
-//! Histories by which the rules of judging stand: for each rule a simpler one is broken by one of these.
+//! Histories that justify the rules for judging runs: for each rule, one of these fails under a simpler rule.
 
 use std::collections::BTreeSet;
 
@@ -17,15 +17,15 @@ use crate::store::ledger::decisions::{self, RunId};
 use crate::store::ledger::manual_decisions::{self, Change};
 use crate::store::outbox;
 
-/// No limit for the region's share; a domain is large from four datasets on.
+/// No threshold for the share of a region. A domain is large from four datasets on.
 const LIMITS: RunThresholds =
     RunThresholds { max_retire_share: 1.0, min_seen_share: 0.95, confirm_after: 3, large_domain: 4 };
-/// All assets of the first domain; of the second one; of the last one, which full crawls need not reach.
+/// The assets of the first domain, the second one, and the last one, which full crawls may not reach.
 const A: [u8; 6] = [0, 3, 6, 9, 12, 15];
 const B: [u8; 6] = [1, 4, 7, 10, 13, 16];
 const C: [u8; 3] = [2, 5, 8];
 
-/// A full crawl a good day after the one before that sees these assets, of which `/domains` declares as many.
+/// A full crawl more than a day after the previous one. It sees these assets, and `/domains` declares the same number.
 fn full(assets: &[&[u8]]) -> Run {
     let page = assets.concat();
     let count = |of: u8| u8::try_from(page.iter().filter(|asset| **asset % 3 == of).count()).unwrap();
@@ -53,7 +53,7 @@ fn scoped(only: u8, assets: &[&[u8]]) -> Run {
     Run { mode: Mode::Part, only: Some(only), ..full(assets) }
 }
 
-/// The states of all runs and the assets that are retired, each with the run at whose end it was.
+/// The states of all runs, and the retired assets with the run that retired each.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     states: Vec<String>,
@@ -67,7 +67,7 @@ async fn outcome(tables: &Tables) -> Result<Outcome> {
     Ok(Outcome { states, retired: retired.into_iter().collect() })
 }
 
-/// Checks states and what is retired of these assets at the end of which run.
+/// Checks the states, and which of these assets which run retired.
 fn check(found: &Outcome, states: &[&str], retired: &[(&[u8], i64)]) {
     let retired = retired.iter().flat_map(|(assets, run)| assets.iter().map(|asset| (id(*asset), *run)));
     let expected = Outcome {
@@ -83,7 +83,7 @@ async fn tables(runs: &[Run]) -> Result<Tables> {
     Ok(tables)
 }
 
-/// What becomes of these runs.
+/// The outcome of these runs.
 async fn played(runs: &[Run]) -> Result<Outcome> {
     let tables = tables(runs).await?;
     let outcome = outcome(&tables).await?;
@@ -100,8 +100,7 @@ async fn full_crawls_do_not_judge_what_they_never_reached() -> Result<()> {
     let hiding = || Run { hides: true, ..full(&[&B]) };
     let mut runs = vec![scoped(2, &[&C]), hiding(), hiding()];
     check(&played(&runs).await?, &["balanced"; 3], &[]);
-    // A crawl that sees the domain brings it within reach: later ones notice what is gone, and a portal that is
-    // shut down.
+    // After a full crawl has seen the domain, later ones cover it: they notice missing assets and a closed domain.
     runs.extend([full(&[&B, &C[..2]]), full(&[&B])]);
     check(&played(&runs).await?, &["balanced"; 5], &[(&C[2..], 4), (&C[..2], 5)]);
     Ok(())
@@ -118,7 +117,7 @@ async fn a_crawl_of_a_domain_retires_there_and_nowhere_else() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_held_run_is_superseded_only_by_one_that_covers_as_much() -> Result<()> {
+async fn a_run_on_hold_is_superseded_only_by_one_that_covers_as_much() -> Result<()> {
     let held = Run { missed: Missed::Unknown, ..scoped(2, &[&C[..2]]) };
     let mut runs = vec![full(&[&B, &C]), held, scoped(1, &[&B])];
     check(&played(&runs).await?, &["balanced", "held", "balanced"], &[]);
@@ -143,7 +142,7 @@ async fn a_broken_domain_is_shielded_and_the_others_retire() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_portal_that_is_shut_down_is_retired_by_the_third_crawl_over_two_days() -> Result<()> {
+async fn a_domain_that_is_shut_down_is_retired_by_the_third_crawl_over_two_days() -> Result<()> {
     let gone = || full(&[&B]);
     let runs = [full(&[&A, &B]), gone(), gone(), gone()];
     check(&played(&runs[..3]).await?, &["balanced"; 3], &[]);
@@ -154,7 +153,7 @@ async fn a_portal_that_is_shut_down_is_retired_by_the_third_crawl_over_two_days(
 }
 
 #[tokio::test]
-async fn what_domains_still_declares_is_not_believed_to_be_gone() -> Result<()> {
+async fn assets_that_domains_still_declares_are_not_retired() -> Result<()> {
     let gone = |declared: Option<u8>| Run { declared: [declared, Some(6), None], ..full(&[&B]) };
     for declared in [[Some(6); 3], [Some(6), None, None], [None, Some(6), None], [None, None, Some(6)]] {
         let mut runs = vec![full(&[&A, &B])];
@@ -165,7 +164,7 @@ async fn what_domains_still_declares_is_not_believed_to_be_gone() -> Result<()> 
 }
 
 #[tokio::test]
-async fn held_and_rejected_crawls_confirm_nothing() -> Result<()> {
+async fn crawls_on_hold_and_declined_crawls_confirm_nothing() -> Result<()> {
     let gone = || full(&[&B]);
     let held = || Run { missed: Missed::Unknown, ..gone() };
     let mut runs = vec![full(&[&A, &B]), gone(), held(), gone()];
@@ -177,17 +176,17 @@ async fn held_and_rejected_crawls_confirm_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn only_what_is_newly_absent_meets_the_guards_again() -> Result<()> {
+async fn only_new_absences_are_checked_against_the_thresholds_again() -> Result<()> {
     let large: [u8; 10] = [0, 3, 6, 9, 12, 15, 18, 21, 24, 27];
     let halved = || full(&[&large[6..], &B]);
     let runs = [full(&[&large, &B]), halved(), halved(), full(&[&large[9..], &B])];
-    // Three of the four that were left are newly absent: the shield stays for these.
+    // Three of the four remaining assets are newly absent, so the shield stays for these.
     check(&played(&runs).await?, &["balanced"; 4], &[(&large[..6], 4)]);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_lifted_shield_and_a_released_run_come_back_when_they_are_undone() -> Result<()> {
+async fn a_lifted_shield_and_an_approval_can_be_undone() -> Result<()> {
     let held = Run { missed: Missed::Unknown, ..full(&[&A[..2], &B[..5]]) };
     let tables = tables(&[full(&[&A, &B]), held]).await?;
     let decide =
@@ -202,7 +201,7 @@ async fn a_lifted_shield_and_a_released_run_come_back_when_they_are_undone() -> 
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
     assert!(decide(Change::Undo).await.unwrap_err().to_string().contains("nothing to undo"));
     assert!(decide(Change::Release([domain(1)].into())).await.unwrap_err().to_string().contains("shield"));
-    // The number that was shown is checked again.
+    // The numbers that were shown are checked again.
     let shown = Some(decisions::Moved { retired: 7, returned: 0 });
     let refused = manual_decisions::decide(&tables.pool, run_id(2), &lift(), shown).await.unwrap_err();
     assert!(refused.to_string().contains("7 and 0 were shown"), "{refused}");
@@ -223,12 +222,12 @@ async fn what_a_decision_would_do_is_listed_by_domain_and_name() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_verdict_of_the_log_is_followed_and_not_judged_again() -> Result<()> {
+async fn a_published_decision_is_followed_and_not_judged_again() -> Result<()> {
     let runs = [scoped(2, &[&C]), scoped(2, &[&C[..2]])];
     let live = tables(&runs).await?;
     let mut verdicts = outbox::unpublished(&live.pool).await?;
     live.drop().await?;
-    // As an earlier version judged runs over whole domains.
+    // An earlier version judged runs over complete domains in this way.
     verdicts[1] =
         Verdict { judged: Judged::plain(Judgement::Ended), scope: Vec::new(), ..verdicts[1].clone() };
     let tables = Tables::make("history").await?;
@@ -239,7 +238,7 @@ async fn a_verdict_of_the_log_is_followed_and_not_judged_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_decision_elsewhere_and_its_undoing_are_followed_in_both_directions() -> Result<()> {
+async fn a_decision_in_another_installation_and_its_undo_are_followed() -> Result<()> {
     let held = Run { missed: Missed::Unknown, ..full(&[&A, &B[..5]]) };
     let tables = tables(&[full(&[&A, &B]), held]).await?;
     let own = outbox::unpublished(&tables.pool).await?;
@@ -255,7 +254,7 @@ async fn a_decision_elsewhere_and_its_undoing_are_followed_in_both_directions() 
     outbox::follow(&tables.pool, std::slice::from_ref(&undone)).await?;
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
     assert_eq!(outbox::unpublished(&tables.pool).await?, []);
-    // The topic falls back: what it lacks is published again, and nothing changes here.
+    // The topic loses its newest record: the missing decision is published again, and nothing changes here.
     outbox::follow(&tables.pool, &[released]).await?;
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
     assert_eq!(outbox::unpublished(&tables.pool).await?, [undone]);

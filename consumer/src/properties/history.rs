@@ -1,4 +1,4 @@
-//! Histories: a log is applied to tables, through all that can happen on the way.
+//! Histories: a log is applied to tables while crashes, replays and decisions happen.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,20 +26,20 @@ use crate::store::ledger::manual_decisions::{self, Affected, Change};
 use crate::store::positions;
 use crate::store::schema_lock::lock;
 
-/// A log on its way into tables.
+/// A log that is being applied to tables.
 pub(super) struct History<'a> {
     log: &'a Log,
     tables: &'a Tables,
     spots: Vec<Spot>,
     bounds: Thresholds,
-    /// Where each of several consumers believes that a partition stands.
+    /// The position of each partition as each of several consumers last saw it.
     views: RefCell<BTreeMap<(u8, Spot), i64>>,
-    /// What people have decided, undone decisions left out. Lifting a shield of a balanced run leaves it so.
+    /// The manual decisions that were not undone. Lifting a shield of a balanced run leaves it balanced.
     decided: RefCell<BTreeMap<(Region, u32), Decision>>,
 }
 
 impl<'a> History<'a> {
-    /// Begins with nothing; a partition is taken over, or is new, when it is first looked at.
+    /// Starts without positions. The first use of a partition reads or creates its position.
     pub(super) fn begin(log: &'a Log, tables: &'a Tables, strict: bool) -> Self {
         let runs = if strict {
             RunThresholds { max_retire_share: 0.2, min_seen_share: 0.95, confirm_after: 3, large_domain: 2 }
@@ -49,20 +49,20 @@ impl<'a> History<'a> {
         Self::within(log, tables, runs)
     }
 
-    /// As [`History::begin`], with other limits for runs.
+    /// Like [`History::begin`], with other thresholds for runs.
     pub(super) fn within(log: &'a Log, tables: &'a Tables, runs: RunThresholds) -> Self {
-        // Any number of dead letters.
+        // Any number of dead letters is allowed.
         let bounds = Thresholds { dead: DeadLetterThresholds { share: 1.0, in_row: u32::MAX }, runs };
         let spots = log.spots();
         Self { log, tables, spots, bounds, views: RefCell::default(), decided: RefCell::default() }
     }
 
-    /// Takes the steps, and looks where they say so and amid replays.
-    pub(super) async fn play(&self, steps: &[Step], look: &impl AsyncFn(&Self) -> Result<()>) -> Result<()> {
+    /// Plays the steps, and runs the check at checkpoints and during replays.
+    pub(super) async fn play(&self, steps: &[Step], check: &impl AsyncFn(&Self) -> Result<()>) -> Result<()> {
         for step in steps {
             self.step(step).await.with_context(|| format!("at {step:?}"))?;
             if matches!(step, Step::Look | Step::Rewind(..)) {
-                look(self).await.with_context(|| format!("at {step:?}"))?;
+                check(self).await.with_context(|| format!("at {step:?}"))?;
             }
         }
         Ok(())
@@ -81,15 +81,15 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Applies all that is left, partition by partition in turn.
+    /// Applies the rest of the log, one batch per partition in turn.
     pub(super) async fn drain(&self, drain: &Drain) -> Result<()> {
         self.drain_from(drain.first.index(self.spots.len()), drain.batch).await
     }
 
-    /// As [`History::drain`], from the partition with this index on.
+    /// Like [`History::drain`], starting with the partition of this index.
     pub(super) async fn drain_from(&self, first: usize, batch: usize) -> Result<()> {
         for spot in &self.spots {
-            self.standing(*spot).await?;
+            self.position(*spot).await?;
         }
         loop {
             let positions = self.tables.positions().await?;
@@ -104,14 +104,14 @@ impl<'a> History<'a> {
         }
     }
 
-    /// The offset of each partition before which all was applied.
+    /// The offset of each partition before which everything was applied.
     pub(super) async fn delivered(&self) -> Result<BTreeMap<Spot, i64>> {
         let positions = self.tables.positions().await?;
         Ok(positions.into_iter().map(|(spot, (_, counted_to))| (spot, counted_to)).collect())
     }
 
-    /// Where a partition stands, and up to where it is in the books.
-    async fn standing(&self, spot: Spot) -> Result<(i64, i64)> {
+    /// The position of a partition, and the offset up to which the ledger counts it.
+    async fn position(&self, spot: Spot) -> Result<(i64, i64)> {
         positions::start(&self.tables.pool, &place(spot), None, 0).await?;
         let positions = self.tables.positions().await?;
         positions.get(&spot).copied().with_context(|| format!("{spot:?} is not among {positions:?}"))
@@ -119,7 +119,7 @@ impl<'a> History<'a> {
 
     async fn batch(&self, Next { place, count }: &Next) -> Result<Batch> {
         let spot = *place.get(&self.spots);
-        let (position, _) = self.standing(spot).await?;
+        let (position, _) = self.position(spot).await?;
         Ok(self.log.batch(spot, position, *count))
     }
 
@@ -138,7 +138,7 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// Of batches of one partition exactly one is applied.
+    /// Applies several batches concurrently. Of those from one position exactly one is applied.
     async fn together(&self, all: &[Next]) -> Result<()> {
         let mut batches = Vec::new();
         for next in all {
@@ -147,7 +147,7 @@ impl<'a> History<'a> {
         let outcomes = try_join_all(batches.iter().map(|batch| self.try_apply(batch))).await?;
         let mut applied: BTreeMap<(&str, i32), u32> = BTreeMap::new();
         for (batch, outcome) in batches.iter().zip(outcomes) {
-            // One that ends where it began leaves the place to the other.
+            // An empty batch does not move the position, so another one may be applied too.
             let moves = batch.to > batch.from;
             *applied.entry((&batch.place.topic, batch.place.partition)).or_default() +=
                 u32::from(moves && matches!(outcome, Outcome::Applied { .. }));
@@ -156,8 +156,8 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// A consumer is killed at an await of the transaction, and its connection with it. (On a connection that
-    /// others go on with, a transaction that is given up while it begins would stay open.)
+    /// A consumer is killed at an await of the transaction, and its connection is closed. (On a shared connection, a
+    /// transaction that is dropped while it begins would stay open.)
     async fn crash(&self, next: &Next, polls: u32) -> Result<()> {
         let batch = self.batch(next).await?;
         let pool = self.tables.one_connection();
@@ -178,16 +178,16 @@ impl<'a> History<'a> {
             .await?;
         }
         pool.close().await;
-        // The server may still be at it: whoever has the one lock alone has outlived that.
+        // The server may still be executing it. The exclusive schema lock waits for that.
         let mut tx = self.tables.pool.begin().await?;
         lock(&mut tx, true).await?;
         Ok(tx.rollback().await?)
     }
 
-    /// It is right about the partition, or learns where that stands.
+    /// A consumer applies from the position that it last saw, or learns the current one.
     async fn session(&self, member: u8, next: &Next) -> Result<()> {
         let spot = *next.place.get(&self.spots);
-        let (position, _) = self.standing(spot).await?;
+        let (position, _) = self.position(spot).await?;
         let view = self.views.borrow().get(&(member, spot)).copied().unwrap_or(position);
         let batch = self.log.batch(spot, view, next.count);
         let (applied, learnt) = match self.try_apply(&batch).await? {
@@ -201,29 +201,29 @@ impl<'a> History<'a> {
 
     async fn zombie(&self, next: &Next, from: &Index) -> Result<()> {
         let spot = *next.place.get(&self.spots);
-        let before = self.standing(spot).await?;
+        let before = self.position(spot).await?;
         let from = i64::try_from(from.index(usize::try_from(self.log.ends[&spot])? + 1))?;
         if from == before.0 {
             return Ok(());
         }
         let outcome = self.try_apply(&self.log.batch(spot, from, next.count)).await?;
-        let after = self.standing(spot).await?;
+        let after = self.position(spot).await?;
         let stale = matches!(outcome, Outcome::Stale { position } if position == before.0);
         ensure!(stale && before == after, "a batch was applied from {from} to a partition at {before:?}");
         Ok(())
     }
 
-    /// As the operator does it: by an offset of the group that is not ours.
+    /// An operator resets a partition by committing another offset for the group.
     async fn rewind(&self, next: &Next, to: &Index) -> Result<()> {
         let spot = *next.place.get(&self.spots);
-        let (position, _) = self.standing(spot).await?;
+        let (position, _) = self.position(spot).await?;
         let offset = i64::try_from(to.index(usize::try_from(position)? + 1))?;
         let committed = CommittedOffset { offset, noted: false };
         positions::start(&self.tables.pool, &place(spot), Some(committed), 0).await?;
         self.apply(&self.log.batch(spot, offset, next.count)).await
     }
 
-    /// What people have decided so far.
+    /// The manual decisions so far.
     pub(super) fn decided(&self) -> BTreeMap<(Region, u32), Decision> {
         self.decided.borrow().clone()
     }
@@ -233,7 +233,7 @@ impl<'a> History<'a> {
         if states.is_empty() {
             return Ok(());
         }
-        let (id, state) = states.iter().nth(run.index(states.len())).context("it is one of them")?;
+        let (id, state) = states.iter().nth(run.index(states.len())).context("there is no such run")?;
         let shields = self.tables.shields(true).await?.remove(id).unwrap_or_default();
         let is_accepted = matches!(state.as_str(), "balanced" | "released");
         let is_allowed = match deed {
@@ -267,7 +267,7 @@ impl<'a> History<'a> {
         Ok(())
     }
 
-    /// Nothing else follows from a decision than was shown before.
+    /// Makes a decision, and checks that its effect equals its preview.
     async fn preview_and_decide(&self, id: RunId, change: &Change) -> Result<()> {
         let shown = manual_decisions::preview(&self.tables.pool, id, change).await?;
         let count = |affected: &dyn Fn(&Affected) -> bool| shown.iter().filter(|it| affected(it)).count();

@@ -1,4 +1,4 @@
-//! The log that generated runs leave behind, as a producer writes it, and what compaction makes of it.
+//! The log of generated runs as a producer writes it, and the same log after compaction.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -20,7 +20,7 @@ use crate::model::topic::{TopicKind, TopicPartition};
 /// A partition.
 pub(super) type Spot = (RecordType, i32);
 
-/// A record, and in short what the row says that it becomes.
+/// A record, and a summary of the row that it becomes.
 #[derive(Clone, Debug)]
 pub(super) struct LogRecord {
     pub(super) offset: i64,
@@ -30,11 +30,11 @@ pub(super) struct LogRecord {
     pub(super) says: String,
     /// Whether the value can't be read.
     pub(super) broken: bool,
-    /// Of a marker.
+    /// Set for an end-of-run record.
     pub(super) marker: Option<EndRecord>,
 }
 
-/// The records of each partition, and the offset behind the last one and all that is no record.
+/// The records of each partition, and its end offset.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     pub(super) records: BTreeMap<Spot, Vec<LogRecord>>,
@@ -46,7 +46,7 @@ pub(super) fn place((kind, partition): Spot) -> TopicPartition {
 }
 
 impl Log {
-    /// What these runs publish, one after the other.
+    /// The log of these runs in order.
     pub(super) fn of(runs: &[Run]) -> Self {
         let mut writer =
             Writer { partitions: RecordType::ALL.map(|kind| (kind, 1)).into(), ..Writer::default() };
@@ -58,7 +58,7 @@ impl Log {
         self.records.keys().copied().collect()
     }
 
-    /// The next records from an offset on; where there are none, a step to the partition's end.
+    /// The next records from an offset on. If there are none, an empty batch up to the end of the partition.
     pub(super) fn batch(&self, spot: Spot, from: i64, count: usize) -> Batch {
         let behind = self.records[&spot].iter().filter(|record| record.offset >= from).take(count);
         let records: Vec<Record> = behind.map(received).collect();
@@ -66,7 +66,7 @@ impl Log {
         Batch { place: place(spot), from, to, records }
     }
 
-    /// The log when of the records that a later one of their key and partition supersedes some are gone.
+    /// The log without some of the records that a later one of the same key and partition supersedes.
     pub(super) fn compacted(&self, dropped: &[bool]) -> Self {
         let mut choices = dropped.iter().copied().cycle();
         let mut compacted = self.clone();
@@ -87,18 +87,18 @@ fn received(record: &LogRecord) -> Record {
     Record { key: Some(key), value: Some(value), ..received }
 }
 
-/// Writes runs as the producer does.
+/// Writes runs like the producer.
 #[derive(Default)]
 struct Writer {
     log: Log,
-    /// How many partitions each topic has now.
+    /// The current number of partitions of each topic.
     partitions: BTreeMap<RecordType, i32>,
     /// The last run of each region, and the last that ended.
     last: BTreeMap<Region, (u32, Option<u32>)>,
     clock: i64,
 }
 
-/// A run on its way.
+/// A run that is being written.
 struct Writing<'a> {
     run: &'a Run,
     number: u32,
@@ -157,7 +157,7 @@ impl Writer {
         let mut agencies = BTreeSet::new();
         for (asset, content) in page.iter().filter(|(asset, _)| is_found(writing.run, **asset)) {
             let (domain, id) = (domain(*asset), id(*asset));
-            // It moves with each run, whatever the content does.
+            // Page views change with each run, even if the content does not.
             let views = u64::from(writing.number) * 100 + u64::from(number);
             let name = format!("content {content}");
             let value = json!({
@@ -257,7 +257,7 @@ fn marker(
         api_url: String::new(),
         since: None,
         limit: (run.mode == Mode::Part && run.only.is_none()).then_some(7),
-        // As a person may write it.
+        // A person may write the domain in another case.
         domains: run.only.iter().map(|only| domain(*only).to_uppercase()).collect(),
         from: None,
     };

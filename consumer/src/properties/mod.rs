@@ -1,8 +1,8 @@
-//! The invariants of the tables, each a property of generated logs and histories: what a model says that
-//! is a few lines long and knows nothing of SQL, the real apply path says on a real PostgreSQL.
+//! The invariants of the tables, as properties of generated logs and histories: the real apply path on a real PostgreSQL
+//! gives the same result as a short model without SQL.
 //!
-//! `PROPTEST_CASES` sets how many are generated (64 otherwise). A case that fails is made smaller, told, and
-//! its seed goes to `proptest-regressions/`, which is kept: those are tried first ever after.
+//! `PROPTEST_CASES` sets the number of cases (default 64). A failing case is shrunk and printed, and its seed is stored in
+//! `proptest-regressions/`, which is committed. Stored seeds run first.
 
 mod content;
 mod forms;
@@ -12,6 +12,7 @@ mod histories;
 mod history;
 mod log;
 mod model;
+mod scan;
 mod tables;
 mod upgrade;
 
@@ -32,7 +33,7 @@ use tables::{Accepted, Tables};
 
 use crate::store::outbox;
 
-/// Checks a property of three sets of tables that are empty for each case.
+/// Checks a property with three sets of tables that are empty at the start of each case.
 fn holds(name: &'static str, property: &impl AsyncFn(&[Tables; 3], &Case) -> Result<()>) {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let make = async {
@@ -58,7 +59,7 @@ fn holds(name: &'static str, property: &impl AsyncFn(&[Tables; 3], &Case) -> Res
     checked.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Compares sets, and tells only what differs.
+/// Compares two sets. The error lists only the differences.
 fn same<T: Ord + Debug>(what: &str, expected: &BTreeSet<T>, found: &BTreeSet<T>) -> Result<()> {
     let missing: Vec<_> = expected.difference(found).collect();
     let extra: Vec<_> = found.difference(expected).collect();
@@ -66,7 +67,7 @@ fn same<T: Ord + Debug>(what: &str, expected: &BTreeSet<T>, found: &BTreeSet<T>)
     Ok(())
 }
 
-/// The runs that may retire, and their shields, as the tables have it.
+/// The accepted runs and their shields, read from the tables.
 async fn accepted(tables: &Tables) -> Result<Accepted> {
     let (states, mut shields) = (tables.states().await?, tables.shields(false).await?);
     let accepted = |state: &str| matches!(state, "balanced" | "released");
@@ -74,28 +75,28 @@ async fn accepted(tables: &Tables) -> Result<Accepted> {
     Ok(runs.map(|run| (run, shields.remove(&run).unwrap_or_default())).collect())
 }
 
-/// Follows a case to the end of its log and to what comes after, and looks on the way.
+/// Plays a case to the end of its log and its late steps, and runs the check at each checkpoint.
 async fn follow(
     log: &Log,
     tables: &Tables,
     case: &Case,
-    look: impl AsyncFn(&History<'_>, &Model<'_>) -> Result<()>,
+    check: impl AsyncFn(&History<'_>, &Model<'_>) -> Result<()>,
 ) -> Result<()> {
     let history = History::begin(log, tables, case.strict);
-    let look = async |history: &History<'_>| {
+    let check_now = async |history: &History<'_>| {
         let delivered = history.delivered().await?;
-        look(history, &Model { log, delivered: &delivered }).await
+        check(history, &Model { log, delivered: &delivered }).await
     };
-    history.play(&case.steps, &look).await?;
-    look(&history).await?;
+    history.play(&case.steps, &check_now).await?;
+    check_now(&history).await?;
     history.drain(&case.drain).await?;
     ensure!(history.delivered().await? == log.ends, "the end was not reached");
-    look(&history).await?;
-    history.play(&case.late, &look).await?;
-    look(&history).await
+    check_now(&history).await?;
+    history.play(&case.late, &check_now).await?;
+    check_now(&history).await
 }
 
-/// I1: any order, any duplication, any split over consumers ends in the same rows.
+/// I1: any order, duplication or distribution over consumers gives the same rows.
 #[test]
 fn every_history_ends_in_the_rows_of_the_newest_records() {
     holds("rows", &async |[tables, ..], case| {
@@ -106,14 +107,14 @@ fn every_history_ends_in_the_rows_of_the_newest_records() {
     });
 }
 
-/// I3: the ledger counts each record once, whatever is redelivered or replayed.
+/// I3: the ledger counts each record once, regardless of redeliveries and replays.
 #[test]
 fn every_history_counts_each_record_once() {
     holds("ledger", &async |[tables, ..], case| {
         follow(&Log::of(&case.runs), tables, case, async |_, model| {
             same("ledger", &model.ledger(), &tables.ledger().await?)?;
             same("dead letters", &model.dead_letters(), &tables.dead_letters().await?)?;
-            // Each row was made once, by one record.
+            // One record created each row, once.
             let mut made: BTreeMap<String, i64> = BTreeMap::new();
             for row in model.rows(&Accepted::new()) {
                 *made.entry(row.kind).or_default() += 1;
@@ -126,8 +127,7 @@ fn every_history_counts_each_record_once() {
     });
 }
 
-/// I4: nothing is retired on the word of a run whose books don't balance. They don't where compaction has
-/// taken records away, either.
+/// I4: a run with an incomplete ledger retires nothing. The ledger is also incomplete if compaction removed records.
 #[test]
 fn only_runs_that_balance_or_are_released_retire() {
     holds("fates", &async |[tables, ..], case| {
@@ -142,7 +142,7 @@ fn only_runs_that_balance_or_are_released_retire() {
                 let passed =
                     later.any(|(later, state)| state == "balanced" && model.covers_all_of(*later, *run));
                 let allowed = fates[run].states(decided, passed, case.strict);
-                ensure!(allowed.contains(&state.as_str()), "{run:?} is {state}, and not of {allowed:?}");
+                ensure!(allowed.contains(&state.as_str()), "{run:?} is {state}, not one of {allowed:?}");
             }
             let all = tables.shields(true).await?;
             for run in
@@ -166,8 +166,8 @@ fn only_runs_that_balance_or_are_released_retire() {
     });
 }
 
-/// I2: the log after compaction, when any superseded record may be gone, ends in the same rows as the whole
-/// log, if the verdicts are followed. Keys whose newest record can't be read are left out.
+/// I2: a compacted log, which lacks any superseded records, gives the same rows as the full log if the published decisions
+/// are followed. Keys whose newest record can't be read are excluded.
 #[test]
 fn a_compacted_log_ends_in_the_same_tables() {
     holds("compacted", &async |[live, other, _], case| {
@@ -178,23 +178,22 @@ fn a_compacted_log_ends_in_the_same_tables() {
     });
 }
 
-/// I5: a rebuild equals the live tables, row for row, and finds so; of rows that are gone or changed it makes what
-/// they were.
+/// I5: a rebuild gives the same rows as the live tables and reports no difference. It restores deleted and changed rows.
 #[test]
 fn a_rebuild_ends_in_the_same_tables() {
     holds("rebuilt", &async |[live, other, _], case| {
         follow(&Log::of(&case.runs), live, case, async |_, _| Ok(())).await?;
         rebuild(live, other, &Log::of(&case.runs), case).await?;
         let before = live.contents().await?;
-        ensure!(live.make_equal_to(other).await? == 0, "a rebuild finds what is none");
+        ensure!(live.make_equal_to(other).await? == 0, "a rebuild reports differences where there are none");
         live.damage().await?;
         live.make_equal_to(other).await?;
-        same("mended tables", &before, &live.contents().await?)
+        same("repaired tables", &before, &live.contents().await?)
     });
 }
 
-/// Three installations that judge by their own limits, and decide on their own, agree once each has read what the
-/// others published, in whatever order that came to the topic.
+/// Three installations with their own thresholds and manual decisions agree once each has read what the others published,
+/// in any order.
 #[test]
 fn installations_that_exchange_verdicts_agree() {
     holds("exchanged", &async |[one, two, third], case| {
@@ -203,7 +202,7 @@ fn installations_that_exchange_verdicts_agree() {
         let history = History::begin(&log, two, !case.strict);
         history.drain(&case.replay).await?;
         history.play(&case.late, &async |_| Ok(())).await?;
-        // The third knows nothing yet.
+        // The third one is still empty.
         exchange(&log, [one, two, third], case).await
     });
 }
@@ -212,7 +211,7 @@ async fn exchange(log: &Log, installations: [&Tables; 3], case: &Case) -> Result
     let [one, two, third] = installations;
     let mut topic: BTreeMap<String, Verdict> = BTreeMap::new();
     for round in 0.. {
-        ensure!(round < 10, "it does not end: {topic:#?}");
+        ensure!(round < 10, "the exchange does not end: {topic:#?}");
         let mut sent = 0;
         for tables in [two, one, third] {
             for verdict in outbox::unpublished(&tables.pool).await? {
@@ -242,7 +241,7 @@ async fn exchange(log: &Log, installations: [&Tables; 3], case: &Case) -> Result
     Ok(())
 }
 
-/// Applies a log to other tables, which follow the verdicts of the live ones, and compares.
+/// Applies a log to other tables, which follow the decisions of the live ones, and compares the two.
 async fn rebuild(live: &Tables, other: &Tables, log: &Log, case: &Case) -> Result<()> {
     outbox::follow(&other.pool, &outbox::unpublished(&live.pool).await?).await?;
     History::begin(log, other, case.strict).drain(&case.replay).await?;

@@ -1,5 +1,5 @@
-//! What the tables and the books should say, told in a few lines: of each key the newest record, and of each
-//! partition what was delivered of it.
+//! A short model of the expected tables and ledger: the newest record of each key, and the delivered part of each
+//! partition.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,36 +13,36 @@ use time::{Duration, OffsetDateTime};
 use super::log::{Log, LogRecord, Spot};
 use super::tables::{Accepted, Count, Row, Shields};
 
-/// The log as far as it was delivered: up to an offset of each partition.
+/// The delivered part of a log: up to an offset of each partition.
 pub(super) struct Model<'a> {
     pub(super) log: &'a Log,
     pub(super) delivered: &'a BTreeMap<Spot, i64>,
 }
 
-/// What becomes of a run.
+/// The expected result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// A marker is missing.
+    /// An end-of-run record is missing.
     Open,
-    /// A later run says that it never ended.
+    /// A later run records that this one never ended.
     Abandoned,
-    /// It retires nothing, whatever it saw.
+    /// It covers no domain, so it retires nothing.
     Ended,
-    /// A crawl of the whole catalog or of whole domains, of which all has arrived.
+    /// A crawl of the catalog or of complete domains, of which every record has arrived.
     Good,
-    /// One of which something is missing, and nobody knows in which domains.
+    /// Like `Good`, but records are missing and their domains are unknown.
     Bad,
 }
 
 impl Fate {
-    /// What the tables may say of it, where a person has decided so, a later run of the region is balanced, and
-    /// strict limits may hold any run.
+    /// The states that the tables may store, given a manual decision, whether a later balanced run covers the run, and
+    /// whether strict thresholds may put any run on hold.
     pub(super) fn states(self, decided: Option<Decision>, passed: bool, strict: bool) -> Vec<&'static str> {
         let held = if passed { "superseded" } else { "held" };
         match (self, decided) {
             (Self::Bad | Self::Good, Some(decision)) => vec![decision.name()],
             (Self::Open, _) => vec!["open"],
-            // Until the next marker arrives, if the first of its own records came after the last one.
+            // It stays open until the next end-of-run record arrives if its first record came after the last one.
             (Self::Abandoned, _) => vec!["abandoned", "open"],
             (Self::Ended, _) => vec!["ended"],
             (Self::Good, None) if strict => vec!["balanced", held],
@@ -62,7 +62,7 @@ impl Model<'_> {
         })
     }
 
-    /// The newest record of each key makes its row.
+    /// The expected rows: the newest record of each key.
     pub(super) fn rows(&self, accepted: &Accepted) -> BTreeSet<Row> {
         let mut newest: BTreeMap<(RecordType, &str), &LogRecord> = BTreeMap::new();
         for ((kind, _), record) in
@@ -85,8 +85,7 @@ impl Model<'_> {
         newest.into_iter().map(row).collect()
     }
 
-    /// The end of the first accepted run of the region behind the one that saw it last, which covers its domain
-    /// and does not shield it.
+    /// The end of the first accepted later run of the region that covers the domain and does not shield it.
     fn retired_at(&self, record: &LogRecord, accepted: &Accepted) -> Option<OffsetDateTime> {
         let (region, seen) = (record.stamp.region, record.stamp.version.run);
         let domain = record.key.split('/').nth(1)?;
@@ -99,7 +98,7 @@ impl Model<'_> {
         Some(self.marker(*run)?.ended_at)
     }
 
-    /// A full run covers what it or a full run before it listed or saw.
+    /// Whether a run covers a domain. A full run covers the domains that it or an earlier full run listed or saw.
     fn covers(&self, run: RunId, domain: &str) -> bool {
         match self.marker(run).map(|marker| marker.shape.coverage()) {
             Some(Coverage::Full) => self.first_run(run.0, domain).is_some_and(|first| first <= run.1),
@@ -118,7 +117,7 @@ impl Model<'_> {
         markers.filter(names).map(|marker| marker.run).min()
     }
 
-    /// Whether a run covers all that another one covers.
+    /// Whether a run covers everything that another one covers.
     pub(super) fn covers_all_of(&self, run: RunId, other: RunId) -> bool {
         let coverage = |run| self.marker(run).map(|marker| marker.shape.coverage());
         match (coverage(run), coverage(other)) {
@@ -130,7 +129,7 @@ impl Model<'_> {
         }
     }
 
-    /// The domains that a run must shield: those where an object of it is known to be unreadable.
+    /// The domains that a run must shield: those with an unreadable object of this run.
     pub(super) fn must_shield(&self, run: RunId) -> BTreeSet<String> {
         let of_run = |record: &&LogRecord| (record.stamp.region, record.stamp.version.run) == run;
         let datasets = self.records().filter(|((kind, _), _)| *kind == RecordType::Datasets);
@@ -144,7 +143,7 @@ impl Model<'_> {
         dead.chain(unkeyed).filter(is_judged).collect()
     }
 
-    /// Whether a run may say that the absence from an earlier one on is confirmed in a domain.
+    /// Whether a run may confirm the absences in a domain since an earlier run.
     pub(super) fn may_confirm(&self, run: RunId, domain: &str, first: u32) -> bool {
         let first = (run.0, first);
         let (Some(last_marker), Some(first_marker)) = (self.marker(run), self.marker(first)) else {
@@ -166,8 +165,7 @@ impl Model<'_> {
         })
     }
 
-    /// The books: of each run and partition how many records were delivered, good and bad, and how many
-    /// published.
+    /// The expected ledger: for each run and partition the number of applied, dead and published records.
     pub(super) fn ledger(&self) -> BTreeSet<Count> {
         let mut counts: BTreeMap<(RunId, Spot), Count> = BTreeMap::new();
         for ((kind, partition), record) in self.records() {
@@ -195,7 +193,7 @@ impl Model<'_> {
         broken.map(|((kind, partition), record)| (kind.name().to_owned(), partition, record.offset)).collect()
     }
 
-    /// All runs of which anything was delivered, and what becomes of each.
+    /// The expected result of every run with a delivered record.
     pub(super) fn fates(&self) -> BTreeMap<RunId, Fate> {
         let runs: BTreeSet<RunId> =
             self.records().map(|(_, record)| (record.stamp.region, record.stamp.version.run)).collect();
@@ -221,7 +219,7 @@ impl Model<'_> {
         }
     }
 
-    /// Whether a marker names a run before this one as the last that ended before its own.
+    /// Whether a later end-of-run record shows that this run never ended.
     fn is_passed_over(&self, (region, run): RunId) -> bool {
         self.records().filter(|(_, record)| record.stamp.region == region).any(|(_, record)| {
             let passes = |marker: &EndRecord| {

@@ -1,4 +1,4 @@
-//! Tables of a property's own, in schemas of the database that `DATABASE_URL` names.
+//! The tables of one property, in their own schemas of the database in `DATABASE_URL`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -14,14 +14,14 @@ use time::OffsetDateTime;
 use super::log::Spot;
 use crate::commands::rebuild;
 use crate::config::DatabaseArgs;
-use crate::decode::dataset::DatasetRow;
 use crate::decode::rows::{Dataset, Versioned};
+use crate::decode::scan::Scanned;
 use crate::store::database;
 
-/// As many as there are batches side by side.
+/// The number of concurrent batches.
 const CONNECTIONS: u32 = 3;
 
-/// A row of any catalog table, in short.
+/// A summary of a row of any catalog table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, FromRow)]
 pub(super) struct Row {
     pub(super) kind: String,
@@ -33,7 +33,7 @@ pub(super) struct Row {
     pub(super) retired_at: Option<OffsetDateTime>,
 }
 
-/// What the ledger says of a run and partition.
+/// The ledger's counts for a run and partition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, FromRow)]
 pub(super) struct Count {
     pub(super) region: String,
@@ -46,15 +46,16 @@ pub(super) struct Count {
 }
 
 /// The row of the asset `us/d.example/aaaa-bbbb`, with a version.
-pub(super) fn dataset(text: &str, (run, page): (u32, u32)) -> Versioned<Dataset> {
-    let (domain, id) = ("d.example".to_owned(), "aaaa-bbbb".to_owned());
-    let content = Box::new(DatasetRow::read(text, &domain, &id).unwrap());
+pub(super) fn dataset(text: &str, (run, page): (u32, u32)) -> Versioned<Dataset<'_>> {
+    let (domain, id) = ("d.example", "aaaa-bbbb");
+    let scanned = Scanned::read(text, domain, id).unwrap();
     let (version, observed_at) = (Version { run, page }, OffsetDateTime::UNIX_EPOCH);
-    Versioned { region: Region::Us, version, observed_at, offset: 0, row: Dataset { domain, id, content } }
+    let row = Dataset { domain, id, scanned, value: text };
+    Versioned { region: Region::Us, version, observed_at, offset: 0, row }
 }
-/// The shielded domains of a run, each with the run below which losses are confirmed.
+/// The shielded domains of a run, each with the run below which absences are confirmed.
 pub(super) type Shields = BTreeMap<String, Option<u32>>;
-/// The runs that may retire, with their shields.
+/// The accepted runs with their shields.
 pub(super) type Accepted = BTreeMap<(Region, u32), Shields>;
 
 /// A schema with its tables.
@@ -64,7 +65,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Makes them. `name` is of this property alone.
+    /// Creates the tables. `name` must be unique to the property.
     pub(super) async fn make(name: &str) -> Result<Self> {
         let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
         let started = OffsetDateTime::now_utc().unix_timestamp_nanos();
@@ -72,13 +73,13 @@ impl Tables {
         let args = DatabaseArgs { database_url: Some(url.into()), schema };
         database::migrate(&args).await?;
         let pool = database::open(&args, CONNECTIONS).await?;
-        // What is lost when the server itself crashes is no concern here, and waiting for the disk is slow.
+        // These tests don't crash the server, and waiting for the disk is slow.
         let options = (*pool.connect_options()).clone().options([("synchronous_commit", "off")]);
         pool.set_connect_options(options);
         Ok(Self { args, pool })
     }
 
-    /// Empties all of them.
+    /// Empties all tables.
     pub(super) async fn wipe(&self) -> Result<()> {
         let tables: Vec<String> = sqlx::query_scalar(
             "select quote_ident(tablename) from pg_tables
@@ -91,7 +92,7 @@ impl Tables {
         Ok(())
     }
 
-    /// What the catalog tables say.
+    /// The rows of the catalog tables.
     pub(super) async fn rows(&self) -> Result<BTreeSet<Row>> {
         let rows: Vec<Row> = sqlx::query_as(
             "select 'datasets' as kind, concat_ws('/', region, domain, id) as key, last_run as run,
@@ -115,7 +116,7 @@ impl Tables {
         Ok(rows.into_iter().collect())
     }
 
-    /// Everything that a catalog table holds, row by row.
+    /// The complete contents of the catalog tables, row by row.
     pub(super) async fn contents(&self) -> Result<BTreeSet<String>> {
         let mut all = BTreeSet::new();
         for table in ["datasets", "dataset_stats", "domains", "hosts", "agencies"] {
@@ -126,7 +127,7 @@ impl Tables {
         Ok(all)
     }
 
-    /// What the ledger says.
+    /// The ledger.
     pub(super) async fn ledger(&self) -> Result<BTreeSet<Count>> {
         let counts: Vec<Count> = sqlx::query_as(
             "select region, run, topic, partition, new + changed + unchanged + older as applied, dead,
@@ -145,7 +146,7 @@ impl Tables {
         Ok(letters.into_iter().collect())
     }
 
-    /// How many records of each kind made a row.
+    /// The number of created rows by topic.
     pub(super) async fn made(&self) -> Result<BTreeMap<String, i64>> {
         let made: Vec<(String, i64)> = sqlx::query_as(
             "select topic, sum(new)::bigint from run_partitions group by topic having sum(new) > 0",
@@ -160,13 +161,13 @@ impl Tables {
         let runs: Vec<(String, i64, String)> =
             sqlx::query_as("select region, run, state from runs").fetch_all(&self.pool).await?;
         let run = |(region, run, state): (String, i64, String)| {
-            let region = Region::from_name(&region).context("a region that is none")?;
+            let region = Region::from_name(&region).context("an unknown region")?;
             Ok(((region, u32::try_from(run)?), state))
         };
         runs.into_iter().map(run).collect()
     }
 
-    /// The shields of each run that has any; with those that people have lifted, or without.
+    /// The shields of each run that has any, with or without lifted ones.
     pub(super) async fn shields(&self, with_lifted: bool) -> Result<Accepted> {
         let shields: Vec<(String, i64, String, Option<i64>)> = sqlx::query_as(
             "select region, run, domain, confirmed_below from run_shields where $1 or not lifted",
@@ -176,33 +177,33 @@ impl Tables {
         .await?;
         let mut all = Accepted::new();
         for (region, run, domain, confirmed) in shields {
-            let region = Region::from_name(&region).context("a region that is none")?;
+            let region = Region::from_name(&region).context("an unknown region")?;
             let confirmed = confirmed.map(u32::try_from).transpose()?;
             all.entry((region, u32::try_from(run)?)).or_default().insert(domain, confirmed);
         }
         Ok(all)
     }
 
-    /// Where each partition stands, and up to where it is in the books.
+    /// The position of each partition, and the offset up to which the ledger counts it.
     pub(super) async fn positions(&self) -> Result<BTreeMap<Spot, (i64, i64)>> {
         let rows: Vec<(String, i32, i64, i64)> =
             sqlx::query_as("select topic, partition, position, counted_to from positions")
                 .fetch_all(&self.pool)
                 .await?;
         let spot = |(topic, partition, position, counted_to): (String, i32, i64, i64)| {
-            let kind = Topics::new("").record_type(&topic).context("a topic that is none")?;
+            let kind = Topics::new("").record_type(&topic).context("an unknown topic")?;
             Ok(((kind, partition), (position, counted_to)))
         };
         rows.into_iter().map(spot).collect()
     }
 
-    /// A pool for somebody who dies.
+    /// A pool for a consumer that will be killed.
     pub(super) fn one_connection(&self) -> PgPool {
         let options = (*self.pool.connect_options()).clone();
         self.pool.options().clone().max_connections(1).connect_lazy_with(options)
     }
 
-    /// Takes rows away and changes others, in every catalog table.
+    /// Deletes rows and changes others in every catalog table.
     pub(super) async fn damage(&self) -> Result<()> {
         for table in ["dataset_stats", "domains", "hosts", "agencies"] {
             let damage = format!(
@@ -215,13 +216,13 @@ impl Tables {
         Ok(())
     }
 
-    /// Makes them equal to others by the statements of a rebuild; tells how many rows differed.
+    /// Makes the tables equal to others with the statements of a rebuild. Returns the number of rows that differed.
     pub(super) async fn make_equal_to(&self, other: &Self) -> Result<i64> {
         let schemas = (self.args.schema.as_str(), other.args.schema.as_str());
         rebuild::make_equal(&mut *self.pool.acquire().await?, schemas, &Topics::new("")).await
     }
 
-    /// Drops them.
+    /// Drops the tables.
     pub(super) async fn drop(self) -> Result<()> {
         let drop = format!("drop schema {} cascade", self.args.schema);
         raw_sql(AssertSqlSafe(drop)).execute(&self.pool).await?;

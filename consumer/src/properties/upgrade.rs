@@ -1,4 +1,4 @@
-//! Tables of an earlier version keep their meaning when they are brought up to this build.
+//! Tables of an earlier version keep their meaning when they are upgraded to this build.
 
 use std::env;
 
@@ -12,8 +12,8 @@ use crate::store::outbox;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
-/// Runs and verdicts as they were when runs were judged by region: a balanced one, a released one, a superseded one,
-/// one of a domain, a rejected one.
+/// Runs and decisions from when runs were judged by region: a balanced, an approved and a superseded run, a run of one domain,
+/// and a declined run.
 const EARLIER: &str = r#"
     insert into runs (region, run, mode, kinds, state, reason, ended_at, marker)
     select 'us', run, mode, '{datasets}', state, reason, 'epoch'::timestamptz + run * interval '1 hour 1.5 s', marker
@@ -50,7 +50,7 @@ async fn migrate(pool: &PgPool, versions: impl Fn(i64) -> bool) -> Result<()> {
 }
 
 #[tokio::test]
-async fn runs_that_were_judged_by_region_keep_their_verdicts() -> Result<()> {
+async fn runs_that_were_judged_by_region_keep_their_decisions() -> Result<()> {
     let schema = format!("upgrade_{}", OffsetDateTime::now_utc().unix_timestamp_nanos());
     let pool = pool(&schema).await?;
     migrate(&pool, |version| version <= 6).await?;
@@ -67,7 +67,7 @@ async fn runs_that_were_judged_by_region_keep_their_verdicts() -> Result<()> {
         sqlx::query_as("select run, scope from runs where scope is not null").fetch_all(&pool).await?;
     assert_eq!(scopes, [(4, vec!["d.example".to_owned()])]);
 
-    // Run 2 judges what it or an earlier full crawl knew, and nobody what only others found.
+    // Run 2 covers the domains that it or an earlier full crawl knew. No run covers domains that only other crawls found.
     let retired: Vec<(String, Option<OffsetDateTime>)> =
         sqlx::query_as("select domain, retired_at from socrata_datasets order by domain")
             .fetch_all(&pool)

@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 /// Returns when the member has said twice that a topic is missing.
 async fn said_again(member: &mut Running, topic: &str) -> Result<()> {
     for _ in 0..2 {
-        let reported = member.logged("a topic is missing; waiting for it").await?;
+        let reported = member.logged("topic missing, retrying").await?;
         assert_eq!(reported["level"], "ERROR");
         let error = reported["error"].as_str().unwrap_or_default();
         assert!(error.contains(&format!("there is no topic {topic}:")), "{error}");

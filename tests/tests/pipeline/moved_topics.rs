@@ -154,10 +154,10 @@ async fn tables_are_not_moved_to_topics_of_later_runs() -> Result<()> {
     other.crawl(&["--first-run", "7"]).await?;
     let before = other.world.all_records().await?.len();
     let flags = ["--topic-prefix", other.world.prefix()];
-    refused(&history.world, &flags, "hold run 7 of us").await?;
+    refused(&history.world, &flags, "contain run 7 of us").await?;
     // Nor where the cursor was lost.
     delete(&other.world, "cursors").await?;
-    refused(&history.world, &flags, "hold run 7 of us").await?;
+    refused(&history.world, &flags, "contain run 7 of us").await?;
     let lost = 2;
     assert!(before - other.world.all_records().await?.len() >= lost);
     Ok(())

@@ -76,7 +76,7 @@ async fn tables_that_stand_beyond_the_topics_or_in_others_are_left_alone() -> Re
         .await?;
     let ended = world.rebuild()?.run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("were made from socrata.hosts[0] too"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("were filled from socrata.hosts[0] too"), "{}", ended.stderr);
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
     Ok(())
 }

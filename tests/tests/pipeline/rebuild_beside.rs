@@ -86,7 +86,7 @@ async fn records_that_are_deleted_while_it_begins_are_named() -> Result<()> {
     let ended = rebuild.ended().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let reported = format!(
-        "{}[0] has lost records while it was read: the rebuild stands at 0, and it holds offsets 2 to ",
+        "{}[0] lost records during the replay: the position is 0, and the partition contains offsets 2 to ",
         world.topic("hosts")
     );
     assert!(ended.stderr.contains(&reported), "{}", ended.stderr);

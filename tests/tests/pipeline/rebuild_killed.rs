@@ -167,17 +167,17 @@ async fn stopped_it_says_so_and_clears_up() -> Result<()> {
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table socrata_agencies in share mode").execute(&mut *blocker).await?;
     let mut rebuild = world.rebuild()?.start()?;
-    rebuild.logged("reading the topics").await?;
+    rebuild.logged("replaying the topics").await?;
 
     let second = world.rebuild()?.run().await?;
     assert_eq!(second.code, Some(1));
-    assert!(second.stderr.contains("is at work on the schema catalog"), "{}", second.stderr);
+    assert!(second.stderr.contains("is running on the schema catalog"), "{}", second.stderr);
 
     rebuild.terminate()?;
     blocker.rollback().await?;
     let ended = rebuild.ended().await?;
     assert_eq!(ended.code, Some(143), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the tables are as they were"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the tables are unchanged"), "{}", ended.stderr);
     assert_eq!(names(&world).await?, before);
     assert!(!has_shadow(&world).await?);
     Ok(())
@@ -191,7 +191,7 @@ async fn a_schema_that_is_no_shadow_is_not_dropped() -> Result<()> {
         .await?;
     let ended = world.rebuild()?.run().await?;
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("is in the way"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is not a shadow"), "{}", ended.stderr);
     let there: bool = sqlx::query_scalar("select to_regclass('catalog_rebuild.precious') is not null")
         .fetch_one(world.pool())
         .await?;

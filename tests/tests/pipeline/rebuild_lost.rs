@@ -50,10 +50,7 @@ async fn tables_that_were_dropped_are_made_again_with_all_that_fell_with_them() 
         .await?;
     let looked = world.verify_topics()?.run().await?;
     assert_eq!(looked.code, Some(1));
-    assert!(
-        looked.stderr.contains("has no table socrata_datasets any more: `rebuild` makes it anew"),
-        "{looked:?}"
-    );
+    assert!(looked.stderr.contains("has no table socrata_datasets: `rebuild` recreates it"), "{looked:?}");
 
     let hosts = before.iter().find(|held| held.table == "socrata_hosts").map_or(0, |held| held.rows);
     let missing = BTreeMap::from([
@@ -101,11 +98,7 @@ async fn a_lost_table_of_the_books_is_reported() -> Result<()> {
     sqlx::query("drop table run_partitions").execute(world.pool()).await?;
     let ended = world.rebuild()?.run().await?;
     assert_eq!(ended.code, Some(1));
-    assert!(
-        ended.stderr.contains("has no table run_partitions any more: fill a new schema"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("has no table run_partitions: fill a new schema"), "{}", ended.stderr);
     world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
     assert_eq!(world.contents("anew", &CATALOG).await?, before);
     Ok(())

@@ -29,9 +29,9 @@ async fn a_run_on_hold_is_shown_with_what_it_would_retire_and_how_to_decide() ->
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     for line in [
         "Run 2 of us is held.",
-        "A release would retire 15 of a.example:",
-        "A release would retire 10 of b.example:",
-        "runs release --region us --run 2",
+        "Approving the run would retire 15 of a.example:",
+        "Approving the run would retire 10 of b.example:",
+        "runs approve --region us --run 2",
     ] {
         assert!(shown.stdout.contains(line), "{line} is not in\n{}", shown.stdout);
     }
@@ -55,7 +55,7 @@ async fn without_a_terminal_a_decision_shows_its_number_and_needs_a_yes() -> Res
     let (history, gone) = held().await?;
     let asked = runs(&history, &["release", "--region", "us", "--run", "2"]).await?;
     assert_eq!(asked.code, Some(2));
-    for said in ["Releasing run 2 of us would retire 25 datasets", "15  a.example", "add --yes"] {
+    for said in ["Approving run 2 of us would retire 25 datasets", "15  a.example", "add --yes"] {
         assert!(asked.stderr.contains(said), "{said} is not in\n{}", asked.stderr);
     }
     assert_eq!(history.retired().await?, []);
@@ -96,7 +96,7 @@ async fn a_lifted_shield_retires_its_domain_and_comes_back_when_undone() -> Resu
     assert_eq!(history.states().await?, [(1, "balanced".to_owned()), (2, "balanced".to_owned())]);
     let shown = runs(&history, &["show", "2"]).await?.stdout;
     assert!(shown.contains("b.example: more than half would go: 15 of 20"), "{shown}");
-    assert!(shown.contains("Without its shield would go 15 of b.example:"), "{shown}");
+    assert!(shown.contains("Lifting the shield would retire 15 of b.example:"), "{shown}");
     assert!(shown.contains("--domain b.example"), "{shown}");
     assert_eq!(history.retired().await?, []);
     let lift = ["release", "--region", "us", "--run", "2", "--domain", "B.example", "--yes"];

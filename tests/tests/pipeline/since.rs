@@ -190,8 +190,8 @@ fn untrue(catalog: &MemoryCatalog) -> [(Fault, &'static str); 3] {
     let oldest_first = by_date(catalog);
     let newest: Vec<_> = oldest_first.iter().rev().take(100).cloned().collect();
     [
-        (Fault::EmptyResults, "nothing behind 100 of 300 declared assets"),
-        (answer(catalog, &newest), "what it had sent before"),
+        (Fault::EmptyResults, "no assets after 100 of 300 declared ones"),
+        (answer(catalog, &newest), "repeats earlier ones"),
         (answer(catalog, &oldest_first[..100]), "don't descend"),
     ]
 }
@@ -258,7 +258,7 @@ async fn past_ten_thousand_it_scrolls_and_is_resumed_there() -> Result<()> {
     let gate = api.hold(Matcher::pages().that(|asked| asked.param("scroll_id").is_some()).nth(5));
     let mut killed = crawl()?.args(["--page-size", "3000"]).start()?;
     let warning = killed.logged("crawling the whole catalog instead").await?;
-    assert_eq!(warning["reason"], "the API lists no further than 10000 assets");
+    assert_eq!(warning["reason"], "the API lists at most 10000 assets");
     killed.logged("page published").await?;
     killed.logged("page published").await?;
     killed.kill().await?;

@@ -159,7 +159,7 @@ async fn a_body_of_many_objects_where_one_was_asked_for_leaves_no_hole() -> Resu
     let ended = world.crawl(&api)?.args(flags).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     // The bounds of the lane, in the last error.
-    let reported = "(this lane goes up to i222-2222; several objects came where one was asked for)";
+    let reported = "(lane up to i222-2222; the answer has several objects, but one was requested)";
     assert!(ended.stderr.contains(reported), "{}", ended.stderr);
     Ok(())
 }
@@ -173,7 +173,7 @@ async fn an_object_that_can_not_even_be_named_stops_the_run() -> Result<()> {
     let flags = ["--concurrency", "1", "--page-size", "2", "--timeout", "1s", "--retry-for", "1s"];
     let ended = world.crawl(&api)?.args(flags).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let bounds = format!("behind the id {:?} (this lane goes up to the end; ", catalog.id(9));
+    let bounds = format!("after id {:?} (lane up to the end; ", catalog.id(9));
     assert!(
         ended.stderr.contains(&bounds.replace('"', "\\\"")) || ended.stderr.contains(&bounds),
         "{}",

@@ -80,12 +80,12 @@ async fn the_group_of_a_copy_that_is_gone_is_taken_over_with_a_warning() -> Resu
     // The group lists it until its session ends.
     lost.kill().await?;
     let new = copy(&world, "staging")?.succeed().await?;
-    assert!(new.stderr.contains("taking the group over"), "{}", new.stderr);
+    assert!(new.stderr.contains("claiming the group"), "{}", new.stderr);
     assert_eq!(applied(&world, "staging").await?.0, i64::try_from(ASSETS)?);
 
     // Its own notes are no news.
     let again = copy(&world, "staging")?.succeed().await?;
-    assert!(!again.stderr.contains("taking the group over"), "{}", again.stderr);
+    assert!(!again.stderr.contains("claiming the group"), "{}", again.stderr);
     Ok(())
 }
 

@@ -6,8 +6,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 const ASSETS: u64 = 500;
-const LOST: &str =
-    "Kafka has lost the end of a transaction; giving the run up, for nobody can tell what of it counts";
+const LOST: &str = "a transaction is in doubt, discarding the run";
 
 #[tokio::test]
 async fn a_run_with_a_page_of_which_nobody_can_tell_is_given_up_for_a_new_one() -> Result<()> {

@@ -8,62 +8,62 @@ use clap::{Args, Subcommand};
 
 use crate::config::{DatabaseArgs, RunThresholdArgs};
 
-/// What to do with dead letters.
+/// The arguments of `dead-letters`.
 #[derive(Args, Debug)]
 pub struct DeadLettersArgs {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
-    pub action: DeadLettersAction,
+    pub command: DeadLettersCommand,
 }
 
-/// What can be done with dead letters.
+/// The actions on dead letters.
 #[derive(Subcommand, Debug)]
-pub enum DeadLettersAction {
-    /// Lists those that are open; with --all, settled ones too
-    List(DeadLetterArgs),
-    /// Prints one dead letter in full: its value, its headers and why it could not be applied
+pub enum DeadLettersCommand {
+    /// Lists open dead letters; with --all, resolved ones too
+    List(SelectionArgs),
+    /// Shows one dead letter in full: its value, its headers, and why it could not be applied
     Show(ShowArgs),
-    /// Applies open ones, each as the version that it is; exits 1 if one still can't be applied
+    /// Applies open dead letters again with their original version; exits 1 if one still can't be applied
     Replay(ReplayArgs),
-    /// Puts open ones aside; in the books they stay dead
-    Discard(DeadLetterArgs),
-    /// Deletes dead letters that were replayed or discarded a while ago; open ones are never deleted
+    /// Marks open dead letters as discarded; the ledger still counts them as dead
+    Discard(SelectionArgs),
+    /// Deletes replayed and discarded dead letters after a while; open ones are never deleted
     Prune(PruneArgs),
 }
 
-impl DeadLettersAction {
-    /// Whether the answer is JSON.
+impl DeadLettersCommand {
+    /// Whether the output is JSON.
     #[must_use]
-    pub const fn answers_in_json(&self) -> bool {
+    pub const fn prints_json(&self) -> bool {
         match self {
             Self::List(args) | Self::Discard(args) => args.json,
             Self::Show(args) => args.json,
-            Self::Replay(args) => args.letters.json,
+            Self::Replay(args) => args.selected.json,
             Self::Prune(args) => args.json,
         }
     }
 }
 
-/// Which dead letter to print.
+/// The dead letter to show.
 #[derive(Args, Debug)]
 pub struct ShowArgs {
-    /// The dead letter's number, as `dead-letters list` shows it
+    /// Id of the dead letter, as `dead-letters list` shows it
     #[arg(value_name = "ID")]
     pub id: i64,
 
-    /// Print it as one JSON object
+    /// Print the dead letter as one JSON object
     #[arg(long)]
     pub json: bool,
 
-    /// Where the tables are.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
 
-/// Which resolved dead letters to delete.
+/// The resolved dead letters to delete.
 #[derive(Args, Debug)]
 pub struct PruneArgs {
-    /// Deletes those that were replayed or discarded longer ago than this, such as 30d or 12h
+    /// Minimum age since the replay or the discard, such as 30d or 12h
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub older_than: Duration,
 
@@ -71,55 +71,55 @@ pub struct PruneArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Where the tables are.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
 
-/// Which dead letters to replay, and the limits for a run whose last marker is among them.
+/// The dead letters to replay, and the thresholds for a run whose last end-of-run record is among them.
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
-    /// Which ones.
+    /// The dead letters.
     #[command(flatten)]
-    pub letters: DeadLetterArgs,
+    pub selected: SelectionArgs,
 
-    /// The limits beyond which a run is held.
+    /// The thresholds that put a run on hold.
     #[command(flatten)]
     pub thresholds: RunThresholdArgs,
 }
 
-/// Which dead letters.
+/// The selected dead letters.
 #[derive(Args, Debug)]
-pub struct DeadLetterArgs {
-    /// Which ones.
+pub struct SelectionArgs {
+    /// The selection.
     #[command(flatten)]
     pub selection: Selection,
 
-    /// Ends with one JSON object on standard output in place of text
+    /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
 
-    /// Where the tables are.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
 
-/// A selection of dead letters; what is given of it must all hold.
+/// A selection of dead letters. Several conditions are combined with "and".
 #[derive(Args, Debug)]
 pub struct Selection {
-    /// A dead letter's number, repeatable
+    /// Id of a dead letter, repeatable
     #[arg(long = "id", value_name = "N")]
     pub ids: Vec<i64>,
 
-    /// Only those of this region
+    /// Only dead letters of this region
     #[arg(long, value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
-    /// Only those of this run
+    /// Only dead letters of this run
     #[arg(long)]
     pub run: Option<u32>,
 
-    /// All of them
+    /// All dead letters
     #[arg(long)]
     pub all: bool,
 }

@@ -7,45 +7,34 @@ use catalog_shared::answer;
 use catalog_shared::human;
 use serde::Serialize;
 use serde_json::json;
-use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
 
-use super::args::DeadLetterArgs;
+use super::args::SelectionArgs;
+use super::row::DeadLetter;
 use crate::decode::values::cut;
 
-/// How many characters of a key and of a reason a line shows; with the indent and an ellipsis 80 columns.
+/// The number of characters that a line shows of a key or a reason. With the indent and an ellipsis it fits 80 columns.
 const WIDTH: usize = 71;
 
 #[derive(FromRow, Serialize)]
-struct DeadLetter {
-    id: i64,
-    topic: String,
-    partition: i32,
-    offset: i64,
+struct ListedDeadLetter {
+    #[sqlx(flatten)]
+    #[serde(flatten)]
+    columns: DeadLetter,
     #[serde(serialize_with = "as_text")]
     key: Option<Vec<u8>>,
     /// The length of the value, in bytes.
     value_bytes: Option<i32>,
-    headers: Json<serde_json::Value>,
-    region: Option<String>,
-    run: Option<i64>,
-    reason: String,
-    state: String,
-    counted: bool,
-    #[serde(with = "time::serde::rfc3339")]
-    seen_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339::option")]
-    settled_at: Option<OffsetDateTime>,
 }
 
 fn as_text<S: serde::Serializer>(key: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
     key.as_deref().map(String::from_utf8_lossy).serialize(serializer)
 }
 
-pub(super) async fn list(pool: &PgPool, args: &DeadLetterArgs) -> anyhow::Result<()> {
+pub(super) async fn list(pool: &PgPool, args: &SelectionArgs) -> anyhow::Result<()> {
     let selection = &args.selection;
-    let letters: Vec<DeadLetter> =
+    let listed: Vec<ListedDeadLetter> =
         sqlx::query_as(include_str!("../../../sql/dead_letters/list_dead_letters.sql"))
             .bind(&selection.ids)
             .bind(selection.region.map(|region| region.name()))
@@ -54,32 +43,35 @@ pub(super) async fn list(pool: &PgPool, args: &DeadLetterArgs) -> anyhow::Result
             .fetch_all(pool)
             .await
             .context("can't read the dead letters")?;
-    let text = if letters.is_empty() { none(selection.all) } else { table(&letters)? };
-    Ok(answer::print(args.json, &json!({ "dead_letters": letters }), text)?)
+    let text = if listed.is_empty() { none(selection.all) } else { table(&listed)? };
+    Ok(answer::print(args.json, &json!({ "dead_letters": listed }), text)?)
 }
 
 fn none(all: bool) -> String {
-    (if all { "No dead letters." } else { "No open dead letters; --all shows settled ones too." }).to_owned()
+    (if all { "No dead letters." } else { "No open dead letters; --all shows resolved ones too." }).to_owned()
 }
 
-/// Each letter in three lines: its place, its key and the reason, none longer than a terminal is wide.
-fn table(letters: &[DeadLetter]) -> anyhow::Result<String> {
+/// Three lines for each dead letter: the record, its key and the reason. A fourth line names the cluster, if the record came
+/// from an earlier one.
+fn table(listed: &[ListedDeadLetter]) -> anyhow::Result<String> {
     let now = OffsetDateTime::now_utc();
     let mut out = String::new();
     writeln!(out, "{:>6}  {:9}  {:>9}  record, key and reason", "id", "state", "age")?;
-    for letter in letters {
-        let age = human::span(u64::try_from((now - letter.seen_at).whole_seconds()).unwrap_or_default());
-        let DeadLetter { id, state, topic, partition, offset, .. } = letter;
+    for ListedDeadLetter { columns, key, .. } in listed {
+        let DeadLetter { id, state, topic, partition, offset, .. } = columns;
+        let age = human::span(u64::try_from((now - columns.seen_at).whole_seconds()).unwrap_or_default());
         writeln!(out, "{id:>6}  {state:9}  {age:>9}  {topic}[{partition}]@{offset}")?;
-        let key = letter.key.as_deref().map(String::from_utf8_lossy);
-        for text in [key.as_deref(), Some(letter.reason.as_str())].into_iter().flatten() {
-            writeln!(out, "        {}", shown(text, WIDTH))?;
+        let key = key.as_deref().map(String::from_utf8_lossy);
+        let cluster = (!columns.cluster.is_empty()).then(|| format!("cluster {}", columns.cluster));
+        let lines = [key.as_deref(), Some(columns.reason.as_str()), cluster.as_deref()];
+        for line in lines.into_iter().flatten() {
+            writeln!(out, "        {}", shown(line, WIDTH))?;
         }
     }
     Ok(out)
 }
 
-/// The beginning of a text that a stranger wrote, on one line and without control characters.
+/// The beginning of an untrusted text, on one line and without control characters.
 fn shown(text: &str, width: usize) -> String {
     let text = cut(text);
     let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
@@ -92,11 +84,26 @@ fn shown(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row;
     use super::*;
 
     #[test]
-    fn what_a_stranger_wrote_stays_on_its_line() {
+    fn untrusted_text_stays_on_its_line() {
         assert_eq!(shown("a\n\u{1b}[31mb", 20), "a\u{fffd}\u{fffd}[31mb");
         assert_eq!(shown("abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn the_cluster_is_listed_only_for_records_of_an_earlier_one() {
+        let text = |cluster| {
+            let columns = row::example("open", cluster);
+            table(&[ListedDeadLetter { columns, key: None, value_bytes: None }]).unwrap()
+        };
+        assert!(text("c1 until 2026-01-02").contains(
+            "
+        cluster c1 until 2026-01-02
+"
+        ));
+        assert!(!text("").contains("cluster"));
     }
 }

@@ -1,4 +1,4 @@
-//! `dead-letters`: what could not be applied, to look at, to try again, or to put aside.
+//! `dead-letters`: lists, replays, discards and prunes records that could not be applied.
 
 use anyhow::Context;
 use catalog_shared::answer;
@@ -11,37 +11,38 @@ mod args;
 mod list;
 mod prune;
 mod replay;
+mod row;
 mod selection;
 mod show;
 
 pub(crate) use args::DeadLettersArgs;
-use args::{DeadLetterArgs, DeadLettersAction, ReplayArgs, Selection};
+use args::{DeadLettersCommand, ReplayArgs, Selection, SelectionArgs};
 use selection::{find_open, selected};
 
 /// Runs `dead-letters`.
 ///
 /// # Errors
-/// What the database says, or that letters could not be replayed or are not open.
+/// The database failed, a dead letter could not be replayed, or a selected dead letter is not open.
+/// [`catalog_shared::exit::Stop::Usage`] if nothing is selected or the dead letter to show does not exist.
 pub(crate) async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
-    let DeadLettersArgs { action } = args;
-    match action {
-        DeadLettersAction::List(args) => list::list(&open(&args).await?, &args).await,
-        DeadLettersAction::Show(args) => show::show(&database::open(&args.database, 1).await?, &args).await,
-        DeadLettersAction::Replay(ReplayArgs { letters: args, thresholds }) => {
+    match args.command {
+        DeadLettersCommand::List(args) => list::list(&open(&args).await?, &args).await,
+        DeadLettersCommand::Show(args) => show::show(&database::open(&args.database, 1).await?, &args).await,
+        DeadLettersCommand::Replay(ReplayArgs { selected: args, thresholds }) => {
             let selection = selected(&args.selection)?;
             replay::replay(&open(&args).await?, selection, thresholds.thresholds(), args.json).await
         }
-        DeadLettersAction::Discard(args) => {
+        DeadLettersCommand::Discard(args) => {
             let selection = selected(&args.selection)?;
             discard(&open(&args).await?, selection, args.json).await
         }
-        DeadLettersAction::Prune(args) => {
+        DeadLettersCommand::Prune(args) => {
             prune::prune(&database::open(&args.database, 1).await?, &args).await
         }
     }
 }
 
-async fn open(args: &DeadLetterArgs) -> anyhow::Result<PgPool> {
+async fn open(args: &SelectionArgs) -> anyhow::Result<PgPool> {
     database::open(&args.database, 1).await
 }
 
@@ -53,7 +54,7 @@ async fn discard(pool: &PgPool, selection: &Selection, json: bool) -> anyhow::Re
             .fetch_all(pool)
             .await
             .context("can't discard dead letters")?;
-    let letters = counted(discarded.len() as u64, "dead letter", "dead letters");
+    let dead_letters = counted(discarded.len() as u64, "dead letter", "dead letters");
     let object = serde_json::json!({ "discarded": discarded });
-    Ok(answer::print(json, &object, format!("Discarded {letters}."))?)
+    Ok(answer::print(json, &object, format!("Discarded {dead_letters}."))?)
 }

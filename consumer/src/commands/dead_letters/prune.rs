@@ -1,31 +1,32 @@
-//! `dead-letters prune`: deletes what was resolved a while ago.
+//! `dead-letters prune`: deletes dead letters that were resolved a while ago.
 
 use anyhow::Context;
 use catalog_shared::answer;
+use catalog_shared::human::counted;
 use serde_json::json;
 use sqlx::PgPool;
 
 use super::args::PruneArgs;
 
 pub(super) async fn prune(pool: &PgPool, args: &PruneArgs) -> anyhow::Result<()> {
-    let (pruned, needed): (i64, i64) =
+    let (pruned, kept): (i64, i64) =
         sqlx::query_as(include_str!("../../../sql/dead_letters/prune_dead_letters.sql"))
             .bind(args.older_than.as_secs_f64())
             .fetch_one(pool)
             .await
             .context("can't delete dead letters")?;
-    let text = text(pruned, needed);
-    Ok(answer::print(args.json, &json!({ "pruned": pruned, "needed_by_open_runs": needed }), text)?)
+    let text = text(pruned, kept);
+    Ok(answer::print(args.json, &json!({ "pruned": pruned, "needed_by_open_runs": kept }), text)?)
 }
 
-fn text(pruned: i64, needed: i64) -> String {
-    let letters =
-        |count: i64| if count == 1 { "1 dead letter".to_owned() } else { format!("{count} dead letters") };
-    let kept = match needed {
+fn text(pruned: i64, kept: i64) -> String {
+    let dead_letters =
+        |count: i64| counted(u64::try_from(count).unwrap_or_default(), "dead letter", "dead letters");
+    let kept = match kept {
         0 => String::new(),
-        needed => format!(" Kept {}, because the runs they belong to are still open.", letters(needed)),
+        kept => format!(" Kept {}, because the runs they belong to are still open.", dead_letters(kept)),
     };
-    format!("Deleted {}.{kept}", letters(pruned))
+    format!("Deleted {}.{kept}", dead_letters(pruned))
 }
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_says_what_was_kept_and_why() {
+    fn the_text_names_what_was_kept_and_why() {
         assert_eq!(text(1, 0), "Deleted 1 dead letter.");
         let kept = text(0, 2);
         assert!(kept.starts_with("Deleted 0 dead letters. Kept 2 dead letters, because"), "{kept}");

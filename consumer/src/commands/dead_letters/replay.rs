@@ -1,5 +1,5 @@
-//! `dead-letters replay`: a letter goes the way of any record, with its own version, and the books move it
-//! from the dead to what became of it.
+//! `dead-letters replay`: applies a dead letter like any record, with its original version. The ledger then counts it by its
+//! effect and no longer as dead.
 
 use std::fmt::Write as _;
 
@@ -24,29 +24,29 @@ use crate::store::ledger;
 use crate::store::rows::{Refused, check_deferred, reason, write_all};
 use crate::store::schema_lock::lock;
 
-/// What became of a letter.
+/// The result of a replay.
 enum Replayed {
-    /// The word for its effect.
+    /// The name of its effect, or `marker` for an end-of-run record.
     Done(&'static str),
-    /// It still can't be applied.
-    Failed(Fault),
+    /// The record still can't be applied.
+    Failed(ReplayError),
 }
 
-/// Why a letter can't be applied.
-struct Fault {
+/// Why a dead letter can't be applied.
+struct ReplayError {
     reason: String,
-    /// Whether the database refused its row; otherwise the record can't be read.
+    /// Whether the database refused the row. Otherwise the record can't be read.
     refused: bool,
 }
 
 impl Replayed {
     const fn unreadable(reason: String) -> Self {
-        Self::Failed(Fault { reason, refused: false })
+        Self::Failed(ReplayError { reason, refused: false })
     }
 }
 
 #[derive(FromRow)]
-struct DeadLetter {
+struct StoredDeadLetter {
     topic: String,
     partition: i32,
     offset: i64,
@@ -64,22 +64,22 @@ pub(super) async fn replay(
     let (mut results, mut lines, mut failed) = (Vec::new(), String::new(), 0);
     let ids = find_open(pool, selection).await?;
     for id in &ids {
-        let (word, reason) =
+        let (effect, reason) =
             match replay_one(pool, *id, thresholds).await.with_context(|| format!("dead letter {id}"))? {
                 Replayed::Done(effect) => (effect, None),
-                Replayed::Failed(fault) => ("failed", Some(fault.reason)),
+                Replayed::Failed(error) => ("failed", Some(error.reason)),
             };
         failed += usize::from(reason.is_some());
         let because = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        writeln!(lines, "  {id} {word}{because}")?;
-        results.push(json!({ "id": id, "effect": word, "reason": reason }));
+        writeln!(lines, "  {id} {effect}{because}")?;
+        results.push(json!({ "id": id, "effect": effect, "reason": reason }));
     }
     let (replayed, count) = (ids.len() - failed, ids.len());
-    let letters = counted(count as u64, "dead letter", "dead letters");
-    let text = format!("Replayed {replayed} of {letters}.\n{lines}");
+    let dead_letters = counted(count as u64, "dead letter", "dead letters");
+    let text = format!("Replayed {replayed} of {dead_letters}.\n{lines}");
     let answer = json!({ "replayed": results });
     if failed > 0 {
-        let error = anyhow!("{failed} of {letters} can't be applied and stay open");
+        let error = anyhow!("{failed} of {dead_letters} can't be applied and stay open");
         return Err(answer::print_failure(json, &answer, text, error));
     }
     Ok(answer::print(json, &answer, text)?)
@@ -88,80 +88,83 @@ pub(super) async fn replay(
 async fn replay_one(pool: &PgPool, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
-    let effect = match try_one(&mut tx, id, thresholds).await {
+    let result = match apply_one(&mut tx, id, thresholds).await {
         Ok(Replayed::Done(effect)) => {
             tx.commit().await?;
             return Ok(Replayed::Done(effect));
         }
         Ok(failed) => failed,
         Err(error) => match error.downcast::<Refused>() {
-            Ok(Refused(error)) => Replayed::Failed(Fault { reason: reason(&error), refused: true }),
+            Ok(Refused(error)) => Replayed::Failed(ReplayError { reason: reason(&error), refused: true }),
             Err(error) => return Err(error),
         },
     };
     tx.rollback().await?;
-    if let Replayed::Failed(Fault { reason, refused }) = &effect {
-        sqlx::query(include_str!("../../../sql/dead_letters/keep_dead_letter.sql"))
+    if let Replayed::Failed(ReplayError { reason, refused }) = &result {
+        sqlx::query(include_str!("../../../sql/dead_letters/record_failed_replay.sql"))
             .bind(id)
             .bind(storable(reason))
             .bind(refused)
             .execute(&mut *connection)
             .await?;
     }
-    Ok(effect)
+    Ok(result)
 }
 
-async fn try_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
-    // Alone where it may be a marker, and that is known only once it is read.
+async fn apply_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
+    // The lock is exclusive, because the record may be an end-of-run record. That is known only after decoding.
     lock(tx, true).await?;
-    let letter: Option<DeadLetter> =
-        sqlx::query_as(include_str!("../../../sql/dead_letters/hold_dead_letter.sql"))
+    let stored: Option<StoredDeadLetter> =
+        sqlx::query_as(include_str!("../../../sql/dead_letters/lock_dead_letter.sql"))
             .bind(id)
             .fetch_optional(&mut *tx)
             .await?;
-    let Some(letter) = letter else { return Ok(Replayed::unreadable("it is not open any more".to_owned())) };
-    let (place, record) = match read(letter) {
-        Ok(read) => read,
+    let Some(stored) = stored else { return Ok(Replayed::unreadable("it is no longer open".to_owned())) };
+    let (place, record) = match to_record(stored) {
+        Ok(record) => record,
         Err(reason) => return Ok(Replayed::unreadable(reason)),
     };
-    let Decoded { rows, markers, dead } = decode(place.kind, &[record]);
+    let records = [record];
+    let Decoded { rows, markers, dead } = decode(place.kind, &records);
     if let Some(dead) = dead.into_iter().next() {
         return Ok(Replayed::unreadable(dead.reason));
     }
     let applied = write_all(tx, rows).await?;
     let effect = applied.first().map(|applied| applied.effect);
     resolve(tx, id, effect).await?;
-    enter_markers(tx, &place, &markers, thresholds).await?;
+    close_runs(tx, &place, &markers, thresholds).await?;
     check_deferred(tx).await?;
     Ok(Replayed::Done(effect.map_or("marker", name)))
 }
 
-/// The record as it came, and where from.
-fn read(letter: DeadLetter) -> Result<(TopicPartition, Record), String> {
-    let DeadLetter { topic, partition, offset, key, value, headers } = letter;
+/// The original record, and its partition.
+fn to_record(stored: StoredDeadLetter) -> Result<(TopicPartition, Record), String> {
+    let StoredDeadLetter { topic, partition, offset, key, value, headers } = stored;
     let Some(kind) = RecordType::ALL.into_iter().find(|kind| topic.ends_with(kind.name())) else {
         return Err(
-            "its producer could not make a record of it, so there is nothing to replay: look at it, \
+            "its producer could not create a record from it, so there is nothing to replay: inspect it, \
                     then discard it"
                 .to_owned(),
         );
     };
-    let record = Record::read(offset, Some(&from_json(&headers)));
-    let record = record.map_err(|schema| format!("it has schema {schema}: upgrade this program"))?;
+    let record = Record::read(offset, Some(&headers_from_json(&headers)));
+    let record = record.map_err(|schema| {
+        format!("it has schema {schema}, which this build can't read: upgrade catalog-consumer")
+    })?;
     let place = TopicPartition { kind: TopicKind::Data(kind), topic, partition };
     Ok((place, Record { key, value, ..record }))
 }
 
-/// Headers as they were; `model::record` writes them.
-fn from_json(headers: &[(String, Value)]) -> OwnedHeaders {
+/// The original headers; `model/record.rs` writes the JSON.
+fn headers_from_json(headers: &[(String, Value)]) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
-        let hex = value.get("hex").and_then(Value::as_str).map(bytes);
+        let hex = value.get("hex").and_then(Value::as_str).map(from_hex);
         let value = value.as_str().map(|text| text.as_bytes().to_vec()).or(hex);
         all.insert(Header { key, value: value.as_deref() })
     })
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
+fn from_hex(hex: &str) -> Vec<u8> {
     let byte = |place| hex.get(place..place + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
     (0..hex.len()).step_by(2).filter_map(byte).collect()
 }
@@ -175,29 +178,30 @@ const fn name(effect: Effect) -> &'static str {
     }
 }
 
-/// Settles the letter, and moves it in the books where they count it.
+/// Marks the dead letter as replayed, and counts its effect in the ledger.
 async fn resolve(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx::Result<()> {
-    let is = |wanted| i64::from(effect == Some(wanted));
-    sqlx::query(include_str!("../../../sql/dead_letters/settle_dead_letter.sql"))
+    let count_of = |wanted| i64::from(effect == Some(wanted));
+    sqlx::query(include_str!("../../../sql/dead_letters/resolve_dead_letter.sql"))
         .bind(id)
-        .bind(is(Effect::New))
-        .bind(is(Effect::Changed))
-        .bind(is(Effect::Unchanged))
-        .bind(is(Effect::Older))
+        .bind(count_of(Effect::New))
+        .bind(count_of(Effect::Changed))
+        .bind(count_of(Effect::Unchanged))
+        .bind(count_of(Effect::Older))
         .execute(tx)
         .await?;
     Ok(())
 }
 
-async fn enter_markers(
+/// Closes the runs that end-of-run records end.
+async fn close_runs(
     tx: &mut PgConnection,
     place: &TopicPartition,
-    markers: &[EndOfRun],
+    ends: &[EndOfRun],
     thresholds: RunThresholds,
 ) -> anyhow::Result<()> {
-    for marked in markers {
-        ledger::open_runs(tx, &[(marked.region, marked.marker.run)]).await?;
-        ledger::close(tx, place, marked, thresholds).await?;
+    for end in ends {
+        ledger::open_runs(tx, &[(end.region, end.marker.run)]).await?;
+        ledger::close(tx, place, end, thresholds).await?;
     }
     Ok(())
 }
@@ -208,17 +212,17 @@ mod tests {
     use crate::model::record::to_json;
 
     #[test]
-    fn headers_come_back_as_they_were() {
+    fn headers_survive_the_round_trip_through_json() {
         let mut headers = OwnedHeaders::new();
         for value in [Some("text".as_bytes()), None, Some(&[0, 255, 16]), Some(b"nul\0"), Some(b"")] {
             headers = headers.insert(Header { key: "a \"name\"", value });
         }
         let json: Vec<(String, Value)> = serde_json::from_str(&to_json(&headers)).unwrap();
-        assert_eq!(to_json(&from_json(&json)), to_json(&headers));
+        assert_eq!(to_json(&headers_from_json(&json)), to_json(&headers));
         let last = |headers: &OwnedHeaders| {
             use rdkafka::message::Headers;
             headers.iter().map(|header| header.value.map(<[u8]>::to_vec)).collect::<Vec<_>>()
         };
-        assert_eq!(last(&from_json(&json)), last(&headers));
+        assert_eq!(last(&headers_from_json(&json)), last(&headers));
     }
 }

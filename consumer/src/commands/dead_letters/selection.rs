@@ -1,4 +1,4 @@
-//! Which dead letters a command works on.
+//! The dead letters that a command works on.
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
@@ -6,15 +6,15 @@ use sqlx::PgPool;
 
 use super::args::Selection;
 
-/// A selection that names something: nobody means all by saying nothing.
+/// The selection. An empty one is refused, because "all" must be explicit.
 pub(super) fn selected(selection: &Selection) -> Result<&Selection, Stop> {
     if selection.is_empty() {
-        return Err(Stop::Usage("which ones? --id, --region, --run, or --all of the open ones".to_owned()));
+        return Err(Stop::Usage("choose dead letters with --id, --region, --run or --all".to_owned()));
     }
     Ok(selection)
 }
 
-/// The open letters of a selection.
+/// The ids of the open dead letters of a selection.
 pub(super) async fn find_open(pool: &PgPool, selection: &Selection) -> anyhow::Result<Vec<i64>> {
     let ids: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/dead_letters/find_dead_letters.sql"))
         .bind(&selection.ids)

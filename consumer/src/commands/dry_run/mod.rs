@@ -1,5 +1,5 @@
-//! A dry run: reads what a run would apply, from where the tables stand to where the topics end, and tells
-//! what would become of it. It writes nothing that stays, joins no group and moves no offset.
+//! A dry run: reads the records between the positions of the tables and the ends of the topics, and shows the effect that a
+//! run would have. Everything it writes is rolled back. It joins no group and commits no offset.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::commands::detached_reader::DetachedReader;
 use crate::commands::run::args::RunArgs;
 use crate::commands::summary::Summary;
 use crate::kafka::partitions::{data_partitions, watermarks};
-use crate::kafka::reader::{self, Reader};
+use crate::kafka::reader::Reader;
 use crate::kafka::{lost_records, offsets, receive};
 use crate::model::partition::Partition;
 use crate::model::start::Start;
@@ -31,58 +32,57 @@ use temporary_tables::TemporaryTables;
 
 mod temporary_tables;
 
-/// How often partitions' ends and batches that have waited long enough are looked after.
+/// Interval at which due batches are written and positions are checked.
 const TICK: Duration = Duration::from_millis(100);
-/// How often a line tells how far it is.
+/// Interval between progress lines in the log.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// Tells what a run would apply.
+/// Shows what a run would apply.
 ///
 /// # Errors
-/// What would stop a run: a record that can't be read, what the database or Kafka said, or
-/// [`catalog_shared::exit::Stop::Guard`].
+/// The errors of a run: [`Stop::Guard`] and [`Stop::Interrupted`], or an error of the database or Kafka.
 pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     args.kafka.log_config()?;
     let pool = database::open(&args.database, 1).await?;
     outage::reach(&args.kafka).await?;
-    let mut dry_run = DryRun::start(args, TemporaryTables::make(&pool).await?).await?;
-    let ended = tokio::select! {
-        ended = dry_run.work() => ended.map(|()| dry_run.has_caught_up()),
+    let mut dry_run = DryRun::start(args, TemporaryTables::create(&pool).await?).await?;
+    let worked = tokio::select! {
+        worked = dry_run.work() => worked.map(|()| dry_run.has_caught_up()),
         () = shutdown.cancelled() => Ok(false),
     };
-    let summary = dry_run.end().await;
-    let caught_up = ended?;
+    let summary = dry_run.close().await;
+    let caught_up = worked?;
     let summary = summary?;
     if shutdown.is_cancelled() && !caught_up {
-        let error = Stop::Interrupted("the dry run is not complete".to_owned());
+        let error = Stop::Interrupted("the dry run is incomplete".to_owned());
         return Err(summary.print_failure(args.json, (Some(caught_up), true), error.into()));
     }
-    summary.print_dry(args.json, caught_up)
+    summary.print_dry_run(args.json, caught_up)
 }
 
 struct DryRun {
-    reader: Arc<Reader>,
+    reader: DetachedReader,
     topics: Topics,
     tables: TemporaryTables,
-    replays: HashMap<(TopicKind, i32), PartitionReplay>,
+    partitions: HashMap<(TopicKind, i32), BoundedPartition>,
     batch_size: usize,
     summary: Summary,
     reported: Instant,
 }
 
-/// A partition, and where it ends.
-struct PartitionReplay {
+/// A partition, and its end offset at the start.
+struct BoundedPartition {
     partition: Partition,
     end: i64,
 }
 
-impl PartitionReplay {
-    /// One whose next record is of a newer schema stays where it is.
+impl BoundedPartition {
+    /// Whether nothing is left to read. A record of a newer schema blocks its partition.
     const fn is_done(&self) -> bool {
-        self.is_at_its_end() || self.partition.newer.is_some()
+        self.is_at_end() || self.partition.newer.is_some()
     }
 
-    const fn is_at_its_end(&self) -> bool {
+    const fn is_at_end(&self) -> bool {
         self.partition.position >= self.end
     }
 }
@@ -90,22 +90,23 @@ impl PartitionReplay {
 impl DryRun {
     async fn start(args: &RunArgs, mut tables: TemporaryTables) -> anyhow::Result<Self> {
         source_check::check_now(tables.connection(), &args.kafka).await?;
-        let reader = Arc::new(reader::open(&args.kafka, &args.group)?);
-        let mut replays = HashMap::new();
+        let detached = DetachedReader::open(&args.kafka, &args.group)?;
+        let reader = detached.get()?;
+        let mut partitions = HashMap::new();
         let mut list = TopicPartitionList::new();
         for (place, start, marks) in starts(args, &reader, &mut tables).await? {
             marks.check(&place, start)?;
             list.add_partition_offset(&place.topic, place.partition, Offset::Offset(start))?;
             let key = (place.kind, place.partition);
-            replays
-                .insert(key, PartitionReplay { partition: Partition::new(place, start, 0), end: marks.high });
+            let partition = Partition::new(place, start, 0);
+            partitions.insert(key, BoundedPartition { partition, end: marks.high });
         }
         reader.assign(&list).context("can't read the topics")?;
         Ok(Self {
-            reader,
+            reader: detached,
             topics: args.kafka.topics(),
             tables,
-            replays,
+            partitions,
             batch_size: usize::from(args.apply.batch_size),
             summary: Summary::start(),
             reported: Instant::now(),
@@ -113,10 +114,10 @@ impl DryRun {
     }
 
     async fn work(&mut self) -> anyhow::Result<()> {
-        let reader = Arc::clone(&self.reader);
+        let reader = self.reader.get()?;
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !self.replays.values().all(PartitionReplay::is_done) {
+        while !self.partitions.values().all(BoundedPartition::is_done) {
             tokio::select! {
                 biased;
                 _ = tick.tick() => self.housekeeping()?,
@@ -127,51 +128,51 @@ impl DryRun {
         Ok(())
     }
 
-    /// Whether nothing is left that a run would have to wait with, for an upgrade.
+    /// Whether every partition reached its end, so that no record waits for an upgrade.
     fn has_caught_up(&self) -> bool {
-        self.replays.values().all(PartitionReplay::is_at_its_end)
+        self.partitions.values().all(BoundedPartition::is_at_end)
     }
 
-    /// Takes what was received, but for what has come after the start.
+    /// Takes a received record, unless it was published after the start.
     fn receive(&mut self, received: KafkaResult<BorrowedMessage<'_>>) -> anyhow::Result<()> {
         let Some(message) = receive::message(received)? else { return Ok(()) };
         let kind = TopicKind::of(&self.topics, message.topic());
-        let replay = kind.and_then(|kind| self.replays.get_mut(&(kind, message.partition())));
-        match replay {
-            Some(replay) if message.offset() < replay.end => {
+        let bounded = kind.and_then(|kind| self.partitions.get_mut(&(kind, message.partition())));
+        match bounded {
+            Some(bounded) if message.offset() < bounded.end => {
                 let now = Instant::now();
                 self.summary.received(now);
-                receive::take(&mut replay.partition, &message, now);
+                receive::take(&mut bounded.partition, &message, now);
             }
             _ => {}
         }
         Ok(())
     }
 
-    /// Writes what is due, one batch after the other: all share a transaction.
+    /// Writes the due batches one by one, because all share a transaction.
     async fn write_due(&mut self) -> anyhow::Result<()> {
-        for replay in self.replays.values_mut() {
+        for bounded in self.partitions.values_mut() {
             let now = Instant::now();
-            let is_due = replay.partition.is_due(self.batch_size, now);
-            let batch = if is_due { replay.partition.take_batch(self.batch_size, now) } else { None };
+            let is_due = bounded.partition.is_due(self.batch_size, now);
+            let batch = if is_due { bounded.partition.take_batch(self.batch_size, now) } else { None };
             let Some(batch) = batch else { continue };
             let (records, dead) = self.tables.write(&batch).await?;
             self.summary.add(batch.place.kind, &records, dead.len() as u64, Vec::new());
-            replay.partition.applied(batch.to);
+            bounded.partition.applied(batch.to);
         }
         Ok(())
     }
 
-    /// Moves past what is no record, and tells how far it is.
+    /// Moves past offsets without records, and logs the progress.
     fn housekeeping(&mut self) -> anyhow::Result<()> {
-        for element in self.reader.position()?.elements() {
+        for element in self.reader.get()?.position()?.elements() {
             let kind = TopicKind::of(&self.topics, element.topic());
-            let replay = kind.and_then(|kind| self.replays.get_mut(&(kind, element.partition())));
+            let bounded = kind.and_then(|kind| self.partitions.get_mut(&(kind, element.partition())));
             let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
-            if let (Some(replay), Some(offset)) = (replay, offset)
-                && let Some(step) = replay.partition.take_step(offset)
+            if let (Some(bounded), Some(offset)) = (bounded, offset)
+                && let Some(step) = bounded.partition.take_step(offset)
             {
-                replay.partition.applied(step.to);
+                bounded.partition.applied(step.to);
             }
         }
         if self.reported.elapsed() >= REPORT_EVERY {
@@ -183,41 +184,40 @@ impl DryRun {
     fn report(&mut self) {
         self.reported = Instant::now();
         tracing::info!(records = self.summary.total(), "read so far");
-        if let Some(replay) = self.replays.values().find(|replay| !replay.is_done()) {
+        if let Some(bounded) = self.partitions.values().find(|bounded| !bounded.is_done()) {
             tracing::info!(
-                topic = replay.partition.place.topic,
-                partition = replay.partition.place.partition,
-                position = replay.partition.position,
-                end = replay.end,
-                "not at the end yet; a producer's open transaction may hold records back"
+                topic = bounded.partition.place.topic,
+                partition = bounded.partition.place.partition,
+                position = bounded.partition.position,
+                end = bounded.end,
+                "not at the end yet; an open transaction of a producer may block records"
             );
         }
     }
 
-    async fn end(self) -> anyhow::Result<Summary> {
-        // Closing a client waits for its threads, and the runtime's own must not.
-        std::thread::spawn(move || drop(self.reader));
+    async fn close(self) -> anyhow::Result<Summary> {
         self.tables.roll_back().await?;
         Ok(self.summary)
     }
 }
 
-/// Where a run would start in each partition, an operator's reset included, and where the partition ends.
+/// The offset at which a run would start in each partition, which may be an operator's reset, and the watermarks.
 async fn starts(
     args: &RunArgs,
     reader: &Arc<Reader>,
     tables: &mut TemporaryTables,
 ) -> anyhow::Result<Vec<(TopicPartition, i64, Watermarks)>> {
     let topics = args.kafka.topics();
-    let held = positions::read(tables.connection(), &TopicKind::ALL.map(|kind| kind.topic(&topics))).await?;
+    let stored =
+        positions::read(tables.connection(), &TopicKind::ALL.map(|kind| kind.topic(&topics))).await?;
     let places = data_partitions(&args.kafka).await?;
     let committed = offsets::committed(reader, &places).await?;
     let marks = watermarks(&args.kafka, places).await?;
-    lost_records::check_starts(&args.kafka, &held, &marks, args.accept_loss).await?;
+    lost_records::check_starts(&args.kafka, &stored, &marks, args.accept_loss).await?;
     let start = |((place, marks), committed): ((TopicPartition, Watermarks), _)| {
-        let position = held.get(&(place.topic.clone(), place.partition)).copied();
+        let position = stored.get(&(place.topic.clone(), place.partition)).copied();
         let start = Start::decide(position, committed, marks.low).offset();
-        // That topic deletes what is old, and a run goes on behind it.
+        // This topic deletes old records, and a run resumes after them.
         let deletes = place.kind == TopicKind::DeadLetters;
         let start = if deletes { start.max(marks.low) } else { start };
         (place, start, marks)

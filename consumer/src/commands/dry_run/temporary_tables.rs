@@ -1,7 +1,6 @@
-//! Tables that a dry run writes to in place of the real ones: temporary, of the same names, filled with what
-//! is held of each batch's keys. So what becomes of a record is found by the very statements of a run, keys
-//! that come twice included, and no lock is taken on a row of the real tables. What they grow to is on disk,
-//! and goes with the transaction.
+//! The temporary tables of a dry run. They have the names of the real tables and receive the stored rows of each batch's
+//! keys. So a dry run uses the statements of a run, finds the same effects even for repeated keys, and locks no row of the
+//! real tables. The temporary tables are stored on disk until the transaction ends.
 
 use anyhow::Context;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
@@ -13,29 +12,29 @@ use crate::model::batch::Batch;
 use crate::model::effect::Applied;
 use crate::store::rows;
 
-/// The tables, within their transaction. It sees one moment of the database.
+/// The tables and their transaction, which sees one snapshot of the database.
 pub(super) struct TemporaryTables {
     tx: Transaction<'static, Postgres>,
 }
 
 impl TemporaryTables {
-    pub(super) async fn make(pool: &PgPool) -> anyhow::Result<Self> {
+    pub(super) async fn create(pool: &PgPool) -> anyhow::Result<Self> {
         let begin = "begin transaction isolation level repeatable read";
         let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
-        let make = sqlx::raw_sql(include_str!("../../../sql/dry_run/make_tables.sql"));
-        make.execute(&mut *tx).await.context("can't make temporary tables")?;
+        let create = sqlx::raw_sql(include_str!("../../../sql/dry_run/create_tables.sql"));
+        create.execute(&mut *tx).await.context("can't create temporary tables")?;
         Ok(Self { tx })
     }
 
-    /// A connection that sees the real tables, but for those that temporary ones hide, as the transaction found them.
+    /// A connection that sees the temporary tables, and the snapshot of all other tables.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
         &mut self.tx
     }
 
-    /// Does with a batch's records what a run does with them.
+    /// Applies the records of a batch as a run does.
     pub(super) async fn write(&mut self, batch: &Batch) -> anyhow::Result<(Vec<Applied>, Vec<Dead>)> {
         let decoded = decode(batch.place.kind, &batch.records);
-        fetch(&mut self.tx, &decoded.rows).await.context("can't read what is held")?;
+        copy_stored(&mut self.tx, &decoded.rows).await.context("can't read the stored rows")?;
         let mut dead = decoded.dead;
         let applied = rows::write_what_passes(&mut self.tx, batch, &mut dead).await;
         Ok((applied.context("can't write to the temporary tables")?, dead))
@@ -46,28 +45,28 @@ impl TemporaryTables {
     }
 }
 
-/// Fetches what is held of the rows' keys, but for those that were fetched or written before.
-async fn fetch(tx: &mut PgConnection, rows: &Rows) -> sqlx::Result<()> {
+/// Copies the stored rows of these keys, except rows that were copied or written before.
+async fn copy_stored(tx: &mut PgConnection, rows: &Rows<'_>) -> sqlx::Result<()> {
     match rows {
         Rows::Datasets(rows) => {
-            fetch_datasets(tx, rows).await?;
-            fetch_pairs(tx, include_str!("../../../sql/dry_run/fetch_dataset_stats.sql"), rows).await
+            copy_datasets(tx, rows).await?;
+            copy_by_pair(tx, include_str!("../../../sql/dry_run/fetch_dataset_stats.sql"), rows).await
         }
         Rows::Agencies(rows) => {
-            fetch_pairs(tx, include_str!("../../../sql/dry_run/fetch_agencies.sql"), rows).await
+            copy_by_pair(tx, include_str!("../../../sql/dry_run/fetch_agencies.sql"), rows).await
         }
         Rows::Domains(rows) => {
-            fetch_names(tx, include_str!("../../../sql/dry_run/fetch_domains.sql"), rows).await
+            copy_by_name(tx, include_str!("../../../sql/dry_run/fetch_domains.sql"), rows).await
         }
         Rows::None => Ok(()),
         Rows::Hosts(rows) => {
-            fetch_names(tx, include_str!("../../../sql/dry_run/fetch_hosts.sql"), rows).await
+            copy_by_name(tx, include_str!("../../../sql/dry_run/fetch_hosts.sql"), rows).await
         }
     }
 }
 
-/// Datasets: the objects only of rows that don't have the form of this revision.
-async fn fetch_datasets(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<()> {
+/// Copies datasets. The object is copied only if the row does not have the form of this revision.
+async fn copy_datasets(tx: &mut PgConnection, rows: &[Versioned<Dataset<'_>>]) -> sqlx::Result<()> {
     let (domains, ids): (Vec<_>, Vec<_>) = rows.iter().map(|row| row.row.key()).unzip();
     sqlx::query(include_str!("../../../sql/dry_run/fetch_datasets.sql"))
         .bind(regions(rows))
@@ -79,8 +78,8 @@ async fn fetch_datasets(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> s
     Ok(())
 }
 
-/// For keys of a region and two names.
-async fn fetch_pairs<T: Keyed>(
+/// Copies rows whose key is a region and two names.
+async fn copy_by_pair<T: Keyed>(
     tx: &mut PgConnection,
     statement: &'static str,
     rows: &[Versioned<T>],
@@ -90,8 +89,8 @@ async fn fetch_pairs<T: Keyed>(
     Ok(())
 }
 
-/// For keys of a region and a name.
-async fn fetch_names<T: Keyed>(
+/// Copies rows whose key is a region and a name.
+async fn copy_by_name<T: Keyed>(
     tx: &mut PgConnection,
     statement: &'static str,
     rows: &[Versioned<T>],

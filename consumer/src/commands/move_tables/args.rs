@@ -7,22 +7,22 @@ use clap::Args;
 
 use crate::config::DatabaseArgs;
 
-/// Where to move the tables.
+/// The arguments of `move`.
 #[derive(Args, Debug)]
 pub struct MoveArgs {
-    /// Moves only what comes from this topic, which was deleted and created again
+    /// Move only the tables of this topic, which was deleted and created again
     #[arg(long, value_name = "NAME")]
     pub topic: Option<String>,
 
-    /// The consumer group
+    /// Name of the consumer group
     #[arg(long, env = "CATALOG_GROUP", default_value = "catalog-consumer")]
     pub group: String,
 
-    /// How many partitions the topic of datasets gets if it does not exist yet, 1 to 1000
+    /// Partitions of the datasets topic if it does not exist yet, 1 to 1000
     #[arg(long, env = "CATALOG_PARTITIONS", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub partitions: u16,
 
-    /// Ends with one JSON object on standard output in place of text
+    /// Print the report as one JSON object
     #[arg(long)]
     pub json: bool,
 
@@ -30,7 +30,7 @@ pub struct MoveArgs {
     #[command(flatten)]
     pub kafka: KafkaArgs,
 
-    /// Where the tables are.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
@@ -38,30 +38,30 @@ pub struct MoveArgs {
 /// What is moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Everything, to another cluster or another prefix.
+    /// All topics, to another cluster or another prefix.
     Cluster,
-    /// What comes from this topic, which was created again.
+    /// One topic that was deleted and created again.
     Topic(String),
 }
 
 impl Scope {
-    /// Reads the command line.
+    /// The scope that the command line names.
     ///
     /// # Errors
-    /// [`Stop::Usage`] for a topic that is none of these programs.
+    /// [`Stop::Usage`] if the topic does not belong to these programs.
     pub(super) fn of(args: &MoveArgs) -> Result<Self, Stop> {
         let Some(given) = &args.topic else { return Ok(Self::Cluster) };
         let topics = args.kafka.topics();
         let mut names = RecordType::ALL.map(|kind| topics.data(kind)).to_vec();
         names.extend([topics.cursors(), topics.verdicts(), topics.dead_letters()]);
-        let long = format!("{}{given}", args.kafka.topic_prefix);
-        match names.iter().find(|name| *name == given || **name == long) {
+        let prefixed = format!("{}{given}", args.kafka.topic_prefix);
+        match names.iter().find(|name| *name == given || **name == prefixed) {
             Some(name) => Ok(Self::Topic(name.clone())),
             None => Err(Stop::Usage(format!("--topic is one of {}, not {given:?}", names.join(", ")))),
         }
     }
 
-    /// The only topic that is moved; none if all are.
+    /// The topic that is moved; `None` if all topics are.
     pub(super) fn topic(&self) -> Option<&str> {
         match self {
             Self::Cluster => None,
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_named_with_its_prefix_or_without() {
+    fn a_topic_is_named_with_or_without_its_prefix() {
         assert_eq!(scope(None).unwrap(), Scope::Cluster);
         for name in ["hosts", "socrata.hosts"] {
             assert_eq!(scope(Some(name)).unwrap(), Scope::Topic("socrata.hosts".into()));

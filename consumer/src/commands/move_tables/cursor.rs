@@ -1,4 +1,4 @@
-//! Writes the cursors of the new cluster, as the regions' producers would.
+//! Writes cursors to the new cluster, as the producers of the regions do.
 
 use std::time::Duration;
 
@@ -10,19 +10,20 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
 use tokio::task::spawn_blocking;
 
-const LIMIT: Duration = Duration::from_secs(30);
+/// Timeout of each transactional call.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The right to write a region's cursor. Whoever opens it stops every producer of the region there.
-pub(super) struct Writer {
+/// Writes the cursor of one region. Opening it fences every producer of the region on the new cluster.
+pub(super) struct CursorWriter {
     producer: FutureProducer<LogContext>,
     topic: String,
 }
 
-impl Writer {
-    /// Opens it under the transactional id of the region.
+impl CursorWriter {
+    /// Opens a writer with the transactional id of the region.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// An error of Kafka.
     pub(super) async fn open(kafka: &KafkaArgs, region: Region) -> anyhow::Result<Self> {
         let topics = kafka.topics();
         let id = topics.transactional_id(region);
@@ -35,17 +36,17 @@ impl Writer {
             ("allow.auto.create.topics", "false"),
         ])?;
         let producer: FutureProducer<LogContext> = kafka::create(&config, LogContext::default())?;
-        let starting = producer.clone();
-        spawn_blocking(move || starting.init_transactions(LIMIT))
+        let client = producer.clone();
+        spawn_blocking(move || client.init_transactions(TIMEOUT))
             .await?
             .with_context(|| format!("can't open transactions as {id}"))?;
         Ok(Self { producer, topic: topics.cursors() })
     }
 
-    /// Commits a cursor. It is the only transaction of this instance, so no late end can reach another one.
+    /// Writes a cursor in a transaction. This instance has no other transaction, so a late commit can't affect one.
     ///
     /// # Errors
-    /// What Kafka says. Whether the cursor counts is unknown then; another `move` writes it again.
+    /// An error of Kafka. The transaction is in doubt then; running `move` again writes the cursor again.
     pub(super) async fn write(&self, cursor: &Cursor) -> anyhow::Result<()> {
         let written = self.try_write(cursor).await;
         written.with_context(|| format!("can't write the cursor of region {}", cursor.region))
@@ -59,13 +60,13 @@ impl Writer {
             .key(cursor.region.name())
             .payload(&value);
         let sent = self.producer.send(record, Timeout::Never).await;
-        let ending = self.producer.clone();
+        let client = self.producer.clone();
         if let Err((error, _)) = sent {
-            // The broker aborts what this can't.
-            let aborted = spawn_blocking(move || ending.abort_transaction(LIMIT)).await?;
+            // If the abort fails, the broker aborts the transaction after its timeout.
+            let aborted = spawn_blocking(move || client.abort_transaction(TIMEOUT)).await?;
             tracing::debug!(?aborted, "the cursor was not delivered");
             return Err(error.into());
         }
-        Ok(spawn_blocking(move || ending.commit_transaction(LIMIT)).await??)
+        Ok(spawn_blocking(move || client.commit_transaction(TIMEOUT)).await??)
     }
 }

@@ -1,4 +1,4 @@
-//! What a move refuses before it writes anything.
+//! The checks of a move, before it changes the tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,64 +13,67 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::args::Scope;
-use super::known::{Known, LastRun};
+use super::known::{KnownRuns, LastRun};
 use super::scan::PartitionContents;
 use crate::kafka::admin::{self, GroupMember};
 use crate::kafka::{errors, partitions};
 
-/// How long Kafka may take to find the group's coordinator, and how long to wait before it is asked again.
-const LIMIT: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(500);
+/// Timeout for finding the coordinator of the group, and the delay between two tries.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Refuses while a consumer of the group runs on the cluster.
+/// Checks that no consumer of the group runs on the cluster.
 ///
 /// # Errors
-/// [`Stop::Guard`] if one does, or what Kafka says.
+/// [`Stop::Guard`] if one does, or an error of Kafka.
 pub(super) async fn check_members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<()> {
     let found = members(kafka, group).await?;
     if found.is_empty() {
         return Ok(());
     }
     Err(Stop::Guard(format!(
-        "consumers of the group {group} run on {}: {}. Nothing was changed. Stop them, then move again; or name the group of \
-         these tables with --group if it is another one",
+        "consumers of the group {group} run on {}: {}. Nothing was changed. Stop them and run `move` again. If these tables \
+         use another group, name it with --group",
         kafka.brokers,
         found.iter().map(|member| format!("{} on {}", member.client_id, member.host)).collect::<Vec<_>>().join(", ")
     ))
     .into())
 }
 
-/// A cluster that no group has used yet has no coordinator at first: the question makes it choose one.
+/// A cluster that no group has used yet has no coordinator. The first request makes it choose one, so it is retried.
 async fn members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<GroupMember>> {
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let (watcher, name) = (partitions::watcher(kafka)?, group.to_owned());
         let list = move || admin::group_members(watcher.client(), &name);
         match spawn_blocking(list).await? {
             Err(error) if errors::is_transient(&error) && Instant::now() < deadline => {
-                tracing::debug!(error = format!("{error:#}"), "trying again");
-                sleep(PAUSE).await;
+                tracing::debug!(
+                    error = format!("{error:#}"),
+                    "can't list the members of the group, retrying"
+                );
+                sleep(RETRY_DELAY).await;
             }
             listed => return listed,
         }
     }
 }
 
-/// What the producers of the regions have written on the cluster so far.
-pub(super) struct Cursors {
+/// The cursors that already exist on the cluster.
+pub(super) struct ExistingCursors {
     found: BTreeMap<Region, Cursor>,
-    /// The regions whose numbers go on there already after the last run that the tables know.
+    /// The regions whose cursor already continues the run numbers of these tables.
     continued: BTreeSet<Region>,
 }
 
-impl Cursors {
-    /// Reads them.
+impl ExistingCursors {
+    /// Reads the cursors.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// An error of Kafka.
     pub(super) async fn read(
         kafka: &KafkaArgs,
-        known: &Known,
+        known: &KnownRuns,
         last: &BTreeMap<Region, LastRun>,
     ) -> anyhow::Result<Self> {
         let (mut found, mut continued) = (BTreeMap::new(), BTreeSet::new());
@@ -87,44 +90,44 @@ impl Cursors {
         Ok(Self { found, continued })
     }
 
-    /// Refuses runs that the tables can't know.
+    /// Checks that no cursor is of a run later than the last known one.
     ///
     /// # Errors
-    /// [`Stop::Guard`] for a region whose cursor is of a later run.
-    pub(super) fn check(&self, kafka: &KafkaArgs, known: &Known) -> Result<(), Stop> {
+    /// [`Stop::Guard`] for the first such cursor.
+    pub(super) fn check(&self, kafka: &KafkaArgs, known: &KnownRuns) -> Result<(), Stop> {
         self.found.iter().try_for_each(|(region, cursor)| self.check_run(kafka, known, *region, cursor.run))
     }
 
-    /// Refuses records of runs that the tables can't know.
+    /// Checks that no record is of a run later than the last known one.
     ///
     /// # Errors
-    /// [`Stop::Guard`] for the first of them.
-    pub(super) fn check_held(
+    /// [`Stop::Guard`] for the first such record.
+    pub(super) fn check_records(
         &self,
         kafka: &KafkaArgs,
-        known: &Known,
-        held: &[PartitionContents],
+        known: &KnownRuns,
+        scanned: &[PartitionContents],
     ) -> Result<(), Stop> {
-        let runs = held.iter().flat_map(|held| &held.highest);
+        let runs = scanned.iter().flat_map(|contents| &contents.highest);
         runs.into_iter().try_for_each(|(region, run)| self.check_run(kafka, known, *region, *run))
     }
 
-    fn check_run(&self, kafka: &KafkaArgs, known: &Known, region: Region, run: u32) -> Result<(), Stop> {
+    fn check_run(&self, kafka: &KafkaArgs, known: &KnownRuns, region: Region, run: u32) -> Result<(), Stop> {
         let last = known.get(&region).copied().unwrap_or_default();
         if run <= last || self.continued.contains(&region) {
             return Ok(());
         }
         let (brokers, prefix) = (&kafka.brokers, &kafka.topic_prefix);
         Err(Stop::Guard(format!(
-            "the topics {prefix:?}… on {brokers} hold run {run} of {region}, and the last run that these tables know is {last}. \
-             Nothing was changed. If it is the run of another catalog, move to topics of their own: --topic-prefix NAME. If it \
-             came from the old cluster, apply it from there first (`catalog-consumer run --until-caught-up`), then move again. \
-             To make other tables from these topics: `catalog-consumer run --migrate --schema NAME --group NAME`"
+            "the topics {prefix:?}… on {brokers} contain run {run} of {region}, and the last run in these tables is {last}. \
+             Nothing was changed. If the run belongs to another catalog, move to other topics: --topic-prefix NAME. If it \
+             came from the old cluster, apply it from there (`catalog-consumer run --until-caught-up`) and run `move` again. \
+             To create other tables from these topics: `catalog-consumer run --migrate --schema NAME --group NAME`"
         )))
     }
 
-    /// The regions whose cursor has to be written.
-    pub(super) fn to_write(&self, scope: &Scope, topic: &str, known: &Known) -> Vec<(Region, u32)> {
+    /// The regions whose cursor must be written, with their last known run.
+    pub(super) fn to_write(&self, scope: &Scope, topic: &str, known: &KnownRuns) -> Vec<(Region, u32)> {
         if !scope.includes(topic) {
             return Vec::new();
         }
@@ -138,32 +141,31 @@ impl Cursors {
     }
 }
 
-/// Refuses tables that come from no topics at all.
+/// Checks that the tables were filled from topics.
 ///
 /// # Errors
-/// [`Stop::Guard`] for them.
-pub(super) fn check_tables(known: &Known, positions: i64) -> Result<(), Stop> {
+/// [`Stop::Guard`] if they are empty.
+pub(super) fn check_tables(known: &KnownRuns, positions: i64) -> Result<(), Stop> {
     if !known.is_empty() || positions > 0 {
         return Ok(());
     }
     Err(Stop::Guard(
-        "these tables are empty, so there is nothing to move: `catalog-consumer run` fills them from the topics that it is \
-         given"
+        "these tables are empty, so there is nothing to move: `catalog-consumer run` fills them from any topics"
             .to_owned(),
     ))
 }
 
-/// Refuses to go on when a consumer has applied something meanwhile.
+/// Checks that no consumer has applied another run since the move started.
 ///
 /// # Errors
-/// [`Stop::Guard`] in that case.
-pub(super) fn check_still(known: &Known, now: &Known) -> Result<(), Stop> {
+/// [`Stop::Guard`] if one has.
+pub(super) fn check_unchanged(known: &KnownRuns, now: &KnownRuns) -> Result<(), Stop> {
     if known == now {
         return Ok(());
     }
     Err(Stop::Guard(
-        "a consumer has applied another run meanwhile. Nothing was changed in the tables. Stop all consumers of these tables, \
-         then move again"
+        "a consumer applied another run while the move was in progress. Nothing was changed in the tables. Stop all consumers \
+         of these tables and run `move` again"
             .to_owned(),
     ))
 }

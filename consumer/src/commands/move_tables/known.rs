@@ -1,4 +1,4 @@
-//! What the tables know of the runs so far.
+//! The runs that the tables know.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +11,27 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
-/// What the owner of a cursor is called that `move` wrote.
-const OWNER: &str = "catalog-consumer move";
+/// The instance id in a cursor that `move` wrote.
+const INSTANCE_ID: &str = "catalog-consumer move";
 
-/// The last run of each region that the books or the verdicts know.
-pub(super) type Known = BTreeMap<Region, u32>;
+/// The last run of each region in the ledger or among the decisions.
+pub(super) type KnownRuns = BTreeMap<Region, u32>;
 
-/// Reads them.
+/// Reads the last run of each region.
 ///
 /// # Errors
-/// What the database says.
-pub(super) async fn read(db: &mut PgConnection) -> anyhow::Result<Known> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(include_str!("../../../sql/moving/read_runs.sql"))
-        .fetch_all(db)
-        .await
-        .context("can't read the runs")?;
+/// An error of the database.
+pub(super) async fn read(db: &mut PgConnection) -> anyhow::Result<KnownRuns> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as(include_str!("../../../sql/move_tables/list_known_runs.sql"))
+            .fetch_all(db)
+            .await
+            .context("can't read the runs")?;
     let known = rows.into_iter().filter_map(|(region, run)| Some((Region::from_name(&region)?, run)));
     known.map(|(region, run)| Ok((region, u32::try_from(run)?))).collect()
 }
 
-/// What is known of a region's last run.
+/// The details of a region's last run; all empty if only its decision is known.
 #[derive(Debug, Default, FromRow)]
 pub(super) struct LastRun {
     marker: Option<Json<EndRecord>>,
@@ -39,12 +40,12 @@ pub(super) struct LastRun {
 }
 
 impl LastRun {
-    /// Reads it.
+    /// Reads the details of a run.
     ///
     /// # Errors
-    /// What the database says.
+    /// An error of the database.
     pub(super) async fn read(db: &mut PgConnection, region: Region, run: u32) -> anyhow::Result<Self> {
-        let found = sqlx::query_as(include_str!("../../../sql/moving/describe_last_run.sql"))
+        let found = sqlx::query_as(include_str!("../../../sql/move_tables/describe_last_run.sql"))
             .bind(region.name())
             .bind(i64::from(run))
             .fetch_optional(db)
@@ -53,18 +54,18 @@ impl LastRun {
         Ok(found.unwrap_or_default())
     }
 
-    /// Whether a cursor continues the numbers of these tables: its history has this very run. So it is if the producer
-    /// crawled after a move that broke off, after another installation moved, or in a mirrored cluster.
+    /// Whether a cursor continues the run numbers of these tables, because its history contains this run. That happens if
+    /// the producer crawled after an interrupted move, after another installation moved, or in a mirrored cluster.
     pub(super) fn is_continued_by(&self, cursor: &Cursor, run: u32) -> bool {
         let Some(Json(marker)) = &self.marker else { return false };
-        let is_it = |past: &&catalog_shared::cursor::PastRun| {
+        let is_this_run = |past: &&catalog_shared::cursor::PastRun| {
             past.run == run && past.state == PastState::Ended && past.ended_at == Some(marker.ended_at)
         };
-        cursor.history.iter().any(|past| is_it(&past))
+        cursor.history.iter().any(|past| is_this_run(&past))
     }
 
-    /// The cursor that says that this run ended. The time of the last complete crawl is left out, because the new topics
-    /// hold none: the first crawl must be complete.
+    /// The cursor of a producer that has just ended this run. It names no complete crawl, because the new topics contain
+    /// none. So the first crawl must be complete.
     pub(super) fn cursor(&self, region: Region, run: u32) -> Cursor {
         let marker = self.marker.as_ref().map(|Json(marker)| marker);
         let now = OffsetDateTime::now_utc();
@@ -73,10 +74,10 @@ impl LastRun {
         Cursor {
             schema: SCHEMA,
             region,
-            owner: OWNER.to_owned(),
+            owner: INSTANCE_ID.to_owned(),
             run,
             state: RunState::Ended,
-            shape: marker.map_or_else(full, |marker| marker.shape.clone()),
+            shape: marker.map_or_else(full_crawl, |marker| marker.shape.clone()),
             started_at,
             ended_at: Some(ended_at),
             previous_ended: marker.and_then(|marker| marker.previous_ended),
@@ -101,8 +102,8 @@ impl LastRun {
     }
 }
 
-/// The shape of a run of which nothing is known.
-fn full() -> RunParameters {
+/// The run parameters of a full crawl, for a run without an end-of-run record.
+fn full_crawl() -> RunParameters {
     RunParameters {
         mode: Mode::Full,
         kinds: RecordType::ALL.to_vec(),

@@ -1,8 +1,8 @@
-//! `move`: the same tables go on from the topics of another Kafka cluster, or from a topic that was created again.
+//! `move`: moves the tables to the topics of another Kafka cluster, or to a topic that was deleted and created again.
 //!
-//! The numbers of runs go on: the new cluster's cursor says that the last known run ended, so the next crawl is a later
-//! one. What the new topics can't know of is remembered as a floor (`run_floors`), and rebuilds leave it alone. The
-//! cursor is written while the transaction in the database is open, so a move that breaks off can be made again.
+//! Run numbers continue: the new cursor records that the last known run ended, so the next crawl gets a higher number. The
+//! last known run is stored as a floor (`run_floors`), because the new topics don't contain older runs, and rebuilds keep the
+//! rows below it. The cursor is written before the database transaction commits, so an interrupted move can be repeated.
 
 use std::collections::BTreeMap;
 
@@ -33,23 +33,23 @@ mod scan;
 
 pub(crate) use args::MoveArgs;
 use args::Scope;
-use cursor::Writer;
-use guards::Cursors;
-use known::{Known, LastRun};
+use cursor::CursorWriter;
+use guards::ExistingCursors;
+use known::{KnownRuns, LastRun};
 use plan::{Changed, Plan};
 use report::{Continued, Report, Started};
 
 /// Moves the tables to the topics that `args` name.
 ///
 /// # Errors
-/// [`catalog_shared::exit::Stop::Guard`] where the tables can't go on from these topics; nothing is changed then. Else
-/// what Kafka or the database said; the move can be made again.
+/// [`catalog_shared::exit::Stop::Guard`] if the tables can't be moved to these topics; nothing is changed then. Otherwise an
+/// error of Kafka or the database; the move can be repeated.
 pub(crate) async fn run(args: &MoveArgs) -> anyhow::Result<()> {
     args.kafka.log_config()?;
     let scope = Scope::of(args)?;
     outage::reach(&args.kafka).await?;
     let pool = database::open(&args.database, 1).await?;
-    let tables = MovedTables::look(&pool).await?;
+    let tables = MovedTables::load(&pool).await?;
     guards::check_tables(&tables.known, tables.positions)?;
     let cluster = check_binding(&pool, &args.kafka, &scope).await?;
     guards::check_members(&args.kafka, &args.group).await?;
@@ -57,13 +57,13 @@ pub(crate) async fn run(args: &MoveArgs) -> anyhow::Result<()> {
     let target = Target::claim(&args.kafka, args.partitions, &scope, &tables).await?;
     let changed = change(&pool, &args.kafka, (&scope, cluster), &tables, &target).await?;
     pool.close().await;
-    let verdicts_published = publish(args).await;
-    note_offsets(args, &target.starts).await;
+    let verdicts_published = publish_decisions(args).await;
+    commit_group_offsets(args, &target.starts).await;
     let report = target.report(args, &scope, &tables.known, changed, verdicts_published);
     Ok(answer::print(args.json, &report, &report)?)
 }
 
-/// Whether there is something to move. Returns the cluster that the tables belong to.
+/// Checks that there is something to move. Returns the cluster that the tables belong to.
 async fn check_binding(pool: &PgPool, kafka: &KafkaArgs, scope: &Scope) -> anyhow::Result<String> {
     let source = source::find(kafka).await?;
     let mut connection = pool.acquire().await?;
@@ -74,38 +74,38 @@ async fn check_binding(pool: &PgPool, kafka: &KafkaArgs, scope: &Scope) -> anyho
     Ok(cluster.unwrap_or_else(|| "unknown".to_owned()))
 }
 
-/// What is moved.
+/// The state of the tables before the move.
 struct MovedTables {
-    known: Known,
+    known: KnownRuns,
     last: BTreeMap<Region, LastRun>,
     positions: i64,
 }
 
 impl MovedTables {
-    async fn look(pool: &PgPool) -> anyhow::Result<Self> {
+    async fn load(pool: &PgPool) -> anyhow::Result<Self> {
         let mut connection = pool.acquire().await?;
         let known = known::read(&mut connection).await?;
         let mut last = BTreeMap::new();
         for (region, run) in &known {
             last.insert(*region, LastRun::read(&mut connection, *region, *run).await?);
         }
-        let count = sqlx::query_scalar(include_str!("../../../sql/moving/count_positions.sql"));
+        let count = sqlx::query_scalar(include_str!("../../../sql/move_tables/count_positions.sql"));
         let positions = count.fetch_one(&mut *connection).await.context("can't read the positions")?;
         Ok(Self { known, last, positions })
     }
 }
 
-/// Where the tables are moved to.
+/// The topics that the tables are moved to.
 struct Target {
-    /// The cursors to write, with the right to do so.
-    cursors: Vec<(Region, u32, Writer)>,
+    /// The cursors to write: the region, its last known run, and the writer.
+    cursors: Vec<(Region, u32, CursorWriter)>,
     starts: Vec<(TopicPartition, i64)>,
     source: Source,
 }
 
 impl Target {
-    /// Checks the topics, creates those that are missing, and stops the producers of the regions there. Everything that is
-    /// refused is refused before a producer is stopped.
+    /// Checks the topics, creates missing ones, and fences the producers of the regions. The checks come first, so a refused
+    /// move fences nobody.
     async fn claim(
         kafka: &KafkaArgs,
         partitions: u16,
@@ -113,25 +113,25 @@ impl Target {
         tables: &MovedTables,
     ) -> anyhow::Result<Self> {
         let (topics, known) = (kafka.topics(), &tables.known);
-        let found = Cursors::read(kafka, known, &tables.last).await?;
+        let existing = ExistingCursors::read(kafka, known, &tables.last).await?;
         if *scope == Scope::Cluster {
-            found.check(kafka, known)?;
+            existing.check(kafka, known)?;
         }
         topic_setup::ensure(kafka, &topics, partitions).await?;
         let mut cursors = Vec::new();
-        for (region, run) in found.to_write(scope, &topics.cursors(), known) {
-            cursors.push((region, run, Writer::open(kafka, region).await?));
+        for (region, run) in existing.to_write(scope, &topics.cursors(), known) {
+            cursors.push((region, run, CursorWriter::open(kafka, region).await?));
         }
-        // A producer may have written something until now.
-        let found = Cursors::read(kafka, known, &tables.last).await?;
+        // A producer may have written a cursor before it was fenced.
+        let existing = ExistingCursors::read(kafka, known, &tables.last).await?;
         let places = partitions::data_partitions(kafka).await?;
         let places = places.into_iter().filter(|place| scope.includes(&place.topic)).collect();
-        let held = scan::read(kafka, places, known).await?;
+        let scanned = scan::scan(kafka, places, known).await?;
         if *scope == Scope::Cluster {
-            found.check(kafka, known)?;
-            found.check_held(kafka, known, &held)?;
+            existing.check(kafka, known)?;
+            existing.check_records(kafka, known, &scanned)?;
         }
-        let starts = held.into_iter().map(|held| (held.place.clone(), held.start())).collect();
+        let starts = scanned.into_iter().map(|contents| (contents.place.clone(), contents.start())).collect();
         Ok(Self { cursors, starts, source: source::find(kafka).await? })
     }
 
@@ -148,7 +148,7 @@ impl Target {
         self,
         args: &MoveArgs,
         scope: &Scope,
-        known: &Known,
+        known: &KnownRuns,
         changed: Changed,
         verdicts_published: bool,
     ) -> Report {
@@ -195,48 +195,48 @@ async fn change(
     };
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
     schema_lock::lock(&mut tx, true).await.context("can't take the lock of the schema")?;
-    guards::check_still(&tables.known, &known::read(&mut tx).await?)?;
-    let changed = plan.carry_out(&mut tx).await?;
+    guards::check_unchanged(&tables.known, &known::read(&mut tx).await?)?;
+    let changed = plan.apply(&mut tx).await?;
     if scope.includes(&topics.verdicts()) {
-        publish_again(&mut tx).await?;
+        requeue_decisions(&mut tx).await?;
     }
-    // The last step before the commit: all that the database may refuse it has refused by now.
+    // The cursors are written last, because every statement that the database might refuse has succeeded by now.
     target.write_cursors(tables).await?;
     tx.commit().await.context("can't commit")?;
     Ok(changed)
 }
 
-async fn publish_again(tx: &mut PgConnection) -> anyhow::Result<()> {
-    sqlx::query(include_str!("../../../sql/moving/publish_verdicts_again.sql"))
+async fn requeue_decisions(tx: &mut PgConnection) -> anyhow::Result<()> {
+    sqlx::query(include_str!("../../../sql/move_tables/requeue_decisions.sql"))
         .execute(tx)
         .await
-        .context("can't put the verdicts into the outbox")?;
+        .context("can't put the decisions into the outbox")?;
     Ok(())
 }
 
-/// Publishes the verdicts; tells whether all are published. The tables have another identity by now, so the connection
-/// is a new one.
-async fn publish(args: &MoveArgs) -> bool {
+/// Publishes the decisions. Returns whether all are published. The move changed the identity of the tables, so this needs a
+/// new connection.
+async fn publish_decisions(args: &MoveArgs) -> bool {
     match database::open(&args.database, 1).await {
         Ok(pool) => DecisionSync::new(&args.kafka, &pool).publish_now().await,
         Err(error) => {
-            tracing::warn!(error = database::in_words(&error), "verdicts are not published yet");
+            tracing::warn!(error = database::in_words(&error), "decisions are not published yet");
             false
         }
     }
 }
 
-/// Commits the group's offsets, so that nobody takes what a mirror has left there for an operator's reset.
-async fn note_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) {
-    if let Err(error) = commit_offsets(args, starts).await {
+/// Commits the offsets of the group, so that offsets from a mirror are not mistaken for an operator's reset.
+async fn commit_group_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) {
+    if let Err(error) = try_commit_offsets(args, starts).await {
         tracing::warn!(
             error = format!("{error:#}"),
-            "the group's offsets were not committed; positions decide"
+            "can't commit the offsets of the group; the stored positions decide"
         );
     }
 }
 
-async fn commit_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
+async fn try_commit_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
     let copy = copy_id::read(&mut database::connect_migrated(&args.database, 1).await?).await?;
     offsets::commit_alone(&args.kafka, (&args.group, &copy.to_string()), starts).await
 }

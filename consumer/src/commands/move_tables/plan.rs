@@ -1,4 +1,4 @@
-//! What a move changes in the database, in one transaction.
+//! The changes that a move makes in the database, in one transaction.
 
 use anyhow::Context;
 use catalog_shared::region::Region;
@@ -6,81 +6,82 @@ use serde::Serialize;
 use sqlx::{FromRow, PgConnection};
 
 use super::args::Scope;
-use super::known::Known;
+use super::known::KnownRuns;
 use crate::model::source::Source;
 use crate::model::topic::TopicPartition;
 use crate::store::binding;
 
-/// A run of which the rest was left behind.
+/// An open run whose remaining records are in the old topics.
 #[derive(Debug, FromRow, Serialize)]
 pub(super) struct AbandonedRun {
     pub(super) region: String,
     pub(super) run: i64,
 }
 
-/// What was changed.
+/// The changes.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Changed {
-    /// The runs that were still open.
-    pub(super) given_up: Vec<AbandonedRun>,
-    /// How many dead letters are of the old topics now.
+    /// The runs that were open.
+    #[serde(rename = "given_up")]
+    pub(super) abandoned: Vec<AbandonedRun>,
+    /// The number of dead letters that now belong to the old topics.
     pub(super) dead_letters: u64,
 }
 
-/// The data topics that are moved, where their partitions start, and the last known runs.
+/// The new topics, the start of each partition, and the last known runs.
 pub(super) struct Plan<'a> {
     pub(super) scope: &'a Scope,
-    pub(super) known: &'a Known,
-    /// The new topics, as Kafka names them.
+    pub(super) known: &'a KnownRuns,
+    /// The new topics and their ids.
     pub(super) source: &'a Source,
-    /// Topics of catalog records.
+    /// The moved topics with catalog records.
     pub(super) topics: Vec<String>,
     pub(super) starts: Vec<(TopicPartition, i64)>,
-    /// Where the old topics were, and until when the tables were filled from them.
+    /// The old cluster, and until when the tables were filled from it.
     pub(super) label: String,
 }
 
 impl Plan<'_> {
-    /// Makes all changes. The caller holds the exclusive lock.
+    /// Makes all changes. The caller holds the exclusive schema lock.
     ///
     /// # Errors
-    /// What the database says.
-    pub(super) async fn carry_out(&self, tx: &mut PgConnection) -> anyhow::Result<Changed> {
-        let changed = self.leave_the_old(tx).await.context("can't leave the old topics")?;
-        self.enter_positions(tx).await.context("can't enter the positions")?;
-        self.enter_floors(tx).await.context("can't enter the floors")?;
+    /// An error of the database.
+    pub(super) async fn apply(&self, tx: &mut PgConnection) -> anyhow::Result<Changed> {
+        let changed = self.leave_old_topics(tx).await.context("can't leave the old topics")?;
+        self.insert_positions(tx).await.context("can't store the positions")?;
+        self.insert_floors(tx).await.context("can't store the floors")?;
         binding::rebind(tx, self.source, *self.scope == Scope::Cluster).await?;
         Ok(changed)
     }
 
-    async fn leave_the_old(&self, tx: &mut PgConnection) -> sqlx::Result<Changed> {
+    async fn leave_old_topics(&self, tx: &mut PgConnection) -> sqlx::Result<Changed> {
         let topic = self.scope.topic();
-        let labelled = sqlx::query(include_str!("../../../sql/moving/label_dead_letters.sql"))
+        let labelled = sqlx::query(include_str!("../../../sql/move_tables/label_dead_letters.sql"))
             .bind(topic)
             .bind(&self.label)
             .execute(&mut *tx)
             .await?;
-        let leave = include_str!("../../../sql/moving/leave_markers.sql");
-        sqlx::query(leave).bind(topic).execute(&mut *tx).await?;
-        // Topics without catalog records hold nothing that a run waits for.
-        let given_up = if self.topics.is_empty() {
+        let reset = include_str!("../../../sql/move_tables/reset_end_of_run_offsets.sql");
+        sqlx::query(reset).bind(topic).execute(&mut *tx).await?;
+        // Runs wait only for topics with catalog records.
+        let abandoned = if self.topics.is_empty() {
             Vec::new()
         } else {
-            sqlx::query_as(include_str!("../../../sql/moving/abandon_open_runs.sql"))
-                .bind("its records were left behind by `move`")
+            sqlx::query_as(include_str!("../../../sql/move_tables/abandon_open_runs.sql"))
+                .bind("its remaining records are in the topics that `move` left")
                 .fetch_all(tx)
                 .await?
         };
-        Ok(Changed { given_up, dead_letters: labelled.rows_affected() })
+        Ok(Changed { abandoned, dead_letters: labelled.rows_affected() })
     }
 
-    async fn enter_positions(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
-        sqlx::query(include_str!("../../../sql/moving/remove_positions.sql"))
+    async fn insert_positions(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query(include_str!("../../../sql/move_tables/delete_positions.sql"))
             .bind(self.scope.topic())
             .execute(&mut *tx)
             .await?;
         let places = || self.starts.iter().map(|(place, _)| place);
-        sqlx::query(include_str!("../../../sql/moving/enter_positions.sql"))
+        sqlx::query(include_str!("../../../sql/move_tables/insert_positions.sql"))
             .bind(places().map(|place| place.topic.as_str()).collect::<Vec<_>>())
             .bind(places().map(|place| place.partition).collect::<Vec<_>>())
             .bind(self.starts.iter().map(|(_, start)| *start).collect::<Vec<_>>())
@@ -89,12 +90,12 @@ impl Plan<'_> {
         Ok(())
     }
 
-    async fn enter_floors(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
-        sqlx::query(include_str!("../../../sql/moving/remove_floors.sql"))
+    async fn insert_floors(&self, tx: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query(include_str!("../../../sql/move_tables/delete_floors.sql"))
             .bind(self.scope.topic())
             .execute(&mut *tx)
             .await?;
-        sqlx::query(include_str!("../../../sql/moving/enter_floors.sql"))
+        sqlx::query(include_str!("../../../sql/move_tables/insert_floors.sql"))
             .bind(&self.topics)
             .bind(self.known.keys().copied().map(Region::name).collect::<Vec<_>>())
             .bind(self.known.values().copied().map(i64::from).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! What the new topics hold already, and where each partition starts because of that.
+//! Scans the records that the new topics already contain, to find where each partition starts.
 
 use std::collections::BTreeMap;
 
@@ -13,36 +13,36 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
-use super::known::Known;
+use super::known::KnownRuns;
 use crate::model::record::Record;
 use crate::model::topic::TopicPartition;
 
 type ScanClient = BaseConsumer<LogContext>;
 
-/// What a partition holds.
+/// The contents of a partition.
 #[derive(Debug)]
 pub(super) struct PartitionContents {
     pub(super) place: TopicPartition,
     low: i64,
-    /// The end, as readers of committed records see it.
+    /// The end offset of committed records.
     end: i64,
-    /// Whether it holds records of runs that the tables know.
+    /// Whether it contains records of known runs.
     has_known: bool,
-    /// The first record of a run that the tables don't know.
+    /// The offset of the first record of an unknown run.
     first_new: Option<i64>,
     /// The highest run of each region.
     pub(super) highest: BTreeMap<Region, u32>,
 }
 
 impl PartitionContents {
-    /// Where the tables start here. Records of runs up to the last known one are of another history, or are applied
-    /// already, so they are left out.
+    /// The start of the tables in this partition. Records of known runs are skipped, because they are already applied or
+    /// belong to another history.
     pub(super) fn start(&self) -> i64 {
-        let otherwise = if self.has_known { self.end } else { self.low };
-        self.first_new.unwrap_or(otherwise)
+        let without_new = if self.has_known { self.end } else { self.low };
+        self.first_new.unwrap_or(without_new)
     }
 
-    fn take(&mut self, offset: i64, (region, run): (Region, u32), known: &Known) {
+    fn add(&mut self, offset: i64, (region, run): (Region, u32), known: &KnownRuns) {
         let highest = self.highest.entry(region).or_default();
         *highest = run.max(*highest);
         if run <= known.get(&region).copied().unwrap_or_default() {
@@ -53,43 +53,47 @@ impl PartitionContents {
     }
 }
 
-/// Reads all records of some partitions.
+/// Scans all records of some partitions.
 ///
 /// # Errors
-/// What Kafka says.
-pub(super) async fn read(
+/// An error of Kafka.
+pub(super) async fn scan(
     kafka: &KafkaArgs,
     places: Vec<TopicPartition>,
-    known: &Known,
+    known: &KnownRuns,
 ) -> anyhow::Result<Vec<PartitionContents>> {
     let (config, known) = (cursors::client_config(kafka, "read_committed")?, known.clone());
-    let read = move || {
+    let scan = move || {
         let reader: ScanClient = kafka::create(&config, LogContext::default())?;
-        places.into_iter().map(|place| read_one(&reader, place, &known)).collect()
+        places.into_iter().map(|place| scan_one(&reader, place, &known)).collect()
     };
-    spawn_blocking(read).await?
+    spawn_blocking(scan).await?
 }
 
-fn read_one(reader: &ScanClient, place: TopicPartition, known: &Known) -> anyhow::Result<PartitionContents> {
+fn scan_one(
+    reader: &ScanClient,
+    place: TopicPartition,
+    known: &KnownRuns,
+) -> anyhow::Result<PartitionContents> {
     let name = format!("{}[{}]", place.topic, place.partition);
     let (low, end) = watermarks(reader, &place.topic, place.partition)
         .with_context(|| format!("can't read the end of {name}"))?;
-    let mut held =
+    let mut contents =
         PartitionContents { place, low, end, has_known: false, first_new: None, highest: BTreeMap::new() };
     if low == end {
-        return Ok(held);
+        return Ok(contents);
     }
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&held.place.topic, held.place.partition, Offset::Offset(low))?;
+    list.add_partition_offset(&contents.place.topic, contents.place.partition, Offset::Offset(low))?;
     reader.assign(&list)?;
     loop {
         match reader.poll(TIMEOUT) {
             Some(Ok(message)) => {
                 if let Some(run) = run_of(&message) {
-                    held.take(message.offset(), run, known);
+                    contents.add(message.offset(), run, known);
                 }
             }
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(held),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(contents),
             Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading {name}"),
             Some(Err(error)) => return Err(error).with_context(|| format!("can't read {name}")),
             None => bail!("can't read {name}: Kafka does not answer"),
@@ -97,7 +101,7 @@ fn read_one(reader: &ScanClient, place: TopicPartition, known: &Known) -> anyhow
     }
 }
 
-/// The run of a record; none where its headers don't say.
+/// The region and run of a record; `None` if its headers don't name them.
 fn run_of(message: &BorrowedMessage<'_>) -> Option<(Region, u32)> {
     let record = Record::from_message(message).ok()?;
     record.stamp.ok().map(|stamp| (stamp.region, stamp.version.run)).or(record.origin)
@@ -116,7 +120,7 @@ mod tests {
             topic: "socrata.hosts".into(),
             partition: 0,
         };
-        let mut held = PartitionContents {
+        let mut contents = PartitionContents {
             place,
             low: 2,
             end: 9,
@@ -124,13 +128,13 @@ mod tests {
             first_new: None,
             highest: BTreeMap::new(),
         };
-        let known = Known::from([(Region::Us, 5)]);
-        (3..).zip(runs).for_each(|(offset, run)| held.take(offset, (Region::Us, *run), &known));
-        held.start()
+        let known = KnownRuns::from([(Region::Us, 5)]);
+        (3..).zip(runs).for_each(|(offset, run)| contents.add(offset, (Region::Us, *run), &known));
+        contents.start()
     }
 
     #[test]
-    fn a_partition_starts_behind_what_the_tables_know() {
+    fn a_partition_starts_after_the_known_runs() {
         assert_eq!(start(&[]), 2);
         assert_eq!(start(&[1, 5]), 9);
         assert_eq!(start(&[5, 6, 7]), 4);

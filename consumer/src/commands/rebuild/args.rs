@@ -1,46 +1,46 @@
-//! The command lines of `rebuild` and of what else reads the topics from their beginning.
+//! The arguments of `rebuild`, and those that `verify` shares with it.
 
 use catalog_shared::kafka::KafkaArgs;
 use clap::Args;
 
 use crate::config::{ApplyArgs, DatabaseArgs};
 
-/// How to rebuild.
+/// The arguments of `rebuild`.
 #[derive(Args, Debug)]
 pub struct RebuildArgs {
-    /// Brings the tables up to this build first
+    /// Upgrade the tables to this build first
     #[arg(long)]
     pub migrate: bool,
 
-    /// Deletes rows beyond the limits: more than --max-retire-share of a region, or half of a domain of 20 or more
+    /// Delete rows beyond the thresholds: more than --max-retire-share of a region, or half of a domain with 20 or more
     #[arg(long)]
     pub force: bool,
 
-    /// Ends with one JSON object on standard output in place of text
+    /// Print the report as one JSON object
     #[arg(long)]
     pub json: bool,
 
-    /// How to read the topics.
+    /// The topics and the database.
     #[command(flatten)]
-    pub source: TopicsArgs,
+    pub source: ReplaySourceArgs,
 }
 
-/// How to read the topics from the beginning, beside the consumers.
+/// The arguments of commands that replay the topics from the beginning.
 #[derive(Args, Debug)]
-pub struct TopicsArgs {
-    /// Goes on although topics have lost their first records; rows that only those could speak of stay as they are
+pub struct ReplaySourceArgs {
+    /// Continue even if topics have lost their first records; rows that came only from those stay as they are
     #[arg(long)]
     pub accept_loss: bool,
 
-    /// How batches are applied. Runs are judged in a new database only, where the verdicts topic is silent.
+    /// How batches are applied. The run thresholds apply only in a new database, to runs without a published decision.
     #[command(flatten)]
     pub apply: ApplyArgs,
 
-    /// Where Kafka is.
+    /// The Kafka cluster.
     #[command(flatten)]
     pub kafka: KafkaArgs,
 
-    /// Where the tables are.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }

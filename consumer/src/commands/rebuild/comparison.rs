@@ -1,4 +1,4 @@
-//! The five tables, compared with the shadow's and made equal to them.
+//! Compares the five live tables with those of the shadow.
 
 use catalog_shared::record::RecordType;
 use catalog_shared::topics::Topics;
@@ -7,40 +7,40 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{FromRow, PgConnection, Postgres};
 
-use super::loss::Kept;
+use super::loss::KeptRows;
 use crate::decode::content_hash::REVISION;
 use crate::store::rows::datasets::newer_form;
 
-/// How many of a table's differing rows are listed.
-const LISTED: i64 = 20;
+/// The number of differing rows that are listed per table.
+const MAX_LISTED: i64 = 20;
 
-/// The statements of a table.
-pub(super) struct Table {
+/// The statements for one table.
+pub(super) struct TableStatements {
     pub(super) name: &'static str,
-    /// What its topic holds.
+    /// The record type of its topic.
     kind: RecordType,
     compare: &'static str,
     list: &'static str,
-    /// Repairs the differing rows of a range of places.
-    pub(super) mend: &'static str,
+    /// Repairs a range of the numbered differing rows.
+    pub(super) repair: &'static str,
     /// Marks a differing row as refused, and returns its key.
-    pub(super) refuse: &'static str,
+    pub(super) mark_refused: &'static str,
 }
 
 macro_rules! table {
     ($name:literal, $kind:ident) => {
-        Table {
+        TableStatements {
             name: concat!("socrata_", $name),
             kind: RecordType::$kind,
             compare: include_str!(concat!("../../../sql/rebuild/compare_", $name, ".sql")),
             list: include_str!(concat!("../../../sql/rebuild/list_", $name, ".sql")),
-            mend: include_str!(concat!("../../../sql/rebuild/mend_", $name, ".sql")),
-            refuse: include_str!(concat!("../../../sql/rebuild/refuse_", $name, ".sql")),
+            repair: include_str!(concat!("../../../sql/rebuild/repair_", $name, ".sql")),
+            mark_refused: include_str!(concat!("../../../sql/rebuild/mark_refused_", $name, ".sql")),
         }
     };
 }
 
-pub(super) const TABLES: [Table; 5] = [
+pub(super) const TABLES: [TableStatements; 5] = [
     table!("datasets", Datasets),
     table!("dataset_stats", Datasets),
     table!("domains", Domains),
@@ -48,73 +48,73 @@ pub(super) const TABLES: [Table; 5] = [
     table!("agencies", Agencies),
 ];
 
-/// How a table differs from what the topics give.
+/// The differences between a live table and the topics.
 #[derive(Debug, Serialize)]
-pub(crate) struct Differing {
+pub(crate) struct TableDiff {
     #[serde(flatten)]
-    pub(crate) counts: Counts,
-    /// The first of the rows by key.
-    pub(crate) listed: Vec<DifferingRow>,
+    pub(crate) counts: DiffCounts,
+    /// The first differing rows by key.
+    pub(crate) listed: Vec<RowDiff>,
 }
 
-/// How many rows of a table differ.
+/// The number of differing rows of a table.
 #[derive(Debug, FromRow, Serialize)]
-pub(crate) struct Counts {
+pub(crate) struct DiffCounts {
     /// The table.
     #[sqlx(rename = "name")]
     pub(crate) table: String,
-    /// How many rows the topics give.
+    /// Rows that the topics define.
     pub(crate) rows: i64,
     /// Rows that the table lacks.
     pub(crate) missing: i64,
-    /// Rows that hold something else.
+    /// Rows with other content.
     pub(crate) different: i64,
-    /// Rows that the topics don't give.
+    /// Rows that the topics don't define.
     pub(crate) extra: i64,
-    /// Rows that the database refuses: they stay as they are. Their newest record is a dead letter, or the rebuild
-    /// tried to repair them.
+    /// Rows that the database refuses, so they stay as they are. Their newest record is a dead letter, or the rebuild
+    /// failed to repair them.
     pub(crate) refused: i64,
-    /// Rows that stay as they are because the topics lost what they said before.
+    /// Rows that stay as they are, because the topics lost their records.
     pub(crate) kept: i64,
 }
 
-impl Counts {
-    /// All rows that are not as they should be.
+impl DiffCounts {
+    /// Rows that need a repair.
     pub(crate) const fn differing(&self) -> i64 {
         self.missing + self.different + self.extra
     }
 
-    /// All rows that differ, whatever is done about them.
+    /// All differing rows.
     pub(crate) const fn all(&self) -> i64 {
         self.reported() + self.kept
     }
 
-    /// All rows that are told.
+    /// Rows that the report lists.
     pub(crate) const fn reported(&self) -> i64 {
         self.differing() + self.refused
     }
 }
 
-/// A row that is not as it should be.
+/// A differing row.
 #[derive(Debug, FromRow, Serialize)]
-pub(crate) struct DifferingRow {
-    /// missing, different, extra or refused.
+pub(crate) struct RowDiff {
+    /// `missing`, `different`, `extra` or `refused`.
     pub(crate) kind: String,
     /// Its primary key, part by part.
     pub(crate) key: Vec<String>,
-    /// Where it is different.
+    /// The columns that differ.
     pub(crate) columns: Vec<String>,
 }
 
-/// Finds what differs. It stays known until the transaction ends. Rows below the floors stay as they are.
+/// Finds the differing rows and stores them in temporary tables until the transaction ends. Rows below the floors are kept.
 ///
 /// # Errors
-/// [`catalog_shared::exit::Stop::Guard`] where a row has the form of a newer build, or what the database said.
+/// [`catalog_shared::exit::Stop::Guard`] if a newer build wrote a row, or an error of the database.
 pub(super) async fn compare(
     tx: &mut PgConnection,
     topics: &Topics,
-    kept: &Kept<'_>,
-) -> anyhow::Result<Vec<Differing>> {
+    kept: &KeptRows<'_>,
+) -> anyhow::Result<Vec<TableDiff>> {
     let newer: Option<(String, i32)> =
         sqlx::query_as(include_str!("../../../sql/rebuild/find_newer_form.sql"))
             .bind(i32::from(REVISION))
@@ -126,7 +126,7 @@ pub(super) async fn compare(
     bind_topics(include_str!("../../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
-    sqlx::query(include_str!("../../../sql/rebuild/make_floors.sql"))
+    sqlx::query(include_str!("../../../sql/rebuild/create_floors.sql"))
         .bind(kept.floors.iter().map(|floor| floor.region.as_str()).collect::<Vec<_>>())
         .bind(kept.floors.iter().map(|floor| floor.run).collect::<Vec<_>>())
         .bind(&kept.topics)
@@ -136,23 +136,23 @@ pub(super) async fn compare(
         sqlx::query(table.compare).bind(topics.data(table.kind)).execute(&mut *tx).await?;
     }
     bind_topics(include_str!("../../../sql/rebuild/keep_below_floors.sql"), topics).execute(&mut *tx).await?;
-    Ok(differing(tx).await?)
+    Ok(list_differing(tx).await?)
 }
 
-/// Counts and lists what was found to differ.
-pub(super) async fn differing(tx: &mut PgConnection) -> sqlx::Result<Vec<Differing>> {
-    let mut counts: Vec<Counts> =
+/// Counts and lists the differing rows that [`compare`] found.
+pub(super) async fn list_differing(tx: &mut PgConnection) -> sqlx::Result<Vec<TableDiff>> {
+    let mut counts: Vec<DiffCounts> =
         sqlx::query_as(include_str!("../../../sql/rebuild/count_differing.sql")).fetch_all(&mut *tx).await?;
-    let mut differing = Vec::with_capacity(TABLES.len());
+    let mut diffs = Vec::with_capacity(TABLES.len());
     for counts in counts.drain(..) {
         let table = TABLES.iter().find(|table| table.name == counts.table).ok_or(sqlx::Error::RowNotFound)?;
-        let listed = sqlx::query_as(table.list).bind(LISTED).fetch_all(&mut *tx).await?;
-        differing.push(Differing { counts, listed });
+        let listed = sqlx::query_as(table.list).bind(MAX_LISTED).fetch_all(&mut *tx).await?;
+        diffs.push(TableDiff { counts, listed });
     }
-    Ok(differing)
+    Ok(diffs)
 }
 
-/// A statement that takes the topics of datasets, domains, hosts and agencies.
+/// Binds the topics of datasets, domains, hosts and agencies to a statement.
 fn bind_topics(statement: &'static str, topics: &Topics) -> Query<'static, Postgres, PgArguments> {
     let kinds = [RecordType::Datasets, RecordType::Domains, RecordType::Hosts, RecordType::Agencies];
     kinds.into_iter().fold(sqlx::query(statement), |query, kind| query.bind(topics.data(kind)))

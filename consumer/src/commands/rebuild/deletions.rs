@@ -1,5 +1,5 @@
-//! The guard on deletions. Topics that lost records without a trace, such as a mirror that was begun late, would empty
-//! the tables.
+//! The guard on deletions. If topics lost records unnoticed, such as a mirror that started late, a rebuild would delete most
+//! rows.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use sqlx::{FromRow, PgConnection};
 
 use crate::config::thresholds::LARGE_DOMAIN;
 
-/// How many of the exceeded limits a message names.
-const NAMED: usize = 10;
+/// The number of exceeded thresholds that the message names.
+const MAX_NAMED: usize = 10;
 
-/// What a repair would delete of a table in a region, or of a domain's rows in it.
+/// The rows that a repair would delete in one region of a table, or in one domain of a region.
 #[derive(Debug, FromRow)]
 struct Deletion {
     name: String,
@@ -23,13 +23,13 @@ struct Deletion {
 }
 
 impl Deletion {
-    /// A region may lose this share of its rows, a domain of 20 or more half. In the other tables a region counts from
-    /// 20 rows on, because a few wrong names are a large share of a few.
+    /// A region may lose this share of its rows, and a domain with 20 or more rows half of them. Except in the table of
+    /// assets, a region with fewer than 20 rows is not checked, because a few wrong names would be a large share.
     fn is_too_much(&self, max_share: f64) -> bool {
         let is_large = self.rows >= LARGE_DOMAIN;
         if self.is_region {
-            let counts = is_large || self.name == "socrata_datasets";
-            return counts && self.deleted as f64 > max_share * self.rows as f64;
+            let is_checked = is_large || self.name == "socrata_datasets";
+            return is_checked && self.deleted as f64 > max_share * self.rows as f64;
         }
         self.domain.is_some() && is_large && self.deleted * 2 > self.rows
     }
@@ -43,10 +43,10 @@ impl fmt::Display for Deletion {
     }
 }
 
-/// Checks what a repair would delete, before it is made.
+/// Checks how many rows a repair would delete.
 ///
 /// # Errors
-/// [`Stop::Guard`] where it is too much, or what the database said.
+/// [`Stop::Guard`] if there are too many, or an error of the database.
 pub(super) async fn check(tx: &mut PgConnection, max_share: f64) -> anyhow::Result<()> {
     let deletions: Vec<Deletion> =
         sqlx::query_as(include_str!("../../../sql/rebuild/count_deletions.sql")).fetch_all(tx).await?;
@@ -56,16 +56,16 @@ pub(super) async fn check(tx: &mut PgConnection, max_share: f64) -> anyhow::Resu
 }
 
 fn refuse(excessive: &[Deletion], max_share: f64) -> Stop {
-    let named: Vec<String> = excessive.iter().take(NAMED).map(Deletion::to_string).collect();
-    let more = match excessive.len().saturating_sub(NAMED) {
+    let named: Vec<String> = excessive.iter().take(MAX_NAMED).map(Deletion::to_string).collect();
+    let more = match excessive.len().saturating_sub(MAX_NAMED) {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
     Stop::Guard(format!(
-        "the rebuild would delete {}{more}, because the topics don't contain them. The limits are a share of {max_share} \
+        "the rebuild would delete {}{more}, because the topics don't contain them. The thresholds are a share of {max_share} \
          of a region (--max-retire-share) and half of a domain of {LARGE_DOMAIN} or more. Nothing was changed. \
          `catalog-consumer verify --topics` lists such rows as extra. If the topics have lost records, keep the \
-         tables as they are and crawl again. If the rows are to go, run `rebuild --force`",
+         tables as they are and crawl again. To delete the rows, run `rebuild --force`",
         named.join(", ")
     ))
 }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_names_each_with_its_numbers_and_the_way_on() {
+    fn the_message_names_each_threshold_with_its_numbers_and_the_remedy() {
         let excessive = [
             deletion("socrata_datasets", None, 30, 90),
             deletion("socrata_datasets", Some("a.example"), 25, 30),

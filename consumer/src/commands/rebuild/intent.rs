@@ -1,22 +1,24 @@
-//! What to do about rows that differ.
+//! Whether differing rows are only reported or also repaired.
 
 use serde::Serialize;
 
-/// What to do about what differs.
+/// What to do with differing rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Intent {
-    /// Tell it.
+    /// Report them.
     Compare,
-    /// Make the live tables equal.
-    Mend,
+    /// Repair the live tables.
+    #[serde(rename = "mend")]
+    Repair,
 }
 
 impl Intent {
-    pub(super) const fn done(self) -> &'static str {
+    /// The beginning of the report.
+    pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Compare => "Compared with",
-            Self::Mend => "Rebuilt from",
+            Self::Repair => "Rebuilt from",
         }
     }
 }

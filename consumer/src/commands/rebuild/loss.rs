@@ -1,5 +1,5 @@
-//! What topics that have lost their beginning can't speak of: the rows of the runs before the first full run that lies
-//! completely behind the first offsets. See `docs/explanation/rebuilding.md`.
+//! Topics that lost their first records. A rebuild keeps the rows of earlier runs, because their records may be lost. The
+//! floor is the first full run whose records all come after the first offsets. See `docs/explanation/rebuilding.md`.
 
 use std::collections::BTreeSet;
 
@@ -15,13 +15,13 @@ use super::targets::ReplayTargets;
 use crate::kafka::lost_records::{self, LostRecords};
 use crate::sync::decisions::DecisionSync;
 
-/// From which run on the topics speak of everything in a region.
+/// The first run of a region from which on the topics are complete.
 #[derive(Clone, Debug, FromRow, Serialize)]
 pub(crate) struct Floor {
     pub(crate) region: String,
-    /// The first full run that lies completely behind the first offsets; none before there is one.
+    /// The first full run whose records all come after the first offsets; null if there is none yet.
     pub(crate) run: Option<i64>,
-    /// How many active assets were last seen before it.
+    /// The number of active assets that were last seen before this run.
     pub(crate) active_below: i64,
     /// Whether any run of the region is known.
     #[serde(skip)]
@@ -37,24 +37,24 @@ impl Floor {
         }
     }
 
-    /// Whether each active asset was seen again behind the first offsets.
-    const fn is_healed(&self) -> bool {
+    /// Whether every active asset was seen again after the first offsets.
+    const fn is_recovered(&self) -> bool {
         !self.is_crawled || (self.run.is_some() && self.active_below == 0)
     }
 }
 
-/// Which rows stay as they are: those below the floors in the tables of some topics.
+/// The rows that stay as they are: those below the floors in the tables of these topics.
 #[derive(Default)]
-pub(super) struct Kept<'a> {
+pub(super) struct KeptRows<'a> {
     pub(super) floors: &'a [Floor],
     pub(super) topics: Vec<String>,
 }
 
-/// Which partitions have lost their beginning, and what follows.
+/// The partitions that lost their first records, and the floors that follow.
 pub(super) struct Loss {
     pub(super) lost: Vec<LostRecords>,
-    of_verdicts: bool,
-    /// None where nothing is lost.
+    has_lost_decisions: bool,
+    /// Empty if nothing is lost.
     pub(super) floors: Vec<Floor>,
 }
 
@@ -62,56 +62,56 @@ impl Loss {
     pub(super) async fn find(targets: &ReplayTargets, kafka: &KafkaArgs) -> anyhow::Result<Self> {
         let mut lost: Vec<LostRecords> =
             targets.ranges().filter_map(|(place, low, _)| LostRecords::of(place, low)).collect();
-        let verdicts = lost_records::of_verdicts(kafka).await?;
-        let of_verdicts = !verdicts.is_empty();
-        lost.extend(verdicts);
-        Ok(Self { lost, of_verdicts, floors: Vec::new() })
+        let lost_decisions = lost_records::of_verdicts(kafka).await?;
+        let has_lost_decisions = !lost_decisions.is_empty();
+        lost.extend(lost_decisions);
+        Ok(Self { lost, has_lost_decisions, floors: Vec::new() })
     }
 
-    /// Finds the floors by the books that the session looks into.
+    /// Finds the floors from the ledger in the search path of the session.
     ///
     /// # Errors
-    /// [`Stop::Guard`] where active assets lie below them and `accept` is false, or what the database or Kafka said.
-    pub(super) async fn weigh(
+    /// [`Stop::Guard`] if active assets are below the floors and `accept` is false, or an error of the database or Kafka.
+    pub(super) async fn find_floors(
         &mut self,
         db: &mut PgConnection,
-        verdicts: &DecisionSync,
+        decisions: &DecisionSync,
         (are_new, accept): (bool, bool),
     ) -> anyhow::Result<()> {
         if self.lost.is_empty() {
             return Ok(());
         }
-        let said = if self.of_verdicts { verdicts.verdicts().await? } else { Vec::new() };
-        // Verdicts have no end-of-run markers: they are compared run by run.
+        let remaining = if self.has_lost_decisions { decisions.verdicts().await? } else { Vec::new() };
+        // Decisions have no end-of-run records, so they are compared run by run.
         let data: Vec<&LostRecords> =
-            self.lost.iter().filter(|lost| lost.topic != verdicts.topic()).collect();
+            self.lost.iter().filter(|lost| lost.topic != decisions.topic()).collect();
         self.floors = sqlx::query_as(include_str!("../../../sql/rebuild/find_floors.sql"))
             .bind(Region::ALL.map(Region::name))
             .bind(data.iter().map(|lost| lost.topic.as_str()).collect::<Vec<_>>())
             .bind(data.iter().map(|lost| lost.partition).collect::<Vec<_>>())
             .bind(data.iter().map(|lost| lost.first_offset).collect::<Vec<_>>())
-            .bind(self.of_verdicts)
-            .bind(said.iter().map(|verdict| verdict.region.name()).collect::<Vec<_>>())
-            .bind(said.iter().map(|verdict| i64::from(verdict.run)).collect::<Vec<_>>())
+            .bind(self.has_lost_decisions)
+            .bind(remaining.iter().map(|decision| decision.region.name()).collect::<Vec<_>>())
+            .bind(remaining.iter().map(|decision| i64::from(decision.run)).collect::<Vec<_>>())
             .bind(are_new)
             .fetch_all(db)
             .await?;
-        self.judge(accept)
+        self.check(accept)
     }
 
-    /// What a rebuild keeps. Decisions that are lost bear on the assets alone.
-    pub(super) fn kept(&self, topics: &Topics) -> Kept<'_> {
+    /// The rows that a rebuild keeps. Lost decisions affect only the assets.
+    pub(super) fn kept(&self, topics: &Topics) -> KeptRows<'_> {
         let verdicts = topics.verdicts();
         let table = |lost: &LostRecords| {
             if lost.topic == verdicts { topics.data(RecordType::Datasets) } else { lost.topic.clone() }
         };
         let topics: BTreeSet<String> = self.lost.iter().map(table).collect();
-        Kept { floors: &self.floors, topics: topics.into_iter().collect() }
+        KeptRows { floors: &self.floors, topics: topics.into_iter().collect() }
     }
 
-    fn judge(&self, accept: bool) -> anyhow::Result<()> {
+    fn check(&self, accept: bool) -> anyhow::Result<()> {
         let floors = self.floors_text();
-        if !accept && !self.is_healed() {
+        if !accept && !self.is_recovered() {
             return Err(self.refuse(&floors).into());
         }
         tracing::warn!(
@@ -122,9 +122,9 @@ impl Loss {
         Ok(())
     }
 
-    /// Whether each active asset of each region was seen again. No region at all means that everything is lost.
-    fn is_healed(&self) -> bool {
-        self.floors.iter().all(Floor::is_healed) && self.floors.iter().any(|floor| floor.run.is_some())
+    /// Whether every active asset of every region was seen again. Without any floor, everything is lost.
+    fn is_recovered(&self) -> bool {
+        self.floors.iter().all(Floor::is_recovered) && self.floors.iter().any(|floor| floor.run.is_some())
     }
 
     fn floors_text(&self) -> String {
@@ -133,26 +133,26 @@ impl Loss {
     }
 
     fn refuse(&self, floors: &str) -> Stop {
-        let floors = if floors.is_empty() { "no run is left" } else { floors };
+        let floors = if floors.is_empty() { "there is none" } else { floors };
         Stop::Guard(format!(
-            "records are lost: {}. A compacted topic begins at 0 for ever, unless records were deleted (look at its \
-             cleanup.policy). The first full run of each region that lies completely behind these offsets is: {floors}. \
-             Nothing was changed. `--accept-loss` goes on: rows that were last seen before that run stay as they are, \
-             all others become what the topics contain. Full crawls that see all assets again make the flag \
-             unnecessary",
+            "records are lost: {}. A compacted topic begins at offset 0 unless records were deleted (check its \
+             cleanup.policy). The first full run of each region whose records all come after these offsets: {floors}. \
+             Nothing was changed. With `--accept-loss`, rows that were last seen before that run stay as they are, \
+             and all others become what the topics contain. The flag is unnecessary after full crawls have seen all \
+             assets again",
             lost_records::list(&self.lost)
         ))
     }
 }
 
-/// As [`Loss::weigh`], by the books of a shadow whose live tables are new.
-pub(super) async fn weigh_new(
+/// Like [`Loss::find_floors`], from the ledger of the shadow, because the live tables are new.
+pub(super) async fn find_floors_in_shadow(
     loss: &mut Loss,
     shadow: &PgPool,
-    verdicts: &DecisionSync,
+    decisions: &DecisionSync,
     accept: bool,
 ) -> anyhow::Result<()> {
-    loss.weigh(&mut *shadow.acquire().await?, verdicts, (true, accept)).await
+    loss.find_floors(&mut *shadow.acquire().await?, decisions, (true, accept)).await
 }
 
 #[cfg(test)]
@@ -167,25 +167,25 @@ mod tests {
             is_crawled: *is_crawled,
         };
         let lost = vec![LostRecords { topic: "t".into(), partition: 0, first_offset: 600 }];
-        Loss { lost, of_verdicts: false, floors: floors.iter().map(floor).collect() }
+        Loss { lost, has_lost_decisions: false, floors: floors.iter().map(floor).collect() }
     }
 
     #[test]
-    fn a_loss_is_healed_once_each_active_asset_was_seen_again() {
-        let healed = |floors: &[(Option<i64>, i64, bool)]| loss(floors).is_healed();
-        assert!(healed(&[(Some(7), 0, true), (None, 0, false)]));
-        assert!(!healed(&[(Some(7), 1, true), (None, 0, false)]));
-        assert!(!healed(&[(Some(7), 0, true), (None, 0, true)]));
-        // Nothing is left of any region.
-        assert!(!healed(&[(None, 0, false), (None, 0, false)]));
+    fn a_loss_is_recovered_once_each_active_asset_was_seen_again() {
+        let recovered = |floors: &[(Option<i64>, i64, bool)]| loss(floors).is_recovered();
+        assert!(recovered(&[(Some(7), 0, true), (None, 0, false)]));
+        assert!(!recovered(&[(Some(7), 1, true), (None, 0, false)]));
+        assert!(!recovered(&[(Some(7), 0, true), (None, 0, true)]));
+        // Every region is lost.
+        assert!(!recovered(&[(None, 0, false), (None, 0, false)]));
     }
 
     #[test]
     fn the_message_names_partitions_offsets_and_the_run() {
-        let error = loss(&[(Some(7), 3, true), (None, 0, false)]).judge(false).unwrap_err().to_string();
+        let error = loss(&[(Some(7), 3, true), (None, 0, false)]).check(false).unwrap_err().to_string();
         for part in ["t[0] begins at offset 600", "us: run 7, with 3 active assets", "--accept-loss"] {
             assert!(error.contains(part), "{error}");
         }
-        assert!(loss(&[(Some(7), 3, true)]).judge(true).is_ok());
+        assert!(loss(&[(Some(7), 3, true)]).check(true).is_ok());
     }
 }

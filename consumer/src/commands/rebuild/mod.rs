@@ -1,9 +1,9 @@
-//! Rebuilding: the tables as the topics give them are made beside the live ones, which are compared with
-//! them and made equal. `verify --topics` is the same without the last step.
+//! `rebuild`: replays the topics into a shadow schema, compares the live tables with it and repairs them.
+//! `verify --topics` does the same without the repair.
 //!
-//! The shadow is a schema of its own with the same tables, so batches are decoded and applied to it by the
-//! very code that keeps the live tables, books included. It follows the live tables until it is near, and
-//! goes the rest of the way while the one lock holds their consumers off.
+//! The shadow has the same tables as the live schema, including the ledger, so the code that fills the live tables fills the
+//! shadow too. The replay first catches up with the live positions. Then it takes the schema lock, which blocks the live
+//! consumers, and reads the remaining records.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -30,144 +30,147 @@ mod report;
 mod shadow;
 mod targets;
 
-pub(crate) use args::{RebuildArgs, TopicsArgs};
-use comparison::Differing;
+pub(crate) use args::{RebuildArgs, ReplaySourceArgs};
+use comparison::TableDiff;
 use intent::Intent;
-use loss::{Kept, Loss};
+use loss::{KeptRows, Loss};
 use repair::RefusedRow;
 use replay::Replay;
 pub(crate) use report::Report;
 use shadow::Shadow;
 use targets::ReplayTargets;
 
-/// How many offsets may be left to read under the lock.
-const NEAR: i64 = 10_000;
-/// How often the transaction that holds the lock stirs while the rest is read; well below what the server
-/// bears of one that is asleep (`name_shadow.sql`).
-const STIR: Duration = Duration::from_secs(5);
+/// The maximum number of offsets to read under the lock.
+const MAX_LEFT_UNDER_LOCK: i64 = 10_000;
+/// Interval between the keepalives of the transaction that holds the lock; well below its idle timeout in
+/// `create_shadow_views.sql`.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Makes the tables equal to what the topics give, and tells how they differed.
+/// Repairs the rows that differ from the topics, and prints how they differed.
 ///
 /// # Errors
-/// When another rebuild is at work, `shutdown` comes before the tables are changed, or what the database or
-/// Kafka said; [`catalog_shared::exit::Stop::Guard`] where tables and topics don't belong together.
+/// [`Stop::Guard`] if the tables don't belong to the topics or too much would be deleted, [`Stop::Interrupted`] if `shutdown`
+/// comes before the tables are changed; another rebuild is running; or an error of the database or Kafka.
 pub(crate) async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     if args.migrate {
         database::migrate(&args.source.database).await?;
     }
-    let report = work(Work { args: &args.source, intent: Intent::Mend, force: args.force }, shutdown).await?;
+    let report =
+        replay_and_report(Task { args: &args.source, intent: Intent::Repair, force: args.force }, shutdown)
+            .await?;
     let rows = report.refusals.len();
     if rows == 0 {
         return report.print(args.json);
     }
     let error = anyhow!(
-        "the database refused {rows} of the rows that the topics give; all others are rebuilt. Remove the constraint or \
+        "the database refused {rows} of the rows from the topics; all others are rebuilt. Remove the constraint or \
          trigger that refuses them, and run `catalog-consumer rebuild` again"
     );
     Err(report.print_failure(args.json, error))
 }
 
-/// Compares the tables with what the topics give, as far as the tables have got.
+/// Compares the tables with the topics, up to the positions of the tables.
 ///
 /// # Errors
-/// As [`run`].
-pub(crate) async fn compare(args: &TopicsArgs, shutdown: &CancellationToken) -> anyhow::Result<Report> {
-    work(Work { args, intent: Intent::Compare, force: false }, shutdown).await
+/// Like [`run`].
+pub(crate) async fn compare(args: &ReplaySourceArgs, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+    replay_and_report(Task { args, intent: Intent::Compare, force: false }, shutdown).await
 }
 
-/// What to do, and how.
+/// The task: a rebuild or a comparison.
 #[derive(Clone, Copy)]
-struct Work<'a> {
-    args: &'a TopicsArgs,
+struct Task<'a> {
+    args: &'a ReplaySourceArgs,
     intent: Intent,
-    /// Whether rows are deleted beyond the limits.
+    /// Whether rows are deleted beyond the thresholds.
     force: bool,
 }
 
-async fn work(work: Work<'_>, shutdown: &CancellationToken) -> anyhow::Result<Report> {
-    let Work { args, intent, .. } = work;
+async fn replay_and_report(task: Task<'_>, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+    let Task { args, intent, .. } = task;
     args.kafka.log_config()?;
     outage::reach(&args.kafka).await?;
-    let mut shadow = Shadow::make(&args.database, args.apply.connections, intent).await?;
-    let worked = follow_and_finish(work, &mut shadow, shutdown).await;
+    let mut shadow = Shadow::create(&args.database, args.apply.connections, intent).await?;
+    let result = replay_and_end(task, &mut shadow, shutdown).await;
     let removed = shadow.remove().await;
-    let report = worked?;
+    let report = result?;
     removed.map(|()| report)
 }
 
-async fn follow_and_finish(
-    work: Work<'_>,
+async fn replay_and_end(
+    task: Task<'_>,
     shadow: &mut Shadow,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Report> {
     let started = Instant::now();
     let compared = tokio::select! {
-        compared = follow_and_compare(work, shadow) => compared?,
-        // Its transaction is rolled back with it.
-        () = shutdown.cancelled() => bail!(Stop::Interrupted("the tables are as they were".to_owned())),
+        compared = replay_and_compare(task, shadow) => compared?,
+        // Dropping the future rolls its transaction back.
+        () = shutdown.cancelled() => bail!(Stop::Interrupted("the tables are unchanged".to_owned())),
     };
-    let Compared { tx, alone, records, tables, refusals, loss: Loss { lost, floors, .. } } = compared;
-    let intent = work.intent;
-    // Never broken off: nobody could tell whether it was done.
+    let Compared { tx, locked, records, tables, refusals, loss: Loss { lost, floors, .. } } = compared;
+    let intent = task.intent;
+    // A shutdown does not interrupt the commit, because its outcome would be unknown.
     match intent {
-        Intent::Mend => tx.commit().await.context("can't commit")?,
+        Intent::Repair => tx.commit().await.context("can't commit")?,
         Intent::Compare => tx.rollback().await?,
     }
-    let (held_off, took) = (alone.elapsed(), started.elapsed());
-    Ok(Report { intent, records, tables, refusals, lost, floors, held_off, took })
+    let (blocked, elapsed) = (locked.elapsed(), started.elapsed());
+    Ok(Report { intent, records, tables, refusals, lost, floors, blocked, elapsed })
 }
 
-/// All that is done, in a transaction that is to be ended.
+/// The result, in a transaction that must still be committed or rolled back.
 struct Compared<'a> {
     tx: Transaction<'a, Postgres>,
-    /// Since when the live consumers are held off.
-    alone: Instant,
+    /// Since when the live consumers are blocked.
+    locked: Instant,
     records: u64,
-    tables: Vec<Differing>,
+    tables: Vec<TableDiff>,
     refusals: Vec<RefusedRow>,
     loss: Loss,
 }
 
-async fn follow_and_compare<'a>(work: Work<'_>, shadow: &'a mut Shadow) -> anyhow::Result<Compared<'a>> {
-    let Work { args, intent, .. } = work;
-    shadow.check_whole().await?;
+async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyhow::Result<Compared<'a>> {
+    let Task { args, intent, .. } = task;
+    shadow.check_complete().await?;
     let mut targets = ReplayTargets::find(&mut shadow.session, args, intent).await?;
-    let (mut loss, verdicts) =
+    let (mut loss, decisions) =
         (Loss::find(&targets, &args.kafka).await?, DecisionSync::new(&args.kafka, &shadow.pool));
     if !targets.are_new() {
-        loss.weigh(&mut shadow.session, &verdicts, (false, args.accept_loss)).await?;
+        loss.find_floors(&mut shadow.session, &decisions, (false, args.accept_loss)).await?;
     }
     let mut replay = Replay::start(args, shadow.pool.clone(), &targets).await?;
-    give_books(shadow, &verdicts, &targets).await?;
-    follow(shadow, &mut replay, &mut targets).await?;
+    fill_shadow_ledger(shadow, &decisions, &targets).await?;
+    catch_up(shadow, &mut replay, &mut targets).await?;
     shadow.analyze().await?;
     if targets.are_new() {
-        loss::weigh_new(&mut loss, &shadow.pool, &verdicts, args.accept_loss).await?;
+        loss::find_floors_in_shadow(&mut loss, &shadow.pool, &decisions, args.accept_loss).await?;
     }
 
     let names = shadow.names.clone();
     let mut tx = shadow.begin().await?;
     schema_lock::lock(&mut tx, true).await?;
-    let alone = Instant::now();
-    targets.renew(&mut tx).await?;
-    read_the_rest(&mut tx, &mut replay, &targets).await?;
+    let locked = Instant::now();
+    targets.refresh(&mut tx).await?;
+    read_remaining(&mut tx, &mut replay, &targets).await?;
     if targets.are_new() {
-        take_books_over(&mut tx).await?;
+        copy_ledger_to_live(&mut tx).await?;
         binding::bind(&mut tx, targets.source()).await?;
     }
-    if intent == Intent::Mend {
-        Shadow::restore(&names, &mut tx).await?;
+    if intent == Intent::Repair {
+        Shadow::recreate_missing(&names, &mut tx).await?;
     }
-    let (tables, refusals) = compare_and_repair(&mut tx, work, &loss.kept(&args.kafka.topics())).await?;
-    Ok(Compared { tx, alone, records: replay.records(), tables, refusals, loss })
+    let (tables, refusals) = compare_and_repair(&mut tx, task, &loss.kept(&args.kafka.topics())).await?;
+    Ok(Compared { tx, locked, records: replay.records(), tables, refusals, loss })
 }
 
-/// Compares, and repairs where that is asked for; returns what differed, and the rows that the database refused.
+/// Compares the tables, and repairs them if that is the intent. Returns the differences, and the rows that the database
+/// refused.
 async fn compare_and_repair(
     tx: &mut PgConnection,
-    Work { args, intent, force }: Work<'_>,
-    kept: &Kept<'_>,
-) -> anyhow::Result<(Vec<Differing>, Vec<RefusedRow>)> {
+    Task { args, intent, force }: Task<'_>,
+    kept: &KeptRows<'_>,
+) -> anyhow::Result<(Vec<TableDiff>, Vec<RefusedRow>)> {
     let compared = comparison::compare(tx, &args.kafka.topics(), kept).await;
     let tables = compared.context("can't compare the tables")?;
     if intent == Intent::Compare {
@@ -180,75 +183,79 @@ async fn compare_and_repair(
     if refusals.is_empty() {
         return Ok((tables, refusals));
     }
-    Ok((comparison::differing(tx).await.context("can't count what differed")?, refusals))
+    Ok((comparison::list_differing(tx).await.context("can't count the differing rows")?, refusals))
 }
 
-/// What became of runs is never judged anew where somebody knows it: the books of the live tables, or the
-/// topic of verdicts for a database that is new.
-async fn give_books(
+/// Gives the shadow the known decisions on runs, so that it does not decide again. They come from the live ledger, or from
+/// Kafka if the database is new.
+async fn fill_shadow_ledger(
     shadow: &mut Shadow,
-    verdicts: &DecisionSync,
+    decisions: &DecisionSync,
     targets: &ReplayTargets,
 ) -> anyhow::Result<()> {
     if targets.are_new() {
-        return verdicts.mirror().await;
+        return decisions.mirror().await;
     }
     let mut tx = shadow.begin().await?;
-    sqlx::query(include_str!("../../../sql/rebuild/give_books.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../../sql/rebuild/copy_ledger_to_shadow.sql")).execute(&mut *tx).await?;
     Ok(tx.commit().await?)
 }
 
-/// Follows the live tables until they are near, or no longer come nearer: then the lock is held for longer.
-async fn follow(shadow: &mut Shadow, replay: &mut Replay, targets: &mut ReplayTargets) -> anyhow::Result<()> {
+/// Replays up to the live positions until few offsets are left, or until the number no longer decreases. In the second case
+/// the lock is held for longer.
+async fn catch_up(
+    shadow: &mut Shadow,
+    replay: &mut Replay,
+    targets: &mut ReplayTargets,
+) -> anyhow::Result<()> {
     let mut left = replay.left(targets);
     loop {
-        tracing::info!(offsets = left, "reading the topics");
+        tracing::info!(offsets = left, "replaying the topics");
         replay.read_to(targets).await?;
-        targets.renew(&mut shadow.session).await?;
+        targets.refresh(&mut shadow.session).await?;
         let before = std::mem::replace(&mut left, replay.left(targets));
-        if left <= NEAR || left >= before {
+        if left <= MAX_LEFT_UNDER_LOCK || left >= before {
             return Ok(());
         }
     }
 }
 
-/// Reads what is left under the lock, for as long as that takes: the server is told meanwhile that the
-/// transaction is not asleep.
-async fn read_the_rest(
+/// Reads the remaining records under the lock. Keepalives prevent the idle timeout of the transaction.
+async fn read_remaining(
     tx: &mut PgConnection,
     replay: &mut Replay,
     targets: &ReplayTargets,
 ) -> anyhow::Result<()> {
     let mut reading = pin!(replay.read_to(targets));
-    let mut again = interval(STIR);
+    let mut keepalive = interval(KEEPALIVE_INTERVAL);
     loop {
         tokio::select! {
             read = &mut reading => return read,
-            _ = again.tick() => tx.ping().await.context("the transaction that holds the lock is lost")?,
+            _ = keepalive.tick() => tx.ping().await.context("the transaction that holds the lock is lost")?,
         }
     }
 }
 
-/// A new database goes on with the shadow's books.
-async fn take_books_over(tx: &mut PgConnection) -> anyhow::Result<()> {
-    sqlx::query(include_str!("../../../sql/rebuild/take_books_over.sql"))
+/// Copies the ledger of the shadow into a new database.
+async fn copy_ledger_to_live(tx: &mut PgConnection) -> anyhow::Result<()> {
+    sqlx::query(include_str!("../../../sql/rebuild/copy_ledger_to_live.sql"))
         .execute(tx)
         .await
-        .context("can't take the books over")?;
+        .context("can't copy the ledger")?;
     Ok(())
 }
 
-/// Makes the tables of a schema equal to another one's by the statements of a rebuild; tells how many rows
-/// differed.
+/// Makes the tables of a schema equal to those of another one with the statements of a rebuild. Returns the number of rows
+/// that differed.
 #[cfg(test)]
 pub(crate) async fn make_equal(
     session: &mut PgConnection,
     (live, shadow): (&str, &str),
     topics: &catalog_shared::topics::Topics,
 ) -> anyhow::Result<i64> {
-    let names = shadow::Names { shadow: shadow.to_owned(), ..shadow::Names::of(live) };
+    let names = shadow::SchemaNames { shadow: shadow.to_owned(), ..shadow::SchemaNames::of(live) };
     let mut tx = names.begin(session).await?;
-    let tables = comparison::compare(&mut tx, topics, &Kept::default()).await?;
+    let tables = comparison::compare(&mut tx, topics, &KeptRows::default()).await?;
     let refusals = repair::repair(&mut tx, &tables).await?;
     anyhow::ensure!(refusals.is_empty(), "the database refuses {refusals:?}");
     tx.commit().await?;

@@ -1,4 +1,4 @@
-//! A partition that is read up to a end.
+//! The replay of one partition up to its target offset.
 
 use std::time::Instant;
 
@@ -6,58 +6,61 @@ use crate::model::batch::Batch;
 use crate::model::partition::Partition;
 use crate::model::topic::TopicPartition;
 
-/// A partition on its way to a end.
+/// A partition and its target offset.
 pub(super) struct PartitionReplay {
     pub(super) partition: Partition,
-    end: i64,
-    /// Whether all that lies before the end has been received.
-    arrived: bool,
+    target: i64,
+    /// Whether everything before the target was received.
+    received_all: bool,
 }
 
 impl PartitionReplay {
     pub(super) fn new(place: TopicPartition, position: i64) -> Self {
-        Self { partition: Partition::new(place, position, 0), end: position, arrived: true }
+        Self { partition: Partition::new(place, position, 0), target: position, received_all: true }
     }
 
-    /// Sets a new end; tells whether there is something left to read.
-    pub(super) fn assign(&mut self, end: i64) -> bool {
-        self.end = end.max(self.partition.position);
-        self.arrived = self.left() == 0;
-        !self.arrived
+    /// Sets a new target. Returns whether there is something left to read.
+    pub(super) fn set_target(&mut self, target: i64) -> bool {
+        self.target = target.max(self.partition.position);
+        self.received_all = self.left() == 0;
+        !self.received_all
     }
 
-    /// How many offsets are left until the end.
+    /// The number of offsets left before the target.
     pub(super) const fn left(&self) -> i64 {
-        self.end - self.partition.position
+        self.target - self.partition.position
     }
 
-    /// Whether a record is none of ours: the live tables may not hold it yet.
-    pub(super) const fn lies_beyond(&self, offset: i64) -> bool {
-        offset >= self.end
+    /// Whether an offset is at or beyond the target, where the live tables may not contain the record yet.
+    pub(super) const fn is_beyond_target(&self, offset: i64) -> bool {
+        offset >= self.target
     }
 
-    /// The partition was received up to this offset; tells whether that reaches the end just now.
+    /// Stores that the partition was received up to this offset. Returns whether that has just reached the target.
     pub(super) const fn received_to(&mut self, offset: i64) -> bool {
-        let news = !self.arrived && offset >= self.end;
-        self.arrived |= news;
-        news
+        let has_just_reached = !self.received_all && offset >= self.target;
+        self.received_all |= has_just_reached;
+        has_just_reached
     }
 
-    /// Whether fetching has to be paused (true) or resumed (false); none where it is as it should be.
+    /// Whether fetching must be paused (true) or resumed (false); `None` if nothing changes.
     pub(super) fn pause_changes(&self) -> Option<bool> {
-        if self.arrived { None } else { self.partition.pause_changes() }
+        if self.received_all { None } else { self.partition.pause_changes() }
     }
 
-    /// The next batch, if there is one and none in flight. The last one has no records: it goes past what is
-    /// none to the end.
+    /// The next batch, if one is due and none is in flight. The last one may have no records: it moves the position past
+    /// offsets without records to the target.
     pub(super) fn next_batch(&mut self, batch_size: usize, now: Instant) -> Option<Batch> {
-        let due =
-            if self.arrived { !self.partition.in_flight } else { self.partition.is_due(batch_size, now) };
-        if !due {
+        let is_due = if self.received_all {
+            !self.partition.in_flight
+        } else {
+            self.partition.is_due(batch_size, now)
+        };
+        if !is_due {
             return None;
         }
         let batch = self.partition.take_batch(batch_size, now);
-        if self.arrived { batch.or_else(|| self.partition.take_step(self.end)) } else { batch }
+        if self.received_all { batch.or_else(|| self.partition.take_step(self.target)) } else { batch }
     }
 }
 
@@ -69,14 +72,14 @@ mod tests {
     use crate::model::record::Record;
     use crate::model::topic::TopicKind;
 
-    fn replay(end: i64, offsets: &[i64], now: Instant) -> PartitionReplay {
+    fn replay(target: i64, offsets: &[i64], now: Instant) -> PartitionReplay {
         let place = TopicPartition {
             kind: TopicKind::Data(RecordType::Hosts),
             topic: "socrata.hosts".into(),
             partition: 0,
         };
         let mut replay = PartitionReplay::new(place, 10);
-        assert!(replay.assign(end));
+        assert!(replay.set_target(target));
         for offset in offsets {
             let headers = None::<&rdkafka::message::OwnedHeaders>;
             replay.partition.push(Record::read(*offset, headers).unwrap(), now);
@@ -85,10 +88,10 @@ mod tests {
     }
 
     #[test]
-    fn a_track_ends_at_its_goal_wherever_the_next_record_lies() {
+    fn a_replay_ends_at_its_target_wherever_the_next_record_is() {
         let now = Instant::now();
         let mut replay = replay(15, &[10, 12], now);
-        assert!(!replay.lies_beyond(14) && replay.lies_beyond(15));
+        assert!(!replay.is_beyond_target(14) && replay.is_beyond_target(15));
         assert!(replay.next_batch(3, now).is_none());
         assert!(replay.received_to(40) && !replay.received_to(41));
         let batch = replay.next_batch(3, now).unwrap();
@@ -103,10 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn a_track_never_goes_back() {
+    fn a_replay_never_goes_back() {
         let mut replay = replay(15, &[], Instant::now());
         replay.partition.applied(15);
-        assert!(!replay.assign(12));
-        assert!(replay.assign(16));
+        assert!(!replay.set_target(12));
+        assert!(replay.set_target(16));
     }
 }

@@ -1,4 +1,4 @@
-//! The replay: reads the topics from their first records into the shadow, as far as it is told.
+//! The replay: reads the topics from their first records to the targets into the shadow.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,13 +16,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::args::TopicsArgs;
+use super::args::ReplaySourceArgs;
 use super::partition_replay::PartitionReplay;
 use super::targets::ReplayTargets;
+use crate::commands::detached_reader::DetachedReader;
 use crate::config::thresholds::Thresholds;
 use crate::kafka::group::list;
 use crate::kafka::partitions;
-use crate::kafka::reader::{self, Reader};
+use crate::kafka::reader::Reader;
 use crate::model::batch::Batch;
 use crate::model::record::Record;
 use crate::model::topic::{TopicKind, TopicPartition};
@@ -30,19 +31,19 @@ use crate::model::watermarks::Watermarks;
 use crate::store::apply::{Failure, Outcome, apply};
 use crate::store::positions;
 
-/// How often batches that have waited long enough and the ends of partitions are looked after.
+/// Interval at which due batches are applied and positions are checked.
 const TICK: Duration = Duration::from_millis(20);
-/// How often a line tells how far the replay is.
+/// Interval between progress lines in the log.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// How long nothing may move before the replay gives up: it may be holding the live consumers off.
+/// The replay fails after this time without progress, because it may be blocking the live consumers.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The group whose name its reader bears.
+/// The group id of the reader, which never joins the group.
 const GROUP: &str = "catalog-consumer-rebuild";
 
 /// A replay of all data topics.
 pub(super) struct Replay {
-    reader: Option<Arc<Reader>>,
+    reader: DetachedReader,
     kafka: KafkaArgs,
     topics: Topics,
     pool: PgPool,
@@ -53,14 +54,14 @@ pub(super) struct Replay {
     replays: HashMap<(TopicKind, i32), PartitionReplay>,
     batches: JoinSet<anyhow::Result<(TopicPartition, i64)>>,
     records: u64,
-    moved: Instant,
+    progressed: Instant,
     reported: Instant,
 }
 
 impl Replay {
-    /// Opens the reader, and puts every partition's position in the shadow at its first offset.
+    /// Opens the reader, and sets the position of every partition in the shadow to its first offset.
     pub(super) async fn start(
-        args: &TopicsArgs,
+        args: &ReplaySourceArgs,
         pool: PgPool,
         targets: &ReplayTargets,
     ) -> anyhow::Result<Self> {
@@ -70,7 +71,7 @@ impl Replay {
             replays.insert((place.kind, place.partition), PartitionReplay::new(place.clone(), position));
         }
         Ok(Self {
-            reader: Some(Arc::new(reader::open(&args.kafka, GROUP)?)),
+            reader: DetachedReader::open(&args.kafka, GROUP)?,
             kafka: args.kafka.clone(),
             topics: args.kafka.topics(),
             pool,
@@ -81,38 +82,38 @@ impl Replay {
             replays,
             batches: JoinSet::new(),
             records: 0,
-            moved: Instant::now(),
+            progressed: Instant::now(),
             reported: Instant::now(),
         })
     }
 
-    /// How many records were applied.
+    /// The number of records that were applied.
     pub(super) const fn records(&self) -> u64 {
         self.records
     }
 
-    /// How many offsets are left to read.
+    /// The number of offsets left to read.
     pub(super) fn left(&self, targets: &ReplayTargets) -> i64 {
         let replay = |place: &TopicPartition| self.replays.get(&(place.kind, place.partition));
-        let stands =
+        let position =
             |place: &TopicPartition, low| replay(place).map_or(low, |replay| replay.partition.position);
-        targets.ranges().map(|(place, low, end)| (end - stands(place, low)).max(0)).sum()
+        targets.ranges().map(|(place, low, target)| (target - position(place, low)).max(0)).sum()
     }
 
-    /// Reads every partition to its goal and no further.
+    /// Reads every partition up to its target.
     ///
     /// # Errors
-    /// A record that can't be read, what Kafka or the database said, or that nothing moves any more.
+    /// A record of a newer schema, an error of Kafka or the database, or no progress for [`STALL_TIMEOUT`].
     pub(super) async fn read_to(&mut self, targets: &ReplayTargets) -> anyhow::Result<()> {
-        let Some(reader) = self.reader.clone() else { return Ok(()) };
+        let reader = self.reader.get()?;
         self.assign(&reader, targets)?;
-        self.moved = Instant::now();
+        self.progressed = Instant::now();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.replays.values().any(|replay| replay.left() > 0) {
             tokio::select! {
                 biased;
-                Some(done) = self.batches.join_next() => self.finish(done?)?,
+                Some(finished) = self.batches.join_next() => self.finish(finished?)?,
                 _ = tick.tick() => self.housekeeping(&reader)?,
                 message = reader.recv() => self.receive(&reader, message).await?,
             }
@@ -122,18 +123,18 @@ impl Replay {
         Ok(())
     }
 
-    /// Assigns what is not at its goal, from where it stands.
+    /// Assigns the partitions that have not reached their target, from their positions.
     fn assign(&mut self, reader: &Reader, targets: &ReplayTargets) -> anyhow::Result<()> {
         let mut starts = TopicPartitionList::new();
-        for (place, _, end) in targets.ranges() {
+        for (place, _, target) in targets.ranges() {
             let Some(replay) = self.replays.get_mut(&(place.kind, place.partition)) else { continue };
-            if replay.assign(end) {
+            if replay.set_target(target) {
                 let position = Offset::Offset(replay.partition.position);
                 starts.add_partition_offset(&place.topic, place.partition, position)?;
             }
         }
         reader.assign(&starts).context("can't read the topics")?;
-        // A pause outlives an assignment.
+        // An assignment does not end a pause.
         reader.resume(&starts).context("can't read the topics")
     }
 
@@ -145,10 +146,10 @@ impl Replay {
         match message {
             Ok(message) => self.take(reader, &message),
             Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
-                bail!("{}: start again", self.loss().await?)
+                bail!("{}: run the command again", self.lost_records().await?)
             }
             Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error.into()),
-            // The client goes on by itself, and its context has told of it.
+            // The client recovers by itself, and its context has logged the error.
             Err(error) => {
                 tracing::debug!(%error, "receiving");
                 Ok(())
@@ -156,8 +157,8 @@ impl Replay {
         }
     }
 
-    /// Which partition has lost records while it was read.
-    async fn loss(&self) -> anyhow::Result<String> {
+    /// Names the partition that lost records during the replay.
+    async fn lost_records(&self) -> anyhow::Result<String> {
         let places = self.replays.values().map(|replay| replay.partition.place.clone()).collect();
         let marks = partitions::watermarks(&self.kafka, places).await?;
         let lost = marks.into_iter().find_map(|(place, Watermarks { low, high })| {
@@ -165,12 +166,12 @@ impl Replay {
             let TopicPartition { topic, partition, .. } = place;
             (position < low).then(|| {
                 format!(
-                    "{topic}[{partition}] has lost records while it was read: the rebuild stands at {position}, \
-                     and it holds offsets {low} to {high}"
+                    "{topic}[{partition}] lost records during the replay: the position is {position}, and the \
+                     partition contains offsets {low} to {high}"
                 )
             })
         });
-        Ok(lost.unwrap_or_else(|| "a partition has lost records while it was read".to_owned()))
+        Ok(lost.unwrap_or_else(|| "a partition lost records during the replay".to_owned()))
     }
 
     fn take(&mut self, reader: &Reader, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
@@ -180,13 +181,13 @@ impl Replay {
         if replay.received_to(message.offset()) {
             pause(reader, &replay.partition.place)?;
         }
-        if replay.lies_beyond(message.offset()) {
+        if replay.is_beyond_target(message.offset()) {
             return Ok(());
         }
         let record = Record::from_message(message).map_err(|schema| {
             let TopicPartition { topic, partition, .. } = &replay.partition.place;
             anyhow!(
-                "{topic}[{partition}] offset {} has schema {schema}: upgrade this consumer",
+                "{topic}[{partition}] offset {} has schema {schema}, which this build can't read: upgrade catalog-consumer",
                 message.offset()
             )
         })?;
@@ -194,7 +195,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Learns which partitions are received to their targets, and tells how far the replay is.
+    /// Finds partitions that were received up to their targets, detects a stall, and logs the progress.
     fn housekeeping(&mut self, reader: &Reader) -> anyhow::Result<()> {
         for element in reader.position()?.elements() {
             let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
@@ -207,12 +208,12 @@ impl Replay {
         }
         let slowest = self.replays.values().max_by_key(|replay| replay.left());
         if let Some(replay) = slowest
-            && self.moved.elapsed() >= STALL_TIMEOUT
+            && self.progressed.elapsed() >= STALL_TIMEOUT
         {
             let TopicPartition { topic, partition, .. } = &replay.partition.place;
-            let (stands, waited) = (replay.partition.position, STALL_TIMEOUT.as_secs());
+            let (position, waited) = (replay.partition.position, STALL_TIMEOUT.as_secs());
             bail!(
-                "nothing has moved for {waited} s: {topic}[{partition}] stands at {stands}, {} short",
+                "no progress for {waited} s: {topic}[{partition}] is at offset {position}, {} before its target",
                 replay.left()
             );
         }
@@ -227,7 +228,7 @@ impl Replay {
     fn apply_due(&mut self) {
         let now = Instant::now();
         for replay in self.replays.values_mut() {
-            // One more than there are connections, to be decoded meanwhile.
+            // One batch more than there are connections, so that it is decoded while the others are applied.
             if self.batches.len() > self.connections {
                 return;
             }
@@ -238,10 +239,10 @@ impl Replay {
         }
     }
 
-    fn finish(&mut self, done: anyhow::Result<(TopicPartition, i64)>) -> anyhow::Result<()> {
-        let (place, to) = done?;
+    fn finish(&mut self, applied: anyhow::Result<(TopicPartition, i64)>) -> anyhow::Result<()> {
+        let (place, to) = applied?;
         tracing::debug!(topic = place.topic, partition = place.partition, to, "batch replayed");
-        self.moved = Instant::now();
+        self.progressed = Instant::now();
         if let Some(replay) = self.replays.get_mut(&(place.kind, place.partition)) {
             replay.partition.applied(to);
         }
@@ -261,15 +262,7 @@ impl Replay {
     }
 }
 
-impl Drop for Replay {
-    /// Closing a client waits for its threads, and the runtime's own must not.
-    fn drop(&mut self) {
-        let reader = self.reader.take();
-        std::thread::spawn(move || drop(reader));
-    }
-}
-
-/// Applies a batch; tells how far its partition is then.
+/// Applies a batch. Returns the new position of its partition.
 async fn apply_to_shadow(
     pool: &PgPool,
     permits: &Semaphore,
@@ -278,7 +271,7 @@ async fn apply_to_shadow(
 ) -> anyhow::Result<(TopicPartition, i64)> {
     match apply(pool, permits, &batch, thresholds).await {
         Ok(Outcome::Applied { .. }) => Ok((batch.place, batch.to)),
-        Ok(Outcome::Stale { .. } | Outcome::GivenUp) => bail!("somebody else has written to the shadow"),
+        Ok(Outcome::Stale { .. } | Outcome::GivenUp) => bail!("another program has written to the shadow"),
         Err(Failure { error, .. }) => Err(error),
     }
 }

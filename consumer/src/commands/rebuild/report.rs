@@ -1,4 +1,4 @@
-//! What a rebuild or a comparison found, for people or for programs.
+//! The report of a rebuild or a comparison, as text or JSON.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,42 +7,42 @@ use catalog_shared::answer;
 use catalog_shared::human::counted;
 use serde::{Serialize, Serializer};
 
-use super::comparison::{Counts, Differing, DifferingRow};
+use super::comparison::{DiffCounts, RowDiff, TableDiff};
 use super::intent::Intent;
 use super::loss::Floor;
 use super::repair::RefusedRow;
 use crate::kafka::lost_records::LostRecords;
 
-/// How many refused rows are shown to people; JSON has all.
-const NAMED: usize = 20;
+/// The number of refused rows that the text lists; JSON lists all.
+const MAX_LISTED: usize = 20;
 
-/// What was found, and done about it.
+/// The result of a rebuild or a comparison.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(super) intent: Intent,
-    /// How many records were replayed.
+    /// The number of replayed records.
     pub(super) records: u64,
-    pub(super) tables: Vec<Differing>,
-    /// The rows that the database refused to have repaired.
+    pub(super) tables: Vec<TableDiff>,
+    /// The rows that the database refused to repair.
     pub(super) refusals: Vec<RefusedRow>,
-    /// Partitions that have lost their beginning.
+    /// The partitions that lost their first records.
     #[serde(rename = "lost_beginnings")]
     pub(super) lost: Vec<LostRecords>,
-    /// Below which runs rows stay as they are therefore.
+    /// Rows of earlier runs than these stay as they are.
     pub(super) floors: Vec<Floor>,
-    /// How long the live consumers were held off.
+    /// How long the live consumers were blocked.
     #[serde(rename = "held_off_seconds", serialize_with = "seconds")]
-    pub(super) held_off: Duration,
+    pub(super) blocked: Duration,
     #[serde(rename = "seconds", serialize_with = "seconds")]
-    pub(super) took: Duration,
+    pub(super) elapsed: Duration,
 }
 
-fn seconds<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(took.as_secs_f64())
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 impl Report {
-    /// How many rows differed, in all tables.
+    /// The number of rows that needed a repair, in all tables.
     pub(crate) fn differing(&self) -> i64 {
         self.tables.iter().map(|table| table.counts.differing()).sum()
     }
@@ -51,7 +51,7 @@ impl Report {
         Ok(answer::print(json, self, self)?)
     }
 
-    /// As [`Report::print`], of a command that fails; gives the error to end with.
+    /// Prints the report of a failed command, and returns the error that the command ends with.
     pub(crate) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
         answer::print_failure(json, self, self, error)
     }
@@ -59,21 +59,21 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (took, held_off) = (self.took.as_secs_f64(), self.held_off.as_secs_f64());
-        let (records, done) = (counted(self.records, "record", "records"), self.intent.done());
-        writeln!(f, "{done} {records} in {took:.1} s; consumers were held off for {held_off:.1} s.")?;
+        let (elapsed, blocked) = (self.elapsed.as_secs_f64(), self.blocked.as_secs_f64());
+        let (records, label) = (counted(self.records, "record", "records"), self.intent.label());
+        writeln!(f, "{label} {records} in {elapsed:.1} s; consumers were blocked for {blocked:.1} s.")?;
         let columns = ["rows", "missing", "different", "extra", "refused", "kept"];
         write!(f, "  {:22}", "")?;
         columns.iter().try_for_each(|column| write!(f, " {column:>9}"))?;
         for table in &self.tables {
-            let Counts { table, rows, missing, different, extra, refused, kept } = &table.counts;
+            let DiffCounts { table, rows, missing, different, extra, refused, kept } = &table.counts;
             write!(
                 f,
                 "\n  {table:22} {rows:>9} {missing:>9} {different:>9} {extra:>9} {refused:>9} {kept:>9}"
             )?;
         }
         self.lost.iter().try_for_each(|lost| write!(f, "\n  records are lost: {lost}"))?;
-        self.refusals.iter().take(NAMED).try_for_each(|row| write!(f, "\n  {row}"))?;
+        self.refusals.iter().take(MAX_LISTED).try_for_each(|row| write!(f, "\n  {row}"))?;
         if self.intent == Intent::Compare {
             self.tables.iter().try_for_each(|table| list(f, table))?;
         }
@@ -81,9 +81,9 @@ impl fmt::Display for Report {
     }
 }
 
-fn list(f: &mut fmt::Formatter<'_>, table: &Differing) -> fmt::Result {
-    let Differing { counts, listed } = table;
-    for DifferingRow { kind, key, columns } in listed {
+fn list(f: &mut fmt::Formatter<'_>, table: &TableDiff) -> fmt::Result {
+    let TableDiff { counts, listed } = table;
+    for RowDiff { kind, key, columns } in listed {
         write!(f, "\n  {} {}: {kind}", counts.table, key.join("/"))?;
         if !columns.is_empty() {
             write!(f, " in {}", columns.join(", "))?;

@@ -1,4 +1,4 @@
-//! The shadow: a schema beside the live one, with tables of the same names.
+//! The shadow: a temporary schema with tables of the same names as the live schema.
 
 use std::time::{Duration, Instant};
 
@@ -10,97 +10,100 @@ use super::intent::Intent;
 use crate::config::DatabaseArgs;
 use crate::store::database;
 
-/// How long the shadow's removal may take. What is left then, the next rebuild clears away.
+/// Timeout for dropping the shadow. The next rebuild drops what is left.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How soon PostgreSQL has noticed that a rebuild has ended, and how often to ask.
-const GONE_WITHIN: Duration = Duration::from_secs(3);
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long to retry the lock, because PostgreSQL may notice late that another rebuild has ended; and the delay between tries.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// The shadow's schema, and the one session that compares and mends.
+/// The shadow schema, and the session that compares and repairs.
 pub(super) struct Shadow {
-    pub(super) names: Names,
-    /// Whether what the live schema lacks stands ready in the spare one.
-    lacking: bool,
-    /// Looks into the live schema. It holds the lock that keeps other rebuilds away for as long as it is open:
-    /// what it commits is the word of the only one.
+    pub(super) names: SchemaNames,
+    /// Whether the spare schema contains the tables and views that the live schema lacks.
+    has_spare: bool,
+    /// The session in the live schema. It holds the lock that excludes other rebuilds until it is closed, so no other
+    /// rebuild changes the tables before it commits.
     pub(super) session: PgConnection,
-    /// Looks into the shadow.
+    /// Connections in the shadow schema.
     pub(super) pool: PgPool,
 }
 
 /// The names of the schemas.
 #[derive(Clone)]
-pub(super) struct Names {
+pub(super) struct SchemaNames {
     pub(super) live: String,
     pub(super) shadow: String,
-    /// Holds tables and views as the migrations make them, for a live schema that lacks some.
+    /// The schema with newly migrated tables and views, if the live schema lacks some.
     pub(super) spare: String,
 }
 
 impl Shadow {
-    /// Makes the shadow's empty tables, once what a killed rebuild has left is cleared away; and spare ones, where
-    /// the live schema lacks some and is to be mended.
+    /// Drops what a killed rebuild left, then creates the empty tables of the shadow. If the live schema lacks tables and
+    /// will be repaired, this creates spare tables too.
     ///
     /// # Errors
-    /// When another rebuild is at work, or a schema is in the way that isn't a shadow.
-    pub(super) async fn make(live: &DatabaseArgs, connections: u16, intent: Intent) -> anyhow::Result<Self> {
-        let names = Names::of(&live.schema);
+    /// Another rebuild is running, or a schema of this name is not a shadow.
+    pub(super) async fn create(
+        live: &DatabaseArgs,
+        connections: u16,
+        intent: Intent,
+    ) -> anyhow::Result<Self> {
+        let names = SchemaNames::of(&live.schema);
         let connections = u32::from(connections);
         let mut session = database::connect_migrated(live, connections + 1).await?;
-        names.lock_out_others(&mut session).await?;
-        names.clear_away(&mut session).await?;
+        names.lock(&mut session).await?;
+        names.drop_leftovers(&mut session).await?;
         let args = DatabaseArgs { schema: names.shadow.clone(), ..live.clone() };
-        names.make(&mut session, &args).await?;
-        let lacking = intent == Intent::Mend && names.lacks(&mut session).await?;
-        if lacking {
-            names.set_aside(&mut session).await?;
-            names.make(&mut session, &args).await?;
+        names.create(&mut session, &args).await?;
+        let has_spare = intent == Intent::Repair && names.is_incomplete(&mut session).await?;
+        if has_spare {
+            names.move_to_spare(&mut session).await?;
+            names.create(&mut session, &args).await?;
         }
-        names.lighten(&mut session).await?;
+        names.relax(&mut session).await?;
         let pool = database::open_all(&args, connections, 1).await?;
-        Ok(Self { names, lacking, session, pool })
+        Ok(Self { names, has_spare, session, pool })
     }
 
-    /// Whether the live schema has all tables, but for those that stand ready: one that is gone can't be compared.
+    /// Checks that the live schema has all tables, except those in the spare schema. A missing table can't be compared.
     ///
     /// # Errors
-    /// Names the first that is gone.
-    pub(super) async fn check_whole(&mut self) -> anyhow::Result<()> {
-        let lost: Option<String> =
-            sqlx::query_scalar(include_str!("../../../sql/rebuild/find_lost_table.sql"))
+    /// Names the first missing table.
+    pub(super) async fn check_complete(&mut self) -> anyhow::Result<()> {
+        let missing: Option<String> =
+            sqlx::query_scalar(include_str!("../../../sql/rebuild/find_missing_table.sql"))
                 .bind(format!("\"{}\"", self.names.shadow))
-                .bind(self.lacking)
+                .bind(self.has_spare)
                 .fetch_optional(&mut self.session)
                 .await?;
-        let Some(table) = lost else { return Ok(()) };
-        let cure = if table.starts_with("socrata_") {
-            "`rebuild` makes it anew"
+        let Some(table) = missing else { return Ok(()) };
+        let remedy = if table.starts_with("socrata_") {
+            "`rebuild` recreates it"
         } else {
             "fill a new schema, `rebuild --migrate --schema NAME`"
         };
-        bail!("the schema {} has no table {table} any more: {cure}", self.names.live)
+        bail!("the schema {} has no table {table}: {remedy}", self.names.live)
     }
 
-    /// Lets the planner know how much there is.
+    /// Collects statistics for the query planner.
     pub(super) async fn analyze(&self) -> sqlx::Result<()> {
         sqlx::query(include_str!("../../../sql/rebuild/analyze_shadow.sql")).execute(&self.pool).await?;
         Ok(())
     }
 
-    /// Gives the live schema the tables and views that it lacks, in the transaction that fills them.
-    pub(super) async fn restore(names: &Names, tx: &mut PgConnection) -> anyhow::Result<()> {
-        let statements = names.statements(tx, &names.spare).await?;
+    /// Recreates missing tables and views of the live schema, in the transaction that fills them.
+    pub(super) async fn recreate_missing(names: &SchemaNames, tx: &mut PgConnection) -> anyhow::Result<()> {
+        let statements = names.missing_ddl(tx, &names.spare).await?;
         if statements.is_empty() {
             return Ok(());
         }
-        tracing::warn!(schema = names.live, "tables or views are gone: making them anew");
-        let made = raw_sql(AssertSqlSafe(statements.join(";\n"))).execute(tx).await;
-        made.context("can't make the tables and views that are gone")?;
+        tracing::warn!(schema = names.live, "recreating missing tables and views");
+        let recreated = raw_sql(AssertSqlSafe(statements.join(";\n"))).execute(tx).await;
+        recreated.context("can't recreate the missing tables and views")?;
         Ok(())
     }
 
-    /// Begins a transaction that looks into the live schema and sees the shadow's tables as views,
-    /// `shadow_hosts` and so on.
+    /// Begins a transaction in the live schema that sees the tables of the shadow as the views `shadow_hosts` and so on.
     pub(super) async fn begin(&mut self) -> sqlx::Result<Transaction<'_, Postgres>> {
         self.names.begin(&mut self.session).await
     }
@@ -109,46 +112,46 @@ impl Shadow {
     pub(super) async fn remove(mut self) -> anyhow::Result<()> {
         let removing = async {
             self.pool.close().await;
-            self.names.clear_away(&mut self.session).await?;
+            self.names.drop_leftovers(&mut self.session).await?;
             anyhow::Ok(self.session.close().await?)
         };
         match timeout(REMOVAL_TIMEOUT, removing).await {
             Ok(removed) => removed,
-            Err(_) => bail!("the schema {} is left behind: PostgreSQL does not answer", self.names.shadow),
+            Err(_) => bail!("can't drop the schema {}: timed out", self.names.shadow),
         }
     }
 }
 
-impl Names {
+impl SchemaNames {
     pub(super) fn of(live: &str) -> Self {
-        Self { live: live.to_owned(), shadow: beside(live, "_rebuild"), spare: beside(live, "_restore") }
+        Self { live: live.to_owned(), shadow: sibling(live, "_rebuild"), spare: sibling(live, "_restore") }
     }
 
-    /// As [`Shadow::begin`].
+    /// Like [`Shadow::begin`].
     pub(super) async fn begin<'a>(
         &self,
         session: &'a mut PgConnection,
     ) -> sqlx::Result<Transaction<'a, Postgres>> {
         let mut tx = session.begin().await?;
-        look_into(&mut tx, &self.shadow).await?;
-        raw_sql(include_str!("../../../sql/rebuild/name_shadow.sql")).execute(&mut *tx).await?;
-        look_into(&mut tx, &self.live).await?;
+        set_search_path(&mut tx, &self.shadow).await?;
+        raw_sql(include_str!("../../../sql/rebuild/create_shadow_views.sql")).execute(&mut *tx).await?;
+        set_search_path(&mut tx, &self.live).await?;
         Ok(tx)
     }
 
-    async fn lock_out_others(&self, session: &mut PgConnection) -> anyhow::Result<()> {
-        let deadline = Instant::now() + GONE_WITHIN;
-        let mut again = interval(LOOK_AGAIN);
+    async fn lock(&self, session: &mut PgConnection) -> anyhow::Result<()> {
+        let deadline = Instant::now() + LOCK_TIMEOUT;
+        let mut again = interval(LOCK_RETRY_DELAY);
         while !try_lock(session).await? {
             if Instant::now() >= deadline {
-                bail!("another `rebuild` or `verify --topics` is at work on the schema {}", self.live);
+                bail!("another `rebuild` or `verify --topics` is running on the schema {}", self.live);
             }
             again.tick().await;
         }
         Ok(())
     }
 
-    async fn clear_away(&self, session: &mut PgConnection) -> anyhow::Result<()> {
+    async fn drop_leftovers(&self, session: &mut PgConnection) -> anyhow::Result<()> {
         for schema in [&self.shadow, &self.spare] {
             let found: Option<Option<String>> =
                 sqlx::query_scalar(include_str!("../../../sql/rebuild/find_shadow.sql"))
@@ -158,7 +161,7 @@ impl Names {
             let Some(comment) = found else { continue };
             if comment != Some(self.comment()) {
                 bail!(
-                    "the schema {schema} is in the way: rebuilding needs this name, and it holds something else"
+                    "the schema {schema} is not a shadow, but the rebuild needs this name: rename or drop it"
                 );
             }
             self.execute(session, format!("drop schema \"{schema}\" cascade")).await?;
@@ -166,21 +169,21 @@ impl Names {
         Ok(())
     }
 
-    /// Makes the schema, telling in its comment what it is in the same transaction, and its tables.
-    async fn make(&self, session: &mut PgConnection, args: &DatabaseArgs) -> anyhow::Result<()> {
+    /// Creates the schema and its tables. The same transaction sets the comment that identifies the schema as a shadow.
+    async fn create(&self, session: &mut PgConnection, args: &DatabaseArgs) -> anyhow::Result<()> {
         let (shadow, comment) = (&self.shadow, self.comment());
-        let make = format!(
+        let create = format!(
             "begin; create schema \"{shadow}\"; comment on schema \"{shadow}\" is '{comment}'; commit"
         );
-        self.execute(session, make).await?;
+        self.execute(session, create).await?;
         database::migrate(args).await
     }
 
-    /// Makes the shadow's tables cheap to fill. Each statement names the schema, and there is none where the schema is
-    /// no shadow of ours.
-    async fn lighten(&self, session: &mut PgConnection) -> anyhow::Result<()> {
+    /// Makes the tables of the shadow cheaper to fill: unlogged, and without most indexes. Each statement names the schema,
+    /// and there are none if the schema is not a shadow of this program.
+    async fn relax(&self, session: &mut PgConnection) -> anyhow::Result<()> {
         let statements: Vec<String> =
-            sqlx::query_scalar(include_str!("../../../sql/rebuild/lighten_shadow.sql"))
+            sqlx::query_scalar(include_str!("../../../sql/rebuild/list_shadow_relaxations.sql"))
                 .bind(&self.shadow)
                 .bind(self.comment())
                 .fetch_all(&mut *session)
@@ -188,34 +191,34 @@ impl Names {
         self.execute(session, statements.join(";\n")).await
     }
 
-    /// Whether the live schema lacks any table or view that the shadow has.
-    async fn lacks(&self, session: &mut PgConnection) -> anyhow::Result<bool> {
+    /// Whether the live schema lacks a table or view that the shadow has.
+    async fn is_incomplete(&self, session: &mut PgConnection) -> anyhow::Result<bool> {
         let mut tx = session.begin().await?;
-        let lacks = !self.statements(&mut tx, &self.shadow).await?.is_empty();
+        let is_incomplete = !self.missing_ddl(&mut tx, &self.shadow).await?.is_empty();
         tx.rollback().await?;
-        Ok(lacks)
+        Ok(is_incomplete)
     }
 
-    /// Puts the shadow's tables aside, which are as the migrations make them.
-    async fn set_aside(&self, session: &mut PgConnection) -> anyhow::Result<()> {
+    /// Renames the newly created shadow to the spare schema.
+    async fn move_to_spare(&self, session: &mut PgConnection) -> anyhow::Result<()> {
         let Self { shadow, spare, .. } = self;
         self.execute(session, format!("alter schema \"{shadow}\" rename to \"{spare}\"")).await
     }
 
-    /// The statements that give the live schema what it lacks out of this one. The transaction looks into the
-    /// live one after that.
-    async fn statements(&self, tx: &mut PgConnection, whole: &str) -> sqlx::Result<Vec<String>> {
-        look_into(tx, whole).await?;
-        let statements = sqlx::query_scalar(include_str!("../../../sql/rebuild/restore_lost.sql"))
+    /// The statements that recreate missing tables and views of the live schema from a complete schema. The search path
+    /// names the live schema afterwards.
+    async fn missing_ddl(&self, tx: &mut PgConnection, complete: &str) -> sqlx::Result<Vec<String>> {
+        set_search_path(tx, complete).await?;
+        let statements = sqlx::query_scalar(include_str!("../../../sql/rebuild/list_missing_ddl.sql"))
             .bind(&self.live)
-            .bind(whole)
+            .bind(complete)
             .fetch_all(&mut *tx)
             .await?;
-        look_into(tx, &self.live).await?;
+        set_search_path(tx, &self.live).await?;
         Ok(statements)
     }
 
-    /// Schemas' names can't be parameters; these are checked by the command line.
+    /// Executes a statement with a schema name in its text, because names can't be parameters. The command line checks names.
     async fn execute(&self, session: &mut PgConnection, statement: String) -> anyhow::Result<()> {
         let done = raw_sql(AssertSqlSafe(statement)).execute(session).await;
         done.with_context(|| format!("the schema {}", self.shadow))?;
@@ -231,16 +234,16 @@ async fn try_lock(session: &mut PgConnection) -> sqlx::Result<bool> {
     sqlx::query_scalar(include_str!("../../../sql/rebuild/try_lock.sql")).fetch_one(session).await
 }
 
-async fn look_into(tx: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
-    sqlx::query(include_str!("../../../sql/rebuild/look_into.sql"))
+async fn set_search_path(tx: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
+    sqlx::query(include_str!("../../../sql/rebuild/set_search_path.sql"))
         .bind(format!("\"{schema}\""))
         .execute(tx)
         .await?;
     Ok(())
 }
 
-/// The name of a schema beside the live one. It takes at most 63 bytes: of a long one the end gives way to a hash.
-fn beside(live: &str, suffix: &str) -> String {
+/// The name of a schema for the same tables. PostgreSQL allows 63 bytes, so a hash replaces the end of a long name.
+fn sibling(live: &str, suffix: &str) -> String {
     if live.len() + suffix.len() <= 63 {
         return format!("{live}{suffix}");
     }
@@ -253,8 +256,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shadow_has_a_name_of_its_own_that_postgresql_takes_whole() {
-        let shadow_name = |live: &str| Names::of(live).shadow;
+    fn the_name_of_a_shadow_is_unique_and_fits_in_postgresql() {
+        let shadow_name = |live: &str| SchemaNames::of(live).shadow;
         assert_eq!(shadow_name("catalog"), "catalog_rebuild");
         let (one, other) = (format!("{}1", "a".repeat(62)), format!("{}2", "a".repeat(62)));
         assert_eq!(shadow_name(&one).len(), 63);

@@ -1,4 +1,4 @@
-//! Goals: how far each partition is read.
+//! The replay targets: the offset up to which each partition is read.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use rdkafka::consumer::BaseConsumer;
 use sqlx::PgConnection;
 use tokio::task::spawn_blocking;
 
-use super::args::TopicsArgs;
+use super::args::ReplaySourceArgs;
 use super::intent::Intent;
 use crate::kafka::{partitions, source};
 use crate::model::source::Source;
@@ -18,113 +18,117 @@ use crate::model::topic::{TopicKind, TopicPartition};
 use crate::model::watermarks::Watermarks;
 use crate::store::binding;
 
-type Ends = HashMap<(String, i32), i64>;
+/// The target offset of each topic and partition.
+type TargetOffsets = HashMap<(String, i32), i64>;
 
-/// How far each partition is read: as far as the live tables hold its records, and to its end for tables
-/// that were never applied to and are to be made.
+/// The partitions and their targets. A partition is read as far as the live tables contain its records, or to its end if
+/// the live tables are empty and will be filled.
 pub(super) struct ReplayTargets {
     places: Vec<(TopicPartition, Watermarks)>,
-    ends: Ends,
+    offsets: TargetOffsets,
     new: bool,
     source: Source,
-    /// The topic that holds nothing of the tables.
+    /// The topic of producers' dead letters, which is not replayed.
     dead_letters: String,
 }
 
 impl ReplayTargets {
-    /// Finds them.
+    /// Finds the targets.
     ///
     /// # Errors
-    /// [`Stop::Guard`] where the tables belong to other topics or don't stand within these.
+    /// [`Stop::Guard`] if the tables belong to other topics or their positions are outside of these.
     pub(super) async fn find(
         session: &mut PgConnection,
-        args: &TopicsArgs,
+        args: &ReplaySourceArgs,
         intent: Intent,
     ) -> anyhow::Result<Self> {
-        // The tables first: consumers go on, and would else stand beyond where the topics ended a while ago.
+        // The positions are read before the watermarks, because running consumers may move past watermarks that were read first.
         let dead_letters = args.kafka.topics().dead_letters();
-        let ends = read(session, &dead_letters).await?;
+        let offsets = read_positions(session, &dead_letters).await?;
         binding::check_prefix(session, &args.kafka.topic_prefix).await?;
         let source = source::find(&args.kafka).await?;
         binding::check(session, &source).await?;
         let places = partitions::data_partitions(&args.kafka).await?;
         let data = places.into_iter().filter(|place| place.kind != TopicKind::DeadLetters).collect();
         let places = partitions::watermarks(&args.kafka, data).await?;
-        let mut targets = Self { places, dead_letters, ends, new: false, source };
+        let mut targets = Self { places, dead_letters, offsets, new: false, source };
         targets.check()?;
         for (place, marks) in &targets.places {
-            targets.end(place).map_or(Ok(()), |end| marks.check(place, end))?;
+            targets.target(place).map_or(Ok(()), |end| marks.check(place, end))?;
         }
-        if targets.ends.is_empty() && intent == Intent::Mend {
+        if targets.offsets.is_empty() && intent == Intent::Repair {
             targets.new = true;
-            targets.ends = committed_ends(&args.kafka, &targets.places).await?;
+            targets.offsets = committed_ends(&args.kafka, &targets.places).await?;
         }
         Ok(targets)
     }
 
-    /// Reads again how far the live tables have got.
+    /// Reads the positions of the live tables again.
     ///
     /// # Errors
-    /// When a consumer has begun to fill tables that were new.
-    pub(super) async fn renew(&mut self, session: &mut PgConnection) -> anyhow::Result<()> {
-        let ends = read(session, &self.dead_letters).await?;
+    /// A consumer has started to fill the new tables.
+    pub(super) async fn refresh(&mut self, session: &mut PgConnection) -> anyhow::Result<()> {
+        let offsets = read_positions(session, &self.dead_letters).await?;
         if !self.new {
-            self.ends = ends;
+            self.offsets = offsets;
             return Ok(self.check()?);
         }
-        if !ends.is_empty() {
-            bail!("a consumer has begun to fill these tables, which were new: start again");
+        if !offsets.is_empty() {
+            bail!("a consumer has started to fill these new tables: run the command again");
         }
         Ok(())
     }
 
-    /// Whether the tables were never applied to, so that they take the shadow's books over.
+    /// Whether the live tables are empty, so that they receive the ledger of the shadow.
     pub(super) const fn are_new(&self) -> bool {
         self.new
     }
 
-    /// What is read, which new tables belong to from now on.
+    /// The cluster and the topics that are read. New tables belong to them from now on.
     pub(super) const fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Each partition with its first offset and how far it is read.
+    /// Each partition with its first offset and its target.
     pub(super) fn ranges(&self) -> impl Iterator<Item = (&TopicPartition, i64, i64)> {
-        self.places.iter().map(|(place, marks)| (place, marks.low, self.end(place).unwrap_or(marks.low)))
+        self.places.iter().map(|(place, marks)| (place, marks.low, self.target(place).unwrap_or(marks.low)))
     }
 
-    fn end(&self, place: &TopicPartition) -> Option<i64> {
-        self.ends.get(&(place.topic.clone(), place.partition)).copied()
+    fn target(&self, place: &TopicPartition) -> Option<i64> {
+        self.offsets.get(&(place.topic.clone(), place.partition)).copied()
     }
 
-    /// All that the tables were made from must be read.
+    /// Checks that every partition that the tables were filled from is read.
     fn check(&self) -> Result<(), Stop> {
         let is_known = |(topic, partition): &(String, i32)| {
             self.places.iter().any(|(place, _)| place.topic == *topic && place.partition == *partition)
         };
-        match self.ends.keys().find(|place| !is_known(place)) {
+        match self.offsets.keys().find(|place| !is_known(place)) {
             None => Ok(()),
             Some((topic, partition)) => Err(Stop::Guard(format!(
-                "the tables were made from {topic}[{partition}] too, which is not among the topics that are read: \
-                 look at --topic-prefix, or start again if the partition is new"
+                "the tables were filled from {topic}[{partition}] too, which is not among the topics that are read: \
+                 check --topic-prefix, or run the command again if the partition is new"
             ))),
         }
     }
 }
 
-async fn read(session: &mut PgConnection, dead_letters: &str) -> sqlx::Result<Ends> {
-    let rows: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../../sql/rebuild/read_goals.sql"))
-        .bind(dead_letters)
-        .fetch_all(session)
-        .await?;
+async fn read_positions(session: &mut PgConnection, dead_letters: &str) -> sqlx::Result<TargetOffsets> {
+    let rows: Vec<(String, i32, i64)> =
+        sqlx::query_as(include_str!("../../../sql/rebuild/read_end_positions.sql"))
+            .bind(dead_letters)
+            .fetch_all(session)
+            .await?;
     Ok(rows.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect())
 }
 
-/// Where readers of committed records find the ends now. What an open transaction holds back is left to the
-/// consumers.
-async fn committed_ends(kafka: &KafkaArgs, places: &[(TopicPartition, Watermarks)]) -> anyhow::Result<Ends> {
+/// The current end offsets of committed records. Consumers apply the records of open transactions later.
+async fn committed_ends(
+    kafka: &KafkaArgs,
+    places: &[(TopicPartition, Watermarks)],
+) -> anyhow::Result<TargetOffsets> {
     let config = kafka.client_config(&[
-        // Never joined: a consumer needs a name for its group all the same.
+        // librdkafka requires a group id, but this client never joins the group.
         ("group.id", "catalog-consumer-rebuild"),
         ("isolation.level", "read_committed"),
         ("enable.auto.commit", "false"),

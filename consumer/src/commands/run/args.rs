@@ -5,31 +5,30 @@ use clap::Args;
 
 use crate::config::{ApplyArgs, DatabaseArgs};
 
-/// How to apply.
+/// The arguments of `run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Ends once every partition is applied as far as it reached at the start
+    /// Exit once every record that the topics contained at the start is applied
     #[arg(long)]
     pub until_caught_up: bool,
 
-    /// Brings the tables up to this build first
+    /// Upgrade the tables to this build first
     #[arg(long)]
     pub migrate: bool,
 
-    /// Reads what would be applied and tells what would become of it, without writing anything or joining the
-    /// group
+    /// Show what would be applied, without writing anything or joining the group
     #[arg(long, conflicts_with = "migrate")]
     pub dry_run: bool,
 
-    /// Fills new tables although topics have lost their first records
+    /// Fill new tables even if topics have lost their first records
     #[arg(long)]
     pub accept_loss: bool,
 
-    /// The consumer group
+    /// Name of the consumer group
     #[arg(long, env = "CATALOG_GROUP", default_value = "catalog-consumer")]
     pub group: String,
 
-    /// Ends with one JSON object on standard output in place of text
+    /// Print the summary as one JSON object
     #[arg(long)]
     pub json: bool,
 
@@ -37,11 +36,11 @@ pub struct RunArgs {
     #[command(flatten)]
     pub apply: ApplyArgs,
 
-    /// Where Kafka is.
+    /// The Kafka cluster.
     #[command(flatten)]
     pub kafka: KafkaArgs,
 
-    /// Where the tables are.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }

@@ -1,5 +1,5 @@
-//! Checks in the background, because they wait for Kafka: whether the group is still this copy's, and whether the topics are
-//! still the ones that the tables belong to.
+//! Background checks: whether the group still belongs to this copy, and whether the topics are still the ones that the tables
+//! belong to. They run in the background because they wait for Kafka.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::commands::run::group_ownership::{GroupProbe, GroupState};
 use crate::kafka::source;
 use crate::store::binding;
 
-/// How often to check.
+/// Interval between two checks.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
-/// What a check has found.
+/// The result of a check.
 #[derive(Debug)]
 pub(crate) enum CheckEvent {
-    /// Who is in the group.
+    /// The members and the owner of the group.
     Group(GroupState),
-    /// The topics are others than the tables belong to.
+    /// The tables do not belong to these topics.
     Refused(Stop),
 }
 
-/// The background task that looks, and its events. It ends when this is dropped.
+/// The background task and its events. Dropping this stops the task.
 pub(crate) struct BackgroundChecks {
     pub(crate) events: UnboundedReceiver<CheckEvent>,
     _stop: DropGuard,
@@ -36,16 +36,16 @@ impl BackgroundChecks {
     pub(crate) fn start(probe: GroupProbe, pool: PgPool, kafka: KafkaArgs) -> Self {
         let (sender, events) = unbounded_channel();
         let stop = CancellationToken::new();
-        let checking = async move {
+        let checks = async move {
             loop {
                 sleep(CHECK_EVERY).await;
                 if let Err(error) = check(&probe, &pool, &kafka, &sender).await {
-                    // An outage of Kafka or the database is logged elsewhere.
+                    // Other code logs outages of Kafka and the database.
                     tracing::debug!(error = format!("{error:#}"), "can't check the group and the topics");
                 }
             }
         };
-        tokio::spawn(stop.clone().run_until_cancelled_owned(checking));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(checks));
         Self { events, _stop: stop.drop_guard() }
     }
 }
@@ -56,7 +56,7 @@ async fn check(
     kafka: &KafkaArgs,
     events: &UnboundedSender<CheckEvent>,
 ) -> anyhow::Result<()> {
-    // The receiver is gone if the loop has just ended.
+    // The receiver is dropped if the consumer has just stopped.
     let _ = events.send(CheckEvent::Group(probe.read().await?));
     let source = source::find(kafka).await?;
     let checked = binding::check(&mut *pool.acquire().await?, &source).await;

@@ -1,10 +1,10 @@
-//! Which partition is served first.
+//! The order in which partitions are served.
 
 use std::collections::HashMap;
 
 use crate::model::partition::Partition;
 
-/// Partitions with records that wait, those that have waited longest first.
+/// The partitions with waiting records, longest wait first.
 pub(super) fn in_due_order<K: Copy>(partitions: &HashMap<K, Partition>) -> Vec<K> {
     let waiting = partitions.iter().filter_map(|(key, partition)| Some((partition.waits_since()?, *key)));
     let mut waiting: Vec<_> = waiting.collect();

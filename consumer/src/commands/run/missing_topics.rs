@@ -1,5 +1,5 @@
-//! Topics that are not there: a wrong prefix, or a topic that was deleted while the consumer runs. The client
-//! waits for them without a word, so this looks for them again and again.
+//! Detects missing topics: a wrong prefix, or a topic that was deleted while the consumer runs. The Kafka client waits for
+//! them silently, so this task checks periodically.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::kafka::partitions;
 
-/// How often it is looked for them.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Interval between two checks.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 
-/// Logs an error for as long as a topic is missing. Ends when the answer is dropped.
+/// Logs an error periodically while a topic is missing. Dropping the guard stops the task.
 pub(crate) fn watch(kafka: &KafkaArgs) -> DropGuard {
     let (kafka, stop) = (kafka.clone(), CancellationToken::new());
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         loop {
             match partitions::data_partitions(&kafka).await {
                 Err(error) if !is_unreachable(&error) => {
-                    tracing::error!(error = format!("{error:#}"), "a topic is missing; waiting for it");
+                    tracing::error!(error = format!("{error:#}"), "topic missing, retrying");
                 }
-                // An outage is told elsewhere.
+                // Other code logs outages.
                 _ => {}
             }
-            sleep(LOOK_EVERY).await;
+            sleep(CHECK_EVERY).await;
         }
     }));
     stop.drop_guard()

@@ -29,11 +29,10 @@ mod receive;
 
 pub(crate) use args::RunArgs;
 
-/// Applies records until `shutdown`, or until caught up where that is asked for.
+/// Applies records until `shutdown`, or until caught up if `--until-caught-up` is set.
 ///
 /// # Errors
-/// The record that can't be read, what the database or Kafka said, or
-/// [`catalog_shared::exit::Stop::Guard`].
+/// [`Stop::Guard`] and [`Stop::Interrupted`], or an error of the database or Kafka.
 pub(crate) async fn run(
     args: RunArgs,
     terminal: &Terminal,
@@ -45,21 +44,21 @@ pub(crate) async fn run(
         return finish(&Summary::start(), args.json, args.until_caught_up.then_some(false));
     };
     let json = args.json;
-    let _watch = (!args.until_caught_up).then(|| missing_topics::watch(&args.kafka));
+    let _missing_topics = (!args.until_caught_up).then(|| missing_topics::watch(&args.kafka));
     let decisions = DecisionSyncTask::start(&args.kafka, &pool, &shutdown).await;
     let progress = Progress::start(terminal, &args.kafka);
     let mut consumer = Consumer::join(args, (pool, copy), outage, progress)?;
-    let ended = consumer.work(&shutdown, end_offsets.as_ref()).await;
+    let worked = consumer.work(&shutdown, end_offsets.as_ref()).await;
     let summary = consumer.leave().await;
     decisions.finish().await;
-    let caught_up = ended?;
+    let caught_up = worked?;
     finish(&summary?, json, end_offsets.is_some().then_some(caught_up))
 }
 
-/// Prints the summary. Stopping a service by a signal is its regular end; stopping it on its way to a goal is not.
+/// Prints the summary. A signal is the regular end of a service, but an error before `--until-caught-up` has caught up.
 fn finish(summary: &Summary, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
     if caught_up == Some(false) {
-        let error = Stop::Interrupted("not caught up; the next start goes on from there".to_owned());
+        let error = Stop::Interrupted("not caught up; the next start resumes from there".to_owned());
         return Err(summary.print_failure(json, (caught_up, false), error.into()));
     }
     summary.print(json, caught_up)

@@ -1,4 +1,4 @@
-//! Records of a newer schema: they hold their partition up until the consumer is upgraded, and nothing else.
+//! Records of a newer schema. They block only their own partition until the consumer is upgraded.
 
 use catalog_shared::exit::Stop;
 use catalog_shared::record::SCHEMA;
@@ -8,7 +8,7 @@ use crate::model::partition::NewerRecord;
 use crate::model::topic::TopicPartition;
 
 impl Consumer {
-    /// Says again which partitions wait for an upgrade.
+    /// Logs again which partitions wait for an upgrade.
     pub(crate) fn log_newer(&self) {
         for partition in self.partitions.values() {
             let Some(NewerRecord { offset, schema }) = partition.newer else { continue };
@@ -24,10 +24,10 @@ impl Consumer {
         }
     }
 
-    /// Whether something else than a newer schema holds up what is not applied yet.
+    /// Checks whether only records of a newer schema keep the consumer from catching up.
     ///
     /// # Errors
-    /// [`Stop::Guard`] when nothing else does: to wait longer would be in vain.
+    /// [`Stop::Guard`] if that is so, because waiting longer would not help.
     pub(crate) fn check_newer(&self, behind: &[(&TopicPartition, i64, i64)]) -> Result<(), Stop> {
         let stuck = |(place, ..): &(&TopicPartition, i64, i64)| {
             let newer = self.partitions.get(&(place.kind, place.partition))?.stuck_at()?;
@@ -38,7 +38,7 @@ impl Consumer {
         };
         match behind.iter().map(stuck).collect::<Option<Vec<_>>>() {
             Some(stuck) if !stuck.is_empty() => Err(Stop::Guard(format!(
-                "{}, and this build reads schemas up to {SCHEMA}. All else is applied; upgrade catalog-consumer",
+                "{}, and this build reads schemas up to {SCHEMA}. Everything else is applied; upgrade catalog-consumer",
                 stuck.join(", ")
             ))),
             _ => Ok(()),

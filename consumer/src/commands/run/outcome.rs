@@ -1,20 +1,20 @@
-//! What comes of a batch that has ended.
+//! Handles the result of a finished batch.
 
 use crate::commands::run::consumer::{Consumer, FinishedBatch};
 use crate::kafka::offsets;
 use crate::store::apply::Outcome;
 
 impl Consumer {
-    /// Enters what came of a batch, and hands over what is due since.
-    pub(super) fn finish(&mut self, done: FinishedBatch) -> anyhow::Result<()> {
-        self.record_outcome(done)?;
+    /// Handles the result of a batch, then starts batches that are due.
+    pub(super) fn finish(&mut self, finished: FinishedBatch) -> anyhow::Result<()> {
+        self.record_outcome(finished)?;
         self.apply_all_due();
         self.pause_and_resume()
     }
 
-    /// Enters what came of a batch.
-    pub(crate) fn record_outcome(&mut self, done: FinishedBatch) -> anyhow::Result<()> {
-        let FinishedBatch { place, epoch, to, outcome } = done;
+    /// Updates the partition, the summary and the committed offset with the result of a batch.
+    pub(crate) fn record_outcome(&mut self, finished: FinishedBatch) -> anyhow::Result<()> {
+        let FinishedBatch { place, epoch, to, outcome } = finished;
         let partition = self.partitions.get_mut(&(place.kind, place.partition));
         let partition = partition.filter(|partition| partition.epoch == epoch);
         match outcome? {
@@ -37,7 +37,7 @@ impl Consumer {
                     topic = place.topic,
                     partition = place.partition,
                     position,
-                    "another consumer has moved the position; going on from there"
+                    "another consumer has moved the position; resuming from it"
                 );
                 partition.into_iter().for_each(|partition| partition.restart(position));
             }

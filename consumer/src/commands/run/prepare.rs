@@ -1,4 +1,5 @@
-//! What comes before a consumer joins its group: the database, the topics that its tables belong to, and how far they reach.
+//! Prepares a run before the consumer joins its group: opens the database, checks that the tables belong to the topics, and
+//! reads the end offsets.
 
 use std::time::Duration;
 
@@ -17,24 +18,24 @@ use crate::store::outage::Outage;
 use crate::store::{binding, copy_id, db_error};
 use crate::sync::source_check;
 
-/// How many connections a run needs besides one for each batch in flight: for the loop itself and for the verdicts,
-/// which must not wait for batches.
-const BESIDE_BATCHES: u32 = 2;
-/// How long to wait before Kafka is asked again.
-const PAUSE: Duration = Duration::from_secs(2);
+/// The number of connections besides one per batch in flight: one for the consumer loop and one for publishing decisions.
+/// Neither may wait for batches.
+const EXTRA_CONNECTIONS: u32 = 2;
+/// Delay before the check of the topics is retried.
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 
-/// What a consumer starts with.
+/// The resources of a prepared run.
 pub(crate) struct Prepared {
     pub(crate) pool: PgPool,
     pub(crate) copy: CopyId,
-    /// How far the topics reach, where that is where the run ends.
+    /// The end offsets, if the run ends there.
     pub(crate) end_offsets: Option<EndOffsets>,
 }
 
-/// Prepares a run, and waits for the database while it is away; none at a shutdown.
+/// Prepares a run, and retries while the database is unreachable. Returns `None` at a shutdown.
 ///
 /// # Errors
-/// [`catalog_shared::exit::Stop::Guard`] where the tables belong to other topics; what the database or Kafka said.
+/// [`catalog_shared::exit::Stop::Guard`] if the tables belong to other topics; errors of the database or Kafka.
 pub(crate) async fn prepare(
     args: &RunArgs,
     outage: &Outage,
@@ -44,7 +45,7 @@ pub(crate) async fn prepare(
         if args.migrate {
             database::migrate(&args.database).await?;
         }
-        let connections = u32::from(args.apply.connections) + BESIDE_BATCHES;
+        let connections = u32::from(args.apply.connections) + EXTRA_CONNECTIONS;
         let pool = database::open_all(&args.database, connections, 0).await?;
         let mut connection = pool.acquire().await?;
         binding::check_prefix(&mut connection, &args.kafka.topic_prefix).await?;
@@ -54,9 +55,9 @@ pub(crate) async fn prepare(
     };
     let Some((pool, copy)) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
     if !args.until_caught_up {
-        // Before verdicts are read, which are of these topics too.
+        // This comes before decisions are read, because they are read from these topics too.
         let checked =
-            shutdown.run_until_cancelled(check_until_answered(&pool, &args.kafka)).await.transpose()?;
+            shutdown.run_until_cancelled(check_with_retries(&pool, &args.kafka)).await.transpose()?;
         return Ok(checked.map(|()| Prepared { pool, copy, end_offsets: None }));
     }
     outage::reach(&args.kafka).await?;
@@ -65,15 +66,15 @@ pub(crate) async fn prepare(
     Ok(Some(Prepared { pool, copy, end_offsets }))
 }
 
-/// Checks what the tables belong to as soon as Kafka answers.
-async fn check_until_answered(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<()> {
+/// Checks that the tables belong to the topics, and retries while Kafka or the database is unreachable.
+async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<()> {
     let check = || async { source_check::check_now(&mut *pool.acquire().await?, kafka).await };
     loop {
         let error = match check().await {
             Err(error) if errors::is_transient(&error) || db_error::is_transient(&error) => error,
             checked => return checked,
         };
-        tracing::warn!(error = in_words(&error), "can't check what the tables belong to; trying again");
-        sleep(PAUSE).await;
+        tracing::warn!(error = in_words(&error), "can't check which topics the tables belong to, retrying");
+        sleep(RETRY_DELAY).await;
     }
 }

@@ -1,4 +1,4 @@
-//! How far a consumer is: on a terminal a bar below the log, elsewhere a line every ten seconds.
+//! The progress of a consumer: a bar below the log on a terminal, otherwise a log line every ten seconds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,93 +15,93 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::kafka::partitions::{data_partitions, watermarks};
 use crate::model::topic::TopicKind;
 
-/// How often a line is logged, and how often the ends of partitions are asked for.
-const EVERY: Duration = Duration::from_secs(10);
+/// Interval between log lines, and between reads of the end offsets.
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// A partition.
-type Part = (TopicKind, i32);
+type PartitionKey = (TopicKind, i32);
 
-/// A consumer's progress, shown until [`Progress::end`].
+/// The progress of a consumer, shown until [`Progress::end`].
 pub(crate) struct Progress {
-    seen: Arc<Mutex<Seen>>,
+    state: Arc<Mutex<State>>,
     ends: JoinHandle<()>,
     bar: Option<Drawing>,
     logged: Instant,
 }
 
-/// What is known.
+/// The measurements.
 #[derive(Default)]
-struct Seen {
-    /// Records that this process applied.
+struct State {
+    /// The number of records that this process applied.
     applied: u64,
-    /// Offsets that this process went past: records, and what takes an offset besides.
+    /// The number of offsets that this process passed. Ends of transactions take an offset too.
     moved: u64,
-    positions: HashMap<Part, i64>,
-    /// Where partitions end; empty until Kafka has answered.
-    ends: HashMap<Part, i64>,
+    positions: HashMap<PartitionKey, i64>,
+    /// The end offsets; empty until Kafka has answered.
+    ends: HashMap<PartitionKey, i64>,
     rate: Rate,
 }
 
-/// What is shown.
+/// The figures that are shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Now {
+struct Figures {
     applied: u64,
     moved: u64,
-    /// Offsets to go in the partitions of this process, once that is known.
+    /// The offsets left in the partitions of this process, once the end offsets are known.
     left: Option<u64>,
     /// Offsets per second.
     rate: f64,
 }
 
 impl Progress {
-    /// Starts to show the progress.
+    /// Starts showing the progress.
     pub(crate) fn start(terminal: &Terminal, kafka: &KafkaArgs) -> Self {
-        let seen = Arc::<Mutex<Seen>>::default();
-        let ends = tokio::spawn(follow_ends(kafka.clone(), Arc::clone(&seen)));
+        let state = Arc::<Mutex<State>>::default();
+        let ends = tokio::spawn(follow_ends(kafka.clone(), Arc::clone(&state)));
         let bar = terminal.bars().map(|terminal| {
-            let (bar, seen) = (Bar::new(terminal), Arc::clone(&seen));
-            Drawing::start(move || bar.draw(lock(&seen).now(Instant::now())))
+            let (bar, state) = (Bar::new(terminal), Arc::clone(&state));
+            Drawing::start(move || bar.draw(lock(&state).figures(Instant::now())))
         });
-        Self { seen, ends, bar, logged: Instant::now() }
+        Self { state, ends, bar, logged: Instant::now() }
     }
 
-    /// Notes how many records are applied, and where the partitions of this process stand.
-    pub(crate) fn note(&self, applied: u64, positions: impl Iterator<Item = (Part, i64)>) {
-        lock(&self.seen).note(applied, positions.collect());
+    /// Updates the number of applied records and the positions of the partitions of this process.
+    pub(crate) fn note(&self, applied: u64, positions: impl Iterator<Item = (PartitionKey, i64)>) {
+        lock(&self.state).note(applied, positions.collect());
     }
 
-    /// Whether a line is due. Logs one, unless there is a bar.
+    /// Whether a report is due. Logs a line then, unless there is a bar.
     pub(crate) fn is_due(&mut self) -> bool {
-        if self.logged.elapsed() < EVERY {
+        if self.logged.elapsed() < INTERVAL {
             return false;
         }
         self.logged = Instant::now();
-        let (now, partitions) = {
-            let mut seen = lock(&self.seen);
-            (seen.now(Instant::now()), seen.positions.len())
+        let (figures, partitions) = {
+            let mut state = lock(&self.state);
+            (state.figures(Instant::now()), state.positions.len())
         };
         if self.bar.is_none() {
-            let Now { applied, left, rate, .. } = now;
-            let (per_second, seconds_left) = (rate.round(), now.seconds_left());
+            let Figures { applied, left, rate, .. } = figures;
+            let (per_second, seconds_left) = (rate.round(), figures.seconds_left());
             tracing::info!(applied, left, per_second, seconds_left, partitions, "consumed so far");
         }
         true
     }
 
-    /// Ends it. What comes next has the terminal to itself.
+    /// Stops showing the progress and clears the bar.
     pub(crate) fn end(self) {
         self.ends.abort();
         self.bar.into_iter().for_each(Drawing::end);
     }
 }
 
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps the ends of partitions up to date. While Kafka does not answer, the last ones stand.
-async fn follow_ends(kafka: KafkaArgs, seen: Arc<Mutex<Seen>>) {
-    let mut tick = interval(EVERY);
+/// Keeps the end offsets up to date. While Kafka is unreachable, the last ones stay.
+async fn follow_ends(kafka: KafkaArgs, state: Arc<Mutex<State>>) {
+    let mut tick = interval(INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
@@ -110,16 +110,16 @@ async fn follow_ends(kafka: KafkaArgs, seen: Arc<Mutex<Seen>>) {
             Ok(marks) => {
                 let ends =
                     marks.into_iter().map(|(place, marks)| ((place.kind, place.partition), marks.high));
-                lock(&seen).ends = ends.collect();
+                lock(&state).ends = ends.collect();
             }
-            Err(error) => tracing::debug!(error = format!("{error:#}"), "can't read the ends of partitions"),
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "can't read the end offsets"),
         }
     }
 }
 
-impl Seen {
-    fn note(&mut self, applied: u64, positions: HashMap<Part, i64>) {
-        let moved = |(part, now): (&Part, &i64)| {
+impl State {
+    fn note(&mut self, applied: u64, positions: HashMap<PartitionKey, i64>) {
+        let moved = |(part, now): (&PartitionKey, &i64)| {
             let before = self.positions.get(part)?;
             u64::try_from(now - before).ok()
         };
@@ -127,13 +127,13 @@ impl Seen {
         (self.applied, self.positions) = (applied, positions);
     }
 
-    fn now(&mut self, at: Instant) -> Now {
-        let left = |(part, position): (&Part, &i64)| {
+    fn figures(&mut self, at: Instant) -> Figures {
+        let left = |(part, position): (&PartitionKey, &i64)| {
             let end = self.ends.get(part)?;
             Some(u64::try_from(end - position).unwrap_or_default())
         };
         let left = self.positions.iter().map(left).sum();
-        Now {
+        Figures {
             applied: self.applied,
             moved: self.moved,
             left: if self.positions.is_empty() { None } else { left },
@@ -142,12 +142,12 @@ impl Seen {
     }
 }
 
-impl Now {
+impl Figures {
     fn seconds_left(self) -> Option<u64> {
         seconds_left(self.left?, self.rate).filter(|_| self.left > Some(0))
     }
 
-    /// How much is done, from 0 to 1.
+    /// The share that is done, 0 to 1.
     fn share(self) -> f64 {
         match self.left {
             None => 0.0,
@@ -160,17 +160,17 @@ impl Now {
         let left = self.left.map_or_else(|| "?".to_owned(), human::count);
         let time = match self.left {
             Some(0) => "caught up".to_owned(),
-            _ => self.seconds_left().map(|left| format!("{} left", human::span(left))).unwrap_or_default(),
+            _ => self.seconds_left().map(|left| format!("ETA {}", human::span(left))).unwrap_or_default(),
         };
         format!(
-            "{:>11} applied {left:>10} to do {:>7}/s  {time:15}",
+            "{:>11} applied {left:>10} left  {:>7}/s  {time:15}",
             human::count(self.applied),
             human::rounded(self.rate)
         )
     }
 }
 
-/// The bar. It vanishes when it is dropped.
+/// The bar. Dropping it clears it.
 struct Bar {
     spacer: ProgressBar,
     bar: ProgressBar,
@@ -181,10 +181,10 @@ impl Bar {
         Self { spacer: terminal::spacer(terminal), bar: terminal::bar(terminal, "total") }
     }
 
-    fn draw(&self, now: Now) {
+    fn draw(&self, figures: Figures) {
         self.spacer.tick();
-        terminal::fill(&self.bar, now.share());
-        self.bar.set_message(now.text());
+        terminal::fill(&self.bar, figures.share());
+        self.bar.set_message(figures.text());
     }
 }
 
@@ -199,33 +199,33 @@ impl Drop for Bar {
 mod tests {
     use super::*;
 
-    const ONE: Part = (TopicKind::DeadLetters, 0);
-    const OTHER: Part = (TopicKind::DeadLetters, 1);
+    const ONE: PartitionKey = (TopicKind::DeadLetters, 0);
+    const OTHER: PartitionKey = (TopicKind::DeadLetters, 1);
 
     #[test]
-    fn what_is_left_is_that_of_the_partitions_of_this_process() {
-        let (mut seen, start) = (Seen::default(), Instant::now());
-        seen.note(0, [(ONE, 0), (OTHER, 100)].into());
-        assert_eq!(seen.now(start).left, None);
-        seen.ends = [(ONE, 1_000), (OTHER, 500)].into();
-        assert_eq!(seen.now(start).left, Some(1_400));
-        // The other partition has gone to another consumer; this one has moved.
-        seen.note(190, [(ONE, 200)].into());
-        let now = seen.now(start + Duration::from_secs(10));
-        assert_eq!(now, Now { applied: 190, moved: 200, left: Some(800), rate: 20.0 });
-        assert_eq!((now.share(), now.seconds_left()), (0.2, Some(40)));
+    fn only_partitions_of_this_process_count_as_left() {
+        let (mut state, start) = (State::default(), Instant::now());
+        state.note(0, [(ONE, 0), (OTHER, 100)].into());
+        assert_eq!(state.figures(start).left, None);
+        state.ends = [(ONE, 1_000), (OTHER, 500)].into();
+        assert_eq!(state.figures(start).left, Some(1_400));
+        // The other partition was assigned to another consumer; this one has moved.
+        state.note(190, [(ONE, 200)].into());
+        let figures = state.figures(start + Duration::from_secs(10));
+        assert_eq!(figures, Figures { applied: 190, moved: 200, left: Some(800), rate: 20.0 });
+        assert_eq!((figures.share(), figures.seconds_left()), (0.2, Some(40)));
     }
 
     #[test]
-    fn a_line_says_what_is_done_and_to_do_and_keeps_its_columns() {
-        let begun = Now { applied: 0, moved: 0, left: None, rate: 0.0 };
-        let midway = Now { applied: 41_800, moved: 41_900, left: Some(143_742), rate: 12_345.6 };
-        let done = Now { left: Some(0), ..midway };
+    fn a_line_shows_applied_and_left_records_in_fixed_columns() {
+        let begun = Figures { applied: 0, moved: 0, left: None, rate: 0.0 };
+        let midway = Figures { applied: 41_800, moved: 41_900, left: Some(143_742), rate: 12_345.6 };
+        let done = Figures { left: Some(0), ..midway };
         let (first, second, third) = (begun.text(), midway.text(), done.text());
-        assert!(second.contains("41,800 applied") && second.contains("143,742 to do"), "{second}");
-        assert!(second.contains("12,346/s") && second.contains("12 s left"), "{second}");
-        assert!(third.contains("caught up") && !third.contains("left"), "{third}");
-        // The name and 8 columns of a bar fit beside it.
+        assert!(second.contains("41,800 applied") && second.contains("143,742 left"), "{second}");
+        assert!(second.contains("12,346/s") && second.contains("ETA 12 s"), "{second}");
+        assert!(third.contains("caught up") && !third.contains("ETA"), "{third}");
+        // The name and a bar of 8 columns fit beside it.
         assert!([first, second, third].iter().all(|text| text.chars().count() == 63));
     }
 }

@@ -6,106 +6,108 @@ use clap::{Args, Subcommand};
 
 use crate::config::DatabaseArgs;
 
-/// What can be done with runs.
+/// The actions on runs.
 #[derive(Subcommand, Debug)]
 pub enum RunsCommand {
-    /// Lists the runs, the newest first
+    /// Lists runs, newest first
     List(ListArgs),
-    /// Shows one run, and what it would retire if it were released or its shields were lifted
+    /// Shows one run, and what it would retire if it were approved or its shields were lifted
     Show(ShowArgs),
-    /// Accepts a run on hold: what it did not see is retired, except in the domains that it shields
-    Release(ReleaseArgs),
+    /// Approves a run on hold: datasets that it did not see are retired, except in shielded domains
+    #[command(visible_alias = "release")]
+    Approve(ApproveArgs),
     /// Declines a run on hold: it retires nothing
-    Reject(DecideArgs),
-    /// Drops what was decided about a run: a released run is on hold again, lifted shields are back
+    #[command(visible_alias = "reject")]
+    Decline(DecideArgs),
+    /// Reverts a decision: an approved run is on hold again, and lifted shields apply again
     Undo(DecideArgs),
 }
 
 impl RunsCommand {
-    /// Whether the answer is JSON.
+    /// Whether the output is JSON.
     #[must_use]
-    pub const fn answers_in_json(&self) -> bool {
+    pub const fn prints_json(&self) -> bool {
         match self {
             Self::List(args) => args.json,
             Self::Show(args) => args.json,
-            Self::Release(args) => args.decision.json,
-            Self::Reject(args) | Self::Undo(args) => args.json,
+            Self::Approve(args) => args.decision.json,
+            Self::Decline(args) | Self::Undo(args) => args.json,
         }
     }
 }
 
-/// Which runs to list.
+/// The runs to list.
 #[derive(Args, Debug)]
 pub struct ListArgs {
-    /// Only this region's
+    /// Only runs of this region
     #[arg(long, value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
-    /// Prints a JSON list in place of text
+    /// Print the runs as one JSON list
     #[arg(long)]
     pub json: bool,
 
-    /// Where the tables are.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
 
-/// Which run to show.
+/// The run to show.
 #[derive(Args, Debug)]
 pub struct ShowArgs {
-    /// The run's number
+    /// Number of the run
     #[arg(value_name = "N")]
     pub run: u32,
 
-    /// The run's region; needed only if several regions have a run of this number
+    /// Region of the run; needed only if several regions have a run of this number
     #[arg(long, value_enum, ignore_case = true)]
     pub region: Option<Region>,
 
-    /// Prints one JSON object, with every dataset by name, in place of text
+    /// Print one JSON object, which lists every dataset
     #[arg(long)]
     pub json: bool,
 
-    /// Where the tables are.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
 
-/// The run to release.
+/// The run to approve.
 #[derive(Args, Debug)]
-pub struct ReleaseArgs {
-    /// A domain whose shield is lifted, repeatable; such a run may be accepted already
+pub struct ApproveArgs {
+    /// Domain whose shield is lifted, repeatable; the run may already be accepted
     #[arg(long = "domain", value_name = "HOST")]
     pub domains: Vec<String>,
 
-    /// Which run.
+    /// The run.
     #[command(flatten)]
     pub decision: DecideArgs,
 }
 
-/// The run to decide.
+/// The run to decide on.
 #[derive(Args, Debug)]
 pub struct DecideArgs {
-    /// The run's region
+    /// Region of the run
     #[arg(long, value_enum, ignore_case = true)]
     pub region: Region,
 
-    /// The run's number
+    /// Number of the run
     #[arg(long, value_name = "N")]
     pub run: u32,
 
-    /// Decides without asking; needed where no terminal can answer
+    /// Skip the confirmation; required without a terminal
     #[arg(long)]
     pub yes: bool,
 
-    /// Prints one JSON object in place of text
+    /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
 
-    /// Where Kafka is: the decision is published there.
+    /// The Kafka cluster to which the decision is published.
     #[command(flatten)]
     pub kafka: KafkaArgs,
 
-    /// Where the tables are.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
 }

@@ -1,4 +1,4 @@
-//! `runs release`, `reject` and `undo`: what would follow is shown first, and a person has to agree.
+//! `runs approve`, `decline` and `undo`: shows the effect first and asks for confirmation.
 
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -19,7 +19,7 @@ use crate::sync::decisions::DecisionSync;
 
 pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
-    // The decision goes to the verdicts of these topics.
+    // The decision is published to these topics.
     binding::check_prefix(&mut *pool.acquire().await?, &args.kafka.topic_prefix).await?;
     let id = RunId { region: args.region, run: args.run };
     let shown = if args.yes { None } else { Some(ask(&pool, id, &change).await?) };
@@ -30,7 +30,7 @@ pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<
     Ok(answer::print(args.json, &decided, &decided)?)
 }
 
-/// Shows what would follow and asks whether to go on. Returns what was shown.
+/// Shows the effect of a decision and asks for confirmation. Returns the numbers that were shown.
 async fn ask(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<Moved> {
     let question = Question::of(id, change, &manual_decisions::preview(pool, id, change).await?);
     confirm(&question)?;
@@ -43,27 +43,27 @@ async fn state(pool: &PgPool, id: RunId) -> anyhow::Result<String> {
     Ok(found.map(|(state, _)| state).unwrap_or_default())
 }
 
-/// What a person is asked.
+/// The question before a decision.
 struct Question {
     what: String,
     moved: Moved,
-    /// What would be retired.
+    /// The datasets that would be retired.
     domains: Vec<ByDomain>,
 }
 
 impl Question {
     fn of(RunId { region, run }: RunId, change: &Change, affected: &[Affected]) -> Self {
-        let number = |is: fn(&Affected) -> bool| {
-            i64::try_from(affected.iter().filter(|it| is(it)).count()).unwrap_or(i64::MAX)
+        let count = |is: fn(&Affected) -> bool| {
+            i64::try_from(affected.iter().filter(|affected| is(affected)).count()).unwrap_or(i64::MAX)
         };
-        let moved = Moved { retired: number(Affected::is_retired), returned: number(Affected::returns) };
+        let moved = Moved { retired: count(Affected::is_retired), returned: count(Affected::returns) };
         let what = match change {
             Change::Release(domains) if !domains.is_empty() => {
                 let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
-                format!("Releasing run {run} of {region}, without its shield of {}", domains.join(", "))
+                format!("Approving run {run} of {region} and lifting its shields of {}", domains.join(", "))
             }
-            Change::Release(_) => format!("Releasing run {run} of {region}"),
-            Change::Reject => format!("Rejecting run {run} of {region}"),
+            Change::Release(_) => format!("Approving run {run} of {region}"),
+            Change::Reject => format!("Declining run {run} of {region}"),
             Change::Undo => format!("Undoing the decision on run {run} of {region}"),
         };
         Self { what, moved, domains: by_domain(affected) }
@@ -75,12 +75,12 @@ impl fmt::Display for Question {
         let Moved { retired, returned } = self.moved;
         write!(f, "{} would retire {}", self.what, datasets(retired))?;
         if returned > 0 {
-            write!(f, " and bring {} back", datasets(returned))?;
+            write!(f, " and restore {}", datasets(returned))?;
         }
         write!(f, ".")?;
         self.domains
             .iter()
-            .try_for_each(|it| write!(f, "\n  {:>7}  {}", count(it.datasets.len() as u64), it.domain))
+            .try_for_each(|of| write!(f, "\n  {:>7}  {}", count(of.datasets.len() as u64), of.domain))
     }
 }
 
@@ -91,17 +91,14 @@ fn datasets(count: i64) -> String {
 /// Asks on the terminal.
 ///
 /// # Errors
-/// [`Stop::Usage`] where there is no terminal, or the answer is not yes.
-#[expect(
-    clippy::print_stderr,
-    reason = "a question goes to the person at the terminal, whatever the log format"
-)]
+/// [`Stop::Usage`] if there is no terminal or the answer is not yes.
+#[expect(clippy::print_stderr, reason = "the question goes to the terminal, regardless of the log format")]
 fn confirm(question: &Question) -> anyhow::Result<()> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        let add = "Nothing was changed: add --yes to decide that without a terminal";
-        return Err(Stop::Usage(format!("{question}\n{add}")).into());
+        let hint = "Nothing was changed: add --yes to decide without a terminal";
+        return Err(Stop::Usage(format!("{question}\n{hint}")).into());
     }
-    eprint!("{question}\nGo on? [y/N] ");
+    eprint!("{question}\nContinue? [y/N] ");
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
@@ -109,16 +106,16 @@ fn confirm(question: &Question) -> anyhow::Result<()> {
     if is_yes { Ok(()) } else { Err(Stop::Usage("nothing was changed".to_owned()).into()) }
 }
 
-/// What a decision has done.
+/// The effect of a decision.
 #[derive(Serialize)]
 struct Decided {
     region: Region,
     run: u32,
-    /// The run's state now.
+    /// The new state of the run.
     state: String,
     retired: i64,
     returned: i64,
-    /// Whether the verdicts topic has it.
+    /// Whether the `verdicts` topic contains it.
     published: bool,
 }
 
@@ -127,11 +124,11 @@ impl fmt::Display for Decided {
         let Self { region, run, state, retired, returned, published } = self;
         write!(f, "Run {run} of {region} is {state}: {} retired", datasets(*retired))?;
         if *returned > 0 {
-            write!(f, ", {} back", datasets(*returned))?;
+            write!(f, ", {} restored", datasets(*returned))?;
         }
         write!(f, ".")?;
         if !published {
-            write!(f, "\nKafka does not have the decision yet; a running consumer publishes it.")?;
+            write!(f, "\nThe decision is not in Kafka yet; a running consumer publishes it.")?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `runs list`.
+//! `runs list`: lists runs with their states.
 
 use std::fmt;
 
@@ -12,51 +12,44 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::args::ListArgs;
+use super::row::RunDetails;
 use crate::store::database;
 
 const MINUTE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute]");
-/// What stands before the reason, below the run's number.
+/// The indent of the reason below a run.
 const INDENT: &str = "             ";
-/// How wide a line of a reason may be; with the indent 80 columns.
+/// The width of a line of a reason, in columns. With the indent it is 80.
 const WIDTH: usize = 80 - INDENT.len();
 
 pub(super) async fn list(args: &ListArgs) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
-    let runs: Vec<Run> = sqlx::query_as(include_str!("../../../sql/books/list_runs.sql"))
+    let runs: Vec<ListedRun> = sqlx::query_as(include_str!("../../../sql/books/list_runs.sql"))
         .bind(args.region.map(Region::name))
         .fetch_all(&pool)
         .await?;
     Ok(answer::print(args.json, &runs, Table(&runs))?)
 }
 
-/// A run as the table `runs` has it.
+/// A row of the table `runs`.
 #[derive(FromRow, Serialize)]
-struct Run {
+struct ListedRun {
     region: String,
     run: i64,
-    mode: Option<String>,
     kinds: Vec<String>,
-    state: String,
-    reason: Option<String>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    started_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    ended_at: Option<OffsetDateTime>,
-    published: Option<i64>,
-    applied: Option<i64>,
-    dead: Option<i64>,
-    retired: Option<i64>,
-    /// In how many domains it retires nothing.
+    #[sqlx(flatten)]
+    #[serde(flatten)]
+    details: RunDetails,
+    /// The number of domains that the run shields.
     shielded: i64,
 }
 
-/// Runs for people, the newest first in each region, each with its reason below; 80 columns.
-struct Table<'a>(&'a [Run]);
+/// The runs as text, newest first in each region, each with its reason below; 80 columns.
+struct Table<'a>(&'a [ListedRun]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return writeln!(f, "No run has arrived yet.");
+            return writeln!(f, "There are no runs yet.");
         }
         writeln!(
             f,
@@ -67,26 +60,27 @@ impl fmt::Display for Table<'_> {
     }
 }
 
-fn write_line(f: &mut fmt::Formatter<'_>, run: &Run) -> fmt::Result {
+fn write_line(f: &mut fmt::Formatter<'_>, run: &ListedRun) -> fmt::Result {
     let count = |number: Option<i64>| {
         number.map(|number| human::count(u64::try_from(number).unwrap_or_default())).unwrap_or_default()
     };
-    let ended = run.ended_at.map(|ended| ended.to_offset(UtcOffset::UTC).format(MINUTE).unwrap_or_default());
-    let Run { region, run: number, state, .. } = run;
+    let RunDetails { mode, state, ended_at, published, applied, dead, retired, .. } = &run.details;
+    let ended = ended_at.map(|ended| ended.to_offset(UtcOffset::UTC).format(MINUTE).unwrap_or_default());
+    let ListedRun { region, run: number, .. } = run;
     let line = format!(
         "{region:6} {number:>5} {:5} {state:10} {:16} {:>9} {:>9} {:>5} {:>7}",
-        run.mode.as_deref().unwrap_or_default(),
+        mode.as_deref().unwrap_or_default(),
         ended.unwrap_or_default(),
-        count(run.published),
-        count(run.applied),
-        count(run.dead),
-        count(run.retired)
+        count(*published),
+        count(*applied),
+        count(*dead),
+        count(*retired)
     );
     writeln!(f, "{}", line.trim_end())?;
     wrapped(&remark(run)).iter().try_for_each(|line| writeln!(f, "{INDENT}{line}"))
 }
 
-/// A text in lines that fit below a run. A word that is longer than a line stays whole.
+/// Wraps a text to lines that fit below a run. A word that is longer than a line stays whole.
 fn wrapped(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -101,9 +95,9 @@ fn wrapped(text: &str) -> Vec<String> {
     lines
 }
 
-/// Why the run is in its state, or where to read what it keeps.
-fn remark(run: &Run) -> String {
-    match (&run.reason, run.shielded) {
+/// The reason for the run's state, or a hint about its shields.
+fn remark(run: &ListedRun) -> String {
+    match (&run.details.reason, run.shielded) {
         (Some(reason), _) => reason.clone(),
         (None, 0) => String::new(),
         (None, shielded) => {
@@ -115,7 +109,7 @@ fn remark(run: &Run) -> String {
 
 pub(super) fn time_text(time: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    // Can't fail: the format holds nothing that a time could lack.
+    // Can't fail: a time has every component of the format.
     time.to_offset(UtcOffset::UTC).format(format).unwrap_or_default()
 }
 
@@ -126,19 +120,21 @@ mod tests {
     #[test]
     fn the_table_fits_80_columns() {
         let time = Some(OffsetDateTime::UNIX_EPOCH);
-        let run = |reason: Option<String>, shielded| Run {
+        let run = |reason: Option<String>, shielded| ListedRun {
             region: "us".to_owned(),
             run: 10_000,
-            mode: Some("since".to_owned()),
             kinds: Vec::new(),
-            state: "superseded".to_owned(),
-            reason,
-            started_at: time,
-            ended_at: time,
-            published: Some(1_000_000),
-            applied: Some(1_000_000),
-            dead: Some(1_000),
-            retired: Some(200_000),
+            details: RunDetails {
+                mode: Some("since".to_owned()),
+                state: "superseded".to_owned(),
+                reason,
+                started_at: time,
+                ended_at: time,
+                published: Some(1_000_000),
+                applied: Some(1_000_000),
+                dead: Some(1_000),
+                retired: Some(200_000),
+            },
             shielded,
         };
         let reason = "it would retire more datasets than it may ".repeat(4);

@@ -1,4 +1,4 @@
-//! `runs`: what became of the runs, and the decision on those on hold.
+//! `runs`: lists runs, and approves or declines runs on hold.
 
 use std::collections::BTreeSet;
 
@@ -7,27 +7,28 @@ use crate::store::ledger::manual_decisions::Change;
 mod args;
 mod decide;
 mod list;
+mod row;
 mod show;
 
-use args::ReleaseArgs;
+use args::ApproveArgs;
 pub(crate) use args::RunsCommand;
 
-/// Lists runs, shows one, or decides one.
+/// Lists runs, shows one, or decides on one.
 ///
 /// # Errors
-/// [`catalog_shared::exit::Stop::Usage`] for a decision that the run does not allow or that nobody confirmed,
-/// [`catalog_shared::exit::Stop::Guard`] where more would follow from it than was shown, or what the database said.
-/// An unreachable Kafka is no error: the decision is published later.
+/// [`catalog_shared::exit::Stop::Usage`] if the run does not allow the decision or nobody confirmed it,
+/// [`catalog_shared::exit::Stop::Guard`] if its effect would differ from what was shown, or an error of the database. An
+/// unreachable Kafka is not an error: a running consumer publishes the decision later.
 pub(crate) async fn run(command: RunsCommand) -> anyhow::Result<()> {
     match command {
         RunsCommand::List(args) => list::list(&args).await,
         RunsCommand::Show(args) => show::show(&args).await,
-        RunsCommand::Release(ReleaseArgs { domains, decision }) => {
+        RunsCommand::Approve(ApproveArgs { domains, decision }) => {
             let domains: BTreeSet<String> =
                 domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
             decide::decide(&decision, Change::Release(domains)).await
         }
-        RunsCommand::Reject(args) => decide::decide(&args, Change::Reject).await,
+        RunsCommand::Decline(args) => decide::decide(&args, Change::Reject).await,
         RunsCommand::Undo(args) => decide::decide(&args, Change::Undo).await,
     }
 }

@@ -1,4 +1,4 @@
-//! `runs show`: one run, and what it would retire.
+//! `runs show`: shows one run, and what it would retire.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,17 +15,18 @@ use time::OffsetDateTime;
 
 use super::args::ShowArgs;
 use super::list::time_text;
+use super::row::RunDetails;
 use crate::store::database;
 use crate::store::ledger::decisions::RunId;
 use crate::store::ledger::manual_decisions::{self, Affected, Change};
 
-/// How many datasets of a domain the text names; JSON has all.
-const NAMED: usize = 20;
+/// The number of datasets that the text lists per domain; JSON lists all.
+const MAX_LISTED: usize = 20;
 
 pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
     let id = RunId { region: region(&pool, args).await?, run: args.run };
-    let facts: Facts = sqlx::query_as(include_str!("../../../sql/books/show_run.sql"))
+    let found: ScopedRun = sqlx::query_as(include_str!("../../../sql/books/show_run.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_optional(&pool)
@@ -36,12 +37,12 @@ pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
         .bind(id.number())
         .fetch_all(&pool)
         .await?;
-    let would_retire = would_retire(&pool, id, &facts, &shields).await?;
-    let shown = Shown { region: id.region, run: id.run, facts, shields, would_retire };
+    let would_retire = would_retire(&pool, id, &found.details, &shields).await?;
+    let shown = Shown { region: id.region, run: id.run, found, shields, would_retire };
     Ok(answer::print(args.json, &shown, &shown)?)
 }
 
-/// The region that is asked for, or the only one that has a run of this number.
+/// The region that the command line names, or the only region that has a run of this number.
 async fn region(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<Region> {
     if let Some(region) = args.region {
         return Ok(region);
@@ -52,7 +53,7 @@ async fn region(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<Region> {
         .await?;
     match found.as_slice() {
         [] => Err(Stop::Usage(format!("there is no run {}", args.run)).into()),
-        [region] => Region::from_name(region).with_context(|| format!("no region is called {region:?}")),
+        [region] => Region::from_name(region).with_context(|| format!("unknown region {region:?}")),
         several => {
             let several = several.join(" and ");
             Err(Stop::Usage(format!("{several} have a run {}: choose one with --region", args.run)).into())
@@ -60,22 +61,22 @@ async fn region(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<Region> {
     }
 }
 
-/// What a release without any shields would retire; nothing where the run can't be decided.
+/// What the run would retire if it were approved without any shields; empty if the run can't be decided.
 async fn would_retire(
     pool: &PgPool,
     id: RunId,
-    facts: &Facts,
+    details: &RunDetails,
     shields: &[Shield],
 ) -> anyhow::Result<Vec<ByDomain>> {
-    let state = Decision::from_name(&facts.state);
-    let lifted: BTreeSet<String> =
+    let state = Decision::from_name(&details.state);
+    let shielded: BTreeSet<String> =
         shields.iter().filter(|shield| !shield.lifted).map(|shield| shield.domain.clone()).collect();
     let decidable =
-        state == Some(Decision::Held) || (state.is_some_and(Decision::is_accepted) && !lifted.is_empty());
+        state == Some(Decision::Held) || (state.is_some_and(Decision::is_accepted) && !shielded.is_empty());
     if !decidable {
         return Ok(Vec::new());
     }
-    Ok(by_domain(&manual_decisions::preview(pool, id, &Change::Release(lifted)).await?))
+    Ok(by_domain(&manual_decisions::preview(pool, id, &Change::Release(shielded)).await?))
 }
 
 /// The datasets of a domain that would be retired.
@@ -85,7 +86,7 @@ pub(super) struct ByDomain {
     pub(super) datasets: Vec<Affected>,
 }
 
-/// Those among datasets that would be retired, by domain. They come in the order of domains.
+/// The datasets that would be retired, grouped by domain. `affected` is sorted by domain.
 pub(super) fn by_domain(affected: &[Affected]) -> Vec<ByDomain> {
     let mut domains: Vec<ByDomain> = Vec::new();
     for dataset in affected.iter().filter(|dataset| dataset.is_retired()) {
@@ -100,20 +101,12 @@ pub(super) fn by_domain(affected: &[Affected]) -> Vec<ByDomain> {
 }
 
 #[derive(FromRow, Serialize)]
-struct Facts {
-    mode: Option<String>,
-    /// The domains that it was limited to.
+struct ScopedRun {
+    /// The domains that the run was limited to.
     scope: Vec<String>,
-    state: String,
-    reason: Option<String>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    started_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    ended_at: Option<OffsetDateTime>,
-    published: Option<i64>,
-    applied: Option<i64>,
-    dead: Option<i64>,
-    retired: Option<i64>,
+    #[sqlx(flatten)]
+    #[serde(flatten)]
+    details: RunDetails,
 }
 
 #[derive(FromRow, Serialize)]
@@ -128,31 +121,31 @@ struct Shown {
     region: Region,
     run: u32,
     #[serde(flatten)]
-    facts: Facts,
+    found: ScopedRun,
     shields: Vec<Shield>,
     would_retire: Vec<ByDomain>,
 }
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { region, run, facts, .. } = self;
-        writeln!(f, "Run {run} of {region} is {}.", facts.state)?;
+        let Self { region, run, found: ScopedRun { scope, details }, .. } = self;
+        writeln!(f, "Run {run} of {region} is {}.", details.state)?;
         let time = |time: Option<OffsetDateTime>| time.map_or_else(|| "unknown".to_owned(), time_text);
         let number =
             |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
-        if let Some(reason) = &facts.reason {
+        if let Some(reason) = &details.reason {
             writeln!(f, "  reason     {reason}")?;
         }
-        writeln!(f, "  mode       {}", facts.mode.as_deref().unwrap_or("unknown"))?;
-        if !facts.scope.is_empty() {
-            writeln!(f, "  domains    {}", facts.scope.join(", "))?;
+        writeln!(f, "  mode       {}", details.mode.as_deref().unwrap_or("unknown"))?;
+        if !scope.is_empty() {
+            writeln!(f, "  domains    {}", scope.join(", "))?;
         }
-        writeln!(f, "  started    {}", time(facts.started_at))?;
-        writeln!(f, "  ended      {}", time(facts.ended_at))?;
+        writeln!(f, "  started    {}", time(details.started_at))?;
+        writeln!(f, "  ended      {}", time(details.ended_at))?;
         let [published, applied, dead] =
-            [facts.published, facts.applied, facts.dead].map(|records| count(number(records)));
+            [details.published, details.applied, details.dead].map(|records| count(number(records)));
         writeln!(f, "  records    {published} published, {applied} applied, {dead} dead")?;
-        writeln!(f, "  retired    {}", counted(number(facts.retired), "dataset", "datasets"))?;
+        writeln!(f, "  retired    {}", counted(number(details.retired), "dataset", "datasets"))?;
         self.write_shields(f)?;
         self.write_losses(f)
     }
@@ -170,25 +163,25 @@ impl Shown {
         })
     }
 
-    /// What would go, by domain and name, with the command that decides it.
+    /// The datasets that would be retired, by domain, with the command that decides it.
     fn write_losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_held = self.facts.state == Decision::Held.name();
-        let lifted: Vec<&str> = self
+        let is_on_hold = self.found.details.state == Decision::Held.name();
+        let shielded: Vec<&str> = self
             .shields
             .iter()
             .filter(|shield| !shield.lifted)
             .map(|shield| shield.domain.as_str())
             .collect();
         for (heading, is_shielded) in
-            [("A release would retire", false), ("Without its shield would go", true)]
+            [("Approving the run would retire", false), ("Lifting the shield would retire", true)]
         {
-            let domains = self.would_retire.iter().filter(|it| {
-                lifted.iter().any(|domain| it.domain.eq_ignore_ascii_case(domain)) == is_shielded
+            let domains = self.would_retire.iter().filter(|of| {
+                shielded.iter().any(|domain| of.domain.eq_ignore_ascii_case(domain)) == is_shielded
             });
             for ByDomain { domain, datasets } in domains {
                 writeln!(f, "\n{heading} {} of {domain}:", count(datasets.len() as u64))?;
-                datasets.iter().take(NAMED).try_for_each(|dataset| write_dataset(f, dataset))?;
-                let more = datasets.len().saturating_sub(NAMED);
+                datasets.iter().take(MAX_LISTED).try_for_each(|dataset| write_dataset(f, dataset))?;
+                let more = datasets.len().saturating_sub(MAX_LISTED);
                 if more > 0 {
                     writeln!(f, "  and {} more; --json lists all", count(more as u64))?;
                 }
@@ -196,11 +189,11 @@ impl Shown {
         }
         let Self { region, run, .. } = self;
         let decide = format!("--region {region} --run {run}");
-        if is_held {
-            writeln!(f, "\nTo decide: `catalog-consumer runs release {decide}` or `runs reject {decide}`.")?;
+        if is_on_hold {
+            writeln!(f, "\nTo decide: `catalog-consumer runs approve {decide}` or `runs decline {decide}`.")?;
         }
-        if let Some(domain) = lifted.first().filter(|_| !self.would_retire.is_empty()) {
-            writeln!(f, "\nTo lift a shield: `catalog-consumer runs release {decide} --domain {domain}`.")?;
+        if let Some(domain) = shielded.first().filter(|_| !self.would_retire.is_empty()) {
+            writeln!(f, "\nTo lift a shield: `catalog-consumer runs approve {decide} --domain {domain}`.")?;
         }
         Ok(())
     }

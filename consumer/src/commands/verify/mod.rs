@@ -1,5 +1,5 @@
-//! Verifying: named queries, each of which returns what is wrong and nothing where all is well. They see
-//! one moment of the database and write nothing.
+//! `verify`: named queries that each return the problems they find. They share one snapshot of the database and write
+//! nothing.
 
 use anyhow::{Context, anyhow, bail};
 use catalog_shared::exit::Stop;
@@ -8,39 +8,38 @@ use catalog_shared::shutdown::CancellationToken;
 use clap::Args;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
-use crate::commands::rebuild::{self, TopicsArgs};
+use crate::commands::rebuild::{self, ReplaySourceArgs};
 use crate::decode::content_hash::REVISION;
 use crate::store::database;
 use checks::{CHECKS, Check};
-use report::{Finding, Found, Report};
+use report::{CheckResult, Finding, Report};
 
 mod checks;
 mod report;
 
-/// How many findings of a check are shown; all are counted.
-const SHOWN: usize = 20;
+/// The number of findings that are shown per check; all are counted.
+const MAX_SHOWN: usize = 20;
 
-/// How to verify.
+/// The arguments of `verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// Compares the tables with what the topics give, row by row, in place of the checks
+    /// Compare the tables with the topics row by row, instead of running the checks
     #[arg(long)]
     pub topics: bool,
 
-    /// Ends with one JSON object on standard output in place of text
+    /// Print the report as one JSON object
     #[arg(long)]
     pub json: bool,
 
-    /// Where the tables are, and the topics.
+    /// The database and the topics.
     #[command(flatten)]
-    pub source: TopicsArgs,
+    pub source: ReplaySourceArgs,
 }
 
-/// Looks for what is wrong in the tables.
+/// Checks the tables, or compares them with the topics.
 ///
 /// # Errors
-/// When a check of severity error finds something or a row is not what the topics give, or what kept the
-/// tables from being looked at.
+/// A check of severity error found something, a row differs from the topics, or the tables or topics can't be read.
 pub(crate) async fn run(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     if args.topics { compare(args, shutdown).await } else { check(args, shutdown).await }
 }
@@ -52,15 +51,15 @@ async fn compare(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Res
         return report.print(args.json);
     }
     let rows = counted(rows, "row is", "rows are");
-    let error = anyhow!("{rows} not what the topics give: `catalog-consumer rebuild` corrects that");
+    let error = anyhow!("{rows} different from the topics: `catalog-consumer rebuild` repairs them");
     Err(report.print_failure(args.json, error))
 }
 
 async fn check(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let pool = database::open(&args.source.database, 1).await?;
     let report = tokio::select! {
-        report = look(&pool) => report?,
-        () = shutdown.cancelled() => bail!(Stop::Interrupted("not all checks were made".to_owned())),
+        report = run_checks(&pool) => report?,
+        () = shutdown.cancelled() => bail!(Stop::Interrupted("the checks are incomplete".to_owned())),
     };
     if report.errors() == 0 {
         return report.print(args.json);
@@ -69,29 +68,29 @@ async fn check(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Resul
     Err(report.print_failure(args.json, anyhow!("{checks} found errors")))
 }
 
-async fn look(pool: &PgPool) -> anyhow::Result<Report> {
+async fn run_checks(pool: &PgPool) -> anyhow::Result<Report> {
     let mut report = Report::start();
-    let moment = "begin transaction isolation level repeatable read read only";
-    let mut tx = pool.begin_with(moment).await.context("can't begin a transaction")?;
+    let begin = "begin transaction isolation level repeatable read read only";
+    let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
     sqlx::query("select set_config('catalog_stream.form', $1, true)")
         .bind(REVISION.to_string())
         .execute(&mut *tx)
         .await?;
     for check in &CHECKS {
-        let found = find(&mut tx, check).await;
-        report.add(found.with_context(|| format!("can't check {}", check.name))?);
+        let result = run_check(&mut tx, check).await;
+        report.add(result.with_context(|| format!("can't check {}", check.name))?);
     }
     Ok(report)
 }
 
-async fn find(tx: &mut Transaction<'_, Postgres>, check: &'static Check) -> sqlx::Result<Found> {
+async fn run_check(tx: &mut Transaction<'_, Postgres>, check: &'static Check) -> sqlx::Result<CheckResult> {
     let query = format!(
         "select coalesce(what, '?'), coalesce(finding, '?'), count(*) over () from (\n{}\n) as found \
-         order by what collate \"C\", finding collate \"C\" limit {SHOWN}",
+         order by what collate \"C\", finding collate \"C\" limit {MAX_SHOWN}",
         check.sql
     );
     let rows: Vec<(String, String, i64)> = sqlx::query_as(AssertSqlSafe(query)).fetch_all(&mut **tx).await?;
     let count = rows.first().map_or(0, |(_, _, count)| *count);
     let findings = rows.into_iter().map(|(what, finding, _)| Finding { what, finding }).collect();
-    Ok(Found { check, count, findings })
+    Ok(CheckResult { check, count, findings })
 }

@@ -1,4 +1,4 @@
-//! What the checks found, for people or for programs.
+//! The report of the checks, as text or JSON.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,24 +9,24 @@ use serde::{Serialize, Serializer};
 
 use super::checks::{Check, Severity};
 
-/// What all checks found.
+/// The results of all checks.
 #[derive(Serialize)]
 pub(super) struct Report {
-    /// How many checks found an error, and how many have a note.
+    /// The number of checks that found an error, and of those that have a note.
     errors: usize,
     notes: usize,
-    checks: Vec<Found>,
+    checks: Vec<CheckResult>,
     #[serde(rename = "seconds", serialize_with = "seconds")]
     started: Instant,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Serialize)]
-pub(super) struct Found {
+pub(super) struct CheckResult {
     #[serde(flatten)]
     pub(super) check: &'static Check,
     pub(super) count: i64,
-    /// The first of them.
+    /// The first findings.
     pub(super) findings: Vec<Finding>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Found {
 pub(super) struct Finding {
     /// A row, a run or a partition.
     pub(super) what: String,
-    /// What is the matter with it.
+    /// The problem.
     pub(super) finding: String,
 }
 
@@ -48,16 +48,16 @@ impl Report {
         Self { errors: 0, notes: 0, checks: Vec::new(), started: Instant::now() }
     }
 
-    pub(super) fn add(&mut self, found: Found) {
-        match found.check.severity {
-            _ if found.count == 0 => {}
+    pub(super) fn add(&mut self, result: CheckResult) {
+        match result.check.severity {
+            _ if result.count == 0 => {}
             Severity::Error => self.errors += 1,
             Severity::Note => self.notes += 1,
         }
-        self.checks.push(found);
+        self.checks.push(result);
     }
 
-    /// How many checks found an error.
+    /// The number of checks that found an error.
     pub(super) const fn errors(&self) -> usize {
         self.errors
     }
@@ -66,7 +66,7 @@ impl Report {
         Ok(answer::print(json, self, self)?)
     }
 
-    /// As [`Report::print`], of a command that fails; gives the error to end with.
+    /// Prints the report of a failed command, and returns the error that the command ends with.
     pub(super) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
         answer::print_failure(json, self, self, error)
     }
@@ -75,19 +75,19 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { errors, notes, checks, started } = self;
-        let took: Duration = started.elapsed();
+        let elapsed: Duration = started.elapsed();
         let total = counted(checks.len() as u64, "check", "checks");
-        let (took, notes) = (took.as_secs_f64(), counted(*notes as u64, "has notes", "have notes"));
-        write!(f, "{total} in {took:.1} s: {errors} found errors, {notes}.")?;
-        checks.iter().filter(|found| found.count > 0).try_for_each(|found| write!(f, "\n{found}"))
+        let (elapsed, notes) = (elapsed.as_secs_f64(), counted(*notes as u64, "has notes", "have notes"));
+        write!(f, "{total} in {elapsed:.1} s: {errors} found errors, {notes}.")?;
+        checks.iter().filter(|result| result.count > 0).try_for_each(|result| write!(f, "\n{result}"))
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for CheckResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { check: Check { severity, name, says, .. }, count, findings } = self;
+        let Self { check: Check { severity, name, description, .. }, count, findings } = self;
         let total = human::count(u64::try_from(*count).unwrap_or_default());
-        write!(f, "{:5}  {name}: {total} ({says})", severity.name())?;
+        write!(f, "{:5}  {name}: {total} ({description})", severity.name())?;
         for Finding { what, finding } in findings {
             write!(f, "\n       {what}: {finding}")?;
         }

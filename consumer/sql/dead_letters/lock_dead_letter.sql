@@ -1,0 +1,5 @@
+-- Reads an open dead letter and locks its row.
+select topic, partition, "offset", key, value, headers
+from dead_letters
+where id = $1 and state = 'open'
+for update

@@ -1,4 +1,0 @@
--- The new topic has none of them.
-update verdicts
-set published = false
-where published

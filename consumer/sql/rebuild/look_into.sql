@@ -1,2 +1,0 @@
--- Until the transaction ends.
-select set_config('search_path', $1, true)

@@ -1,0 +1,2 @@
+-- Sets the search path until the transaction ends.
+select set_config('search_path', $1, true)
