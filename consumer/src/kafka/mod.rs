@@ -7,6 +7,7 @@ pub(crate) mod decision_reader;
 pub(crate) mod end_offsets;
 pub(crate) mod errors;
 pub(crate) mod group;
+pub(crate) mod group_members;
 pub(crate) mod lost_records;
 pub(crate) mod offsets;
 pub(crate) mod partitions;
