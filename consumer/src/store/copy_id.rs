@@ -19,7 +19,7 @@ struct Found {
 /// # Errors
 /// What the database says.
 pub(crate) async fn read(connection: &mut PgConnection) -> anyhow::Result<CopyId> {
-    let found: Found = sqlx::query_as(include_str!("../../sql/binding/read_home.sql"))
+    let found: Found = sqlx::query_as(include_str!("../../sql/binding/read_copy_id.sql"))
         .fetch_one(&mut *connection)
         .await
         .context("can't read which tables these are")?;

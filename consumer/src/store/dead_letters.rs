@@ -68,7 +68,7 @@ async fn insert(
             && record.offset >= row.counted_to
             && record.origin.is_some_and(|run| !markers.iter().any(|marked| marked.ends(run, record.offset)))
     };
-    sqlx::query(include_str!("../../sql/apply/enter_dead_letters.sql"))
+    sqlx::query(include_str!("../../sql/apply/insert_dead_letters.sql"))
         .bind(&batch.place.topic)
         .bind(batch.place.partition)
         .bind(records.iter().map(|record| record.offset).collect::<Vec<_>>())

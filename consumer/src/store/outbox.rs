@@ -63,13 +63,13 @@ async fn is_judged(tx: &mut PgConnection, id: RunId) -> sqlx::Result<bool> {
 /// What the topic does not have yet.
 pub(crate) async fn unpublished(pool: &PgPool) -> sqlx::Result<Vec<Verdict>> {
     let rows: Vec<Json<Verdict>> =
-        sqlx::query_scalar(include_str!("../../sql/books/read_outbox.sql")).fetch_all(pool).await?;
+        sqlx::query_scalar(include_str!("../../sql/ledger/read_outbox.sql")).fetch_all(pool).await?;
     Ok(rows.into_iter().map(|Json(verdict)| verdict).collect())
 }
 
 /// Notes that the topic has this record, unless it has changed here since it was read.
 pub(crate) async fn mark_published(pool: &PgPool, verdict: &Verdict) -> sqlx::Result<()> {
-    sqlx::query(include_str!("../../sql/books/mark_published.sql"))
+    sqlx::query(include_str!("../../sql/ledger/mark_published.sql"))
         .bind(verdict.region.name())
         .bind(i64::from(verdict.run))
         .bind(Json(verdict))

@@ -103,7 +103,7 @@ async fn find(pool: &PgPool, place: &TopicPartition) -> sqlx::Result<Option<i64>
 }
 
 async fn begin(pool: &PgPool, place: &TopicPartition, low: i64) -> sqlx::Result<bool> {
-    let done = sqlx::query(include_str!("../../sql/apply/start_position.sql"))
+    let done = sqlx::query(include_str!("../../sql/apply/insert_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
         .bind(low)

@@ -101,7 +101,7 @@ async fn replay_one(pool: &PgPool, id: i64, thresholds: RunThresholds) -> anyhow
     };
     tx.rollback().await?;
     if let Replayed::Failed(Fault { reason, refused }) = &effect {
-        sqlx::query(include_str!("../../../sql/dead_letters/keep_dead_letter.sql"))
+        sqlx::query(include_str!("../../../sql/dead_letters/update_reason.sql"))
             .bind(id)
             .bind(storable(reason))
             .bind(refused)
@@ -115,7 +115,7 @@ async fn try_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> a
     // Alone where it may be a marker, and that is known only once it is read.
     lock(tx, true).await?;
     let letter: Option<DeadLetter> =
-        sqlx::query_as(include_str!("../../../sql/dead_letters/hold_dead_letter.sql"))
+        sqlx::query_as(include_str!("../../../sql/dead_letters/lock_dead_letter.sql"))
             .bind(id)
             .fetch_optional(&mut *tx)
             .await?;
@@ -178,7 +178,7 @@ const fn name(effect: Effect) -> &'static str {
 /// Settles the letter, and moves it in the books where they count it.
 async fn resolve(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx::Result<()> {
     let is = |wanted| i64::from(effect == Some(wanted));
-    sqlx::query(include_str!("../../../sql/dead_letters/settle_dead_letter.sql"))
+    sqlx::query(include_str!("../../../sql/dead_letters/resolve_dead_letter.sql"))
         .bind(id)
         .bind(is(Effect::New))
         .bind(is(Effect::Changed))

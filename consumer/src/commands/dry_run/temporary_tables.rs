@@ -22,7 +22,7 @@ impl TemporaryTables {
     pub(super) async fn make(pool: &PgPool) -> anyhow::Result<Self> {
         let begin = "begin transaction isolation level repeatable read";
         let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
-        let make = sqlx::raw_sql(include_str!("../../../sql/dry_run/make_tables.sql"));
+        let make = sqlx::raw_sql(include_str!("../../../sql/dry_run/create_temporary_tables.sql"));
         make.execute(&mut *tx).await.context("can't make temporary tables")?;
         Ok(Self { tx })
     }

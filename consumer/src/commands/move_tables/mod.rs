@@ -207,7 +207,7 @@ async fn change(
 }
 
 async fn publish_again(tx: &mut PgConnection) -> anyhow::Result<()> {
-    sqlx::query(include_str!("../../../sql/moving/publish_verdicts_again.sql"))
+    sqlx::query(include_str!("../../../sql/moving/queue_all_decisions.sql"))
         .execute(tx)
         .await
         .context("can't put the verdicts into the outbox")?;

@@ -60,7 +60,7 @@ impl Plan<'_> {
             .bind(&self.label)
             .execute(&mut *tx)
             .await?;
-        let leave = include_str!("../../../sql/moving/leave_markers.sql");
+        let leave = include_str!("../../../sql/moving/reset_end_offsets.sql");
         sqlx::query(leave).bind(topic).execute(&mut *tx).await?;
         // Topics without catalog records hold nothing that a run waits for.
         let given_up = if self.topics.is_empty() {
@@ -80,7 +80,7 @@ impl Plan<'_> {
             .execute(&mut *tx)
             .await?;
         let places = || self.starts.iter().map(|(place, _)| place);
-        sqlx::query(include_str!("../../../sql/moving/enter_positions.sql"))
+        sqlx::query(include_str!("../../../sql/moving/insert_positions.sql"))
             .bind(places().map(|place| place.topic.as_str()).collect::<Vec<_>>())
             .bind(places().map(|place| place.partition).collect::<Vec<_>>())
             .bind(self.starts.iter().map(|(_, start)| *start).collect::<Vec<_>>())
@@ -94,7 +94,7 @@ impl Plan<'_> {
             .bind(self.scope.topic())
             .execute(&mut *tx)
             .await?;
-        sqlx::query(include_str!("../../../sql/moving/enter_floors.sql"))
+        sqlx::query(include_str!("../../../sql/moving/insert_floors.sql"))
             .bind(&self.topics)
             .bind(self.known.keys().copied().map(Region::name).collect::<Vec<_>>())
             .bind(self.known.values().copied().map(i64::from).collect::<Vec<_>>())

@@ -22,7 +22,7 @@ pub(super) struct Table {
     compare: &'static str,
     list: &'static str,
     /// Repairs the differing rows of a range of places.
-    pub(super) mend: &'static str,
+    pub(super) repair: &'static str,
     /// Marks a differing row as refused, and returns its key.
     pub(super) refuse: &'static str,
 }
@@ -34,7 +34,7 @@ macro_rules! table {
             kind: RecordType::$kind,
             compare: include_str!(concat!("../../../sql/rebuild/compare_", $name, ".sql")),
             list: include_str!(concat!("../../../sql/rebuild/list_", $name, ".sql")),
-            mend: include_str!(concat!("../../../sql/rebuild/mend_", $name, ".sql")),
+            repair: include_str!(concat!("../../../sql/rebuild/repair_", $name, ".sql")),
             refuse: include_str!(concat!("../../../sql/rebuild/refuse_", $name, ".sql")),
         }
     };
@@ -116,7 +116,7 @@ pub(super) async fn compare(
     kept: &Kept<'_>,
 ) -> anyhow::Result<Vec<Differing>> {
     let newer: Option<(String, i32)> =
-        sqlx::query_as(include_str!("../../../sql/rebuild/find_newer_form.sql"))
+        sqlx::query_as(include_str!("../../../sql/rebuild/find_newer_revision.sql"))
             .bind(i32::from(REVISION))
             .fetch_optional(&mut *tx)
             .await?;
@@ -126,7 +126,7 @@ pub(super) async fn compare(
     bind_topics(include_str!("../../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
-    sqlx::query(include_str!("../../../sql/rebuild/make_floors.sql"))
+    sqlx::query(include_str!("../../../sql/rebuild/create_floors.sql"))
         .bind(kept.floors.iter().map(|floor| floor.region.as_str()).collect::<Vec<_>>())
         .bind(kept.floors.iter().map(|floor| floor.run).collect::<Vec<_>>())
         .bind(&kept.topics)

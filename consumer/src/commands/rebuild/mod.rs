@@ -194,7 +194,7 @@ async fn give_books(
         return verdicts.mirror().await;
     }
     let mut tx = shadow.begin().await?;
-    sqlx::query(include_str!("../../../sql/rebuild/give_books.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../../sql/rebuild/copy_ledger_to_shadow.sql")).execute(&mut *tx).await?;
     Ok(tx.commit().await?)
 }
 
@@ -231,7 +231,7 @@ async fn read_the_rest(
 
 /// A new database goes on with the shadow's books.
 async fn take_books_over(tx: &mut PgConnection) -> anyhow::Result<()> {
-    sqlx::query(include_str!("../../../sql/rebuild/take_books_over.sql"))
+    sqlx::query(include_str!("../../../sql/rebuild/adopt_shadow_ledger.sql"))
         .execute(tx)
         .await
         .context("can't take the books over")?;

@@ -26,7 +26,7 @@ impl fmt::Display for RefusedRow {
 
 /// Makes the tables equal. Returns the rows that the database refuses; they stay as they are and are marked so.
 pub(super) async fn repair(tx: &mut PgConnection, found: &[Differing]) -> sqlx::Result<Vec<RefusedRow>> {
-    sqlx::query(include_str!("../../../sql/rebuild/enter_runs.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../../sql/rebuild/insert_missing_runs.sql")).execute(&mut *tx).await?;
     match repair_all(tx).await {
         Ok(()) => Ok(Vec::new()),
         Err(error) if refuses_a_row(&error) => repair_what_passes(tx, found).await,
@@ -38,7 +38,7 @@ pub(super) async fn repair(tx: &mut PgConnection, found: &[Differing]) -> sqlx::
 async fn repair_all(tx: &mut PgConnection) -> sqlx::Result<()> {
     let mut savepoint = tx.begin().await?;
     for table in &TABLES {
-        sqlx::query(table.mend).bind(0_i64).bind(i64::MAX).execute(&mut *savepoint).await?;
+        sqlx::query(table.repair).bind(0_i64).bind(i64::MAX).execute(&mut *savepoint).await?;
     }
     // A deferred constraint would speak up at the commit, when it is too late.
     sqlx::query("set constraints all immediate").execute(&mut *savepoint).await?;
@@ -79,6 +79,6 @@ async fn repair_table(tx: &mut PgConnection, table: &Table, last: i64) -> sqlx::
 
 async fn repair_range(tx: &mut PgConnection, table: &Table, (first, last): (i64, i64)) -> sqlx::Result<()> {
     let mut savepoint = tx.begin().await?;
-    sqlx::query(table.mend).bind(first).bind(last).execute(&mut *savepoint).await?;
+    sqlx::query(table.repair).bind(first).bind(last).execute(&mut *savepoint).await?;
     savepoint.commit().await
 }

@@ -131,7 +131,7 @@ impl Names {
     ) -> sqlx::Result<Transaction<'a, Postgres>> {
         let mut tx = session.begin().await?;
         look_into(&mut tx, &self.shadow).await?;
-        raw_sql(include_str!("../../../sql/rebuild/name_shadow.sql")).execute(&mut *tx).await?;
+        raw_sql(include_str!("../../../sql/rebuild/create_shadow_views.sql")).execute(&mut *tx).await?;
         look_into(&mut tx, &self.live).await?;
         Ok(tx)
     }
@@ -180,7 +180,7 @@ impl Names {
     /// no shadow of ours.
     async fn lighten(&self, session: &mut PgConnection) -> anyhow::Result<()> {
         let statements: Vec<String> =
-            sqlx::query_scalar(include_str!("../../../sql/rebuild/lighten_shadow.sql"))
+            sqlx::query_scalar(include_str!("../../../sql/rebuild/drop_shadow_overhead.sql"))
                 .bind(&self.shadow)
                 .bind(self.comment())
                 .fetch_all(&mut *session)
@@ -232,7 +232,7 @@ async fn try_lock(session: &mut PgConnection) -> sqlx::Result<bool> {
 }
 
 async fn look_into(tx: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
-    sqlx::query(include_str!("../../../sql/rebuild/look_into.sql"))
+    sqlx::query(include_str!("../../../sql/rebuild/set_search_path.sql"))
         .bind(format!("\"{schema}\""))
         .execute(tx)
         .await?;

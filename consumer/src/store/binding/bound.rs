@@ -20,7 +20,7 @@ pub(super) async fn read(connection: &mut PgConnection) -> anyhow::Result<Bound>
 
 /// As [`read`]; nobody else binds the tables before the transaction ends.
 pub(super) async fn hold(connection: &mut PgConnection) -> anyhow::Result<Bound> {
-    complete(include_str!("../../../sql/binding/hold_binding.sql"), connection).await
+    complete(include_str!("../../../sql/binding/lock_binding.sql"), connection).await
 }
 
 async fn complete(statement: &'static str, connection: &mut PgConnection) -> anyhow::Result<Bound> {

@@ -137,13 +137,13 @@ impl Sessions {
     async fn prepare_raw(&self, connection: &mut PgConnection, idle: &str) -> sqlx::Result<Found> {
         insist(connection, "set statement_timeout = 0").await?;
         raw_sql(CLEAR).execute(&mut *connection).await?;
-        sqlx::query(include_str!("../../../sql/session/pin.sql"))
+        sqlx::query(include_str!("../../../sql/session/apply_settings.sql"))
             .bind(format!("\"{}\"", self.schema))
             .bind(idle)
             .execute(&mut *connection)
             .await?;
         expect(connection, &self.identity).await?;
-        sqlx::query_as(include_str!("../../../sql/session/look.sql"))
+        sqlx::query_as(include_str!("../../../sql/session/inspect.sql"))
             .bind(&*self.schema)
             .fetch_one(connection)
             .await

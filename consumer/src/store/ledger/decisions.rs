@@ -43,7 +43,7 @@ impl Known {
 /// What the topic, or this database before, says about a run.
 pub(crate) async fn find(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Option<Known>> {
     type Row = (Json<Verdict>, Option<OffsetDateTime>);
-    let found: Option<Row> = sqlx::query_as(include_str!("../../../sql/books/find_verdict.sql"))
+    let found: Option<Row> = sqlx::query_as(include_str!("../../../sql/ledger/find_decision.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_optional(tx)
@@ -57,7 +57,7 @@ pub(crate) async fn state(
     tx: &mut PgConnection,
     id: RunId,
 ) -> sqlx::Result<Option<(String, Option<OffsetDateTime>)>> {
-    sqlx::query_as(include_str!("../../../sql/books/find_state.sql"))
+    sqlx::query_as(include_str!("../../../sql/ledger/lock_run.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_optional(tx)
@@ -66,7 +66,7 @@ pub(crate) async fn state(
 
 /// Keeps a verdict. One that is not published goes to the topic from here.
 pub(crate) async fn store(tx: &mut PgConnection, verdict: &Verdict, published: bool) -> sqlx::Result<()> {
-    sqlx::query(include_str!("../../../sql/books/store_verdict.sql"))
+    sqlx::query(include_str!("../../../sql/ledger/store_decision.sql"))
         .bind(verdict.region.name())
         .bind(i64::from(verdict.run))
         .bind(Json(verdict))
@@ -95,7 +95,7 @@ pub(crate) async fn take_effect(tx: &mut PgConnection, verdict: &Verdict) -> sql
         return Ok(Moved::default());
     }
     let moved = retire(tx, id.region, id.number(), None).await?;
-    sqlx::query(include_str!("../../../sql/books/count_retired.sql"))
+    sqlx::query(include_str!("../../../sql/ledger/count_retired.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .bind(moved.retired - moved.returned)
@@ -107,7 +107,7 @@ pub(crate) async fn take_effect(tx: &mut PgConnection, verdict: &Verdict) -> sql
 /// Enters a run's state and shields, and what that makes of the runs on hold. The datasets are left as they are.
 pub(crate) async fn enter_state(tx: &mut PgConnection, verdict: &Verdict) -> sqlx::Result<()> {
     let id = RunId::of(verdict);
-    sqlx::query(include_str!("../../../sql/books/decide_run.sql"))
+    sqlx::query(include_str!("../../../sql/ledger/set_run_state.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .bind(verdict.state().name())
@@ -123,7 +123,7 @@ async fn enter_shields(tx: &mut PgConnection, verdict: &Verdict) -> sqlx::Result
     let kept: Vec<&str> = verdict.shields().map(|(domain, _)| domain).collect();
     let domains: Vec<&str> = judged.shields.keys().map(String::as_str).collect();
     let confirmed = |domain: &&str| judged.confirmed.get(*domain).map(|run| i64::from(*run));
-    sqlx::query(include_str!("../../../sql/books/enter_shields.sql"))
+    sqlx::query(include_str!("../../../sql/ledger/upsert_shields.sql"))
         .bind(verdict.region.name())
         .bind(i64::from(verdict.run))
         .bind(&domains)
@@ -137,7 +137,7 @@ async fn enter_shields(tx: &mut PgConnection, verdict: &Verdict) -> sqlx::Result
 
 /// Which runs on hold are superseded follows from the runs that are balanced now, and from what they cover.
 pub(crate) async fn derive_superseded(tx: &mut PgConnection, region: Region) -> sqlx::Result<()> {
-    sqlx::query(include_str!("../../../sql/books/derive_superseded.sql"))
+    sqlx::query(include_str!("../../../sql/ledger/derive_superseded.sql"))
         .bind(region.name())
         .execute(tx)
         .await?;
@@ -152,7 +152,7 @@ pub(crate) async fn retire(
     before: i64,
     domains: Option<&[String]>,
 ) -> sqlx::Result<Moved> {
-    sqlx::query_as(include_str!("../../../sql/books/retire_stale_datasets.sql"))
+    sqlx::query_as(include_str!("../../../sql/ledger/retire_stale_datasets.sql"))
         .bind(region.name())
         .bind(before)
         .bind(domains)

@@ -45,7 +45,7 @@ async fn find_streak(
         return Ok(None);
     }
     let runs: Vec<(i64, Json<EndRecord>)> =
-        sqlx::query_as(include_str!("../../../sql/books/find_confirming_runs.sql"))
+        sqlx::query_as(include_str!("../../../sql/ledger/find_confirming_runs.sql"))
             .bind(id.region.name())
             .bind(id.number())
             .bind(ended_at)
@@ -63,7 +63,7 @@ async fn count_losses(
     marker: &EndRecord,
     streak: Option<&Streak>,
 ) -> sqlx::Result<Vec<Loss>> {
-    sqlx::query_as(include_str!("../../../sql/books/count_losses.sql"))
+    sqlx::query_as(include_str!("../../../sql/ledger/count_losses.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .bind(scope(marker))
@@ -84,7 +84,7 @@ pub(crate) fn scope(marker: &EndRecord) -> Option<Vec<String>> {
 /// The run's dead letters by the domain that their keys name. Those whose keys name none are left out.
 async fn count_dead(tx: &mut PgConnection, id: RunId) -> sqlx::Result<BTreeMap<String, i64>> {
     let keys: Vec<Option<Vec<u8>>> =
-        sqlx::query_scalar(include_str!("../../../sql/books/list_dead_keys.sql"))
+        sqlx::query_scalar(include_str!("../../../sql/ledger/list_dead_keys.sql"))
             .bind(id.region.name())
             .bind(id.number())
             .fetch_all(tx)

@@ -64,7 +64,7 @@ pub(crate) async fn preview(pool: &PgPool, id: RunId, change: &Change) -> anyhow
     let mut tx = begin(pool).await?;
     let verdict = changed(&mut tx, id, change).await?;
     decisions::enter_state(&mut tx, &verdict).await?;
-    let affected = sqlx::query_as(include_str!("../../../sql/books/find_stale_datasets.sql"))
+    let affected = sqlx::query_as(include_str!("../../../sql/ledger/find_stale_datasets.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_all(&mut *tx)

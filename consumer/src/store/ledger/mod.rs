@@ -83,7 +83,7 @@ impl fmt::Display for JudgedRun {
 pub(crate) async fn open_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -> sqlx::Result<()> {
     let (regions, numbers): (Vec<&str>, Vec<i64>) =
         runs.iter().map(|(region, run)| (region.name(), i64::from(*run))).unzip();
-    sqlx::query(include_str!("../../../sql/books/open_runs.sql"))
+    sqlx::query(include_str!("../../../sql/ledger/insert_runs.sql"))
         .bind(regions)
         .bind(numbers)
         .execute(tx)
@@ -108,7 +108,7 @@ pub(crate) async fn count(
     let regions: Vec<&str> = counts.keys().map(|(region, _)| region.name()).collect();
     let runs: Vec<i64> = counts.keys().map(|(_, run)| i64::from(*run)).collect();
     let of = |effect: Effect| counts.values().map(|count| count[column(effect)]).collect::<Vec<i64>>();
-    sqlx::query(include_str!("../../../sql/books/count_records.sql"))
+    sqlx::query(include_str!("../../../sql/ledger/count_records.sql"))
         .bind(&place.topic)
         .bind(place.partition)
         .bind(regions)
@@ -140,7 +140,7 @@ pub(crate) async fn close(
     thresholds: RunThresholds,
 ) -> anyhow::Result<Option<JudgedRun>> {
     let EndOfRun { region, offset, marker } = marked;
-    let entered = sqlx::query(include_str!("../../../sql/books/mark_partition.sql"))
+    let entered = sqlx::query(include_str!("../../../sql/ledger/store_end_of_run.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
         .bind(&place.topic)
@@ -163,7 +163,7 @@ pub(crate) async fn close(
 /// Enters what a run's first marker says; tells whether it is the first.
 async fn describe(tx: &mut PgConnection, region: Region, marker: &EndRecord) -> sqlx::Result<bool> {
     let kinds: Vec<&str> = marker.shape.kinds.iter().map(|kind| kind.name()).collect();
-    let described = sqlx::query(include_str!("../../../sql/books/describe_run.sql"))
+    let described = sqlx::query(include_str!("../../../sql/ledger/describe_run.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
         .bind(marker.shape.mode.name())
@@ -178,7 +178,7 @@ async fn describe(tx: &mut PgConnection, region: Region, marker: &EndRecord) -> 
 }
 
 async fn abandon(tx: &mut PgConnection, region: Region, marker: &EndRecord) -> sqlx::Result<()> {
-    let abandoned: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/books/abandon_runs.sql"))
+    let abandoned: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/ledger/abandon_runs.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
         .bind(marker.previous_ended.map_or(0, i64::from))
@@ -241,7 +241,7 @@ async fn look(
 }
 
 async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<LedgerSums> {
-    sqlx::query_as(include_str!("../../../sql/books/read_books.sql"))
+    sqlx::query_as(include_str!("../../../sql/ledger/sum_partitions.sql"))
         .bind(id.region.name())
         .bind(i64::from(id.run))
         .fetch_one(tx)
@@ -251,7 +251,7 @@ async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<LedgerSums
 /// Enters the sums of a run, unless it was decided before. An abandoned one was not: its markers may come
 /// to light after those of the run that passed it over.
 async fn enter_sums(tx: &mut PgConnection, id: RunId, books: &LedgerSums) -> sqlx::Result<bool> {
-    let entered = sqlx::query(include_str!("../../../sql/books/judge_run.sql"))
+    let entered = sqlx::query(include_str!("../../../sql/ledger/store_totals.sql"))
         .bind(id.region.name())
         .bind(i64::from(id.run))
         .bind(books.published)

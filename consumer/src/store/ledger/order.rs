@@ -59,7 +59,7 @@ async fn find_late(
         return Ok(None);
     }
     let late: Option<(String, i64, i64)> =
-        sqlx::query_as(include_str!("../../../sql/books/find_later_end.sql"))
+        sqlx::query_as(include_str!("../../../sql/ledger/find_ended_run.sql"))
             .bind(&place.topic)
             .bind(place.partition)
             .bind(runs.iter().map(|(region, _)| region.name()).collect::<Vec<_>>())
@@ -71,7 +71,7 @@ async fn find_late(
 
 async fn refuse(tx: &mut PgConnection, late: &Late) -> sqlx::Result<Stop> {
     let Late { region, run, ended } = late;
-    let highest: Option<i64> = sqlx::query_scalar(include_str!("../../../sql/books/highest_run.sql"))
+    let highest: Option<i64> = sqlx::query_scalar(include_str!("../../../sql/ledger/highest_run.sql"))
         .bind(region.name())
         .fetch_one(tx)
         .await?;

@@ -18,7 +18,7 @@ pub(crate) async fn enter(tx: &mut PgConnection, region: Region, marker: &EndRec
     }
     let named = marker.declared.keys().chain(marker.seen.keys());
     let domains: BTreeSet<String> = named.map(|domain| domain.to_ascii_lowercase()).collect();
-    let new: Vec<String> = sqlx::query_scalar(include_str!("../../../sql/books/enter_first_runs.sql"))
+    let new: Vec<String> = sqlx::query_scalar(include_str!("../../../sql/ledger/upsert_first_runs.sql"))
         .bind(region.name())
         .bind(i64::from(marker.run))
         .bind(domains.into_iter().collect::<Vec<_>>())
@@ -34,7 +34,7 @@ pub(crate) async fn enter(tx: &mut PgConnection, region: Region, marker: &EndRec
 }
 
 async fn has_later_accepted(tx: &mut PgConnection, region: Region, run: u32) -> sqlx::Result<bool> {
-    sqlx::query_scalar(include_str!("../../../sql/books/has_later_accepted.sql"))
+    sqlx::query_scalar(include_str!("../../../sql/ledger/has_later_accepted.sql"))
         .bind(region.name())
         .bind(i64::from(run))
         .fetch_one(tx)
