@@ -76,7 +76,7 @@ impl Command {
 /// # Errors
 /// What kept the command from its end. Errors of the database are in words.
 pub async fn run(command: Command, log: &Log) -> anyhow::Result<()> {
-    rights::named(dispatch(command, log).await).map_err(database::in_database_words)
+    rights::named(dispatch(command, log).await).map_err(database::with_formatted_text)
 }
 
 async fn dispatch(command: Command, log: &Log) -> anyhow::Result<()> {

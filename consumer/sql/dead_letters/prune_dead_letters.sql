@@ -1,5 +1,5 @@
--- Deletes dead letters that were resolved more than $1 seconds ago. A run that is not judged yet still needs the keys of
--- its discarded assets: they were seen, so they are not retired.
+-- Deletes dead letters that were resolved more than $1 seconds ago. The decision about an open run still
+-- needs the keys of its discarded assets: the run saw them, so they are not retired.
 with due as materialized (
     select
         id,

@@ -1,6 +1,6 @@
--- The letter leaves the dead of its run for what became of it, in the ledger and, once the run was judged,
--- in its sums.
-with settled as (
+-- Moves the record from the dead letters of its run to its effect: in the ledger and, after the decision about the run,
+-- in the run's totals.
+with resolved as (
     update dead_letters
     set state = 'replayed', settled_at = now(), value = null
     where id = $1
@@ -15,10 +15,10 @@ moved as (
         changed = held.changed + $3,
         unchanged = held.unchanged + $4,
         older = held.older + $5
-    from settled
-    where settled.counted
-        and held.region = settled.region and held.run = settled.run
-        and held.topic = settled.topic and held.partition = settled.partition
+    from resolved
+    where resolved.counted
+        and held.region = resolved.region and held.run = resolved.run
+        and held.topic = resolved.topic and held.partition = resolved.partition
     returning held.region, held.run
 )
 

@@ -1,4 +1,4 @@
--- A producer's letter keeps its producer's reason: it can't be replayed, whatever is tried.
+-- A dead letter of a producer keeps the producer's reason, because it can never be replayed.
 update dead_letters
 set reason = $2, refused = $3
 where id = $1 and state = 'open' and topic not like '%dead-letters'

@@ -1,12 +1,12 @@
--- Tables of the same names, which statements that name no schema find first: what a run writes is written
--- there, and nothing of it outlives the transaction. Views reach what they hide.
+-- Temporary tables with the names of the catalog tables. Statements without a schema use them first, so all writes go
+-- there and end with the transaction. Views give access to the hidden catalog tables.
 set local idle_in_transaction_session_timeout = 0;
 
-create temporary view pg_temp.held_datasets as select * from socrata_datasets;
-create temporary view pg_temp.held_dataset_stats as select * from socrata_dataset_stats;
-create temporary view pg_temp.held_domains as select * from socrata_domains;
-create temporary view pg_temp.held_hosts as select * from socrata_hosts;
-create temporary view pg_temp.held_agencies as select * from socrata_agencies;
+create temporary view pg_temp.live_datasets as select * from socrata_datasets;
+create temporary view pg_temp.live_dataset_stats as select * from socrata_dataset_stats;
+create temporary view pg_temp.live_domains as select * from socrata_domains;
+create temporary view pg_temp.live_hosts as select * from socrata_hosts;
+create temporary view pg_temp.live_agencies as select * from socrata_agencies;
 
 create temporary table pg_temp.socrata_datasets (like socrata_datasets including constraints) on commit drop;
 create temporary table pg_temp.socrata_dataset_stats (like socrata_dataset_stats including constraints) on commit drop;

@@ -3,8 +3,8 @@ select found.region, found.host, found.agency, found.last_run, found.last_page, 
 from unnest($1::text[], $2::text[], $3::text[]) as given (region, host, agency)
 cross join lateral (
     select region, host, agency, last_run, last_page, observed_at
-    from held_agencies as held
-    where held.region = given.region and held.host = given.host and held.agency = given.agency
+    from live_agencies as live
+    where live.region = given.region and live.host = given.host and live.agency = given.agency
     limit 1
 ) as found
 on conflict do nothing

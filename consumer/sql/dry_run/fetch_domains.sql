@@ -3,8 +3,8 @@ select found.region, found.domain, found.declared_count, found.last_run, found.l
 from unnest($1::text[], $2::text[]) as given (region, domain)
 cross join lateral (
     select region, domain, declared_count, last_run, last_page, observed_at
-    from held_domains as held
-    where held.region = given.region and held.domain = given.domain
+    from live_domains as live
+    where live.region = given.region and live.domain = given.domain
     limit 1
 ) as found
 on conflict do nothing

@@ -1,4 +1,4 @@
--- What is missing of these runs was left in the old topics.
+-- The missing records of these runs are in the old topics.
 update runs
 set state = 'abandoned', reason = $1
 where state = 'open'

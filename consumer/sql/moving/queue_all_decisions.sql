@@ -1,4 +1,4 @@
--- The new topic has none of them.
+-- Puts all decisions into the outbox, because the new topic is empty.
 update verdicts
 set published = false
 where published

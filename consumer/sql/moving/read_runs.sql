@@ -1,4 +1,4 @@
--- The highest run of each region that the books or the verdicts know.
+-- The highest run of each region in the ledger or in the decisions.
 select region, max(run) as run
 from (
     select region, run from runs

@@ -1,4 +1,4 @@
--- A new database goes on with the shadow's books.
+-- A new database adopts the shadow's ledger.
 with taken_runs as (
     insert into runs (
         region, run, mode, kinds, scope, state, reason, started_at, ended_at, published, applied, dead, retired, marker

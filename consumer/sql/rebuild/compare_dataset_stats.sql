@@ -8,7 +8,7 @@ select
             where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, domain, id), 'UTF8')
         ) then 'refused'
         when held.region is null then 'missing'
-        -- The topics that lost their beginning can't say what this row should be.
+        -- The topics have lost the records that would determine this row.
         when greatest(held.last_run, made.last_run) < (
             select floors.run from floors where floors.topic = $1 and floors.region = held.region
         ) then 'kept'
@@ -24,7 +24,7 @@ where row(
         made.last_run, made.last_page, made.observed_at, made.page_views_total,
         made.page_views_last_month, made.page_views_last_week, made.download_count, made.content_hash
     )
-    -- A row whose newest record can't be read stays as it is: compaction has dropped what it was made of.
+    -- A row whose newest record can't be read stays unchanged, because compaction has removed its previous record.
     and not (
         made.region is null
         and exists (

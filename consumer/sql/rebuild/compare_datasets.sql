@@ -8,7 +8,7 @@ select
             where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, domain, id), 'UTF8')
         ) then 'refused'
         when held.region is null then 'missing'
-        -- The topics that lost their beginning can't say what this row should be.
+        -- The topics have lost the records that would determine this row.
         when coalesce(
             greatest(
                 (
@@ -44,7 +44,7 @@ where row(
         made.updated_at, made.metadata_updated_at, made.data_updated_at, made.publication_date,
         made.record, made.unreadable, made.content_hash, made.retired_at
     )
-    -- A row whose newest record can't be read stays as it is: compaction has dropped what it was made of.
+    -- A row whose newest record can't be read stays unchanged, because compaction has removed its previous record.
     and not (
         made.region is null
         and exists (

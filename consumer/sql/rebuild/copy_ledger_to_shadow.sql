@@ -1,5 +1,5 @@
--- All that is read is in the live books already: the shadow follows them and counts nothing. Dead letters that
--- are known here are no news, so the limits for them hold for others.
+-- The live ledger has already counted all records, so the shadow copies it and counts nothing. Known dead letters are
+-- copied too, so that only new ones count towards the thresholds.
 with uncounted as (
     update shadow_positions
     set counted_to = 9223372036854775807

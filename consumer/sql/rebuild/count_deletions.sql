@@ -1,4 +1,4 @@
--- How many rows of each table a repair deletes, of how many, by region and, for assets, by domain.
+-- The rows that a repair deletes, and all rows, by table and region and, for assets, by domain.
 with extra as (
     select 'socrata_datasets' as name, region, domain, count(*) as rows
     from differing_datasets

@@ -1,4 +1,4 @@
--- How many rows each table should have, and how many are not as they should be.
+-- The expected number of rows of each table, and the number of differing rows.
 select
     'socrata_datasets' as name,
     (select count(*) from shadow_datasets) as rows,

@@ -1,6 +1,7 @@
--- The transaction stirs while the last records are read, and must not hold consumers off if it is put to sleep.
+-- The transaction stays active while the last records are read. If the process is suspended, the timeout unblocks the
+-- consumers.
 set local idle_in_transaction_session_timeout = '60s';
--- These look into the schema that the session looks into now, whichever it looks into later.
+-- The views refer to the current schema, also after a change of search_path.
 create or replace temporary view pg_temp.shadow_datasets as select * from socrata_datasets;
 create or replace temporary view pg_temp.shadow_dataset_stats as select * from socrata_dataset_stats;
 create or replace temporary view pg_temp.shadow_domains as select * from socrata_domains;

@@ -1,4 +1,4 @@
--- What the topics say of runs up to the floor is of another history than that of these tables ($1 to $4: the topics of
+-- Records of runs up to the floor belong to another history than these tables ($1 to $4: the topics of
 -- datasets, domains, hosts and agencies).
 with datasets as (
     delete from shadow_datasets as made

@@ -1,5 +1,5 @@
--- Statements that lighten the shadow ($1, known by its comment, $2): a table that is made again after a crash needs no
--- log, and one that is only read whole needs no index but its key.
+-- Statements that make writes to the shadow cheaper ($1, identified by its comment, $2). It is recreated after a crash, so
+-- its tables need no WAL. It is only read sequentially, so it needs no index except the primary keys.
 with shadow as (
     select oid, nspname
     from pg_namespace

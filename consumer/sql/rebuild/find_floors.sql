@@ -1,10 +1,10 @@
--- For each region ($1): the first full run whose records all lie at or behind the first offsets ($4) of the partitions
--- ($2, $3) that lost their beginning; null where there is none yet. All records of a run lie behind the end-of-run marker
--- of any run before it. Behind a marker comes the end of its transaction before the next run of its region can begin, and
--- that end takes an offset too: so a marker 2 offsets before the first offset is enough.
--- Where the verdicts lost their beginning ($5), the run must also be later than each run whose decision is gone. $6 and $7
--- are the runs whose decisions the topic still has. Decisions that these tables have not published yet are not lost,
--- unless the tables are new ($8) and made them only because the topic is silent.
+-- For each region ($1): the first full run whose records all lie at or after the first offsets ($4) of the partitions
+-- ($2, $3) that lost their beginning; null if there is none yet. All records of a run lie behind the end-of-run record
+-- of any run before it. The end of that record's transaction precedes the next run of the region, and takes an offset
+-- too. So an end-of-run record 2 offsets before the first offset is enough.
+-- If the decisions topic lost its beginning ($5), the run must also be later than each run whose decision is lost. $6 and
+-- $7 are the runs whose decisions the topic still has. Unpublished decisions of these tables are not lost, unless the
+-- tables are new ($8) and made them only because the topic had none.
 with lost (topic, partition, first_offset) as (
     select topic, partition, first_offset
     from unnest($2::text[], $3::integer[], $4::bigint[]) as given (topic, partition, first_offset)

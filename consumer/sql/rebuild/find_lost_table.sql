@@ -1,4 +1,4 @@
--- A table that the shadow has and the live schema lacks; a catalog table only where none stands ready ($2).
+-- A table that the shadow has and the live schema lacks; a catalog table only if no replacement is ready ($2).
 select relname::text
 from pg_class as made
 where relnamespace = to_regnamespace($1) and relkind = 'r'

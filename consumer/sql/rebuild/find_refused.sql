@@ -1,6 +1,6 @@
--- Keys whose newest record is one that the database refuses for a constraint of somebody's, which the shadow
--- doesn't have: the live tables can't hold it, so what they hold of it is right. Unless they have held it since: a
--- letter may stay open although its record came again and was applied.
+-- Keys whose newest record violates a constraint that somebody added to the live tables. The shadow does not have the
+-- constraint. The live tables can't store the record, so their row is correct. The exception is a record that was
+-- applied later: its dead letter may still be open.
 create temporary table refused_keys on commit drop as
 with newest (kind, key, run, page) as (
     select 'datasets', concat_ws('/', region, domain, id), last_run, last_page from shadow_dataset_stats

@@ -1,4 +1,4 @@
--- What a schema's comment says; no row where there is no such schema.
+-- The comment of a schema; no row if the schema does not exist.
 select obj_description(oid, 'pg_namespace')
 from pg_namespace
 where nspname = $1

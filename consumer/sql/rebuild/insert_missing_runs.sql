@@ -1,5 +1,5 @@
--- Runs that an operator's reset has left out, and whose rows are mended now. More of them may still come, and
--- what was left out was counted nowhere: so they are open, and retire nothing.
+-- Runs that an operator's reset skipped, and whose rows are repaired now. More of their records may follow, and the
+-- skipped ones were not counted. So the runs are open and retire nothing.
 insert into runs (region, run, state)
 select region, last_run, 'open'
 from (

@@ -1,5 +1,5 @@
--- Rows that were last seen up to the floor and that the topics don't have stay: the topics can't speak of them ($1 to $4: the
--- topics of datasets, domains, hosts and agencies).
+-- Keeps rows that were last seen up to the floor and that the topics don't have, because their records are lost ($1 to
+-- $4: the topics of datasets, domains, hosts and agencies).
 with unseen as (
     select stats.region, stats.domain, stats.id
     from socrata_dataset_stats as stats

@@ -1,4 +1,4 @@
--- The first of them, and in what they differ.
+-- The first differing rows, and the columns that differ.
 select
     found.kind,
     array[found.region, found.host, found.agency] as key,

@@ -1,4 +1,4 @@
--- How far the tables have ever been: where a partition was set back, its records are still in them.
+-- The highest position that each partition has had: after a reset the tables still contain the later records.
 select topic, partition, greatest(position, counted_to)
 from positions
 where topic <> $1

@@ -1,4 +1,4 @@
--- The database refused to write or to delete this row: it stays as it is.
+-- The database refused to write or delete this row, so it stays unchanged.
 update differing_datasets
 set kind = 'refused'
 where place = $1

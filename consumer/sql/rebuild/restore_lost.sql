@@ -1,6 +1,7 @@
--- Statements that give the live schema ($1) what it lacks of another ($2), where all is as the migrations make
--- it. Tables move over with their indexes and comments; views are made again in the live schema. Their texts name no
--- schema, because the session looks into the one that they are read from, and into the live one when they are made. The books are no view of the topics: they can't be made again.
+-- Statements that restore objects which the live schema ($1) lacks, from a freshly migrated schema ($2). Tables are moved
+-- with their indexes and comments; views are recreated in the live schema. Their definitions name no schema, because the
+-- current schema is the one that they are read from, and the live one when they are created. Ledger tables can't be
+-- restored, because the topics don't contain them.
 with lost as (
     select oid, relname, relkind
     from pg_class as made

@@ -1,4 +1,4 @@
--- By the books of the tables that are compared; the shadow's own may know less.
+-- By the ledger of the live tables; the shadow's ledger may be incomplete.
 with due as materialized (
     select region, domain, last_run, retired_at(region, domain, last_run) as retired_at
     from (select distinct region, domain, last_run from shadow_dataset_stats) as seen

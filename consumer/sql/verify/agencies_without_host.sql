@@ -1,7 +1,7 @@
--- A run publishes the host of each agency, too.
+-- A run also publishes the host of each agency.
 with behind as (
-    -- Regions of which hosts of the last run that is known are still to come. Compaction may have left nothing else
-    -- of a host that an earlier run has seen, too.
+    -- Regions whose last known run still has unread hosts. Compaction may have removed the records of earlier runs for
+    -- the same hosts.
     select region
     from (
         select region, run from runs where state <> 'abandoned' and (kinds is null or 'hosts' = any (kinds))

@@ -1,8 +1,8 @@
--- As for hosts: a run publishes the agency of each asset that it publishes. A text that had to be mended or
--- cut is another one here than the producer read.
+-- As for hosts: a run publishes the agency of each asset that it publishes. Sanitized or shortened text differs from the
+-- text that the producer read.
 with behind as (
-    -- Regions of which agencies of the last run that is known are still to come. Compaction may have left nothing
-    -- else of an agency that an earlier run has seen, too.
+    -- Regions whose last known run still has unread agencies. Compaction may have removed the records of earlier runs
+    -- for the same agencies.
     select region
     from (
         select region, run from runs where state <> 'abandoned' and (kinds is null or 'agencies' = any (kinds))

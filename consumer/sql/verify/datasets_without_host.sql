@@ -1,9 +1,9 @@
--- A run publishes the host of each asset that it publishes, so once all of it has arrived the row is there.
--- While it is open or after it was given up that need not be so. Only plain permalinks are looked at:
--- producers read addresses by a standard that would need hundreds of lines here.
+-- A run publishes the host of each asset that it publishes, so the row exists once the run is complete. It may be missing
+-- while the run is open or if it was abandoned. Only plain permalinks are checked, because producers parse URLs by a
+-- standard that would need hundreds of lines here.
 with behind as (
-    -- Regions of which hosts of the last run that is known are still to come. Compaction may have left nothing else
-    -- of a host that an earlier run has seen, too.
+    -- Regions whose last known run still has unread hosts. Compaction may have removed the records of earlier runs for
+    -- the same hosts.
     select region
     from (
         select region, run from runs where state <> 'abandoned' and (kinds is null or 'hosts' = any (kinds))

@@ -1,4 +1,4 @@
--- As they were during the last whole crawl of each region.
+-- As declared during the last full crawl of each region.
 select
     region || '/' || domain as what,
     'run ' || run || ' saw ' || seen || ' assets, and the API declared ' || declared as finding

@@ -1,5 +1,5 @@
--- All of it is written by one transaction. A run whose markers are not all in yet waits for its verdict, also
--- one that was taken for abandoned. A run on hold may be superseded: that follows from other runs.
+-- One transaction writes both. An incomplete run has no state of its decision yet, nor has an abandoned one. A run on hold
+-- may be superseded, because that depends on other runs.
 select
     'run ' || run || ' of ' || region as what,
     'runs says ' || runs.state || ', verdicts says ' || verdicts.state as finding

@@ -1,10 +1,11 @@
--- A value that was given and is null here must be named in `unreadable`; a time that is named there is null.
+-- A column that is null although the record has a value must be listed in `unreadable`. A time that is listed there is
+-- null.
 select
     region || '/' || domain || '/' || id as what,
     column_name || case when is_null then ' is null, and the record has a value that `unreadable` does not name'
         else ' has a value, and the record has none that can be read' end as finding
 from socrata_datasets
--- Opened once, for that is what takes long.
+-- Parsed once, because that takes most of the time.
 cross join lateral jsonb_to_record(
     case jsonb_typeof(record -> 'resource') when 'object' then record -> 'resource' end
 ) as said (

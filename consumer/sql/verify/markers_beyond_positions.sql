@@ -1,4 +1,4 @@
--- A marker is entered by the transaction that moves the position past it, and `counted_to` never goes back.
+-- The transaction that stores an end-of-run record moves the position past it, and `counted_to` never decreases.
 select
     'run ' || run || ' of ' || region || ', ' || topic || '[' || partition || ']' as what,
     'its marker at offset ' || marker_offset || ' is in the ledger, which goes to '

@@ -1,4 +1,4 @@
--- The program's own revision is a setting of the session; rows from before revisions have no hash here.
+-- A session setting contains the program's revision. Rows from before revisions have no hash.
 select
     coalesce('revision ' || revision, 'before revisions') as what,
     count(*) || ' rows, such as ' || min(region || '/' || domain || '/' || id) || case

@@ -1,4 +1,4 @@
--- Of the last run for each set of domains.
+-- The last run for each set of domains.
 select
     'run ' || run || ' of ' || region as what,
     concat_ws(

@@ -1,4 +1,4 @@
--- The last shield of each domain, as long as it keeps datasets.
+-- The last shield of each domain, while it keeps datasets.
 select
     region || '/' || domain as what,
     'run ' || run || ' did not see ' || kept || ' of its assets, which stay: ' || reason as finding

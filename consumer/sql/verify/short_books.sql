@@ -1,4 +1,4 @@
--- What `unbalanced_runs` and `torn_pages` let pass.
+-- Shortfalls that `unbalanced_runs` and `torn_pages` accept.
 select
     'run ' || run || ' of ' || region || ', ' || topic || '[' || partition || ']' as what,
     arrived || ' of ' || published || ' published records have arrived, and the run is ' || state as finding

@@ -1,6 +1,6 @@
--- More has arrived than was published, or a run is held because less has: Kafka has committed only a part of a page,
--- or the same page twice. Less in a run that is not held may be what compaction has dropped (`short_books`), and a
--- balanced run has a check of its own (`unbalanced_runs`).
+-- More records arrived than were published, or a run is on hold because fewer did: Kafka committed only a part of a page,
+-- or the same page twice. Compaction may explain fewer records in a run that is not on hold (`short_books`). Balanced runs
+-- have their own check (`unbalanced_runs`).
 select
     'run ' || run || ' of ' || region || ', ' || topic || '[' || partition || ']' as what,
     arrived || ' of ' || published || ' published records have arrived, and the run is ' || state

@@ -1,5 +1,5 @@
--- A balanced run may fall short only as far as it did when it was decided: then the log's verdict was followed.
--- What compaction has dropped never arrives, be it superseded by a later run or by a resume of the same.
+-- A balanced run may lack only as many records as it did at its decision, when a published decision was followed.
+-- Records that compaction removed never arrive, whether a later run or a resume of the same run superseded them.
 select
     'run ' || run || ' of ' || region || ', ' || topic || '[' || partition || ']' as what,
     'it is balanced, and ' || arrived || ' of ' || coalesce(published::text, 'an unknown number of')

@@ -1,4 +1,4 @@
--- Each batch enters its runs before its rows.
+-- Each batch inserts its runs before its rows.
 select
     table_name || ': run ' || last_run || ' of ' || region as what,
     rows || ' rows were last seen in it, and runs knows none of that number' as finding

@@ -1,4 +1,4 @@
--- The markers of full crawls say it.
+-- The end-of-run records of full crawls define it.
 select
     region || '/' || domain as what,
     'the first full crawl that listed or saw it is ' || coalesce(held.first_run::text, 'not known')

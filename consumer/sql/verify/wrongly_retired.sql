@@ -1,4 +1,4 @@
--- The function is asked once for each domain and run.
+-- The function is called once per domain and run.
 with due as materialized (
     select region, domain, last_run, retired_at(region, domain, last_run) as retired_at
     from (select distinct region, domain, last_run from socrata_dataset_stats) as seen

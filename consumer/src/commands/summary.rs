@@ -61,10 +61,16 @@ impl Summary {
     }
 
     /// Adds what came of a batch.
-    pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, verdicts: Vec<JudgedRun>) {
+    pub(crate) fn add(
+        &mut self,
+        kind: TopicKind,
+        records: &[Applied],
+        dead: u64,
+        judged_runs: Vec<JudgedRun>,
+    ) {
         self.last = Some(Instant::now());
-        verdicts.iter().for_each(JudgedRun::log);
-        self.runs.extend(verdicts);
+        judged_runs.iter().for_each(JudgedRun::log);
+        self.runs.extend(judged_runs);
         let TopicKind::Data(kind) = kind else {
             self.unkeyed += dead;
             return;

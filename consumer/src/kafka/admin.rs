@@ -1,7 +1,7 @@
-//! Two questions to Kafka that the crate has no safe call for: the ids of topics, and who is in a group.
+//! Two admin requests that rdkafka has no safe call for: the ids of topics, and the members of a group.
 //!
-//! The crate's own list of a group's members asks every broker of the cluster and fails if one is down; this one asks the
-//! group's coordinator alone. Both calls block.
+//! The crate's own list of group members queries every broker and fails if one is down. This one queries only the
+//! group's coordinator. Both calls block.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
@@ -13,10 +13,10 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
-/// How long Kafka may take to answer.
-const LIMIT: Duration = Duration::from_secs(5);
-/// librdkafka reports the end of the limit itself, a little later.
-const GRACE: Duration = Duration::from_secs(1);
+/// Timeout of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// librdkafka reports the timeout itself, slightly later.
+const REPORT_DELAY: Duration = Duration::from_secs(1);
 
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,32 +25,33 @@ pub(crate) struct GroupMember {
     pub(crate) host: String,
 }
 
-/// The ids of those topics that exist and have one, in the form of Kafka's own tools. Needs DESCRIBE on the topics.
+/// Topic ids by name, in the format of Kafka's tools, for the topics that exist and have one. Needs DESCRIBE on the
+/// topics.
 ///
 /// # Errors
-/// When Kafka does not answer. A Kafka that does not know topics' ids answers with none.
+/// If Kafka does not response. A Kafka version without topic ids gives an empty map, not an error.
 pub(super) fn topic_ids<C: ClientContext>(
     client: &Client<C>,
     topics: &[String],
 ) -> anyhow::Result<BTreeMap<String, String>> {
     let names = Names::of(topics)?;
-    match Answer::to(client, &Question::Topics(&names)) {
-        Ok(answer) => Ok(answer.topic_ids()),
+    match Response::to(client, &Request::Topics(&names)) {
+        Ok(response) => Ok(response.topic_ids()),
         Err(KafkaError::AdminOp(code)) if is_unsupported(code) => Ok(BTreeMap::new()),
         Err(error) => Err(error).context("can't read the ids of the topics"),
     }
 }
 
-/// The members of a group; none if there is no such group. Needs DESCRIBE on the group.
+/// The members of a group; empty if the group does not exist. Needs DESCRIBE on the group.
 ///
 /// # Errors
-/// What Kafka says.
+/// The error of Kafka.
 pub(crate) fn group_members<C: ClientContext>(
     client: &Client<C>,
     group: &str,
 ) -> anyhow::Result<Vec<GroupMember>> {
     let names = Names::of(&[group.to_owned()])?;
-    let members = Answer::to(client, &Question::Group(&names)).and_then(|answer| answer.members());
+    let members = Response::to(client, &Request::Group(&names)).and_then(|response| response.members());
     members.with_context(|| format!("can't list the members of the group {group}"))
 }
 
@@ -58,27 +59,27 @@ const fn is_unsupported(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion)
 }
 
-/// Names as C has them.
+/// Names as C strings.
 struct Names(Vec<CString>);
 
 impl Names {
     fn of(names: &[String]) -> anyhow::Result<Self> {
         let names = names.iter().map(|name| CString::new(name.as_str()));
-        Ok(Self(names.collect::<Result<_, _>>().context("a name holds a NUL")?))
+        Ok(Self(names.collect::<Result<_, _>>().context("a name contains a NUL")?))
     }
 
-    /// Pointers that are valid for as long as the names are. librdkafka copies what they point to.
+    /// Pointers that are valid as long as `self` is. librdkafka copies what they point to.
     fn pointers(&self) -> Vec<*const c_char> {
         self.0.iter().map(|name| name.as_ptr()).collect()
     }
 }
 
-enum Question<'a> {
+enum Request<'a> {
     Topics(&'a Names),
     Group(&'a Names),
 }
 
-impl Question<'_> {
+impl Request<'_> {
     const fn operation(&self) -> rd::rd_kafka_admin_op_t {
         match self {
             Self::Topics(_) => rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
@@ -114,48 +115,48 @@ impl Question<'_> {
     }
 }
 
-/// Kafka's answer, an event of librdkafka that is not null.
-struct Answer(*mut rd::rd_kafka_event_t);
+/// The response: an event of librdkafka that is not null.
+struct Response(*mut rd::rd_kafka_event_t);
 
-impl Drop for Answer {
+impl Drop for Response {
     #[expect(unsafe_code, reason = "destroys an event of librdkafka")]
     fn drop(&mut self) {
-        // SAFETY: the event is ours, and this is the only place that destroys it.
+        // SAFETY: this value owns the event, and only this function destroys it.
         unsafe { rd::rd_kafka_event_destroy(self.0) }
     }
 }
 
-impl Answer {
+impl Response {
     #[expect(unsafe_code, reason = "the crate does not offer these calls")]
-    fn to<C: ClientContext>(client: &Client<C>, question: &Question<'_>) -> Result<Self, KafkaError> {
-        let milliseconds = |limit: Duration| i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+    fn to<C: ClientContext>(client: &Client<C>, request: &Request<'_>) -> Result<Self, KafkaError> {
+        let milliseconds = |timeout: Duration| i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         let rk = client.native_ptr();
         // SAFETY: the client outlives the call. Options and queue are made here, used while they live and destroyed
-        // once; an error text of length 0 is not written to. A late answer to a queue that is gone is dropped by
-        // librdkafka.
+        // once; an error text of length 0 is not written to. librdkafka drops a late
+        // response to a destroyed queue.
         let event = unsafe {
-            let options = rd::rd_kafka_AdminOptions_new(rk, question.operation());
-            let limit = milliseconds(LIMIT);
-            rd::rd_kafka_AdminOptions_set_request_timeout(options, limit, std::ptr::null_mut(), 0);
+            let options = rd::rd_kafka_AdminOptions_new(rk, request.operation());
+            let timeout = milliseconds(REQUEST_TIMEOUT);
+            rd::rd_kafka_AdminOptions_set_request_timeout(options, timeout, std::ptr::null_mut(), 0);
             let queue = rd::rd_kafka_queue_new(rk);
-            question.ask(rk, options, queue);
+            request.ask(rk, options, queue);
             rd::rd_kafka_AdminOptions_destroy(options);
-            let event = rd::rd_kafka_queue_poll(queue, milliseconds(LIMIT + GRACE));
+            let event = rd::rd_kafka_queue_poll(queue, milliseconds(REQUEST_TIMEOUT + REPORT_DELAY));
             rd::rd_kafka_queue_destroy(queue);
             event
         };
         if event.is_null() {
             return Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut));
         }
-        let answer = Self(event);
+        let response = Self(event);
         // SAFETY: the event is live.
-        none_or(unsafe { rd::rd_kafka_event_error(answer.0) }).map(|()| answer)
+        check(unsafe { rd::rd_kafka_event_error(response.0) }).map(|()| response)
     }
 
     #[expect(unsafe_code, reason = "reads an event of librdkafka")]
     fn topic_ids(&self) -> BTreeMap<String, String> {
         let mut count = 0;
-        // SAFETY: the event is live for as long as `self` is, and so is all that is read of it; a null result has no
+        // SAFETY: the event and all data read from it live as long as `self`. A null result has no
         // topics. The array has `count` elements.
         unsafe {
             let result = rd::rd_kafka_event_DescribeTopics_result(self.0);
@@ -165,7 +166,7 @@ impl Answer {
             let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
             let id = |place| {
                 let topic = *topics.add(place);
-                none_or(code(rd::rd_kafka_TopicDescription_error(topic))).ok()?;
+                check(code(rd::rd_kafka_TopicDescription_error(topic))).ok()?;
                 let id = uuid(rd::rd_kafka_TopicDescription_topic_id(topic))?;
                 Some((text(rd::rd_kafka_TopicDescription_name(topic)), id))
             };
@@ -176,7 +177,7 @@ impl Answer {
     #[expect(unsafe_code, reason = "reads an event of librdkafka")]
     fn members(&self) -> Result<Vec<GroupMember>, KafkaError> {
         let mut count = 0;
-        // SAFETY: as in `topic_ids`; a group has as many members as it is asked for.
+        // SAFETY: as in `topic_ids`; the index of a member is below the group's member count.
         unsafe {
             let result = rd::rd_kafka_event_DescribeConsumerGroups_result(self.0);
             if result.is_null() {
@@ -187,7 +188,7 @@ impl Answer {
                 return Ok(Vec::new());
             }
             let group = *groups;
-            match none_or(code(rd::rd_kafka_ConsumerGroupDescription_error(group))) {
+            match check(code(rd::rd_kafka_ConsumerGroupDescription_error(group))) {
                 Err(KafkaError::AdminOp(RDKafkaErrorCode::GroupIdNotFound)) => return Ok(Vec::new()),
                 described => described?,
             }
@@ -201,7 +202,7 @@ impl Answer {
     }
 }
 
-fn none_or(code: RDKafkaRespErr) -> Result<(), KafkaError> {
+fn check(code: RDKafkaRespErr) -> Result<(), KafkaError> {
     match code {
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
         code => Err(KafkaError::AdminOp(code.into())),
@@ -216,7 +217,7 @@ unsafe fn code(error: *const rd::rd_kafka_error_t) -> RDKafkaRespErr {
     unsafe { rd::rd_kafka_error_code(error) }
 }
 
-/// The id as Kafka's own tools write it; none for one that is missing or zero.
+/// The id in the format of Kafka's tools; none if it is missing or zero.
 ///
 /// # Safety
 /// The id is null or a live object of librdkafka.
@@ -225,18 +226,18 @@ unsafe fn uuid(id: *const rd::rd_kafka_Uuid_t) -> Option<String> {
     if id.is_null() {
         return None;
     }
-    // SAFETY: the caller's promise, and it is not null. The text belongs to the id.
+    // SAFETY: the caller's promise, and it is not null. The id owns the text.
     let (bits, written) = unsafe {
         let bits =
             (rd::rd_kafka_Uuid_most_significant_bits(id), rd::rd_kafka_Uuid_least_significant_bits(id));
         (bits, text(rd::rd_kafka_Uuid_base64str(id)))
     };
-    // librdkafka takes the usual alphabet, Kafka's tools the one for URLs.
+    // librdkafka uses standard base64, Kafka's tools the URL-safe alphabet.
     (bits != (0, 0)).then(|| written.replace('+', "-").replace('/', "_"))
 }
 
 /// # Safety
-/// The text is null or ends with a NUL, and is not changed meanwhile.
+/// The text is null or ends with a NUL, and does not change during the call.
 #[expect(unsafe_code, reason = "reads a text of librdkafka")]
 unsafe fn text(text: *const c_char) -> String {
     if text.is_null() {

@@ -88,7 +88,7 @@ pub(super) async fn replay(
 async fn replay_one(pool: &PgPool, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
     let mut connection = pool.acquire().await?;
     let mut tx = connection.begin().await?;
-    let effect = match try_one(&mut tx, id, thresholds).await {
+    let effect = match probe(&mut tx, id, thresholds).await {
         Ok(Replayed::Done(effect)) => {
             tx.commit().await?;
             return Ok(Replayed::Done(effect));
@@ -111,7 +111,7 @@ async fn replay_one(pool: &PgPool, id: i64, thresholds: RunThresholds) -> anyhow
     Ok(effect)
 }
 
-async fn try_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
+async fn probe(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
     // Alone where it may be a marker, and that is known only once it is read.
     lock(tx, true).await?;
     let letter: Option<DeadLetter> =
@@ -196,7 +196,7 @@ async fn enter_markers(
     thresholds: RunThresholds,
 ) -> anyhow::Result<()> {
     for marked in markers {
-        ledger::open_runs(tx, &[(marked.region, marked.marker.run)]).await?;
+        ledger::insert_runs(tx, &[(marked.region, marked.marker.run)]).await?;
         ledger::close(tx, place, marked, thresholds).await?;
     }
     Ok(())

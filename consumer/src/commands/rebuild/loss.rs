@@ -81,7 +81,7 @@ impl Loss {
         if self.lost.is_empty() {
             return Ok(());
         }
-        let said = if self.of_verdicts { verdicts.verdicts().await? } else { Vec::new() };
+        let said = if self.of_verdicts { verdicts.decisions().await? } else { Vec::new() };
         // Verdicts have no end-of-run markers: they are compared run by run.
         let data: Vec<&LostRecords> =
             self.lost.iter().filter(|lost| lost.topic != verdicts.topic()).collect();

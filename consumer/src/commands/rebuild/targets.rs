@@ -113,10 +113,11 @@ impl ReplayTargets {
 }
 
 async fn read(session: &mut PgConnection, dead_letters: &str) -> sqlx::Result<Ends> {
-    let rows: Vec<(String, i32, i64)> = sqlx::query_as(include_str!("../../../sql/rebuild/read_replay_targets.sql"))
-        .bind(dead_letters)
-        .fetch_all(session)
-        .await?;
+    let rows: Vec<(String, i32, i64)> =
+        sqlx::query_as(include_str!("../../../sql/rebuild/read_replay_targets.sql"))
+            .bind(dead_letters)
+            .fetch_all(session)
+            .await?;
     Ok(rows.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect())
 }
 

@@ -12,7 +12,7 @@ use crate::commands::run::args::RunArgs;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::errors;
 use crate::model::copy_id::CopyId;
-use crate::store::database::{self, in_words};
+use crate::store::database::{self, format_error};
 use crate::store::outage::Outage;
 use crate::store::{binding, copy_id, db_error};
 use crate::sync::source_check;
@@ -52,7 +52,7 @@ pub(crate) async fn prepare(
         drop(connection);
         Ok((pool, copy))
     };
-    let Some((pool, copy)) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
+    let Some((pool, copy)) = outage.retry_while_down(shutdown, open).await? else { return Ok(None) };
     if !args.until_caught_up {
         // Before verdicts are read, which are of these topics too.
         let checked =
@@ -73,7 +73,7 @@ async fn check_until_answered(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Resul
             Err(error) if errors::is_transient(&error) || db_error::is_transient(&error) => error,
             checked => return checked,
         };
-        tracing::warn!(error = in_words(&error), "can't check what the tables belong to; trying again");
+        tracing::warn!(error = format_error(&error), "can't check what the tables belong to; trying again");
         sleep(PAUSE).await;
     }
 }
