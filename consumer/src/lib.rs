@@ -10,8 +10,12 @@
 //! - `decode`: from a record to a row.
 //! - `model`: what the other layers share, such as records, batches and positions.
 //! - `config`: plain configuration structs.
+//!
+//! Beside them, `probe` is what benches and fuzz targets call.
 
 pub mod cli;
+#[doc(hidden)]
+pub mod probe;
 
 mod commands;
 mod config;

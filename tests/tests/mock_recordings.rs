@@ -37,7 +37,7 @@ async fn each_request_gets_its_own_answers_in_order_and_then_no_more() -> Result
     assert_eq!(ask(&api, "limit=1&scroll_id=").await?, (200, "\n\nfirst\n".into()));
     assert_eq!((recording.unplayed().len(), recording.unexpected().len()), (0, 0));
     let (status, reported) = ask(&api, "limit=1&scroll_id=").await?;
-    assert!(status == 410 && reported.contains("not in the cassette"), "{status} {reported}");
+    assert!(status == 410 && reported.contains("not in the recording"), "{status} {reported}");
     assert_eq!(recording.unexpected(), [recording.exchanges()[0].request.clone()]);
     Ok(())
 }

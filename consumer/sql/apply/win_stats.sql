@@ -1,16 +1,15 @@
 -- The version guard: a row that won has a version that is not older than the stored one, and its lock keeps other
--- versions of its key waiting until the transaction ends. Shows for each given row that was not inserted just now
--- whether it won, and what its key had before.
+-- versions of its key waiting until the transaction ends. Shows for each given row whether it won, and what its key had
+-- before.
 with given as (
     select *
     from unnest(
         $1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-        $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::boolean[]
+        $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[]
     ) with ordinality as given (
         region, domain, id, last_run, last_page, observed_at,
-        page_views_total, page_views_last_month, page_views_last_week, download_count, content_hash, inserted, place
+        page_views_total, page_views_last_month, page_views_last_week, download_count, content_hash, place
     )
-    where not inserted
 ),
 -- Read under the row's lock. The statement's snapshot may show a hash that another transaction has just replaced, and
 -- a row that is taken for unchanged by it would keep the other transaction's content for ever. Lateral with a limit: one

@@ -10,16 +10,17 @@ use crate::decode::canonical::{Member, elements, members, text, write, write_lis
 
 /// What the fields of `resource` begin with that are parallel arrays, one element per column of the table. A
 /// new array of the API is covered too.
-const COLUMNS: &str = "columns_";
+pub(super) const COLUMNS: &str = "columns_";
 /// The array by which columns are ordered first.
 const FIELD_NAMES: &str = "columns_field_name";
 
 /// The lists of `classification` that are multisets.
-const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];
+pub(super) const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];
 
 /// The fields of `resource` that change on each crawl; the stats have them. With them in the record a
 /// row that was skipped as unchanged and a row that was rebuilt would differ.
-const MOVING: [&str; 2] = ["page_views", "download_count"];
+pub(super) const PAGE_VIEWS: &str = "page_views";
+pub(super) const DOWNLOADS: &str = "download_count";
 
 /// The canonical text of an asset, without what changes on each crawl.
 pub(crate) fn record(top: &Fields<'_>) -> String {
@@ -40,7 +41,7 @@ pub(crate) fn record(top: &Fields<'_>) -> String {
 
 fn write_resource(out: &mut String, fields: &Fields<'_>) {
     let mut members = members(fields);
-    members.retain(|(name, _)| !MOVING.contains(name));
+    members.retain(|(name, _)| ![PAGE_VIEWS, DOWNLOADS].contains(name));
     let columns = Columns::of(&members);
     write_object(out, &members, |out, (name, value)| {
         match columns.as_ref().and_then(|all| all.array(name)) {

@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 
 use catalog_shared::fields::Fields;
 
-use crate::decode::asset;
 use crate::decode::literal::array_literal;
+use crate::decode::{asset, dataset, digest, scan};
 
 /// The revision of the row's form, the first byte of each hash. Raise it whenever the same object becomes
 /// another row than before, so that the next version of each asset is rewritten.
-pub(crate) const REVISION: u8 = 4;
+pub(crate) const REVISION: u8 = 5;
 
 /// 120 bits behind the revision tell any number of versions of one object apart.
 const BYTES: usize = 16;
@@ -29,35 +29,62 @@ pub(crate) enum Compared {
     Newer(u8),
 }
 
-/// The hash of a canonical record and of what could not be read of it (an array literal). The record ends
-/// where its braces close, so the two need no separator.
-pub(crate) fn content_hash(record: &str, unreadable: &str) -> Vec<u8> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(record.as_bytes()).update(unreadable.as_bytes());
-    let mut hash = vec![REVISION];
-    hash.extend_from_slice(&hasher.finalize().as_bytes()[..BYTES - 1]);
-    hash
+/// The hash of a row's content: the revision of its form, then 120 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ContentHash([u8; BYTES]);
+
+impl ContentHash {
+    /// The hash of a content with this digest.
+    pub(super) fn of(digest: u128) -> Self {
+        let mut hash = digest.to_be_bytes();
+        hash[0] = REVISION;
+        Self(hash)
+    }
+
+    /// The hash of a canonical record, and of the names in `unreadable` that do not follow from it (sorted).
+    ///
+    /// # Errors
+    /// When the record is not JSON.
+    pub(super) fn of_row(record: &str, beside: &[String]) -> serde_json::Result<Self> {
+        let mut hashed = scan::digest(record)?;
+        if !beside.is_empty() {
+            hashed = digest::beside(hashed, digest::text(&literal(beside)));
+        }
+        Ok(Self::of(hashed))
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// The hash that a stored row of any revision has in today's form; none where its record is no object.
 ///
 /// `jsonb` changes the spelling of some numbers (`1e2` to `100`). A row with such a number has another hash.
-pub(crate) fn stored_hash(record: &str, mut unreadable: Vec<String>) -> Option<Vec<u8>> {
+pub(crate) fn stored_hash(record: &str, unreadable: Vec<String>) -> Option<ContentHash> {
     let top: Fields<'_> = serde_json::from_str(record).ok()?;
-    Some(content_hash(&asset::record(&top), &sorted_literal(&mut unreadable)))
+    let record = asset::record(&top);
+    let (_, from_record) = dataset::read_typed(&record).ok()?;
+    ContentHash::of_row(&record, &beside(unreadable, &from_record)).ok()
 }
 
-/// The names of what could not be read: a sorted set, as an array literal.
-pub(crate) fn sorted_literal(unreadable: &mut Vec<String>) -> String {
+/// The names that do not follow from the record, sorted: those of moving fields, and of what was sanitized.
+pub(super) fn beside(mut unreadable: Vec<String>, from_record: &[String]) -> Vec<String> {
+    unreadable.retain(|name| !from_record.contains(name));
     unreadable.sort_unstable();
     unreadable.dedup();
-    array_literal(unreadable.iter().map(|name| Some(name.as_str())))
+    unreadable
+}
+
+/// Names as an array literal.
+pub(super) fn literal(names: &[String]) -> String {
+    array_literal(names.iter().map(|name| Some(name.as_str())))
 }
 
 /// Compares a stored hash with a new one. Rows from before revisions have no stored hash.
-pub(crate) fn compare(stored: Option<&[u8]>, new: &[u8]) -> Compared {
+pub(crate) fn compare(stored: Option<&[u8]>, new: ContentHash) -> Compared {
     let Some((revision, content)) = stored.and_then(<[u8]>::split_first) else { return Compared::Unknown };
-    let same = new.get(1..) == Some(content);
+    let same = &new.0[1..] == content;
     match (revision.cmp(&REVISION), same) {
         (Ordering::Equal, true) => Compared::Same,
         (Ordering::Equal, false) => Compared::Different,
@@ -73,23 +100,28 @@ mod tests {
 
     #[test]
     fn a_hash_is_compared_by_its_revision_and_then_by_its_content() {
-        let new = content_hash("{}", "{}");
-        assert_eq!((new.len(), new[0]), (BYTES, REVISION));
+        let new = ContentHash::of_row("{}", &[]).unwrap();
+        assert_eq!(new.as_bytes()[0], REVISION);
+        let content = &new.as_bytes()[1..];
         let of = |revision: u8, content: &[u8]| [&[revision], content].concat();
-        assert_eq!(compare(Some(&new), &new), Compared::Same);
-        assert_eq!(compare(Some(&of(REVISION, b"x")), &new), Compared::Different);
-        assert_eq!(compare(Some(&of(REVISION - 1, &new[1..])), &new), Compared::OlderForm);
-        assert_eq!(compare(Some(&of(REVISION - 1, b"x")), &new), Compared::Unknown);
-        assert_eq!(compare(None, &new), Compared::Unknown);
-        assert_eq!(compare(Some(&of(REVISION + 1, &new[1..])), &new), Compared::Newer(REVISION + 1));
+        assert_eq!(compare(Some(new.as_bytes()), new), Compared::Same);
+        assert_eq!(compare(Some(&of(REVISION, b"x")), new), Compared::Different);
+        assert_eq!(compare(Some(&of(REVISION - 1, content)), new), Compared::OlderForm);
+        assert_eq!(compare(Some(&of(REVISION - 1, b"x")), new), Compared::Unknown);
+        assert_eq!(compare(None, new), Compared::Unknown);
+        assert_eq!(compare(Some(&of(REVISION + 1, content)), new), Compared::Newer(REVISION + 1));
     }
 
     #[test]
     fn a_stored_row_of_an_older_form_has_the_hash_of_the_new_form() {
-        let record = r#"{"classification":{"tags":["a","b"]},"resource":{"x":1.0}}"#;
-        let stored = r#"{"resource": {"x": 1.0}, "classification": {"tags": ["b", "a"]}}"#;
-        let unreadable = vec!["b".to_owned(), "a".to_owned(), "b".to_owned()];
-        assert_eq!(stored_hash(stored, unreadable), Some(content_hash(record, r#"{"a","b"}"#)));
+        let record = r#"{"classification":{"tags":["a","b"]},"resource":{"name":7,"x":1.0}}"#;
+        let stored = r#"{"resource": {"x": 1.0, "name": 7}, "classification": {"tags": ["b", "a"]}}"#;
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let stored = |unreadable: &[&str]| stored_hash(stored, names(unreadable));
+        let new = |beside: &[&str]| ContentHash::of_row(record, &names(beside)).ok();
+        assert_eq!(stored(&["resource.name"]), new(&[]));
+        assert_eq!(stored(&["b", "resource.name", "a", "b"]), new(&["a", "b"]));
+        assert_ne!(stored(&["a"]), new(&[]));
         assert_eq!(stored_hash("[]", Vec::new()), None);
     }
 }

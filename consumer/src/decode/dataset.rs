@@ -11,7 +11,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use crate::decode::asset;
-use crate::decode::content_hash::{content_hash, sorted_literal};
+use crate::decode::content_hash::{ContentHash, beside, literal};
 use crate::decode::mend::mend_json;
 use crate::decode::values::Reader;
 use catalog_shared::fields::Fields;
@@ -24,8 +24,8 @@ pub(crate) struct DatasetRow {
     pub(crate) record: String,
     /// A sorted set as an array literal.
     pub(crate) unreadable: String,
-    /// As `content_hash.rs` makes it: the revision of the form, then a hash of `record` and `unreadable`.
-    pub(crate) content_hash: Vec<u8>,
+    /// Equal for two rows if and only if all of them but the stats is equal.
+    pub(crate) content_hash: ContentHash,
     pub(crate) stats: Stats,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Typed {
 }
 
 /// What moves on each crawl.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
     pub(crate) page_views_total: Option<i64>,
     pub(crate) page_views_last_month: Option<i64>,
@@ -94,18 +94,28 @@ impl DatasetRow {
             reader.name_mended(value);
         }
         let (stats, record) = (stats(&object, &mut reader), asset::record(&top));
-        let typed = read_typed(&record, &mut reader)?;
-        let unreadable = sorted_literal(&mut reader.unreadable);
-        let content_hash = content_hash(&record, &unreadable);
+        let (typed, from_record) = read_typed(&record)?;
+        let beside = beside(reader.unreadable, &from_record);
+        let content_hash =
+            ContentHash::of_row(&record, &beside).map_err(|error| no_object(&error.to_string()))?;
+        let unreadable = sorted_literal([from_record, beside].concat());
         Ok(Self { typed, record, unreadable, content_hash, stats })
     }
 }
 
-/// Reads the columns out of the canonical record, so that they are canonical too.
-fn read_typed(record: &str, read: &mut Reader) -> Result<Typed, DatasetError> {
+/// Reads the columns out of the canonical record, so that they are canonical too; with the names of what can't be read.
+pub(super) fn read_typed(record: &str) -> Result<(Typed, Vec<String>), DatasetError> {
     let top: Fields<'_> = serde_json::from_str(record).map_err(|error| no_object(&error.to_string()))?;
-    let object = Object::open(&top, read);
-    Ok(typed(&object, read))
+    let mut read = Reader::default();
+    let object = Object::open(&top, &mut read);
+    Ok((typed(&object, &mut read), read.unreadable))
+}
+
+/// A sorted set of names as an array literal.
+fn sorted_literal(mut names: Vec<String>) -> String {
+    names.sort_unstable();
+    names.dedup();
+    literal(&names)
 }
 
 fn no_object(reason: &str) -> DatasetError {

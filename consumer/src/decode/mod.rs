@@ -5,20 +5,24 @@ pub(crate) mod asset;
 pub(crate) mod canonical;
 pub(crate) mod content_hash;
 pub(crate) mod dataset;
+mod digest;
 pub(crate) mod literal;
 pub(crate) mod marking;
 pub(crate) mod mend;
 pub(crate) mod number;
+mod place;
 pub(crate) mod rows;
+pub(crate) mod scan;
 pub(crate) mod values;
+mod visit;
 
 use catalog_shared::key::Key;
 use catalog_shared::record::{self, RecordType, Stamp};
 use serde::Deserialize;
 
-use crate::decode::dataset::DatasetRow;
 use crate::decode::mend::mend_text;
 use crate::decode::rows::{Agency, Dataset, Domain, Host, Rows, Versioned};
+use crate::decode::scan::Scanned;
 use crate::decode::values::cut;
 use crate::model::end_of_run::EndOfRun as Marked;
 use crate::model::record::Record as Received;
@@ -41,14 +45,14 @@ impl Dead {
 }
 
 /// What records of a topic are.
-pub(crate) struct Decoded {
-    pub(crate) rows: Rows,
+pub(crate) struct Decoded<'a> {
+    pub(crate) rows: Rows<'a>,
     pub(crate) markers: Vec<Marked>,
     pub(crate) dead: Vec<Dead>,
 }
 
 /// Decodes records of a topic. Each becomes a row, a marker or dead.
-pub(crate) fn decode(kind: TopicKind, records: &[Received]) -> Decoded {
+pub(crate) fn decode(kind: TopicKind, records: &[Received]) -> Decoded<'_> {
     let (mut markers, mut dead) = (Vec::new(), Vec::new());
     let rows = match kind {
         TopicKind::Data(RecordType::Datasets) => {
@@ -69,10 +73,10 @@ pub(crate) fn decode(kind: TopicKind, records: &[Received]) -> Decoded {
     Decoded { rows, markers, dead }
 }
 
-fn rows<T>(
+fn rows<'a, T>(
     kind: TopicKind,
-    records: &[Received],
-    read: fn(Key<'_>, &[u8]) -> Result<T, String>,
+    records: &'a [Received],
+    read: fn(Key<'a>, &'a [u8]) -> Result<T, String>,
     markers: &mut Vec<Marked>,
     dead: &mut Vec<Dead>,
 ) -> Vec<Versioned<T>> {
@@ -92,10 +96,10 @@ enum Content<T> {
     EndRecord(Marked),
 }
 
-fn content<T>(
+fn content<'a, T>(
     kind: TopicKind,
-    record: &Received,
-    read: fn(Key<'_>, &[u8]) -> Result<T, String>,
+    record: &'a Received,
+    read: fn(Key<'a>, &'a [u8]) -> Result<T, String>,
 ) -> Result<Content<T>, String> {
     let stamp = record.stamp.as_ref().map_err(Clone::clone)?;
     let text = record.key.as_deref().ok_or("the record has no key")?;
@@ -126,11 +130,11 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, String>
     serde_json::from_slice(value).map_err(|error| format!("the value is not what its kind says: {error}"))
 }
 
-fn dataset(key: Key<'_>, value: &[u8]) -> Result<Dataset, String> {
+fn dataset<'a>(key: Key<'a>, value: &'a [u8]) -> Result<Dataset<'a>, String> {
     let Key::Dataset { domain, id } = key else { return Err(disagrees()) };
     let value = std::str::from_utf8(value).map_err(|_| "the value is not UTF-8".to_owned())?;
-    let content = DatasetRow::read(value, domain, id).map_err(|error| error.to_string())?;
-    Ok(Dataset { domain: domain.to_owned(), id: id.to_owned(), content: Box::new(content) })
+    let scanned = Scanned::read(value, domain, id).map_err(|error| error.to_string())?;
+    Ok(Dataset { domain, id, scanned, value })
 }
 
 fn domain(key: Key<'_>, value: &[u8]) -> Result<Domain, String> {
@@ -192,7 +196,8 @@ mod tests {
     }
 
     fn refusal(kind: RecordType, record: Received) -> String {
-        let Decoded { markers, mut dead, .. } = decode(TopicKind::Data(kind), &[record]);
+        let records = [record];
+        let Decoded { markers, mut dead, .. } = decode(TopicKind::Data(kind), &records);
         assert!(markers.is_empty() && dead.len() == 1 && dead[0].offset == 41);
         dead.remove(0).reason
     }
@@ -202,7 +207,8 @@ mod tests {
         let value = r#"{"resource":{"id":"aaaa-bbbb"},"metadata":{"domain":"d.example"}}"#;
         let kind = TopicKind::Data(RecordType::Datasets);
         let dataset = |key| record(Content::Record(RecordType::Datasets), key, value);
-        let decoded = decode(kind, &[dataset("us/d.example/aaaa-bbbb")]);
+        let records = [dataset("us/d.example/aaaa-bbbb")];
+        let decoded = decode(kind, &records);
         assert!(matches!(decoded.rows, Rows::Datasets(rows) if rows.len() == 1) && decoded.dead.is_empty());
         assert_eq!(
             refusal(RecordType::Datasets, dataset("us/d.example/aaaa-cccc")),
@@ -231,7 +237,8 @@ mod tests {
         let name = format!("\u{0}{}", "x".repeat(5000));
         let value = serde_json::json!({ "host": "a.example", "agency": name }).to_string();
         let agency = record(Content::Record(RecordType::Agencies), &format!("us/a.example/{name}"), &value);
-        let decoded = decode(TopicKind::Data(RecordType::Agencies), &[agency]);
+        let records = [agency];
+        let decoded = decode(TopicKind::Data(RecordType::Agencies), &records);
         let Rows::Agencies(rows) = decoded.rows else { panic!("agencies") };
         assert!(rows[0].row.agency.starts_with("\u{fffd}xx"));
         assert_eq!(rows[0].row.agency.len(), 1000);

@@ -4,11 +4,12 @@ use catalog_shared::record::Version;
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
-use crate::decode::dataset::DatasetRow;
+use crate::decode::dataset::{DatasetError, DatasetRow};
+use crate::decode::scan::Scanned;
 use crate::model::effect::{Applied, Effect};
 
 /// A row with what its record's headers say of it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Versioned<T> {
     pub(crate) region: Region,
     pub(crate) version: Version,
@@ -19,8 +20,8 @@ pub(crate) struct Versioned<T> {
 
 /// The decoded records of a batch; a topic holds one kind.
 #[derive(Debug)]
-pub(crate) enum Rows {
-    Datasets(Vec<Versioned<Dataset>>),
+pub(crate) enum Rows<'a> {
+    Datasets(Vec<Versioned<Dataset<'a>>>),
     Domains(Vec<Versioned<Domain>>),
     Hosts(Vec<Versioned<Host>>),
     Agencies(Vec<Versioned<Agency>>),
@@ -28,12 +29,24 @@ pub(crate) enum Rows {
     None,
 }
 
-/// An asset.
-#[derive(Debug)]
-pub(crate) struct Dataset {
-    pub(crate) domain: String,
-    pub(crate) id: String,
-    pub(crate) content: Box<DatasetRow>,
+/// An asset, scanned. Its row is decoded only if it is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dataset<'a> {
+    pub(crate) domain: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) scanned: Scanned,
+    /// The API's object.
+    pub(crate) value: &'a str,
+}
+
+impl Dataset<'_> {
+    /// The whole row.
+    ///
+    /// # Errors
+    /// None for what could be scanned.
+    pub(crate) fn decode(&self) -> Result<DatasetRow, DatasetError> {
+        DatasetRow::read(self.value, self.domain, self.id)
+    }
 }
 
 /// A domain as the API declares it.
@@ -63,9 +76,9 @@ pub(crate) trait Keyed {
     fn key(&self) -> (&str, &str);
 }
 
-impl Keyed for Dataset {
+impl Keyed for Dataset<'_> {
     fn key(&self) -> (&str, &str) {
-        (&self.domain, &self.id)
+        (self.domain, self.id)
     }
 }
 

@@ -24,6 +24,8 @@ impl DecisionReader {
             ("enable.auto.commit", "false"),
             ("enable.partition.eof", "true"),
             ("allow.auto.create.topics", "false"),
+            // A program waits for the end of the topic before it begins, at the default for half a second.
+            ("fetch.wait.max.ms", "50"),
         ])?;
         let consumer: StreamConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
         let mut list = TopicPartitionList::new();

@@ -18,7 +18,7 @@ use crate::decode::rows::Rows;
 use crate::store::rows;
 
 /// Lists of `classification` whose order has no meaning.
-const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];
+pub(super) const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];
 const COLUMNS: [&str; 6] = [
     "columns_name",
     "columns_field_name",
@@ -45,7 +45,7 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 /// An asset whose columns are parallel, with any of the six arrays.
-fn asset() -> impl Strategy<Value = Value> {
+pub(super) fn asset() -> impl Strategy<Value = Value> {
     let column =
         prop::collection::vec(prop_oneof![word().prop_map(Value::from), Just(json!({"y": 1, "x": "2"}))], 6);
     let columns = (prop::collection::vec(column, 0..6), prop::collection::vec(any::<bool>(), 6));
@@ -82,7 +82,7 @@ fn columns(asset: &mut Value) -> Vec<&mut Vec<Value>> {
 }
 
 /// The same asset with its columns and lists in another order.
-fn reordered(asset: &Value, draw: &mut Draw) -> Value {
+pub(super) fn reordered(asset: &Value, draw: &mut Draw) -> Value {
     let mut asset = asset.clone();
     let length = columns(&mut asset).first().map_or(0, |array| array.len());
     let order = draw.permutation(length);

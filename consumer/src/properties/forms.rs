@@ -9,6 +9,12 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub(super) struct Draw(u64);
 
+impl From<u64> for Draw {
+    fn from(seed: u64) -> Self {
+        Self(seed)
+    }
+}
+
 impl Draw {
     pub(super) fn below(&mut self, bound: usize) -> usize {
         // xorshift64; zero would stay zero.

@@ -12,6 +12,7 @@ mod histories;
 mod history;
 mod log;
 mod model;
+mod scan;
 mod tables;
 mod upgrade;
 

@@ -14,8 +14,8 @@ use time::OffsetDateTime;
 use super::log::Spot;
 use crate::commands::rebuild;
 use crate::config::DatabaseArgs;
-use crate::decode::dataset::DatasetRow;
 use crate::decode::rows::{Dataset, Versioned};
+use crate::decode::scan::Scanned;
 use crate::store::database;
 
 /// As many as there are batches side by side.
@@ -46,11 +46,12 @@ pub(super) struct Count {
 }
 
 /// The row of the asset `us/d.example/aaaa-bbbb`, with a version.
-pub(super) fn dataset(text: &str, (run, page): (u32, u32)) -> Versioned<Dataset> {
-    let (domain, id) = ("d.example".to_owned(), "aaaa-bbbb".to_owned());
-    let content = Box::new(DatasetRow::read(text, &domain, &id).unwrap());
+pub(super) fn dataset(text: &str, (run, page): (u32, u32)) -> Versioned<Dataset<'_>> {
+    let (domain, id) = ("d.example", "aaaa-bbbb");
+    let scanned = Scanned::read(text, domain, id).unwrap();
     let (version, observed_at) = (Version { run, page }, OffsetDateTime::UNIX_EPOCH);
-    Versioned { region: Region::Us, version, observed_at, offset: 0, row: Dataset { domain, id, content } }
+    let row = Dataset { domain, id, scanned, value: text };
+    Versioned { region: Region::Us, version, observed_at, offset: 0, row }
 }
 /// The shielded domains of a run, each with the run below which losses are confirmed.
 pub(super) type Shields = BTreeMap<String, Option<u32>>;

@@ -71,7 +71,7 @@ async fn transact(
     pool: &PgPool,
     batch: &Batch,
     thresholds: Thresholds,
-    decoded: Decoded,
+    decoded: Decoded<'_>,
     searching: bool,
 ) -> Result<Outcome, Failure> {
     let nothing_done = |error| Failure { error, in_doubt: None };
@@ -98,7 +98,7 @@ async fn write_batch(
     tx: &mut PgConnection,
     batch: &Batch,
     thresholds: Thresholds,
-    decoded: Decoded,
+    decoded: Decoded<'_>,
     searching: bool,
 ) -> anyhow::Result<Outcome> {
     let Decoded { rows, markers: ends, mut dead } = decoded;

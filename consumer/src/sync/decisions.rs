@@ -87,7 +87,7 @@ impl DecisionSync {
     /// Reads the topic from its beginning to its end and merges it. None if the topic does not exist.
     async fn read_topic(&self) -> anyhow::Result<Option<DecisionReader>> {
         let Some((reader, published)) = self.log.read_to_end().await? else { return Ok(None) };
-        outbox::follow(&self.pool, &published).await?;
+        outbox::merge(&self.pool, &published).await?;
         Ok(Some(reader))
     }
 
@@ -137,7 +137,7 @@ impl DecisionSync {
     }
 
     async fn follow(&self, decision: Verdict) {
-        while let Err(error) = outbox::follow(&self.pool, std::slice::from_ref(&decision)).await {
+        while let Err(error) = outbox::merge(&self.pool, std::slice::from_ref(&decision)).await {
             self.log_and_wait("can't follow", &error).await;
         }
     }

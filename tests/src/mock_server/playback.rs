@@ -60,7 +60,7 @@ fn respond(recorded: Recorded, status: u16, ticket: Ticket) -> Response {
 
 fn refuse(ticket: &Ticket) -> Response {
     let asked = ticket.asked();
-    tracing::error!(path = asked.path, query = ?asked.query, attempt = asked.attempt, "not in the cassette");
+    tracing::error!(path = asked.path, query = ?asked.query, attempt = asked.attempt, "not in the recording");
     ticket.answered(NOT_RECORDED.as_u16());
     let error = format!(
         "not in the recording, at least not {} times: {} {} {:?}",

@@ -13,10 +13,10 @@ fn words(line: &str) -> Option<Vec<&str>> {
     let is_program =
         |word: &&str| matches!(word.rsplit('/').next(), Some("catalog-producer" | "catalog-consumer"));
     let all: Vec<&str> = line.split_whitespace().collect();
-    let start = all.iter().position(|word| is_program(&word))?;
+    let start = all.iter().position(is_program)?;
     // `sudo x`, `timeout 4 x`, `NAME=value x` run a program; `scp x`, `install x` name a file.
     let runs = |word: &&str| matches!(*word, "timeout" | "exec" | "catalog" | "&&") || word.contains('=');
-    let is_run = start == 0 || all[..start].iter().any(|word| runs(&word));
+    let is_run = start == 0 || all[..start].iter().any(runs);
     let ends = |word: &&str| matches!(*word, "#" | "&&" | "|" | "&" | ";" | "||") || word.contains('>');
     let words = all[start..].iter().take_while(|word| !ends(word)).copied();
     is_run.then(|| words.collect())

@@ -150,7 +150,7 @@ fn page() -> Result<String> {
     let mut writer = Writer { page: INTRODUCTION.to_owned(), ..Writer::default() };
     for program in programs() {
         // Its own flags are those of all its commands.
-        writer.command(&program.get_name().to_owned(), &program)?;
+        writer.command(program.get_name(), &program)?;
     }
     writer.finish()
 }

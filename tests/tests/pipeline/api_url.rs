@@ -20,7 +20,11 @@ async fn found_before_a_claim(url: &str, reported: &str) -> Result<()> {
     let right = MockServer::start(options()).await?;
     let ended = world.crawl(&right)?.args(["--api-url", url, "--retry-for", "1s"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("no run was started") && ended.stderr.contains(reported), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no run was started") && ended.stderr.contains(reported),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(ended.summary()?["failed"], true);
     assert_eq!((claims(&world).await?, right.requests().len()), (0, 0));
     let summary = world.crawl(&right)?.succeed().await?.summary()?;

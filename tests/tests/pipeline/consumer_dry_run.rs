@@ -188,7 +188,7 @@ async fn records_of_a_newer_schema_are_left_and_not_called_caught_up() -> Result
 
 #[tokio::test]
 async fn without_tables_it_says_what_to_do() -> Result<()> {
-    let world = World::new().await?;
+    let world = World::unmigrated("").await?;
     let api = MockServer::start(Options::new(Synthetic::new(20, 2))).await?;
     world.crawl(&api)?.succeed().await?;
     let ended = dry(&world)?.run().await?;

@@ -15,7 +15,7 @@ async fn plan(connection: &mut PgConnection) -> Result<String> {
     sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await?;
     sqlx::raw_sql("set plan_cache_mode = force_generic_plan").execute(&mut *connection).await?;
     let explain = "explain execute win ('{us}', '{a.example}', '{aaaa-2222}', '{1}', '{1}', '{now}',
-        '{1}', '{1}', '{1}', '{1}', '{}', '{f}')";
+        '{1}', '{1}', '{1}', '{1}', '{}')";
     let lines: Vec<String> = sqlx::query_scalar(explain).persistent(false).fetch_all(connection).await?;
     Ok(lines.join("\n"))
 }

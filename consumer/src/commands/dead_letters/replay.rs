@@ -124,7 +124,8 @@ async fn probe(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> any
         Ok(read) => read,
         Err(reason) => return Ok(Replayed::unreadable(reason)),
     };
-    let Decoded { rows, markers, dead } = decode(place.kind, &[record]);
+    let records = [record];
+    let Decoded { rows, markers, dead } = decode(place.kind, &records);
     if let Some(dead) = dead.into_iter().next() {
         return Ok(Replayed::unreadable(dead.reason));
     }

@@ -47,7 +47,7 @@ impl TemporaryTables {
 }
 
 /// Fetches what is held of the rows' keys, but for those that were fetched or written before.
-async fn fetch(tx: &mut PgConnection, rows: &Rows) -> sqlx::Result<()> {
+async fn fetch(tx: &mut PgConnection, rows: &Rows<'_>) -> sqlx::Result<()> {
     match rows {
         Rows::Datasets(rows) => {
             fetch_datasets(tx, rows).await?;
@@ -67,7 +67,7 @@ async fn fetch(tx: &mut PgConnection, rows: &Rows) -> sqlx::Result<()> {
 }
 
 /// Datasets: the objects only of rows that don't have the form of this revision.
-async fn fetch_datasets(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<()> {
+async fn fetch_datasets(tx: &mut PgConnection, rows: &[Versioned<Dataset<'_>>]) -> sqlx::Result<()> {
     let (domains, ids): (Vec<_>, Vec<_>) = rows.iter().map(|row| row.row.key()).unzip();
     sqlx::query(include_str!("../../../sql/dry_run/fetch_datasets.sql"))
         .bind(regions(rows))

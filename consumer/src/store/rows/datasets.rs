@@ -2,6 +2,7 @@
 //! then the wide rows of only what is new, changed or back from retirement. An unchanged crawl costs the wide table no
 //! write, no lock, no look-up and no WAL.
 
+use anyhow::Context;
 use catalog_shared::exit::Stop;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
@@ -9,12 +10,13 @@ use time::OffsetDateTime;
 use super::arrays::{Versions, column};
 use super::stats::{self, Before, Written};
 use crate::decode::content_hash::{Compared, REVISION, compare, stored_hash};
+use crate::decode::dataset::DatasetRow;
 use crate::decode::rows::{Dataset, Versioned, latest};
 use crate::model::effect::{Applied, Effect};
 
 pub(super) async fn write(
     tx: &mut PgConnection,
-    rows: Vec<Versioned<Dataset>>,
+    rows: Vec<Versioned<Dataset<'_>>>,
 ) -> anyhow::Result<Vec<Applied>> {
     let mut applied = Vec::with_capacity(rows.len());
     let rows = latest(rows, &mut applied);
@@ -25,6 +27,7 @@ pub(super) async fn write(
     let mut winners = Winners::default();
     for (row, written) in rows.into_iter().zip(written) {
         match written {
+            Written::Renewed => applied.push(row.applied(Effect::Unchanged)),
             Written::Older => applied.push(row.applied(Effect::Older)),
             Written::Inserted => winners.push(row, None, Change::New),
             Written::Won(before) => {
@@ -33,8 +36,10 @@ pub(super) async fn write(
             }
         }
     }
-    winners.look_at_older_forms(tx).await?;
-    applied.extend(winners.write(tx).await?);
+    if !winners.rows.is_empty() {
+        winners.look_at_older_forms(tx).await?;
+        applied.extend(winners.write(tx).await?);
+    }
     Ok(applied)
 }
 
@@ -53,8 +58,8 @@ enum Change {
 impl Change {
     /// # Errors
     /// [`Stop::Guard`] where the stored row has a newer form.
-    fn of(row: &Versioned<Dataset>, before: &Before) -> Result<Self, Stop> {
-        Ok(match compare(before.content_hash.as_deref(), &row.row.content.content_hash) {
+    fn of(row: &Versioned<Dataset<'_>>, before: &Before) -> Result<Self, Stop> {
+        Ok(match compare(before.content_hash.as_deref(), row.row.scanned.content_hash) {
             Compared::Same => Self::Unchanged,
             Compared::OlderForm => Self::Reformed,
             Compared::Unknown => Self::Unknown,
@@ -72,7 +77,7 @@ impl Change {
     }
 }
 
-fn name(row: &Versioned<Dataset>) -> String {
+fn name(row: &Versioned<Dataset<'_>>) -> String {
     format!("{}/{}/{}", row.region.name(), row.row.domain, row.row.id)
 }
 
@@ -86,8 +91,8 @@ pub(crate) fn newer_form(row: &str, revision: i32) -> Stop {
 
 /// The rows that won by their versions, in the order of their keys.
 #[derive(Default)]
-struct Winners {
-    rows: Vec<Versioned<Dataset>>,
+struct Winners<'a> {
+    rows: Vec<Versioned<Dataset<'a>>>,
     changes: Vec<Change>,
     /// The run in which each was last seen; none for a new one.
     seen_before: Vec<Option<i64>>,
@@ -102,8 +107,8 @@ struct Retirement {
     due: Option<OffsetDateTime>,
 }
 
-impl Winners {
-    fn push(&mut self, row: Versioned<Dataset>, before: Option<Before>, change: Change) {
+impl<'a> Winners<'a> {
+    fn push(&mut self, row: Versioned<Dataset<'a>>, before: Option<Before>, change: Change) {
         self.rows.push(row);
         self.changes.push(change);
         self.seen_before.push(before.map(|before| before.last_run));
@@ -116,19 +121,19 @@ impl Winners {
         if places.is_empty() {
             return Ok(());
         }
-        let keys: Vec<&Versioned<Dataset>> = places.iter().map(|place| &self.rows[*place]).collect();
+        let keys: Vec<&Versioned<Dataset<'a>>> = places.iter().map(|place| &self.rows[*place]).collect();
         let stored: Vec<(i64, String, Vec<String>)> =
             sqlx::query_as(include_str!("../../../sql/apply/read_stored.sql"))
                 .bind(keys.iter().map(|row| row.region.name()).collect::<Vec<_>>())
-                .bind(keys.iter().map(|row| row.row.domain.as_str()).collect::<Vec<_>>())
-                .bind(keys.iter().map(|row| row.row.id.as_str()).collect::<Vec<_>>())
+                .bind(keys.iter().map(|row| row.row.domain).collect::<Vec<_>>())
+                .bind(keys.iter().map(|row| row.row.id).collect::<Vec<_>>())
                 .fetch_all(tx)
                 .await?;
         for (number, record, unreadable) in stored {
             let place = usize::try_from(number - 1).ok().and_then(|number| places.get(number).copied());
             let Some(place) = place else { continue };
             let hash = stored_hash(&record, unreadable);
-            if hash.as_ref() == Some(&self.rows[place].row.content.content_hash) {
+            if hash == Some(self.rows[place].row.scanned.content_hash) {
                 self.changes[place] = Change::Reformed;
             }
         }
@@ -136,16 +141,16 @@ impl Winners {
     }
 
     /// Writes the wide rows of what is new, changed, or retired at another time than before.
-    async fn write(self, tx: &mut PgConnection) -> sqlx::Result<Vec<Applied>> {
+    async fn write(self, tx: &mut PgConnection) -> anyhow::Result<Vec<Applied>> {
         let retirements = self.retirements(tx).await?;
-        let (mut wide, mut flags) = (Wide::default(), Wide::default());
+        let (mut wide, mut flags) = (Retired::default(), Retired::default());
         let mut applied = Vec::with_capacity(self.rows.len());
         for ((row, change), Retirement { retired_at, due }) in
             self.rows.into_iter().zip(self.changes).zip(retirements)
         {
             applied.push(row.applied(change.effect()));
             if change != Change::Unchanged {
-                wide.push(row, due);
+                wide.push(decoded(row)?, due);
             } else if retired_at != due {
                 flags.push(row, due);
             }
@@ -159,7 +164,7 @@ impl Winners {
         let versions = Versions::of(&self.rows);
         sqlx::query_as(include_str!("../../../sql/apply/probe_datasets.sql"))
             .bind(versions.regions)
-            .bind(column(&self.rows, |row| row.domain.as_str()))
+            .bind(column(&self.rows, |row| row.domain))
             .bind(versions.runs)
             .bind(&self.seen_before)
             .fetch_all(tx)
@@ -167,60 +172,87 @@ impl Winners {
     }
 }
 
-/// Rows to write to the wide table, and when each is retired.
-#[derive(Default)]
-struct Wide {
-    rows: Vec<Versioned<Dataset>>,
+/// Decodes what was only scanned so far.
+fn decoded(row: Versioned<Dataset<'_>>) -> anyhow::Result<Versioned<Decoded<'_>>> {
+    let Dataset { domain, id, .. } = row.row;
+    let content =
+        row.row.decode().with_context(|| format!("{} was scanned and can't be decoded", name(&row)))?;
+    let Versioned { region, version, observed_at, offset, .. } = row;
+    Ok(Versioned { region, version, observed_at, offset, row: Decoded { domain, id, content } })
+}
+
+/// A row of the wide table.
+struct Decoded<'a> {
+    domain: &'a str,
+    id: &'a str,
+    content: DatasetRow,
+}
+
+/// Rows for the wide table, and when each is retired.
+struct Retired<T> {
+    rows: Vec<Versioned<T>>,
     retired_at: Vec<Option<OffsetDateTime>>,
 }
 
-impl Wide {
-    fn push(&mut self, row: Versioned<Dataset>, retired_at: Option<OffsetDateTime>) {
+impl<T> Default for Retired<T> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), retired_at: Vec::new() }
+    }
+}
+
+impl<T> Retired<T> {
+    fn push(&mut self, row: Versioned<T>, retired_at: Option<OffsetDateTime>) {
         self.rows.push(row);
         self.retired_at.push(retired_at);
     }
 }
 
 /// Brings rows back that are the same as before they were retired; with a replay the other way round.
-async fn set_retired_at(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide) -> sqlx::Result<()> {
+async fn set_retired_at(
+    tx: &mut PgConnection,
+    Retired { rows, retired_at }: &Retired<Dataset<'_>>,
+) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
     sqlx::query(include_str!("../../../sql/apply/set_retired_at.sql"))
         .bind(Versions::of(rows).regions)
-        .bind(column(rows, |row| row.domain.as_str()))
-        .bind(column(rows, |row| row.id.as_str()))
+        .bind(column(rows, |row| row.domain))
+        .bind(column(rows, |row| row.id))
         .bind(retired_at)
         .execute(tx)
         .await?;
     Ok(())
 }
 
-async fn upsert(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide) -> sqlx::Result<()> {
+async fn upsert(
+    tx: &mut PgConnection,
+    Retired { rows, retired_at }: &Retired<Decoded<'_>>,
+) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let text = |value: fn(&Dataset) -> Option<&str>| column(rows, value);
+    let text = |value: fn(&DatasetRow) -> Option<&str>| column(rows, |row| value(&row.content));
     sqlx::query(include_str!("../../../sql/apply/upsert_datasets.sql"))
         .bind(Versions::of(rows).regions)
-        .bind(column(rows, |row| row.domain.as_str()))
-        .bind(column(rows, |row| row.id.as_str()))
-        .bind(text(|row| row.content.typed.name.as_deref()))
-        .bind(text(|row| row.content.typed.kind.as_deref()))
-        .bind(text(|row| row.content.typed.description.as_deref()))
-        .bind(text(|row| row.content.typed.attribution.as_deref()))
-        .bind(text(|row| row.content.typed.attribution_link.as_deref()))
-        .bind(text(|row| row.content.typed.category.as_deref()))
-        .bind(text(|row| row.content.typed.categories.as_deref()))
-        .bind(text(|row| row.content.typed.tags.as_deref()))
-        .bind(text(|row| row.content.typed.domain_tags.as_deref()))
-        .bind(text(|row| row.content.typed.domain_metadata.as_deref()))
-        .bind(text(|row| row.content.typed.license.as_deref()))
-        .bind(text(|row| row.content.typed.provenance.as_deref()))
-        .bind(text(|row| row.content.typed.permalink.as_deref()))
-        .bind(text(|row| row.content.typed.link.as_deref()))
-        .bind(text(|row| row.content.typed.parent_ids.as_deref()))
-        .bind(text(|row| row.content.typed.columns.as_deref()))
+        .bind(column(rows, |row| row.domain))
+        .bind(column(rows, |row| row.id))
+        .bind(text(|row| row.typed.name.as_deref()))
+        .bind(text(|row| row.typed.kind.as_deref()))
+        .bind(text(|row| row.typed.description.as_deref()))
+        .bind(text(|row| row.typed.attribution.as_deref()))
+        .bind(text(|row| row.typed.attribution_link.as_deref()))
+        .bind(text(|row| row.typed.category.as_deref()))
+        .bind(text(|row| row.typed.categories.as_deref()))
+        .bind(text(|row| row.typed.tags.as_deref()))
+        .bind(text(|row| row.typed.domain_tags.as_deref()))
+        .bind(text(|row| row.typed.domain_metadata.as_deref()))
+        .bind(text(|row| row.typed.license.as_deref()))
+        .bind(text(|row| row.typed.provenance.as_deref()))
+        .bind(text(|row| row.typed.permalink.as_deref()))
+        .bind(text(|row| row.typed.link.as_deref()))
+        .bind(text(|row| row.typed.parent_ids.as_deref()))
+        .bind(text(|row| row.typed.columns.as_deref()))
         .bind(column(rows, |row| row.content.typed.created_at))
         .bind(column(rows, |row| row.content.typed.updated_at))
         .bind(column(rows, |row| row.content.typed.metadata_updated_at))
@@ -228,7 +260,7 @@ async fn upsert(tx: &mut PgConnection, Wide { rows, retired_at }: &Wide) -> sqlx
         .bind(column(rows, |row| row.content.typed.publication_date))
         .bind(column(rows, |row| row.content.record.as_str()))
         .bind(column(rows, |row| row.content.unreadable.as_str()))
-        .bind(column(rows, |row| row.content.content_hash.as_slice()))
+        .bind(column(rows, |row| row.content.content_hash.as_bytes()))
         .bind(retired_at)
         .execute(tx)
         .await?;

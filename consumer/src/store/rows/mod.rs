@@ -26,7 +26,7 @@ pub(crate) struct Refused(#[source] pub(crate) sqlx::Error);
 /// # Errors
 /// [`Refused`] where fewer rows might pass, [`catalog_shared::exit::Stop::Guard`] where a row is of a newer build, or
 /// what else the database says.
-pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
+pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Applied>> {
     write(tx, rows).await.map_err(|error| match error.downcast() {
         Ok(error) => refused_or(error, "can't write the rows"),
         Err(error) => error,
@@ -90,7 +90,7 @@ fn refusal(error: &anyhow::Error) -> Option<&sqlx::Error> {
     error.downcast_ref().filter(|error| db_error::refuses_a_row(error))
 }
 
-async fn attempt(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
+async fn attempt(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Applied>> {
     let mut savepoint = tx.begin().await?;
     let written = write(&mut savepoint, rows).await;
     match &written {
@@ -106,7 +106,7 @@ pub(crate) fn reason(error: &sqlx::Error) -> String {
     format!("the database refuses it: {} (SQLSTATE {code})", database::message(error))
 }
 
-pub(crate) async fn write(tx: &mut PgConnection, rows: Rows) -> anyhow::Result<Vec<Applied>> {
+pub(crate) async fn write(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Applied>> {
     Ok(match rows {
         Rows::Datasets(rows) => datasets::write(tx, rows).await?,
         Rows::Domains(rows) => names::write_domains(tx, rows).await?,

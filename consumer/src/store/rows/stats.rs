@@ -1,15 +1,18 @@
 //! The stats of datasets, written first: their version guard decides who wins, and their row locks keep other versions
 //! of the same keys waiting until the transaction ends.
 
-use sqlx::postgres::PgArguments;
-use sqlx::query::QueryAs;
-use sqlx::{FromRow, PgConnection, Postgres};
+use std::collections::HashMap;
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments, FromRow, PgConnection, Row};
 
 use super::arrays::{Versions, column};
 use crate::decode::rows::{Dataset, Versioned};
 
 /// What became of a row's stats.
 pub(super) enum Written {
+    /// They were renewed, and the wide row stays as it is: it has this content, and is not retired.
+    Renewed,
     /// There were none for its key.
     Inserted,
     /// Its version was not older than what its key had before.
@@ -26,19 +29,36 @@ pub(super) struct Before {
 }
 
 /// Writes the stats of the rows whose version is not older than what is stored; shows what became of each, in the
-/// rows' order.
-pub(super) async fn write(tx: &mut PgConnection, rows: &[Versioned<Dataset>]) -> sqlx::Result<Vec<Written>> {
-    let insert = sqlx::query_as(include_str!("../../../sql/apply/insert_stats.sql"));
-    let inserted: Vec<(bool,)> = bind(insert, rows).fetch_all(&mut *tx).await?;
-    let inserted: Vec<bool> = inserted.into_iter().map(|(inserted,)| inserted).collect();
-    let mut guarded = if inserted.contains(&false) {
-        win(tx, rows, &inserted).await?.into_iter()
-    } else {
-        Vec::new().into_iter()
-    };
+/// rows' order. One statement, unless a row is changed, older or retired.
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    rows: &[Versioned<Dataset<'_>>],
+) -> sqlx::Result<Vec<Written>> {
+    let write = sqlx::query_with(include_str!("../../../sql/apply/write_stats.sql"), bind(rows)?);
+    let found = write.fetch_all(&mut *tx).await?;
+    let found: HashMap<_, bool> = found.iter().map(key_and_inserted).collect::<sqlx::Result<_>>()?;
+    let inserted: Vec<Option<bool>> = rows.iter().map(|row| found.get(&key(row)).copied()).collect();
+    let others = rows.iter().zip(&inserted).filter(|(_, inserted)| inserted.is_none());
+    let others: Vec<_> = others.map(|(row, _)| *row).collect();
+    let mut guarded = win(tx, &others).await?.into_iter();
     // A row that is missing here was deleted by hand between the two statements.
     let mut next = || guarded.next().map(Guarded::written).ok_or(sqlx::Error::RowNotFound);
-    inserted.into_iter().map(|inserted| if inserted { Ok(Written::Inserted) } else { next() }).collect()
+    let written = inserted.into_iter().map(|inserted| match inserted {
+        Some(true) => Ok(Written::Inserted),
+        Some(false) => Ok(Written::Renewed),
+        None => next(),
+    });
+    written.collect()
+}
+
+type Key<'a> = (&'a str, &'a str, &'a str);
+
+fn key<'a>(row: &Versioned<Dataset<'a>>) -> Key<'a> {
+    (row.region.name(), row.row.domain, row.row.id)
+}
+
+fn key_and_inserted(row: &PgRow) -> sqlx::Result<(Key<'_>, bool)> {
+    Ok(((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), row.try_get(3)?))
 }
 
 /// What the version guard found of a row that was not inserted.
@@ -56,32 +76,33 @@ impl Guarded {
     }
 }
 
-/// Updates the stats of the rows that were not inserted, where their version is not older. Takes their locks.
+/// Updates the stats of rows that have some, where their version is not older. Takes their locks.
 pub(crate) async fn win(
     tx: &mut PgConnection,
-    rows: &[Versioned<Dataset>],
-    inserted: &[bool],
+    rows: &[Versioned<Dataset<'_>>],
 ) -> sqlx::Result<Vec<Guarded>> {
-    let win = sqlx::query_as(include_str!("../../../sql/apply/win_stats.sql"));
-    let guarded: Vec<Guarded> = bind(win, rows).bind(inserted).fetch_all(tx).await?;
-    let expected = inserted.iter().filter(|inserted| !**inserted).count();
-    if guarded.len() == expected { Ok(guarded) } else { Err(sqlx::Error::RowNotFound) }
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let win = sqlx::query_as_with(include_str!("../../../sql/apply/win_stats.sql"), bind(rows)?);
+    let guarded: Vec<Guarded> = win.fetch_all(tx).await?;
+    if guarded.len() == rows.len() { Ok(guarded) } else { Err(sqlx::Error::RowNotFound) }
 }
 
-type Query<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
-
-fn bind<'q, T>(query: Query<'q, T>, rows: &'q [Versioned<Dataset>]) -> Query<'q, T> {
+/// Binds the columns of the stats.
+fn bind(rows: &[Versioned<Dataset<'_>>]) -> Result<PgArguments, sqlx::Error> {
     let versions = Versions::of(rows);
-    query
-        .bind(versions.regions)
-        .bind(column(rows, |row| row.domain.as_str()))
-        .bind(column(rows, |row| row.id.as_str()))
-        .bind(versions.runs)
-        .bind(versions.pages)
-        .bind(versions.observed_at)
-        .bind(column(rows, |row| row.content.stats.page_views_total))
-        .bind(column(rows, |row| row.content.stats.page_views_last_month))
-        .bind(column(rows, |row| row.content.stats.page_views_last_week))
-        .bind(column(rows, |row| row.content.stats.download_count))
-        .bind(column(rows, |row| row.content.content_hash.as_slice()))
+    let mut columns = PgArguments::default();
+    columns.add(versions.regions).map_err(sqlx::Error::Encode)?;
+    columns.add(column(rows, |row| row.domain)).map_err(sqlx::Error::Encode)?;
+    columns.add(column(rows, |row| row.id)).map_err(sqlx::Error::Encode)?;
+    columns.add(versions.runs).map_err(sqlx::Error::Encode)?;
+    columns.add(versions.pages).map_err(sqlx::Error::Encode)?;
+    columns.add(versions.observed_at).map_err(sqlx::Error::Encode)?;
+    columns.add(column(rows, |row| row.scanned.stats.page_views_total)).map_err(sqlx::Error::Encode)?;
+    columns.add(column(rows, |row| row.scanned.stats.page_views_last_month)).map_err(sqlx::Error::Encode)?;
+    columns.add(column(rows, |row| row.scanned.stats.page_views_last_week)).map_err(sqlx::Error::Encode)?;
+    columns.add(column(rows, |row| row.scanned.stats.download_count)).map_err(sqlx::Error::Encode)?;
+    columns.add(column(rows, |row| row.scanned.content_hash.as_bytes())).map_err(sqlx::Error::Encode)?;
+    Ok(columns)
 }

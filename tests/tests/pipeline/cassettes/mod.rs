@@ -18,7 +18,7 @@ use scenes::Scene;
 type Records = BTreeMap<String, Vec<u8>>;
 
 #[tokio::test]
-async fn paging_publishes_exactly_what_the_cassette_holds() -> Result<()> {
+async fn paging_publishes_exactly_what_the_recording_contains() -> Result<()> {
     let summary = whole_crawl(Scene::Paging, 0).await?;
     let recording = Recording::read(&Scene::Paging.folder())?;
     let bytes: usize = recording.exchanges().iter().map(|recorded| recorded.body.len()).sum();
@@ -35,7 +35,7 @@ async fn rate_limits_are_waited_out() -> Result<()> {
     let recording = Recording::read(&Scene::RateLimits.folder())?;
     let limits: Vec<_> = recording.exchanges().iter().filter(throttled).collect();
     let with_header = limits.iter().filter(|limit| header(limit, "retry-after").is_some()).count();
-    assert!(with_header > 0 && with_header < limits.len(), "both kinds of 429 are on the cassette");
+    assert!(with_header > 0 && with_header < limits.len(), "both kinds of 429 are in the recording");
     let reported =
         limits.iter().filter_map(|limit| header(limit, "retry-after")?.parse::<u64>().ok()).sum::<u64>();
     let summary = whole_crawl(Scene::RateLimits, limits.len()).await?;
@@ -90,7 +90,7 @@ async fn what_was_not_recorded_is_an_error() -> Result<()> {
     let (world, api) = (World::new().await?, Scene::Paging.play().await?);
     let ended = world.crawl(&api)?.args(["--page-size", "9", "--concurrency", "1"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("not in the cassette"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not in the recording"), "{}", ended.stderr);
     let unexpected = api.recording().context("it plays one")?.unexpected();
     let limit = ("limit".to_owned(), "9".to_owned());
     assert!(unexpected.len() == 1 && unexpected[0].query.contains(&limit), "{unexpected:?}");

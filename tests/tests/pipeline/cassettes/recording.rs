@@ -16,7 +16,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 /// Records each scene from the mock server, again with `CATALOG_RECORD_CASSETTES=1`, and compares with the
 /// recordings that are kept: one that the producer wouldn't record today tests nothing.
 #[tokio::test]
-async fn the_kept_cassettes_are_what_a_recording_gives() -> Result<()> {
+async fn the_kept_recordings_are_what_recording_again_gives() -> Result<()> {
     for scene in Scene::ALL {
         let recorded = record(scene).await?;
         if asked_to_record() {

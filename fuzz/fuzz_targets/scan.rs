@@ -1,0 +1,27 @@
+//! One pass over an asset must find what the full decode finds, whatever the asset holds. The input's lines are members of
+//! its resource, its classification, its page views and the asset itself.
+
+#![no_main]
+
+use catalog_consumer::probe;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &str| {
+    let mut lines = input.splitn(4, '\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let (resource, classification, views, top) = (next(), next(), next(), next());
+    let members = |first: &str, others: &str| {
+        if others.is_empty() { first.to_owned() } else { format!("{first},{others}") }
+    };
+    let views = format!(r#""id":"aaaa-bbbb","page_views":{{{views}}}"#);
+    let resource = members(&views, resource);
+    let objects = format!(
+        r#""resource":{{{resource}}},"classification":{{{classification}}},"metadata":{{"domain":"d.example"}}"#
+    );
+    let asset = format!("{{{}}}", members(&objects, top));
+    for value in [asset.as_str(), input] {
+        if let Err(difference) = probe::compare(value, "d.example", "aaaa-bbbb") {
+            panic!("{value}: {difference}");
+        }
+    }
+});
