@@ -35,7 +35,7 @@ pub(super) fn topic_ids<C: ClientContext>(
     topics: &[String],
 ) -> anyhow::Result<BTreeMap<String, String>> {
     let names = Names::of(topics)?;
-    match Response::to(client, &Request::Topics(&names)) {
+    match Response::request(client, &Request::Topics(&names)) {
         Ok(response) => Ok(response.topic_ids()),
         Err(KafkaError::AdminOp(code)) if is_unsupported(code) => Ok(BTreeMap::new()),
         Err(error) => Err(error).context("can't read the ids of the topics"),
@@ -51,7 +51,7 @@ pub(crate) fn group_members<C: ClientContext>(
     group: &str,
 ) -> anyhow::Result<Vec<GroupMember>> {
     let names = Names::of(&[group.to_owned()])?;
-    let members = Response::to(client, &Request::Group(&names)).and_then(|response| response.members());
+    let members = Response::request(client, &Request::Group(&names)).and_then(|response| response.members());
     members.with_context(|| format!("can't list the members of the group {group}"))
 }
 
@@ -90,7 +90,7 @@ impl Request<'_> {
     /// # Safety
     /// The client, the options and the queue are live objects of librdkafka.
     #[expect(unsafe_code, reason = "the crate does not offer these calls")]
-    unsafe fn ask(
+    unsafe fn send(
         &self,
         client: *mut rd::rd_kafka_t,
         options: *const rd::rd_kafka_AdminOptions_t,
@@ -128,18 +128,18 @@ impl Drop for Response {
 
 impl Response {
     #[expect(unsafe_code, reason = "the crate does not offer these calls")]
-    fn to<C: ClientContext>(client: &Client<C>, request: &Request<'_>) -> Result<Self, KafkaError> {
+    fn request<C: ClientContext>(client: &Client<C>, request: &Request<'_>) -> Result<Self, KafkaError> {
         let milliseconds = |timeout: Duration| i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         let rk = client.native_ptr();
         // SAFETY: the client outlives the call. Options and queue are made here, used while they live and destroyed
-        // once; an error text of length 0 is not written to. librdkafka drops a late
-        // response to a destroyed queue.
+        // once; an error text of length 0 is not written to. librdkafka drops a
+        // late response to a destroyed queue.
         let event = unsafe {
             let options = rd::rd_kafka_AdminOptions_new(rk, request.operation());
             let timeout = milliseconds(REQUEST_TIMEOUT);
             rd::rd_kafka_AdminOptions_set_request_timeout(options, timeout, std::ptr::null_mut(), 0);
             let queue = rd::rd_kafka_queue_new(rk);
-            request.ask(rk, options, queue);
+            request.send(rk, options, queue);
             rd::rd_kafka_AdminOptions_destroy(options);
             let event = rd::rd_kafka_queue_poll(queue, milliseconds(REQUEST_TIMEOUT + REPORT_DELAY));
             rd::rd_kafka_queue_destroy(queue);
@@ -156,8 +156,8 @@ impl Response {
     #[expect(unsafe_code, reason = "reads an event of librdkafka")]
     fn topic_ids(&self) -> BTreeMap<String, String> {
         let mut count = 0;
-        // SAFETY: the event and all data read from it live as long as `self`. A null result has no
-        // topics. The array has `count` elements.
+        // SAFETY: the event and all data read from it live as long as `self`. A null result has no topics. The array has
+        // `count` elements.
         unsafe {
             let result = rd::rd_kafka_event_DescribeTopics_result(self.0);
             if result.is_null() {

@@ -26,11 +26,7 @@ async fn a_batch_that_takes_too_long_is_applied_in_parts_without_a_wait() -> Res
     world.crawl(&api)?.succeed().await?;
     sqlx::raw_sql(SLOW).execute(world.pool()).await?;
     let ended = world.consume()?.succeed().await?;
-    assert!(
-        ended.stderr.contains("batch timed out, retrying in halves"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("batch timed out, retrying in halves"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("database unreachable"), "{}", ended.stderr);
     let records = &ended.summary()?["records"]["datasets"];
     assert_eq!(records["new"], 500, "{records}");

@@ -39,7 +39,7 @@ async fn ask(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<Retire
 
 async fn state(pool: &PgPool, id: RunId) -> anyhow::Result<String> {
     let mut connection = pool.acquire().await?;
-    let found = decisions::state(&mut connection, id).await?;
+    let found = decisions::lock_run(&mut connection, id).await?;
     Ok(found.map(|(state, _)| state).unwrap_or_default())
 }
 

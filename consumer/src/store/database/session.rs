@@ -17,7 +17,7 @@ use super::{error_text, pooler, url};
 use crate::config::DatabaseArgs;
 use crate::store::db_error;
 
-/// Connect timeout. The receive loop of a consumer sometimes waits for a connection, so it must be short.
+/// Connect timeout. It is short because the receive loop of a consumer sometimes waits for a connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The session setting with the identity of the tables at the program's start. The schema lock compares it with the

@@ -95,14 +95,14 @@ pub(crate) async fn apply_decision(
     if !was_accepted && !decision.state().is_accepted() {
         return Ok(RetirementCounts::default());
     }
-    let moved = update_retired_at(tx, id.region, id.number(), None).await?;
+    let counts = update_retired_at(tx, id.region, id.number(), None).await?;
     sqlx::query(include_str!("../../../sql/ledger/count_retired.sql"))
         .bind(id.region.name())
         .bind(id.number())
-        .bind(moved.retired - moved.returned)
+        .bind(counts.retired - counts.returned)
         .execute(tx)
         .await?;
-    Ok(moved)
+    Ok(counts)
 }
 
 /// Updates a run's state and shields, and the states of runs on hold. Datasets are not changed.

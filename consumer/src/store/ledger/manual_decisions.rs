@@ -88,19 +88,19 @@ pub(crate) async fn decide(
     let mut tx = begin(pool).await?;
     let decision = apply_change(&mut tx, id, change).await?;
     decisions::store(&mut tx, &decision, false).await?;
-    let moved = decisions::apply_decision(&mut tx, &decision).await?;
+    let counts = decisions::apply_decision(&mut tx, &decision).await?;
     if let Some(shown) = shown
-        && shown != moved
+        && shown != counts
     {
         return Err(Stop::Guard(format!(
             "nothing was changed: {} datasets would be retired and {} restored now, but the preview showed {} and {}. \
              A crawl has been applied since: check again",
-            moved.retired, moved.returned, shown.retired, shown.returned
+            counts.retired, counts.returned, shown.retired, shown.returned
         ))
         .into());
     }
     tx.commit().await.context("can't commit")?;
-    Ok(moved)
+    Ok(counts)
 }
 
 /// Begins a transaction that holds the exclusive lock.
@@ -139,7 +139,9 @@ impl Change {
                 Ok(with_choice(decision, Choice::Rejected, BTreeSet::new()))
             }
             Self::Reject => Err(ONLY_ON_HOLD.to_owned()),
-            Self::Undo if decision.decided.is_none() => Err("it has no manual decision, so there is nothing to undo".to_owned()),
+            Self::Undo if decision.decided.is_none() => {
+                Err("it has no manual decision, so there is nothing to undo".to_owned())
+            }
             Self::Undo => Ok(Verdict { decided: None, revision: decision.revision + 1, ..decision }),
         }
     }

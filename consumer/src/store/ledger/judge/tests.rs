@@ -72,7 +72,7 @@ fn shields(judged: &Judged) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn runs_that_cover_nothing_end_without_a_judgement() {
+fn runs_that_cover_nothing_are_not_judged() {
     let limited = RunParameters { limit: Some(7), ..scoped("a.example").shape };
     let without_datasets = RunParameters { kinds: vec![RecordType::Hosts], ..full().shape };
     let since = RunParameters { mode: Mode::Since, ..full().shape };
@@ -84,7 +84,7 @@ fn runs_that_cover_nothing_end_without_a_judgement() {
 }
 
 #[test]
-fn figures_at_their_limits_are_balanced() {
+fn counts_at_the_thresholds_are_balanced() {
     let losses = [loss("small.example", 19, 19), loss("large.example", 20, 10), loss("z", 106, 0)];
     assert_eq!(judged(&full(), &LedgerSums::default(), &losses), Judged::plain(Judgement::Balanced));
     let empty = EndRecord { seen: BTreeMap::new(), declared: BTreeMap::new(), ..full() };
@@ -92,14 +92,14 @@ fn figures_at_their_limits_are_balanced() {
 }
 
 #[test]
-fn books_that_do_not_balance_hold_a_run() {
+fn counts_that_do_not_add_up_put_a_run_on_hold() {
     let unbalanced = (0..7).map(|partition| format!("socrata.datasets[{partition}]")).collect();
     let reason = held(&full(), &LedgerSums { unbalanced, ..LedgerSums::default() }, &[]).unwrap();
     assert!(reason.ends_with("socrata.datasets[4] and 2 more"), "{reason}");
 }
 
 #[test]
-fn objects_that_nobody_can_place_hold_a_run() {
+fn objects_of_unknown_domains_put_a_run_on_hold() {
     let end_record = EndRecord { unkeyed: 2, skipped: 1, ..full() };
     let sums = LedgerSums { dead: 9, dead_datasets: 4, ..LedgerSums::default() };
     assert_eq!(
@@ -110,7 +110,7 @@ fn objects_that_nobody_can_place_hold_a_run() {
 }
 
 #[test]
-fn a_malformed_entry_of_domains_holds_nothing() {
+fn a_malformed_entry_of_domains_puts_no_run_on_hold() {
     let end_record = EndRecord { unkeyed: 1, bad_domains: 1, ..full() };
     assert_eq!(judged(&end_record, &LedgerSums::default(), &[]), Judged::plain(Judgement::Balanced));
 }
@@ -146,13 +146,13 @@ fn objects_whose_domain_or_id_is_known_shield_domains() {
 }
 
 #[test]
-fn losing_too_many_datasets_holds_a_run() {
+fn losing_too_many_datasets_puts_a_run_on_hold() {
     let reason = held(&full(), &LedgerSums::default(), &[loss("a", 50, 20), loss("b", 49, 0)]).unwrap();
     assert_eq!(reason, "20 of 99 datasets would be retired, a share above --max-retire-share 0.2");
 }
 
 #[test]
-fn seeing_too_little_of_what_is_declared_holds_a_run() {
+fn seeing_too_few_declared_assets_puts_a_run_on_hold() {
     let end_record = EndRecord { seen: counts([("a.example", 94)]), ..full() };
     let reason = held(&end_record, &LedgerSums::default(), &[]).unwrap();
     assert_eq!(
@@ -187,7 +187,7 @@ fn a_run_over_whole_domains_is_judged_within_them() {
     assert_eq!(held(&end_record, &sums, &[]), None);
     let end_record = EndRecord { declared: counts([("a.example", 101)]), ..scoped("A.example") };
     assert!(held(&end_record, &sums, &[]).unwrap().contains("it saw 95 of the 101 assets"));
-    // Another domain's trouble is none of its own.
+    // Problems of other domains do not shield this domain.
     let end_record = EndRecord { unkeyed: 1, unkeyed_by: counts([("b.example", 1)]), ..scoped("a.example") };
     assert_eq!(judged(&end_record, &sums, &[]), Judged::plain(Judgement::Balanced));
 }
@@ -223,7 +223,7 @@ fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> J
 }
 
 #[test]
-fn a_loss_that_full_crawls_confirm_is_believed() {
+fn a_loss_is_confirmed_by_several_full_crawls() {
     for declared in [None, Some(40), Some(42)] {
         assert_eq!(confirming([declared; 3], 1, 0), Judged::plain(Judgement::Balanced), "{declared:?}");
     }
@@ -242,13 +242,13 @@ fn a_loss_of_what_any_of_them_declared_is_not_confirmed() {
 }
 
 #[test]
-fn crawls_before_a_domain_was_within_reach_confirm_nothing() {
+fn crawls_that_did_not_cover_the_domain_confirm_nothing() {
     assert_eq!(confirming([None; 3], 7, 0).shields.len(), 0);
     assert_eq!(confirming([None; 3], 8, 0).shields.len(), 1);
 }
 
 #[test]
-fn what_is_newly_absent_meets_the_guards_again() {
+fn new_absences_are_checked_by_the_guards() {
     let streak = Some(Streak { first: 7, counts: vec![] });
     let losses = vec![Loss { long_lost: 60, ..loss("a.example", 100, 81) }];
     let end_record = EndRecord { declared: counts([("b.example", 0)]), ..full() };
