@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn errors_of_a_pooler_are_classified_by_their_message() {
-        let pooler = |message| anyhow::Error::from(Error::Database(Box::new(FakeError("08P01", words))));
+        let pooler = |message| anyhow::Error::from(Error::Database(Box::new(FakeError("08P01", message))));
         for words in [
             "query_wait_timeout",
             "server conn crashed?",
