@@ -1,4 +1,4 @@
-//! Kafka: the consumer group, readers outside of it, offsets and watermarks, and the topic of decisions.
+//! Kafka: the consumer group, readers without a group, offsets and watermarks, and the topic of decisions.
 
 pub(crate) mod admin;
 pub(crate) mod context;

@@ -1,4 +1,4 @@
-//! What the stages share: records and batches, topics and partitions, and where a partition starts and stands.
+//! The types that all stages share: records and batches, topics and partitions, and start offsets and positions.
 
 pub(crate) mod batch;
 pub(crate) mod batch_handle;

@@ -200,7 +200,7 @@ async fn close_runs(
     thresholds: RunThresholds,
 ) -> anyhow::Result<()> {
     for end in ends {
-        ledger::open_runs(tx, &[(end.region, end.marker.run)]).await?;
+        ledger::insert_runs(tx, &[(end.region, end.marker.run)]).await?;
         ledger::close(tx, place, end, thresholds).await?;
     }
     Ok(())

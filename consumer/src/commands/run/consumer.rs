@@ -79,7 +79,7 @@ impl Consumer {
         let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), args.kafka.clone());
         let topics = args.kafka.topics();
         let permits = Arc::new(Semaphore::new(args.apply.connections.into()));
-        let sessions = Sessions::of(&args.database)?;
+        let sessions = Sessions::from_args(&args.database)?;
         let context = BatchContext {
             pool: pool.clone(),
             sessions,

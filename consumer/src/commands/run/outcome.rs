@@ -18,7 +18,7 @@ impl Consumer {
         let partition = self.partitions.get_mut(&(place.kind, place.partition));
         let partition = partition.filter(|partition| partition.epoch == epoch);
         match outcome? {
-            Outcome::Applied { records, dead, verdicts } => {
+            Outcome::Applied { records, dead, judged_runs } => {
                 tracing::debug!(
                     topic = place.topic,
                     partition = place.partition,
@@ -26,7 +26,7 @@ impl Consumer {
                     records = records.len(),
                     "batch applied"
                 );
-                self.summary.add(place.kind, &records, dead.len() as u64, verdicts);
+                self.summary.add(place.kind, &records, dead.len() as u64, judged_runs);
                 if let Some(partition) = partition {
                     partition.applied(to);
                     offsets::commit(&self.member, &[(place, to)])?;
@@ -41,7 +41,7 @@ impl Consumer {
                 );
                 partition.into_iter().for_each(|partition| partition.restart(position));
             }
-            Outcome::GivenUp => {
+            Outcome::Abandoned => {
                 partition.into_iter().for_each(|partition| partition.in_flight = false);
             }
         }

@@ -102,7 +102,7 @@ impl Consumer {
         for (place, start) in starts {
             // A pause outlives an assignment.
             group::resume(&self.member, place)?;
-            start.announce(place);
+            start.log(place);
             let partition = Partition::new(place.clone(), start.offset(), self.epoch);
             self.partitions.insert((place.kind, place.partition), partition);
         }
