@@ -10,6 +10,7 @@ pub(crate) mod group;
 pub(crate) mod lost_records;
 pub(crate) mod offsets;
 pub(crate) mod partitions;
+pub(crate) mod polling;
 pub(crate) mod reader;
 pub(crate) mod receive;
 pub(crate) mod source;

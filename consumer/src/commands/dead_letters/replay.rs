@@ -149,7 +149,7 @@ fn read(letter: DeadLetter) -> Result<(TopicPartition, Record), String> {
     let record = Record::read(offset, Some(&from_json(&headers)));
     let record = record.map_err(|schema| format!("it has schema {schema}: upgrade this program"))?;
     let place = TopicPartition { kind: TopicKind::Data(kind), topic, partition };
-    Ok((place, Record { key, value, ..record }))
+    Ok((place, Record { key: key.map(Into::into), value: value.map(Into::into), ..record }))
 }
 
 /// Headers as they were; `model::record` writes them.
@@ -205,7 +205,12 @@ async fn enter_markers(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::record::to_json;
+    use crate::model::arena::Arena;
+    use crate::model::headers::RawHeaders;
+
+    fn to_json(headers: &OwnedHeaders) -> String {
+        RawHeaders::copy(headers, &mut Arena::exact()).to_json()
+    }
 
     #[test]
     fn headers_come_back_as_they_were() {

@@ -9,7 +9,8 @@ impl Consumer {
     pub(super) fn finish(&mut self, done: FinishedBatch) -> anyhow::Result<()> {
         self.record_outcome(done)?;
         self.apply_all_due();
-        self.pause_and_resume()
+        self.pause_and_resume();
+        Ok(())
     }
 
     /// Enters what came of a batch.
