@@ -219,7 +219,9 @@ mod tests {
         assert!(refusal(Kind::Domains, Received { key: None, ..domain() }).contains("no key"));
         assert!(refusal(Kind::Domains, Received { value: None, ..domain() }).contains("no value"));
         let key = Some(b"us/\xff".to_vec());
-        assert!(refusal(Kind::Domains, Received { key, ..domain() }).contains("not UTF-8"));
+        assert!(
+            refusal(Kind::Domains, Received { key: key.map(Into::into), ..domain() }).contains("not UTF-8")
+        );
         let stamp = Err("the header `run` is missing".to_owned());
         assert!(refusal(Kind::Domains, Received { stamp, ..domain() }).contains("`run` is missing"));
     }
