@@ -11,6 +11,7 @@ pub(crate) mod group_members;
 pub(crate) mod lost_records;
 pub(crate) mod offsets;
 pub(crate) mod partitions;
+pub(crate) mod polling;
 pub(crate) mod reader;
 pub(crate) mod receive;
 pub(crate) mod source;

@@ -74,7 +74,7 @@ async fn insert_rows(
         .bind(records.iter().map(|record| record.offset).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.key.as_deref()).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.value.as_deref()).collect::<Vec<_>>())
-        .bind(records.iter().map(|record| record.headers.as_str()).collect::<Vec<_>>())
+        .bind(records.iter().map(|record| record.headers.to_json()).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.origin.map(|(region, _)| region.name())).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.origin.map(|(_, run)| i64::from(run))).collect::<Vec<_>>())
         .bind(letters.iter().map(|(dead, _)| storable(&dead.reason)).collect::<Vec<_>>())

@@ -9,7 +9,8 @@ impl Consumer {
     pub(super) fn finish(&mut self, finished: FinishedBatch) -> anyhow::Result<()> {
         self.record_outcome(finished)?;
         self.apply_all_due();
-        self.pause_and_resume()
+        self.pause_and_resume();
+        Ok(())
     }
 
     /// Updates the partition, the summary and the committed offset with the result of a batch.
