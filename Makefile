@@ -1,11 +1,13 @@
 # The commands that people type. Each is a script in dev/, which says how it works.
-.PHONY: help demo test test-fast check stack-up stack-down
+.PHONY: help demo test test-fast check bench bench-guards stack-up stack-down
 
 help:
 	@echo 'make demo        crawl an invented catalog through Kafka into PostgreSQL, and look at it'
 	@echo 'make test        run every test'
 	@echo 'make test-fast   run the tests that take a minute in all'
 	@echo 'make check       check format, lints, scripts, spelling, and the licences and sources of dependencies'
+	@echo 'make bench       measure both programs against the limits of Kafka and PostgreSQL (ARGS=--help shows options)'
+	@echo 'make bench-guards  count the instructions of hot functions, and compare them with committed counts'
 	@echo 'make stack-up    start the Kafka and the PostgreSQL that demo and tests use (they do so themselves)'
 	@echo 'make stack-down  stop them; their data stays'
 	@echo
@@ -22,6 +24,12 @@ test-fast:
 
 check:
 	@dev/check
+
+bench:
+	@dev/bench $(ARGS)
+
+bench-guards:
+	@dev/guards
 
 stack-up:
 	@dev/setup

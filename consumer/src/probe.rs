@@ -1,7 +1,15 @@
 //! What benches and fuzz targets call. It is no interface for anything else.
 
+use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::region::Region;
+use time::OffsetDateTime;
+
+use crate::decode;
 use crate::decode::dataset::DatasetRow;
+use crate::decode::rows::{Rows, latest};
 use crate::decode::scan::Scanned;
+use crate::model::record::Record;
+use crate::model::topic::TopicKind;
 
 /// The content hash of an asset, by one pass over it; none where that is not enough, or the key is another one.
 #[must_use]
@@ -27,4 +35,33 @@ pub fn compare(value: &str, domain: &str, id: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{:?} and not {decoded:?}", Scanned::read(value, domain, id)))
+}
+
+/// Records of the datasets topic, as they come from Kafka.
+pub struct Records(Vec<Record>);
+
+impl Records {
+    /// Records of the US region with these values, domains and ids.
+    pub fn new<'a>(assets: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Self {
+        let content = Content::Record(RecordType::Datasets);
+        let (version, observed_at) = (Version { run: 1, page: 1 }, OffsetDateTime::UNIX_EPOCH);
+        let stamp = Stamp { content, region: Region::Us, version, observed_at };
+        let record = |(offset, (value, domain, id)): (i64, (&str, &str, &str))| Record {
+            offset,
+            stamp: Ok(stamp),
+            origin: Some((Region::Us, version.run)),
+            key: Some(format!("us/{domain}/{id}").into_bytes()),
+            value: Some(value.as_bytes().to_vec()),
+            headers: String::new(),
+        };
+        Self((0..).zip(assets).map(record).collect())
+    }
+
+    /// Decodes them to the rows of a batch in the order of their keys, and returns the number of rows.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        let decoded = decode::decode(TopicKind::Data(RecordType::Datasets), &self.0);
+        let Rows::Datasets(rows) = decoded.rows else { return 0 };
+        latest(rows, &mut Vec::new()).len()
+    }
 }

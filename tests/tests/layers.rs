@@ -22,7 +22,7 @@ const CONSUMER: Layers = &[
 
 const PRODUCER: Layers = &[
     &["main"],
-    &["cli"],
+    &["cli", "probe"],
     &["crawl", "status"],
     &["api", "publish", "report"],
     &["run"],

@@ -1,0 +1,8 @@
+//! What is measured together, because it needs the same tables and topics.
+
+pub(crate) mod idle;
+pub(crate) mod live;
+pub(crate) mod million;
+pub(crate) mod new_rows;
+pub(crate) mod replays;
+pub(crate) mod unchanged;
