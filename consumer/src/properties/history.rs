@@ -83,6 +83,10 @@ impl<'a> History<'a> {
 
     /// Applies the rest of the log, one batch per partition in turn.
     pub(super) async fn drain(&self, drain: &Drain) -> Result<()> {
+        // A history without any record has no partition to start with.
+        if self.spots.is_empty() {
+            return Ok(());
+        }
         self.drain_from(drain.first.index(self.spots.len()), drain.batch).await
     }
 
