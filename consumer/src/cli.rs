@@ -76,7 +76,7 @@ impl Command {
 /// # Errors
 /// The error that ended the command. Database errors are rendered for people.
 pub async fn run(command: Command, log: &Log) -> anyhow::Result<()> {
-    rights::named(dispatch(command, log).await).map_err(database::in_database_words)
+    rights::named(dispatch(command, log).await).map_err(database::with_formatted_text)
 }
 
 async fn dispatch(command: Command, log: &Log) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use crate::decode;
 use crate::decode::dataset::DatasetRow;
 use crate::decode::rows::{Rows, latest};
 use crate::decode::scan::Scanned;
+use crate::model::headers::RawHeaders;
 use crate::model::record::Record;
 use crate::model::topic::TopicKind;
 
@@ -50,9 +51,9 @@ impl Records {
             offset,
             stamp: Ok(stamp),
             origin: Some((Region::Us, version.run)),
-            key: Some(format!("us/{domain}/{id}").into_bytes()),
-            value: Some(value.as_bytes().to_vec()),
-            headers: String::new(),
+            key: Some(format!("us/{domain}/{id}").into()),
+            value: Some(value.to_owned().into()),
+            headers: RawHeaders::default(),
         };
         Self((0..).zip(assets).map(record).collect())
     }

@@ -1,4 +1,4 @@
--- The stored objects of rows that have an older form, so that their hashes can't be compared.
+-- The stored objects of rows with another content revision, because their hashes can't be compared.
 select given.place, found.record::text as record, found.unreadable
 from unnest($1::text[], $2::text[], $3::text[]) with ordinality as given (region, domain, id, place)
 cross join lateral (

@@ -1,5 +1,5 @@
--- Tells of each given row whether it won by its version, and whether the row before said the same
--- (null where there was none).
+-- Returns for each given row whether its version won, and whether the previous row had the same content (null if there
+-- was none).
 with given as (
     select *
     from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[]) with ordinality

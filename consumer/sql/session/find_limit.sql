@@ -1,4 +1,4 @@
--- How many connections this login may have at once in this database; null where there is no limit.
+-- The connection limit of this user in this database; null if there is none.
 select least(
     case when pg_roles.rolconnlimit >= 0 then pg_roles.rolconnlimit end,
     case when pg_database.datconnlimit >= 0 then pg_database.datconnlimit end

@@ -40,7 +40,7 @@ pub struct ApplyArgs {
     pub connections: u16,
 
     /// Records per batch, 1 to 10000
-    #[arg(long, env = "CATALOG_BATCH_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, env = "CATALOG_BATCH_SIZE", default_value_t = 2000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub batch_size: u16,
 
     /// Stops (exit 3) when more than this share of the last 1,000 records of a partition are dead letters, 0 to 1

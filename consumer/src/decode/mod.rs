@@ -121,7 +121,8 @@ fn content<'a, T>(
 
 /// Why its producer could not make a record of it.
 fn told_reason(record: &Received) -> String {
-    let headers: Vec<(String, serde_json::Value)> = serde_json::from_str(&record.headers).unwrap_or_default();
+    let headers: Vec<(String, serde_json::Value)> =
+        serde_json::from_str(&record.headers.to_json()).unwrap_or_default();
     let reason = headers.iter().find(|(name, _)| name == "reason").and_then(|(_, reason)| reason.as_str());
     reason.unwrap_or("its producer gives no reason").to_owned()
 }
@@ -192,7 +193,7 @@ mod tests {
         let version = Version { run: 7, page: 1 };
         let stamp = Stamp { content, region: Region::Us, version, observed_at: OffsetDateTime::UNIX_EPOCH };
         let record = Received::read(41, Some(&stamp.to_headers())).unwrap();
-        Received { key: Some(key.into()), value: Some(value.into()), ..record }
+        Received { key: Some(key.to_owned().into()), value: Some(value.to_owned().into()), ..record }
     }
 
     fn refusal(kind: RecordType, record: Received) -> String {
@@ -227,7 +228,10 @@ mod tests {
         assert!(refusal(RecordType::Domains, Received { key: None, ..domain() }).contains("no key"));
         assert!(refusal(RecordType::Domains, Received { value: None, ..domain() }).contains("no value"));
         let key = Some(b"us/\xff".to_vec());
-        assert!(refusal(RecordType::Domains, Received { key, ..domain() }).contains("not UTF-8"));
+        assert!(
+            refusal(RecordType::Domains, Received { key: key.map(Into::into), ..domain() })
+                .contains("not UTF-8")
+        );
         let stamp = Err("the header `run` is missing".to_owned());
         assert!(refusal(RecordType::Domains, Received { stamp, ..domain() }).contains("`run` is missing"));
     }

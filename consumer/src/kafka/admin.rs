@@ -1,7 +1,4 @@
-//! Two questions to Kafka that the crate has no safe call for: the ids of topics, and who is in a group.
-//!
-//! The crate's own list of a group's members asks every broker of the cluster and fails if one is down; this one asks the
-//! group's coordinator alone. Both calls block.
+//! A request that the crate has no safe call for: the ids of topics.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
@@ -13,17 +10,11 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
-/// How long Kafka may take to answer.
+/// The timeout of the request.
 const LIMIT: Duration = Duration::from_secs(5);
-/// librdkafka reports the end of the limit itself, a little later.
+/// librdkafka reports the timeout itself, slightly later.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// A member of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct GroupMember {
-    pub(crate) client_id: String,
-    pub(crate) host: String,
-}
+const OPERATION: rd::rd_kafka_admin_op_t = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
 
 /// The ids of those topics that exist and have one, in the form of Kafka's own tools. Needs DESCRIBE on the topics.
 ///
@@ -34,24 +25,11 @@ pub(super) fn topic_ids<C: ClientContext>(
     topics: &[String],
 ) -> anyhow::Result<BTreeMap<String, String>> {
     let names = Names::of(topics)?;
-    match Answer::to(client, &Question::Topics(&names)) {
+    match Answer::to(client, &names) {
         Ok(answer) => Ok(answer.topic_ids()),
         Err(KafkaError::AdminOp(code)) if is_unsupported(code) => Ok(BTreeMap::new()),
         Err(error) => Err(error).context("can't read the ids of the topics"),
     }
-}
-
-/// The members of a group; none if there is no such group. Needs DESCRIBE on the group.
-///
-/// # Errors
-/// What Kafka says.
-pub(crate) fn group_members<C: ClientContext>(
-    client: &Client<C>,
-    group: &str,
-) -> anyhow::Result<Vec<GroupMember>> {
-    let names = Names::of(&[group.to_owned()])?;
-    let members = Answer::to(client, &Question::Group(&names)).and_then(|answer| answer.members());
-    members.with_context(|| format!("can't list the members of the group {group}"))
 }
 
 const fn is_unsupported(code: RDKafkaErrorCode) -> bool {
@@ -73,44 +51,22 @@ impl Names {
     }
 }
 
-enum Question<'a> {
-    Topics(&'a Names),
-    Group(&'a Names),
-}
-
-impl Question<'_> {
-    const fn operation(&self) -> rd::rd_kafka_admin_op_t {
-        match self {
-            Self::Topics(_) => rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            Self::Group(_) => rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
-        }
-    }
-
-    /// # Safety
-    /// The client, the options and the queue are live objects of librdkafka.
-    #[expect(unsafe_code, reason = "the crate does not offer these calls")]
-    unsafe fn ask(
-        &self,
-        client: *mut rd::rd_kafka_t,
-        options: *const rd::rd_kafka_AdminOptions_t,
-        queue: *mut rd::rd_kafka_queue_t,
-    ) {
-        match self {
-            // SAFETY: the caller's promise. The names outlive the calls, which copy them; the collection is destroyed once.
-            Self::Topics(names) => unsafe {
-                let mut pointers = names.pointers();
-                let topics =
-                    rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr().cast(), pointers.len());
-                rd::rd_kafka_DescribeTopics(client, topics, options, queue);
-                rd::rd_kafka_TopicCollection_destroy(topics);
-            },
-            // SAFETY: as above.
-            Self::Group(names) => unsafe {
-                let mut pointers = names.pointers();
-                let (groups, count) = (pointers.as_mut_ptr(), pointers.len());
-                rd::rd_kafka_DescribeConsumerGroups(client, groups, count, options, queue);
-            },
-        }
+/// # Safety
+/// The client, the options and the queue are live objects of librdkafka.
+#[expect(unsafe_code, reason = "the crate does not offer this call")]
+unsafe fn describe_topics(
+    client: *mut rd::rd_kafka_t,
+    names: &Names,
+    options: *const rd::rd_kafka_AdminOptions_t,
+    queue: *mut rd::rd_kafka_queue_t,
+) {
+    let mut pointers = names.pointers();
+    // SAFETY: the caller's promise. The names outlive the calls, which copy them. The collection is destroyed once.
+    unsafe {
+        let topics =
+            rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr().cast(), pointers.len());
+        rd::rd_kafka_DescribeTopics(client, topics, options, queue);
+        rd::rd_kafka_TopicCollection_destroy(topics);
     }
 }
 
@@ -127,18 +83,18 @@ impl Drop for Answer {
 
 impl Answer {
     #[expect(unsafe_code, reason = "the crate does not offer these calls")]
-    fn to<C: ClientContext>(client: &Client<C>, question: &Question<'_>) -> Result<Self, KafkaError> {
+    fn to<C: ClientContext>(client: &Client<C>, names: &Names) -> Result<Self, KafkaError> {
         let milliseconds = |limit: Duration| i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
         let rk = client.native_ptr();
         // SAFETY: the client outlives the call. Options and queue are made here, used while they live and destroyed
         // once; an error text of length 0 is not written to. A late answer to a queue that is gone is dropped by
         // librdkafka.
         let event = unsafe {
-            let options = rd::rd_kafka_AdminOptions_new(rk, question.operation());
+            let options = rd::rd_kafka_AdminOptions_new(rk, OPERATION);
             let limit = milliseconds(LIMIT);
             rd::rd_kafka_AdminOptions_set_request_timeout(options, limit, std::ptr::null_mut(), 0);
             let queue = rd::rd_kafka_queue_new(rk);
-            question.ask(rk, options, queue);
+            describe_topics(rk, names, options, queue);
             rd::rd_kafka_AdminOptions_destroy(options);
             let event = rd::rd_kafka_queue_poll(queue, milliseconds(LIMIT + GRACE));
             rd::rd_kafka_queue_destroy(queue);
@@ -170,33 +126,6 @@ impl Answer {
                 Some((text(rd::rd_kafka_TopicDescription_name(topic)), id))
             };
             (0..count).filter_map(id).collect()
-        }
-    }
-
-    #[expect(unsafe_code, reason = "reads an event of librdkafka")]
-    fn members(&self) -> Result<Vec<GroupMember>, KafkaError> {
-        let mut count = 0;
-        // SAFETY: as in `topic_ids`; a group has as many members as it is asked for.
-        unsafe {
-            let result = rd::rd_kafka_event_DescribeConsumerGroups_result(self.0);
-            if result.is_null() {
-                return Ok(Vec::new());
-            }
-            let groups = rd::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
-            if count == 0 {
-                return Ok(Vec::new());
-            }
-            let group = *groups;
-            match none_or(code(rd::rd_kafka_ConsumerGroupDescription_error(group))) {
-                Err(KafkaError::AdminOp(RDKafkaErrorCode::GroupIdNotFound)) => return Ok(Vec::new()),
-                described => described?,
-            }
-            let member = |place| {
-                let member = rd::rd_kafka_ConsumerGroupDescription_member(group, place);
-                let client_id = text(rd::rd_kafka_MemberDescription_client_id(member));
-                GroupMember { client_id, host: text(rd::rd_kafka_MemberDescription_host(member)) }
-            };
-            Ok((0..rd::rd_kafka_ConsumerGroupDescription_member_count(group)).map(member).collect())
         }
     }
 }
@@ -238,7 +167,7 @@ unsafe fn uuid(id: *const rd::rd_kafka_Uuid_t) -> Option<String> {
 /// # Safety
 /// The text is null or ends with a NUL, and is not changed meanwhile.
 #[expect(unsafe_code, reason = "reads a text of librdkafka")]
-unsafe fn text(text: *const c_char) -> String {
+pub(super) unsafe fn text(text: *const c_char) -> String {
     if text.is_null() {
         return String::new();
     }

@@ -1,5 +1,5 @@
-//! The callbacks of a member of the consumer group. They only pass events on: the loop that receives messages answers
-//! them, because where a partition starts is read from the database.
+//! The callbacks of a member of the consumer group. They only send events. The loop that applies records answers them,
+//! because it reads from the database where a partition starts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use catalog_shared::kafka::LogContext;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
@@ -15,23 +15,23 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How long Kafka may take to answer a member of the group.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
-/// A member of the group.
-pub(crate) type Member = StreamConsumer<GroupContext>;
+/// A member of the group. Only `kafka::polling` polls it and changes its assignment.
+pub(crate) type Member = BaseConsumer<GroupContext>;
 
-/// A change of the assignment, only what differs. librdkafka holds the whole assignment back until it is
-/// answered, in order, even when it is empty.
-#[derive(Debug)]
+/// A change of the assignment: only what differs. librdkafka waits for an answer to each change, in their order, even if it
+/// is empty.
+#[derive(Clone, Debug)]
 pub(crate) enum Rebalance {
     Assign(TopicPartitionList),
     Revoke {
         partitions: TopicPartitionList,
-        /// The group has given them to others already.
+        /// The group has assigned them to others already.
         lost: bool,
     },
 }
 
 impl GroupContext {
-    /// A context whose member commits offsets with this note, and the rebalances that it passes on.
+    /// A context whose member commits offsets with this note, and the channel of its rebalances.
     pub(super) fn new(note: String) -> (Self, UnboundedReceiver<Rebalance>) {
         let (changes, events) = unbounded_channel();
         let context = Self { changes, closing: AtomicBool::new(false), note, log: LogContext::default() };
@@ -43,20 +43,19 @@ impl GroupContext {
         self.closing.store(true, Ordering::SeqCst);
     }
 
-    /// A rebalance that failed assigns and revokes nothing: what this member has stays its own. The group
-    /// tries again.
+    /// A failed rebalance assigns and revokes nothing: the member keeps its partitions. The group tries again.
     fn failed(&self, failure: RDKafkaRespErr) {
         let error = KafkaError::Rebalance(failure.into());
         tracing::warn!(%error, "a rebalance failed; the partitions stay as they are");
     }
 }
 
-/// Passes rebalances on as events.
+/// Sends rebalances as events.
 pub(crate) struct GroupContext {
     changes: UnboundedSender<Rebalance>,
-    /// While the consumer is dropped nobody answers events any more, so the callback does.
+    /// While the consumer is dropped no loop answers events, so the callback does.
     closing: AtomicBool,
-    /// What committed offsets of ours carry as their metadata: the copy of the tables.
+    /// The metadata of the offsets that this member commits: the copy of the tables.
     pub(super) note: String,
     log: LogContext,
 }
@@ -98,7 +97,7 @@ impl ConsumerContext for GroupContext {
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
-            // Offsets are a courtesy to Kafka's tools: positions decide.
+            // Committed offsets are for Kafka's tools only: positions decide.
             tracing::debug!(%error, "an offset was not committed");
         }
     }

@@ -1,4 +1,4 @@
-//! Reads the verdicts topic.
+//! Reads the decisions topic (`verdicts`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use time::{OffsetDateTime, UtcOffset};
 
-/// Reads the topic.
+/// A consumer of the decisions topic that belongs to no group.
 pub(crate) struct DecisionReader {
     consumer: StreamConsumer<LogContext>,
 }
@@ -19,7 +19,7 @@ impl DecisionReader {
     /// A reader of all partitions, from the first record on.
     pub(crate) fn open(kafka: &KafkaArgs, topic: &str, partitions: i32) -> anyhow::Result<Self> {
         let config = kafka.client_config(&[
-            // Never joined: a consumer needs a name for its group all the same.
+            // librdkafka requires a group id. The group is never joined.
             ("group.id", "catalog-consumer-verdicts"),
             ("enable.auto.commit", "false"),
             ("enable.partition.eof", "true"),
@@ -36,43 +36,46 @@ impl DecisionReader {
         Ok(Self { consumer })
     }
 
-    /// The last verdict of each run.
+    /// The last decision of each run.
+    ///
+    /// # Errors
+    /// A Kafka error that the client does not recover from.
     pub(crate) async fn read_to_end(&self, partitions: i32) -> anyhow::Result<Vec<Verdict>> {
         let mut ended = BTreeSet::new();
         let mut last = BTreeMap::new();
         while ended.len() < usize::try_from(partitions)? {
             match self.consumer.recv().await {
                 Ok(message) => {
-                    last.extend(read(&message).map(|verdict| ((verdict.region, verdict.run), verdict)));
+                    last.extend(read(&message).map(|decision| ((decision.region, decision.run), decision)));
                 }
                 Err(KafkaError::PartitionEOF(partition)) => {
                     ended.insert(partition);
                 }
                 Err(error) if ends_reading(&error) => return Err(error.into()),
-                // The client goes on by itself, and its context has told of it.
-                Err(error) => tracing::debug!(%error, "reading verdicts"),
+                // The client retries by itself, and its context has logged the error.
+                Err(error) => tracing::debug!(%error, "reading decisions"),
             }
         }
         Ok(last.into_values().collect())
     }
 
-    /// The next verdict that is published.
+    /// The next published decision.
     pub(crate) async fn next(&self) -> Verdict {
         loop {
             match self.consumer.recv().await {
                 Ok(message) => {
-                    if let Some(verdict) = read(&message) {
-                        return verdict;
+                    if let Some(decision) = read(&message) {
+                        return decision;
                     }
                 }
                 Err(KafkaError::PartitionEOF(_)) => {}
-                Err(error) => tracing::debug!(%error, "reading verdicts"),
+                Err(error) => tracing::debug!(%error, "reading decisions"),
             }
         }
     }
 }
 
-/// Whether the client does not go on by itself: it has failed for good, or the topic is gone.
+/// Whether the client does not recover by itself: the error is fatal, or the topic was deleted.
 fn ends_reading(error: &KafkaError) -> bool {
     use rdkafka::error::RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
     match error {
@@ -84,36 +87,36 @@ fn ends_reading(error: &KafkaError) -> bool {
     }
 }
 
-/// Reads a record. One that is none of ours decides nothing.
+/// Parses a record. An unreadable record is logged and ignored.
 fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
-    let verdict = parse(message.key(), message.payload());
-    if verdict.is_none() {
+    let decision = parse(message.key(), message.payload());
+    if decision.is_none() {
         tracing::warn!(
             topic = message.topic(),
             partition = message.partition(),
             offset = message.offset(),
             key = message.key().map(String::from_utf8_lossy).as_deref(),
-            "a record of the verdicts topic can't be read; ignored"
+            "unreadable record in the verdicts topic; ignored"
         );
     }
-    verdict
+    decision
 }
 
 fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Verdict> {
-    let verdict: Verdict = serde_json::from_slice(value?).ok()?;
-    (is_storable(&verdict) && key == Some(verdict.key().as_bytes())).then_some(verdict)
+    let decision: Verdict = serde_json::from_slice(value?).ok()?;
+    (is_storable(&decision) && key == Some(decision.key().as_bytes())).then_some(decision)
 }
 
-/// PostgreSQL refuses a NUL, and would refuse it again at each try. A time that leaves the calendar in UTC could be
-/// written and not be read.
-fn is_storable(verdict: &Verdict) -> bool {
-    let Verdict { judged, decided, scope, .. } = verdict;
+/// Whether PostgreSQL can store it. PostgreSQL rejects a NUL, and would do so on every retry. A time outside the
+/// calendar in UTC could be written but not read.
+fn is_storable(decision: &Verdict) -> bool {
+    let Verdict { judged, decided, scope, .. } = decision;
     let pairs = judged.shields.iter().flat_map(|(domain, reason)| [domain, reason]);
     let lifted = decided.iter().flat_map(|decided| &decided.domains);
     let mut texts =
         judged.reason.iter().chain(pairs).chain(judged.confirmed.keys()).chain(lifted).chain(scope);
     let is_time = |time: OffsetDateTime| time.checked_to_offset(UtcOffset::UTC).is_some();
-    let mut times = verdict.ended_at.into_iter().chain(decided.as_ref().map(|decided| decided.when));
+    let mut times = decision.ended_at.into_iter().chain(decided.as_ref().map(|decided| decided.when));
     texts.all(|text| !text.contains('\0')) && times.all(is_time)
 }
 
@@ -130,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_that_the_database_can_not_keep_are_none() {
+    fn decisions_that_the_database_can_not_store_are_ignored() {
         assert!(parsed("why", "2026-01-01T00:00:00Z").is_some());
         assert_eq!(parsed(r"a\u0000b", "2026-01-01T00:00:00Z"), None);
         assert_eq!(parsed("why", "9999-12-31T23:59:59-01:00"), None);

@@ -1,4 +1,4 @@
-//! How far the topics reach, and whether the tables have got there.
+//! End offsets of the topics, and whether the stored positions have reached them.
 
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
@@ -8,16 +8,16 @@ use crate::model::positions::Positions;
 use crate::model::topic::TopicPartition;
 use crate::model::watermarks::Watermarks;
 
-/// How far every partition reached when it was measured.
+/// The watermarks of every partition at one moment.
 pub(crate) struct EndOffsets {
     ends: Vec<(TopicPartition, Watermarks)>,
 }
 
 impl EndOffsets {
-    /// Measures all topics.
+    /// Reads the watermarks of all topics.
     ///
     /// # Errors
-    /// When one that holds data is missing: then there is nothing to catch up with.
+    /// If a data topic is missing, or Kafka does not answer.
     pub(crate) async fn measure(kafka: &KafkaArgs) -> anyhow::Result<Self> {
         let places = data_partitions(kafka).await?;
         Ok(Self { ends: watermarks(kafka, places).await? })
@@ -28,11 +28,11 @@ impl EndOffsets {
         self.ends.iter().map(|(place, _)| place.clone()).collect()
     }
 
-    /// Whether the positions that there are lie in their partitions: one beyond the end would look as if
-    /// it had caught up.
+    /// Checks that the stored positions lie within their partitions. A position beyond the end would count as caught
+    /// up.
     ///
     /// # Errors
-    /// [`Stop::Guard`] for the first that doesn't.
+    /// [`Stop::Guard`] for the first one that does not.
     pub(crate) fn check(&self, positions: &Positions) -> Result<(), Stop> {
         let stored = |place: &TopicPartition| positions.get(&(place.topic.clone(), place.partition)).copied();
         self.ends.iter().try_for_each(|(place, marks)| {
@@ -40,13 +40,13 @@ impl EndOffsets {
         })
     }
 
-    /// The partitions that are not there yet, each with where it stands and where it should. One without a position is not,
-    /// even if it has no records: nothing of it was ever assigned to a consumer of these tables.
+    /// The partitions that have not caught up, each with its position and its end offset. A partition without a position
+    /// has not caught up, even if it is empty: it was never assigned to a consumer of these tables.
     pub(crate) fn behind(&self, positions: &Positions) -> impl Iterator<Item = (&TopicPartition, i64, i64)> {
         self.ends.iter().filter_map(|(place, Watermarks { low, high })| {
             let position = positions.get(&(place.topic.clone(), place.partition)).copied();
-            let is_there = position.is_some_and(|position| position >= *high);
-            (!is_there).then_some((place, position.unwrap_or(*low), *high))
+            let has_caught_up = position.is_some_and(|position| position >= *high);
+            (!has_caught_up).then_some((place, position.unwrap_or(*low), *high))
         })
     }
 }
@@ -65,17 +65,17 @@ mod tests {
     }
 
     #[test]
-    fn a_goal_is_behind_until_every_position_is_there() {
+    fn partitions_are_behind_until_their_position_is_the_end_offset() {
         let marks = |low, high| Watermarks { low, high };
-        let goal = EndOffsets {
+        let ends = EndOffsets {
             ends: vec![(place(0), marks(0, 20)), (place(1), marks(2, 5)), (place(2), marks(7, 7))],
         };
         let mut positions = HashMap::from([(("socrata.hosts".to_owned(), 0), 20)]);
         let behind = [(&place(1), 2, 5), (&place(2), 7, 7)];
-        assert_eq!(goal.behind(&positions).collect::<Vec<_>>(), behind);
+        assert_eq!(ends.behind(&positions).collect::<Vec<_>>(), behind);
         positions.insert(("socrata.hosts".to_owned(), 1), 6);
         positions.insert(("socrata.hosts".to_owned(), 2), 7);
-        assert_eq!(goal.behind(&positions).count(), 0);
-        assert!(goal.check(&positions).is_err());
+        assert_eq!(ends.behind(&positions).count(), 0);
+        assert!(ends.check(&positions).is_err());
     }
 }

@@ -3,18 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, KafkaArgs};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
-use crate::kafka::context::{GroupContext, Member, Rebalance, TIMEOUT};
-use crate::kafka::offsets;
+use crate::kafka::context::{GroupContext, Member, Rebalance};
+use crate::kafka::polling::PollingMember;
 use crate::model::copy_id::CopyId;
 use crate::model::topic::{TopicKind, TopicPartition};
 
@@ -23,13 +19,15 @@ const SESSION: Duration = Duration::from_secs(45);
 
 /// A member of the group and the changes of its assignment.
 pub(crate) struct Joined {
+    /// For offsets. It is polled by `polling`.
     pub(crate) member: Arc<Member>,
+    pub(crate) polling: PollingMember,
     pub(crate) changes: UnboundedReceiver<Rebalance>,
     /// How long the group takes to notice that a member is gone.
     pub(crate) session: Duration,
 }
 
-/// Joins the group for a copy of the tables, which the other members can tell by the client id.
+/// Joins the group for a copy of the tables. The client id shows the copy to the other members.
 pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Result<Joined> {
     let note = copy.to_string();
     let config = kafka.client_config(&[
@@ -40,16 +38,16 @@ pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Res
         ("isolation.level", "read_committed"),
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
-        // Where a partition starts is always said; a start that doesn't exist must not be guessed.
+        // Each assignment names its offsets. Where one does not exist, no other may be guessed.
         ("auto.offset.reset", "error"),
         ("allow.auto.create.topics", "false"),
-        // A consumer may be there before the producer has made the topics.
+        // A consumer may start before the producer has created the topics.
         ("topic.metadata.refresh.interval.ms", "10000"),
         ("fetch.wait.max.ms", "50"),
-        // A fetcher that has filled the queue looks again after this long; its default of a second would
-        // stall a consumer that works.
+        // How soon a fetcher that has filled the queue looks for room. The default of a second would stall a busy
+        // consumer.
         ("fetch.queue.backoff.ms", "10"),
-        ("queued.max.messages.kbytes", "16384"),
+        ("queued.max.messages.kbytes", "8192"),
     ])?;
     let session = config.get("session.timeout.ms").and_then(|session| session.parse().ok());
     let session = session.map_or(SESSION, Duration::from_millis);
@@ -58,29 +56,9 @@ pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Res
     let topics = kafka.topics();
     let names = TopicKind::ALL.map(|kind| kind.topic(&topics));
     member.subscribe(&names.each_ref().map(String::as_str))?;
-    Ok(Joined { member: Arc::new(member), changes: events, session })
-}
-
-/// Answers an assignment: each partition starts at its position.
-pub(crate) fn assign(member: &Member, starts: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
-    member.incremental_assign(&offsets::offsets(member, starts)?).context("can't take the assignment")
-}
-
-/// Moves a partition of the assignment to an offset; what was fetched of it before is dropped.
-pub(crate) async fn seek(member: &Arc<Member>, place: &TopicPartition, offset: i64) -> anyhow::Result<()> {
-    let (member, place) = (Arc::clone(member), place.clone());
-    let seek = move || member.seek(&place.topic, place.partition, Offset::Offset(offset), TIMEOUT);
-    Ok(spawn_blocking(seek).await??)
-}
-
-/// Stops fetching a partition while it stays ours; what was fetched and not received is fetched again.
-pub(crate) fn pause(member: &Member, place: &TopicPartition) -> anyhow::Result<()> {
-    member.pause(&list(place)).with_context(|| format!("can't pause {}[{}]", place.topic, place.partition))
-}
-
-/// Fetches a paused partition again.
-pub(crate) fn resume(member: &Member, place: &TopicPartition) -> anyhow::Result<()> {
-    member.resume(&list(place)).with_context(|| format!("can't resume {}[{}]", place.topic, place.partition))
+    let member = Arc::new(member);
+    let polling = PollingMember::start(Arc::clone(&member))?;
+    Ok(Joined { member, polling, changes: events, session })
 }
 
 /// A list of one partition.
@@ -90,38 +68,11 @@ pub(crate) fn list(place: &TopicPartition) -> TopicPartitionList {
     list
 }
 
-/// Answers a change of the assignment without more ado, as it is done once the consumer is to leave.
+/// Answers a change of the assignment. Partitions that it assigns start at the group's offsets, which is good enough only
+/// where none is assigned or the consumer leaves.
 pub(crate) fn answer(member: &Member, change: &Rebalance) -> KafkaResult<()> {
     match change {
         Rebalance::Assign(list) => member.incremental_assign(list),
         Rebalance::Revoke { partitions, .. } => member.incremental_unassign(partitions),
-    }
-}
-
-/// Leaves the group, with a last commit of offsets.
-///
-/// # Errors
-/// When that takes long, as it does while Kafka is away; the group notices by itself then.
-pub(crate) async fn leave(
-    member: Arc<Member>,
-    mut changes: UnboundedReceiver<Rebalance>,
-    positions: &[(TopicPartition, i64)],
-) -> anyhow::Result<()> {
-    member.context().close();
-    while let Ok(change) = changes.try_recv() {
-        answer(&member, &change)?;
-    }
-    offsets::commit(&member, positions)?;
-    // Dropping the consumer closes it, which waits for the group and for the commit. On a thread of its
-    // own: the runtime would wait for one of its own for ever.
-    let (left, has_left) = oneshot::channel();
-    std::thread::spawn(move || {
-        member.unsubscribe();
-        drop(member);
-        let _ = left.send(());
-    });
-    match timeout(TIMEOUT, has_left).await {
-        Ok(_) => Ok(()),
-        Err(_) => bail!("can't leave the group in {} s: Kafka does not answer", TIMEOUT.as_secs()),
     }
 }

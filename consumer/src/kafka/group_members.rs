@@ -60,9 +60,8 @@ impl GroupList {
         let mut list = std::ptr::null();
         let timeout = i32::try_from(TIMEOUT.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the client and the name outlive the call, which sets the list only if there is one.
-        let code = unsafe {
-            rd::rd_kafka_list_groups(client.native_ptr(), group.as_ptr(), &raw mut list, timeout)
-        };
+        let code =
+            unsafe { rd::rd_kafka_list_groups(client.native_ptr(), group.as_ptr(), &raw mut list, timeout) };
         let is_complete = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => true,
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTIAL => false,

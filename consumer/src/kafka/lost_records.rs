@@ -1,4 +1,4 @@
-//! Topics that have lost their beginning. Kafka's compaction keeps the last record of each key and never moves a
+//! Topics that have lost their first records. Compaction keeps the last record of each key and never moves a
 //! partition's first offset. So a compacted partition that does not begin at offset 0 has lost records, for example by
 //! `cleanup.policy=compact,delete` or by `kafka-delete-records`.
 
@@ -27,7 +27,7 @@ pub(crate) struct LostRecords {
 }
 
 impl LostRecords {
-    /// Of a partition that begins at `low`. The topic of dead letters deletes what is old by design.
+    /// For a partition whose first offset is `low`. None for the topic of dead letters, where old records expire by design.
     pub(crate) fn of(place: &TopicPartition, low: i64) -> Option<Self> {
         let TopicPartition { kind, topic, partition } = place;
         (*kind != TopicKind::DeadLetters).then(|| Self::at(topic, *partition, low)).flatten()
@@ -44,19 +44,19 @@ impl fmt::Display for LostRecords {
     }
 }
 
-/// Names partitions in a message.
+/// Lists partitions for a message.
 pub(crate) fn list(lost: &[LostRecords]) -> String {
     lost.iter().map(LostRecords::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The partitions of the verdicts topic that have lost their beginning.
+/// The partitions of the decisions topic that have lost their first records.
 ///
 /// # Errors
-/// What Kafka said.
+/// The error of Kafka.
 pub(crate) async fn of_verdicts(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRecords>> {
     let (watcher, name) = (partitions::watcher(kafka)?, kafka.topics().verdicts());
     let read = move || {
-        // Of all topics: asking for one by name would make it, where the broker is set up so.
+        // Metadata of all topics, because a request by name may create the topic (auto.create.topics.enable).
         let metadata = watcher.fetch_metadata(None, TIMEOUT).context("Kafka is unreachable")?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let mut lost = Vec::new();
@@ -70,11 +70,10 @@ pub(crate) async fn of_verdicts(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRec
     spawn_blocking(read).await?
 }
 
-/// Checks where partitions without a position would start. Tables that were never applied to also need the verdicts
-/// from their beginning.
+/// Checks the start of partitions without a position. Empty tables also need the decisions topic from its beginning.
 ///
 /// # Errors
-/// [`Stop::Guard`] where records are lost and `accept` is false, or what Kafka said.
+/// [`Stop::Guard`] if records are lost and `accept` is false, or the error of Kafka.
 pub(crate) async fn check_starts(
     kafka: &KafkaArgs,
     positions: &Positions,
@@ -100,7 +99,7 @@ pub(crate) async fn check_starts(
         lost if accept => {
             tracing::warn!(
                 partitions = list(lost),
-                "these partitions have lost records; reading what is left"
+                "partitions have lost records; reading the remaining ones"
             );
             Ok(())
         }
@@ -110,11 +109,11 @@ pub(crate) async fn check_starts(
 
 fn refuse(lost: &[LostRecords]) -> Stop {
     Stop::Guard(format!(
-        "records are lost: {}. A compacted topic begins at 0 for ever, unless records were deleted (look at its \
-         cleanup.policy). Tables that are filled from there lack what only those records said. Nothing was applied. If \
+        "records are lost: {}. A compacted topic always begins at 0, unless records were deleted (check its \
+         cleanup.policy). Tables that are filled from it lack the content of the deleted records. Nothing was applied. If \
          there are tables that read those records, use them. Otherwise `catalog-consumer rebuild --migrate` fills new \
-         tables if a later full crawl has published everything again, and `run --accept-loss` fills them with what is \
-         left",
+         tables if a later full crawl has published everything again, and `run --accept-loss` fills them with the \
+         remaining records",
         list(lost)
     ))
 }

@@ -1,4 +1,4 @@
-//! Kafka: the consumer group, readers outside of it, offsets and watermarks, and the topic of decisions.
+//! Kafka: the consumer group, readers without a group, offsets and watermarks, and the topic of decisions.
 
 pub(crate) mod admin;
 pub(crate) mod context;
@@ -7,9 +7,11 @@ pub(crate) mod decision_reader;
 pub(crate) mod end_offsets;
 pub(crate) mod errors;
 pub(crate) mod group;
+pub(crate) mod group_members;
 pub(crate) mod lost_records;
 pub(crate) mod offsets;
 pub(crate) mod partitions;
+pub(crate) mod polling;
 pub(crate) mod reader;
 pub(crate) mod receive;
 pub(crate) mod source;

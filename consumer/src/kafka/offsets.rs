@@ -1,11 +1,11 @@
-//! The offsets that the group has committed. They carry a note, the copy of the tables that committed them, so that an
-//! operator's reset and another copy can be told.
+//! The offsets that the group has committed. Their metadata is a note: the copy of the tables that committed them. It
+//! distinguishes an operator's reset and another copy's offsets from this copy's own.
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
@@ -29,7 +29,7 @@ pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> an
 
 /// Commits offsets with our note and waits for it, so that an operator's reset is honoured once.
 ///
-/// What goes wrong is only told: a reset that is honoured twice applies records twice, which changes nothing.
+/// A failure is only logged: a reset that is honoured twice applies records twice, which changes nothing.
 pub(crate) async fn commit_and_wait(
     member: &Arc<Member>,
     positions: &[(TopicPartition, i64)],
@@ -39,7 +39,7 @@ pub(crate) async fn commit_and_wait(
     }
     let (member, offsets) = (Arc::clone(member), offsets(member, positions)?);
     let commit = spawn_blocking(move || member.commit(&offsets, CommitMode::Sync));
-    // It has no time limit of its own.
+    // The call has no timeout of its own.
     match timeout(TIMEOUT, commit).await {
         Ok(done) => {
             if let Err(error) = done? {
@@ -51,9 +51,9 @@ pub(crate) async fn commit_and_wait(
     Ok(())
 }
 
-/// What the group has committed, in the order of the places.
-pub(crate) async fn committed<C: ConsumerContext + 'static>(
-    member: &Arc<StreamConsumer<C>>,
+/// The group's committed offsets, in the order of the places.
+pub(crate) async fn committed<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'static>(
+    member: &Arc<M>,
     places: &[TopicPartition],
 ) -> anyhow::Result<Vec<Option<CommittedOffset>>> {
     let found = fetch_committed(member, places).await?;
@@ -66,8 +66,8 @@ pub(crate) async fn committed<C: ConsumerContext + 'static>(
 }
 
 /// The metadata of the group's committed offset of a partition.
-pub(crate) async fn note<C: ConsumerContext + 'static>(
-    member: &Arc<StreamConsumer<C>>,
+pub(crate) async fn note<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'static>(
+    member: &Arc<M>,
     place: &TopicPartition,
 ) -> anyhow::Result<Option<String>> {
     let found = fetch_committed(member, std::slice::from_ref(place)).await?;
@@ -75,8 +75,8 @@ pub(crate) async fn note<C: ConsumerContext + 'static>(
     Ok(element.map(|element| element.metadata().to_owned()))
 }
 
-async fn fetch_committed<C: ConsumerContext + 'static>(
-    member: &Arc<StreamConsumer<C>>,
+async fn fetch_committed<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'static>(
+    member: &Arc<M>,
     places: &[TopicPartition],
 ) -> anyhow::Result<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(places.len());
@@ -88,16 +88,16 @@ async fn fetch_committed<C: ConsumerContext + 'static>(
     found.context("can't read the group's offsets")
 }
 
-/// Whether an operator has set an offset of the group that no member has answered yet.
+/// Whether an operator has reset an offset of the group and no member has acted on it yet.
 pub(crate) async fn has_reset(member: &Arc<Member>, places: &[TopicPartition]) -> anyhow::Result<bool> {
     let committed = committed(member, places).await?;
     Ok(committed.iter().flatten().any(|committed| !committed.noted))
 }
 
-/// Commits offsets with a note for a group that nobody is in.
+/// Commits offsets with a note for a group without members.
 ///
 /// # Errors
-/// What Kafka says, or that it does not answer.
+/// From Kafka, or if it does not answer.
 pub(crate) async fn commit_alone(
     kafka: &KafkaArgs,
     (group, note): (&str, &str),

@@ -1,4 +1,4 @@
-//! The partitions of the data topics, and how far they reach.
+//! The partitions of the data topics, and their watermarks.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::model::watermarks::Watermarks;
 /// How long Kafka may take to list its topics.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A client that sees the true end of partitions, open transactions included: a reader of committed
-/// records only would be told where the first open transaction begins.
+/// A client that reads the real end of partitions, including open transactions. For a reader of committed records a
+/// partition ends where the first open transaction begins.
 pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogContext>> {
     let config = kafka.client_config(&[
-        // Never joined: a consumer needs a name for its group all the same.
+        // Never joined, but a consumer needs a group's name.
         ("group.id", "catalog-consumer-watermarks"),
         ("isolation.level", "read_uncommitted"),
         ("enable.auto.commit", "false"),

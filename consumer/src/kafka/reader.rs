@@ -1,15 +1,15 @@
-//! Readers of the topics that stand outside of the group: those of dry runs and rebuilds.
+//! Readers of the topics outside the group, for dry runs and rebuilds.
 
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use rdkafka::consumer::StreamConsumer;
 
 pub(crate) type Reader = StreamConsumer<LogContext>;
 
-/// A reader of committed records that never joins a group. It needs the name of one all the same, and can be
-/// asked what that one has committed.
+/// A reader of committed records that never joins a group. librdkafka needs a group's name nevertheless, and the reader can
+/// read what that group has committed.
 ///
 /// # Errors
-/// What librdkafka says of its settings.
+/// If librdkafka refuses a setting.
 pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Reader> {
     let config = kafka.client_config(&[
         ("group.id", group),
@@ -19,8 +19,8 @@ pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Reader> {
         ("auto.offset.reset", "error"),
         ("allow.auto.create.topics", "false"),
         ("fetch.wait.max.ms", "50"),
-        // A fetcher that has filled the queue looks again after this long; its default of a second would
-        // stall a reader that works.
+        // How soon a fetcher that has filled the queue looks for room. The default of a second would stall a busy
+        // reader.
         ("fetch.queue.backoff.ms", "10"),
         ("queued.max.messages.kbytes", "16384"),
     ])?;

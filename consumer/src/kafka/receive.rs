@@ -1,38 +1,55 @@
-//! Receiving: from a message of Kafka to a record in its partition's buffer.
+//! Receiving: errors of the client, and records of a single reader.
 
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::anyhow;
+use catalog_shared::rights;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::model::partition::{NewerRecord, Partition};
 use crate::model::record::Record;
+use crate::model::topic::TopicPartition;
 
-/// The message that was received; none for an error that the client gets over by itself.
+/// The received message. None for an error that the client recovers from by itself.
 ///
 /// # Errors
-/// When the client can't go on.
+/// When the client can't continue.
 pub(crate) fn message(
     received: Result<BorrowedMessage<'_>, KafkaError>,
 ) -> anyhow::Result<Option<BorrowedMessage<'_>>> {
     match received {
         Ok(message) => Ok(Some(message)),
-        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
-            bail!(
-                "a partition no longer holds the offset that was asked for; start again to go on from where it does"
-            )
-        }
-        Err(error @ KafkaError::MessageConsumptionFatal(_)) => Err(error.into()),
-        // The client goes on by itself, and its context has told of it.
-        Err(error) => {
-            tracing::debug!(%error, "receiving");
-            Ok(None)
-        }
+        Err(error) => lasting(error).map_or(Ok(None), |error| Err(explain(error))),
     }
 }
 
-/// Takes a record into its partition, if records flow there.
+/// An error that the client does not recover from by itself. Others are only logged, by the client's context too.
+pub(crate) fn lasting(error: KafkaError) -> Option<KafkaError> {
+    let lasts = match &error {
+        KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)
+        | KafkaError::MessageConsumptionFatal(_) => true,
+        // The client retries for ever, but nobody grants a right without being asked.
+        error => rights::is_missing(error),
+    };
+    if lasts {
+        return Some(error);
+    }
+    tracing::debug!(%error, "receiving");
+    None
+}
+
+/// An error, in words that say what to do where the client's own don't.
+pub(crate) fn explain(error: KafkaError) -> anyhow::Error {
+    match error {
+        KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => anyhow!(
+            "a partition no longer has the requested offset; start again to continue from the position in the database"
+        ),
+        error => error.into(),
+    }
+}
+
+/// Copies a message into its partition, if records are accepted there.
 pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now: Instant) {
     if !partition.flows() {
         return;
@@ -40,14 +57,20 @@ pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now
     match Record::from_message(message) {
         Ok(record) => partition.push(record, now),
         Err(schema) => {
-            partition.newer = Some(NewerRecord { offset: message.offset(), schema });
-            tracing::warn!(
-                topic = message.topic(),
-                partition = message.partition(),
-                offset = message.offset(),
-                schema,
-                "a record of a newer schema: its partition waits until this consumer is upgraded"
-            );
+            let newer = NewerRecord { offset: message.offset(), schema };
+            partition.newer = Some(newer);
+            log_newer(&partition.place, newer);
         }
     }
+}
+
+/// Logs that a partition waits for an upgrade.
+pub(crate) fn log_newer(place: &TopicPartition, newer: NewerRecord) {
+    tracing::warn!(
+        topic = place.topic,
+        partition = place.partition,
+        offset = newer.offset,
+        schema = newer.schema,
+        "a record of a newer schema: its partition waits until this consumer is upgraded"
+    );
 }

@@ -1,4 +1,4 @@
-//! Which cluster and topics a command reads, by their ids.
+//! The ids of the cluster and the topics that a command reads.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use crate::kafka::{admin, partitions};
 use crate::model::source::Source;
 use crate::model::topic::TopicKind;
 
-/// How long Kafka may take to name its cluster.
-const LIMIT: Duration = Duration::from_secs(5);
+/// Timeout of the request for the cluster's id.
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks Kafka.
+/// Reads the ids from Kafka.
 ///
 /// # Errors
-/// When Kafka does not answer.
+/// If Kafka does not answer.
 pub(crate) async fn find(kafka: &KafkaArgs) -> anyhow::Result<Source> {
     let watcher = partitions::watcher(kafka)?;
     let names = TopicKind::ALL.map(|kind| kind.topic(&kafka.topics()));
     let (brokers, prefix) = (kafka.brokers.clone(), kafka.topic_prefix.clone());
     let ask = move || {
         let client = watcher.client();
-        let cluster = client.fetch_cluster_id(LIMIT).filter(|id| !id.is_empty());
+        let cluster = client.fetch_cluster_id(CLUSTER_TIMEOUT).filter(|id| !id.is_empty());
         anyhow::Ok(Source { brokers, prefix, cluster, topics: admin::topic_ids(client, &names)? })
     };
     let source = spawn_blocking(ask).await??;
@@ -34,14 +34,14 @@ pub(crate) async fn find(kafka: &KafkaArgs) -> anyhow::Result<Source> {
     Ok(source)
 }
 
-/// Says once that something can't be compared.
+/// Logs once that ids can't be compared.
 fn log_unknown(source: &Source) {
     static LOGGED: Once = Once::new();
     LOGGED.call_once(|| {
         tracing::info!(
             cluster = source.cluster,
             topics_with_ids = source.topics.len(),
-            "Kafka does not name its cluster and topics by ids: a topic that is made again may go unnoticed"
+            "Kafka does not report the ids of its cluster or topics: a recreated topic may go unnoticed"
         );
     });
 }

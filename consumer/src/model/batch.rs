@@ -3,8 +3,8 @@
 use crate::model::record::Record;
 use crate::model::topic::TopicPartition;
 
-/// Records of one partition on their way into the tables. The position moves `from` .. `to`: records have
-/// gaps between their offsets, and a batch without records moves past what is none (a transaction's end).
+/// Records of one partition that are applied together. The position moves from `from` to `to`. Offsets may have gaps, and
+/// a batch without records moves the position past the end of a transaction.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) place: TopicPartition,

@@ -1,11 +1,11 @@
-//! What connects a partition to its batch in flight.
+//! The link between a partition and its batch in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use catalog_shared::shutdown::CancellationToken;
 
-/// What a partition and its batch in flight tell each other.
+/// Shared by a partition and its batch in flight: the stop signal and the waiting state.
 #[derive(Clone, Default)]
 pub(crate) struct BatchHandle {
     stop: CancellationToken,
@@ -13,16 +13,17 @@ pub(crate) struct BatchHandle {
 }
 
 impl BatchHandle {
-    /// The batch is not to be tried again.
+    /// Stops the retries of the batch.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Cancelled once the batch is not to be tried again.
+    /// Cancelled when the batch must not be retried.
     pub(crate) const fn token(&self) -> &CancellationToken {
         &self.stop
     }
 
+    /// Records whether the batch waits for the database.
     pub(crate) fn set_waits(&self, waits: bool) {
         self.waits.store(waits, Ordering::Relaxed);
     }

@@ -1,8 +1,10 @@
-//! Which copy of the tables a consumer works for, as Kafka sees it: in its client id and beside its offsets.
+//! The id of the copy of the tables that a consumer fills. Kafka has it in the client id and in the metadata of
+//! committed offsets.
 
 use std::fmt;
 
-/// What all notes of ours begin with. An operator's reset by Kafka's tools leaves no note, so the two can be told apart.
+/// The prefix of all metadata that this program commits. A reset with Kafka's tools leaves the metadata empty, which
+/// distinguishes the two.
 const NOTE: &str = "catalog-stream";
 
 /// One copy of the tables: a schema of a database of a server. A restored backup is another copy.
@@ -12,20 +14,20 @@ pub(crate) struct CopyId {
     tables: String,
     /// A hash of the server's system identifier; none where the user may not read it.
     server: Option<String>,
-    /// For people.
+    /// The schema's name, for messages.
     pub(crate) schema: String,
 }
 
 impl CopyId {
-    /// The copy that these parts identify: the tables' identity, and the database's name and oid; the schema; and the
-    /// server's system identifier, where it can be read.
+    /// The id of a copy, from the tables' identity, the database's name and oid, the schema, and the server's system
+    /// identifier if it can be read.
     pub(crate) fn new(identity: [&str; 3], schema: String, server: Option<&str>) -> Self {
         let [installation, database, oid] = identity;
         let tables = hash(&[installation, database, oid, &schema], 16);
         Self { tables, server: server.map(|server| hash(&[server], 8)), schema }
     }
 
-    /// The copy that a note or a client id names; none for anybody else's, and for those of programs that named no copy.
+    /// Parses offset metadata or a client id. None for those of other programs, and for those without a copy.
     pub(crate) fn parse(note: &str) -> Option<Self> {
         let mut parts = note.strip_prefix(NOTE)?.strip_prefix('/')?.splitn(3, '/');
         let (tables, server, schema) = (parts.next()?, parts.next()?, parts.next()?);
@@ -52,7 +54,7 @@ impl fmt::Display for CopyId {
     }
 }
 
-/// Whether a committed offset's note is ours, of whatever copy and version.
+/// Whether this program wrote the metadata of a committed offset, in any version and for any copy.
 pub(crate) fn is_ours(note: &str) -> bool {
     note.starts_with(NOTE)
 }
@@ -74,7 +76,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_copy_is_read_as_it_was_written() {
+    fn a_copy_id_is_parsed_as_it_was_written() {
         for copy_id in [copy("ab12", Some("cd")), copy("ab12", None)] {
             assert_eq!(CopyId::parse(&copy_id.to_string()), Some(copy_id));
         }
@@ -85,7 +87,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_server_that_one_user_can_not_name_is_no_other_copy() {
+    fn an_unknown_server_does_not_make_another_copy() {
         assert!(copy("a", Some("s")).is_same(&copy("a", None)));
         assert!(!copy("a", Some("s")).is_same(&copy("a", Some("t"))));
         assert!(!copy("a", Some("s")).is_same(&copy("b", Some("s"))));

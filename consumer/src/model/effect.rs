@@ -1,17 +1,17 @@
-//! What became of a record in the tables.
+//! The effect of a record on the tables.
 
 use catalog_shared::region::Region;
 
-/// What a record became.
+/// The effect of a record on its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It made a row.
+    /// It inserted the row.
     New,
-    /// It changed a row.
+    /// It changed the row.
     Changed,
-    /// Its row held the same already.
+    /// The row already had the same content.
     Unchanged,
-    /// A newer version had overtaken it.
+    /// The row already had a newer version: the record is superseded.
     Older,
 }
 

@@ -1,9 +1,9 @@
-//! End-of-run records, which producers write to every partition when a run ends. The code calls their value a marker.
+//! End-of-run records. A producer writes one to every partition when a run ends.
 
 use catalog_shared::end_record::EndRecord;
 use catalog_shared::region::Region;
 
-/// A marker and where it stands.
+/// An end-of-run record and its offset.
 #[derive(Debug)]
 pub(crate) struct EndOfRun {
     pub(crate) region: Region,
@@ -12,7 +12,7 @@ pub(crate) struct EndOfRun {
 }
 
 impl EndOfRun {
-    /// Whether it ends a run, or a later one, before this offset: then nothing of the run is to come here.
+    /// Whether it ends this run, or a later run of the region, before this offset. No record of the run may follow.
     pub(crate) fn ends(&self, (region, run): (Region, u32), offset: i64) -> bool {
         self.region == region && self.marker.run >= run && self.offset < offset
     }

@@ -1,21 +1,22 @@
-//! A partition that is ours: what was received of it and not applied yet, and where it stands.
+//! An assigned partition: its position, and what was received of it and is not applied yet.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::model::batch::Batch;
 use crate::model::batch_handle::BatchHandle;
+use crate::model::chunk::Chunk;
 use crate::model::record::Record;
 use crate::model::topic::TopicPartition;
 
 /// How long a record may wait for others to share its transaction.
 const LINGER: Duration = Duration::from_millis(100);
-/// How many bytes of records make a batch full.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// From how many waiting bytes on a partition is paused, and down to how many. In between lie several
-/// batches, for what was fetched ahead is fetched again after a pause.
-const PAUSE_BYTES: usize = 8 * 1024 * 1024;
-const RESUME_BYTES: usize = 2 * 1024 * 1024;
+/// How many bytes of records make a batch full: about 1,800 of the largest usual records.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// A partition is paused once this many bytes wait, and resumed once no more than that many do. Between the two lies most
+/// of a batch, because what librdkafka has fetched ahead is fetched again after a pause.
+const PAUSE_BYTES: usize = 10 * 1024 * 1024;
+const RESUME_BYTES: usize = 4 * 1024 * 1024;
 
 /// A record that only a newer build can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,20 +28,22 @@ pub(crate) struct NewerRecord {
 /// An assigned partition.
 pub(crate) struct Partition {
     pub(crate) place: TopicPartition,
-    /// Where the tables stand.
+    /// The position in the tables: the offset of the next record to apply.
     pub(crate) position: i64,
-    /// Tells the batches of this assignment from those of one before.
+    /// Changes with each assignment and each seek. Batches and chunks of another epoch don't count.
     pub(crate) epoch: u64,
     /// Whether a batch is being applied; there is one at a time.
     pub(crate) in_flight: bool,
-    /// Where the fetching has to start again, until it has.
+    /// The offset of a seek that is still to be done.
     pub(crate) seek_to: Option<i64>,
     /// The record of a newer schema that comes next, if there is one: the partition waits for an upgrade.
     pub(crate) newer: Option<NewerRecord>,
-    /// What ties it to its batch in flight.
+    /// Shared with its batch in flight.
     pub(crate) handle: BatchHandle,
     /// Whether fetching it is paused.
     pub(crate) paused: bool,
+    /// Every record below this offset was received.
+    read_to: i64,
     records: VecDeque<Record>,
     bytes: usize,
     oldest: Option<Instant>,
@@ -57,25 +60,54 @@ impl Partition {
             newer: None,
             handle: BatchHandle::default(),
             paused: false,
+            read_to: position,
             records: VecDeque::new(),
             bytes: 0,
             oldest: None,
         }
     }
 
-    /// Whether records are taken: not while what comes is from before a seek, or may not be read.
+    /// Whether records are accepted: not before a seek is done, and not behind a record of a newer schema.
     pub(crate) const fn flows(&self) -> bool {
         self.seek_to.is_none() && self.newer.is_none()
     }
 
-    /// Takes a record.
+    /// Accepts a chunk, unless it is from before the present assignment or the last seek.
+    pub(crate) fn accept(&mut self, chunk: Chunk, now: Instant) -> bool {
+        let accepted = chunk.epoch == self.epoch && self.flows();
+        if accepted {
+            self.newer = chunk.newer;
+            chunk.records.into_iter().for_each(|record| self.push(record, now));
+        }
+        accepted
+    }
+
+    /// Notes that every record below an offset was received in this epoch.
+    pub(crate) fn note_read_to(&mut self, epoch: u64, offset: i64) {
+        if epoch == self.epoch && self.flows() {
+            self.read_to = self.read_to.max(offset);
+        }
+    }
+
+    /// The seek is done: what comes in this epoch is from behind it.
+    pub(crate) const fn seek_done(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        self.seek_to = None;
+    }
+
+    /// How many bytes of received records wait.
+    pub(crate) const fn waiting_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Accepts a record.
     pub(crate) fn push(&mut self, record: Record, now: Instant) {
         self.bytes += record.bytes();
         self.oldest.get_or_insert(now);
         self.records.push_back(record);
     }
 
-    /// Whether fetching has to be paused (true) or resumed (false); none where it is as it should be.
+    /// Whether fetching has to be paused (true) or resumed (false); none if nothing has to change.
     pub(crate) fn pause_changes(&self) -> Option<bool> {
         let should = self.newer.is_some()
             || self.handle.waits()
@@ -89,7 +121,7 @@ impl Partition {
         self.newer.filter(|_| !self.in_flight && self.records.is_empty())
     }
 
-    /// Since when its oldest record waits.
+    /// When the oldest waiting record was received.
     pub(crate) const fn waits_since(&self) -> Option<Instant> {
         self.oldest
     }
@@ -115,8 +147,12 @@ impl Partition {
         Some(self.send(to, records))
     }
 
-    /// A batch without records, if Kafka has been read further than the last record: the end of a
-    /// transaction takes an offset too.
+    /// A batch without records, if more was read than the last record: the end of a transaction takes an offset too.
+    pub(crate) fn take_received_step(&mut self) -> Option<Batch> {
+        self.take_step(self.read_to)
+    }
+
+    /// A batch without records, up to an offset below which all records were received.
     pub(crate) fn take_step(&mut self, read_to: i64) -> Option<Batch> {
         let idle = self.flows() && !self.in_flight && self.records.is_empty() && read_to > self.position;
         idle.then(|| self.send(read_to, Vec::new()))
@@ -133,15 +169,15 @@ impl Partition {
         self.position = to;
     }
 
-    /// Drops what was not handed over, and lets the batch in flight be tried no more.
+    /// Drops the waiting records, and stops retries of the batch in flight.
     pub(crate) fn clear(&mut self) {
         self.handle.stop();
         self.records.clear();
         (self.bytes, self.oldest) = (0, None);
     }
 
-    /// Somebody else has moved the position: what was received may be applied already, so it is dropped
-    /// and fetched again from there.
+    /// Another consumer has moved the position. What was received may be applied already, so it is dropped and fetched
+    /// again from the new position.
     pub(crate) fn restart(&mut self, position: i64) {
         let paused = self.paused;
         *self =
@@ -150,94 +186,4 @@ impl Partition {
 }
 
 #[cfg(test)]
-mod tests {
-    use catalog_shared::record::RecordType;
-
-    use super::*;
-    use crate::model::topic::TopicKind;
-
-    fn partition(offsets: &[i64], now: Instant) -> Partition {
-        let kind = TopicKind::Data(RecordType::Hosts);
-        let place = TopicPartition { kind, topic: "socrata.hosts".into(), partition: 0 };
-        let mut partition = Partition::new(place, 10, 1);
-        for offset in offsets {
-            let headers = None::<&rdkafka::message::OwnedHeaders>;
-            partition.push(Record::read(*offset, headers).unwrap(), now);
-        }
-        partition
-    }
-
-    #[test]
-    fn batches_are_due_when_full_or_old_and_one_at_a_time() {
-        let now = Instant::now();
-        let mut partition = partition(&[10, 11, 15], now);
-        assert!(!partition.is_due(4, now));
-        assert!(partition.is_due(4, now + LINGER));
-        assert!(partition.is_due(2, now));
-        let batch = partition.take_batch(2, now).unwrap();
-        assert_eq!((batch.from, batch.to, batch.records.len()), (10, 12, 2));
-        assert!(!partition.is_due(1, now + LINGER));
-        partition.applied(12);
-        let rest = partition.take_batch(2, now).unwrap();
-        assert_eq!((rest.from, rest.to, partition.bytes), (12, 16, 0));
-    }
-
-    #[test]
-    fn steps_past_what_is_no_record_wait_for_the_records() {
-        let now = Instant::now();
-        let mut partition = partition(&[10], now);
-        assert!(partition.take_step(12).is_none());
-        partition.take_batch(1, now).unwrap();
-        assert!(partition.take_step(12).is_none());
-        partition.applied(11);
-        let step = partition.take_step(12).unwrap();
-        assert_eq!((step.from, step.to), (11, 12));
-    }
-
-    #[test]
-    fn after_a_restart_nothing_moves_until_the_seek_is_done() {
-        let mut partition = partition(&[10, 11], Instant::now());
-        partition.restart(40);
-        assert!(!partition.flows());
-        assert!(partition.take_step(50).is_none());
-        assert_eq!((partition.position, partition.bytes), (40, 0));
-    }
-
-    #[test]
-    fn a_partition_is_paused_when_full_and_resumed_when_nearly_empty() {
-        let mut partition = partition(&[], Instant::now());
-        assert_eq!(partition.pause_changes(), None);
-        partition.bytes = PAUSE_BYTES;
-        assert_eq!(partition.pause_changes(), Some(true));
-        partition.paused = true;
-        partition.bytes = RESUME_BYTES + 1;
-        assert_eq!(partition.pause_changes(), None);
-        partition.bytes = RESUME_BYTES;
-        assert_eq!(partition.pause_changes(), Some(false));
-        partition.newer = Some(NewerRecord { offset: 10, schema: 2 });
-        assert_eq!(partition.pause_changes(), None);
-    }
-
-    #[test]
-    fn a_newer_schema_is_what_holds_a_partition_up_once_all_before_it_is_applied() {
-        let now = Instant::now();
-        let mut partition = partition(&[10], now);
-        let newer = NewerRecord { offset: 11, schema: 2 };
-        partition.newer = Some(newer);
-        assert_eq!(partition.stuck_at(), None);
-        partition.take_batch(1, now).unwrap();
-        assert_eq!(partition.stuck_at(), None);
-        partition.applied(11);
-        assert_eq!(partition.stuck_at(), Some(newer));
-    }
-
-    #[test]
-    fn a_partition_whose_batch_waits_for_the_database_is_paused() {
-        let mut partition = partition(&[], Instant::now());
-        partition.handle.set_waits(true);
-        assert_eq!(partition.pause_changes(), Some(true));
-        partition.paused = true;
-        partition.handle.set_waits(false);
-        assert_eq!(partition.pause_changes(), Some(false));
-    }
-}
+mod tests;

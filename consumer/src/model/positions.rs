@@ -2,5 +2,5 @@
 
 use std::collections::HashMap;
 
-/// Where partitions stand, by topic and partition.
+/// The offset of the next record to apply, by topic and partition.
 pub(crate) type Positions = HashMap<(String, i32), i64>;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-/// What a command reads, as Kafka names it now. What Kafka does not name is compared with nothing.
+/// The Kafka cluster and topics that a command reads. An id that Kafka does not report is not compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
-    /// For people.
+    /// The bootstrap servers, for messages.
     pub(crate) brokers: String,
     pub(crate) prefix: String,
+    /// The cluster's id; none if Kafka does not report one.
     pub(crate) cluster: Option<String>,
-    /// The ids of the topics that have one, by name.
+    /// Topic ids by topic name, for the topics that have one.
     pub(crate) topics: BTreeMap<String, String>,
 }

@@ -1,30 +1,30 @@
-//! Where a partition starts when it is taken over: at its position, unless an operator has moved the
-//! group's offset with Kafka's own tools.
+//! The start offset of an assigned partition: its stored position, unless an operator has reset the group's
+//! offset with Kafka's tools.
 
 use crate::model::topic::TopicPartition;
 
-/// What the group has committed for a partition.
+/// The group's committed offset of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CommittedOffset {
     pub(crate) offset: i64,
-    /// Whether it is ours, of whatever copy of the tables. Anything else is an operator's.
+    /// Whether a catalog consumer committed it, for any copy of the tables. Otherwise an operator did.
     pub(crate) noted: bool,
 }
 
-/// Where a partition starts, and why there.
+/// Where a partition starts, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// A new database: at the first record, whatever the group has committed.
+    /// There is no stored position: at the first record, whatever the group has committed.
     Beginning(i64),
-    /// Where the tables stand.
+    /// At the stored position.
     Position(i64),
-    /// Where an operator has set it.
+    /// At the offset that an operator set.
     Reset { from: i64, to: i64 },
 }
 
 impl Start {
-    /// The tables decide, for only they know what was applied. But a committed offset without our note is
-    /// an operator's word (Kafka's tools leave the note empty), and it holds for what is to be applied next.
+    /// The stored position decides, because only the tables record what was applied. A committed offset without
+    /// our metadata is the exception: Kafka's tools leave the metadata empty, so an operator has reset it.
     pub(crate) const fn decide(position: Option<i64>, committed: Option<CommittedOffset>, low: i64) -> Self {
         match (position, committed) {
             (None, _) => Self::Beginning(low),
@@ -39,8 +39,8 @@ impl Start {
         }
     }
 
-    /// Tells of it.
-    pub(crate) fn announce(self, place: &TopicPartition) {
+    /// Logs the assignment, and an operator's reset.
+    pub(crate) fn log(self, place: &TopicPartition) {
         let TopicPartition { topic, partition, .. } = place;
         if let Self::Reset { from, to } = self
             && from != to
@@ -50,7 +50,7 @@ impl Start {
                 partition,
                 from,
                 to,
-                "an operator has reset the group's offset; the position follows"
+                "group offset was reset by an operator; position follows"
             );
         }
         tracing::info!(topic, partition, position = self.offset(), "partition assigned");
@@ -62,16 +62,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_position_decides_unless_an_operator_has_spoken() {
-        let ours = Some(CommittedOffset { offset: 7, noted: true });
+    fn the_position_decides_unless_an_operator_has_reset_the_offset() {
+        let own = Some(CommittedOffset { offset: 7, noted: true });
         let operators = Some(CommittedOffset { offset: 7, noted: false });
         assert_eq!(Start::decide(Some(20), None, 3), Start::Position(20));
-        assert_eq!(Start::decide(Some(20), ours, 3), Start::Position(20));
+        assert_eq!(Start::decide(Some(20), own, 3), Start::Position(20));
         assert_eq!(Start::decide(Some(20), operators, 3), Start::Reset { from: 20, to: 7 });
     }
 
     #[test]
-    fn a_new_database_starts_at_the_beginning_whatever_the_group_says() {
+    fn a_new_database_starts_at_the_beginning_whatever_the_group_committed() {
         let operators = Some(CommittedOffset { offset: 7, noted: false });
         assert_eq!(Start::decide(None, operators, 3), Start::Beginning(3));
     }

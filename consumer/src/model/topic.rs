@@ -3,17 +3,17 @@
 use catalog_shared::record::RecordType;
 use catalog_shared::topics::Topics;
 
-/// What a topic that is consumed holds.
+/// The kind of a consumed topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TopicKind {
     /// Catalog records.
     Data(RecordType),
-    /// What producers could not make a record of. It deletes what is old.
+    /// Objects that producers could not turn into a record. Old records expire.
     DeadLetters,
 }
 
 impl TopicKind {
-    /// Every topic that is consumed.
+    /// Every consumed topic.
     pub(crate) const ALL: [Self; 5] = [
         Self::Data(RecordType::Datasets),
         Self::Data(RecordType::Domains),
@@ -22,7 +22,7 @@ impl TopicKind {
         Self::DeadLetters,
     ];
 
-    /// What a topic holds; none for a topic that is not consumed.
+    /// The kind of a topic; none if it is not consumed.
     pub(crate) fn of(topics: &Topics, topic: &str) -> Option<Self> {
         let data = topics.record_type(topic).map(Self::Data);
         data.or_else(|| (topic == topics.dead_letters()).then_some(Self::DeadLetters))
@@ -37,7 +37,7 @@ impl TopicKind {
     }
 }
 
-/// A partition of a topic that is consumed.
+/// A partition of a consumed topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TopicPartition {
     pub(crate) kind: TopicKind,

@@ -1,10 +1,10 @@
-//! The offsets that a partition contains.
+//! The offset range of a partition.
 
 use catalog_shared::exit::Stop;
 
 use crate::model::topic::{TopicKind, TopicPartition};
 
-/// The first and the next offset of a partition.
+/// The low watermark (first offset) and the high watermark (next offset) of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Watermarks {
     pub(crate) low: i64,
@@ -12,10 +12,11 @@ pub(crate) struct Watermarks {
 }
 
 impl Watermarks {
-    /// Whether a position lies in the partition.
+    /// Checks that a position lies within the watermarks. The topic of dead letters expires, so a position below its low
+    /// watermark is valid.
     ///
     /// # Errors
-    /// [`Stop::Guard`] where it doesn't: the topic was made anew or has lost records.
+    /// [`Stop::Guard`] if it does not: the topic was recreated or has lost records.
     pub(crate) fn check(self, place: &TopicPartition, position: i64) -> Result<(), Stop> {
         let Self { low, high } = self;
         let deletes = place.kind == TopicKind::DeadLetters;
@@ -23,8 +24,8 @@ impl Watermarks {
             return Ok(());
         }
         Err(Stop::Guard(format!(
-            "{}[{}] holds offsets {low} to {high}, and the tables stand at {position}: the topic was made anew \
-             or has lost records. Point the consumer at the topics that these tables were made from, or at an \
+            "{}[{}] contains offsets {low} to {high}, but the stored position is {position}: the topic was recreated \
+             or has lost records. Point the consumer at the topics that these tables were filled from, or at an \
              empty schema",
             place.topic, place.partition
         )))

@@ -202,7 +202,7 @@ async fn a_lifted_shield_and_an_approval_can_be_undone() -> Result<()> {
     assert!(decide(Change::Undo).await.unwrap_err().to_string().contains("nothing to undo"));
     assert!(decide(Change::Release([domain(1)].into())).await.unwrap_err().to_string().contains("shield"));
     // The numbers that were shown are checked again.
-    let shown = Some(decisions::Moved { retired: 7, returned: 0 });
+    let shown = Some(decisions::RetirementCounts { retired: 7, returned: 0 });
     let refused = manual_decisions::decide(&tables.pool, run_id(2), &lift(), shown).await.unwrap_err();
     assert!(refused.to_string().contains("7 and 0 were shown"), "{refused}");
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
@@ -231,7 +231,7 @@ async fn a_published_decision_is_followed_and_not_judged_again() -> Result<()> {
     verdicts[1] =
         Verdict { judged: Judged::plain(Judgement::Ended), scope: Vec::new(), ..verdicts[1].clone() };
     let tables = Tables::make("history").await?;
-    outbox::follow(&tables.pool, &verdicts).await?;
+    outbox::merge(&tables.pool, &verdicts).await?;
     History::within(&Log::of(&runs), &tables, LIMITS).drain_from(0, 1000).await?;
     check(&outcome(&tables).await?, &["balanced", "ended"], &[]);
     tables.drop().await
@@ -249,13 +249,13 @@ async fn a_decision_in_another_installation_and_its_undo_are_followed() -> Resul
     let decided = Some(Decided { what: Choice::Released, domains: BTreeSet::new(), when });
     let released = Verdict { decided, ..own[1].clone() };
     let undone = Verdict { revision: 1, ..own[1].clone() };
-    outbox::follow(&tables.pool, std::slice::from_ref(&released)).await?;
+    outbox::merge(&tables.pool, std::slice::from_ref(&released)).await?;
     check(&outcome(&tables).await?, &["balanced", "released"], &[(&B[5..], 2)]);
-    outbox::follow(&tables.pool, std::slice::from_ref(&undone)).await?;
+    outbox::merge(&tables.pool, std::slice::from_ref(&undone)).await?;
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
     assert_eq!(outbox::unpublished(&tables.pool).await?, []);
     // The topic loses its newest record: the missing decision is published again, and nothing changes here.
-    outbox::follow(&tables.pool, &[released]).await?;
+    outbox::merge(&tables.pool, &[released]).await?;
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
     assert_eq!(outbox::unpublished(&tables.pool).await?, [undone]);
     tables.drop().await

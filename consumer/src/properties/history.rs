@@ -21,7 +21,7 @@ use crate::config::thresholds::{DeadLetterThresholds, RunThresholds, Thresholds}
 use crate::model::batch::Batch;
 use crate::model::start::CommittedOffset;
 use crate::store::apply::{Outcome, apply};
-use crate::store::ledger::decisions::{Moved, RunId};
+use crate::store::ledger::decisions::{RetirementCounts, RunId};
 use crate::store::ledger::manual_decisions::{self, Affected, Change};
 use crate::store::positions;
 use crate::store::schema_lock::lock;
@@ -83,6 +83,10 @@ impl<'a> History<'a> {
 
     /// Applies the rest of the log, one batch per partition in turn.
     pub(super) async fn drain(&self, drain: &Drain) -> Result<()> {
+        // A history without any record has no partition to start with.
+        if self.spots.is_empty() {
+            return Ok(());
+        }
         self.drain_from(drain.first.index(self.spots.len()), drain.batch).await
     }
 
@@ -272,7 +276,7 @@ impl<'a> History<'a> {
         let shown = manual_decisions::preview(&self.tables.pool, id, change).await?;
         let count = |affected: &dyn Fn(&Affected) -> bool| shown.iter().filter(|it| affected(it)).count();
         let (retired, returned) = (count(&Affected::is_retired), count(&Affected::returns));
-        let shown = Moved { retired: i64::try_from(retired)?, returned: i64::try_from(returned)? };
+        let shown = RetirementCounts { retired: i64::try_from(retired)?, returned: i64::try_from(returned)? };
         manual_decisions::decide(&self.tables.pool, id, change, Some(shown)).await?;
         Ok(())
     }

@@ -84,7 +84,7 @@ fn received(record: &LogRecord) -> Record {
     let headers = record.stamp.to_headers();
     let received = Record::read(record.offset, Some(&headers)).unwrap();
     let (key, value) = (record.key.clone().into_bytes(), record.value.clone().into_bytes());
-    Record { key: Some(key), value: Some(value), ..received }
+    Record { key: Some(key.into()), value: Some(value.into()), ..received }
 }
 
 /// Writes runs like the producer.

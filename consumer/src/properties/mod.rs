@@ -220,7 +220,7 @@ async fn exchange(log: &Log, installations: [&Tables; 3], case: &Case) -> Result
                 sent += 1;
             }
             let last: Vec<Verdict> = topic.values().cloned().collect();
-            outbox::follow(&tables.pool, &last).await?;
+            outbox::merge(&tables.pool, &last).await?;
         }
         if round == 0 {
             History::begin(log, third, case.strict).drain(&case.drain).await?;
@@ -243,7 +243,7 @@ async fn exchange(log: &Log, installations: [&Tables; 3], case: &Case) -> Result
 
 /// Applies a log to other tables, which follow the decisions of the live ones, and compares the two.
 async fn rebuild(live: &Tables, other: &Tables, log: &Log, case: &Case) -> Result<()> {
-    outbox::follow(&other.pool, &outbox::unpublished(&live.pool).await?).await?;
+    outbox::merge(&other.pool, &outbox::unpublished(&live.pool).await?).await?;
     History::begin(log, other, case.strict).drain(&case.replay).await?;
     let (live, other) = (live.contents().await?, other.contents().await?);
     same("tables", &live, &other)

@@ -1,7 +1,7 @@
-//! Applying: a batch is one transaction of rows, ledger and position.
+//! Applies a batch: rows, ledger and position in one transaction.
 //!
-//! Its statements come in one order everywhere: the schema lock, the position, the runs, the rows by key,
-//! the ledger, the markers and what follows from the last one. So no two transactions wait for each other.
+//! Every transaction takes its locks in the same order, so that two transactions never deadlock: the schema lock, the
+//! position, the runs, the rows by key, the ledger, the end-of-run records and the effects of the last one.
 
 use std::collections::BTreeSet;
 
@@ -21,28 +21,28 @@ use crate::store::rows::{self, Refused};
 use crate::store::schema_lock::lock;
 use crate::store::{db_error, dead_letters, positions};
 
-/// What came of a batch.
+/// The outcome of a batch.
 pub(crate) enum Outcome {
-    /// It is in the tables, and its position with it.
-    Applied { records: Vec<Applied>, dead: Vec<Dead>, verdicts: Vec<JudgedRun> },
-    /// Somebody else has moved the position, to here; nothing was written.
+    /// The batch and its position are committed.
+    Applied { records: Vec<Applied>, dead: Vec<Dead>, judged_runs: Vec<JudgedRun> },
+    /// Another consumer has moved the position to here. Nothing was written.
     Stale { position: i64 },
-    /// It was not applied and is not tried again, for the consumer leaves its partition.
-    GivenUp,
+    /// Not applied, and not retried because the partition was revoked.
+    Abandoned,
 }
 
 /// Why a batch was not applied.
 pub(crate) struct Failure {
     pub(crate) error: anyhow::Error,
-    /// What has come of it all the same, if the commit was done and only its answer lost.
+    /// The outcome if the commit succeeded and only its response was lost.
     pub(crate) in_doubt: Option<Outcome>,
 }
 
-/// Applies a batch. Records that can't be applied become dead letters. It is decoded before it waits for its
-/// turn at the database, so that one batch is decoded while others are applied.
+/// Applies a batch. Records that can't be applied become dead letters. The batch is decoded before it waits for a
+/// permit, so that it is decoded while other batches are applied.
 ///
 /// # Errors
-/// What the database said, or that there are too many dead letters.
+/// The error of the database, or [`catalog_shared::exit::Stop::Guard`] if there are too many dead letters.
 pub(crate) async fn apply(
     pool: &PgPool,
     permits: &Semaphore,
@@ -51,10 +51,10 @@ pub(crate) async fn apply(
 ) -> Result<Outcome, Failure> {
     let decoded = || decode(batch.place.kind, &batch.records);
     let first = decoded();
-    let permit = permits.acquire().await.context("there are no turns any more");
+    let permit = permits.acquire().await.context("the semaphore of permits is closed");
     let _permit = permit.map_err(|error| Failure { error, in_doubt: None })?;
     let applied = match transact(pool, batch, thresholds, first, false).await {
-        // The search for the row is a transaction of its own: in this one nothing more can be done.
+        // The search for the row needs a new transaction, because this one has failed.
         Err(Failure { error, .. }) if error.is::<Refused>() => {
             transact(pool, batch, thresholds, decoded(), true).await
         }
@@ -76,13 +76,13 @@ async fn transact(
 ) -> Result<Outcome, Failure> {
     let nothing_done = |error| Failure { error, in_doubt: None };
     let mut tx = pool.begin().await.context("can't begin a transaction").map_err(nothing_done)?;
-    let outcome = fill(&mut tx, batch, thresholds, decoded, searching).await.map_err(nothing_done)?;
+    let outcome = write_batch(&mut tx, batch, thresholds, decoded, searching).await.map_err(nothing_done)?;
     if matches!(outcome, Outcome::Stale { .. }) {
         return Ok(outcome);
     }
     match tx.commit().await {
         Ok(()) => Ok(outcome),
-        // A constraint that is deferred speaks up here.
+        // Deferred constraints fail here.
         Err(error) if !searching && db_error::refuses_a_row(&error) => {
             Err(nothing_done(Refused(error).into()))
         }
@@ -93,40 +93,44 @@ async fn transact(
     }
 }
 
-/// All that a batch's transaction does before its commit.
-async fn fill(
+/// All statements of a batch's transaction before its commit.
+async fn write_batch(
     tx: &mut PgConnection,
     batch: &Batch,
     thresholds: Thresholds,
     decoded: Decoded<'_>,
     searching: bool,
 ) -> anyhow::Result<Outcome> {
-    let Decoded { rows, markers, mut dead } = decoded;
-    lock(tx, !markers.is_empty()).await.context("can't take the lock of the schema")?;
-    let row = positions::hold(tx, &batch.place).await.context("can't read the position")?;
+    let Decoded { rows, markers: ends, mut dead } = decoded;
+    lock(tx, !ends.is_empty()).await.context("can't take the schema lock")?;
+    let row = positions::lock_row(tx, &batch.place).await.context("can't read the position")?;
     if row.position != batch.from {
         return Ok(Outcome::Stale { position: row.position });
     }
-    ledger::open_runs(tx, &runs(batch)).await.context("can't enter the runs")?;
+    ledger::insert_runs(tx, &runs(batch)).await.context("can't insert the runs")?;
     let records = if searching {
         rows::write_what_passes(tx, batch, &mut dead).await.context("can't search for the row")?
     } else {
         rows::write_all(tx, rows).await?
     };
     let counted_to = row.counted_to;
-    order::check(tx, &batch.place, counted_to, &records, &markers).await.context("can't count")?;
-    ledger::count(tx, &batch.place, counted_to, &records).await.context("can't count")?;
-    dead_letters::enter(tx, batch, &row, (&dead, &markers), thresholds.dead).await?;
-    let mut verdicts = Vec::new();
-    for marked in markers.iter().filter(|marked| marked.offset >= counted_to) {
-        let verdict = ledger::close(tx, &batch.place, marked, thresholds.runs).await;
-        verdicts.extend(verdict.with_context(|| format!("can't enter the marker at {}", marked.offset))?);
+    order::check(tx, &batch.place, counted_to, &records, &ends)
+        .await
+        .context("can't check the order of runs")?;
+    ledger::count(tx, &batch.place, counted_to, &records).await.context("can't update the ledger")?;
+    dead_letters::insert(tx, batch, &row, (&dead, &ends), thresholds.dead).await?;
+    let mut judged_runs = Vec::new();
+    for end in ends.iter().filter(|end| end.offset >= counted_to) {
+        let judged = ledger::close(tx, &batch.place, end, thresholds.runs).await;
+        judged_runs.extend(
+            judged.with_context(|| format!("can't apply the end-of-run record at offset {}", end.offset))?,
+        );
     }
     positions::advance(tx, batch).await.context("can't move the position")?;
-    Ok(Outcome::Applied { records, dead, verdicts })
+    Ok(Outcome::Applied { records, dead, judged_runs })
 }
 
-/// The runs of a batch's records, if they are in the books at all.
+/// The runs of a batch's records. The ledger does not count the topic of dead letters.
 fn runs(batch: &Batch) -> Vec<(Region, u32)> {
     if batch.place.kind == TopicKind::DeadLetters {
         return Vec::new();

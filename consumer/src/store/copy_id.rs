@@ -1,4 +1,4 @@
-//! Which copy of the tables a connection looks at.
+//! Reads the id of the copy of the tables that a connection uses.
 
 use anyhow::Context;
 use sqlx::{FromRow, PgConnection};
@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgConnection};
 use crate::model::copy_id::CopyId;
 
 #[derive(FromRow)]
-struct Found {
+struct CopyRow {
     identity: String,
     database: String,
     database_oid: i64,
@@ -14,22 +14,22 @@ struct Found {
     may_read_server: bool,
 }
 
-/// Reads which tables a connection looks at.
+/// Reads the id of a connection's copy of the tables.
 ///
 /// # Errors
-/// What the database says.
+/// The error of the database.
 pub(crate) async fn read(connection: &mut PgConnection) -> anyhow::Result<CopyId> {
-    let found: Found = sqlx::query_as(include_str!("../../sql/binding/read_home.sql"))
+    let row: CopyRow = sqlx::query_as(include_str!("../../sql/binding/read_copy_id.sql"))
         .fetch_one(&mut *connection)
         .await
-        .context("can't read which tables these are")?;
-    let server = if found.may_read_server { read_server(connection).await } else { None };
-    let Found { identity, database, database_oid, schema, .. } = found;
+        .context("can't read the identity of the tables")?;
+    let server = if row.may_read_server { read_server(connection).await } else { None };
+    let CopyRow { identity, database, database_oid, schema, .. } = row;
     let oid = database_oid.to_string();
     Ok(CopyId::new([&identity, &database, &oid], schema, server.as_deref()))
 }
 
-/// None where the server refuses all the same.
+/// None if the server refuses, even though the privilege was granted.
 async fn read_server(connection: &mut PgConnection) -> Option<String> {
     let read =
         sqlx::query_scalar(include_str!("../../sql/binding/read_server.sql")).fetch_one(connection).await;

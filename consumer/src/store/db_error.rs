@@ -1,42 +1,42 @@
-//! What PostgreSQL's errors mean for a batch, by SQLSTATE: whether they pass by themselves, or a row is at
-//! fault, or neither. A pooler has one SQLSTATE for all that it says, so its words count.
+//! Classification of PostgreSQL's errors by SQLSTATE: transient, caused by a row, or neither. PgBouncer uses one SQLSTATE
+//! for all its errors, so they are classified by their text.
 
 use std::io;
 
 use sqlx::Error;
 
-/// Classes and codes that pass by themselves. Everything else lasts: a missing right, table or database, a
-/// wrong password.
-const PASSING: [&str; 14] = [
+/// Transient classes and codes. All other errors are permanent: a missing permission, table or database, a wrong
+/// password.
+const TRANSIENT: [&str; 14] = [
     "08",    // connection exceptions
-    "25006", // read only: a server that is a standby, until a failover is through
-    "25P03", // a transaction that idled too long, as one does whose client was stopped
-    "25P04", // a transaction that took too long
+    "25006", // read only: a standby server, until a failover has finished
+    "25P03", // idle in transaction timeout, such as of a suspended client
+    "25P04", // transaction timeout
     "40001", // serialization failure
     "40P01", // deadlock
     "53",    // out of disk, memory, connections …
-    "55P03", // a lock that was not to be had in time
-    "57014", // cancelled by a person or by a timeout
+    "55P03", // lock timeout
+    "57014", // cancelled by an operator or by a timeout
     "57P01", // the server shuts down
     "57P02", // the server crashed
     "57P03", // the server starts
-    "57P05", // a session that idled too long
-    "58030", // the server's disk gave an error
+    "57P05", // idle session timeout
+    "58030", // I/O error of the server's disk
 ];
 
-/// Classes of what a database says of a single row.
-const OF_A_ROW: [&str; 5] = [
+/// Error classes that a single row causes.
+const CAUSED_BY_A_ROW: [&str; 5] = [
     "22", // data exceptions
     "23", // constraints
     "44", // check options of views
     "54", // program limits, such as the size of an index entry
-    "P0", // raised by a function of a trigger
+    "P0", // raised by a trigger function
 ];
 
-/// What PgBouncer says with its one code, 08P01, and what passes of that: words of its own, and the words of a server
-/// that did not let it in. All else that it says lasts: a wrong password, no such user or database, a parameter that
-/// it does not take.
-const PASSING_AT_A_POOLER: [&str; 14] = [
+/// Transient errors of PgBouncer, which all have the code 08P01: its own messages, and messages of a server that rejected
+/// its connection. All its other errors are permanent: a wrong password, an unknown user or database, an unsupported
+/// parameter.
+const TRANSIENT_AT_POOLER: [&str; 14] = [
     "query timeout",
     "query_timeout",
     "query_wait_timeout",
@@ -50,46 +50,47 @@ const PASSING_AT_A_POOLER: [&str; 14] = [
     "server conn crashed",
     "server login has been failing",
     "server connections dropped",
-    "the database system is", // starting up, shutting down, in recovery: the server's words
+    "the database system is", // starting up, shutting down, in recovery: a message of the server
 ];
 
-/// Too many connections, in the words of a pooler or of the server behind it.
-const TOO_MANY_AT_A_POOLER: [&str; 4] = [
+/// Messages of a pooler, or of the server behind it, about too many connections.
+const TOO_MANY_CONNECTIONS: [&str; 4] = [
     "no more connections allowed",
     "too many clients already",
     "too many connections for",
     "remaining connection slots",
 ];
 
-/// What a pooler says of a server that does not let it in for good. It repeats that with words that would pass.
-const LASTING_AT_A_POOLER: [&str; 4] =
+/// Permanent errors of the server behind a pooler. The pooler repeats them in a message that looks transient.
+const PERMANENT_AT_POOLER: [&str; 4] =
     ["authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted"];
 
-/// A pooler's word for a statement that took too long.
-const CUT_SHORT_AT_A_POOLER: [&str; 2] = ["query timeout", "query_timeout"];
+/// Messages of a pooler about a statement timeout.
+const STATEMENT_TIMEOUT_AT_POOLER: [&str; 2] = ["query timeout", "query_timeout"];
 
-/// Whether an error of the database passes by itself, so that the same is worth trying again.
+/// Whether an error of the database is transient, so that a retry may succeed.
 pub(crate) fn is_transient(error: &anyhow::Error) -> bool {
-    of_database(error).is_some_and(is_transient_error)
+    database_error(error).is_some_and(is_transient_error)
 }
 
 fn is_transient_error(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::PoolTimedOut | Error::WorkerCrashed => true,
-        // A connection that was cut while it was being encrypted; a certificate that is refused lasts.
+        // A connection that broke during the TLS handshake is transient; a rejected certificate is not.
         Error::Tls(cause) => anyhow::Chain::new(&**cause).any(|cause| cause.is::<io::Error>()),
-        other => match pooler_words(other) {
-            Some(words) => {
-                says(words, &TOO_MANY_AT_A_POOLER)
-                    || (says(words, &PASSING_AT_A_POOLER) && !says(words, &LASTING_AT_A_POOLER))
+        other => match pooler_message(other) {
+            Some(message) => {
+                contains_any(message, &TOO_MANY_CONNECTIONS)
+                    || (contains_any(message, &TRANSIENT_AT_POOLER)
+                        && !contains_any(message, &PERMANENT_AT_POOLER))
             }
-            None => has_code(other, &PASSING),
+            None => has_code(other, &TRANSIENT),
         },
     }
 }
 
-/// What was said with the code of a protocol violation, which PostgreSQL itself has no cause to use.
-fn pooler_words(error: &Error) -> Option<&str> {
+/// The message of an error with the code of a protocol violation. Only poolers use that code here.
+fn pooler_message(error: &Error) -> Option<&str> {
     let error =
         error.as_database_error().filter(|error| error.code().as_deref() == Some(PROTOCOL_VIOLATION))?;
     Some(error.message())
@@ -97,48 +98,49 @@ fn pooler_words(error: &Error) -> Option<&str> {
 
 const PROTOCOL_VIOLATION: &str = "08P01";
 
-fn says(words: &str, known: &[&str]) -> bool {
-    known.iter().any(|known| words.contains(known))
+fn contains_any(message: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| message.contains(known))
 }
 
-/// Whether it is an answer of a pooler, and not of the server behind it.
-pub(crate) fn is_refused_by_pooler(error: &Error) -> bool {
-    pooler_words(error).is_some()
+/// Whether the error comes from a pooler and not from the server behind it.
+pub(crate) fn is_pooler_error(error: &Error) -> bool {
+    pooler_message(error).is_some()
 }
 
-/// Whether a person or a timeout has cancelled a statement. Its transaction has failed for certain.
+/// Whether an operator or a timeout cancelled the statement. Its transaction has certainly failed.
 pub(crate) fn is_cancelled(error: &Error) -> bool {
     has_code(error, &["57014"])
 }
 
-/// As [`is_cancelled`], through its context.
+/// As [`is_cancelled`], for an error with context.
 pub(crate) fn was_cancelled(error: &anyhow::Error) -> bool {
-    of_database(error).is_some_and(is_cancelled)
+    database_error(error).is_some_and(is_cancelled)
 }
 
-/// Whether a statement or its transaction took too long for somebody: with fewer rows it may pass.
-pub(crate) fn is_cut_short(error: &anyhow::Error) -> bool {
-    of_database(error).is_some_and(|error| {
+/// Whether a statement or its transaction timed out: a smaller batch may succeed.
+pub(crate) fn is_timed_out(error: &anyhow::Error) -> bool {
+    database_error(error).is_some_and(|error| {
         has_code(error, &["57014", "25P04"])
-            || pooler_words(error).is_some_and(|words| says(words, &CUT_SHORT_AT_A_POOLER))
+            || pooler_message(error)
+                .is_some_and(|message| contains_any(message, &STATEMENT_TIMEOUT_AT_POOLER))
     })
 }
 
-/// Whether a connection is refused because there are too many.
+/// Whether the server or a pooler rejected a connection because there are too many.
 pub(crate) fn has_too_many_connections(error: &anyhow::Error) -> bool {
-    of_database(error).is_some_and(|error| {
+    database_error(error).is_some_and(|error| {
         has_code(error, &["53300"])
-            || pooler_words(error).is_some_and(|words| says(words, &TOO_MANY_AT_A_POOLER))
+            || pooler_message(error).is_some_and(|message| contains_any(message, &TOO_MANY_CONNECTIONS))
     })
 }
 
-fn of_database(error: &anyhow::Error) -> Option<&Error> {
+fn database_error(error: &anyhow::Error) -> Option<&Error> {
     error.chain().find_map(|cause| cause.downcast_ref::<Error>())
 }
 
-/// Whether the database refuses a row: a statement with fewer rows may pass.
+/// Whether the database rejected a row: a statement without that row may succeed.
 pub(crate) fn refuses_a_row(error: &Error) -> bool {
-    has_code(error, &OF_A_ROW)
+    has_code(error, &CAUSED_BY_A_ROW)
 }
 
 fn has_code(error: &Error, codes: &[&str]) -> bool {
@@ -156,19 +158,19 @@ mod tests {
 
     use super::*;
 
-    /// What PostgreSQL or a pooler says, as far as it matters here: code and words.
+    /// An error of PostgreSQL or of a pooler: its code and message.
     #[derive(Debug)]
-    struct Said(&'static str, &'static str);
+    struct FakeError(&'static str, &'static str);
 
-    impl fmt::Display for Said {
+    impl fmt::Display for FakeError {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(self.1)
         }
     }
 
-    impl StdError for Said {}
+    impl StdError for FakeError {}
 
-    impl DatabaseError for Said {
+    impl DatabaseError for FakeError {
         fn message(&self) -> &str {
             self.1
         }
@@ -194,23 +196,23 @@ mod tests {
         }
     }
 
-    fn said(code: &'static str) -> Error {
-        Error::Database(Box::new(Said(code, "")))
+    fn coded(code: &'static str) -> Error {
+        Error::Database(Box::new(FakeError(code, "")))
     }
 
     #[test]
-    fn what_passes_is_told_from_what_lasts_through_its_context() {
+    fn transient_errors_are_recognised_through_their_context() {
         let codes =
             ["08006", "40001", "40P01", "53300", "53100", "55P03", "57P01", "57P02", "57P03", "25006"];
         for code in codes {
             assert!(
-                is_transient(&anyhow::Error::from(said(code)).context("can't commit").context("a batch")),
+                is_transient(&anyhow::Error::from(coded(code)).context("can't commit").context("a batch")),
                 "{code}"
             );
         }
-        // No right, no table, no password, no database, a database that was dropped, a broken index.
+        // Missing permission, table, password and database; a dropped database; a broken index; a constraint.
         for code in ["42501", "42P01", "28P01", "3D000", "57P04", "XX002", "23505"] {
-            assert!(!is_transient(&said(code).into()), "{code}");
+            assert!(!is_transient(&coded(code).into()), "{code}");
         }
         assert!(is_transient(&Error::Io(io::ErrorKind::ConnectionReset.into()).into()));
         assert!(is_transient(&Error::Tls(Box::new(io::Error::from(io::ErrorKind::UnexpectedEof))).into()));
@@ -219,8 +221,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pooler_says_is_told_apart_by_its_words() {
-        let said = |words| anyhow::Error::from(Error::Database(Box::new(Said("08P01", words))));
+    fn errors_of_a_pooler_are_classified_by_their_message() {
+        let pooler = |message| anyhow::Error::from(Error::Database(Box::new(FakeError("08P01", message))));
         for words in [
             "query_wait_timeout",
             "server conn crashed?",
@@ -231,7 +233,7 @@ mod tests {
             "sorry, too many clients already",
             "the database system is starting up",
         ] {
-            assert!(is_transient(&said(words)), "{words}");
+            assert!(is_transient(&pooler(words)), "{words}");
         }
         for words in [
             "password authentication failed",
@@ -242,19 +244,19 @@ mod tests {
             "server login has been failing, cached error: password authentication failed (server_login_retry)",
             "something that nobody knows",
         ] {
-            assert!(!is_transient(&said(words)), "{words}");
+            assert!(!is_transient(&pooler(words)), "{words}");
         }
-        assert!(has_too_many_connections(&said("no more connections allowed (max_client_conn)")));
-        assert!(is_cut_short(&said("query timeout")) && !is_cut_short(&said("query_wait_timeout")));
+        assert!(has_too_many_connections(&pooler("no more connections allowed (max_client_conn)")));
+        assert!(is_timed_out(&pooler("query timeout")) && !is_timed_out(&pooler("query_wait_timeout")));
     }
 
     #[test]
-    fn what_is_said_of_a_row_is_told_from_what_is_said_of_all() {
+    fn errors_of_one_row_are_distinguished_from_others() {
         assert!(
             ["22P05", "22003", "23514", "44000", "54000", "P0001"]
                 .iter()
-                .all(|code| refuses_a_row(&said(code)))
+                .all(|code| refuses_a_row(&coded(code)))
         );
-        assert!(["42501", "42P01", "53100", "40P01"].iter().all(|code| !refuses_a_row(&said(code))));
+        assert!(["42501", "42P01", "53100", "40P01"].iter().all(|code| !refuses_a_row(&coded(code))));
     }
 }

@@ -1,5 +1,5 @@
-//! Dead letters: records that can't be applied go into a table, in the transaction that applies the rest of
-//! their batch. Too many of them, and the fault is rather ours than theirs: then the batch is given up.
+//! Dead letters: records that can't be applied are stored in a table, in the transaction that applies the rest of
+//! their batch. Too many of them suggest a fault of this program or of the database, so the program stops.
 
 use std::collections::HashMap;
 
@@ -15,26 +15,26 @@ use crate::model::record::Record;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::positions::PositionRow;
 
-/// Over how many records the share of dead letters is taken.
+/// The number of records over which the share of dead letters is computed.
 const WINDOW: i64 = 1000;
-/// How many bytes of a reason are kept: it may quote what a stranger wrote.
+/// The maximum length of a reason in bytes, because it may quote untrusted input.
 const REASON_BYTES: usize = 2000;
 
-/// Enters a batch's dead letters and counts them in the books of their runs, each once.
+/// Stores a batch's dead letters and counts each of them once in the ledger of its run.
 ///
 /// # Errors
-/// [`Stop::Guard`] where there are too many, or what the database says.
-pub(crate) async fn enter(
+/// [`Stop::Guard`] if there are too many, or the error of the database.
+pub(crate) async fn insert(
     tx: &mut PgConnection,
     batch: &Batch,
     row: &PositionRow,
-    (dead, markers): (&[Dead], &[EndOfRun]),
+    (dead, ends): (&[Dead], &[EndOfRun]),
     thresholds: DeadLetterThresholds,
 ) -> anyhow::Result<()> {
     if dead.is_empty() {
         return Ok(());
     }
-    insert(tx, batch, row, dead, markers).await?;
+    insert_rows(tx, batch, row, dead, ends).await?;
     if batch.place.kind == TopicKind::DeadLetters {
         return Ok(());
     }
@@ -47,16 +47,16 @@ pub(crate) async fn enter(
         .await?;
     match thresholds.excess(&recent, row.records) {
         None => Ok(()),
-        Some((ordinal, rule)) => Err(refuse(batch, row, dead, ordinal, &rule).into()),
+        Some((ordinal, rule)) => Err(too_many(batch, row, dead, ordinal, &rule).into()),
     }
 }
 
-async fn insert(
+async fn insert_rows(
     tx: &mut PgConnection,
     batch: &Batch,
     row: &PositionRow,
     dead: &[Dead],
-    markers: &[EndOfRun],
+    ends: &[EndOfRun],
 ) -> sqlx::Result<()> {
     let place: HashMap<i64, usize> =
         batch.records.iter().enumerate().map(|(place, record)| (record.offset, place)).collect();
@@ -66,15 +66,15 @@ async fn insert(
     let counts = |record: &&Record| {
         batch.place.kind != TopicKind::DeadLetters
             && record.offset >= row.counted_to
-            && record.origin.is_some_and(|run| !markers.iter().any(|marked| marked.ends(run, record.offset)))
+            && record.origin.is_some_and(|run| !ends.iter().any(|end| end.ends(run, record.offset)))
     };
-    sqlx::query(include_str!("../../sql/apply/enter_dead_letters.sql"))
+    sqlx::query(include_str!("../../sql/apply/insert_dead_letters.sql"))
         .bind(&batch.place.topic)
         .bind(batch.place.partition)
         .bind(records.iter().map(|record| record.offset).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.key.as_deref()).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.value.as_deref()).collect::<Vec<_>>())
-        .bind(records.iter().map(|record| record.headers.as_str()).collect::<Vec<_>>())
+        .bind(records.iter().map(|record| record.headers.to_json()).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.origin.map(|(region, _)| region.name())).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.origin.map(|(_, run)| i64::from(run))).collect::<Vec<_>>())
         .bind(letters.iter().map(|(dead, _)| storable(&dead.reason)).collect::<Vec<_>>())
@@ -86,19 +86,19 @@ async fn insert(
     Ok(())
 }
 
-/// The place of a batch's record among all that its partition has had applied, from 1.
+/// The number of a batch's record among all applied records of its partition, from 1.
 fn ordinal(row: &PositionRow, place: usize) -> i64 {
     row.records + 1 + i64::try_from(place).unwrap_or(i64::MAX)
 }
 
-/// A reason as PostgreSQL takes it.
+/// A reason that PostgreSQL can store: shortened and sanitized.
 pub(crate) fn storable(reason: &str) -> String {
     mend_text(&reason[..reason.floor_char_boundary(REASON_BYTES)]).into_owned()
 }
 
 impl DeadLetterThresholds {
-    /// The first record behind `before` that is a dead letter too many, by the ascending ordinals of the
-    /// recent ones, and the limit that it exceeds.
+    /// The first dead letter after `before` that exceeds a threshold, and that threshold. `recent` contains the ordinals
+    /// of the recent dead letters in ascending order.
     fn excess(self, recent: &[i64], before: i64) -> Option<(i64, String)> {
         let (mut first, mut in_row, mut previous) = (0, 0_u32, None);
         for (place, ordinal) in recent.iter().enumerate() {
@@ -112,8 +112,7 @@ impl DeadLetterThresholds {
                 continue;
             }
             if in_row > self.in_row {
-                let rule =
-                    format!("{in_row} records one after the other (--max-dead-in-row {})", self.in_row);
+                let rule = format!("{in_row} records in a row (--max-dead-in-row {})", self.in_row);
                 return Some((*ordinal, rule));
             }
             if count as f64 > self.share * WINDOW as f64 {
@@ -125,37 +124,37 @@ impl DeadLetterThresholds {
     }
 }
 
-/// What is said when there are too many.
-fn refuse(batch: &Batch, row: &PositionRow, dead: &[Dead], ordinal: i64, rule: &str) -> Stop {
+/// The error if there are too many.
+fn too_many(batch: &Batch, row: &PositionRow, dead: &[Dead], ordinal: i64, rule: &str) -> Stop {
     let place = usize::try_from(ordinal - row.records - 1).unwrap_or_default();
     let last =
         batch.records.get(place).and_then(|record| dead.iter().find(|dead| dead.offset == record.offset));
-    let last = last.map_or_else(String::new, |dead| name(&batch.place, dead, batch));
+    let last = last.map_or_else(String::new, |dead| describe(&batch.place, dead, batch));
     let TopicPartition { topic, partition, .. } = &batch.place;
     let from = dead.first().map_or(batch.from, |dead| dead.offset);
     Stop::Guard(format!(
         "{rule} of {topic}[{partition}] can't be applied, the last one being {last}. Nothing of the batch was \
-         written, and a new start stops here again. Look at them, such as with `kcat -C -t {topic} -p {partition} \
-         -o {from} -c 10`. If the records are in order, this build or this database is not: mend that. If \
-         they are to be put aside, start once with higher limits, and look after them with `catalog-consumer \
-         dead-letters`: those that are replayed or discarded count no more"
+         written, and a restart stops here again. Inspect them, for example with `kcat -C -t {topic} -p {partition} \
+         -o {from} -c 10`. If the records are valid, fix this build or this database. If \
+         they are not, start once with higher thresholds and resolve them with `catalog-consumer \
+         dead-letters`: replayed or discarded ones no longer count"
     ))
 }
 
-/// Says that a batch's records have become dead letters.
+/// Logs that a batch's records became dead letters.
 pub(crate) fn log(batch: &Batch, dead: &[Dead]) {
     let Some(first) = dead.first() else { return };
     let count = dead.len();
     if batch.place.kind == TopicKind::DeadLetters {
-        tracing::info!(count, "dead letters of producers have arrived");
+        tracing::info!(count, "dead letters of producers were stored");
         return;
     }
-    let first = name(&batch.place, first, batch);
-    tracing::warn!(count, first, "records that can't be applied are dead letters now");
+    let first = describe(&batch.place, first, batch);
+    tracing::warn!(count, first, "records that can't be applied were stored as dead letters");
 }
 
-/// Names a record that is dead, and the rule that it breaks.
-pub(crate) fn name(place: &TopicPartition, dead: &Dead, batch: &Batch) -> String {
+/// Describes a dead letter: offset, partition, key and reason.
+fn describe(place: &TopicPartition, dead: &Dead, batch: &Batch) -> String {
     let record = batch.records.iter().find(|record| record.offset == dead.offset);
     let key = record.and_then(|record| record.key.as_deref()).map(String::from_utf8_lossy);
     let key =
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_at_the_beginning_and_a_tenth_of_many_are_borne() {
+    fn a_few_at_the_beginning_and_a_tenth_of_many_are_accepted() {
         assert_eq!(first(&[1, 2, 4, 5], 0), None);
         let tenth: Vec<i64> = (0..300).map(|place| place * 10 + 1).collect();
         assert_eq!(first(&tenth, 0), None);
@@ -191,18 +190,18 @@ mod tests {
         let mut recent: Vec<i64> = (0..100).map(|place| place * 10 + 1).collect();
         recent.push(1000);
         assert_eq!(first(&recent, 0), Some(1000));
-        // The first has left the window by then.
+        // The first one is outside the window then.
         recent[100] = 1001;
         assert_eq!(first(&recent, 0), None);
     }
 
     #[test]
-    fn too_many_in_a_row_are_told_wherever_a_batch_begins() {
+    fn too_many_in_a_row_are_found_wherever_a_batch_begins() {
         let recent: Vec<i64> = (7..=100).collect();
         for before in [0, 20, 56] {
             assert_eq!(first(&recent, before), Some(57), "{before}");
         }
-        // A batch without a dead letter of its own stops nothing.
+        // A batch without dead letters never stops the program.
         assert_eq!(first(&recent, 100), None);
         let broken: Vec<i64> = (7..=90).filter(|ordinal| *ordinal != 50).collect();
         assert_eq!(first(&broken, 0), None);

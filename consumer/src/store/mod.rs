@@ -1,4 +1,4 @@
-//! PostgreSQL: connections and migrations, and all that a batch's transaction writes.
+//! PostgreSQL: connections, migrations, and everything that a batch's transaction writes.
 
 pub(crate) mod apply;
 pub(crate) mod binding;

@@ -1,4 +1,4 @@
-//! Outages of the database: waited out for as long as they last, and said.
+//! Outages of the database: retries with backoff, and their log messages.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use catalog_shared::shutdown::CancellationToken;
 use tokio::time::sleep;
 
-use crate::store::database::in_words;
+use crate::store::database::format_error;
 use crate::store::db_error;
 
-/// How often an outage is told of again.
-const REPEAT_AFTER: Duration = Duration::from_secs(10);
-/// The first wait before something is tried again, and the longest. Each is twice the one before.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Interval between two log messages about the same outage.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// The first and the longest delay between retries. Each delay is twice the one before.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
-/// What a consumer says of the outages that all its batches meet.
+/// The current outage, shared by all batches of a consumer so that it is logged once.
 #[derive(Default)]
 pub(crate) struct Outage(Mutex<Option<Reported>>);
 
@@ -25,42 +25,42 @@ struct Reported {
 }
 
 impl Outage {
-    /// Something failed that passes by itself.
+    /// Logs a transient error.
     pub(crate) fn log(&self, error: &anyhow::Error) {
         let now = Instant::now();
         let mut reported = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, is_news) = match &*reported {
+        let (since, is_due) = match &*reported {
             None => (now, true),
-            Some(reported) => (reported.since, now.duration_since(reported.last) >= REPEAT_AFTER),
+            Some(reported) => (reported.since, now.duration_since(reported.last) >= LOG_INTERVAL),
         };
-        if is_news {
+        if is_due {
             *reported = Some(Reported { since, last: now });
             tracing::warn!(
-                error = in_words(error),
+                error = format_error(error),
                 seconds = since.elapsed().as_secs(),
-                "trouble with the database; trying again until it passes"
+                "database unreachable, retrying"
             );
         }
     }
 
-    /// Something went well.
-    pub(crate) fn is_over(&self) {
+    /// Records a success: the outage, if any, is over.
+    pub(crate) fn end(&self) {
         let reported = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Reported { since, .. }) = reported {
-            tracing::info!(seconds = since.elapsed().as_secs(), "the trouble with the database has passed");
+            tracing::info!(seconds = since.elapsed().as_secs(), "database reachable again");
         }
     }
 
-    /// Does something with the database for as long as its outages last; none if it is to `stop`.
+    /// Repeats `attempt` while its errors are transient. None if `stop` is cancelled first.
     ///
     /// # Errors
-    /// What doesn't pass by itself.
-    pub(crate) async fn wait_out<T, F: Future<Output = anyhow::Result<T>>>(
+    /// A permanent error.
+    pub(crate) async fn retry_while_down<T, F: Future<Output = anyhow::Result<T>>>(
         &self,
         stop: &CancellationToken,
         attempt: impl Fn() -> F,
     ) -> anyhow::Result<Option<T>> {
-        let mut waits = Backoff::default();
+        let mut backoff = Backoff::default();
         loop {
             let ended = tokio::select! {
                 () = stop.cancelled() => return Ok(None),
@@ -68,30 +68,30 @@ impl Outage {
             };
             match ended {
                 Ok(done) => {
-                    self.is_over();
+                    self.end();
                     return Ok(Some(done));
                 }
                 Err(error) if db_error::is_transient(&error) => self.log(&error),
                 Err(error) => return Err(error),
             }
-            if !waits.wait(stop).await {
+            if !backoff.wait(stop).await {
                 return Ok(None);
             }
         }
     }
 }
 
-/// The waits between tries.
+/// Exponential backoff between retries.
 pub(crate) struct Backoff(Duration);
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self(FIRST_WAIT)
+        Self(FIRST_DELAY)
     }
 }
 
 impl Backoff {
-    /// Waits before the next try; false if it is to `stop` instead.
+    /// Waits before the next attempt. False if `stop` is cancelled first.
     pub(crate) async fn wait(&mut self, stop: &CancellationToken) -> bool {
         tokio::select! {
             () = stop.cancelled() => false,
@@ -99,11 +99,11 @@ impl Backoff {
         }
     }
 
-    /// How long the next wait is.
+    /// The next delay.
     pub(crate) fn next(&mut self) -> Duration {
-        let wait = self.0;
-        self.0 = (wait * 2).min(LONGEST_WAIT);
-        wait
+        let delay = self.0;
+        self.0 = (delay * 2).min(LONGEST_DELAY);
+        delay
     }
 }
 
@@ -112,9 +112,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_longest() {
-        let mut waits = Backoff::default();
-        let first: Vec<u128> = (0..8).map(|_| waits.next().as_millis()).collect();
+    fn delays_double_up_to_the_longest() {
+        let mut backoff = Backoff::default();
+        let first: Vec<u128> = (0..8).map(|_| backoff.next().as_millis()).collect();
         assert_eq!(first, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
     }
 }

@@ -1,5 +1,5 @@
-//! Positions: where each partition stands, in the database. They move by compare and set in the
-//! transaction that applies a batch, and that makes it exactly once.
+//! Positions: the offset of the next record of each partition, stored in the database. A batch's transaction checks and
+//! moves its position, which makes the application exactly once.
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
@@ -8,18 +8,18 @@ use crate::model::positions::Positions;
 use crate::model::start::{CommittedOffset, Start};
 use crate::model::topic::{TopicKind, TopicPartition};
 
-/// Where a partition stands.
+/// A row of the table `positions`.
 pub(crate) struct PositionRow {
     /// The offset of the next record to apply.
     pub(crate) position: i64,
-    /// Records before this offset are in the ledger.
+    /// Records below this offset are counted in the ledger.
     pub(crate) counted_to: i64,
-    /// How many records were applied before.
+    /// The number of records applied so far.
     pub(crate) records: i64,
 }
 
-/// Reads where a partition stands and holds it until the transaction ends.
-pub(crate) async fn hold(tx: &mut PgConnection, place: &TopicPartition) -> sqlx::Result<PositionRow> {
+/// Reads a position row and locks it until the transaction ends.
+pub(crate) async fn lock_row(tx: &mut PgConnection, place: &TopicPartition) -> sqlx::Result<PositionRow> {
     let (position, counted_to, records) = sqlx::query_as(include_str!("../../sql/apply/read_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
@@ -28,7 +28,7 @@ pub(crate) async fn hold(tx: &mut PgConnection, place: &TopicPartition) -> sqlx:
     Ok(PositionRow { position, counted_to, records })
 }
 
-/// Moves a position that is held to the end of its batch.
+/// Moves a locked position to the end of its batch.
 pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> {
     sqlx::query(include_str!("../../sql/apply/move_position.sql"))
         .bind(&batch.place.topic)
@@ -40,7 +40,7 @@ pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Resul
     Ok(())
 }
 
-/// Decides where a partition starts that was taken over, and writes it down.
+/// Decides where an assigned partition starts, and stores that position.
 pub(crate) async fn start(
     pool: &PgPool,
     place: &TopicPartition,
@@ -49,20 +49,19 @@ pub(crate) async fn start(
 ) -> sqlx::Result<Start> {
     loop {
         let start = Start::decide(find(pool, place).await?, committed, low);
-        let written = match start {
+        let is_stored = match start {
             Start::Position(_) => true,
-            Start::Beginning(low) => begin(pool, place, low).await?,
+            Start::Beginning(low) => insert(pool, place, low).await?,
             Start::Reset { from, to } => reset(pool, place, from, to).await?,
         };
-        // Else another member has moved it just now, and it is decided anew.
-        if written {
+        // Another member has moved it concurrently: decide again.
+        if is_stored {
             return Ok(start);
         }
     }
 }
 
-/// The start of a partition, moved up to `low` where its topic has deleted what came before, as the topic of
-/// dead letters does.
+/// Moves the start of a partition up to `low` if earlier records have expired, as in the topic of dead letters.
 pub(crate) async fn skip_expired(
     pool: &PgPool,
     place: &TopicPartition,
@@ -78,7 +77,7 @@ pub(crate) async fn skip_expired(
         partition = place.partition,
         position,
         low,
-        "dead letters of producers were deleted before they arrived here; going on behind them"
+        "dead letters of producers expired before they were read; skipping them"
     );
     let moved = sqlx::query_scalar(include_str!("../../sql/apply/skip_expired.sql"))
         .bind(&place.topic)
@@ -86,7 +85,7 @@ pub(crate) async fn skip_expired(
         .bind(low)
         .fetch_one(pool)
         .await?;
-    // A reset stays one, so that Kafka hears of it before anything is consumed.
+    // A reset stays a reset, so that the offset is committed before anything is consumed.
     Ok(if let Start::Reset { from, .. } = start {
         Start::Reset { from, to: moved }
     } else {
@@ -102,8 +101,8 @@ async fn find(pool: &PgPool, place: &TopicPartition) -> sqlx::Result<Option<i64>
         .await
 }
 
-async fn begin(pool: &PgPool, place: &TopicPartition, low: i64) -> sqlx::Result<bool> {
-    let done = sqlx::query(include_str!("../../sql/apply/start_position.sql"))
+async fn insert(pool: &PgPool, place: &TopicPartition, low: i64) -> sqlx::Result<bool> {
+    let done = sqlx::query(include_str!("../../sql/apply/insert_position.sql"))
         .bind(&place.topic)
         .bind(place.partition)
         .bind(low)
@@ -123,7 +122,7 @@ async fn reset(pool: &PgPool, place: &TopicPartition, from: i64, to: i64) -> sql
     Ok(done.rows_affected() == 1)
 }
 
-/// The positions of all partitions of some topics.
+/// The positions of all partitions of these topics.
 pub(crate) async fn read(db: impl PgExecutor<'_>, topics: &[String]) -> sqlx::Result<Positions> {
     let rows: Vec<(String, i32, i64)> =
         sqlx::query_as(include_str!("../../sql/apply/read_positions.sql")).bind(topics).fetch_all(db).await?;

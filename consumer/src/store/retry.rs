@@ -1,5 +1,5 @@
-//! A batch on its way: tried again for as long as the database is away, until its partition is given up. One that a
-//! timeout cancels is tried in halves, because waiting would not make it shorter.
+//! Retries of a batch while the database is unreachable, until its partition is revoked. A batch that a timeout cancels
+//! is split in halves, because a retry would time out again.
 
 use std::sync::Arc;
 
@@ -16,49 +16,49 @@ use crate::model::batch_handle::BatchHandle;
 use crate::model::effect::Applied;
 use crate::model::record::Record;
 use crate::store::apply::{Failure, Outcome, apply};
-use crate::store::database::{CONNECT_TIMEOUT, Sessions, in_words};
+use crate::store::database::{CONNECT_TIMEOUT, Sessions, format_error};
 use crate::store::db_error;
 use crate::store::ledger::JudgedRun;
 use crate::store::outage::{Backoff, Outage};
 
-/// What all batches of a consumer share.
+/// The context that all batches of a consumer share.
 #[derive(Clone)]
 pub(crate) struct BatchContext {
     pub(crate) pool: PgPool,
-    /// Where the pool's connections come from.
+    /// Opens connections outside the pool, to probe the database.
     pub(crate) sessions: Sessions,
-    /// One for each batch that may be at the database.
+    /// Limits the number of batches that use the database at once.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) thresholds: Thresholds,
     pub(crate) outage: Arc<Outage>,
 }
 
 impl BatchContext {
-    /// Applies a batch, through outages of the database.
+    /// Applies a batch, with retries while the database is unreachable.
     ///
     /// # Errors
-    /// What doesn't pass by itself.
+    /// A permanent error.
     pub(crate) async fn apply(&self, batch: &Batch, handle: &BatchHandle) -> anyhow::Result<Outcome> {
         let applied = self.apply_part(batch, handle).await;
         handle.set_waits(false);
         applied
     }
 
-    /// Applies a batch or a part of one, in halves where it takes too long whole.
+    /// Applies a batch or a part of one. It is split in halves if it times out.
     fn apply_part<'a>(
         &'a self,
         batch: &'a Batch,
         handle: &'a BatchHandle,
     ) -> BoxFuture<'a, anyhow::Result<Outcome>> {
         async move {
-            let [first, second] = match self.try_until_done(batch, handle).await? {
-                Tried::Done(outcome) => return Ok(outcome),
-                Tried::TooLong => halves(batch),
+            let [first, second] = match self.apply_with_retries(batch, handle).await? {
+                Attempt::Done(outcome) => return Ok(outcome),
+                Attempt::TimedOut => halves(batch),
             };
             match self.apply_part(&first, handle).await? {
-                Outcome::Applied { records, dead, verdicts } => {
+                Outcome::Applied { records, dead, judged_runs } => {
                     let rest = self.apply_part(&second, handle).await?;
-                    Ok(joined((records, dead, verdicts), rest))
+                    Ok(combine((records, dead, judged_runs), rest))
                 }
                 other => Ok(other),
             }
@@ -66,74 +66,74 @@ impl BatchContext {
         .boxed()
     }
 
-    async fn try_until_done(&self, batch: &Batch, handle: &BatchHandle) -> anyhow::Result<Tried> {
-        let mut waits = Backoff::default();
+    async fn apply_with_retries(&self, batch: &Batch, handle: &BatchHandle) -> anyhow::Result<Attempt> {
+        let mut backoff = Backoff::default();
         let mut in_doubt = None;
         loop {
             match apply(&self.pool, &self.permits, batch, self.thresholds).await {
                 Ok(outcome) => {
-                    self.outage.is_over();
-                    return Ok(Tried::Done(resolve_doubt(batch, outcome, in_doubt)));
+                    self.outage.end();
+                    return Ok(Attempt::Done(resolve_doubt(batch, outcome, in_doubt)));
                 }
                 Err(Failure { error, in_doubt: doubt })
-                    if db_error::is_cut_short(&error)
+                    if db_error::is_timed_out(&error)
                         && batch.records.len() > 1
                         && in_doubt.is_none()
                         && (doubt.is_none() || db_error::was_cancelled(&error)) =>
                 {
                     tracing::warn!(
-                        error = in_words(&error),
+                        error = format_error(&error),
                         records = batch.records.len(),
-                        "a timeout has cancelled a batch; trying it in halves"
+                        "batch timed out, retrying in halves"
                     );
-                    return Ok(Tried::TooLong);
+                    return Ok(Attempt::TimedOut);
                 }
                 Err(Failure { error, in_doubt: doubt }) if db_error::is_transient(&error) => {
-                    // An attempt that failed before its commit says nothing of the one before.
+                    // A failure before the commit does not resolve the doubt about an earlier commit.
                     in_doubt = doubt.or(in_doubt);
                     self.outage.log(&error);
                 }
                 Err(Failure { error, .. }) => return Err(error),
             }
             handle.set_waits(true);
-            if !self.wait_for_database(&mut waits, handle).await? {
-                return Ok(Tried::Done(Outcome::GivenUp));
+            if !self.wait_for_database(&mut backoff, handle).await? {
+                return Ok(Attempt::Done(Outcome::Abandoned));
             }
             handle.set_waits(false);
         }
     }
 
-    /// Returns when the database takes connections again; false if the batch is to be given up instead. The
-    /// pool would wait too, and without a word of why.
-    async fn wait_for_database(&self, waits: &mut Backoff, handle: &BatchHandle) -> anyhow::Result<bool> {
-        while waits.wait(handle.token()).await {
-            let tried = tokio::select! {
+    /// Waits until the database accepts connections. False if the batch must be abandoned. The pool would wait too, but
+    /// without logging the reason.
+    async fn wait_for_database(&self, backoff: &mut Backoff, handle: &BatchHandle) -> anyhow::Result<bool> {
+        while backoff.wait(handle.token()).await {
+            let probe = tokio::select! {
                 () = handle.token().cancelled() => return Ok(false),
-                tried = timeout(CONNECT_TIMEOUT, self.sessions.try_one()) => tried,
+                probe = timeout(CONNECT_TIMEOUT, self.sessions.probe()) => probe,
             };
-            match tried {
+            match probe {
                 Ok(Ok(())) => return Ok(true),
-                // The pool may still hold all that are allowed, and they may be good.
+                // The pool may still have all allowed connections, and they may work.
                 Ok(Err(error)) if db_error::has_too_many_connections(&error) => {
                     self.outage.log(&error);
                     return Ok(true);
                 }
                 Ok(Err(error)) if db_error::is_transient(&error) => self.outage.log(&error),
                 Ok(Err(error)) => return Err(error),
-                Err(_) => self.outage.log(&anyhow::anyhow!("the database takes long to answer")),
+                Err(_) => self.outage.log(&anyhow::anyhow!("timed out")),
             }
         }
         Ok(false)
     }
 }
 
-/// What came of a batch, or that it takes too long.
-enum Tried {
+/// The result of an attempt to apply a batch.
+enum Attempt {
     Done(Outcome),
-    TooLong,
+    TimedOut,
 }
 
-/// A batch of two records or more, in two.
+/// Splits a batch of at least two records.
 fn halves(batch: &Batch) -> [Batch; 2] {
     let (first, second) = batch.records.split_at(batch.records.len() / 2);
     let between = second.first().map_or(batch.to, |record| record.offset);
@@ -146,23 +146,23 @@ fn halves(batch: &Batch) -> [Batch; 2] {
     [part(batch.from, between, first), part(between, batch.to, second)]
 }
 
-/// What came of a batch whose first half was applied. Where somebody else goes on behind that, the first half is in
-/// the books but not in this consumer's summary.
-fn joined(first: (Vec<Applied>, Vec<Dead>, Vec<JudgedRun>), second: Outcome) -> Outcome {
+/// The outcome of a batch whose first half was applied. If another consumer continues after the first half, that half is
+/// in the ledger but not in this consumer's summary.
+fn combine(first: (Vec<Applied>, Vec<Dead>, Vec<JudgedRun>), second: Outcome) -> Outcome {
     match second {
-        Outcome::Applied { records: more, dead: more_dead, verdicts: more_verdicts } => {
-            let (mut records, mut dead, mut verdicts) = first;
+        Outcome::Applied { records: more, dead: more_dead, judged_runs: more_runs } => {
+            let (mut records, mut dead, mut judged_runs) = first;
             records.extend(more);
             dead.extend(more_dead);
-            verdicts.extend(more_verdicts);
-            Outcome::Applied { records, dead, verdicts }
+            judged_runs.extend(more_runs);
+            Outcome::Applied { records, dead, judged_runs }
         }
         other => other,
     }
 }
 
-/// A commit whose answer was lost was done, if the position stands at its end: then what is known of it
-/// counts, for nobody else will tell.
+/// A commit whose response was lost has succeeded if the position is at the end of its batch. Its outcome then counts,
+/// because no other consumer reports it.
 fn resolve_doubt(batch: &Batch, outcome: Outcome, in_doubt: Option<Outcome>) -> Outcome {
     match (outcome, in_doubt) {
         (Outcome::Stale { position }, Some(done)) if position == batch.to => done,

@@ -1,5 +1,5 @@
-//! The verdicts topic. It is read to its end before anything is applied, then followed, and what the
-//! database decided is published until Kafka has it: an outage only delays that.
+//! Keeps the decisions topic (`verdicts`) and the table of decisions in sync. The topic is read to its end before any
+//! batch is applied, and followed from then on. Decisions of this database are published from an outbox, with retries.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::kafka::decision_log::DecisionLog;
 use crate::kafka::decision_reader::DecisionReader;
-use crate::store::database::in_words;
+use crate::store::database::format_error;
 use crate::store::outbox;
 use crate::sync::source_check;
 
-/// How often the outbox is looked into.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long to wait after something failed.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// How long the last verdicts may take to be published when the program ends.
-const LAST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Interval between two reads of the outbox.
+const OUTBOX_INTERVAL: Duration = Duration::from_millis(500);
+/// Delay before a retry.
+const RETRY_DELAY: Duration = Duration::from_secs(2);
+/// Timeout of the last publication when the program ends.
+const FINAL_PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The verdicts topic and the tables that mirror it.
+/// The decisions topic and the table that mirrors it.
 #[derive(Clone)]
 pub(crate) struct DecisionSync {
     log: DecisionLog,
@@ -41,108 +41,110 @@ impl DecisionSync {
         self.log.topic()
     }
 
-    /// Publishes all that the topic does not say yet. An unfinished call is safe to repeat: the last record
-    /// of a key counts.
+    /// Publishes the outbox. A call that failed halfway can be repeated, because the last record of a key counts.
     ///
     /// # Errors
-    /// What the database or Kafka said; the rest stays in the outbox.
+    /// The error of the database or Kafka. Unpublished decisions stay in the outbox.
     async fn publish(&self) -> anyhow::Result<()> {
-        let verdicts = outbox::unpublished(&self.pool).await?;
-        if verdicts.is_empty() {
+        let decisions = outbox::unpublished(&self.pool).await?;
+        if decisions.is_empty() {
             return Ok(());
         }
         let producer = self.log.producer()?;
-        for verdict in verdicts {
-            self.log.publish(&producer, &verdict).await?;
-            outbox::mark_published(&self.pool, &verdict).await?;
-            tracing::debug!(key = verdict.key(), state = verdict.state().name(), "verdict published");
+        for decision in decisions {
+            self.log.publish(&producer, &decision).await?;
+            outbox::mark_published(&self.pool, &decision).await?;
+            tracing::debug!(key = decision.key(), state = decision.state().name(), "decision published");
         }
         Ok(())
     }
 
-    /// Publishes for a program that is about to end; tells whether all is published.
+    /// Publishes the outbox before the program ends. Returns whether every decision is published.
     pub(crate) async fn publish_now(&self) -> bool {
-        let error = match timeout(LAST_TIMEOUT, self.publish_if_any()).await {
+        let error = match timeout(FINAL_PUBLISH_TIMEOUT, self.publish_pending()).await {
             Ok(Ok(())) => return true,
-            Ok(Err(error)) => in_words(&error),
-            Err(_) => "Kafka does not answer".to_owned(),
+            Ok(Err(error)) => format_error(&error),
+            Err(_) => "timed out".to_owned(),
         };
-        tracing::warn!(error, "verdicts are not published yet; a running consumer or the next start goes on");
+        tracing::warn!(
+            error,
+            "decisions are not published yet; a running consumer or the next start publishes them"
+        );
         false
     }
 
-    async fn publish_if_any(&self) -> anyhow::Result<()> {
+    async fn publish_pending(&self) -> anyhow::Result<()> {
         if outbox::unpublished(&self.pool).await?.is_empty() {
             return Ok(());
         }
         if self.log.partitions().await? == 0 {
-            bail!("there is no topic {}", self.topic());
+            bail!("the topic {} does not exist", self.topic());
         }
         source_check::check_now(&mut *self.pool.acquire().await?, self.log.kafka()).await?;
         self.publish().await
     }
 
-    /// Reads the topic from its beginning to its end; none where there is no such topic.
-    async fn read(&self) -> anyhow::Result<Option<DecisionReader>> {
-        let Some((reader, said)) = self.log.read_to_end().await? else { return Ok(None) };
-        outbox::follow(&self.pool, &said).await?;
+    /// Reads the topic from its beginning to its end and merges it. None if the topic does not exist.
+    async fn read_topic(&self) -> anyhow::Result<Option<DecisionReader>> {
+        let Some((reader, published)) = self.log.read_to_end().await? else { return Ok(None) };
+        outbox::merge(&self.pool, &published).await?;
         Ok(Some(reader))
     }
 
-    /// The last verdict of each run that the topic still has. Writes nothing.
+    /// The last decision of each run in the topic. Writes nothing.
     ///
     /// # Errors
-    /// What Kafka said.
-    pub(crate) async fn verdicts(&self) -> anyhow::Result<Vec<Verdict>> {
-        Ok(self.log.read_to_end().await?.map(|(_, said)| said).unwrap_or_default())
+    /// The error of Kafka.
+    pub(crate) async fn decisions(&self) -> anyhow::Result<Vec<Verdict>> {
+        Ok(self.log.read_to_end().await?.map(|(_, published)| published).unwrap_or_default())
     }
 
-    /// Takes over what the topic says now.
+    /// Merges the topic's current contents into the table.
     ///
     /// # Errors
-    /// What the database or Kafka said.
+    /// The error of the database or Kafka.
     pub(crate) async fn mirror(&self) -> anyhow::Result<()> {
-        self.read().await.map(drop)
+        self.read_topic().await.map(drop)
     }
 
-    /// [`DecisionSync::read`] until it succeeds.
-    async fn read_at_last(&self) -> Option<DecisionReader> {
+    /// As [`DecisionSync::read_topic`], with retries.
+    async fn read_with_retries(&self) -> Option<DecisionReader> {
         loop {
-            match self.read().await {
+            match self.read_topic().await {
                 Ok(reader) => return reader,
-                Err(error) => self.trouble("can't read", &error).await,
+                Err(error) => self.log_and_wait("can't read", &error).await,
             }
         }
     }
 
-    /// Follows the topic and publishes, for ever.
-    async fn keep(&self, mut reader: Option<DecisionReader>) {
-        let mut look = interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Follows the topic and publishes the outbox, until it is cancelled.
+    async fn run(&self, mut reader: Option<DecisionReader>) {
+        let mut tick = interval(OUTBOX_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                said = next(reader.as_ref()) => self.follow(said).await,
-                _ = look.tick() => {
+                decision = next(reader.as_ref()) => self.follow(decision).await,
+                _ = tick.tick() => {
                     if reader.is_none() {
-                        // A producer makes the topic; nothing is published before.
-                        reader = self.read_at_last().await;
+                        // A producer creates the topic. Until then nothing is published.
+                        reader = self.read_with_retries().await;
                     } else if let Err(error) = self.publish().await {
-                        self.trouble("can't publish to", &error).await;
+                        self.log_and_wait("can't publish to", &error).await;
                     }
                 }
             }
         }
     }
 
-    async fn follow(&self, said: Verdict) {
-        while let Err(error) = outbox::follow(&self.pool, std::slice::from_ref(&said)).await {
-            self.trouble("can't follow", &error).await;
+    async fn follow(&self, decision: Verdict) {
+        while let Err(error) = outbox::merge(&self.pool, std::slice::from_ref(&decision)).await {
+            self.log_and_wait("can't follow", &error).await;
         }
     }
 
-    async fn trouble(&self, what: &str, error: &anyhow::Error) {
-        tracing::warn!(error = in_words(error), "{what} the topic {}; trying again", self.topic());
-        sleep(RETRY_AFTER).await;
+    async fn log_and_wait(&self, what: &str, error: &anyhow::Error) {
+        tracing::warn!(error = format_error(error), "{what} the topic {}, retrying", self.topic());
+        sleep(RETRY_DELAY).await;
     }
 }
 
@@ -153,7 +155,7 @@ async fn next(reader: Option<&DecisionReader>) -> Verdict {
     }
 }
 
-/// Keeps topic and table the same while the program runs.
+/// The background task that keeps topic and table in sync.
 pub(crate) struct DecisionSyncTask {
     decisions: DecisionSync,
     stop: CancellationToken,
@@ -161,24 +163,24 @@ pub(crate) struct DecisionSyncTask {
 }
 
 impl DecisionSyncTask {
-    /// Reads the topic to its end, however long Kafka takes, and goes on from there in the background.
+    /// Reads the topic to its end, with retries, and continues from there in the background.
     pub(crate) async fn start(kafka: &KafkaArgs, pool: &PgPool, shutdown: &CancellationToken) -> Self {
         let decisions = DecisionSync::new(kafka, pool);
-        let reader = shutdown.run_until_cancelled(decisions.read_at_last()).await.flatten();
+        let reader = shutdown.run_until_cancelled(decisions.read_with_retries()).await.flatten();
         let stop = CancellationToken::new();
         let task = tokio::spawn({
             let (decisions, stop) = (decisions.clone(), stop.clone());
             async move {
-                stop.run_until_cancelled(decisions.keep(reader)).await;
+                stop.run_until_cancelled(decisions.run(reader)).await;
             }
         });
         Self { decisions, stop, task }
     }
 
-    /// Ends, after a last attempt to publish what is left.
+    /// Stops the task, after a last attempt to publish the outbox.
     pub(crate) async fn finish(self) {
         self.stop.cancel();
-        // It has no result, and a panic has been told.
+        // The task has no result, and the panic hook logs a panic.
         let _ = self.task.await;
         self.decisions.publish_now().await;
     }

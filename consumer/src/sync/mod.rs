@@ -1,4 +1,4 @@
-//! What needs PostgreSQL and Kafka at once: the two must agree on decisions, and on which topics the tables belong to.
+//! Code that needs both PostgreSQL and Kafka: synchronising decisions, and checking which topics the tables belong to.
 
 pub(crate) mod decisions;
 pub(crate) mod source_check;

@@ -1,4 +1,4 @@
-//! Whether the topics are still the ones that the tables belong to.
+//! Checks that the tables still belong to these topics.
 
 use catalog_shared::kafka::KafkaArgs;
 use sqlx::PgConnection;
@@ -6,10 +6,10 @@ use sqlx::PgConnection;
 use crate::kafka::source;
 use crate::store::binding;
 
-/// As [`binding::check`], for a command that asks Kafka only for this.
+/// As [`binding::check`], with the ids read from Kafka.
 ///
 /// # Errors
-/// As [`binding::check`], or when Kafka does not answer.
+/// As [`binding::check`], or if Kafka does not answer.
 pub(crate) async fn check_now(connection: &mut PgConnection, kafka: &KafkaArgs) -> anyhow::Result<()> {
     binding::check_prefix(connection, &kafka.topic_prefix).await?;
     binding::check(connection, &source::find(kafka).await?).await

@@ -2,7 +2,7 @@
 //!
 //! The `commit_transaction` of the rdkafka crate flushes first and waits 100 ms whenever a delivery has not been
 //! reported yet, which happens in up to 16 % of transactions even after all deliveries were awaited. Then the flush is
-//! not needed. This is the project's only unsafe code.
+//! not needed. See docs/explanation/decisions/0012-unsafe-in-three-files.md.
 
 use std::ffi::CStr;
 use std::time::Duration;

@@ -114,20 +114,13 @@ fn add_dataset<'a>(
             return None;
         }
     };
+    let key = Key::Dataset { domain, id };
     let is_record = match &object.flaw {
         Some(flaw) => {
             page.add_missed(object, flaw);
             false
         }
-        None if page.add_from(
-            object,
-            RecordType::Datasets,
-            Key::Dataset { domain, id },
-            object.raw.clone(),
-        ) =>
-        {
-            true
-        }
+        None if page.add_from(object, RecordType::Datasets, key, object.raw.clone()) => true,
         None => return None,
     };
     *page.records.seen.entry(domain.to_owned()).or_default() += 1;

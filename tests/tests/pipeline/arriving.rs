@@ -83,7 +83,7 @@ async fn a_record_that_cannot_be_read_is_named_with_its_rule() -> Result<()> {
     let world = crawled().await?;
     add_host(&world, "1", r#"{"host":"other.example","domain":"new.example"}"#).await?;
     let mut member = world.member()?.start()?;
-    let reported = member.logged("records that can't be applied are dead letters now").await?;
+    let reported = member.logged("records that can't be applied were stored as dead letters").await?;
     let first = reported["first"].as_str().unwrap();
     let name = format!("of {}[0], key \"us/new.example\"", world.topic("hosts"));
     assert!(first.contains(&name) && first.contains("the value disagrees with the key"), "{first}");

@@ -37,7 +37,7 @@ async fn a_batch_that_loses_a_deadlock_is_applied_at_its_next_try() -> Result<()
     ).await?;
     sqlx::query(lock).bind(&first).execute(&mut *other).await?;
     other.rollback().await?;
-    member.logged("trouble with the database; trying again until it passes").await?;
+    member.logged("database unreachable, retrying").await?;
     world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
     member.terminate()?;
     let ended = member.ended().await?;

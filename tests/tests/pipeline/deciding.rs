@@ -51,7 +51,11 @@ async fn a_rejected_run_retires_nothing_and_is_decided_for_good() -> Result<()> 
     assert_eq!(history.decide("release", "3").await?["retired"], 5);
     assert_eq!(history.retired().await?, sorted([all_at(&first, 3), all_at(&second, 3)].concat()));
     for (decision, run, why) in [
-        ("release", "2", "run 2 of us is rejected: only a held run can be released or rejected"),
+        (
+            "release",
+            "2",
+            "run 2 of us is rejected: only a run on hold (state held) can be released or rejected",
+        ),
         ("reject", "3", "run 3 of us is released: only"),
         ("release", "1", "run 1 of us is balanced: only"),
         ("reject", "9", "there is no run 9 of us"),

@@ -31,7 +31,7 @@ async fn books_that_do_not_balance_hold_a_run() -> Result<()> {
         .execute(history.world.pool())
         .await?;
     history.world.consume()?.succeed().await?;
-    let why = format!("the books don't balance in {topic}[0] ({first} published, {} arrived)", first - 1);
+    let why = format!("the counts don't add up in {topic}[0] ({first} published, {} arrived)", first - 1);
     assert_held(&history, &why).await?;
 
     // The next crawl sees all and decides.

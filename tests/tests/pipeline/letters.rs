@@ -72,7 +72,7 @@ async fn letters_that_were_deleted_before_they_arrived_are_no_reason_to_stop() -
     admin.delete_records(&all, &AdminOptions::new()).await?;
     world.crawl(&api)?.succeed().await?;
     let ended = world.consume()?.succeed().await?;
-    assert!(ended.stderr.contains("dead letters of producers were deleted before they arrived here"));
+    assert!(ended.stderr.contains("dead letters of producers expired before they were read"));
     let runs: Vec<i64> =
         sqlx::query_scalar("select run from dead_letters order by run").fetch_all(world.pool()).await?;
     assert_eq!(runs, [1, 3]);

@@ -84,7 +84,7 @@ async fn make_domains_again(world: &World, api: &MockServer) -> Result<()> {
 async fn a_topic_made_again_that_ends_at_the_old_position_is_refused() -> Result<()> {
     let (world, api) = consumed().await?;
     make_domains_again(&world, &api).await?;
-    let reported = [&world.topic("domains"), "deleted and made again", "catalog-consumer move --topic"];
+    let reported = [&world.topic("domains"), "deleted and recreated", "catalog-consumer move --topic"];
     refused(&world, readers(&world)?, &reported).await
 }
 
@@ -102,7 +102,7 @@ async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
     member.signal("CONT")?;
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("deleted and made again"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("deleted and recreated"), "{}", ended.stderr);
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
 
-const TROUBLE: &str = "trouble with the database; trying again until it passes";
-const PASSED: &str = "the trouble with the database has passed";
+const TROUBLE: &str = "database unreachable, retrying";
+const PASSED: &str = "database reachable again";
 /// What the client says when it has not been polled for too long, and so leaves its group.
 const DROPPED: &str = "PollExceeded";
 const BALANCED: [&str; 2] = [

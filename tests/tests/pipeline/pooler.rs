@@ -7,7 +7,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Ended, Program, World};
 use serde_json::Value;
 
-const TROUBLE: &str = "trouble with the database; trying again until it passes";
+const TROUBLE: &str = "database unreachable, retrying";
 
 /// Tables and indexes by schema, and how they are kept.
 const KEPT: &str = "

@@ -66,7 +66,7 @@ async fn tables_that_stand_beyond_the_topics_or_in_others_are_left_alone() -> Re
         .await?;
     let ended = world.rebuild()?.run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the topic was made anew"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the topic was recreated"), "{}", ended.stderr);
 
     let ended = world.rebuild()?.args(["--topic-prefix", &world.topic("hosts")]).run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);

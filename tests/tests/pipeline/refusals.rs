@@ -76,7 +76,7 @@ async fn topics_made_again_under_old_tables_are_refused() -> Result<()> {
     for program in [world.member()?, world.consume()?] {
         let ended = program.run().await?;
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-        assert!(ended.stderr.contains("was made anew"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("was recreated"), "{}", ended.stderr);
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ async fn a_consumer_shows_no_secret() -> Result<()> {
     for host in [NOWHERE, "nowhere.invalid"] {
         let url = format!("postgres://me:{PASSWORD}@{host}/catalog");
         let mut waiting = consume()?.env("DATABASE_URL", &url).start()?;
-        waiting.logged("trouble with the database; trying again until it passes").await?;
+        waiting.logged("database unreachable, retrying").await?;
         waiting.terminate()?;
         clean(&waiting.ended().await?, 143);
     }

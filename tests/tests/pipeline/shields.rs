@@ -20,7 +20,7 @@ async fn a_portal_that_breaks_is_shielded_and_the_others_retire() -> Result<()> 
     let gone = [history.take("a.example", 3)?, history.take("b.example", 11)?, history.take("c.example", 9)?];
     let summary = history.run(&[]).await?;
     let run = &summary["runs"][0];
-    let why = "more than half would go: 11 of 20";
+    let why = "more than half would be retired: 11 of 20";
     assert_eq!((&run["state"], &run["retired"]), (&"balanced".into(), &12.into()), "{run}");
     assert_eq!(run["shields"], json!({ "b.example": why }));
     let mut expected = [all_at(&gone[0], 2), all_at(&gone[2], 2)].concat();

@@ -95,7 +95,7 @@ async fn a_lifted_shield_retires_its_domain_and_comes_back_when_undone() -> Resu
     history.run(&[]).await?;
     assert_eq!(history.states().await?, [(1, "balanced".to_owned()), (2, "balanced".to_owned())]);
     let shown = runs(&history, &["show", "2"]).await?.stdout;
-    assert!(shown.contains("b.example: more than half would go: 15 of 20"), "{shown}");
+    assert!(shown.contains("b.example: more than half would be retired: 15 of 20"), "{shown}");
     assert!(shown.contains("Lifting the shield would retire 15 of b.example:"), "{shown}");
     assert!(shown.contains("--domain b.example"), "{shown}");
     assert_eq!(history.retired().await?, []);

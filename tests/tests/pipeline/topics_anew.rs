@@ -54,7 +54,7 @@ async fn a_topic_made_again_under_old_tables_is_refused() -> Result<()> {
     world.crawl(&small)?.succeed().await?;
     let ended = world.consume()?.run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("were deleted and made again"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("were deleted and recreated"), "{}", ended.stderr);
     assert!(ended.stderr.contains("datasets (its id was"), "{}", ended.stderr);
     Ok(())
 }
@@ -73,7 +73,7 @@ async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let remade =
-        ended.stderr.contains("was made anew") || ended.stderr.contains("were deleted and made again");
+        ended.stderr.contains("was recreated") || ended.stderr.contains("were deleted and recreated");
     assert!(remade && ended.stderr.contains("datasets"), "{}", ended.stderr);
     Ok(())
 }

@@ -152,7 +152,7 @@ fn to_record(stored: StoredDeadLetter) -> Result<(TopicPartition, Record), Strin
         format!("it has schema {schema}, which this build can't read: upgrade catalog-consumer")
     })?;
     let place = TopicPartition { kind: TopicKind::Data(kind), topic, partition };
-    Ok((place, Record { key, value, ..record }))
+    Ok((place, Record { key: key.map(Into::into), value: value.map(Into::into), ..record }))
 }
 
 /// The original headers; `model/record.rs` writes the JSON.
@@ -200,7 +200,7 @@ async fn close_runs(
     thresholds: RunThresholds,
 ) -> anyhow::Result<()> {
     for end in ends {
-        ledger::open_runs(tx, &[(end.region, end.marker.run)]).await?;
+        ledger::insert_runs(tx, &[(end.region, end.marker.run)]).await?;
         ledger::close(tx, place, end, thresholds).await?;
     }
     Ok(())
@@ -209,7 +209,12 @@ async fn close_runs(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::record::to_json;
+    use crate::model::arena::Arena;
+    use crate::model::headers::RawHeaders;
+
+    fn to_json(headers: &OwnedHeaders) -> String {
+        RawHeaders::copy(headers, &mut Arena::exact()).to_json()
+    }
 
     #[test]
     fn headers_survive_the_round_trip_through_json() {

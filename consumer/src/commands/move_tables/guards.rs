@@ -1,12 +1,14 @@
 //! The checks of a move, before it changes the tables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog_shared::cursor::Cursor;
 use catalog_shared::cursors;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use rdkafka::consumer::Consumer;
 use tokio::task::spawn_blocking;
@@ -15,8 +17,10 @@ use tokio::time::sleep;
 use super::args::Scope;
 use super::known::{KnownRuns, LastRun};
 use super::scan::PartitionContents;
-use crate::kafka::admin::{self, GroupMember};
-use crate::kafka::{errors, partitions};
+use crate::commands::detached_reader::DetachedReader;
+use crate::kafka::group_members::{GroupMember, group_members};
+use crate::kafka::{errors, offsets};
+use crate::model::topic::{TopicKind, TopicPartition};
 
 /// Timeout for finding the coordinator of the group, and the delay between two tries.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,10 +47,9 @@ pub(super) async fn check_members(kafka: &KafkaArgs, group: &str) -> anyhow::Res
 /// A cluster that no group has used yet has no coordinator. The first request makes it choose one, so it is retried.
 async fn members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<GroupMember>> {
     let deadline = Instant::now() + TIMEOUT;
+    let reader = DetachedReader::open(kafka, group)?;
     loop {
-        let (watcher, name) = (partitions::watcher(kafka)?, group.to_owned());
-        let list = move || admin::group_members(watcher.client(), &name);
-        match spawn_blocking(list).await? {
+        match list_members(&reader, kafka, group).await {
             Err(error) if errors::is_transient(&error) && Instant::now() < deadline => {
                 tracing::debug!(
                     error = format!("{error:#}"),
@@ -57,6 +60,21 @@ async fn members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<GroupMemb
             listed => return listed,
         }
     }
+}
+
+/// Lists the members. Without DESCRIBE on the group Kafka hides the group and its members, so this reads an offset of the
+/// group first, which Kafka refuses then.
+async fn list_members(
+    reader: &DetachedReader,
+    kafka: &KafkaArgs,
+    group: &str,
+) -> anyhow::Result<Vec<GroupMember>> {
+    let kind = TopicKind::Data(RecordType::Datasets);
+    let first = TopicPartition { kind, topic: kind.topic(&kafka.topics()), partition: 0 };
+    let client = reader.get()?;
+    offsets::note(&client, &first).await?;
+    let (client, group) = (Arc::clone(&client), group.to_owned());
+    spawn_blocking(move || group_members(client.client(), &group)).await?
 }
 
 /// The cursors that already exist on the cluster.

@@ -220,7 +220,7 @@ async fn publish_decisions(args: &MoveArgs) -> bool {
     match database::open(&args.database, 1).await {
         Ok(pool) => DecisionSync::new(&args.kafka, &pool).publish_now().await,
         Err(error) => {
-            tracing::warn!(error = database::in_words(&error), "decisions are not published yet");
+            tracing::warn!(error = database::format_error(&error), "decisions are not published yet");
             false
         }
     }

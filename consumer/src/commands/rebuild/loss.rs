@@ -81,7 +81,7 @@ impl Loss {
         if self.lost.is_empty() {
             return Ok(());
         }
-        let remaining = if self.has_lost_decisions { decisions.verdicts().await? } else { Vec::new() };
+        let remaining = if self.has_lost_decisions { decisions.decisions().await? } else { Vec::new() };
         // Decisions have no end-of-run records, so they are compared run by run.
         let data: Vec<&LostRecords> =
             self.lost.iter().filter(|lost| lost.topic != decisions.topic()).collect();

@@ -271,7 +271,7 @@ async fn apply_to_shadow(
 ) -> anyhow::Result<(TopicPartition, i64)> {
     match apply(pool, permits, &batch, thresholds).await {
         Ok(Outcome::Applied { .. }) => Ok((batch.place, batch.to)),
-        Ok(Outcome::Stale { .. } | Outcome::GivenUp) => bail!("another program has written to the shadow"),
+        Ok(Outcome::Stale { .. } | Outcome::Abandoned) => bail!("another program has written to the shadow"),
         Err(Failure { error, .. }) => Err(error),
     }
 }

@@ -1,5 +1,5 @@
-//! The loop of a consumer: it receives records, hands batches over to be applied, and answers the
-//! group's rebalances.
+//! The loop of a consumer: it buffers received records, starts a task for each batch, and answers the group's
+//! rebalances. A thread of its own polls Kafka (`kafka::polling`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use crate::commands::summary::Summary;
 use crate::kafka::context::{Member, Rebalance};
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::group::{self, Joined};
+use crate::kafka::polling::PollingMember;
 use crate::model::batch::Batch;
 use crate::model::batch_handle::BatchHandle;
 use crate::model::copy_id::CopyId;
@@ -34,10 +35,9 @@ use crate::store::dead_letters;
 use crate::store::outage::Outage;
 use crate::store::retry::BatchContext;
 
-/// How long the batches in flight may take to end once the consumer is to leave. One that is given up
-/// is rolled back or not, and its position tells which.
+/// Shutdown timeout for the batches in flight. An abandoned batch may or may not commit; its position says which.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often batches that have waited long enough, partitions' ends and seeks are looked after.
+/// How often housekeeping runs.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A member of the group at work.
@@ -47,13 +47,15 @@ pub(crate) struct Consumer {
     pub(crate) context: BatchContext,
     pub(crate) topics: Topics,
     pub(crate) member: Arc<Member>,
+    pub(crate) polling: PollingMember,
     changes: UnboundedReceiver<Rebalance>,
     pub(crate) ownership: GroupOwnership,
     checks: BackgroundChecks,
-    /// A change that can't be answered yet, because the database is away or the group is another copy's.
+    /// A change that can't be answered yet, because the database is unreachable or the group belongs to another copy.
     pub(crate) unanswered: Option<Rebalance>,
     pub(crate) partitions: HashMap<(TopicKind, i32), Partition>,
     pub(crate) batches: JoinSet<FinishedBatch>,
+    /// The last epoch of an assignment or a seek.
     pub(crate) epoch: u64,
     pub(crate) summary: Summary,
     pub(crate) progress: Progress,
@@ -74,12 +76,12 @@ impl Consumer {
         outage: Arc<Outage>,
         progress: Progress,
     ) -> anyhow::Result<Self> {
-        let Joined { member, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
+        let Joined { member, polling, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
         let ownership = GroupOwnership::new(&args, copy, session)?;
         let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), args.kafka.clone());
         let topics = args.kafka.topics();
         let permits = Arc::new(Semaphore::new(args.apply.connections.into()));
-        let sessions = Sessions::of(&args.database)?;
+        let sessions = Sessions::from_args(&args.database)?;
         let context = BatchContext {
             pool: pool.clone(),
             sessions,
@@ -93,6 +95,7 @@ impl Consumer {
             context,
             topics,
             member,
+            polling,
             changes,
             ownership,
             checks,
@@ -105,17 +108,16 @@ impl Consumer {
         })
     }
 
-    /// Works until `shutdown` or the end offsets; returns whether it reached those.
+    /// Runs until `shutdown` or the end offsets; returns whether it reached the end offsets.
     pub(super) async fn work(
         &mut self,
         shutdown: &CancellationToken,
         end_offsets: Option<&EndOffsets>,
     ) -> anyhow::Result<bool> {
-        let member = Arc::clone(&self.member);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // In this order: nothing may be done to the assignment while a change of it is unanswered.
+            // In this order, so that a change of the assignment is answered before anything else is done to it.
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(false),
@@ -136,17 +138,17 @@ impl Consumer {
                     // A tick that took long must not be followed by the next one at once.
                     tick.reset();
                 }
-                message = member.recv() => self.receive(message).await?,
+                received = self.polling.recv(), if self.has_space() => self.receive(received?).await?,
             }
         }
     }
 
-    /// Whether another batch may be handed over: one for each connection, and one to be decoded meanwhile.
+    /// Whether another batch may be started: one for each connection, and one that is decoded meanwhile.
     pub(crate) fn has_room(&self) -> bool {
         self.batches.len() <= usize::from(self.args.apply.connections)
     }
 
-    /// Hands the next batch of a partition over, if it is due and there is room.
+    /// Starts the next batch of a partition, if it is due and there is room.
     pub(crate) fn apply_due(&mut self, place: (TopicKind, i32), now: Instant) {
         let batch_size = usize::from(self.args.apply.batch_size);
         if !self.has_room() || self.ownership.is_contested() {
@@ -161,18 +163,14 @@ impl Consumer {
         }
     }
 
-    /// Pauses partitions that are full and resumes those that have room again. Receiving itself never
-    /// rests: a member that doesn't receive answers no rebalance, and is dropped from its group.
-    pub(crate) fn pause_and_resume(&mut self) -> anyhow::Result<()> {
+    /// Pauses partitions that are full and resumes those that have room again.
+    pub(crate) fn pause_and_resume(&mut self) {
         for partition in self.partitions.values_mut() {
-            match partition.pause_changes() {
-                Some(true) => group::pause(&self.member, &partition.place)?,
-                Some(false) => group::resume(&self.member, &partition.place)?,
-                None => continue,
+            if let Some(pause) = partition.pause_changes() {
+                self.polling.pause(&partition.place, pause);
+                partition.paused = pause;
             }
-            partition.paused = !partition.paused;
         }
-        Ok(())
     }
 
     pub(crate) fn spawn(&mut self, batch: Batch, epoch: u64, handle: BatchHandle) {
@@ -193,7 +191,7 @@ impl Consumer {
         }
     }
 
-    /// Hands over what is due, in the order in which it became due.
+    /// Starts the batches that are due, in the order in which they became due.
     pub(crate) fn apply_all_due(&mut self) {
         let now = Instant::now();
         let places = in_due_order(&self.partitions);
@@ -204,7 +202,7 @@ impl Consumer {
     pub(super) async fn leave(mut self) -> anyhow::Result<Summary> {
         self.partitions.values_mut().for_each(Partition::clear);
         if let Some(change) = self.unanswered.take() {
-            group::answer(&self.member, &change)?;
+            self.polling.answer(change).await?;
         }
         let deadline = tokio::time::Instant::now() + LEAVE_TIMEOUT;
         let mut ended = Ok(());
@@ -214,14 +212,16 @@ impl Consumer {
         if !self.batches.is_empty() {
             tracing::warn!(
                 batches = self.batches.len(),
-                "batches were given up in the middle; positions tell"
+                "batches were abandoned; their positions say whether they were applied"
             );
         }
         self.batches.abort_all();
-        let stands = |partition: &Partition| (partition.place.clone(), partition.position);
-        let positions: Vec<_> = self.partitions.values().map(stands).collect();
+        let position = |partition: &Partition| (partition.place.clone(), partition.position);
+        let positions = self.partitions.values().map(position).collect();
         self.progress.end();
-        group::leave(self.member, self.changes, &positions).await?;
+        // The polling thread drops the last reference, because that waits for the group.
+        drop(self.member);
+        self.polling.leave(self.changes, positions).await?;
         ended.map(|()| self.summary)
     }
 }

@@ -13,7 +13,8 @@ use tokio::task::spawn_blocking;
 
 use crate::commands::detached_reader::DetachedReader;
 use crate::commands::run::args::RunArgs;
-use crate::kafka::{admin, offsets};
+use crate::kafka::group_members::{GroupMember, group_members};
+use crate::kafka::offsets;
 use crate::model::copy_id::CopyId;
 use crate::model::topic::{TopicKind, TopicPartition};
 
@@ -55,9 +56,9 @@ impl GroupProbe {
     pub(crate) async fn read(&self) -> anyhow::Result<GroupState> {
         let (reader, group) = (self.reader.get()?, Arc::clone(&self.group));
         let client = Arc::clone(&reader);
-        let members = spawn_blocking(move || admin::group_members(client.client(), &group)).await??;
+        let members = spawn_blocking(move || group_members(client.client(), &group)).await??;
         let owner = offsets::note(&reader, &self.first).await?;
-        let copy = |member: admin::GroupMember| Some((CopyId::parse(&member.client_id)?, member.host));
+        let copy = |member: GroupMember| Some((CopyId::parse(&member.client_id)?, member.host));
         let others = members.into_iter().filter_map(copy).filter(|(copy, _)| !copy.is_same(&self.copy));
         Ok(GroupState { others: others.collect(), owner: owner.as_deref().and_then(CopyId::parse) })
     }

@@ -1,21 +1,20 @@
-//! What a consumer looks after ten times a second: seeks, batches that have waited long enough, partitions'
-//! ends, and whether it has caught up.
+//! Housekeeping, ten times a second: seeks, batches that have waited long enough, the ends of partitions, and whether the
+//! consumer has caught up.
 
 use std::time::Duration;
 
 use anyhow::Context;
-use rdkafka::consumer::Consumer as _;
 use tokio::time::timeout;
 
 use crate::commands::run::consumer::Consumer;
 use crate::kafka::end_offsets::EndOffsets;
-use crate::kafka::{errors, group, offsets};
+use crate::kafka::{errors, offsets};
 use crate::model::positions::Positions;
 use crate::model::topic::TopicKind;
 use crate::store::{db_error, positions};
 use crate::sync::source_check;
 
-/// How long the loop may wait for the database: it has to go on receiving.
+/// How long the loop may wait for the database, because rebalances and records wait meanwhile.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Consumer {
@@ -23,21 +22,27 @@ impl Consumer {
         if self.ownership.is_contested() && self.ownership.may_retry() {
             self.check_group().await?;
         }
-        for partition in self.partitions.values_mut() {
-            if let Some(offset) = partition.seek_to {
-                match group::seek(&self.member, &partition.place, offset).await {
-                    Ok(()) => partition.seek_to = None,
-                    // It may be on its way to another member; if not, the next tick tries again.
-                    Err(error) => tracing::debug!(%error, "seeking"),
-                }
-            }
-        }
+        self.seek().await;
         self.apply_all_due();
-        self.pause_and_resume()?;
-        self.step_past_ends()
+        self.pause_and_resume();
+        self.step_past_ends();
+        Ok(())
     }
 
-    /// Checks whether the group is this copy's now. Nothing changes if Kafka does not answer.
+    /// Moves partitions whose position another consumer has changed.
+    async fn seek(&mut self) {
+        for partition in self.partitions.values_mut() {
+            let Some(offset) = partition.seek_to else { continue };
+            self.epoch += 1;
+            match self.polling.seek(&partition.place, offset, self.epoch).await {
+                Ok(()) => partition.seek_done(self.epoch),
+                // The partition may be about to be revoked. If not, the next tick tries again.
+                Err(error) => tracing::debug!(error = format!("{error:#}"), "seeking"),
+            }
+        }
+    }
+
+    /// Checks whether the group belongs to this copy now. Nothing changes if Kafka does not answer.
     async fn check_group(&mut self) -> anyhow::Result<()> {
         match self.ownership.probe().read().await {
             Ok(seen) => self.ownership.may_apply(&seen)?,
@@ -51,27 +56,22 @@ impl Consumer {
         Ok(())
     }
 
-    /// Moves positions past what is no record, so that a partition's end reads as lag 0.
-    fn step_past_ends(&mut self) -> anyhow::Result<()> {
-        let read = self.member.position()?;
-        for element in read.elements() {
-            let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
-            let Some(read_to) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
+    /// Moves positions past the ends of transactions, so that the lag is 0 at the end of a partition.
+    fn step_past_ends(&mut self) {
+        let places: Vec<_> = self.partitions.keys().copied().collect();
+        for place in places {
             if !self.has_room() || self.ownership.is_contested() {
                 break;
             }
-            let partition = self.partitions.get_mut(&(kind, element.partition()));
-            if let Some(partition) = partition
-                && let Some(step) = partition.take_step(read_to)
-            {
+            let Some(partition) = self.partitions.get_mut(&place) else { continue };
+            if let Some(step) = partition.take_received_step() {
                 let (epoch, handle) = (partition.epoch, partition.handle.clone());
                 self.spawn(step, epoch, handle);
             }
         }
-        Ok(())
     }
 
-    /// Notes how far the consumer is, logs it from time to time, and says whether that is far enough.
+    /// Notes and sometimes logs the progress, and returns whether the end offsets are reached.
     pub(crate) async fn has_reached(&mut self, end_offsets: Option<&EndOffsets>) -> anyhow::Result<bool> {
         let positions = self.partitions.iter().map(|(place, partition)| (*place, partition.position));
         self.progress.note(self.summary.total(), positions);
@@ -104,8 +104,8 @@ impl Consumer {
         }
     }
 
-    /// Whether positions that have reached the goal stay there: an operator's reset may still move them, and
-    /// one beyond its partition's end is no position at all.
+    /// Whether positions that have reached the end offsets count. An operator's reset may still move them, and one beyond
+    /// the end of its partition is invalid.
     async fn stays_caught_up(&mut self, positions: &Positions) -> anyhow::Result<bool> {
         if self.ownership.is_contested() {
             return Ok(false);
@@ -123,7 +123,7 @@ impl Consumer {
         Ok(true)
     }
 
-    /// Where all partitions stand; none while the database is away.
+    /// The positions of all partitions; none while the database is unreachable.
     async fn positions(&self) -> anyhow::Result<Option<Positions>> {
         let topics = TopicKind::ALL.map(|kind| kind.topic(&self.topics));
         self.query_with_deadline(positions::read(&self.pool, &topics))
@@ -131,7 +131,7 @@ impl Consumer {
             .context("can't read the positions")
     }
 
-    /// Asks the database, without waiting for it: the loop has to go on receiving. None while it is away.
+    /// Queries the database with a deadline. None while it is unreachable.
     pub(crate) async fn query_with_deadline<T>(
         &self,
         ask: impl Future<Output = sqlx::Result<T>>,

@@ -9,7 +9,8 @@ impl Consumer {
     pub(super) fn finish(&mut self, finished: FinishedBatch) -> anyhow::Result<()> {
         self.record_outcome(finished)?;
         self.apply_all_due();
-        self.pause_and_resume()
+        self.pause_and_resume();
+        Ok(())
     }
 
     /// Updates the partition, the summary and the committed offset with the result of a batch.
@@ -18,7 +19,7 @@ impl Consumer {
         let partition = self.partitions.get_mut(&(place.kind, place.partition));
         let partition = partition.filter(|partition| partition.epoch == epoch);
         match outcome? {
-            Outcome::Applied { records, dead, verdicts } => {
+            Outcome::Applied { records, dead, judged_runs } => {
                 tracing::debug!(
                     topic = place.topic,
                     partition = place.partition,
@@ -26,7 +27,7 @@ impl Consumer {
                     records = records.len(),
                     "batch applied"
                 );
-                self.summary.add(place.kind, &records, dead.len() as u64, verdicts);
+                self.summary.add(place.kind, &records, dead.len() as u64, judged_runs);
                 if let Some(partition) = partition {
                     partition.applied(to);
                     offsets::commit(&self.member, &[(place, to)])?;
@@ -41,7 +42,7 @@ impl Consumer {
                 );
                 partition.into_iter().for_each(|partition| partition.restart(position));
             }
-            Outcome::GivenUp => {
+            Outcome::Abandoned => {
                 partition.into_iter().for_each(|partition| partition.in_flight = false);
             }
         }

@@ -13,7 +13,7 @@ use crate::commands::run::args::RunArgs;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::errors;
 use crate::model::copy_id::CopyId;
-use crate::store::database::{self, in_words};
+use crate::store::database::{self, format_error};
 use crate::store::outage::Outage;
 use crate::store::{binding, copy_id, db_error};
 use crate::sync::source_check;
@@ -53,7 +53,7 @@ pub(crate) async fn prepare(
         drop(connection);
         Ok((pool, copy))
     };
-    let Some((pool, copy)) = outage.wait_out(shutdown, open).await? else { return Ok(None) };
+    let Some((pool, copy)) = outage.retry_while_down(shutdown, open).await? else { return Ok(None) };
     if !args.until_caught_up {
         // This comes before decisions are read, because they are read from these topics too.
         let checked =
@@ -74,7 +74,10 @@ async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<
             Err(error) if errors::is_transient(&error) || db_error::is_transient(&error) => error,
             checked => return checked,
         };
-        tracing::warn!(error = in_words(&error), "can't check which topics the tables belong to, retrying");
+        tracing::warn!(
+            error = format_error(&error),
+            "can't check which topics the tables belong to, retrying"
+        );
         sleep(RETRY_DELAY).await;
     }
 }

@@ -1,29 +1,27 @@
-//! The group's rebalances, answered: partitions are taken over at their positions, and given up after
-//! the batches in flight.
+//! How the consumer answers the group's rebalances: it starts assigned partitions at their positions, and gives partitions
+//! up after their batches in flight.
 
 use std::time::Duration;
 
-use anyhow::Context;
-use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::{Instant, timeout_at};
 
 use crate::commands::run::consumer::Consumer;
 use crate::kafka::context::Rebalance;
 use crate::kafka::partitions::watermarks;
-use crate::kafka::{errors, group, lost_records, offsets, source};
+use crate::kafka::{errors, lost_records, offsets, source};
 use crate::model::partition::Partition;
 use crate::model::start::Start;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::{binding, db_error, positions};
 
-/// How long a revoked partition's batch may take to end before the partition is given up without it:
-/// its position keeps it from being applied twice.
+/// How long to wait for the batch in flight of a revoked partition. After that the partition is given up, and its position
+/// keeps the batch from being applied twice.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Consumer {
-    /// Answers a change of the assignment, or keeps it for later while the database is away or the group is another
-    /// copy's.
+    /// Answers a change of the assignment, or keeps it for later while the database is unreachable or the group belongs to
+    /// another copy.
     pub(crate) async fn answer_or_keep(&mut self, change: Rebalance) -> anyhow::Result<()> {
         let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
         if asks
@@ -38,14 +36,14 @@ impl Consumer {
                 self.unanswered = Some(change);
                 Ok(())
             }
-            // It went away just now.
+            // The database became unreachable just now.
             Err(error) if db_error::is_transient(&error) => {
                 self.context.outage.log(&error);
                 self.unanswered = Some(change);
                 Ok(())
             }
             Err(error) if errors::is_transient(&error) => {
-                tracing::warn!(error = format!("{error:#}"), "can't take partitions over yet; trying again");
+                tracing::warn!(error = format!("{error:#}"), "can't start partitions yet; trying again");
                 self.ownership.retry_later();
                 self.unanswered = Some(change);
                 Ok(())
@@ -66,14 +64,14 @@ impl Consumer {
     async fn answer(&mut self, change: &Rebalance) -> anyhow::Result<bool> {
         match change {
             Rebalance::Assign(list) if list.count() == 0 => {
-                group::answer(&self.member, change).context("can't take the assignment").map(|()| true)
+                self.polling.answer(change.clone()).await.map(|()| true)
             }
             Rebalance::Assign(list) => self.assign(list).await,
             Rebalance::Revoke { partitions, lost } => self.revoke(partitions, *lost).await.map(|()| true),
         }
     }
 
-    /// Takes partitions over where they start; false while the group is another copy's.
+    /// Starts assigned partitions; false while the group belongs to another copy.
     async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<bool> {
         let probe = self.ownership.probe();
         let seen = probe.read().await?;
@@ -88,28 +86,26 @@ impl Consumer {
         if !self.ownership.may_apply(&probe.read().await?)? {
             return Ok(false);
         }
-        self.take_over(&starts, &offsets)?;
+        self.take_over(&starts, offsets).await?;
         Ok(true)
     }
 
-    fn take_over(
+    async fn take_over(
         &mut self,
         starts: &[(TopicPartition, Start)],
-        offsets: &[(TopicPartition, i64)],
+        offsets: Vec<(TopicPartition, i64)>,
     ) -> anyhow::Result<()> {
         self.epoch += 1;
-        group::assign(&self.member, offsets)?;
+        self.polling.assign(offsets, self.epoch).await?;
         for (place, start) in starts {
-            // A pause outlives an assignment.
-            group::resume(&self.member, place)?;
-            start.announce(place);
+            start.log(place);
             let partition = Partition::new(place.clone(), start.offset(), self.epoch);
             self.partitions.insert((place.kind, place.partition), partition);
         }
         Ok(())
     }
 
-    /// The starts of partitions, whose topics are the ones that the tables belong to.
+    /// The starts of partitions, after a check that the tables belong to their topics.
     async fn bound_starts(
         &self,
         places: Vec<TopicPartition>,
@@ -117,7 +113,7 @@ impl Consumer {
         let source = source::find(&self.args.kafka).await?;
         binding::bind(&mut *self.pool.acquire().await?, &source).await?;
         let starts = self.starts(places).await?;
-        // Now for the positions that are new.
+        // Again, for the positions that are new.
         binding::bind(&mut *self.pool.acquire().await?, &source).await?;
         Ok(starts)
     }
@@ -138,8 +134,8 @@ impl Consumer {
         Ok(starts)
     }
 
-    /// Whether the starts lie in their partitions. Their ends are measured anew: the member before may have
-    /// applied meanwhile what had not come when they were measured first.
+    /// Checks that the starts lie in their partitions. The ends are measured again, because the previous member may have
+    /// applied records meanwhile that came after the first measurement.
     async fn check(&self, starts: &[(TopicPartition, Start)]) -> anyhow::Result<()> {
         let places = starts.iter().map(|(place, _)| place.clone()).collect();
         for ((place, marks), (_, start)) in watermarks(&self.args.kafka, places).await?.iter().zip(starts) {
@@ -148,11 +144,11 @@ impl Consumer {
         Ok(())
     }
 
-    /// Gives partitions up, after the batches in flight; what was only received is dropped.
+    /// Gives partitions up after their batches in flight. Records that were only received are dropped.
     async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
         let revoked = self.places(list);
         tracing::debug!(partitions = revoked.len(), lost, "giving partitions up");
-        // What was only received is dropped, so that no more batches are begun of it.
+        // Without waiting records no further batches start.
         for place in &revoked {
             if let Some(partition) = self.partitions.get_mut(&(place.kind, place.partition)) {
                 partition.clear();
@@ -167,7 +163,7 @@ impl Consumer {
             self.partitions.remove(&(place.kind, place.partition));
             tracing::info!(topic = place.topic, partition = place.partition, lost, "partition revoked");
         }
-        self.member.incremental_unassign(list).context("can't give partitions up")
+        self.polling.answer(Rebalance::Revoke { partitions: list.clone(), lost }).await
     }
 
     fn is_in_flight(&self, place: &TopicPartition) -> bool {

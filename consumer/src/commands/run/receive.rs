@@ -1,49 +1,71 @@
-//! Receiving: from a message of Kafka to a record of a partition that is ours.
+//! Receiving: from the polling thread into the buffers of the partitions.
 
 use std::time::Instant;
 
 use catalog_shared::exit::Stop;
-use catalog_shared::rights;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::commands::run::consumer::Consumer;
 use crate::kafka::partitions::watermarks;
-use crate::kafka::receive::{message, take};
+use crate::kafka::polling::Received;
+use crate::kafka::receive;
+use crate::model::chunk::Chunk;
+use crate::model::partition::Partition;
 use crate::model::topic::TopicKind;
 use crate::sync::source_check;
 
+/// How many bytes of received records may wait in all partitions together. Beyond that no more chunks are taken.
+const WAITING_BYTES: usize = 20 * 1024 * 1024;
+
 impl Consumer {
-    /// Takes what the member received.
-    pub(crate) async fn receive(
-        &mut self,
-        received: Result<BorrowedMessage<'_>, KafkaError>,
-    ) -> anyhow::Result<()> {
-        match &received {
-            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
-                self.find_lost().await?
+    /// Whether more records may be buffered.
+    pub(crate) fn has_space(&self) -> bool {
+        self.partitions.values().map(Partition::waiting_bytes).sum::<usize>() < WAITING_BYTES
+    }
+
+    /// Handles what the polling thread has received.
+    pub(crate) async fn receive(&mut self, received: Received) -> anyhow::Result<()> {
+        match received {
+            Received::Chunk { place, chunk } => {
+                self.accept(place, chunk);
+                Ok(())
             }
-            // The client asks again for ever, but a right does not come by itself.
-            Err(error) if rights::is_missing(error) => return Err(error.clone().into()),
-            _ => {}
+            Received::ReadTo { place, epoch, offset } => {
+                let partition = self.partitions.get_mut(&place);
+                partition.into_iter().for_each(|partition| partition.note_read_to(epoch, offset));
+                Ok(())
+            }
+            Received::Failed(error) => {
+                if matches!(error, KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) {
+                    self.find_lost().await?;
+                }
+                Err(receive::explain(error))
+            }
         }
-        let Some(message) = message(received)? else { return Ok(()) };
-        let kind = TopicKind::of(&self.topics, message.topic());
-        let partition = kind.and_then(|kind| self.partitions.get_mut(&(kind, message.partition())));
-        let Some(partition) = partition else { return Ok(()) };
+    }
+
+    fn accept(&mut self, place: (TopicKind, i32), chunk: Chunk) {
         let now = Instant::now();
+        let newer = chunk.newer;
+        // A partition that was revoked is not there any more.
+        let Some(partition) = self.partitions.get_mut(&place) else { return };
+        if !partition.accept(chunk, now) {
+            return;
+        }
+        newer.into_iter().for_each(|newer| receive::log_newer(&partition.place, newer));
         self.summary.received(now);
-        take(partition, &message, now);
         let is_full = partition.pause_changes().is_some();
         if partition.is_due(usize::from(self.args.apply.batch_size), now) {
             self.apply_all_due();
         }
-        if is_full { self.pause_and_resume() } else { Ok(()) }
+        if is_full {
+            self.pause_and_resume();
+        }
     }
 
-    /// Names a partition that no longer holds what the tables stand at, or a topic that was made again.
+    /// Names a partition that no longer has the offset of its position, or a topic that was created again.
     async fn find_lost(&self) -> anyhow::Result<()> {
-        // Whatever else keeps it from being checked, the offsets below are still wrong.
+        // If the check fails for another reason, the offsets below are still wrong.
         let check =
             async { source_check::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await };
         check.await.or_else(|error| if error.is::<Stop>() { Err(error) } else { Ok(()) })?;

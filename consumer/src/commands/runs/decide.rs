@@ -12,7 +12,7 @@ use sqlx::PgPool;
 
 use super::args::DecideArgs;
 use super::show::{ByDomain, by_domain};
-use crate::store::ledger::decisions::{self, Moved, RunId};
+use crate::store::ledger::decisions::{self, RetirementCounts, RunId};
 use crate::store::ledger::manual_decisions::{self, Affected, Change};
 use crate::store::{binding, database};
 use crate::sync::decisions::DecisionSync;
@@ -23,7 +23,7 @@ pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<
     binding::check_prefix(&mut *pool.acquire().await?, &args.kafka.topic_prefix).await?;
     let id = RunId { region: args.region, run: args.run };
     let shown = if args.yes { None } else { Some(ask(&pool, id, &change).await?) };
-    let Moved { retired, returned } = manual_decisions::decide(&pool, id, &change, shown).await?;
+    let RetirementCounts { retired, returned } = manual_decisions::decide(&pool, id, &change, shown).await?;
     let state = state(&pool, id).await?;
     let published = DecisionSync::new(&args.kafka, &pool).publish_now().await;
     let decided = Decided { region: id.region, run: id.run, state, retired, returned, published };
@@ -31,7 +31,7 @@ pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<
 }
 
 /// Shows the effect of a decision and asks for confirmation. Returns the numbers that were shown.
-async fn ask(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<Moved> {
+async fn ask(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<RetirementCounts> {
     let question = Question::of(id, change, &manual_decisions::preview(pool, id, change).await?);
     confirm(&question)?;
     Ok(question.moved)
@@ -39,14 +39,14 @@ async fn ask(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<Moved>
 
 async fn state(pool: &PgPool, id: RunId) -> anyhow::Result<String> {
     let mut connection = pool.acquire().await?;
-    let found = decisions::state(&mut connection, id).await?;
+    let found = decisions::lock_run(&mut connection, id).await?;
     Ok(found.map(|(state, _)| state).unwrap_or_default())
 }
 
 /// The question before a decision.
 struct Question {
     what: String,
-    moved: Moved,
+    moved: RetirementCounts,
     /// The datasets that would be retired.
     domains: Vec<ByDomain>,
 }
@@ -56,7 +56,8 @@ impl Question {
         let count = |is: fn(&Affected) -> bool| {
             i64::try_from(affected.iter().filter(|affected| is(affected)).count()).unwrap_or(i64::MAX)
         };
-        let moved = Moved { retired: count(Affected::is_retired), returned: count(Affected::returns) };
+        let moved =
+            RetirementCounts { retired: count(Affected::is_retired), returned: count(Affected::returns) };
         let what = match change {
             Change::Release(domains) if !domains.is_empty() => {
                 let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
@@ -72,7 +73,7 @@ impl Question {
 
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Moved { retired, returned } = self.moved;
+        let RetirementCounts { retired, returned } = self.moved;
         write!(f, "{} would retire {}", self.what, datasets(retired))?;
         if returned > 0 {
             write!(f, " and restore {}", datasets(returned))?;

@@ -23,7 +23,7 @@ const WIDTH: usize = 80 - INDENT.len();
 
 pub(super) async fn list(args: &ListArgs) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
-    let runs: Vec<ListedRun> = sqlx::query_as(include_str!("../../../sql/books/list_runs.sql"))
+    let runs: Vec<ListedRun> = sqlx::query_as(include_str!("../../../sql/ledger/list_runs.sql"))
         .bind(args.region.map(Region::name))
         .fetch_all(&pool)
         .await?;

@@ -26,13 +26,13 @@ const MAX_LISTED: usize = 20;
 pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
     let id = RunId { region: region(&pool, args).await?, run: args.run };
-    let found: ScopedRun = sqlx::query_as(include_str!("../../../sql/books/show_run.sql"))
+    let found: ScopedRun = sqlx::query_as(include_str!("../../../sql/ledger/read_run.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_optional(&pool)
         .await?
         .ok_or_else(|| Stop::Usage(format!("there is no run {} of {}", id.run, id.region)))?;
-    let shields: Vec<Shield> = sqlx::query_as(include_str!("../../../sql/books/list_shields.sql"))
+    let shields: Vec<Shield> = sqlx::query_as(include_str!("../../../sql/ledger/list_shields.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_all(&pool)
@@ -47,7 +47,7 @@ async fn region(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<Region> {
     if let Some(region) = args.region {
         return Ok(region);
     }
-    let found: Vec<String> = sqlx::query_scalar(include_str!("../../../sql/books/find_regions.sql"))
+    let found: Vec<String> = sqlx::query_scalar(include_str!("../../../sql/ledger/find_regions.sql"))
         .bind(i64::from(args.run))
         .fetch_all(pool)
         .await?;

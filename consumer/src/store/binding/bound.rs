@@ -1,33 +1,33 @@
-//! What the tables belong to, as they say it themselves.
+//! Reads the stored binding of the tables.
 
 use anyhow::Context;
 use sqlx::{FromRow, PgConnection};
 
-/// What the tables belong to.
+/// The stored binding of the tables to a source.
 #[derive(Debug, Default, FromRow)]
 pub(super) struct Bound {
     pub(super) topic_prefix: Option<String>,
     pub(super) cluster_id: Option<String>,
     pub(super) schema: String,
-    /// The ids of the topics by name; several where a topic's partitions differ.
+    /// Topic ids by name; several if the partitions of a topic differ.
     #[sqlx(skip)]
     pub(super) topics: Vec<(String, String)>,
 }
 
 pub(super) async fn read(connection: &mut PgConnection) -> anyhow::Result<Bound> {
-    complete(include_str!("../../../sql/binding/read_binding.sql"), connection).await
+    read_with_topics(include_str!("../../../sql/binding/read_binding.sql"), connection).await
 }
 
-/// As [`read`]; nobody else binds the tables before the transaction ends.
-pub(super) async fn hold(connection: &mut PgConnection) -> anyhow::Result<Bound> {
-    complete(include_str!("../../../sql/binding/hold_binding.sql"), connection).await
+/// As [`read`], with a lock that blocks other bindings until the transaction ends.
+pub(super) async fn read_for_update(connection: &mut PgConnection) -> anyhow::Result<Bound> {
+    read_with_topics(include_str!("../../../sql/binding/lock_binding.sql"), connection).await
 }
 
-async fn complete(statement: &'static str, connection: &mut PgConnection) -> anyhow::Result<Bound> {
+async fn read_with_topics(statement: &'static str, connection: &mut PgConnection) -> anyhow::Result<Bound> {
     let bound: Bound = sqlx::query_as(statement)
         .fetch_one(&mut *connection)
         .await
-        .context("can't read what the tables belong to (the table installation)")?;
+        .context("can't read the binding of the tables (the table installation)")?;
     let topics = sqlx::query_as(include_str!("../../../sql/binding/read_topic_ids.sql"))
         .fetch_all(connection)
         .await

@@ -1,11 +1,11 @@
-//! What the tables belong to: a prefix of topics, a Kafka cluster, and topics by their ids. It is written down when partitions
-//! are first assigned, and compared from then on, so that nothing of other topics is ever applied.
+//! The binding of the tables to their source: a topic prefix, a Kafka cluster, and topics by id. It is stored when
+//! partitions are first assigned, and checked from then on, so that records of other topics are never applied.
 
 use anyhow::Context;
 use sqlx::{Connection, PgConnection};
 
 use crate::model::source::Source;
-use crate::store::binding::bound::{hold, read};
+use crate::store::binding::bound::{read, read_for_update};
 
 mod bound;
 mod rebind;
@@ -13,30 +13,29 @@ mod refusal;
 
 pub(crate) use rebind::{check_move, check_topic, rebind};
 
-/// Whether these tables may be filled from this prefix, which needs no Kafka.
+/// Checks that these tables may be filled from this prefix. Needs no Kafka.
 ///
 /// # Errors
-/// [`catalog_shared::exit::Stop::Guard`] if they belong to another one, or what the database said.
+/// [`catalog_shared::exit::Stop::Guard`] if they belong to another prefix, or the error of the database.
 pub(crate) async fn check_prefix(connection: &mut PgConnection, prefix: &str) -> anyhow::Result<()> {
     Ok(read(connection).await?.check_prefix(prefix)?)
 }
 
-/// Whether these tables may be compared with or filled from these topics.
+/// Checks that these tables may be compared with or filled from these topics.
 ///
 /// # Errors
-/// [`catalog_shared::exit::Stop::Guard`] if they belong to others, or what the database said.
+/// [`catalog_shared::exit::Stop::Guard`] if they belong to other topics, or the error of the database.
 pub(crate) async fn check(connection: &mut PgConnection, source: &Source) -> anyhow::Result<()> {
     Ok(read(connection).await?.check(source)?)
 }
 
-/// Binds the tables to these topics, as far as they are not bound yet: the prefix, the cluster, and each topic that has
-/// positions.
+/// Binds the tables to these topics: the prefix, the cluster, and each topic that has positions. Existing bindings stay.
 ///
 /// # Errors
 /// As [`check`].
 pub(crate) async fn bind(connection: &mut PgConnection, source: &Source) -> anyhow::Result<()> {
     let mut tx = connection.begin().await?;
-    hold(&mut tx).await?.check(source)?;
+    read_for_update(&mut tx).await?.check(source)?;
     sqlx::query(include_str!("../../../sql/binding/bind_tables.sql"))
         .bind(&source.prefix)
         .bind(&source.cluster)
@@ -47,7 +46,7 @@ pub(crate) async fn bind(connection: &mut PgConnection, source: &Source) -> anyh
     Ok(tx.commit().await?)
 }
 
-/// Writes only where an id is missing, because even an update of no row takes a lock on the table.
+/// Updates only if an id is missing, because even an update without rows locks the table.
 async fn bind_positions(tx: &mut PgConnection, source: &Source) -> sqlx::Result<()> {
     let (topics, ids): (Vec<_>, Vec<_>) = source.topics.iter().unzip();
     let is_unbound: bool = sqlx::query_scalar(include_str!("../../../sql/binding/has_unbound_positions.sql"))

@@ -1,4 +1,4 @@
-//! Moving tables to other topics: what refuses, and the new binding.
+//! Moving tables to other topics: the checks, and the new binding.
 
 use anyhow::Context;
 use catalog_shared::exit::Stop;
@@ -7,11 +7,11 @@ use sqlx::PgConnection;
 use super::bound::{Bound, read};
 use crate::model::source::Source;
 
-/// Checks that a move would lead to other topics than those that the tables belong to. Returns the cluster that they belong
-/// to, if it is known.
+/// Checks that the target of a move differs from the topics that the tables belong to. Returns the current cluster, if
+/// it is known.
 ///
 /// # Errors
-/// [`Stop::Guard`] if it would not, or what the database said.
+/// [`Stop::Guard`] if it does not, or the error of the database.
 pub(crate) async fn check_move(
     connection: &mut PgConnection,
     source: &Source,
@@ -21,10 +21,10 @@ pub(crate) async fn check_move(
     Ok(bound.cluster_id)
 }
 
-/// Checks that a topic is another one than the tables were filled from. Returns the cluster as [`check_move`] does.
+/// Checks that a topic differs from the one that the tables were filled from. Returns the cluster as [`check_move`] does.
 ///
 /// # Errors
-/// [`Stop::Guard`] if it is the same one, or the tables belong to another prefix or cluster; or what the database said.
+/// [`Stop::Guard`] if it is the same one, or the tables belong to another prefix or cluster; or the error of the database.
 pub(crate) async fn check_topic(
     connection: &mut PgConnection,
     source: &Source,
@@ -37,10 +37,10 @@ pub(crate) async fn check_topic(
     Ok(bound.cluster_id)
 }
 
-/// Binds the tables to these topics instead of those before: everything, or the topics that have no id yet.
+/// Replaces the binding of the tables: prefix and cluster if `everything` is set, and the topics that have no id yet.
 ///
 /// # Errors
-/// What the database said.
+/// The error of the database.
 pub(crate) async fn rebind(tx: &mut PgConnection, source: &Source, everything: bool) -> anyhow::Result<()> {
     if everything {
         sqlx::query(include_str!("../../../sql/binding/rebind_tables.sql"))
@@ -71,8 +71,8 @@ impl Bound {
         let Source { brokers, prefix, .. } = source;
         Err(Stop::Guard(format!(
             "the tables of the schema {schema} belong to the topics {prefix:?}… on {brokers} already, so there is nothing to \
-             move. To move to another cluster, name its brokers with --brokers (KAFKA_BROKERS). To go on from a topic that was \
-             deleted and created again: `catalog-consumer move --topic NAME`. To go on as before: `catalog-consumer run`"
+             move. To move to another cluster, name its brokers with --brokers (KAFKA_BROKERS). To continue with a topic that was \
+             deleted and recreated: `catalog-consumer move --topic NAME`. To continue as before: `catalog-consumer run`"
         )))
     }
 
@@ -84,7 +84,7 @@ impl Bound {
         let Self { schema, .. } = self;
         Err(Stop::Guard(format!(
             "{topic} is the topic that the tables of the schema {schema} were filled from, so there is nothing to move. To \
-             apply it again, reset the offsets of the group with Kafka's tools. To go on as before: `catalog-consumer run`"
+             apply it again, reset the offsets of the group with Kafka's tools. To continue as before: `catalog-consumer run`"
         )))
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_other_topics_are_moved_to() {
+    fn tables_are_moved_to_other_topics_only() {
         let topics = vec![("socrata.hosts".to_owned(), "t1".to_owned())];
         let (topic_prefix, cluster_id) = (Some("socrata.".to_owned()), Some("c1".to_owned()));
         let bound = Bound { topic_prefix, cluster_id, schema: "catalog".into(), topics };

@@ -1,4 +1,4 @@
-//! What is refused because it would mix, in words: what belongs to what, and each way to go on.
+//! Refuses sources that would mix with the tables. The messages name the binding, and the ways to continue.
 
 use catalog_shared::exit::Stop;
 
@@ -7,7 +7,7 @@ use crate::model::source::Source;
 
 impl Bound {
     /// # Errors
-    /// [`Stop::Guard`] for the first thing that is another one than these tables belong to.
+    /// [`Stop::Guard`] for the first difference from the binding of the tables.
     pub(super) fn check(&self, source: &Source) -> Result<(), Stop> {
         self.check_prefix(&source.prefix)?;
         self.check_cluster(source)?;
@@ -21,7 +21,7 @@ impl Bound {
         let schema = &self.schema;
         Err(Stop::Guard(format!(
             "the tables of the schema {schema} belong to the topics {bound:?}…, and this command reads the topics \
-             {prefix:?}…. Nothing was applied. To go on with these tables: --topic-prefix {bound:?}. To make other tables \
+             {prefix:?}…. Nothing was applied. To continue with these tables: --topic-prefix {bound:?}. To fill other tables \
              from these topics: {ANOTHER_COPY}"
         )))
     }
@@ -34,8 +34,8 @@ impl Bound {
         let (schema, brokers) = (&self.schema, &source.brokers);
         Err(Stop::Guard(format!(
             "the tables of the schema {schema} belong to the Kafka cluster {bound}, and {brokers} is the cluster {found}. \
-             Nothing was applied. To go on with the cluster {bound}: name its brokers with --brokers (KAFKA_BROKERS). To move \
-             these tables to the cluster {found}: `catalog-consumer move`. To make other tables from it: {ANOTHER_COPY}"
+             Nothing was applied. To continue with the cluster {bound}: name its brokers with --brokers (KAFKA_BROKERS). To move \
+             these tables to the cluster {found}: `catalog-consumer move`. To fill other tables from it: {ANOTHER_COPY}"
         )))
     }
 
@@ -44,20 +44,20 @@ impl Bound {
             let found = source.topics.get(topic).filter(|found| *found != bound)?;
             Some(format!("{topic} (its id was {bound} and is {found})"))
         };
-        let remade: Vec<String> = self.topics.iter().filter_map(differs).collect();
-        if remade.is_empty() {
+        let recreated: Vec<String> = self.topics.iter().filter_map(differs).collect();
+        if recreated.is_empty() {
             return Ok(());
         }
-        let (schema, remade) = (&self.schema, remade.join(", "));
+        let (schema, recreated) = (&self.schema, recreated.join(", "));
         Err(Stop::Guard(format!(
-            "topics were deleted and made again after the tables of the schema {schema} were filled from them: {remade}. \
-             Nothing was applied from the new ones. To go on from the new ones with these tables: `catalog-consumer move --topic \
-             NAME`. To make other tables from what the topics hold now: {ANOTHER_COPY}"
+            "topics were deleted and recreated after the tables of the schema {schema} were filled from them: {recreated}. \
+             Nothing was applied from the new ones. To continue with the new ones and these tables: `catalog-consumer move --topic \
+             NAME`. To fill other tables from the topics as they are now: {ANOTHER_COPY}"
         )))
     }
 }
 
-/// The way on that leaves these tables as they are.
+/// The alternative that leaves these tables unchanged.
 const ANOTHER_COPY: &str = "`catalog-consumer run --migrate --schema NAME --group NAME`, with a schema and a group of their own (docs/how-to/keep-two-copies.md)";
 
 #[cfg(test)]
@@ -85,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_and_what_is_unknown_are_let_through() {
+    fn equal_and_unknown_ids_are_accepted() {
         assert!(bound().check(&source()).is_ok());
         assert!(Bound::default().check(&source()).is_ok());
         assert!(bound().check(&Source { cluster: None, topics: BTreeMap::new(), ..source() }).is_ok());
     }
 
     #[test]
-    fn what_would_mix_is_refused_and_each_way_on_is_named() {
+    fn other_sources_are_refused_with_each_alternative() {
         let refused = |source: &Source| bound().check(source).unwrap_err().to_string();
         let prefix = refused(&Source { prefix: "other.".into(), ..source() });
         assert!(

@@ -1,4 +1,4 @@
-//! Errors of the database in words: each is said once, with where the database is.
+//! Formats errors of the database: each cause once, with the database's address.
 
 use std::sync::{OnceLock, PoisonError, RwLock};
 
@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use catalog_shared::exit::Stop;
 use sqlx::migrate::MigrateError;
 
-/// The one database of this process. Errors of the client don't carry it.
+/// The database of this process. Errors of sqlx don't contain its address.
 static PLACE: OnceLock<RwLock<String>> = OnceLock::new();
 
 pub(super) fn set_place(place: String) {
@@ -18,21 +18,21 @@ fn place() -> String {
     place.unwrap_or_else(|| "database unknown".to_owned())
 }
 
-/// An error as a person should read it. One that is no error of the database stays as it is, and so does one that has
-/// an exit code of its own.
-pub(crate) fn in_database_words(error: anyhow::Error) -> anyhow::Error {
+/// Replaces a database error by its formatted text. Other errors are returned unchanged, and so are those with an exit
+/// code of their own.
+pub(crate) fn with_formatted_text(error: anyhow::Error) -> anyhow::Error {
     if error.is::<Stop>() || !error.chain().any(|cause| cause.is::<sqlx::Error>()) {
         return error;
     }
-    anyhow!(in_words(&error))
+    anyhow!(format_error(&error))
 }
 
-/// All that an error says, its causes included.
-pub(crate) fn in_words(error: &anyhow::Error) -> String {
+/// Formats an error with its causes.
+pub(crate) fn format_error(error: &anyhow::Error) -> String {
     let mut parts = Vec::new();
     for cause in error.chain() {
         if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
-            // What is below says the same once more.
+            // The causes below repeat the message.
             parts.push(with_place(error));
             break;
         }
@@ -53,20 +53,20 @@ fn with_place(error: &sqlx::Error) -> String {
     }
 }
 
-/// What happened, in the database's words where they are its own.
+/// The message of an error, in the database's own words if it sent one.
 pub(crate) fn message(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         sqlx::Error::Io(error) => error.to_string(),
         sqlx::Error::Tls(error) => format!("TLS: {error}"),
         sqlx::Error::Configuration(error) => error.to_string(),
-        sqlx::Error::Protocol(error) => format!("unexpected answer: {error}"),
-        sqlx::Error::PoolTimedOut => "no connection became free in time".to_owned(),
+        sqlx::Error::Protocol(error) => format!("unexpected response: {error}"),
+        sqlx::Error::PoolTimedOut => "timed out waiting for a free connection".to_owned(),
         other => other.to_string(),
     }
 }
 
-/// The SQLSTATE of an answer of the database.
+/// The SQLSTATE of an error that the database sent.
 pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
     let code = error.as_database_error().and_then(|error| error.code());
     code.map(|code| code.into_owned())

@@ -1,4 +1,4 @@
-//! The database: connections that look into one schema, and the migrations that make it.
+//! The database: connections to one schema, and its migrations.
 
 use std::collections::BTreeSet;
 
@@ -16,33 +16,33 @@ mod session;
 mod statement;
 mod url;
 
-pub(crate) use error_text::{code, in_database_words, in_words, message};
+pub(crate) use error_text::{code, format_error, message, with_formatted_text};
 pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
-use session::{Found, MIGRATE_FIRST};
+use session::{MIGRATE_FIRST, SessionState};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
-/// Makes the schema and its tables, or brings them up to this build.
+/// Creates the schema and its tables, or migrates them to this build's revision.
 ///
 /// # Errors
-/// When the database can't be reached, refuses, or was migrated by a newer build.
+/// If the database is unreachable, refuses a statement, or was migrated by a newer build.
 pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
-    let sessions = Sessions::of(args)?;
+    let sessions = Sessions::from_args(args)?;
     let opened = sessions.open().await.map_err(|error| connections::with_needed(error, 1));
-    let (mut connection, found) = opened?;
-    if !found.is_there {
-        make_schema(&mut connection, &args.schema).await?;
+    let (mut connection, state) = opened?;
+    if !state.schema_exists {
+        create_schema(&mut connection, &args.schema).await?;
     }
-    // The migrator asks for the right to make tables even where there are none to make.
-    if !found.is_there || !is_up_to_date(&mut connection, &args.schema, &found).await? {
-        migrate_alone(&mut connection).await?;
+    // The migrator needs the right to create tables even if there is nothing to create.
+    if !state.schema_exists || !is_up_to_date(&mut connection, &args.schema, &state).await? {
+        migrate_exclusively(&mut connection).await?;
     }
-    tracing::info!(schema = args.schema, "the tables are up to this build");
+    tracing::info!(schema = args.schema, "schema is up to date");
     Ok(connection.close().await?)
 }
 
-/// Migrates while no batch is in flight.
-async fn migrate_alone(connection: &mut PgConnection) -> anyhow::Result<()> {
+/// Migrates under the schema lock, so that no batch is in flight.
+async fn migrate_exclusively(connection: &mut PgConnection) -> anyhow::Result<()> {
     if !known_migrations().is_subset(&applied_migrations(connection).await?) {
         sqlx::query(include_str!("../../../sql/apply/lock_session.sql"))
             .execute(&mut *connection)
@@ -52,73 +52,76 @@ async fn migrate_alone(connection: &mut PgConnection) -> anyhow::Result<()> {
     MIGRATIONS.run(connection).await.context("can't migrate")
 }
 
-/// Only where the schema is missing, because even `if not exists` asks for the right to make one.
-async fn make_schema(connection: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
-    // The name is checked by the command line: lower-case letters, digits and underscores. Quoted, because it
-    // may still be a keyword.
+/// Called only if the schema is missing, because even `if not exists` needs the right to create schemas.
+async fn create_schema(connection: &mut PgConnection, schema: &str) -> anyhow::Result<()> {
+    // The command line accepts only lower-case letters, digits and underscores. The name is quoted because it may be a
+    // keyword.
     let statement = format!("create schema if not exists \"{schema}\"");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await.with_context(|| {
         format!(
-            "can't make the schema {schema} (needs CREATE on the database; or let its owner make the schema)"
+            "can't create the schema {schema} (needs CREATE on the database; or let its owner create the schema)"
         )
     })?;
-    let looks_into: Option<String> =
+    let current: Option<String> =
         sqlx::query_scalar("select current_schema()::text").fetch_one(connection).await?;
-    if looks_into.as_deref() != Some(schema) {
-        bail!("the session looks into another schema than {schema}, which was just made");
+    if current.as_deref() != Some(schema) {
+        bail!("the session's current schema is not {schema}, which was just created");
     }
     Ok(())
 }
 
-/// Whether there is nothing to do for somebody who may make no tables.
-async fn is_up_to_date(connection: &mut PgConnection, schema: &str, found: &Found) -> anyhow::Result<bool> {
-    found.check_schema(schema).map_err(anyhow::Error::msg)?;
-    if found.may_create {
+/// Whether there is nothing to migrate. Always false if the user may create tables.
+async fn is_up_to_date(
+    connection: &mut PgConnection,
+    schema: &str,
+    state: &SessionState,
+) -> anyhow::Result<bool> {
+    state.check_schema(schema).map_err(anyhow::Error::msg)?;
+    if state.may_create {
         return Ok(false);
     }
     if applied_migrations(connection).await? == known_migrations() {
         return Ok(true);
     }
-    found.check_may_create(schema).map(|()| false)
+    state.check_may_create(schema).map(|()| false)
 }
 
-/// A pool of at most so many connections to a schema that was migrated. They are opened when they are needed.
+/// A pool of at most `needed` connections to a migrated schema. They are opened on demand.
 ///
 /// # Errors
-/// When the database can't be reached, its tables are not the ones of this build, or that many connections are not
-/// allowed.
+/// If the database is unreachable, its tables have another revision, or that many connections are not allowed.
 pub(crate) async fn open(args: &DatabaseArgs, needed: u32) -> anyhow::Result<PgPool> {
     let mut connection = connect_migrated(args, needed).await?;
     let identity = read_identity(&mut connection).await?;
     connection.close().await?;
-    Ok(Sessions::of(args)?.expecting(&identity).pool(needed))
+    Ok(Sessions::from_args(args)?.expecting(&identity).pool(needed))
 }
 
-/// As [`open`], with all connections open. The command needs `beside` others at the same time.
+/// As [`open`], with all connections opened. The command needs `beside` more connections at the same time.
 ///
 /// # Errors
-/// As [`open`]; says how many are needed where they can't be had.
+/// As [`open`]; the error contains the total number if they are not available.
 pub(crate) async fn open_all(args: &DatabaseArgs, connections: u32, beside: u32) -> anyhow::Result<PgPool> {
     let pool = open(args, connections).await?;
-    connections::fill(&Sessions::of(args)?, &pool, connections + beside).await?;
+    connections::fill(&Sessions::from_args(args)?, &pool, connections + beside).await?;
     Ok(pool)
 }
 
-/// A connection to a schema that was migrated, for a command that needs so many in all.
+/// A connection to a migrated schema, for a command that needs `needed` connections in total.
 ///
 /// # Errors
 /// As [`open`].
 pub(crate) async fn connect_migrated(args: &DatabaseArgs, needed: u32) -> anyhow::Result<PgConnection> {
-    let opened = Sessions::of(args)?.open_schema().await;
+    let opened = Sessions::from_args(args)?.open_schema().await;
     let mut connection = opened.map_err(|error| connections::with_needed(error, needed))?;
     connections::check_limit(&mut connection, needed).await?;
     check_migrated(&mut connection, &args.schema).await?;
     let identity = read_identity(&mut connection).await?;
-    session::expect(&mut connection, &identity).await?;
+    session::set_expected_identity(&mut connection, &identity).await?;
     Ok(connection)
 }
 
-/// The revision of the schema that this program was built for: the number of its last migration.
+/// The schema revision of this build: the number of its last migration.
 pub(crate) fn revision() -> i64 {
     known_migrations().last().copied().unwrap_or_default()
 }
@@ -135,7 +138,7 @@ async fn check_migrated(connection: &mut PgConnection, schema: &str) -> anyhow::
     let applied = applied_migrations(connection).await?;
     let known = known_migrations();
     if !known.is_subset(&applied) {
-        bail!("the schema {schema} is not up to this build: {MIGRATE_FIRST}");
+        bail!("the schema {schema} is not up to date: {MIGRATE_FIRST}");
     }
     if !applied.is_subset(&known) {
         bail!("the schema {schema} was migrated by a newer build: upgrade this consumer");
@@ -157,6 +160,6 @@ async fn applied_migrations(connection: &mut PgConnection) -> anyhow::Result<BTr
     let versions: Vec<i64> = sqlx::query_scalar("select version from _sqlx_migrations where success")
         .fetch_all(connection)
         .await
-        .context("can't read which migrations were run (needs SELECT on _sqlx_migrations)")?;
+        .context("can't read the applied migrations (needs SELECT on _sqlx_migrations)")?;
     Ok(versions.into_iter().collect())
 }

@@ -1,9 +1,9 @@
-//! Connection poolers that give a session to several clients in turn, which would mix up our sessions.
+//! Detects connection poolers in transaction or statement mode, which would mix up the sessions of several clients.
 //!
-//! Such a pooler (PgBouncer with `pool_mode = transaction` or `statement`) lends a server process out for a
-//! transaction. Settings, temporary tables, prepared statements and session locks of ours would be left with whoever
-//! comes next. One client alone can't notice it: on a quiet pooler it gets the same process each time. Two can. As
-//! long as both are connected, a session belongs to one of them, so a process that both have seen is shared.
+//! Such a pooler (PgBouncer with `pool_mode = transaction` or `statement`) assigns a server process for one
+//! transaction. Settings, temporary tables, prepared statements and session locks would leak to the next client. A
+//! single client can't detect that, because an idle pooler gives it the same process each time. Two clients can: while
+//! both are connected, each session belongs to one of them, so a process that both have seen is shared.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row, raw_sql};
 use tokio::time::timeout;
 
-use super::statement::insist;
+use super::statement::execute_with_retries;
 use crate::store::db_error;
 
-/// How long the second client waits. A pooler that has no process left for it makes it wait for minutes; then the
-/// first one keeps its own while it is idle, so they share none.
-const SECOND_WITHIN: Duration = Duration::from_secs(2);
-/// On a busy pooler a process may go to a stranger between two looks.
-const LOOKS: usize = 3;
+/// Timeout of the second client. A pooler without a free process lets it wait for minutes. In that case the first client
+/// keeps its process while it is idle, so the process is not shared.
+const SECOND_CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The number of checks. On a busy pooler another client may get the process between two of them.
+const CHECKS: usize = 3;
 
 const PID: &str = "select pg_backend_pid()";
-/// The transaction is left open, which keeps the process for this client.
-const HELD_PID: &str = "begin; select pg_backend_pid()";
+/// The open transaction pins the process to this client.
+const PINNED_PID: &str = "begin; select pg_backend_pid()";
 
-/// Refuses a pooler in transaction or statement mode. Nothing is set before this, because it would be set for a
-/// stranger.
+/// Refuses a pooler in transaction or statement mode. Called before anything is set, because a setting might reach
+/// another client.
 ///
 /// # Errors
-/// [`Stop::Guard`] for such a pooler, or what the first connection met.
+/// [`Stop::Guard`] for such a pooler, or the error of the first connection.
 pub(super) async fn refuse_shared(
     first: &mut PgConnection,
     options: &PgConnectOptions,
@@ -52,15 +52,15 @@ async fn is_shared(first: &mut PgConnection, options: &PgConnectOptions) -> sqlx
     if pid(first).await? != own {
         return Ok(true);
     }
-    // Without a second connection there is nobody to share with who is known.
-    let Ok(Ok(mut second)) = timeout(SECOND_WITHIN, PgConnection::connect_with(options)).await else {
+    // Sharing can't be detected without a second connection.
+    let Ok(Ok(mut second)) = timeout(SECOND_CLIENT_TIMEOUT, PgConnection::connect_with(options)).await else {
         return Ok(false);
     };
-    for _ in 0..LOOKS {
-        let other = match timeout(SECOND_WITHIN, held_pid(&mut second)).await {
+    for _ in 0..CHECKS {
+        let other = match timeout(SECOND_CLIENT_TIMEOUT, pinned_pid(&mut second)).await {
             Ok(Ok(other)) => other,
             // In statement mode there are no transactions.
-            Ok(Err(error)) => return Ok(db_error::is_refused_by_pooler(&error)),
+            Ok(Err(error)) => return Ok(db_error::is_pooler_error(&error)),
             Err(_) => return Ok(false),
         };
         if other == own || pid(first).await? != own {
@@ -68,15 +68,15 @@ async fn is_shared(first: &mut PgConnection, options: &PgConnectOptions) -> sqlx
         }
         raw_sql("rollback").execute(&mut second).await?;
     }
-    // Its end is no concern of ours.
+    // An error while closing does not matter.
     let _ = second.close().await;
     Ok(false)
 }
 
 async fn pid(connection: &mut PgConnection) -> sqlx::Result<i32> {
-    insist(connection, PID).await?.ok_or(sqlx::Error::RowNotFound)?.try_get(0)
+    execute_with_retries(connection, PID).await?.ok_or(sqlx::Error::RowNotFound)?.try_get(0)
 }
 
-async fn held_pid(connection: &mut PgConnection) -> sqlx::Result<i32> {
-    raw_sql(HELD_PID).fetch_one(connection).await?.try_get(0)
+async fn pinned_pid(connection: &mut PgConnection) -> sqlx::Result<i32> {
+    raw_sql(PINNED_PID).fetch_one(connection).await?.try_get(0)
 }

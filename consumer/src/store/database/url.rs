@@ -1,4 +1,4 @@
-//! `DATABASE_URL`: read, checked, and named without its password.
+//! Parses and validates `DATABASE_URL`, and formats it without its password.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,35 +12,35 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::config::DatabaseArgs;
 
-/// From when on a statement is logged as slow, at the level of details.
-const SLOW: Duration = Duration::from_secs(1);
+/// Statements that take longer are logged, at debug level.
+const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 
 const EXAMPLE: &str = "such as postgres://user:password@127.0.0.1:5432/catalog";
 const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// The options of all connections. No setting of the session is among them: a pooler drops or refuses those.
+/// The options of all connections. They contain no session settings, because a pooler drops or rejects those.
 ///
 /// # Errors
-/// [`Stop::Usage`] where the URL is missing or names something that is not supported. The message never quotes the
-/// URL, because any part of it may be a piece of the password.
+/// [`Stop::Usage`] if the URL is missing or not supported. The message never quotes the
+/// URL, because any part of it may belong to the password.
 pub(super) fn options(args: &DatabaseArgs) -> Result<PgConnectOptions, Stop> {
     let url = args.database_url.as_ref().map_or("", |url| url.expose_secret().trim());
     if url.is_empty() {
         return Err(Stop::Usage(format!("--database-url (DATABASE_URL) is missing, {EXAMPLE}")));
     }
     check(url).map_err(|what| Stop::Usage(format!("--database-url (DATABASE_URL) {what}")))?;
-    // The parser's own message may quote the URL, and so the password; and it logs parameters that it
-    // doesn't know with their values.
+    // The parser's message may quote the URL with the password, and the parser logs unknown parameters with their
+    // values. So both are discarded.
     let options = with_default(NoSubscriber::new(), || PgConnectOptions::from_str(url))
         .map_err(|_| Stop::Usage(format!("--database-url (DATABASE_URL) is not a URL {EXAMPLE}")))?;
-    // A comparison of whole tables takes seconds as a matter of course, and nobody has to act on that.
-    let options = options.log_slow_statements(LevelFilter::Debug, SLOW);
-    // PgBouncer refuses this one as a start-up parameter. It is set by a statement, like the others.
+    // Comparing whole tables normally takes seconds, so a slow statement is not a warning.
+    let options = options.log_slow_statements(LevelFilter::Debug, SLOW_STATEMENT);
+    // PgBouncer rejects this start-up parameter. A statement sets it, like the others.
     Ok(options.extra_float_digits(None).application_name("catalog-consumer"))
 }
 
-/// Where the database is and who logs in.
+/// The database's name and address, and the user.
 pub(super) fn place(options: &PgConnectOptions) -> String {
     let user = options.get_username();
     let database = options.get_database().unwrap_or(user);
@@ -52,7 +52,7 @@ pub(super) fn place(options: &PgConnectOptions) -> String {
     }
 }
 
-/// What the client would take for something else, or refuse without a name.
+/// Rejects what sqlx would misinterpret, or refuse without naming it.
 fn check(url: &str) -> Result<(), String> {
     let Some((scheme, rest)) = url.split_once("://") else { return Err(format!("is not a URL {EXAMPLE}")) };
     if !SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_url_can_not_say_is_named_without_its_password() {
+    fn unsupported_urls_are_refused_without_quoting_the_password() {
         for (url, named) in [
             ("", "is missing"),
             ("me:Ssst@db/catalog", "is not a URL"),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_names_all_but_the_password() {
+    fn a_place_contains_everything_except_the_password() {
         for (url, place) in [
             (
                 "postgres://me:Ssst@db.example:6432/catalog?sslmode=REQUIRE",

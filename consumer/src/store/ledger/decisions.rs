@@ -1,5 +1,5 @@
-//! Verdicts in the database: what the rules and people say about a run, and what follows for the datasets that the
-//! run did not see. Whoever changes a verdict holds the exclusive lock, so that no batch is applied meanwhile.
+//! Decisions about runs in the database, and their effects on datasets that the run did not see. A change needs the
+//! exclusive schema lock, so that no batch is applied at the same time.
 
 use catalog_shared::region::Region;
 use catalog_shared::verdict::{Decision, Verdict};
@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
-/// A run.
+/// The key of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunId {
     pub(crate) region: Region,
@@ -15,8 +15,8 @@ pub(crate) struct RunId {
 }
 
 impl RunId {
-    pub(crate) const fn of(verdict: &Verdict) -> Self {
-        Self { region: verdict.region, run: verdict.run }
+    pub(crate) const fn of(decision: &Verdict) -> Self {
+        Self { region: decision.region, run: decision.run }
     }
 
     pub(crate) fn number(self) -> i64 {
@@ -24,135 +24,135 @@ impl RunId {
     }
 }
 
-/// What is known of a run's verdict.
+/// The stored decision about a run number.
 #[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) verdict: Verdict,
-    /// When the run of that number ended that has arrived here; none where none has.
-    pub(crate) arrived: Option<OffsetDateTime>,
+pub(crate) struct StoredDecision {
+    pub(crate) decision: Verdict,
+    /// The end of the run with this number in the ledger; none if its end is not known yet.
+    pub(crate) ended_at: Option<OffsetDateTime>,
 }
 
-impl Known {
-    /// Whether it is the verdict of the run that has arrived here. Where topics were deleted and created again, and
-    /// the verdicts were kept, there is an older run of the same number.
-    pub(crate) fn is_of_its_run(&self) -> bool {
-        self.verdict.ended_at == self.arrived
+impl StoredDecision {
+    /// Whether the decision is about the run in the ledger. If the data topics were recreated and the decisions topic was
+    /// kept, it may be about an older run with the same number.
+    pub(crate) fn matches_run(&self) -> bool {
+        self.decision.ended_at == self.ended_at
     }
 }
 
-/// What the topic, or this database before, says about a run.
-pub(crate) async fn find(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Option<Known>> {
+/// The stored decision about a run, from the topic or from this database.
+pub(crate) async fn find(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Option<StoredDecision>> {
     type Row = (Json<Verdict>, Option<OffsetDateTime>);
-    let found: Option<Row> = sqlx::query_as(include_str!("../../../sql/books/find_verdict.sql"))
+    let found: Option<Row> = sqlx::query_as(include_str!("../../../sql/ledger/find_decision.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_optional(tx)
         .await?;
-    Ok(found.map(|(Json(verdict), arrived)| Known { verdict, arrived }))
+    Ok(found.map(|(Json(decision), ended_at)| StoredDecision { decision, ended_at }))
 }
 
-/// The state of a run, and when it ended. Both stay as they are until the transaction ends. None where there is
-/// no such run.
-pub(crate) async fn state(
+/// Reads a run's state and end, and locks its row until the transaction ends. None if the run does not exist.
+pub(crate) async fn lock_run(
     tx: &mut PgConnection,
     id: RunId,
 ) -> sqlx::Result<Option<(String, Option<OffsetDateTime>)>> {
-    sqlx::query_as(include_str!("../../../sql/books/find_state.sql"))
+    sqlx::query_as(include_str!("../../../sql/ledger/lock_run.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_optional(tx)
         .await
 }
 
-/// Keeps a verdict. One that is not published goes to the topic from here.
-pub(crate) async fn store(tx: &mut PgConnection, verdict: &Verdict, published: bool) -> sqlx::Result<()> {
-    sqlx::query(include_str!("../../../sql/books/store_verdict.sql"))
-        .bind(verdict.region.name())
-        .bind(i64::from(verdict.run))
-        .bind(Json(verdict))
+/// Stores a decision. If it is not published, it is in the outbox.
+pub(crate) async fn store(tx: &mut PgConnection, decision: &Verdict, published: bool) -> sqlx::Result<()> {
+    sqlx::query(include_str!("../../../sql/ledger/store_decision.sql"))
+        .bind(decision.region.name())
+        .bind(i64::from(decision.run))
+        .bind(Json(decision))
         .bind(published)
         .execute(tx)
         .await?;
     Ok(())
 }
 
-/// How many datasets a change has retired, and how many it has brought back.
+/// How many datasets a change retired, and how many it restored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
-pub(crate) struct Moved {
+pub(crate) struct RetirementCounts {
     pub(crate) retired: i64,
     pub(crate) returned: i64,
 }
 
-/// Gives effect to the verdict that is kept of a run: its state, its shields, what it supersedes, and what is
-/// retired.
-pub(crate) async fn take_effect(tx: &mut PgConnection, verdict: &Verdict) -> sqlx::Result<Moved> {
-    let id = RunId::of(verdict);
-    let was_accepted = state(tx, id)
+/// Applies a stored decision: the run's state and shields, superseded runs, and retired datasets.
+pub(crate) async fn apply_decision(
+    tx: &mut PgConnection,
+    decision: &Verdict,
+) -> sqlx::Result<RetirementCounts> {
+    let id = RunId::of(decision);
+    let was_accepted = lock_run(tx, id)
         .await?
         .is_some_and(|(state, _)| Decision::from_name(&state).is_some_and(Decision::is_accepted));
-    enter_state(tx, verdict).await?;
-    if !was_accepted && !verdict.state().is_accepted() {
-        return Ok(Moved::default());
+    update_states(tx, decision).await?;
+    if !was_accepted && !decision.state().is_accepted() {
+        return Ok(RetirementCounts::default());
     }
-    let moved = retire(tx, id.region, id.number(), None).await?;
-    sqlx::query(include_str!("../../../sql/books/count_retired.sql"))
+    let counts = update_retired_at(tx, id.region, id.number(), None).await?;
+    sqlx::query(include_str!("../../../sql/ledger/count_retired.sql"))
         .bind(id.region.name())
         .bind(id.number())
-        .bind(moved.retired - moved.returned)
+        .bind(counts.retired - counts.returned)
         .execute(tx)
         .await?;
-    Ok(moved)
+    Ok(counts)
 }
 
-/// Enters a run's state and shields, and what that makes of the runs on hold. The datasets are left as they are.
-pub(crate) async fn enter_state(tx: &mut PgConnection, verdict: &Verdict) -> sqlx::Result<()> {
-    let id = RunId::of(verdict);
-    sqlx::query(include_str!("../../../sql/books/decide_run.sql"))
+/// Updates a run's state and shields, and the states of runs on hold. Datasets are not changed.
+pub(crate) async fn update_states(tx: &mut PgConnection, decision: &Verdict) -> sqlx::Result<()> {
+    let id = RunId::of(decision);
+    sqlx::query(include_str!("../../../sql/ledger/set_run_state.sql"))
         .bind(id.region.name())
         .bind(id.number())
-        .bind(verdict.state().name())
-        .bind(&verdict.judged.reason)
+        .bind(decision.state().name())
+        .bind(&decision.judged.reason)
         .execute(&mut *tx)
         .await?;
-    enter_shields(tx, verdict).await?;
-    derive_superseded(tx, id.region).await
+    upsert_shields(tx, decision).await?;
+    update_superseded(tx, id.region).await
 }
 
-async fn enter_shields(tx: &mut PgConnection, verdict: &Verdict) -> sqlx::Result<()> {
-    let judged = &verdict.judged;
-    let kept: Vec<&str> = verdict.shields().map(|(domain, _)| domain).collect();
+async fn upsert_shields(tx: &mut PgConnection, decision: &Verdict) -> sqlx::Result<()> {
+    let judged = &decision.judged;
+    let shielded: Vec<&str> = decision.shields().map(|(domain, _)| domain).collect();
     let domains: Vec<&str> = judged.shields.keys().map(String::as_str).collect();
     let confirmed = |domain: &&str| judged.confirmed.get(*domain).map(|run| i64::from(*run));
-    sqlx::query(include_str!("../../../sql/books/enter_shields.sql"))
-        .bind(verdict.region.name())
-        .bind(i64::from(verdict.run))
+    sqlx::query(include_str!("../../../sql/ledger/upsert_shields.sql"))
+        .bind(decision.region.name())
+        .bind(i64::from(decision.run))
         .bind(&domains)
         .bind(judged.shields.values().map(String::as_str).collect::<Vec<_>>())
         .bind(domains.iter().map(confirmed).collect::<Vec<_>>())
-        .bind(domains.iter().map(|domain| !kept.contains(domain)).collect::<Vec<_>>())
+        .bind(domains.iter().map(|domain| !shielded.contains(domain)).collect::<Vec<_>>())
         .execute(tx)
         .await?;
     Ok(())
 }
 
-/// Which runs on hold are superseded follows from the runs that are balanced now, and from what they cover.
-pub(crate) async fn derive_superseded(tx: &mut PgConnection, region: Region) -> sqlx::Result<()> {
-    sqlx::query(include_str!("../../../sql/books/derive_superseded.sql"))
+/// Updates which runs on hold are superseded. This depends on the balanced runs and on the domains that they cover.
+pub(crate) async fn update_superseded(tx: &mut PgConnection, region: Region) -> sqlx::Result<()> {
+    sqlx::query(include_str!("../../../sql/ledger/derive_superseded.sql"))
         .bind(region.name())
         .execute(tx)
         .await?;
     Ok(())
 }
 
-/// Gives datasets that were last seen before a run (of these domains, or of all) the `retired_at` that follows
-/// from the runs now.
-pub(crate) async fn retire(
+/// Updates `retired_at` of the datasets that were last seen before a run, in these domains or in all.
+pub(crate) async fn update_retired_at(
     tx: &mut PgConnection,
     region: Region,
     before: i64,
     domains: Option<&[String]>,
-) -> sqlx::Result<Moved> {
-    sqlx::query_as(include_str!("../../../sql/books/retire_stale_datasets.sql"))
+) -> sqlx::Result<RetirementCounts> {
+    sqlx::query_as(include_str!("../../../sql/ledger/retire_stale_datasets.sql"))
         .bind(region.name())
         .bind(before)
         .bind(domains)

@@ -1,4 +1,4 @@
-//! Gathers what a run is judged by.
+//! Gathers the evidence for the decision about a run.
 
 use std::collections::BTreeMap;
 
@@ -15,26 +15,26 @@ use crate::config::thresholds::RunThresholds;
 use crate::store::ledger::decisions::RunId;
 use crate::store::ledger::judge::{self, Counts, Evidence, LedgerSums, Loss, Streak};
 
-/// Judges a run that nobody has judged.
-pub(crate) async fn look(
+/// Gathers the evidence and decides about a run without a decision.
+pub(crate) async fn judge_run(
     tx: &mut PgConnection,
     id: RunId,
-    (marker, ended_at): (&EndRecord, OffsetDateTime),
-    books: &LedgerSums,
+    (end_record, ended_at): (&EndRecord, OffsetDateTime),
+    sums: &LedgerSums,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Judged> {
-    let coverage = marker.shape.coverage();
+    let coverage = end_record.shape.coverage();
     let streak = match coverage {
         Coverage::None => return Ok(Judged::plain(Judgement::Ended)),
         Coverage::Full => find_streak(tx, id, ended_at, thresholds.confirm_after).await?,
         Coverage::Domains(_) => None,
     };
-    let losses = count_losses(tx, id, marker, streak.as_ref()).await?;
-    let dead = if books.dead_datasets > 0 { count_dead(tx, id).await? } else { BTreeMap::new() };
-    Ok(judge::judge(&Evidence { marker, books, losses, dead, streak, thresholds }))
+    let losses = count_losses(tx, id, end_record, streak.as_ref()).await?;
+    let dead = if sums.dead_datasets > 0 { count_dead(tx, id).await? } else { BTreeMap::new() };
+    Ok(judge::judge(&Evidence { end_record, sums, losses, dead, streak, thresholds }))
 }
 
-/// The full crawls that confirm losses together with this one.
+/// The previous full crawls that confirm losses together with this one; none if there are too few.
 async fn find_streak(
     tx: &mut PgConnection,
     id: RunId,
@@ -45,7 +45,7 @@ async fn find_streak(
         return Ok(None);
     }
     let runs: Vec<(i64, Json<EndRecord>)> =
-        sqlx::query_as(include_str!("../../../sql/books/find_confirming_runs.sql"))
+        sqlx::query_as(include_str!("../../../sql/ledger/find_confirming_runs.sql"))
             .bind(id.region.name())
             .bind(id.number())
             .bind(ended_at)
@@ -54,37 +54,37 @@ async fn find_streak(
             .await?;
     let Some((first, _)) = runs.first() else { return Ok(None) };
     let first = u32::try_from(*first)?;
-    Ok(Some(Streak { first, counts: runs.iter().map(|(_, marker)| Counts::of(marker)).collect() }))
+    Ok(Some(Streak { first, counts: runs.iter().map(|(_, end_record)| Counts::of(end_record)).collect() }))
 }
 
 async fn count_losses(
     tx: &mut PgConnection,
     id: RunId,
-    marker: &EndRecord,
+    end_record: &EndRecord,
     streak: Option<&Streak>,
 ) -> sqlx::Result<Vec<Loss>> {
-    sqlx::query_as(include_str!("../../../sql/books/count_losses.sql"))
+    sqlx::query_as(include_str!("../../../sql/ledger/count_losses.sql"))
         .bind(id.region.name())
         .bind(id.number())
-        .bind(scope(marker))
+        .bind(scope(end_record))
         .bind(streak.map(|streak| i64::from(streak.first)))
-        .bind(&marker.unread_ids)
+        .bind(&end_record.unread_ids)
         .fetch_all(tx)
         .await
 }
 
-/// The domains that a run was limited to and crawled completely, in lower case; none for other runs.
-pub(crate) fn scope(marker: &EndRecord) -> Option<Vec<String>> {
-    match marker.shape.coverage() {
+/// The domains of a run that crawled selected domains completely, in lower case; none for other runs.
+pub(crate) fn scope(end_record: &EndRecord) -> Option<Vec<String>> {
+    match end_record.shape.coverage() {
         Coverage::Domains(domains) => Some(domains.into_iter().collect()),
         Coverage::Full | Coverage::None => None,
     }
 }
 
-/// The run's dead letters by the domain that their keys name. Those whose keys name none are left out.
+/// The run's dead letters by the domain of their key. Keys without a domain are left out.
 async fn count_dead(tx: &mut PgConnection, id: RunId) -> sqlx::Result<BTreeMap<String, i64>> {
     let keys: Vec<Option<Vec<u8>>> =
-        sqlx::query_scalar(include_str!("../../../sql/books/list_dead_keys.sql"))
+        sqlx::query_scalar(include_str!("../../../sql/ledger/list_dead_keys.sql"))
             .bind(id.region.name())
             .bind(id.number())
             .fetch_all(tx)
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_names_its_domain_where_it_is_a_datasets_key() {
+    fn the_domain_of_a_datasets_key_is_found() {
         let domain = |key: &[u8]| domain_of(key, Region::Us);
         assert_eq!(domain(b"us/A.example/aaaa-0001").as_deref(), Some("a.example"));
         for key in

@@ -1,7 +1,7 @@
-//! The rules by which a run is judged once all of it has arrived. They look at figures and nothing else.
+//! The rules for the decision about a complete run. They are pure functions of the evidence.
 //!
-//! Guards of one domain come first: they shield it, so that the run retires nothing there. Guards of the region
-//! then look at what is not shielded: they put the whole run on hold.
+//! The guards of single domains come first. They shield a domain, so that the run retires nothing in it. The guards of the
+//! region then check the domains without a shield. They put the whole run on hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,36 +18,36 @@ mod region;
 
 pub(crate) use confirm::{Counts, Streak};
 
-/// How many partitions or domains a reason names; the others are counted.
-const NAMED: usize = 5;
+/// The number of partitions or domains that a reason lists; the others are counted.
+const LISTED: usize = 5;
 
 /// The sums of a run's ledger.
 #[derive(Debug, Default, FromRow)]
 pub(crate) struct LedgerSums {
-    /// How many of its markers are in.
-    pub(crate) markers: i64,
-    /// What its markers say it published.
+    /// The number of its end-of-run records in the ledger.
+    pub(crate) end_records: i64,
+    /// The number of published records, by its end-of-run records.
     pub(crate) published: i64,
-    /// What was applied of it.
+    /// The number of applied records.
     pub(crate) applied: i64,
-    /// What became dead letters.
+    /// The number of dead letters.
     pub(crate) dead: i64,
-    /// What became dead letters in the datasets' topic: assets that exist and would be retired.
+    /// The number of dead letters in the datasets' topic: assets that exist but would be retired.
     pub(crate) dead_datasets: i64,
-    /// The partitions where what was published is not what arrived, with both figures.
+    /// The partitions whose published and received counts differ, with both counts.
     pub(crate) unbalanced: Vec<String>,
 }
 
-/// What accepting a run would do to a domain.
+/// The effect of accepting a run on one domain.
 #[derive(Clone, Debug, Default, FromRow)]
 pub(crate) struct Loss {
     /// The domain, in lower case.
     pub(crate) domain: String,
     /// Its datasets that are not retired.
     pub(crate) active: i64,
-    /// Those among them that the run did not see.
+    /// The active datasets that the run did not see.
     pub(crate) lost: i64,
-    /// Those that no run since the first of the confirming ones has seen.
+    /// The active datasets that no run since the first confirming one has seen.
     pub(crate) long_lost: i64,
     /// Its datasets with an id that the run could not read.
     pub(crate) unread: i64,
@@ -55,11 +55,11 @@ pub(crate) struct Loss {
     pub(crate) first_run: Option<i64>,
 }
 
-/// All that a run is judged by.
+/// The evidence for the decision about a run.
 pub(crate) struct Evidence<'a> {
-    pub(crate) marker: &'a EndRecord,
-    pub(crate) books: &'a LedgerSums,
-    /// What each covered domain would lose.
+    pub(crate) end_record: &'a EndRecord,
+    pub(crate) sums: &'a LedgerSums,
+    /// The losses of each covered domain.
     pub(crate) losses: Vec<Loss>,
     /// How many of the run's datasets became dead letters, by their domain in lower case.
     pub(crate) dead: BTreeMap<String, i64>,
@@ -68,10 +68,10 @@ pub(crate) struct Evidence<'a> {
     pub(crate) thresholds: RunThresholds,
 }
 
-/// Judges a run that covers domains: it is balanced unless a guard of the region holds it. All reasons are named,
-/// because a person decides on them.
+/// Decides about a run that covers domains: it is balanced unless a guard of the region puts it on hold. All reasons are
+/// listed, because an operator decides by them.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Judged {
-    let scope = match evidence.marker.shape.coverage() {
+    let scope = match evidence.end_record.shape.coverage() {
         Coverage::None => return Judged::plain(Judgement::Ended),
         Coverage::Full => None,
         Coverage::Domains(domains) => Some(domains),
@@ -82,10 +82,10 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Judged {
     shields.retain(|domain, _| is_covered(scope.as_ref(), domain));
     let reasons = region::reasons(evidence, &losses, scope.as_ref(), &shields);
     let confirmed = confirmed.into_iter().filter(|(domain, _)| shields.contains_key(domain)).collect();
-    let held = !reasons.is_empty();
+    let on_hold = !reasons.is_empty();
     Judged {
-        state: if held { Judgement::Held } else { Judgement::Balanced },
-        reason: held.then(|| reasons.join("; ")),
+        state: if on_hold { Judgement::Held } else { Judgement::Balanced },
+        reason: on_hold.then(|| reasons.join("; ")),
         shields,
         confirmed,
     }
@@ -95,7 +95,7 @@ fn is_covered(scope: Option<&BTreeSet<String>>, domain: &str) -> bool {
     scope.is_none_or(|scope| scope.contains(domain))
 }
 
-/// The losses without the datasets whose absence is confirmed: only what is newly absent meets the guards.
+/// The losses without confirmed absences. The guards check only new absences.
 fn newly_absent(losses: &[Loss], confirmed: &BTreeMap<String, u32>) -> Vec<Loss> {
     let mut losses = losses.to_vec();
     for loss in losses.iter_mut().filter(|loss| confirmed.contains_key(&loss.domain)) {
@@ -105,17 +105,17 @@ fn newly_absent(losses: &[Loss], confirmed: &BTreeMap<String, u32>) -> Vec<Loss>
     losses
 }
 
-/// A part of a whole; the share of nothing is 0.
+/// The share of a part in a whole; 0 if the whole is 0.
 fn share(part: impl TryInto<i64>, whole: impl TryInto<i64>) -> f64 {
     let number = |count: Result<i64, _>| count.unwrap_or(i64::MAX) as f64;
     number(part.try_into().map_err(drop)) / number(whole.try_into().map_err(drop)).max(1.0)
 }
 
 fn list(items: &[String]) -> String {
-    let named = items.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match items.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
+    let listed = items.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+    match items.len().saturating_sub(LISTED) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
     }
 }
 

@@ -1,7 +1,7 @@
-//! What people decide about runs: accept or decline a run on hold, lift a domain's shield, or undo that.
+//! Manual decisions about runs: approve or decline a run on hold, lift a domain's shield, or undo that.
 //!
-//! A change is made under the exclusive lock, together with all that follows from it. [`preview`] makes the same
-//! change, reads what would follow, and rolls back.
+//! A change and all its effects are one transaction under the exclusive schema lock. [`preview`] makes the same change,
+//! reads its effects, and rolls back.
 
 use std::collections::BTreeSet;
 
@@ -12,22 +12,22 @@ use serde::Serialize;
 use sqlx::{FromRow, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
-use crate::store::ledger::decisions::{self, Known, Moved, RunId};
+use crate::store::ledger::decisions::{self, RetirementCounts, RunId, StoredDecision};
 use crate::store::schema_lock;
 
-/// A decision on a run.
+/// A manual decision about a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Accepts a run on hold, with its shields. The shields of these domains (lower case) are lifted; with any of
-    /// them, the run may be accepted already.
+    /// Approves a run on hold and lifts the shields of these domains (lower case). If any are given, the run may be
+    /// accepted already.
     Release(BTreeSet<String>),
     /// Declines a run on hold.
     Reject,
-    /// Drops what people have decided about the run, lifted shields included.
+    /// Removes the manual decision about the run, including lifted shields.
     Undo,
 }
 
-/// A dataset that a decision retires or brings back, or whose `retired_at` it moves.
+/// A dataset whose `retired_at` a decision changes.
 #[derive(Clone, Debug, FromRow, Serialize)]
 pub(crate) struct Affected {
     pub(crate) domain: String,
@@ -36,7 +36,7 @@ pub(crate) struct Affected {
     pub(crate) kind: Option<String>,
     /// The run that saw it last.
     pub(crate) last_run: i64,
-    /// When it was retired; none while it is there.
+    /// When it was retired; none while it is active.
     #[serde(with = "time::serde::rfc3339::option")]
     pub(crate) was: Option<OffsetDateTime>,
     /// When it is retired after the decision.
@@ -50,7 +50,7 @@ impl Affected {
         self.was.is_none() && self.due.is_some()
     }
 
-    /// Whether the decision brings it back.
+    /// Whether the decision restores it.
     pub(crate) const fn returns(&self) -> bool {
         self.was.is_some() && self.due.is_none()
     }
@@ -59,12 +59,12 @@ impl Affected {
 /// Lists the datasets that a decision would affect, by domain and name. Nothing is changed.
 ///
 /// # Errors
-/// [`Stop::Usage`] for a decision that the run does not allow, or what the database said.
+/// [`Stop::Usage`] if the run's state does not allow the decision, or the error of the database.
 pub(crate) async fn preview(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<Vec<Affected>> {
     let mut tx = begin(pool).await?;
-    let verdict = changed(&mut tx, id, change).await?;
-    decisions::enter_state(&mut tx, &verdict).await?;
-    let affected = sqlx::query_as(include_str!("../../../sql/books/find_stale_datasets.sql"))
+    let decision = apply_change(&mut tx, id, change).await?;
+    decisions::update_states(&mut tx, &decision).await?;
+    let affected = sqlx::query_as(include_str!("../../../sql/ledger/find_stale_datasets.sql"))
         .bind(id.region.name())
         .bind(id.number())
         .fetch_all(&mut *tx)
@@ -73,94 +73,96 @@ pub(crate) async fn preview(pool: &PgPool, id: RunId, change: &Change) -> anyhow
     Ok(affected)
 }
 
-/// Makes a decision, and returns how many datasets it retired and brought back. `shown` is what the person was
-/// shown before.
+/// Makes a decision, and returns how many datasets it retired and restored. `shown` is what [`preview`] reported to the
+/// operator.
 ///
 /// # Errors
-/// [`Stop::Usage`] for a decision that the run does not allow, [`Stop::Guard`] where the decision would do
-/// something else than was shown, or what the database said. Nothing is changed then.
+/// [`Stop::Usage`] if the run's state does not allow the decision, [`Stop::Guard`] if its effect differs from `shown`, or
+/// the error of the database. Nothing is changed then.
 pub(crate) async fn decide(
     pool: &PgPool,
     id: RunId,
     change: &Change,
-    shown: Option<Moved>,
-) -> anyhow::Result<Moved> {
+    shown: Option<RetirementCounts>,
+) -> anyhow::Result<RetirementCounts> {
     let mut tx = begin(pool).await?;
-    let verdict = changed(&mut tx, id, change).await?;
-    decisions::store(&mut tx, &verdict, false).await?;
-    let moved = decisions::take_effect(&mut tx, &verdict).await?;
+    let decision = apply_change(&mut tx, id, change).await?;
+    decisions::store(&mut tx, &decision, false).await?;
+    let counts = decisions::apply_decision(&mut tx, &decision).await?;
     if let Some(shown) = shown
-        && shown != moved
+        && shown != counts
     {
         return Err(Stop::Guard(format!(
-            "nothing was changed: {} datasets would be retired and {} would come back now, and {} and {} were \
-             shown. A crawl has arrived meanwhile: look again",
-            moved.retired, moved.returned, shown.retired, shown.returned
+            "nothing was changed: {} datasets would be retired and {} restored now, but the preview showed {} and {}. \
+             A crawl has been applied since: check again",
+            counts.retired, counts.returned, shown.retired, shown.returned
         ))
         .into());
     }
     tx.commit().await.context("can't commit")?;
-    Ok(moved)
+    Ok(counts)
 }
 
 /// Begins a transaction that holds the exclusive lock.
 async fn begin(pool: &PgPool) -> anyhow::Result<Transaction<'static, Postgres>> {
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    schema_lock::lock(&mut tx, true).await.context("can't take the lock of the schema")?;
+    schema_lock::lock(&mut tx, true).await.context("can't take the schema lock")?;
     Ok(tx)
 }
 
-/// The run's verdict after a decision.
-async fn changed(
+/// The run's decision after a change.
+async fn apply_change(
     tx: &mut Transaction<'static, Postgres>,
     id: RunId,
     change: &Change,
 ) -> anyhow::Result<Verdict> {
     let RunId { region, run } = id;
-    let (state, _) = decisions::state(tx, id)
+    let (state, _) = decisions::lock_run(tx, id)
         .await?
         .ok_or_else(|| Stop::Usage(format!("there is no run {run} of {region}")))?;
-    let known = decisions::find(tx, id).await?.filter(Known::is_of_its_run);
-    let state_now = Decision::from_name(&state);
-    let decided = match (state_now, known) {
-        (Some(state), Some(known)) => change.of(known.verdict, state),
-        _ => Err("not all of it has arrived".to_owned()),
+    let known = decisions::find(tx, id).await?.filter(StoredDecision::matches_run);
+    let current = Decision::from_name(&state);
+    let changed = match (current, known) {
+        (Some(state), Some(known)) => change.apply_to(known.decision, state),
+        _ => Err("it is not complete yet".to_owned()),
     };
     let refuse = |why| Stop::Usage(format!("run {run} of {region} is {state}: {why}"));
-    Ok(decided.map_err(refuse)?)
+    Ok(changed.map_err(refuse)?)
 }
 
 impl Change {
-    /// The verdict after this decision, or why the decision can't be made.
-    fn of(&self, verdict: Verdict, state: Decision) -> Result<Verdict, String> {
+    /// The decision after this change, or the reason why the change is not allowed.
+    fn apply_to(&self, decision: Verdict, state: Decision) -> Result<Verdict, String> {
         match self {
-            Self::Release(domains) => release(verdict, state, domains),
-            Self::Reject if state == Decision::Held => Ok(with(verdict, Choice::Rejected, BTreeSet::new())),
-            Self::Reject => Err(ONLY_HELD.to_owned()),
-            Self::Undo if verdict.decided.is_none() => {
-                Err("nobody has decided it, so there is nothing to undo".to_owned())
+            Self::Release(domains) => release(decision, state, domains),
+            Self::Reject if state == Decision::Held => {
+                Ok(with_choice(decision, Choice::Rejected, BTreeSet::new()))
             }
-            Self::Undo => Ok(Verdict { decided: None, revision: verdict.revision + 1, ..verdict }),
+            Self::Reject => Err(ONLY_ON_HOLD.to_owned()),
+            Self::Undo if decision.decided.is_none() => {
+                Err("it has no manual decision, so there is nothing to undo".to_owned())
+            }
+            Self::Undo => Ok(Verdict { decided: None, revision: decision.revision + 1, ..decision }),
         }
     }
 }
 
-const ONLY_HELD: &str = "only a held run can be released or rejected";
+const ONLY_ON_HOLD: &str = "only a run on hold (state held) can be released or rejected";
 
-fn release(verdict: Verdict, state: Decision, domains: &BTreeSet<String>) -> Result<Verdict, String> {
+fn release(decision: Verdict, state: Decision, domains: &BTreeSet<String>) -> Result<Verdict, String> {
     let may_lift = state.is_accepted() && !domains.is_empty();
     if state != Decision::Held && !may_lift {
-        return Err(ONLY_HELD.to_owned());
+        return Err(ONLY_ON_HOLD.to_owned());
     }
-    if let Some(domain) = domains.iter().find(|domain| !verdict.judged.shields.contains_key(*domain)) {
+    if let Some(domain) = domains.iter().find(|domain| !decision.judged.shields.contains_key(*domain)) {
         return Err(format!("it does not shield {domain}"));
     }
-    let lifted = verdict.decided.as_ref().map(|decided| decided.domains.clone()).unwrap_or_default();
-    Ok(with(verdict, Choice::Released, &lifted | domains))
+    let lifted = decision.decided.as_ref().map(|decided| decided.domains.clone()).unwrap_or_default();
+    Ok(with_choice(decision, Choice::Released, &lifted | domains))
 }
 
-fn with(verdict: Verdict, what: Choice, domains: BTreeSet<String>) -> Verdict {
+fn with_choice(decision: Verdict, what: Choice, domains: BTreeSet<String>) -> Verdict {
     let now = OffsetDateTime::now_utc();
     let when = now.replace_nanosecond(now.microsecond() * 1000).unwrap_or(now);
-    Verdict { decided: Some(Decided { what, domains, when }), ..verdict }
+    Verdict { decided: Some(Decided { what, domains, when }), ..decision }
 }

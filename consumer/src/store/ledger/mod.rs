@@ -1,5 +1,5 @@
-//! The ledger: what became of each record of a run, counted once, and the verdict when its last marker
-//! is in.
+//! The ledger: the effects of each run's records, each counted once, and the decision about the run after its last
+//! end-of-run record.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,24 +16,24 @@ use crate::config::thresholds::RunThresholds;
 use crate::model::effect::{Applied, Effect};
 use crate::model::end_of_run::EndOfRun;
 use crate::model::topic::TopicPartition;
-use crate::store::ledger::decisions::{Known, RunId};
+use crate::store::ledger::decisions::{RunId, StoredDecision};
 use crate::store::ledger::judge::LedgerSums;
 
 pub(crate) mod decisions;
 mod evidence;
+mod first_runs;
 pub(crate) mod judge;
 pub(crate) mod manual_decisions;
 pub(crate) mod order;
-mod reach;
 
-/// A run whose last marker is in.
+/// A complete run and the decision about it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct JudgedRun {
     pub(crate) region: Region,
     pub(crate) run: u32,
     pub(crate) state: Decision,
     pub(crate) reason: Option<String>,
-    /// The domains in which it retires nothing, each with the reason.
+    /// Its shielded domains, in which it retires nothing, each with the reason.
     pub(crate) shields: BTreeMap<String, String>,
     pub(crate) published: i64,
     pub(crate) applied: i64,
@@ -42,18 +42,18 @@ pub(crate) struct JudgedRun {
 }
 
 impl JudgedRun {
-    /// Logs it, once it is committed. A held run or a shielded domain stops nothing, so it is a warning.
+    /// Logs it after the commit. A run on hold or a shielded domain is only a warning, because nothing else stops.
     pub(crate) fn log(&self) {
         if self.state == Decision::Held {
             let (region, run) = (self.region, self.run);
             tracing::warn!(
-                "{self}; `catalog-consumer runs release --region {region} --run {run}` accepts it, `runs reject` does not"
+                "{self}; `catalog-consumer runs release --region {region} --run {run}` approves it, `runs reject` declines it"
             );
         } else if self.shields.is_empty() {
             tracing::info!("{self}");
         } else {
             let shields = &self.shields;
-            tracing::warn!(?shields, "{self}; the shielded domains keep what it did not see");
+            tracing::warn!(?shields, "{self}; nothing is retired in the shielded domains");
         }
     }
 }
@@ -79,11 +79,11 @@ impl fmt::Display for JudgedRun {
     }
 }
 
-/// Makes sure that runs are in the books, before a batch takes any lock that another may wait for.
-pub(crate) async fn open_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -> sqlx::Result<()> {
+/// Inserts missing runs, before a batch locks any row that another batch may wait for.
+pub(crate) async fn insert_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -> sqlx::Result<()> {
     let (regions, numbers): (Vec<&str>, Vec<i64>) =
         runs.iter().map(|(region, run)| (region.name(), i64::from(*run))).unzip();
-    sqlx::query(include_str!("../../../sql/books/open_runs.sql"))
+    sqlx::query(include_str!("../../../sql/ledger/insert_runs.sql"))
         .bind(regions)
         .bind(numbers)
         .execute(tx)
@@ -91,7 +91,7 @@ pub(crate) async fn open_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -> 
     Ok(())
 }
 
-/// Counts what records became, but for those before `counted_to`, which were counted before.
+/// Counts the effects of records, except those below `counted_to`, which were counted before.
 pub(crate) async fn count(
     tx: &mut PgConnection,
     place: &TopicPartition,
@@ -108,7 +108,7 @@ pub(crate) async fn count(
     let regions: Vec<&str> = counts.keys().map(|(region, _)| region.name()).collect();
     let runs: Vec<i64> = counts.keys().map(|(_, run)| i64::from(*run)).collect();
     let of = |effect: Effect| counts.values().map(|count| count[column(effect)]).collect::<Vec<i64>>();
-    sqlx::query(include_str!("../../../sql/books/count_records.sql"))
+    sqlx::query(include_str!("../../../sql/ledger/count_records.sql"))
         .bind(&place.topic)
         .bind(place.partition)
         .bind(regions)
@@ -131,61 +131,61 @@ const fn column(effect: Effect) -> usize {
     }
 }
 
-/// Enters a marker, and judges the run if it is the last one. The caller holds the one lock alone: two
-/// last markers side by side would each miss the other.
+/// Stores an end-of-run record, and decides about the run if it is the last one. The caller has the exclusive schema
+/// lock, because two concurrent last records would not see each other.
 pub(crate) async fn close(
     tx: &mut PgConnection,
     place: &TopicPartition,
-    marked: &EndOfRun,
+    end: &EndOfRun,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Option<JudgedRun>> {
-    let EndOfRun { region, offset, marker } = marked;
-    let entered = sqlx::query(include_str!("../../../sql/books/mark_partition.sql"))
+    let EndOfRun { region, offset, marker: end_record } = end;
+    let stored = sqlx::query(include_str!("../../../sql/ledger/store_end_of_run.sql"))
         .bind(region.name())
-        .bind(i64::from(marker.run))
+        .bind(i64::from(end_record.run))
         .bind(&place.topic)
         .bind(place.partition)
-        .bind(i64::try_from(marker.published)?)
+        .bind(i64::try_from(end_record.published)?)
         .bind(offset)
         .execute(&mut *tx)
         .await?;
-    if entered.rows_affected() == 0 {
-        tracing::warn!(%region, run = marker.run, offset, "the run has ended before in this partition; ignored");
+    if stored.rows_affected() == 0 {
+        tracing::warn!(%region, run = end_record.run, offset, "the run has already ended in this partition; ignored");
         return Ok(None);
     }
-    if describe(tx, *region, marker).await? {
-        reach::enter(tx, *region, marker).await?;
+    if describe(tx, *region, end_record).await? {
+        first_runs::insert(tx, *region, end_record).await?;
     }
-    abandon(tx, *region, marker).await?;
-    judge(tx, *region, marker, thresholds).await
+    abandon(tx, *region, end_record).await?;
+    judge(tx, *region, end_record, thresholds).await
 }
 
-/// Enters what a run's first marker says; tells whether it is the first.
-async fn describe(tx: &mut PgConnection, region: Region, marker: &EndRecord) -> sqlx::Result<bool> {
-    let kinds: Vec<&str> = marker.shape.kinds.iter().map(|kind| kind.name()).collect();
-    let described = sqlx::query(include_str!("../../../sql/books/describe_run.sql"))
+/// Stores a run's description from its first end-of-run record. Returns whether it is the first one.
+async fn describe(tx: &mut PgConnection, region: Region, end_record: &EndRecord) -> sqlx::Result<bool> {
+    let kinds: Vec<&str> = end_record.shape.kinds.iter().map(|kind| kind.name()).collect();
+    let described = sqlx::query(include_str!("../../../sql/ledger/describe_run.sql"))
         .bind(region.name())
-        .bind(i64::from(marker.run))
-        .bind(marker.shape.mode.name())
+        .bind(i64::from(end_record.run))
+        .bind(end_record.shape.mode.name())
         .bind(kinds)
-        .bind(evidence::scope(marker))
-        .bind(marker.started_at)
-        .bind(marker.ended_at)
-        .bind(Json(marker))
+        .bind(evidence::scope(end_record))
+        .bind(end_record.started_at)
+        .bind(end_record.ended_at)
+        .bind(Json(end_record))
         .execute(&mut *tx)
         .await?;
     Ok(described.rows_affected() > 0)
 }
 
-async fn abandon(tx: &mut PgConnection, region: Region, marker: &EndRecord) -> sqlx::Result<()> {
-    let abandoned: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/books/abandon_runs.sql"))
+async fn abandon(tx: &mut PgConnection, region: Region, end_record: &EndRecord) -> sqlx::Result<()> {
+    let abandoned: Vec<i64> = sqlx::query_scalar(include_str!("../../../sql/ledger/abandon_runs.sql"))
         .bind(region.name())
-        .bind(i64::from(marker.run))
-        .bind(marker.previous_ended.map_or(0, i64::from))
+        .bind(i64::from(end_record.run))
+        .bind(end_record.previous_ended.map_or(0, i64::from))
         .fetch_all(tx)
         .await?;
     for run in abandoned {
-        tracing::info!(%region, run, "the run was abandoned");
+        tracing::info!(%region, run, "run abandoned");
     }
     Ok(())
 }
@@ -193,71 +193,71 @@ async fn abandon(tx: &mut PgConnection, region: Region, marker: &EndRecord) -> s
 async fn judge(
     tx: &mut PgConnection,
     region: Region,
-    marker: &EndRecord,
+    end_record: &EndRecord,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Option<JudgedRun>> {
-    let id = RunId { region, run: marker.run };
-    let books = read_books(tx, id).await?;
-    let expected: i32 = marker.partitions.values().sum();
-    if books.markers < i64::from(expected) || !enter_sums(tx, id, &books).await? {
+    let id = RunId { region, run: end_record.run };
+    let sums = sum_partitions(tx, id).await?;
+    let expected: i32 = end_record.partitions.values().sum();
+    if sums.end_records < i64::from(expected) || !store_totals(tx, id, &sums).await? {
         return Ok(None);
     }
-    // What the log says is followed: counts and shares depend on when one looks.
-    let verdict = match decisions::find(tx, id).await?.filter(Known::is_of_its_run) {
-        Some(known) => known.verdict,
-        None => look(tx, id, marker, &books, thresholds).await?,
+    // A published decision is followed, because counts and shares depend on the moment of the decision.
+    let decision = match decisions::find(tx, id).await?.filter(StoredDecision::matches_run) {
+        Some(known) => known.decision,
+        None => judge_first(tx, id, end_record, &sums, thresholds).await?,
     };
-    let retired = decisions::take_effect(tx, &verdict).await?.retired;
-    let shields = verdict.shields().map(|(domain, reason)| (domain.to_owned(), reason.to_owned())).collect();
-    let LedgerSums { published, applied, .. } = books;
-    let (state, reason) = (verdict.state(), verdict.judged.reason);
-    Ok(Some(JudgedRun { region, run: marker.run, state, reason, shields, published, applied, retired }))
+    let retired = decisions::apply_decision(tx, &decision).await?.retired;
+    let shields = decision.shields().map(|(domain, reason)| (domain.to_owned(), reason.to_owned())).collect();
+    let LedgerSums { published, applied, .. } = sums;
+    let (state, reason) = (decision.state(), decision.judged.reason);
+    Ok(Some(JudgedRun { region, run: end_record.run, state, reason, shields, published, applied, retired }))
 }
 
-/// Judges a run that nobody has judged, and puts the verdict into the outbox.
-async fn look(
+/// Decides about a run without a decision, and puts the decision into the outbox.
+async fn judge_first(
     tx: &mut PgConnection,
     id: RunId,
-    marker: &EndRecord,
-    books: &LedgerSums,
+    end_record: &EndRecord,
+    sums: &LedgerSums,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Verdict> {
-    // As the table has it, which keeps microseconds.
-    let (_, ended_at) = decisions::state(tx, id).await?.context("the run is not in the books")?;
-    let ended_at = ended_at.context("the run's marker is not in the books")?;
-    let verdict = Verdict {
+    // From the table, which stores microseconds.
+    let (_, ended_at) = decisions::lock_run(tx, id).await?.context("the run is not in the ledger")?;
+    let ended_at = ended_at.context("the run's end is not in the ledger")?;
+    let decision = Verdict {
         region: id.region,
         run: id.run,
         ended_at: Some(ended_at),
-        mode: Some(marker.shape.mode),
-        kinds: marker.shape.kinds.clone(),
-        scope: evidence::scope(marker).unwrap_or_default(),
+        mode: Some(end_record.shape.mode),
+        kinds: end_record.shape.kinds.clone(),
+        scope: evidence::scope(end_record).unwrap_or_default(),
         revision: 0,
-        judged: evidence::look(tx, id, (marker, ended_at), books, thresholds).await?,
+        judged: evidence::judge_run(tx, id, (end_record, ended_at), sums, thresholds).await?,
         decided: None,
     };
-    decisions::store(tx, &verdict, false).await?;
-    Ok(verdict)
+    decisions::store(tx, &decision, false).await?;
+    Ok(decision)
 }
 
-async fn read_books(tx: &mut PgConnection, id: RunId) -> sqlx::Result<LedgerSums> {
-    sqlx::query_as(include_str!("../../../sql/books/read_books.sql"))
+async fn sum_partitions(tx: &mut PgConnection, id: RunId) -> sqlx::Result<LedgerSums> {
+    sqlx::query_as(include_str!("../../../sql/ledger/sum_partitions.sql"))
         .bind(id.region.name())
         .bind(i64::from(id.run))
         .fetch_one(tx)
         .await
 }
 
-/// Enters the sums of a run, unless it was decided before. An abandoned one was not: its markers may come
-/// to light after those of the run that passed it over.
-async fn enter_sums(tx: &mut PgConnection, id: RunId, books: &LedgerSums) -> sqlx::Result<bool> {
-    let entered = sqlx::query(include_str!("../../../sql/books/judge_run.sql"))
+/// Stores the sums of a run, unless it was decided before. An abandoned run was not decided: its end-of-run records may
+/// arrive after those of the later run.
+async fn store_totals(tx: &mut PgConnection, id: RunId, sums: &LedgerSums) -> sqlx::Result<bool> {
+    let stored = sqlx::query(include_str!("../../../sql/ledger/store_totals.sql"))
         .bind(id.region.name())
         .bind(i64::from(id.run))
-        .bind(books.published)
-        .bind(books.applied)
-        .bind(books.dead)
+        .bind(sums.published)
+        .bind(sums.applied)
+        .bind(sums.dead)
         .execute(tx)
         .await?;
-    Ok(entered.rows_affected() > 0)
+    Ok(stored.rows_affected() > 0)
 }

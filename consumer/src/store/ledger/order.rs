@@ -1,6 +1,6 @@
-//! The order of runs. A producer numbers them upwards, ends each before the next and writes nothing behind
-//! its end. What comes there all the same is of a producer whose cursor was lost and that counts anew: its
-//! versions would pass for older ones, and its records for the other run's.
+//! The order of runs. A producer numbers its runs upwards, ends each run before the next, and writes no record after its
+//! end. A record after its run's end means that the producer lost its cursor and restarted its run numbers. Its versions
+//! would look superseded, and its records would be counted for the other run.
 
 use std::collections::BTreeSet;
 
@@ -12,27 +12,26 @@ use crate::model::effect::Applied;
 use crate::model::end_of_run::EndOfRun;
 use crate::model::topic::TopicPartition;
 
-/// A record's run, and the one behind whose end it stands.
+/// A record's run, and the ended run that it follows.
 struct Late {
     region: Region,
     run: i64,
     ended: i64,
 }
 
-/// Checks the records of a batch that were not counted before: against its own markers, and against those
-/// that are in the books.
+/// Checks the uncounted records of a batch against the end-of-run records of the batch and of the ledger.
 ///
 /// # Errors
-/// [`Stop::Guard`] for a record behind the end of its run or of a later one.
+/// [`Stop::Guard`] for a record after the end of its run or of a later run, or the error of the database.
 pub(crate) async fn check(
     tx: &mut PgConnection,
     place: &TopicPartition,
     counted_to: i64,
     applied: &[Applied],
-    markers: &[EndOfRun],
+    ends: &[EndOfRun],
 ) -> anyhow::Result<()> {
     let uncounted = || applied.iter().filter(|record| record.offset >= counted_to);
-    let late = match uncounted().find_map(|record| behind(record, markers)) {
+    let late = match uncounted().find_map(|record| after_end(record, ends)) {
         Some(late) => Some(late),
         None => {
             find_late(tx, place, &uncounted().map(|record| (record.region, record.run)).collect()).await?
@@ -44,10 +43,10 @@ pub(crate) async fn check(
     }
 }
 
-fn behind(record: &Applied, markers: &[EndOfRun]) -> Option<Late> {
+fn after_end(record: &Applied, ends: &[EndOfRun]) -> Option<Late> {
     let &Applied { region, run, offset, .. } = record;
-    let ended = markers.iter().find(|marked| marked.ends((region, run), offset))?;
-    Some(Late { region, run: run.into(), ended: ended.marker.run.into() })
+    let end = ends.iter().find(|end| end.ends((region, run), offset))?;
+    Some(Late { region, run: run.into(), ended: end.marker.run.into() })
 }
 
 async fn find_late(
@@ -59,7 +58,7 @@ async fn find_late(
         return Ok(None);
     }
     let late: Option<(String, i64, i64)> =
-        sqlx::query_as(include_str!("../../../sql/books/find_later_end.sql"))
+        sqlx::query_as(include_str!("../../../sql/ledger/find_ended_run.sql"))
             .bind(&place.topic)
             .bind(place.partition)
             .bind(runs.iter().map(|(region, _)| region.name()).collect::<Vec<_>>())
@@ -71,16 +70,16 @@ async fn find_late(
 
 async fn refuse(tx: &mut PgConnection, late: &Late) -> sqlx::Result<Stop> {
     let Late { region, run, ended } = late;
-    let highest: Option<i64> = sqlx::query_scalar(include_str!("../../../sql/books/highest_run.sql"))
+    let highest: Option<i64> = sqlx::query_scalar(include_str!("../../../sql/ledger/highest_run.sql"))
         .bind(region.name())
         .fetch_one(tx)
         .await?;
     let next = highest.unwrap_or(*ended).max(*ended) + 1;
     Ok(Stop::Guard(format!(
-        "records of run {run} of {region} come after run {ended} had ended: the producer's cursor was lost, and it \
-         began to count anew. Nothing of the batch was written, and a new start stops here again. Stop the \
-         producer of {region} and all consumers of the group, set the group's offsets behind these records \
+        "records of run {run} of {region} come after run {ended} had ended: the producer lost its cursor and \
+         restarted its run numbers. Nothing of the batch was written, and a restart stops here again. Stop the \
+         producer of {region} and all consumers of the group, set the group's offsets past these records \
          (`kafka-consumer-groups --group … --all-topics --reset-offsets --to-latest --execute`), and crawl with \
-         `catalog-producer crawl --region {region} --restart --first-run {next}`: that run brings what was skipped"
+         `catalog-producer crawl --region {region} --restart --first-run {next}`: that run publishes the skipped records again"
     )))
 }

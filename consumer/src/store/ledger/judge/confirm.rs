@@ -1,5 +1,5 @@
-//! Confirmation: when several full crawls in a row no longer see datasets of a domain, and `/domains` does not
-//! declare them either, their loss is believed.
+//! Confirmation: the loss of datasets is confirmed if several full crawls in a row did not see them and `/domains` did
+//! not declare them either.
 
 use std::collections::BTreeMap;
 
@@ -7,39 +7,39 @@ use catalog_shared::end_record::EndRecord;
 
 use super::{Evidence, Loss, share};
 
-/// What a full crawl was told by `/domains` and what it saw, by domain in lower case.
+/// Declared counts (`/domains`) and seen counts of a full crawl, by domain in lower case.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     declared: BTreeMap<String, u64>,
     seen: BTreeMap<String, u64>,
-    /// Whether a domain that is not listed may still be: an entry could not be read, or there was none at all.
-    may_list_more: bool,
+    /// Whether the list of domains may be incomplete: an entry was unreadable, or the list was empty.
+    is_incomplete: bool,
 }
 
-/// The accepted full crawls that confirm losses, from the first one to the last before the judged run.
+/// The accepted full crawls that confirm losses, from the first one to the last before the current run.
 #[derive(Clone, Debug)]
 pub(crate) struct Streak {
     /// The number of the first one.
     pub(crate) first: u32,
-    /// What each of them says.
+    /// The counts of each of them.
     pub(crate) counts: Vec<Counts>,
 }
 
 impl Counts {
-    pub(crate) fn of(marker: &EndRecord) -> Self {
+    pub(crate) fn of(end_record: &EndRecord) -> Self {
         Self {
-            declared: by_lower_case(&marker.declared),
-            seen: by_lower_case(&marker.seen),
-            may_list_more: marker.bad_domains > 0 || marker.declared.is_empty(),
+            declared: by_lower_case(&end_record.declared),
+            seen: by_lower_case(&end_record.seen),
+            is_incomplete: end_record.bad_domains > 0 || end_record.declared.is_empty(),
         }
     }
 
-    /// Whether `/domains` did not declare what the crawl did not see. An index that is down for a weekend shows
-    /// nothing of a portal, while `/domains` still declares all of it.
+    /// Whether the declared count explains the loss. While the search index of a domain is down, the crawl sees none of its
+    /// datasets, but `/domains` still declares them.
     fn explain_loss(&self, domain: &str, min_seen_share: f64) -> bool {
         let seen = self.seen.get(domain).copied().unwrap_or_default();
         match self.declared.get(domain) {
-            None => !self.may_list_more,
+            None => !self.is_incomplete,
             Some(0) => true,
             Some(declared) => share(seen, *declared) >= min_seen_share,
         }
@@ -54,16 +54,17 @@ fn by_lower_case(counts: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     lower
 }
 
-/// The domains with confirmed losses: their datasets whose last run is below this one.
+/// The domains with confirmed losses, each with the first confirming run. Datasets that were last seen before it are
+/// confirmed absent.
 pub(super) fn confirmed(evidence: &Evidence<'_>) -> BTreeMap<String, u32> {
     let Some(streak) = &evidence.streak else { return BTreeMap::new() };
-    let own = Counts::of(evidence.marker);
-    let limit = evidence.thresholds.min_seen_share;
+    let own = Counts::of(evidence.end_record);
+    let threshold = evidence.thresholds.min_seen_share;
     let is_confirmed = |loss: &&Loss| {
-        // A crawl before the domain was within reach could not see it.
-        let within_reach = loss.first_run.is_some_and(|first| first <= i64::from(streak.first));
+        // Earlier crawls did not cover the domain.
+        let was_covered = loss.first_run.is_some_and(|first| first <= i64::from(streak.first));
         let mut all = streak.counts.iter().chain([&own]);
-        loss.long_lost > 0 && within_reach && all.all(|counts| counts.explain_loss(&loss.domain, limit))
+        loss.long_lost > 0 && was_covered && all.all(|counts| counts.explain_loss(&loss.domain, threshold))
     };
     let losses = evidence.losses.iter().filter(is_confirmed);
     losses.map(|loss| (loss.domain.clone(), streak.first)).collect()

@@ -1,4 +1,4 @@
-//! The guards of one domain. A domain that meets any of them is shielded: it keeps what the run did not see.
+//! The guards of single domains. A domain that fails any of them is shielded: its unseen datasets are not retired.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ pub(super) fn shields(evidence: &Evidence<'_>, losses: &[Loss]) -> BTreeMap<Stri
     let halved = losses.iter().filter_map(|loss| {
         let Loss { domain, active, lost, .. } = loss;
         let is_halved = *active >= evidence.thresholds.large_domain && 2 * lost > *active;
-        is_halved.then(|| (domain.clone(), format!("more than half would go: {lost} of {active}")))
+        is_halved.then(|| (domain.clone(), format!("more than half would be retired: {lost} of {active}")))
     });
-    let unkeyed =
-        evidence.marker.unkeyed_by.iter().filter(|(_, count)| **count > 0).map(|(domain, count)| {
+    let without_id =
+        evidence.end_record.unkeyed_by.iter().filter(|(_, count)| **count > 0).map(|(domain, count)| {
             (domain.to_ascii_lowercase(), format!("objects without a usable id: {count}"))
         });
-    let unread = losses.iter().filter(|loss| loss.unread > 0).map(|loss| {
+    let unreadable = losses.iter().filter(|loss| loss.unread > 0).map(|loss| {
         (loss.domain.clone(), format!("datasets with the id of an unreadable object: {}", loss.unread))
     });
     let dead = evidence
@@ -23,7 +23,7 @@ pub(super) fn shields(evidence: &Evidence<'_>, losses: &[Loss]) -> BTreeMap<Stri
         .iter()
         .map(|(domain, count)| (domain.clone(), format!("records that became dead letters: {count}")));
     let mut shields: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (domain, reason) in halved.chain(unkeyed).chain(unread).chain(dead) {
+    for (domain, reason) in halved.chain(without_id).chain(unreadable).chain(dead) {
         shields.entry(domain).or_default().push(reason);
     }
     shields.into_iter().map(|(domain, reasons)| (domain, reasons.join("; "))).collect()

@@ -55,14 +55,14 @@ fn loss(domain: &str, active: i64, lost: i64) -> Loss {
     Loss { domain: domain.into(), active, lost, first_run: Some(1), ..Loss::default() }
 }
 
-fn judged(marker: &EndRecord, books: &LedgerSums, losses: &[Loss]) -> Judged {
+fn judged(end_record: &EndRecord, sums: &LedgerSums, losses: &[Loss]) -> Judged {
     let (dead, streak) = (BTreeMap::new(), None);
-    judge(&Evidence { marker, books, losses: losses.to_vec(), dead, streak, thresholds: LIMITS })
+    judge(&Evidence { end_record, sums, losses: losses.to_vec(), dead, streak, thresholds: LIMITS })
 }
 
 /// The reason to hold a run; none where it is balanced.
-fn held(marker: &EndRecord, books: &LedgerSums, losses: &[Loss]) -> Option<String> {
-    let judged = judged(marker, books, losses);
+fn held(end_record: &EndRecord, sums: &LedgerSums, losses: &[Loss]) -> Option<String> {
+    let judged = judged(end_record, sums, losses);
     assert_eq!(judged.state == Judgement::Held, judged.reason.is_some());
     judged.reason
 }
@@ -72,7 +72,7 @@ fn shields(judged: &Judged) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn runs_that_cover_nothing_end_without_a_judgement() {
+fn runs_that_cover_nothing_are_not_judged() {
     let limited = RunParameters { limit: Some(7), ..scoped("a.example").shape };
     let without_datasets = RunParameters { kinds: vec![RecordType::Hosts], ..full().shape };
     let since = RunParameters { mode: Mode::Since, ..full().shape };
@@ -84,7 +84,7 @@ fn runs_that_cover_nothing_end_without_a_judgement() {
 }
 
 #[test]
-fn figures_at_their_limits_are_balanced() {
+fn counts_at_the_thresholds_are_balanced() {
     let losses = [loss("small.example", 19, 19), loss("large.example", 20, 10), loss("z", 106, 0)];
     assert_eq!(judged(&full(), &LedgerSums::default(), &losses), Judged::plain(Judgement::Balanced));
     let empty = EndRecord { seen: BTreeMap::new(), declared: BTreeMap::new(), ..full() };
@@ -92,44 +92,44 @@ fn figures_at_their_limits_are_balanced() {
 }
 
 #[test]
-fn books_that_do_not_balance_hold_a_run() {
+fn counts_that_do_not_add_up_put_a_run_on_hold() {
     let unbalanced = (0..7).map(|partition| format!("socrata.datasets[{partition}]")).collect();
     let reason = held(&full(), &LedgerSums { unbalanced, ..LedgerSums::default() }, &[]).unwrap();
     assert!(reason.ends_with("socrata.datasets[4] and 2 more"), "{reason}");
 }
 
 #[test]
-fn objects_that_nobody_can_place_hold_a_run() {
-    let marker = EndRecord { unkeyed: 2, skipped: 1, ..full() };
-    let books = LedgerSums { dead: 9, dead_datasets: 4, ..LedgerSums::default() };
+fn objects_of_unknown_domains_put_a_run_on_hold() {
+    let end_record = EndRecord { unkeyed: 2, skipped: 1, ..full() };
+    let sums = LedgerSums { dead: 9, dead_datasets: 4, ..LedgerSums::default() };
     assert_eq!(
-        held(&marker, &books, &[]).as_deref(),
-        Some("3 objects could not be made a record; 4 records of unknown datasets became dead letters")
+        held(&end_record, &sums, &[]).as_deref(),
+        Some("3 objects could not be turned into records; 4 records of unknown datasets became dead letters")
     );
     assert_eq!(held(&full(), &LedgerSums { dead: 9, ..LedgerSums::default() }, &[]), None);
 }
 
 #[test]
-fn a_malformed_entry_of_domains_holds_nothing() {
-    let marker = EndRecord { unkeyed: 1, bad_domains: 1, ..full() };
-    assert_eq!(judged(&marker, &LedgerSums::default(), &[]), Judged::plain(Judgement::Balanced));
+fn a_malformed_entry_of_domains_puts_no_run_on_hold() {
+    let end_record = EndRecord { unkeyed: 1, bad_domains: 1, ..full() };
+    assert_eq!(judged(&end_record, &LedgerSums::default(), &[]), Judged::plain(Judgement::Balanced));
 }
 
 #[test]
 fn objects_whose_domain_or_id_is_known_shield_domains() {
-    let marker = EndRecord {
+    let end_record = EndRecord {
         unkeyed: 3,
         unkeyed_by: counts([("A.example", 2)]),
         unread_ids: vec!["aaaa-0001".into()],
         ..full()
     };
-    let books = LedgerSums { dead: 5, dead_datasets: 5, ..LedgerSums::default() };
+    let sums = LedgerSums { dead: 5, dead_datasets: 5, ..LedgerSums::default() };
     let losses =
         [loss("a.example", 9, 1), Loss { unread: 1, ..loss("b.example", 9, 0) }, loss("d.example", 9, 1)];
     let dead = [("c.example".to_owned(), 5)].into();
     let evidence = Evidence {
-        marker: &marker,
-        books: &books,
+        end_record: &end_record,
+        sums: &sums,
         losses: losses.to_vec(),
         dead,
         streak: None,
@@ -146,15 +146,15 @@ fn objects_whose_domain_or_id_is_known_shield_domains() {
 }
 
 #[test]
-fn losing_too_many_datasets_holds_a_run() {
+fn losing_too_many_datasets_puts_a_run_on_hold() {
     let reason = held(&full(), &LedgerSums::default(), &[loss("a", 50, 20), loss("b", 49, 0)]).unwrap();
     assert_eq!(reason, "20 of 99 datasets would be retired, a share above --max-retire-share 0.2");
 }
 
 #[test]
-fn seeing_too_little_of_what_is_declared_holds_a_run() {
-    let marker = EndRecord { seen: counts([("a.example", 94)]), ..full() };
-    let reason = held(&marker, &LedgerSums::default(), &[]).unwrap();
+fn seeing_too_few_declared_assets_puts_a_run_on_hold() {
+    let end_record = EndRecord { seen: counts([("a.example", 94)]), ..full() };
+    let reason = held(&end_record, &LedgerSums::default(), &[]).unwrap();
     assert_eq!(
         reason,
         "it saw 94 of the 100 assets that /domains declared, a share under --min-seen-share 0.95"
@@ -163,39 +163,39 @@ fn seeing_too_little_of_what_is_declared_holds_a_run() {
 
 #[test]
 fn a_large_domain_that_loses_over_half_is_shielded_and_counts_in_no_share() {
-    let marker = EndRecord {
+    let end_record = EndRecord {
         declared: counts([("A.example", 5_000), ("b.example", 100)]),
         seen: counts([("b.example", 100)]),
         ..full()
     };
     let judged = judged(
-        &marker,
+        &end_record,
         &LedgerSums::default(),
         &[loss("a.example", 5_000, 5_000), loss("b.example", 110, 10)],
     );
     assert_eq!(judged.reason, None);
-    assert_eq!(shields(&judged), [("a.example", "more than half would go: 5000 of 5000")]);
+    assert_eq!(shields(&judged), [("a.example", "more than half would be retired: 5000 of 5000")]);
 }
 
 #[test]
 fn a_run_over_whole_domains_is_judged_within_them() {
-    let books = LedgerSums::default();
+    let sums = LedgerSums::default();
     // The share is the region's: 9 of 19 would be too many.
-    assert_eq!(held(&scoped("A.example"), &books, &[loss("a.example", 19, 9)]), None);
+    assert_eq!(held(&scoped("A.example"), &sums, &[loss("a.example", 19, 9)]), None);
     let declared = counts([("a.example", 100), ("b.example", 100)]);
-    let marker = EndRecord { declared, ..scoped("A.example") };
-    assert_eq!(held(&marker, &books, &[]), None);
-    let marker = EndRecord { declared: counts([("a.example", 101)]), ..scoped("A.example") };
-    assert!(held(&marker, &books, &[]).unwrap().contains("it saw 95 of the 101 assets"));
-    // Another domain's trouble is none of its own.
-    let marker = EndRecord { unkeyed: 1, unkeyed_by: counts([("b.example", 1)]), ..scoped("a.example") };
-    assert_eq!(judged(&marker, &books, &[]), Judged::plain(Judgement::Balanced));
+    let end_record = EndRecord { declared, ..scoped("A.example") };
+    assert_eq!(held(&end_record, &sums, &[]), None);
+    let end_record = EndRecord { declared: counts([("a.example", 101)]), ..scoped("A.example") };
+    assert!(held(&end_record, &sums, &[]).unwrap().contains("it saw 95 of the 101 assets"));
+    // Problems of other domains do not shield this domain.
+    let end_record = EndRecord { unkeyed: 1, unkeyed_by: counts([("b.example", 1)]), ..scoped("a.example") };
+    assert_eq!(judged(&end_record, &sums, &[]), Judged::plain(Judgement::Balanced));
 }
 
 /// What a full crawl is judged that lost 60 of 100 datasets and saw 40, which two crawls before it confirm; the
 /// crawls say this of `/domains`.
 fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> Judged {
-    let marker = |declared: Option<u64>| EndRecord {
+    let end_record = |declared: Option<u64>| EndRecord {
         bad_domains,
         unkeyed: bad_domains,
         declared: counts([("b.example", 50)])
@@ -205,16 +205,16 @@ fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> J
         seen: counts([("a.example", 40), ("b.example", 50)]),
         ..full()
     };
-    let [first, second, own] = declared.map(marker);
+    let [first, second, own] = declared.map(end_record);
     let streak = Some(Streak { first: 7, counts: vec![Counts::of(&first), Counts::of(&second)] });
     let losses = vec![
         Loss { long_lost: 60, first_run: Some(first_run), ..loss("a.example", 100, 60) },
         loss("b.example", 50, 0),
     ];
-    let books = LedgerSums::default();
+    let sums = LedgerSums::default();
     judge(&Evidence {
-        marker: &own,
-        books: &books,
+        end_record: &own,
+        sums: &sums,
         losses,
         dead: BTreeMap::new(),
         streak,
@@ -223,7 +223,7 @@ fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> J
 }
 
 #[test]
-fn a_loss_that_full_crawls_confirm_is_believed() {
+fn a_loss_is_confirmed_by_several_full_crawls() {
     for declared in [None, Some(40), Some(42)] {
         assert_eq!(confirming([declared; 3], 1, 0), Judged::plain(Judgement::Balanced), "{declared:?}");
     }
@@ -242,26 +242,26 @@ fn a_loss_of_what_any_of_them_declared_is_not_confirmed() {
 }
 
 #[test]
-fn crawls_before_a_domain_was_within_reach_confirm_nothing() {
+fn crawls_that_did_not_cover_the_domain_confirm_nothing() {
     assert_eq!(confirming([None; 3], 7, 0).shields.len(), 0);
     assert_eq!(confirming([None; 3], 8, 0).shields.len(), 1);
 }
 
 #[test]
-fn what_is_newly_absent_meets_the_guards_again() {
+fn new_absences_are_checked_by_the_guards() {
     let streak = Some(Streak { first: 7, counts: vec![] });
     let losses = vec![Loss { long_lost: 60, ..loss("a.example", 100, 81) }];
-    let marker = EndRecord { declared: counts([("b.example", 0)]), ..full() };
-    let books = LedgerSums::default();
+    let end_record = EndRecord { declared: counts([("b.example", 0)]), ..full() };
+    let sums = LedgerSums::default();
     let judged = judge(&Evidence {
-        marker: &marker,
-        books: &books,
+        end_record: &end_record,
+        sums: &sums,
         losses,
         dead: BTreeMap::new(),
         streak,
         thresholds: LIMITS,
     });
-    assert_eq!(shields(&judged), [("a.example", "more than half would go: 21 of 40")]);
+    assert_eq!(shields(&judged), [("a.example", "more than half would be retired: 21 of 40")]);
     // What is confirmed goes in spite of the shield.
     assert_eq!(judged.confirmed, BTreeMap::from([("a.example".to_owned(), 7)]));
 }

@@ -1,6 +1,6 @@
--- Gives datasets the retired_at that the function returns now, and counts those that were retired and those that
--- came back. $2: only datasets that were last seen before this run. $3: only these domains (lower case); null
--- for all. The function is called once for each domain and run.
+-- Updates retired_at to the current result of the function, and counts the retired and the restored datasets.
+-- $2: only datasets that were last seen before this run. $3: only these domains (lower case); null for all.
+-- The function is called once for each domain and run.
 with due as materialized (
     select domain, last_run, retired_at($1, domain, last_run) as retired_at
     from (

@@ -1,4 +1,4 @@
--- A restored copy has the identity of the original, but not its database or schema.
+-- A restored copy has the identity of the original, but another database or schema.
 select
     identity::text,
     current_database()::text as database,

@@ -1,4 +1,4 @@
--- Returns the domains that are known now from an earlier run on.
+-- Returns the domains whose first run is new or has become earlier.
 insert into domain_first_runs as known (region, domain, first_run)
 select $1, domain, $2
 from unnest($3::text[]) as given (domain)

@@ -1,4 +1,4 @@
--- A run on hold is superseded while a later balanced run covers all that it covers.
+-- A run on hold is superseded while a later balanced run covers all its domains.
 with derived as (
     select held.region, held.run, verdicts.verdict #>> '{judged,reason}' as reason, min(later.run) as by_run
     from runs as held

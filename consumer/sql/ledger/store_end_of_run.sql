@@ -1,4 +1,4 @@
--- A run ends once in a partition: a second marker is of another run of the same number.
+-- A run ends once per partition: a second end-of-run record belongs to another run with the same number.
 insert into run_partitions as held (
     region, run, topic, partition, published, new, changed, unchanged, older, dead, marker_offset
 )

@@ -1,6 +1,6 @@
--- A run that is counted here after it or a later one has ended: in this partition, or, for a partition that
--- the ended run didn't know, in the whole topic. Other topics don't tell: a run may leave kinds out, and so
--- end while records of an earlier one still wait here.
+-- A run that is counted here although it or a later run has ended: in this partition or, for a partition that the ended
+-- run did not have, in the whole topic. Other topics don't count: a run may omit record types, and so end while records
+-- of an earlier run are still unread here.
 select given.region, given.run, max(ended.run) as ended
 from unnest($3::text[], $4::bigint[]) as given (region, run)
 join run_partitions as ended on ended.region = given.region and ended.run >= given.run

@@ -1,5 +1,5 @@
 -- The accepted full crawls that confirm absences together with run $2, which ended at $3: at least $4 of them with
--- this one, over at least two days. None where there are too few.
+-- this one, over at least two days. No rows if there are too few.
 with earlier as (
     select run, ended_at, marker, row_number() over (order by run desc) as place
     from runs

@@ -1,4 +1,4 @@
--- What each domain that the run covers has and would lose if the run were accepted. $3: the domains that the run
+-- The active datasets of each covered domain, and those that accepting the run would retire. $3: the domains that the run
 -- was limited to, null for a full crawl. $4: the run below which absences may be confirmed. $5: ids that the run
 -- could not read.
 with counted as (

@@ -1,6 +1,6 @@
--- The datasets' topic is the only one whose name ends so: all names are a prefix and a kind.
+-- Topic names are a prefix and a record type, so only the datasets' topic ends in `datasets`.
 select
-    count(marker_offset) as markers,
+    count(marker_offset) as end_records,
     coalesce(sum(published), 0)::bigint as published,
     coalesce(sum(new + changed + unchanged + older), 0)::bigint as applied,
     coalesce(sum(dead), 0)::bigint as dead,

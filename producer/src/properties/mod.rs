@@ -4,6 +4,8 @@
 //!
 //! `PROPTEST_CASES` sets the number of cases. The seeds of failed cases are in `proptest-regressions/` and run first.
 
+mod generate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +17,6 @@ use catalog_shared::record::{Content, RecordType, Stamp};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
 use serde_json::json;
 
 use crate::api::parse;
@@ -26,72 +27,13 @@ use crate::model::domains::Domains;
 use crate::model::idspace;
 use crate::model::outgoing::Outgoing;
 use crate::model::page::Page;
+use crate::properties::generate::{Case, Process, case};
 use crate::publish::Publisher;
 use crate::publish::sink::Sink;
 use crate::run::lane_page::Covered;
 use crate::run::plan::plan;
 use crate::run::request::CrawlRequest;
 use crate::run::{Run, lifecycle};
-
-/// A catalog, a request, and the consecutive processes that crawl it.
-#[derive(Clone, Debug)]
-struct Case {
-    /// Each id with the number of domains that have an object with it.
-    ids: BTreeMap<String, usize>,
-    /// The number of objects without an id after the last one.
-    without_id: usize,
-    /// The id after which a partial run starts.
-    from: Option<Index>,
-    limit: Option<u64>,
-    processes: Vec<Process>,
-}
-
-/// A process.
-#[derive(Clone, Debug)]
-struct Process {
-    restart: bool,
-    lanes: u16,
-    page_size: u16,
-    /// Which lane receives the next page.
-    lane_order: Vec<Index>,
-    /// The transaction at which it is killed.
-    killed_at: usize,
-    /// Whether that transaction is committed.
-    is_committed: bool,
-}
-
-fn case() -> impl Strategy<Value = Case> {
-    let id = "[2-9a-km-z]{4}-[2-9a-km-z]{4}";
-    // Some are close together, some are where lanes are split, and some are not numbers.
-    let id = prop_oneof![
-        4 => id,
-        4 => "m222-22[2-9][2-9]",
-        2 => "[aeimsw]222-2222",
-        1 => "[A-Z]{4}-[a-z]{4}:draft",
-    ];
-    let domains = prop_oneof![3 => Just(1_usize), 1 => 2..7_usize];
-    let ids = prop::collection::btree_map(id, domains, 0..40);
-    let from = prop::option::weighted(0.2, any::<Index>());
-    let limit = prop::option::weighted(0.2, 0..30_u64);
-    (ids, 0..4_usize, from, limit, prop::collection::vec(process(), 1..8)).prop_map(
-        |(ids, without_id, from, limit, processes)| Case { ids, without_id, from, limit, processes },
-    )
-}
-
-fn process() -> impl Strategy<Value = Process> {
-    let size = select(vec![2_u16, 3, 10]);
-    let lane_order = prop::collection::vec(any::<Index>(), 1..6);
-    (prop::bool::weighted(0.1), 1..5_u16, size, lane_order, 0..10_usize, any::<bool>()).prop_map(
-        |(restart, lanes, page_size, lane_order, killed_at, is_committed)| Process {
-            restart,
-            lanes,
-            page_size,
-            lane_order,
-            killed_at,
-            is_committed,
-        },
-    )
-}
 
 /// The content of Kafka: the records of each transaction, and the last cursor.
 #[derive(Default)]

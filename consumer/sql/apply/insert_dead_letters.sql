@@ -1,5 +1,5 @@
--- A record that comes again is here already and is not counted again. What stands behind the end of its run
--- is none of the run's, whatever its headers say.
+-- A replayed record is already stored and is not counted again. A record after the end of its run does not count for that
+-- run, whatever its headers contain.
 with entered as (
     insert into dead_letters (
         topic, partition, "offset", key, value, headers, region, run, reason, counted, ordinal, refused

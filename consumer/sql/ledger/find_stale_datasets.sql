@@ -1,4 +1,4 @@
--- The datasets that `retire_stale_datasets.sql` would change.
+-- The datasets that `retire_stale_datasets.sql` would update.
 with due as materialized (
     select domain, last_run, retired_at($1, domain, last_run) as retired_at
     from (

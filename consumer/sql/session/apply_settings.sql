@@ -1,12 +1,12 @@
--- Sets what our statements rely on, whatever the server, the database, the role or a pooler has as its default.
--- Settings that this server's version does not know are left out.
+-- Applies the settings that the statements rely on, whatever the defaults of the server, the database, the role or a
+-- pooler are. Settings that the server's version does not have are skipped.
 select count(set_config(given.name, given.value, false))
 from (
     values
         ('search_path', $1::text),
         ('idle_in_transaction_session_timeout', $2::text),
         ('application_name', 'catalog-consumer'),
-        -- Below warnings a server only reports that all is well, such as a schema that exists already.
+        -- Notices only report normal events, such as a schema that already exists.
         ('client_min_messages', 'warning'),
         ('default_transaction_isolation', 'read committed'),
         ('default_transaction_read_only', 'off'),

@@ -1,4 +1,4 @@
--- Of all that are known: a verdict may be of a run that is still to arrive.
+-- Includes decisions, because the decision about a run may arrive before the run.
 select max(run)
 from (
     select run from runs where region = $1

@@ -1,0 +1,188 @@
+//! The partitions that the polling thread receives: the epoch of each, its open chunk, and whether it is paused.
+
+use crate::model::chunk::Chunk;
+use crate::model::topic::TopicPartition;
+
+/// The assigned partitions. There are few, so they are searched one by one.
+#[derive(Default)]
+pub(super) struct Assignment {
+    partitions: Vec<Assigned>,
+    /// Which partition was found last. Messages come in runs of one partition.
+    last: usize,
+}
+
+/// An assigned partition.
+pub(super) struct Assigned {
+    pub(super) place: TopicPartition,
+    pub(super) epoch: u64,
+    /// How far the loop knows that the partition was read.
+    read_to: Option<i64>,
+    chunk: Chunk,
+    /// Whether the loop wants it paused.
+    pause_wanted: bool,
+    /// Whether librdkafka has paused it.
+    paused: bool,
+}
+
+impl Assignment {
+    /// Starts a partition, in place of an older assignment of it. It is not paused.
+    pub(super) fn add(&mut self, place: &TopicPartition, epoch: u64) {
+        self.remove(&place.topic, place.partition);
+        self.partitions.push(Assigned {
+            place: place.clone(),
+            epoch,
+            read_to: None,
+            chunk: Chunk::new(epoch),
+            pause_wanted: false,
+            paused: false,
+        });
+    }
+
+    /// Forgets a partition and its open chunk.
+    pub(super) fn remove(&mut self, topic: &str, partition: i32) {
+        self.partitions.retain(|assigned| !assigned.is(topic, partition));
+    }
+
+    pub(super) fn find(&mut self, topic: &str, partition: i32) -> Option<&mut Assigned> {
+        if !self.partitions.get(self.last).is_some_and(|assigned| assigned.is(topic, partition)) {
+            self.last = self.partitions.iter().position(|assigned| assigned.is(topic, partition))?;
+        }
+        self.partitions.get_mut(self.last)
+    }
+
+    /// Whether a chunk waits to be filled or sent.
+    pub(super) fn has_open_chunks(&self) -> bool {
+        self.partitions.iter().any(|assigned| !assigned.chunk.is_empty())
+    }
+
+    /// The open chunks. Each partition starts a new one.
+    pub(super) fn take_chunks(&mut self) -> impl Iterator<Item = (&TopicPartition, Chunk)> {
+        self.partitions.iter_mut().filter_map(|assigned| {
+            let chunk = assigned.take_chunk()?;
+            Some((&assigned.place, chunk))
+        })
+    }
+
+    /// The partitions that have to be paused (true) or resumed (false). They count as such from now on.
+    pub(super) fn pause_changes(&mut self, all: bool) -> Vec<(TopicPartition, bool)> {
+        let changes = self.partitions.iter_mut().filter_map(|assigned| {
+            let pause = all || assigned.pause_wanted;
+            let change = pause != assigned.paused;
+            assigned.paused = pause;
+            change.then(|| (assigned.place.clone(), pause))
+        });
+        changes.collect()
+    }
+}
+
+impl Assigned {
+    fn is(&self, topic: &str, partition: i32) -> bool {
+        self.place.partition == partition && self.place.topic == topic
+    }
+
+    /// The chunk that records are appended to.
+    pub(super) const fn chunk(&mut self) -> &mut Chunk {
+        &mut self.chunk
+    }
+
+    /// The open chunk, unless it is empty.
+    pub(super) fn take_chunk(&mut self) -> Option<Chunk> {
+        if self.chunk.is_empty() {
+            return None;
+        }
+        Some(std::mem::replace(&mut self.chunk, Chunk::new(self.epoch)))
+    }
+
+    /// A seek is done. The open chunk must have been taken before.
+    pub(super) fn start_epoch(&mut self, epoch: u64) {
+        (self.epoch, self.read_to, self.chunk) = (epoch, None, Chunk::new(epoch));
+    }
+
+    pub(super) const fn want_pause(&mut self, pause: bool) {
+        self.pause_wanted = pause;
+    }
+
+    /// Notes how far the partition was read; whether that is news.
+    pub(super) fn has_read_to(&mut self, offset: i64) -> bool {
+        let news = self.read_to != Some(offset);
+        self.read_to = Some(offset);
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::OwnedHeaders;
+
+    use super::*;
+    use crate::model::record::Record;
+    use crate::model::topic::TopicKind;
+
+    fn place(partition: i32) -> TopicPartition {
+        TopicPartition { kind: TopicKind::DeadLetters, topic: "letters".into(), partition }
+    }
+
+    fn push(assignment: &mut Assignment, partition: i32, offset: i64) {
+        let record = Record::read(offset, None::<&OwnedHeaders>);
+        assignment.find("letters", partition).unwrap().chunk().push(offset, record);
+    }
+
+    fn taken(assignment: &mut Assignment) -> Vec<(i32, u64, Vec<i64>)> {
+        let offsets = |chunk: &Chunk| chunk.records.iter().map(|record| record.offset).collect();
+        let chunks = assignment.take_chunks();
+        chunks.map(|(place, chunk)| (place.partition, chunk.epoch, offsets(&chunk))).collect()
+    }
+
+    #[test]
+    fn chunks_carry_the_epoch_in_which_their_records_were_received() {
+        let mut assignment = Assignment::default();
+        assignment.add(&place(0), 1);
+        assignment.add(&place(1), 2);
+        for (partition, offset) in [(0, 10), (1, 5), (0, 11)] {
+            push(&mut assignment, partition, offset);
+        }
+        assert!(assignment.has_open_chunks());
+        assert_eq!(taken(&mut assignment), [(0, 1, vec![10, 11]), (1, 2, vec![5])]);
+        assert!(!assignment.has_open_chunks());
+        assignment.find("letters", 0).unwrap().start_epoch(3);
+        push(&mut assignment, 0, 4);
+        assert_eq!(taken(&mut assignment), [(0, 3, vec![4])]);
+    }
+
+    #[test]
+    fn a_partition_that_is_assigned_again_starts_from_nothing() {
+        let mut assignment = Assignment::default();
+        assignment.add(&place(0), 1);
+        push(&mut assignment, 0, 10);
+        assignment.find("letters", 0).unwrap().want_pause(true);
+        assert_eq!(assignment.pause_changes(false), [(place(0), true)]);
+        assignment.remove("letters", 0);
+        assert!(assignment.find("letters", 0).is_none());
+        assignment.add(&place(0), 2);
+        assert!(!assignment.has_open_chunks());
+        assert_eq!(assignment.pause_changes(false), []);
+    }
+
+    #[test]
+    fn a_partition_is_paused_while_the_loop_or_the_thread_wants_it() {
+        let mut assignment = Assignment::default();
+        assignment.add(&place(0), 1);
+        assignment.add(&place(1), 1);
+        assignment.find("letters", 0).unwrap().want_pause(true);
+        assert_eq!(assignment.pause_changes(false), [(place(0), true)]);
+        assert_eq!(assignment.pause_changes(true), [(place(1), true)]);
+        assert_eq!(assignment.pause_changes(false), [(place(1), false)]);
+        assignment.find("letters", 0).unwrap().want_pause(false);
+        assert_eq!(assignment.pause_changes(false), [(place(0), false)]);
+    }
+
+    #[test]
+    fn how_far_a_partition_was_read_is_news_once_per_epoch() {
+        let mut assignment = Assignment::default();
+        assignment.add(&place(0), 1);
+        let assigned = assignment.find("letters", 0).unwrap();
+        assert!(assigned.has_read_to(7) && !assigned.has_read_to(7) && assigned.has_read_to(8));
+        assigned.start_epoch(2);
+        assert!(assigned.has_read_to(8));
+    }
+}

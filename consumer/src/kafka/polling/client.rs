@@ -1,0 +1,131 @@
+//! The loop's side of the polling thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use anyhow::{Context, bail};
+use rdkafka::error::KafkaError;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::kafka::context::{Member, Rebalance, TIMEOUT};
+use crate::kafka::polling::thread::PollingThread;
+use crate::model::chunk::Chunk;
+use crate::model::topic::{TopicKind, TopicPartition};
+
+/// What the thread has received.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Chunk {
+        place: (TopicKind, i32),
+        chunk: Chunk,
+    },
+    /// Every record below this offset was sent.
+    ReadTo {
+        place: (TopicKind, i32),
+        epoch: u64,
+        offset: i64,
+    },
+    /// An error that the client does not recover from by itself.
+    Failed(KafkaError),
+}
+
+/// What the thread is to do.
+pub(super) enum Command {
+    Assign { starts: Vec<(TopicPartition, i64)>, epoch: u64, reply: Reply },
+    Answer { change: Rebalance, reply: Reply },
+    Seek { place: TopicPartition, offset: i64, epoch: u64, reply: Reply },
+    Pause { place: TopicPartition, pause: bool },
+    Leave { changes: UnboundedReceiver<Rebalance>, positions: Vec<(TopicPartition, i64)>, reply: Reply },
+}
+
+pub(super) type Reply = oneshot::Sender<anyhow::Result<()>>;
+
+/// A member of the group that is polled by a thread of its own.
+pub(crate) struct PollingMember {
+    commands: mpsc::Sender<Command>,
+    received: UnboundedReceiver<Received>,
+    untaken: Arc<AtomicUsize>,
+}
+
+impl PollingMember {
+    /// Starts to poll.
+    ///
+    /// # Errors
+    /// If the operating system starts no thread.
+    pub(crate) fn start(member: Arc<Member>) -> anyhow::Result<Self> {
+        let (commands, receiver) = mpsc::channel();
+        let (sender, received) = unbounded_channel();
+        let untaken = Arc::<AtomicUsize>::default();
+        let thread = PollingThread::new(member, receiver, sender, Arc::clone(&untaken));
+        std::thread::Builder::new().name("kafka-polling".to_owned()).spawn(move || thread.run())?;
+        Ok(Self { commands, received, untaken })
+    }
+
+    /// Waits for the next thing that was received. May be cancelled without losing any.
+    ///
+    /// # Errors
+    /// If the thread has ended.
+    pub(crate) async fn recv(&mut self) -> anyhow::Result<Received> {
+        let received = self.received.recv().await.context("the polling thread has ended")?;
+        if let Received::Chunk { chunk, .. } = &received {
+            self.untaken.fetch_sub(chunk.bytes(), Ordering::Relaxed);
+        }
+        Ok(received)
+    }
+
+    /// Answers an assignment: each partition starts at its offset, in a new epoch.
+    ///
+    /// # Errors
+    /// From librdkafka.
+    pub(crate) async fn assign(&self, starts: Vec<(TopicPartition, i64)>, epoch: u64) -> anyhow::Result<()> {
+        self.ask(|reply| Command::Assign { starts, epoch, reply }).await
+    }
+
+    /// Answers a change of the assignment: an empty assignment, a revocation, or any change once the consumer leaves.
+    ///
+    /// # Errors
+    /// From librdkafka.
+    pub(crate) async fn answer(&self, change: Rebalance) -> anyhow::Result<()> {
+        self.ask(|reply| Command::Answer { change, reply }).await
+    }
+
+    /// Moves an assigned partition to an offset, in a new epoch.
+    ///
+    /// # Errors
+    /// From librdkafka. The epoch is the former one then.
+    pub(crate) async fn seek(&self, place: &TopicPartition, offset: i64, epoch: u64) -> anyhow::Result<()> {
+        let place = place.clone();
+        self.ask(|reply| Command::Seek { place, offset, epoch, reply }).await
+    }
+
+    /// Pauses or resumes a partition. What was sent before still comes.
+    pub(crate) fn pause(&self, place: &TopicPartition, pause: bool) {
+        // A thread that has ended is noticed where its chunks are received.
+        let _ = self.commands.send(Command::Pause { place: place.clone(), pause });
+    }
+
+    /// Leaves the group, with a last commit of offsets.
+    ///
+    /// # Errors
+    /// When that takes long, as it does while Kafka is unreachable. The group notices by itself then.
+    pub(crate) async fn leave(
+        self,
+        changes: UnboundedReceiver<Rebalance>,
+        positions: Vec<(TopicPartition, i64)>,
+    ) -> anyhow::Result<()> {
+        match timeout(TIMEOUT, self.ask(|reply| Command::Leave { changes, positions, reply })).await {
+            Ok(left) => left,
+            Err(_) => bail!("can't leave the group in {} s: Kafka does not answer", TIMEOUT.as_secs()),
+        }
+    }
+
+    async fn ask(&self, command: impl FnOnce(Reply) -> Command) -> anyhow::Result<()> {
+        let (reply, answer) = oneshot::channel();
+        // If the thread has ended, the reply is dropped with the command.
+        let _ = self.commands.send(command(reply));
+        answer.await.context("the polling thread has ended")?
+    }
+}
