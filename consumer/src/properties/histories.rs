@@ -204,7 +204,7 @@ async fn a_lifted_shield_and_an_approval_can_be_undone() -> Result<()> {
     // The numbers that were shown are checked again.
     let shown = Some(decisions::RetirementCounts { retired: 7, returned: 0 });
     let refused = manual_decisions::decide(&tables.pool, run_id(2), &lift(), shown).await.unwrap_err();
-    assert!(refused.to_string().contains("7 and 0 were shown"), "{refused}");
+    assert!(refused.to_string().contains("the preview showed 7 and 0"), "{refused}");
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
     tables.drop().await
 }

@@ -268,8 +268,8 @@ mod tests {
         let options = vec!["message.timeout.ms=500".to_owned().into()];
         let kafka = KafkaArgs { brokers: cluster.bootstrap_servers(), options, topic_prefix: String::new() };
         let transactions = Transactions::open(&kafka, "producer.us").await.unwrap();
-        // Each answer takes longer than a record may.
-        cluster.broker_round_trip_time(-1, Duration::from_millis(1_000)).unwrap();
+        // Each answer takes longer than a record may, and several of them come well within the timeout of the probe.
+        cluster.broker_round_trip_time(-1, Duration::from_millis(700)).unwrap();
         let error = transactions.publish(&[record()]).await.unwrap_err();
         assert!(matches!(error, TransactionError::Slow(_)), "{error:?}");
         let message = error.to_string();

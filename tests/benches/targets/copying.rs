@@ -51,7 +51,9 @@ impl Rows {
                 form.name()
             );
             let pieces = pool.copy_out_raw(&copy).await?.map_err(anyhow::Error::from);
-            shares.push(pieces.try_fold(Vec::new(), |all, piece| async { Ok(joined(all, piece)) }).await?);
+            shares.push(
+                pieces.try_fold(Vec::new(), |all, piece| async move { Ok(joined(all, &piece)) }).await?,
+            );
         }
         Ok(Self { schema: schema.to_owned(), form, shares: shares.into_iter().map(frozen).collect() })
     }
@@ -71,9 +73,9 @@ impl Rows {
 }
 
 /// Appends to the last piece as long as that is small.
-fn joined(mut pieces: Vec<BytesMut>, more: Bytes) -> Vec<BytesMut> {
+fn joined(mut pieces: Vec<BytesMut>, more: &Bytes) -> Vec<BytesMut> {
     match pieces.last_mut() {
-        Some(last) if last.len() < PIECE => last.extend_from_slice(&more),
+        Some(last) if last.len() < PIECE => last.extend_from_slice(more),
         _ => pieces.push(BytesMut::from(&more[..])),
     }
     pieces

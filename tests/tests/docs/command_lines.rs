@@ -14,6 +14,9 @@ fn words(line: &str) -> Option<Vec<&str>> {
         |word: &&str| matches!(word.rsplit('/').next(), Some("catalog-producer" | "catalog-consumer"));
     let all: Vec<&str> = line.split_whitespace().collect();
     let start = all.iter().position(is_program)?;
+    if start.checked_sub(1).is_some_and(|before| all[before] == "-p") {
+        return None; // cargo's name of a crate
+    }
     // `sudo x`, `timeout 4 x`, `NAME=value x` run a program; `scp x`, `install x` name a file.
     let runs = |word: &&str| matches!(*word, "timeout" | "exec" | "catalog" | "&&") || word.contains('=');
     let is_run = start == 0 || all[..start].iter().any(runs);

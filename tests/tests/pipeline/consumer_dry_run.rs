@@ -137,7 +137,7 @@ async fn it_is_no_member_and_locks_no_row() -> Result<()> {
     stranger.flush(std::time::Duration::from_secs(30))?;
 
     let mut dry_run = dry(&world)?.start()?;
-    dry_run.logged("not at the end yet; a producer's open transaction may hold records back").await?;
+    dry_run.logged("not at the end yet; an open transaction of a producer may block records").await?;
     let strong: Vec<(String, String)> = sqlx::query_as(
         "select coalesce(relation::regclass::text, locktype), mode from pg_locks
          join pg_stat_activity using (pid)

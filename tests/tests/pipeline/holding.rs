@@ -50,7 +50,7 @@ async fn an_object_that_names_neither_its_id_nor_its_domain_holds_a_run() -> Res
     history.run(&[]).await?;
     let (state, reason) = last(&history).await?;
     assert_eq!(state, "held");
-    assert!(reason.is_some_and(|reason| reason.contains("could not be made a record")));
+    assert!(reason.is_some_and(|reason| reason.contains("could not be turned into records")));
     assert_eq!(history.retired().await?, []);
     Ok(())
 }

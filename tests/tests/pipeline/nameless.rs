@@ -50,7 +50,7 @@ async fn objects_without_a_usable_key_are_dead_letters_and_hold_the_run() -> Res
     let (state, reason): (String, String) =
         sqlx::query_as("select state, reason from runs").fetch_one(world.pool()).await?;
     assert!(state == "held" && reason.starts_with("1 object"), "{reason}");
-    assert!(reason.contains("could not be made a record"), "{reason}");
+    assert!(reason.contains("could not be turned into records"), "{reason}");
     Ok(())
 }
 
