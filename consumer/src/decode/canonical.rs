@@ -4,7 +4,7 @@
 //! in `jsonb`. Strings are escaped in one way, without Unicode normalisation. Numbers keep their spelling.
 //! There is no white space between tokens. Lists keep their order; `asset.rs` knows which of them have none.
 //!
-//! The input is text that [`mend_json`](crate::decode::mend::mend_json) has passed: every escape can be
+//! The input is text that [`sanitize_json`](crate::decode::sanitize::sanitize_json) has passed: every escape can be
 //! decoded, and the nesting has a limit.
 
 use std::borrow::Cow;

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::decode::asset;
 use crate::decode::content_hash::{ContentHash, beside, literal};
-use crate::decode::mend::mend_json;
+use crate::decode::sanitize::sanitize_json;
 use crate::decode::values::Reader;
 use catalog_shared::fields::Fields;
 
@@ -80,9 +80,9 @@ impl DatasetRow {
     /// # Errors
     /// When the value is no JSON object, or its id and domain are not the key's.
     pub(crate) fn read(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
-        let text = mend_json(value, 0);
+        let text = sanitize_json(value, 0);
         if let Cow::Owned(_) = text {
-            // What was mended was dropped unread.
+            // What was sanitized was dropped unread.
             serde_json::from_str::<IgnoredAny>(value).map_err(|error| no_object(&error.to_string()))?;
         }
         let top: Fields<'_> = serde_json::from_str(&text).map_err(|error| no_object(&error.to_string()))?;
@@ -91,7 +91,7 @@ impl DatasetRow {
         agrees("resource.id", object.resource.get("id"), id)?;
         agrees("metadata.domain", object.metadata.get("domain"), domain)?;
         if matches!(text, Cow::Owned(_)) {
-            reader.name_mended(value);
+            reader.name_sanitized(value);
         }
         let (stats, record) = (stats(&object, &mut reader), asset::record(&top));
         let (typed, from_record) = read_typed(&record)?;
@@ -241,11 +241,11 @@ mod tests {
     }
 
     #[test]
-    fn mended_fields_are_named_and_hash_apart_from_what_was_mended_so_by_its_owner() {
-        let mended = read(r#","name":"a\u0000b""#);
-        assert_eq!(mended.typed.name.as_deref(), Some("a\u{fffd}b"));
-        assert_eq!(mended.unreadable, r#"{"resource.name"}"#);
-        assert_ne!(mended.content_hash, read(r#","name":"a\ufffdb""#).content_hash);
+    fn sanitized_fields_are_named_and_hash_apart_from_what_was_sanitized_so_by_its_owner() {
+        let sanitized = read(r#","name":"a\u0000b""#);
+        assert_eq!(sanitized.typed.name.as_deref(), Some("a\u{fffd}b"));
+        assert_eq!(sanitized.unreadable, r#"{"resource.name"}"#);
+        assert_ne!(sanitized.content_hash, read(r#","name":"a\ufffdb""#).content_hash);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use catalog_shared::end_record::EndRecord;
 use time::UtcOffset;
 
 use crate::decode::json;
-use crate::decode::mend::mend_json;
+use crate::decode::sanitize::sanitize_json;
 
 /// How many partitions a topic may have: more than Kafka manages.
 const PARTITIONS: RangeInclusive<i32> = 0..=1_000_000;
@@ -24,7 +24,7 @@ pub(crate) fn read(value: &[u8], run: u32) -> Result<Box<EndRecord>, String> {
         return Err("the marker holds a number or a time out of range".to_owned());
     }
     let text = String::from_utf8_lossy(value);
-    if mend_json(&text, 0) != text {
+    if sanitize_json(&text, 0) != text {
         return Err("the marker holds what PostgreSQL can't store".to_owned());
     }
     Ok(marker)

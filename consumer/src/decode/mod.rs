@@ -8,10 +8,10 @@ pub(crate) mod dataset;
 mod digest;
 pub(crate) mod literal;
 pub(crate) mod marking;
-pub(crate) mod mend;
 pub(crate) mod number;
 mod place;
 pub(crate) mod rows;
+pub(crate) mod sanitize;
 pub(crate) mod scan;
 pub(crate) mod values;
 mod visit;
@@ -20,12 +20,12 @@ use catalog_shared::key::Key;
 use catalog_shared::record::{self, RecordType, Stamp};
 use serde::Deserialize;
 
-use crate::decode::mend::mend_text;
 use crate::decode::rows::{Agency, Dataset, Domain, Host, Rows, Versioned};
+use crate::decode::sanitize::sanitize_text;
 use crate::decode::scan::Scanned;
 use crate::decode::values::cut;
-use crate::model::end_of_run::EndOfRun as Marked;
-use crate::model::record::Record as Received;
+use crate::model::end_of_run::EndOfRun;
+use crate::model::record::Record;
 use crate::model::topic::TopicKind;
 
 /// A record that can't be a row, and why.
@@ -47,12 +47,12 @@ impl Dead {
 /// What records of a topic are.
 pub(crate) struct Decoded<'a> {
     pub(crate) rows: Rows<'a>,
-    pub(crate) markers: Vec<Marked>,
+    pub(crate) markers: Vec<EndOfRun>,
     pub(crate) dead: Vec<Dead>,
 }
 
 /// Decodes records of a topic. Each becomes a row, a marker or dead.
-pub(crate) fn decode(kind: TopicKind, records: &[Received]) -> Decoded<'_> {
+pub(crate) fn decode(kind: TopicKind, records: &[Record]) -> Decoded<'_> {
     let (mut markers, mut dead) = (Vec::new(), Vec::new());
     let rows = match kind {
         TopicKind::Data(RecordType::Datasets) => {
@@ -75,9 +75,9 @@ pub(crate) fn decode(kind: TopicKind, records: &[Received]) -> Decoded<'_> {
 
 fn rows<'a, T>(
     kind: TopicKind,
-    records: &'a [Received],
+    records: &'a [Record],
     read: fn(Key<'a>, &'a [u8]) -> Result<T, String>,
-    markers: &mut Vec<Marked>,
+    markers: &mut Vec<EndOfRun>,
     dead: &mut Vec<Dead>,
 ) -> Vec<Versioned<T>> {
     let mut rows = Vec::with_capacity(records.len());
@@ -93,12 +93,12 @@ fn rows<'a, T>(
 
 enum Content<T> {
     Row(Versioned<T>),
-    EndRecord(Marked),
+    EndRecord(EndOfRun),
 }
 
 fn content<'a, T>(
     kind: TopicKind,
-    record: &'a Received,
+    record: &'a Record,
     read: fn(Key<'a>, &'a [u8]) -> Result<T, String>,
 ) -> Result<Content<T>, String> {
     let stamp = record.stamp.as_ref().map_err(Clone::clone)?;
@@ -114,13 +114,17 @@ fn content<'a, T>(
     let Stamp { region, version, observed_at, .. } = *stamp;
     let offset = record.offset;
     if stamp.content == record::Content::EndRecord {
-        return Ok(Content::EndRecord(Marked { region, offset, marker: marking::read(value, version.run)? }));
+        return Ok(Content::EndRecord(EndOfRun {
+            region,
+            offset,
+            marker: marking::read(value, version.run)?,
+        }));
     }
     Ok(Content::Row(Versioned { region, version, observed_at, offset, row: read(key, value)? }))
 }
 
 /// Why its producer could not make a record of it.
-fn told_reason(record: &Received) -> String {
+fn told_reason(record: &Record) -> String {
     let headers: Vec<(String, serde_json::Value)> =
         serde_json::from_str(&record.headers.to_json()).unwrap_or_default();
     let reason = headers.iter().find(|(name, _)| name == "reason").and_then(|(_, reason)| reason.as_str());
@@ -160,10 +164,10 @@ fn host(key: Key<'_>, value: &[u8]) -> Result<Host, String> {
     if key != Key::Host(&host) {
         return Err(disagrees());
     }
-    Ok(Host { host, domain: mend_text(&domain).into_owned() })
+    Ok(Host { host, domain: sanitize_text(&domain).into_owned() })
 }
 
-/// Two names that are the same once mended or cut share a row; the newer version has it.
+/// Two names that are the same once sanitized or cut share a row; the newer version has it.
 fn agency(key: Key<'_>, value: &[u8]) -> Result<Agency, String> {
     #[derive(Deserialize)]
     struct Value {
@@ -174,7 +178,7 @@ fn agency(key: Key<'_>, value: &[u8]) -> Result<Agency, String> {
     if key != (Key::Agency { host: &host, agency: &agency }) {
         return Err(disagrees());
     }
-    Ok(Agency { host, agency: cut(&mend_text(&agency)).to_owned() })
+    Ok(Agency { host, agency: cut(&sanitize_text(&agency)).to_owned() })
 }
 
 fn disagrees() -> String {
@@ -189,14 +193,14 @@ mod tests {
 
     use super::*;
 
-    fn record(content: Content, key: &str, value: &str) -> Received {
+    fn record(content: Content, key: &str, value: &str) -> Record {
         let version = Version { run: 7, page: 1 };
         let stamp = Stamp { content, region: Region::Us, version, observed_at: OffsetDateTime::UNIX_EPOCH };
-        let record = Received::read(41, Some(&stamp.to_headers())).unwrap();
-        Received { key: Some(key.to_owned().into()), value: Some(value.to_owned().into()), ..record }
+        let record = Record::read(41, Some(&stamp.to_headers())).unwrap();
+        Record { key: Some(key.to_owned().into()), value: Some(value.to_owned().into()), ..record }
     }
 
-    fn refusal(kind: RecordType, record: Received) -> String {
+    fn refusal(kind: RecordType, record: Record) -> String {
         let records = [record];
         let Decoded { markers, mut dead, .. } = decode(TopicKind::Data(kind), &records);
         assert!(markers.is_empty() && dead.len() == 1 && dead[0].offset == 41);
@@ -225,19 +229,19 @@ mod tests {
     fn a_record_of_another_kind_or_without_key_or_value_is_dead() {
         let domain = || record(Content::Record(RecordType::Domains), "us/a", "{}");
         assert!(refusal(RecordType::Hosts, domain()).contains("`kind` says domains"));
-        assert!(refusal(RecordType::Domains, Received { key: None, ..domain() }).contains("no key"));
-        assert!(refusal(RecordType::Domains, Received { value: None, ..domain() }).contains("no value"));
+        assert!(refusal(RecordType::Domains, Record { key: None, ..domain() }).contains("no key"));
+        assert!(refusal(RecordType::Domains, Record { value: None, ..domain() }).contains("no value"));
         let key = Some(b"us/\xff".to_vec());
         assert!(
-            refusal(RecordType::Domains, Received { key: key.map(Into::into), ..domain() })
+            refusal(RecordType::Domains, Record { key: key.map(Into::into), ..domain() })
                 .contains("not UTF-8")
         );
         let stamp = Err("the header `run` is missing".to_owned());
-        assert!(refusal(RecordType::Domains, Received { stamp, ..domain() }).contains("`run` is missing"));
+        assert!(refusal(RecordType::Domains, Record { stamp, ..domain() }).contains("`run` is missing"));
     }
 
     #[test]
-    fn a_long_agency_with_a_nul_is_mended_and_cut() {
+    fn a_long_agency_with_a_nul_is_sanitized_and_cut() {
         let name = format!("\u{0}{}", "x".repeat(5000));
         let value = serde_json::json!({ "host": "a.example", "agency": name }).to_string();
         let agency = record(Content::Record(RecordType::Agencies), &format!("us/a.example/{name}"), &value);

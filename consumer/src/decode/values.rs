@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::decode::literal::{JsonObject, array_literal};
-use crate::decode::mend::mend_json;
+use crate::decode::sanitize::sanitize_json;
 use catalog_shared::fields::{Fields, Text};
 
 /// How many bytes of a text go into an index: well under the 2,704 that a B-tree entry may have.
@@ -23,7 +23,7 @@ const COLUMN_FIELDS: [(&str, &str); 5] = [
     ("columns_format", "format"),
 ];
 
-/// Reads values and keeps the names of those that had to be nulled, cut or mended.
+/// Reads values and keeps the names of those that had to be nulled, cut or sanitized.
 #[derive(Default)]
 pub(crate) struct Reader {
     pub(crate) unreadable: Vec<String>,
@@ -110,26 +110,27 @@ impl Reader {
         Some(zip(&arrays, length))
     }
 
-    /// Names the fields that hold what had to be mended. Where it was the name of a field, the object around it is named.
-    pub(crate) fn name_mended(&mut self, original: &str) {
+    /// Names the fields that hold what had to be sanitized. Where it was the name of a field, the object around it is named.
+    pub(crate) fn name_sanitized(&mut self, original: &str) {
         let before = self.unreadable.len();
         if let Ok(fields) = serde_json::from_str::<Fields<'_>>(original) {
-            fields.iter().for_each(|(name, value)| self.name_mended_field(name, value));
+            fields.iter().for_each(|(name, value)| self.name_sanitized_field(name, value));
         }
         if self.unreadable.len() == before {
             self.name("the name of a field");
         }
     }
 
-    fn name_mended_field(&mut self, name: &str, value: &RawValue) {
-        let is_mended = |value: &RawValue, depth| matches!(mend_json(value.get(), depth), Cow::Owned(_));
-        if !is_mended(value, 1) {
+    fn name_sanitized_field(&mut self, name: &str, value: &RawValue) {
+        let is_sanitized =
+            |value: &RawValue, depth| matches!(sanitize_json(value.get(), depth), Cow::Owned(_));
+        if !is_sanitized(value, 1) {
             return;
         }
         let before = self.unreadable.len();
         if let Some(inner) = Fields::of(value) {
-            let mended = inner.iter().filter(|(_, value)| is_mended(value, 2));
-            mended.for_each(|(field, _)| self.name(&format!("{name}.{field}")));
+            let sanitized = inner.iter().filter(|(_, value)| is_sanitized(value, 2));
+            sanitized.for_each(|(field, _)| self.name(&format!("{name}.{field}")));
         }
         if self.unreadable.len() == before {
             self.name(name);
@@ -200,9 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn mended_fields_are_named_one_level_down() {
+    fn sanitized_fields_are_named_one_level_down() {
         let mut reader = Reader::default();
-        reader.name_mended(r#"{"a":"\u0000","resource":{"x":["\ud800"],"y":1},"b":[]}"#);
+        reader.name_sanitized(r#"{"a":"\u0000","resource":{"x":["\ud800"],"y":1},"b":[]}"#);
         assert_eq!(reader.unreadable, ["a", "resource.x"]);
         for (original, named) in [
             (r#"{"\u0000":1}"#, "the name of a field"),
@@ -211,7 +212,7 @@ mod tests {
             (r#"{"a":{"\udfff":1}}"#, "a"),
         ] {
             let mut reader = Reader::default();
-            reader.name_mended(original);
+            reader.name_sanitized(original);
             assert_eq!(reader.unreadable, [named], "{original}");
         }
     }

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::decode::dataset::Stats;
 use crate::decode::digest::{self, Columns, List, Members, Multiset};
-use crate::decode::mend::mend_json;
 use crate::decode::place::{Moving, Place};
+use crate::decode::sanitize::sanitize_json;
 
 /// How many members of one object are compared with each other, in case a name repeats. Real objects have 24 at most.
 const MEMBERS: usize = 64;
@@ -65,7 +65,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_, '_> {
 /// Passes over a value that is not stored. The field around it is named if something in it has to be sanitized.
 fn ignore<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     let text = <&RawValue>::deserialize(deserializer)?.get();
-    match mend_json(text, DEPTH) {
+    match sanitize_json(text, DEPTH) {
         Cow::Borrowed(_) => Ok(()),
         Cow::Owned(_) => Err(D::Error::custom("it has to be sanitized")),
     }

@@ -13,8 +13,8 @@ use super::forms::{Draw, draw, rendered};
 use super::tables::{Tables, dataset};
 use crate::decode::canonical;
 use crate::decode::dataset::DatasetRow;
-use crate::decode::mend::mend_json;
 use crate::decode::rows::Rows;
+use crate::decode::sanitize::sanitize_json;
 use crate::store::rows;
 
 /// Lists of `classification` whose order has no meaning.
@@ -227,15 +227,15 @@ fn repeated() -> impl Strategy<Value = String> {
 #[test]
 fn jsonb_agrees_on_repeated_names() {
     holds_in_tables("repeated", &repeated(), &async |tables, _, text| {
-        let mended = mend_json(&text, 0);
+        let sanitized = sanitize_json(&text, 0);
         let mut canonical = String::new();
-        canonical::write(&mut canonical, serde_json::from_str::<&RawValue>(&mended)?);
+        canonical::write(&mut canonical, serde_json::from_str::<&RawValue>(&sanitized)?);
         let same: bool = sqlx::query_scalar("select $1::text::jsonb = $2::text::jsonb")
-            .bind(mended.as_ref())
+            .bind(sanitized.as_ref())
             .bind(&canonical)
             .fetch_one(&tables.pool)
             .await?;
-        ensure!(same, "{mended} became {canonical}");
+        ensure!(same, "{sanitized} became {canonical}");
         Ok(())
     });
 }

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::config::thresholds::DeadLetterThresholds;
 use crate::decode::Dead;
-use crate::decode::mend::mend_text;
+use crate::decode::sanitize::sanitize_text;
 use crate::model::batch::Batch;
 use crate::model::end_of_run::EndOfRun;
 use crate::model::record::Record;
@@ -93,7 +93,7 @@ fn ordinal(row: &PositionRow, place: usize) -> i64 {
 
 /// A reason that PostgreSQL can store: shortened and sanitized.
 pub(crate) fn storable(reason: &str) -> String {
-    mend_text(&reason[..reason.floor_char_boundary(REASON_BYTES)]).into_owned()
+    sanitize_text(&reason[..reason.floor_char_boundary(REASON_BYTES)]).into_owned()
 }
 
 impl DeadLetterThresholds {

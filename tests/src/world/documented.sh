@@ -7,7 +7,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 # Answers each question as a person would, and ends a consumer once it has caught up.
 catalog-consumer() {
   case "$1 ${2-}" in
-    'runs release' | 'runs reject' | 'runs undo') set -- "$@" --yes ;;
+    'runs approve' | 'runs decline' | 'runs release' | 'runs reject' | 'runs undo') set -- "$@" --yes ;;
     'run '*) [[ " $* " == *' --dry-run '* ]] || set -- "$@" --until-caught-up ;;
   esac
   command catalog-consumer "$@"

@@ -54,7 +54,7 @@ async fn a_rejected_run_retires_nothing_and_is_decided_for_good() -> Result<()> 
         (
             "release",
             "2",
-            "run 2 of us is rejected: only a run on hold (state held) can be released or rejected",
+            "run 2 of us is rejected: only a run on hold (state held) can be approved or declined",
         ),
         ("reject", "3", "run 3 of us is released: only"),
         ("release", "1", "run 1 of us is balanced: only"),

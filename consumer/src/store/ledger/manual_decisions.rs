@@ -147,7 +147,7 @@ impl Change {
     }
 }
 
-const ONLY_ON_HOLD: &str = "only a run on hold (state held) can be released or rejected";
+const ONLY_ON_HOLD: &str = "only a run on hold (state held) can be approved or declined";
 
 fn release(decision: Verdict, state: Decision, domains: &BTreeSet<String>) -> Result<Verdict, String> {
     let may_lift = state.is_accepted() && !domains.is_empty();

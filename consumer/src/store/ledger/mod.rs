@@ -47,7 +47,7 @@ impl JudgedRun {
         if self.state == Decision::Held {
             let (region, run) = (self.region, self.run);
             tracing::warn!(
-                "{self}; `catalog-consumer runs release --region {region} --run {run}` approves it, `runs reject` declines it"
+                "{self}; `catalog-consumer runs approve --region {region} --run {run}` approves it, `runs decline` declines it"
             );
         } else if self.shields.is_empty() {
             tracing::info!("{self}");

@@ -12,16 +12,18 @@ use crate::decode::number::fits_numeric;
 const DEPTH: usize = 128;
 
 /// JSON text as PostgreSQL takes it: each escaped NUL or lone surrogate is U+FFFD, each number that is too large
-/// or too fine and all that lies too deep is null. Borrowed where nothing was mended. `depth` is how many levels
+/// or too fine and all that lies too deep is null. Borrowed where nothing was sanitized. `depth` is how many levels
 /// lie around the text. Text that isn't JSON stays that.
-pub(crate) fn mend_json(text: &str, depth: usize) -> Cow<'_, str> {
-    let mut mender = Mender { text, mended: String::new(), kept: 0 };
+pub(crate) fn sanitize_json(text: &str, depth: usize) -> Cow<'_, str> {
+    let mut sanitizer = Sanitizer { text, sanitized: String::new(), kept: 0 };
     let (mut at, mut depth) = (0, depth);
     while let Some(byte) = text.as_bytes().get(at) {
         at = match byte {
-            b'"' => mender.string(at),
-            b'-' | b'0'..=b'9' => mender.number(at),
-            b'{' | b'[' if depth >= DEPTH => mender.replace(at, end_of_nested(text.as_bytes(), at), "null"),
+            b'"' => sanitizer.string(at),
+            b'-' | b'0'..=b'9' => sanitizer.number(at),
+            b'{' | b'[' if depth >= DEPTH => {
+                sanitizer.replace(at, end_of_nested(text.as_bytes(), at), "null")
+            }
             b'{' | b'[' => {
                 depth += 1;
                 at + 1
@@ -33,17 +35,17 @@ pub(crate) fn mend_json(text: &str, depth: usize) -> Cow<'_, str> {
             _ => at + 1,
         };
     }
-    mender.finish()
+    sanitizer.finish()
 }
 
-/// Text on its way, mended up to `kept`.
-struct Mender<'a> {
+/// Text on its way, sanitized up to `kept`.
+struct Sanitizer<'a> {
     text: &'a str,
-    mended: String,
+    sanitized: String,
     kept: usize,
 }
 
-impl<'a> Mender<'a> {
+impl<'a> Sanitizer<'a> {
     /// Passes a string that begins at a quote; returns its end.
     fn string(&mut self, quote: usize) -> usize {
         let bytes = self.text.as_bytes();
@@ -68,8 +70,8 @@ impl<'a> Mender<'a> {
     }
 
     fn replace(&mut self, begin: usize, end: usize, by: &str) -> usize {
-        self.mended.push_str(&self.text[self.kept..begin]);
-        self.mended.push_str(by);
+        self.sanitized.push_str(&self.text[self.kept..begin]);
+        self.sanitized.push_str(by);
         self.kept = end;
         end
     }
@@ -78,8 +80,8 @@ impl<'a> Mender<'a> {
         if self.kept == 0 {
             return Cow::Borrowed(self.text);
         }
-        self.mended.push_str(&self.text[self.kept..]);
-        Cow::Owned(self.mended)
+        self.sanitized.push_str(&self.text[self.kept..]);
+        Cow::Owned(self.sanitized)
     }
 }
 
@@ -117,7 +119,7 @@ fn end_of_string(bytes: &[u8], quote: usize) -> usize {
 }
 
 /// Text with each NUL replaced by U+FFFD.
-pub(crate) fn mend_text(text: &str) -> Cow<'_, str> {
+pub(crate) fn sanitize_text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
@@ -152,48 +154,48 @@ mod tests {
 
     #[test]
     fn what_postgres_refuses_is_replaced_and_the_rest_is_kept() {
-        for (text, mended) in [
+        for (text, sanitized) in [
             (r#""a\u0000b""#, r#""a\ufffdb""#),
             (r#""\ud800""#, r#""\ufffd""#),
             (r#""\uDC00\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
             (r#""\ud83d\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
             (r#""é\u0000""#, r#""é\ufffd""#),
         ] {
-            assert_eq!(mend_json(text, 0), mended, "{text}");
+            assert_eq!(sanitize_json(text, 0), sanitized, "{text}");
         }
     }
 
     #[test]
     fn numbers_that_numeric_can_not_hold_are_null_and_names_that_look_so_are_not() {
         let text = r#"{"1e200000":[1e200000,1.5,-1e-99999],"a":"\"1e200000","b":1e200000}"#;
-        assert_eq!(mend_json(text, 0), r#"{"1e200000":[null,1.5,null],"a":"\"1e200000","b":null}"#);
+        assert_eq!(sanitize_json(text, 0), r#"{"1e200000":[null,1.5,null],"a":"\"1e200000","b":null}"#);
     }
 
     #[test]
     fn what_lies_too_deep_is_null() {
         let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(matches!(mend_json(&nested(128, "1"), 0), Cow::Borrowed(_)));
-        assert_eq!(mend_json(&nested(128, r#"{"a]\"}":[]},1"#), 0), nested(128, "null,1"));
-        assert_eq!(mend_json("[[1],[2]]", 127), "[null,null]");
+        assert!(matches!(sanitize_json(&nested(128, "1"), 0), Cow::Borrowed(_)));
+        assert_eq!(sanitize_json(&nested(128, r#"{"a]\"}":[]},1"#), 0), nested(128, "null,1"));
+        assert_eq!(sanitize_json("[[1],[2]]", 127), "[null,null]");
     }
 
     #[test]
     fn what_is_no_json_stays_so_and_brings_nothing_down() {
         for text in ["\"", "\"\\", "\"\\u00", "]]]}", "-", "1e", "{\"a\":\"\\ud800"] {
             assert!(
-                serde_json::from_str::<&serde_json::value::RawValue>(&mend_json(text, 0)).is_err(),
+                serde_json::from_str::<&serde_json::value::RawValue>(&sanitize_json(text, 0)).is_err(),
                 "{text}"
             );
         }
         let open = "[".repeat(1000);
-        assert!(serde_json::from_str::<&serde_json::value::RawValue>(&mend_json(&open, 0)).is_err());
+        assert!(serde_json::from_str::<&serde_json::value::RawValue>(&sanitize_json(&open, 0)).is_err());
     }
 
     #[test]
     fn text_without_trouble_is_borrowed() {
         for text in [r#""plain""#, r#""\ud83d\ude00 \u00e9 \n""#, r#""\\u0000""#, r#""\\\\ud800""#] {
-            assert!(matches!(mend_json(text, 0), Cow::Borrowed(same) if same == text), "{text}");
+            assert!(matches!(sanitize_json(text, 0), Cow::Borrowed(same) if same == text), "{text}");
         }
-        assert_eq!(mend_text("a\0b"), "a\u{fffd}b");
+        assert_eq!(sanitize_text("a\0b"), "a\u{fffd}b");
     }
 }
