@@ -17,7 +17,6 @@ use crate::model::batch::Batch;
 use crate::model::record::Record;
 use crate::model::topic::{TopicKind, TopicPartition};
 
-/// A partition.
 pub(super) type Spot = (RecordType, i32);
 
 /// A record, and a summary of the row that it becomes.
@@ -98,7 +97,6 @@ struct Writer {
     clock: i64,
 }
 
-/// A run that is being written.
 struct Writing<'a> {
     run: &'a Run,
     number: u32,

@@ -102,7 +102,7 @@ impl LastRun {
     }
 }
 
-/// The run parameters of a full crawl, for a run without an end-of-run record.
+/// The run parameters of a full crawl. They serve a run without an end-of-run record.
 fn full_crawl() -> RunParameters {
     RunParameters {
         mode: Mode::Full,

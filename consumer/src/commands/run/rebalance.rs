@@ -113,7 +113,7 @@ impl Consumer {
         let source = source::find(&self.args.kafka).await?;
         binding::bind(&mut *self.pool.acquire().await?, &source).await?;
         let starts = self.starts(places).await?;
-        // Again, for the positions that are new.
+        // Checks again, because some positions are new.
         binding::bind(&mut *self.pool.acquire().await?, &source).await?;
         Ok(starts)
     }
