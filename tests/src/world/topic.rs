@@ -13,7 +13,9 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::World;
+use tokio::time::{interval, timeout};
+
+use super::{LIMIT, LOOK_AGAIN, World};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -67,6 +69,28 @@ impl World {
             deleted.error()?;
         }
         Ok(())
+    }
+
+    /// Deletes topics of this world, and returns when the brokers no longer list them. The controller reports a deletion as
+    /// soon as it has recorded it, and a broker that has not yet caught up still gives out the old topic's id.
+    ///
+    /// # Errors
+    /// Kafka's error, or if a topic is still listed after five minutes.
+    pub async fn delete_topics(&self, topics: &[&str]) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
+        let names: Vec<String> = topics.iter().map(|name| self.topic(name)).collect();
+        let borrowed: Vec<&str> = names.iter().map(String::as_str).collect();
+        for deleted in admin.delete_topics(&borrowed, &AdminOptions::new()).await? {
+            deleted.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
+        }
+        let gone = async {
+            let mut again = interval(LOOK_AGAIN);
+            while self.topics().await?.iter().any(|listed| names.contains(listed)) {
+                again.tick().await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(LIMIT, gone).await.with_context(|| format!("still listed: {names:?}"))?
     }
 
     /// Sets a topic's policy; `compact` is the one that producers accept.

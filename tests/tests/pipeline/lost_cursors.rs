@@ -24,7 +24,7 @@ fn admin(world: &World) -> Result<AdminClient<DefaultClientContext>> {
 
 /// The same topics and tables, and a producer that knows of no run and crawls.
 async fn crawl_again(world: &World, api: &MockServer) -> Result<()> {
-    admin(world)?.delete_topics(&[world.topic("cursors").as_str()], &AdminOptions::new()).await?;
+    world.delete_topics(&["cursors"]).await?;
     world.crawl(api)?.succeed().await?;
     Ok(())
 }

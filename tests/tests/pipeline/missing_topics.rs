@@ -1,11 +1,9 @@
 //! A topic that is not there is an error for as long as it is not.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Running, World};
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
 
 /// Returns when the member has said twice that a topic is missing.
 async fn said_again(member: &mut Running, topic: &str) -> Result<()> {
@@ -36,10 +34,6 @@ async fn a_topic_that_goes_while_the_consumer_runs_is_too() -> Result<()> {
     world.migrate().await?;
     let mut member = world.member()?.start()?;
     world.until("select exists (select from runs where state = 'balanced')").await?;
-    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
-    let topic = world.topic("agencies");
-    for deleted in admin.delete_topics(&[&topic], &AdminOptions::new()).await? {
-        deleted.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
-    }
-    said_again(&mut member, &topic).await
+    world.delete_topics(&["agencies"]).await?;
+    said_again(&mut member, &world.topic("agencies")).await
 }

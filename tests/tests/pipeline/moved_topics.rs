@@ -3,8 +3,6 @@
 use anyhow::Result;
 use catalog_tests::history::History;
 use catalog_tests::world::{CATALOG, Ended, World};
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
 use sqlx::Executor;
 
 /// Two runs, of which the second retires 3 assets.
@@ -14,14 +12,6 @@ async fn two_runs() -> Result<History> {
     history.take("a.example", 3)?;
     history.run(&[]).await?;
     Ok(history)
-}
-
-async fn delete(world: &World, topic: &str) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
-    for deleted in admin.delete_topics(&[world.topic(topic).as_str()], &AdminOptions::new()).await? {
-        deleted.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
-    }
-    Ok(())
 }
 
 /// Crawls and applies; expects that this is run 3, that the 3 assets stay retired, and that a rebuild changes nothing.
@@ -44,7 +34,7 @@ async fn agrees(history: &History) -> Result<()> {
 #[tokio::test]
 async fn a_topic_that_was_deleted_is_created_and_goes_on() -> Result<()> {
     let history = two_runs().await?;
-    delete(&history.world, "datasets").await?;
+    history.world.delete_topics(&["datasets"]).await?;
     history.world.move_tables(&["--topic", "datasets", "--partitions", "2"])?.succeed().await?;
     goes_on(&history).await
 }
@@ -52,7 +42,7 @@ async fn a_topic_that_was_deleted_is_created_and_goes_on() -> Result<()> {
 #[tokio::test]
 async fn a_topic_that_was_created_again_by_a_crawl_goes_on_with_that_run() -> Result<()> {
     let history = two_runs().await?;
-    delete(&history.world, "domains").await?;
+    history.world.delete_topics(&["domains"]).await?;
     history.crawl(&[]).await?;
     let name = history.world.topic("domains");
     history.world.move_tables(&["--topic", &name])?.succeed().await?;
@@ -64,7 +54,7 @@ async fn a_topic_that_was_created_again_by_a_crawl_goes_on_with_that_run() -> Re
 async fn lost_cursors_and_verdicts_are_written_again() -> Result<()> {
     let history = two_runs().await?;
     for topic in ["cursors", "verdicts"] {
-        delete(&history.world, topic).await?;
+        history.world.delete_topics(&[topic]).await?;
         history.world.move_tables(&["--topic", topic])?.succeed().await?;
     }
     assert_eq!(history.world.records("verdicts").await?.len(), 2);
@@ -156,7 +146,7 @@ async fn tables_are_not_moved_to_topics_of_later_runs() -> Result<()> {
     let flags = ["--topic-prefix", other.world.prefix()];
     refused(&history.world, &flags, "contain run 7 of us").await?;
     // Nor where the cursor was lost.
-    delete(&other.world, "cursors").await?;
+    other.world.delete_topics(&["cursors"]).await?;
     refused(&history.world, &flags, "contain run 7 of us").await?;
     let lost = 2;
     assert!(before - other.world.all_records().await?.len() >= lost);

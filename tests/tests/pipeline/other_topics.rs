@@ -1,11 +1,9 @@
 //! Tables belong to the topics that they were made from: a command that reads others is refused before it applies anything.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Contents, Program, World};
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
 
 const BOOKS: [&str; 3] = ["runs", "run_partitions", "verdicts"];
 
@@ -71,10 +69,7 @@ async fn another_cluster_is_refused_by_every_command() -> Result<()> {
 /// Deletes `domains` and crawls again: the new topic ends where the old one did.
 async fn make_domains_again(world: &World, api: &MockServer) -> Result<()> {
     let (_, end) = world.committed(&world.topic("domains"), 0).await?;
-    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
-    for deleted in admin.delete_topics(&[&world.topic("domains")], &AdminOptions::new()).await? {
-        deleted.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
-    }
+    world.delete_topics(&["domains"]).await?;
     world.crawl(api)?.succeed().await?;
     assert_eq!(world.committed(&world.topic("domains"), 0).await?.1, end);
     Ok(())

@@ -2,16 +2,13 @@
 
 use anyhow::Result;
 use catalog_tests::history::History;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
 
 #[tokio::test]
 async fn a_consumer_killed_before_it_could_publish_publishes_at_its_next_start() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.crawl(&[]).await?;
     history.world.migrate().await?;
-    let admin: AdminClient<DefaultClientContext> = history.world.kafka().create()?;
-    admin.delete_topics(&[&history.world.topic("verdicts")], &AdminOptions::new()).await?;
+    history.world.delete_topics(&["verdicts"]).await?;
 
     let member = history.world.mortal()?.start()?;
     history.world.until("select exists (select from runs where state = 'balanced')").await?;

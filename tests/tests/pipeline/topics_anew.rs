@@ -5,25 +5,16 @@ use catalog_tests::history::History;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, World};
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-
-async fn delete(world: &World, topics: &[&str]) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
-    let names: Vec<String> = topics.iter().map(|name| world.topic(name)).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    for deleted in admin.delete_topics(&names, &AdminOptions::new()).await? {
-        deleted.map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}"))?;
-    }
-    Ok(())
-}
 
 #[tokio::test]
 async fn the_verdict_of_an_older_run_of_the_same_number_is_not_followed() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
     let old = history.world.records("verdicts").await?.remove(0);
-    delete(&history.world, &["datasets", "domains", "hosts", "agencies", "cursors", "dead-letters"]).await?;
+    history
+        .world
+        .delete_topics(&["datasets", "domains", "hosts", "agencies", "cursors", "dead-letters"])
+        .await?;
 
     // Run 1 again, with an object that no record can be made of.
     history.catalog.put_as("5zzz-zzzz", "a.example", r#"{"resource":{"name":"no id"}}"#);
@@ -50,7 +41,7 @@ async fn a_topic_made_again_under_old_tables_is_refused() -> Result<()> {
     let small = MockServer::start(Options::new(Synthetic::new(20, 1))).await?;
     world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
-    delete(&world, &["datasets"]).await?;
+    world.delete_topics(&["datasets"]).await?;
     world.crawl(&small)?.succeed().await?;
     let ended = world.consume()?.run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
@@ -68,7 +59,7 @@ async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
     world.crawl(&api)?.succeed().await?;
     let member = world.member()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
-    delete(&world, &["datasets"]).await?;
+    world.delete_topics(&["datasets"]).await?;
     world.crawl(&small)?.succeed().await?;
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
