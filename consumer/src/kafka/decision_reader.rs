@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use catalog_shared::events;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::verdict::Verdict;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -92,6 +93,7 @@ fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
     let decision = parse(message.key(), message.payload());
     if decision.is_none() {
         tracing::warn!(
+            event = events::DECISION_UNREADABLE,
             topic = message.topic(),
             partition = message.partition(),
             offset = message.offset(),

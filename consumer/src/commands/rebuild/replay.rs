@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::topics::Topics;
 use rdkafka::consumer::Consumer;
@@ -220,7 +221,12 @@ impl Replay {
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
             let left: i64 = self.replays.values().map(PartitionReplay::left).sum();
-            tracing::info!(records = self.records, offsets_left = left, "replayed so far");
+            tracing::info!(
+                event = events::REPLAY_PROGRESS,
+                records = self.records,
+                offsets_left = left,
+                "replayed so far"
+            );
         }
         Ok(())
     }
@@ -241,7 +247,13 @@ impl Replay {
 
     fn finish(&mut self, applied: anyhow::Result<(TopicPartition, i64)>) -> anyhow::Result<()> {
         let (place, to) = applied?;
-        tracing::debug!(topic = place.topic, partition = place.partition, to, "batch replayed");
+        tracing::debug!(
+            event = events::BATCH_REPLAYED,
+            topic = place.topic,
+            partition = place.partition,
+            to,
+            "batch replayed"
+        );
         self.progressed = Instant::now();
         if let Some(replay) = self.replays.get_mut(&(place.kind, place.partition)) {
             replay.partition.applied(to);

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use catalog_shared::events;
 use tokio::time::timeout;
 
 use crate::commands::run::consumer::Consumer;
@@ -84,6 +85,7 @@ impl Consumer {
         let behind: Vec<_> = end_offsets.behind(&positions).collect();
         if let Some((place, position, end)) = behind.first().filter(|_| report) {
             tracing::info!(
+                event = events::OPEN_TRANSACTION,
                 topic = place.topic,
                 partition = place.partition,
                 position,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use catalog_shared::events;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::{Instant, timeout_at};
 
@@ -43,7 +44,11 @@ impl Consumer {
                 Ok(())
             }
             Err(error) if errors::is_transient(&error) => {
-                tracing::warn!(error = format!("{error:#}"), "can't start partitions yet; trying again");
+                tracing::warn!(
+                    event = events::ASSIGNMENT_WAITS,
+                    error = format!("{error:#}"),
+                    "can't start partitions yet, retrying"
+                );
                 self.ownership.retry_later();
                 self.unanswered = Some(change);
                 Ok(())
@@ -147,7 +152,12 @@ impl Consumer {
     /// Gives partitions up after their batches in flight. Records that were only received are dropped.
     async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
         let revoked = self.places(list);
-        tracing::debug!(partitions = revoked.len(), lost, "giving partitions up");
+        tracing::debug!(
+            event = events::REVOCATION_STARTED,
+            partitions = revoked.len(),
+            lost,
+            "revoking partitions"
+        );
         // Without waiting records no further batches start.
         for place in &revoked {
             if let Some(partition) = self.partitions.get_mut(&(place.kind, place.partition)) {
@@ -161,7 +171,13 @@ impl Consumer {
         }
         for place in revoked {
             self.partitions.remove(&(place.kind, place.partition));
-            tracing::info!(topic = place.topic, partition = place.partition, lost, "partition revoked");
+            tracing::info!(
+                event = events::PARTITION_REVOKED,
+                topic = place.topic,
+                partition = place.partition,
+                lost,
+                "partition revoked"
+            );
         }
         self.polling.answer(Rebalance::Revoke { partitions: list.clone(), lost }).await
     }
