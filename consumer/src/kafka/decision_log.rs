@@ -83,7 +83,7 @@ impl DecisionLog {
         if partitions == 0 {
             return Ok(None);
         }
-        let reader = DecisionReader::open(&self.kafka, &self.topic, partitions)?;
+        let reader = DecisionReader::open(&self.kafka, &self.topic, partitions).await?;
         let decisions = reader.read_to_end(partitions).await?;
         Ok(Some((reader, decisions)))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Context;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::verdict::Verdict;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -9,6 +10,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use time::{OffsetDateTime, UtcOffset};
+use tokio::task::spawn_blocking;
+
+use super::partitions::TIMEOUT;
 
 /// A consumer of the decisions topic that belongs to no group.
 pub(crate) struct DecisionReader {
@@ -17,23 +21,34 @@ pub(crate) struct DecisionReader {
 
 impl DecisionReader {
     /// A reader of all partitions, from the first record on.
-    pub(crate) fn open(kafka: &KafkaArgs, topic: &str, partitions: i32) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// If Kafka does not answer.
+    pub(crate) async fn open(kafka: &KafkaArgs, topic: &str, partitions: i32) -> anyhow::Result<Self> {
         let config = kafka.client_config(&[
             // librdkafka requires a group id. The group is never joined.
             ("group.id", "catalog-consumer-verdicts"),
             ("enable.auto.commit", "false"),
             ("enable.partition.eof", "true"),
             ("allow.auto.create.topics", "false"),
+            ("auto.offset.reset", "earliest"),
             // A program waits for the end of the topic before it begins, at the default for half a second.
             ("fetch.wait.max.ms", "50"),
         ])?;
         let consumer: StreamConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-        let mut list = TopicPartitionList::new();
-        for partition in 0..partitions {
-            list.add_partition_offset(topic, partition, Offset::Beginning)?;
-        }
-        consumer.assign(&list)?;
-        Ok(Self { consumer })
+        let topic = topic.to_owned();
+        let assign = move || {
+            let mut list = TopicPartitionList::new();
+            for partition in 0..partitions {
+                // Also connects to the partition's leader. Without that connection, a consumer that is assigned the
+                // beginning waits for half a second before it asks for the offset again.
+                let (first, _) = consumer.fetch_watermarks(&topic, partition, TIMEOUT)?;
+                list.add_partition_offset(&topic, partition, Offset::Offset(first))?;
+            }
+            consumer.assign(&list)?;
+            anyhow::Ok(Self { consumer })
+        };
+        spawn_blocking(assign).await?.context("can't read the topic of decisions")
     }
 
     /// The last decision of each run.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::watermarks;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::task::spawn_blocking;
 
@@ -17,14 +18,23 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 /// A client that reads the real end of partitions, including open transactions. For a reader of committed records a
 /// partition ends where the first open transaction begins.
 pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogContext>> {
+    // Without a group: closing a consumer that has one takes at least a tenth of a second.
     let config = kafka.client_config(&[
-        // Never joined, but a consumer needs a group's name.
-        ("group.id", "catalog-consumer-watermarks"),
         ("isolation.level", "read_uncommitted"),
         ("enable.auto.commit", "false"),
         ("allow.auto.create.topics", "false"),
     ])?;
     kafka::create(&config, LogContext::default())
+}
+
+/// Fetches the metadata of a topic. `rd_kafka_clusterid` and `rd_kafka_list_groups` wait for a client's first metadata, but
+/// its arrival does not wake them: without this they return up to a second late. Blocks.
+///
+/// # Errors
+/// If Kafka does not answer.
+pub(crate) fn await_metadata<C: ClientContext>(client: &Client<C>, topic: &str) -> anyhow::Result<()> {
+    client.fetch_metadata(Some(topic), TIMEOUT).context("Kafka is unreachable")?;
+    Ok(())
 }
 
 /// The watermarks of some partitions.
