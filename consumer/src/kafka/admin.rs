@@ -76,7 +76,7 @@ struct Answer(*mut rd::rd_kafka_event_t);
 impl Drop for Answer {
     #[expect(unsafe_code, reason = "destroys an event of librdkafka")]
     fn drop(&mut self) {
-        // SAFETY: the event is ours, and this is the only place that destroys it.
+        // SAFETY: the event is ours, and this is the only code that destroys it.
         unsafe { rd::rd_kafka_event_destroy(self.0) }
     }
 }
@@ -119,8 +119,8 @@ impl Answer {
                 return BTreeMap::new();
             }
             let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
-            let id = |place| {
-                let topic = *topics.add(place);
+            let id = |index| {
+                let topic = *topics.add(index);
                 none_or(code(rd::rd_kafka_TopicDescription_error(topic))).ok()?;
                 let id = uuid(rd::rd_kafka_TopicDescription_topic_id(topic))?;
                 Some((text(rd::rd_kafka_TopicDescription_name(topic)), id))

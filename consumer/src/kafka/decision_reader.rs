@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use catalog_shared::decision::RunDecision;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::verdict::Verdict;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -40,7 +40,7 @@ impl DecisionReader {
     ///
     /// # Errors
     /// A Kafka error that the client does not recover from.
-    pub(crate) async fn read_to_end(&self, partitions: i32) -> anyhow::Result<Vec<Verdict>> {
+    pub(crate) async fn read_to_end(&self, partitions: i32) -> anyhow::Result<Vec<RunDecision>> {
         let mut ended = BTreeSet::new();
         let mut last = BTreeMap::new();
         while ended.len() < usize::try_from(partitions)? {
@@ -60,7 +60,7 @@ impl DecisionReader {
     }
 
     /// The next published decision.
-    pub(crate) async fn next(&self) -> Verdict {
+    pub(crate) async fn next(&self) -> RunDecision {
         loop {
             match self.consumer.recv().await {
                 Ok(message) => {
@@ -88,7 +88,7 @@ fn ends_reading(error: &KafkaError) -> bool {
 }
 
 /// Parses a record. An unreadable record is logged and ignored.
-fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
+fn read(message: &BorrowedMessage<'_>) -> Option<RunDecision> {
     let decision = parse(message.key(), message.payload());
     if decision.is_none() {
         tracing::warn!(
@@ -102,15 +102,15 @@ fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
     decision
 }
 
-fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Verdict> {
-    let decision: Verdict = serde_json::from_slice(value?).ok()?;
+fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<RunDecision> {
+    let decision: RunDecision = serde_json::from_slice(value?).ok()?;
     (is_storable(&decision) && key == Some(decision.key().as_bytes())).then_some(decision)
 }
 
 /// Whether PostgreSQL can store it. PostgreSQL rejects a NUL, and would do so on every retry. A time outside the
 /// calendar in UTC could be written but not read.
-fn is_storable(decision: &Verdict) -> bool {
-    let Verdict { judged, decided, scope, .. } = decision;
+fn is_storable(decision: &RunDecision) -> bool {
+    let RunDecision { judged, decided, scope, .. } = decision;
     let pairs = judged.shields.iter().flat_map(|(domain, reason)| [domain, reason]);
     let lifted = decided.iter().flat_map(|decided| &decided.domains);
     let mut texts =
@@ -124,7 +124,7 @@ fn is_storable(decision: &Verdict) -> bool {
 mod tests {
     use super::*;
 
-    fn parsed(reason: &str, ended_at: &str) -> Option<Verdict> {
+    fn parsed(reason: &str, ended_at: &str) -> Option<RunDecision> {
         let value = format!(
             r#"{{"region":"us","run":7,"state":"held","reason":"{reason}","mode":"full","ended_at":"{ended_at}",
                 "decided_at":"2026-01-01T00:00:00Z"}}"#

@@ -62,9 +62,9 @@ pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Res
 }
 
 /// A list of one partition.
-pub(crate) fn list(place: &TopicPartition) -> TopicPartitionList {
+pub(crate) fn list(topic_partition: &TopicPartition) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(1);
-    list.add_partition(&place.topic, place.partition);
+    list.add_partition(&topic_partition.topic, topic_partition.partition);
     list
 }
 

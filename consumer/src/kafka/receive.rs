@@ -59,16 +59,16 @@ pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now
         Err(schema) => {
             let newer = NewerRecord { offset: message.offset(), schema };
             partition.newer = Some(newer);
-            log_newer(&partition.place, newer);
+            log_newer(&partition.topic_partition, newer);
         }
     }
 }
 
 /// Logs that a partition waits for an upgrade.
-pub(crate) fn log_newer(place: &TopicPartition, newer: NewerRecord) {
+pub(crate) fn log_newer(topic_partition: &TopicPartition, newer: NewerRecord) {
     tracing::warn!(
-        topic = place.topic,
-        partition = place.partition,
+        topic = topic_partition.topic,
+        partition = topic_partition.partition,
         offset = newer.offset,
         schema = newer.schema,
         "a record of a newer schema: its partition waits until this consumer is upgraded"

@@ -27,7 +27,7 @@ pub(crate) struct NewerRecord {
 
 /// An assigned partition.
 pub(crate) struct Partition {
-    pub(crate) place: TopicPartition,
+    pub(crate) topic_partition: TopicPartition,
     /// The position in the tables: the offset of the next record to apply.
     pub(crate) position: i64,
     /// Changes with each assignment and each seek. Batches and chunks of another epoch don't count.
@@ -50,9 +50,9 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) fn new(place: TopicPartition, position: i64, epoch: u64) -> Self {
+    pub(crate) fn new(topic_partition: TopicPartition, position: i64, epoch: u64) -> Self {
         Self {
-            place,
+            topic_partition,
             position,
             epoch,
             in_flight: false,
@@ -160,7 +160,7 @@ impl Partition {
 
     fn send(&mut self, to: i64, records: Vec<Record>) -> Batch {
         self.in_flight = true;
-        Batch { place: self.place.clone(), from: self.position, to, records }
+        Batch { topic_partition: self.topic_partition.clone(), from: self.position, to, records }
     }
 
     /// A batch was applied.
@@ -180,8 +180,11 @@ impl Partition {
     /// again from the new position.
     pub(crate) fn restart(&mut self, position: i64) {
         let paused = self.paused;
-        *self =
-            Self { seek_to: Some(position), paused, ..Self::new(self.place.clone(), position, self.epoch) };
+        *self = Self {
+            seek_to: Some(position),
+            paused,
+            ..Self::new(self.topic_partition.clone(), position, self.epoch)
+        };
     }
 }
 

@@ -40,8 +40,8 @@ impl Start {
     }
 
     /// Logs the assignment, and an operator's reset.
-    pub(crate) fn log(self, place: &TopicPartition) {
-        let TopicPartition { topic, partition, .. } = place;
+    pub(crate) fn log(self, topic_partition: &TopicPartition) {
+        let TopicPartition { topic, partition, .. } = topic_partition;
         if let Self::Reset { from, to } = self
             && from != to
         {

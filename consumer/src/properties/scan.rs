@@ -109,8 +109,8 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn member() -> impl Strategy<Value = Member> {
-    let place = select(&MEMBERS[..]).prop_flat_map(|(object, names)| (Just(object), select(names)));
-    (place, value()).prop_map(|((object, name), value)| (object, name, value))
+    let index = select(&MEMBERS[..]).prop_flat_map(|(object, names)| (Just(object), select(names)));
+    (index, value()).prop_map(|((object, name), value)| (object, name, value))
 }
 
 fn members() -> impl Strategy<Value = Vec<Member>> {
@@ -139,9 +139,9 @@ fn text(members: &[Member]) -> String {
 }
 
 /// The same members with one added, removed, replaced or doubled, or all in another order.
-fn changed(members: &[Member], other: Member, place: Index, draw: &mut Draw) -> Vec<Member> {
+fn changed(members: &[Member], other: Member, index: Index, draw: &mut Draw) -> Vec<Member> {
     let mut members = members.to_vec();
-    let at = if members.is_empty() { 0 } else { place.index(members.len()) };
+    let at = if members.is_empty() { 0 } else { index.index(members.len()) };
     match draw.below(6) {
         0 => members.insert(at, other),
         1 if at < members.len() => drop(members.remove(at)),
@@ -150,7 +150,7 @@ fn changed(members: &[Member], other: Member, place: Index, draw: &mut Draw) -> 
         4 if at < members.len() => members[at].2 = reversed(&members[at].2),
         _ => {
             members =
-                draw.permutation(members.len()).into_iter().map(|place| members[place].clone()).collect()
+                draw.permutation(members.len()).into_iter().map(|index| members[index].clone()).collect()
         }
     }
     members
@@ -193,10 +193,10 @@ proptest! {
 
     #[test]
     fn hashes_are_equal_exactly_where_rows_are(
-        members in members(), other in member(), place in any::<Index>(), mut draw in draw(),
+        members in members(), other in member(), index in any::<Index>(), mut draw in draw(),
     ) {
         let one = text(&members);
-        let other = text(&changed(&members, other, place, &mut draw));
+        let other = text(&changed(&members, other, index, &mut draw));
         if let (Ok(row), Ok(other_row)) = (decode(&one), decode(&other)) {
             let same_hash = scan(&one).unwrap().content_hash == scan(&other).unwrap().content_hash;
             prop_assert_eq!(content(row) == content(other_row), same_hash, "{}\n{}", one, other);
@@ -236,7 +236,7 @@ fn paths(value: &Value) -> Vec<String> {
     let inner: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
         Value::Array(items) => {
-            items.iter().enumerate().map(|(place, item)| (place.to_string(), item)).collect()
+            items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect()
         }
         _ => Vec::new(),
     };

@@ -63,7 +63,7 @@ pub(crate) struct Consumer {
 
 /// A batch that has ended.
 pub(crate) struct FinishedBatch {
-    pub(super) place: TopicPartition,
+    pub(super) topic_partition: TopicPartition,
     pub(super) epoch: u64,
     pub(super) to: i64,
     pub(super) outcome: anyhow::Result<Outcome>,
@@ -149,12 +149,12 @@ impl Consumer {
     }
 
     /// Starts the next batch of a partition, if it is due and there is room.
-    pub(crate) fn apply_due(&mut self, place: (TopicKind, i32), now: Instant) {
+    pub(crate) fn apply_due(&mut self, topic_partition: (TopicKind, i32), now: Instant) {
         let batch_size = usize::from(self.args.apply.batch_size);
         if !self.has_room() || self.ownership.is_contested() {
             return;
         }
-        let Some(partition) = self.partitions.get_mut(&place) else { return };
+        let Some(partition) = self.partitions.get_mut(&topic_partition) else { return };
         if partition.is_due(batch_size, now)
             && let Some(batch) = partition.take_batch(batch_size, now)
         {
@@ -167,7 +167,7 @@ impl Consumer {
     pub(crate) fn pause_and_resume(&mut self) {
         for partition in self.partitions.values_mut() {
             if let Some(pause) = partition.pause_changes() {
-                self.polling.pause(&partition.place, pause);
+                self.polling.pause(&partition.topic_partition, pause);
                 partition.paused = pause;
             }
         }
@@ -180,7 +180,7 @@ impl Consumer {
             if let Ok(Outcome::Applied { dead, .. }) = &outcome {
                 dead_letters::log(&batch, dead);
             }
-            FinishedBatch { place: batch.place, epoch, to: batch.to, outcome }
+            FinishedBatch { topic_partition: batch.topic_partition, epoch, to: batch.to, outcome }
         });
     }
 
@@ -194,8 +194,8 @@ impl Consumer {
     /// Starts the batches that are due, in the order in which they became due.
     pub(crate) fn apply_all_due(&mut self) {
         let now = Instant::now();
-        let places = in_due_order(&self.partitions);
-        places.into_iter().for_each(|place| self.apply_due(place, now));
+        let topic_partitions = in_due_order(&self.partitions);
+        topic_partitions.into_iter().for_each(|topic_partition| self.apply_due(topic_partition, now));
     }
 
     /// Leaves the group, after the batches in flight.
@@ -216,7 +216,7 @@ impl Consumer {
             );
         }
         self.batches.abort_all();
-        let position = |partition: &Partition| (partition.place.clone(), partition.position);
+        let position = |partition: &Partition| (partition.topic_partition.clone(), partition.position);
         let positions = self.partitions.values().map(position).collect();
         self.progress.end();
         // The polling thread drops the last reference, because that waits for the group.

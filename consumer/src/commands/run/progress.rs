@@ -108,8 +108,9 @@ async fn follow_ends(kafka: KafkaArgs, state: Arc<Mutex<State>>) {
         let measured = async { watermarks(&kafka, data_partitions(&kafka).await?).await };
         match measured.await {
             Ok(marks) => {
-                let ends =
-                    marks.into_iter().map(|(place, marks)| ((place.kind, place.partition), marks.high));
+                let ends = marks.into_iter().map(|(topic_partition, marks)| {
+                    ((topic_partition.kind, topic_partition.partition), marks.high)
+                });
                 lock(&state).ends = ends.collect();
             }
             Err(error) => tracing::debug!(error = format!("{error:#}"), "can't read the end offsets"),

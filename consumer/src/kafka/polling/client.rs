@@ -19,12 +19,12 @@ use crate::model::topic::{TopicKind, TopicPartition};
 #[derive(Debug)]
 pub(crate) enum Received {
     Chunk {
-        place: (TopicKind, i32),
+        topic_partition: (TopicKind, i32),
         chunk: Chunk,
     },
     /// Every record below this offset was sent.
     ReadTo {
-        place: (TopicKind, i32),
+        topic_partition: (TopicKind, i32),
         epoch: u64,
         offset: i64,
     },
@@ -36,8 +36,8 @@ pub(crate) enum Received {
 pub(super) enum Command {
     Assign { starts: Vec<(TopicPartition, i64)>, epoch: u64, reply: Reply },
     Answer { change: Rebalance, reply: Reply },
-    Seek { place: TopicPartition, offset: i64, epoch: u64, reply: Reply },
-    Pause { place: TopicPartition, pause: bool },
+    Seek { topic_partition: TopicPartition, offset: i64, epoch: u64, reply: Reply },
+    Pause { topic_partition: TopicPartition, pause: bool },
     Leave { changes: UnboundedReceiver<Rebalance>, positions: Vec<(TopicPartition, i64)>, reply: Reply },
 }
 
@@ -96,15 +96,20 @@ impl PollingMember {
     ///
     /// # Errors
     /// From librdkafka. The epoch is the former one then.
-    pub(crate) async fn seek(&self, place: &TopicPartition, offset: i64, epoch: u64) -> anyhow::Result<()> {
-        let place = place.clone();
-        self.ask(|reply| Command::Seek { place, offset, epoch, reply }).await
+    pub(crate) async fn seek(
+        &self,
+        topic_partition: &TopicPartition,
+        offset: i64,
+        epoch: u64,
+    ) -> anyhow::Result<()> {
+        let topic_partition = topic_partition.clone();
+        self.ask(|reply| Command::Seek { topic_partition, offset, epoch, reply }).await
     }
 
     /// Pauses or resumes a partition. What was sent before still comes.
-    pub(crate) fn pause(&self, place: &TopicPartition, pause: bool) {
+    pub(crate) fn pause(&self, topic_partition: &TopicPartition, pause: bool) {
         // A thread that has ended is noticed where its chunks are received.
-        let _ = self.commands.send(Command::Pause { place: place.clone(), pause });
+        let _ = self.commands.send(Command::Pause { topic_partition: topic_partition.clone(), pause });
     }
 
     /// Leaves the group, with a last commit of offsets.

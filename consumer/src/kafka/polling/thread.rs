@@ -124,13 +124,13 @@ impl PollingThread {
         if assigned.chunk().is_full()
             && let Some(chunk) = assigned.take_chunk()
         {
-            send(&self.received, &self.untaken, &assigned.place, chunk);
+            send(&self.received, &self.untaken, &assigned.topic_partition, chunk);
         }
     }
 
     fn send_chunks(&mut self) {
-        for (place, chunk) in self.assignment.take_chunks() {
-            send(&self.received, &self.untaken, place, chunk);
+        for (topic_partition, chunk) in self.assignment.take_chunks() {
+            send(&self.received, &self.untaken, topic_partition, chunk);
         }
     }
 
@@ -146,15 +146,16 @@ impl PollingThread {
             let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
             let Some(assigned) = self.assignment.find(element.topic(), element.partition()) else { continue };
             if assigned.has_read_to(offset) {
-                let place = (assigned.place.kind, assigned.place.partition);
-                let _ = self.received.send(Received::ReadTo { place, epoch: assigned.epoch, offset });
+                let topic_partition = (assigned.topic_partition.kind, assigned.topic_partition.partition);
+                let _ =
+                    self.received.send(Received::ReadTo { topic_partition, epoch: assigned.epoch, offset });
             }
         }
     }
 
     fn pause_and_resume(&mut self) -> KafkaResult<()> {
-        for (place, pause) in self.assignment.pause_changes(self.throttle.is_paused()) {
-            let partition = list(&place);
+        for (topic_partition, pause) in self.assignment.pause_changes(self.throttle.is_paused()) {
+            let partition = list(&topic_partition);
             if pause { self.member.pause(&partition)? } else { self.member.resume(&partition)? }
         }
         Ok(())
@@ -166,9 +167,11 @@ impl PollingThread {
         let (reply, done) = match command {
             Command::Assign { starts, epoch, reply } => (reply, self.assign(&starts, epoch)),
             Command::Answer { change, reply } => (reply, self.answer(&change)),
-            Command::Seek { place, offset, epoch, reply } => (reply, self.seek(&place, offset, epoch)),
-            Command::Pause { place, pause } => {
-                let assigned = self.assignment.find(&place.topic, place.partition);
+            Command::Seek { topic_partition, offset, epoch, reply } => {
+                (reply, self.seek(&topic_partition, offset, epoch))
+            }
+            Command::Pause { topic_partition, pause } => {
+                let assigned = self.assignment.find(&topic_partition.topic, topic_partition.partition);
                 assigned.into_iter().for_each(|assigned| assigned.want_pause(pause));
                 return;
             }
@@ -182,12 +185,12 @@ impl PollingThread {
         self.member
             .incremental_assign(&offsets::offsets(&self.member, starts)?)
             .context("can't take the assignment")?;
-        for (place, _) in starts {
+        for (topic_partition, _) in starts {
             // librdkafka keeps a partition paused when it is assigned again.
-            self.member
-                .resume(&list(place))
-                .with_context(|| format!("can't resume {}[{}]", place.topic, place.partition))?;
-            self.assignment.add(place, epoch);
+            self.member.resume(&list(topic_partition)).with_context(|| {
+                format!("can't resume {}[{}]", topic_partition.topic, topic_partition.partition)
+            })?;
+            self.assignment.add(topic_partition, epoch);
         }
         Ok(())
     }
@@ -202,9 +205,17 @@ impl PollingThread {
         Ok(())
     }
 
-    fn seek(&mut self, place: &TopicPartition, offset: i64, epoch: u64) -> anyhow::Result<()> {
-        self.member.seek(&place.topic, place.partition, Offset::Offset(offset), TIMEOUT)?;
-        let assigned = self.assignment.find(&place.topic, place.partition).context("it is not assigned")?;
+    fn seek(&mut self, topic_partition: &TopicPartition, offset: i64, epoch: u64) -> anyhow::Result<()> {
+        self.member.seek(
+            &topic_partition.topic,
+            topic_partition.partition,
+            Offset::Offset(offset),
+            TIMEOUT,
+        )?;
+        let assigned = self
+            .assignment
+            .find(&topic_partition.topic, topic_partition.partition)
+            .context("it is not assigned")?;
         assigned.start_epoch(epoch);
         Ok(())
     }
@@ -227,8 +238,14 @@ impl PollingThread {
     }
 }
 
-fn send(received: &UnboundedSender<Received>, untaken: &AtomicUsize, place: &TopicPartition, chunk: Chunk) {
+fn send(
+    received: &UnboundedSender<Received>,
+    untaken: &AtomicUsize,
+    topic_partition: &TopicPartition,
+    chunk: Chunk,
+) {
     untaken.fetch_add(chunk.bytes(), Ordering::Relaxed);
     // Without a receiver the loop is gone, and the commands end soon.
-    let _ = received.send(Received::Chunk { place: (place.kind, place.partition), chunk });
+    let _ = received
+        .send(Received::Chunk { topic_partition: (topic_partition.kind, topic_partition.partition), chunk });
 }

@@ -5,8 +5,8 @@ use crate::model::topic::TopicKind;
 
 fn partition(offsets: &[i64], now: Instant) -> Partition {
     let kind = TopicKind::Data(RecordType::Hosts);
-    let place = TopicPartition { kind, topic: "socrata.hosts".into(), partition: 0 };
-    let mut partition = Partition::new(place, 10, 1);
+    let topic_partition = TopicPartition { kind, topic: "socrata.hosts".into(), partition: 0 };
+    let mut partition = Partition::new(topic_partition, 10, 1);
     for offset in offsets {
         let headers = None::<&rdkafka::message::OwnedHeaders>;
         partition.push(Record::read(*offset, headers).unwrap(), now);

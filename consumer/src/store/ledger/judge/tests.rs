@@ -231,10 +231,10 @@ fn a_loss_is_confirmed_by_several_full_crawls() {
 
 #[test]
 fn a_loss_of_what_any_of_them_declared_is_not_confirmed() {
-    for place in 0..3 {
+    for index in 0..3 {
         let mut declared = [None; 3];
-        declared[place] = Some(100);
-        assert_eq!(confirming(declared, 1, 0).shields.len(), 1, "{place}");
+        declared[index] = Some(100);
+        assert_eq!(confirming(declared, 1, 0).shields.len(), 1, "{index}");
     }
     // The entry that can't be read may be the domain's.
     assert_eq!(confirming([None; 3], 1, 1).shields.len(), 1);
