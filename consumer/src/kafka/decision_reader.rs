@@ -24,7 +24,7 @@ impl DecisionReader {
             ("enable.auto.commit", "false"),
             ("enable.partition.eof", "true"),
             ("allow.auto.create.topics", "false"),
-            // A program waits for the end of the topic before it begins, at the default for half a second.
+            // Programs read the topic to its end before they start. With the default this takes half a second.
             ("fetch.wait.max.ms", "50"),
         ])?;
         let consumer: StreamConsumer<LogContext> = kafka::create(&config, LogContext::default())?;

@@ -16,7 +16,7 @@ use crate::model::copy_id;
 use crate::model::start::CommittedOffset;
 use crate::model::topic::TopicPartition;
 
-/// Commits offsets with our note, without waiting for the answer.
+/// Commits offsets with the note of this copy, without waiting for the response.
 pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
     if positions.is_empty() {
         return Ok(());
@@ -27,7 +27,7 @@ pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> an
     Ok(())
 }
 
-/// Commits offsets with our note and waits for it, so that an operator's reset is honoured once.
+/// Commits offsets with the note of this copy and waits for the response, so that an operator's reset is honoured once.
 ///
 /// A failure is only logged: a reset that is honoured twice applies records twice, which changes nothing.
 pub(crate) async fn commit_and_wait(

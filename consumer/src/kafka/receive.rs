@@ -29,7 +29,7 @@ pub(crate) fn lasting(error: KafkaError) -> Option<KafkaError> {
     let lasts = match &error {
         KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)
         | KafkaError::MessageConsumptionFatal(_) => true,
-        // The client retries for ever, but nobody grants a right without being asked.
+        // The client would retry forever, but an operator must first grant the permission.
         error => rights::is_missing(error),
     };
     if lasts {
@@ -39,7 +39,7 @@ pub(crate) fn lasting(error: KafkaError) -> Option<KafkaError> {
     None
 }
 
-/// An error, in words that say what to do where the client's own don't.
+/// The error, with advice if the client's message contains none.
 pub(crate) fn explain(error: KafkaError) -> anyhow::Error {
     match error {
         KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => anyhow!(

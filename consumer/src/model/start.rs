@@ -11,7 +11,7 @@ pub(crate) struct CommittedOffset {
     pub(crate) noted: bool,
 }
 
-/// Where a partition starts, and why.
+/// The start of a partition, by its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     /// There is no stored position: at the first record, whatever the group has committed.

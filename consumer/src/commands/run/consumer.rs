@@ -1,5 +1,5 @@
 //! The loop of a consumer: it buffers received records, starts a task for each batch, and answers the group's
-//! rebalances. A thread of its own polls Kafka (`kafka::polling`).
+//! rebalances. A separate thread polls Kafka (`kafka::polling`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,12 +35,12 @@ use crate::store::dead_letters;
 use crate::store::outage::Outage;
 use crate::store::retry::BatchContext;
 
-/// Shutdown timeout for the batches in flight. An abandoned batch may or may not commit; its position says which.
+/// Shutdown timeout for the batches in flight. An abandoned batch may or may not commit; the stored position shows which.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often housekeeping runs.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A member of the group at work.
+/// A running member of the group.
 pub(crate) struct Consumer {
     pub(crate) args: RunArgs,
     pub(crate) pool: PgPool,
@@ -51,7 +51,7 @@ pub(crate) struct Consumer {
     changes: UnboundedReceiver<Rebalance>,
     pub(crate) ownership: GroupOwnership,
     checks: BackgroundChecks,
-    /// A change that can't be answered yet, because the database is unreachable or the group belongs to another copy.
+    /// A postponed change, because the database is unreachable or the group belongs to another copy.
     pub(crate) unanswered: Option<Rebalance>,
     pub(crate) partitions: HashMap<(TopicKind, i32), Partition>,
     pub(crate) batches: JoinSet<FinishedBatch>,
@@ -117,7 +117,7 @@ impl Consumer {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // In this order, so that a change of the assignment is answered before anything else is done to it.
+            // In this order, so that a change of the assignment is answered before anything else is done.
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(false),
@@ -135,7 +135,7 @@ impl Consumer {
                     if self.has_reached(end_offsets).await? {
                         return Ok(true);
                     }
-                    // A tick that took long must not be followed by the next one at once.
+                    // After a long tick, the next one must not follow immediately.
                     tick.reset();
                 }
                 received = self.polling.recv(), if self.has_space() => self.receive(received?).await?,
@@ -143,7 +143,7 @@ impl Consumer {
         }
     }
 
-    /// Whether another batch may be started: one for each connection, and one that is decoded meanwhile.
+    /// Whether another batch may start: one for each connection, and one that is decoded meanwhile.
     pub(crate) fn has_room(&self) -> bool {
         self.batches.len() <= usize::from(self.args.apply.connections)
     }

@@ -1,5 +1,5 @@
-//! Housekeeping, ten times a second: seeks, batches that have waited long enough, the ends of partitions, and whether the
-//! consumer has caught up.
+//! The housekeeping tick, ten times a second: pending seeks, due batches, the ends of partitions, and whether the consumer has
+//! caught up.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Consumer {
             self.epoch += 1;
             match self.polling.seek(&partition.topic_partition, offset, self.epoch).await {
                 Ok(()) => partition.seek_done(self.epoch),
-                // The partition may be about to be revoked. If not, the next tick tries again.
+                // The partition may be about to be revoked. If not, the next tick retries the seek.
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "seeking"),
             }
         }
@@ -71,7 +71,7 @@ impl Consumer {
         }
     }
 
-    /// Notes and sometimes logs the progress, and returns whether the end offsets are reached.
+    /// Updates and periodically logs the progress. Returns whether the end offsets are reached.
     pub(crate) async fn has_reached(&mut self, end_offsets: Option<&EndOffsets>) -> anyhow::Result<bool> {
         let positions =
             self.partitions.iter().map(|(topic_partition, partition)| (*topic_partition, partition.position));

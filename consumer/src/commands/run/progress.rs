@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(state.figures(start).left, None);
         state.ends = [(ONE, 1_000), (OTHER, 500)].into();
         assert_eq!(state.figures(start).left, Some(1_400));
-        // The other partition was assigned to another consumer; this one has moved.
+        // The other partition was assigned to another consumer. This one has progressed.
         state.note(190, [(ONE, 200)].into());
         let figures = state.figures(start + Duration::from_secs(10));
         assert_eq!(figures, Figures { applied: 190, moved: 200, left: Some(800), rate: 20.0 });

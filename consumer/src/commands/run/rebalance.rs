@@ -1,5 +1,5 @@
-//! How the consumer answers the group's rebalances: it starts assigned partitions at their positions, and gives partitions
-//! up after their batches in flight.
+//! Answers the rebalances of the group: assigned partitions start at their positions, and revoked partitions are released
+//! after their batches in flight have ended.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::model::start::Start;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::{binding, db_error, positions};
 
-/// How long to wait for the batch in flight of a revoked partition. After that the partition is given up, and its position
-/// keeps the batch from being applied twice.
+/// How long to wait for the batch in flight of a revoked partition. After that the partition is released, and its position
+/// prevents that the batch is applied twice.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Consumer {
-    /// Answers a change of the assignment, or keeps it for later while the database is unreachable or the group belongs to
-    /// another copy.
+    /// Answers a change of the assignment, or postpones it while the database is unreachable or the group belongs to another
+    /// copy.
     pub(crate) async fn answer_or_keep(&mut self, change: Rebalance) -> anyhow::Result<()> {
         let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
         if asks
@@ -52,7 +52,7 @@ impl Consumer {
         }
     }
 
-    /// Answers the change that was kept, if there is one.
+    /// Answers the postponed change, if there is one.
     pub(crate) async fn answer_again(&mut self) -> anyhow::Result<()> {
         match self.unanswered.take() {
             Some(change) => self.answer_or_keep(change).await,
@@ -60,7 +60,7 @@ impl Consumer {
         }
     }
 
-    /// Answers a change of the assignment; false if it has to wait.
+    /// Answers a change of the assignment. False if it must be postponed.
     async fn answer(&mut self, change: &Rebalance) -> anyhow::Result<bool> {
         match change {
             Rebalance::Assign(list) if list.count() == 0 => {
@@ -106,7 +106,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// The starts of partitions, after a check that the tables belong to their topics.
+    /// The starts of the partitions, after checking that the tables belong to their topics.
     async fn bound_starts(
         &self,
         topic_partitions: Vec<TopicPartition>,
@@ -138,8 +138,8 @@ impl Consumer {
         Ok(starts)
     }
 
-    /// Checks that the starts lie in their partitions. The ends are measured again, because the previous member may have
-    /// applied records meanwhile that came after the first measurement.
+    /// Checks that the starts lie within the watermarks. These are read again, because the previous member may have applied
+    /// records that arrived after the first read.
     async fn check(&self, starts: &[(TopicPartition, Start)]) -> anyhow::Result<()> {
         let topic_partitions = starts.iter().map(|(topic_partition, _)| topic_partition.clone()).collect();
         for ((topic_partition, marks), (_, start)) in
@@ -150,7 +150,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// Gives partitions up after their batches in flight. Records that were only received are dropped.
+    /// Releases partitions after their batches in flight have ended. Received records that are not in a batch are dropped.
     async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
         let revoked = self.topic_partitions(list);
         tracing::debug!(partitions = revoked.len(), lost, "giving partitions up");

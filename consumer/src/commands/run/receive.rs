@@ -1,4 +1,4 @@
-//! Receiving: from the polling thread into the buffers of the partitions.
+//! Receives records from the polling thread and buffers them by partition.
 
 use std::time::Instant;
 
@@ -47,7 +47,7 @@ impl Consumer {
     fn accept(&mut self, topic_partition: (TopicKind, i32), chunk: Chunk) {
         let now = Instant::now();
         let newer = chunk.newer;
-        // A partition that was revoked is not there any more.
+        // The partition may have been revoked.
         let Some(partition) = self.partitions.get_mut(&topic_partition) else { return };
         if !partition.accept(chunk, now) {
             return;
@@ -63,7 +63,7 @@ impl Consumer {
         }
     }
 
-    /// Names a partition that no longer has the offset of its position, or a topic that was created again.
+    /// Reports a partition that no longer contains the offset of its position, or a topic that was created again.
     async fn find_lost(&self) -> anyhow::Result<()> {
         // If the check fails for another reason, the offsets below are still wrong.
         let check =

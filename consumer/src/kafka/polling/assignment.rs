@@ -7,7 +7,7 @@ use crate::model::topic::TopicPartition;
 #[derive(Default)]
 pub(super) struct Assignment {
     partitions: Vec<Assigned>,
-    /// Which partition was found last. Messages come in runs of one partition.
+    /// The partition that was found last. Consecutive messages are often of the same partition.
     last: usize,
 }
 
@@ -15,17 +15,17 @@ pub(super) struct Assignment {
 pub(super) struct Assigned {
     pub(super) topic_partition: TopicPartition,
     pub(super) epoch: u64,
-    /// How far the loop knows that the partition was read.
+    /// How far the partition was read, as last sent to the loop.
     read_to: Option<i64>,
     chunk: Chunk,
-    /// Whether the loop wants it paused.
+    /// Whether the loop has paused it.
     pause_wanted: bool,
     /// Whether librdkafka has paused it.
     paused: bool,
 }
 
 impl Assignment {
-    /// Starts a partition, in place of an older assignment of it. It is not paused.
+    /// Adds a partition, and removes an older assignment of it. It is not paused.
     pub(super) fn add(&mut self, topic_partition: &TopicPartition, epoch: u64) {
         self.remove(&topic_partition.topic, topic_partition.partition);
         self.partitions.push(Assigned {
@@ -63,7 +63,7 @@ impl Assignment {
         })
     }
 
-    /// The partitions that have to be paused (true) or resumed (false). They count as such from now on.
+    /// The partitions that must be paused (true) or resumed (false). This marks them as paused or resumed.
     pub(super) fn pause_changes(&mut self, all: bool) -> Vec<(TopicPartition, bool)> {
         let changes = self.partitions.iter_mut().filter_map(|assigned| {
             let pause = all || assigned.pause_wanted;
@@ -93,7 +93,7 @@ impl Assigned {
         Some(std::mem::replace(&mut self.chunk, Chunk::new(self.epoch)))
     }
 
-    /// A seek is done. The open chunk must have been taken before.
+    /// Completes a seek. The open chunk must have been taken before.
     pub(super) fn start_epoch(&mut self, epoch: u64) {
         (self.epoch, self.read_to, self.chunk) = (epoch, None, Chunk::new(epoch));
     }
@@ -102,7 +102,7 @@ impl Assigned {
         self.pause_wanted = pause;
     }
 
-    /// Notes how far the partition was read; whether that is news.
+    /// Stores how far the partition was read. Returns whether that has changed.
     pub(super) fn has_read_to(&mut self, offset: i64) -> bool {
         let news = self.read_to != Some(offset);
         self.read_to = Some(offset);

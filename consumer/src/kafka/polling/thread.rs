@@ -23,20 +23,20 @@ use crate::model::chunk::Chunk;
 use crate::model::record::Record;
 use crate::model::topic::TopicPartition;
 
-/// How long a poll waits for a message, and so how long a command may wait for its execution.
+/// How long a poll waits for a message. A command may be delayed by this time.
 const POLL_TIMEOUT: Duration = Duration::from_millis(20);
-/// How long to wait for a command before looking for room again.
+/// How long to wait for a command before checking again whether the loop has taken chunks.
 const ROOM_TIMEOUT: Duration = Duration::from_millis(2);
-/// How many messages are polled before commands are looked for.
+/// The maximum number of messages to poll before checking for commands.
 const BURST: usize = 256;
-/// How often it is checked how far partitions were read.
+/// Interval between two checks of how far partitions were read.
 const POSITIONS_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) struct PollingThread {
     member: Arc<Member>,
     commands: Receiver<Command>,
     received: UnboundedSender<Received>,
-    /// The bytes of the chunks that were sent and not taken.
+    /// The bytes of the chunks that were sent but not taken yet.
     untaken: Arc<AtomicUsize>,
     assignment: Assignment,
     throttle: Throttle,
@@ -63,7 +63,7 @@ impl PollingThread {
         }
     }
 
-    /// Polls until the group is left or the loop is gone.
+    /// Polls until the member has left the group or the loop has ended.
     pub(super) fn run(mut self) {
         let mut wait = Duration::ZERO;
         loop {
@@ -134,7 +134,7 @@ impl PollingThread {
         }
     }
 
-    /// Sends how far partitions were read. All that was received before is sent first.
+    /// Sends how far partitions were read, after all records that were received before.
     fn send_positions(&mut self) {
         self.positions_at = Instant::now();
         self.send_chunks();
@@ -161,7 +161,7 @@ impl PollingThread {
         Ok(())
     }
 
-    /// Executes a command. What was received before it is sent before.
+    /// Executes a command, after sending everything that was received before it.
     fn execute(&mut self, command: Command) {
         self.send_chunks();
         let (reply, done) = match command {
@@ -220,7 +220,7 @@ impl PollingThread {
         Ok(())
     }
 
-    /// Leaves the group. Nobody else polls, so no callback runs until the member is dropped.
+    /// Leaves the group. No other thread polls, so no callback runs until the member is dropped.
     fn leave(
         self,
         mut changes: UnboundedReceiver<Rebalance>,
@@ -232,7 +232,7 @@ impl PollingThread {
         }
         offsets::commit(&self.member, positions)?;
         self.member.unsubscribe();
-        // Dropping it closes it, which waits for the group and for the commit.
+        // Dropping the member closes it, which waits for the group and for the commit.
         drop(self.member);
         Ok(())
     }
@@ -245,7 +245,7 @@ fn send(
     chunk: Chunk,
 ) {
     untaken.fetch_add(chunk.bytes(), Ordering::Relaxed);
-    // Without a receiver the loop is gone, and the commands end soon.
+    // Without a receiver the loop has ended, and so will the channel of commands.
     let _ = received
         .send(Received::Chunk { topic_partition: (topic_partition.kind, topic_partition.partition), chunk });
 }
