@@ -42,7 +42,7 @@ struct Names(Vec<CString>);
 impl Names {
     fn of(names: &[String]) -> anyhow::Result<Self> {
         let names = names.iter().map(|name| CString::new(name.as_str()));
-        Ok(Self(names.collect::<Result<_, _>>().context("a name holds a NUL")?))
+        Ok(Self(names.collect::<Result<_, _>>().context("a name contains a NUL")?))
     }
 
     /// Pointers to the names, valid as long as `self`. librdkafka copies the names.

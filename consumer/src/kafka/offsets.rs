@@ -101,7 +101,7 @@ pub(crate) async fn has_reset(
 ///
 /// # Errors
 /// From Kafka, or if it does not answer.
-pub(crate) async fn commit_alone(
+pub(crate) async fn commit_without_members(
     kafka: &KafkaArgs,
     (group, note): (&str, &str),
     positions: &[(TopicPartition, i64)],

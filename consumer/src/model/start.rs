@@ -14,7 +14,7 @@ pub(crate) struct CommittedOffset {
 /// The start of a partition, by its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// There is no stored position: at the first record, whatever the group has committed.
+    /// There is no stored position: at the first record, regardless of committed offsets.
     Beginning(i64),
     /// At the stored position.
     Position(i64),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_database_starts_at_the_beginning_whatever_the_group_committed() {
+    fn a_new_database_starts_at_the_beginning_regardless_of_committed_offsets() {
         let operators = Some(CommittedOffset { offset: 7, noted: false });
         assert_eq!(Start::decide(None, operators, 3), Start::Beginning(3));
     }

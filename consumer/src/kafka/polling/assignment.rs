@@ -103,7 +103,7 @@ impl Assigned {
     }
 
     /// Stores how far the partition was read. Returns whether that has changed.
-    pub(super) fn has_read_to(&mut self, offset: i64) -> bool {
+    pub(super) fn update_read_to(&mut self, offset: i64) -> bool {
         let news = self.read_to != Some(offset);
         self.read_to = Some(offset);
         news
@@ -183,8 +183,8 @@ mod tests {
         let mut assignment = Assignment::default();
         assignment.add(&topic_partition(0), 1);
         let assigned = assignment.find("letters", 0).unwrap();
-        assert!(assigned.has_read_to(7) && !assigned.has_read_to(7) && assigned.has_read_to(8));
+        assert!(assigned.update_read_to(7) && !assigned.update_read_to(7) && assigned.update_read_to(8));
         assigned.start_epoch(2);
-        assert!(assigned.has_read_to(8));
+        assert!(assigned.update_read_to(8));
     }
 }

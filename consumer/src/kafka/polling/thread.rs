@@ -145,7 +145,7 @@ impl PollingThread {
         for element in read.elements() {
             let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
             let Some(assigned) = self.assignment.find(element.topic(), element.partition()) else { continue };
-            if assigned.has_read_to(offset) {
+            if assigned.update_read_to(offset) {
                 let topic_partition = (assigned.topic_partition.kind, assigned.topic_partition.partition);
                 let _ =
                     self.received.send(Received::ReadTo { topic_partition, epoch: assigned.epoch, offset });
