@@ -1,10 +1,11 @@
-//! What the producer and the consumer share: the formats of records, keys, cursors, end-of-run records and verdicts, the
+//! What the producer and the consumer share: the formats of records, keys, cursors, end-of-run records and decisions, the
 //! names of topics, and common configuration.
 
 pub mod answer;
 pub mod command_line;
 pub mod cursor;
 pub mod cursors;
+pub mod decision;
 pub mod duration;
 pub mod end_record;
 pub mod exit;
@@ -26,5 +27,4 @@ pub mod telemetry;
 pub mod terminal;
 pub mod topic_setup;
 pub mod topics;
-pub mod verdict;
 pub mod watermarks;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
+use catalog_shared::decision::RunDecision;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::verdict::Verdict;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -32,7 +32,7 @@ impl DecisionReader {
             ("enable.partition.eof", "true"),
             ("allow.auto.create.topics", "false"),
             ("auto.offset.reset", "earliest"),
-            // A program waits for the end of the topic before it begins, at the default for half a second.
+            // Programs read the topic to its end before they start. With the default this takes half a second.
             ("fetch.wait.max.ms", "50"),
         ])?;
         let consumer: StreamConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
@@ -55,7 +55,7 @@ impl DecisionReader {
     ///
     /// # Errors
     /// A Kafka error that the client does not recover from.
-    pub(crate) async fn read_to_end(&self, partitions: i32) -> anyhow::Result<Vec<Verdict>> {
+    pub(crate) async fn read_to_end(&self, partitions: i32) -> anyhow::Result<Vec<RunDecision>> {
         let mut ended = BTreeSet::new();
         let mut last = BTreeMap::new();
         while ended.len() < usize::try_from(partitions)? {
@@ -75,7 +75,7 @@ impl DecisionReader {
     }
 
     /// The next published decision.
-    pub(crate) async fn next(&self) -> Verdict {
+    pub(crate) async fn next(&self) -> RunDecision {
         loop {
             match self.consumer.recv().await {
                 Ok(message) => {
@@ -103,7 +103,7 @@ fn ends_reading(error: &KafkaError) -> bool {
 }
 
 /// Parses a record. An unreadable record is logged and ignored.
-fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
+fn read(message: &BorrowedMessage<'_>) -> Option<RunDecision> {
     let decision = parse(message.key(), message.payload());
     if decision.is_none() {
         tracing::warn!(
@@ -117,15 +117,15 @@ fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
     decision
 }
 
-fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Verdict> {
-    let decision: Verdict = serde_json::from_slice(value?).ok()?;
+fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<RunDecision> {
+    let decision: RunDecision = serde_json::from_slice(value?).ok()?;
     (is_storable(&decision) && key == Some(decision.key().as_bytes())).then_some(decision)
 }
 
 /// Whether PostgreSQL can store it. PostgreSQL rejects a NUL, and would do so on every retry. A time outside the
 /// calendar in UTC could be written but not read.
-fn is_storable(decision: &Verdict) -> bool {
-    let Verdict { judged, decided, scope, .. } = decision;
+fn is_storable(decision: &RunDecision) -> bool {
+    let RunDecision { judged, decided, scope, .. } = decision;
     let pairs = judged.shields.iter().flat_map(|(domain, reason)| [domain, reason]);
     let lifted = decided.iter().flat_map(|decided| &decided.domains);
     let mut texts =
@@ -139,7 +139,7 @@ fn is_storable(decision: &Verdict) -> bool {
 mod tests {
     use super::*;
 
-    fn parsed(reason: &str, ended_at: &str) -> Option<Verdict> {
+    fn parsed(reason: &str, ended_at: &str) -> Option<RunDecision> {
         let value = format!(
             r#"{{"region":"us","run":7,"state":"held","reason":"{reason}","mode":"full","ended_at":"{ended_at}",
                 "decided_at":"2026-01-01T00:00:00Z"}}"#

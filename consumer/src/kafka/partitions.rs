@@ -40,20 +40,24 @@ pub(crate) fn await_metadata<C: ClientContext>(client: &Client<C>, topic: &str) 
 /// The watermarks of some partitions.
 pub(crate) async fn watermarks(
     kafka: &KafkaArgs,
-    places: Vec<TopicPartition>,
+    topic_partitions: Vec<TopicPartition>,
 ) -> anyhow::Result<Vec<(TopicPartition, Watermarks)>> {
     let watcher = watcher(kafka)?;
-    let read = move || places.into_iter().map(|place| measure(&watcher, place)).collect();
+    let read = move || {
+        topic_partitions.into_iter().map(|topic_partition| measure(&watcher, topic_partition)).collect()
+    };
     spawn_blocking(read).await?
 }
 
 fn measure(
     watcher: &BaseConsumer<LogContext>,
-    place: TopicPartition,
+    topic_partition: TopicPartition,
 ) -> anyhow::Result<(TopicPartition, Watermarks)> {
-    let (low, high) = watermarks::watermarks(watcher, &place.topic, place.partition)
-        .with_context(|| format!("can't read the end of {}[{}]", place.topic, place.partition))?;
-    Ok((place, Watermarks { low, high }))
+    let (low, high) = watermarks::watermarks(watcher, &topic_partition.topic, topic_partition.partition)
+        .with_context(|| {
+            format!("can't read the end of {}[{}]", topic_partition.topic, topic_partition.partition)
+        })?;
+    Ok((topic_partition, Watermarks { low, high }))
 }
 
 /// Every partition of the data topics.
@@ -62,7 +66,7 @@ pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<Top
     let metadata = spawn_blocking(move || watcher.fetch_metadata(None, TIMEOUT)).await?;
     let metadata = metadata.context("Kafka is unreachable")?;
     let topics = kafka.topics();
-    let mut places = Vec::new();
+    let mut topic_partitions = Vec::new();
     for kind in TopicKind::ALL {
         let name = kind.topic(&topics);
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
@@ -71,8 +75,8 @@ pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<Top
             }
             bail!("there is no topic {name}: crawl a region first, with the same --topic-prefix");
         };
-        let place = |partition| TopicPartition { kind, topic: name.clone(), partition };
-        places.extend(topic.partitions().iter().map(|partition| place(partition.id())));
+        let topic_partition = |partition| TopicPartition { kind, topic: name.clone(), partition };
+        topic_partitions.extend(topic.partitions().iter().map(|partition| topic_partition(partition.id())));
     }
-    Ok(places)
+    Ok(topic_partitions)
 }

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use catalog_shared::decision::RunDecision;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::shutdown::CancellationToken;
-use catalog_shared::verdict::Verdict;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -95,7 +95,7 @@ impl DecisionSync {
     ///
     /// # Errors
     /// The error of Kafka.
-    pub(crate) async fn decisions(&self) -> anyhow::Result<Vec<Verdict>> {
+    pub(crate) async fn decisions(&self) -> anyhow::Result<Vec<RunDecision>> {
         Ok(self.log.read_to_end().await?.map(|(_, published)| published).unwrap_or_default())
     }
 
@@ -136,7 +136,7 @@ impl DecisionSync {
         }
     }
 
-    async fn follow(&self, decision: Verdict) {
+    async fn follow(&self, decision: RunDecision) {
         while let Err(error) = outbox::merge(&self.pool, std::slice::from_ref(&decision)).await {
             self.log_and_wait("can't follow", &error).await;
         }
@@ -148,7 +148,7 @@ impl DecisionSync {
     }
 }
 
-async fn next(reader: Option<&DecisionReader>) -> Verdict {
+async fn next(reader: Option<&DecisionReader>) -> RunDecision {
     match reader {
         Some(reader) => reader.next().await,
         None => std::future::pending().await,

@@ -57,14 +57,14 @@ async fn each_bad_record_is_kept_whole_with_its_rule_and_the_rest_is_applied() -
         (Sent { value: None, ..good() }, "no value", true),
         (Sent { key: Some(b"us/\xff"), ..good() }, "the key is not UTF-8", true),
         (Sent { key: Some(b"eu/d.example/aaaa-bbbb"), ..good() }, "the key disagrees with the headers", true),
-        (Sent { key: Some(b"us/d.example/aaaa-cccc"), ..good() }, "and the key says", true),
+        (Sent { key: Some(b"us/d.example/aaaa-cccc"), ..good() }, "but the key has", true),
         (Sent { value: Some(b"[]"), ..good() }, "not a JSON object", true),
         (Sent { value: Some(b"{"), ..good() }, "not a JSON object", true),
         (Sent { value: Some(b"\xff"), ..good() }, "the value is not UTF-8", true),
-        (Sent { headers: &foreign, ..good() }, "the header `kind` says hosts", true),
+        (Sent { headers: &foreign, ..good() }, "the header `kind` is hosts", true),
         // Its run has ended on this partition, so it is none of the run's.
         (Sent { headers: &early, value: None, ..good() }, "no value", false),
-        (Sent { headers: &marker, key: Some(b"us/#run/2"), ..good() }, "not what its kind says", false),
+        (Sent { headers: &marker, key: Some(b"us/#run/2"), ..good() }, "does not fit its record type", false),
     ];
     // One in the batch of its run's marker and behind it, all others in a batch of their own.
     let straggler = Sent { headers: &early, value: None, ..good() };

@@ -33,10 +33,10 @@ impl TemporaryTables {
 
     /// Applies the records of a batch as a run does.
     pub(super) async fn write(&mut self, batch: &Batch) -> anyhow::Result<(Vec<Applied>, Vec<Dead>)> {
-        let decoded = decode(batch.place.kind, &batch.records);
+        let decoded = decode(batch.topic_partition.kind, &batch.records);
         copy_stored(&mut self.tx, &decoded.rows).await.context("can't read the stored rows")?;
         let mut dead = decoded.dead;
-        let applied = rows::write_what_passes(&mut self.tx, batch, &mut dead).await;
+        let applied = rows::write_accepted(&mut self.tx, batch, &mut dead).await;
         Ok((applied.context("can't write to the temporary tables")?, dead))
     }
 

@@ -1,4 +1,4 @@
-//! Domains, hosts and agencies: narrow rows, written in one statement each.
+//! Writes domains, hosts and agencies, with one statement per batch.
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
@@ -8,7 +8,7 @@ use super::arrays::{Versions, column};
 use crate::decode::rows::{Agency, Domain, Host, Keyed, Versioned, latest};
 use crate::model::effect::{Applied, Effect};
 
-/// The place of a row among those given, whether it won, and whether the row before said the same.
+/// The index of a row, whether its version won, and whether the stored row had the same content (none if the row is new).
 type Written = (i64, bool, Option<bool>);
 type Upsert<'q> = QueryAs<'q, Postgres, Written, PgArguments>;
 
@@ -42,7 +42,7 @@ pub(super) async fn write_agencies(
     .await
 }
 
-/// Writes the last version of each key by a statement that takes the region, two columns and the version.
+/// Writes the last version of each key. The statement's parameters are the region, two columns and the version.
 async fn write<T: Keyed>(
     tx: &mut PgConnection,
     statement: &'static str,
