@@ -5,6 +5,7 @@
 //! `proptest-regressions/`, which is committed. Stored seeds run first.
 
 mod content;
+mod descriptions;
 mod forms;
 mod generate;
 mod guards;

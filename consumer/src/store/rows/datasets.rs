@@ -2,6 +2,8 @@
 //! of the stored content. The wide rows follow, but only those that are new, changed, retired or restored. An unchanged
 //! crawl does not write, lock or read the wide table, and writes no WAL for it.
 
+use std::sync::LazyLock;
+
 use anyhow::Context;
 use catalog_shared::exit::Stop;
 use sqlx::{FromRow, PgConnection};
@@ -13,6 +15,10 @@ use crate::decode::content_hash::{Compared, REVISION, compare, stored_hash};
 use crate::decode::dataset::DatasetRow;
 use crate::decode::rows::{Dataset, Versioned, latest};
 use crate::model::effect::{Applied, Effect};
+use crate::store::tables::statements;
+use crate::store::tables::{DATASETS, Read};
+
+static UPSERT: LazyLock<String> = LazyLock::new(|| statements::upsert(&DATASETS));
 
 pub(super) async fn write(
     tx: &mut PgConnection,
@@ -232,37 +238,20 @@ async fn upsert(
     if rows.is_empty() {
         return Ok(());
     }
-    let text = |value: fn(&DatasetRow) -> Option<&str>| column(rows, |row| value(&row.content));
-    sqlx::query(include_str!("../../../sql/apply/upsert_datasets.sql"))
+    let query = sqlx::query(UPSERT.as_str())
         .bind(Versions::of(rows).regions)
         .bind(column(rows, |row| row.domain))
-        .bind(column(rows, |row| row.id))
-        .bind(text(|row| row.typed.name.as_deref()))
-        .bind(text(|row| row.typed.kind.as_deref()))
-        .bind(text(|row| row.typed.description.as_deref()))
-        .bind(text(|row| row.typed.attribution.as_deref()))
-        .bind(text(|row| row.typed.attribution_link.as_deref()))
-        .bind(text(|row| row.typed.category.as_deref()))
-        .bind(text(|row| row.typed.categories.as_deref()))
-        .bind(text(|row| row.typed.tags.as_deref()))
-        .bind(text(|row| row.typed.domain_tags.as_deref()))
-        .bind(text(|row| row.typed.domain_metadata.as_deref()))
-        .bind(text(|row| row.typed.license.as_deref()))
-        .bind(text(|row| row.typed.provenance.as_deref()))
-        .bind(text(|row| row.typed.permalink.as_deref()))
-        .bind(text(|row| row.typed.link.as_deref()))
-        .bind(text(|row| row.typed.parent_ids.as_deref()))
-        .bind(text(|row| row.typed.columns.as_deref()))
-        .bind(column(rows, |row| row.content.typed.created_at))
-        .bind(column(rows, |row| row.content.typed.updated_at))
-        .bind(column(rows, |row| row.content.typed.metadata_updated_at))
-        .bind(column(rows, |row| row.content.typed.data_updated_at))
-        .bind(column(rows, |row| row.content.typed.publication_date))
-        .bind(column(rows, |row| row.content.record.as_str()))
-        .bind(column(rows, |row| row.content.unreadable.as_str()))
-        .bind(column(rows, |row| row.content.content_hash.as_bytes()))
-        .bind(retired_at)
-        .execute(tx)
-        .await?;
+        .bind(column(rows, |row| row.id));
+    let read = DATASETS.columns.iter().filter_map(|column| column.read);
+    read.fold(query, |query, read| match read {
+        Read::Text(read) => query.bind(column(rows, |row| read(&row.content.typed))),
+        Read::Time(read) => query.bind(column(rows, |row| read(&row.content.typed))),
+    })
+    .bind(column(rows, |row| row.content.record.as_str()))
+    .bind(column(rows, |row| row.content.unreadable.as_str()))
+    .bind(column(rows, |row| row.content.content_hash.as_bytes()))
+    .bind(retired_at)
+    .execute(tx)
+    .await?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Writes domains, hosts and agencies, with one statement per batch.
 
+use std::sync::LazyLock;
+
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
 use sqlx::{PgConnection, Postgres};
@@ -7,6 +9,12 @@ use sqlx::{PgConnection, Postgres};
 use super::arrays::{Versions, column};
 use crate::decode::rows::{Agency, Domain, Host, Keyed, Versioned, latest};
 use crate::model::effect::{Applied, Effect};
+use crate::store::tables::statements::upsert_newer;
+use crate::store::tables::{AGENCIES, DOMAINS, HOSTS};
+
+static UPSERT_DOMAINS: LazyLock<String> = LazyLock::new(|| upsert_newer(&DOMAINS));
+static UPSERT_HOSTS: LazyLock<String> = LazyLock::new(|| upsert_newer(&HOSTS));
+static UPSERT_AGENCIES: LazyLock<String> = LazyLock::new(|| upsert_newer(&AGENCIES));
 
 /// The index of a row, whether its version won, and whether the stored row had the same content (none if the row is new).
 type Written = (i64, bool, Option<bool>);
@@ -16,7 +24,7 @@ pub(super) async fn write_domains(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Domain>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../../sql/apply/upsert_domains.sql"), rows, |upsert, rows| {
+    write(tx, &UPSERT_DOMAINS, rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.domain.as_str())).bind(column(rows, |row| row.declared_count))
     })
     .await
@@ -26,7 +34,7 @@ pub(super) async fn write_hosts(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Host>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../../sql/apply/upsert_hosts.sql"), rows, |upsert, rows| {
+    write(tx, &UPSERT_HOSTS, rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.host.as_str())).bind(column(rows, |row| row.domain.as_str()))
     })
     .await
@@ -36,7 +44,7 @@ pub(super) async fn write_agencies(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Agency>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../../sql/apply/upsert_agencies.sql"), rows, |upsert, rows| {
+    write(tx, &UPSERT_AGENCIES, rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.host.as_str())).bind(column(rows, |row| row.agency.as_str()))
     })
     .await
