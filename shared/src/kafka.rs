@@ -12,6 +12,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::events;
 use crate::exit::Stop;
 use crate::fixed;
 use crate::topics::Topics;
@@ -83,6 +84,7 @@ impl KafkaArgs {
     pub fn log_config(&self) -> Result<(), Stop> {
         let options = self.shown_options()?;
         tracing::debug!(
+            event = events::KAFKA_CONFIGURED,
             brokers = self.brokers,
             topic_prefix = self.topic_prefix,
             options,
@@ -191,7 +193,7 @@ impl ClientContext for LogContext {
         // The end of a partition is an expected event and not an error.
         let Some(code) = error.rdkafka_error_code() else { return };
         if code != RDKafkaErrorCode::PartitionEOF && self.is_due(code as i32) {
-            tracing::warn!(%error, reason, "Kafka client error");
+            tracing::warn!(event = events::KAFKA_CLIENT_ERROR, %error, reason, "Kafka client error");
         }
     }
 }

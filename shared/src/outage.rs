@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::events;
 use crate::kafka::{self, KafkaArgs};
 
 /// How long to probe Kafka before the first warning, and between further ones.
@@ -77,7 +78,11 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
         match probe(&config, left.map_or(timeout, |left| left.min(timeout))).await? {
             Probe::Reachable => {
                 if waited {
-                    tracing::info!(brokers = kafka.brokers, "Kafka is reachable again");
+                    tracing::info!(
+                        event = events::KAFKA_REACHABLE,
+                        brokers = kafka.brokers,
+                        "Kafka is reachable again"
+                    );
                 }
                 return Ok(());
             }
@@ -86,7 +91,12 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
             }
             Probe::Unreachable(reason) => {
                 (timeout, refusals, waited) = (WARNING_INTERVAL, 0, true);
-                tracing::warn!(brokers = kafka.brokers, reason, "Kafka is unreachable, retrying");
+                tracing::warn!(
+                    event = events::KAFKA_UNREACHABLE,
+                    brokers = kafka.brokers,
+                    reason,
+                    "Kafka is unreachable, retrying"
+                );
             }
             Probe::Refused(reason) => {
                 refusals += 1;
@@ -113,6 +123,7 @@ pub async fn retry_while_down<T>(
             Err(error) if is_unreachable(&error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(
+                    event = events::KAFKA_NOT_READY,
                     brokers = kafka.brokers,
                     error,
                     "Kafka became unreachable or is not ready, retrying"

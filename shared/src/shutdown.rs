@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
+
+use crate::events;
 pub use tokio_util::sync::CancellationToken;
 
 /// Signals within this time after the first one count as the same.
@@ -55,7 +57,10 @@ pub fn on_signal() -> anyhow::Result<CancellationToken> {
         RECEIVED.get_or_init(|| received);
         // Before logging, because the log must not delay the shutdown.
         cancelled.cancel();
-        tracing::info!("shutting down after the work in flight; a second signal exits at once");
+        tracing::info!(
+            event = events::SHUTTING_DOWN,
+            "shutting down after the work in flight; a second signal exits at once"
+        );
         // A signal that follows immediately is the same: `timeout` and terminals signal both the program and its group.
         sleep(REPEAT_WINDOW).await;
         tokio::select! {

@@ -10,10 +10,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing_subscriber::EnvFilter;
 
+use crate::events;
 use crate::human;
 use crate::log_writer::LogWriter;
 use crate::stop::Stop;
 use crate::terminal::{self, Terminal};
+use crate::text_fields;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,7 +61,8 @@ impl Log {
         if self.json {
             lines.json().flatten_event(true).init();
         } else {
-            lines.with_ansi(terminal::is_coloured()).with_target(false).compact().init();
+            let lines = lines.with_ansi(terminal::is_coloured()).with_target(false);
+            lines.compact().fmt_fields(text_fields::WithoutEvent).init();
         }
         Ok(())
     }
@@ -74,7 +77,7 @@ impl Log {
     /// are written.
     pub fn end(&self, error: Option<(&str, u8)>) {
         let last = error.map(|(error, code)| match self.json {
-            true => json_line("ERROR", error, ("exit_code", code.into())),
+            true => json_line("ERROR", events::FAILED, error, ("exit_code", code.into())),
             false => format!("error: {error}\n"),
         });
         self.writer.end(last.as_deref());
@@ -86,7 +89,7 @@ fn notice(lost: u64) -> String {
 }
 
 fn notice_json(lost: u64) -> String {
-    json_line("WARN", &notice(lost), ("lost", lost))
+    json_line("WARN", events::LOG_LINES_LOST, &notice(lost), ("lost", lost))
 }
 
 fn notice_text(lost: u64) -> String {
@@ -94,8 +97,9 @@ fn notice_text(lost: u64) -> String {
 }
 
 /// A line in the format of the subscriber, for lines that bypass it.
-fn json_line(level: &str, message: &str, (name, value): (&str, u64)) -> String {
-    format!("{}\n", json!({ "timestamp": now(), "level": level, "message": message, name: value }))
+fn json_line(level: &str, event: &str, message: &str, (name, value): (&str, u64)) -> String {
+    let line = json!({ "timestamp": now(), "level": level, "message": message, "event": event, name: value });
+    format!("{line}\n")
 }
 
 fn now() -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::events;
 use crate::exit::Stop;
 use crate::kafka::{self, KafkaArgs, LogContext};
 use crate::outage::Unreachable;
@@ -99,7 +100,7 @@ async fn create(admin: &Admin, missing: &[NewTopic<'_>]) -> anyhow::Result<()> {
     let answers = admin.create_topics(missing, &options).await.context("Kafka is unreachable")?;
     for answer in answers {
         match answer {
-            Ok(name) => tracing::info!(topic = name, "topic created"),
+            Ok(name) => tracing::info!(event = events::TOPIC_CREATED, topic = name, "topic created"),
             // The producer of another region created it.
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => {

@@ -48,7 +48,7 @@ const SHARED: Layers = &[
         "stop",
         "terminal",
     ],
-    &["duration", "fixed", "rate", "watermarks"],
+    &["duration", "events", "fixed", "rate", "text_fields", "watermarks"],
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use catalog_shared::events;
 use catalog_shared::kafka::LogContext;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -46,7 +47,7 @@ impl GroupContext {
     /// A failed rebalance assigns and revokes nothing: the member keeps its partitions, and the group retries.
     fn failed(&self, failure: RDKafkaRespErr) {
         let error = KafkaError::Rebalance(failure.into());
-        tracing::warn!(%error, "a rebalance failed; the partitions stay as they are");
+        tracing::warn!(event = events::REBALANCE_FAILED, %error, "a rebalance failed; the partitions stay as they are");
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use catalog_shared::decision::RunDecision;
+use catalog_shared::events;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
@@ -107,6 +108,7 @@ fn read(message: &BorrowedMessage<'_>) -> Option<RunDecision> {
     let decision = parse(message.key(), message.payload());
     if decision.is_none() {
         tracing::warn!(
+            event = events::DECISION_UNREADABLE,
             topic = message.topic(),
             partition = message.partition(),
             offset = message.offset(),

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use anyhow::Context;
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::watermarks;
@@ -101,6 +102,7 @@ pub(crate) async fn check_starts(
         [] => Ok(()),
         lost if accept => {
             tracing::warn!(
+                event = events::RECORDS_LOST,
                 partitions = list(lost),
                 "partitions have lost records; reading the remaining ones"
             );

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use catalog_shared::events;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
@@ -43,10 +44,13 @@ pub(crate) async fn commit_and_wait(
     match timeout(TIMEOUT, commit).await {
         Ok(done) => {
             if let Err(error) = done? {
-                tracing::warn!(%error, "an offset was not committed");
+                tracing::warn!(event = events::OFFSET_COMMIT_FAILED, %error, "an offset was not committed");
             }
         }
-        Err(_) => tracing::warn!("an offset was not committed: Kafka does not answer"),
+        Err(_) => tracing::warn!(
+            event = events::OFFSET_COMMIT_FAILED,
+            "an offset was not committed: Kafka does not answer"
+        ),
     }
     Ok(())
 }

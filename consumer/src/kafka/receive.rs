@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::anyhow;
+use catalog_shared::events;
 use catalog_shared::rights;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -67,6 +68,7 @@ pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now
 /// Logs that a partition waits for an upgrade.
 pub(crate) fn log_newer(topic_partition: &TopicPartition, newer: NewerRecord) {
     tracing::warn!(
+        event = events::NEWER_SCHEMA_WAITS,
         topic = topic_partition.topic,
         partition = topic_partition.partition,
         offset = newer.offset,

@@ -3,6 +3,7 @@
 use std::sync::Once;
 use std::time::Duration;
 
+use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use rdkafka::consumer::Consumer;
 use tokio::task::spawn_blocking;
@@ -40,6 +41,7 @@ fn log_unknown(source: &Source) {
     static LOGGED: Once = Once::new();
     LOGGED.call_once(|| {
         tracing::info!(
+            event = events::TOPIC_IDS_UNKNOWN,
             cluster = source.cluster,
             topics_with_ids = source.topics.len(),
             "Kafka does not report the ids of its cluster or topics: a recreated topic may go unnoticed"

@@ -1,6 +1,8 @@
 //! The start offset of an assigned partition: its stored position, unless an operator has reset the group's
 //! offset with Kafka's tools.
 
+use catalog_shared::events;
+
 use crate::model::topic::TopicPartition;
 
 /// The group's committed offset of a partition.
@@ -46,6 +48,7 @@ impl Start {
             && from != to
         {
             tracing::warn!(
+                event = events::OFFSET_RESET,
                 topic,
                 partition,
                 from,
@@ -53,7 +56,13 @@ impl Start {
                 "group offset was reset by an operator; position follows"
             );
         }
-        tracing::info!(topic, partition, position = self.offset(), "partition assigned");
+        tracing::info!(
+            event = events::PARTITION_ASSIGNED,
+            topic,
+            partition,
+            position = self.offset(),
+            "partition assigned"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use sqlx::PgConnection;
 
@@ -146,11 +147,20 @@ pub(crate) fn log(batch: &Batch, dead: &[Dead]) {
     let Some(first) = dead.first() else { return };
     let count = dead.len();
     if batch.topic_partition.kind == TopicKind::DeadLetters {
-        tracing::info!(count, "dead letters of producers were stored");
+        tracing::info!(
+            event = events::PRODUCER_DEAD_LETTERS_WRITTEN,
+            count,
+            "dead letters of producers were stored"
+        );
         return;
     }
     let first = describe(&batch.topic_partition, first, batch);
-    tracing::warn!(count, first, "records that can't be applied were stored as dead letters");
+    tracing::warn!(
+        event = events::DEAD_LETTERS_WRITTEN,
+        count,
+        first,
+        "records that can't be applied were stored as dead letters"
+    );
 }
 
 /// Describes a dead letter: offset, partition, key and reason.

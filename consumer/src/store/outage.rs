@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use catalog_shared::events;
 use catalog_shared::shutdown::CancellationToken;
 use tokio::time::sleep;
 
@@ -36,6 +37,7 @@ impl Outage {
         if is_due {
             *reported = Some(Reported { since, last: now });
             tracing::warn!(
+                event = events::DATABASE_UNREACHABLE,
                 error = format_error(error),
                 seconds = since.elapsed().as_secs(),
                 "database unreachable, retrying"
@@ -47,7 +49,11 @@ impl Outage {
     pub(crate) fn end(&self) {
         let reported = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Reported { since, .. }) = reported {
-            tracing::info!(seconds = since.elapsed().as_secs(), "database reachable again");
+            tracing::info!(
+                event = events::DATABASE_REACHABLE,
+                seconds = since.elapsed().as_secs(),
+                "database reachable again"
+            );
         }
     }
 

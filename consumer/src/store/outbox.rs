@@ -3,6 +3,7 @@
 
 use anyhow::Context;
 use catalog_shared::decision::{LedgerState, RunDecision};
+use catalog_shared::events;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
@@ -52,7 +53,7 @@ async fn merge_one(tx: &mut PgConnection, published: &RunDecision) -> anyhow::Re
     if known.is_some_and(|known| known != merged) && is_complete(tx, id).await? {
         let changes = decisions::apply_decision(tx, &merged).await?;
         let (state, retired, returned) = (merged.state().name(), changes.retired, changes.returned);
-        tracing::info!(region = %id.region, run = id.run, state, retired, returned, "decision of another installation applied");
+        tracing::info!(event = events::DECISION_APPLIED, region = %id.region, run = id.run, state, retired, returned, "decision of another installation applied");
     }
     Ok(())
 }

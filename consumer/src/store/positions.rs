@@ -1,6 +1,7 @@
 //! Positions: the offset of the next record of each partition, stored in the database. A batch's transaction checks and
 //! moves its position, which makes the application exactly once.
 
+use catalog_shared::events;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::model::batch::Batch;
@@ -76,6 +77,7 @@ pub(crate) async fn skip_expired(
         return Ok(start);
     }
     tracing::warn!(
+        event = events::DEAD_LETTERS_EXPIRED,
         topic = topic_partition.topic,
         partition = topic_partition.partition,
         position,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use catalog_shared::events;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::PgPool;
@@ -82,6 +83,7 @@ impl BatchContext {
                         && (doubt.is_none() || db_error::was_cancelled(&error)) =>
                 {
                     tracing::warn!(
+                        event = events::BATCH_HALVED,
                         error = format_error(&error),
                         records = batch.records.len(),
                         "batch timed out, retrying in halves"

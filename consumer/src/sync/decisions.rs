@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use catalog_shared::decision::RunDecision;
+use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::shutdown::CancellationToken;
 use sqlx::PgPool;
@@ -54,7 +55,12 @@ impl DecisionSync {
         for decision in decisions {
             self.log.publish(&producer, &decision).await?;
             outbox::mark_published(&self.pool, &decision).await?;
-            tracing::debug!(key = decision.key(), state = decision.state().name(), "decision published");
+            tracing::debug!(
+                event = events::DECISION_PUBLISHED,
+                key = decision.key(),
+                state = decision.state().name(),
+                "decision published"
+            );
         }
         Ok(())
     }
@@ -67,6 +73,7 @@ impl DecisionSync {
             Err(_) => "timed out".to_owned(),
         };
         tracing::warn!(
+            event = events::DECISIONS_UNPUBLISHED,
             error,
             "decisions are not published yet; a running consumer or the next start publishes them"
         );
@@ -143,7 +150,12 @@ impl DecisionSync {
     }
 
     async fn log_and_wait(&self, what: &str, error: &anyhow::Error) {
-        tracing::warn!(error = format_error(error), "{what} the topic {}, retrying", self.topic());
+        tracing::warn!(
+            event = events::DECISIONS_RETRIED,
+            error = format_error(error),
+            "{what} the topic {}, retrying",
+            self.topic()
+        );
         sleep(RETRY_DELAY).await;
     }
 }

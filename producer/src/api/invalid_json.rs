@@ -1,6 +1,7 @@
 //! Parses an answer that is not valid JSON into its objects. An invalid object does not affect the others.
 
 use bytes::Bytes;
+use catalog_shared::events;
 use serde::de::IgnoredAny;
 use time::OffsetDateTime;
 
@@ -32,7 +33,12 @@ pub(crate) fn parse(body: &Bytes, error: ApiError) -> Result<Page, ApiError> {
     if count > TOLERATED_FLAWS && count * 10 > objects.len() {
         return Err(ApiError::Garbled(format!("{count} of {} objects; the first: {first}", objects.len())));
     }
-    tracing::warn!(flaws = count, first, "the answer is not valid JSON, reading its objects separately");
+    tracing::warn!(
+        event = events::ANSWER_NOT_JSON,
+        flaws = count,
+        first,
+        "the answer is not valid JSON, reading its objects separately"
+    );
     Ok(Page { objects, observed_at: OffsetDateTime::now_utc() })
 }
 

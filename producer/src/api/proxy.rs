@@ -3,6 +3,7 @@
 
 use std::env::{self, VarError};
 
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
@@ -24,8 +25,12 @@ struct Proxy {
 pub(crate) async fn check(url: &Url) -> Result<(), Stop> {
     let Some(Proxy { variable, host, port }) = find(url, |name| env::var(name))? else { return Ok(()) };
     match lookup_host((host.as_str(), port)).await {
-        Ok(_) => tracing::info!(variable, host, port, "using a proxy for the API"),
-        Err(error) => tracing::warn!(variable, host, port, %error, "the proxy's host can't be resolved"),
+        Ok(_) => {
+            tracing::info!(event = events::PROXY_USED, variable, host, port, "using a proxy for the API")
+        }
+        Err(error) => {
+            tracing::warn!(event = events::PROXY_UNRESOLVED, variable, host, port, %error, "the proxy's host can't be resolved")
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use catalog_shared::events;
 use reqwest::Url;
 use tokio::time::sleep;
 use tracing::Instrument;
@@ -38,7 +39,7 @@ impl Discovery {
             incomplete += u32::from(error.incomplete_head().is_some());
             if can_shrink && incomplete > 0 {
                 self.counters.add_retry(error.cause(), Duration::ZERO);
-                tracing::warn!(%request_id, %error, "incomplete answer, requesting a smaller page");
+                tracing::warn!(event = events::PAGE_SIZE_REDUCED, %request_id, %error, "incomplete answer, requesting a smaller page");
                 return Err(Failed { request_id, spent: None, incomplete, error });
             }
             // The budget starts at the first error, so the queue before the first attempt does not count.
@@ -50,7 +51,7 @@ impl Discovery {
             self.counters.add_retry(error.cause(), wait);
             let throttled = error.is_throttled();
             let error = anyhow::Error::from(error);
-            tracing::warn!(%request_id, error = format!("{error:#}"), ?wait, "request failed, retrying");
+            tracing::warn!(event = events::REQUEST_RETRIED, %request_id, error = format!("{error:#}"), ?wait, "request failed, retrying");
             self.pause(throttled, wait).await;
         }
     }

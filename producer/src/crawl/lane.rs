@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use catalog_shared::cursor::Interval;
+use catalog_shared::events;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -90,7 +91,7 @@ impl Lanes {
             let next = answer?.within(&interval, &after);
             let Some(page) = next.page else { return Ok(()) };
             let covered_to = page.next().map(str::to_owned);
-            tracing::debug!(page.from, "page received");
+            tracing::debug!(event = events::PAGE_RECEIVED, page.from, "page received");
             if pages.send(page).await.is_err() {
                 return Ok(());
             }
@@ -160,10 +161,22 @@ impl Lanes {
         match answer {
             Answer::UnreadableId(id, _) => {
                 self.add_seen(id);
-                tracing::warn!(after, id, error, "skipping an unreadable object");
+                tracing::warn!(
+                    event = events::OBJECT_SKIPPED,
+                    after,
+                    id,
+                    error,
+                    "skipping an unreadable object"
+                );
             }
             Answer::UnreadableRange(until, _) => {
-                tracing::warn!(after, until, error, "skipping an unreadable range of ids");
+                tracing::warn!(
+                    event = events::ID_RANGE_SKIPPED,
+                    after,
+                    until,
+                    error,
+                    "skipping an unreadable range of ids"
+                );
             }
             Answer::Page(_) | Answer::OneId(_) | Answer::Last(_) => {}
         }

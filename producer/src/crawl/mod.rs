@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use catalog_shared::cursor::Cursor;
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::rights;
 use catalog_shared::terminal::Terminal;
@@ -109,7 +110,7 @@ async fn with_shutdown_timeout(
     tokio::select! {
         is_complete = crawl => is_complete,
         () = timed_out => {
-            tracing::warn!("shutdown timed out: pages in flight are not published, the next start fetches them again");
+            tracing::warn!(event = events::SHUTDOWN_TIMED_OUT, "shutdown timed out: pages in flight are not published, the next start fetches them again");
             Ok(false)
         }
     }
@@ -140,7 +141,11 @@ async fn crawl(
         match listing::publish(&discovery, args.page_size, from, publisher, display, shutdown).await? {
             Listed::Interrupted => return Ok(false),
             Listed::Complete => return publisher.end().await.map(|()| true),
-            Listed::Incomplete(reason) => tracing::warn!(reason, "crawling the whole catalog instead"),
+            Listed::Incomplete(reason) => tracing::warn!(
+                event = events::LISTING_INCOMPLETE,
+                reason,
+                "crawling the whole catalog instead"
+            ),
         }
         publisher.split(usize::from(args.concurrency)).await?;
     }

@@ -3,6 +3,7 @@
 use anyhow::bail;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::cursors;
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::{retry_while_down, wait_for_kafka_within};
 use catalog_shared::topic_setup;
@@ -58,7 +59,7 @@ async fn dry_run(
     };
     let cursor = plan(request, last)?.claim(request, "", &topic_setup::partitions(args.partitions))?;
     discovery.check_domains().await?;
-    tracing::info!(region = %args.region, "crawling without publishing");
+    tracing::info!(event = events::DRY_RUN_STARTED, region = %args.region, "crawling without publishing");
     Ok(Publisher::new(Sink::Nowhere, Run::new(topics, split(cursor, args))))
 }
 
@@ -84,19 +85,19 @@ async fn claim(
         let request = found.in_doubt.map_or_else(|| request.clone(), |cursor| discard(request, &cursor));
         let cursor = split(plan(&request, found.last)?.claim(&request, &owner, &partitions)?, args);
         if claim.establish(&cursor).await? {
-            tracing::info!(region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
+            tracing::info!(event = events::CRAWL_STARTED, region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
             let hosts = hosts::published(&args.kafka, &topics, &cursor).await?;
             let run = Run::new(topics, cursor).with_published_hosts(hosts);
             return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), run));
         }
-        tracing::info!(region = %args.region, "another producer wrote the cursor, retrying the claim");
+        tracing::info!(event = events::CLAIM_RETRIED, region = %args.region, "another producer wrote the cursor, retrying the claim");
     }
     bail!(Stop::Guard(format!("other producers of region {} keep taking over", args.region)))
 }
 
 fn discard(request: &CrawlRequest, in_doubt: &Cursor) -> CrawlRequest {
     let (run, page) = (in_doubt.run, in_doubt.next_page);
-    tracing::warn!(region = %request.region, run, page, "a transaction is in doubt, discarding the run");
+    tracing::warn!(event = events::RUN_DISCARDED, region = %request.region, run, page, "a transaction is in doubt, discarding the run");
     request.restarted_after(in_doubt)
 }
 

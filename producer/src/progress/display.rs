@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use catalog_shared::events;
 use catalog_shared::human;
 use catalog_shared::rate::{Rate, seconds_left};
 use catalog_shared::terminal::{self, Drawing, Terminal};
@@ -73,7 +74,7 @@ async fn log(total: Arc<Mutex<Total>>) {
     loop {
         tick.tick().await;
         let Total { pages, objects, .. } = read(&total);
-        tracing::info!(pages, objects, "crawl progress");
+        tracing::info!(event = events::CRAWL_PROGRESS, pages, objects, "crawl progress");
     }
 }
 

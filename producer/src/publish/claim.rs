@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use catalog_shared::cursor::Cursor;
 use catalog_shared::cursors;
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::outage::retry_while_down;
@@ -82,7 +83,7 @@ impl Claim {
         let transactions = open_transactions(kafka, &topics, region).await?;
         let in_doubt = in_doubt::read(kafka, &topics, region).await?;
         let last = cursors::read(kafka, &topics, region).await?;
-        tracing::debug!(%region, run = last.as_ref().map(|cursor| cursor.run), "region opened");
+        tracing::debug!(event = events::REGION_OPENED, %region, run = last.as_ref().map(|cursor| cursor.run), "region opened");
         let kafka = kafka.clone();
         let claim = Self { kafka, topics, region, last: last.clone(), transactions };
         Ok((claim, Found { last, in_doubt }))
@@ -112,7 +113,10 @@ impl Claim {
         let mut attempts = Attempts::default();
         loop {
             if self.transactions.may_end_late() {
-                tracing::info!("a transaction ended late, opening a new producer instance");
+                tracing::info!(
+                    event = events::INSTANCE_REPLACED,
+                    "a transaction ended late, opening a new producer instance"
+                );
                 if let Outcome::Fenced { owner } = self.recover(next).await? {
                     return Ok(Some(owner));
                 }
@@ -124,7 +128,7 @@ impl Claim {
             if !attempts.may_retry(&error) {
                 return Err(error).context("can't publish to Kafka");
             }
-            tracing::warn!(%error, attempts = attempts.0, "publishing failed, retrying");
+            tracing::warn!(event = events::PUBLISH_RETRIED, %error, attempts = attempts.0, "publishing failed, retrying");
             if let TransactionError::Fatal(_) = error {
                 match self.recover(next).await? {
                     Outcome::NotCommitted => {}

@@ -13,6 +13,7 @@ pub(crate) mod sink;
 pub(crate) mod transaction;
 
 use catalog_shared::cursor::Cursor;
+use catalog_shared::events;
 
 use crate::model::domains::Domains;
 use crate::model::page::Page;
@@ -77,14 +78,14 @@ impl Publisher {
     /// Publishes the end-of-run records.
     pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
         let step = self.run.end()?;
-        tracing::debug!(run = step.next.run, "ending the run");
+        tracing::debug!(event = events::RUN_ENDING, run = step.next.run, "ending the run");
         self.commit(step).await
     }
 
     async fn commit_page(&mut self, step: Step) -> anyhow::Result<()> {
         let (run, page) = (self.cursor().run, self.cursor().next_page);
         self.commit(step).await?;
-        tracing::debug!(run, page, "page published");
+        tracing::debug!(event = events::PAGE_PUBLISHED, run, page, "page published");
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use catalog_shared::events;
 use catalog_shared::kafka::{self, KafkaArgs};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
@@ -64,7 +65,11 @@ impl Transactions {
         self.client.begin_transaction().map_err(|error| TransactionError::Fatal(error.to_string()))?;
         match self.deliver(records).await {
             Ok(()) => {
-                tracing::debug!(records = records.len(), "records delivered");
+                tracing::debug!(
+                    event = events::RECORDS_DELIVERED,
+                    records = records.len(),
+                    "records delivered"
+                );
                 self.commit().await
             }
             Err(Undelivered { key, error }) => {
@@ -120,7 +125,7 @@ impl Transactions {
                 Ok(()) => return Ok(()),
                 // A commit that timed out is continued by calling it again, never by an abort.
                 Err(error) if error.retriable => {
-                    tracing::warn!(%error, "commit timed out, retrying")
+                    tracing::warn!(event = events::COMMIT_RETRIED, %error, "commit timed out, retrying")
                 }
                 Err(error) if error.requires_abort => {
                     return Err(self.abort(error.to_string(), TransactionError::Aborted).await);
@@ -143,7 +148,7 @@ impl Transactions {
             match answer {
                 Ok(Ok(())) => return to_error(cause),
                 Ok(Err(KafkaError::Transaction(error))) if error.is_retriable() => {
-                    tracing::warn!(%error, "abort timed out, retrying");
+                    tracing::warn!(event = events::ABORT_RETRIED, %error, "abort timed out, retrying");
                 }
                 Ok(Err(error)) => return TransactionError::Fatal(error.to_string()),
                 Err(error) => return TransactionError::Fatal(error.to_string()),

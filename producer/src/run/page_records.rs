@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use catalog_shared::events;
 use catalog_shared::key::{Key, is_name};
 use catalog_shared::partition;
 use catalog_shared::record::{Content, RecordType, Stamp, Version};
@@ -119,7 +120,12 @@ impl<'a> PageWriter<'a> {
 
     fn add_too_large(&mut self, key: &str, value: Bytes) {
         let (key, bytes) = (&key[..key.floor_char_boundary(LOGGED_KEY)], value.len());
-        tracing::warn!(key, bytes, "record too large for its topic, sending it to the dead letters");
+        tracing::warn!(
+            event = events::RECORD_TOO_LARGE,
+            key,
+            bytes,
+            "record too large for its topic, sending it to the dead letters"
+        );
         self.add_dead(value, &format!("too large for a record: {key}, {bytes} bytes"));
     }
 

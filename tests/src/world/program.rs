@@ -121,28 +121,34 @@ pub struct Ended {
 }
 
 impl Running {
-    /// Returns when the program logs a line whose message is `message`, with that line.
+    /// Waits until the program logs the event with this id (see `catalog_shared::events`), and returns that line.
     ///
     /// # Errors
-    /// When it ends, or says nothing of the kind for long.
-    pub async fn logged(&mut self, message: &str) -> Result<Value> {
-        // Of all lines together: a program that waits for something may say so for ever.
-        let found = timeout(LIMIT, self.find(message)).await;
-        found.with_context(|| format!("never logged {message:?}:\n{}", self.logged_text))?
+    /// If the program ends first, or does not log the event in time.
+    pub async fn logged(&mut self, event: &str) -> Result<Value> {
+        // One timeout for all lines, because a program that waits may log forever.
+        let found = timeout(LIMIT, self.find(event)).await;
+        found.with_context(|| format!("never logged the event {event}:\n{}", self.logged_text))?
     }
 
-    async fn find(&mut self, message: &str) -> Result<Value> {
-        loop {
-            let Some(line) = self.log.next_line().await? else {
-                bail!("ended without logging {message:?}:\n{}", self.logged_text)
-            };
-            self.logged_text.push_str(&line);
-            self.logged_text.push('\n');
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if event["message"] == message {
-                return Ok(event);
+    async fn find(&mut self, event: &str) -> Result<Value> {
+        while let Some(line) = self.next_line().await? {
+            let line: Value = serde_json::from_str(&line).unwrap_or_default();
+            if line["event"] == event {
+                return Ok(line);
             }
         }
+        bail!("ended without logging the event {event}:\n{}", self.logged_text)
+    }
+
+    /// The next log line, if there is one. Keeps it for error messages and for [`Ended::stderr`].
+    async fn next_line(&mut self) -> Result<Option<String>> {
+        let line = self.log.next_line().await?;
+        if let Some(line) = &line {
+            self.logged_text.push_str(line);
+            self.logged_text.push('\n');
+        }
+        Ok(line)
     }
 
     /// Returns when an event outside of the program has come, which it is to bring about.
@@ -159,10 +165,7 @@ impl Running {
         match came.await {
             Ok(Some(came)) => Ok(came),
             Ok(None) => {
-                while let Some(line) = self.log.next_line().await? {
-                    self.logged_text.push_str(&line);
-                    self.logged_text.push('\n');
-                }
+                while self.next_line().await?.is_some() {}
                 bail!("ended before the event:\n{}", self.logged_text)
             }
             Err(_) => bail!("the event never came:\n{}", self.logged_text),
@@ -232,6 +235,17 @@ impl Running {
 }
 
 impl Ended {
+    /// The log lines with this event id, in order.
+    #[must_use]
+    pub fn logged(&self, event: &str) -> Vec<Value> {
+        self.log_lines().filter(|line| line["event"] == event).collect()
+    }
+
+    /// The log lines that are JSON, in order.
+    pub fn log_lines(&self) -> impl Iterator<Item = Value> {
+        self.stderr.lines().filter_map(|line| serde_json::from_str(line).ok())
+    }
+
     /// The error that the log ends with.
     ///
     /// # Errors

@@ -4,4 +4,5 @@
 mod command_lines;
 mod flags;
 mod links;
+mod log_events;
 mod source_files;

@@ -1,6 +1,7 @@
 //! Records that this build can't read.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -40,9 +41,7 @@ async fn a_newer_schema_waits_and_holds_nothing_else_up() -> Result<()> {
     world.migrate().await?;
     add_host(&world, "2", "whatever comes to be").await?;
     let mut member = world.member()?.start()?;
-    let warning = member
-        .logged("a record of a newer schema: its partition waits until this consumer is upgraded")
-        .await?;
+    let warning = member.logged(events::NEWER_SCHEMA_WAITS).await?;
     assert_eq!(
         (warning["schema"].as_u64(), warning["topic"].as_str()),
         (Some(2), Some(world.topic("hosts").as_str()))
@@ -73,7 +72,7 @@ async fn at_a_newer_schema_nobody_catches_up_and_the_reason_is_said() -> Result<
     assert_eq!(state, "balanced");
     // Without a goal it waits, and repeats the reason.
     let mut member = world.member()?.start()?;
-    let again = member.logged("still waiting for an upgrade: the next record has a newer schema").await?;
+    let again = member.logged(events::NEWER_SCHEMA_STILL_WAITS).await?;
     assert_eq!((&again["schema"], &again["topic"]), (&2.into(), &topic.into()));
     Ok(())
 }
@@ -83,7 +82,7 @@ async fn a_record_that_cannot_be_read_is_named_with_its_rule() -> Result<()> {
     let world = crawled().await?;
     add_host(&world, "1", r#"{"host":"other.example","domain":"new.example"}"#).await?;
     let mut member = world.member()?.start()?;
-    let reported = member.logged("records that can't be applied were stored as dead letters").await?;
+    let reported = member.logged(events::DEAD_LETTERS_WRITTEN).await?;
     let first = reported["first"].as_str().unwrap();
     let name = format!("of {}[0], key \"us/new.example\"", world.topic("hosts"));
     assert!(first.contains(&name) && first.contains("the value disagrees with the key"), "{first}");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{Asked, Gate, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, Program, Running, World};
@@ -12,7 +13,6 @@ use rdkafka::producer::{BaseProducer, Producer};
 use crate::producer_killed::each_page_once;
 
 const ASSETS: u64 = 2_000;
-const WAITING: &str = "Kafka is unreachable, retrying";
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// What two lanes have in hand at most: a page each, one between them and the publisher, one there.
 const IN_HAND: usize = 4;
@@ -32,7 +32,7 @@ async fn a_crawl_without_a_broker_waits_for_it_and_asks_the_api_for_nothing() ->
     let (world, api) = (World::on(broker.address()?).await?, api().await?);
     let mut waiting = crawl(&world, &api)?.start()?;
     for _ in 0..2 {
-        let warning = waiting.logged(WAITING).await?;
+        let warning = waiting.logged(events::KAFKA_UNREACHABLE).await?;
         assert_eq!(
             (warning["level"].as_str(), warning["brokers"].as_str()),
             (Some("WARN"), Some(&*broker.address()?))
@@ -61,7 +61,7 @@ async fn the_waiting_ends_when_it_is_asked_to() -> Result<()> {
     // Nobody listens there.
     let (world, api) = (World::on("127.0.0.1:1".to_owned()).await?, api().await?);
     let mut waiting = crawl(&world, &api)?.start()?;
-    waiting.logged(WAITING).await?;
+    waiting.logged(events::KAFKA_UNREACHABLE).await?;
     waiting.terminate()?;
     let ended = waiting.ended().await?;
     assert_eq!(ended.code, Some(143), "{}", ended.stderr);
@@ -96,7 +96,7 @@ async fn hold_in_mid_crawl(world: &World, api: &MockServer, crawl: &mut Running)
     crawl.reaches(gate.arrived()).await?;
     let answered = api.requests().iter().filter(|asked| asked.status.is_some()).count();
     for _ in 0..answered {
-        crawl.logged("page published").await?;
+        crawl.logged(events::PAGE_PUBLISHED).await?;
     }
     world.until_decided("cursors").await?;
     Ok(gate)
@@ -111,12 +111,12 @@ async fn a_crawl_pauses_while_the_broker_is_unreachable() -> Result<()> {
     broker.kill().await?;
     gate.release();
     for _ in 0..IN_HAND {
-        crawl.logged("page received").await?;
+        crawl.logged(events::PAGE_RECEIVED).await?;
     }
     let asked = api.requests().len();
     // It logs its progress every ten seconds, and sends no requests in between.
     for _ in 0..2 {
-        crawl.logged("crawl progress").await?;
+        crawl.logged(events::CRAWL_PROGRESS).await?;
     }
     assert_eq!(api.requests().len(), asked);
     broker.restart().await?;
@@ -133,7 +133,7 @@ async fn a_crawl_that_is_asked_to_stop_does_not_wait_for_ever_to_publish() -> Re
     let gate = hold_in_mid_crawl(&world, &api, &mut stopped).await?;
     broker.kill().await?;
     gate.release();
-    stopped.logged("page received").await?;
+    stopped.logged(events::PAGE_RECEIVED).await?;
     stopped.terminate()?;
     let ended = stopped.ended().await?;
     assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(143), &false.into()), "{}", ended.stderr);
@@ -151,9 +151,9 @@ async fn a_producer_that_is_fenced_survives_a_broker_that_goes_before_it_can_loo
     let gate = hold_in_mid_crawl(&world, &api, &mut crawl).await?;
     fence(&world).await?;
     gate.release();
-    crawl.logged("publishing failed, retrying").await?;
+    crawl.logged(events::PUBLISH_RETRIED).await?;
     broker.kill().await?;
-    crawl.logged(WAITING).await?;
+    crawl.logged(events::KAFKA_UNREACHABLE).await?;
     broker.restart().await?;
     let ended = crawl.ended().await?;
     assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(0), &true.into()), "{}", ended.stderr);
@@ -187,7 +187,7 @@ async fn pages_in_hand_are_published_before_the_end_and_not_fetched_again() -> R
     broker.freeze()?;
     first.release();
     for _ in 1..IN_HAND {
-        crawl.logged("page received").await?;
+        crawl.logged(events::PAGE_RECEIVED).await?;
     }
     crawl.terminate()?;
     // The second lane gives its request up.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use catalog_shared::events;
 use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Contents, Program, Sent, World};
@@ -137,7 +138,7 @@ async fn it_is_no_member_and_locks_no_row() -> Result<()> {
     stranger.flush(std::time::Duration::from_secs(30))?;
 
     let mut dry_run = dry(&world)?.start()?;
-    dry_run.logged("not at the end yet; an open transaction of a producer may block records").await?;
+    dry_run.logged(events::OPEN_TRANSACTION).await?;
     let strong: Vec<(String, String)> = sqlx::query_as(
         "select coalesce(relation::regclass::text, locktype), mode from pg_locks
          join pg_stat_activity using (pid)

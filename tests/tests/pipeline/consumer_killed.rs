@@ -1,6 +1,7 @@
 //! A consumer killed anywhere applies each record exactly once.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -34,7 +35,7 @@ async fn killed_between_batches_it_goes_on_where_it_stopped() -> Result<()> {
     for batches in [1, 4, 9] {
         let mut member = world.mortal()?.args(["--batch-size", "40"]).start()?;
         for _ in 0..batches {
-            member.logged("batch applied").await?;
+            member.logged(events::BATCH_APPLIED).await?;
         }
         member.kill().await?;
     }

@@ -1,6 +1,7 @@
 //! A batch that PostgreSQL gives up to end a deadlock is tried again.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -37,7 +38,7 @@ async fn a_batch_that_loses_a_deadlock_is_applied_at_its_next_try() -> Result<()
     ).await?;
     sqlx::query(lock).bind(&first).execute(&mut *other).await?;
     other.rollback().await?;
-    member.logged("database unreachable, retrying").await?;
+    member.logged(events::DATABASE_UNREACHABLE).await?;
     world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
     member.terminate()?;
     let ended = member.ended().await?;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
 use anyhow::{Context, Result, ensure};
+use catalog_shared::events;
 use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Running, World};
@@ -116,8 +117,8 @@ async fn kill_at(point: Point, mut crawl: Running, api: &MockServer) -> Result<(
         domains.pass(1);
     }
     match point {
-        Point::Opened => drop(crawl.logged("region opened").await?),
-        Point::Claimed => drop(crawl.logged("crawling").await?),
+        Point::Opened => drop(crawl.logged(events::REGION_OPENED).await?),
+        Point::Claimed => drop(crawl.logged(events::CRAWL_STARTED).await?),
         Point::DomainsHeld => drop(crawl.reaches(domains.arrived()).await?),
         Point::PageHeld(passed) => {
             pages.pass(usize::try_from(passed)?);
@@ -127,24 +128,25 @@ async fn kill_at(point: Point, mut crawl: Running, api: &MockServer) -> Result<(
         }
         Point::Delivered(times) => {
             pages.pass(usize::try_from(times)?);
-            times_logged(&mut crawl, "records delivered", times).await?;
+            times_logged(&mut crawl, events::RECORDS_DELIVERED, times).await?;
         }
         Point::Published(times) => {
             pages.pass(usize::try_from(times)?);
-            times_logged(&mut crawl, "page published", times).await?;
+            times_logged(&mut crawl, events::PAGE_PUBLISHED, times).await?;
         }
         Point::Ending | Point::EndDelivered => {
             pages.release();
-            crawl.logged("ending the run").await?;
-            times_logged(&mut crawl, "records delivered", (point == Point::EndDelivered).into()).await?;
+            crawl.logged(events::RUN_ENDING).await?;
+            times_logged(&mut crawl, events::RECORDS_DELIVERED, (point == Point::EndDelivered).into())
+                .await?;
         }
     }
     crawl.kill().await
 }
 
-async fn times_logged(crawl: &mut Running, message: &str, times: u64) -> Result<()> {
+async fn times_logged(crawl: &mut Running, event: &str, times: u64) -> Result<()> {
     for _ in 0..times {
-        crawl.logged(message).await?;
+        crawl.logged(event).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Verdicts are in the log, and a consumer with new tables follows them.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::history::{History, all_at};
 use catalog_tests::world::Sent;
 use serde_json::Value;
@@ -87,7 +88,7 @@ async fn a_decision_elsewhere_is_followed_while_a_consumer_runs() -> Result<()> 
     assert_eq!(again(&history).await?.0[1], (2, "held".into()));
     let mut member = history.world.consume_again()?.start()?;
     // By then it has read the verdicts that there were.
-    member.logged("partition assigned").await?;
+    member.logged(events::PARTITION_ASSIGNED).await?;
     history.decide("release", "2").await?;
     history
         .world

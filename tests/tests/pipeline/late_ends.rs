@@ -7,6 +7,7 @@ use std::env;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use catalog_shared::events;
 use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{LateEnd, Sent, World};
@@ -145,7 +146,7 @@ async fn a_torn_page_is_named_by_run_topic_and_partition() -> Result<()> {
     crawl.reaches(gate.arrived()).await?;
     // `/domains` and a page.
     for _ in 0..2 {
-        crawl.logged("page published").await?;
+        crawl.logged(events::PAGE_PUBLISHED).await?;
     }
     let twice = world.records("datasets").await?.into_iter().next().context("a page is there")?;
     let headers: Vec<_> = twice.headers.iter().map(|(name, value)| (&**name, &**value)).collect();

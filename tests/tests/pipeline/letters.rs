@@ -1,6 +1,7 @@
 //! `dead-letters` for people: look, try again, put aside.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, World};
@@ -72,7 +73,7 @@ async fn letters_that_were_deleted_before_they_arrived_are_no_reason_to_stop() -
     admin.delete_records(&all, &AdminOptions::new()).await?;
     world.crawl(&api)?.succeed().await?;
     let ended = world.consume()?.succeed().await?;
-    assert!(ended.stderr.contains("dead letters of producers expired before they were read"));
+    assert!(!ended.logged(events::DEAD_LETTERS_EXPIRED).is_empty());
     let runs: Vec<i64> =
         sqlx::query_scalar("select run from dead_letters order by run").fetch_all(world.pool()).await?;
     assert_eq!(runs, [1, 3]);

@@ -1,6 +1,7 @@
 //! Ordinary ways to write a flag or a variable mean what a person means by them, or are refused by name.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -36,7 +37,7 @@ async fn a_proxy_variable_that_can_not_be_used_is_refused_by_name_without_its_pa
     // One that can't be found is named, before the first request fails at it.
     let nonsense = world.crawl(&api)?.env("HTTP_PROXY", "nonsense.invalid").args(["--retry-for", "0"]);
     let mut crawl = nonsense.start()?;
-    let warning = crawl.logged("the proxy's host can't be resolved").await?;
+    let warning = crawl.logged(events::PROXY_UNRESOLVED).await?;
     assert_eq!((&warning["variable"], &warning["host"]), (&json!("HTTP_PROXY"), &json!("nonsense.invalid")));
     assert_eq!(crawl.ended().await?.code, Some(1));
     let exempt = world.crawl(&api)?.env("HTTP_PROXY", "socks5://x").env("NO_PROXY", "127.0.0.1");

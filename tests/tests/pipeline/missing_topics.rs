@@ -1,6 +1,7 @@
 //! A topic that is not there is an error for as long as it is not.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Running, World};
@@ -8,7 +9,7 @@ use catalog_tests::world::{Running, World};
 /// Returns when the member has said twice that a topic is missing.
 async fn said_again(member: &mut Running, topic: &str) -> Result<()> {
     for _ in 0..2 {
-        let reported = member.logged("topic missing, retrying").await?;
+        let reported = member.logged(events::TOPIC_MISSING).await?;
         assert_eq!(reported["level"], "ERROR");
         let error = reported["error"].as_str().unwrap_or_default();
         assert!(error.contains(&format!("there is no topic {topic}:")), "{error}");

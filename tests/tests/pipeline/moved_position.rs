@@ -1,6 +1,7 @@
 //! A batch whose position somebody else has moved is dropped, and the consumer goes on from there.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -36,7 +37,7 @@ async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
         .execute(&mut *other)
         .await?;
     other.commit().await?;
-    let reported = member.logged("another consumer has moved the position; resuming from it").await?;
+    let reported = member.logged(events::POSITION_MOVED).await?;
     assert_eq!((reported["partition"].as_i64(), reported["position"].as_i64()), (Some(0), Some(end)));
 
     // Run 3 is applied again, and of run 2 only what the other partitions hold.
@@ -76,7 +77,7 @@ async fn a_database_that_goes_back_under_a_consumer_gets_all_again_and_counts_it
     sqlx::raw_sql(AssertSqlSafe(back)).execute(world.pool()).await?;
     // Its next batch finds that out.
     world.crawl(&api)?.args(["--limit", "1"]).succeed().await?;
-    let reported = member.logged("another consumer has moved the position; resuming from it").await?;
+    let reported = member.logged(events::POSITION_MOVED).await?;
     assert_eq!((reported["topic"].as_str(), reported["position"].as_i64()), (Some(hosts.as_str()), Some(0)));
     world.until("select exists (select from runs where run = 2 and state = 'ended')").await?;
     assert_eq!(world.contents("catalog", &["socrata_hosts"]).await?[0].rows, before[0].rows);

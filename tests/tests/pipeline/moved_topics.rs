@@ -1,6 +1,7 @@
 //! Moving to topics of another prefix, to a topic that was deleted and created again, and what refuses to move.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::history::History;
 use catalog_tests::world::{CATALOG, Ended, World};
 use sqlx::Executor;
@@ -103,7 +104,7 @@ async fn earlier_runs_of_the_new_topics_are_left_out() -> Result<()> {
 async fn a_consumer_of_the_old_topics_stops() -> Result<()> {
     let mut history = two_runs().await?;
     let mut old = history.world.member()?.start()?;
-    old.logged("partition assigned").await?;
+    old.logged(events::PARTITION_ASSIGNED).await?;
     let (from, to) = (history.world.prefix().to_owned(), format!("{}new.", history.world.prefix()));
     history.world.use_prefix(&to);
     let others = ["--group", "nobody"];
@@ -157,7 +158,7 @@ async fn tables_are_not_moved_to_topics_of_later_runs() -> Result<()> {
 async fn tables_are_not_moved_under_a_running_consumer() -> Result<()> {
     let history = two_runs().await?;
     let mut member = history.world.member()?.start()?;
-    member.logged("partition assigned").await?;
+    member.logged(events::PARTITION_ASSIGNED).await?;
     let prefix = format!("{}new.", history.world.prefix());
     refused(&history.world, &["--topic-prefix", &prefix], "consumers of the group").await?;
     Ok(())

@@ -1,12 +1,11 @@
 //! PostgreSQL goes away and comes back: the consumer waits, stays in its group, and counts all once.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
 
-const TROUBLE: &str = "database unreachable, retrying";
-const PASSED: &str = "database reachable again";
 /// What the client says when it has not been polled for too long, and so leaves its group.
 const DROPPED: &str = "PollExceeded";
 const BALANCED: [&str; 2] = [
@@ -40,10 +39,6 @@ async fn published(world: &World) -> Result<i64> {
     Ok(sqlx::query_scalar(sum).fetch_one(world.pool()).await?)
 }
 
-fn in_log(ended: &Ended, message: &str) -> usize {
-    ended.stderr.matches(&format!("\"message\":\"{message}\"")).count()
-}
-
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_done_and_counts_once() -> Result<()> {
     let (world, _double) = crawled().await?;
@@ -52,7 +47,7 @@ async fn a_commit_whose_answer_is_lost_is_done_and_counts_once() -> Result<()> {
     let program = world.plain_run()?.env("DATABASE_URL", &url);
     let ended = program.args(["--until-caught-up", "--batch-size", "50"]).succeed().await?;
     assert_eq!(proxy.commits_to_cut(), 0);
-    assert!(in_log(&ended, TROUBLE) > 0, "{}", ended.stderr);
+    assert!(ended.logged(events::DATABASE_UNREACHABLE).len() > 0, "{}", ended.stderr);
     let published = published(&world).await?;
     assert!(published > 500);
     assert_eq!(i64::try_from(effects(&ended)?)?, published);
@@ -68,16 +63,19 @@ async fn a_database_that_is_unreachable_is_waited_for_and_the_group_is_kept() ->
     proxy.close();
     world.crawl(&api)?.succeed().await?;
     // It is said again only after longer than a member may be silent.
-    member.logged(TROUBLE).await?;
-    member.logged(TROUBLE).await?;
+    member.logged(events::DATABASE_UNREACHABLE).await?;
+    member.logged(events::DATABASE_UNREACHABLE).await?;
     proxy.open().await?;
-    member.logged(PASSED).await?;
+    member.logged(events::DATABASE_REACHABLE).await?;
     world.until(BALANCED[1]).await?;
     member.terminate()?;
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains(DROPPED), "{}", ended.stderr);
-    assert_eq!((in_log(&ended, "partition assigned"), in_log(&ended, "partition revoked")), (6, 0));
+    assert_eq!(
+        (ended.logged(events::PARTITION_ASSIGNED).len(), ended.logged(events::PARTITION_REVOKED).len()),
+        (6, 0)
+    );
     assert_eq!(i64::try_from(effects(&ended)?)?, published(&world).await?);
     Ok(())
 }
@@ -95,10 +93,10 @@ async fn connections_that_the_server_ends_within_a_transaction_are_made_again() 
     )
     .execute(world.pool())
     .await?;
-    let reported = member.logged(TROUBLE).await?;
+    let reported = member.logged(events::DATABASE_UNREACHABLE).await?;
     assert!(reported["error"].as_str().unwrap().contains("offsets"), "{reported}");
     blocker.rollback().await?;
-    member.logged(PASSED).await?;
+    member.logged(events::DATABASE_REACHABLE).await?;
     world.until(BALANCED[0]).await?;
     member.terminate()?;
     let ended = member.ended().await?;
@@ -113,17 +111,17 @@ async fn a_partition_that_is_assigned_in_an_outage_is_taken_over_behind_it() -> 
     let (proxy, url) = world.proxy().await?;
     let mut first = restless(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
-    first.logged("batch applied").await?;
+    first.logged(events::BATCH_APPLIED).await?;
     proxy.close();
     // The second leaves while the first can't read where its partitions stand.
     let mut second = world.plain_run()?.start()?;
-    second.logged("partition assigned").await?;
+    second.logged(events::PARTITION_ASSIGNED).await?;
     second.terminate()?;
     assert_eq!(second.ended().await?.code, Some(0));
-    first.logged("a rebalance waits for the database or the group").await?;
+    first.logged(events::REBALANCE_WAITS).await?;
     // Between two of these a member is silent for too long, if it is.
-    first.logged(TROUBLE).await?;
-    first.logged(TROUBLE).await?;
+    first.logged(events::DATABASE_UNREACHABLE).await?;
+    first.logged(events::DATABASE_UNREACHABLE).await?;
     proxy.open().await?;
     world.crawl(&api)?.succeed().await?;
     world.until(BALANCED[1]).await?;
@@ -142,12 +140,12 @@ async fn a_consumer_that_waits_ends_when_it_is_asked_to() -> Result<()> {
     world.until(BALANCED[0]).await?;
     proxy.close();
     world.crawl(&api)?.succeed().await?;
-    member.logged(TROUBLE).await?;
+    member.logged(events::DATABASE_UNREACHABLE).await?;
     member.terminate()?;
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // Not because its patience was at an end, but at once.
-    assert_eq!(in_log(&ended, "batches were given up in the middle; positions tell"), 0);
+    assert_eq!(ended.logged(events::BATCHES_ABANDONED).len(), 0);
     proxy.open().await?;
     world.consume()?.succeed().await?;
     world.until(BALANCED[1]).await
@@ -159,7 +157,7 @@ async fn a_database_that_is_unreachable_at_the_start_is_waited_for() -> Result<(
     let (proxy, url) = world.proxy().await?;
     proxy.close();
     let mut program = world.consume()?.env("DATABASE_URL", &url).start()?;
-    program.logged(TROUBLE).await?;
+    program.logged(events::DATABASE_UNREACHABLE).await?;
     proxy.open().await?;
     assert_eq!(program.ended().await?.summary()?["caught_up"], true);
     world.until(BALANCED[0]).await

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use catalog_shared::events;
 use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -119,7 +120,7 @@ async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<
     let mut crawl = world.crawl(&api)?.args(limit).start()?;
     // `/domains` and two pages of 99 new assets each; the third is held.
     for _ in 0..3 {
-        crawl.logged("page published").await?;
+        crawl.logged(events::PAGE_PUBLISHED).await?;
     }
     crawl.kill().await?;
     gate.release();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -32,7 +33,7 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
     // Right after a page was published, when the next one is on its way; with other lanes each time.
     for lanes in ["1", "3", "5"] {
         let mut crawl = world.crawl(&api)?.args(["--concurrency", lanes]).start()?;
-        crawl.logged("page published").await?;
+        crawl.logged(events::PAGE_PUBLISHED).await?;
         crawl.kill().await?;
     }
     let ended = world.crawl(&api)?.succeed().await?.summary()?;
@@ -75,12 +76,12 @@ async fn a_killed_producer_delays_nobody_and_its_half_page_is_never_seen() -> Re
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
     let mut crawl = world.crawl(&api)?.start()?;
     for _ in 0..5 {
-        crawl.logged("page published").await?;
+        crawl.logged(events::PAGE_PUBLISHED).await?;
     }
     crawl.kill().await?;
     // What is there by now must be whole pages, for consumers may read it before the crawl goes on.
     let mut crawl = world.crawl(&api)?.start()?;
-    crawl.logged("crawling").await?;
+    crawl.logged(events::CRAWL_STARTED).await?;
     crawl.kill().await?;
     let summary = world.consume()?.succeed().await?.summary()?;
     let applied = summary["records"]["datasets"]["new"].as_u64().unwrap();

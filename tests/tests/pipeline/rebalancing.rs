@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result};
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
@@ -54,13 +55,13 @@ async fn a_member_that_was_asleep_past_its_session_writes_nothing_twice() -> Res
     world.until(IS_HELD_UP).await?;
     sleeper.signal("STOP")?;
     let mut heir = world.mortal()?.args(["--batch-size", "50"]).start()?;
-    heir.logged("partition assigned").await?;
+    heir.logged(events::PARTITION_ASSIGNED).await?;
     holder.rollback().await?;
 
     // The sleeper's transaction is open still; it is the server that ends it.
     world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
     sleeper.signal("CONT")?;
-    sleeper.logged("partition revoked").await?;
+    sleeper.logged(events::PARTITION_REVOKED).await?;
     sleeper.terminate()?;
     assert_eq!(sleeper.ended().await?.code, Some(0));
     heir.terminate()?;
@@ -83,9 +84,9 @@ async fn a_partition_is_given_up_after_its_batch_in_flight() -> Result<()> {
     world.crawl(&api)?.succeed().await?;
     world.until(ALL_ARE_HELD_UP).await?;
     let mut second = world.member()?.start()?;
-    first.logged("giving partitions up").await?;
+    first.logged(events::REVOCATION_STARTED).await?;
     holder.rollback().await?;
-    second.logged("partition assigned").await?;
+    second.logged(events::PARTITION_ASSIGNED).await?;
     world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
     for member in [&first, &second] {
         member.terminate()?;
@@ -94,15 +95,15 @@ async fn a_partition_is_given_up_after_its_batch_in_flight() -> Result<()> {
     let first = first.ended().await?;
     assert_eq!(first.code, Some(0), "{}", first.stderr);
 
-    let lines: Vec<Value> = first.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let begun = lines.iter().position(|line| line["message"] == "giving partitions up");
+    let lines: Vec<Value> = first.log_lines().collect();
+    let begun = lines.iter().position(|line| line["event"] == events::REVOCATION_STARTED);
     let mut applied = HashSet::new();
     let mut given_up = 0;
     for line in &lines[begun.context("it gave partitions up")?..] {
         let place = (line["topic"].to_string(), line["partition"].as_i64());
-        if line["message"] == "batch applied" {
+        if line["event"] == events::BATCH_APPLIED {
             applied.insert(place);
-        } else if line["message"] == "partition revoked" && !place.0.contains("dead-letters") {
+        } else if line["event"] == events::PARTITION_REVOKED && !place.0.contains("dead-letters") {
             assert!(applied.contains(&place), "{place:?} was given up before its batch had ended");
             given_up += 1;
         }
@@ -122,8 +123,8 @@ async fn members_come_and_go_while_batches_are_on_their_way() -> Result<()> {
     world.crawl(&api)?.succeed().await?;
     // Members come and go while batches of the second run are on their way.
     let mut second = world.member()?.args(["--batch-size", "50"]).start()?;
-    second.logged("partition assigned").await?;
-    first.logged("partition revoked").await?;
+    second.logged(events::PARTITION_ASSIGNED).await?;
+    first.logged(events::PARTITION_REVOKED).await?;
     let third = world.member()?.args(["--batch-size", "50"]).start()?;
     second.terminate()?;
     assert_eq!(second.ended().await?.code, Some(0));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::history::{History, all_at};
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
@@ -174,7 +175,7 @@ async fn a_run_released_meanwhile_is_followed() -> Result<()> {
     assert_eq!(history.states().await?, [(1, "balanced".to_owned()), (2, "held".to_owned())]);
 
     let mut rebuild = history.world.rebuild()?.args(["--batch-size", "10"]).start()?;
-    rebuild.logged("batch replayed").await?;
+    rebuild.logged(events::BATCH_REPLAYED).await?;
     rebuild.signal("STOP")?;
     history.decide("release", "2").await?;
     rebuild.signal("CONT")?;

@@ -1,6 +1,7 @@
 //! A rebuild killed anywhere leaves the tables as they were, and the next one clears its leavings away.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -43,7 +44,7 @@ async fn killed_while_it_reads_it_leaves_the_tables_alone() -> Result<()> {
     let before = names(&world).await?;
     let mut rebuild = world.rebuild()?.args(["--batch-size", "10", "--connections", "1"]).start()?;
     for _ in 0..5 {
-        rebuild.logged("batch replayed").await?;
+        rebuild.logged(events::BATCH_REPLAYED).await?;
     }
     rebuild.kill().await?;
     assert_eq!(names(&world).await?, before);
@@ -151,7 +152,7 @@ async fn a_commit_that_has_begun_is_not_broken_off() -> Result<()> {
         )
         .await?;
     rebuild.terminate()?;
-    rebuild.logged("shutting down after the work in flight; a second signal exits at once").await?;
+    rebuild.logged(events::SHUTTING_DOWN).await?;
     blocker.rollback().await?;
     let ended = rebuild.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -167,7 +168,7 @@ async fn stopped_it_says_so_and_clears_up() -> Result<()> {
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table socrata_agencies in share mode").execute(&mut *blocker).await?;
     let mut rebuild = world.rebuild()?.start()?;
-    rebuild.logged("replaying the topics").await?;
+    rebuild.logged(events::REPLAY_STARTED).await?;
 
     let second = world.rebuild()?.run().await?;
     assert_eq!(second.code, Some(1));

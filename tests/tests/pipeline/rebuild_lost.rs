@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
@@ -72,7 +73,7 @@ async fn a_rebuild_that_is_killed_leaves_no_empty_table_for_consumers_to_go_on_w
     sqlx::raw_sql("drop table socrata_datasets cascade").execute(world.pool()).await?;
     let mut rebuild = world.rebuild()?.args(["--batch-size", "10", "--connections", "1"]).start()?;
     for _ in 0..5 {
-        rebuild.logged("batch replayed").await?;
+        rebuild.logged(events::BATCH_REPLAYED).await?;
     }
     rebuild.kill().await?;
     let is_there: bool = sqlx::query_scalar("select to_regclass('catalog.socrata_datasets') is not null")

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use catalog_shared::events;
 use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
@@ -158,7 +159,7 @@ async fn a_consumer_shows_no_secret() -> Result<()> {
     for host in [NOWHERE, "nowhere.invalid"] {
         let url = format!("postgres://me:{PASSWORD}@{host}/catalog");
         let mut waiting = consume()?.env("DATABASE_URL", &url).start()?;
-        waiting.logged("database unreachable, retrying").await?;
+        waiting.logged(events::DATABASE_UNREACHABLE).await?;
         waiting.terminate()?;
         clean(&waiting.ended().await?, 143);
     }
@@ -254,7 +255,7 @@ async fn a_broker_that_is_unreachable_brings_out_no_secret() -> Result<()> {
     let url = world.login(PASSWORD).await?;
     // The one waits until it is asked to stop, the other gives up.
     let mut producer = crawl(&world, &api)?.env("KAFKA_BROKERS", NOWHERE).start()?;
-    producer.logged("Kafka is unreachable, retrying").await?;
+    producer.logged(events::KAFKA_UNREACHABLE).await?;
     producer.terminate()?;
     clean(&producer.ended().await?, 143);
     let consumer = verbose(world.consume()?).env("DATABASE_URL", &url).env("KAFKA_BROKERS", NOWHERE).run();

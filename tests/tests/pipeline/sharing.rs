@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, World};
@@ -26,10 +27,9 @@ fn published(summary: &Value) -> u64 {
 }
 
 /// The partitions that these log lines are of, in their order.
-fn partitions(ended: &Ended, message: &str) -> Vec<(String, i64)> {
-    let lines = ended.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+fn partitions(ended: &Ended, event: &str) -> Vec<(String, i64)> {
     let of = |line: Value| Some((line["topic"].as_str()?.to_owned(), line["partition"].as_i64()?));
-    lines.filter(|line| line["message"] == message).filter_map(of).collect()
+    ended.logged(event).into_iter().filter_map(of).collect()
 }
 
 #[tokio::test]
@@ -40,11 +40,11 @@ async fn two_consumers_share_and_the_second_takes_over_from_the_first() -> Resul
     // Makes the topics, so that there is something to share.
     let first_run = world.crawl(&api)?.succeed().await?.summary()?;
     let mut first = world.member()?.start()?;
-    first.logged("partition assigned").await?;
+    first.logged(events::PARTITION_ASSIGNED).await?;
     world.until(BALANCED[0]).await?;
 
     let mut second = world.member()?.start()?;
-    second.logged("partition assigned").await?;
+    second.logged(events::PARTITION_ASSIGNED).await?;
     let second_run = world.crawl(&api)?.succeed().await?.summary()?;
     world.until(BALANCED[1]).await?;
     first.terminate()?;
@@ -60,7 +60,7 @@ async fn two_consumers_share_and_the_second_takes_over_from_the_first() -> Resul
 
     // Only what moved was given up, and nothing was taken over again.
     let (assigned, revoked) =
-        (partitions(&first, "partition assigned"), partitions(&first, "partition revoked"));
+        (partitions(&first, events::PARTITION_ASSIGNED), partitions(&first, events::PARTITION_REVOKED));
     let moved: BTreeSet<_> = revoked.iter().collect();
     assert!(!moved.is_empty() && moved.len() < assigned.len(), "{revoked:?} of {assigned:?}");
     assert_eq!(assigned.len(), assigned.iter().collect::<BTreeSet<_>>().len(), "{assigned:?}");
@@ -80,7 +80,7 @@ async fn a_killed_consumers_partitions_are_taken_over() -> Result<()> {
     let api = MockServer::start(Options::new(Synthetic::new(600, 5))).await?;
     world.crawl(&api)?.succeed().await?;
     let mut first = world.mortal()?.args(["--batch-size", "50"]).start()?;
-    first.logged("batch applied").await?;
+    first.logged(events::BATCH_APPLIED).await?;
     first.kill().await?;
     let second = world.mortal()?.start()?;
     world.until(BALANCED[0]).await?;

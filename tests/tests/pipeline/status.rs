@@ -1,6 +1,7 @@
 //! `status` shows each region's last runs from the cursors alone, and disturbs no other program.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -37,7 +38,7 @@ async fn it_shows_the_run_under_way_and_those_before_it() -> Result<()> {
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     world.crawl(&api)?.succeed().await?;
     let mut crawl = world.crawl(&api)?.start()?;
-    crawl.logged("page published").await?;
+    crawl.logged(events::PAGE_PUBLISHED).await?;
     crawl.kill().await?;
 
     let mut gate = api.hold(Matcher::pages());
@@ -49,7 +50,7 @@ async fn it_shows_the_run_under_way_and_those_before_it() -> Result<()> {
     }
     // `/domains` and the two pages.
     for _ in 0..3 {
-        crawl.logged("page published").await?;
+        crawl.logged(events::PAGE_PUBLISHED).await?;
     }
     let reported = world.status()?.args(["--json"]).succeed().await?.summary()?;
     let text = world.status()?.succeed().await?.stdout;

@@ -1,6 +1,7 @@
 //! SIGTERM ends both programs after the work in hand, and they go on later.
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -45,7 +46,7 @@ async fn a_consumer_that_is_stopped_on_its_way_to_a_goal_says_so_by_its_exit_cod
     let mut tx = world.pool().begin().await?;
     sqlx::query("lock table socrata_datasets in access exclusive mode").execute(&mut *tx).await?;
     let mut member = world.consume()?.start()?;
-    member.logged("partition assigned").await?;
+    member.logged(events::PARTITION_ASSIGNED).await?;
     member.terminate()?;
     let stopped = member.ended().await?;
     assert_eq!(stopped.code, Some(143), "{}", stopped.stderr);
@@ -60,7 +61,7 @@ async fn a_restart_gives_an_interrupted_run_up_and_the_tables_say_so() -> Result
     let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
     let mut crawl = world.crawl(&api)?.start()?;
     for _ in 0..4 {
-        crawl.logged("page published").await?;
+        crawl.logged(events::PAGE_PUBLISHED).await?;
     }
     crawl.kill().await?;
     let ended = world.crawl(&api)?.args(["--restart"]).succeed().await?.summary()?;
@@ -78,7 +79,7 @@ async fn a_consumer_that_is_asked_to_stop_exits_0_with_its_offsets_committed() -
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     world.crawl(&api)?.succeed().await?;
     let mut member = world.member()?.args(["--batch-size", "50"]).start()?;
-    member.logged("batch applied").await?;
+    member.logged(events::BATCH_APPLIED).await?;
     member.terminate()?;
     let stopped = member.ended().await?;
     assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
@@ -58,16 +59,16 @@ async fn a_producer_that_slept_before_its_claim_does_not_publish_from_an_old_cur
     // sleep before the claim is sent, and not just after.
     let lingering = ["--concurrency", "1", "--kafka-option", "linger.ms=1000"];
     let mut second = world.crawl(&api)?.args(lingering).start()?;
-    second.logged("region opened").await?;
+    second.logged(events::REGION_OPENED).await?;
     second.signal("STOP")?;
     gate.pass(1);
     first.reaches(gate.arrived()).await?;
-    first.logged("publishing failed, retrying").await?;
-    first.logged("page published").await?;
+    first.logged(events::PUBLISH_RETRIED).await?;
+    first.logged(events::PAGE_PUBLISHED).await?;
 
     second.signal("CONT")?;
-    second.logged("another producer wrote the cursor, retrying the claim").await?;
-    let resumed = second.logged("crawling").await?;
+    second.logged(events::CLAIM_RETRIED).await?;
+    let resumed = second.logged(events::CRAWL_STARTED).await?;
     assert_eq!(resumed["page"], 3, "{resumed}");
     gate.release();
     let (first, second) = (first.ended().await?, second.ended().await?);

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use catalog_shared::events;
 use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[tokio::test]
 async fn the_summary_shows_retries_by_cause_and_the_waits() -> Result<()> {
@@ -36,8 +37,7 @@ async fn each_request_has_an_id_of_its_own_that_its_log_lines_carry() -> Result<
     let ended = world.crawl(&api)?.env("RUST_LOG", "debug").succeed().await?;
     let sent: Vec<String> = api.requests().into_iter().filter_map(|asked| asked.request_id).collect();
     assert_eq!(sent.len(), api.requests().len());
-    let lines = ended.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let spans = lines.filter_map(|line| line["spans"].as_array().cloned()).flatten();
+    let spans = ended.log_lines().filter_map(|line| line["spans"].as_array().cloned()).flatten();
     let reported: BTreeSet<String> =
         spans.filter_map(|span| Some(span["request_id"].as_str()?.to_owned())).collect();
     // As a set: each try has another id.
@@ -60,7 +60,7 @@ async fn tells_how_far(flags: &[&str], objects: u64) -> Result<()> {
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let gate = api.hold(Matcher::pages().nth(3));
     let mut crawl = world.crawl(&api)?.args(flags.iter().copied()).start()?;
-    let line = crawl.logged("crawl progress").await?;
+    let line = crawl.logged(events::CRAWL_PROGRESS).await?;
     // `/domains` is a page too.
     assert_eq!((&line["pages"], &line["objects"]), (&json!(3), &json!(objects)), "{flags:?}: {line}");
     gate.release();

@@ -1,12 +1,12 @@
 //! A Kafka that was restarted may have lost the end of a transaction: then nobody knows what counts.
 
 use anyhow::{Context, Result};
+use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 const ASSETS: u64 = 500;
-const LOST: &str = "a transaction is in doubt, discarding the run";
 
 #[tokio::test]
 async fn a_run_with_a_page_of_which_nobody_can_tell_is_given_up_for_a_new_one() -> Result<()> {
@@ -14,7 +14,7 @@ async fn a_run_with_a_page_of_which_nobody_can_tell_is_given_up_for_a_new_one() 
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
     let mut first = world.crawl(&api)?.args(["--concurrency", "1"]).start()?;
     for _ in 0..3 {
-        first.logged("page published").await?;
+        first.logged(events::PAGE_PUBLISHED).await?;
     }
     first.kill().await?;
     let cursors = world.records("cursors").await?;
@@ -22,7 +22,7 @@ async fn a_run_with_a_page_of_which_nobody_can_tell_is_given_up_for_a_new_one() 
     let lost = world.send_and_leave_open("cursors", last.key.clone(), last.value.clone()).await?;
 
     let mut second = world.crawl(&api)?.start()?;
-    let warning = second.logged(LOST).await?;
+    let warning = second.logged(events::RUN_DISCARDED).await?;
     assert_eq!((warning["level"].as_str(), warning["run"].as_u64()), (Some("WARN"), Some(1)));
     let ended = second.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
@@ -187,9 +188,10 @@ impl DryRun {
 
     fn report(&mut self) {
         self.reported = Instant::now();
-        tracing::info!(records = self.summary.total(), "read so far");
+        tracing::info!(event = events::DRY_RUN_PROGRESS, records = self.summary.total(), "read so far");
         if let Some(bounded) = self.partitions.values().find(|bounded| !bounded.is_done()) {
             tracing::info!(
+                event = events::OPEN_TRANSACTION,
                 topic = bounded.partition.topic_partition.topic,
                 partition = bounded.partition.topic_partition.partition,
                 position = bounded.partition.position,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use catalog_shared::answer;
+use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::outage;
 use catalog_shared::record::RecordType;
@@ -226,7 +227,11 @@ async fn publish_decisions(args: &MoveArgs) -> bool {
     match database::open(&args.database, 1).await {
         Ok(pool) => DecisionSync::new(&args.kafka, &pool).publish_now().await,
         Err(error) => {
-            tracing::warn!(error = database::format_error(&error), "decisions are not published yet");
+            tracing::warn!(
+                event = events::DECISIONS_UNPUBLISHED,
+                error = database::format_error(&error),
+                "decisions are not published yet"
+            );
             false
         }
     }
@@ -236,6 +241,7 @@ async fn publish_decisions(args: &MoveArgs) -> bool {
 async fn commit_group_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) {
     if let Err(error) = try_commit_offsets(args, starts).await {
         tracing::warn!(
+            event = events::OFFSET_COMMIT_FAILED,
             error = format!("{error:#}"),
             "can't commit the offsets of the group; the stored positions decide"
         );

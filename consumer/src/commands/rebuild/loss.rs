@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::record::RecordType;
@@ -117,6 +118,7 @@ impl Loss {
             return Err(self.refuse(&floors).into());
         }
         tracing::warn!(
+            event = events::LOST_BEGINNINGS,
             partitions = lost_records::list(&self.lost),
             floors,
             "topics have lost their first records; rows that were last seen before these runs stay as they are"

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
@@ -210,7 +211,7 @@ async fn catch_up(
 ) -> anyhow::Result<()> {
     let mut left = replay.left(targets);
     loop {
-        tracing::info!(offsets = left, "replaying the topics");
+        tracing::info!(event = events::REPLAY_STARTED, offsets = left, "replaying the topics");
         replay.read_to(targets).await?;
         targets.refresh(&mut shadow.session).await?;
         let before = std::mem::replace(&mut left, replay.left(targets));

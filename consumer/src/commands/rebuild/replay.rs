@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::topics::Topics;
 use rdkafka::consumer::Consumer;
@@ -233,7 +234,12 @@ impl Replay {
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
             let left: i64 = self.replays.values().map(PartitionReplay::left).sum();
-            tracing::info!(records = self.records, offsets_left = left, "replayed so far");
+            tracing::info!(
+                event = events::REPLAY_PROGRESS,
+                records = self.records,
+                offsets_left = left,
+                "replayed so far"
+            );
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use catalog_shared::events;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction, raw_sql};
 use tokio::time::{interval, timeout};
 
@@ -97,7 +98,11 @@ impl Shadow {
         if statements.is_empty() {
             return Ok(());
         }
-        tracing::warn!(schema = names.live, "recreating missing tables and views");
+        tracing::warn!(
+            event = events::TABLES_RECREATED,
+            schema = names.live,
+            "recreating missing tables and views"
+        );
         let recreated = raw_sql(AssertSqlSafe(statements.join(";\n"))).execute(tx).await;
         recreated.context("can't recreate the missing tables and views")?;
         Ok(())

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
@@ -124,7 +125,7 @@ impl Consumer {
                 Some(change) = self.changes.recv(), if self.unanswered.is_none() => {
                     self.answer_or_keep(change).await?;
                     if self.unanswered.is_some() {
-                        tracing::info!("a rebalance waits for the database or the group");
+                        tracing::info!(event = events::REBALANCE_WAITS, "a rebalance waits for the database or the group");
                     }
                 }
                 Some(event) = self.checks.events.recv() => self.handle_check_event(event)?,
@@ -211,6 +212,7 @@ impl Consumer {
         }
         if !self.batches.is_empty() {
             tracing::warn!(
+                event = events::BATCHES_ABANDONED,
                 batches = self.batches.len(),
                 "batches were abandoned; their positions say whether they were applied"
             );

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::record::RecordType;
 use rdkafka::consumer::Consumer as _;
@@ -136,7 +137,10 @@ impl GroupOwnership {
             return self.block(seen);
         }
         if self.contested.take().is_some() {
-            tracing::info!("no other copy of the tables uses the group any more; continuing");
+            tracing::info!(
+                event = events::GROUP_UNCONTESTED,
+                "no other copy of the tables uses the group any more; continuing"
+            );
         }
         Ok(true)
     }
@@ -148,7 +152,7 @@ impl GroupOwnership {
         };
         if seen.others.is_empty() && !self.logged {
             self.logged = true;
-            tracing::warn!(
+            tracing::warn!(event = events::GROUP_CLAIMED,
                 group = &*self.probe.group,
                 was = %owner,
                 is = %self.probe.copy,
@@ -163,6 +167,7 @@ impl GroupOwnership {
         self.retry_at = now + RETRY_AFTER;
         if self.contested.is_none() {
             tracing::warn!(
+                event = events::GROUP_CONTESTED,
                 group = &*self.probe.group,
                 other = self.describe(seen),
                 seconds = self.session.as_secs(),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use catalog_shared::events;
 use tokio::time::timeout;
 
 use crate::commands::run::consumer::Consumer;
@@ -85,6 +86,7 @@ impl Consumer {
         let behind: Vec<_> = end_offsets.behind(&positions).collect();
         if let Some((topic_partition, position, end)) = behind.first().filter(|_| report) {
             tracing::info!(
+                event = events::OPEN_TRANSACTION,
                 topic = topic_partition.topic,
                 partition = topic_partition.partition,
                 position,

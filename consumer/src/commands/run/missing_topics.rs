@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::outage::is_unreachable;
 use tokio::time::sleep;
@@ -20,7 +21,11 @@ pub(crate) fn watch(kafka: &KafkaArgs) -> DropGuard {
         loop {
             match partitions::data_partitions(&kafka).await {
                 Err(error) if !is_unreachable(&error) => {
-                    tracing::error!(error = format!("{error:#}"), "topic missing, retrying");
+                    tracing::error!(
+                        event = events::TOPIC_MISSING,
+                        error = format!("{error:#}"),
+                        "topic missing, retrying"
+                    );
                 }
                 // Other code logs outages.
                 _ => {}

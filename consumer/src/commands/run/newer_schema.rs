@@ -1,5 +1,6 @@
 //! Records of a newer schema. They block only their own partition until the consumer is upgraded.
 
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::record::SCHEMA;
 
@@ -14,6 +15,7 @@ impl Consumer {
             let Some(NewerRecord { offset, schema }) = partition.newer else { continue };
             let (topic, partition) = (&partition.topic_partition.topic, partition.topic_partition.partition);
             tracing::warn!(
+                event = events::NEWER_SCHEMA_STILL_WAITS,
                 topic,
                 partition,
                 offset,

@@ -1,5 +1,7 @@
 //! Handles the result of a finished batch.
 
+use catalog_shared::events;
+
 use crate::commands::run::consumer::{Consumer, FinishedBatch};
 use crate::kafka::offsets;
 use crate::store::apply::Outcome;
@@ -21,6 +23,7 @@ impl Consumer {
         match outcome? {
             Outcome::Applied { records, dead, judged_runs } => {
                 tracing::debug!(
+                    event = events::BATCH_APPLIED,
                     topic = topic_partition.topic,
                     partition = topic_partition.partition,
                     to,
@@ -35,6 +38,7 @@ impl Consumer {
             }
             Outcome::Stale { position } => {
                 tracing::info!(
+                    event = events::POSITION_MOVED,
                     topic = topic_partition.topic,
                     partition = topic_partition.partition,
                     position,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
@@ -75,6 +76,7 @@ async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<
             checked => return checked,
         };
         tracing::warn!(
+            event = events::BINDING_CHECK_FAILED,
             error = format_error(&error),
             "can't check which topics the tables belong to, retrying"
         );

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use catalog_shared::events;
 use catalog_shared::human;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::rate::{Rate, seconds_left};
@@ -83,7 +84,15 @@ impl Progress {
         if self.bar.is_none() {
             let Figures { applied, left, rate, .. } = figures;
             let (per_second, seconds_left) = (rate.round(), figures.seconds_left());
-            tracing::info!(applied, left, per_second, seconds_left, partitions, "consumed so far");
+            tracing::info!(
+                event = events::CONSUME_PROGRESS,
+                applied,
+                left,
+                per_second,
+                seconds_left,
+                partitions,
+                "consumed so far"
+            );
         }
         true
     }

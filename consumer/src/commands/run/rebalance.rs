@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use catalog_shared::events;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::{Instant, timeout_at};
 
@@ -43,7 +44,11 @@ impl Consumer {
                 Ok(())
             }
             Err(error) if errors::is_transient(&error) => {
-                tracing::warn!(error = format!("{error:#}"), "can't start partitions yet; trying again");
+                tracing::warn!(
+                    event = events::ASSIGNMENT_WAITS,
+                    error = format!("{error:#}"),
+                    "can't start partitions yet, retrying"
+                );
                 self.ownership.retry_later();
                 self.unanswered = Some(change);
                 Ok(())
@@ -153,7 +158,12 @@ impl Consumer {
     /// Releases partitions after their batches in flight have ended. Received records that are not in a batch are dropped.
     async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
         let revoked = self.topic_partitions(list);
-        tracing::debug!(partitions = revoked.len(), lost, "giving partitions up");
+        tracing::debug!(
+            event = events::REVOCATION_STARTED,
+            partitions = revoked.len(),
+            lost,
+            "revoking partitions"
+        );
         // Without waiting records no further batches start.
         for topic_partition in &revoked {
             if let Some(partition) =

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
+use catalog_shared::events;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -37,7 +38,7 @@ pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     if !state.schema_exists || !is_up_to_date(&mut connection, &args.schema, &state).await? {
         migrate_exclusively(&mut connection).await?;
     }
-    tracing::info!(schema = args.schema, "schema is up to date");
+    tracing::info!(event = events::SCHEMA_UP_TO_DATE, schema = args.schema, "schema is up to date");
     Ok(connection.close().await?)
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use catalog_shared::cursor::Mode;
 use catalog_shared::end_record::EndRecord;
+use catalog_shared::events;
 use catalog_shared::region::Region;
 use sqlx::PgConnection;
 
@@ -33,7 +34,7 @@ pub(crate) async fn insert(
     }
     decisions::update_superseded(tx, region).await?;
     let changed = decisions::update_retired_at(tx, region, i64::MAX, Some(&new)).await?;
-    tracing::info!(%region, run = end_record.run, domains = new.len(), ?changed, "domains first covered by a full crawl");
+    tracing::info!(event = events::DOMAINS_FIRST_COVERED, %region, run = end_record.run, domains = new.len(), ?changed, "domains first covered by a full crawl");
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use anyhow::Context;
 use catalog_shared::decision::{LedgerState, RunDecision};
 use catalog_shared::end_record::EndRecord;
+use catalog_shared::events;
 use catalog_shared::human::{self, counted};
 use catalog_shared::region::Region;
 use sqlx::PgConnection;
@@ -47,13 +48,18 @@ impl JudgedRun {
         if self.state == LedgerState::Held {
             let (region, run) = (self.region, self.run);
             tracing::warn!(
+                event = events::RUN_ON_HOLD,
                 "{self}; `catalog-consumer runs approve --region {region} --run {run}` approves it, `runs decline` declines it"
             );
         } else if self.shields.is_empty() {
-            tracing::info!("{self}");
+            tracing::info!(event = events::RUN_JUDGED, "{self}");
         } else {
             let shields = &self.shields;
-            tracing::warn!(?shields, "{self}; nothing is retired in the shielded domains");
+            tracing::warn!(
+                event = events::DOMAINS_SHIELDED,
+                ?shields,
+                "{self}; nothing is retired in the shielded domains"
+            );
         }
     }
 }
@@ -150,7 +156,7 @@ pub(crate) async fn close(
         .execute(&mut *tx)
         .await?;
     if stored.rows_affected() == 0 {
-        tracing::warn!(%region, run = end_record.run, offset, "the run has already ended in this partition; ignored");
+        tracing::warn!(event = events::RUN_ENDED_AGAIN, %region, run = end_record.run, offset, "the run has already ended in this partition; ignored");
         return Ok(None);
     }
     if describe(tx, *region, end_record).await? {
@@ -185,7 +191,7 @@ async fn abandon(tx: &mut PgConnection, region: Region, end_record: &EndRecord) 
         .fetch_all(tx)
         .await?;
     for run in abandoned {
-        tracing::info!(%region, run, "run abandoned");
+        tracing::info!(event = events::RUN_ABANDONED, %region, run, "run abandoned");
     }
     Ok(())
 }
