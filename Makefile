@@ -1,4 +1,4 @@
-# The commands that people type. Each is a script in dev/, which says how it works.
+# The commands for development. Each one calls a script in dev/, which documents how it works.
 .PHONY: help demo test test-fast check bench bench-guards stack-up stack-down
 
 help:

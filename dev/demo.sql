@@ -1,4 +1,4 @@
--- What `make demo` shows of the catalog: a first look, and a place to start your own queries from.
+-- The queries of `make demo`. They are a starting point for your own queries.
 \set ON_ERROR_STOP on
 \pset footer off
 \pset pager off
@@ -47,7 +47,7 @@ group by agency_summary.agency
 order by assets desc, agency
 limit 5;
 
-\pset title 'The last run''s ledger: what was published to each topic, and what became of it'
+\pset title 'The last run''s ledger: the records of each topic by their effect'
 select run, topic, count(*) as partitions, sum(published) as published, sum(new) as new, sum(changed) as changed,
        sum(unchanged) as unchanged, sum(older) as older, sum(dead) as dead
 from run_partitions

@@ -1,20 +1,20 @@
 # shellcheck shell=bash
-# What the scripts in this folder share. Sourced, never run.
+# Functions that the scripts in this folder share. Source this file; don't run it.
 
-# The clone that this file lies in, whatever folder a script was called from.
+# The clone that contains this file, regardless of the current folder.
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 
-# rustup installs here and asks for a new shell; a cron job or a CI runner never opens one.
+# rustup installs here and expects a new login shell, which a cron job or a CI runner never starts.
 command -v cargo >/dev/null || PATH=$PATH:~/.cargo/bin
 
-# Messages go to standard error: standard output belongs to what a command was asked for.
+# Messages go to standard error, because standard output is for the results of a command.
 say() { printf '%s\n' "$*" >&2; }
 die() {
   say "error: $*"
   exit 1
 }
 
-# A heading between the steps of a longer command, bold where someone watches.
+# A heading between the steps of a long command, bold on a terminal.
 step() {
   if [[ -t 2 ]]; then
     printf '\n\e[1m%s\e[0m\n' "$*" >&2
@@ -26,8 +26,8 @@ step() {
 # Whether something listens on this port of 127.0.0.1.
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Prints a port that nobody listens on. Below the kernel's range for outgoing connections (32768 and up), so that
-# no passing connection takes it while the server is down.
+# Prints a free port. It is below the kernel's range for outgoing connections (32768 and up), so that no outgoing
+# connection takes it while the server is down.
 free_port() {
   local port
   for _ in {1..100}; do
@@ -37,14 +37,14 @@ free_port() {
   die "found no free port between 20000 and 32000"
 }
 
-# Prints eight characters that tell this clone from all others on this machine.
+# Prints eight characters that identify this clone on this machine.
 clone_hash() { sha256sum <<<"$root" | head -c 8; }
 
 # Whether $1 is the same version as $2, or a newer one.
 at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
-# Prints the folder with initdb and postgres: of version $1, or the newest if that is empty. Fails when there is none.
-# Debian keeps them out of PATH, one folder a version.
+# Prints the folder with initdb and postgres: of version $1, or the newest if $1 is empty. Fails if there is none.
+# Debian keeps them outside of PATH, in one folder per version.
 postgres_bin() {
   local candidates dir
   mapfile -t candidates < <(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV)
@@ -58,7 +58,7 @@ postgres_bin() {
   return 1
 }
 
-# Prints the path of a Java that can run Kafka (17 or newer). Fails when there is none.
+# Prints the path of a Java that can run Kafka (17 or newer). Fails if there is none.
 java_bin() {
   local java=java version
   if [[ -n ${JAVA_HOME-} ]]; then java=$JAVA_HOME/bin/java; fi
@@ -67,7 +67,7 @@ java_bin() {
   ((${version:-0} >= 17)) && echo "$java"
 }
 
-# What was fetched is kept outside the clone, for all clones of this user.
+# Downloads are kept outside the clone, for all clones of this user.
 cache_dir() {
   local cache=${XDG_CACHE_HOME:-~/.cache}
   echo "$cache/catalog-stream"
@@ -77,8 +77,8 @@ cache_dir() {
 kafka_version() { sed -n 's:.*<kafka\.version>\(.*\)</kafka\.version>.*:\1:p' "$root/dev/kafka/pom.xml"; }
 kafka_jars() { echo "$(cache_dir)/kafka-$(kafka_version)"; }
 
-# Puts the tools of dev/tools.txt into PATH, after fetching them once. Without pip, or where a tool has no build for this
-# machine, the caller finds them missing: see `require_tool`.
+# Adds the tools of dev/tools.txt to PATH, and fetches them the first time. Without pip, or if a tool has no build for
+# this machine, they are missing: see `require_tool`.
 use_tools() {
   local dir new log
   dir=$(cache_dir)/tools-$(sha256sum "$root/dev/tools.txt" | head -c 8)
@@ -89,7 +89,7 @@ use_tools() {
     log=$new.log
     if python3 -m pip install --no-deps --no-compile --only-binary=:all: --require-hashes --disable-pip-version-check \
       --root-user-action=ignore --target "$new" -r "$root/dev/tools.txt" </dev/null >"$log" 2>&1; then
-      # Another clone may have been faster.
+      # Another clone may have fetched them at the same time.
       mv -T -- "$new" "$dir" 2>/dev/null || rm -rf -- "$new"
     else
       tail -n 5 -- "$log" >&2
@@ -100,7 +100,7 @@ use_tools() {
   PATH=$dir/bin:$PATH
 }
 
-# Whether a tool is there. In CI it has to be; elsewhere $2 says what is left out or done instead.
+# Whether a tool is installed. In CI a missing tool is an error; elsewhere $2 is the message about what is skipped.
 require_tool() {
   command -v "$1" >/dev/null && return
   [[ -z ${CI-} ]] || die "$1 is missing: dev/tools.txt could not be fetched"
@@ -114,7 +114,7 @@ with_database() {
   echo "${BASH_REMATCH[1]}/$2${BASH_REMATCH[4]}"
 }
 
-# Prints a text with everything escaped that may have a meaning in a URL, byte by byte.
+# Prints a text with every byte escaped that may have a meaning in a URL.
 url_encode() {
   local LC_ALL=C i char code
   for ((i = 0; i < ${#1}; i++)); do

@@ -1,6 +1,6 @@
-//! What one pass over an asset costs beside the full decode, on real objects as they are and pretty-printed:
-//! `CATALOG_RECORDINGS=... cargo bench --bench scan`. The ways take turns, and the table
-//! shows the median of the rounds in CPU time, so other programs on the machine hardly disturb it.
+//! Compares the cost of a scan with that of a full decode, on real objects, original and pretty-printed:
+//! `CATALOG_RECORDINGS=... cargo bench --bench scan`. The methods alternate, and the table shows the median CPU time of the
+//! rounds, so other programs on the machine have little influence.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -83,7 +83,7 @@ fn time(objects: &[Object], way: fn(&Object) -> bool) -> io::Result<Duration> {
     Ok(time)
 }
 
-/// How long this thread has run on a processor, as Linux counts it.
+/// The CPU time of this thread, as Linux measures it.
 fn cpu_time() -> io::Result<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());

@@ -1,5 +1,5 @@
-//! What `dev/guards` counts the instructions of: each function whose name begins with `count_` goes once through a page in
-//! the form of the live API.
+//! The functions whose instructions `dev/guards` counts. Each function with the prefix `count_` processes one page in the
+//! format of the API.
 
 use std::hint::black_box;
 

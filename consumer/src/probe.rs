@@ -1,4 +1,4 @@
-//! What benches and fuzz targets call. It is no interface for anything else.
+//! Functions for benches and fuzz targets. They are not meant for other programs.
 
 use catalog_shared::record::{Content, RecordType, Stamp, Version};
 use catalog_shared::region::Region;
@@ -12,22 +12,22 @@ use crate::model::headers::RawHeaders;
 use crate::model::record::Record;
 use crate::model::topic::TopicKind;
 
-/// The content hash of an asset, by one pass over it; none where that is not enough, or the key is another one.
+/// The content hash of an asset by a scan. None if a scan is not enough, or the asset has another key.
 #[must_use]
 pub fn scan(value: &str, domain: &str, id: &str) -> Option<Vec<u8>> {
     Some(Scanned::in_one_pass(value, domain, id)?.content_hash.as_bytes().to_vec())
 }
 
-/// The content hash of an asset, by decoding all of its row; none where the value is no asset of this key.
+/// The content hash of an asset by a full decode. None if the value is not an asset with this key.
 #[must_use]
 pub fn decode(value: &str, domain: &str, id: &str) -> Option<Vec<u8>> {
     Some(DatasetRow::read(value, domain, id).ok()?.content_hash.as_bytes().to_vec())
 }
 
-/// Shows where one pass and the full decode of a value differ.
+/// Checks that a scan and a full decode of a value have the same result.
 ///
 /// # Errors
-/// What each of them made of it.
+/// Both results, if they differ.
 pub fn compare(value: &str, domain: &str, id: &str) -> Result<(), String> {
     let decoded = DatasetRow::read(value, domain, id);
     let decoded = decoded.map(|DatasetRow { stats, content_hash, .. }| Scanned { stats, content_hash });
@@ -38,7 +38,7 @@ pub fn compare(value: &str, domain: &str, id: &str) -> Result<(), String> {
     Err(format!("{:?} and not {decoded:?}", Scanned::read(value, domain, id)))
 }
 
-/// Records of the datasets topic, as they come from Kafka.
+/// Records of the datasets topic, as received from Kafka.
 pub struct Records(Vec<Record>);
 
 impl Records {
@@ -58,7 +58,7 @@ impl Records {
         Self((0..).zip(assets).map(record).collect())
     }
 
-    /// Decodes them to the rows of a batch in the order of their keys, and returns the number of rows.
+    /// Decodes the records to rows and sorts them by key. Returns the number of rows.
     #[must_use]
     pub fn batch(&self) -> usize {
         let decoded = decode::decode(TopicKind::Data(RecordType::Datasets), &self.0);

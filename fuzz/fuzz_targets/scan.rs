@@ -1,5 +1,5 @@
-//! One pass over an asset must find what the full decode finds, whatever the asset holds. The input's lines are members of
-//! its resource, its classification, its page views and the asset itself.
+//! Scanning an asset must have the same result as a full decode. The lines of the input are members of the asset's resource,
+//! of its classification, of its page views and of the asset itself.
 
 #![no_main]
 

@@ -1,10 +1,11 @@
-//! What the producer and the consumer share: the formats of records, keys, cursors, end-of-run records and verdicts, the
+//! What the producer and the consumer share: the formats of records, keys, cursors, end-of-run records and decisions, the
 //! names of topics, and common configuration.
 
 pub mod answer;
 pub mod command_line;
 pub mod cursor;
 pub mod cursors;
+pub mod decision;
 pub mod duration;
 pub mod end_record;
 pub mod events;
@@ -28,5 +29,4 @@ pub mod terminal;
 mod text_fields;
 pub mod topic_setup;
 pub mod topics;
-pub mod verdict;
 pub mod watermarks;

@@ -34,7 +34,7 @@ impl Topics {
         format!("{}cursors", self.prefix)
     }
 
-    /// The verdicts on the runs.
+    /// The topic of decisions about runs.
     #[must_use]
     pub fn verdicts(&self) -> String {
         format!("{}verdicts", self.prefix)

@@ -33,7 +33,7 @@ const PRODUCER: Layers = &[
 const SHARED: Layers = &[
     &["cursors", "topic_setup"],
     &["outage"],
-    &["command_line", "end_record", "kafka", "verdict"],
+    &["command_line", "decision", "end_record", "kafka"],
     &["cursor", "exit", "key", "topics"],
     &["record", "telemetry"],
     &[

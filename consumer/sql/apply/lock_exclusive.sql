@@ -1,7 +1,7 @@
--- The schema lock: batches share it, whoever judges runs holds it alone.
+-- The schema lock, exclusive: for transactions that decide about runs.
 select pg_advisory_xact_lock(hashtextextended('catalog-stream ' || current_schema(), 0));
 
--- A statement of its own, so that it sees what was committed while the lock was waited for.
+-- A separate statement, so that it sees what other transactions committed while this one waited for the lock.
 select
     (select max(version) from _sqlx_migrations where success) as revision,
     (select identity::text from installation) as identity,

@@ -1,2 +1,2 @@
--- The schema lock, alone and for as long as the session lasts: no batch is in flight while tables change their shape.
+-- The schema lock, exclusive and until the session ends: no batch is in flight while tables are migrated.
 select pg_advisory_lock(hashtextextended('catalog-stream ' || current_schema(), 0))

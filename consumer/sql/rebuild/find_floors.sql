@@ -26,8 +26,8 @@ ends (region, run, is_complete) as (
     from verdicts
     where $5::boolean and (verdicts.published or $8::boolean)
         and not exists (
-            select from unnest($6::text[], $7::bigint[]) as said (region, run)
-            where said.region = verdicts.region and said.run = verdicts.run
+            select from unnest($6::text[], $7::bigint[]) as kept (region, run)
+            where kept.region = verdicts.region and kept.run = verdicts.run
         )
     group by verdicts.region
 ),

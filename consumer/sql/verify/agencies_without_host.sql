@@ -19,7 +19,7 @@ with behind as (
 )
 select
     region || '/' || host || '/' || agency as what,
-    'there is no row for ' || host || ' in socrata_hosts, though run ' || last_run || ' has arrived' as finding
+    'socrata_hosts has no row for ' || host || ', although run ' || last_run || ' has arrived completely' as finding
 from socrata_agencies
 join runs using (region)
 where runs.run = last_run and runs.state not in ('open', 'abandoned') and runs.dead = 0

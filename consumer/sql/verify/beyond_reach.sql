@@ -1,7 +1,7 @@
 -- No full crawl has listed or seen these domains, so no full crawl can retire an asset there.
 select
     region || '/' || domain as what,
-    count(*) || ' assets are on it, and no full crawl lists or sees it: only crawls with `--domain` can retire them'
+    count(*) || ' active assets, but no full crawl lists or sees the domain: only crawls with `--domain` can retire them'
         as finding
 from socrata_datasets as held
 where retired_at is null

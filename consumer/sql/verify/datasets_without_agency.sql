@@ -20,8 +20,8 @@ with behind as (
 )
 select
     region || '/' || domain || '/' || id as what,
-    'there is no row for ' || agency || ' on ' || host || ' in socrata_agencies, though run ' || last_run
-        || ' has arrived' as finding
+    'socrata_agencies has no row for ' || agency || ' on ' || host || ', although run ' || last_run
+        || ' has arrived completely' as finding
 from (
     select region, domain, id, last_run, asset_host(permalink, domain) collate "C" as host,
         agency_name(attribution) collate "C" as agency

@@ -21,7 +21,7 @@ with behind as (
 )
 select
     region || '/' || domain || '/' || id as what,
-    'there is no row for ' || host || ' in socrata_hosts, though run ' || last_run || ' has arrived' as finding
+    'socrata_hosts has no row for ' || host || ', although run ' || last_run || ' has arrived completely' as finding
 from (
     select region, domain, id, last_run, asset_host(permalink, domain) collate "C" as host
     from socrata_datasets

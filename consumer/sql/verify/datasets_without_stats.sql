@@ -1,6 +1,6 @@
 select
     region || '/' || domain || '/' || id as what,
-    'there is no row in socrata_dataset_stats' as finding
+    'socrata_dataset_stats has no row for it' as finding
 from socrata_datasets
 where not exists (
     select from socrata_dataset_stats as stats

@@ -1,7 +1,7 @@
 -- The counts of the last full crawl of each region.
 select
     region || '/' || domain as what,
-    'run ' || run || ' saw ' || seen || ' assets, and the API declared ' || declared as finding
+    'run ' || run || ' saw ' || seen || ' assets, but the API declared ' || declared as finding
 from (
     select distinct on (region) region, run, marker
     from runs

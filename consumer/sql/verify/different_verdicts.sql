@@ -2,16 +2,16 @@
 -- run was abandoned meanwhile. A run on hold may be superseded, because that follows from other runs.
 select
     'run ' || run || ' of ' || region as what,
-    'runs says ' || runs.state || ', verdicts says ' || verdicts.state as finding
+    'its state is ' || runs.state || ' in runs and ' || verdicts.state || ' in verdicts' as finding
 from runs
 join verdicts using (region, run)
 where runs.state not in ('open', 'abandoned', verdicts.state)
     and not (runs.state = 'superseded' and verdicts.state = 'held')
 union all
 select
-    'run ' || run || ' of ' || region || ', ' || coalesce(said.domain, held.domain),
-    'run_shields has ' || coalesce(held.reason, 'no shield') || ', and verdicts has '
-        || coalesce(said.reason, 'none')
+    'run ' || run || ' of ' || region || ', ' || coalesce(decided.domain, held.domain),
+    'its shield is ' || coalesce(held.reason, 'missing') || ' in run_shields and '
+        || coalesce(decided.reason, 'missing') || ' in verdicts'
 from (
     select
         region, run, shield.key as domain, shield.value as reason,
@@ -21,7 +21,7 @@ from (
     join runs using (region, run)
     cross join lateral jsonb_each_text(verdict #> '{judged,shields}') as shield (key, value)
     where runs.state not in ('open', 'abandoned')
-) as said
+) as decided
 full join run_shields as held using (region, run, domain)
-where (said.reason, said.confirmed_below, said.lifted)
+where (decided.reason, decided.confirmed_below, decided.lifted)
     is distinct from (held.reason, held.confirmed_below, held.lifted)

@@ -1,6 +1,6 @@
 select
     topic || '[' || partition || ']' as what,
-    count(*) || ' dead letters are open, such as number ' || min(id) || ': ' || (array_agg(reason order by id))[1]
+    count(*) || ' open dead letters, such as number ' || min(id) || ': ' || (array_agg(reason order by id))[1]
         as finding
 from dead_letters
 where state = 'open'

@@ -1,5 +1,5 @@
 select
     topic || '[' || partition || ']' as what,
-    'it stands at ' || position || ' and was counted up to ' || counted_to || ': a replay is under way' as finding
+    'its position is ' || position || ', but records are counted up to ' || counted_to || ': a replay is running' as finding
 from positions
 where position < counted_to

@@ -3,7 +3,7 @@ select
     'run ' || run || ' of ' || region as what,
     concat_ws(
         '; ',
-        'it asked for ' || array_to_string(scope, ', '),
+        'it crawled ' || array_to_string(scope, ', '),
         'it also saw assets of ' || nullif(array_to_string(others, ', '), ''),
         'it saw none of ' || nullif(array_to_string(missing, ', '), '')
     ) as finding
@@ -21,12 +21,12 @@ cross join lateral (
             order by key
         ) as others,
         array(
-            select asked.domain from unnest(scope) as asked (domain)
+            select requested.domain from unnest(scope) as requested (domain)
             where not exists (
                 select from jsonb_each_text(seen)
-                where value::bigint > 0 and lower(key collate "C") = asked.domain
+                where value::bigint > 0 and lower(key collate "C") = requested.domain
             )
-            order by asked.domain
+            order by requested.domain
         ) as missing
 ) as compared
 where cardinality(others) > 0 or cardinality(missing) > 0

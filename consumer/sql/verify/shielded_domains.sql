@@ -1,7 +1,7 @@
 -- The last shield of each domain, while it protects datasets.
 select
     region || '/' || domain as what,
-    'run ' || run || ' did not see ' || kept || ' of its assets, which stay: ' || reason as finding
+    'run ' || run || ' did not see ' || kept || ' of its assets, which are kept: ' || reason as finding
 from (
     select distinct on (shields.region, shields.domain) shields.region, shields.domain, shields.run, shields.reason
     from run_shields as shields

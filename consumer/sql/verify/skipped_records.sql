@@ -1,6 +1,6 @@
 select
     topic || '[' || partition || ']' as what,
-    'it stands at ' || position || ' and was counted up to ' || counted_to
-        || ': an operator has moved it past what lies between' as finding
+    'its position is ' || position || ', but records are counted only up to ' || counted_to
+        || ': an operator skipped the records between them' as finding
 from positions
 where position > counted_to

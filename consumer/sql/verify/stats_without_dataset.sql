@@ -1,6 +1,6 @@
 select
     region || '/' || domain || '/' || id as what,
-    'there is no row in socrata_datasets' as finding
+    'socrata_datasets has no row for it' as finding
 from socrata_dataset_stats
 where not exists (
     select from socrata_datasets as held

@@ -2,7 +2,7 @@
 -- decision. Records that compaction removed never arrive, whether a later run or a resume of the same run superseded them.
 select
     'run ' || run || ' of ' || region || ', ' || topic || '[' || partition || ']' as what,
-    'it is balanced, and ' || arrived || ' of ' || coalesce(published::text, 'an unknown number of')
+    'it is balanced, but ' || arrived || ' of ' || coalesce(published::text, 'an unknown number of')
         || ' published records have arrived' as finding
 from (
     select region, run, topic, partition, run_partitions.published,

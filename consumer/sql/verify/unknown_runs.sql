@@ -1,7 +1,7 @@
 -- Each batch inserts its runs before its rows.
 select
     table_name || ': run ' || last_run || ' of ' || region as what,
-    rows || ' rows were last seen in it, and runs knows none of that number' as finding
+    rows || ' rows were last seen in it, but the table runs does not contain it' as finding
 from (
     select 'socrata_dataset_stats' as table_name, region, last_run, count(*) as rows
     from socrata_dataset_stats group by region, last_run

@@ -1,6 +1,6 @@
 select
     region || '/' || domain as what,
-    count(*) || ' assets are on it, and the API has never listed it' as finding
+    count(*) || ' active assets, but the API has never listed the domain' as finding
 from socrata_datasets
 where retired_at is null and not exists (
     select from socrata_domains as held

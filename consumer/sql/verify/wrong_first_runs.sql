@@ -1,8 +1,8 @@
 -- The end-of-run records of full crawls name the domains.
 select
     region || '/' || domain as what,
-    'the first full crawl that listed or saw it is ' || coalesce(held.first_run::text, 'not known')
-        || ', and by the runs it is ' || coalesce(said.first_run::text, 'none') as finding
+    'the first full crawl that listed or saw it is ' || coalesce(held.first_run::text, 'missing')
+        || ' in domain_first_runs and ' || coalesce(expected.first_run::text, 'missing') || ' by the runs' as finding
 from (
     select runs.region collate "C" as region, lower(named.domain collate "C") as domain, min(runs.run) as first_run
     from runs
@@ -13,6 +13,6 @@ from (
     ) as named (domain)
     where runs.mode = 'full' and runs.marker is not null
     group by 1, 2
-) as said
+) as expected
 full join domain_first_runs as held using (region, domain)
-where said.first_run is distinct from held.first_run
+where expected.first_run is distinct from held.first_run

@@ -1,7 +1,7 @@
 select
     'run ' || run || ' of ' || region as what,
-    'it says ' || runs.published || ' published, ' || applied || ' applied and ' || dead
-        || ' dead, and its partitions add up to ' || sums.published || ', ' || sums.arrived || ' and '
+    'it has ' || runs.published || ' published, ' || applied || ' applied and ' || dead
+        || ' dead, but the sums of its partitions are ' || sums.published || ', ' || sums.arrived || ' and '
         || sums.lost as finding
 from runs
 join (

@@ -5,8 +5,8 @@ with due as materialized (
 )
 select
     region || '/' || domain || '/' || id as what,
-    'retired_at is ' || coalesce(held.retired_at::text, 'null') || ', and by the verdicts on the runs after '
-        || last_run || ' it is ' || coalesce(due.retired_at::text, 'null') as finding
+    'retired_at is ' || coalesce(held.retired_at::text, 'null') || ', but by the decisions about the runs after '
+        || last_run || ' it should be ' || coalesce(due.retired_at::text, 'null') as finding
 from socrata_datasets as held
 join socrata_dataset_stats using (region, domain, id)
 join due using (region, domain, last_run)

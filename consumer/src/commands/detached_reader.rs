@@ -1,4 +1,4 @@
-//! A reader whose client is closed on a thread of its own.
+//! A reader whose client is closed on a separate thread.
 
 use std::sync::Arc;
 

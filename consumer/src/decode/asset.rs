@@ -1,5 +1,5 @@
-//! The canonical form of an asset: the API draws the order of some lists anew whenever it writes a document,
-//! so their order has no meaning. How often an element occurs has.
+//! The canonical form of an asset. The API returns some lists in a random order each time, so their order is ignored.
+//! The number of equal elements is significant.
 
 use std::borrow::Cow;
 
@@ -8,21 +8,21 @@ use serde_json::value::RawValue;
 
 use crate::decode::canonical::{Member, elements, members, text, write, write_list, write_object};
 
-/// What the fields of `resource` begin with that are parallel arrays, one element per column of the table. A
-/// new array of the API is covered too.
+/// The prefix of the fields of `resource` that are parallel arrays, with one element per column of the table. It also
+/// matches arrays that the API adds later.
 pub(super) const COLUMNS: &str = "columns_";
-/// The array by which columns are ordered first.
+/// The first sort key of the columns.
 const FIELD_NAMES: &str = "columns_field_name";
 
-/// The lists of `classification` that are multisets.
+/// The lists of `classification` whose order is ignored.
 pub(super) const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];
 
-/// The fields of `resource` that change on each crawl; the stats have them. With them in the record a
-/// row that was skipped as unchanged and a row that was rebuilt would differ.
+/// The fields of `resource` that change on each crawl. They are stored in the stats only. If the record contained them,
+/// a row that was skipped as unchanged would differ from the same row after a rebuild.
 pub(super) const PAGE_VIEWS: &str = "page_views";
 pub(super) const DOWNLOADS: &str = "download_count";
 
-/// The canonical text of an asset, without what changes on each crawl.
+/// The canonical text of an asset, without its stats.
 pub(crate) fn record(top: &Fields<'_>) -> String {
     let mut out = String::with_capacity(4096);
     write_object(&mut out, &members(top), |out, (name, value)| {
@@ -60,22 +60,22 @@ fn write_classification(out: &mut String, fields: &Fields<'_>) {
     });
 }
 
-/// Elements are ordered by the bytes of their canonical texts.
+/// Writes a list, ordered by the bytes of the elements' canonical texts.
 fn write_multiset(out: &mut String, elements: &[&RawValue]) {
     let mut texts: Vec<Cow<'_, str>> = elements.iter().map(|element| text(element)).collect();
     texts.sort_unstable();
     write_list(out, texts.iter(), |out, text| out.push_str(text));
 }
 
-/// The parallel arrays, and the one order in which all of them are written.
+/// The parallel arrays, and the order in which the elements of each are written.
 struct Columns<'a> {
     arrays: Vec<(&'a str, Vec<Cow<'a, str>>)>,
     order: Vec<usize>,
 }
 
 impl<'a> Columns<'a> {
-    /// None where an array has another length, or one of the fields is no array: which elements belong together
-    /// is unknown then, so all stay as they came. A null is as absent.
+    /// None if the lengths differ or a field is not an array. It is then unknown which elements belong together, so the
+    /// order is kept. A null counts as absent.
     fn of(members: &[Member<'a, 'a>]) -> Option<Self> {
         let parallel =
             members.iter().filter(|(name, value)| name.starts_with(COLUMNS) && value.get() != "null");
@@ -91,14 +91,14 @@ impl<'a> Columns<'a> {
         Some(Self { arrays, order })
     }
 
-    /// The elements of an array in canonical order, if it is one of the parallel ones.
+    /// The elements of a parallel array in canonical order. None for other fields.
     fn array(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
         let (_, texts) = self.arrays.iter().find(|(array, _)| *array == name)?;
-        Some(self.order.iter().map(|place| texts[*place].as_ref()))
+        Some(self.order.iter().map(|index| texts[*index].as_ref()))
     }
 }
 
-/// The places of the columns, ordered by field name and then by all that is said of the column.
+/// The indexes of the columns, sorted by field name and then by all other arrays.
 fn order(arrays: &[(&str, Vec<Cow<'_, str>>)], length: usize) -> Vec<usize> {
     let first = arrays.iter().filter(|(name, _)| *name == FIELD_NAMES);
     let by: Vec<&[Cow<'_, str>]> = first.chain(arrays).map(|(_, texts)| texts.as_slice()).collect();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_are_not_parallel_stay_as_they_came() {
+    fn columns_that_are_not_parallel_keep_their_order() {
         for odd in [
             r#""columns_field_name":["b","a"],"columns_name":["B"]"#,
             r#""columns_field_name":["b","a"],"columns_name":"B""#,
@@ -154,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_on_each_crawl_is_left_out_of_the_resource_and_of_nothing_else() {
-        let moving = r#"{"page_views":1,"resource":{"page_views":{},"download_count":1,"page_views":2}}"#;
-        assert_eq!(canonical(moving), r#"{"page_views":1,"resource":{}}"#);
+    fn stats_are_removed_from_the_resource_and_from_nothing_else() {
+        let stats = r#"{"page_views":1,"resource":{"page_views":{},"download_count":1,"page_views":2}}"#;
+        assert_eq!(canonical(stats), r#"{"page_views":1,"resource":{}}"#);
     }
 }

@@ -1,18 +1,18 @@
-//! Canonical JSON text: two texts that mean the same are written the same way.
+//! Canonical JSON text: two texts with the same meaning have the same canonical text.
 //!
-//! Members of an object are ordered by the bytes of their names, and the last of a repeated name counts, as
-//! in `jsonb`. Strings are escaped in one way, without Unicode normalisation. Numbers keep their spelling.
-//! There is no white space between tokens. Lists keep their order; `asset.rs` knows which of them have none.
+//! Members are ordered by the bytes of their names. If a name repeats, the last member counts, as in `jsonb`. Strings
+//! have one way of escaping, without Unicode normalisation. Numbers keep their spelling. There is no white space between
+//! tokens. Lists keep their order; `asset.rs` sorts those whose order is ignored.
 //!
-//! The input is text that [`sanitize_json`](crate::decode::sanitize::sanitize_json) has passed: every escape can be
-//! decoded, and the nesting has a limit.
+//! The input must be the output of [`sanitize_json`](crate::decode::sanitize::sanitize_json): every escape can be
+//! decoded, and the nesting is limited.
 
 use std::borrow::Cow;
 
 use catalog_shared::fields::{Fields, Text};
 use serde_json::value::RawValue;
 
-/// A member of an object: its decoded name, and its value.
+/// A member of an object: its decoded name and its value.
 pub(crate) type Member<'f, 'a> = (&'f str, &'a RawValue);
 
 /// Appends the canonical text of a value.
@@ -32,7 +32,7 @@ pub(crate) fn write(out: &mut String, value: &RawValue) {
     }
 }
 
-/// The canonical text of a value; borrowed where the value is a scalar that is canonical already.
+/// The canonical text of a value. It is borrowed if the value is a canonical scalar.
 pub(crate) fn text(value: &RawValue) -> Cow<'_, str> {
     match value.get().as_bytes().first() {
         Some(b'{' | b'[') => {
@@ -48,7 +48,7 @@ pub(crate) fn text(value: &RawValue) -> Cow<'_, str> {
 /// The members of an object in canonical order, each name once.
 pub(crate) fn members<'f, 'a>(fields: &'f Fields<'a>) -> Vec<Member<'f, 'a>> {
     let mut members: Vec<Member<'f, 'a>> = fields.iter().collect();
-    // Stable, so that of a repeated name the last one stays last.
+    // The sort is stable, so the last member of a repeated name stays last.
     members.sort_by_key(|(name, _)| *name);
     members.dedup_by(|later, earlier| {
         let repeats = later.0 == earlier.0;
@@ -60,7 +60,7 @@ pub(crate) fn members<'f, 'a>(fields: &'f Fields<'a>) -> Vec<Member<'f, 'a>> {
     members
 }
 
-/// The elements of a list; none where the value is something else.
+/// The elements of a list. None if the value is not a list.
 pub(crate) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
     value.get().starts_with('[').then(|| serde_json::from_str(value.get()).ok()).flatten()
 }
@@ -72,8 +72,8 @@ pub(crate) fn write_object<'f, 'a>(
     write_value: impl Fn(&mut String, Member<'f, 'a>),
 ) {
     out.push('{');
-    for (place, member) in members.iter().enumerate() {
-        if place > 0 {
+    for (index, member) in members.iter().enumerate() {
+        if index > 0 {
             out.push(',');
         }
         push_string(out, member.0);
@@ -90,8 +90,8 @@ pub(crate) fn write_list<T>(
     write_element: impl Fn(&mut String, T),
 ) {
     out.push('[');
-    for (place, element) in elements.enumerate() {
-        if place > 0 {
+    for (index, element) in elements.enumerate() {
+        if index > 0 {
             out.push(',');
         }
         write_element(out, element);
@@ -99,7 +99,7 @@ pub(crate) fn write_list<T>(
     out.push(']');
 }
 
-/// The canonical form of a string's JSON text. Only a text with an escape may be written in another way.
+/// The canonical form of a string's JSON text. Only a text with an escape can change.
 fn string(json: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', json.as_bytes()).is_none() {
         return Cow::Borrowed(json);
@@ -110,7 +110,7 @@ fn string(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Appends a string as JSON text: quotes, backslashes and control characters are escaped and nothing else.
+/// Appends a string as JSON text. Only quotes, backslashes and control characters are escaped.
 fn push_string(out: &mut String, text: &str) {
     out.push('"');
     if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_a_repeated_name_counts_however_it_is_spelled() {
+    fn the_last_member_of_a_repeated_name_counts_in_any_spelling() {
         let repeated = r#"{"a":1,"\u0061":{"x":1,"y":2,"x":3},"b":0}"#;
         assert_eq!(canonical(repeated), r#"{"a":{"x":3,"y":2},"b":0}"#);
     }

@@ -1,4 +1,4 @@
-//! The content hash of a row: what was stored is compared by it.
+//! The content hash, by which a new row is compared with the stored one.
 
 use std::cmp::Ordering;
 
@@ -7,11 +7,11 @@ use catalog_shared::fields::Fields;
 use crate::decode::literal::array_literal;
 use crate::decode::{asset, dataset, digest, scan};
 
-/// The revision of the row's form, the first byte of each hash. Raise it whenever the same object becomes
-/// another row than before, so that the next version of each asset is rewritten.
+/// The revision of the canonical form, the first byte of each hash. Increase it whenever the same object is decoded to
+/// a different row than before. The next version of each asset is then rewritten.
 pub(crate) const REVISION: u8 = 5;
 
-/// 120 bits behind the revision tell any number of versions of one object apart.
+/// The length of a hash: one byte for the revision and 120 bits of the digest.
 const BYTES: usize = 16;
 
 /// How a stored row compares with a new one.
@@ -19,9 +19,9 @@ const BYTES: usize = 16;
 pub(crate) enum Compared {
     /// The stored row is the same.
     Same,
-    /// The content is the same; the stored row has the form of an older revision.
+    /// The content is the same, but the stored row has the form of an older revision.
     OlderForm,
-    /// The stored row has an older form, so the hashes say nothing: the stored object must be looked at.
+    /// The stored row has an older form and another hash, so the stored object itself must be compared.
     Unknown,
     /// The content differs.
     Different,
@@ -29,26 +29,25 @@ pub(crate) enum Compared {
     Newer(u8),
 }
 
-/// The hash of a row's content: the revision of its form, then 120 bits.
+/// The hash of a row's content: the revision of its form, then 120 bits of the digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ContentHash([u8; BYTES]);
 
 impl ContentHash {
-    /// The hash of a content with this digest.
     pub(super) fn of(digest: u128) -> Self {
         let mut hash = digest.to_be_bytes();
         hash[0] = REVISION;
         Self(hash)
     }
 
-    /// The hash of a canonical record, and of the names in `unreadable` that do not follow from it (sorted).
+    /// The hash of a canonical record and the additional names of its row (see [`additional`]).
     ///
     /// # Errors
-    /// When the record is not JSON.
-    pub(super) fn of_row(record: &str, beside: &[String]) -> serde_json::Result<Self> {
+    /// If the record is not JSON.
+    pub(super) fn of_row(record: &str, additional: &[String]) -> serde_json::Result<Self> {
         let mut hashed = scan::digest(record)?;
-        if !beside.is_empty() {
-            hashed = digest::beside(hashed, digest::text(&literal(beside)));
+        if !additional.is_empty() {
+            hashed = digest::combine(hashed, digest::text(&literal(additional)));
         }
         Ok(Self::of(hashed))
     }
@@ -58,18 +57,18 @@ impl ContentHash {
     }
 }
 
-/// The hash that a stored row of any revision has in today's form; none where its record is no object.
+/// The hash that a stored row of any revision has in the current form. None if its record is not an object.
 ///
-/// `jsonb` changes the spelling of some numbers (`1e2` to `100`). A row with such a number has another hash.
+/// `jsonb` changes the spelling of some numbers, such as `1e2` to `100`. A row with such a number gets another hash.
 pub(crate) fn stored_hash(record: &str, unreadable: Vec<String>) -> Option<ContentHash> {
     let top: Fields<'_> = serde_json::from_str(record).ok()?;
     let record = asset::record(&top);
     let (_, from_record) = dataset::read_typed(&record).ok()?;
-    ContentHash::of_row(&record, &beside(unreadable, &from_record)).ok()
+    ContentHash::of_row(&record, &additional(unreadable, &from_record)).ok()
 }
 
-/// The names that do not follow from the record, sorted: those of moving fields, and of what was sanitized.
-pub(super) fn beside(mut unreadable: Vec<String>, from_record: &[String]) -> Vec<String> {
+/// The names in `unreadable` that can't be derived from the record, sorted: those of stats and of sanitized fields.
+pub(super) fn additional(mut unreadable: Vec<String>, from_record: &[String]) -> Vec<String> {
     unreadable.retain(|name| !from_record.contains(name));
     unreadable.sort_unstable();
     unreadable.dedup();
@@ -81,7 +80,7 @@ pub(super) fn literal(names: &[String]) -> String {
     array_literal(names.iter().map(|name| Some(name.as_str())))
 }
 
-/// Compares a stored hash with a new one. Rows from before revisions have no stored hash.
+/// Compares a stored hash with a new one. Rows that were written before revisions existed have no hash.
 pub(crate) fn compare(stored: Option<&[u8]>, new: ContentHash) -> Compared {
     let Some((revision, content)) = stored.and_then(<[u8]>::split_first) else { return Compared::Unknown };
     let same = &new.0[1..] == content;
@@ -118,7 +117,7 @@ mod tests {
         let stored = r#"{"resource": {"x": 1.0, "name": 7}, "classification": {"tags": ["b", "a"]}}"#;
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let stored = |unreadable: &[&str]| stored_hash(stored, names(unreadable));
-        let new = |beside: &[&str]| ContentHash::of_row(record, &names(beside)).ok();
+        let new = |additional: &[&str]| ContentHash::of_row(record, &names(additional)).ok();
         assert_eq!(stored(&["resource.name"]), new(&[]));
         assert_eq!(stored(&["b", "resource.name", "a", "b"]), new(&["a", "b"]));
         assert_ne!(stored(&["a"]), new(&[]));

@@ -1,7 +1,7 @@
-//! The row function: from the API's object to a row of datasets and one of stats.
+//! Decodes an object of the API to a row of `socrata_datasets` and its stats.
 //!
-//! It is total over JSON objects: a value of the wrong type, or one that can't be read, becomes null
-//! and is named in `unreadable`. The topic keeps the original.
+//! Every JSON object with the right key can be decoded: a value that has the wrong type or can't be read becomes null and
+//! is listed in `unreadable`. The topic keeps the original.
 
 use std::borrow::Cow;
 
@@ -11,26 +11,26 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use crate::decode::asset;
-use crate::decode::content_hash::{ContentHash, beside, literal};
+use crate::decode::content_hash::{ContentHash, additional, literal};
 use crate::decode::sanitize::sanitize_json;
 use crate::decode::values::Reader;
 use catalog_shared::fields::Fields;
 
-/// What an object becomes. All but the stats is the same for every order of its members, columns and tags.
+/// A decoded object. Except for the stats, it does not depend on the order of members, columns and tags.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DatasetRow {
     pub(crate) typed: Typed,
-    /// The object as canonical JSON text, without what changes on each crawl.
+    /// The object as canonical JSON text, without its stats.
     pub(crate) record: String,
-    /// A sorted set as an array literal.
+    /// The fields that can't be read completely: a sorted set as an array literal.
     pub(crate) unreadable: String,
-    /// Equal for two rows if and only if all of them but the stats is equal.
+    /// Two rows have the same hash if and only if they are equal, except for the stats.
     pub(crate) content_hash: ContentHash,
     pub(crate) stats: Stats,
 }
 
-/// The columns that are read out of the canonical object. Lists are array literals, `columns` and
-/// `domain_metadata` JSON text.
+/// The columns that are read from the canonical object. Lists are array literals; `columns` and `domain_metadata` are
+/// JSON text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Typed {
     pub(crate) name: Option<String>,
@@ -56,7 +56,7 @@ pub(crate) struct Typed {
     pub(crate) publication_date: Option<OffsetDateTime>,
 }
 
-/// What moves on each crawl.
+/// The counters of an asset, which change on each crawl.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
     pub(crate) page_views_total: Option<i64>,
@@ -65,24 +65,24 @@ pub(crate) struct Stats {
     pub(crate) download_count: Option<i64>,
 }
 
-/// Why a value can't be a row at all.
+/// Why a value can't be decoded.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum DatasetError {
     #[error("the value is not a JSON object: {0}")]
     NoObject(String),
-    #[error("{field} is {found:?}, and the key says {key:?}")]
+    #[error("{field} is {found:?}, but the key has {key:?}")]
     KeyDisagrees { field: &'static str, found: Option<String>, key: String },
 }
 
 impl DatasetRow {
-    /// Reads the object of a key.
+    /// Decodes the object with this key.
     ///
     /// # Errors
-    /// When the value is no JSON object, or its id and domain are not the key's.
+    /// If the value is not a JSON object, or its domain or id differs from the key.
     pub(crate) fn read(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
         let text = sanitize_json(value, 0);
         if let Cow::Owned(_) = text {
-            // What was sanitized was dropped unread.
+            // Sanitizing drops text that is then never parsed.
             serde_json::from_str::<IgnoredAny>(value).map_err(|error| no_object(&error.to_string()))?;
         }
         let top: Fields<'_> = serde_json::from_str(&text).map_err(|error| no_object(&error.to_string()))?;
@@ -91,19 +91,20 @@ impl DatasetRow {
         agrees("resource.id", object.resource.get("id"), id)?;
         agrees("metadata.domain", object.metadata.get("domain"), domain)?;
         if matches!(text, Cow::Owned(_)) {
-            reader.name_sanitized(value);
+            reader.list_sanitized(value);
         }
         let (stats, record) = (stats(&object, &mut reader), asset::record(&top));
         let (typed, from_record) = read_typed(&record)?;
-        let beside = beside(reader.unreadable, &from_record);
+        let additional = additional(reader.unreadable, &from_record);
         let content_hash =
-            ContentHash::of_row(&record, &beside).map_err(|error| no_object(&error.to_string()))?;
-        let unreadable = sorted_literal([from_record, beside].concat());
+            ContentHash::of_row(&record, &additional).map_err(|error| no_object(&error.to_string()))?;
+        let unreadable = sorted_literal([from_record, additional].concat());
         Ok(Self { typed, record, unreadable, content_hash, stats })
     }
 }
 
-/// Reads the columns out of the canonical record, so that they are canonical too; with the names of what can't be read.
+/// Reads the columns from the canonical record, so that they are canonical too. Also returns the names of the fields that
+/// can't be read.
 pub(super) fn read_typed(record: &str) -> Result<(Typed, Vec<String>), DatasetError> {
     let top: Fields<'_> = serde_json::from_str(record).map_err(|error| no_object(&error.to_string()))?;
     let mut read = Reader::default();
@@ -130,7 +131,7 @@ fn agrees(field: &'static str, value: Option<&RawValue>, key: &str) -> Result<()
     Err(DatasetError::KeyDisagrees { field, found, key: key.to_owned() })
 }
 
-/// An object, opened as far as rows need it.
+/// An object and those of its inner objects that a row needs.
 struct Object<'a> {
     top: &'a Fields<'a>,
     resource: Fields<'a>,
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_texts_are_null_and_wrong_types_are_named() {
+    fn blank_texts_are_null_and_wrong_types_are_listed() {
         let row = read(
             r#","name":7,"description":"","type":"map","createdAt":"yesterday","parent_fxf":["x",null]"#,
         );
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_is_in_the_stats_and_not_in_the_record_or_its_hash() {
+    fn stats_are_not_in_the_record_or_its_hash() {
         let one = read(r#","download_count":1,"page_views":{"page_views_total":5},"x":[1.0, 2]"#);
         let other = read(r#","download_count":null,"x":[1.0, 2]"#);
         assert_eq!((one.stats.download_count, one.stats.page_views_total), (Some(1), Some(5)));
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_should_hold_fields_and_holds_none_is_named() {
+    fn values_that_should_be_objects_and_are_not_are_listed() {
         let metadata = r#""metadata":{"domain":"d.example"},"classification":"x""#;
         let value = format!(r#"{{"resource":{{"id":"aaaa-bbbb","page_views":"many"}},{metadata}}}"#);
         let row = DatasetRow::read(&value, "d.example", "aaaa-bbbb").unwrap();
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn sanitized_fields_are_named_and_hash_apart_from_what_was_sanitized_so_by_its_owner() {
+    fn sanitized_fields_are_listed_and_their_hash_differs_from_that_of_the_same_original_text() {
         let sanitized = read(r#","name":"a\u0000b""#);
         assert_eq!(sanitized.typed.name.as_deref(), Some("a\u{fffd}b"));
         assert_eq!(sanitized.unreadable, r#"{"resource.name"}"#);
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_postgres_can_not_hold_is_null_and_named() {
+    fn values_that_postgres_can_not_store_are_null_and_listed() {
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         let row = read(&format!(r#","x":{deep},"y":[1,1e200000],"createdAt":"9999-12-31T23:59:59-01:00""#));
         assert_eq!(row.unreadable, r#"{"resource.createdAt","resource.x","resource.y"}"#);
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_object_or_disagrees_with_its_key_is_refused() {
+    fn a_value_that_is_not_an_object_or_disagrees_with_its_key_is_refused() {
         let read = |value| DatasetRow::read(value, "d.example", "aaaa-bbbb").map(|_| ());
         assert!(matches!(read("[]"), Err(DatasetError::NoObject(_))));
         assert!(matches!(read("{"), Err(DatasetError::NoObject(_))));

@@ -1,16 +1,16 @@
 //! Digests of JSON values: 128 bits each, combined from the leaves up while a text is parsed.
 //!
-//! A list's digest depends on the order of its elements. Those of an object, a set and parallel columns are sums, so
-//! nothing has to be sorted. Each part is mixed before it is added, and each has its number of parts mixed in.
+//! The digest of a list depends on the order of its elements. The digests of objects, sets and parallel columns are
+//! sums, so nothing has to be sorted. Each part is mixed before it is added, and the number of parts is mixed in.
 //!
-//! Two contents that come about by themselves never share a digest in practice. XXH3 is not a cryptographic hash:
-//! whoever may write an asset could construct two contents of that asset with one digest, and so hide a change of it
-//! from the copy. They gain nothing that they could not have by making no change, so a hash of 60 ns a leaf in place of
-//! 3 ns is not worth its cost.
+//! In practice two different contents never have the same digest by chance. XXH3 is not a cryptographic hash: the owner
+//! of an asset could construct two contents with the same digest, and so hide a change from the copy. They gain nothing
+//! by that, because they could also make no change. So a hash that takes 60 ns per value instead of 3 ns is not worth
+//! its cost.
 
 use twox_hash::{XxHash3_64, XxHash3_128};
 
-/// What distinguishes digests of one type from those of another. Any numbers do, as long as they differ.
+/// Constants that distinguish the digests of different types. Their values are arbitrary.
 const NULL: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
 const FALSE: u128 = 0x1082_276b_f3a2_7251_d0e8_9e1c_6a09_e667;
 const TRUE: u128 = 0xbb67_ae85_84ca_a73b_3c6e_f372_fe94_f82b;
@@ -20,16 +20,16 @@ const OBJECT: u64 = 0x5be0_cd19_137e_2179;
 const SET: u64 = 0xcbbb_9d5d_c105_9ed8;
 const ELEMENT: u64 = 0x629a_292a_367c_d507;
 const COLUMNS: u64 = 0x9159_015a_3070_dd17;
-const BESIDE: u64 = 0x47b5_481d_befa_4fa4;
+const COMBINED: u64 = 0x47b5_481d_befa_4fa4;
 const COLUMN: u64 = 0x152f_ecd8_f70e_5939;
 const ARRAY: u128 = 0x6733_2667_ffc0_0b31_8eb4_4a87_6858_1511;
 
-/// Odd, so that a product by them can be undone and no digest is lost.
+/// Odd factors: multiplication by an odd number is invertible, so distinct digests stay distinct.
 const SPREAD: u128 = 0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645;
 const FIRST: u128 = 0xff51_afd7_ed55_8ccd_c4ce_b9fe_1a85_ec53;
 const SECOND: u128 = 0x8764_000b_f542_d2d3_a0c5_e89a_41ed_558d;
 
-/// Mixes a number into a digest. One to one for each number, so that distinct digests stay distinct.
+/// Mixes a number into a digest. For each number this is a bijection, so distinct digests stay distinct.
 fn mix(digest: u128, number: u64) -> u128 {
     let mut mixed = digest ^ u128::from(number).wrapping_mul(SPREAD);
     mixed = (mixed ^ (mixed >> 67)).wrapping_mul(FIRST);
@@ -42,7 +42,7 @@ pub(super) fn text(text: &str) -> u128 {
     XxHash3_128::oneshot(text.as_bytes())
 }
 
-/// The digest of a number as it is spelled.
+/// The digest of a number by its spelling.
 pub(super) fn number(spelled: &str) -> u128 {
     XxHash3_128::oneshot(spelled.as_bytes()) ^ NUMBER
 }
@@ -55,17 +55,17 @@ pub(super) const fn null() -> u128 {
     NULL
 }
 
-/// The name of a member.
+/// The digest of a member's name.
 pub(super) fn name(name: &str) -> u64 {
     XxHash3_64::oneshot(name.as_bytes())
 }
 
-/// A digest together with what lies beside the value.
-pub(super) fn beside(digest: u128, other: u128) -> u128 {
-    mix(mix(digest, BESIDE) ^ other, BESIDE)
+/// Combines the digests of two values. The order matters.
+pub(super) fn combine(digest: u128, other: u128) -> u128 {
+    mix(mix(digest, COMBINED) ^ other, COMBINED)
 }
 
-/// An object's members, in any order.
+/// The members of an object, in any order.
 #[derive(Default)]
 pub(super) struct Members {
     sum: u128,
@@ -83,7 +83,7 @@ impl Members {
     }
 }
 
-/// A list's elements, in their order.
+/// The elements of a list, in their order.
 pub(super) struct List {
     digest: u128,
     count: u64,
@@ -104,7 +104,7 @@ impl List {
     }
 }
 
-/// A multiset's elements, in any order.
+/// The elements of a multiset, in any order.
 #[derive(Default)]
 pub(super) struct Multiset {
     sum: u128,
@@ -122,50 +122,50 @@ impl Multiset {
     }
 }
 
-/// The arrays of a table's columns. They are a multiset of tuples if they are parallel, and lists otherwise.
+/// The column arrays. They are hashed as a multiset of tuples if they are parallel, and as lists otherwise.
 #[derive(Default)]
 pub(super) struct Columns {
-    /// One for each column: the sum of its cells so far.
+    /// For each column the sum of its elements so far.
     tuples: Vec<u128>,
-    /// The names of the arrays.
+    /// The sum of the arrays' names.
     names: u128,
     arrays: u64,
-    /// The arrays as members of the object around them.
+    /// The arrays as ordinary lists, in case they are not parallel.
     lists: Members,
-    /// Whether what belongs together is unknown: an array has another length, or there is something that is no array.
-    apart: bool,
+    /// Whether the arrays are not parallel: their lengths differ, or a field is not an array.
+    uneven: bool,
 }
 
 impl Columns {
-    /// Notes that something else than an array has a name like one.
-    pub(super) const fn set_apart(&mut self) {
-        self.apart = true;
+    /// Records that a field with the name of a column array is not an array.
+    pub(super) const fn set_uneven(&mut self) {
+        self.uneven = true;
     }
 
-    /// Adds an element of the array of this name. The elements of an array come one after the other.
-    pub(super) fn add(&mut self, name: u64, place: usize, cell: u128) {
-        let cell = mix(cell, name);
-        match self.tuples.get_mut(place) {
-            Some(tuple) => *tuple = tuple.wrapping_add(cell),
-            None if self.arrays == 0 => self.tuples.push(cell),
-            None => self.apart = true,
+    /// Adds an element of the array with this name. The elements of an array must be added in order.
+    pub(super) fn add(&mut self, name: u64, index: usize, element: u128) {
+        let element = mix(element, name);
+        match self.tuples.get_mut(index) {
+            Some(tuple) => *tuple = tuple.wrapping_add(element),
+            None if self.arrays == 0 => self.tuples.push(element),
+            None => self.uneven = true,
         }
     }
 
-    /// Ends an array of so many elements, whose digest as a list is this.
+    /// Ends the array with this name. `count` is the number of its elements, and `list` its digest as a list.
     pub(super) fn end_array(&mut self, name: u64, count: usize, list: u128) {
-        self.apart |= count != self.tuples.len();
+        self.uneven |= count != self.tuples.len();
         self.names = self.names.wrapping_add(mix(ARRAY, name));
         self.arrays += 1;
         self.lists.add(name, list);
     }
 
-    /// Adds the arrays to the object around them.
+    /// Adds the arrays to the object that contains them.
     pub(super) fn add_to(&self, object: &mut Members) {
         if self.arrays == 0 {
             return;
         }
-        if self.apart {
+        if self.uneven {
             object.sum = object.sum.wrapping_add(self.lists.sum);
             object.count += self.lists.count;
             return;
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_counts_in_a_list_alone() {
+    fn order_counts_only_in_a_list() {
         let list = |elements: &[&str]| {
             let mut list = List::new();
             elements.iter().for_each(|element| list.add(text(element)));
@@ -196,13 +196,13 @@ mod tests {
             [list(&["a", "b"]), list(&["b", "a"]), list(&["a"]), list(&[]), set(&["a", "b"]), set(&["a"])];
         let others = [set(&["a", "a"]), set(&[]), text("a"), text("1"), number("1"), number("1.0"), null()];
         let all: Vec<u128> = all.into_iter().chain(others).chain([boolean(true), boolean(false)]).collect();
-        for (place, digest) in all.iter().enumerate() {
-            assert!(!all[..place].contains(digest), "{place}");
+        for (index, digest) in all.iter().enumerate() {
+            assert!(!all[..index].contains(digest), "{index}");
         }
     }
 
     #[test]
-    fn members_are_known_by_name() {
+    fn a_member_is_hashed_with_its_name() {
         let object = |members: &[(&str, &str)]| {
             let mut object = Members::default();
             members.iter().for_each(|(member, value)| object.add(name(member), text(value)));

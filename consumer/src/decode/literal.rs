@@ -1,6 +1,6 @@
-//! Writers of the two text forms in which lists and documents go to PostgreSQL.
+//! Writes lists and objects as the text that PostgreSQL parses: array literals and JSON.
 
-/// A list of texts as PostgreSQL's array literal.
+/// A list of texts as an array literal of PostgreSQL.
 pub(crate) fn array_literal<'a>(items: impl Iterator<Item = Option<&'a str>>) -> String {
     let mut out = String::from("{");
     for item in items {
@@ -27,7 +27,7 @@ fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// A JSON object made of fields whose values are JSON text already.
+/// A JSON object that is built from fields whose values are JSON text.
 pub(crate) struct JsonObject(String);
 
 impl JsonObject {
@@ -37,7 +37,6 @@ impl JsonObject {
         Self(text)
     }
 
-    /// Adds a field.
     pub(crate) fn field(&mut self, name: &str, value: &str) {
         self.name(name);
         self.0.push_str(value);
@@ -68,14 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn array_literals_quote_what_they_hold() {
+    fn array_literals_quote_their_elements() {
         let items = [Some("a,b"), None, Some(r#"say "x\y""#), Some("")];
         assert_eq!(array_literal(items.into_iter()), r#"{"a,b",NULL,"say \"x\\y\"",""}"#);
         assert_eq!(array_literal(std::iter::empty()), "{}");
     }
 
     #[test]
-    fn objects_hold_their_fields_in_order() {
+    fn objects_keep_the_order_of_their_fields() {
         let mut object = JsonObject::new();
         object.field("c\"", "1");
         object.field("b", "{}");

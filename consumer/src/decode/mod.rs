@@ -1,15 +1,15 @@
-//! Decoding: from a record to a row. Key, value and headers must agree; a record that can't be read is dead
-//! and holds up no other.
+//! Decodes records to rows. Key, value and headers must agree. A record that can't be decoded becomes a dead letter and
+//! does not block the others.
 
 pub(crate) mod asset;
 pub(crate) mod canonical;
 pub(crate) mod content_hash;
 pub(crate) mod dataset;
 mod digest;
+pub(crate) mod end_record;
 pub(crate) mod literal;
-pub(crate) mod marking;
 pub(crate) mod number;
-mod place;
+mod role;
 pub(crate) mod rows;
 pub(crate) mod sanitize;
 pub(crate) mod scan;
@@ -23,17 +23,17 @@ use serde::Deserialize;
 use crate::decode::rows::{Agency, Dataset, Domain, Host, Rows, Versioned};
 use crate::decode::sanitize::sanitize_text;
 use crate::decode::scan::Scanned;
-use crate::decode::values::cut;
+use crate::decode::values::truncated;
 use crate::model::end_of_run::EndOfRun;
 use crate::model::record::Record;
 use crate::model::topic::TopicKind;
 
-/// A record that can't be a row, and why.
+/// A record that can't be applied, and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dead {
     pub(crate) offset: i64,
     pub(crate) reason: String,
-    /// Whether the database refused its row; otherwise the record can't be read.
+    /// Whether the database refused its row. Otherwise the record can't be read.
     pub(crate) refused: bool,
 }
 
@@ -44,47 +44,47 @@ impl Dead {
     }
 }
 
-/// What records of a topic are.
+/// The decoded records of a topic.
 pub(crate) struct Decoded<'a> {
     pub(crate) rows: Rows<'a>,
-    pub(crate) markers: Vec<EndOfRun>,
+    pub(crate) end_records: Vec<EndOfRun>,
     pub(crate) dead: Vec<Dead>,
 }
 
-/// Decodes records of a topic. Each becomes a row, a marker or dead.
+/// Decodes records of a topic. Each one is a row, an end-of-run record or a dead letter.
 pub(crate) fn decode(kind: TopicKind, records: &[Record]) -> Decoded<'_> {
-    let (mut markers, mut dead) = (Vec::new(), Vec::new());
+    let (mut ends, mut dead) = (Vec::new(), Vec::new());
     let rows = match kind {
         TopicKind::Data(RecordType::Datasets) => {
-            Rows::Datasets(rows(kind, records, dataset, &mut markers, &mut dead))
+            Rows::Datasets(rows(kind, records, dataset, &mut ends, &mut dead))
         }
         TopicKind::Data(RecordType::Domains) => {
-            Rows::Domains(rows(kind, records, domain, &mut markers, &mut dead))
+            Rows::Domains(rows(kind, records, domain, &mut ends, &mut dead))
         }
-        TopicKind::Data(RecordType::Hosts) => Rows::Hosts(rows(kind, records, host, &mut markers, &mut dead)),
+        TopicKind::Data(RecordType::Hosts) => Rows::Hosts(rows(kind, records, host, &mut ends, &mut dead)),
         TopicKind::Data(RecordType::Agencies) => {
-            Rows::Agencies(rows(kind, records, agency, &mut markers, &mut dead))
+            Rows::Agencies(rows(kind, records, agency, &mut ends, &mut dead))
         }
         TopicKind::DeadLetters => {
-            dead.extend(records.iter().map(|record| Dead::unreadable(record.offset, told_reason(record))));
+            dead.extend(records.iter().map(|record| Dead::unreadable(record.offset, header_reason(record))));
             Rows::None
         }
     };
-    Decoded { rows, markers, dead }
+    Decoded { rows, end_records: ends, dead }
 }
 
 fn rows<'a, T>(
     kind: TopicKind,
     records: &'a [Record],
     read: fn(Key<'a>, &'a [u8]) -> Result<T, String>,
-    markers: &mut Vec<EndOfRun>,
+    ends: &mut Vec<EndOfRun>,
     dead: &mut Vec<Dead>,
 ) -> Vec<Versioned<T>> {
     let mut rows = Vec::with_capacity(records.len());
     for record in records {
         match content(kind, record, read) {
             Ok(Content::Row(row)) => rows.push(row),
-            Ok(Content::EndRecord(marked)) => markers.push(marked),
+            Ok(Content::EndRecord(end)) => ends.push(end),
             Err(reason) => dead.push(Dead::unreadable(record.offset, reason)),
         }
     }
@@ -105,10 +105,10 @@ fn content<'a, T>(
     let text = record.key.as_deref().ok_or("the record has no key")?;
     let text = std::str::from_utf8(text).map_err(|_| "the key is not UTF-8")?;
     let value = record.value.as_deref().ok_or("the record has no value")?;
-    if let record::Content::Record(said) = stamp.content
-        && TopicKind::Data(said) != kind
+    if let record::Content::Record(record_type) = stamp.content
+        && TopicKind::Data(record_type) != kind
     {
-        return Err(format!("the header `kind` says {said}, and this is another topic"));
+        return Err(format!("the header `kind` is {record_type}, which belongs to another topic"));
     }
     let key = Key::parse(text, stamp).ok_or("the key disagrees with the headers")?;
     let Stamp { region, version, observed_at, .. } = *stamp;
@@ -117,22 +117,22 @@ fn content<'a, T>(
         return Ok(Content::EndRecord(EndOfRun {
             region,
             offset,
-            marker: marking::read(value, version.run)?,
+            record: end_record::read(value, version.run)?,
         }));
     }
     Ok(Content::Row(Versioned { region, version, observed_at, offset, row: read(key, value)? }))
 }
 
-/// Why its producer could not make a record of it.
-fn told_reason(record: &Record) -> String {
+/// The reason that the producer gave in the headers.
+fn header_reason(record: &Record) -> String {
     let headers: Vec<(String, serde_json::Value)> =
         serde_json::from_str(&record.headers.to_json()).unwrap_or_default();
     let reason = headers.iter().find(|(name, _)| name == "reason").and_then(|(_, reason)| reason.as_str());
-    reason.unwrap_or("its producer gives no reason").to_owned()
+    reason.unwrap_or("the producer gave no reason").to_owned()
 }
 
 pub(crate) fn json<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, String> {
-    serde_json::from_slice(value).map_err(|error| format!("the value is not what its kind says: {error}"))
+    serde_json::from_slice(value).map_err(|error| format!("the value does not fit its record type: {error}"))
 }
 
 fn dataset<'a>(key: Key<'a>, value: &'a [u8]) -> Result<Dataset<'a>, String> {
@@ -167,7 +167,7 @@ fn host(key: Key<'_>, value: &[u8]) -> Result<Host, String> {
     Ok(Host { host, domain: sanitize_text(&domain).into_owned() })
 }
 
-/// Two names that are the same once sanitized or cut share a row; the newer version has it.
+/// Two names that are equal after sanitizing and truncating share a row. It has the newer version.
 fn agency(key: Key<'_>, value: &[u8]) -> Result<Agency, String> {
     #[derive(Deserialize)]
     struct Value {
@@ -178,7 +178,7 @@ fn agency(key: Key<'_>, value: &[u8]) -> Result<Agency, String> {
     if key != (Key::Agency { host: &host, agency: &agency }) {
         return Err(disagrees());
     }
-    Ok(Agency { host, agency: cut(&sanitize_text(&agency)).to_owned() })
+    Ok(Agency { host, agency: truncated(&sanitize_text(&agency)).to_owned() })
 }
 
 fn disagrees() -> String {
@@ -202,8 +202,8 @@ mod tests {
 
     fn refusal(kind: RecordType, record: Record) -> String {
         let records = [record];
-        let Decoded { markers, mut dead, .. } = decode(TopicKind::Data(kind), &records);
-        assert!(markers.is_empty() && dead.len() == 1 && dead[0].offset == 41);
+        let Decoded { end_records, mut dead, .. } = decode(TopicKind::Data(kind), &records);
+        assert!(end_records.is_empty() && dead.len() == 1 && dead[0].offset == 41);
         dead.remove(0).reason
     }
 
@@ -217,7 +217,7 @@ mod tests {
         assert!(matches!(decoded.rows, Rows::Datasets(rows) if rows.len() == 1) && decoded.dead.is_empty());
         assert_eq!(
             refusal(RecordType::Datasets, dataset("us/d.example/aaaa-cccc")),
-            "resource.id is Some(\"aaaa-bbbb\"), and the key says \"aaaa-cccc\""
+            "resource.id is Some(\"aaaa-bbbb\"), but the key has \"aaaa-cccc\""
         );
         let host =
             |key| record(Content::Record(RecordType::Hosts), key, r#"{"host":"b.example","domain":"d"}"#);
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_record_of_another_kind_or_without_key_or_value_is_dead() {
         let domain = || record(Content::Record(RecordType::Domains), "us/a", "{}");
-        assert!(refusal(RecordType::Hosts, domain()).contains("`kind` says domains"));
+        assert!(refusal(RecordType::Hosts, domain()).contains("`kind` is domains"));
         assert!(refusal(RecordType::Domains, Record { key: None, ..domain() }).contains("no key"));
         assert!(refusal(RecordType::Domains, Record { value: None, ..domain() }).contains("no value"));
         let key = Some(b"us/\xff".to_vec());
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_agency_with_a_nul_is_sanitized_and_cut() {
+    fn a_long_agency_with_a_nul_is_sanitized_and_truncated() {
         let name = format!("\u{0}{}", "x".repeat(5000));
         let value = serde_json::json!({ "host": "a.example", "agency": name }).to_string();
         let agency = record(Content::Record(RecordType::Agencies), &format!("us/a.example/{name}"), &value);

@@ -1,12 +1,12 @@
-//! The range of PostgreSQL's `numeric`, which holds the numbers of `jsonb`.
+//! The range of PostgreSQL's `numeric`, in which `jsonb` stores numbers.
 
-/// How many digits `numeric` has before the point, and how many after it.
+/// The maximum number of digits of a `numeric` before and after the decimal point.
 const BEFORE: i64 = 131_072;
 const AFTER: i64 = 16_383;
 
-/// Whether `numeric` can hold a JSON number. Text that is none is let pass, for whoever reads it to refuse.
+/// Whether `numeric` can store a JSON number. True for text that is not a number, because the parser rejects it later.
 pub(crate) fn fits_numeric(number: &str) -> bool {
-    // Far within the range, as nearly all are.
+    // Nearly all numbers are far within the range.
     if number.len() < 5 || (number.len() < 1000 && !number.contains(['e', 'E'])) {
         return true;
     }
@@ -21,7 +21,7 @@ pub(crate) fn fits_numeric(number: &str) -> bool {
     after <= AFTER && (is_zero || before <= BEFORE)
 }
 
-/// An exponent, unless it has more digits than any that matters. PostgreSQL refuses those even for zero.
+/// The exponent, unless it is huge. PostgreSQL refuses huge exponents even for zero.
 fn small(exponent: &str) -> Option<i64> {
     exponent.parse::<i32>().ok().filter(|exponent| exponent.abs() < 1_000_000_000).map(i64::from)
 }
@@ -39,9 +39,9 @@ fn length(digits: &str) -> i64 {
 mod tests {
     use super::*;
 
-    /// Each as PostgreSQL 15 answers `select '[…]'::jsonb`.
+    /// As PostgreSQL 15 accepts or refuses them in `select '[…]'::jsonb`.
     #[test]
-    fn the_range_is_postgres_own() {
+    fn the_range_is_that_of_postgres() {
         let nines = "9".repeat(131_072);
         let fine = format!("0.{}", "1".repeat(16_383));
         for fits in [
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_let_pass() {
+    fn text_that_is_not_a_number_passes() {
         assert!(
             ["1e", "1e+", "1e5e9999999999x", "--11111", "1e--99999"].iter().all(|text| fits_numeric(text))
         );

@@ -1,4 +1,4 @@
-//! Rows: what records are decoded to, each with its version.
+//! Rows: the decoded records, each with its version.
 
 use catalog_shared::record::Version;
 use catalog_shared::region::Region;
@@ -8,7 +8,7 @@ use crate::decode::dataset::{DatasetError, DatasetRow};
 use crate::decode::scan::Scanned;
 use crate::model::effect::{Applied, Effect};
 
-/// A row with what its record's headers say of it.
+/// A row with the values of its record's headers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Versioned<T> {
     pub(crate) region: Region,
@@ -18,18 +18,18 @@ pub(crate) struct Versioned<T> {
     pub(crate) row: T,
 }
 
-/// The decoded records of a batch; a topic holds one kind.
+/// The rows of a batch. All records of a topic have the same type.
 #[derive(Debug)]
 pub(crate) enum Rows<'a> {
     Datasets(Vec<Versioned<Dataset<'a>>>),
     Domains(Vec<Versioned<Domain>>),
     Hosts(Vec<Versioned<Host>>),
     Agencies(Vec<Versioned<Agency>>),
-    /// The topic holds no rows.
+    /// The topic has no rows.
     None,
 }
 
-/// An asset, scanned. Its row is decoded only if it is to be written.
+/// A scanned asset. Its row is decoded only if it must be written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dataset<'a> {
     pub(crate) domain: &'a str,
@@ -40,23 +40,23 @@ pub(crate) struct Dataset<'a> {
 }
 
 impl Dataset<'_> {
-    /// The whole row.
+    /// Decodes the row.
     ///
     /// # Errors
-    /// None for what could be scanned.
+    /// Never, because the asset was scanned successfully.
     pub(crate) fn decode(&self) -> Result<DatasetRow, DatasetError> {
         DatasetRow::read(self.value, self.domain, self.id)
     }
 }
 
-/// A domain as the API declares it.
+/// A domain and the count that the API declares for it.
 #[derive(Debug)]
 pub(crate) struct Domain {
     pub(crate) domain: String,
     pub(crate) declared_count: i64,
 }
 
-/// A hostname and the domain behind it.
+/// A host and its domain.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) host: String,
@@ -70,9 +70,9 @@ pub(crate) struct Agency {
     pub(crate) agency: String,
 }
 
-/// The primary key of a row, its region left out.
+/// The primary key of a row, without the region.
 pub(crate) trait Keyed {
-    /// Both parts; the second is empty where the key has one.
+    /// Both parts. The second one is empty if the key has only one.
     fn key(&self) -> (&str, &str);
 }
 
@@ -106,11 +106,11 @@ impl<T> Versioned<T> {
     }
 }
 
-/// The last version of each key in the order of keys, in which all transactions take their locks; what
-/// was overtaken within the batch goes to `overtaken`.
+/// The last version of each key, sorted by key, because all transactions lock rows in that order. Rows that are
+/// superseded within the batch are added to `superseded`.
 pub(crate) fn latest<T: Keyed>(
     mut rows: Vec<Versioned<T>>,
-    overtaken: &mut Vec<Applied>,
+    superseded: &mut Vec<Applied>,
 ) -> Vec<Versioned<T>> {
     let rank = |row: &Versioned<T>| (row.version, row.offset);
     rows.sort_by(|a, b| (a.region, a.row.key(), rank(a)).cmp(&(b.region, b.row.key(), rank(b))));
@@ -118,7 +118,7 @@ pub(crate) fn latest<T: Keyed>(
     for row in rows {
         if last.last().is_some_and(|before| (before.region, before.row.key()) == (row.region, row.row.key()))
         {
-            overtaken.extend(last.pop().map(|before| before.applied(Effect::Older)));
+            superseded.extend(last.pop().map(|before| before.applied(Effect::Older)));
         }
         last.push(row);
     }
@@ -140,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_version_of_each_key_stays_whatever_its_place() {
-        let mut overtaken = Vec::new();
+    fn the_last_version_of_each_key_stays_in_any_order() {
+        let mut superseded = Vec::new();
         let rows = vec![host("b", 1, 1, 10), host("a", 2, 1, 11), host("a", 1, 9, 12), host("a", 2, 1, 13)];
-        let last = latest(rows, &mut overtaken);
+        let last = latest(rows, &mut superseded);
         assert_eq!(
             last.iter().map(|row| (row.row.host.as_str(), row.offset)).collect::<Vec<_>>(),
             [("a", 13), ("b", 10)]
         );
-        assert_eq!(overtaken.iter().map(|record| record.offset).collect::<Vec<_>>(), [12, 11]);
+        assert_eq!(superseded.iter().map(|record| record.offset).collect::<Vec<_>>(), [12, 11]);
     }
 }

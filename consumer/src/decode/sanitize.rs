@@ -1,5 +1,5 @@
-//! What JSON allows and PostgreSQL refuses: NUL and surrogates that stand alone, numbers that `numeric` can't
-//! hold, and nesting without end.
+//! Replaces what JSON allows and PostgreSQL refuses: NUL, lone surrogates, numbers outside the range of `numeric`, and
+//! very deep nesting.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,13 @@ use memchr::memchr2;
 
 use crate::decode::number::fits_numeric;
 
-/// How many levels of arrays and objects are kept; what lies deeper becomes null. PostgreSQL's own limit
-/// depends on its stack; this one is what JSON libraries read by default.
+/// The maximum nesting depth of arrays and objects. Deeper values become null. PostgreSQL's own limit depends on its
+/// stack; this one is a usual default of JSON libraries.
 const DEPTH: usize = 128;
 
-/// JSON text as PostgreSQL takes it: each escaped NUL or lone surrogate is U+FFFD, each number that is too large
-/// or too fine and all that lies too deep is null. Borrowed where nothing was sanitized. `depth` is how many levels
-/// lie around the text. Text that isn't JSON stays that.
+/// JSON text that PostgreSQL accepts: an escaped NUL or lone surrogate becomes U+FFFD, and a number out of range or a value
+/// that is nested too deeply becomes null. Borrowed if nothing was sanitized. `depth` is the number of levels that enclose
+/// the text. Text that is not JSON is still not JSON afterwards.
 pub(crate) fn sanitize_json(text: &str, depth: usize) -> Cow<'_, str> {
     let mut sanitizer = Sanitizer { text, sanitized: String::new(), kept: 0 };
     let (mut at, mut depth) = (0, depth);
@@ -38,7 +38,7 @@ pub(crate) fn sanitize_json(text: &str, depth: usize) -> Cow<'_, str> {
     sanitizer.finish()
 }
 
-/// Text on its way, sanitized up to `kept`.
+/// A text that is sanitized up to offset `kept`.
 struct Sanitizer<'a> {
     text: &'a str,
     sanitized: String,
@@ -46,7 +46,7 @@ struct Sanitizer<'a> {
 }
 
 impl<'a> Sanitizer<'a> {
-    /// Passes a string that begins at a quote; returns its end.
+    /// Sanitizes a string that begins at a quote. Returns its end.
     fn string(&mut self, quote: usize) -> usize {
         let bytes = self.text.as_bytes();
         let mut at = quote + 1;
@@ -123,8 +123,8 @@ pub(crate) fn sanitize_text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
-/// The length of the escape at the beginning, a pair of surrogates as one, and whether PostgreSQL
-/// refuses what it stands for.
+/// The length of the escape at the beginning, where a surrogate pair is one escape, and whether PostgreSQL refuses its
+/// character.
 fn measure(bytes: &[u8]) -> (usize, bool) {
     const UNIT: usize = "\\u0000".len();
     match code_unit(bytes) {
@@ -142,7 +142,7 @@ fn measure(bytes: &[u8]) -> (usize, bool) {
 /// The UTF-16 code unit of a `\uXXXX`.
 fn code_unit(bytes: &[u8]) -> Option<u16> {
     let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
-    // A sign, which the parser would take, is no digit.
+    // The parser would also accept a sign.
     let digits =
         std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
     u16::from_str_radix(digits, 16).ok()
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_postgres_refuses_is_replaced_and_the_rest_is_kept() {
+    fn text_that_postgres_refuses_is_replaced_and_the_rest_is_kept() {
         for (text, sanitized) in [
             (r#""a\u0000b""#, r#""a\ufffdb""#),
             (r#""\ud800""#, r#""\ufffd""#),
@@ -166,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_numeric_can_not_hold_are_null_and_names_that_look_so_are_not() {
+    fn numbers_out_of_range_are_null_and_names_that_look_like_them_are_kept() {
         let text = r#"{"1e200000":[1e200000,1.5,-1e-99999],"a":"\"1e200000","b":1e200000}"#;
         assert_eq!(sanitize_json(text, 0), r#"{"1e200000":[null,1.5,null],"a":"\"1e200000","b":null}"#);
     }
 
     #[test]
-    fn what_lies_too_deep_is_null() {
+    fn values_that_are_nested_too_deeply_are_null() {
         let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(matches!(sanitize_json(&nested(128, "1"), 0), Cow::Borrowed(_)));
         assert_eq!(sanitize_json(&nested(128, r#"{"a]\"}":[]},1"#), 0), nested(128, "null,1"));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_stays_so_and_brings_nothing_down() {
+    fn text_that_is_not_json_stays_invalid_and_causes_no_panic() {
         for text in ["\"", "\"\\", "\"\\u00", "]]]}", "-", "1e", "{\"a\":\"\\ud800"] {
             assert!(
                 serde_json::from_str::<&serde_json::value::RawValue>(&sanitize_json(text, 0)).is_err(),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn text_without_trouble_is_borrowed() {
+    fn text_that_needs_no_change_is_borrowed() {
         for text in [r#""plain""#, r#""\ud83d\ude00 \u00e9 \n""#, r#""\\u0000""#, r#""\\\\ud800""#] {
             assert!(matches!(sanitize_json(text, 0), Cow::Borrowed(same) if same == text), "{text}");
         }

@@ -1,24 +1,24 @@
-//! The quick way to read an asset: one pass over its bytes finds all that the narrow row has. The wide row is decoded
-//! only for assets whose content is not stored yet.
+//! Scans an asset: one pass over its bytes reads the stats and computes the content hash. Only assets whose content is
+//! not stored yet are decoded in full.
 
 use serde::de::DeserializeSeed;
 
 use crate::decode::content_hash::ContentHash;
 use crate::decode::dataset::{DatasetError, DatasetRow, Stats};
-use crate::decode::place::Place;
+use crate::decode::role::Role;
 use crate::decode::visit::{Pass, Value};
 
-/// What one pass finds in an asset.
+/// The result of scanning an asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scanned {
     pub(crate) stats: Stats,
-    /// Equal for two assets if and only if their rows are, stats left out.
+    /// Two assets have the same hash if and only if their rows in `socrata_datasets` are equal.
     pub(crate) content_hash: ContentHash,
 }
 
 impl Scanned {
-    /// Scans the object of a key. What one pass can't judge is decoded whole: names that repeat, fractions, moving values
-    /// that are no numbers, and what PostgreSQL can't store.
+    /// Scans the asset with this key. Falls back to a full decode for repeated names, fractions, stats that are not
+    /// numbers, and text that PostgreSQL can't store.
     ///
     /// # Errors
     /// As [`DatasetRow::read`].
@@ -34,7 +34,7 @@ impl Scanned {
         let mut pass = Pass::of_asset(domain, id);
         let digest = parse(value, &mut pass).ok()?;
         let content_hash = ContentHash::of(digest);
-        (pass.agrees == (true, true)).then_some(Self { stats: pass.stats, content_hash })
+        (pass.matches == (true, true)).then_some(Self { stats: pass.stats, content_hash })
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn digest(record: &str) -> serde_json::Result<u128> {
 
 fn parse(text: &str, pass: &mut Pass<'_>) -> serde_json::Result<u128> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let digest = Value { pass, place: Place::Top }.deserialize(&mut deserializer)?;
+    let digest = Value { pass, role: Role::Top }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(digest.unwrap_or_default())
 }

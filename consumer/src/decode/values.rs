@@ -1,4 +1,4 @@
-//! Reads the values of a row. What can't be read becomes null and is named.
+//! Reads the values of a row. A value that can't be read becomes null, and its field is listed as unreadable.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,10 @@ use crate::decode::literal::{JsonObject, array_literal};
 use crate::decode::sanitize::sanitize_json;
 use catalog_shared::fields::{Fields, Text};
 
-/// How many bytes of a text go into an index: well under the 2,704 that a B-tree entry may have.
+/// The maximum length of an indexed text in bytes: well below the 2,704 bytes that a B-tree entry may have.
 const INDEXED_BYTES: usize = 1000;
 
-/// The names of the parallel arrays that describe an asset's columns, and what each is called in a row.
+/// The names of the parallel arrays that describe an asset's columns, and their names in a row.
 const COLUMN_FIELDS: [(&str, &str); 5] = [
     ("columns_name", "name"),
     ("columns_field_name", "field_name"),
@@ -23,73 +23,73 @@ const COLUMN_FIELDS: [(&str, &str); 5] = [
     ("columns_format", "format"),
 ];
 
-/// Reads values and keeps the names of those that had to be nulled, cut or sanitized.
+/// Reads values, and collects the names of those that became null or were truncated or sanitized.
 #[derive(Default)]
 pub(crate) struct Reader {
     pub(crate) unreadable: Vec<String>,
 }
 
 impl Reader {
-    /// The fields of an object; none where it is something else.
+    /// The fields of an object. Empty if the value is not an object.
     pub(crate) fn fields<'a>(&mut self, path: &str, value: Option<&'a RawValue>) -> Fields<'a> {
         let fields = value.and_then(Fields::of);
         if value.is_some() && fields.is_none() {
-            self.name(path);
+            self.list_unreadable(path);
         }
         fields.unwrap_or_default()
     }
 
-    /// A text; null where it is blank.
+    /// A text. None if it is blank.
     pub(crate) fn text(&mut self, path: &str, value: Option<&RawValue>) -> Option<String> {
         let Text(text) = self.read(path, value)?;
         (!text.trim().is_empty()).then(|| text.into_owned())
     }
 
-    /// A text that is in an index, cut to what one takes.
+    /// A text for an indexed column, truncated to the maximum length.
     pub(crate) fn indexed_text(&mut self, path: &str, value: Option<&RawValue>) -> Option<String> {
         let mut text = self.text(path, value)?;
         if text.len() > INDEXED_BYTES {
-            self.name(path);
-            text.truncate(cut(&text).len());
+            self.list_unreadable(path);
+            text.truncate(truncated(&text).len());
         }
         Some(text)
     }
 
-    /// A list of texts as an array literal, each cut to what an index takes.
+    /// A list of texts as an array literal. Each text is truncated, because it is indexed.
     pub(crate) fn list(&mut self, path: &str, value: Option<&RawValue>) -> Option<String> {
         let items: Vec<Option<Text<'_>>> = self.read(path, value)?;
         if items.iter().flatten().any(|Text(text)| text.len() > INDEXED_BYTES) {
-            self.name(path);
+            self.list_unreadable(path);
         }
-        Some(array_literal(items.iter().map(|item| item.as_ref().map(|Text(text)| cut(text)))))
+        Some(array_literal(items.iter().map(|item| item.as_ref().map(|Text(text)| truncated(text)))))
     }
 
-    /// A list of whatever, as JSON text.
+    /// A list of any values, as JSON text.
     pub(crate) fn json_list(&mut self, path: &str, value: Option<&RawValue>) -> Option<String> {
         let value = value?;
         if value.get().starts_with('[') {
             return Some(value.get().to_owned());
         }
-        self.name(path);
+        self.list_unreadable(path);
         None
     }
 
-    /// A whole number that `bigint` holds.
+    /// An integer in the range of `bigint`.
     pub(crate) fn integer(&mut self, path: &str, value: Option<&RawValue>) -> Option<i64> {
         self.read(path, value)
     }
 
-    /// A time as RFC 3339 writes it.
+    /// A time in the format of RFC 3339.
     pub(crate) fn time(&mut self, path: &str, value: Option<&RawValue>) -> Option<OffsetDateTime> {
         let Text(text) = self.read(path, value)?;
         if text.trim().is_empty() {
             return None;
         }
-        // Some that can be written leave the calendar in UTC.
+        // Near the end of year 9999, a valid time may have no equivalent in UTC.
         let time = OffsetDateTime::parse(&text, &Rfc3339).ok();
         let time = time.and_then(|time| time.checked_to_offset(UtcOffset::UTC));
         if time.is_none() {
-            self.name(path);
+            self.list_unreadable(path);
         }
         time
     }
@@ -104,24 +104,24 @@ impl Reader {
         }
         let length = arrays.first()?.1.len();
         if arrays.iter().any(|(_, items)| items.len() != length) {
-            self.name("resource.columns");
+            self.list_unreadable("resource.columns");
             return None;
         }
         Some(zip(&arrays, length))
     }
 
-    /// Names the fields that hold what had to be sanitized. Where it was the name of a field, the object around it is named.
-    pub(crate) fn name_sanitized(&mut self, original: &str) {
+    /// Lists the fields that had to be sanitized. If a field's name was sanitized, the enclosing object is listed.
+    pub(crate) fn list_sanitized(&mut self, original: &str) {
         let before = self.unreadable.len();
         if let Ok(fields) = serde_json::from_str::<Fields<'_>>(original) {
-            fields.iter().for_each(|(name, value)| self.name_sanitized_field(name, value));
+            fields.iter().for_each(|(name, value)| self.list_sanitized_field(name, value));
         }
         if self.unreadable.len() == before {
-            self.name("the name of a field");
+            self.list_unreadable("the name of a field");
         }
     }
 
-    fn name_sanitized_field(&mut self, name: &str, value: &RawValue) {
+    fn list_sanitized_field(&mut self, name: &str, value: &RawValue) {
         let is_sanitized =
             |value: &RawValue, depth| matches!(sanitize_json(value.get(), depth), Cow::Owned(_));
         if !is_sanitized(value, 1) {
@@ -130,41 +130,41 @@ impl Reader {
         let before = self.unreadable.len();
         if let Some(inner) = Fields::of(value) {
             let sanitized = inner.iter().filter(|(_, value)| is_sanitized(value, 2));
-            sanitized.for_each(|(field, _)| self.name(&format!("{name}.{field}")));
+            sanitized.for_each(|(field, _)| self.list_unreadable(&format!("{name}.{field}")));
         }
         if self.unreadable.len() == before {
-            self.name(name);
+            self.list_unreadable(name);
         }
     }
 
     fn read<'a, T: Deserialize<'a>>(&mut self, path: &str, value: Option<&'a RawValue>) -> Option<T> {
         let read = serde_json::from_str(value?.get()).ok();
         if read.is_none() {
-            self.name(path);
+            self.list_unreadable(path);
         }
         read
     }
 
-    fn name(&mut self, path: &str) {
-        // A name is in the list itself, so it must be storable too.
+    fn list_unreadable(&mut self, path: &str) {
+        // The list is stored too, so its names must not contain NUL.
         self.unreadable.push(path.replace('\0', "\u{fffd}"));
     }
 }
 
-/// The beginning of a text that an index takes, whole characters only.
-pub(crate) fn cut(text: &str) -> &str {
+/// The beginning of a text that fits an index entry. No character is split.
+pub(crate) fn truncated(text: &str) -> &str {
     &text[..text.floor_char_boundary(INDEXED_BYTES)]
 }
 
 fn zip(arrays: &[(&str, Vec<&RawValue>)], length: usize) -> String {
     let mut out = String::from("[");
-    for place in 0..length {
-        if place > 0 {
+    for index in 0..length {
+        if index > 0 {
             out.push(',');
         }
         let mut column = JsonObject::new();
         for (name, items) in arrays {
-            column.field(name, items[place].get());
+            column.field(name, items[index].get());
         }
         out.push_str(&column.finish());
     }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_of_an_index_are_cut_at_a_character_and_named() {
+    fn long_indexed_texts_are_truncated_between_characters_and_listed() {
         let mut reader = Reader::default();
         let long = raw(&format!("\"{}\"", "é".repeat(900)));
         assert_eq!(reader.indexed_text("a", Some(&long)).map(|text| text.len()), Some(1000));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_and_dates_that_are_none_are_null() {
+    fn numbers_out_of_range_and_invalid_dates_are_null() {
         let mut reader = Reader::default();
         assert_eq!(reader.integer("n", Some(&raw("9223372036854775808"))), None);
         assert_eq!(reader.integer("m", Some(&raw("-3"))), Some(-3));
@@ -201,9 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn sanitized_fields_are_named_one_level_down() {
+    fn sanitized_fields_are_listed_one_level_down() {
         let mut reader = Reader::default();
-        reader.name_sanitized(r#"{"a":"\u0000","resource":{"x":["\ud800"],"y":1},"b":[]}"#);
+        reader.list_sanitized(r#"{"a":"\u0000","resource":{"x":["\ud800"],"y":1},"b":[]}"#);
         assert_eq!(reader.unreadable, ["a", "resource.x"]);
         for (original, named) in [
             (r#"{"\u0000":1}"#, "the name of a field"),
@@ -212,7 +212,7 @@ mod tests {
             (r#"{"a":{"\udfff":1}}"#, "a"),
         ] {
             let mut reader = Reader::default();
-            reader.name_sanitized(original);
+            reader.list_sanitized(original);
             assert_eq!(reader.unreadable, [named], "{original}");
         }
     }

@@ -1,4 +1,4 @@
-//! Hashes a JSON value while it is parsed. Each value of an asset has a place, which says how it counts.
+//! Hashes a JSON value while it is parsed. The role of a value decides how it is hashed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,51 +9,52 @@ use serde_json::value::RawValue;
 
 use crate::decode::dataset::Stats;
 use crate::decode::digest::{self, Columns, List, Members, Multiset};
-use crate::decode::place::{Moving, Place};
+use crate::decode::role::{Role, Stat};
 use crate::decode::sanitize::sanitize_json;
 
-/// How many members of one object are compared with each other, in case a name repeats. Real objects have 24 at most.
+/// The maximum number of members of an object in one pass. Their names are compared with each other, because a name may
+/// repeat. Real objects have at most 24 members.
 const MEMBERS: usize = 64;
 
-/// How deep the values beside the numbers of page views lie: in the asset, its resource and its page views.
+/// The nesting depth of the values in the page views: inside the asset, its resource and the page views.
 const DEPTH: usize = 3;
 
-/// What one pass over a text finds, and what it needs on the way.
+/// The results and the state of one pass over a text.
 #[derive(Default)]
 pub(super) struct Pass<'k> {
-    /// The domain and id of the key that the asset is compared with.
+    /// The expected domain and id.
     key: (&'k str, &'k str),
-    /// Whether the asset has that domain and that id.
-    pub(super) agrees: (bool, bool),
+    /// Whether the asset's domain and id are the expected ones.
+    pub(super) matches: (bool, bool),
     pub(super) stats: Stats,
-    /// Whether numbers are read as they are spelled, which costs more. No name repeats in such a text.
+    /// Whether numbers are hashed by their original spelling, which is slower. In such a text no name repeats.
     spelled: bool,
-    /// The digests of the names of all objects that are open.
+    /// The digests of the member names of all objects that are open.
     names: Vec<u64>,
     columns: Columns,
 }
 
-/// Parses a value of a pass. It has no digest where it does not count: it changes on each crawl, or it is an array of
-/// columns, which counts together with the others.
+/// Parses a value. The result is its digest. It is none for stats, which are not hashed, and for a column array, which
+/// is hashed together with the other column arrays.
 ///
-/// Fails at whatever needs the long way: what PostgreSQL can't store and is sanitized, names that repeat, numbers
-/// whose spelling is lost in a float, and moving values that are no numbers.
+/// Fails for everything that needs a full decode: text that must be sanitized, repeated names, numbers whose spelling
+/// would be lost in a float, and stats that are not numbers.
 pub(super) struct Value<'p, 'k> {
     pub(super) pass: &'p mut Pass<'k>,
-    pub(super) place: Place,
+    pub(super) role: Role,
 }
 
 impl<'de> DeserializeSeed<'de> for Value<'_, '_> {
     type Value = Option<u128>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        if matches!(self.place, Place::Ignored) {
+        if matches!(self.role, Role::Ignored) {
             return ignore(deserializer).map(|()| None);
         }
         if !self.pass.spelled {
             return deserializer.deserialize_any(self);
         }
-        // Parsed level by level, so the parser's own limit of depth is never met.
+        // A new parser for each level, so that the parser's depth limit is never reached.
         let text = <&RawValue>::deserialize(deserializer)?.get();
         if text.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) {
             return self.scalar(digest::number(text));
@@ -62,7 +63,8 @@ impl<'de> DeserializeSeed<'de> for Value<'_, '_> {
     }
 }
 
-/// Passes over a value that is not stored. The field around it is named if something in it has to be sanitized.
+/// Skips a value that is not stored. Fails if it must be sanitized, because the full decode then lists the field as
+/// unreadable.
 fn ignore<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     let text = <&RawValue>::deserialize(deserializer)?.get();
     match sanitize_json(text, DEPTH) {
@@ -73,65 +75,65 @@ fn ignore<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
 
 impl Value<'_, '_> {
     fn scalar<E: Error>(self, digest: u128) -> Result<Option<u128>, E> {
-        match self.place {
-            Place::Moving(_) | Place::PageViews => return Err(E::custom("a moving value is no number")),
-            Place::Column(_) => self.pass.columns.set_apart(),
+        match self.role {
+            Role::Stat(_) | Role::PageViews => return Err(E::custom("a stat is not a number")),
+            Role::Column(_) => self.pass.columns.set_uneven(),
             _ => {}
         }
         Ok(Some(digest))
     }
 
     fn text<E: Error>(self, text: &str) -> Result<Option<u128>, E> {
-        match self.place {
-            Place::Domain => self.pass.agrees.0 = text == self.pass.key.0,
-            Place::Id => self.pass.agrees.1 = text == self.pass.key.1,
+        match self.role {
+            Role::Domain => self.pass.matches.0 = text == self.pass.key.0,
+            Role::Id => self.pass.matches.1 = text == self.pass.key.1,
             _ => {}
         }
         self.scalar(digest::text(text))
     }
 
     fn integer<E: Error>(self, number: impl itoa::Integer + TryInto<i64>) -> Result<Option<u128>, E> {
-        let Place::Moving(moving) = self.place else {
+        let Role::Stat(stat) = self.role else {
             return self.scalar(digest::number(itoa::Buffer::new().format(number)));
         };
-        let number = number.try_into().map_err(|_| E::custom("a moving value is out of range"))?;
-        *self.pass.moving(moving) = Some(number);
+        let number = number.try_into().map_err(|_| E::custom("a stat is out of range"))?;
+        *self.pass.stat(stat) = Some(number);
         Ok(None)
     }
 }
 
 impl<'k> Pass<'k> {
-    /// A pass over the object of a key.
+    /// A pass over the asset with this key.
     pub(super) fn of_asset(domain: &'k str, id: &'k str) -> Self {
         Self { key: (domain, id), ..Self::default() }
     }
 
-    /// A pass over a canonical text, which needs nothing but its digest.
+    /// A pass over a canonical text, of which only the digest is needed.
     pub(super) fn of_canonical(spelled: bool) -> Self {
         Self { spelled, ..Self::default() }
     }
 
     const fn plain(&mut self) -> Value<'_, 'k> {
-        Value { pass: self, place: Place::Plain }
+        Value { pass: self, role: Role::Plain }
     }
 
-    const fn moving(&mut self, moving: Moving) -> &mut Option<i64> {
-        match moving {
-            Moving::Total => &mut self.stats.page_views_total,
-            Moving::LastMonth => &mut self.stats.page_views_last_month,
-            Moving::LastWeek => &mut self.stats.page_views_last_week,
-            Moving::Downloads => &mut self.stats.download_count,
+    const fn stat(&mut self, stat: Stat) -> &mut Option<i64> {
+        match stat {
+            Stat::Total => &mut self.stats.page_views_total,
+            Stat::LastMonth => &mut self.stats.page_views_last_month,
+            Stat::LastWeek => &mut self.stats.page_views_last_week,
+            Stat::Downloads => &mut self.stats.download_count,
         }
     }
 
-    /// Notes a name of the object whose names begin at `first`.
+    /// Adds a member name to the innermost open object, whose names begin at index `first`.
     fn enter<E: Error>(&mut self, first: usize, name: u64) -> Result<(), E> {
         if self.spelled {
             return Ok(());
         }
         let others = &self.names[first..];
         if others.len() >= MEMBERS || others.contains(&name) {
-            return Err(E::custom("a name repeats, or there are many"));
+            return Err(E::custom("a name repeats, or there are too many"));
         }
         self.names.push(name);
         Ok(())
@@ -170,39 +172,39 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        let counts = !matches!(self.place, Place::Moving(_) | Place::PageViews);
+        let counts = !matches!(self.role, Role::Stat(_) | Role::PageViews);
         Ok(counts.then(digest::null))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<Self::Value, A::Error> {
-        match self.place {
-            Place::Column(name) => self.column(name, elements),
-            Place::Multiset => self.multiset(elements),
+        match self.role {
+            Role::Column(name) => self.column(name, elements),
+            Role::Multiset => self.multiset(elements),
             _ => {
-                let Self { pass, place } = self;
+                let Self { pass, role } = self;
                 let digest = pass.list(elements, |_, _, _| {})?;
-                Value { pass, place }.scalar(digest)
+                Value { pass, role }.scalar(digest)
             }
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Self { pass, place } = self;
+        let Self { pass, role } = self;
         let first = pass.names.len();
         let mut members = Members::default();
-        while let Some((name, place)) = map.next_key_seed(Name(place))? {
+        while let Some((name, role)) = map.next_key_seed(Name(role))? {
             pass.enter(first, name)?;
-            if let Some(digest) = map.next_value_seed(Value { pass, place })? {
+            if let Some(digest) = map.next_value_seed(Value { pass, role })? {
                 members.add(name, digest);
             }
         }
         pass.names.truncate(first);
-        match place {
-            Place::PageViews => return Ok(None),
-            Place::Resource => pass.columns.add_to(&mut members),
+        match role {
+            Role::PageViews => return Ok(None),
+            Role::Resource => pass.columns.add_to(&mut members),
             _ => {}
         }
-        Value { pass, place }.scalar(members.finish())
+        Value { pass, role }.scalar(members.finish())
     }
 }
 
@@ -217,9 +219,9 @@ impl Value<'_, '_> {
 
     fn column<'de, A: SeqAccess<'de>>(self, name: u64, elements: A) -> Result<Option<u128>, A::Error> {
         let mut count = 0;
-        let list = self.pass.list(elements, |columns, place, cell| {
-            columns.add(name, place, cell);
-            count = place + 1;
+        let list = self.pass.list(elements, |columns, index, element| {
+            columns.add(name, index, element);
+            count = index + 1;
         })?;
         self.pass.columns.end_array(name, count, list);
         Ok(None)
@@ -227,28 +229,28 @@ impl Value<'_, '_> {
 }
 
 impl Pass<'_> {
-    /// The digest of a list, each of whose elements is shown with its place.
+    /// The digest of a list. `visit` gets the index and the digest of each element.
     fn list<'de, A: SeqAccess<'de>>(
         &mut self,
         mut elements: A,
-        mut show: impl FnMut(&mut Columns, usize, u128),
+        mut visit: impl FnMut(&mut Columns, usize, u128),
     ) -> Result<u128, A::Error> {
-        let (mut list, mut place) = (List::new(), 0);
+        let (mut list, mut index) = (List::new(), 0);
         while let Some(element) = elements.next_element_seed(self.plain())? {
             let element = element.unwrap_or_default();
             list.add(element);
-            show(&mut self.columns, place, element);
-            place += 1;
+            visit(&mut self.columns, index, element);
+            index += 1;
         }
         Ok(list.finish())
     }
 }
 
-/// Reads the name of a member; returns its digest and the place of the value.
-struct Name(Place);
+/// Reads a member name. Returns its digest and the role of the member's value.
+struct Name(Role);
 
 impl<'de> DeserializeSeed<'de> for Name {
-    type Value = (u64, Place);
+    type Value = (u64, Role);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -256,14 +258,13 @@ impl<'de> DeserializeSeed<'de> for Name {
 }
 
 impl Visitor<'_> for Name {
-    type Value = (u64, Place);
+    type Value = (u64, Role);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a member")
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        // Without an escape there is none, and then this is quick.
         let name = without_nul(name)?;
         let digest = digest::name(name);
         Ok((digest, self.0.member(name, digest)))

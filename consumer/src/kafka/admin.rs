@@ -16,10 +16,10 @@ const LIMIT: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(1);
 const OPERATION: rd::rd_kafka_admin_op_t = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
 
-/// The ids of those topics that exist and have one, in the form of Kafka's own tools. Needs DESCRIBE on the topics.
+/// The ids of the topics that exist and have one, in the format of Kafka's tools. Needs DESCRIBE on the topics.
 ///
 /// # Errors
-/// When Kafka does not answer. A Kafka that does not know topics' ids answers with none.
+/// If Kafka does not answer. Versions of Kafka without topic ids return none.
 pub(super) fn topic_ids<C: ClientContext>(
     client: &Client<C>,
     topics: &[String],
@@ -36,16 +36,16 @@ const fn is_unsupported(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion)
 }
 
-/// Names as C has them.
+/// Names as C strings.
 struct Names(Vec<CString>);
 
 impl Names {
     fn of(names: &[String]) -> anyhow::Result<Self> {
         let names = names.iter().map(|name| CString::new(name.as_str()));
-        Ok(Self(names.collect::<Result<_, _>>().context("a name holds a NUL")?))
+        Ok(Self(names.collect::<Result<_, _>>().context("a name contains a NUL")?))
     }
 
-    /// Pointers that are valid for as long as the names are. librdkafka copies what they point to.
+    /// Pointers to the names, valid as long as `self`. librdkafka copies the names.
     fn pointers(&self) -> Vec<*const c_char> {
         self.0.iter().map(|name| name.as_ptr()).collect()
     }
@@ -70,13 +70,13 @@ unsafe fn describe_topics(
     }
 }
 
-/// Kafka's answer, an event of librdkafka that is not null.
+/// Kafka's response: an event of librdkafka that is not null.
 struct Answer(*mut rd::rd_kafka_event_t);
 
 impl Drop for Answer {
     #[expect(unsafe_code, reason = "destroys an event of librdkafka")]
     fn drop(&mut self) {
-        // SAFETY: the event is ours, and this is the only place that destroys it.
+        // SAFETY: this value owns the event, and nothing else destroys it.
         unsafe { rd::rd_kafka_event_destroy(self.0) }
     }
 }
@@ -119,8 +119,8 @@ impl Answer {
                 return BTreeMap::new();
             }
             let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
-            let id = |place| {
-                let topic = *topics.add(place);
+            let id = |index| {
+                let topic = *topics.add(index);
                 none_or(code(rd::rd_kafka_TopicDescription_error(topic))).ok()?;
                 let id = uuid(rd::rd_kafka_TopicDescription_topic_id(topic))?;
                 Some((text(rd::rd_kafka_TopicDescription_name(topic)), id))
@@ -145,7 +145,7 @@ unsafe fn code(error: *const rd::rd_kafka_error_t) -> RDKafkaRespErr {
     unsafe { rd::rd_kafka_error_code(error) }
 }
 
-/// The id as Kafka's own tools write it; none for one that is missing or zero.
+/// The id in the format of Kafka's tools. None if it is missing or zero.
 ///
 /// # Safety
 /// The id is null or a live object of librdkafka.
@@ -160,7 +160,7 @@ unsafe fn uuid(id: *const rd::rd_kafka_Uuid_t) -> Option<String> {
             (rd::rd_kafka_Uuid_most_significant_bits(id), rd::rd_kafka_Uuid_least_significant_bits(id));
         (bits, text(rd::rd_kafka_Uuid_base64str(id)))
     };
-    // librdkafka takes the usual alphabet, Kafka's tools the one for URLs.
+    // librdkafka uses the standard Base64 alphabet, and Kafka's tools the one for URLs.
     (bits != (0, 0)).then(|| written.replace('+', "-").replace('/', "_"))
 }
 

@@ -39,12 +39,12 @@ impl GroupContext {
         (context, events)
     }
 
-    /// Answers rebalances in the callback from now on, because the loop ends.
+    /// From now on the callback answers rebalances itself, because the loop ends.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
     }
 
-    /// A failed rebalance assigns and revokes nothing: the member keeps its partitions. The group tries again.
+    /// A failed rebalance assigns and revokes nothing: the member keeps its partitions, and the group retries.
     fn failed(&self, failure: RDKafkaRespErr) {
         let error = KafkaError::Rebalance(failure.into());
         tracing::warn!(event = events::REBALANCE_FAILED, %error, "a rebalance failed; the partitions stay as they are");
@@ -54,7 +54,7 @@ impl GroupContext {
 /// Sends rebalances as events.
 pub(crate) struct GroupContext {
     changes: UnboundedSender<Rebalance>,
-    /// While the consumer is dropped no loop answers events, so the callback does.
+    /// Set while the consumer is dropped. The callback then answers rebalances, because the loop has ended.
     closing: AtomicBool,
     /// The metadata of the offsets that this member commits: the copy of the tables.
     pub(super) note: String,
@@ -98,7 +98,7 @@ impl ConsumerContext for GroupContext {
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
-            // Committed offsets are for Kafka's tools only: positions decide.
+            // Committed offsets are only for Kafka's tools. The stored positions are authoritative.
             tracing::debug!(%error, "an offset was not committed");
         }
     }

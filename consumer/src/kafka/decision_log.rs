@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use catalog_shared::decision::RunDecision;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::verdict::Verdict;
 use rdkafka::consumer::Consumer;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
@@ -57,7 +57,7 @@ impl DecisionLog {
     pub(crate) async fn publish(
         &self,
         producer: &FutureProducer<LogContext>,
-        decision: &Verdict,
+        decision: &RunDecision,
     ) -> anyhow::Result<()> {
         let (key, value) = (decision.key(), serde_json::to_vec(decision)?);
         let record = FutureRecord::to(&self.topic).key(&key).payload(&value);
@@ -78,12 +78,12 @@ impl DecisionLog {
 
     /// Reads the topic from its beginning to its end. Returns the last decision of each run, and a reader that continues
     /// from there. None if the topic does not exist.
-    pub(crate) async fn read_to_end(&self) -> anyhow::Result<Option<(DecisionReader, Vec<Verdict>)>> {
+    pub(crate) async fn read_to_end(&self) -> anyhow::Result<Option<(DecisionReader, Vec<RunDecision>)>> {
         let partitions = self.partitions().await?;
         if partitions == 0 {
             return Ok(None);
         }
-        let reader = DecisionReader::open(&self.kafka, &self.topic, partitions)?;
+        let reader = DecisionReader::open(&self.kafka, &self.topic, partitions).await?;
         let decisions = reader.read_to_end(partitions).await?;
         Ok(Some((reader, decisions)))
     }

@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Context;
+use catalog_shared::decision::RunDecision;
 use catalog_shared::events;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::verdict::Verdict;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use time::{OffsetDateTime, UtcOffset};
+use tokio::task::spawn_blocking;
+
+use super::partitions::TIMEOUT;
 
 /// A consumer of the decisions topic that belongs to no group.
 pub(crate) struct DecisionReader {
@@ -18,30 +22,41 @@ pub(crate) struct DecisionReader {
 
 impl DecisionReader {
     /// A reader of all partitions, from the first record on.
-    pub(crate) fn open(kafka: &KafkaArgs, topic: &str, partitions: i32) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// If Kafka does not answer.
+    pub(crate) async fn open(kafka: &KafkaArgs, topic: &str, partitions: i32) -> anyhow::Result<Self> {
         let config = kafka.client_config(&[
             // librdkafka requires a group id. The group is never joined.
             ("group.id", "catalog-consumer-verdicts"),
             ("enable.auto.commit", "false"),
             ("enable.partition.eof", "true"),
             ("allow.auto.create.topics", "false"),
-            // A program waits for the end of the topic before it begins, at the default for half a second.
+            ("auto.offset.reset", "earliest"),
+            // Programs read the topic to its end before they start. With the default this takes half a second.
             ("fetch.wait.max.ms", "50"),
         ])?;
         let consumer: StreamConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-        let mut list = TopicPartitionList::new();
-        for partition in 0..partitions {
-            list.add_partition_offset(topic, partition, Offset::Beginning)?;
-        }
-        consumer.assign(&list)?;
-        Ok(Self { consumer })
+        let topic = topic.to_owned();
+        let assign = move || {
+            let mut list = TopicPartitionList::new();
+            for partition in 0..partitions {
+                // Also connects to the partition's leader. Without that connection, a consumer that is assigned the
+                // beginning waits for half a second before it asks for the offset again.
+                let (first, _) = consumer.fetch_watermarks(&topic, partition, TIMEOUT)?;
+                list.add_partition_offset(&topic, partition, Offset::Offset(first))?;
+            }
+            consumer.assign(&list)?;
+            anyhow::Ok(Self { consumer })
+        };
+        spawn_blocking(assign).await?.context("can't read the topic of decisions")
     }
 
     /// The last decision of each run.
     ///
     /// # Errors
     /// A Kafka error that the client does not recover from.
-    pub(crate) async fn read_to_end(&self, partitions: i32) -> anyhow::Result<Vec<Verdict>> {
+    pub(crate) async fn read_to_end(&self, partitions: i32) -> anyhow::Result<Vec<RunDecision>> {
         let mut ended = BTreeSet::new();
         let mut last = BTreeMap::new();
         while ended.len() < usize::try_from(partitions)? {
@@ -61,7 +76,7 @@ impl DecisionReader {
     }
 
     /// The next published decision.
-    pub(crate) async fn next(&self) -> Verdict {
+    pub(crate) async fn next(&self) -> RunDecision {
         loop {
             match self.consumer.recv().await {
                 Ok(message) => {
@@ -89,7 +104,7 @@ fn ends_reading(error: &KafkaError) -> bool {
 }
 
 /// Parses a record. An unreadable record is logged and ignored.
-fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
+fn read(message: &BorrowedMessage<'_>) -> Option<RunDecision> {
     let decision = parse(message.key(), message.payload());
     if decision.is_none() {
         tracing::warn!(
@@ -104,15 +119,15 @@ fn read(message: &BorrowedMessage<'_>) -> Option<Verdict> {
     decision
 }
 
-fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Verdict> {
-    let decision: Verdict = serde_json::from_slice(value?).ok()?;
+fn parse(key: Option<&[u8]>, value: Option<&[u8]>) -> Option<RunDecision> {
+    let decision: RunDecision = serde_json::from_slice(value?).ok()?;
     (is_storable(&decision) && key == Some(decision.key().as_bytes())).then_some(decision)
 }
 
 /// Whether PostgreSQL can store it. PostgreSQL rejects a NUL, and would do so on every retry. A time outside the
 /// calendar in UTC could be written but not read.
-fn is_storable(decision: &Verdict) -> bool {
-    let Verdict { judged, decided, scope, .. } = decision;
+fn is_storable(decision: &RunDecision) -> bool {
+    let RunDecision { judged, decided, scope, .. } = decision;
     let pairs = judged.shields.iter().flat_map(|(domain, reason)| [domain, reason]);
     let lifted = decided.iter().flat_map(|decided| &decided.domains);
     let mut texts =
@@ -126,7 +141,7 @@ fn is_storable(decision: &Verdict) -> bool {
 mod tests {
     use super::*;
 
-    fn parsed(reason: &str, ended_at: &str) -> Option<Verdict> {
+    fn parsed(reason: &str, ended_at: &str) -> Option<RunDecision> {
         let value = format!(
             r#"{{"region":"us","run":7,"state":"held","reason":"{reason}","mode":"full","ended_at":"{ended_at}",
                 "decided_at":"2026-01-01T00:00:00Z"}}"#

@@ -19,13 +19,13 @@ impl EndOffsets {
     /// # Errors
     /// If a data topic is missing, or Kafka does not answer.
     pub(crate) async fn measure(kafka: &KafkaArgs) -> anyhow::Result<Self> {
-        let places = data_partitions(kafka).await?;
-        Ok(Self { ends: watermarks(kafka, places).await? })
+        let topic_partitions = data_partitions(kafka).await?;
+        Ok(Self { ends: watermarks(kafka, topic_partitions).await? })
     }
 
     /// Every partition.
-    pub(crate) fn places(&self) -> Vec<TopicPartition> {
-        self.ends.iter().map(|(place, _)| place.clone()).collect()
+    pub(crate) fn topic_partitions(&self) -> Vec<TopicPartition> {
+        self.ends.iter().map(|(topic_partition, _)| topic_partition.clone()).collect()
     }
 
     /// Checks that the stored positions lie within their partitions. A position beyond the end would count as caught
@@ -34,19 +34,22 @@ impl EndOffsets {
     /// # Errors
     /// [`Stop::Guard`] for the first one that does not.
     pub(crate) fn check(&self, positions: &Positions) -> Result<(), Stop> {
-        let stored = |place: &TopicPartition| positions.get(&(place.topic.clone(), place.partition)).copied();
-        self.ends.iter().try_for_each(|(place, marks)| {
-            stored(place).map_or(Ok(()), |position| marks.check(place, position))
+        let stored = |topic_partition: &TopicPartition| {
+            positions.get(&(topic_partition.topic.clone(), topic_partition.partition)).copied()
+        };
+        self.ends.iter().try_for_each(|(topic_partition, marks)| {
+            stored(topic_partition).map_or(Ok(()), |position| marks.check(topic_partition, position))
         })
     }
 
     /// The partitions that have not caught up, each with its position and its end offset. A partition without a position
     /// has not caught up, even if it is empty: it was never assigned to a consumer of these tables.
     pub(crate) fn behind(&self, positions: &Positions) -> impl Iterator<Item = (&TopicPartition, i64, i64)> {
-        self.ends.iter().filter_map(|(place, Watermarks { low, high })| {
-            let position = positions.get(&(place.topic.clone(), place.partition)).copied();
+        self.ends.iter().filter_map(|(topic_partition, Watermarks { low, high })| {
+            let position =
+                positions.get(&(topic_partition.topic.clone(), topic_partition.partition)).copied();
             let has_caught_up = position.is_some_and(|position| position >= *high);
-            (!has_caught_up).then_some((place, position.unwrap_or(*low), *high))
+            (!has_caught_up).then_some((topic_partition, position.unwrap_or(*low), *high))
         })
     }
 }
@@ -60,7 +63,7 @@ mod tests {
     use super::*;
     use crate::model::topic::TopicKind;
 
-    fn place(partition: i32) -> TopicPartition {
+    fn topic_partition(partition: i32) -> TopicPartition {
         TopicPartition { kind: TopicKind::Data(RecordType::Hosts), topic: "socrata.hosts".into(), partition }
     }
 
@@ -68,10 +71,14 @@ mod tests {
     fn partitions_are_behind_until_their_position_is_the_end_offset() {
         let marks = |low, high| Watermarks { low, high };
         let ends = EndOffsets {
-            ends: vec![(place(0), marks(0, 20)), (place(1), marks(2, 5)), (place(2), marks(7, 7))],
+            ends: vec![
+                (topic_partition(0), marks(0, 20)),
+                (topic_partition(1), marks(2, 5)),
+                (topic_partition(2), marks(7, 7)),
+            ],
         };
         let mut positions = HashMap::from([(("socrata.hosts".to_owned(), 0), 20)]);
-        let behind = [(&place(1), 2, 5), (&place(2), 7, 7)];
+        let behind = [(&topic_partition(1), 2, 5), (&topic_partition(2), 7, 7)];
         assert_eq!(ends.behind(&positions).collect::<Vec<_>>(), behind);
         positions.insert(("socrata.hosts".to_owned(), 1), 6);
         positions.insert(("socrata.hosts".to_owned(), 2), 7);

@@ -14,7 +14,7 @@ use crate::kafka::polling::PollingMember;
 use crate::model::copy_id::CopyId;
 use crate::model::topic::{TopicKind, TopicPartition};
 
-/// librdkafka's own default.
+/// The default of librdkafka.
 const SESSION: Duration = Duration::from_secs(45);
 
 /// A member of the group and the changes of its assignment.
@@ -23,7 +23,7 @@ pub(crate) struct Joined {
     pub(crate) member: Arc<Member>,
     pub(crate) polling: PollingMember,
     pub(crate) changes: UnboundedReceiver<Rebalance>,
-    /// How long the group takes to notice that a member is gone.
+    /// The time after which the group removes a dead member.
     pub(crate) session: Duration,
 }
 
@@ -38,14 +38,14 @@ pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Res
         ("isolation.level", "read_committed"),
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
-        // Each assignment names its offsets. Where one does not exist, no other may be guessed.
+        // Each assignment names its offsets. If an offset does not exist, the client must not choose another one.
         ("auto.offset.reset", "error"),
         ("allow.auto.create.topics", "false"),
         // A consumer may start before the producer has created the topics.
         ("topic.metadata.refresh.interval.ms", "10000"),
         ("fetch.wait.max.ms", "50"),
-        // How soon a fetcher that has filled the queue looks for room. The default of a second would stall a busy
-        // consumer.
+        // The delay before a fetcher that has filled the queue checks it again. The default of a second would stall a
+        // busy consumer.
         ("fetch.queue.backoff.ms", "10"),
         ("queued.max.messages.kbytes", "8192"),
     ])?;
@@ -62,14 +62,14 @@ pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Res
 }
 
 /// A list of one partition.
-pub(crate) fn list(place: &TopicPartition) -> TopicPartitionList {
+pub(crate) fn list(topic_partition: &TopicPartition) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(1);
-    list.add_partition(&place.topic, place.partition);
+    list.add_partition(&topic_partition.topic, topic_partition.partition);
     list
 }
 
-/// Answers a change of the assignment. Partitions that it assigns start at the group's offsets, which is good enough only
-/// where none is assigned or the consumer leaves.
+/// Answers a change of the assignment. Assigned partitions start at the group's offsets, so this is correct only if none is
+/// assigned or the consumer is leaving.
 pub(crate) fn answer(member: &Member, change: &Rebalance) -> KafkaResult<()> {
     match change {
         Rebalance::Assign(list) => member.incremental_assign(list),

@@ -1,7 +1,7 @@
 //! The members of a consumer group.
 //!
 //! librdkafka has two calls for this. `DescribeConsumerGroups` asks only the group's coordinator, but it aborts the process
-//! when a broker that was killed comes back while a request is pending (confluentinc/librdkafka#4605). So this module uses
+//! when a killed broker restarts while a request is pending (confluentinc/librdkafka#4605). So this module uses
 //! `rd_kafka_list_groups`, which asks every broker. The crate's safe wrapper treats an answer that lacks a broker as an
 //! error. Here such an answer counts if it contains the group, because then the coordinator has answered.
 

@@ -29,8 +29,8 @@ pub(crate) struct LostRecords {
 
 impl LostRecords {
     /// For a partition whose first offset is `low`. None for the topic of dead letters, where old records expire by design.
-    pub(crate) fn of(place: &TopicPartition, low: i64) -> Option<Self> {
-        let TopicPartition { kind, topic, partition } = place;
+    pub(crate) fn of(topic_partition: &TopicPartition, low: i64) -> Option<Self> {
+        let TopicPartition { kind, topic, partition } = topic_partition;
         (*kind != TopicKind::DeadLetters).then(|| Self::at(topic, *partition, low)).flatten()
     }
 
@@ -54,7 +54,7 @@ pub(crate) fn list(lost: &[LostRecords]) -> String {
 ///
 /// # Errors
 /// The error of Kafka.
-pub(crate) async fn of_verdicts(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRecords>> {
+pub(crate) async fn of_decisions(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRecords>> {
     let (watcher, name) = (partitions::watcher(kafka)?, kafka.topics().verdicts());
     let read = move || {
         // Metadata of all topics, because a request by name may create the topic (auto.create.topics.enable).
@@ -84,16 +84,19 @@ pub(crate) async fn check_starts(
     let has_position = |topic: &str, partition| positions.contains_key(&(topic.to_owned(), partition));
     let starting: Vec<_> = marks
         .iter()
-        .filter(|(place, _)| {
-            place.kind != TopicKind::DeadLetters && !has_position(&place.topic, place.partition)
+        .filter(|(topic_partition, _)| {
+            topic_partition.kind != TopicKind::DeadLetters
+                && !has_position(&topic_partition.topic, topic_partition.partition)
         })
         .collect();
-    let mut lost: Vec<_> =
-        starting.iter().filter_map(|(place, marks)| LostRecords::of(place, marks.low)).collect();
+    let mut lost: Vec<_> = starting
+        .iter()
+        .filter_map(|(topic_partition, marks)| LostRecords::of(topic_partition, marks.low))
+        .collect();
     let dead_letters = kafka.topics().dead_letters();
     let are_new = positions.keys().all(|(topic, _)| *topic == dead_letters);
     if are_new && !starting.is_empty() {
-        lost.extend(of_verdicts(kafka).await?);
+        lost.extend(of_decisions(kafka).await?);
     }
     match lost.as_slice() {
         [] => Ok(()),
@@ -128,10 +131,10 @@ mod tests {
 
     #[test]
     fn a_first_offset_above_0_is_a_loss_except_where_records_expire() {
-        let place = |kind| TopicPartition { kind, topic: "t".into(), partition: 1 };
-        let lost = LostRecords::of(&place(TopicKind::Data(RecordType::Hosts)), 600);
+        let topic_partition = |kind| TopicPartition { kind, topic: "t".into(), partition: 1 };
+        let lost = LostRecords::of(&topic_partition(TopicKind::Data(RecordType::Hosts)), 600);
         assert_eq!(lost.map(|lost| lost.to_string()).as_deref(), Some("t[1] begins at offset 600"));
-        assert_eq!(LostRecords::of(&place(TopicKind::Data(RecordType::Hosts)), 0), None);
-        assert_eq!(LostRecords::of(&place(TopicKind::DeadLetters), 600), None);
+        assert_eq!(LostRecords::of(&topic_partition(TopicKind::Data(RecordType::Hosts)), 0), None);
+        assert_eq!(LostRecords::of(&topic_partition(TopicKind::DeadLetters), 600), None);
     }
 }

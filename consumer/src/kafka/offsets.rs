@@ -17,7 +17,7 @@ use crate::model::copy_id;
 use crate::model::start::CommittedOffset;
 use crate::model::topic::TopicPartition;
 
-/// Commits offsets with our note, without waiting for the answer.
+/// Commits offsets with the note of this copy, without waiting for the response.
 pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
     if positions.is_empty() {
         return Ok(());
@@ -28,7 +28,7 @@ pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> an
     Ok(())
 }
 
-/// Commits offsets with our note and waits for it, so that an operator's reset is honoured once.
+/// Commits offsets with the note of this copy and waits for the response, so that an operator's reset is honoured once.
 ///
 /// A failure is only logged: a reset that is honoured twice applies records twice, which changes nothing.
 pub(crate) async fn commit_and_wait(
@@ -55,37 +55,37 @@ pub(crate) async fn commit_and_wait(
     Ok(())
 }
 
-/// The group's committed offsets, in the order of the places.
+/// The group's committed offsets, in the order of `topic_partitions`.
 pub(crate) async fn committed<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'static>(
     member: &Arc<M>,
-    places: &[TopicPartition],
+    topic_partitions: &[TopicPartition],
 ) -> anyhow::Result<Vec<Option<CommittedOffset>>> {
-    let found = fetch_committed(member, places).await?;
-    let of = |place: &TopicPartition| {
-        let element = found.find_partition(&place.topic, place.partition)?;
+    let found = fetch_committed(member, topic_partitions).await?;
+    let of = |topic_partition: &TopicPartition| {
+        let element = found.find_partition(&topic_partition.topic, topic_partition.partition)?;
         let Offset::Offset(offset) = element.offset() else { return None };
         Some(CommittedOffset { offset, noted: copy_id::is_ours(element.metadata()) })
     };
-    Ok(places.iter().map(of).collect())
+    Ok(topic_partitions.iter().map(of).collect())
 }
 
 /// The metadata of the group's committed offset of a partition.
 pub(crate) async fn note<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'static>(
     member: &Arc<M>,
-    place: &TopicPartition,
+    topic_partition: &TopicPartition,
 ) -> anyhow::Result<Option<String>> {
-    let found = fetch_committed(member, std::slice::from_ref(place)).await?;
-    let element = found.find_partition(&place.topic, place.partition);
+    let found = fetch_committed(member, std::slice::from_ref(topic_partition)).await?;
+    let element = found.find_partition(&topic_partition.topic, topic_partition.partition);
     Ok(element.map(|element| element.metadata().to_owned()))
 }
 
 async fn fetch_committed<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'static>(
     member: &Arc<M>,
-    places: &[TopicPartition],
+    topic_partitions: &[TopicPartition],
 ) -> anyhow::Result<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(places.len());
-    for place in places {
-        list.add_partition(&place.topic, place.partition);
+    let mut list = TopicPartitionList::with_capacity(topic_partitions.len());
+    for topic_partition in topic_partitions {
+        list.add_partition(&topic_partition.topic, topic_partition.partition);
     }
     let member = Arc::clone(member);
     let found = spawn_blocking(move || member.committed_offsets(list, TIMEOUT)).await?;
@@ -93,8 +93,11 @@ async fn fetch_committed<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'sta
 }
 
 /// Whether an operator has reset an offset of the group and no member has acted on it yet.
-pub(crate) async fn has_reset(member: &Arc<Member>, places: &[TopicPartition]) -> anyhow::Result<bool> {
-    let committed = committed(member, places).await?;
+pub(crate) async fn has_reset(
+    member: &Arc<Member>,
+    topic_partitions: &[TopicPartition],
+) -> anyhow::Result<bool> {
+    let committed = committed(member, topic_partitions).await?;
     Ok(committed.iter().flatten().any(|committed| !committed.noted))
 }
 
@@ -102,7 +105,7 @@ pub(crate) async fn has_reset(member: &Arc<Member>, places: &[TopicPartition]) -
 ///
 /// # Errors
 /// From Kafka, or if it does not answer.
-pub(crate) async fn commit_alone(
+pub(crate) async fn commit_without_members(
     kafka: &KafkaArgs,
     (group, note): (&str, &str),
     positions: &[(TopicPartition, i64)],
@@ -130,8 +133,8 @@ pub(super) fn offsets(
 
 fn noted(note: &str, positions: &[(TopicPartition, i64)]) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(positions.len());
-    for (place, position) in positions {
-        let mut element = list.add_partition(&place.topic, place.partition);
+    for (topic_partition, position) in positions {
+        let mut element = list.add_partition(&topic_partition.topic, topic_partition.partition);
         element.set_offset(Offset::Offset(*position))?;
         element.set_metadata(note);
     }

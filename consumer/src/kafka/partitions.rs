@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::watermarks;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::task::spawn_blocking;
 
@@ -17,9 +18,8 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 /// A client that reads the real end of partitions, including open transactions. For a reader of committed records a
 /// partition ends where the first open transaction begins.
 pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogContext>> {
+    // Without a group: closing a consumer that has one takes at least a tenth of a second.
     let config = kafka.client_config(&[
-        // Never joined, but a consumer needs a group's name.
-        ("group.id", "catalog-consumer-watermarks"),
         ("isolation.level", "read_uncommitted"),
         ("enable.auto.commit", "false"),
         ("allow.auto.create.topics", "false"),
@@ -27,23 +27,37 @@ pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogConte
     kafka::create(&config, LogContext::default())
 }
 
+/// Fetches the metadata of a topic. `rd_kafka_clusterid` and `rd_kafka_list_groups` wait for a client's first metadata, but
+/// its arrival does not wake them: without this they return up to a second late. Blocks.
+///
+/// # Errors
+/// If Kafka does not answer.
+pub(crate) fn await_metadata<C: ClientContext>(client: &Client<C>, topic: &str) -> anyhow::Result<()> {
+    client.fetch_metadata(Some(topic), TIMEOUT).context("Kafka is unreachable")?;
+    Ok(())
+}
+
 /// The watermarks of some partitions.
 pub(crate) async fn watermarks(
     kafka: &KafkaArgs,
-    places: Vec<TopicPartition>,
+    topic_partitions: Vec<TopicPartition>,
 ) -> anyhow::Result<Vec<(TopicPartition, Watermarks)>> {
     let watcher = watcher(kafka)?;
-    let read = move || places.into_iter().map(|place| measure(&watcher, place)).collect();
+    let read = move || {
+        topic_partitions.into_iter().map(|topic_partition| measure(&watcher, topic_partition)).collect()
+    };
     spawn_blocking(read).await?
 }
 
 fn measure(
     watcher: &BaseConsumer<LogContext>,
-    place: TopicPartition,
+    topic_partition: TopicPartition,
 ) -> anyhow::Result<(TopicPartition, Watermarks)> {
-    let (low, high) = watermarks::watermarks(watcher, &place.topic, place.partition)
-        .with_context(|| format!("can't read the end of {}[{}]", place.topic, place.partition))?;
-    Ok((place, Watermarks { low, high }))
+    let (low, high) = watermarks::watermarks(watcher, &topic_partition.topic, topic_partition.partition)
+        .with_context(|| {
+            format!("can't read the end of {}[{}]", topic_partition.topic, topic_partition.partition)
+        })?;
+    Ok((topic_partition, Watermarks { low, high }))
 }
 
 /// Every partition of the data topics.
@@ -52,7 +66,7 @@ pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<Top
     let metadata = spawn_blocking(move || watcher.fetch_metadata(None, TIMEOUT)).await?;
     let metadata = metadata.context("Kafka is unreachable")?;
     let topics = kafka.topics();
-    let mut places = Vec::new();
+    let mut topic_partitions = Vec::new();
     for kind in TopicKind::ALL {
         let name = kind.topic(&topics);
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
@@ -61,8 +75,8 @@ pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<Top
             }
             bail!("there is no topic {name}: crawl a region first, with the same --topic-prefix");
         };
-        let place = |partition| TopicPartition { kind, topic: name.clone(), partition };
-        places.extend(topic.partitions().iter().map(|partition| place(partition.id())));
+        let topic_partition = |partition| TopicPartition { kind, topic: name.clone(), partition };
+        topic_partitions.extend(topic.partitions().iter().map(|partition| topic_partition(partition.id())));
     }
-    Ok(places)
+    Ok(topic_partitions)
 }

@@ -19,8 +19,8 @@ pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Reader> {
         ("auto.offset.reset", "error"),
         ("allow.auto.create.topics", "false"),
         ("fetch.wait.max.ms", "50"),
-        // How soon a fetcher that has filled the queue looks for room. The default of a second would stall a busy
-        // reader.
+        // The delay before a fetcher that has filled the queue checks it again. The default of a second would stall a
+        // busy reader.
         ("fetch.queue.backoff.ms", "10"),
         ("queued.max.messages.kbytes", "16384"),
     ])?;

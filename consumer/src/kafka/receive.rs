@@ -30,7 +30,7 @@ pub(crate) fn lasting(error: KafkaError) -> Option<KafkaError> {
     let lasts = match &error {
         KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)
         | KafkaError::MessageConsumptionFatal(_) => true,
-        // The client retries for ever, but nobody grants a right without being asked.
+        // The client would retry forever, but an operator must first grant the permission.
         error => rights::is_missing(error),
     };
     if lasts {
@@ -40,7 +40,7 @@ pub(crate) fn lasting(error: KafkaError) -> Option<KafkaError> {
     None
 }
 
-/// An error, in words that say what to do where the client's own don't.
+/// The error, with advice if the client's message contains none.
 pub(crate) fn explain(error: KafkaError) -> anyhow::Error {
     match error {
         KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => anyhow!(
@@ -60,17 +60,17 @@ pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now
         Err(schema) => {
             let newer = NewerRecord { offset: message.offset(), schema };
             partition.newer = Some(newer);
-            log_newer(&partition.place, newer);
+            log_newer(&partition.topic_partition, newer);
         }
     }
 }
 
 /// Logs that a partition waits for an upgrade.
-pub(crate) fn log_newer(place: &TopicPartition, newer: NewerRecord) {
+pub(crate) fn log_newer(topic_partition: &TopicPartition, newer: NewerRecord) {
     tracing::warn!(
         event = events::NEWER_SCHEMA_WAITS,
-        topic = place.topic,
-        partition = place.partition,
+        topic = topic_partition.topic,
+        partition = topic_partition.partition,
         offset = newer.offset,
         schema = newer.schema,
         "a record of a newer schema: its partition waits until this consumer is upgraded"

@@ -25,6 +25,7 @@ pub(crate) async fn find(kafka: &KafkaArgs) -> anyhow::Result<Source> {
     let (brokers, prefix) = (kafka.brokers.clone(), kafka.topic_prefix.clone());
     let ask = move || {
         let client = watcher.client();
+        partitions::await_metadata(client, &names[0])?;
         let cluster = client.fetch_cluster_id(CLUSTER_TIMEOUT).filter(|id| !id.is_empty());
         anyhow::Ok(Source { brokers, prefix, cluster, topics: admin::topic_ids(client, &names)? })
     };

@@ -1,4 +1,4 @@
-//! The memory that received records are copied into: a few large blocks in place of several allocations per record.
+//! The memory that received records are copied into: a few large blocks instead of several allocations per record.
 
 use bytes::{Bytes, BytesMut};
 
@@ -20,7 +20,7 @@ impl Arena {
         Self { block_bytes: BLOCK_BYTES, ..Self::default() }
     }
 
-    /// An arena for a few records: each copy is an allocation of its own and keeps no other one's memory.
+    /// An arena for a few records: each copy is a separate allocation and keeps no other memory alive.
     pub(crate) fn exact() -> Self {
         Self::default()
     }

@@ -7,7 +7,7 @@ use crate::model::topic::TopicPartition;
 /// a batch without records moves the position past the end of a transaction.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) place: TopicPartition,
+    pub(crate) topic_partition: TopicPartition,
     pub(crate) from: i64,
     pub(crate) to: i64,
     pub(crate) records: Vec<Record>,

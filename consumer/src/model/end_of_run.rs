@@ -8,12 +8,12 @@ use catalog_shared::region::Region;
 pub(crate) struct EndOfRun {
     pub(crate) region: Region,
     pub(crate) offset: i64,
-    pub(crate) marker: Box<EndRecord>,
+    pub(crate) record: Box<EndRecord>,
 }
 
 impl EndOfRun {
     /// Whether it ends this run, or a later run of the region, before this offset. No record of the run may follow.
     pub(crate) fn ends(&self, (region, run): (Region, u32), offset: i64) -> bool {
-        self.region == region && self.marker.run >= run && self.offset < offset
+        self.region == region && self.record.run >= run && self.offset < offset
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::model::arena::Arena;
 
-/// The length that stands for a header without a value. No header is that long.
+/// The length that marks a header without a value. No header is that long.
 const NO_VALUE: u32 = u32::MAX;
 
 /// Headers in their order, each as: length of the name, length of the value (both `u32`), name, value.
@@ -17,7 +17,7 @@ impl RawHeaders {
     /// Copies headers.
     ///
     /// # Panics
-    /// The client does, for a message with a header whose name is not UTF-8.
+    /// The client panics for a message with a header whose name is not UTF-8.
     pub(crate) fn copy(headers: &impl Headers, arena: &mut Arena) -> Self {
         Self(arena.copy_written(|bytes| {
             for header in headers.iter() {

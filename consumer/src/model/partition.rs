@@ -1,4 +1,4 @@
-//! An assigned partition: its position, and what was received of it and is not applied yet.
+//! An assigned partition: its position, and its received records that are not applied yet.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use crate::model::topic::TopicPartition;
 const LINGER: Duration = Duration::from_millis(100);
 /// How many bytes of records make a batch full: about 1,800 of the largest usual records.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// A partition is paused once this many bytes wait, and resumed once no more than that many do. Between the two lies most
-/// of a batch, because what librdkafka has fetched ahead is fetched again after a pause.
+/// The number of waiting bytes at which a partition is paused, and at which it is resumed. The difference is most of a
+/// batch, because librdkafka discards what it has fetched ahead when a partition is paused.
 const PAUSE_BYTES: usize = 10 * 1024 * 1024;
 const RESUME_BYTES: usize = 4 * 1024 * 1024;
 
@@ -27,14 +27,14 @@ pub(crate) struct NewerRecord {
 
 /// An assigned partition.
 pub(crate) struct Partition {
-    pub(crate) place: TopicPartition,
+    pub(crate) topic_partition: TopicPartition,
     /// The position in the tables: the offset of the next record to apply.
     pub(crate) position: i64,
     /// Changes with each assignment and each seek. Batches and chunks of another epoch don't count.
     pub(crate) epoch: u64,
-    /// Whether a batch is being applied; there is one at a time.
+    /// Whether a batch is being applied. There is at most one at a time.
     pub(crate) in_flight: bool,
-    /// The offset of a seek that is still to be done.
+    /// The offset of a pending seek.
     pub(crate) seek_to: Option<i64>,
     /// The record of a newer schema that comes next, if there is one: the partition waits for an upgrade.
     pub(crate) newer: Option<NewerRecord>,
@@ -50,9 +50,9 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) fn new(place: TopicPartition, position: i64, epoch: u64) -> Self {
+    pub(crate) fn new(topic_partition: TopicPartition, position: i64, epoch: u64) -> Self {
         Self {
-            place,
+            topic_partition,
             position,
             epoch,
             in_flight: false,
@@ -67,12 +67,12 @@ impl Partition {
         }
     }
 
-    /// Whether records are accepted: not before a seek is done, and not behind a record of a newer schema.
+    /// Whether records are accepted: not while a seek is pending, and not after a record of a newer schema.
     pub(crate) const fn flows(&self) -> bool {
         self.seek_to.is_none() && self.newer.is_none()
     }
 
-    /// Accepts a chunk, unless it is from before the present assignment or the last seek.
+    /// Accepts a chunk, unless it is from before the current assignment or the last seek.
     pub(crate) fn accept(&mut self, chunk: Chunk, now: Instant) -> bool {
         let accepted = chunk.epoch == self.epoch && self.flows();
         if accepted {
@@ -82,14 +82,14 @@ impl Partition {
         accepted
     }
 
-    /// Notes that every record below an offset was received in this epoch.
+    /// Stores that every record below an offset was received in this epoch.
     pub(crate) fn note_read_to(&mut self, epoch: u64, offset: i64) {
         if epoch == self.epoch && self.flows() {
             self.read_to = self.read_to.max(offset);
         }
     }
 
-    /// The seek is done: what comes in this epoch is from behind it.
+    /// Completes the pending seek. Chunks of this new epoch were received after it.
     pub(crate) const fn seek_done(&mut self, epoch: u64) {
         self.epoch = epoch;
         self.seek_to = None;
@@ -107,7 +107,7 @@ impl Partition {
         self.records.push_back(record);
     }
 
-    /// Whether fetching has to be paused (true) or resumed (false); none if nothing has to change.
+    /// Whether fetching must be paused (true) or resumed (false). None if nothing changes.
     pub(crate) fn pause_changes(&self) -> Option<bool> {
         let should = self.newer.is_some()
             || self.handle.waits()
@@ -116,7 +116,7 @@ impl Partition {
         if should == self.paused { None } else { Some(should) }
     }
 
-    /// The record of a newer schema that it waits for, once all before that is applied.
+    /// The record of a newer schema that blocks the partition, once all earlier records are applied.
     pub(crate) fn stuck_at(&self) -> Option<NewerRecord> {
         self.newer.filter(|_| !self.in_flight && self.records.is_empty())
     }
@@ -133,7 +133,7 @@ impl Partition {
         !self.in_flight && (full || waited)
     }
 
-    /// The next batch; it is in flight then.
+    /// Takes the next batch, which is then in flight.
     pub(crate) fn take_batch(&mut self, batch_size: usize, now: Instant) -> Option<Batch> {
         let (mut count, mut bytes) = (0, 0);
         while count < batch_size.min(self.records.len()) && bytes < BATCH_BYTES {
@@ -160,7 +160,7 @@ impl Partition {
 
     fn send(&mut self, to: i64, records: Vec<Record>) -> Batch {
         self.in_flight = true;
-        Batch { place: self.place.clone(), from: self.position, to, records }
+        Batch { topic_partition: self.topic_partition.clone(), from: self.position, to, records }
     }
 
     /// A batch was applied.
@@ -180,8 +180,11 @@ impl Partition {
     /// again from the new position.
     pub(crate) fn restart(&mut self, position: i64) {
         let paused = self.paused;
-        *self =
-            Self { seek_to: Some(position), paused, ..Self::new(self.place.clone(), position, self.epoch) };
+        *self = Self {
+            seek_to: Some(position),
+            paused,
+            ..Self::new(self.topic_partition.clone(), position, self.epoch)
+        };
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Record {
     pub(crate) offset: i64,
     /// The parsed headers, or why they can't be read.
     pub(crate) stamp: Result<Stamp, String>,
-    /// The region and run whose ledger counts it. It may be readable where the other headers are not.
+    /// The region and run whose ledger counts it. It may be readable even if other headers are not.
     pub(crate) origin: Option<(Region, u32)>,
     pub(crate) key: Option<Bytes>,
     pub(crate) value: Option<Bytes>,

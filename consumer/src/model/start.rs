@@ -13,10 +13,10 @@ pub(crate) struct CommittedOffset {
     pub(crate) noted: bool,
 }
 
-/// Where a partition starts, and why.
+/// The start of a partition, by its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// There is no stored position: at the first record, whatever the group has committed.
+    /// There is no stored position: at the first record, regardless of committed offsets.
     Beginning(i64),
     /// At the stored position.
     Position(i64),
@@ -42,8 +42,8 @@ impl Start {
     }
 
     /// Logs the assignment, and an operator's reset.
-    pub(crate) fn log(self, place: &TopicPartition) {
-        let TopicPartition { topic, partition, .. } = place;
+    pub(crate) fn log(self, topic_partition: &TopicPartition) {
+        let TopicPartition { topic, partition, .. } = topic_partition;
         if let Self::Reset { from, to } = self
             && from != to
         {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_database_starts_at_the_beginning_whatever_the_group_committed() {
+    fn a_new_database_starts_at_the_beginning_regardless_of_committed_offsets() {
         let operators = Some(CommittedOffset { offset: 7, noted: false });
         assert_eq!(Start::decide(None, operators, 3), Start::Beginning(3));
     }

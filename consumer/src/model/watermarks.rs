@@ -17,9 +17,9 @@ impl Watermarks {
     ///
     /// # Errors
     /// [`Stop::Guard`] if it does not: the topic was recreated or has lost records.
-    pub(crate) fn check(self, place: &TopicPartition, position: i64) -> Result<(), Stop> {
+    pub(crate) fn check(self, topic_partition: &TopicPartition, position: i64) -> Result<(), Stop> {
         let Self { low, high } = self;
-        let deletes = place.kind == TopicKind::DeadLetters;
+        let deletes = topic_partition.kind == TopicKind::DeadLetters;
         if (low..=high).contains(&position) || (deletes && position < low) {
             return Ok(());
         }
@@ -27,7 +27,7 @@ impl Watermarks {
             "{}[{}] contains offsets {low} to {high}, but the stored position is {position}: the topic was recreated \
              or has lost records. Point the consumer at the topics that these tables were filled from, or at an \
              empty schema",
-            place.topic, place.partition
+            topic_partition.topic, topic_partition.partition
         )))
     }
 }
@@ -38,14 +38,14 @@ mod tests {
 
     use super::*;
 
-    fn place(partition: i32) -> TopicPartition {
+    fn topic_partition(partition: i32) -> TopicPartition {
         TopicPartition { kind: TopicKind::Data(RecordType::Hosts), topic: "socrata.hosts".into(), partition }
     }
 
     #[test]
     fn a_position_outside_the_partition_stops_the_program() {
         let marks = Watermarks { low: 10, high: 20 };
-        assert!([10, 20].iter().all(|position| marks.check(&place(0), *position).is_ok()));
-        assert!([9, 21].iter().all(|position| marks.check(&place(0), *position).is_err()));
+        assert!([10, 20].iter().all(|position| marks.check(&topic_partition(0), *position).is_ok()));
+        assert!([9, 21].iter().all(|position| marks.check(&topic_partition(0), *position).is_err()));
     }
 }

@@ -55,8 +55,8 @@ pub(super) fn asset() -> impl Strategy<Value = Value> {
     let others = prop::collection::btree_map("[a-f]{1,3}", scalar(), 0..6);
     (columns, lists, others, prop::option::of(0..5_i64)).prop_map(|((columns, has), lists, others, views)| {
         let mut resource = json!({ "id": "aaaa-bbbb", "name": "A/B", "parent_fxf": ["b", "a"] });
-        for (place, name) in COLUMNS.iter().enumerate().filter(|(place, _)| has[*place]) {
-            resource[*name] = columns.iter().map(|column| column[place].clone()).collect();
+        for (index, name) in COLUMNS.iter().enumerate().filter(|(index, _)| has[*index]) {
+            resource[*name] = columns.iter().map(|column| column[index].clone()).collect();
         }
         if let Some(views) = views {
             resource["page_views"] = json!({ "page_views_total": views });
@@ -87,12 +87,12 @@ pub(super) fn reordered(asset: &Value, draw: &mut Draw) -> Value {
     let length = columns(&mut asset).first().map_or(0, |array| array.len());
     let order = draw.permutation(length);
     for array in columns(&mut asset) {
-        *array = order.iter().map(|place| array[*place].clone()).collect();
+        *array = order.iter().map(|index| array[*index].clone()).collect();
     }
     for list in MULTISETS {
         let list = asset["classification"][list].as_array_mut().unwrap();
         let order = draw.permutation(list.len());
-        *list = order.iter().map(|place| list[*place].clone()).collect();
+        *list = order.iter().map(|index| list[*index].clone()).collect();
     }
     asset
 }
@@ -110,7 +110,7 @@ proptest! {
 
     #[test]
     fn another_element_of_a_list_gives_another_hash(
-        asset in asset(), list in select(MULTISETS.to_vec()), place in any::<Index>(), mut draw in draw(),
+        asset in asset(), list in select(MULTISETS.to_vec()), index in any::<Index>(), mut draw in draw(),
     ) {
         for change in ["change", "add", "remove", "double"] {
             let mut other = asset.clone();
@@ -118,7 +118,7 @@ proptest! {
             if elements.is_empty() && change != "add" {
                 continue;
             }
-            changed(elements, change, place);
+            changed(elements, change, index);
             let other = rendered(&reordered(&other, &mut draw), &mut draw);
             prop_assert_ne!(read(&asset.to_string()).content_hash, read(&other).content_hash, "{}", change);
         }
@@ -126,7 +126,7 @@ proptest! {
 
     #[test]
     fn another_column_gives_another_hash(
-        asset in asset(), array in any::<Index>(), place in any::<Index>(), mut draw in draw(),
+        asset in asset(), array in any::<Index>(), index in any::<Index>(), mut draw in draw(),
     ) {
         for change in ["change", "add", "remove", "double"] {
             let mut other = asset.clone();
@@ -136,9 +136,9 @@ proptest! {
             }
             if change == "change" {
                 let cells = array.index(arrays.len());
-                changed(arrays[cells], change, place);
+                changed(arrays[cells], change, index);
             } else {
-                arrays.into_iter().for_each(|elements| changed(elements, change, place));
+                arrays.into_iter().for_each(|elements| changed(elements, change, index));
             }
             let other = rendered(&reordered(&other, &mut draw), &mut draw);
             prop_assert_ne!(read(&asset.to_string()).content_hash, read(&other).content_hash, "{}", change);
@@ -157,13 +157,13 @@ proptest! {
 }
 
 /// Changes one element, or the number of elements.
-fn changed(elements: &mut Vec<Value>, change: &str, place: Index) {
+fn changed(elements: &mut Vec<Value>, change: &str, index: Index) {
     let new = json!("no word");
     match change {
         "add" => elements.push(new),
-        "change" => *place.get_mut(elements) = new,
-        "remove" => drop(elements.remove(place.index(elements.len()))),
-        _ => elements.push(place.get(elements).clone()),
+        "change" => *index.get_mut(elements) = new,
+        "remove" => drop(elements.remove(index.index(elements.len()))),
+        _ => elements.push(index.get(elements).clone()),
     }
 }
 

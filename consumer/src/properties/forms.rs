@@ -26,11 +26,11 @@ impl Draw {
     }
 
     pub(super) fn permutation(&mut self, length: usize) -> Vec<usize> {
-        let mut places: Vec<usize> = (0..length).collect();
-        for place in (1..length).rev() {
-            places.swap(place, self.below(place + 1));
+        let mut indexes: Vec<usize> = (0..length).collect();
+        for index in (1..length).rev() {
+            indexes.swap(index, self.below(index + 1));
         }
-        places
+        indexes
     }
 }
 
@@ -51,13 +51,13 @@ fn render(out: &mut String, value: &Value, draw: &mut Draw) {
         Value::Object(fields) => {
             let fields: Vec<_> = fields.iter().collect();
             out.push('{');
-            for (number, place) in draw.permutation(fields.len()).into_iter().enumerate() {
+            for (number, index) in draw.permutation(fields.len()).into_iter().enumerate() {
                 out.push_str(if number > 0 { "," } else { "" });
                 blank(out, draw);
-                render_string(out, fields[place].0, draw);
+                render_string(out, fields[index].0, draw);
                 blank(out, draw);
                 out.push(':');
-                render(out, fields[place].1, draw);
+                render(out, fields[index].1, draw);
             }
             out.push('}');
         }

@@ -92,7 +92,7 @@ pub(super) enum Deed {
 /// The next records of a partition.
 #[derive(Clone, Debug)]
 pub(super) struct Next {
-    pub(super) place: Index,
+    pub(super) index: Index,
     pub(super) count: usize,
 }
 
@@ -206,7 +206,7 @@ fn decide() -> impl Strategy<Value = Step> {
 }
 
 fn next() -> impl Strategy<Value = Next> {
-    (any::<Index>(), 1..10_usize).prop_map(|(place, count)| Next { place, count })
+    (any::<Index>(), 1..10_usize).prop_map(|(index, count)| Next { index, count })
 }
 
 fn drain() -> impl Strategy<Value = Drain> {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use catalog_shared::cursor::Mode;
+use catalog_shared::decision::{Choice, Decided, Judged, Judgement, RunDecision};
 use catalog_shared::region::Region;
-use catalog_shared::verdict::{Choice, Decided, Judged, Judgement, Verdict};
 use time::OffsetDateTime;
 
 use super::generate::{Missed, Run};
@@ -225,13 +225,13 @@ async fn what_a_decision_would_do_is_listed_by_domain_and_name() -> Result<()> {
 async fn a_published_decision_is_followed_and_not_judged_again() -> Result<()> {
     let runs = [scoped(2, &[&C]), scoped(2, &[&C[..2]])];
     let live = tables(&runs).await?;
-    let mut verdicts = outbox::unpublished(&live.pool).await?;
+    let mut decisions = outbox::unpublished(&live.pool).await?;
     live.drop().await?;
     // An earlier version judged runs over complete domains in this way.
-    verdicts[1] =
-        Verdict { judged: Judged::plain(Judgement::Ended), scope: Vec::new(), ..verdicts[1].clone() };
+    decisions[1] =
+        RunDecision { judged: Judged::plain(Judgement::Ended), scope: Vec::new(), ..decisions[1].clone() };
     let tables = Tables::make("history").await?;
-    outbox::merge(&tables.pool, &verdicts).await?;
+    outbox::merge(&tables.pool, &decisions).await?;
     History::within(&Log::of(&runs), &tables, LIMITS).drain_from(0, 1000).await?;
     check(&outcome(&tables).await?, &["balanced", "ended"], &[]);
     tables.drop().await
@@ -242,13 +242,13 @@ async fn a_decision_in_another_installation_and_its_undo_are_followed() -> Resul
     let held = Run { missed: Missed::Unknown, ..full(&[&A, &B[..5]]) };
     let tables = tables(&[full(&[&A, &B]), held]).await?;
     let own = outbox::unpublished(&tables.pool).await?;
-    for verdict in &own {
-        outbox::mark_published(&tables.pool, verdict).await?;
+    for decision in &own {
+        outbox::mark_published(&tables.pool, decision).await?;
     }
     let when = OffsetDateTime::UNIX_EPOCH;
     let decided = Some(Decided { what: Choice::Released, domains: BTreeSet::new(), when });
-    let released = Verdict { decided, ..own[1].clone() };
-    let undone = Verdict { revision: 1, ..own[1].clone() };
+    let released = RunDecision { decided, ..own[1].clone() };
+    let undone = RunDecision { revision: 1, ..own[1].clone() };
     outbox::merge(&tables.pool, std::slice::from_ref(&released)).await?;
     check(&outcome(&tables).await?, &["balanced", "released"], &[(&B[5..], 2)]);
     outbox::merge(&tables.pool, std::slice::from_ref(&undone)).await?;

@@ -7,15 +7,15 @@ use std::pin::pin;
 use std::task::Poll;
 
 use anyhow::{Context, Result, ensure};
+use catalog_shared::decision::LedgerState;
 use catalog_shared::exit::Stop;
 use catalog_shared::region::Region;
-use catalog_shared::verdict::Decision;
 use futures::future::try_join_all;
 use proptest::sample::Index;
 use tokio::sync::Semaphore;
 
 use super::generate::{Deed, Drain, Next, Step};
-use super::log::{Log, Spot, domain, place};
+use super::log::{Log, Spot, domain, topic_partition};
 use super::tables::Tables;
 use crate::config::thresholds::{DeadLetterThresholds, RunThresholds, Thresholds};
 use crate::model::batch::Batch;
@@ -35,7 +35,7 @@ pub(super) struct History<'a> {
     /// The position of each partition as each of several consumers last saw it.
     views: RefCell<BTreeMap<(u8, Spot), i64>>,
     /// The manual decisions that were not undone. Lifting a shield of a balanced run leaves it balanced.
-    decided: RefCell<BTreeMap<(Region, u32), Decision>>,
+    decided: RefCell<BTreeMap<(Region, u32), LedgerState>>,
 }
 
 impl<'a> History<'a> {
@@ -116,13 +116,13 @@ impl<'a> History<'a> {
 
     /// The position of a partition, and the offset up to which the ledger counts it.
     async fn position(&self, spot: Spot) -> Result<(i64, i64)> {
-        positions::start(&self.tables.pool, &place(spot), None, 0).await?;
+        positions::start(&self.tables.pool, &topic_partition(spot), None, 0).await?;
         let positions = self.tables.positions().await?;
         positions.get(&spot).copied().with_context(|| format!("{spot:?} is not among {positions:?}"))
     }
 
-    async fn batch(&self, Next { place, count }: &Next) -> Result<Batch> {
-        let spot = *place.get(&self.spots);
+    async fn batch(&self, Next { index, count }: &Next) -> Result<Batch> {
+        let spot = *index.get(&self.spots);
         let (position, _) = self.position(spot).await?;
         Ok(self.log.batch(spot, position, *count))
     }
@@ -153,7 +153,7 @@ impl<'a> History<'a> {
         for (batch, outcome) in batches.iter().zip(outcomes) {
             // An empty batch does not move the position, so another one may be applied too.
             let moves = batch.to > batch.from;
-            *applied.entry((&batch.place.topic, batch.place.partition)).or_default() +=
+            *applied.entry((&batch.topic_partition.topic, batch.topic_partition.partition)).or_default() +=
                 u32::from(moves && matches!(outcome, Outcome::Applied { .. }));
         }
         ensure!(applied.values().all(|count| *count <= 1), "two batches were applied from one position");
@@ -190,7 +190,7 @@ impl<'a> History<'a> {
 
     /// A consumer applies from the position that it last saw, or learns the current one.
     async fn session(&self, member: u8, next: &Next) -> Result<()> {
-        let spot = *next.place.get(&self.spots);
+        let spot = *next.index.get(&self.spots);
         let (position, _) = self.position(spot).await?;
         let view = self.views.borrow().get(&(member, spot)).copied().unwrap_or(position);
         let batch = self.log.batch(spot, view, next.count);
@@ -204,7 +204,7 @@ impl<'a> History<'a> {
     }
 
     async fn zombie(&self, next: &Next, from: &Index) -> Result<()> {
-        let spot = *next.place.get(&self.spots);
+        let spot = *next.index.get(&self.spots);
         let before = self.position(spot).await?;
         let from = i64::try_from(from.index(usize::try_from(self.log.ends[&spot])? + 1))?;
         if from == before.0 {
@@ -219,16 +219,16 @@ impl<'a> History<'a> {
 
     /// An operator resets a partition by committing another offset for the group.
     async fn rewind(&self, next: &Next, to: &Index) -> Result<()> {
-        let spot = *next.place.get(&self.spots);
+        let spot = *next.index.get(&self.spots);
         let (position, _) = self.position(spot).await?;
         let offset = i64::try_from(to.index(usize::try_from(position)? + 1))?;
         let committed = CommittedOffset { offset, noted: false };
-        positions::start(&self.tables.pool, &place(spot), Some(committed), 0).await?;
+        positions::start(&self.tables.pool, &topic_partition(spot), Some(committed), 0).await?;
         self.apply(&self.log.batch(spot, offset, next.count)).await
     }
 
     /// The manual decisions so far.
-    pub(super) fn decided(&self) -> BTreeMap<(Region, u32), Decision> {
+    pub(super) fn decided(&self) -> BTreeMap<(Region, u32), LedgerState> {
         self.decided.borrow().clone()
     }
 
@@ -264,9 +264,9 @@ impl<'a> History<'a> {
         let mut decided = self.decided.borrow_mut();
         match deed {
             Deed::Undo => decided.remove(id),
-            Deed::Reject => decided.insert(*id, Decision::Rejected),
-            _ if state == "balanced" => decided.insert(*id, Decision::Balanced),
-            _ => decided.insert(*id, Decision::Released),
+            Deed::Reject => decided.insert(*id, LedgerState::Rejected),
+            _ if state == "balanced" => decided.insert(*id, LedgerState::Balanced),
+            _ => decided.insert(*id, LedgerState::Released),
         };
         Ok(())
     }

@@ -30,7 +30,7 @@ pub(super) struct LogRecord {
     /// Whether the value can't be read.
     pub(super) broken: bool,
     /// Set for an end-of-run record.
-    pub(super) marker: Option<EndRecord>,
+    pub(super) end_record: Option<EndRecord>,
 }
 
 /// The records of each partition, and its end offset.
@@ -40,7 +40,7 @@ pub(super) struct Log {
     pub(super) ends: BTreeMap<Spot, i64>,
 }
 
-pub(super) fn place((kind, partition): Spot) -> TopicPartition {
+pub(super) fn topic_partition((kind, partition): Spot) -> TopicPartition {
     TopicPartition { kind: TopicKind::Data(kind), topic: Topics::new("").data(kind), partition }
 }
 
@@ -62,7 +62,7 @@ impl Log {
         let behind = self.records[&spot].iter().filter(|record| record.offset >= from).take(count);
         let records: Vec<Record> = behind.map(received).collect();
         let to = records.last().map_or(self.ends[&spot].max(from), |last| last.offset + 1);
-        Batch { place: place(spot), from, to, records }
+        Batch { topic_partition: topic_partition(spot), from, to, records }
     }
 
     /// The log without some of the records that a later one of the same key and partition supersedes.
@@ -200,7 +200,7 @@ impl Writer {
         let broken = run.broken == Some(writing.written);
         let value = if broken { "[".to_owned() } else { value };
         if run.lost != Some(writing.written) {
-            self.append(spot, LogRecord { offset: 0, stamp, key, value, says, broken, marker: None });
+            self.append(spot, LogRecord { offset: 0, stamp, key, value, says, broken, end_record: None });
         }
         writing.written += 1;
     }
@@ -222,20 +222,22 @@ impl Writer {
         let version = Version { run: *number, page: u32::try_from(run.pages.len()).unwrap() + 1 };
         let stamp = Stamp { content: Content::EndRecord, region: run.region, version, observed_at: ended_at };
         for (spot, count) in published {
-            let marker =
-                EndRecord { published: *count, ..marker(writing, previous_ended, (started_at, ended_at)) };
-            let value = serde_json::to_string(&marker).unwrap();
+            let end_record = EndRecord {
+                published: *count,
+                ..end_record(writing, previous_ended, (started_at, ended_at))
+            };
+            let value = serde_json::to_string(&end_record).unwrap();
             let key = Key::EndRecord { run: *number }.to_text(run.region);
             let says = String::new();
             let record =
-                LogRecord { offset: 0, stamp, key, value, says, broken: false, marker: Some(marker) };
+                LogRecord { offset: 0, stamp, key, value, says, broken: false, end_record: Some(end_record) };
             self.append(*spot, record);
         }
         self.commit();
     }
 }
 
-fn marker(
+fn end_record(
     writing: &Writing<'_>,
     previous_ended: Option<u32>,
     (started_at, ended_at): (OffsetDateTime, OffsetDateTime),

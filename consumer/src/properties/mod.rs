@@ -5,6 +5,7 @@
 //! `proptest-regressions/`, which is committed. Stored seeds run first.
 
 mod content;
+mod descriptions;
 mod forms;
 mod generate;
 mod guards;
@@ -21,7 +22,7 @@ use std::env;
 use std::fmt::Debug;
 
 use anyhow::{Result, ensure};
-use catalog_shared::verdict::Verdict;
+use catalog_shared::decision::RunDecision;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tokio::runtime::{Builder, Runtime};
 
@@ -209,17 +210,17 @@ fn installations_that_exchange_verdicts_agree() {
 
 async fn exchange(log: &Log, installations: [&Tables; 3], case: &Case) -> Result<()> {
     let [one, two, third] = installations;
-    let mut topic: BTreeMap<String, Verdict> = BTreeMap::new();
+    let mut topic: BTreeMap<String, RunDecision> = BTreeMap::new();
     for round in 0.. {
         ensure!(round < 10, "the exchange does not end: {topic:#?}");
         let mut sent = 0;
         for tables in [two, one, third] {
-            for verdict in outbox::unpublished(&tables.pool).await? {
-                topic.insert(verdict.key(), verdict.clone());
-                outbox::mark_published(&tables.pool, &verdict).await?;
+            for decision in outbox::unpublished(&tables.pool).await? {
+                topic.insert(decision.key(), decision.clone());
+                outbox::mark_published(&tables.pool, &decision).await?;
                 sent += 1;
             }
-            let last: Vec<Verdict> = topic.values().cloned().collect();
+            let last: Vec<RunDecision> = topic.values().cloned().collect();
             outbox::merge(&tables.pool, &last).await?;
         }
         if round == 0 {

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog_shared::cursor::{Coverage, Mode};
+use catalog_shared::decision::LedgerState;
 use catalog_shared::end_record::EndRecord;
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
-use catalog_shared::verdict::Decision;
 use time::{Duration, OffsetDateTime};
 
 use super::log::{Log, LogRecord, Spot};
@@ -37,7 +37,12 @@ pub(super) enum Fate {
 impl Fate {
     /// The states that the tables may store, given a manual decision, whether a later balanced run covers the run, and
     /// whether strict thresholds may put any run on hold.
-    pub(super) fn states(self, decided: Option<Decision>, passed: bool, strict: bool) -> Vec<&'static str> {
+    pub(super) fn states(
+        self,
+        decided: Option<LedgerState>,
+        passed: bool,
+        strict: bool,
+    ) -> Vec<&'static str> {
         let held = if passed { "superseded" } else { "held" };
         match (self, decided) {
             (Self::Bad | Self::Good, Some(decision)) => vec![decision.name()],
@@ -66,7 +71,7 @@ impl Model<'_> {
     pub(super) fn rows(&self, accepted: &Accepted) -> BTreeSet<Row> {
         let mut newest: BTreeMap<(RecordType, &str), &LogRecord> = BTreeMap::new();
         for ((kind, _), record) in
-            self.records().filter(|(_, record)| record.marker.is_none() && !record.broken)
+            self.records().filter(|(_, record)| record.end_record.is_none() && !record.broken)
         {
             let held = newest.entry((kind, &record.key)).or_insert(record);
             if held.stamp.version <= record.stamp.version {
@@ -95,12 +100,12 @@ impl Model<'_> {
             *of == region && *run > seen && !is_kept && self.covers((region, *run), domain)
         };
         let (run, _) = accepted.iter().find(retires)?;
-        Some(self.marker(*run)?.ended_at)
+        Some(self.end_record(*run)?.ended_at)
     }
 
     /// Whether a run covers a domain. A full run covers the domains that it or an earlier full run listed or saw.
     fn covers(&self, run: RunId, domain: &str) -> bool {
-        match self.marker(run).map(|marker| marker.shape.coverage()) {
+        match self.end_record(run).map(|end_record| end_record.shape.coverage()) {
             Some(Coverage::Full) => self.first_run(run.0, domain).is_some_and(|first| first <= run.1),
             Some(Coverage::Domains(domains)) => domains.contains(domain),
             Some(Coverage::None) | None => false,
@@ -109,17 +114,17 @@ impl Model<'_> {
 
     fn first_run(&self, region: Region, domain: &str) -> Option<u32> {
         let of_region = self.records().filter(|(_, record)| record.stamp.region == region);
-        let markers = of_region.filter_map(|(_, record)| record.marker.as_ref());
-        let names = |marker: &&EndRecord| {
-            let is_named = marker.declared.contains_key(domain) || marker.seen.contains_key(domain);
-            marker.shape.mode == Mode::Full && is_named
+        let end_records = of_region.filter_map(|(_, record)| record.end_record.as_ref());
+        let names = |end_record: &&EndRecord| {
+            let is_named = end_record.declared.contains_key(domain) || end_record.seen.contains_key(domain);
+            end_record.shape.mode == Mode::Full && is_named
         };
-        markers.filter(names).map(|marker| marker.run).min()
+        end_records.filter(names).map(|end_record| end_record.run).min()
     }
 
     /// Whether a run covers everything that another one covers.
     pub(super) fn covers_all_of(&self, run: RunId, other: RunId) -> bool {
-        let coverage = |run| self.marker(run).map(|marker| marker.shape.coverage());
+        let coverage = |run| self.end_record(run).map(|end_record| end_record.shape.coverage());
         match (coverage(run), coverage(other)) {
             (Some(Coverage::Full), Some(Coverage::Full)) => true,
             (Some(_), Some(Coverage::Domains(domains))) => {
@@ -135,33 +140,35 @@ impl Model<'_> {
         let datasets = self.records().filter(|((kind, _), _)| *kind == RecordType::Datasets);
         let broken = datasets.map(|(_, record)| record).filter(of_run).filter(|record| record.broken);
         let dead = broken.filter_map(|record| record.key.split('/').nth(1).map(str::to_owned));
-        let unkeyed = self.marker(run).into_iter().flat_map(|marker| marker.unkeyed_by.keys().cloned());
-        let is_judged = |domain: &String| match self.marker(run).map(|marker| marker.shape.coverage()) {
-            Some(Coverage::Domains(domains)) => domains.contains(domain),
-            coverage => coverage == Some(Coverage::Full),
-        };
+        let unkeyed =
+            self.end_record(run).into_iter().flat_map(|end_record| end_record.unkeyed_by.keys().cloned());
+        let is_judged =
+            |domain: &String| match self.end_record(run).map(|end_record| end_record.shape.coverage()) {
+                Some(Coverage::Domains(domains)) => domains.contains(domain),
+                coverage => coverage == Some(Coverage::Full),
+            };
         dead.chain(unkeyed).filter(is_judged).collect()
     }
 
     /// Whether a run may confirm the absences in a domain since an earlier run.
     pub(super) fn may_confirm(&self, run: RunId, domain: &str, first: u32) -> bool {
         let first = (run.0, first);
-        let (Some(last_marker), Some(first_marker)) = (self.marker(run), self.marker(first)) else {
+        let (Some(last_end), Some(first_end)) = (self.end_record(run), self.end_record(first)) else {
             return false;
         };
-        let lasted = last_marker.ended_at - first_marker.ended_at;
+        let lasted = last_end.ended_at - first_end.ended_at;
         let are_full =
-            [last_marker, first_marker].iter().all(|marker| marker.shape.coverage() == Coverage::Full);
+            [last_end, first_end].iter().all(|end_record| end_record.shape.coverage() == Coverage::Full);
         are_full && first < run && lasted >= Duration::days(2) && self.covers(first, domain)
     }
 
-    fn marker(&self, run: RunId) -> Option<&EndRecord> {
-        self.markers(run).find_map(|(_, record)| record.marker.as_ref())
+    fn end_record(&self, run: RunId) -> Option<&EndRecord> {
+        self.end_records(run).find_map(|(_, record)| record.end_record.as_ref())
     }
 
-    fn markers(&self, (region, run): RunId) -> impl Iterator<Item = (Spot, &LogRecord)> {
+    fn end_records(&self, (region, run): RunId) -> impl Iterator<Item = (Spot, &LogRecord)> {
         self.records().filter(move |(_, record)| {
-            record.marker.is_some() && (record.stamp.region, record.stamp.version.run) == (region, run)
+            record.end_record.is_some() && (record.stamp.region, record.stamp.version.run) == (region, run)
         })
     }
 
@@ -179,8 +186,8 @@ impl Model<'_> {
                 dead: 0,
                 published: None,
             });
-            match &record.marker {
-                Some(marker) => count.published = Some(i64::try_from(marker.published).unwrap()),
+            match &record.end_record {
+                Some(end_record) => count.published = Some(i64::try_from(end_record.published).unwrap()),
                 None if record.broken => count.dead += 1,
                 None => count.applied += 1,
             }
@@ -201,18 +208,19 @@ impl Model<'_> {
     }
 
     fn fate(&self, (region, run): RunId) -> Fate {
-        let markers: Vec<_> = self.markers((region, run)).collect();
+        let end_records: Vec<_> = self.end_records((region, run)).collect();
         let unended = if self.is_passed_over((region, run)) { Fate::Abandoned } else { Fate::Open };
-        let Some(marker) = markers.first().and_then(|(_, record)| record.marker.as_ref()) else {
+        let Some(end_record) = end_records.first().and_then(|(_, record)| record.end_record.as_ref()) else {
             return unended;
         };
         let of_run = |count: &Count| count.region == region.name() && count.run == i64::from(run);
         let is_fine = |count: &Count| count.published == Some(count.applied + count.dead);
-        if markers.len() < usize::try_from(marker.partitions.values().sum::<i32>()).unwrap() {
+        if end_records.len() < usize::try_from(end_record.partitions.values().sum::<i32>()).unwrap() {
             unended
-        } else if marker.shape.coverage() == Coverage::None {
+        } else if end_record.shape.coverage() == Coverage::None {
             Fate::Ended
-        } else if marker.unknown() == 0 && self.ledger().iter().filter(|count| of_run(count)).all(is_fine) {
+        } else if end_record.unknown() == 0 && self.ledger().iter().filter(|count| of_run(count)).all(is_fine)
+        {
             Fate::Good
         } else {
             Fate::Bad
@@ -222,10 +230,10 @@ impl Model<'_> {
     /// Whether a later end-of-run record shows that this run never ended.
     fn is_passed_over(&self, (region, run): RunId) -> bool {
         self.records().filter(|(_, record)| record.stamp.region == region).any(|(_, record)| {
-            let passes = |marker: &EndRecord| {
-                marker.run > run && marker.previous_ended.is_none_or(|ended| ended < run)
+            let passes = |end_record: &EndRecord| {
+                end_record.run > run && end_record.previous_ended.is_none_or(|ended| ended < run)
             };
-            record.marker.as_ref().is_some_and(passes)
+            record.end_record.as_ref().is_some_and(passes)
         })
     }
 }

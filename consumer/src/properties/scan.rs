@@ -1,4 +1,4 @@
-//! One pass over an asset finds what the full decode finds, and its hash differs exactly where the row differs.
+//! Scanning an asset has the same result as a full decode, and two hashes differ exactly if the rows differ.
 
 use std::collections::{HashMap, HashSet};
 use std::env;
@@ -19,7 +19,7 @@ use crate::decode::scan::Scanned;
 const DOMAIN: &str = "d.example";
 const ID: &str = "aaaa-bbbb";
 
-/// Objects that hold members, and names that count there in some way, in several spellings.
+/// The objects of an asset, and the names of members that have a special role there, in several spellings.
 const MEMBERS: [(&str, &[&str]); 6] = [
     ("top", &["link", "x", "\\u0078", "x\\u0000", "x\\ufffd"]),
     (
@@ -51,7 +51,7 @@ const MEMBERS: [(&str, &[&str]); 6] = [
     ("owner", &["a", "b", "\\u0061", "\\ud800"]),
 ];
 
-/// What one pass reads, some of it the same in another spelling.
+/// Values that can be scanned. Some are equal but have different spellings.
 const PLAIN: [&str; 17] = [
     "0",
     "1",
@@ -72,7 +72,7 @@ const PLAIN: [&str; 17] = [
     "\"a\\u0062\"",
 ];
 
-/// What may need the long way.
+/// Values that may need a full decode.
 const ODD: [&str; 20] = [
     "1.0",
     "1.00",
@@ -96,7 +96,7 @@ const ODD: [&str; 20] = [
     "\"2020-02-29T00:00:00.000Z\"",
 ];
 
-/// A member of one of the objects: which one, its name, and its value as JSON text.
+/// A member of an object: the object, the member's name, and its value as JSON text.
 type Member = (&'static str, &'static str, String);
 
 fn value() -> impl Strategy<Value = String> {
@@ -109,15 +109,15 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn member() -> impl Strategy<Value = Member> {
-    let place = select(&MEMBERS[..]).prop_flat_map(|(object, names)| (Just(object), select(names)));
-    (place, value()).prop_map(|((object, name), value)| (object, name, value))
+    let index = select(&MEMBERS[..]).prop_flat_map(|(object, names)| (Just(object), select(names)));
+    (index, value()).prop_map(|((object, name), value)| (object, name, value))
 }
 
 fn members() -> impl Strategy<Value = Vec<Member>> {
     prop::collection::vec(member(), 0..14)
 }
 
-/// The members as one asset, in their order.
+/// An asset with these members, in this order.
 fn text(members: &[Member]) -> String {
     let of = |object: &str, first: &[&str]| {
         let others = members.iter().filter(|(of, ..)| *of == object);
@@ -138,10 +138,10 @@ fn text(members: &[Member]) -> String {
     format!("{{{}}}", of("top", &objects.each_ref().map(String::as_str)))
 }
 
-/// The same members with one added, removed, replaced or doubled, or all in another order.
-fn changed(members: &[Member], other: Member, place: Index, draw: &mut Draw) -> Vec<Member> {
+/// The members with one added, removed, replaced or duplicated, or all in another order.
+fn changed(members: &[Member], other: Member, index: Index, draw: &mut Draw) -> Vec<Member> {
     let mut members = members.to_vec();
-    let at = if members.is_empty() { 0 } else { place.index(members.len()) };
+    let at = if members.is_empty() { 0 } else { index.index(members.len()) };
     match draw.below(6) {
         0 => members.insert(at, other),
         1 if at < members.len() => drop(members.remove(at)),
@@ -150,13 +150,13 @@ fn changed(members: &[Member], other: Member, place: Index, draw: &mut Draw) -> 
         4 if at < members.len() => members[at].2 = reversed(&members[at].2),
         _ => {
             members =
-                draw.permutation(members.len()).into_iter().map(|place| members[place].clone()).collect()
+                draw.permutation(members.len()).into_iter().map(|index| members[index].clone()).collect()
         }
     }
     members
 }
 
-/// A list with its elements in reverse, where that is easily told; anything else as it is.
+/// A flat list with its elements reversed. Other values are unchanged.
 fn reversed(value: &str) -> String {
     let inner = value.strip_prefix('[').and_then(|value| value.strip_suffix(']'));
     match inner.filter(|inner| !inner.contains(['[', '{'])) {
@@ -173,7 +173,7 @@ fn scan(text: &str) -> Result<Scanned, DatasetError> {
     Scanned::read(text, DOMAIN, ID)
 }
 
-/// All of a row that is compared by the hash.
+/// The parts of a row that the hash covers.
 fn content(row: DatasetRow) -> (Typed, String, String) {
     (row.typed, row.record, row.unreadable)
 }
@@ -182,7 +182,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn one_pass_finds_what_the_full_decode_finds(members in members()) {
+    fn a_scan_has_the_same_result_as_a_full_decode(members in members()) {
         let text = text(&members);
         let decoded = decode(&text).map(|DatasetRow { stats, content_hash, .. }| Scanned { stats, content_hash });
         if let Some(scanned) = Scanned::in_one_pass(&text, DOMAIN, ID) {
@@ -192,11 +192,11 @@ proptest! {
     }
 
     #[test]
-    fn hashes_are_equal_exactly_where_rows_are(
-        members in members(), other in member(), place in any::<Index>(), mut draw in draw(),
+    fn hashes_are_equal_exactly_if_rows_are(
+        members in members(), other in member(), index in any::<Index>(), mut draw in draw(),
     ) {
         let one = text(&members);
-        let other = text(&changed(&members, other, place, &mut draw));
+        let other = text(&changed(&members, other, index, &mut draw));
         if let (Ok(row), Ok(other_row)) = (decode(&one), decode(&other)) {
             let same_hash = scan(&one).unwrap().content_hash == scan(&other).unwrap().content_hash;
             prop_assert_eq!(content(row) == content(other_row), same_hash, "{}\n{}", one, other);
@@ -212,15 +212,15 @@ proptest! {
             let counts = !path.starts_with("/resource/page_views");
             let mut other = asset.clone();
             *other.pointer_mut(&path).unwrap() = if counts { json!("another") } else { Value::Null };
-            if let Ok(scanned) = scan(&rendered(&reordered_where_whole(&other, &mut draw), &mut draw)) {
+            if let Ok(scanned) = scan(&rendered(&reordered_if_complete(&other, &mut draw), &mut draw)) {
                 prop_assert_eq!(scanned.content_hash != before, counts, "{}", path);
             }
         }
     }
 }
 
-/// In another order, unless a list of it was replaced.
-fn reordered_where_whole(asset: &Value, draw: &mut Draw) -> Value {
+/// The asset in another order, unless one of its lists was replaced.
+fn reordered_if_complete(asset: &Value, draw: &mut Draw) -> Value {
     let lists = |of: &str, names: &[&str]| {
         let whole = |(name, value): (&String, &Value)| {
             value.is_array() || !names.iter().any(|begin| name.starts_with(begin))
@@ -231,12 +231,12 @@ fn reordered_where_whole(asset: &Value, draw: &mut Draw) -> Value {
     if whole { reordered(asset, draw) } else { asset.clone() }
 }
 
-/// Where values are, at every depth.
+/// The JSON pointers of all values, at every depth.
 fn paths(value: &Value) -> Vec<String> {
     let inner: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
         Value::Array(items) => {
-            items.iter().enumerate().map(|(place, item)| (place.to_string(), item)).collect()
+            items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect()
         }
         _ => Vec::new(),
     };
@@ -262,9 +262,9 @@ fn odd_values_have_the_same_hash_as_in_the_full_decode_and_no_two_share_one() {
     assert_eq!(hashes.len(), seen.len(), "two rows share a hash");
 }
 
-/// Real objects, where they lie beside the clone: in one pass, in any form, each with a hash of its own.
+/// Real objects, if recordings are available: each form of an object can be scanned, and each object has a different hash.
 #[test]
-fn real_objects_are_read_in_one_pass() {
+fn real_objects_can_be_scanned() {
     let Some(folder) = env::var_os("CATALOG_RECORDINGS") else { return };
     let file = File::open(Path::new(&folder).join("us-2020.ndjson.gz")).unwrap();
     let mut seen = HashSet::new();

@@ -77,16 +77,16 @@ async fn runs_that_were_judged_by_region_keep_their_decisions() -> Result<()> {
     let expected = [("b.example", end), ("c.example", end), ("far.example", None)];
     assert_eq!(retired, expected.map(|(domain, end)| (domain.to_owned(), end)));
 
-    let verdicts = outbox::unpublished(&pool).await?;
-    let states: Vec<&str> = verdicts.iter().map(|verdict| verdict.state().name()).collect();
+    let decisions = outbox::unpublished(&pool).await?;
+    let states: Vec<&str> = decisions.iter().map(|decision| decision.state().name()).collect();
     assert_eq!(states, ["balanced", "released", "held", "ended", "rejected"]);
-    assert!(verdicts[1..3].iter().all(|verdict| verdict.judged.reason.as_deref() == Some("why")));
+    assert!(decisions[1..3].iter().all(|decision| decision.judged.reason.as_deref() == Some("why")));
     assert_eq!(
-        verdicts[0].ended_at,
+        decisions[0].ended_at,
         Some(OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(3_601_500))
     );
-    for verdict in &verdicts {
-        outbox::mark_published(&pool, verdict).await?;
+    for decision in &decisions {
+        outbox::mark_published(&pool, decision).await?;
     }
     assert_eq!(outbox::unpublished(&pool).await?, []);
     raw_sql(AssertSqlSafe(format!("drop schema {schema} cascade"))).execute(&pool).await?;

@@ -49,7 +49,7 @@ pub(crate) async fn apply(
     batch: &Batch,
     thresholds: Thresholds,
 ) -> Result<Outcome, Failure> {
-    let decoded = || decode(batch.place.kind, &batch.records);
+    let decoded = || decode(batch.topic_partition.kind, &batch.records);
     let first = decoded();
     let permit = permits.acquire().await.context("the semaphore of permits is closed");
     let _permit = permit.map_err(|error| Failure { error, in_doubt: None })?;
@@ -61,8 +61,8 @@ pub(crate) async fn apply(
         other => other,
     };
     applied.map_err(|Failure { error, in_doubt }| {
-        let Batch { place, from, to, .. } = batch;
-        let name = format!("{}[{}] offsets {from} to {to}", place.topic, place.partition);
+        let Batch { topic_partition, from, to, .. } = batch;
+        let name = format!("{}[{}] offsets {from} to {to}", topic_partition.topic, topic_partition.partition);
         Failure { error: error.context(name), in_doubt }
     })
 }
@@ -101,27 +101,29 @@ async fn write_batch(
     decoded: Decoded<'_>,
     searching: bool,
 ) -> anyhow::Result<Outcome> {
-    let Decoded { rows, markers: ends, mut dead } = decoded;
+    let Decoded { rows, end_records: ends, mut dead } = decoded;
     lock(tx, !ends.is_empty()).await.context("can't take the schema lock")?;
-    let row = positions::lock_row(tx, &batch.place).await.context("can't read the position")?;
+    let row = positions::lock_row(tx, &batch.topic_partition).await.context("can't read the position")?;
     if row.position != batch.from {
         return Ok(Outcome::Stale { position: row.position });
     }
     ledger::insert_runs(tx, &runs(batch)).await.context("can't insert the runs")?;
     let records = if searching {
-        rows::write_what_passes(tx, batch, &mut dead).await.context("can't search for the row")?
+        rows::write_accepted(tx, batch, &mut dead).await.context("can't search for the row")?
     } else {
         rows::write_all(tx, rows).await?
     };
     let counted_to = row.counted_to;
-    order::check(tx, &batch.place, counted_to, &records, &ends)
+    order::check(tx, &batch.topic_partition, counted_to, &records, &ends)
         .await
         .context("can't check the order of runs")?;
-    ledger::count(tx, &batch.place, counted_to, &records).await.context("can't update the ledger")?;
+    ledger::count(tx, &batch.topic_partition, counted_to, &records)
+        .await
+        .context("can't update the ledger")?;
     dead_letters::insert(tx, batch, &row, (&dead, &ends), thresholds.dead).await?;
     let mut judged_runs = Vec::new();
     for end in ends.iter().filter(|end| end.offset >= counted_to) {
-        let judged = ledger::close(tx, &batch.place, end, thresholds.runs).await;
+        let judged = ledger::close(tx, &batch.topic_partition, end, thresholds.runs).await;
         judged_runs.extend(
             judged.with_context(|| format!("can't apply the end-of-run record at offset {}", end.offset))?,
         );
@@ -132,7 +134,7 @@ async fn write_batch(
 
 /// The runs of a batch's records. The ledger does not count the topic of dead letters.
 fn runs(batch: &Batch) -> Vec<(Region, u32)> {
-    if batch.place.kind == TopicKind::DeadLetters {
+    if batch.topic_partition.kind == TopicKind::DeadLetters {
         return Vec::new();
     }
     let of = |record: &Record| {

@@ -36,13 +36,13 @@ pub(crate) async fn insert(
         return Ok(());
     }
     insert_rows(tx, batch, row, dead, ends).await?;
-    if batch.place.kind == TopicKind::DeadLetters {
+    if batch.topic_partition.kind == TopicKind::DeadLetters {
         return Ok(());
     }
     let window = WINDOW.max(i64::from(thresholds.in_row) + 1);
     let recent: Vec<i64> = sqlx::query_scalar(include_str!("../../sql/apply/recent_dead_letters.sql"))
-        .bind(&batch.place.topic)
-        .bind(batch.place.partition)
+        .bind(&batch.topic_partition.topic)
+        .bind(batch.topic_partition.partition)
         .bind(row.records - window)
         .fetch_all(tx)
         .await?;
@@ -59,19 +59,19 @@ async fn insert_rows(
     dead: &[Dead],
     ends: &[EndOfRun],
 ) -> sqlx::Result<()> {
-    let place: HashMap<i64, usize> =
-        batch.records.iter().enumerate().map(|(place, record)| (record.offset, place)).collect();
+    let indexes: HashMap<i64, usize> =
+        batch.records.iter().enumerate().map(|(index, record)| (record.offset, index)).collect();
     let letters: Vec<(&Dead, usize)> =
-        dead.iter().filter_map(|dead| Some((dead, *place.get(&dead.offset)?))).collect();
-    let records: Vec<&Record> = letters.iter().map(|(_, place)| &batch.records[*place]).collect();
+        dead.iter().filter_map(|dead| Some((dead, *indexes.get(&dead.offset)?))).collect();
+    let records: Vec<&Record> = letters.iter().map(|(_, index)| &batch.records[*index]).collect();
     let counts = |record: &&Record| {
-        batch.place.kind != TopicKind::DeadLetters
+        batch.topic_partition.kind != TopicKind::DeadLetters
             && record.offset >= row.counted_to
             && record.origin.is_some_and(|run| !ends.iter().any(|end| end.ends(run, record.offset)))
     };
     sqlx::query(include_str!("../../sql/apply/insert_dead_letters.sql"))
-        .bind(&batch.place.topic)
-        .bind(batch.place.partition)
+        .bind(&batch.topic_partition.topic)
+        .bind(batch.topic_partition.partition)
         .bind(records.iter().map(|record| record.offset).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.key.as_deref()).collect::<Vec<_>>())
         .bind(records.iter().map(|record| record.value.as_deref()).collect::<Vec<_>>())
@@ -80,7 +80,7 @@ async fn insert_rows(
         .bind(records.iter().map(|record| record.origin.map(|(_, run)| i64::from(run))).collect::<Vec<_>>())
         .bind(letters.iter().map(|(dead, _)| storable(&dead.reason)).collect::<Vec<_>>())
         .bind(records.iter().map(counts).collect::<Vec<_>>())
-        .bind(letters.iter().map(|(_, place)| ordinal(row, *place)).collect::<Vec<_>>())
+        .bind(letters.iter().map(|(_, index)| ordinal(row, *index)).collect::<Vec<_>>())
         .bind(letters.iter().map(|(dead, _)| dead.refused).collect::<Vec<_>>())
         .execute(tx)
         .await?;
@@ -88,8 +88,8 @@ async fn insert_rows(
 }
 
 /// The number of a batch's record among all applied records of its partition, from 1.
-fn ordinal(row: &PositionRow, place: usize) -> i64 {
-    row.records + 1 + i64::try_from(place).unwrap_or(i64::MAX)
+fn ordinal(row: &PositionRow, index: usize) -> i64 {
+    row.records + 1 + i64::try_from(index).unwrap_or(i64::MAX)
 }
 
 /// A reason that PostgreSQL can store: shortened and sanitized.
@@ -102,13 +102,13 @@ impl DeadLetterThresholds {
     /// of the recent dead letters in ascending order.
     fn excess(self, recent: &[i64], before: i64) -> Option<(i64, String)> {
         let (mut first, mut in_row, mut previous) = (0, 0_u32, None);
-        for (place, ordinal) in recent.iter().enumerate() {
+        for (index, ordinal) in recent.iter().enumerate() {
             in_row = if previous == Some(ordinal - 1) { in_row + 1 } else { 1 };
             previous = Some(*ordinal);
             while recent[first] <= ordinal - WINDOW {
                 first += 1;
             }
-            let count = place + 1 - first;
+            let count = index + 1 - first;
             if *ordinal <= before {
                 continue;
             }
@@ -127,11 +127,11 @@ impl DeadLetterThresholds {
 
 /// The error if there are too many.
 fn too_many(batch: &Batch, row: &PositionRow, dead: &[Dead], ordinal: i64, rule: &str) -> Stop {
-    let place = usize::try_from(ordinal - row.records - 1).unwrap_or_default();
+    let index = usize::try_from(ordinal - row.records - 1).unwrap_or_default();
     let last =
-        batch.records.get(place).and_then(|record| dead.iter().find(|dead| dead.offset == record.offset));
-    let last = last.map_or_else(String::new, |dead| describe(&batch.place, dead, batch));
-    let TopicPartition { topic, partition, .. } = &batch.place;
+        batch.records.get(index).and_then(|record| dead.iter().find(|dead| dead.offset == record.offset));
+    let last = last.map_or_else(String::new, |dead| describe(&batch.topic_partition, dead, batch));
+    let TopicPartition { topic, partition, .. } = &batch.topic_partition;
     let from = dead.first().map_or(batch.from, |dead| dead.offset);
     Stop::Guard(format!(
         "{rule} of {topic}[{partition}] can't be applied, the last one being {last}. Nothing of the batch was \
@@ -146,7 +146,7 @@ fn too_many(batch: &Batch, row: &PositionRow, dead: &[Dead], ordinal: i64, rule:
 pub(crate) fn log(batch: &Batch, dead: &[Dead]) {
     let Some(first) = dead.first() else { return };
     let count = dead.len();
-    if batch.place.kind == TopicKind::DeadLetters {
+    if batch.topic_partition.kind == TopicKind::DeadLetters {
         tracing::info!(
             event = events::PRODUCER_DEAD_LETTERS_WRITTEN,
             count,
@@ -154,7 +154,7 @@ pub(crate) fn log(batch: &Batch, dead: &[Dead]) {
         );
         return;
     }
-    let first = describe(&batch.place, first, batch);
+    let first = describe(&batch.topic_partition, first, batch);
     tracing::warn!(
         event = events::DEAD_LETTERS_WRITTEN,
         count,
@@ -164,16 +164,18 @@ pub(crate) fn log(batch: &Batch, dead: &[Dead]) {
 }
 
 /// Describes a dead letter: offset, partition, key and reason.
-fn describe(place: &TopicPartition, dead: &Dead, batch: &Batch) -> String {
+fn describe(topic_partition: &TopicPartition, dead: &Dead, batch: &Batch) -> String {
     let record = batch.records.iter().find(|record| record.offset == dead.offset);
     let key = record.and_then(|record| record.key.as_deref()).map(String::from_utf8_lossy);
-    let key =
-        key.map_or_else(|| "no key".to_owned(), |key| format!("key {:?}", crate::decode::values::cut(&key)));
+    let key = key.map_or_else(
+        || "no key".to_owned(),
+        |key| format!("key {:?}", crate::decode::values::truncated(&key)),
+    );
     format!(
         "offset {} of {}[{}], {key}: {}",
         dead.offset,
-        place.topic,
-        place.partition,
+        topic_partition.topic,
+        topic_partition.partition,
         storable(&dead.reason)
     )
 }
@@ -191,13 +193,13 @@ mod tests {
     #[test]
     fn a_few_at_the_beginning_and_a_tenth_of_many_are_accepted() {
         assert_eq!(first(&[1, 2, 4, 5], 0), None);
-        let tenth: Vec<i64> = (0..300).map(|place| place * 10 + 1).collect();
+        let tenth: Vec<i64> = (0..300).map(|index| index * 10 + 1).collect();
         assert_eq!(first(&tenth, 0), None);
     }
 
     #[test]
     fn one_more_than_a_tenth_of_the_last_thousand_is_too_many() {
-        let mut recent: Vec<i64> = (0..100).map(|place| place * 10 + 1).collect();
+        let mut recent: Vec<i64> = (0..100).map(|index| index * 10 + 1).collect();
         recent.push(1000);
         assert_eq!(first(&recent, 0), Some(1000));
         // The first one is outside the window then.

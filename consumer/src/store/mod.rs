@@ -13,3 +13,4 @@ pub(crate) mod positions;
 pub(crate) mod retry;
 pub(crate) mod rows;
 pub(crate) mod schema_lock;
+pub(crate) mod tables;

@@ -2,8 +2,8 @@
 //! decide about the same runs.
 
 use anyhow::Context;
+use catalog_shared::decision::{LedgerState, RunDecision};
 use catalog_shared::events;
-use catalog_shared::verdict::{Decision, Verdict};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
@@ -15,7 +15,7 @@ use crate::store::schema_lock::lock;
 ///
 /// # Errors
 /// The error of the database.
-pub(crate) async fn merge(pool: &PgPool, published: &[Verdict]) -> anyhow::Result<()> {
+pub(crate) async fn merge(pool: &PgPool, published: &[RunDecision]) -> anyhow::Result<()> {
     // Most decisions are known, such as those of this installation, and the exclusive lock blocks all batches.
     let mut changed = Vec::new();
     let mut connection = pool.acquire().await?;
@@ -37,7 +37,7 @@ pub(crate) async fn merge(pool: &PgPool, published: &[Verdict]) -> anyhow::Resul
     tx.commit().await.context("can't commit")
 }
 
-async fn merge_one(tx: &mut PgConnection, published: &Verdict) -> anyhow::Result<()> {
+async fn merge_one(tx: &mut PgConnection, published: &RunDecision) -> anyhow::Result<()> {
     let id = RunId::of(published);
     let known = decisions::find(tx, id).await?;
     if let Some(StoredDecision { ended_at: Some(ended_at), .. }) = &known
@@ -61,19 +61,19 @@ async fn merge_one(tx: &mut PgConnection, published: &Verdict) -> anyhow::Result
 /// Whether the run is complete here. Until then its decision has no effect.
 async fn is_complete(tx: &mut PgConnection, id: RunId) -> sqlx::Result<bool> {
     let state = decisions::lock_run(tx, id).await?;
-    let state = state.and_then(|(state, _)| Decision::from_name(&state));
-    Ok(state.is_some_and(|state| state != Decision::Abandoned))
+    let state = state.and_then(|(state, _)| LedgerState::from_name(&state));
+    Ok(state.is_some_and(|state| state != LedgerState::Abandoned))
 }
 
 /// The decisions that are still to be published.
-pub(crate) async fn unpublished(pool: &PgPool) -> sqlx::Result<Vec<Verdict>> {
-    let rows: Vec<Json<Verdict>> =
+pub(crate) async fn unpublished(pool: &PgPool) -> sqlx::Result<Vec<RunDecision>> {
+    let rows: Vec<Json<RunDecision>> =
         sqlx::query_scalar(include_str!("../../sql/ledger/read_outbox.sql")).fetch_all(pool).await?;
     Ok(rows.into_iter().map(|Json(decision)| decision).collect())
 }
 
 /// Marks a decision as published, unless it has changed since it was read.
-pub(crate) async fn mark_published(pool: &PgPool, decision: &Verdict) -> sqlx::Result<()> {
+pub(crate) async fn mark_published(pool: &PgPool, decision: &RunDecision) -> sqlx::Result<()> {
     sqlx::query(include_str!("../../sql/ledger/mark_published.sql"))
         .bind(decision.region.name())
         .bind(i64::from(decision.run))

@@ -20,10 +20,13 @@ pub(crate) struct PositionRow {
 }
 
 /// Reads a position row and locks it until the transaction ends.
-pub(crate) async fn lock_row(tx: &mut PgConnection, place: &TopicPartition) -> sqlx::Result<PositionRow> {
+pub(crate) async fn lock_row(
+    tx: &mut PgConnection,
+    topic_partition: &TopicPartition,
+) -> sqlx::Result<PositionRow> {
     let (position, counted_to, records) = sqlx::query_as(include_str!("../../sql/apply/read_position.sql"))
-        .bind(&place.topic)
-        .bind(place.partition)
+        .bind(&topic_partition.topic)
+        .bind(topic_partition.partition)
         .fetch_one(tx)
         .await?;
     Ok(PositionRow { position, counted_to, records })
@@ -32,8 +35,8 @@ pub(crate) async fn lock_row(tx: &mut PgConnection, place: &TopicPartition) -> s
 /// Moves a locked position to the end of its batch.
 pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> {
     sqlx::query(include_str!("../../sql/apply/move_position.sql"))
-        .bind(&batch.place.topic)
-        .bind(batch.place.partition)
+        .bind(&batch.topic_partition.topic)
+        .bind(batch.topic_partition.partition)
         .bind(batch.to)
         .bind(batch.records.len().cast_signed() as i64)
         .execute(tx)
@@ -44,16 +47,16 @@ pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Resul
 /// Decides where an assigned partition starts, and stores that position.
 pub(crate) async fn start(
     pool: &PgPool,
-    place: &TopicPartition,
+    topic_partition: &TopicPartition,
     committed: Option<CommittedOffset>,
     low: i64,
 ) -> sqlx::Result<Start> {
     loop {
-        let start = Start::decide(find(pool, place).await?, committed, low);
+        let start = Start::decide(find(pool, topic_partition).await?, committed, low);
         let is_stored = match start {
             Start::Position(_) => true,
-            Start::Beginning(low) => insert(pool, place, low).await?,
-            Start::Reset { from, to } => reset(pool, place, from, to).await?,
+            Start::Beginning(low) => insert(pool, topic_partition, low).await?,
+            Start::Reset { from, to } => reset(pool, topic_partition, from, to).await?,
         };
         // Another member has moved it concurrently: decide again.
         if is_stored {
@@ -65,25 +68,25 @@ pub(crate) async fn start(
 /// Moves the start of a partition up to `low` if earlier records have expired, as in the topic of dead letters.
 pub(crate) async fn skip_expired(
     pool: &PgPool,
-    place: &TopicPartition,
+    topic_partition: &TopicPartition,
     start: Start,
     low: i64,
 ) -> sqlx::Result<Start> {
     let position = start.offset();
-    if place.kind != TopicKind::DeadLetters || position >= low {
+    if topic_partition.kind != TopicKind::DeadLetters || position >= low {
         return Ok(start);
     }
     tracing::warn!(
         event = events::DEAD_LETTERS_EXPIRED,
-        topic = place.topic,
-        partition = place.partition,
+        topic = topic_partition.topic,
+        partition = topic_partition.partition,
         position,
         low,
         "dead letters of producers expired before they were read; skipping them"
     );
     let moved = sqlx::query_scalar(include_str!("../../sql/apply/skip_expired.sql"))
-        .bind(&place.topic)
-        .bind(place.partition)
+        .bind(&topic_partition.topic)
+        .bind(topic_partition.partition)
         .bind(low)
         .fetch_one(pool)
         .await?;
@@ -95,28 +98,28 @@ pub(crate) async fn skip_expired(
     })
 }
 
-async fn find(pool: &PgPool, place: &TopicPartition) -> sqlx::Result<Option<i64>> {
+async fn find(pool: &PgPool, topic_partition: &TopicPartition) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar(include_str!("../../sql/apply/find_position.sql"))
-        .bind(&place.topic)
-        .bind(place.partition)
+        .bind(&topic_partition.topic)
+        .bind(topic_partition.partition)
         .fetch_optional(pool)
         .await
 }
 
-async fn insert(pool: &PgPool, place: &TopicPartition, low: i64) -> sqlx::Result<bool> {
+async fn insert(pool: &PgPool, topic_partition: &TopicPartition, low: i64) -> sqlx::Result<bool> {
     let done = sqlx::query(include_str!("../../sql/apply/insert_position.sql"))
-        .bind(&place.topic)
-        .bind(place.partition)
+        .bind(&topic_partition.topic)
+        .bind(topic_partition.partition)
         .bind(low)
         .execute(pool)
         .await?;
     Ok(done.rows_affected() == 1)
 }
 
-async fn reset(pool: &PgPool, place: &TopicPartition, from: i64, to: i64) -> sqlx::Result<bool> {
+async fn reset(pool: &PgPool, topic_partition: &TopicPartition, from: i64, to: i64) -> sqlx::Result<bool> {
     let done = sqlx::query(include_str!("../../sql/apply/reset_position.sql"))
-        .bind(&place.topic)
-        .bind(place.partition)
+        .bind(&topic_partition.topic)
+        .bind(topic_partition.partition)
         .bind(from)
         .bind(to)
         .execute(pool)

@@ -140,7 +140,7 @@ fn halves(batch: &Batch) -> [Batch; 2] {
     let (first, second) = batch.records.split_at(batch.records.len() / 2);
     let between = second.first().map_or(batch.to, |record| record.offset);
     let part = |from, to, records: &[Record]| Batch {
-        place: batch.place.clone(),
+        topic_partition: batch.topic_partition.clone(),
         from,
         to,
         records: records.to_vec(),

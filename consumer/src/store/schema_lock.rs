@@ -1,26 +1,26 @@
-//! The schema lock. Every transaction that writes takes it first, and with it looks whether the tables are still
-//! the ones that this program was built for and started with.
+//! The schema lock. Every transaction that writes takes it first, and then checks that the tables are still those that this
+//! program was built for and started with.
 
 use catalog_shared::exit::Stop;
 use sqlx::{FromRow, PgConnection, raw_sql};
 
 use crate::store::database;
 
-/// What the lock's statement reads.
+/// The result of the lock's statement.
 #[derive(Debug, FromRow)]
 struct Found {
     /// The number of the last migration.
     revision: Option<i64>,
-    /// None where the table `installation` is empty.
+    /// None if the table `installation` is empty.
     identity: Option<String>,
     /// The identity that was read at the program's start; none on a connection that was opened without one.
     expected: Option<String>,
 }
 
-/// Takes the schema lock until the transaction ends: shared, or `alone`.
+/// Takes the schema lock until the transaction ends: shared, or exclusive if `alone` is set.
 ///
 /// # Errors
-/// [`Stop::Guard`] when the tables were migrated or replaced while this program ran, or what the database said.
+/// [`Stop::Guard`] if the tables were migrated or replaced while this program ran, or the error of the database.
 pub(crate) async fn lock(tx: &mut PgConnection, alone: bool) -> anyhow::Result<()> {
     let statements = if alone {
         include_str!("../../sql/apply/lock_exclusive.sql")
@@ -28,7 +28,7 @@ pub(crate) async fn lock(tx: &mut PgConnection, alone: bool) -> anyhow::Result<(
         include_str!("../../sql/apply/lock_shared.sql")
     };
     let rows = raw_sql(statements).fetch_all(tx).await?;
-    // The first row is the lock's own, and empty.
+    // The first row is the empty result of the lock function.
     let found = rows.last().map(Found::from_row).transpose()?.ok_or(sqlx::Error::RowNotFound)?;
     Ok(found.check(database::revision())?)
 }

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use catalog_shared::decision::RunDecision;
 use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::shutdown::CancellationToken;
-use catalog_shared::verdict::Verdict;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -102,7 +102,7 @@ impl DecisionSync {
     ///
     /// # Errors
     /// The error of Kafka.
-    pub(crate) async fn decisions(&self) -> anyhow::Result<Vec<Verdict>> {
+    pub(crate) async fn decisions(&self) -> anyhow::Result<Vec<RunDecision>> {
         Ok(self.log.read_to_end().await?.map(|(_, published)| published).unwrap_or_default())
     }
 
@@ -143,7 +143,7 @@ impl DecisionSync {
         }
     }
 
-    async fn follow(&self, decision: Verdict) {
+    async fn follow(&self, decision: RunDecision) {
         while let Err(error) = outbox::merge(&self.pool, std::slice::from_ref(&decision)).await {
             self.log_and_wait("can't follow", &error).await;
         }
@@ -160,7 +160,7 @@ impl DecisionSync {
     }
 }
 
-async fn next(reader: Option<&DecisionReader>) -> Verdict {
+async fn next(reader: Option<&DecisionReader>) -> RunDecision {
     match reader {
         Some(reader) => reader.next().await,
         None => std::future::pending().await,

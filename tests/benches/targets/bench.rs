@@ -1,4 +1,4 @@
-//! What all scenes share: settings, the catalog, and the lines of the table.
+//! The state that all scenes share: settings, the catalog, and the lines of the table.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::figure::{Bound, Of, Row, Unit};
 use crate::objects::Objects;
 use crate::program::Run;
 
-/// The benchmark under way.
+/// The running benchmark.
 pub(crate) struct Bench {
     pub(crate) rounds: usize,
     pub(crate) full: bool,
@@ -20,7 +20,7 @@ pub(crate) struct Bench {
     peaks: BTreeMap<Peaks, Vec<f64>>,
 }
 
-/// Which runs have peaks of memory that belong together.
+/// Groups of runs whose peak memory is reported together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Peaks {
     Consumer { assets: usize },
@@ -50,17 +50,17 @@ impl Bench {
         if self.full { 2_000_000 } else { (16 * assets).min(500_000) }
     }
 
-    /// Notes the peak memory of a crawl of so many assets.
+    /// Stores the peak memory of a crawl of this number of assets.
     pub(crate) fn producer_peak(&mut self, assets: usize, run: &Run) {
         self.peaks.entry(Peaks::Producer { assets }).or_default().push(run.peak);
     }
 
-    /// Notes the peak memory of a consumer of a crawl of so many assets.
+    /// Stores the peak memory of a consumer of a crawl of this number of assets.
     pub(crate) fn consumer_peak(&mut self, assets: usize, run: &Run) {
         self.peaks.entry(Peaks::Consumer { assets }).or_default().push(run.peak);
     }
 
-    /// Notes the peak memory of a command that reads topics from their beginning.
+    /// Stores the peak memory of a command that reads topics from their beginning.
     pub(crate) fn replay_peak(&mut self, run: &Run) {
         self.peaks.entry(Peaks::Replay).or_default().push(run.peak);
     }

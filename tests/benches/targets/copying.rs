@@ -1,4 +1,4 @@
-//! PostgreSQL's limit: rows that are ready, copied into an empty table of the same form with its indexes.
+//! PostgreSQL's limit: prepared rows are copied into an empty table with the same columns and indexes.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::figure::Figure;
 
-/// Bytes a message to the server: larger ones make COPY no faster.
+/// Bytes per message to the server. Larger messages don't make COPY faster.
 const PIECE: usize = 192 * 1024;
 
 /// How rows are written.

@@ -1,8 +1,8 @@
-//! The figures of a run: what was measured, its limit, and the target for the two.
+//! The figures of a run: measurements, their limits, and targets.
 
 use serde::Serialize;
 
-/// Records or rows that took some time.
+/// A number of records or rows, and the time that they took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figure {
     pub(crate) records: u64,
@@ -10,7 +10,7 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// Records a second.
+    /// Records per second.
     pub(crate) fn rate(self) -> f64 {
         self.records as f64 / self.seconds
     }
@@ -20,7 +20,7 @@ impl Figure {
     }
 }
 
-/// Several runs of one measurement.
+/// The values of a repeated measurement.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Spread {
     pub(crate) runs: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// The spread of some values; none of no values.
+    /// The spread of the values. None if there are no values.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -39,7 +39,7 @@ impl Spread {
     }
 }
 
-/// A quantile (0 to 1) of sorted values, interpolated between neighbours; 0 of no values.
+/// A quantile (0 to 1) of sorted values, interpolated between neighbours. 0 if there are no values.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * sorted.len().saturating_sub(1) as f64;
@@ -50,7 +50,7 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     }
 }
 
-/// What values are measured in.
+/// The unit of values.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) enum Unit {
     #[serde(rename = "records/s")]
@@ -69,11 +69,11 @@ pub(crate) enum Unit {
     Rows,
 }
 
-/// What is compared with a target's bound.
+/// The statistic that is compared with the bound of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Of {
-    /// The median ratio of ours to the limit.
+    /// The median ratio of our value to the limit.
     Ratio,
     /// Our median.
     Ours,
@@ -98,7 +98,7 @@ pub(crate) struct Target {
     pub(crate) met: bool,
 }
 
-/// The limit that ours is compared with.
+/// The limit that our values are compared with.
 #[derive(Debug, Serialize)]
 pub(crate) struct Limit {
     pub(crate) name: &'static str,
@@ -113,7 +113,7 @@ pub(crate) struct Row {
     pub(crate) unit: Unit,
     pub(crate) ours: Spread,
     pub(crate) limit: Option<Limit>,
-    /// Of the ratios of the rounds: ours and the limit take turns.
+    /// The spread of the ratios of the rounds. Our measurement and that of the limit alternate.
     pub(crate) ratio: Option<Spread>,
     pub(crate) targets: Vec<Target>,
     pub(crate) note: Option<String>,
@@ -122,7 +122,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// A line of the values of all rounds; none if nothing was measured.
+    /// A line with the values of all rounds. None if nothing was measured.
     pub(crate) fn new(what: impl Into<String>, unit: Unit, values: Vec<f64>) -> Option<Self> {
         let ours = Spread::of(&values)?;
         let (limit, ratio, targets, note) = (None, None, Vec::new(), None);
@@ -137,7 +137,7 @@ impl Row {
         self
     }
 
-    /// Adds a target; after the limit, if it is a target for the ratio.
+    /// Adds a target. For a target of the ratio, the limit must be added first.
     pub(crate) fn target(mut self, of: Of, bound: Bound) -> Self {
         let value = match of {
             Of::Ratio => self.ratio.map(|ratio| ratio.median),
@@ -152,7 +152,7 @@ impl Row {
         self
     }
 
-    /// Adds what a reader should know of the values.
+    /// Adds a remark about the values.
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self

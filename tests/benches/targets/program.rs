@@ -1,4 +1,4 @@
-//! The real programs, run and measured.
+//! Runs and measures the real programs.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::report::field;
 /// How often the peak of memory is read. The kernel drops it when a process ends, so what comes in the last moment
 /// is missed; it never falls before.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// No run takes longer.
+/// The maximum duration of a run.
 const LIMIT: Duration = Duration::from_secs(3600);
 
 /// A run of a program to its end.
@@ -43,12 +43,12 @@ pub(crate) async fn run(program: Program) -> Result<Run> {
     Ok(Run { summary: ended.summary()?, peak })
 }
 
-/// Logs as much as in production; tests have programs log more.
+/// The log level of production. Tests use a more verbose one.
 pub(crate) fn quiet(program: Program) -> Program {
     program.env("RUST_LOG", "info").within(LIMIT)
 }
 
-/// A size from a process's status, in MiB; none of a process that has ended.
+/// A size from the status of a process, in MiB. None if the process has ended.
 pub(crate) fn mebibytes(status: &str, name: &str) -> Option<f64> {
     let kib: f64 = field(status, name)?.strip_suffix(" kB")?.parse().ok()?;
     Some(kib / 1024.0)
@@ -62,7 +62,7 @@ pub(crate) async fn crawl(world: &World, api: &MockServer) -> Result<Run> {
 /// A consumer's run until it had caught up.
 pub(crate) struct Consumed {
     pub(crate) run: Run,
-    /// All records, from the first one received to the last one applied.
+    /// The number of all records, and the time from the first received to the last applied one.
     pub(crate) figure: Figure,
 }
 
@@ -72,7 +72,7 @@ impl Consumed {
         self.run.summary["records"]["datasets"][effect].as_u64().unwrap_or_default()
     }
 
-    /// Fails unless exactly so many datasets had the effect: otherwise something else was measured.
+    /// Fails unless exactly this number of datasets had the effect. Otherwise the measurement is wrong.
     pub(crate) fn expect(self, effect: &str, datasets: usize) -> Result<Self> {
         let summary = &self.run.summary;
         ensure!(self.datasets(effect) == datasets as u64, "not {datasets} {effect} datasets: {summary}");
@@ -80,7 +80,7 @@ impl Consumed {
     }
 }
 
-/// Consumes all that is in the topics into a schema, by a group of its own.
+/// Applies all records of the topics to a schema, with a separate group.
 pub(crate) async fn consume(world: &World, schema: &str, connections: usize) -> Result<Consumed> {
     let program = world.consume()?.args(["--group", &world.topic(schema), "--schema", schema]);
     let run = run(program.args(["--connections", &connections.to_string()])).await?;
@@ -94,7 +94,7 @@ fn records(summary: &Value) -> Result<u64> {
     Ok(effects.filter_map(Value::as_u64).sum())
 }
 
-/// How long the work of a summary took.
+/// The duration in a summary.
 pub(crate) fn seconds(summary: &Value) -> Result<f64> {
     summary["seconds"].as_f64().context("the summary has seconds")
 }

@@ -1,4 +1,4 @@
-//! The producer's limit: the same records published without a crawl, one transaction a page.
+//! The producer's limit: the same records published without a crawl, with one transaction per page.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::reading::Published;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const PARTITIONS: i32 = 6;
 
-/// A topic of its own, and a producer with the settings of ours.
+/// A separate topic, and a producer with the settings of `catalog-producer`.
 pub(crate) struct Bare {
     /// Deletes the topic at the end.
     world: World,
@@ -75,7 +75,7 @@ impl Bare {
     }
 }
 
-/// As many as a record of ours has, and as long.
+/// Headers like those of a real record: the same number, and the same lengths.
 fn headers() -> OwnedHeaders {
     let version = Version { run: 1, page: 1 };
     let (content, observed_at) = (Content::Record(RecordType::Datasets), OffsetDateTime::now_utc());

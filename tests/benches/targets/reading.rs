@@ -30,7 +30,7 @@ pub(crate) struct Published {
     pub(crate) value: Bytes,
 }
 
-/// Where the topics end.
+/// The end offsets of the topics.
 pub(crate) async fn ends(world: &World) -> Result<Offsets> {
     let (config, topics) = (config(world), TOPICS.map(|topic| world.topic(topic)));
     let fetch = move || {
@@ -49,12 +49,12 @@ pub(crate) async fn ends(world: &World) -> Result<Offsets> {
     spawn_blocking(fetch).await?
 }
 
-/// The beginnings of the same partitions.
+/// The first offsets of the same partitions.
 pub(crate) fn beginnings(ends: &Offsets) -> Offsets {
     ends.keys().map(|place| (place.clone(), 0)).collect()
 }
 
-/// Reads what the topics hold from some offsets on. As in a consumer's summary, time counts from the first record.
+/// Reads the topics from these offsets. As in a consumer's summary, the time starts with the first record.
 pub(crate) async fn read(world: &World, from: Offsets) -> Result<Figure> {
     let config = config(world);
     let read = move || {
@@ -69,7 +69,7 @@ pub(crate) async fn read(world: &World, from: Offsets) -> Result<Figure> {
     spawn_blocking(read).await?
 }
 
-/// The datasets that the topic holds from some offsets on, without ends of runs.
+/// The records of the datasets topic from these offsets, without end-of-run records.
 pub(crate) async fn datasets(world: &World, mut from: Offsets) -> Result<Vec<Published>> {
     let (config, topic) = (config(world), world.topic("datasets"));
     from.retain(|(name, _), _| *name == topic);
@@ -100,7 +100,7 @@ fn config(world: &World) -> ClientConfig {
     config.set("group.id", "bench").set("enable.auto.commit", "false");
     config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
     config.set("fetch.wait.max.ms", "50");
-    // The client would rest for a second once its queue is full.
+    // With the default, the client would pause for a second when its queue is full.
     config.set("fetch.queue.backoff.ms", "10");
     config
 }

@@ -1,4 +1,4 @@
-//! All that was measured, and where.
+//! The report: all measurements, and the machine.
 
 use std::env;
 use std::fmt::{self, Display, Formatter};
@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::figure::Row;
 
-/// The answer of the benchmark.
+/// The result of the benchmark.
 #[derive(Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
@@ -22,7 +22,7 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
 }
 
-/// What the figures depend on besides the code.
+/// What the figures depend on, except the code.
 #[derive(Serialize)]
 pub(crate) struct Machine {
     started_at: String,
@@ -30,7 +30,7 @@ pub(crate) struct Machine {
     cores: usize,
     memory_gib: f64,
     kernel: String,
-    /// Of the last minute before the first measurement: other work on the machine makes ours slower.
+    /// The load average of the last minute before the first measurement. Other load makes the programs slower.
     load_before: f64,
     load_after: Option<f64>,
     commit: Option<String>,
@@ -70,7 +70,7 @@ impl Machine {
         })
     }
 
-    /// Notes the load after the last measurement.
+    /// Stores the load after the last measurement.
     pub(crate) fn note_load(&mut self) {
         self.load_after = load();
     }

@@ -1,16 +1,16 @@
-//! What PostgreSQL had to write.
+//! Measures how much PostgreSQL wrote.
 
 use anyhow::Result;
 use catalog_tests::world::World;
 use sqlx::{AssertSqlSafe, PgPool};
 
-/// A moment in the server's WAL, and what had been written to the wide table by then.
+/// A position in the WAL of the server, and the number of rows written to the wide table until then.
 pub(crate) struct Moment {
     lsn: String,
     wide_rows: i64,
 }
 
-/// What was written since.
+/// The amount that was written since a position.
 pub(crate) struct Written {
     /// Bytes of WAL about this database without full-page images: their number depends on when the last checkpoint
     /// was, and not on the program.
@@ -21,16 +21,16 @@ pub(crate) struct Written {
     pub(crate) wide_rows: i64,
 }
 
-/// Records of this database: those that name one of its blocks. Commits name none, at some 40 bytes a batch.
+/// WAL records that name a block of this database. Commits name none; they take some 40 bytes per batch.
 const WAL_SINCE: &str =
     "select coalesce(sum(record_length - fpi_length), 0)::float8, coalesce(sum(fpi_length), 0)::float8
     from pg_get_wal_records_info($1::pg_lsn, pg_current_wal_flush_lsn())
     where block_ref like '%/' || (select oid from pg_database where datname = current_database()) || '/%'";
 
 impl Moment {
-    /// The present moment; no consumer may be running.
+    /// The current position. No consumer may be running.
     pub(crate) async fn now(world: &World, schema: &str) -> Result<Self> {
-        // A session reports what it has written at its end at the latest.
+        // A session reports its statistics at its end at the latest.
         world
             .until(
                 "select count(*) = 0 from pg_stat_activity
@@ -46,7 +46,7 @@ impl Moment {
         Ok(Self { lsn, wide_rows })
     }
 
-    /// What was written since.
+    /// The amount that was written since a position.
     pub(crate) async fn since(&self, world: &World, schema: &str) -> Result<Written> {
         let now = Self::now(world, schema).await?;
         let wal = sqlx::query_as(WAL_SINCE).bind(&self.lsn).fetch_one(world.pool());

@@ -57,14 +57,14 @@ async fn each_bad_record_is_stored_unchanged_with_the_reason_and_the_rest_is_app
         (Sent { value: None, ..good() }, "no value", true),
         (Sent { key: Some(b"us/\xff"), ..good() }, "the key is not UTF-8", true),
         (Sent { key: Some(b"eu/d.example/aaaa-bbbb"), ..good() }, "the key disagrees with the headers", true),
-        (Sent { key: Some(b"us/d.example/aaaa-cccc"), ..good() }, "and the key says", true),
+        (Sent { key: Some(b"us/d.example/aaaa-cccc"), ..good() }, "but the key has", true),
         (Sent { value: Some(b"[]"), ..good() }, "not a JSON object", true),
         (Sent { value: Some(b"{"), ..good() }, "not a JSON object", true),
         (Sent { value: Some(b"\xff"), ..good() }, "the value is not UTF-8", true),
-        (Sent { headers: &foreign, ..good() }, "the header `kind` says hosts", true),
+        (Sent { headers: &foreign, ..good() }, "the header `kind` is hosts", true),
         // Its run has already ended on this partition, so it does not count for the run.
         (Sent { headers: &early, value: None, ..good() }, "no value", false),
-        (Sent { headers: &marker, key: Some(b"us/#run/2"), ..good() }, "not what its kind says", false),
+        (Sent { headers: &marker, key: Some(b"us/#run/2"), ..good() }, "does not fit its record type", false),
     ];
     // One follows its run's end-of-run record in the same batch. The others are in a separate batch.
     let straggler = Sent { headers: &early, value: None, ..good() };

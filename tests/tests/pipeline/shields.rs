@@ -26,7 +26,7 @@ async fn a_portal_that_breaks_is_shielded_and_the_others_retire() -> Result<()> 
     let mut expected = [all_at(&gone[0], 2), all_at(&gone[2], 2)].concat();
     expected.sort();
     assert_eq!(history.retired().await?, expected);
-    let finding = format!("run 2 did not see 11 of its assets, which stay: {why}");
+    let finding = format!("run 2 did not see 11 of its assets, which are kept: {why}");
     assert_eq!(noted(&history).await?, [json!({ "what": "us/b.example", "finding": finding })]);
 
     // New tables apply the published decisions, and a rebuild gives the same.

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::args::SelectionArgs;
 use super::row::DeadLetter;
-use crate::decode::values::cut;
+use crate::decode::values::truncated;
 
 /// The number of characters that a line shows of a key or a reason. With the indent and an ellipsis it fits 80 columns.
 const WIDTH: usize = 71;
@@ -73,7 +73,7 @@ fn table(listed: &[ListedDeadLetter]) -> anyhow::Result<String> {
 
 /// The beginning of an untrusted text, on one line and without control characters.
 fn shown(text: &str, width: usize) -> String {
-    let text = cut(text);
+    let text = truncated(text);
     let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     let mut shown: String = text.chars().take(width).map(plain).collect();
     if text.chars().nth(width).is_some() {

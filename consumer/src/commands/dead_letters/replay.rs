@@ -120,19 +120,19 @@ async fn apply_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) ->
             .fetch_optional(&mut *tx)
             .await?;
     let Some(stored) = stored else { return Ok(Replayed::unreadable("it is no longer open".to_owned())) };
-    let (place, record) = match to_record(stored) {
+    let (topic_partition, record) = match to_record(stored) {
         Ok(record) => record,
         Err(reason) => return Ok(Replayed::unreadable(reason)),
     };
     let records = [record];
-    let Decoded { rows, markers, dead } = decode(place.kind, &records);
+    let Decoded { rows, end_records, dead } = decode(topic_partition.kind, &records);
     if let Some(dead) = dead.into_iter().next() {
         return Ok(Replayed::unreadable(dead.reason));
     }
     let applied = write_all(tx, rows).await?;
     let effect = applied.first().map(|applied| applied.effect);
     resolve(tx, id, effect).await?;
-    close_runs(tx, &place, &markers, thresholds).await?;
+    close_runs(tx, &topic_partition, &end_records, thresholds).await?;
     check_deferred(tx).await?;
     Ok(Replayed::Done(effect.map_or("marker", name)))
 }
@@ -151,8 +151,8 @@ fn to_record(stored: StoredDeadLetter) -> Result<(TopicPartition, Record), Strin
     let record = record.map_err(|schema| {
         format!("it has schema {schema}, which this build can't read: upgrade catalog-consumer")
     })?;
-    let place = TopicPartition { kind: TopicKind::Data(kind), topic, partition };
-    Ok((place, Record { key: key.map(Into::into), value: value.map(Into::into), ..record }))
+    let topic_partition = TopicPartition { kind: TopicKind::Data(kind), topic, partition };
+    Ok((topic_partition, Record { key: key.map(Into::into), value: value.map(Into::into), ..record }))
 }
 
 /// The original headers; `model/record.rs` writes the JSON.
@@ -165,7 +165,7 @@ fn headers_from_json(headers: &[(String, Value)]) -> OwnedHeaders {
 }
 
 fn from_hex(hex: &str) -> Vec<u8> {
-    let byte = |place| hex.get(place..place + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let byte = |index| hex.get(index..index + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
     (0..hex.len()).step_by(2).filter_map(byte).collect()
 }
 
@@ -195,13 +195,13 @@ async fn resolve(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx
 /// Closes the runs that end-of-run records end.
 async fn close_runs(
     tx: &mut PgConnection,
-    place: &TopicPartition,
+    topic_partition: &TopicPartition,
     ends: &[EndOfRun],
     thresholds: RunThresholds,
 ) -> anyhow::Result<()> {
     for end in ends {
-        ledger::insert_runs(tx, &[(end.region, end.marker.run)]).await?;
-        ledger::close(tx, place, end, thresholds).await?;
+        ledger::insert_runs(tx, &[(end.region, end.record.run)]).await?;
+        ledger::close(tx, topic_partition, end, thresholds).await?;
     }
     Ok(())
 }

@@ -95,11 +95,15 @@ impl DryRun {
         let reader = detached.get()?;
         let mut partitions = HashMap::new();
         let mut list = TopicPartitionList::new();
-        for (place, start, marks) in starts(args, &reader, &mut tables).await? {
-            marks.check(&place, start)?;
-            list.add_partition_offset(&place.topic, place.partition, Offset::Offset(start))?;
-            let key = (place.kind, place.partition);
-            let partition = Partition::new(place, start, 0);
+        for (topic_partition, start, marks) in starts(args, &reader, &mut tables).await? {
+            marks.check(&topic_partition, start)?;
+            list.add_partition_offset(
+                &topic_partition.topic,
+                topic_partition.partition,
+                Offset::Offset(start),
+            )?;
+            let key = (topic_partition.kind, topic_partition.partition);
+            let partition = Partition::new(topic_partition, start, 0);
             partitions.insert(key, BoundedPartition { partition, end: marks.high });
         }
         reader.assign(&list).context("can't read the topics")?;
@@ -158,7 +162,7 @@ impl DryRun {
             let batch = if is_due { bounded.partition.take_batch(self.batch_size, now) } else { None };
             let Some(batch) = batch else { continue };
             let (records, dead) = self.tables.write(&batch).await?;
-            self.summary.add(batch.place.kind, &records, dead.len() as u64, Vec::new());
+            self.summary.add(batch.topic_partition.kind, &records, dead.len() as u64, Vec::new());
             bounded.partition.applied(batch.to);
         }
         Ok(())
@@ -188,8 +192,8 @@ impl DryRun {
         if let Some(bounded) = self.partitions.values().find(|bounded| !bounded.is_done()) {
             tracing::info!(
                 event = events::OPEN_TRANSACTION,
-                topic = bounded.partition.place.topic,
-                partition = bounded.partition.place.partition,
+                topic = bounded.partition.topic_partition.topic,
+                partition = bounded.partition.topic_partition.partition,
                 position = bounded.partition.position,
                 end = bounded.end,
                 "not at the end yet; an open transaction of a producer may block records"
@@ -212,17 +216,17 @@ async fn starts(
     let topics = args.kafka.topics();
     let stored =
         positions::read(tables.connection(), &TopicKind::ALL.map(|kind| kind.topic(&topics))).await?;
-    let places = data_partitions(&args.kafka).await?;
-    let committed = offsets::committed(reader, &places).await?;
-    let marks = watermarks(&args.kafka, places).await?;
+    let topic_partitions = data_partitions(&args.kafka).await?;
+    let committed = offsets::committed(reader, &topic_partitions).await?;
+    let marks = watermarks(&args.kafka, topic_partitions).await?;
     lost_records::check_starts(&args.kafka, &stored, &marks, args.accept_loss).await?;
-    let start = |((place, marks), committed): ((TopicPartition, Watermarks), _)| {
-        let position = stored.get(&(place.topic.clone(), place.partition)).copied();
+    let start = |((topic_partition, marks), committed): ((TopicPartition, Watermarks), _)| {
+        let position = stored.get(&(topic_partition.topic.clone(), topic_partition.partition)).copied();
         let start = Start::decide(position, committed, marks.low).offset();
         // This topic deletes old records, and a run resumes after them.
-        let deletes = place.kind == TopicKind::DeadLetters;
+        let deletes = topic_partition.kind == TopicKind::DeadLetters;
         let start = if deletes { start.max(marks.low) } else { start };
-        (place, start, marks)
+        (topic_partition, start, marks)
     };
     Ok(marks.into_iter().zip(committed).map(start).collect())
 }

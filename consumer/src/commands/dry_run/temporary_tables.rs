@@ -2,6 +2,8 @@
 //! keys. So a dry run uses the statements of a run, finds the same effects even for repeated keys, and locks no row of the
 //! real tables. The temporary tables are stored on disk until the transaction ends.
 
+use std::sync::LazyLock;
+
 use anyhow::Context;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
@@ -11,6 +13,13 @@ use crate::decode::{Dead, decode};
 use crate::model::batch::Batch;
 use crate::model::effect::Applied;
 use crate::store::rows;
+use crate::store::tables::statements::fetch;
+use crate::store::tables::{AGENCIES, DATASET_STATS, DOMAINS, HOSTS};
+
+static FETCH_DATASET_STATS: LazyLock<String> = LazyLock::new(|| fetch(&DATASET_STATS));
+static FETCH_DOMAINS: LazyLock<String> = LazyLock::new(|| fetch(&DOMAINS));
+static FETCH_HOSTS: LazyLock<String> = LazyLock::new(|| fetch(&HOSTS));
+static FETCH_AGENCIES: LazyLock<String> = LazyLock::new(|| fetch(&AGENCIES));
 
 /// The tables and their transaction, which sees one snapshot of the database.
 pub(super) struct TemporaryTables {
@@ -33,10 +42,10 @@ impl TemporaryTables {
 
     /// Applies the records of a batch as a run does.
     pub(super) async fn write(&mut self, batch: &Batch) -> anyhow::Result<(Vec<Applied>, Vec<Dead>)> {
-        let decoded = decode(batch.place.kind, &batch.records);
+        let decoded = decode(batch.topic_partition.kind, &batch.records);
         copy_stored(&mut self.tx, &decoded.rows).await.context("can't read the stored rows")?;
         let mut dead = decoded.dead;
-        let applied = rows::write_what_passes(&mut self.tx, batch, &mut dead).await;
+        let applied = rows::write_accepted(&mut self.tx, batch, &mut dead).await;
         Ok((applied.context("can't write to the temporary tables")?, dead))
     }
 
@@ -50,18 +59,12 @@ async fn copy_stored(tx: &mut PgConnection, rows: &Rows<'_>) -> sqlx::Result<()>
     match rows {
         Rows::Datasets(rows) => {
             copy_datasets(tx, rows).await?;
-            copy_by_pair(tx, include_str!("../../../sql/dry_run/fetch_dataset_stats.sql"), rows).await
+            copy_by_pair(tx, &FETCH_DATASET_STATS, rows).await
         }
-        Rows::Agencies(rows) => {
-            copy_by_pair(tx, include_str!("../../../sql/dry_run/fetch_agencies.sql"), rows).await
-        }
-        Rows::Domains(rows) => {
-            copy_by_name(tx, include_str!("../../../sql/dry_run/fetch_domains.sql"), rows).await
-        }
+        Rows::Agencies(rows) => copy_by_pair(tx, &FETCH_AGENCIES, rows).await,
+        Rows::Domains(rows) => copy_by_name(tx, &FETCH_DOMAINS, rows).await,
         Rows::None => Ok(()),
-        Rows::Hosts(rows) => {
-            copy_by_name(tx, include_str!("../../../sql/dry_run/fetch_hosts.sql"), rows).await
-        }
+        Rows::Hosts(rows) => copy_by_name(tx, &FETCH_HOSTS, rows).await,
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) async fn read(db: &mut PgConnection) -> anyhow::Result<KnownRuns> {
 /// The details of a region's last run; all empty if only its decision is known.
 #[derive(Debug, Default, FromRow)]
 pub(super) struct LastRun {
-    marker: Option<Json<EndRecord>>,
+    #[sqlx(rename = "marker")]
+    end_record: Option<Json<EndRecord>>,
     started_at: Option<OffsetDateTime>,
     ended_at: Option<OffsetDateTime>,
 }
@@ -57,9 +58,9 @@ impl LastRun {
     /// Whether a cursor continues the run numbers of these tables, because its history contains this run. That happens if
     /// the producer crawled after an interrupted move, after another installation moved, or in a mirrored cluster.
     pub(super) fn is_continued_by(&self, cursor: &Cursor, run: u32) -> bool {
-        let Some(Json(marker)) = &self.marker else { return false };
+        let Some(Json(record)) = &self.end_record else { return false };
         let is_this_run = |past: &&catalog_shared::cursor::PastRun| {
-            past.run == run && past.state == PastState::Ended && past.ended_at == Some(marker.ended_at)
+            past.run == run && past.state == PastState::Ended && past.ended_at == Some(record.ended_at)
         };
         cursor.history.iter().any(|past| is_this_run(&past))
     }
@@ -67,24 +68,24 @@ impl LastRun {
     /// The cursor of a producer that has just ended this run. It names no complete crawl, because the new topics contain
     /// none. So the first crawl must be complete.
     pub(super) fn cursor(&self, region: Region, run: u32) -> Cursor {
-        let marker = self.marker.as_ref().map(|Json(marker)| marker);
+        let end_record = self.end_record.as_ref().map(|Json(record)| record);
         let now = OffsetDateTime::now_utc();
-        let ended_at = marker.map(|marker| marker.ended_at).or(self.ended_at).unwrap_or(now);
-        let started_at = marker.map(|marker| marker.started_at).or(self.started_at).unwrap_or(ended_at);
+        let ended_at = end_record.map(|record| record.ended_at).or(self.ended_at).unwrap_or(now);
+        let started_at = end_record.map(|record| record.started_at).or(self.started_at).unwrap_or(ended_at);
         Cursor {
             schema: SCHEMA,
             region,
             owner: INSTANCE_ID.to_owned(),
             run,
             state: RunState::Ended,
-            shape: marker.map_or_else(full_crawl, |marker| marker.shape.clone()),
+            shape: end_record.map_or_else(full_crawl, |record| record.shape.clone()),
             started_at,
             ended_at: Some(ended_at),
-            previous_ended: marker.and_then(|marker| marker.previous_ended),
-            next_page: marker.map_or(0, |marker| marker.pages),
+            previous_ended: end_record.and_then(|record| record.previous_ended),
+            next_page: end_record.map_or(0, |record| record.pages),
             pending: Vec::new(),
             max_id: None,
-            objects: marker.map_or(0, |marker| marker.objects),
+            objects: end_record.map_or(0, |record| record.objects),
             partitions: BTreeMap::new(),
             published: BTreeMap::new(),
             unkeyed: 0,

@@ -125,14 +125,20 @@ impl Target {
         }
         // A producer may have written a cursor before it was fenced.
         let existing = ExistingCursors::read(kafka, known, &tables.last).await?;
-        let places = partitions::data_partitions(kafka).await?;
-        let places = places.into_iter().filter(|place| scope.includes(&place.topic)).collect();
-        let scanned = scan::scan(kafka, places, known).await?;
+        let topic_partitions = partitions::data_partitions(kafka).await?;
+        let topic_partitions = topic_partitions
+            .into_iter()
+            .filter(|topic_partition| scope.includes(&topic_partition.topic))
+            .collect();
+        let scanned = scan::scan(kafka, topic_partitions, known).await?;
         if *scope == Scope::Cluster {
             existing.check(kafka, known)?;
             existing.check_records(kafka, known, &scanned)?;
         }
-        let starts = scanned.into_iter().map(|contents| (contents.place.clone(), contents.start())).collect();
+        let starts = scanned
+            .into_iter()
+            .map(|contents| (contents.topic_partition.clone(), contents.start()))
+            .collect();
         Ok(Self { cursors, starts, source: source::find(kafka).await? })
     }
 
@@ -159,9 +165,9 @@ impl Target {
             run: *run,
             cursor_written: is_written(region),
         };
-        let started = |(place, position): &(TopicPartition, i64)| Started {
-            topic: place.topic.clone(),
-            partition: place.partition,
+        let started = |(topic_partition, position): &(TopicPartition, i64)| Started {
+            topic: topic_partition.topic.clone(),
+            partition: topic_partition.partition,
             position: *position,
         };
         Report {
@@ -244,5 +250,5 @@ async fn commit_group_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)])
 
 async fn try_commit_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
     let copy = copy_id::read(&mut database::connect_migrated(&args.database, 1).await?).await?;
-    offsets::commit_alone(&args.kafka, (&args.group, &copy.to_string()), starts).await
+    offsets::commit_without_members(&args.kafka, (&args.group, &copy.to_string()), starts).await
 }

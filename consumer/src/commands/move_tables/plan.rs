@@ -80,10 +80,12 @@ impl Plan<'_> {
             .bind(self.scope.topic())
             .execute(&mut *tx)
             .await?;
-        let places = || self.starts.iter().map(|(place, _)| place);
+        let topic_partitions = || self.starts.iter().map(|(topic_partition, _)| topic_partition);
         sqlx::query(include_str!("../../../sql/move_tables/insert_positions.sql"))
-            .bind(places().map(|place| place.topic.as_str()).collect::<Vec<_>>())
-            .bind(places().map(|place| place.partition).collect::<Vec<_>>())
+            .bind(
+                topic_partitions().map(|topic_partition| topic_partition.topic.as_str()).collect::<Vec<_>>(),
+            )
+            .bind(topic_partitions().map(|topic_partition| topic_partition.partition).collect::<Vec<_>>())
             .bind(self.starts.iter().map(|(_, start)| *start).collect::<Vec<_>>())
             .execute(tx)
             .await?;

@@ -22,7 +22,7 @@ type ScanClient = BaseConsumer<LogContext>;
 /// The contents of a partition.
 #[derive(Debug)]
 pub(super) struct PartitionContents {
-    pub(super) place: TopicPartition,
+    pub(super) topic_partition: TopicPartition,
     low: i64,
     /// The end offset of committed records.
     end: i64,
@@ -59,32 +59,45 @@ impl PartitionContents {
 /// An error of Kafka.
 pub(super) async fn scan(
     kafka: &KafkaArgs,
-    places: Vec<TopicPartition>,
+    topic_partitions: Vec<TopicPartition>,
     known: &KnownRuns,
 ) -> anyhow::Result<Vec<PartitionContents>> {
     let (config, known) = (cursors::client_config(kafka, "read_committed")?, known.clone());
     let scan = move || {
         let reader: ScanClient = kafka::create(&config, LogContext::default())?;
-        places.into_iter().map(|place| scan_one(&reader, place, &known)).collect()
+        topic_partitions
+            .into_iter()
+            .map(|topic_partition| scan_one(&reader, topic_partition, &known))
+            .collect()
     };
     spawn_blocking(scan).await?
 }
 
 fn scan_one(
     reader: &ScanClient,
-    place: TopicPartition,
+    topic_partition: TopicPartition,
     known: &KnownRuns,
 ) -> anyhow::Result<PartitionContents> {
-    let name = format!("{}[{}]", place.topic, place.partition);
-    let (low, end) = watermarks(reader, &place.topic, place.partition)
+    let name = format!("{}[{}]", topic_partition.topic, topic_partition.partition);
+    let (low, end) = watermarks(reader, &topic_partition.topic, topic_partition.partition)
         .with_context(|| format!("can't read the end of {name}"))?;
-    let mut contents =
-        PartitionContents { place, low, end, has_known: false, first_new: None, highest: BTreeMap::new() };
+    let mut contents = PartitionContents {
+        topic_partition,
+        low,
+        end,
+        has_known: false,
+        first_new: None,
+        highest: BTreeMap::new(),
+    };
     if low == end {
         return Ok(contents);
     }
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&contents.place.topic, contents.place.partition, Offset::Offset(low))?;
+    list.add_partition_offset(
+        &contents.topic_partition.topic,
+        contents.topic_partition.partition,
+        Offset::Offset(low),
+    )?;
     reader.assign(&list)?;
     loop {
         match reader.poll(TIMEOUT) {
@@ -115,13 +128,13 @@ mod tests {
     use crate::model::topic::TopicKind;
 
     fn start(runs: &[u32]) -> i64 {
-        let place = TopicPartition {
+        let topic_partition = TopicPartition {
             kind: TopicKind::Data(RecordType::Hosts),
             topic: "socrata.hosts".into(),
             partition: 0,
         };
         let mut contents = PartitionContents {
-            place,
+            topic_partition,
             low: 2,
             end: 9,
             has_known: false,

@@ -1,5 +1,7 @@
 //! Compares the five live tables with those of the shadow.
 
+use std::sync::LazyLock;
+
 use catalog_shared::record::RecordType;
 use catalog_shared::topics::Topics;
 use serde::Serialize;
@@ -10,43 +12,33 @@ use sqlx::{FromRow, PgConnection, Postgres};
 use super::loss::KeptRows;
 use crate::decode::content_hash::REVISION;
 use crate::store::rows::datasets::newer_form;
+use crate::store::tables::{TABLES, Table, statements};
 
 /// The number of differing rows that are listed per table.
 const MAX_LISTED: i64 = 20;
 
 /// The statements for one table.
 pub(super) struct TableStatements {
-    pub(super) name: &'static str,
-    /// The record type of its topic.
-    kind: RecordType,
-    compare: &'static str,
-    list: &'static str,
+    pub(super) table: &'static Table,
+    compare: String,
+    count: String,
+    list: String,
     /// Repairs a range of the numbered differing rows.
-    pub(super) repair: &'static str,
+    pub(super) repair: String,
     /// Marks a differing row as refused, and returns its key.
-    pub(super) mark_refused: &'static str,
+    pub(super) mark_refused: String,
 }
 
-macro_rules! table {
-    ($name:literal, $kind:ident) => {
-        TableStatements {
-            name: concat!("socrata_", $name),
-            kind: RecordType::$kind,
-            compare: include_str!(concat!("../../../sql/rebuild/compare_", $name, ".sql")),
-            list: include_str!(concat!("../../../sql/rebuild/list_", $name, ".sql")),
-            repair: include_str!(concat!("../../../sql/rebuild/repair_", $name, ".sql")),
-            mark_refused: include_str!(concat!("../../../sql/rebuild/mark_refused_", $name, ".sql")),
-        }
-    };
-}
-
-pub(super) const TABLES: [TableStatements; 5] = [
-    table!("datasets", Datasets),
-    table!("dataset_stats", Datasets),
-    table!("domains", Domains),
-    table!("hosts", Hosts),
-    table!("agencies", Agencies),
-];
+pub(super) static STATEMENTS: LazyLock<[TableStatements; 5]> = LazyLock::new(|| {
+    TABLES.map(|table| TableStatements {
+        table,
+        compare: statements::compare(table),
+        count: statements::count(table),
+        list: statements::list(table),
+        repair: statements::repair(table),
+        mark_refused: statements::mark_refused(table),
+    })
+});
 
 /// The differences between a live table and the topics.
 #[derive(Debug, Serialize)]
@@ -132,8 +124,11 @@ pub(super) async fn compare(
         .bind(&kept.topics)
         .execute(&mut *tx)
         .await?;
-    for table in &TABLES {
-        sqlx::query(table.compare).bind(topics.data(table.kind)).execute(&mut *tx).await?;
+    for statements in STATEMENTS.iter() {
+        sqlx::query(statements.compare.as_str())
+            .bind(topics.data(statements.table.kind))
+            .execute(&mut *tx)
+            .await?;
     }
     bind_topics(include_str!("../../../sql/rebuild/keep_below_floors.sql"), topics).execute(&mut *tx).await?;
     Ok(list_differing(tx).await?)
@@ -141,12 +136,10 @@ pub(super) async fn compare(
 
 /// Counts and lists the differing rows that [`compare`] found.
 pub(super) async fn list_differing(tx: &mut PgConnection) -> sqlx::Result<Vec<TableDiff>> {
-    let mut counts: Vec<DiffCounts> =
-        sqlx::query_as(include_str!("../../../sql/rebuild/count_differing.sql")).fetch_all(&mut *tx).await?;
-    let mut diffs = Vec::with_capacity(TABLES.len());
-    for counts in counts.drain(..) {
-        let table = TABLES.iter().find(|table| table.name == counts.table).ok_or(sqlx::Error::RowNotFound)?;
-        let listed = sqlx::query_as(table.list).bind(MAX_LISTED).fetch_all(&mut *tx).await?;
+    let mut diffs = Vec::with_capacity(STATEMENTS.len());
+    for statements in STATEMENTS.iter() {
+        let counts = sqlx::query_as(statements.count.as_str()).fetch_one(&mut *tx).await?;
+        let listed = sqlx::query_as(statements.list.as_str()).bind(MAX_LISTED).fetch_all(&mut *tx).await?;
         diffs.push(TableDiff { counts, listed });
     }
     Ok(diffs)

@@ -61,9 +61,11 @@ pub(super) struct Loss {
 
 impl Loss {
     pub(super) async fn find(targets: &ReplayTargets, kafka: &KafkaArgs) -> anyhow::Result<Self> {
-        let mut lost: Vec<LostRecords> =
-            targets.ranges().filter_map(|(place, low, _)| LostRecords::of(place, low)).collect();
-        let lost_decisions = lost_records::of_verdicts(kafka).await?;
+        let mut lost: Vec<LostRecords> = targets
+            .ranges()
+            .filter_map(|(topic_partition, low, _)| LostRecords::of(topic_partition, low))
+            .collect();
+        let lost_decisions = lost_records::of_decisions(kafka).await?;
         let has_lost_decisions = !lost_decisions.is_empty();
         lost.extend(lost_decisions);
         Ok(Self { lost, has_lost_decisions, floors: Vec::new() })

@@ -15,8 +15,8 @@ pub(super) struct PartitionReplay {
 }
 
 impl PartitionReplay {
-    pub(super) fn new(place: TopicPartition, position: i64) -> Self {
-        Self { partition: Partition::new(place, position, 0), target: position, received_all: true }
+    pub(super) fn new(topic_partition: TopicPartition, position: i64) -> Self {
+        Self { partition: Partition::new(topic_partition, position, 0), target: position, received_all: true }
     }
 
     /// Sets a new target. Returns whether there is something left to read.
@@ -73,12 +73,12 @@ mod tests {
     use crate::model::topic::TopicKind;
 
     fn replay(target: i64, offsets: &[i64], now: Instant) -> PartitionReplay {
-        let place = TopicPartition {
+        let topic_partition = TopicPartition {
             kind: TopicKind::Data(RecordType::Hosts),
             topic: "socrata.hosts".into(),
             partition: 0,
         };
-        let mut replay = PartitionReplay::new(place, 10);
+        let mut replay = PartitionReplay::new(topic_partition, 10);
         assert!(replay.set_target(target));
         for offset in offsets {
             let headers = None::<&rdkafka::message::OwnedHeaders>;

@@ -5,14 +5,14 @@ use std::fmt;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 
-use super::comparison::{TABLES, TableDiff, TableStatements};
+use super::comparison::{STATEMENTS, TableDiff, TableStatements};
 use crate::store::db_error::refuses_a_row;
 use crate::store::rows::reason;
 
 /// A row that the database refused to write or to delete.
 #[derive(Debug, Serialize)]
 pub(crate) struct RefusedRow {
-    table: &'static str,
+    table: String,
     /// Its primary key, part by part.
     key: Vec<String>,
     reason: String,
@@ -37,8 +37,8 @@ pub(super) async fn repair(tx: &mut PgConnection, found: &[TableDiff]) -> sqlx::
 /// Repairs all rows of all tables, or none.
 async fn repair_all(tx: &mut PgConnection) -> sqlx::Result<()> {
     let mut savepoint = tx.begin().await?;
-    for table in &TABLES {
-        sqlx::query(table.repair).bind(0_i64).bind(i64::MAX).execute(&mut *savepoint).await?;
+    for table in STATEMENTS.iter() {
+        sqlx::query(table.repair.as_str()).bind(0_i64).bind(i64::MAX).execute(&mut *savepoint).await?;
     }
     // A deferred constraint would fail only at the commit, which is too late.
     sqlx::query("set constraints all immediate").execute(&mut *savepoint).await?;
@@ -48,10 +48,8 @@ async fn repair_all(tx: &mut PgConnection) -> sqlx::Result<()> {
 async fn repair_accepted(tx: &mut PgConnection, found: &[TableDiff]) -> sqlx::Result<Vec<RefusedRow>> {
     sqlx::query("set constraints all immediate").execute(&mut *tx).await?;
     let mut refused = Vec::new();
-    for table in &TABLES {
-        let diff = found.iter().find(|diff| diff.counts.table == table.name);
-        let last = diff.map_or(0, |diff| diff.counts.all());
-        refused.extend(repair_table(tx, table, last).await?);
+    for (table, diff) in STATEMENTS.iter().zip(found) {
+        refused.extend(repair_table(tx, table, diff).await?);
     }
     Ok(refused)
 }
@@ -59,18 +57,19 @@ async fn repair_accepted(tx: &mut PgConnection, found: &[TableDiff]) -> sqlx::Re
 /// Repairs a table, and finds the refused rows by halving, as batches do.
 async fn repair_table(
     tx: &mut PgConnection,
-    table: &TableStatements,
-    last: i64,
+    table: &'static TableStatements,
+    diff: &TableDiff,
 ) -> sqlx::Result<Vec<RefusedRow>> {
-    let mut refused = Vec::new();
+    let (mut refused, last) = (Vec::new(), diff.counts.all());
     let mut parts = if last > 0 { vec![(1, last)] } else { Vec::new() };
     while let Some((first, last)) = parts.pop() {
         match repair_range(tx, table, (first, last)).await {
             Ok(()) => {}
             Err(error) if !refuses_a_row(&error) => return Err(error),
             Err(error) if first == last => {
-                let key = sqlx::query_scalar(table.mark_refused).bind(first).fetch_one(&mut *tx).await?;
-                refused.push(RefusedRow { table: table.name, key, reason: reason(&error) });
+                let key =
+                    sqlx::query_scalar(table.mark_refused.as_str()).bind(first).fetch_one(&mut *tx).await?;
+                refused.push(RefusedRow { table: diff.counts.table.clone(), key, reason: reason(&error) });
             }
             Err(_) => {
                 let middle = first + (last - first) / 2;
@@ -83,10 +82,10 @@ async fn repair_table(
 
 async fn repair_range(
     tx: &mut PgConnection,
-    table: &TableStatements,
+    table: &'static TableStatements,
     (first, last): (i64, i64),
 ) -> sqlx::Result<()> {
     let mut savepoint = tx.begin().await?;
-    sqlx::query(table.repair).bind(first).bind(last).execute(&mut *savepoint).await?;
+    sqlx::query(table.repair.as_str()).bind(first).bind(last).execute(&mut *savepoint).await?;
     savepoint.commit().await
 }

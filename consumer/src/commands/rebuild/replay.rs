@@ -67,9 +67,12 @@ impl Replay {
         targets: &ReplayTargets,
     ) -> anyhow::Result<Self> {
         let mut replays = HashMap::new();
-        for (place, low, _) in targets.ranges() {
-            let position = positions::start(&pool, place, None, low).await?.offset();
-            replays.insert((place.kind, place.partition), PartitionReplay::new(place.clone(), position));
+        for (topic_partition, low, _) in targets.ranges() {
+            let position = positions::start(&pool, topic_partition, None, low).await?.offset();
+            replays.insert(
+                (topic_partition.kind, topic_partition.partition),
+                PartitionReplay::new(topic_partition.clone(), position),
+            );
         }
         Ok(Self {
             reader: DetachedReader::open(&args.kafka, GROUP)?,
@@ -95,10 +98,16 @@ impl Replay {
 
     /// The number of offsets left to read.
     pub(super) fn left(&self, targets: &ReplayTargets) -> i64 {
-        let replay = |place: &TopicPartition| self.replays.get(&(place.kind, place.partition));
-        let position =
-            |place: &TopicPartition, low| replay(place).map_or(low, |replay| replay.partition.position);
-        targets.ranges().map(|(place, low, target)| (target - position(place, low)).max(0)).sum()
+        let replay = |topic_partition: &TopicPartition| {
+            self.replays.get(&(topic_partition.kind, topic_partition.partition))
+        };
+        let position = |topic_partition: &TopicPartition, low| {
+            replay(topic_partition).map_or(low, |replay| replay.partition.position)
+        };
+        targets
+            .ranges()
+            .map(|(topic_partition, low, target)| (target - position(topic_partition, low)).max(0))
+            .sum()
     }
 
     /// Reads every partition up to its target.
@@ -127,11 +136,14 @@ impl Replay {
     /// Assigns the partitions that have not reached their target, from their positions.
     fn assign(&mut self, reader: &Reader, targets: &ReplayTargets) -> anyhow::Result<()> {
         let mut starts = TopicPartitionList::new();
-        for (place, _, target) in targets.ranges() {
-            let Some(replay) = self.replays.get_mut(&(place.kind, place.partition)) else { continue };
+        for (topic_partition, _, target) in targets.ranges() {
+            let Some(replay) = self.replays.get_mut(&(topic_partition.kind, topic_partition.partition))
+            else {
+                continue;
+            };
             if replay.set_target(target) {
                 let position = Offset::Offset(replay.partition.position);
-                starts.add_partition_offset(&place.topic, place.partition, position)?;
+                starts.add_partition_offset(&topic_partition.topic, topic_partition.partition, position)?;
             }
         }
         reader.assign(&starts).context("can't read the topics")?;
@@ -160,11 +172,12 @@ impl Replay {
 
     /// Names the partition that lost records during the replay.
     async fn lost_records(&self) -> anyhow::Result<String> {
-        let places = self.replays.values().map(|replay| replay.partition.place.clone()).collect();
-        let marks = partitions::watermarks(&self.kafka, places).await?;
-        let lost = marks.into_iter().find_map(|(place, Watermarks { low, high })| {
-            let position = self.replays.get(&(place.kind, place.partition))?.partition.position;
-            let TopicPartition { topic, partition, .. } = place;
+        let topic_partitions =
+            self.replays.values().map(|replay| replay.partition.topic_partition.clone()).collect();
+        let marks = partitions::watermarks(&self.kafka, topic_partitions).await?;
+        let lost = marks.into_iter().find_map(|(topic_partition, Watermarks { low, high })| {
+            let position = self.replays.get(&(topic_partition.kind, topic_partition.partition))?.partition.position;
+            let TopicPartition { topic, partition, .. } = topic_partition;
             (position < low).then(|| {
                 format!(
                     "{topic}[{partition}] lost records during the replay: the position is {position}, and the \
@@ -180,13 +193,13 @@ impl Replay {
         let replay = kind.and_then(|kind| self.replays.get_mut(&(kind, message.partition())));
         let Some(replay) = replay else { return Ok(()) };
         if replay.received_to(message.offset()) {
-            pause(reader, &replay.partition.place)?;
+            pause(reader, &replay.partition.topic_partition)?;
         }
         if replay.is_beyond_target(message.offset()) {
             return Ok(());
         }
         let record = Record::from_message(message).map_err(|schema| {
-            let TopicPartition { topic, partition, .. } = &replay.partition.place;
+            let TopicPartition { topic, partition, .. } = &replay.partition.topic_partition;
             anyhow!(
                 "{topic}[{partition}] offset {} has schema {schema}, which this build can't read: upgrade catalog-consumer",
                 message.offset()
@@ -204,14 +217,14 @@ impl Replay {
             if let Some(replay) = self.replays.get_mut(&(kind, element.partition()))
                 && replay.received_to(offset)
             {
-                pause(reader, &replay.partition.place)?;
+                pause(reader, &replay.partition.topic_partition)?;
             }
         }
         let slowest = self.replays.values().max_by_key(|replay| replay.left());
         if let Some(replay) = slowest
             && self.progressed.elapsed() >= STALL_TIMEOUT
         {
-            let TopicPartition { topic, partition, .. } = &replay.partition.place;
+            let TopicPartition { topic, partition, .. } = &replay.partition.topic_partition;
             let (position, waited) = (replay.partition.position, STALL_TIMEOUT.as_secs());
             bail!(
                 "no progress for {waited} s: {topic}[{partition}] is at offset {position}, {} before its target",
@@ -246,16 +259,15 @@ impl Replay {
     }
 
     fn finish(&mut self, applied: anyhow::Result<(TopicPartition, i64)>) -> anyhow::Result<()> {
-        let (place, to) = applied?;
+        let (topic_partition, to) = applied?;
         tracing::debug!(
-            event = events::BATCH_REPLAYED,
-            topic = place.topic,
-            partition = place.partition,
+            topic = topic_partition.topic,
+            partition = topic_partition.partition,
             to,
             "batch replayed"
         );
         self.progressed = Instant::now();
-        if let Some(replay) = self.replays.get_mut(&(place.kind, place.partition)) {
+        if let Some(replay) = self.replays.get_mut(&(topic_partition.kind, topic_partition.partition)) {
             replay.partition.applied(to);
         }
         Ok(())
@@ -264,8 +276,8 @@ impl Replay {
     fn pause_and_resume(&mut self, reader: &Reader) -> anyhow::Result<()> {
         for replay in self.replays.values_mut() {
             match replay.pause_changes() {
-                Some(true) => pause(reader, &replay.partition.place)?,
-                Some(false) => reader.resume(&list(&replay.partition.place))?,
+                Some(true) => pause(reader, &replay.partition.topic_partition)?,
+                Some(false) => reader.resume(&list(&replay.partition.topic_partition))?,
                 None => continue,
             }
             replay.partition.paused = !replay.partition.paused;
@@ -282,12 +294,14 @@ async fn apply_to_shadow(
     thresholds: Thresholds,
 ) -> anyhow::Result<(TopicPartition, i64)> {
     match apply(pool, permits, &batch, thresholds).await {
-        Ok(Outcome::Applied { .. }) => Ok((batch.place, batch.to)),
+        Ok(Outcome::Applied { .. }) => Ok((batch.topic_partition, batch.to)),
         Ok(Outcome::Stale { .. } | Outcome::Abandoned) => bail!("another program has written to the shadow"),
         Err(Failure { error, .. }) => Err(error),
     }
 }
 
-fn pause(reader: &Reader, place: &TopicPartition) -> anyhow::Result<()> {
-    reader.pause(&list(place)).with_context(|| format!("can't pause {}[{}]", place.topic, place.partition))
+fn pause(reader: &Reader, topic_partition: &TopicPartition) -> anyhow::Result<()> {
+    reader
+        .pause(&list(topic_partition))
+        .with_context(|| format!("can't pause {}[{}]", topic_partition.topic, topic_partition.partition))
 }

@@ -24,7 +24,7 @@ type TargetOffsets = HashMap<(String, i32), i64>;
 /// The partitions and their targets. A partition is read as far as the live tables contain its records, or to its end if
 /// the live tables are empty and will be filled.
 pub(super) struct ReplayTargets {
-    places: Vec<(TopicPartition, Watermarks)>,
+    topic_partitions: Vec<(TopicPartition, Watermarks)>,
     offsets: TargetOffsets,
     new: bool,
     source: Source,
@@ -48,17 +48,20 @@ impl ReplayTargets {
         binding::check_prefix(session, &args.kafka.topic_prefix).await?;
         let source = source::find(&args.kafka).await?;
         binding::check(session, &source).await?;
-        let places = partitions::data_partitions(&args.kafka).await?;
-        let data = places.into_iter().filter(|place| place.kind != TopicKind::DeadLetters).collect();
-        let places = partitions::watermarks(&args.kafka, data).await?;
-        let mut targets = Self { places, dead_letters, offsets, new: false, source };
+        let topic_partitions = partitions::data_partitions(&args.kafka).await?;
+        let data = topic_partitions
+            .into_iter()
+            .filter(|topic_partition| topic_partition.kind != TopicKind::DeadLetters)
+            .collect();
+        let topic_partitions = partitions::watermarks(&args.kafka, data).await?;
+        let mut targets = Self { topic_partitions, dead_letters, offsets, new: false, source };
         targets.check()?;
-        for (place, marks) in &targets.places {
-            targets.target(place).map_or(Ok(()), |end| marks.check(place, end))?;
+        for (topic_partition, marks) in &targets.topic_partitions {
+            targets.target(topic_partition).map_or(Ok(()), |end| marks.check(topic_partition, end))?;
         }
         if targets.offsets.is_empty() && intent == Intent::Repair {
             targets.new = true;
-            targets.offsets = committed_ends(&args.kafka, &targets.places).await?;
+            targets.offsets = committed_ends(&args.kafka, &targets.topic_partitions).await?;
         }
         Ok(targets)
     }
@@ -91,19 +94,23 @@ impl ReplayTargets {
 
     /// Each partition with its first offset and its target.
     pub(super) fn ranges(&self) -> impl Iterator<Item = (&TopicPartition, i64, i64)> {
-        self.places.iter().map(|(place, marks)| (place, marks.low, self.target(place).unwrap_or(marks.low)))
+        self.topic_partitions.iter().map(|(topic_partition, marks)| {
+            (topic_partition, marks.low, self.target(topic_partition).unwrap_or(marks.low))
+        })
     }
 
-    fn target(&self, place: &TopicPartition) -> Option<i64> {
-        self.offsets.get(&(place.topic.clone(), place.partition)).copied()
+    fn target(&self, topic_partition: &TopicPartition) -> Option<i64> {
+        self.offsets.get(&(topic_partition.topic.clone(), topic_partition.partition)).copied()
     }
 
     /// Checks that every partition that the tables were filled from is read.
     fn check(&self) -> Result<(), Stop> {
         let is_known = |(topic, partition): &(String, i32)| {
-            self.places.iter().any(|(place, _)| place.topic == *topic && place.partition == *partition)
+            self.topic_partitions.iter().any(|(topic_partition, _)| {
+                topic_partition.topic == *topic && topic_partition.partition == *partition
+            })
         };
-        match self.offsets.keys().find(|place| !is_known(place)) {
+        match self.offsets.keys().find(|topic_partition| !is_known(topic_partition)) {
             None => Ok(()),
             Some((topic, partition)) => Err(Stop::Guard(format!(
                 "the tables were filled from {topic}[{partition}] too, which is not among the topics that are read: \
@@ -125,7 +132,7 @@ async fn read_positions(session: &mut PgConnection, dead_letters: &str) -> sqlx:
 /// The current end offsets of committed records. Consumers apply the records of open transactions later.
 async fn committed_ends(
     kafka: &KafkaArgs,
-    places: &[(TopicPartition, Watermarks)],
+    topic_partitions: &[(TopicPartition, Watermarks)],
 ) -> anyhow::Result<TargetOffsets> {
     let config = kafka.client_config(&[
         // librdkafka requires a group id, but this client never joins the group.
@@ -135,11 +142,12 @@ async fn committed_ends(
         ("allow.auto.create.topics", "false"),
     ])?;
     let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-    let places: Vec<TopicPartition> = places.iter().map(|(place, _)| place.clone()).collect();
+    let topic_partitions: Vec<TopicPartition> =
+        topic_partitions.iter().map(|(topic_partition, _)| topic_partition.clone()).collect();
     let end = move |TopicPartition { topic, partition, .. }: TopicPartition| {
         let (_, end) = watermarks::watermarks(&client, &topic, partition)
             .with_context(|| format!("can't read the end of {topic}[{partition}]"))?;
         Ok(((topic, partition), end))
     };
-    spawn_blocking(move || places.into_iter().map(end).collect()).await?
+    spawn_blocking(move || topic_partitions.into_iter().map(end).collect()).await?
 }

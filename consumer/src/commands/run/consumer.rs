@@ -1,5 +1,5 @@
 //! The loop of a consumer: it buffers received records, starts a task for each batch, and answers the group's
-//! rebalances. A thread of its own polls Kafka (`kafka::polling`).
+//! rebalances. A separate thread polls Kafka (`kafka::polling`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,12 +36,12 @@ use crate::store::dead_letters;
 use crate::store::outage::Outage;
 use crate::store::retry::BatchContext;
 
-/// Shutdown timeout for the batches in flight. An abandoned batch may or may not commit; its position says which.
+/// Shutdown timeout for the batches in flight. An abandoned batch may or may not commit; the stored position shows which.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often housekeeping runs.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A member of the group at work.
+/// A running member of the group.
 pub(crate) struct Consumer {
     pub(crate) args: RunArgs,
     pub(crate) pool: PgPool,
@@ -52,7 +52,7 @@ pub(crate) struct Consumer {
     changes: UnboundedReceiver<Rebalance>,
     pub(crate) ownership: GroupOwnership,
     checks: BackgroundChecks,
-    /// A change that can't be answered yet, because the database is unreachable or the group belongs to another copy.
+    /// A postponed change, because the database is unreachable or the group belongs to another copy.
     pub(crate) unanswered: Option<Rebalance>,
     pub(crate) partitions: HashMap<(TopicKind, i32), Partition>,
     pub(crate) batches: JoinSet<FinishedBatch>,
@@ -64,7 +64,7 @@ pub(crate) struct Consumer {
 
 /// A batch that has ended.
 pub(crate) struct FinishedBatch {
-    pub(super) place: TopicPartition,
+    pub(super) topic_partition: TopicPartition,
     pub(super) epoch: u64,
     pub(super) to: i64,
     pub(super) outcome: anyhow::Result<Outcome>,
@@ -118,7 +118,7 @@ impl Consumer {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // In this order, so that a change of the assignment is answered before anything else is done to it.
+            // In this order, so that a change of the assignment is answered before anything else is done.
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(false),
@@ -136,7 +136,7 @@ impl Consumer {
                     if self.has_reached(end_offsets).await? {
                         return Ok(true);
                     }
-                    // A tick that took long must not be followed by the next one at once.
+                    // After a long tick, the next one must not follow immediately.
                     tick.reset();
                 }
                 received = self.polling.recv(), if self.has_space() => self.receive(received?).await?,
@@ -144,18 +144,18 @@ impl Consumer {
         }
     }
 
-    /// Whether another batch may be started: one for each connection, and one that is decoded meanwhile.
+    /// Whether another batch may start: one for each connection, and one that is decoded meanwhile.
     pub(crate) fn has_room(&self) -> bool {
         self.batches.len() <= usize::from(self.args.apply.connections)
     }
 
     /// Starts the next batch of a partition, if it is due and there is room.
-    pub(crate) fn apply_due(&mut self, place: (TopicKind, i32), now: Instant) {
+    pub(crate) fn apply_due(&mut self, topic_partition: (TopicKind, i32), now: Instant) {
         let batch_size = usize::from(self.args.apply.batch_size);
         if !self.has_room() || self.ownership.is_contested() {
             return;
         }
-        let Some(partition) = self.partitions.get_mut(&place) else { return };
+        let Some(partition) = self.partitions.get_mut(&topic_partition) else { return };
         if partition.is_due(batch_size, now)
             && let Some(batch) = partition.take_batch(batch_size, now)
         {
@@ -168,7 +168,7 @@ impl Consumer {
     pub(crate) fn pause_and_resume(&mut self) {
         for partition in self.partitions.values_mut() {
             if let Some(pause) = partition.pause_changes() {
-                self.polling.pause(&partition.place, pause);
+                self.polling.pause(&partition.topic_partition, pause);
                 partition.paused = pause;
             }
         }
@@ -181,7 +181,7 @@ impl Consumer {
             if let Ok(Outcome::Applied { dead, .. }) = &outcome {
                 dead_letters::log(&batch, dead);
             }
-            FinishedBatch { place: batch.place, epoch, to: batch.to, outcome }
+            FinishedBatch { topic_partition: batch.topic_partition, epoch, to: batch.to, outcome }
         });
     }
 
@@ -195,8 +195,8 @@ impl Consumer {
     /// Starts the batches that are due, in the order in which they became due.
     pub(crate) fn apply_all_due(&mut self) {
         let now = Instant::now();
-        let places = in_due_order(&self.partitions);
-        places.into_iter().for_each(|place| self.apply_due(place, now));
+        let topic_partitions = in_due_order(&self.partitions);
+        topic_partitions.into_iter().for_each(|topic_partition| self.apply_due(topic_partition, now));
     }
 
     /// Leaves the group, after the batches in flight.
@@ -218,7 +218,7 @@ impl Consumer {
             );
         }
         self.batches.abort_all();
-        let position = |partition: &Partition| (partition.place.clone(), partition.position);
+        let position = |partition: &Partition| (partition.topic_partition.clone(), partition.position);
         let positions = self.partitions.values().map(position).collect();
         self.progress.end();
         // The polling thread drops the last reference, because that waits for the group.

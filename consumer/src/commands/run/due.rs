@@ -27,8 +27,9 @@ mod tests {
         let now = Instant::now();
         let kind = TopicKind::Data(RecordType::Datasets);
         let partition = |number: i32| {
-            let place = TopicPartition { kind, topic: "socrata.datasets".into(), partition: number };
-            let mut partition = Partition::new(place, 0, 1);
+            let topic_partition =
+                TopicPartition { kind, topic: "socrata.datasets".into(), partition: number };
+            let mut partition = Partition::new(topic_partition, 0, 1);
             let record = Record::read(0, None::<&rdkafka::message::OwnedHeaders>).unwrap();
             // The higher its number, the longer it has waited.
             partition.push(record, now + Duration::from_secs(20 - u64::from(number.unsigned_abs())));

@@ -16,6 +16,7 @@ use crate::commands::detached_reader::DetachedReader;
 use crate::commands::run::args::RunArgs;
 use crate::kafka::group_members::{GroupMember, group_members};
 use crate::kafka::offsets;
+use crate::kafka::partitions::await_metadata;
 use crate::model::copy_id::CopyId;
 use crate::model::topic::{TopicKind, TopicPartition};
 
@@ -56,8 +57,12 @@ impl GroupProbe {
     /// An error of Kafka.
     pub(crate) async fn read(&self) -> anyhow::Result<GroupState> {
         let (reader, group) = (self.reader.get()?, Arc::clone(&self.group));
-        let client = Arc::clone(&reader);
-        let members = spawn_blocking(move || group_members(client.client(), &group)).await??;
+        let (client, topic) = (Arc::clone(&reader), self.first.topic.clone());
+        let list_members = move || {
+            await_metadata(client.client(), &topic)?;
+            group_members(client.client(), &group)
+        };
+        let members = spawn_blocking(list_members).await??;
         let owner = offsets::note(&reader, &self.first).await?;
         let copy = |member: GroupMember| Some((CopyId::parse(&member.client_id)?, member.host));
         let others = members.into_iter().filter_map(copy).filter(|(copy, _)| !copy.is_same(&self.copy));

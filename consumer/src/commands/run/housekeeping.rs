@@ -1,5 +1,5 @@
-//! Housekeeping, ten times a second: seeks, batches that have waited long enough, the ends of partitions, and whether the
-//! consumer has caught up.
+//! The housekeeping tick, ten times a second: pending seeks, due batches, the ends of partitions, and whether the consumer has
+//! caught up.
 
 use std::time::Duration;
 
@@ -35,9 +35,9 @@ impl Consumer {
         for partition in self.partitions.values_mut() {
             let Some(offset) = partition.seek_to else { continue };
             self.epoch += 1;
-            match self.polling.seek(&partition.place, offset, self.epoch).await {
+            match self.polling.seek(&partition.topic_partition, offset, self.epoch).await {
                 Ok(()) => partition.seek_done(self.epoch),
-                // The partition may be about to be revoked. If not, the next tick tries again.
+                // The partition may be about to be revoked. If not, the next tick retries the seek.
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "seeking"),
             }
         }
@@ -59,12 +59,12 @@ impl Consumer {
 
     /// Moves positions past the ends of transactions, so that the lag is 0 at the end of a partition.
     fn step_past_ends(&mut self) {
-        let places: Vec<_> = self.partitions.keys().copied().collect();
-        for place in places {
+        let topic_partitions: Vec<_> = self.partitions.keys().copied().collect();
+        for topic_partition in topic_partitions {
             if !self.has_room() || self.ownership.is_contested() {
                 break;
             }
-            let Some(partition) = self.partitions.get_mut(&place) else { continue };
+            let Some(partition) = self.partitions.get_mut(&topic_partition) else { continue };
             if let Some(step) = partition.take_received_step() {
                 let (epoch, handle) = (partition.epoch, partition.handle.clone());
                 self.spawn(step, epoch, handle);
@@ -72,9 +72,10 @@ impl Consumer {
         }
     }
 
-    /// Notes and sometimes logs the progress, and returns whether the end offsets are reached.
+    /// Updates and periodically logs the progress. Returns whether the end offsets are reached.
     pub(crate) async fn has_reached(&mut self, end_offsets: Option<&EndOffsets>) -> anyhow::Result<bool> {
-        let positions = self.partitions.iter().map(|(place, partition)| (*place, partition.position));
+        let positions =
+            self.partitions.iter().map(|(topic_partition, partition)| (*topic_partition, partition.position));
         self.progress.note(self.summary.total(), positions);
         let report = self.progress.is_due();
         if report {
@@ -83,11 +84,11 @@ impl Consumer {
         let Some(end_offsets) = end_offsets else { return Ok(false) };
         let Some(positions) = self.positions().await? else { return Ok(false) };
         let behind: Vec<_> = end_offsets.behind(&positions).collect();
-        if let Some((place, position, end)) = behind.first().filter(|_| report) {
+        if let Some((topic_partition, position, end)) = behind.first().filter(|_| report) {
             tracing::info!(
                 event = events::OPEN_TRANSACTION,
-                topic = place.topic,
-                partition = place.partition,
+                topic = topic_partition.topic,
+                partition = topic_partition.partition,
                 position,
                 end,
                 "not caught up yet; a producer's open transaction may hold records back"
@@ -118,7 +119,7 @@ impl Consumer {
         }
         source_check::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await?;
         let now = EndOffsets::measure(&self.args.kafka).await?;
-        if offsets::has_reset(&self.member, &now.places()).await? {
+        if offsets::has_reset(&self.member, &now.topic_partitions()).await? {
             return Ok(false);
         }
         now.check(positions)?;

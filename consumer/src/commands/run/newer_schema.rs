@@ -13,7 +13,7 @@ impl Consumer {
     pub(crate) fn log_newer(&self) {
         for partition in self.partitions.values() {
             let Some(NewerRecord { offset, schema }) = partition.newer else { continue };
-            let (topic, partition) = (&partition.place.topic, partition.place.partition);
+            let (topic, partition) = (&partition.topic_partition.topic, partition.topic_partition.partition);
             tracing::warn!(
                 event = events::NEWER_SCHEMA_STILL_WAITS,
                 topic,
@@ -31,11 +31,12 @@ impl Consumer {
     /// # Errors
     /// [`Stop::Guard`] if that is so, because waiting longer would not help.
     pub(crate) fn check_newer(&self, behind: &[(&TopicPartition, i64, i64)]) -> Result<(), Stop> {
-        let stuck = |(place, ..): &(&TopicPartition, i64, i64)| {
-            let newer = self.partitions.get(&(place.kind, place.partition))?.stuck_at()?;
+        let stuck = |(topic_partition, ..): &(&TopicPartition, i64, i64)| {
+            let newer =
+                self.partitions.get(&(topic_partition.kind, topic_partition.partition))?.stuck_at()?;
             Some(format!(
                 "{}[{}] has a record of schema {} at offset {}",
-                place.topic, place.partition, newer.schema, newer.offset
+                topic_partition.topic, topic_partition.partition, newer.schema, newer.offset
             ))
         };
         match behind.iter().map(stuck).collect::<Option<Vec<_>>>() {

@@ -17,30 +17,30 @@ impl Consumer {
 
     /// Updates the partition, the summary and the committed offset with the result of a batch.
     pub(crate) fn record_outcome(&mut self, finished: FinishedBatch) -> anyhow::Result<()> {
-        let FinishedBatch { place, epoch, to, outcome } = finished;
-        let partition = self.partitions.get_mut(&(place.kind, place.partition));
+        let FinishedBatch { topic_partition, epoch, to, outcome } = finished;
+        let partition = self.partitions.get_mut(&(topic_partition.kind, topic_partition.partition));
         let partition = partition.filter(|partition| partition.epoch == epoch);
         match outcome? {
             Outcome::Applied { records, dead, judged_runs } => {
                 tracing::debug!(
                     event = events::BATCH_APPLIED,
-                    topic = place.topic,
-                    partition = place.partition,
+                    topic = topic_partition.topic,
+                    partition = topic_partition.partition,
                     to,
                     records = records.len(),
                     "batch applied"
                 );
-                self.summary.add(place.kind, &records, dead.len() as u64, judged_runs);
+                self.summary.add(topic_partition.kind, &records, dead.len() as u64, judged_runs);
                 if let Some(partition) = partition {
                     partition.applied(to);
-                    offsets::commit(&self.member, &[(place, to)])?;
+                    offsets::commit(&self.member, &[(topic_partition, to)])?;
                 }
             }
             Outcome::Stale { position } => {
                 tracing::info!(
                     event = events::POSITION_MOVED,
-                    topic = place.topic,
-                    partition = place.partition,
+                    topic = topic_partition.topic,
+                    partition = topic_partition.partition,
                     position,
                     "another consumer has moved the position; resuming from it"
                 );

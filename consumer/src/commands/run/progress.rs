@@ -117,8 +117,9 @@ async fn follow_ends(kafka: KafkaArgs, state: Arc<Mutex<State>>) {
         let measured = async { watermarks(&kafka, data_partitions(&kafka).await?).await };
         match measured.await {
             Ok(marks) => {
-                let ends =
-                    marks.into_iter().map(|(place, marks)| ((place.kind, place.partition), marks.high));
+                let ends = marks.into_iter().map(|(topic_partition, marks)| {
+                    ((topic_partition.kind, topic_partition.partition), marks.high)
+                });
                 lock(&state).ends = ends.collect();
             }
             Err(error) => tracing::debug!(error = format!("{error:#}"), "can't read the end offsets"),
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(state.figures(start).left, None);
         state.ends = [(ONE, 1_000), (OTHER, 500)].into();
         assert_eq!(state.figures(start).left, Some(1_400));
-        // The other partition was assigned to another consumer; this one has moved.
+        // The other partition was assigned to another consumer. This one has progressed.
         state.note(190, [(ONE, 200)].into());
         let figures = state.figures(start + Duration::from_secs(10));
         assert_eq!(figures, Figures { applied: 190, moved: 200, left: Some(800), rate: 20.0 });

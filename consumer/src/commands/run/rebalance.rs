@@ -1,5 +1,5 @@
-//! How the consumer answers the group's rebalances: it starts assigned partitions at their positions, and gives partitions
-//! up after their batches in flight.
+//! Answers the rebalances of the group: assigned partitions start at their positions, and revoked partitions are released
+//! after their batches in flight have ended.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::model::start::Start;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::{binding, db_error, positions};
 
-/// How long to wait for the batch in flight of a revoked partition. After that the partition is given up, and its position
-/// keeps the batch from being applied twice.
+/// How long to wait for the batch in flight of a revoked partition. After that the partition is released, and its position
+/// prevents that the batch is applied twice.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Consumer {
-    /// Answers a change of the assignment, or keeps it for later while the database is unreachable or the group belongs to
-    /// another copy.
+    /// Answers a change of the assignment, or postpones it while the database is unreachable or the group belongs to another
+    /// copy.
     pub(crate) async fn answer_or_keep(&mut self, change: Rebalance) -> anyhow::Result<()> {
         let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
         if asks
@@ -57,7 +57,7 @@ impl Consumer {
         }
     }
 
-    /// Answers the change that was kept, if there is one.
+    /// Answers the postponed change, if there is one.
     pub(crate) async fn answer_again(&mut self) -> anyhow::Result<()> {
         match self.unanswered.take() {
             Some(change) => self.answer_or_keep(change).await,
@@ -65,7 +65,7 @@ impl Consumer {
         }
     }
 
-    /// Answers a change of the assignment; false if it has to wait.
+    /// Answers a change of the assignment. False if it must be postponed.
     async fn answer(&mut self, change: &Rebalance) -> anyhow::Result<bool> {
         match change {
             Rebalance::Assign(list) if list.count() == 0 => {
@@ -84,8 +84,9 @@ impl Consumer {
             return Ok(false);
         }
         self.ownership.log_takeover(&seen);
-        let starts = self.bound_starts(self.places(list)).await?;
-        let offsets: Vec<_> = starts.iter().map(|(place, start)| (place.clone(), start.offset())).collect();
+        let starts = self.bound_starts(self.topic_partitions(list)).await?;
+        let offsets: Vec<_> =
+            starts.iter().map(|(topic_partition, start)| (topic_partition.clone(), start.offset())).collect();
         // The note must be committed before the group is read again. An operator's reset is committed with it.
         offsets::commit_and_wait(&self.member, &offsets).await?;
         if !self.ownership.may_apply(&probe.read().await?)? {
@@ -102,56 +103,61 @@ impl Consumer {
     ) -> anyhow::Result<()> {
         self.epoch += 1;
         self.polling.assign(offsets, self.epoch).await?;
-        for (place, start) in starts {
-            start.log(place);
-            let partition = Partition::new(place.clone(), start.offset(), self.epoch);
-            self.partitions.insert((place.kind, place.partition), partition);
+        for (topic_partition, start) in starts {
+            start.log(topic_partition);
+            let partition = Partition::new(topic_partition.clone(), start.offset(), self.epoch);
+            self.partitions.insert((topic_partition.kind, topic_partition.partition), partition);
         }
         Ok(())
     }
 
-    /// The starts of partitions, after a check that the tables belong to their topics.
+    /// The starts of the partitions, after checking that the tables belong to their topics.
     async fn bound_starts(
         &self,
-        places: Vec<TopicPartition>,
+        topic_partitions: Vec<TopicPartition>,
     ) -> anyhow::Result<Vec<(TopicPartition, Start)>> {
         let source = source::find(&self.args.kafka).await?;
         binding::bind(&mut *self.pool.acquire().await?, &source).await?;
-        let starts = self.starts(places).await?;
+        let starts = self.starts(topic_partitions).await?;
         // Checks again, because some positions are new.
         binding::bind(&mut *self.pool.acquire().await?, &source).await?;
         Ok(starts)
     }
 
-    async fn starts(&self, places: Vec<TopicPartition>) -> anyhow::Result<Vec<(TopicPartition, Start)>> {
-        let committed = offsets::committed(&self.member, &places).await?;
-        let marks = watermarks(&self.args.kafka, places).await?;
+    async fn starts(
+        &self,
+        topic_partitions: Vec<TopicPartition>,
+    ) -> anyhow::Result<Vec<(TopicPartition, Start)>> {
+        let committed = offsets::committed(&self.member, &topic_partitions).await?;
+        let marks = watermarks(&self.args.kafka, topic_partitions).await?;
         let positions =
             positions::read(&self.pool, &TopicKind::ALL.map(|kind| kind.topic(&self.topics))).await?;
         lost_records::check_starts(&self.args.kafka, &positions, &marks, self.args.accept_loss).await?;
         let mut starts = Vec::with_capacity(marks.len());
-        for ((place, marks), committed) in marks.into_iter().zip(committed) {
-            let start = positions::start(&self.pool, &place, committed, marks.low).await?;
-            let start = positions::skip_expired(&self.pool, &place, start, marks.low).await?;
-            starts.push((place, start));
+        for ((topic_partition, marks), committed) in marks.into_iter().zip(committed) {
+            let start = positions::start(&self.pool, &topic_partition, committed, marks.low).await?;
+            let start = positions::skip_expired(&self.pool, &topic_partition, start, marks.low).await?;
+            starts.push((topic_partition, start));
         }
         self.check(&starts).await?;
         Ok(starts)
     }
 
-    /// Checks that the starts lie in their partitions. The ends are measured again, because the previous member may have
-    /// applied records meanwhile that came after the first measurement.
+    /// Checks that the starts lie within the watermarks. These are read again, because the previous member may have applied
+    /// records that arrived after the first read.
     async fn check(&self, starts: &[(TopicPartition, Start)]) -> anyhow::Result<()> {
-        let places = starts.iter().map(|(place, _)| place.clone()).collect();
-        for ((place, marks), (_, start)) in watermarks(&self.args.kafka, places).await?.iter().zip(starts) {
-            marks.check(place, start.offset())?;
+        let topic_partitions = starts.iter().map(|(topic_partition, _)| topic_partition.clone()).collect();
+        for ((topic_partition, marks), (_, start)) in
+            watermarks(&self.args.kafka, topic_partitions).await?.iter().zip(starts)
+        {
+            marks.check(topic_partition, start.offset())?;
         }
         Ok(())
     }
 
-    /// Gives partitions up after their batches in flight. Records that were only received are dropped.
+    /// Releases partitions after their batches in flight have ended. Received records that are not in a batch are dropped.
     async fn revoke(&mut self, list: &TopicPartitionList, lost: bool) -> anyhow::Result<()> {
-        let revoked = self.places(list);
+        let revoked = self.topic_partitions(list);
         tracing::debug!(
             event = events::REVOCATION_STARTED,
             partitions = revoked.len(),
@@ -159,22 +165,23 @@ impl Consumer {
             "revoking partitions"
         );
         // Without waiting records no further batches start.
-        for place in &revoked {
-            if let Some(partition) = self.partitions.get_mut(&(place.kind, place.partition)) {
+        for topic_partition in &revoked {
+            if let Some(partition) =
+                self.partitions.get_mut(&(topic_partition.kind, topic_partition.partition))
+            {
                 partition.clear();
             }
         }
         let deadline = Instant::now() + if lost { Duration::ZERO } else { REVOKE_TIMEOUT };
-        while revoked.iter().any(|place| self.is_in_flight(place)) {
+        while revoked.iter().any(|topic_partition| self.is_in_flight(topic_partition)) {
             let Ok(Some(done)) = timeout_at(deadline, self.batches.join_next()).await else { break };
             self.record_outcome(done?)?;
         }
-        for place in revoked {
-            self.partitions.remove(&(place.kind, place.partition));
+        for topic_partition in revoked {
+            self.partitions.remove(&(topic_partition.kind, topic_partition.partition));
             tracing::info!(
-                event = events::PARTITION_REVOKED,
-                topic = place.topic,
-                partition = place.partition,
+                topic = topic_partition.topic,
+                partition = topic_partition.partition,
                 lost,
                 "partition revoked"
             );
@@ -182,18 +189,23 @@ impl Consumer {
         self.polling.answer(Rebalance::Revoke { partitions: list.clone(), lost }).await
     }
 
-    fn is_in_flight(&self, place: &TopicPartition) -> bool {
-        self.partitions.get(&(place.kind, place.partition)).is_some_and(|partition| partition.in_flight)
+    fn is_in_flight(&self, topic_partition: &TopicPartition) -> bool {
+        self.partitions
+            .get(&(topic_partition.kind, topic_partition.partition))
+            .is_some_and(|partition| partition.in_flight)
     }
 
-    fn places(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
-        let place = |topic: &str, partition| {
+    fn topic_partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
+        let topic_partition = |topic: &str, partition| {
             Some(TopicPartition {
                 kind: TopicKind::of(&self.topics, topic)?,
                 topic: topic.to_owned(),
                 partition,
             })
         };
-        list.elements().iter().filter_map(|element| place(element.topic(), element.partition())).collect()
+        list.elements()
+            .iter()
+            .filter_map(|element| topic_partition(element.topic(), element.partition()))
+            .collect()
     }
 }

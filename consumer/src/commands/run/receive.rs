@@ -1,4 +1,4 @@
-//! Receiving: from the polling thread into the buffers of the partitions.
+//! Receives records from the polling thread and buffers them by partition.
 
 use std::time::Instant;
 
@@ -26,12 +26,12 @@ impl Consumer {
     /// Handles what the polling thread has received.
     pub(crate) async fn receive(&mut self, received: Received) -> anyhow::Result<()> {
         match received {
-            Received::Chunk { place, chunk } => {
-                self.accept(place, chunk);
+            Received::Chunk { topic_partition, chunk } => {
+                self.accept(topic_partition, chunk);
                 Ok(())
             }
-            Received::ReadTo { place, epoch, offset } => {
-                let partition = self.partitions.get_mut(&place);
+            Received::ReadTo { topic_partition, epoch, offset } => {
+                let partition = self.partitions.get_mut(&topic_partition);
                 partition.into_iter().for_each(|partition| partition.note_read_to(epoch, offset));
                 Ok(())
             }
@@ -44,15 +44,15 @@ impl Consumer {
         }
     }
 
-    fn accept(&mut self, place: (TopicKind, i32), chunk: Chunk) {
+    fn accept(&mut self, topic_partition: (TopicKind, i32), chunk: Chunk) {
         let now = Instant::now();
         let newer = chunk.newer;
-        // A partition that was revoked is not there any more.
-        let Some(partition) = self.partitions.get_mut(&place) else { return };
+        // The partition may have been revoked.
+        let Some(partition) = self.partitions.get_mut(&topic_partition) else { return };
         if !partition.accept(chunk, now) {
             return;
         }
-        newer.into_iter().for_each(|newer| receive::log_newer(&partition.place, newer));
+        newer.into_iter().for_each(|newer| receive::log_newer(&partition.topic_partition, newer));
         self.summary.received(now);
         let is_full = partition.pause_changes().is_some();
         if partition.is_due(usize::from(self.args.apply.batch_size), now) {
@@ -63,16 +63,17 @@ impl Consumer {
         }
     }
 
-    /// Names a partition that no longer has the offset of its position, or a topic that was created again.
+    /// Reports a partition that no longer contains the offset of its position, or a topic that was created again.
     async fn find_lost(&self) -> anyhow::Result<()> {
         // If the check fails for another reason, the offsets below are still wrong.
         let check =
             async { source_check::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await };
         check.await.or_else(|error| if error.is::<Stop>() { Err(error) } else { Ok(()) })?;
-        let places = self.partitions.values().map(|partition| partition.place.clone()).collect();
-        for (place, marks) in watermarks(&self.args.kafka, places).await? {
-            if let Some(partition) = self.partitions.get(&(place.kind, place.partition)) {
-                marks.check(&place, partition.position)?;
+        let topic_partitions =
+            self.partitions.values().map(|partition| partition.topic_partition.clone()).collect();
+        for (topic_partition, marks) in watermarks(&self.args.kafka, topic_partitions).await? {
+            if let Some(partition) = self.partitions.get(&(topic_partition.kind, topic_partition.partition)) {
+                marks.check(&topic_partition, partition.position)?;
             }
         }
         Ok(())

@@ -5,10 +5,10 @@ use std::fmt;
 
 use anyhow::Context;
 use catalog_shared::answer;
+use catalog_shared::decision::LedgerState;
 use catalog_shared::exit::Stop;
 use catalog_shared::human::{count, counted};
 use catalog_shared::region::Region;
-use catalog_shared::verdict::Decision;
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
 use time::OffsetDateTime;
@@ -68,11 +68,11 @@ async fn would_retire(
     details: &RunDetails,
     shields: &[Shield],
 ) -> anyhow::Result<Vec<ByDomain>> {
-    let state = Decision::from_name(&details.state);
+    let state = LedgerState::from_name(&details.state);
     let shielded: BTreeSet<String> =
         shields.iter().filter(|shield| !shield.lifted).map(|shield| shield.domain.clone()).collect();
-    let decidable =
-        state == Some(Decision::Held) || (state.is_some_and(Decision::is_accepted) && !shielded.is_empty());
+    let decidable = state == Some(LedgerState::Held)
+        || (state.is_some_and(LedgerState::is_accepted) && !shielded.is_empty());
     if !decidable {
         return Ok(Vec::new());
     }
@@ -165,7 +165,7 @@ impl Shown {
 
     /// The datasets that would be retired, by domain, with the command that decides it.
     fn write_losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_on_hold = self.found.details.state == Decision::Held.name();
+        let is_on_hold = self.found.details.state == LedgerState::Held.name();
         let shielded: Vec<&str> = self
             .shields
             .iter()

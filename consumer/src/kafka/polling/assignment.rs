@@ -7,29 +7,29 @@ use crate::model::topic::TopicPartition;
 #[derive(Default)]
 pub(super) struct Assignment {
     partitions: Vec<Assigned>,
-    /// Which partition was found last. Messages come in runs of one partition.
+    /// The partition that was found last. Consecutive messages are often of the same partition.
     last: usize,
 }
 
 /// An assigned partition.
 pub(super) struct Assigned {
-    pub(super) place: TopicPartition,
+    pub(super) topic_partition: TopicPartition,
     pub(super) epoch: u64,
-    /// How far the loop knows that the partition was read.
+    /// How far the partition was read, as last sent to the loop.
     read_to: Option<i64>,
     chunk: Chunk,
-    /// Whether the loop wants it paused.
+    /// Whether the loop has paused it.
     pause_wanted: bool,
     /// Whether librdkafka has paused it.
     paused: bool,
 }
 
 impl Assignment {
-    /// Starts a partition, in place of an older assignment of it. It is not paused.
-    pub(super) fn add(&mut self, place: &TopicPartition, epoch: u64) {
-        self.remove(&place.topic, place.partition);
+    /// Adds a partition, and removes an older assignment of it. It is not paused.
+    pub(super) fn add(&mut self, topic_partition: &TopicPartition, epoch: u64) {
+        self.remove(&topic_partition.topic, topic_partition.partition);
         self.partitions.push(Assigned {
-            place: place.clone(),
+            topic_partition: topic_partition.clone(),
             epoch,
             read_to: None,
             chunk: Chunk::new(epoch),
@@ -59,17 +59,17 @@ impl Assignment {
     pub(super) fn take_chunks(&mut self) -> impl Iterator<Item = (&TopicPartition, Chunk)> {
         self.partitions.iter_mut().filter_map(|assigned| {
             let chunk = assigned.take_chunk()?;
-            Some((&assigned.place, chunk))
+            Some((&assigned.topic_partition, chunk))
         })
     }
 
-    /// The partitions that have to be paused (true) or resumed (false). They count as such from now on.
+    /// The partitions that must be paused (true) or resumed (false). This marks them as paused or resumed.
     pub(super) fn pause_changes(&mut self, all: bool) -> Vec<(TopicPartition, bool)> {
         let changes = self.partitions.iter_mut().filter_map(|assigned| {
             let pause = all || assigned.pause_wanted;
             let change = pause != assigned.paused;
             assigned.paused = pause;
-            change.then(|| (assigned.place.clone(), pause))
+            change.then(|| (assigned.topic_partition.clone(), pause))
         });
         changes.collect()
     }
@@ -77,7 +77,7 @@ impl Assignment {
 
 impl Assigned {
     fn is(&self, topic: &str, partition: i32) -> bool {
-        self.place.partition == partition && self.place.topic == topic
+        self.topic_partition.partition == partition && self.topic_partition.topic == topic
     }
 
     /// The chunk that records are appended to.
@@ -93,7 +93,7 @@ impl Assigned {
         Some(std::mem::replace(&mut self.chunk, Chunk::new(self.epoch)))
     }
 
-    /// A seek is done. The open chunk must have been taken before.
+    /// Completes a seek. The open chunk must have been taken before.
     pub(super) fn start_epoch(&mut self, epoch: u64) {
         (self.epoch, self.read_to, self.chunk) = (epoch, None, Chunk::new(epoch));
     }
@@ -102,8 +102,8 @@ impl Assigned {
         self.pause_wanted = pause;
     }
 
-    /// Notes how far the partition was read; whether that is news.
-    pub(super) fn has_read_to(&mut self, offset: i64) -> bool {
+    /// Stores how far the partition was read. Returns whether that has changed.
+    pub(super) fn update_read_to(&mut self, offset: i64) -> bool {
         let news = self.read_to != Some(offset);
         self.read_to = Some(offset);
         news
@@ -118,7 +118,7 @@ mod tests {
     use crate::model::record::Record;
     use crate::model::topic::TopicKind;
 
-    fn place(partition: i32) -> TopicPartition {
+    fn topic_partition(partition: i32) -> TopicPartition {
         TopicPartition { kind: TopicKind::DeadLetters, topic: "letters".into(), partition }
     }
 
@@ -130,14 +130,16 @@ mod tests {
     fn taken(assignment: &mut Assignment) -> Vec<(i32, u64, Vec<i64>)> {
         let offsets = |chunk: &Chunk| chunk.records.iter().map(|record| record.offset).collect();
         let chunks = assignment.take_chunks();
-        chunks.map(|(place, chunk)| (place.partition, chunk.epoch, offsets(&chunk))).collect()
+        chunks
+            .map(|(topic_partition, chunk)| (topic_partition.partition, chunk.epoch, offsets(&chunk)))
+            .collect()
     }
 
     #[test]
     fn chunks_carry_the_epoch_in_which_their_records_were_received() {
         let mut assignment = Assignment::default();
-        assignment.add(&place(0), 1);
-        assignment.add(&place(1), 2);
+        assignment.add(&topic_partition(0), 1);
+        assignment.add(&topic_partition(1), 2);
         for (partition, offset) in [(0, 10), (1, 5), (0, 11)] {
             push(&mut assignment, partition, offset);
         }
@@ -152,13 +154,13 @@ mod tests {
     #[test]
     fn a_partition_that_is_assigned_again_starts_from_nothing() {
         let mut assignment = Assignment::default();
-        assignment.add(&place(0), 1);
+        assignment.add(&topic_partition(0), 1);
         push(&mut assignment, 0, 10);
         assignment.find("letters", 0).unwrap().want_pause(true);
-        assert_eq!(assignment.pause_changes(false), [(place(0), true)]);
+        assert_eq!(assignment.pause_changes(false), [(topic_partition(0), true)]);
         assignment.remove("letters", 0);
         assert!(assignment.find("letters", 0).is_none());
-        assignment.add(&place(0), 2);
+        assignment.add(&topic_partition(0), 2);
         assert!(!assignment.has_open_chunks());
         assert_eq!(assignment.pause_changes(false), []);
     }
@@ -166,23 +168,23 @@ mod tests {
     #[test]
     fn a_partition_is_paused_while_the_loop_or_the_thread_wants_it() {
         let mut assignment = Assignment::default();
-        assignment.add(&place(0), 1);
-        assignment.add(&place(1), 1);
+        assignment.add(&topic_partition(0), 1);
+        assignment.add(&topic_partition(1), 1);
         assignment.find("letters", 0).unwrap().want_pause(true);
-        assert_eq!(assignment.pause_changes(false), [(place(0), true)]);
-        assert_eq!(assignment.pause_changes(true), [(place(1), true)]);
-        assert_eq!(assignment.pause_changes(false), [(place(1), false)]);
+        assert_eq!(assignment.pause_changes(false), [(topic_partition(0), true)]);
+        assert_eq!(assignment.pause_changes(true), [(topic_partition(1), true)]);
+        assert_eq!(assignment.pause_changes(false), [(topic_partition(1), false)]);
         assignment.find("letters", 0).unwrap().want_pause(false);
-        assert_eq!(assignment.pause_changes(false), [(place(0), false)]);
+        assert_eq!(assignment.pause_changes(false), [(topic_partition(0), false)]);
     }
 
     #[test]
     fn how_far_a_partition_was_read_is_news_once_per_epoch() {
         let mut assignment = Assignment::default();
-        assignment.add(&place(0), 1);
+        assignment.add(&topic_partition(0), 1);
         let assigned = assignment.find("letters", 0).unwrap();
-        assert!(assigned.has_read_to(7) && !assigned.has_read_to(7) && assigned.has_read_to(8));
+        assert!(assigned.update_read_to(7) && !assigned.update_read_to(7) && assigned.update_read_to(8));
         assigned.start_epoch(2);
-        assert!(assigned.has_read_to(8));
+        assert!(assigned.update_read_to(8));
     }
 }

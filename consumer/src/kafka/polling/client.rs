@@ -15,16 +15,16 @@ use crate::kafka::polling::thread::PollingThread;
 use crate::model::chunk::Chunk;
 use crate::model::topic::{TopicKind, TopicPartition};
 
-/// What the thread has received.
+/// A message from the thread.
 #[derive(Debug)]
 pub(crate) enum Received {
     Chunk {
-        place: (TopicKind, i32),
+        topic_partition: (TopicKind, i32),
         chunk: Chunk,
     },
     /// Every record below this offset was sent.
     ReadTo {
-        place: (TopicKind, i32),
+        topic_partition: (TopicKind, i32),
         epoch: u64,
         offset: i64,
     },
@@ -32,18 +32,18 @@ pub(crate) enum Received {
     Failed(KafkaError),
 }
 
-/// What the thread is to do.
+/// A command to the thread.
 pub(super) enum Command {
     Assign { starts: Vec<(TopicPartition, i64)>, epoch: u64, reply: Reply },
     Answer { change: Rebalance, reply: Reply },
-    Seek { place: TopicPartition, offset: i64, epoch: u64, reply: Reply },
-    Pause { place: TopicPartition, pause: bool },
+    Seek { topic_partition: TopicPartition, offset: i64, epoch: u64, reply: Reply },
+    Pause { topic_partition: TopicPartition, pause: bool },
     Leave { changes: UnboundedReceiver<Rebalance>, positions: Vec<(TopicPartition, i64)>, reply: Reply },
 }
 
 pub(super) type Reply = oneshot::Sender<anyhow::Result<()>>;
 
-/// A member of the group that is polled by a thread of its own.
+/// A member of the group that is polled by a separate thread.
 pub(crate) struct PollingMember {
     commands: mpsc::Sender<Command>,
     received: UnboundedReceiver<Received>,
@@ -51,10 +51,10 @@ pub(crate) struct PollingMember {
 }
 
 impl PollingMember {
-    /// Starts to poll.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// If the operating system starts no thread.
+    /// If the operating system can't start a thread.
     pub(crate) fn start(member: Arc<Member>) -> anyhow::Result<Self> {
         let (commands, receiver) = mpsc::channel();
         let (sender, received) = unbounded_channel();
@@ -64,7 +64,7 @@ impl PollingMember {
         Ok(Self { commands, received, untaken })
     }
 
-    /// Waits for the next thing that was received. May be cancelled without losing any.
+    /// Waits for the next message from the thread. This is cancel-safe.
     ///
     /// # Errors
     /// If the thread has ended.
@@ -95,22 +95,27 @@ impl PollingMember {
     /// Moves an assigned partition to an offset, in a new epoch.
     ///
     /// # Errors
-    /// From librdkafka. The epoch is the former one then.
-    pub(crate) async fn seek(&self, place: &TopicPartition, offset: i64, epoch: u64) -> anyhow::Result<()> {
-        let place = place.clone();
-        self.ask(|reply| Command::Seek { place, offset, epoch, reply }).await
+    /// From librdkafka. The epoch does not change then.
+    pub(crate) async fn seek(
+        &self,
+        topic_partition: &TopicPartition,
+        offset: i64,
+        epoch: u64,
+    ) -> anyhow::Result<()> {
+        let topic_partition = topic_partition.clone();
+        self.ask(|reply| Command::Seek { topic_partition, offset, epoch, reply }).await
     }
 
-    /// Pauses or resumes a partition. What was sent before still comes.
-    pub(crate) fn pause(&self, place: &TopicPartition, pause: bool) {
-        // A thread that has ended is noticed where its chunks are received.
-        let _ = self.commands.send(Command::Pause { place: place.clone(), pause });
+    /// Pauses or resumes a partition. Chunks that were sent before still arrive.
+    pub(crate) fn pause(&self, topic_partition: &TopicPartition, pause: bool) {
+        // If the thread has ended, `receive` returns the error.
+        let _ = self.commands.send(Command::Pause { topic_partition: topic_partition.clone(), pause });
     }
 
     /// Leaves the group, with a last commit of offsets.
     ///
     /// # Errors
-    /// When that takes long, as it does while Kafka is unreachable. The group notices by itself then.
+    /// If it takes too long, such as while Kafka is unreachable. The group then removes the member after its session timeout.
     pub(crate) async fn leave(
         self,
         changes: UnboundedReceiver<Rebalance>,

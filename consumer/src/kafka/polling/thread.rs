@@ -23,20 +23,20 @@ use crate::model::chunk::Chunk;
 use crate::model::record::Record;
 use crate::model::topic::TopicPartition;
 
-/// How long a poll waits for a message, and so how long a command may wait for its execution.
+/// How long a poll waits for a message. A command may be delayed by this time.
 const POLL_TIMEOUT: Duration = Duration::from_millis(20);
-/// How long to wait for a command before looking for room again.
+/// How long to wait for a command before checking again whether the loop has taken chunks.
 const ROOM_TIMEOUT: Duration = Duration::from_millis(2);
-/// How many messages are polled before commands are looked for.
+/// The maximum number of messages to poll before checking for commands.
 const BURST: usize = 256;
-/// How often it is checked how far partitions were read.
+/// Interval between two checks of how far partitions were read.
 const POSITIONS_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) struct PollingThread {
     member: Arc<Member>,
     commands: Receiver<Command>,
     received: UnboundedSender<Received>,
-    /// The bytes of the chunks that were sent and not taken.
+    /// The bytes of the chunks that were sent but not taken yet.
     untaken: Arc<AtomicUsize>,
     assignment: Assignment,
     throttle: Throttle,
@@ -63,7 +63,7 @@ impl PollingThread {
         }
     }
 
-    /// Polls until the group is left or the loop is gone.
+    /// Polls until the member has left the group or the loop has ended.
     pub(super) fn run(mut self) {
         let mut wait = Duration::ZERO;
         loop {
@@ -124,17 +124,17 @@ impl PollingThread {
         if assigned.chunk().is_full()
             && let Some(chunk) = assigned.take_chunk()
         {
-            send(&self.received, &self.untaken, &assigned.place, chunk);
+            send(&self.received, &self.untaken, &assigned.topic_partition, chunk);
         }
     }
 
     fn send_chunks(&mut self) {
-        for (place, chunk) in self.assignment.take_chunks() {
-            send(&self.received, &self.untaken, place, chunk);
+        for (topic_partition, chunk) in self.assignment.take_chunks() {
+            send(&self.received, &self.untaken, topic_partition, chunk);
         }
     }
 
-    /// Sends how far partitions were read. All that was received before is sent first.
+    /// Sends how far partitions were read, after all records that were received before.
     fn send_positions(&mut self) {
         self.positions_at = Instant::now();
         self.send_chunks();
@@ -145,30 +145,33 @@ impl PollingThread {
         for element in read.elements() {
             let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
             let Some(assigned) = self.assignment.find(element.topic(), element.partition()) else { continue };
-            if assigned.has_read_to(offset) {
-                let place = (assigned.place.kind, assigned.place.partition);
-                let _ = self.received.send(Received::ReadTo { place, epoch: assigned.epoch, offset });
+            if assigned.update_read_to(offset) {
+                let topic_partition = (assigned.topic_partition.kind, assigned.topic_partition.partition);
+                let _ =
+                    self.received.send(Received::ReadTo { topic_partition, epoch: assigned.epoch, offset });
             }
         }
     }
 
     fn pause_and_resume(&mut self) -> KafkaResult<()> {
-        for (place, pause) in self.assignment.pause_changes(self.throttle.is_paused()) {
-            let partition = list(&place);
+        for (topic_partition, pause) in self.assignment.pause_changes(self.throttle.is_paused()) {
+            let partition = list(&topic_partition);
             if pause { self.member.pause(&partition)? } else { self.member.resume(&partition)? }
         }
         Ok(())
     }
 
-    /// Executes a command. What was received before it is sent before.
+    /// Executes a command, after sending everything that was received before it.
     fn execute(&mut self, command: Command) {
         self.send_chunks();
         let (reply, done) = match command {
             Command::Assign { starts, epoch, reply } => (reply, self.assign(&starts, epoch)),
             Command::Answer { change, reply } => (reply, self.answer(&change)),
-            Command::Seek { place, offset, epoch, reply } => (reply, self.seek(&place, offset, epoch)),
-            Command::Pause { place, pause } => {
-                let assigned = self.assignment.find(&place.topic, place.partition);
+            Command::Seek { topic_partition, offset, epoch, reply } => {
+                (reply, self.seek(&topic_partition, offset, epoch))
+            }
+            Command::Pause { topic_partition, pause } => {
+                let assigned = self.assignment.find(&topic_partition.topic, topic_partition.partition);
                 assigned.into_iter().for_each(|assigned| assigned.want_pause(pause));
                 return;
             }
@@ -182,12 +185,12 @@ impl PollingThread {
         self.member
             .incremental_assign(&offsets::offsets(&self.member, starts)?)
             .context("can't take the assignment")?;
-        for (place, _) in starts {
+        for (topic_partition, _) in starts {
             // librdkafka keeps a partition paused when it is assigned again.
-            self.member
-                .resume(&list(place))
-                .with_context(|| format!("can't resume {}[{}]", place.topic, place.partition))?;
-            self.assignment.add(place, epoch);
+            self.member.resume(&list(topic_partition)).with_context(|| {
+                format!("can't resume {}[{}]", topic_partition.topic, topic_partition.partition)
+            })?;
+            self.assignment.add(topic_partition, epoch);
         }
         Ok(())
     }
@@ -202,14 +205,22 @@ impl PollingThread {
         Ok(())
     }
 
-    fn seek(&mut self, place: &TopicPartition, offset: i64, epoch: u64) -> anyhow::Result<()> {
-        self.member.seek(&place.topic, place.partition, Offset::Offset(offset), TIMEOUT)?;
-        let assigned = self.assignment.find(&place.topic, place.partition).context("it is not assigned")?;
+    fn seek(&mut self, topic_partition: &TopicPartition, offset: i64, epoch: u64) -> anyhow::Result<()> {
+        self.member.seek(
+            &topic_partition.topic,
+            topic_partition.partition,
+            Offset::Offset(offset),
+            TIMEOUT,
+        )?;
+        let assigned = self
+            .assignment
+            .find(&topic_partition.topic, topic_partition.partition)
+            .context("it is not assigned")?;
         assigned.start_epoch(epoch);
         Ok(())
     }
 
-    /// Leaves the group. Nobody else polls, so no callback runs until the member is dropped.
+    /// Leaves the group. No other thread polls, so no callback runs until the member is dropped.
     fn leave(
         self,
         mut changes: UnboundedReceiver<Rebalance>,
@@ -221,14 +232,20 @@ impl PollingThread {
         }
         offsets::commit(&self.member, positions)?;
         self.member.unsubscribe();
-        // Dropping it closes it, which waits for the group and for the commit.
+        // Dropping the member closes it, which waits for the group and for the commit.
         drop(self.member);
         Ok(())
     }
 }
 
-fn send(received: &UnboundedSender<Received>, untaken: &AtomicUsize, place: &TopicPartition, chunk: Chunk) {
+fn send(
+    received: &UnboundedSender<Received>,
+    untaken: &AtomicUsize,
+    topic_partition: &TopicPartition,
+    chunk: Chunk,
+) {
     untaken.fetch_add(chunk.bytes(), Ordering::Relaxed);
-    // Without a receiver the loop is gone, and the commands end soon.
-    let _ = received.send(Received::Chunk { place: (place.kind, place.partition), chunk });
+    // Without a receiver the loop has ended, and so will the channel of commands.
+    let _ = received
+        .send(Received::Chunk { topic_partition: (topic_partition.kind, topic_partition.partition), chunk });
 }

@@ -1,15 +1,15 @@
-//! What the polling thread does while the loop does not take the chunks.
+//! Throttles the polling thread while the loop does not take the chunks.
 
 use std::time::{Duration, Instant};
 
-/// From how many bytes of untaken chunks on the thread waits, and down to how many it stays paused.
+/// The bytes of untaken chunks at which the thread starts to wait, and at which it resumes.
 const FULL_BYTES: usize = 4 * 1024 * 1024;
 const ROOM_BYTES: usize = FULL_BYTES / 2;
 /// How long the thread waits before it pauses all partitions. A pause discards what librdkafka has fetched ahead, so short
 /// waits are cheaper.
 pub(super) const WAIT: Duration = Duration::from_secs(1);
 
-/// What to do next.
+/// The next action of the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
     Poll,
@@ -25,7 +25,7 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    /// What to do, with this many bytes of untaken chunks.
+    /// The next action, with this many bytes of untaken chunks.
     pub(super) fn pace(&mut self, untaken: usize, now: Instant) -> Pace {
         if self.paused {
             self.paused = untaken > ROOM_BYTES;
@@ -43,7 +43,7 @@ impl Throttle {
         Pace::Poll
     }
 
-    /// Whether all partitions are to be paused.
+    /// Whether all partitions must be paused.
     pub(super) const fn is_paused(&self) -> bool {
         self.paused
     }

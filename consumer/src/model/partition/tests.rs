@@ -5,8 +5,8 @@ use crate::model::topic::TopicKind;
 
 fn partition(offsets: &[i64], now: Instant) -> Partition {
     let kind = TopicKind::Data(RecordType::Hosts);
-    let place = TopicPartition { kind, topic: "socrata.hosts".into(), partition: 0 };
-    let mut partition = Partition::new(place, 10, 1);
+    let topic_partition = TopicPartition { kind, topic: "socrata.hosts".into(), partition: 0 };
+    let mut partition = Partition::new(topic_partition, 10, 1);
     for offset in offsets {
         let headers = None::<&rdkafka::message::OwnedHeaders>;
         partition.push(Record::read(*offset, headers).unwrap(), now);
@@ -30,7 +30,7 @@ fn batches_are_due_when_full_or_old_and_one_at_a_time() {
 }
 
 #[test]
-fn steps_past_what_is_no_record_wait_for_the_records() {
+fn steps_past_offsets_without_records_wait_for_the_records() {
     let now = Instant::now();
     let mut partition = partition(&[10], now);
     assert!(partition.take_step(12).is_none());
@@ -64,7 +64,7 @@ fn chunks_from_before_an_assignment_or_a_seek_are_dropped() {
     assert!(!partition.accept(chunk(0, &[3, 4]), now));
     assert!(partition.accept(chunk(1, &[10, 11]), now));
     partition.restart(40);
-    // Neither before the seek nor after it.
+    // Neither before nor after the seek.
     assert!(!partition.accept(chunk(1, &[12]), now));
     partition.seek_done(2);
     assert!(!partition.accept(chunk(1, &[13]), now));
@@ -117,7 +117,7 @@ fn a_partition_is_paused_when_full_and_resumed_when_nearly_empty() {
 }
 
 #[test]
-fn a_newer_schema_is_what_holds_a_partition_up_once_all_before_it_is_applied() {
+fn a_newer_schema_blocks_a_partition_once_all_earlier_records_are_applied() {
     let now = Instant::now();
     let mut partition = partition(&[10], now);
     let newer = NewerRecord { offset: 11, schema: 2 };

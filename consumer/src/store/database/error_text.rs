@@ -7,15 +7,15 @@ use catalog_shared::exit::Stop;
 use sqlx::migrate::MigrateError;
 
 /// The database of this process. Errors of sqlx don't contain its address.
-static PLACE: OnceLock<RwLock<String>> = OnceLock::new();
+static ADDRESS: OnceLock<RwLock<String>> = OnceLock::new();
 
-pub(super) fn set_place(place: String) {
-    *PLACE.get_or_init(RwLock::default).write().unwrap_or_else(PoisonError::into_inner) = place;
+pub(super) fn set_address(address: String) {
+    *ADDRESS.get_or_init(RwLock::default).write().unwrap_or_else(PoisonError::into_inner) = address;
 }
 
-fn place() -> String {
-    let place = PLACE.get().map(|place| place.read().unwrap_or_else(PoisonError::into_inner).clone());
-    place.unwrap_or_else(|| "database unknown".to_owned())
+fn address() -> String {
+    let address = ADDRESS.get().map(|address| address.read().unwrap_or_else(PoisonError::into_inner).clone());
+    address.unwrap_or_else(|| "database unknown".to_owned())
 }
 
 /// Replaces a database error by its formatted text. Other errors are returned unchanged, and so are those with an exit
@@ -33,7 +33,7 @@ pub(crate) fn format_error(error: &anyhow::Error) -> String {
     for cause in error.chain() {
         if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
             // The causes below repeat the message.
-            parts.push(with_place(error));
+            parts.push(with_address(error));
             break;
         }
         match cause.downcast_ref::<MigrateError>() {
@@ -45,11 +45,11 @@ pub(crate) fn format_error(error: &anyhow::Error) -> String {
     parts.join(": ")
 }
 
-fn with_place(error: &sqlx::Error) -> String {
-    let place = place();
+fn with_address(error: &sqlx::Error) -> String {
+    let address = address();
     match code(error) {
-        Some(code) => format!("{} (SQLSTATE {code}; {place})", message(error)),
-        None => format!("{} ({place})", message(error)),
+        Some(code) => format!("{} (SQLSTATE {code}; {address})", message(error)),
+        None => format!("{} ({address})", message(error)),
     }
 }
 

@@ -56,7 +56,7 @@ impl Sessions {
     /// [`Stop::Usage`] if `DATABASE_URL` is missing or invalid.
     pub(crate) fn from_args(args: &DatabaseArgs) -> Result<Self, Stop> {
         let options = url::options(args)?;
-        error_text::set_place(url::place(&options));
+        error_text::set_address(url::address(&options));
         Ok(Self { options, schema: args.schema.as_str().into(), identity: "".into() })
     }
 

@@ -41,7 +41,7 @@ pub(super) fn options(args: &DatabaseArgs) -> Result<PgConnectOptions, Stop> {
 }
 
 /// The database's name and address, and the user.
-pub(super) fn place(options: &PgConnectOptions) -> String {
+pub(super) fn address(options: &PgConnectOptions) -> String {
     let user = options.get_username();
     let database = options.get_database().unwrap_or(user);
     match options.get_socket() {
@@ -92,7 +92,7 @@ mod tests {
         let args = DatabaseArgs { database_url: Some(url.into()), schema: "catalog".to_owned() };
         match options(&args) {
             Err(Stop::Usage(message)) => message,
-            other => format!("{:?}", other.map(|options| place(&options))),
+            other => format!("{:?}", other.map(|options| address(&options))),
         }
     }
 
@@ -118,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn a_place_contains_everything_except_the_password() {
-        for (url, place) in [
+    fn an_address_contains_everything_except_the_password() {
+        for (url, address) in [
             (
                 "postgres://me:Ssst@db.example:6432/catalog?sslmode=REQUIRE",
                 "database catalog at db.example:6432, user me",
@@ -131,7 +131,7 @@ mod tests {
             ),
             ("postgres://me@db/?dbname=other", "database other at db:5432, user me"),
         ] {
-            assert_eq!(refused(url), format!("Ok({place:?})"));
+            assert_eq!(refused(url), format!("Ok({address:?})"));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Decisions about runs in the database, and their effects on datasets that the run did not see. A change needs the
 //! exclusive schema lock, so that no batch is applied at the same time.
 
+use catalog_shared::decision::{LedgerState, RunDecision};
 use catalog_shared::region::Region;
-use catalog_shared::verdict::{Decision, Verdict};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
@@ -15,7 +15,7 @@ pub(crate) struct RunId {
 }
 
 impl RunId {
-    pub(crate) const fn of(decision: &Verdict) -> Self {
+    pub(crate) const fn of(decision: &RunDecision) -> Self {
         Self { region: decision.region, run: decision.run }
     }
 
@@ -27,7 +27,7 @@ impl RunId {
 /// The stored decision about a run number.
 #[derive(Debug)]
 pub(crate) struct StoredDecision {
-    pub(crate) decision: Verdict,
+    pub(crate) decision: RunDecision,
     /// The end of the run with this number in the ledger; none if its end is not known yet.
     pub(crate) ended_at: Option<OffsetDateTime>,
 }
@@ -42,7 +42,7 @@ impl StoredDecision {
 
 /// The stored decision about a run, from the topic or from this database.
 pub(crate) async fn find(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Option<StoredDecision>> {
-    type Row = (Json<Verdict>, Option<OffsetDateTime>);
+    type Row = (Json<RunDecision>, Option<OffsetDateTime>);
     let found: Option<Row> = sqlx::query_as(include_str!("../../../sql/ledger/find_decision.sql"))
         .bind(id.region.name())
         .bind(id.number())
@@ -64,7 +64,11 @@ pub(crate) async fn lock_run(
 }
 
 /// Stores a decision. If it is not published, it is in the outbox.
-pub(crate) async fn store(tx: &mut PgConnection, decision: &Verdict, published: bool) -> sqlx::Result<()> {
+pub(crate) async fn store(
+    tx: &mut PgConnection,
+    decision: &RunDecision,
+    published: bool,
+) -> sqlx::Result<()> {
     sqlx::query(include_str!("../../../sql/ledger/store_decision.sql"))
         .bind(decision.region.name())
         .bind(i64::from(decision.run))
@@ -85,12 +89,12 @@ pub(crate) struct RetirementCounts {
 /// Applies a stored decision: the run's state and shields, superseded runs, and retired datasets.
 pub(crate) async fn apply_decision(
     tx: &mut PgConnection,
-    decision: &Verdict,
+    decision: &RunDecision,
 ) -> sqlx::Result<RetirementCounts> {
     let id = RunId::of(decision);
     let was_accepted = lock_run(tx, id)
         .await?
-        .is_some_and(|(state, _)| Decision::from_name(&state).is_some_and(Decision::is_accepted));
+        .is_some_and(|(state, _)| LedgerState::from_name(&state).is_some_and(LedgerState::is_accepted));
     update_states(tx, decision).await?;
     if !was_accepted && !decision.state().is_accepted() {
         return Ok(RetirementCounts::default());
@@ -106,7 +110,7 @@ pub(crate) async fn apply_decision(
 }
 
 /// Updates a run's state and shields, and the states of runs on hold. Datasets are not changed.
-pub(crate) async fn update_states(tx: &mut PgConnection, decision: &Verdict) -> sqlx::Result<()> {
+pub(crate) async fn update_states(tx: &mut PgConnection, decision: &RunDecision) -> sqlx::Result<()> {
     let id = RunId::of(decision);
     sqlx::query(include_str!("../../../sql/ledger/set_run_state.sql"))
         .bind(id.region.name())
@@ -119,7 +123,7 @@ pub(crate) async fn update_states(tx: &mut PgConnection, decision: &Verdict) -> 
     update_superseded(tx, id.region).await
 }
 
-async fn upsert_shields(tx: &mut PgConnection, decision: &Verdict) -> sqlx::Result<()> {
+async fn upsert_shields(tx: &mut PgConnection, decision: &RunDecision) -> sqlx::Result<()> {
     let judged = &decision.judged;
     let shielded: Vec<&str> = decision.shields().map(|(domain, _)| domain).collect();
     let domains: Vec<&str> = judged.shields.keys().map(String::as_str).collect();

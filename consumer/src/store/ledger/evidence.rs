@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use catalog_shared::cursor::Coverage;
+use catalog_shared::decision::{Judged, Judgement};
 use catalog_shared::end_record::EndRecord;
 use catalog_shared::key::is_name;
 use catalog_shared::region::Region;
-use catalog_shared::verdict::{Judged, Judgement};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog_shared::cursor::Coverage;
+use catalog_shared::decision::{Judged, Judgement};
 use catalog_shared::end_record::EndRecord;
-use catalog_shared::verdict::{Judged, Judgement};
 use sqlx::FromRow;
 
 use crate::config::thresholds::RunThresholds;

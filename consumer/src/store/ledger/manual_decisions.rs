@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context;
+use catalog_shared::decision::{Choice, Decided, LedgerState, RunDecision};
 use catalog_shared::exit::Stop;
-use catalog_shared::verdict::{Choice, Decided, Decision, Verdict};
 use serde::Serialize;
 use sqlx::{FromRow, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
@@ -115,13 +115,13 @@ async fn apply_change(
     tx: &mut Transaction<'static, Postgres>,
     id: RunId,
     change: &Change,
-) -> anyhow::Result<Verdict> {
+) -> anyhow::Result<RunDecision> {
     let RunId { region, run } = id;
     let (state, _) = decisions::lock_run(tx, id)
         .await?
         .ok_or_else(|| Stop::Usage(format!("there is no run {run} of {region}")))?;
     let known = decisions::find(tx, id).await?.filter(StoredDecision::matches_run);
-    let current = Decision::from_name(&state);
+    let current = LedgerState::from_name(&state);
     let changed = match (current, known) {
         (Some(state), Some(known)) => change.apply_to(known.decision, state),
         _ => Err("it is not complete yet".to_owned()),
@@ -132,26 +132,30 @@ async fn apply_change(
 
 impl Change {
     /// The decision after this change, or the reason why the change is not allowed.
-    fn apply_to(&self, decision: Verdict, state: Decision) -> Result<Verdict, String> {
+    fn apply_to(&self, decision: RunDecision, state: LedgerState) -> Result<RunDecision, String> {
         match self {
             Self::Release(domains) => release(decision, state, domains),
-            Self::Reject if state == Decision::Held => {
+            Self::Reject if state == LedgerState::Held => {
                 Ok(with_choice(decision, Choice::Rejected, BTreeSet::new()))
             }
             Self::Reject => Err(ONLY_ON_HOLD.to_owned()),
             Self::Undo if decision.decided.is_none() => {
                 Err("it has no manual decision, so there is nothing to undo".to_owned())
             }
-            Self::Undo => Ok(Verdict { decided: None, revision: decision.revision + 1, ..decision }),
+            Self::Undo => Ok(RunDecision { decided: None, revision: decision.revision + 1, ..decision }),
         }
     }
 }
 
 const ONLY_ON_HOLD: &str = "only a run on hold (state held) can be approved or declined";
 
-fn release(decision: Verdict, state: Decision, domains: &BTreeSet<String>) -> Result<Verdict, String> {
+fn release(
+    decision: RunDecision,
+    state: LedgerState,
+    domains: &BTreeSet<String>,
+) -> Result<RunDecision, String> {
     let may_lift = state.is_accepted() && !domains.is_empty();
-    if state != Decision::Held && !may_lift {
+    if state != LedgerState::Held && !may_lift {
         return Err(ONLY_ON_HOLD.to_owned());
     }
     if let Some(domain) = domains.iter().find(|domain| !decision.judged.shields.contains_key(*domain)) {
@@ -161,8 +165,8 @@ fn release(decision: Verdict, state: Decision, domains: &BTreeSet<String>) -> Re
     Ok(with_choice(decision, Choice::Released, &lifted | domains))
 }
 
-fn with_choice(decision: Verdict, what: Choice, domains: BTreeSet<String>) -> Verdict {
+fn with_choice(decision: RunDecision, what: Choice, domains: BTreeSet<String>) -> RunDecision {
     let now = OffsetDateTime::now_utc();
     let when = now.replace_nanosecond(now.microsecond() * 1000).unwrap_or(now);
-    Verdict { decided: Some(Decided { what, domains, when }), ..decision }
+    RunDecision { decided: Some(Decided { what, domains, when }), ..decision }
 }

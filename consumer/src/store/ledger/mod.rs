@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Context;
+use catalog_shared::decision::{LedgerState, RunDecision};
 use catalog_shared::end_record::EndRecord;
 use catalog_shared::events;
 use catalog_shared::human::{self, counted};
 use catalog_shared::region::Region;
-use catalog_shared::verdict::{Decision, Verdict};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
@@ -32,7 +32,7 @@ pub(crate) mod order;
 pub(crate) struct JudgedRun {
     pub(crate) region: Region,
     pub(crate) run: u32,
-    pub(crate) state: Decision,
+    pub(crate) state: LedgerState,
     pub(crate) reason: Option<String>,
     /// Its shielded domains, in which it retires nothing, each with the reason.
     pub(crate) shields: BTreeMap<String, String>,
@@ -45,7 +45,7 @@ pub(crate) struct JudgedRun {
 impl JudgedRun {
     /// Logs it after the commit. A run on hold or a shielded domain is only a warning, because nothing else stops.
     pub(crate) fn log(&self) {
-        if self.state == Decision::Held {
+        if self.state == LedgerState::Held {
             let (region, run) = (self.region, self.run);
             tracing::warn!(
                 event = events::RUN_ON_HOLD,
@@ -100,7 +100,7 @@ pub(crate) async fn insert_runs(tx: &mut PgConnection, runs: &[(Region, u32)]) -
 /// Counts the effects of records, except those below `counted_to`, which were counted before.
 pub(crate) async fn count(
     tx: &mut PgConnection,
-    place: &TopicPartition,
+    topic_partition: &TopicPartition,
     counted_to: i64,
     applied: &[Applied],
 ) -> sqlx::Result<()> {
@@ -115,8 +115,8 @@ pub(crate) async fn count(
     let runs: Vec<i64> = counts.keys().map(|(_, run)| i64::from(*run)).collect();
     let of = |effect: Effect| counts.values().map(|count| count[column(effect)]).collect::<Vec<i64>>();
     sqlx::query(include_str!("../../../sql/ledger/count_records.sql"))
-        .bind(&place.topic)
-        .bind(place.partition)
+        .bind(&topic_partition.topic)
+        .bind(topic_partition.partition)
         .bind(regions)
         .bind(runs)
         .bind(of(Effect::New))
@@ -141,16 +141,16 @@ const fn column(effect: Effect) -> usize {
 /// lock, because two concurrent last records would not see each other.
 pub(crate) async fn close(
     tx: &mut PgConnection,
-    place: &TopicPartition,
+    topic_partition: &TopicPartition,
     end: &EndOfRun,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Option<JudgedRun>> {
-    let EndOfRun { region, offset, marker: end_record } = end;
+    let EndOfRun { region, offset, record: end_record } = end;
     let stored = sqlx::query(include_str!("../../../sql/ledger/store_end_of_run.sql"))
         .bind(region.name())
         .bind(i64::from(end_record.run))
-        .bind(&place.topic)
-        .bind(place.partition)
+        .bind(&topic_partition.topic)
+        .bind(topic_partition.partition)
         .bind(i64::try_from(end_record.published)?)
         .bind(offset)
         .execute(&mut *tx)
@@ -227,11 +227,11 @@ async fn judge_first(
     end_record: &EndRecord,
     sums: &LedgerSums,
     thresholds: RunThresholds,
-) -> anyhow::Result<Verdict> {
+) -> anyhow::Result<RunDecision> {
     // From the table, which stores microseconds.
     let (_, ended_at) = decisions::lock_run(tx, id).await?.context("the run is not in the ledger")?;
     let ended_at = ended_at.context("the run's end is not in the ledger")?;
-    let decision = Verdict {
+    let decision = RunDecision {
         region: id.region,
         run: id.run,
         ended_at: Some(ended_at),

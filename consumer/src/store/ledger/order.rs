@@ -25,7 +25,7 @@ struct Late {
 /// [`Stop::Guard`] for a record after the end of its run or of a later run, or the error of the database.
 pub(crate) async fn check(
     tx: &mut PgConnection,
-    place: &TopicPartition,
+    topic_partition: &TopicPartition,
     counted_to: i64,
     applied: &[Applied],
     ends: &[EndOfRun],
@@ -34,7 +34,8 @@ pub(crate) async fn check(
     let late = match uncounted().find_map(|record| after_end(record, ends)) {
         Some(late) => Some(late),
         None => {
-            find_late(tx, place, &uncounted().map(|record| (record.region, record.run)).collect()).await?
+            find_late(tx, topic_partition, &uncounted().map(|record| (record.region, record.run)).collect())
+                .await?
         }
     };
     match late {
@@ -46,12 +47,12 @@ pub(crate) async fn check(
 fn after_end(record: &Applied, ends: &[EndOfRun]) -> Option<Late> {
     let &Applied { region, run, offset, .. } = record;
     let end = ends.iter().find(|end| end.ends((region, run), offset))?;
-    Some(Late { region, run: run.into(), ended: end.marker.run.into() })
+    Some(Late { region, run: run.into(), ended: end.record.run.into() })
 }
 
 async fn find_late(
     tx: &mut PgConnection,
-    place: &TopicPartition,
+    topic_partition: &TopicPartition,
     runs: &BTreeSet<(Region, u32)>,
 ) -> sqlx::Result<Option<Late>> {
     if runs.is_empty() {
@@ -59,8 +60,8 @@ async fn find_late(
     }
     let late: Option<(String, i64, i64)> =
         sqlx::query_as(include_str!("../../../sql/ledger/find_ended_run.sql"))
-            .bind(&place.topic)
-            .bind(place.partition)
+            .bind(&topic_partition.topic)
+            .bind(topic_partition.partition)
             .bind(runs.iter().map(|(region, _)| region.name()).collect::<Vec<_>>())
             .bind(runs.iter().map(|(_, run)| i64::from(*run)).collect::<Vec<_>>())
             .fetch_optional(tx)

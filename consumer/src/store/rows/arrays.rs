@@ -1,10 +1,10 @@
-//! Rows as arrays, a column each: that is how a batch goes to PostgreSQL in one statement.
+//! Converts rows to one array per column, so that one statement can write a whole batch.
 
 use time::OffsetDateTime;
 
 use crate::decode::rows::Versioned;
 
-/// The columns that every table has.
+/// The columns that all rows have in common.
 pub(super) struct Versions {
     pub(super) regions: Vec<&'static str>,
     pub(super) runs: Vec<i64>,
@@ -23,7 +23,7 @@ impl Versions {
     }
 }
 
-/// A column of the rows.
+/// The values of one column.
 pub(super) fn column<'a, T, V>(rows: &'a [Versioned<T>], value: impl Fn(&'a T) -> V) -> Vec<V> {
     rows.iter().map(|row| value(&row.row)).collect()
 }

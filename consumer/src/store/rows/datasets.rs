@@ -1,6 +1,8 @@
-//! Datasets: the narrow stats first, whose version guard decides who wins and which hold the hash of what is stored;
-//! then the wide rows of only what is new, changed or back from retirement. An unchanged crawl costs the wide table no
-//! write, no lock, no look-up and no WAL.
+//! Writes datasets. The narrow stats come first: their version guard decides which version wins, and they contain the hash
+//! of the stored content. The wide rows follow, but only those that are new, changed, retired or restored. An unchanged
+//! crawl does not write, lock or read the wide table, and writes no WAL for it.
+
+use std::sync::LazyLock;
 
 use anyhow::Context;
 use catalog_shared::exit::Stop;
@@ -13,6 +15,10 @@ use crate::decode::content_hash::{Compared, REVISION, compare, stored_hash};
 use crate::decode::dataset::DatasetRow;
 use crate::decode::rows::{Dataset, Versioned, latest};
 use crate::model::effect::{Applied, Effect};
+use crate::store::tables::statements;
+use crate::store::tables::{DATASETS, Read};
+
+static UPSERT: LazyLock<String> = LazyLock::new(|| statements::upsert(&DATASETS));
 
 pub(super) async fn write(
     tx: &mut PgConnection,
@@ -27,7 +33,7 @@ pub(super) async fn write(
     let mut winners = Winners::default();
     for (row, written) in rows.into_iter().zip(written) {
         match written {
-            Written::Renewed => applied.push(row.applied(Effect::Unchanged)),
+            Written::Refreshed => applied.push(row.applied(Effect::Unchanged)),
             Written::Older => applied.push(row.applied(Effect::Older)),
             Written::Inserted => winners.push(row, None, Change::New),
             Written::Won(before) => {
@@ -37,31 +43,31 @@ pub(super) async fn write(
         }
     }
     if !winners.rows.is_empty() {
-        winners.look_at_older_forms(tx).await?;
+        winners.compare_older_forms(tx).await?;
         applied.extend(winners.write(tx).await?);
     }
     Ok(applied)
 }
 
-/// What a winner does to the wide row of its key.
+/// The change that a winning version makes to the wide row of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     New,
     Changed,
     Unchanged,
-    /// The content is the same, and the row gets the form of this revision.
-    Reformed,
-    /// The stored row has an older form: its object has to be looked at.
+    /// The content is the same, and the row is rewritten in the form of this revision.
+    FormOnly,
+    /// The stored row has an older form, so its object must be compared.
     Unknown,
 }
 
 impl Change {
     /// # Errors
-    /// [`Stop::Guard`] where the stored row has a newer form.
+    /// [`Stop::Guard`] if the stored row has the form of a newer revision.
     fn of(row: &Versioned<Dataset<'_>>, before: &Before) -> Result<Self, Stop> {
         Ok(match compare(before.content_hash.as_deref(), row.row.scanned.content_hash) {
             Compared::Same => Self::Unchanged,
-            Compared::OlderForm => Self::Reformed,
+            Compared::OlderForm => Self::FormOnly,
             Compared::Unknown => Self::Unknown,
             Compared::Different => Self::Changed,
             Compared::Newer(revision) => return Err(newer_form(&name(row), revision.into())),
@@ -72,7 +78,7 @@ impl Change {
         match self {
             Self::New => Effect::New,
             Self::Changed | Self::Unknown => Effect::Changed,
-            Self::Unchanged | Self::Reformed => Effect::Unchanged,
+            Self::Unchanged | Self::FormOnly => Effect::Unchanged,
         }
     }
 }
@@ -81,29 +87,29 @@ fn name(row: &Versioned<Dataset<'_>>) -> String {
     format!("{}/{}/{}", row.region.name(), row.row.domain, row.row.id)
 }
 
-/// A row has the form of a newer revision than this program's.
+/// The error if a row has the form of a newer revision than this program's.
 pub(crate) fn newer_form(row: &str, revision: i32) -> Stop {
     Stop::Guard(format!(
         "the row of {row} in socrata_datasets was written by a newer build (form {revision}, this one writes {REVISION}). \
-         Nothing was written over it. Upgrade this program, then start it again"
+         The row was not changed. Upgrade this program, then start it again"
     ))
 }
 
-/// The rows that won by their versions, in the order of their keys.
+/// The rows whose version won, sorted by key.
 #[derive(Default)]
 struct Winners<'a> {
     rows: Vec<Versioned<Dataset<'a>>>,
     changes: Vec<Change>,
-    /// The run in which each was last seen; none for a new one.
+    /// For each row the run that saw it last. None for new rows.
     seen_before: Vec<Option<i64>>,
 }
 
-/// When runs retire a row.
+/// When a row is retired, by the decisions about runs.
 #[derive(FromRow)]
 struct Retirement {
-    /// As it was last seen, which is what the wide row has.
+    /// By the run that saw it before. The wide row contains this value.
     retired_at: Option<OffsetDateTime>,
-    /// As it is seen now: a replay brings versions that later runs did not see.
+    /// By the run that sees it now. In a replay, later runs may not have seen it.
     due: Option<OffsetDateTime>,
 }
 
@@ -114,14 +120,14 @@ impl<'a> Winners<'a> {
         self.seen_before.push(before.map(|before| before.last_run));
     }
 
-    /// Compares rows of an older form with the stored objects. Only the first crawl after an upgrade has some.
-    async fn look_at_older_forms(&mut self, tx: &mut PgConnection) -> sqlx::Result<()> {
-        let places: Vec<usize> =
-            (0..self.rows.len()).filter(|place| self.changes[*place] == Change::Unknown).collect();
-        if places.is_empty() {
+    /// Compares the stored objects of rows with an older form. There are some only in the first crawl after an upgrade.
+    async fn compare_older_forms(&mut self, tx: &mut PgConnection) -> sqlx::Result<()> {
+        let indexes: Vec<usize> =
+            (0..self.rows.len()).filter(|index| self.changes[*index] == Change::Unknown).collect();
+        if indexes.is_empty() {
             return Ok(());
         }
-        let keys: Vec<&Versioned<Dataset<'a>>> = places.iter().map(|place| &self.rows[*place]).collect();
+        let keys: Vec<&Versioned<Dataset<'a>>> = indexes.iter().map(|index| &self.rows[*index]).collect();
         let stored: Vec<(i64, String, Vec<String>)> =
             sqlx::query_as(include_str!("../../../sql/apply/read_stored.sql"))
                 .bind(keys.iter().map(|row| row.region.name()).collect::<Vec<_>>())
@@ -130,17 +136,17 @@ impl<'a> Winners<'a> {
                 .fetch_all(tx)
                 .await?;
         for (number, record, unreadable) in stored {
-            let place = usize::try_from(number - 1).ok().and_then(|number| places.get(number).copied());
-            let Some(place) = place else { continue };
+            let index = usize::try_from(number - 1).ok().and_then(|number| indexes.get(number).copied());
+            let Some(index) = index else { continue };
             let hash = stored_hash(&record, unreadable);
-            if hash == Some(self.rows[place].row.scanned.content_hash) {
-                self.changes[place] = Change::Reformed;
+            if hash == Some(self.rows[index].row.scanned.content_hash) {
+                self.changes[index] = Change::FormOnly;
             }
         }
         Ok(())
     }
 
-    /// Writes the wide rows of what is new, changed, or retired at another time than before.
+    /// Writes the wide rows that are new, changed, or retired at another time than before.
     async fn write(self, tx: &mut PgConnection) -> anyhow::Result<Vec<Applied>> {
         let retirements = self.retirements(tx).await?;
         let (mut wide, mut flags) = (Retired::default(), Retired::default());
@@ -172,11 +178,11 @@ impl<'a> Winners<'a> {
     }
 }
 
-/// Decodes what was only scanned so far.
+/// Decodes a row that was only scanned so far.
 fn decoded(row: Versioned<Dataset<'_>>) -> anyhow::Result<Versioned<Decoded<'_>>> {
     let Dataset { domain, id, .. } = row.row;
     let content =
-        row.row.decode().with_context(|| format!("{} was scanned and can't be decoded", name(&row)))?;
+        row.row.decode().with_context(|| format!("{} was scanned but can't be decoded", name(&row)))?;
     let Versioned { region, version, observed_at, offset, .. } = row;
     Ok(Versioned { region, version, observed_at, offset, row: Decoded { domain, id, content } })
 }
@@ -188,7 +194,7 @@ struct Decoded<'a> {
     content: DatasetRow,
 }
 
-/// Rows for the wide table, and when each is retired.
+/// Rows of the wide table, and when each is retired.
 struct Retired<T> {
     rows: Vec<Versioned<T>>,
     retired_at: Vec<Option<OffsetDateTime>>,
@@ -207,7 +213,7 @@ impl<T> Retired<T> {
     }
 }
 
-/// Brings rows back that are the same as before they were retired; with a replay the other way round.
+/// Restores rows whose content has not changed since they were retired. In a replay, it may also retire them.
 async fn set_retired_at(
     tx: &mut PgConnection,
     Retired { rows, retired_at }: &Retired<Dataset<'_>>,
@@ -232,37 +238,20 @@ async fn upsert(
     if rows.is_empty() {
         return Ok(());
     }
-    let text = |value: fn(&DatasetRow) -> Option<&str>| column(rows, |row| value(&row.content));
-    sqlx::query(include_str!("../../../sql/apply/upsert_datasets.sql"))
+    let query = sqlx::query(UPSERT.as_str())
         .bind(Versions::of(rows).regions)
         .bind(column(rows, |row| row.domain))
-        .bind(column(rows, |row| row.id))
-        .bind(text(|row| row.typed.name.as_deref()))
-        .bind(text(|row| row.typed.kind.as_deref()))
-        .bind(text(|row| row.typed.description.as_deref()))
-        .bind(text(|row| row.typed.attribution.as_deref()))
-        .bind(text(|row| row.typed.attribution_link.as_deref()))
-        .bind(text(|row| row.typed.category.as_deref()))
-        .bind(text(|row| row.typed.categories.as_deref()))
-        .bind(text(|row| row.typed.tags.as_deref()))
-        .bind(text(|row| row.typed.domain_tags.as_deref()))
-        .bind(text(|row| row.typed.domain_metadata.as_deref()))
-        .bind(text(|row| row.typed.license.as_deref()))
-        .bind(text(|row| row.typed.provenance.as_deref()))
-        .bind(text(|row| row.typed.permalink.as_deref()))
-        .bind(text(|row| row.typed.link.as_deref()))
-        .bind(text(|row| row.typed.parent_ids.as_deref()))
-        .bind(text(|row| row.typed.columns.as_deref()))
-        .bind(column(rows, |row| row.content.typed.created_at))
-        .bind(column(rows, |row| row.content.typed.updated_at))
-        .bind(column(rows, |row| row.content.typed.metadata_updated_at))
-        .bind(column(rows, |row| row.content.typed.data_updated_at))
-        .bind(column(rows, |row| row.content.typed.publication_date))
-        .bind(column(rows, |row| row.content.record.as_str()))
-        .bind(column(rows, |row| row.content.unreadable.as_str()))
-        .bind(column(rows, |row| row.content.content_hash.as_bytes()))
-        .bind(retired_at)
-        .execute(tx)
-        .await?;
+        .bind(column(rows, |row| row.id));
+    let read = DATASETS.columns.iter().filter_map(|column| column.read);
+    read.fold(query, |query, read| match read {
+        Read::Text(read) => query.bind(column(rows, |row| read(&row.content.typed))),
+        Read::Time(read) => query.bind(column(rows, |row| read(&row.content.typed))),
+    })
+    .bind(column(rows, |row| row.content.record.as_str()))
+    .bind(column(rows, |row| row.content.unreadable.as_str()))
+    .bind(column(rows, |row| row.content.content_hash.as_bytes()))
+    .bind(retired_at)
+    .execute(tx)
+    .await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The rows of a batch: all at once, or, where the database refuses one of them, what passes.
+//! Writes the rows of a batch: all at once, or without those that the database refuses.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub(crate) mod datasets;
 mod names;
 pub(crate) mod stats;
 
-/// The database refuses a row, and with it the transaction.
+/// The database refused a row, so the transaction failed.
 #[derive(Debug, Error)]
 #[error("the database refuses a row")]
 pub(crate) struct Refused(#[source] pub(crate) sqlx::Error);
@@ -24,8 +24,8 @@ pub(crate) struct Refused(#[source] pub(crate) sqlx::Error);
 /// Writes rows.
 ///
 /// # Errors
-/// [`Refused`] where fewer rows might pass, [`catalog_shared::exit::Stop::Guard`] where a row is of a newer build, or
-/// what else the database says.
+/// [`Refused`] if the database might accept fewer rows, [`catalog_shared::exit::Stop::Guard`] if a newer build wrote a
+/// row, or another error of the database.
 pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Applied>> {
     write(tx, rows).await.map_err(|error| match error.downcast() {
         Ok(error) => refused_or(error, "can't write the rows"),
@@ -33,7 +33,7 @@ pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::
     })
 }
 
-/// Checks now what constraints would else say at the commit, of all that was written before.
+/// Checks the deferred constraints now, instead of at the commit.
 ///
 /// # Errors
 /// As [`write_all`].
@@ -50,23 +50,22 @@ fn refused_or(error: sqlx::Error, otherwise: &'static str) -> anyhow::Error {
     }
 }
 
-/// Writes a batch's rows but for those that the database refuses, which it finds by halves. They join the
-/// dead.
+/// Writes the rows of a batch, except those that the database refuses. These are found by bisection and added to `dead`.
 ///
-/// A key's versions may come to lie in different halves, and then the guard of versions decides between them,
-/// as it does between batches. The rows are locked in another order than usual: a deadlock is tried again.
-pub(crate) async fn write_what_passes(
+/// If versions of a key are in different halves, the version guard decides between them, as it does between batches. The
+/// rows are not locked in the usual order, so a deadlock is possible; it is retried.
+pub(crate) async fn write_accepted(
     tx: &mut PgConnection,
     batch: &Batch,
     dead: &mut Vec<Dead>,
 ) -> anyhow::Result<Vec<Applied>> {
-    // Deferred constraints would speak up only at the commit, and of no row in particular.
+    // Deferred constraints would fail only at the commit, where the row is unknown.
     sqlx::query("set constraints all immediate").execute(&mut *tx).await?;
     let mut applied = Vec::with_capacity(batch.records.len());
     let whole: Range<usize> = 0..batch.records.len();
     let mut parts = vec![whole];
     while let Some(part) = parts.pop() {
-        match attempt(tx, decode(batch.place.kind, &batch.records[part.clone()]).rows).await {
+        match attempt(tx, decode(batch.topic_partition.kind, &batch.records[part.clone()]).rows).await {
             Ok(records) => applied.extend(records),
             Err(error) => match refusal(&error) {
                 None => return Err(error),
@@ -85,7 +84,7 @@ pub(crate) async fn write_what_passes(
     Ok(applied)
 }
 
-/// What the database says, if it refuses a row.
+/// The database's error, if it refused a row.
 fn refusal(error: &anyhow::Error) -> Option<&sqlx::Error> {
     error.downcast_ref().filter(|error| db_error::refuses_a_row(error))
 }
@@ -100,7 +99,7 @@ async fn attempt(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Ap
     written
 }
 
-/// Why the database refuses a row, in its words.
+/// The reason for a dead letter: the database's message about the refused row.
 pub(crate) fn reason(error: &sqlx::Error) -> String {
     let code = database::code(error).unwrap_or_default();
     format!("the database refuses it: {} (SQLSTATE {code})", database::message(error))

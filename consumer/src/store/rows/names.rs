@@ -1,4 +1,6 @@
-//! Domains, hosts and agencies: narrow rows, written in one statement each.
+//! Writes domains, hosts and agencies, with one statement per batch.
+
+use std::sync::LazyLock;
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
@@ -7,8 +9,14 @@ use sqlx::{PgConnection, Postgres};
 use super::arrays::{Versions, column};
 use crate::decode::rows::{Agency, Domain, Host, Keyed, Versioned, latest};
 use crate::model::effect::{Applied, Effect};
+use crate::store::tables::statements::upsert_newer;
+use crate::store::tables::{AGENCIES, DOMAINS, HOSTS};
 
-/// The place of a row among those given, whether it won, and whether the row before said the same.
+static UPSERT_DOMAINS: LazyLock<String> = LazyLock::new(|| upsert_newer(&DOMAINS));
+static UPSERT_HOSTS: LazyLock<String> = LazyLock::new(|| upsert_newer(&HOSTS));
+static UPSERT_AGENCIES: LazyLock<String> = LazyLock::new(|| upsert_newer(&AGENCIES));
+
+/// The index of a row, whether its version won, and whether the stored row had the same content (none if the row is new).
 type Written = (i64, bool, Option<bool>);
 type Upsert<'q> = QueryAs<'q, Postgres, Written, PgArguments>;
 
@@ -16,7 +24,7 @@ pub(super) async fn write_domains(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Domain>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../../sql/apply/upsert_domains.sql"), rows, |upsert, rows| {
+    write(tx, &UPSERT_DOMAINS, rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.domain.as_str())).bind(column(rows, |row| row.declared_count))
     })
     .await
@@ -26,7 +34,7 @@ pub(super) async fn write_hosts(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Host>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../../sql/apply/upsert_hosts.sql"), rows, |upsert, rows| {
+    write(tx, &UPSERT_HOSTS, rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.host.as_str())).bind(column(rows, |row| row.domain.as_str()))
     })
     .await
@@ -36,13 +44,13 @@ pub(super) async fn write_agencies(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Agency>>,
 ) -> sqlx::Result<Vec<Applied>> {
-    write(tx, include_str!("../../../sql/apply/upsert_agencies.sql"), rows, |upsert, rows| {
+    write(tx, &UPSERT_AGENCIES, rows, |upsert, rows| {
         upsert.bind(column(rows, |row| row.host.as_str())).bind(column(rows, |row| row.agency.as_str()))
     })
     .await
 }
 
-/// Writes the last version of each key by a statement that takes the region, two columns and the version.
+/// Writes the last version of each key. The statement's parameters are the region, two columns and the version.
 async fn write<T: Keyed>(
     tx: &mut PgConnection,
     statement: &'static str,

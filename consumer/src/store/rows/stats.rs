@@ -1,5 +1,5 @@
-//! The stats of datasets, written first: their version guard decides who wins, and their row locks keep other versions
-//! of the same keys waiting until the transaction ends.
+//! Writes the stats of datasets. They are written first: their version guard decides which version wins, and their row
+//! locks block other versions of the same keys until the transaction ends.
 
 use std::collections::HashMap;
 
@@ -9,27 +9,27 @@ use sqlx::{Arguments, FromRow, PgConnection, Row};
 use super::arrays::{Versions, column};
 use crate::decode::rows::{Dataset, Versioned};
 
-/// What became of a row's stats.
+/// The result of writing a row's stats.
 pub(super) enum Written {
-    /// They were renewed, and the wide row stays as it is: it has this content, and is not retired.
-    Renewed,
-    /// There were none for its key.
+    /// The stats were updated. The wide row has the same content and is not retired, so it stays as it is.
+    Refreshed,
+    /// The key is new.
     Inserted,
-    /// Its version was not older than what its key had before.
+    /// The stats were updated, because the version is not older than the stored one.
     Won(Before),
     /// The stored version is newer.
     Older,
 }
 
-/// What a key had before, read under the row's lock.
+/// The stored values before the update, read under the row lock.
 pub(super) struct Before {
     pub(super) last_run: i64,
-    /// None for a row from before revisions.
+    /// None for a row that was written before revisions existed.
     pub(super) content_hash: Option<Vec<u8>>,
 }
 
-/// Writes the stats of the rows whose version is not older than what is stored; shows what became of each, in the
-/// rows' order. One statement, unless a row is changed, older or retired.
+/// Writes the stats of the rows whose version is not older than the stored one. Returns the results in the order of the
+/// rows. This takes one statement, or two if a row is changed, older or retired.
 pub(super) async fn write(
     tx: &mut PgConnection,
     rows: &[Versioned<Dataset<'_>>],
@@ -45,7 +45,7 @@ pub(super) async fn write(
     let mut next = || guarded.next().map(Guarded::written).ok_or(sqlx::Error::RowNotFound);
     let written = inserted.into_iter().map(|inserted| match inserted {
         Some(true) => Ok(Written::Inserted),
-        Some(false) => Ok(Written::Renewed),
+        Some(false) => Ok(Written::Refreshed),
         None => next(),
     });
     written.collect()
@@ -61,7 +61,7 @@ fn key_and_inserted(row: &PgRow) -> sqlx::Result<(Key<'_>, bool)> {
     Ok(((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), row.try_get(3)?))
 }
 
-/// What the version guard found of a row that was not inserted.
+/// The result of the version guard for an existing row.
 #[derive(FromRow)]
 pub(crate) struct Guarded {
     pub(crate) won: bool,
@@ -76,7 +76,7 @@ impl Guarded {
     }
 }
 
-/// Updates the stats of rows that have some, where their version is not older. Takes their locks.
+/// Updates the stats of existing rows if the version is not older. Locks all of the rows.
 pub(crate) async fn win(
     tx: &mut PgConnection,
     rows: &[Versioned<Dataset<'_>>],
@@ -89,7 +89,6 @@ pub(crate) async fn win(
     if guarded.len() == rows.len() { Ok(guarded) } else { Err(sqlx::Error::RowNotFound) }
 }
 
-/// Binds the columns of the stats.
 fn bind(rows: &[Versioned<Dataset<'_>>]) -> Result<PgArguments, sqlx::Error> {
     let versions = Versions::of(rows);
     let mut columns = PgArguments::default();

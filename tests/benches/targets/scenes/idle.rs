@@ -13,15 +13,15 @@ use crate::bench::Bench;
 use crate::figure::{Bound, Of, Row, Unit};
 use crate::program::{mebibytes, quiet, run};
 
-/// Until both have come to rest, and then how long they are watched.
+/// How long to wait until both are idle, and how long to measure them.
 const SETTLE: Duration = Duration::from_secs(8);
 const WATCH: Duration = Duration::from_secs(20);
-/// The kernel's ticks of CPU time a second, as /proc shows them.
+/// The clock ticks per second of CPU time in /proc.
 const TICKS: f64 = 100.0;
-/// A page in 100 seconds.
+/// One page per 100 seconds.
 const RATE: &str = "0.01";
 
-/// Measures both side by side, once.
+/// Measures both at the same time, once.
 pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     bench.progress("idle")?;
     let world = World::new().await?;
@@ -50,10 +50,10 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// What a process has used so far, of all cores.
+/// The CPU time that a process has used so far, on all cores.
 fn cpu_seconds(id: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    // The name, in brackets, may hold anything; user and system time are the 12th and 13th field behind it.
+    // The name is in brackets and may contain any text. User and system time are the 12th and 13th field after it.
     let (_, fields) = stat.rsplit_once(')').context("the name is in brackets")?;
     let times = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
     Ok(times.sum::<Result<f64, _>>()? / TICKS)

@@ -1,4 +1,4 @@
-//! A crawl at a rate with a consumer beside it: how polite the crawl is, and how soon a page's rows are committed.
+//! A rate-limited crawl with a running consumer: whether the crawl keeps its rate, and how soon a page is committed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,17 +15,17 @@ use crate::bench::Bench;
 use crate::figure::{Bound, Of, Row, Unit, quantile};
 use crate::program::{quiet, run};
 
-/// Requests a second, and the pages that a crawl asks for: it takes ten seconds.
+/// Requests per second, and pages per crawl. A crawl takes ten seconds.
 const RATE: f64 = 20.0;
 const PAGES: u64 = 200;
 const PAGE_SIZE: u64 = 100;
-/// Before the first byte of an answer.
+/// The delay before the first byte of a response.
 const LATENCY: Duration = Duration::from_millis(50);
-/// How often the tables are polled. A delay is too long by this much at most.
+/// Interval between two queries of the tables. Measured delays are too long by at most this interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Measures a crawl a round; the first one's rows are new.
+/// Measures one crawl per round. The rows of the first crawl are new.
 pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
@@ -70,12 +70,12 @@ async fn crawl(world: &World, api: &MockServer) -> Result<()> {
     Ok(())
 }
 
-/// When pages were asked for, in order.
+/// The times of the requests for pages, in order.
 fn times(asked: &[ReceivedRequest]) -> Vec<Instant> {
     asked.iter().filter(|asked| asked.is_page()).map(|asked| asked.at).collect()
 }
 
-/// The largest number of requests in any second, wherever it begins.
+/// The largest number of requests in any interval of one second.
 fn most_in_a_second(times: &[Instant]) -> usize {
     let second = Duration::from_secs(1);
     let from = |(index, start): (usize, &Instant)| {
@@ -90,7 +90,7 @@ struct Watch {
     run: i64,
 }
 
-/// A page's rows, when it arrived, and when so many of its rows were first seen.
+/// The number of rows of a page, the time of its arrival, and the times at which its rows were first seen.
 #[derive(Clone, Copy)]
 struct Seen {
     rows: i64,

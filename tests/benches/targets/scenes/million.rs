@@ -1,4 +1,4 @@
-//! Whether size matters: crawls of a small and of a large synthetic catalog, and commands that compare whole tables.
+//! The effect of size: crawls of a small and of a large synthetic catalog, and commands that compare whole tables.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};

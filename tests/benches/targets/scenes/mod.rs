@@ -1,4 +1,4 @@
-//! What is measured together, because it needs the same tables and topics.
+//! The scenes. The measurements of a scene share tables and topics.
 
 pub(crate) mod idle;
 pub(crate) mod live;

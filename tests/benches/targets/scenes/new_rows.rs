@@ -1,4 +1,4 @@
-//! New rows, on one connection and on two, against raw COPY in text on as many.
+//! New rows on one and on two connections, compared with COPY in text format on as many connections.
 
 use std::sync::Arc;
 

@@ -95,7 +95,7 @@ fn add_rows(bench: &mut Bench, figures: Figures, assets: usize) {
     add_blocking_rows(bench, assets as u64, figures.rebuild_blocks, figures.verify_blocks);
 }
 
-/// How long consumers were blocked, at so many rows.
+/// How long consumers were blocked, with this number of rows.
 pub(crate) fn add_blocking_rows(bench: &mut Bench, rows: u64, rebuild: Vec<f64>, verify: Vec<f64>) {
     for (command, values) in [("rebuild", rebuild), ("verify --topics", verify)] {
         let what = format!("{command} blocks consumers, {rows} rows");

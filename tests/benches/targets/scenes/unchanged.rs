@@ -15,7 +15,7 @@ use crate::publishing::Bare;
 use crate::reading::{self, Offsets};
 use crate::written::{self, Moment, Written};
 
-/// Copies of each object: a round then takes about two seconds.
+/// The number of copies of each object. With it, a round takes about two seconds.
 const COPIES: usize = 4;
 const PAGE: usize = 1000;
 /// The schemas, each with a consumer group.
@@ -41,7 +41,7 @@ struct Figures {
     compact: Vec<Figure>,
     same_order: Vec<Figure>,
     changed: Vec<Figure>,
-    /// All of a round, in small and in large tables.
+    /// The values of complete rounds, with small and with large tables.
     small: Vec<Figure>,
     large: Vec<Figure>,
     crawled: Vec<Figure>,
@@ -81,7 +81,7 @@ impl Scene {
     }
 
     async fn round(&mut self, bench: &mut Bench, round: usize) -> Result<()> {
-        // Each crawl's order is that of its seed, so no two have one but the second, which serves the first's bytes.
+        // The seed determines the order of a crawl. Only the second crawl has the seed, and so the bytes, of the first.
         let seed = 10 * (round as u64 + 1);
         let begin = reading::ends(&self.world).await?;
         let changed = objects::revise(&self.catalog, round)?;
@@ -208,7 +208,7 @@ fn rates(figures: &[Figure]) -> Vec<f64> {
     figures.iter().map(|figure| figure.rate()).collect()
 }
 
-/// The API as it is, but for compression, which would take a large part of the crawl's time on the same machine.
+/// The API without compression, which would take a large part of the crawl's time on the same machine.
 async fn pretty(catalog: &Arc<MemoryCatalog>, order_seed: u64) -> Result<MockServer> {
     let options = Options::shared(Arc::clone(catalog)).order_seed(order_seed).gzip(false);
     Ok(MockServer::start(options).await?)

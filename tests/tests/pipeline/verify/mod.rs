@@ -189,7 +189,7 @@ async fn the_text_report_shows_the_first_twenty_findings_and_the_number_of_other
     let reported = ended.stdout;
     ensure!(reported.contains("error  datasets_without_stats: 200 "), "{reported}");
     ensure!(reported.contains("and 180 more"), "{reported}");
-    assert_eq!(reported.matches("there is no row in socrata_dataset_stats").count(), 20, "{reported}");
+    assert_eq!(reported.matches("socrata_dataset_stats has no row for it").count(), 20, "{reported}");
     Ok(())
 }
 

@@ -20,8 +20,8 @@ pub(super) fn reasons(
 }
 
 fn unbalanced(sums: &LedgerSums) -> Option<String> {
-    let places = &sums.unbalanced;
-    (!places.is_empty()).then(|| format!("the counts don't add up in {}", list(places)))
+    let unbalanced = &sums.unbalanced;
+    (!unbalanced.is_empty()).then(|| format!("the counts don't add up in {}", list(unbalanced)))
 }
 
 /// Unreadable objects exist and must not be retired. Their domains are unknown, so the whole run is on hold.

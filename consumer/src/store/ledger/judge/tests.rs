@@ -60,7 +60,7 @@ fn judged(end_record: &EndRecord, sums: &LedgerSums, losses: &[Loss]) -> Judged 
     judge(&Evidence { end_record, sums, losses: losses.to_vec(), dead, streak, thresholds: LIMITS })
 }
 
-/// The reason to hold a run; none where it is balanced.
+/// The reason to put a run on hold. None if it is balanced.
 fn held(end_record: &EndRecord, sums: &LedgerSums, losses: &[Loss]) -> Option<String> {
     let judged = judged(end_record, sums, losses);
     assert_eq!(judged.state == Judgement::Held, judged.reason.is_some());
@@ -192,8 +192,8 @@ fn a_run_over_whole_domains_is_judged_within_them() {
     assert_eq!(judged(&end_record, &sums, &[]), Judged::plain(Judgement::Balanced));
 }
 
-/// What a full crawl is judged that lost 60 of 100 datasets and saw 40, which two crawls before it confirm; the
-/// crawls say this of `/domains`.
+/// The result for a full crawl that saw 40 of 100 datasets, if two earlier crawls confirm the loss of the other 60.
+/// `declared` contains the counts of `/domains` in the crawls.
 fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> Judged {
     let end_record = |declared: Option<u64>| EndRecord {
         bad_domains,
@@ -231,10 +231,10 @@ fn a_loss_is_confirmed_by_several_full_crawls() {
 
 #[test]
 fn a_loss_of_what_any_of_them_declared_is_not_confirmed() {
-    for place in 0..3 {
+    for index in 0..3 {
         let mut declared = [None; 3];
-        declared[place] = Some(100);
-        assert_eq!(confirming(declared, 1, 0).shields.len(), 1, "{place}");
+        declared[index] = Some(100);
+        assert_eq!(confirming(declared, 1, 0).shields.len(), 1, "{index}");
     }
     // The entry that can't be read may be the domain's.
     assert_eq!(confirming([None; 3], 1, 1).shields.len(), 1);
@@ -262,6 +262,6 @@ fn new_absences_are_checked_by_the_guards() {
         thresholds: LIMITS,
     });
     assert_eq!(shields(&judged), [("a.example", "more than half would be retired: 21 of 40")]);
-    // What is confirmed goes in spite of the shield.
+    // Confirmed losses are retired in spite of the shield.
     assert_eq!(judged.confirmed, BTreeMap::from([("a.example".to_owned(), 7)]));
 }

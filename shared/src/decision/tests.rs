@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn verdict(state: Judgement) -> Verdict {
-    Verdict {
+fn decision(state: Judgement) -> RunDecision {
+    RunDecision {
         region: Region::Us,
         run: 7,
         ended_at: Some(OffsetDateTime::UNIX_EPOCH),
@@ -25,59 +25,59 @@ fn shielded(domain: &str) -> Judged {
 }
 
 #[test]
-fn a_verdict_is_keyed_by_region_and_run_and_written_in_words() {
-    let verdict = Verdict { decided: decided(Choice::Released), ..verdict(Judgement::Held) };
-    assert_eq!(verdict.key(), "us/7");
-    let text = serde_json::to_string(&verdict).unwrap();
+fn a_decision_is_keyed_by_region_and_run_and_written_in_words() {
+    let decision = RunDecision { decided: decided(Choice::Released), ..decision(Judgement::Held) };
+    assert_eq!(decision.key(), "us/7");
+    let text = serde_json::to_string(&decision).unwrap();
     assert_eq!(
         text,
         r#"{"region":"us","run":7,"ended_at":"1970-01-01T00:00:00Z","mode":"full","kinds":["datasets"],"scope":[],"revision":0,"judged":{"state":"held","reason":null,"shields":{},"confirmed":{}},"decided":{"what":"released","domains":[],"when":"1970-01-01T00:00:00Z"}}"#
     );
-    assert_eq!(serde_json::from_str::<Verdict>(&text).unwrap(), verdict);
+    assert_eq!(serde_json::from_str::<RunDecision>(&text).unwrap(), decision);
 }
 
 #[test]
 fn states_are_the_same_words_in_topic_and_tables() {
-    for decision in Decision::ALL {
-        assert_eq!(Decision::from_name(decision.name()), Some(decision));
+    for decision in LedgerState::ALL {
+        assert_eq!(LedgerState::from_name(decision.name()), Some(decision));
         assert_eq!(serde_json::to_value(decision).unwrap(), decision.name());
     }
 }
 
 #[test]
-fn verdicts_of_the_first_format_keep_their_meaning() {
+fn decisions_of_the_first_format_keep_their_meaning() {
     let read = |state: &str| {
         let value = serde_json::json!({
             "region": "us", "run": 7, "state": state, "reason": null, "mode": "full", "kinds": ["datasets"],
             "ended_at": "1970-01-01T00:00:00Z", "decided_at": "1970-01-01T00:00:00Z"
         });
-        serde_json::from_value::<Verdict>(value).unwrap()
+        serde_json::from_value::<RunDecision>(value).unwrap()
     };
     for state in ["balanced", "held", "released", "rejected", "ended", "abandoned"] {
         assert_eq!(read(state).state().name(), state);
     }
-    assert_eq!(read("superseded").state(), Decision::Held);
+    assert_eq!(read("superseded").state(), LedgerState::Held);
     assert_eq!(read("released").decided, decided(Choice::Released));
 }
 
 #[test]
 fn a_person_wins_over_a_rule_an_accepted_run_over_a_held_one_and_shields_add_up() {
-    let (held, balanced) = (verdict(Judgement::Held), verdict(Judgement::Balanced));
-    let rejected = Verdict { decided: decided(Choice::Rejected), ..held.clone() };
+    let (held, balanced) = (decision(Judgement::Held), decision(Judgement::Balanced));
+    let rejected = RunDecision { decided: decided(Choice::Rejected), ..held.clone() };
     assert_eq!(held.clone().merge(rejected.clone()), rejected);
-    assert_eq!(held.merge(balanced.clone()).state(), Decision::Balanced);
-    let released = Verdict { decided: decided(Choice::Released), ..rejected.clone() };
+    assert_eq!(held.merge(balanced.clone()).state(), LedgerState::Balanced);
+    let released = RunDecision { decided: decided(Choice::Released), ..rejected.clone() };
     assert_eq!(rejected.merge(released.clone()), released);
-    let a = Verdict { judged: shielded("a.example"), ..balanced.clone() };
-    let b = Verdict { judged: shielded("b.example"), ..balanced };
+    let a = RunDecision { judged: shielded("a.example"), ..balanced.clone() };
+    let b = RunDecision { judged: shielded("b.example"), ..balanced };
     let both: Vec<_> = a.judged.shields.keys().chain(b.judged.shields.keys()).cloned().collect();
     assert_eq!(a.merge(b).judged.shields.into_keys().collect::<Vec<_>>(), both);
 }
 
 #[test]
 fn an_undone_decision_stays_undone_wherever_the_old_one_is_still_known() {
-    let released = Verdict { decided: decided(Choice::Released), ..verdict(Judgement::Held) };
-    let undone = Verdict { decided: None, revision: 1, ..released.clone() };
+    let released = RunDecision { decided: decided(Choice::Released), ..decision(Judgement::Held) };
+    let undone = RunDecision { decided: None, revision: 1, ..released.clone() };
     assert_eq!(released.clone().merge(undone.clone()), undone);
     assert_eq!(undone.clone().merge(released), undone);
 }
@@ -86,10 +86,10 @@ fn an_undone_decision_stays_undone_wherever_the_old_one_is_still_known() {
 fn a_lifted_shield_is_none() {
     let domains = BTreeSet::from(["a.example".to_owned()]);
     let lifted = Decided { what: Choice::Released, domains, when: OffsetDateTime::UNIX_EPOCH };
-    let mut verdict = Verdict { judged: shielded("a.example"), ..verdict(Judgement::Balanced) };
-    assert_eq!(verdict.shields().count(), 1);
-    verdict.decided = Some(lifted);
-    assert_eq!((verdict.shields().count(), verdict.state()), (0, Decision::Balanced));
+    let mut decision = RunDecision { judged: shielded("a.example"), ..decision(Judgement::Balanced) };
+    assert_eq!(decision.shields().count(), 1);
+    decision.decided = Some(lifted);
+    assert_eq!((decision.shields().count(), decision.state()), (0, LedgerState::Balanced));
 }
 
 fn any_domain() -> impl Strategy<Value = String> {
@@ -118,16 +118,16 @@ fn any_decided() -> impl Strategy<Value = Decided> {
     })
 }
 
-fn any_verdict() -> impl Strategy<Value = Verdict> {
+fn any_decision() -> impl Strategy<Value = RunDecision> {
     (any_judged(), prop::option::of(any_decided()), 0_u32..2).prop_map(|(judged, decided, revision)| {
-        Verdict { judged, decided, revision, ..verdict(Judgement::Held) }
+        RunDecision { judged, decided, revision, ..decision(Judgement::Held) }
     })
 }
 
 proptest! {
-    /// Three installations end with the same verdict in whatever order they see each other's.
+    /// Three installations end with the same decision in whatever order they see each other's.
     #[test]
-    fn verdicts_merge_in_any_order(a in any_verdict(), b in any_verdict(), c in any_verdict()) {
+    fn decisions_merge_in_any_order(a in any_decision(), b in any_decision(), c in any_decision()) {
         let merged = a.clone().merge(b.clone()).merge(c.clone());
         prop_assert_eq!(&a.clone().merge(b.clone().merge(c.clone())), &merged);
         prop_assert_eq!(&c.merge(a.clone()).merge(b.clone()), &merged);

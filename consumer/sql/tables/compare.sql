@@ -1,32 +1,32 @@
-create temporary table differing_domains on commit drop as
+create temporary table differing_{name} on commit drop as
 select
-    region, domain,
-    row_number() over (order by region, domain) as place,
+    {key},
+    row_number() over (order by {key}) as place,
     case
         when exists (
             select from refused_keys as refused
-            where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, domain), 'UTF8')
+            where refused.topic = $1 and refused.key = convert_to(concat_ws('/', {key}), 'UTF8')
         ) then 'refused'
         when held.region is null then 'missing'
         -- The topics lost their beginning, so the correct content of this row is unknown.
-        when greatest(held.last_run, made.last_run) < (
+        when {newest_run} < (
             select floors.run from floors where floors.topic = $1 and floors.region = held.region
         ) then 'kept'
         when made.region is null then 'extra'
         else 'different'
     end as kind
-from socrata_domains as held
-full join shadow_domains as made using (region, domain)
+from socrata_{name} as held
+full join shadow_{name} as made using ({key})
 where row(
-        held.declared_count, held.last_run, held.last_page, held.observed_at
+        {held}
     ) is distinct from row(
-        made.declared_count, made.last_run, made.last_page, made.observed_at
+        {made}
     )
     -- A row whose newest record can't be read stays as it is, because compaction removed the record that it came from.
     and not (
         made.region is null
         and exists (
             select from shadow_dead_letters as dead
-            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', held.region, held.domain), 'UTF8')
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', {held_key}), 'UTF8')
         )
     )

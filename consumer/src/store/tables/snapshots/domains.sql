@@ -16,9 +16,7 @@ won as (
     from given
     on conflict (region, domain) do update
     set
-        declared_count = excluded.declared_count,
-        last_run = excluded.last_run,
-        last_page = excluded.last_page,
+        declared_count = excluded.declared_count, last_run = excluded.last_run, last_page = excluded.last_page,
         observed_at = excluded.observed_at
     where (held.last_run, held.last_page) <= (excluded.last_run, excluded.last_page)
     returning region, domain
@@ -27,4 +25,4 @@ select given.place, won.region is not null as won, before.same
 from given
 left join before using (place)
 left join won using (region, domain)
-order by given.place
+order by given.place;

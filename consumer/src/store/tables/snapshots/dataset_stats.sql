@@ -1,6 +1,8 @@
--- Copies only what decides the effect: the version, and the hash that shows whether a row changes.
+-- Copies only what decides the effect. The lateral join with a limit makes one index lookup per key.
 insert into socrata_dataset_stats (region, domain, id, last_run, last_page, observed_at, content_hash)
-select found.region, found.domain, found.id, found.last_run, found.last_page, found.observed_at, found.content_hash
+select
+    found.region, found.domain, found.id, found.last_run, found.last_page, found.observed_at,
+    found.content_hash
 from unnest($1::text[], $2::text[], $3::text[]) as given (region, domain, id)
 cross join lateral (
     select region, domain, id, last_run, last_page, observed_at, content_hash
@@ -8,4 +10,4 @@ cross join lateral (
     where held.region = given.region and held.domain = given.domain and held.id = given.id
     limit 1
 ) as found
-on conflict do nothing
+on conflict do nothing;

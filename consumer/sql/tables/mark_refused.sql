@@ -1,5 +1,5 @@
 -- Marks a row that the database refused to write or to delete. It stays as it is.
-update differing_domains
+update differing_{name}
 set kind = 'refused'
 where place = $1
-returning array[region, domain] as key
+returning array[{key}] as key

@@ -1,19 +1,19 @@
-//! The places that a value of an asset may have, as far as they differ in how a value counts.
+//! The role of a value within an asset. It decides how the value is hashed.
 
 use crate::decode::asset::{COLUMNS, DOWNLOADS, MULTISETS, PAGE_VIEWS};
 
-/// Where a value stands.
+/// The role of a value.
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Role {
     Top,
     Resource,
     Id,
-    /// An array of cells, one for each column of the table; with the digest of its name.
+    /// An array with one element for each column of the table, and the digest of its name.
     Column(u64),
     PageViews,
     /// A number that changes on each crawl.
-    Moving(Moving),
-    /// Part of the page views and not stored.
+    Stat(Stat),
+    /// An entry of the page views that is not stored.
     Ignored,
     Classification,
     /// A list whose order has no meaning.
@@ -24,15 +24,15 @@ pub(super) enum Place {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Moving {
+pub(super) enum Stat {
     Total,
     LastMonth,
     LastWeek,
     Downloads,
 }
 
-impl Place {
-    /// The place of a member.
+impl Role {
+    /// The role of a member of this object. `digest` is the digest of its name.
     pub(super) fn member(self, name: &str, digest: u64) -> Self {
         match (self, name) {
             (Self::Top, "resource") => Self::Resource,
@@ -40,11 +40,11 @@ impl Place {
             (Self::Top, "metadata") => Self::Metadata,
             (Self::Resource, "id") => Self::Id,
             (Self::Resource, PAGE_VIEWS) => Self::PageViews,
-            (Self::Resource, DOWNLOADS) => Self::Moving(Moving::Downloads),
+            (Self::Resource, DOWNLOADS) => Self::Stat(Stat::Downloads),
             (Self::Resource, _) if name.starts_with(COLUMNS) => Self::Column(digest),
-            (Self::PageViews, "page_views_total") => Self::Moving(Moving::Total),
-            (Self::PageViews, "page_views_last_month") => Self::Moving(Moving::LastMonth),
-            (Self::PageViews, "page_views_last_week") => Self::Moving(Moving::LastWeek),
+            (Self::PageViews, "page_views_total") => Self::Stat(Stat::Total),
+            (Self::PageViews, "page_views_last_month") => Self::Stat(Stat::LastMonth),
+            (Self::PageViews, "page_views_last_week") => Self::Stat(Stat::LastWeek),
             (Self::PageViews, _) => Self::Ignored,
             (Self::Classification, _) if MULTISETS.contains(&name) => Self::Multiset,
             (Self::Metadata, "domain") => Self::Domain,

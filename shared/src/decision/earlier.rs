@@ -1,14 +1,14 @@
-//! Reads verdicts in the current format and in the first one, which could not be merged.
+//! Reads decisions in the current format and in the first one, which could not be merged.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::{Choice, Decided, Decision, Judged, Judgement, Verdict};
+use super::{Choice, Decided, Judged, Judgement, LedgerState, RunDecision};
 use crate::cursor::Mode;
 use crate::record::RecordType;
 use crate::region::Region;
 
-/// A verdict in either format.
+/// A decision in either format.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Wire {
@@ -16,7 +16,7 @@ pub(super) enum Wire {
     Flat(Flat),
 }
 
-/// The fields of [`Verdict`].
+/// The fields of [`RunDecision`].
 #[derive(Deserialize)]
 pub(super) struct Mergeable {
     region: Region,
@@ -36,7 +36,7 @@ pub(super) struct Mergeable {
 pub(super) struct Flat {
     region: Region,
     run: u32,
-    state: Decision,
+    state: LedgerState,
     reason: Option<String>,
     mode: Option<Mode>,
     #[serde(default)]
@@ -47,7 +47,7 @@ pub(super) struct Flat {
     decided_at: OffsetDateTime,
 }
 
-impl From<Wire> for Verdict {
+impl From<Wire> for RunDecision {
     fn from(wire: Wire) -> Self {
         match wire {
             Wire::Mergeable(it) => Self {
@@ -61,24 +61,24 @@ impl From<Wire> for Verdict {
                 judged: it.judged,
                 decided: it.decided,
             },
-            Wire::Flat(it) => it.into_verdict(),
+            Wire::Flat(it) => it.into_decision(),
         }
     }
 }
 
 impl Flat {
     /// Runs that were limited to domains have the state `ended`, so they judge nothing and their scope is empty.
-    fn into_verdict(self) -> Verdict {
+    fn into_decision(self) -> RunDecision {
         let (state, what) = match self.state {
-            Decision::Balanced => (Judgement::Balanced, None),
-            Decision::Released => (Judgement::Held, Some(Choice::Released)),
-            Decision::Rejected => (Judgement::Held, Some(Choice::Rejected)),
-            Decision::Held | Decision::Superseded => (Judgement::Held, None),
-            Decision::Ended => (Judgement::Ended, None),
-            Decision::Abandoned => (Judgement::Abandoned, None),
+            LedgerState::Balanced => (Judgement::Balanced, None),
+            LedgerState::Released => (Judgement::Held, Some(Choice::Released)),
+            LedgerState::Rejected => (Judgement::Held, Some(Choice::Rejected)),
+            LedgerState::Held | LedgerState::Superseded => (Judgement::Held, None),
+            LedgerState::Ended => (Judgement::Ended, None),
+            LedgerState::Abandoned => (Judgement::Abandoned, None),
         };
         let when = self.decided_at;
-        Verdict {
+        RunDecision {
             region: self.region,
             run: self.run,
             ended_at: self.ended_at,

@@ -1,7 +1,7 @@
-//! Verdicts: what became of a run, one compacted record per run in the verdicts topic.
+//! The decisions about runs: one compacted record per run in the topic `verdicts`.
 //!
-//! Several installations may read the same topics and write here. Two verdicts on the same run are merged by
-//! [`Verdict::merge`], whose result does not depend on the order or the number of merges.
+//! Several installations may read the same topics and write to this one. [`RunDecision::merge`] merges two decisions
+//! about the same run. Its result does not depend on the order or the number of merges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,37 +14,37 @@ use crate::region::Region;
 
 mod earlier;
 
-/// What became of a run.
+/// The decision about a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "earlier::Wire")]
-pub struct Verdict {
+pub struct RunDecision {
     /// The run's region.
     pub region: Region,
     /// The run's number within the region.
     pub run: u32,
-    /// When the crawl ended; none for an abandoned run, which has no end-of-run record.
+    /// When the crawl ended. None for an abandoned run, which has no end-of-run record.
     #[serde(with = "time::serde::rfc3339::option")]
     pub ended_at: Option<OffsetDateTime>,
-    /// How much of the catalog the run looked at; none for an abandoned run.
+    /// How much of the catalog the run crawled. None for an abandoned run.
     pub mode: Option<Mode>,
-    /// Which kinds of records it published.
+    /// The record types that it published.
     pub kinds: Vec<RecordType>,
     /// The domains that the run crawled completely, in lower case; empty unless it was limited to domains.
     pub scope: Vec<String>,
     /// Raised by each undone decision. The higher revision replaces the lower one.
     pub revision: u32,
-    /// What the rules say.
+    /// The result of the rules.
     pub judged: Judged,
     /// What a person decided, if anybody did.
     pub decided: Option<Decided>,
 }
 
-/// What the rules say about a run.
+/// The result of the rules for a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// The outcome.
     pub state: Judgement,
-    /// Why, unless the outcome needs no reason.
+    /// The reason, unless the outcome needs none.
     pub reason: Option<String>,
     /// Domains (lower case) in which the run retires nothing, each with the reason.
     pub shields: BTreeMap<String, String>,
@@ -53,7 +53,7 @@ pub struct Judged {
     pub confirmed: BTreeMap<String, u32>,
 }
 
-/// What the rules can say about a run. The order is the one in which a merge prefers them.
+/// The outcomes of the rules. A merge prefers the later ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Judgement {
@@ -61,7 +61,7 @@ pub enum Judgement {
     Abandoned,
     /// The run retires nothing.
     Ended,
-    /// On hold: it retires nothing until a person has looked at it.
+    /// On hold: it retires nothing until a person decides.
     Held,
     /// Accepted: what it did not see is retired.
     Balanced,
@@ -79,7 +79,7 @@ pub struct Decided {
     pub when: OffsetDateTime,
 }
 
-/// A person's choice. The order is the one in which a merge prefers them.
+/// A person's choice. A merge prefers the later ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Choice {
@@ -89,24 +89,24 @@ pub enum Choice {
     Released,
 }
 
-impl Verdict {
+impl RunDecision {
     /// The record's key, such as `us/7`.
     #[must_use]
     pub fn key(&self) -> String {
         format!("{}/{}", self.region, self.run)
     }
 
-    /// The run's state as this verdict alone shows it. [`Decision::Superseded`] follows from other runs.
+    /// The run's state by this decision alone. [`LedgerState::Superseded`] follows from other runs.
     #[must_use]
-    pub fn state(&self) -> Decision {
+    pub fn state(&self) -> LedgerState {
         let choice = self.decided.as_ref().map(|decided| decided.what);
         match (self.judged.state, choice) {
-            (Judgement::Held, Some(Choice::Released)) => Decision::Released,
-            (Judgement::Held, Some(Choice::Rejected)) => Decision::Rejected,
-            (Judgement::Held, None) => Decision::Held,
-            (Judgement::Balanced, _) => Decision::Balanced,
-            (Judgement::Ended, _) => Decision::Ended,
-            (Judgement::Abandoned, _) => Decision::Abandoned,
+            (Judgement::Held, Some(Choice::Released)) => LedgerState::Released,
+            (Judgement::Held, Some(Choice::Rejected)) => LedgerState::Rejected,
+            (Judgement::Held, None) => LedgerState::Held,
+            (Judgement::Balanced, _) => LedgerState::Balanced,
+            (Judgement::Ended, _) => LedgerState::Ended,
+            (Judgement::Abandoned, _) => LedgerState::Abandoned,
         }
     }
 
@@ -117,7 +117,7 @@ impl Verdict {
         shields.filter(move |(domain, _)| !is_lifted(domain))
     }
 
-    /// Merges two verdicts on the same run (the same region, number and end). The higher revision replaces the
+    /// Merges two decisions about the same run (the same region, number and end). The higher revision replaces the
     /// lower one. At equal revisions a person's decision wins over none, an accepted state over one on hold, and
     /// shields add up. Merging is commutative, associative and idempotent.
     #[must_use]
@@ -177,10 +177,10 @@ fn merge_decided(one: Option<Decided>, other: Option<Decided>) -> Option<Decided
 /// The state of a run in tables and listings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Decision {
+pub enum LedgerState {
     /// Accepted by the rules: what the run did not see is retired.
     Balanced,
-    /// On hold until a person has looked at it.
+    /// On hold until a person decides.
     Held,
     /// A run on hold that a person accepted.
     Released,
@@ -194,7 +194,7 @@ pub enum Decision {
     Abandoned,
 }
 
-impl Decision {
+impl LedgerState {
     /// Every state.
     pub const ALL: [Self; 7] = [
         Self::Balanced,
@@ -220,7 +220,7 @@ impl Decision {
         }
     }
 
-    /// The state of a word, as [`Decision::name`] returns it.
+    /// The state of a word, as [`LedgerState::name`] returns it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|decision| decision.name() == name)

@@ -1,0 +1,12 @@
+-- Copies only what decides the effect. The lateral join with a limit makes one index lookup per key.
+insert into socrata_{name} ({columns})
+select
+    {found}
+from unnest({arrays}) as given ({key})
+cross join lateral (
+    select {columns}
+    from held_{name} as held
+    where {same_key}
+    limit 1
+) as found
+on conflict do nothing

@@ -1,0 +1,78 @@
+-- Returns for each given row whether its version won, and whether the previous row had the same content (null if there
+-- was none).
+with given as (
+    select *
+    from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[]) with ordinality
+        as given (region, host, agency, last_run, last_page, observed_at, place)
+),
+before as (
+    select given.place, true as same
+    from given
+    join socrata_agencies as held on held.region = given.region and held.host = given.host and held.agency = given.agency
+),
+won as (
+    insert into socrata_agencies as held (region, host, agency, last_run, last_page, observed_at)
+    select region, host, agency, last_run, last_page, observed_at
+    from given
+    on conflict (region, host, agency) do update
+    set
+        last_run = excluded.last_run, last_page = excluded.last_page, observed_at = excluded.observed_at
+    where (held.last_run, held.last_page) <= (excluded.last_run, excluded.last_page)
+    returning region, host, agency
+)
+select given.place, won.region is not null as won, before.same
+from given
+left join before using (place)
+left join won using (region, host, agency)
+order by given.place;
+
+with removed as (
+    delete from socrata_agencies as held
+    using differing_agencies as found
+    where held.region = found.region and held.host = found.host and held.agency = found.agency
+        and found.kind = 'extra' and found.place between $1 and $2
+)
+insert into socrata_agencies (
+    region, host, agency, last_run, last_page, observed_at
+)
+select
+    made.region, made.host, made.agency, made.last_run, made.last_page, made.observed_at
+from differing_agencies as found
+join shadow_agencies as made using (region, host, agency)
+where found.kind in ('missing', 'different') and found.place between $1 and $2
+order by made.region, made.host, made.agency
+on conflict (region, host, agency) do update
+set
+    last_run = excluded.last_run, last_page = excluded.last_page, observed_at = excluded.observed_at;
+
+-- Counts the expected rows of the table and the rows that differ.
+select
+    'socrata_agencies' as name,
+    (select count(*) from shadow_agencies) as rows,
+    count(*) filter (where kind = 'missing') as missing,
+    count(*) filter (where kind = 'different') as different,
+    count(*) filter (where kind = 'extra') as extra,
+    count(*) filter (where kind = 'refused') as refused,
+    count(*) filter (where kind = 'kept') as kept
+from differing_agencies;
+
+-- The first differing rows by key, and the columns that differ.
+select
+    found.kind,
+    array[found.region, found.host, found.agency] as key,
+    array(
+        select field.name
+        from jsonb_each(to_jsonb(made)) as field (name, value)
+        where found.kind = 'different' and field.value is distinct from to_jsonb(held) -> field.name
+        order by field.name collate "C"
+    ) as columns
+from (select region, host, agency, kind from differing_agencies where kind <> 'kept' order by region, host, agency limit $1) as found
+left join socrata_agencies as held using (region, host, agency)
+left join shadow_agencies as made using (region, host, agency)
+order by found.region, found.host, found.agency;
+
+-- Marks a row that the database refused to write or to delete. It stays as it is.
+update differing_agencies
+set kind = 'refused'
+where place = $1
+returning array[region, host, agency] as key;

@@ -1,0 +1,90 @@
+-- Lists arrive as array literals, because unnest would flatten arrays of arrays.
+insert into socrata_datasets (
+    region, domain, id, name, type, description, attribution, attribution_link, category, categories, tags,
+    domain_tags, domain_metadata, license, provenance, permalink, link, parent_ids, columns, created_at,
+    updated_at, metadata_updated_at, data_updated_at, publication_date, record, unreadable, content_hash,
+    retired_at
+)
+select
+    region, domain, id, name, type, description, attribution, attribution_link, category, categories::text[],
+    tags::text[], domain_tags::text[], domain_metadata::jsonb, license, provenance, permalink, link,
+    parent_ids::text[], columns::jsonb, created_at, updated_at, metadata_updated_at, data_updated_at,
+    publication_date, record::jsonb, unreadable::text[], content_hash, retired_at
+from unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+    $18::text[], $19::text[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[],
+    $24::timestamptz[], $25::text[], $26::text[], $27::bytea[], $28::timestamptz[]
+) as given (
+    region, domain, id, name, type, description, attribution, attribution_link, category, categories, tags,
+    domain_tags, domain_metadata, license, provenance, permalink, link, parent_ids, columns, created_at,
+    updated_at, metadata_updated_at, data_updated_at, publication_date, record, unreadable, content_hash,
+    retired_at
+)
+on conflict (region, domain, id) do update
+set
+    name = excluded.name, type = excluded.type, description = excluded.description,
+    attribution = excluded.attribution, attribution_link = excluded.attribution_link,
+    category = excluded.category, categories = excluded.categories, tags = excluded.tags,
+    domain_tags = excluded.domain_tags, domain_metadata = excluded.domain_metadata, license = excluded.license,
+    provenance = excluded.provenance, permalink = excluded.permalink, link = excluded.link,
+    parent_ids = excluded.parent_ids, columns = excluded.columns, created_at = excluded.created_at,
+    updated_at = excluded.updated_at, metadata_updated_at = excluded.metadata_updated_at,
+    data_updated_at = excluded.data_updated_at, publication_date = excluded.publication_date,
+    record = excluded.record, unreadable = excluded.unreadable, content_hash = excluded.content_hash,
+    retired_at = excluded.retired_at;
+
+create temporary table differing_datasets on commit drop as
+select
+    region, domain, id,
+    row_number() over (order by region, domain, id) as place,
+    case
+        when exists (
+            select from refused_keys as refused
+            where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, domain, id), 'UTF8')
+        ) then 'refused'
+        when held.region is null then 'missing'
+        -- The topics lost their beginning, so the correct content of this row is unknown.
+        when coalesce(
+            greatest(
+                (
+                    select stats.last_run
+                    from socrata_dataset_stats as stats
+                    where stats.region = held.region and stats.domain = held.domain and stats.id = held.id
+                ),
+                (
+                    select stats.last_run
+                    from shadow_dataset_stats as stats
+                    where stats.region = made.region and stats.domain = made.domain and stats.id = made.id
+                )
+            ),
+            0
+        ) < (
+            select floors.run from floors where floors.topic = $1 and floors.region = held.region
+        ) then 'kept'
+        when made.region is null then 'extra'
+        else 'different'
+    end as kind
+from socrata_datasets as held
+full join shadow_datasets as made using (region, domain, id)
+where row(
+        held.name, held.type, held.description, held.attribution, held.attribution_link, held.category,
+        held.categories, held.tags, held.domain_tags, held.domain_metadata, held.license, held.provenance,
+        held.permalink, held.link, held.parent_ids, held.columns, held.created_at, held.updated_at,
+        held.metadata_updated_at, held.data_updated_at, held.publication_date, held.record, held.unreadable,
+        held.content_hash, held.retired_at
+    ) is distinct from row(
+        made.name, made.type, made.description, made.attribution, made.attribution_link, made.category,
+        made.categories, made.tags, made.domain_tags, made.domain_metadata, made.license, made.provenance,
+        made.permalink, made.link, made.parent_ids, made.columns, made.created_at, made.updated_at,
+        made.metadata_updated_at, made.data_updated_at, made.publication_date, made.record, made.unreadable,
+        made.content_hash, made.retired_at
+    )
+    -- A row whose newest record can't be read stays as it is, because compaction removed the record that it came from.
+    and not (
+        made.region is null
+        and exists (
+            select from shadow_dead_letters as dead
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', held.region, held.domain, held.id), 'UTF8')
+        )
+    );

@@ -1,0 +1,176 @@
+//! Builds the statements of a table. The templates' placeholders are checked by the compiler.
+
+use super::{Column, Role, Table};
+
+/// The longest line of a list of columns.
+const WIDTH: usize = 110;
+
+macro_rules! template {
+    ($name:literal $(, $value:ident = $from:expr)*) => {
+        format!(include_str!(concat!("../../../sql/tables/", $name, ".sql")) $(, $value = $from)*).trim_end().to_owned()
+    };
+}
+
+/// Writes rows. Takes an array per column.
+pub(crate) fn upsert(table: &Table) -> String {
+    template!(
+        "upsert",
+        name = table.name,
+        key = table.keys(""),
+        columns = table.all("", 4),
+        values = lines(table.columns.iter().map(Column::value), 4),
+        arrays = arrays(table.columns, 4),
+        set = table.set(4)
+    )
+}
+
+/// Writes rows whose version is not older than the stored one. Takes an array per column.
+pub(crate) fn upsert_newer(table: &Table) -> String {
+    let content: Vec<&str> = table.names(|role| role == Role::Content).collect();
+    template!(
+        "upsert_newer",
+        name = table.name,
+        key = table.keys(""),
+        columns = table.all("", 8),
+        arrays = arrays(table.columns, 8),
+        same_content = if content.is_empty() { "true".to_owned() } else { equal(content, "held", "given") },
+        same_key = table.same_key("held", "given"),
+        set = table.set(8)
+    )
+}
+
+/// Copies stored rows to the temporary table of a dry run. Takes an array per column of the key.
+pub(crate) fn fetch(table: &Table) -> String {
+    let columns = |prefix| {
+        let decisive = table.names(|role| role != Role::Bookkeeping);
+        lines(decisive.map(|name| format!("{prefix}{name}")), 4)
+    };
+    template!(
+        "fetch",
+        name = table.name,
+        key = table.keys(""),
+        columns = columns(""),
+        found = columns("found."),
+        arrays = arrays(table.columns.iter().filter(|column| column.role == Role::Key), 4),
+        same_key = table.same_key("held", "given")
+    )
+}
+
+/// Stores the keys of the rows that differ from the shadow. Takes the topic.
+pub(crate) fn compare(table: &Table) -> String {
+    let has_version = table.names(|role| role == Role::Version).next().is_some();
+    let newest_run = if has_version {
+        "greatest(held.last_run, made.last_run)"
+    } else {
+        include_str!("../../../sql/tables/newest_run_of_dataset.sql").trim_end()
+    };
+    template!(
+        "compare",
+        name = table.name,
+        key = table.keys(""),
+        held_key = table.keys("held."),
+        newest_run = newest_run,
+        held = table.rest("held.", 8),
+        made = table.rest("made.", 8)
+    )
+}
+
+/// Counts the differing rows.
+pub(crate) fn count(table: &Table) -> String {
+    template!("count", name = table.name)
+}
+
+/// Lists the first differing rows. Takes their number.
+pub(crate) fn list(table: &Table) -> String {
+    template!("list", name = table.name, key = table.keys(""), found_key = table.keys("found."))
+}
+
+/// Repairs a range of the differing rows. Takes the first and the last number.
+pub(crate) fn repair(table: &Table) -> String {
+    template!(
+        "repair",
+        name = table.name,
+        key = table.keys(""),
+        made_key = table.keys("made."),
+        same_key = table.same_key("held", "found"),
+        columns = table.all("", 4),
+        made = table.all("made.", 4),
+        set = table.set(4)
+    )
+}
+
+/// Marks a differing row as refused, and returns its key. Takes its number.
+pub(crate) fn mark_refused(table: &Table) -> String {
+    template!("mark_refused", name = table.name, key = table.keys(""))
+}
+
+impl Table {
+    fn names(&self, is_wanted: fn(Role) -> bool) -> impl Iterator<Item = &'static str> {
+        self.columns.iter().filter(move |column| is_wanted(column.role)).map(|column| column.name)
+    }
+
+    fn keys(&self, prefix: &str) -> String {
+        let names: Vec<String> =
+            self.names(|role| role == Role::Key).map(|name| format!("{prefix}{name}")).collect();
+        names.join(", ")
+    }
+
+    fn same_key(&self, one: &str, other: &str) -> String {
+        equal(self.names(|role| role == Role::Key), one, other)
+    }
+
+    fn all(&self, prefix: &str, indent: usize) -> String {
+        lines(self.names(|_| true).map(|name| format!("{prefix}{name}")), indent)
+    }
+
+    /// All columns but the key.
+    fn rest(&self, prefix: &str, indent: usize) -> String {
+        lines(self.names(|role| role != Role::Key).map(|name| format!("{prefix}{name}")), indent)
+    }
+
+    fn set(&self, indent: usize) -> String {
+        let names = self.names(|role| role != Role::Key);
+        lines(names.map(|name| format!("{name} = excluded.{name}")), indent)
+    }
+}
+
+impl Column {
+    /// The type of its values in an array. Nested values are sent as text.
+    fn sent_type(&self) -> &'static str {
+        if self.is_nested() { "text" } else { self.sql_type }
+    }
+
+    fn value(&self) -> String {
+        if self.is_nested() { format!("{}::{}", self.name, self.sql_type) } else { self.name.to_owned() }
+    }
+
+    fn is_nested(&self) -> bool {
+        self.sql_type == "jsonb" || self.sql_type.ends_with("[]")
+    }
+}
+
+fn equal(names: impl IntoIterator<Item = &'static str>, one: &str, other: &str) -> String {
+    let pairs: Vec<String> = names.into_iter().map(|name| format!("{one}.{name} = {other}.{name}")).collect();
+    pairs.join(" and ")
+}
+
+fn arrays<'a>(columns: impl IntoIterator<Item = &'a Column>, indent: usize) -> String {
+    let numbered = columns.into_iter().zip(1..);
+    lines(numbered.map(|(column, number)| format!("${number}::{}[]", column.sent_type())), indent)
+}
+
+/// Joins items with commas, on lines that are not too long.
+fn lines(items: impl Iterator<Item = String>, indent: usize) -> String {
+    let (mut text, mut length) = (String::new(), indent);
+    for item in items {
+        if !text.is_empty() {
+            let breaks = length + item.len() > WIDTH;
+            text.push(',');
+            text.push_str(&if breaks { format!("\n{}", " ".repeat(indent)) } else { " ".to_owned() });
+            length = if breaks { indent } else { length };
+        }
+        length += item.len() + 2;
+        text.push_str(&item);
+    }
+    text
+}
