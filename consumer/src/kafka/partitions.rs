@@ -28,13 +28,13 @@ pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogConte
 }
 
 /// Fetches the metadata of a topic. `rd_kafka_clusterid` and `rd_kafka_list_groups` wait for a client's first metadata, but
-/// its arrival does not wake them: without this they return up to a second late. Blocks.
+/// its arrival does not wake them: without this they return up to a second late. Returns whether the topic exists. Blocks.
 ///
 /// # Errors
 /// If Kafka does not answer.
-pub(crate) fn await_metadata<C: ClientContext>(client: &Client<C>, topic: &str) -> anyhow::Result<()> {
-    client.fetch_metadata(Some(topic), TIMEOUT).context("Kafka is unreachable")?;
-    Ok(())
+pub(crate) fn await_metadata<C: ClientContext>(client: &Client<C>, topic: &str) -> anyhow::Result<bool> {
+    let metadata = client.fetch_metadata(Some(topic), TIMEOUT).context("Kafka is unreachable")?;
+    Ok(metadata.topics().iter().any(|found| found.name() == topic && found.error().is_none()))
 }
 
 /// The watermarks of some partitions.

@@ -25,15 +25,15 @@ pub(crate) async fn find(kafka: &KafkaArgs) -> anyhow::Result<Source> {
     let (brokers, prefix) = (kafka.brokers.clone(), kafka.topic_prefix.clone());
     let ask = move || {
         let client = watcher.client();
-        partitions::await_metadata(client, &names[0])?;
+        let is_created = partitions::await_metadata(client, &names[0])?;
         let cluster = client.fetch_cluster_id(CLUSTER_TIMEOUT).filter(|id| !id.is_empty());
-        anyhow::Ok(Source { brokers, prefix, cluster, topics: admin::topic_ids(client, &names)? })
+        let source = Source { brokers, prefix, cluster, topics: admin::topic_ids(client, &names)? };
+        if source.cluster.is_none() || (is_created && source.topics.is_empty()) {
+            log_unknown(&source);
+        }
+        Ok(source)
     };
-    let source = spawn_blocking(ask).await??;
-    if source.cluster.is_none() || source.topics.is_empty() {
-        log_unknown(&source);
-    }
-    Ok(source)
+    spawn_blocking(ask).await?
 }
 
 /// Logs once that ids can't be compared.
