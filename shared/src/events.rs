@@ -51,7 +51,7 @@ events! {
     ANSWER_NOT_JSON = "answer_not_json";
     /// An object could not be read and was skipped.
     OBJECT_SKIPPED = "object_skipped";
-    /// No id in a range could be read, and the range was skipped.
+    /// A range of ids could not be read and was skipped, which puts the run on hold.
     ID_RANGE_SKIPPED = "id_range_skipped";
     /// A record exceeds the limit of its topic and becomes a dead letter.
     RECORD_TOO_LARGE = "record_too_large";

@@ -47,7 +47,7 @@ async fn a_commit_whose_answer_is_lost_counts_once() -> Result<()> {
     let program = world.plain_run()?.env("DATABASE_URL", &url);
     let ended = program.args(["--until-caught-up", "--batch-size", "50"]).succeed().await?;
     assert_eq!(proxy.commits_to_cut(), 0);
-    assert!(ended.logged(events::DATABASE_UNREACHABLE).len() > 0, "{}", ended.stderr);
+    assert!(!ended.logged(events::DATABASE_UNREACHABLE).is_empty(), "{}", ended.stderr);
     let published = published(&world).await?;
     assert!(published > 500);
     assert_eq!(i64::try_from(effects(&ended)?)?, published);
