@@ -1,4 +1,4 @@
-//! A catalog that changes from crawl to crawl, and what the tables make of its history.
+//! A catalog that changes from crawl to crawl, and the tables that result.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ pub struct History {
     pub world: World,
     /// The catalog.
     pub catalog: Arc<MemoryCatalog>,
-    /// What serves it.
+    /// The mock server that serves it.
     pub api: MockServer,
 }
 
 impl History {
-    /// A catalog of so many assets on each domain, and no crawl yet.
+    /// A catalog with this many assets per domain, without a crawl.
     ///
     /// # Errors
-    /// When the services aren't there.
+    /// If the services are unreachable.
     pub async fn new(domains: &[(&str, usize)]) -> Result<Self> {
         let total: usize = domains.iter().map(|(_, assets)| assets).sum();
         let places = domains.iter().flat_map(|(domain, assets)| std::iter::repeat_n(domain, *assets));
@@ -40,7 +40,7 @@ impl History {
     /// Crawls with these flags, applies what was published, and returns the consumer's summary.
     ///
     /// # Errors
-    /// When either program fails.
+    /// If either program fails.
     pub async fn run(&self, flags: &[&str]) -> Result<Value> {
         self.crawl(flags).await?;
         self.world.consume()?.succeed().await?.summary()
@@ -49,16 +49,16 @@ impl History {
     /// Crawls with these flags.
     ///
     /// # Errors
-    /// When the producer fails.
+    /// If the producer fails.
     pub async fn crawl(&self, flags: &[&str]) -> Result<()> {
         self.world.crawl(&self.api)?.args(flags.iter().copied()).succeed().await?;
         Ok(())
     }
 
-    /// Takes the first so many assets of a domain out of the catalog; returns them in id order.
+    /// Removes the first `assets` assets of a domain from the catalog. Returns them in id order.
     ///
     /// # Errors
-    /// When an object is no JSON.
+    /// If an object is not JSON.
     pub fn take(&self, domain: &str, assets: usize) -> Result<Vec<Taken>> {
         let mut taken = Vec::new();
         for object in self.catalog.objects() {
@@ -75,36 +75,36 @@ impl History {
     /// Runs and their states.
     ///
     /// # Errors
-    /// What PostgreSQL says.
+    /// PostgreSQL's error.
     pub async fn states(&self) -> Result<Vec<(i64, String)>> {
         let states = "select run, state from runs order by run";
         Ok(sqlx::query_as(states).fetch_all(self.world.pool()).await?)
     }
 
-    /// The ids of what is retired, each with the run at whose end it was.
+    /// The ids of retired assets, each with the run that retired it.
     ///
     /// # Errors
-    /// What PostgreSQL says.
+    /// PostgreSQL's error.
     pub async fn retired(&self) -> Result<Vec<(String, i64)>> {
         let retired = "select id, run from socrata_datasets join runs on ended_at = retired_at order by id";
         Ok(sqlx::query_as(retired).fetch_all(self.world.pool()).await?)
     }
 
-    /// Releases or rejects a run; returns the command's answer.
+    /// Decides about a run and returns the command's answer.
     ///
     /// # Errors
-    /// When the command fails.
+    /// If the command fails.
     pub async fn decide(&self, decision: &str, run: &str) -> Result<Value> {
         self.world.runs([decision, "--region", "us", "--run", run, "--yes"])?.succeed().await?.summary()
     }
 }
 
-/// An asset that was taken away.
+/// An asset that was removed.
 #[derive(Clone, Debug)]
 pub struct Taken {
     /// Its id.
     pub id: String,
-    /// What was served.
+    /// The served object.
     pub object: Bytes,
 }
 

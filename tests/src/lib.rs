@@ -1,5 +1,5 @@
-//! What the tests of both programs use: a mock server of the Discovery API that can be set up to
-//! misbehave, and a catalog of the project's own to serve from it.
+//! Used by the tests of both programs: a mock server of the Discovery API that can be set up to
+//! misbehave, and an invented catalog to serve from it.
 
 pub mod docs;
 pub mod history;

@@ -1,10 +1,10 @@
-//! What a row should hold, worked out from the served object with none of the consumer's code: the
+//! The expected contents of a row, computed from the served object without the consumer's code: the
 //! object as a `serde_json::Value`, field by field.
 
 use serde_json::{Map, Value, json};
 
 /// The row of `socrata_datasets` and its stats that an object should become, as the query
-/// [`ROWS`] reads rows. It is for objects that hold nothing unreadable.
+/// [`ROWS`] reads rows. It is for objects without unreadable fields.
 #[must_use]
 pub fn expected_row(region: &str, object: &Value) -> Value {
     let object = &ordered(object);
@@ -62,7 +62,7 @@ pub const ROWS: &str = "
     join socrata_dataset_stats as s using (region, domain, id)
     order by region, domain, id";
 
-/// The same object with its columns, tags and metadata in the order in which rows have them.
+/// The same object with its columns, tags and metadata in the order of rows.
 #[must_use]
 pub fn ordered(object: &Value) -> Value {
     let mut object = object.clone();
@@ -89,7 +89,7 @@ fn order_columns(resource: &mut Value) {
         let cell =
             |(name, array): &(String, Vec<Value>)| (name != "columns_field_name", array[*place].to_string());
         let mut cells: Vec<_> = arrays.iter().map(cell).collect();
-        // Stable: the field name first, the others in the order of their names.
+        // The sort is stable: by field name, then by the other lists in the order of their names.
         cells.sort_by_key(|(is_other, _)| *is_other);
         cells
     });
@@ -98,7 +98,7 @@ fn order_columns(resource: &mut Value) {
     }
 }
 
-/// An object as a row's record has it: ordered, and without what moves on each crawl.
+/// An object as in a row's `record`: ordered, and without values that change with each crawl.
 #[must_use]
 pub fn content(object: &Value) -> Value {
     let mut content = ordered(object);

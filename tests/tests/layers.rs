@@ -1,12 +1,12 @@
-//! The modules of each crate are layers: a top-level module imports only modules that lie below it. The tables say which
-//! module lies where. Tests may import anything.
+//! The modules of each crate are layers: a top-level module imports only modules below it. The tables define the layer
+//! of each module. Tests may import anything.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// From the top down. Modules in one row don't import each other.
+/// Layers from top to bottom. Modules in one row don't import each other.
 type Layers = &'static [&'static [&'static str]];
 
 const CONSUMER: Layers = &[
@@ -67,7 +67,7 @@ fn imports_of_the_shared_crate_point_down() -> anyhow::Result<()> {
 }
 
 #[test]
-fn imports_that_point_up_or_sideways_are_found_where_they_stand() {
+fn imports_that_point_up_or_sideways_are_reported_with_their_line() {
     let planted = |path: &str, source: &str| complaints(CONSUMER, path, &Source::read(source));
     let up = "a.rs:2: store imports commands, which lies above it";
     assert_eq!(planted("store/a.rs", "//\nuse crate::commands::run::X;"), [format!("store/{up}")]);
@@ -146,10 +146,10 @@ fn complaints(layers: Layers, path: &str, source: &Source) -> Vec<String> {
     imports.filter_map(|(line, to)| Some(format!("{path}:{line}: {}", complaint(to)?))).collect()
 }
 
-/// The code of a file, in which comments, literals and tests are blank.
+/// The code of a file, with comments, literals and tests replaced by blanks.
 struct Source {
     code: String,
-    /// The names of test modules that are files of their own.
+    /// The names of test modules in separate files.
     tests: Vec<String>,
 }
 
@@ -184,7 +184,7 @@ impl Source {
         self.tests.iter().map(|name| folder.join(name)).collect()
     }
 
-    /// The top-level modules that a module imports which is so deep below the crate's root, each with its line.
+    /// The top-level modules that a module at this depth below the crate's root imports, each with its line.
     fn imports(&self, depth: usize) -> Vec<(usize, &str)> {
         let mut found = Vec::new();
         for root in ["crate::", "catalog_consumer::", "catalog_producer::", "super::"] {
@@ -194,7 +194,7 @@ impl Source {
                 }
                 let rest = self.code[at..].trim_start_matches(root);
                 let supers = (self.code.len() - at - rest.len()) / root.len();
-                // Fewer stay within the top-level module.
+                // With fewer, the path stays within the top-level module.
                 if root != "super::" || supers == depth {
                     found.extend(names(rest).into_iter().map(|name| (self.line_of(name), name)));
                 }
@@ -236,7 +236,7 @@ fn is_of_name(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-/// Where the comment or the literal ends that begins here, if one does.
+/// The end of the comment or literal that begins here, if one does.
 fn literal_end(text: &str, at: usize) -> Option<usize> {
     let rest = text.get(at..)?;
     let until =
@@ -269,7 +269,7 @@ fn literal_end(text: &str, at: usize) -> Option<usize> {
     rest[end..].starts_with('\'').then_some(at + end + 1)
 }
 
-/// Where the item ends that begins here: at its semicolon, or at the brace that closes it.
+/// The end of the item that begins here: its semicolon or its closing brace.
 fn item_end(bytes: &[u8], start: usize) -> usize {
     let mut depth = 0_usize;
     for (at, byte) in bytes.iter().enumerate().skip(start) {

@@ -1,4 +1,4 @@
-//! The mock server serves any objects, byte for byte where it is asked to, from memory and from files.
+//! The mock server serves any objects, from memory and from files, on request byte for byte.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -53,7 +53,7 @@ async fn a_catalog_may_change_between_two_requests() {
 }
 
 #[tokio::test]
-async fn a_test_decides_what_is_declared_of_a_domain() {
+async fn a_test_can_set_the_declared_count_of_a_domain() {
     let (catalog, api) = serve(MemoryCatalog::new()).await;
     catalog.put(object("cccc-cccc", "a.example")).expect("an object");
     catalog.declare("a.example", 7);
@@ -71,7 +71,7 @@ async fn a_test_decides_what_is_declared_of_a_domain() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_result_object_take_the_place_that_they_are_given() {
+async fn bytes_that_are_not_a_result_object_are_served_at_the_given_id() {
     let (catalog, api) = serve(MemoryCatalog::new()).await;
     assert!(catalog.put("[]").is_err());
     assert!(catalog.put(r#"{"resource":{"id":5}}"#).is_err());
@@ -82,12 +82,12 @@ async fn bytes_that_are_no_result_object_take_the_place_that_they_are_given() {
     let page = get(&api, "?scroll_id=&domains=a.example").await;
     assert_eq!(page.results()[1]["resource"]["id"], 5);
     assert_eq!(page.results().len(), 3);
-    // Their bytes matter, so they keep them in a page that is pretty otherwise.
+    // They stay byte for byte in an otherwise pretty-printed page.
     assert!(page.text.contains(nameless), "{}", page.text);
 }
 
 #[tokio::test]
-async fn one_id_on_two_domains_stands_twice_and_both_lie_behind_a_bound_or_neither() {
+async fn one_id_on_two_domains_occurs_twice_and_a_bound_never_separates_them() {
     let (catalog, api) = serve(MemoryCatalog::new()).await;
     for (id, domain) in [("aaaa-aaaa", "a"), ("aaaa-aaab", "b"), ("aaaa-aaab", "a"), ("aaaa-aaac", "a")] {
         catalog.put_beside(object(id, &format!("{domain}.example"))).expect("an object");
@@ -108,7 +108,7 @@ async fn one_id_on_two_domains_stands_twice_and_both_lie_behind_a_bound_or_neith
 }
 
 #[tokio::test]
-async fn supplementary_domains_answer_to_their_name_and_locked_down_ones_to_nobody() {
+async fn supplementary_domains_are_served_only_by_name_and_locked_down_ones_never() {
     let (catalog, api) = serve(MemoryCatalog::new()).await;
     for (id, domain) in [("aaaa-aaaa", "city"), ("bbbb-bbbb", "sandbox"), ("cccc-cccc", "locked")] {
         catalog.put(object(id, &format!("{domain}.example"))).expect("an object");
@@ -138,7 +138,7 @@ async fn supplementary_domains_answer_to_their_name_and_locked_down_ones_to_nobo
 }
 
 #[tokio::test]
-async fn a_count_that_is_declared_is_reported_to_those_who_name_the_domain_too() {
+async fn a_declared_count_is_also_reported_if_the_domain_is_named() {
     let (catalog, api) = serve(MemoryCatalog::new()).await;
     catalog.put(object("cccc-cccc", "a.example")).expect("an object");
     catalog.declare("a.example", 7);
@@ -172,7 +172,7 @@ async fn a_file_is_served_plain_and_compressed() {
 }
 
 #[test]
-fn a_file_with_something_else_in_it_is_refused_by_name() {
+fn a_file_that_is_not_a_catalog_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("odd.ndjson");
     std::fs::write(&path, "{\"resource\":{}}\nnonsense\n").expect("written");

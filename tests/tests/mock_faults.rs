@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 #[expect(dead_code, reason = "each test file uses its share")]
 mod asking;
-use asking::{ask_aside, get};
+use asking::{get, get_in_background};
 
 const PAGE: &str = "?scroll_id=&limit=20";
 
@@ -22,7 +22,7 @@ async fn small() -> Arc<MockServer> {
 }
 
 #[tokio::test]
-async fn errors_come_with_the_header_and_the_body_that_were_asked_for() {
+async fn errors_have_the_configured_header_and_body() {
     let api = small().await;
     api.fail_once(Matcher::any(), Fault::too_many_requests(Some("3")));
     api.fail_once(Matcher::any(), Fault::too_many_requests(None));
@@ -59,7 +59,7 @@ async fn a_gateway_refuses_with_html() {
 }
 
 #[tokio::test]
-async fn the_edge_has_a_form_of_error_of_its_own() {
+async fn errors_of_the_edge_have_their_own_form() {
     let api = small().await;
     api.fail_once(Matcher::any(), Fault::edge(403, "permission_denied", "Not \"allowed\""));
     let answer = get(&api, PAGE).await;
@@ -68,7 +68,7 @@ async fn the_edge_has_a_form_of_error_of_its_own() {
 }
 
 #[tokio::test]
-async fn json_stops_in_the_middle_of_a_whole_http_answer() {
+async fn json_can_be_truncated_in_a_complete_http_answer() {
     let api = small().await;
     api.fail_once(Matcher::any(), Fault::CutJson);
     let cut = get(&api, PAGE).await.text;
@@ -99,9 +99,9 @@ async fn a_hanging_request_is_answered_when_the_fault_is_lifted() {
     for fault in [Fault::Hang, Fault::Stall] {
         let api = small().await;
         let hang = api.fail_once(Matcher::pages().nth(1), fault);
-        let late = ask_aside(&api, PAGE);
-        api.wait_until(|log| log.iter().any(|asked| asked.fault.is_some())).await;
-        // Others are not kept waiting.
+        let late = get_in_background(&api, PAGE);
+        api.wait_until(|log| log.iter().any(|request| request.fault.is_some())).await;
+        // Other requests are not delayed.
         let whole = get(&api, PAGE).await.text;
         assert!(!late.is_finished() && !api.requests()[0].ended);
         hang.lift();
@@ -110,7 +110,7 @@ async fn a_hanging_request_is_answered_when_the_fault_is_lifted() {
 }
 
 #[tokio::test]
-async fn a_stalled_answer_has_shown_half_of_its_body() {
+async fn a_stalled_answer_has_sent_half_of_its_body() {
     let api = small().await;
     let whole = get(&api, PAGE).await.text;
     api.fail_once(Matcher::any(), Fault::Stall);
@@ -127,7 +127,7 @@ async fn a_stalled_answer_has_shown_half_of_its_body() {
 async fn a_client_that_leaves_ends_its_request() {
     let api = small().await;
     api.fail(Matcher::any(), Fault::Hang);
-    let late = ask_aside(&api, PAGE);
+    let late = get_in_background(&api, PAGE);
     api.wait_for_requests(1).await;
     late.abort();
     api.wait_until(|log| log[0].ended).await;
@@ -165,7 +165,7 @@ async fn answers_may_lack_results_or_name_the_other_region() {
 }
 
 #[tokio::test]
-async fn a_server_may_take_no_notice_of_the_scroll() {
+async fn a_server_may_ignore_the_scroll() {
     let api = small().await;
     let first = get(&api, PAGE).await.ids();
     api.fail_once(Matcher::any(), Fault::FirstPageAgain);
@@ -177,7 +177,7 @@ async fn a_server_may_take_no_notice_of_the_scroll() {
 }
 
 #[tokio::test]
-async fn faults_strike_where_and_as_often_as_they_are_told() {
+async fn faults_hit_the_configured_requests_as_often_as_configured() {
     let api = small().await;
     let nth = api.fail(Matcher::pages().nth(2), Fault::status(501));
     let twice = api.fail_times(2, Matcher::pages().scroll_id("mmmm-mmmm"), Fault::status(502));
@@ -200,7 +200,7 @@ async fn faults_strike_where_and_as_often_as_they_are_told() {
 }
 
 #[tokio::test]
-async fn a_share_is_drawn_by_what_is_asked_and_not_by_when() {
+async fn a_share_depends_on_the_requests_and_not_on_their_order() {
     let faults = [Fault::status(500), Fault::status(503), Fault::too_many_requests(None)];
     let statuses = async |backwards: bool| {
         let api = small().await;
@@ -227,7 +227,7 @@ async fn a_share_is_drawn_by_what_is_asked_and_not_by_when() {
 }
 
 #[tokio::test]
-async fn equal_requests_are_drawn_again_at_each_attempt() {
+async fn each_attempt_of_a_request_is_drawn_separately() {
     let api = small().await;
     api.fail(Matcher::any().share(0.5, 1), Fault::status(500));
     let mut failed = 0;
@@ -239,7 +239,7 @@ async fn equal_requests_are_drawn_again_at_each_attempt() {
 }
 
 #[tokio::test]
-async fn a_double_that_is_dropped_ends_its_connections() {
+async fn a_dropped_mock_server_ends_its_connections() {
     let api = MockServer::start(Options::new(Synthetic::new(10, 1))).await.expect("a mock server");
     api.fail(Matcher::any(), Fault::Hang);
     let mut stream = TcpStream::connect(api.base().replace("http://", "")).await.expect("a connection");

@@ -1,4 +1,4 @@
-//! The mock server gives its answers the form that recorded ones of the live API have.
+//! The mock server's answers have the form of recorded answers of the live API.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -18,13 +18,13 @@ async fn serve(change: impl FnOnce(Options) -> Options) -> MockServer {
     MockServer::start(change(Options::new(Synthetic::new(ASSETS, 4)))).await.expect("a mock server")
 }
 
-/// All objects as a crawl sees them that begins now.
+/// All objects as seen by a crawl that begins now.
 async fn crawl(api: &MockServer) -> Vec<Value> {
     get(api, "/domains").await;
     get(api, "?scroll_id=&limit=1000").await.results()
 }
 
-/// The object with the lists in one order whose order means nothing.
+/// The object with sorted lists, where their order has no meaning.
 fn in_one_order(object: &Value) -> Value {
     let mut object = object.clone();
     let resource = object["resource"].as_object_mut().expect("a resource");
@@ -97,13 +97,13 @@ async fn white_space_is_all_that_differs_from_the_compact_form() {
     let (pretty, compact) = (get(&pretty, query).await, get(&compact, query).await);
     assert_eq!(pretty.json(), compact.json());
     assert!(!compact.text.contains('\n'));
-    // 1.7 times the compact size is what recorded answers have.
+    // Recorded answers have 1.7 times the compact size.
     let ratio = pretty.text.len() as f64 / compact.text.len() as f64;
     assert!((1.4..2.0).contains(&ratio), "{ratio}");
 }
 
 #[tokio::test]
-async fn depth_is_no_trouble() {
+async fn deeply_nested_objects_are_served() {
     let deep = format!("{}1{}", r#"{"x":["#.repeat(60_000), "]}".repeat(60_000));
     let catalog = MemoryCatalog::new();
     catalog.put(format!(r#"{{"resource":{{"id":"aaaa-aaaa"}},"deep":{deep}}}"#)).expect("an object");
@@ -128,7 +128,7 @@ async fn each_crawl_sees_lists_in_another_order_and_nothing_else_changes() {
         .map(|object| serde_json::from_slice(&object).expect("JSON"))
         .collect();
     assert_eq!(still(&one), still(&original));
-    // Within a crawl nothing moves, so that a page that is asked for again is the same page.
+    // Within a crawl the order is constant, so a page that is requested again is the same page.
     let again = get(&api, "?scroll_id=&limit=1000").await;
     assert_eq!(again.results(), other);
     api.reorder();
@@ -136,7 +136,7 @@ async fn each_crawl_sees_lists_in_another_order_and_nothing_else_changes() {
 }
 
 #[tokio::test]
-async fn orders_follow_from_the_seed_and_the_crawl() {
+async fn orders_depend_on_the_seed_and_the_crawl() {
     let (one, same) = (serve(|options| options).await, serve(|options| options).await);
     let other = serve(|options| options.order_seed(1)).await;
     let first = crawl(&one).await;
@@ -146,7 +146,7 @@ async fn orders_follow_from_the_seed_and_the_crawl() {
 }
 
 #[tokio::test]
-async fn lists_keep_their_order_where_that_is_asked_for() {
+async fn lists_keep_their_order_if_reordering_is_off() {
     let api = serve(|options| options.reorder(false)).await;
     let original: Vec<Value> = Synthetic::new(ASSETS, 4)
         .objects()
@@ -177,7 +177,7 @@ async fn columns_that_do_not_belong_together_keep_their_order() {
 }
 
 #[tokio::test]
-async fn what_repeats_comes_as_often_as_before() {
+async fn repeated_elements_occur_as_often_as_before() {
     let catalog = Synthetic::new(ASSETS, 4);
     let index = Oddity::RepeatedKey.place(ASSETS);
     let object: Value = serde_json::from_slice(&catalog.object(index)).expect("JSON");
@@ -200,7 +200,7 @@ async fn bodies_come_compressed_and_in_chunks_unless_that_is_turned_off() {
 }
 
 #[tokio::test]
-async fn a_catalog_that_changes_is_served_as_it_is_then() {
+async fn a_changed_catalog_is_served_in_its_current_state() {
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(20, 2).objects()).expect("a catalog"));
     let api = MockServer::start(Options::shared(Arc::clone(&catalog))).await.expect("a mock server");
     assert_eq!(crawl(&api).await.len(), 20);

@@ -1,4 +1,4 @@
-//! The mock server holds what a test wants to look at, and logs the requests that it received.
+//! The mock server holds requests for a test, and logs the requests that it received.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -9,7 +9,7 @@ use catalog_tests::synthetic::Synthetic;
 
 #[expect(dead_code, reason = "each test file uses its share")]
 mod asking;
-use asking::{ask_aside, get, read};
+use asking::{get, get_in_background, read};
 
 const PAGE: &str = "?scroll_id=&limit=20";
 
@@ -23,17 +23,20 @@ async fn a_gate_holds_requests_until_the_test_lets_them_go() {
     let options = Options::shared(Arc::clone(&catalog));
     let api = Arc::new(MockServer::start(options).await.expect("a mock server"));
     let mut gate = api.hold(Matcher::pages().scroll_id(""));
-    let held = [ask_aside(&api, PAGE), ask_aside(&api, PAGE)];
+    let held = [get_in_background(&api, PAGE), get_in_background(&api, PAGE)];
     assert_eq!(gate.arrived().await.param("limit"), Some("20"));
     gate.arrived().await;
     assert_eq!(get(&api, "/domains").await.status, 200);
     assert!(held.iter().all(|held| !held.is_finished()));
-    // The answer is made when the gate opens.
+    // The answer is computed when the gate opens.
     let first = catalog.ids()[0].clone();
     catalog.remove(&first);
     gate.pass(1);
-    api.wait_until(|log| log.iter().any(|asked| asked.is_page() && asked.ended)).await;
-    assert_eq!(api.requests().iter().filter(|asked| asked.is_page() && asked.status.is_some()).count(), 1);
+    api.wait_until(|log| log.iter().any(|received| received.is_page() && received.ended)).await;
+    assert_eq!(
+        api.requests().iter().filter(|received| received.is_page() && received.status.is_some()).count(),
+        1
+    );
     gate.release();
     for held in held {
         assert_eq!(held.await.expect("an answer").ids()[0], catalog.ids()[0]);
@@ -45,23 +48,25 @@ async fn a_gate_holds_requests_until_the_test_lets_them_go() {
 async fn a_gate_that_is_dropped_is_open() {
     let api = small().await;
     let mut gate = api.hold(Matcher::any());
-    let held = ask_aside(&api, PAGE);
+    let held = get_in_background(&api, PAGE);
     gate.arrived().await;
     drop(gate);
     assert_eq!(held.await.expect("an answer").status, 200);
 }
 
 #[tokio::test]
-async fn the_log_shows_what_was_asked() {
+async fn the_log_shows_the_requests() {
     let api = small().await;
     let request = asking::CLIENT.get(format!("{}?limit=3&order=name%20ASC", api.url()));
     read(request.header("X-Request-Id", "run-7").send().await.expect("an answer")).await;
     api.fail_once(Matcher::any(), Fault::status(503));
     get(&api, "/domains").await;
-    api.wait_until(|log| log.iter().all(|asked| asked.ended)).await;
+    api.wait_until(|log| log.iter().all(|received| received.ended)).await;
     let log = api.requests();
-    let reported: Vec<_> =
-        log.iter().map(|asked| (asked.sequence, asked.path.as_str(), asked.status, asked.fault)).collect();
+    let reported: Vec<_> = log
+        .iter()
+        .map(|received| (received.sequence, received.path.as_str(), received.status, received.fault))
+        .collect();
     assert_eq!(
         reported,
         [(1, "/api/catalog/v1", Some(200), None), (2, "/api/catalog/v1/domains", Some(503), Some("status")),]
@@ -77,15 +82,15 @@ async fn the_log_shows_how_many_were_in_flight() {
     for _ in 0..40 {
         get(&api, PAGE).await;
     }
-    // Nobody sees the end of an answer before it has left the count.
-    assert!(api.requests().iter().all(|asked| asked.in_flight == 1));
+    // A request leaves the count before its client sees the end of the answer.
+    assert!(api.requests().iter().all(|received| received.in_flight == 1));
     let gate = api.hold(Matcher::any());
-    let held = [ask_aside(&api, PAGE), ask_aside(&api, PAGE), ask_aside(&api, PAGE)];
+    let held = [get_in_background(&api, PAGE), get_in_background(&api, PAGE), get_in_background(&api, PAGE)];
     api.wait_for_requests(43).await;
     gate.release();
     for held in held {
         held.await.expect("an answer");
     }
-    let in_flight: Vec<_> = api.requests()[40..].iter().map(|asked| asked.in_flight).collect();
+    let in_flight: Vec<_> = api.requests()[40..].iter().map(|received| received.in_flight).collect();
     assert_eq!(in_flight, [1, 2, 3]);
 }

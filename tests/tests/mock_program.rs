@@ -1,4 +1,4 @@
-//! The mock server as a program of its own.
+//! The mock server as a program.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -18,7 +18,7 @@ fn program(arguments: &[&str]) -> Child {
 }
 
 #[tokio::test]
-async fn it_prints_its_url_serves_and_ends_on_request() {
+async fn the_program_prints_its_url_serves_and_ends_on_a_signal() {
     for name in ["INT", "TERM"] {
         let mut api = program(&["--synthetic", "120", "--domains", "3", "--region", "eu", "--print-url"]);
         let mut out = BufReader::new(api.stdout.take().expect("its output"));
@@ -38,7 +38,7 @@ async fn it_prints_its_url_serves_and_ends_on_request() {
 }
 
 #[tokio::test]
-async fn it_says_which_file_it_can_not_serve() {
+async fn the_program_names_a_file_that_it_can_not_serve() {
     let output = program(&["--ndjson", "/no/such/file"]).wait_with_output().await.expect("an end");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/file"));

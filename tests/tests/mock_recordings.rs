@@ -1,4 +1,4 @@
-//! The mock server with a recording in place of a catalog.
+//! The mock server with a recording instead of a catalog.
 
 use std::fs;
 use std::path::Path;
@@ -23,9 +23,9 @@ async fn ask(api: &MockServer, query: &str) -> reqwest::Result<(u16, String)> {
 }
 
 #[tokio::test]
-async fn each_request_gets_its_own_answers_in_order_and_then_no_more() -> Result<()> {
+async fn each_request_gets_its_recorded_answers_in_order_and_then_no_more() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    // The number counts, and not the name of the file.
+    // The number in the file decides, and not the file's name.
     write(folder.path(), "b", "limit=1&scroll_id=", 1, "ended: whole\nstatus: 429\nretry-after: 7\n\n")?;
     write(folder.path(), "a", "limit=1&scroll_id=", 2, "ended: whole\nstatus: 200\n\n\n\nfirst\n")?;
     write(folder.path(), "c", "limit=1&scroll_id=x+y", 1, "ended: whole\nstatus: 200\n\nsecond")?;
@@ -43,7 +43,7 @@ async fn each_request_gets_its_own_answers_in_order_and_then_no_more() -> Result
 }
 
 #[tokio::test]
-async fn what_broke_off_breaks_off_where_it_did() -> Result<()> {
+async fn a_recorded_break_is_played_back_at_the_same_byte() -> Result<()> {
     let folder = tempfile::tempdir()?;
     write(folder.path(), "a", "q=half", 1, "ended: reset\nstatus: 200\n\nhalf an ans")?;
     write(folder.path(), "b", "q=empty", 1, "ended: reset\nstatus: 200\n\n")?;
@@ -66,7 +66,7 @@ async fn what_broke_off_breaks_off_where_it_did() -> Result<()> {
 }
 
 #[test]
-fn a_file_of_another_form_is_named() -> Result<()> {
+fn a_file_with_another_format_is_refused_by_name() -> Result<()> {
     let folder = tempfile::tempdir()?;
     assert!(Recording::read(folder.path()).is_err());
     write(folder.path(), "odd", "", 1, "ended: never\n\n")?;

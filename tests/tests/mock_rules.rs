@@ -1,4 +1,4 @@
-//! The mock server keeps the rules of the Discovery API.
+//! The mock server follows the rules of the Discovery API.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -14,17 +14,17 @@ async fn small() -> MockServer {
 }
 
 #[tokio::test]
-async fn a_page_has_100_results_unless_told_otherwise() {
+async fn a_page_has_100_results_by_default() {
     let api = small().await;
     assert_eq!(get(&api, "").await.ids().len(), 100);
     assert_eq!(get(&api, "?limit=7").await.ids().len(), 7);
     assert_eq!(get(&api, "?limit=0").await.ids().len(), 0);
-    // More than 10,000 is cut down to that and not refused.
+    // More than 10,000 is reduced to that and not refused.
     assert_eq!(get(&api, "?limit=20000").await.ids().len(), 500);
 }
 
 #[tokio::test]
-async fn nothing_lies_beyond_the_first_ten_thousand() {
+async fn offsets_beyond_the_first_ten_thousand_are_refused() {
     let api = small().await;
     let refused = get(&api, "?offset=9901").await;
     assert_eq!(refused.status, 400);
@@ -46,12 +46,12 @@ async fn a_scroll_shows_each_asset_once_in_id_order_and_ends_with_an_empty_page(
     let all: Vec<_> = (0..500).map(|index| catalog.id(index)).collect();
     assert_eq!(seen, all);
     assert!(seen.is_sorted());
-    // 130, 130, 130, 110 and the empty one: a short page is not the end.
+    // 130, 130, 130, 110 and an empty page: a short page is not the end.
     assert_eq!(api.requests().len(), 5);
 }
 
 #[tokio::test]
-async fn a_scroll_goes_on_beyond_an_id_that_need_not_exist() {
+async fn a_scroll_continues_after_any_id_even_if_it_does_not_exist() {
     let api = small().await;
     let all = get(&api, "?scroll_id=&limit=500").await.ids();
     let after = |bound: &str| all.iter().find(|id| id.as_str() > bound).cloned();
@@ -87,7 +87,7 @@ async fn without_a_scroll_results_come_in_no_order_of_ids() {
 }
 
 #[tokio::test]
-async fn results_are_sorted_by_what_is_asked_for() {
+async fn results_are_sorted_by_the_requested_order() {
     let api = small().await;
     for (order, field, descending) in [
         ("name", "name", false),
@@ -153,7 +153,7 @@ async fn one_unknown_domain_refuses_the_whole_request() {
         assert_eq!(refused.status, 404);
         assert_eq!(refused.text, r#"{"error":"Domain not found: no.such.example"}"#);
     }
-    // A domain that holds nothing is known all the same.
+    // A domain without assets is also known.
     assert_eq!(get(&api, "?domains=staging.eastmere.example").await.size(), 0);
 }
 
@@ -162,16 +162,16 @@ async fn an_unknown_name_looks_like_an_empty_catalog() {
     let api = small().await;
     let page = get(&api, "?scroll_id=&limitt=5").await;
     assert_eq!((page.status, page.ids().len(), page.size()), (200, 0, 0));
-    // Without a value the API leaves a filter out.
+    // The API ignores a filter without a value.
     assert_eq!(get(&api, "?scrollid=").await.size(), 500);
-    // A name that the API knows and the mock server does not must not pass for its answer.
+    // A parameter that only the API supports must not look like an answer of the API.
     for known in ["q=parks", "show_visibility=true"] {
         assert_eq!(get(&api, &format!("?{known}")).await.status, 501, "{known}");
     }
 }
 
 #[tokio::test]
-async fn what_the_api_trips_over_is_a_500() {
+async fn requests_that_the_api_fails_to_check_are_a_500() {
     let api = small().await;
     for query in ["limit=-1", "limit=ten", "limit=", "offset=-1", "order=sideways", "order=name+UP"] {
         let refused = get(&api, &format!("?{query}")).await;
@@ -228,7 +228,7 @@ async fn answers_carry_the_headers_and_timings_of_the_region() {
 }
 
 #[tokio::test]
-async fn a_token_is_checked_only_where_there_is_one() {
+async fn a_token_is_checked_only_if_there_is_one() {
     let options = Options::new(Synthetic::new(10, 1)).tokens(["good"]);
     let api = MockServer::start(options).await.expect("a mock server");
     for (token, status) in [(Some("good"), 200), (Some("bad"), 403), (None, 200)] {
@@ -236,7 +236,7 @@ async fn a_token_is_checked_only_where_there_is_one() {
         let request = token.into_iter().fold(request, |request, token| request.header("X-App-Token", token));
         let answer = read(request.send().await.expect("an answer")).await;
         assert_eq!(answer.status, status, "{token:?}");
-        // It is the edge that looks at tokens.
+        // The edge checks tokens.
         let code = (status == 403).then_some("permission_denied");
         assert_eq!(answer.json()["code"].as_str(), code, "{}", answer.text);
     }
@@ -249,7 +249,7 @@ async fn documents_that_cannot_be_parsed_are_left_out_and_counted() {
     api.drop_from_results(all[1..20].to_vec());
     let short = get(&api, "?scroll_id=&limit=10").await;
     assert_eq!((short.ids(), short.size()), (vec![all[0].clone()], 500));
-    // The ten after the first are all unreadable: an empty page that is not the end.
+    // The ten after the first are all unreadable, so an empty page is not the end.
     let empty = get(&api, &format!("?scroll_id={}&limit=10", all[0])).await;
     assert_eq!((empty.ids().len(), empty.size()), (0, 500));
     let whole = get(&api, &format!("?scroll_id={}&limit=20", all[0])).await;

@@ -24,7 +24,7 @@ fn share(objects: &[Value], of: impl Fn(&Value) -> bool) -> f64 {
     f64::from(count) / f64::from(u32::try_from(objects.len()).expect("few"))
 }
 
-/// The object that is certain to have an oddity.
+/// The object that always has this oddity.
 fn odd(catalog: &Synthetic, oddity: Oddity) -> Value {
     parse(&catalog.object(oddity.place(catalog.assets())))
 }
@@ -84,7 +84,7 @@ fn an_object_depends_on_nothing_but_the_numbers_that_were_given() {
 }
 
 #[test]
-fn an_object_says_where_it_is() {
+fn an_object_contains_its_domain_and_links() {
     let catalog = Synthetic::new(400, 12);
     let mut counts = BTreeMap::new();
     for (index, object) in (0..).zip(all(&catalog)) {
@@ -196,7 +196,7 @@ fn absent_is_not_null() {
 }
 
 #[test]
-fn each_oddity_is_where_it_says() {
+fn each_oddity_is_at_its_documented_index() {
     for assets in [100, ASSETS] {
         let catalog = Synthetic::new(assets, 10);
         let resource = |oddity| odd(&catalog, oddity)["resource"].clone();

@@ -1,4 +1,4 @@
-//! The synthetic catalog is tagged as people tag assets, and has dates of these weeks where it is asked for them.
+//! The synthetic catalog has tags like a real one, and on request recent dates.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail, ensure};
 pub struct Block {
     /// The line of its fence, from 1.
     pub line: usize,
-    /// The word behind the fence, such as `sh`.
+    /// The word after the fence, such as `sh`.
     pub language: String,
     /// Its text, without the indent that the fence has.
     pub text: String,
-    /// What the comment before it says.
+    /// The comment before the block.
     pub run: Run,
 }
 
@@ -54,7 +54,7 @@ pub fn blocks(page: &str) -> Result<Vec<Block>> {
     Ok(found)
 }
 
-/// What a line says about the block behind it.
+/// What a line specifies about the next block.
 fn comment(line: &str) -> Result<Run> {
     let Some(comment) = line.strip_prefix("<!--").and_then(|rest| rest.strip_suffix("-->")) else {
         return Ok(Run::Ends(0));
@@ -66,7 +66,7 @@ fn comment(line: &str) -> Result<Run> {
         None => return Ok(Run::Ends(0)),
     };
     if reason.trim().is_empty() {
-        bail!("a comment about running has a reason behind a colon: {line}");
+        bail!("a comment about running has a reason after a colon: {line}");
     }
     Ok(run)
 }

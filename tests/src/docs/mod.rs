@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 pub use block::{Block, Run, blocks};
 pub use markdown::{anchors, code_spans, links, prose};
 
-/// Folders without pages of ours.
+/// Folders without pages of this project.
 const LEFT_OUT: [&str; 3] = ["target", ".git", "node_modules"];
 
 /// A page of the documentation.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::faults::Fault;
 use super::form::Form;
-use super::log::{Asked, CATALOG_PATH, DOMAINS_PATH};
+use super::log::{CATALOG_PATH, DOMAINS_PATH, ReceivedRequest};
 use super::options::Options;
 use super::order::Order;
 use super::query::{self, Refusal};
@@ -63,7 +63,7 @@ impl Source<'_> {
 }
 
 /// Answers a request, with a fault or without. Blocks for as long as the search takes.
-pub(super) fn compose(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Answer {
+pub(super) fn compose(source: &Source<'_>, request: &ReceivedRequest, fault: Option<&Fault>) -> Answer {
     let options = source.options;
     let body = match fault {
         Some(Fault::Status { status, retry_after, body }) => {
@@ -71,13 +71,13 @@ pub(super) fn compose(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>)
         }
         Some(Fault::Html) => return html(options, StatusCode::OK),
         Some(Fault::Gateway { status }) => return html(options, status_code(*status)),
-        fault => body(source, asked, fault),
+        fault => body(source, request, fault),
     };
     let mut answer = match body {
         Ok(body) => plain(options, StatusCode::OK, body),
         Err(refusal) => refuse(options, &refusal),
     };
-    if options.gzip && accepts_gzip(asked) {
+    if options.gzip && accepts_gzip(request) {
         answer.body = gzip(&answer.body);
         answer.gzipped = true;
     }
@@ -128,11 +128,11 @@ fn status_code(status: u16) -> StatusCode {
 }
 
 /// The JSON of a good answer, with what a fault does to it.
-fn body(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
-    check_method_and_token(source.options, asked)?;
-    let mut body = match asked.path.as_str() {
-        CATALOG_PATH => page(source, asked, fault)?,
-        DOMAINS_PATH => domains(source, asked, fault)?,
+fn body(source: &Source<'_>, request: &ReceivedRequest, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
+    check_method_and_token(source.options, request)?;
+    let mut body = match request.path.as_str() {
+        CATALOG_PATH => page(source, request, fault)?,
+        DOMAINS_PATH => domains(source, request, fault)?,
         _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "Not found")),
     };
     if matches!(fault, Some(Fault::CutJson)) {
@@ -141,11 +141,11 @@ fn body(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Result<Vec
     Ok(body)
 }
 
-fn check_method_and_token(options: &Options, asked: &Asked) -> Result<(), Refusal> {
-    if asked.method != Method::GET {
+fn check_method_and_token(options: &Options, request: &ReceivedRequest) -> Result<(), Refusal> {
+    if request.method != Method::GET {
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"));
     }
-    let (Some(known), Some(token)) = (&options.tokens, asked.headers.get("x-app-token")) else {
+    let (Some(known), Some(token)) = (&options.tokens, request.headers.get("x-app-token")) else {
         return Ok(());
     };
     if token.to_str().is_ok_and(|token| known.contains(token)) {
@@ -154,9 +154,9 @@ fn check_method_and_token(options: &Options, asked: &Asked) -> Result<(), Refusa
     Err(Refusal::by_the_edge(StatusCode::FORBIDDEN, "permission_denied", "Invalid app_token specified"))
 }
 
-fn page(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
+fn page(source: &Source<'_>, request: &ReceivedRequest, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
     let catalog = &*source.options.catalog;
-    let mut query = query::page(&asked.query, catalog)?;
+    let mut query = query::page(&request.query, catalog)?;
     match fault {
         Some(Fault::IgnoreScroll) => query.scroll_id = None,
         Some(Fault::FirstPageAgain) => query.scroll_id = query.scroll_id.map(|_| String::new()),
@@ -167,9 +167,13 @@ fn page(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Result<Vec
     Ok(envelope(form, fault, room, |body| search::search(catalog, &query, source.unreadable, form, body)))
 }
 
-fn domains(source: &Source<'_>, asked: &Asked, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
+fn domains(
+    source: &Source<'_>,
+    request: &ReceivedRequest,
+    fault: Option<&Fault>,
+) -> Result<Vec<u8>, Refusal> {
     let (form, catalog) = (source.form(), &*source.options.catalog);
-    let filter = query::filter(&asked.query, catalog)?;
+    let filter = query::filter(&request.query, catalog)?;
     let lines = search::count(catalog, &filter);
     Ok(envelope(form, fault, 0, |body| {
         for (number, line) in lines.iter().enumerate() {
@@ -206,8 +210,8 @@ fn envelope(
     body
 }
 
-fn accepts_gzip(asked: &Asked) -> bool {
-    let accepted = asked.headers.get_all("accept-encoding").iter().filter_map(|value| value.to_str().ok());
+fn accepts_gzip(request: &ReceivedRequest) -> bool {
+    let accepted = request.headers.get_all("accept-encoding").iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|coding| {
         let mut parts = coding.split(';').map(str::trim);
         parts.next() == Some("gzip") && !parts.any(|weight| weight == "q=0")

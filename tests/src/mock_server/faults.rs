@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::log::Asked;
+use super::log::ReceivedRequest;
 use super::matcher::Matcher;
 
 /// One way to get no good answer.
@@ -112,12 +112,12 @@ impl Fault {
 
     /// Draws until it is one fault; an empty choice is none.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a draw is within 0 and 1")]
-    fn resolve(&self, asked: &Asked) -> Option<Self> {
+    fn resolve(&self, request: &ReceivedRequest) -> Option<Self> {
         match self {
             Self::OneOf { seed, faults } => {
                 // Another draw than that of a share with the same seed, which let only low ones through.
-                let drawn = (asked.draw(seed ^ CHOICE) * faults.len() as f64) as usize;
-                faults.get(drawn).and_then(|fault| fault.resolve(asked))
+                let drawn = (request.draw(seed ^ CHOICE) * faults.len() as f64) as usize;
+                faults.get(drawn).and_then(|fault| fault.resolve(request))
             }
             fault => Some(fault.clone()),
         }
@@ -180,13 +180,13 @@ impl Faults {
         }
     }
 
-    pub(super) fn draw(&self, asked: &Asked) -> Option<Drawn> {
+    pub(super) fn draw(&self, request: &ReceivedRequest) -> Option<Drawn> {
         let mut rules = self.rules.lock();
         rules.retain(|rule| !rule.lifted.is_cancelled());
         // All matchers are asked, not only those up to the first that fits: each counts for itself.
-        let fitting: Vec<_> = rules.iter().filter(|rule| rule.matcher.matches(asked)).collect();
+        let fitting: Vec<_> = rules.iter().filter(|rule| rule.matcher.matches(request)).collect();
         let rule = fitting.into_iter().find(|rule| rule.fired.load(Ordering::Relaxed) < rule.times)?;
-        let fault = rule.fault.resolve(asked)?;
+        let fault = rule.fault.resolve(request)?;
         rule.fired.fetch_add(1, Ordering::Relaxed);
         Some(Drawn { fault, lifted: rule.lifted.clone() })
     }

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::log::Asked;
+use super::log::ReceivedRequest;
 use super::matcher::Matcher;
 
 /// Holds requests before they are answered. What is answered afterwards is the catalog as it is then.
@@ -14,21 +14,21 @@ use super::matcher::Matcher;
 #[must_use = "a gate that is dropped holds nothing"]
 pub struct Gate {
     held: Arc<Held>,
-    arrivals: mpsc::UnboundedReceiver<Asked>,
+    arrivals: mpsc::UnboundedReceiver<ReceivedRequest>,
 }
 
 struct Held {
     matcher: Matcher,
-    arrivals: mpsc::UnboundedSender<Asked>,
+    arrivals: mpsc::UnboundedSender<ReceivedRequest>,
     passes: Semaphore,
     open: CancellationToken,
 }
 
 impl Gate {
     /// Returns when the next request is held, with what it asks for. Each held request is returned once.
-    pub async fn arrived(&mut self) -> Asked {
+    pub async fn arrived(&mut self) -> ReceivedRequest {
         match self.arrivals.recv().await {
-            Some(asked) => asked,
+            Some(request) => request,
             // Can't happen: the gate itself keeps a sender alive.
             None => std::future::pending().await,
         }
@@ -71,10 +71,10 @@ impl Gates {
     }
 
     /// Returns when no gate holds this request any more.
-    pub(super) async fn pass(&self, asked: &Asked) {
-        for gate in self.closed_to(asked) {
+    pub(super) async fn pass(&self, request: &ReceivedRequest) {
+        for gate in self.closed_to(request) {
             // The gate may have been dropped since; then it is open.
-            let _ = gate.arrivals.send(asked.clone());
+            let _ = gate.arrivals.send(request.clone());
             tokio::select! {
                 () = gate.open.cancelled() => {}
                 permit = gate.passes.acquire() => if let Ok(permit) = permit { permit.forget() },
@@ -82,9 +82,9 @@ impl Gates {
         }
     }
 
-    fn closed_to(&self, asked: &Asked) -> Vec<Arc<Held>> {
+    fn closed_to(&self, request: &ReceivedRequest) -> Vec<Arc<Held>> {
         let mut gates = self.gates.lock();
         gates.retain(|gate| !gate.open.is_cancelled());
-        gates.iter().filter(|gate| gate.matcher.matches(asked)).cloned().collect()
+        gates.iter().filter(|gate| gate.matcher.matches(request)).cloned().collect()
     }
 }

@@ -16,7 +16,7 @@ pub(super) const DOMAINS_PATH: &str = "/api/catalog/v1/domains";
 
 /// One request that the mock server received.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ReceivedRequest {
     /// Its place in the order of arrival, from 1.
     pub sequence: u64,
     /// When its head had been read.
@@ -45,7 +45,7 @@ pub struct Asked {
     pub ended: bool,
 }
 
-impl Asked {
+impl ReceivedRequest {
     /// The first value of a query parameter.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
@@ -87,7 +87,7 @@ pub(super) struct Log {
 
 #[derive(Default)]
 struct Entries {
-    asked: Vec<Asked>,
+    requests: Vec<ReceivedRequest>,
     attempts: HashMap<String, u64>,
     in_flight: usize,
 }
@@ -105,8 +105,8 @@ impl Log {
         let attempt = entries.attempts.entry(uri.to_string()).or_default();
         *attempt += 1;
         let attempt = *attempt;
-        let asked = Asked {
-            sequence: entries.asked.len() as u64 + 1,
+        let request = ReceivedRequest {
+            sequence: entries.requests.len() as u64 + 1,
             at: Instant::now(),
             method,
             path: uri.path().to_owned(),
@@ -119,23 +119,23 @@ impl Log {
             fault: None,
             ended: false,
         };
-        entries.asked.push(asked.clone());
+        entries.requests.push(request.clone());
         drop(entries);
         self.changes.send_modify(|changes| *changes += 1);
-        Ticket { log: Arc::clone(self), asked }
+        Ticket { log: Arc::clone(self), request }
     }
 
     /// All requests so far.
-    pub(super) fn requests(&self) -> Vec<Asked> {
-        self.entries.lock().asked.clone()
+    pub(super) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.entries.lock().requests.clone()
     }
 
     /// Returns when `enough` holds of the log.
-    pub(super) async fn wait_until(&self, mut enough: impl FnMut(&[Asked]) -> bool) {
+    pub(super) async fn wait_until(&self, mut enough: impl FnMut(&[ReceivedRequest]) -> bool) {
         let mut changes = self.changes.subscribe();
         loop {
             changes.borrow_and_update();
-            if enough(&self.entries.lock().asked) {
+            if enough(&self.entries.lock().requests) {
                 return;
             }
             // The sender lives in `self`, so this ends with a change and never with an error.
@@ -145,10 +145,10 @@ impl Log {
         }
     }
 
-    fn amend(&self, sequence: u64, amend: impl FnOnce(&mut Asked)) {
+    fn amend(&self, sequence: u64, amend: impl FnOnce(&mut ReceivedRequest)) {
         let index = usize::try_from(sequence - 1).unwrap_or(usize::MAX);
-        if let Some(asked) = self.entries.lock().asked.get_mut(index) {
-            amend(asked);
+        if let Some(received) = self.entries.lock().requests.get_mut(index) {
+            amend(received);
         }
         self.changes.send_modify(|changes| *changes += 1);
     }
@@ -157,29 +157,29 @@ impl Log {
 /// One request on its way through the mock server.
 pub(super) struct Ticket {
     log: Arc<Log>,
-    asked: Asked,
+    request: ReceivedRequest,
 }
 
 impl Ticket {
     /// The request as it was at its arrival.
-    pub(super) fn asked(&self) -> &Asked {
-        &self.asked
+    pub(super) fn request(&self) -> &ReceivedRequest {
+        &self.request
     }
 
     /// Notes the fault that was chosen for it.
     pub(super) fn met(&self, fault: &'static str) {
-        self.log.amend(self.asked.sequence, |asked| asked.fault = Some(fault));
+        self.log.amend(self.request.sequence, |request| request.fault = Some(fault));
     }
 
     /// Notes the status of its answer.
     pub(super) fn answered(&self, status: u16) {
-        self.log.amend(self.asked.sequence, |asked| asked.status = Some(status));
+        self.log.amend(self.request.sequence, |request| request.status = Some(status));
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.log.entries.lock().in_flight -= 1;
-        self.log.amend(self.asked.sequence, |asked| asked.ended = true);
+        self.log.amend(self.request.sequence, |request| request.ended = true);
     }
 }

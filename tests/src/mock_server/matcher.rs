@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::log::Asked;
+use super::log::ReceivedRequest;
 
 /// A choice of requests: all conditions must hold. They are looked at in the order in which they were
 /// given, and one that counts ([`Matcher::nth`]) counts only what those before it let through.
@@ -11,7 +11,7 @@ pub struct Matcher {
     conditions: Vec<Condition>,
 }
 
-type Predicate = Box<dyn Fn(&Asked) -> bool + Send + Sync>;
+type Predicate = Box<dyn Fn(&ReceivedRequest) -> bool + Send + Sync>;
 
 enum Condition {
     That(Predicate),
@@ -28,37 +28,37 @@ impl Matcher {
     /// Requests for a page of the catalog.
     #[must_use]
     pub fn pages() -> Self {
-        Self::any().that(Asked::is_page)
+        Self::any().that(ReceivedRequest::is_page)
     }
 
     /// Requests for the list of domains.
     #[must_use]
     pub fn domains() -> Self {
-        Self::any().that(Asked::is_domains)
+        Self::any().that(ReceivedRequest::is_domains)
     }
 
     /// ... with this `scroll_id`; `""` is the first page of a scroll.
     #[must_use]
     pub fn scroll_id(self, scroll_id: impl Into<String>) -> Self {
         let wanted = scroll_id.into();
-        self.that(move |asked| asked.param("scroll_id") == Some(wanted.as_str()))
+        self.that(move |request| request.param("scroll_id") == Some(wanted.as_str()))
     }
 
     /// ... that ask for a page of more than `limit` results.
     #[must_use]
     pub fn limit_above(self, limit: u64) -> Self {
-        self.that(move |asked| asked.is_page() && asked.limit() > limit)
+        self.that(move |request| request.is_page() && request.limit() > limit)
     }
 
     /// ... that were asked for the first time: an equal request that comes later is left alone.
     #[must_use]
     pub fn first_attempt(self) -> Self {
-        self.that(|asked| asked.attempt == 1)
+        self.that(|request| request.attempt == 1)
     }
 
     /// ... for which the predicate holds.
     #[must_use]
-    pub fn that(mut self, predicate: impl Fn(&Asked) -> bool + Send + Sync + 'static) -> Self {
+    pub fn that(mut self, predicate: impl Fn(&ReceivedRequest) -> bool + Send + Sync + 'static) -> Self {
         self.conditions.push(Condition::That(Box::new(predicate)));
         self
     }
@@ -75,13 +75,13 @@ impl Matcher {
     /// the same pages meet the same faults.
     #[must_use]
     pub fn share(self, share: f64, seed: u64) -> Self {
-        self.that(move |asked| asked.draw(seed) < share)
+        self.that(move |request| request.draw(seed) < share)
     }
 
     /// Whether the request is meant. Counts it where a condition counts.
-    pub(super) fn matches(&self, asked: &Asked) -> bool {
+    pub(super) fn matches(&self, request: &ReceivedRequest) -> bool {
         self.conditions.iter().all(|condition| match condition {
-            Condition::That(predicate) => predicate(asked),
+            Condition::That(predicate) => predicate(request),
             Condition::Nth { n, seen } => seen.fetch_add(1, Ordering::Relaxed) + 1 == *n,
         })
     }

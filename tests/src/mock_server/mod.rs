@@ -3,7 +3,7 @@
 //! The rules follow the public source of the server (of December 2017) and its OpenAPI file (of January
 //! 2024): paging, the deep scroll, saturation, what is a 400, a 404 or a 500. On top of them the mock server
 //! can be set up to misbehave ([`Fault`]), to hold requests until a test has looked around ([`Gate`]), and
-//! it keeps a log of what it was asked ([`Asked`]).
+//! it keeps a log of what it was asked ([`ReceivedRequest`]).
 //!
 //! In place of a catalog it can play a [`Recording`]: exchanges that the producer recorded.
 //!
@@ -53,7 +53,7 @@ mod tokens;
 pub use catalog::{Asset, Audience, Catalog, DomainCount};
 pub use faults::{Fault, Injected};
 pub use gates::Gate;
-pub use log::Asked;
+pub use log::ReceivedRequest;
 pub use matcher::Matcher;
 pub use memory::MemoryCatalog;
 pub use options::Options;

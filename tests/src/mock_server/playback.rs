@@ -20,7 +20,7 @@ const NOT_RECORDED: StatusCode = StatusCode::GONE;
 
 /// Answers as it was recorded, to the same end.
 pub(super) async fn answer(recording: &Recording, line: &Line, ticket: Ticket) -> Response {
-    let Some(recorded) = recording.take(ticket.asked()) else { return refuse(&ticket) };
+    let Some(recorded) = recording.take(ticket.request()) else { return refuse(&ticket) };
     // Where a body broke off before its first byte, no head would go out either.
     let begun = recorded.status.filter(|_| recorded.ended == Ended::Whole || !recorded.body.is_empty());
     match begun {
@@ -59,12 +59,12 @@ fn respond(recorded: Recorded, status: u16, ticket: Ticket) -> Response {
 }
 
 fn refuse(ticket: &Ticket) -> Response {
-    let asked = ticket.asked();
-    tracing::error!(path = asked.path, query = ?asked.query, attempt = asked.attempt, "not in the recording");
+    let request = ticket.request();
+    tracing::error!(path = request.path, query = ?request.query, attempt = request.attempt, "not in the recording");
     ticket.answered(NOT_RECORDED.as_u16());
     let error = format!(
         "not in the recording, at least not {} times: {} {} {:?}",
-        asked.attempt, asked.method, asked.path, asked.query
+        request.attempt, request.method, request.path, request.query
     );
     built(Response::builder().status(NOT_RECORDED).body(Body::from(json!({ "error": error }).to_string())))
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::log::Asked;
+use super::log::ReceivedRequest;
 
 /// An exchange as it was recorded.
 #[derive(Clone, Debug)]
@@ -103,7 +103,7 @@ impl Recording {
     }
 
     /// Takes the next answer to a request.
-    pub(super) fn take(&self, asked: &Asked) -> Option<Recorded> {
+    pub(super) fn take(&self, asked: &ReceivedRequest) -> Option<Recorded> {
         let request = Request::of(asked);
         let taken = self.left.lock().get_mut(&request).and_then(VecDeque::pop_front);
         if taken.is_none() {
@@ -114,7 +114,7 @@ impl Recording {
 }
 
 impl Request {
-    fn of(asked: &Asked) -> Self {
+    fn of(asked: &ReceivedRequest) -> Self {
         let mut query = asked.query.clone();
         query.sort();
         Self { method: asked.method.to_string(), path: asked.path.clone(), query }

@@ -22,7 +22,7 @@ use super::answer::{self, Answer, Ending, Source};
 use super::faults::{Drawn, Fault, Faults, Injected};
 use super::gates::{Gate, Gates};
 use super::line::{Line, Lines};
-use super::log::{Asked, CATALOG_PATH, Log, Ticket};
+use super::log::{CATALOG_PATH, Log, ReceivedRequest, Ticket};
 use super::matcher::Matcher;
 use super::options::Options;
 use super::playback;
@@ -102,7 +102,7 @@ impl MockServer {
 
     /// All requests so far, in order of arrival.
     #[must_use]
-    pub fn requests(&self) -> Vec<Asked> {
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.service.log.requests()
     }
 
@@ -113,7 +113,7 @@ impl MockServer {
 
     /// Returns when `enough` holds of the log. It is looked at now, and whenever a request arrives, meets a
     /// fault, is answered or ends. `enough` must not call the mock server.
-    pub async fn wait_until(&self, enough: impl FnMut(&[Asked]) -> bool) {
+    pub async fn wait_until(&self, enough: impl FnMut(&[ReceivedRequest]) -> bool) {
         self.service.log.wait_until(enough).await;
     }
 
@@ -173,14 +173,14 @@ async fn answer_request(
 ) -> Response {
     let (head, _) = request.into_parts();
     let ticket = service.log.arrive(head.method, &head.uri, head.headers);
-    service.gates.pass(ticket.asked()).await;
+    service.gates.pass(ticket.request()).await;
     if !service.options.latency.is_zero() {
         tokio::time::sleep(service.options.latency).await;
     }
     if let Some(recording) = &service.options.recording {
         return playback::answer(recording, &line, ticket).await;
     }
-    let drawn = service.faults.draw(ticket.asked());
+    let drawn = service.faults.draw(ticket.request());
     if let Some(drawn) = &drawn {
         ticket.met(drawn.fault.name());
     }
@@ -192,23 +192,23 @@ async fn answer_request(
         Some(Drawn { fault: Fault::Hang, lifted }) => lifted.cancelled().await,
         _ => {}
     }
-    let answer = compose(&service, ticket.asked(), drawn.as_ref()).await;
+    let answer = compose(&service, ticket.request(), drawn.as_ref()).await;
     ticket.answered(answer.status.as_u16());
     respond(answer, service.options.chunked, drawn, ticket)
 }
 
 /// Searches on a thread for blocking work: a big page takes milliseconds, and the runtime is the test's.
-async fn compose(service: &Arc<Service>, asked: &Asked, drawn: Option<&Drawn>) -> Answer {
-    if asked.is_domains() {
+async fn compose(service: &Arc<Service>, received: &ReceivedRequest, drawn: Option<&Drawn>) -> Answer {
+    if received.is_domains() {
         service.begin_crawl();
     }
-    let (service, asked) = (Arc::clone(service), asked.clone());
+    let (service, received) = (Arc::clone(service), received.clone());
     let fault = drawn.map(|drawn| drawn.fault.clone());
     let composed = tokio::task::spawn_blocking(move || {
         let unreadable = service.unreadable.read();
         let crawl = service.crawls.load(Ordering::Relaxed);
         let source = Source { options: &service.options, unreadable: &unreadable, crawl };
-        answer::compose(&source, &asked, fault.as_ref())
+        answer::compose(&source, &received, fault.as_ref())
     });
     match composed.await {
         Ok(answer) => answer,
@@ -222,7 +222,7 @@ fn respond(answer: Answer, chunked: bool, drawn: Option<Drawn>, ticket: Ticket) 
         .status(answer.status)
         .header(CONTENT_TYPE, answer.content_type)
         .header("X-Socrata-Region", answer.region)
-        .header("X-Socrata-RequestId", format!("{:032x}", ticket.asked().sequence));
+        .header("X-Socrata-RequestId", format!("{:032x}", ticket.request().sequence));
     if answer.gzipped {
         response = response.header(CONTENT_ENCODING, "gzip");
     }

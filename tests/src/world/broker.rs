@@ -1,4 +1,4 @@
-//! A Kafka of a test's own, to be taken away.
+//! A Kafka for one test, which the test may stop.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -10,11 +10,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// A broker that hasn't come up by then won't.
+/// The timeout for a broker to start.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A broker with data and a port of its own, which it keeps over its restarts. It is gone when this is
-/// dropped, or when the thread that started it has ended.
+/// A broker with its own data and port, which it keeps over restarts. It ends when this is
+/// dropped, or when the thread that started it ends.
 #[derive(Debug)]
 pub struct Broker {
     folder: TempDir,
@@ -25,12 +25,12 @@ impl Broker {
     /// Starts one and returns when it is ready.
     ///
     /// # Errors
-    /// When it does not come up, for want of Java or Maven too: `make test` installs them.
+    /// If it does not start, for example because Java or Maven is missing. `make test` installs them.
     pub async fn start() -> Result<Self> {
         Self::start_with("").await
     }
 
-    /// As [`Broker::start`], with more settings: lines as in its file of properties.
+    /// As [`Broker::start`], with additional settings: lines of its properties file.
     ///
     /// # Errors
     /// As [`Broker::start`].
@@ -41,10 +41,10 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Where it listens, whenever it does.
+    /// Its address, even while it is stopped.
     ///
     /// # Errors
-    /// When it has never been started.
+    /// If it was never started.
     pub fn address(&self) -> Result<String> {
         let ports = std::fs::read_to_string(self.folder.path().join("ports"))?;
         let port = ports.lines().find_map(|line| line.strip_prefix("kafka_port="));
@@ -54,7 +54,7 @@ impl Broker {
     /// Starts it again after [`Broker::kill`], and returns when it is ready.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// If it does not start.
     pub async fn restart(&mut self) -> Result<()> {
         let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/stack");
         let mut command = Command::new(stack);
@@ -69,7 +69,7 @@ impl Broker {
             reported.push_str(&line.with_context(|| format!("the broker did not start:\n{reported}"))?);
             reported.push('\n');
         }
-        // It would wait for whoever reads its log.
+        // Otherwise it would block once its log pipe is full.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
         self.process = Some(process);
         Ok(())
@@ -78,24 +78,24 @@ impl Broker {
     /// Kills it, as `kill -9` does.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn kill(&mut self) -> Result<()> {
         let mut process = self.process.take().context("the broker runs")?;
         Ok(process.kill().await?)
     }
 
-    /// Stops it in the midst of its work: clients keep their connections and get no answers.
+    /// Suspends it: clients keep their connections and get no answers.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn freeze(&self) -> Result<()> {
         self.signal("STOP")
     }
 
-    /// Lets it go on after [`Broker::freeze`].
+    /// Resumes it after [`Broker::freeze`].
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn thaw(&self) -> Result<()> {
         self.signal("CONT")
     }

@@ -1,4 +1,4 @@
-//! What is left of a world when its test ends.
+//! Removes what a world leaves when its test ends.
 
 use anyhow::Result;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use super::{TOPICS, World};
 
 impl Drop for World {
-    /// Drops the database and deletes the topics. Errors are only logged: they must not fail a test.
+    /// Drops the database and deletes the topics. Errors are only logged, because they must not fail a test.
     fn drop(&mut self) {
         let server = self.server.clone();
         let drop_database = format!("drop database {} with (force)", self.database);

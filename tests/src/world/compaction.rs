@@ -1,4 +1,4 @@
-//! Topics that are compacted at once, which those of real life are after days.
+//! Topics that are compacted at once. Real ones are compacted after days.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tokio::time::{interval, timeout};
 use super::World;
 
 impl World {
-    /// Makes the topics, with 2 partitions for datasets, so that the broker compacts them as soon as it can.
+    /// Creates the topics, with 2 partitions for datasets, such that the broker compacts them as soon as it can.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's error.
     pub async fn make_compacting_topics(&self) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
         let names = [("datasets", 2), ("domains", 1), ("hosts", 1), ("agencies", 1), ("verdicts", 1)];
@@ -26,11 +26,11 @@ impl World {
         Ok(())
     }
 
-    /// Returns once no key of the datasets has more than two records: the last one that was cleaned, and one
-    /// in the segment that is written to.
+    /// Returns once no key of the datasets has more than two records: the last compacted one, and one
+    /// in the active segment.
     ///
     /// # Errors
-    /// When that takes long, or what Kafka says.
+    /// If that takes too long, or Kafka's error.
     pub async fn until_compacted(&self) -> Result<()> {
         let mut again = interval(Duration::from_millis(200));
         let compacted = async {

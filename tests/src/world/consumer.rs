@@ -1,4 +1,4 @@
-//! The consumer of a world, in its ways to be run.
+//! The consumer of a world, with different options.
 
 use anyhow::Result;
 use sqlx::ConnectOptions;
@@ -15,7 +15,7 @@ impl World {
     /// A consumer that migrates and ends when it has caught up.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn consume(&self) -> Result<Program> {
         Ok(self.member()?.args(["--until-caught-up"]))
     }
@@ -23,7 +23,7 @@ impl World {
     /// A proxy to PostgreSQL, and the database's URL through it.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn proxy(&self) -> Result<(Proxy, String)> {
         let proxy = Proxy::open_to(format!("{}:{}", self.server.get_host(), self.server.get_port())).await?;
         let options = self.server.clone().database(&self.database).host("127.0.0.1").port(proxy.port());
@@ -31,20 +31,20 @@ impl World {
         Ok((proxy, url))
     }
 
-    /// A consumer that migrates and goes on until it is stopped.
+    /// A consumer that migrates and runs until it is stopped.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn member(&self) -> Result<Program> {
         Ok(self.plain_run()?.args(["--migrate"]))
     }
 
-    /// A consumer that the group misses soon when it is killed: 6 s is the broker's least, and the 45 s of
-    /// real life are too long for a test.
+    /// A consumer that the group drops soon after it is killed. 6 s is the broker's minimum, and the default of 45 s
+    /// is too long for a test.
     ///
     /// # Errors
-    /// When the program has not been built.
-    pub fn mortal(&self) -> Result<Program> {
+    /// If the program was not built.
+    pub fn short_session(&self) -> Result<Program> {
         let session =
             ["--kafka-option", "session.timeout.ms=6000", "--kafka-option", "heartbeat.interval.ms=1000"];
         Ok(self.member()?.args(session))
@@ -53,25 +53,25 @@ impl World {
     /// A consumer that doesn't migrate.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn plain_run(&self) -> Result<Program> {
         let program = Program::new("catalog-consumer")?.args(["run", "--json"]);
-        Ok(self.at_home(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
+        Ok(self.configured(program).args(["--group", &self.database]).env("DATABASE_URL", &self.database_url))
     }
 
-    /// A command of the consumer's that needs the database alone, such as `dead-letters list`.
+    /// A command of the consumer that needs only the database, such as `dead-letters list`.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn ask(&self, command: &[&str]) -> Result<Program> {
         let program = Program::new("catalog-consumer")?.args(command.iter().copied());
         Ok(program.env("DATABASE_URL", &self.database_url))
     }
 
-    /// A consumer of the same topics for tables of their own, as in a new database: the schema `again`.
+    /// A consumer of the same topics for new tables, in the schema `again`.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn consume_again(&self) -> Result<Program> {
         let group = format!("{}.again", self.database);
         Ok(self.member()?.args(["--schema", "again", "--group", &group]))
@@ -80,7 +80,7 @@ impl World {
     /// `catalog-consumer runs`, with a JSON answer.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn runs<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Program> {
         let program = Program::new("catalog-consumer")?.args(["runs"]).args(args).args(["--json"]);
         Ok(program
@@ -89,10 +89,10 @@ impl World {
             .env("DATABASE_URL", &self.database_url))
     }
 
-    /// Makes the tables.
+    /// Creates the tables.
     ///
     /// # Errors
-    /// When the consumer's `migrate` fails.
+    /// If the consumer's `migrate` fails.
     pub async fn migrate(&self) -> Result<()> {
         let program = Program::new("catalog-consumer")?.args(["migrate"]);
         program.env("DATABASE_URL", &self.database_url).succeed().await?;

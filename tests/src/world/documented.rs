@@ -23,7 +23,7 @@ impl World {
     /// `variables` are in the environment. Names in the page that several tests would share are replaced by the world's.
     ///
     /// # Errors
-    /// When a block ends otherwise than the page says; with all that was printed.
+    /// If a block's exit code differs from the page. Contains the output.
     pub async fn run_page(&self, page: &Page, variables: &[(&str, &str)]) -> Result<()> {
         let script = self.with_own_names(&script(page)?)?;
         let (folder, programs) = (TempDir::new()?, env::current_exe()?);
@@ -43,7 +43,7 @@ impl World {
         Ok(())
     }
 
-    /// The database's URL as `psql` takes it: without the parameters that only one client knows.
+    /// The database's URL for `psql`, without parameters that only sqlx knows.
     fn plain_url(&self) -> String {
         let url = self.server.clone().database(&self.database).to_url_lossy().to_string();
         url.split('?').next().unwrap_or_default().to_owned()

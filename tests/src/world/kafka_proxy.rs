@@ -1,8 +1,8 @@
-//! A TCP proxy between a program and Kafka that holds back the end of a transaction, and delivers it into
-//! the next transaction, as a network may that has lost the connection for a while.
+//! A TCP proxy between a program and Kafka. It delays the end of a transaction and delivers it during
+//! the next transaction, as a network with a temporary failure may.
 //!
-//! It reads as much of Kafka's protocol as that takes: frames, request headers, and the addresses of
-//! brokers in two kinds of answers, which it replaces so that all connections lead through it.
+//! It parses only the necessary part of Kafka's protocol: frames, request headers, and the addresses of
+//! brokers in two kinds of responses, which it replaces so that all connections go through it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Kinds of requests.
+/// The API keys of requests.
 const PRODUCE: i16 = 0;
 const METADATA: i16 = 3;
 const FIND_COORDINATOR: i16 = 10;
 const END_TXN: i16 = 26;
-/// From this version on a tag section follows the answer's correlation id.
+/// From this version on, a tag section follows the response's correlation id.
 const FLEXIBLE_END_TXN: i16 = 3;
 
-/// An end of a transaction to hold back, and when to deliver it.
+/// An end of a transaction to delay, and when to deliver it.
 #[derive(Clone, Copy, Debug)]
 pub struct LateEnd {
-    /// How many ends pass first.
+    /// How many ends are forwarded first.
     pub skip: u64,
     /// Whether the client waits until its own timeout. If not, its connection is cut at once.
     pub silent: bool,
@@ -43,7 +43,7 @@ pub struct KafkaProxy {
 
 struct Shared {
     server: String,
-    /// How the broker's address and the proxy's are written in answers.
+    /// The broker's address and the proxy's, as they are written in responses.
     advertised: Vec<u8>,
     replaced: Vec<u8>,
     state: watch::Sender<State>,
@@ -53,25 +53,25 @@ struct Shared {
 struct State {
     planned: VecDeque<LateEnd>,
     held: Option<Held>,
-    /// The error codes with which the broker answered what was late.
+    /// The broker's error codes for the late ends.
     answers: Vec<i16>,
 }
 
-/// An end that is held back.
+/// A delayed end.
 struct Held {
     late: LateEnd,
-    /// Whether the client's second try was answered, so that its next transaction may begin.
+    /// Whether the client's second attempt was answered, so that its next transaction may begin.
     retried: bool,
     sent: u64,
     answered: u64,
     deliver: bool,
 }
 
-/// What a connection has asked for, by correlation id: the kind of request and its version.
-type Asked = Mutex<HashMap<i32, (i16, i16)>>;
+/// The requests of a connection by correlation id: API key and version.
+type PendingRequests = Mutex<HashMap<i32, (i16, i16)>>;
 
 impl KafkaProxy {
-    /// Opens a proxy to `server`, host:port, under which Kafka advertises itself too.
+    /// Opens a proxy to `server` (host:port), which must be the address that Kafka advertises.
     pub(super) async fn open_to(server: &str, planned: Vec<LateEnd>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
@@ -93,14 +93,14 @@ impl KafkaProxy {
         Ok(Self { address: format!("{host}:{port}"), shared, _open: open.drop_guard() })
     }
 
-    /// Where it listens, host:port.
+    /// Its address, host:port.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The broker's answers to the ends that were delivered late, as Kafka's error codes: 0 for each that
-    /// ended a transaction which was not its own.
+    /// The broker's responses to late ends, as Kafka's error codes. 0 means that it
+    /// ended a transaction that was not its own.
     #[must_use]
     pub fn answers(&self) -> Vec<i16> {
         self.shared.state.borrow().answers.clone()
@@ -114,20 +114,20 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, open: CancellationTok
     }
 }
 
-/// Forwards a connection. An error is an end like any other.
+/// Forwards a connection until it ends or fails.
 async fn forward(client: TcpStream, shared: Arc<Shared>) {
     let Ok(server) = TcpStream::connect(&shared.server).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let asked = Asked::default();
+    let pending = PendingRequests::default();
     let held = tokio::select! {
-        held = forward_requests(&mut from_client, &mut to_server, &asked, &shared) => held,
-        _ = forward_answers(&mut from_server, &mut to_client, &asked, &shared) => None,
+        held = forward_requests(&mut from_client, &mut to_server, &pending, &shared) => held,
+        _ = forward_answers(&mut from_server, &mut to_client, &pending, &shared) => None,
     };
     let Some((request, silent)) = held else { return };
     let late = deliver_late(request, to_server, from_server, &shared);
     if silent {
-        // The client's connection stays open until the client gives it up.
+        // The client's connection stays open until the client closes it.
         let wait = async { while read_frame(&mut from_client).await.is_ok() {} };
         tokio::join!(late, wait);
         drop(to_client);
@@ -137,17 +137,17 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// Forwards requests, until one is to be held back: then gives that one.
+/// Forwards requests until one must be delayed, and returns that one.
 async fn forward_requests(
     client: &mut OwnedReadHalf,
     server: &mut OwnedWriteHalf,
-    asked: &Asked,
+    pending: &PendingRequests,
     shared: &Shared,
 ) -> Option<(Vec<u8>, bool)> {
     loop {
         let request = read_frame(client).await.ok()?;
         let (kind, version) = (int16(&request, 0)?, int16(&request, 2)?);
-        asked.lock().insert(int32(&request, 4)?, (kind, version));
+        pending.lock().insert(int32(&request, 4)?, (kind, version));
         if kind == END_TXN
             && let Some(late) = shared.hold()
         {
@@ -163,12 +163,12 @@ async fn forward_requests(
 async fn forward_answers(
     server: &mut OwnedReadHalf,
     client: &mut OwnedWriteHalf,
-    asked: &Asked,
+    pending: &PendingRequests,
     shared: &Shared,
 ) -> Option<()> {
     loop {
         let mut answer = read_frame(server).await.ok()?;
-        let kind = asked.lock().remove(&int32(&answer, 0)?);
+        let kind = pending.lock().remove(&int32(&answer, 0)?);
         match kind {
             Some((METADATA | FIND_COORDINATOR, _)) => shared.replace_addresses(&mut answer),
             Some((PRODUCE, _)) => shared.update(|held| held.answered += 1),
@@ -181,7 +181,7 @@ async fn forward_answers(
     }
 }
 
-/// Waits for the point of delivery, and keeps the broker's answer.
+/// Waits for the point of delivery, delivers, and stores the broker's response.
 async fn deliver_late(
     request: Vec<u8>,
     mut server: OwnedWriteHalf,
@@ -205,7 +205,7 @@ async fn deliver_late(
 }
 
 impl Shared {
-    /// Whether this end is to be held back.
+    /// Whether this end must be delayed.
     fn hold(&self) -> Option<LateEnd> {
         let mut taken = None;
         self.state.send_modify(|state| {
@@ -222,7 +222,7 @@ impl Shared {
         taken
     }
 
-    /// Returns when a request may go on: behind the late end, if its point of delivery has come.
+    /// Returns when a request may be forwarded: after the late end, if its point of delivery has come.
     async fn before(&self, kind: i16) {
         let mut due = false;
         self.state.send_modify(|state| {
@@ -274,7 +274,7 @@ async fn write_frame(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> Result
     Ok(())
 }
 
-/// The error code of an answer to the end of a transaction: behind the correlation id and the throttle time.
+/// The error code of the response to an end of a transaction, after the correlation id and the throttle time.
 fn end_code(answer: &[u8], version: i16) -> Option<i16> {
     int16(answer, if version >= FLEXIBLE_END_TXN { 9 } else { 8 })
 }

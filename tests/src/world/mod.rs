@@ -1,4 +1,4 @@
-//! A world of its own for each test: a database and topics that no other test sees, on the real
+//! A separate world for each test: a database and topics that no other test uses, on the real
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
 mod broker;
@@ -43,7 +43,7 @@ pub use undecided::OpenTransaction;
 
 use crate::mock_server::MockServer;
 
-/// The topics that a producer makes, without their prefix.
+/// The topics that a producer creates, without their prefix.
 const TOPICS: [&str; 7] = ["datasets", "domains", "hosts", "agencies", "cursors", "verdicts", "dead-letters"];
 
 /// How often a condition is checked, and for how long: a test that hangs is a failed test.
@@ -54,7 +54,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 enum Database<'a> {
     /// All tables, without rows.
     Migrated,
-    /// Nothing; made with these options.
+    /// Nothing. The database is created with these options.
     Empty(&'a str),
 }
 
@@ -62,7 +62,7 @@ fn shared_brokers() -> Result<String> {
     env::var("KAFKA_BROKERS").context("KAFKA_BROKERS is not set: run `make test`")
 }
 
-/// One test's database and topics. Both go when it is dropped.
+/// One test's database and topics. Both are deleted when this is dropped.
 pub struct World {
     brokers: String,
     /// The Kafka that other tests use too, if this world has topics there.
@@ -77,7 +77,7 @@ pub struct World {
 }
 
 impl World {
-    /// Makes a database that has the tables. The first producer makes the topics.
+    /// Creates a database with the tables. The first producer creates the topics.
     ///
     /// # Errors
     /// If Kafka or PostgreSQL can't be reached; `make test` starts them.
@@ -85,7 +85,7 @@ impl World {
         Self::make(shared_brokers()?, true, Database::Migrated).await
     }
 
-    /// As [`World::new`], with an empty database that is made with these options, such as `encoding 'LATIN1'`.
+    /// As [`World::new`], with an empty database that is created with these options, such as `encoding 'LATIN1'`.
     ///
     /// # Errors
     /// As [`World::new`], or if the server does not know the options.
@@ -93,7 +93,7 @@ impl World {
         Self::make(shared_brokers()?, true, Database::Empty(options)).await
     }
 
-    /// As [`World::new`], with topics on a Kafka of the test's own, which need not run yet.
+    /// As [`World::new`], with topics on the test's own Kafka, which may be started later.
     ///
     /// # Errors
     /// If PostgreSQL can't be reached.
@@ -131,10 +131,10 @@ impl World {
         format!("{}{name}", self.prefix)
     }
 
-    /// The names of this world's topics that are there by now.
+    /// The names of this world's existing topics.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's error.
     pub async fn topics(&self) -> Result<Vec<String>> {
         let (config, prefix) = (self.kafka(), self.prefix.clone());
         let look = move || -> Result<_> {
@@ -157,34 +157,34 @@ impl World {
     /// A proxy to this Kafka that delivers ends of transactions late.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn kafka_proxy(&self, planned: Vec<LateEnd>) -> Result<KafkaProxy> {
         KafkaProxy::open_to(&self.brokers, planned).await
     }
 
-    /// A crawl of the mock server's region, as fast as it goes, in pages of 100, over topics of 2 partitions.
+    /// A crawl of the mock server's region without a rate limit, in pages of 100, over topics of 2 partitions.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn crawl(&self, api: &MockServer) -> Result<Program> {
         let region = api.region().name();
         let program = Program::new("catalog-producer")?.args(["crawl", "--region", region, "--json"]);
         let program = program.args(["--api-url", &api.url(), "--rate", "none", "--page-size", "100"]);
-        Ok(self.at_home(program).args(["--partitions", "2"]))
+        Ok(self.configured(program).args(["--partitions", "2"]))
     }
 
-    /// Where the producers stand.
+    /// The command `catalog-producer status`.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn status(&self) -> Result<Program> {
-        Ok(self.at_home(Program::new("catalog-producer")?.args(["status"])))
+        Ok(self.configured(Program::new("catalog-producer")?.args(["status"])))
     }
 
-    /// All records of all topics that a producer makes.
+    /// All records of all topics that a producer creates.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's error.
     pub async fn all_records(&self) -> Result<Vec<TopicRecord>> {
         let mut all = Vec::new();
         for topic in TOPICS {
@@ -193,10 +193,10 @@ impl World {
         Ok(all)
     }
 
-    /// Sends a record to a topic as another client might, and returns its offset.
+    /// Sends a record to a topic as another client, and returns its offset.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's error.
     pub async fn send(&self, topic: &str, sent: Sent<'_>) -> Result<i64> {
         topic::send(self.kafka(), &self.topic(topic), sent).await
     }
@@ -204,23 +204,23 @@ impl World {
     /// The offset that the group has committed for a partition, and the partition's end.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's error.
     pub async fn committed(&self, topic: &str, partition: i32) -> Result<(Option<i64>, i64)> {
         topic::committed(self.kafka(), &self.database, topic.to_owned(), partition).await
     }
 
-    /// What some tables of a schema hold.
+    /// The contents of some tables of a schema.
     ///
     /// # Errors
-    /// What PostgreSQL says.
+    /// PostgreSQL's error.
     pub async fn contents(&self, schema: &str, tables: &[&'static str]) -> Result<Vec<Contents>> {
         tables::contents(&self.pool, schema, tables).await
     }
 
-    /// One of Kafka's own tools, about the group.
+    /// Runs Kafka's tool for consumer groups on this world's group.
     ///
     /// # Errors
-    /// When it fails; with what it said.
+    /// If it fails. Contains its output.
     pub async fn consumer_groups(&self, args: &[&str]) -> Result<String> {
         let tool = concat!(env!("CARGO_MANIFEST_DIR"), "/../dev/stack");
         let mut command = tokio::process::Command::new(tool);
@@ -232,14 +232,14 @@ impl World {
         Ok(out.into_owned())
     }
 
-    fn at_home(&self, program: Program) -> Program {
+    fn configured(&self, program: Program) -> Program {
         program.args(["--topic-prefix", &self.prefix]).env("KAFKA_BROKERS", &self.brokers)
     }
 
     /// The committed records of a topic, partition by partition.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's error.
     pub async fn records(&self, topic: &str) -> Result<Vec<TopicRecord>> {
         topic::read(self.kafka(), self.topic(topic)).await
     }

@@ -1,4 +1,4 @@
-//! A world that goes on from other topics.
+//! A world that moves to other topics.
 
 use anyhow::{Context, Result};
 
@@ -8,14 +8,14 @@ impl World {
     /// `catalog-consumer move` with these flags, with a JSON answer.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn move_tables(&self, flags: &[&str]) -> Result<Program> {
         let program = Program::new("catalog-consumer")?.args(["move", "--json", "--group", self.group()]);
-        let program = self.at_home(program).env("DATABASE_URL", &self.database_url);
+        let program = self.configured(program).env("DATABASE_URL", &self.database_url);
         Ok(program.args(flags.iter().copied()))
     }
 
-    /// What the names of the topics start with.
+    /// The prefix of the topics' names.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -31,7 +31,7 @@ impl World {
         self.brokers = brokers;
     }
 
-    /// A command as a page of the documentation shows it: everything else comes from variables.
+    /// A command as a documentation page shows it. Everything else comes from environment variables.
     ///
     /// # Errors
     /// When it is none of the two programs, or that has not been built.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::World;
 
-/// Debian puts it where only root looks.
+/// Debian's path is only in root's `PATH`.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/pgbouncer", "pgbouncer"];
 const LIMIT: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "pooled7Q";
@@ -28,14 +28,14 @@ pub struct Pooler {
 }
 
 impl World {
-    /// A pooler with these settings, each on a line of its own, such as `pool_mode = session`; and the database's URL
-    /// through it, for a login of its own. One for each world.
+    /// A pooler with these settings, one per line, such as `pool_mode = session`. Also returns the database's URL
+    /// through it, with a separate login. One per world.
     ///
     /// # Errors
-    /// When it does not start, also where it is missing: `dev/setup tests` installs it.
+    /// If it does not start or is not installed. `dev/setup tests` installs it.
     pub async fn pooler(&self, settings: &str) -> Result<(Pooler, String)> {
         self.login(PASSWORD).await?;
-        // Free until a moment ago; the system gives the same port to nobody else soon.
+        // The port was just free, and the system does not soon assign it again.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let pooler = Pooler::start(self, port, settings).await?;
         let options =
@@ -58,7 +58,7 @@ impl Pooler {
             users.display()
         );
         fs::write(path("config"), config)?;
-        // It refuses to run as root, and then reads its files as somebody else.
+        // It refuses to run as root, so another user must be able to read its files.
         let is_root = fs::metadata(folder.path())?.uid() == 0;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         let program = if fs::exists(PROGRAMS[0])? { PROGRAMS[0] } else { PROGRAMS[1] };
@@ -77,7 +77,7 @@ impl Pooler {
             reported.push_str(&line.with_context(|| format!("the pooler did not start:\n{reported}"))?);
             reported.push('\n');
         }
-        // It would wait for whoever reads its log.
+        // Otherwise it would block once its log pipe is full.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
         Ok(Self { _folder: folder, _process: process })
     }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
-/// A test that hangs is a failed test. Nothing here takes a tenth of this.
+/// The timeout for a program and for an event. Nothing takes a tenth of this.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// A program to run.
@@ -24,15 +24,15 @@ pub struct Program {
 }
 
 impl Program {
-    /// One of the workspace's programs, from the folder that this test was built in.
+    /// One of the workspace's programs, from the folder in which this test was built.
     ///
     /// # Errors
-    /// When it has not been built.
+    /// If it was not built.
     pub fn new(name: &str) -> Result<Self> {
         let test = env::current_exe()?;
         let folder = test.ancestors().nth(2).context("a test is built into target/PROFILE/deps")?;
         let path: PathBuf = folder.join(name);
-        ensure!(path.exists(), "{} has not been built: run `make test`", path.display());
+        ensure!(path.exists(), "{} was not built: run `make test`", path.display());
         let mut command = Command::new(path);
         command.env_clear().env("RUST_LOG", "info,catalog_producer=debug,catalog_consumer=debug");
         command.env("RUST_BACKTRACE", "1").args(["--log-format", "json"]);
@@ -47,14 +47,14 @@ impl Program {
         self
     }
 
-    /// Sets a variable. Of the test's own environment the program sees nothing.
+    /// Sets a variable. The program does not inherit the test's environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// Gives it another time than two minutes to end in.
+    /// Sets another timeout for the program to end.
     #[must_use]
     pub const fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -64,7 +64,7 @@ impl Program {
     /// Starts it.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn start(mut self) -> Result<Running> {
         let mut child = self.command.spawn()?;
         let stderr = child.stderr.take().context("standard error is piped")?;
@@ -72,10 +72,10 @@ impl Program {
         Ok(Running { child, log, logged_text: String::new(), limit: self.limit })
     }
 
-    /// Starts it with other streams than pipes that are read. It is killed when the child is dropped.
+    /// Starts it with these streams instead of pipes. It is killed when the child is dropped.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn start_on(mut self, stdout: Stdio, stderr: Stdio) -> Result<Child> {
         Ok(self.command.stdout(stdout).stderr(stderr).spawn()?)
     }
@@ -83,7 +83,7 @@ impl Program {
     /// Runs it to its end.
     ///
     /// # Errors
-    /// When it can't be started or doesn't end.
+    /// If it can't be started or doesn't end.
     pub async fn run(self) -> Result<Ended> {
         self.start()?.ended().await
     }
@@ -91,7 +91,7 @@ impl Program {
     /// Runs it to its end and expects success.
     ///
     /// # Errors
-    /// When it can't be started, doesn't end, or fails; with all that it said.
+    /// If it can't be started, doesn't end, or fails. Contains its output.
     pub async fn succeed(self) -> Result<Ended> {
         let ended = self.run().await?;
         ensure!(ended.code == Some(0), "exit {:?}:\n{}{}", ended.code, ended.stdout, ended.stderr);
@@ -104,7 +104,7 @@ impl Program {
 pub struct Running {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
-    /// What it has logged so far.
+    /// Its log so far.
     logged_text: String,
     limit: Duration,
 }
@@ -112,7 +112,7 @@ pub struct Running {
 /// How a program ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// The exit code; none after a signal.
+    /// The exit code. None after a signal.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -151,10 +151,10 @@ impl Running {
         Ok(line)
     }
 
-    /// Returns when an event outside of the program has come, which it is to bring about.
+    /// Waits for an event outside of the program that the program causes.
     ///
     /// # Errors
-    /// When the program ends before that, or nothing comes for long.
+    /// If the program ends first, or the event does not come in time.
     pub async fn reaches<T>(&mut self, event: impl Future<Output = T>) -> Result<T> {
         let came = timeout(LIMIT, async {
             tokio::select! {
@@ -172,34 +172,34 @@ impl Running {
         }
     }
 
-    /// Kills it at once, as `kill -9` does, and waits until it is gone.
+    /// Kills it at once, as `kill -9` does, and waits until it has ended.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn kill(mut self) -> Result<()> {
         Ok(self.child.kill().await?)
     }
 
-    /// Asks it to end, as `kill` does.
+    /// Sends SIGTERM, as `kill` does.
     ///
     /// # Errors
-    /// When it has ended already.
+    /// If it has already ended.
     pub fn terminate(&self) -> Result<()> {
         self.signal("TERM")
     }
 
-    /// Its process.
+    /// Its process id.
     ///
     /// # Errors
-    /// When it has ended already.
+    /// If it has already ended.
     pub fn id(&self) -> Result<u32> {
-        self.child.id().context("it has ended")
+        self.child.id().context("the program has already ended")
     }
 
     /// Sends it a signal by name, such as `STOP`.
     ///
     /// # Errors
-    /// When it has ended already.
+    /// If it has already ended.
     pub fn signal(&self, name: &str) -> Result<()> {
         let pid = self.id()?.to_string();
         let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status()?;
@@ -210,7 +210,7 @@ impl Running {
     /// Waits for its end.
     ///
     /// # Errors
-    /// When it doesn't end; with what it has logged.
+    /// If it doesn't end. Contains its log.
     pub async fn ended(mut self) -> Result<Ended> {
         let mut stdout = String::new();
         let end = async {
@@ -249,7 +249,7 @@ impl Ended {
     /// The error that the log ends with.
     ///
     /// # Errors
-    /// When its last line is none.
+    /// If its last line is not an error with this exit code.
     pub fn error(&self) -> Result<String> {
         let last = self.stderr.lines().last().unwrap_or_default();
         let line: Value = serde_json::from_str(last).with_context(|| format!("no JSON: {last}"))?;
@@ -260,16 +260,16 @@ impl Ended {
     /// The JSON object that the command ended with.
     ///
     /// # Errors
-    /// When it isn't one.
+    /// If standard output is not JSON.
     pub fn summary(&self) -> Result<Value> {
         serde_json::from_str(&self.stdout)
             .with_context(|| format!("no summary:\n{}{}", self.stdout, self.stderr))
     }
 
-    /// What a rebuild or a comparison found: missing, different and extra rows by table, where there are any.
+    /// The result of a rebuild or a comparison: missing, different and extra rows, for each table that has any.
     ///
     /// # Errors
-    /// When its answer is no report.
+    /// If its answer is not a report.
     pub fn differences(&self) -> Result<BTreeMap<String, [u64; 3]>> {
         #[derive(Deserialize)]
         struct Table {

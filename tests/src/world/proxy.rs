@@ -1,4 +1,4 @@
-//! A TCP proxy between a program and PostgreSQL, which can be closed and opened, and can lose the answer to
+//! A TCP proxy between a program and PostgreSQL. It can be closed and opened, and it can lose the answer to
 //! a commit.
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Where it listens.
+    /// Its port.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
@@ -41,10 +41,10 @@ impl Proxy {
         self.open.lock().cancel();
     }
 
-    /// Takes connections again.
+    /// Accepts connections again.
     ///
     /// # Errors
-    /// When somebody else has taken the port.
+    /// If another process uses the port meanwhile.
     pub async fn open(&self) -> Result<()> {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).await?;
         *self.open.lock() = CancellationToken::new();
@@ -52,12 +52,12 @@ impl Proxy {
         Ok(())
     }
 
-    /// Lets the next commits through and cuts each connection before the answer.
+    /// Forwards the next commits and cuts each connection before the answer.
     pub fn cut_commits(&self, count: usize) {
         self.commits_to_cut.store(count, Ordering::SeqCst);
     }
 
-    /// How many of them were not seen yet.
+    /// How many of them have not come yet.
     #[must_use]
     pub fn commits_to_cut(&self) -> usize {
         self.commits_to_cut.load(Ordering::SeqCst)
@@ -81,7 +81,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Forwards a connection. An error is an end like any other.
+/// Forwards a connection until it ends or fails.
 async fn forward(client: TcpStream, server: String, commits: Arc<AtomicUsize>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
@@ -106,7 +106,7 @@ async fn forward(client: TcpStream, server: String, commits: Arc<AtomicUsize>) {
         commit = requests => commit,
         _ = answers => None,
     };
-    // The way back is closed by now, so the answer gets lost; the server must not lose the commit.
+    // The way back is already closed, so the answer is lost. The server must not lose the commit.
     if let Some((mut to_server, request)) = commit {
         let _ = to_server.write_all(&request).await;
         let _ = to_server.shutdown().await;

@@ -8,7 +8,7 @@ impl World {
     /// A rebuild of the tables.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn rebuild(&self) -> Result<Program> {
         self.replaying(&["rebuild", "--json"])
     }
@@ -16,13 +16,13 @@ impl World {
     /// A comparison of the tables with the topics.
     ///
     /// # Errors
-    /// When the program has not been built.
+    /// If the program was not built.
     pub fn verify_topics(&self) -> Result<Program> {
         self.replaying(&["verify", "--topics", "--json"])
     }
 
     fn replaying(&self, args: &[&'static str]) -> Result<Program> {
         let program = Program::new("catalog-consumer")?.args(args.iter().copied());
-        Ok(self.at_home(program).env("DATABASE_URL", &self.database_url))
+        Ok(self.configured(program).env("DATABASE_URL", &self.database_url))
     }
 }

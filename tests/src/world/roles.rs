@@ -1,4 +1,4 @@
-//! Roles of a world's own, to log in as somebody with fewer rights.
+//! Roles of a world, to log in with fewer rights.
 
 use anyhow::Result;
 use sqlx::ConnectOptions;
@@ -7,15 +7,15 @@ use super::World;
 use super::cleanup::ExecuteRaw;
 
 const USER_PASSWORD: &str = "user7Q";
-/// What roles are called behind the database's name.
+/// The suffix of roles' names after the database's name.
 const ROLES: [&str; 4] = ["", "_owner", "_writer", "_reader"];
 
 impl World {
-    /// A database URL that logs in with this password (letters and digits), as a role of its own with the
+    /// A database URL that logs in with this password (letters and digits), as a separate role with the
     /// rights of the tests' user.
     ///
     /// # Errors
-    /// When the tests' user may not make roles.
+    /// If the tests' user may not create roles.
     pub async fn login(&self, password: &str) -> Result<String> {
         let name = &self.database;
         let create = format!("create role {name} login password '{password}' in role current_user");
@@ -24,11 +24,11 @@ impl World {
         Ok(options.to_url_lossy().to_string())
     }
 
-    /// A database URL for a role of its own, `suffix` behind the database's name, that has no rights but what `with`
-    /// gives it, such as `connection limit 1`.
+    /// A database URL for a separate role, named by the database and `suffix`, that has only the rights in `with`,
+    /// such as `connection limit 1`.
     ///
     /// # Errors
-    /// When the tests' user may not make roles.
+    /// If the tests' user may not create roles.
     pub async fn user(&self, suffix: &str, with: &str) -> Result<String> {
         let name = format!("{}{suffix}", self.database);
         let create = format!("create role {name} login password '{USER_PASSWORD}' {with}");
@@ -37,7 +37,7 @@ impl World {
         Ok(options.to_url_lossy().to_string())
     }
 
-    /// The database's name, which the names of roles begin with.
+    /// The database's name, with which the names of roles begin.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database

@@ -1,4 +1,4 @@
-//! What the tables say, in a form that two databases or two moments can be compared by.
+//! The contents of tables, in a form in which two databases or two points in time can be compared.
 
 use anyhow::Result;
 use sqlx::AssertSqlSafe;
@@ -8,14 +8,14 @@ use sqlx::postgres::PgPool;
 pub const CATALOG: [&str; 5] =
     ["socrata_datasets", "socrata_dataset_stats", "socrata_domains", "socrata_hosts", "socrata_agencies"];
 
-/// How many rows a table has, and a digest of all that they say.
+/// The number of rows of a table, and a digest of their contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
     /// The table.
     pub table: &'static str,
-    /// How many rows it has.
+    /// The number of rows.
     pub rows: i64,
-    /// The same where, and only where, the rows are.
+    /// Equal if and only if the rows are equal.
     pub digest: String,
 }
 

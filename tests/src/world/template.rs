@@ -1,4 +1,4 @@
-//! The database that those of the worlds are copied from. Its tables are made once per set of migrations, and not once
+//! The template of the worlds' databases. Its tables are created once per set of migrations, and not once
 //! per test.
 
 use std::collections::hash_map::DefaultHasher;
@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, raw_sql};
 
 use super::Program;
 
-/// Makes a database with all tables, as `catalog-consumer migrate` leaves it.
+/// Creates a database with all tables, as `catalog-consumer migrate` leaves it.
 pub(super) async fn copy(server: &PgConnectOptions, database: &str) -> Result<()> {
     let template = name()?;
     let mut connection = server.connect().await?;
@@ -24,7 +24,7 @@ pub(super) async fn copy(server: &PgConnectOptions, database: &str) -> Result<()
     execute(&mut copied, "update catalog.installation set identity = default").await
 }
 
-/// The migrations are part of the name: after a new one, a new template is made.
+/// The name depends on the migrations, so a new migration gets a new template.
 fn name() -> Result<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
     let files = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
@@ -37,7 +37,7 @@ fn name() -> Result<String> {
     Ok(format!("test_template_{:016x}", hasher.finish()))
 }
 
-/// Makes the template, unless another test has done so in the meantime. It gets its name once it is complete.
+/// Creates the template unless another test has done so meanwhile. It gets its name once it is complete.
 async fn make(connection: &mut PgConnection, server: &PgConnectOptions, template: &str) -> Result<()> {
     sqlx::query("select pg_advisory_lock(hashtext($1))").bind(template).execute(&mut *connection).await?;
     if !exists(connection, template).await? {

@@ -1,4 +1,4 @@
-//! What a topic holds, read as any consumer of committed records would.
+//! The contents of a topic, read as any consumer of committed records reads them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// A record of a topic.
 #[derive(Clone, Debug)]
 pub struct TopicRecord {
-    /// The partition that it lies in.
+    /// Its partition.
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,
@@ -35,14 +35,14 @@ pub struct TopicRecord {
 }
 
 impl TopicRecord {
-    /// Whether it is a marker.
+    /// Whether it is an end-of-run record.
     #[must_use]
     pub fn is_marker(&self) -> bool {
         self.headers.get("kind").is_some_and(|kind| kind == "marker")
     }
 }
 
-/// A record to send, as another client might.
+/// A record to send, as from another client.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sent<'a> {
     /// The partition.
@@ -56,10 +56,10 @@ pub struct Sent<'a> {
 }
 
 impl World {
-    /// Deletes what comes before an offset of a partition, as an operator might who lets the topic delete.
+    /// Deletes the records before an offset of a partition, as an operator with the policy `delete` could.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's error.
     pub async fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
         self.set_policy(topic, "compact,delete").await?;
@@ -96,11 +96,11 @@ impl World {
     /// Sets a topic's policy; `compact` is the one that producers accept.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's error.
     pub async fn set_policy(&self, topic: &str, policy: &str) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
         let topic = self.topic(topic);
-        // What is not named falls back to the broker's default, which is too small for producers.
+        // Settings that are not given fall back to the broker's defaults, which are too small for producers.
         let policy = AlterConfig::new(ResourceSpecifier::Topic(&topic))
             .set("cleanup.policy", policy)
             .set("max.message.bytes", "8388608");
@@ -153,7 +153,7 @@ fn read_blocking(mut config: ClientConfig, topic: &str) -> Result<Vec<TopicRecor
     config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "50");
     let consumer: BaseConsumer = config.create()?;
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
-    let partitions = metadata.topics().first().context("the topic is told")?.partitions().len();
+    let partitions = metadata.topics().first().context("no metadata of the topic")?.partitions().len();
     let mut records = Vec::new();
     for partition in 0..i32::try_from(partitions)? {
         let mut list = TopicPartitionList::new();

@@ -1,4 +1,4 @@
-//! Transactions that have no end yet, or never get one.
+//! Transactions without an end.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::{LIMIT, LOOK_AGAIN, World};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A transaction that stays open until this is dropped: what readers of committed records see of one whose
-/// markers are lost.
+/// A transaction that stays open until this is dropped. To readers of committed records it looks like one whose
+/// control records were lost.
 pub struct OpenTransaction(BaseProducer);
 
 impl Drop for OpenTransaction {
@@ -29,7 +29,7 @@ impl World {
     /// Sends a record to a topic's first partition in a transaction that is left open.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's error.
     pub async fn send_and_leave_open(
         &self,
         topic: &str,
@@ -50,11 +50,11 @@ impl World {
         spawn_blocking(send).await?
     }
 
-    /// Returns once each transaction on a topic's first partition has its end, which is a little after its
-    /// producer has its answer.
+    /// Returns once each transaction on a topic's first partition has ended, which is shortly after its
+    /// producer received the answer.
     ///
     /// # Errors
-    /// When that takes long, or what Kafka says.
+    /// If that takes too long, or Kafka's error.
     pub async fn until_decided(&self, topic: &str) -> Result<()> {
         let mut again = interval(LOOK_AGAIN);
         let decided = async {

@@ -22,7 +22,7 @@ impl World {
     ///
     /// # Errors
     /// As [`World::until`].
-    pub async fn until_held_up(&self, statement: &str) -> Result<()> {
+    pub async fn until_blocked(&self, statement: &str) -> Result<()> {
         self.until_true(BLOCKED, Some(statement)).await
     }
 

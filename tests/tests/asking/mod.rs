@@ -1,4 +1,4 @@
-//! A client that sends requests to a mock server and returns all that came back.
+//! A client that sends requests to a mock server and returns the complete answers.
 
 use std::io::Read;
 use std::sync::{Arc, LazyLock};
@@ -38,7 +38,7 @@ impl Answer {
         self.field("id")
     }
 
-    /// A text of each result's `resource`.
+    /// A text field of each result's `resource`.
     pub(crate) fn field(&self, name: &str) -> Vec<String> {
         let results = self.results();
         results.iter().map(|result| result["resource"][name].as_str().expect("a text").to_owned()).collect()
@@ -49,24 +49,24 @@ impl Answer {
     }
 }
 
-/// One client for all tests of a process, without certificates: reading the system's takes half a second, and mock
-/// servers speak plain HTTP. It decodes nothing by itself, so a test sees what was sent.
+/// One client for all tests of a process, without certificates, because reading the system's takes half a second and mock
+/// servers use plain HTTP. It decodes nothing by itself, so a test sees the sent bytes.
 pub(crate) static CLIENT: LazyLock<Client> =
     LazyLock::new(|| Client::builder().tls_certs_only([]).build().expect("a client"));
 
-/// Sends a request for what follows the catalog's URL, such as `?limit=5` or `/domains`.
+/// Sends a request to the catalog's URL followed by `rest`, such as `?limit=5` or `/domains`.
 pub(crate) async fn get(api: &MockServer, rest: &str) -> Answer {
     let request = CLIENT.get(format!("{}{rest}", api.url())).header(ACCEPT_ENCODING, "gzip");
     read(request.send().await.expect("an answer")).await
 }
 
-/// Sends a request in a task of its own, for responses that come late.
-pub(crate) fn ask_aside(api: &Arc<MockServer>, rest: &'static str) -> JoinHandle<Answer> {
+/// Sends a request in a separate task, for responses that come late.
+pub(crate) fn get_in_background(api: &Arc<MockServer>, rest: &'static str) -> JoinHandle<Answer> {
     let api = Arc::clone(api);
     tokio::spawn(async move { get(&api, rest).await })
 }
 
-/// Reads a response to its end, and decompresses it where it says that it is compressed.
+/// Reads a response to its end, and decompresses it if its header says so.
 pub(crate) async fn read(response: reqwest::Response) -> Answer {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.bytes().await.expect("a whole body");

@@ -1,4 +1,4 @@
-//! Every command line of both programs that a page shows is one that they accept.
+//! Both programs accept every command line that a page shows.
 
 use anyhow::{Result, ensure};
 use catalog_tests::docs::{code_spans, pages};
@@ -7,8 +7,8 @@ use clap::error::ErrorKind;
 
 use crate::flags::programs;
 
-/// The words of a line as a shell has them, from the program's name to where its command ends. Without quotes: no page
-/// needs a blank in an argument of these programs.
+/// The words of a line as in a shell, from the program's name to the end of its command. Quotes are not supported: no page
+/// has a blank in an argument of these programs.
 fn words(line: &str) -> Option<Vec<&str>> {
     let is_program =
         |word: &&str| matches!(word.rsplit('/').next(), Some("catalog-producer" | "catalog-consumer"));
@@ -25,7 +25,7 @@ fn words(line: &str) -> Option<Vec<&str>> {
     is_run.then(|| words.collect())
 }
 
-/// Why the program does not accept these words, if it doesn't.
+/// Why the program refuses these words, if it does.
 fn refusal(words: &[&str], programs: &[Command]) -> Option<(ErrorKind, String)> {
     let name = words.first()?.rsplit('/').next()?;
     let program = programs.iter().find(|program| program.get_name() == name)?;
@@ -33,7 +33,7 @@ fn refusal(words: &[&str], programs: &[Command]) -> Option<(ErrorKind, String)> 
     result.err().map(|error| (error.kind(), error.to_string().lines().next().unwrap_or_default().to_owned()))
 }
 
-/// The lines of a block, with those that a backslash continues joined.
+/// The lines of a block. Lines that end with a backslash are joined with the next.
 fn lines(block: &str) -> Vec<String> {
     block.replace("\\\n", " ").lines().map(str::to_owned).collect()
 }
@@ -60,7 +60,7 @@ fn fenced_command_lines_are_accepted() -> Result<()> {
     Ok(())
 }
 
-/// In a sentence a command may be named without all that it needs, and with words that stand for values.
+/// A sentence may show a command without its required arguments, and with placeholders for values.
 #[test]
 fn commands_in_sentences_and_their_flags_exist() -> Result<()> {
     let (programs, mut checked, mut refused) = (programs(), 0, Vec::new());
@@ -82,7 +82,7 @@ fn commands_in_sentences_and_their_flags_exist() -> Result<()> {
 
 #[test]
 fn flags_in_sentences_exist() -> Result<()> {
-    /// Flags of other programs that pages name.
+    /// Flags of other programs in pages.
     const OTHERS: [&str; 7] = [
         "--reset-offsets",
         "--to-latest",
@@ -113,7 +113,7 @@ fn knows(command: &Command, long: &str) -> bool {
 }
 
 #[test]
-fn words_are_those_of_the_program_alone() {
+fn only_the_words_of_the_program_are_checked() {
     let consumer = |line| words(line).map(|words| words.join(" "));
     assert_eq!(consumer("catalog-consumer run # ends"), Some("catalog-consumer run".to_owned()));
     assert_eq!(consumer("timeout 4 catalog-producer status > x"), Some("catalog-producer status".to_owned()));

@@ -1,6 +1,6 @@
-//! docs/reference/flags.md is made from the command lines of both programs.
+//! docs/reference/flags.md is generated from the command lines of both programs.
 //!
-//! `CATALOG_WRITE_DOCS=1 dev/test -p catalog-tests --test docs` writes it again.
+//! `CATALOG_WRITE_DOCS=1 dev/test -p catalog-tests --test docs` updates it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -31,7 +31,7 @@ pub(crate) fn programs() -> [Command; 2] {
     programs
 }
 
-/// The page, and the flags under shared headings that were met so far.
+/// The page, and the flags under shared headings so far.
 #[derive(Default)]
 struct Writer {
     page: String,
@@ -97,7 +97,7 @@ fn rows(command: &Command, is_wanted: impl Fn(&Arg) -> bool) -> Result<String> {
 
 fn row(command: &Command, arg: &Arg) -> Result<String> {
     let help = arg.get_help().with_context(|| format!("{} has no description", arg.get_id()))?.to_string();
-    // Some defaults are not values that clap knows, so their help ends with them.
+    // Some defaults are not clap values, so their help ends with them.
     let (help, in_help) = match help.rsplit_once(" [default: ") {
         Some((help, default)) => (help.to_owned(), Some(default.trim_end_matches(']').to_owned())),
         None => (help, None),
@@ -133,7 +133,7 @@ fn meaning(command: &Command, arg: &Arg, help: &str) -> String {
     let mut meaning = help.to_owned();
     let values: Vec<String> =
         arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
-    // The many spellings of true and false are not worth a line.
+    // The many spellings of true and false are omitted.
     if takes_value(arg) && (1..=4).contains(&values.len()) {
         meaning.push_str(&format!(": {}", values.join(", ")));
     }
@@ -149,14 +149,14 @@ fn meaning(command: &Command, arg: &Arg, help: &str) -> String {
 fn page() -> Result<String> {
     let mut writer = Writer { page: INTRODUCTION.to_owned(), ..Writer::default() };
     for program in programs() {
-        // Its own flags are those of all its commands.
+        // The program's own flags belong to all its commands.
         writer.command(program.get_name(), &program)?;
     }
     writer.finish()
 }
 
 #[test]
-fn the_page_of_flags_is_what_the_programs_accept() -> Result<()> {
+fn the_page_of_flags_equals_what_the_programs_accept() -> Result<()> {
     let (made, file) = (page()?, root().join(PAGE));
     if std::env::var_os(WRITE).is_some() {
         std::fs::write(&file, &made)?;
@@ -165,7 +165,7 @@ fn the_page_of_flags_is_what_the_programs_accept() -> Result<()> {
     let differs = made.lines().zip(found.lines()).find(|(made, found)| made != found);
     ensure!(
         made == found,
-        "{PAGE} is not what the programs accept. `{WRITE}=1 dev/test -p catalog-tests --test docs` writes it again. \
+        "{PAGE} differs from what the programs accept. `{WRITE}=1 dev/test -p catalog-tests --test docs` updates it. \
          The first line that differs: {differs:?}"
     );
     Ok(())

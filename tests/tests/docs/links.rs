@@ -1,11 +1,11 @@
-//! Every relative link leads somewhere, and every anchor is a heading there.
+//! Every relative link has a target, and every anchor is a heading there.
 
 use std::path::Path;
 
 use anyhow::{Result, ensure};
 use catalog_tests::docs::{Page, anchors, links, pages, root};
 
-/// What is wrong with a link, if anything is.
+/// The problem with a link, if there is one.
 fn problem(page: &Page, target: &str) -> Option<&'static str> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;
@@ -14,7 +14,7 @@ fn problem(page: &Page, target: &str) -> Option<&'static str> {
     let folder = Path::new(&page.path).parent().unwrap_or(Path::new(""));
     let file = if path.is_empty() { root().join(&page.path) } else { root().join(folder).join(path) };
     if !file.exists() {
-        return Some("leads nowhere");
+        return Some("has no target");
     }
     if anchor.is_empty() {
         return None;
@@ -43,11 +43,11 @@ fn a_link_without_a_target_or_a_heading_is_a_problem() -> Result<()> {
     let page = Page::read("docs/README.md")?;
     assert_eq!(problem(&page, "glossary.md#states-of-a-run"), None);
     assert_eq!(problem(&page, "glossary.md#nothing"), Some("has no such heading"));
-    assert_eq!(problem(&page, "nothing.md"), Some("leads nowhere"));
+    assert_eq!(problem(&page, "nothing.md"), Some("has no target"));
     Ok(())
 }
 
-/// Pages that no other page links to are not found by readers.
+/// Readers don't find a page without a link.
 #[test]
 fn each_page_of_docs_is_linked_from_the_index() -> Result<()> {
     let index = Page::read("docs/README.md")?;
@@ -57,6 +57,6 @@ fn each_page_of_docs_is_linked_from_the_index() -> Result<()> {
         *path != "README.md" && !linked.iter().any(|target| target.split('#').next() == Some(*path))
     });
     let missing: Vec<&str> = missing.collect();
-    ensure!(missing.is_empty(), "docs/README.md links to none of {missing:?}");
+    ensure!(missing.is_empty(), "docs/README.md has no link to {missing:?}");
     Ok(())
 }

@@ -111,7 +111,7 @@ fn each_event_is_logged_at_the_level_of_its_row() -> Result<()> {
 }
 
 #[test]
-fn rows_and_log_calls_are_recognized() {
+fn rows_and_log_calls_are_parsed() {
     assert_eq!(rows("| event | level |\n| --- | --- |\n| `a_b` | WARN | both |\n"), [("a_b", "WARN")]);
     let source =
         "tracing::warn!(\n    event = events::A_B,\n    x\n); tracing::info!(\"x\"); tracing::field::x";

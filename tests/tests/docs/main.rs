@@ -1,5 +1,5 @@
-//! The documentation by itself: its links, the files that it names, the flags and the command lines. What needs Kafka
-//! and PostgreSQL is in `pipeline/documented`.
+//! The documentation: its links, the files that it names, flags, log events and command lines. Tests that need Kafka
+//! and PostgreSQL are in `pipeline/documented`.
 
 mod command_lines;
 mod flags;

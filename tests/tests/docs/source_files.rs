@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use catalog_tests::docs::{code_spans, pages, root};
 
-/// The folders that a path begins with if it is one of the repository.
+/// The first folders of the repository's paths.
 const FOLDERS: [&str; 9] =
     ["consumer/", "producer/", "shared/", "tests/", "migrations/", "docs/", "dev/", "deploy/", ".ci/"];
 
@@ -15,7 +15,7 @@ fn is_path(span: &str) -> bool {
     is_plain && FOLDERS.iter().any(|folder| span.starts_with(folder))
 }
 
-/// Whether something matches a path whose last part may hold `*`.
+/// Whether a file matches a path whose last part may contain `*`.
 fn exists(path: &str) -> bool {
     let Some((before, after)) = path.split_once('*') else { return root().join(path).exists() };
     let (folder, start) = before.rsplit_once('/').unwrap_or(("", before));
@@ -43,7 +43,7 @@ fn neighbours(spans: &[(usize, String)], index: usize) -> Option<String> {
 fn files_and_folders_that_pages_name_exist() -> Result<()> {
     let (mut checked, mut missing) = (0, Vec::new());
     for page in pages()? {
-        // What has been is not what is.
+        // The changelog may name removed files.
         if page.path == "CHANGELOG.md" {
             continue;
         }
@@ -64,7 +64,7 @@ fn files_and_folders_that_pages_name_exist() -> Result<()> {
     Ok(())
 }
 
-/// The pages that a text names, such as `docs/tutorial.md`.
+/// The pages in a text, such as `docs/tutorial.md`.
 fn named_pages(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices("docs/").filter_map(|(at, _)| {
         let rest = &text[at..];
@@ -81,7 +81,7 @@ fn check_folder(folder: &Path, checked: &mut usize, missing: &mut Vec<String>) -
             check_folder(&path, checked, missing)?;
             continue;
         }
-        // What is no text names no page.
+        // Binary files name no pages.
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         for page in named_pages(&text) {
             *checked += 1;

@@ -1,4 +1,4 @@
-//! Records that this build can't read.
+//! Records that this build can't parse.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -8,7 +8,7 @@ use catalog_tests::world::World;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-/// Adds a record of a foreign writer to the hosts.
+/// Adds a record of another writer to the topic `hosts`.
 async fn add_host(world: &World, schema: &str, value: &str) -> Result<()> {
     let producer: FutureProducer = world.kafka().create()?;
     let pairs = [
@@ -36,7 +36,7 @@ async fn crawled() -> Result<World> {
 }
 
 #[tokio::test]
-async fn a_newer_schema_waits_and_holds_nothing_else_up() -> Result<()> {
+async fn a_newer_schema_blocks_only_its_own_partition() -> Result<()> {
     let world = crawled().await?;
     world.migrate().await?;
     add_host(&world, "2", "whatever comes to be").await?;
@@ -47,7 +47,7 @@ async fn a_newer_schema_waits_and_holds_nothing_else_up() -> Result<()> {
         (Some(2), Some(world.topic("hosts").as_str()))
     );
     let offset = warning["offset"].as_i64().unwrap();
-    // The run's markers are before it in the partition, so all of the run is applied.
+    // The end-of-run record precedes it in the partition, so the whole run is applied.
     world.until("select exists (select from runs where state = 'balanced')").await?;
     member.terminate()?;
     assert_eq!(member.ended().await?.code, Some(0));
@@ -59,7 +59,7 @@ async fn a_newer_schema_waits_and_holds_nothing_else_up() -> Result<()> {
 }
 
 #[tokio::test]
-async fn at_a_newer_schema_nobody_catches_up_and_the_reason_is_said() -> Result<()> {
+async fn until_caught_up_fails_at_a_newer_schema_and_gives_the_reason() -> Result<()> {
     let world = crawled().await?;
     add_host(&world, "2", "whatever comes to be").await?;
     let ended = world.consume()?.run().await?;
@@ -67,10 +67,10 @@ async fn at_a_newer_schema_nobody_catches_up_and_the_reason_is_said() -> Result<
     let (topic, error) = (world.topic("hosts"), ended.error()?);
     let reported = format!("{topic}[0] has a record of schema 2 at offset ");
     assert!(error.starts_with(&reported) && error.contains("reads schemas up to 1"), "{error}");
-    // All else is applied.
+    // All other records are applied.
     let state: String = sqlx::query_scalar("select state from runs").fetch_one(world.pool()).await?;
     assert_eq!(state, "balanced");
-    // Without a goal it waits, and repeats the reason.
+    // Without --until-caught-up it waits and logs the reason again.
     let mut member = world.member()?.start()?;
     let again = member.logged(events::NEWER_SCHEMA_STILL_WAITS).await?;
     assert_eq!((&again["schema"], &again["topic"]), (&2.into(), &topic.into()));
@@ -78,7 +78,7 @@ async fn at_a_newer_schema_nobody_catches_up_and_the_reason_is_said() -> Result<
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_is_named_with_its_rule() -> Result<()> {
+async fn an_unreadable_record_is_logged_with_the_reason() -> Result<()> {
     let world = crawled().await?;
     add_host(&world, "1", r#"{"host":"other.example","domain":"new.example"}"#).await?;
     let mut member = world.member()?.start()?;

@@ -1,4 +1,4 @@
-//! The ledger balances to the record: what each run published to each partition is what arrived of it.
+//! The ledger is exact: for each run and partition, as many records arrived as were published.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use catalog_tests::history::History;
 
 type Place = (i64, String, i32);
 
-/// How many records of each run lie in each partition.
+/// The number of records per run and partition.
 async fn published(history: &History) -> Result<BTreeMap<Place, i64>> {
     let mut counts = BTreeMap::new();
     for topic in ["datasets", "domains", "hosts", "agencies"] {
         for record in history.world.records(topic).await? {
             let place = (record.headers["run"].parse()?, history.world.topic(topic), record.partition);
-            // A partition that a run wrote nothing to has its marker all the same.
+            // A partition without records of a run still has its end-of-run record.
             *counts.entry(place).or_insert(0) += i64::from(!record.is_marker());
         }
     }
@@ -30,16 +30,18 @@ async fn each_record_of_each_run_is_counted_in_its_partition() -> Result<()> {
     history.run(&["--datasets=false"]).await?;
 
     let expected = published(&history).await?;
-    let books: Vec<(i64, String, i32, i64, i64)> = sqlx::query_as(
+    let ledger: Vec<(i64, String, i32, i64, i64)> = sqlx::query_as(
         "select run, topic, partition, published, new + changed + unchanged + older from run_partitions",
     )
     .fetch_all(history.world.pool())
     .await?;
     let place = |run: i64, topic: &str, partition: i32| (run, topic.to_owned(), partition);
-    let said = books.iter().map(|(run, topic, partition, said, _)| (place(*run, topic, *partition), *said));
+    let published = ledger
+        .iter()
+        .map(|(run, topic, partition, published, _)| (place(*run, topic, *partition), *published));
     let applied =
-        books.iter().map(|(run, topic, partition, _, applied)| (place(*run, topic, *partition), *applied));
-    assert_eq!(said.collect::<BTreeMap<_, _>>(), expected);
+        ledger.iter().map(|(run, topic, partition, _, applied)| (place(*run, topic, *partition), *applied));
+    assert_eq!(published.collect::<BTreeMap<_, _>>(), expected);
     assert_eq!(applied.collect::<BTreeMap<_, _>>(), expected);
     let states = ["balanced", "balanced", "balanced", "ended"];
     assert_eq!(history.states().await?.iter().map(|(_, state)| state.as_str()).collect::<Vec<_>>(), states);

@@ -1,10 +1,10 @@
-//! A domain that only `--domain` finds is none of the full crawls' business.
+//! Full crawls ignore a domain that only `--domain` finds.
 
 use anyhow::Result;
 use catalog_tests::history::History;
 use serde_json::Value;
 
-/// Crawls a domain by itself, takes it out of what full crawls reach, and crawls everything twice.
+/// Crawls one domain by itself, hides it from full crawls, and then crawls everything twice.
 async fn crawled_by_itself(assets: usize) -> Result<History> {
     let history = History::new(&[("a.example", 60), ("far.example", assets)]).await?;
     history.run(&["--domain", "far.example"]).await?;
@@ -28,7 +28,7 @@ async fn full_crawls_stay_balanced_and_retire_nothing_there() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_no_crawl_can_retire_is_a_note() -> Result<()> {
+async fn verify_notes_assets_that_no_crawl_can_retire() -> Result<()> {
     let history = History::new(&[("a.example", 60), ("far.example", 11)]).await?;
     history.run(&["--domain", "far.example", "--limit", "11"]).await?;
     history.take("far.example", 11)?;

@@ -1,11 +1,11 @@
-//! A broker that is away is waited for: nothing is fetched in vain, and each record is published once.
+//! The producer waits for an unreachable broker: it sends no useless API requests and publishes each record once.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
 use catalog_shared::events;
-use catalog_tests::mock_server::{Asked, Gate, Matcher, MockServer, Options};
+use catalog_tests::mock_server::{Gate, Matcher, MockServer, Options, ReceivedRequest};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, Program, Running, World};
 use rdkafka::producer::{BaseProducer, Producer};
@@ -14,7 +14,7 @@ use crate::producer_killed::each_page_once;
 
 const ASSETS: u64 = 2_000;
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// What two lanes have in hand at most: a page each, one between them and the publisher, one there.
+/// The most pages that two lanes have in flight: one each, one in the channel, one in the publisher.
 const IN_HAND: usize = 4;
 
 async fn api() -> Result<MockServer> {
@@ -26,7 +26,7 @@ fn crawl(world: &World, api: &MockServer) -> Result<Program> {
 }
 
 #[tokio::test]
-async fn a_crawl_without_a_broker_waits_for_it_and_asks_the_api_for_nothing() -> Result<()> {
+async fn a_crawl_without_a_broker_waits_and_sends_no_api_requests() -> Result<()> {
     let mut broker = Broker::start().await?;
     broker.kill().await?;
     let (world, api) = (World::on(broker.address()?).await?, api().await?);
@@ -47,7 +47,7 @@ async fn a_crawl_without_a_broker_waits_for_it_and_asks_the_api_for_nothing() ->
 }
 
 #[tokio::test]
-async fn the_waiting_has_the_limit_that_is_asked_for() -> Result<()> {
+async fn wait_for_kafka_limits_the_wait() -> Result<()> {
     let (world, api) = (World::on("127.0.0.1:1".to_owned()).await?, api().await?);
     let ended = crawl(&world, &api)?.args(["--wait-for-kafka", "2s"]).run().await?;
     let reported = "Kafka at 127.0.0.1:1 (KAFKA_BROKERS) is unreachable: ";
@@ -57,8 +57,8 @@ async fn the_waiting_has_the_limit_that_is_asked_for() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_waiting_ends_when_it_is_asked_to() -> Result<()> {
-    // Nobody listens there.
+async fn sigterm_ends_the_wait() -> Result<()> {
+    // Nothing listens there.
     let (world, api) = (World::on("127.0.0.1:1".to_owned()).await?, api().await?);
     let mut waiting = crawl(&world, &api)?.start()?;
     waiting.logged(events::KAFKA_UNREACHABLE).await?;
@@ -72,9 +72,9 @@ async fn the_waiting_ends_when_it_is_asked_to() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_broker_that_refuses_the_client_is_not_waited_for() -> Result<()> {
+async fn a_broker_that_refuses_the_client_is_an_error() -> Result<()> {
     let (world, api) = (World::new().await?, api().await?);
-    // This Kafka knows of no SASL.
+    // This Kafka has SASL disabled.
     let options =
         "security.protocol=sasl_plaintext;sasl.mechanism=PLAIN;sasl.username=me;sasl.password=Hunter2";
     let ended = crawl(&world, &api)?.env("KAFKA_OPTIONS", options).run().await?;
@@ -88,13 +88,13 @@ async fn a_broker_that_refuses_the_client_is_not_waited_for() -> Result<()> {
     Ok(())
 }
 
-/// Returns when both lanes wait for a page, which the gate holds, and all before is published and decided:
-/// a lone broker that is killed earlier may lose the end of a transaction.
-async fn hold_in_mid_crawl(world: &World, api: &MockServer, crawl: &mut Running) -> Result<Gate> {
-    let mut gate = api.hold(Matcher::pages().that(|asked| asked.sequence > 6));
+/// Returns when the gate holds both lanes' requests and everything before is published and committed.
+/// If a single broker is killed earlier, it may lose the end of a transaction.
+async fn hold_mid_crawl(world: &World, api: &MockServer, crawl: &mut Running) -> Result<Gate> {
+    let mut gate = api.hold(Matcher::pages().that(|request| request.sequence > 6));
     crawl.reaches(gate.arrived()).await?;
     crawl.reaches(gate.arrived()).await?;
-    let answered = api.requests().iter().filter(|asked| asked.status.is_some()).count();
+    let answered = api.requests().iter().filter(|request| request.status.is_some()).count();
     for _ in 0..answered {
         crawl.logged(events::PAGE_PUBLISHED).await?;
     }
@@ -107,18 +107,18 @@ async fn a_crawl_pauses_while_the_broker_is_unreachable() -> Result<()> {
     let mut broker = Broker::start().await?;
     let (world, api) = (World::on(broker.address()?).await?, api().await?);
     let mut crawl = crawl(&world, &api)?.start()?;
-    let gate = hold_in_mid_crawl(&world, &api, &mut crawl).await?;
+    let gate = hold_mid_crawl(&world, &api, &mut crawl).await?;
     broker.kill().await?;
     gate.release();
     for _ in 0..IN_HAND {
         crawl.logged(events::PAGE_RECEIVED).await?;
     }
-    let asked = api.requests().len();
+    let sent = api.requests().len();
     // It logs its progress every ten seconds, and sends no requests in between.
     for _ in 0..2 {
         crawl.logged(events::CRAWL_PROGRESS).await?;
     }
-    assert_eq!(api.requests().len(), asked);
+    assert_eq!(api.requests().len(), sent);
     broker.restart().await?;
     let ended = crawl.ended().await?;
     assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(0), &true.into()), "{}", ended.stderr);
@@ -126,11 +126,11 @@ async fn a_crawl_pauses_while_the_broker_is_unreachable() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_crawl_that_is_asked_to_stop_does_not_wait_for_ever_to_publish() -> Result<()> {
+async fn a_stopped_crawl_does_not_wait_forever_to_publish() -> Result<()> {
     let mut broker = Broker::start().await?;
     let (world, api) = (World::on(broker.address()?).await?, api().await?);
     let mut stopped = crawl(&world, &api)?.start()?;
-    let gate = hold_in_mid_crawl(&world, &api, &mut stopped).await?;
+    let gate = hold_mid_crawl(&world, &api, &mut stopped).await?;
     broker.kill().await?;
     gate.release();
     stopped.logged(events::PAGE_RECEIVED).await?;
@@ -144,11 +144,11 @@ async fn a_crawl_that_is_asked_to_stop_does_not_wait_for_ever_to_publish() -> Re
 }
 
 #[tokio::test]
-async fn a_producer_that_is_fenced_survives_a_broker_that_goes_before_it_can_look() -> Result<()> {
+async fn a_fenced_producer_survives_an_outage_before_it_reads_the_cursor() -> Result<()> {
     let mut broker = Broker::start().await?;
     let (world, api) = (World::on(broker.address()?).await?, api().await?);
     let mut crawl = crawl(&world, &api)?.start()?;
-    let gate = hold_in_mid_crawl(&world, &api, &mut crawl).await?;
+    let gate = hold_mid_crawl(&world, &api, &mut crawl).await?;
     fence(&world).await?;
     gate.release();
     crawl.logged(events::PUBLISH_RETRIED).await?;
@@ -160,7 +160,7 @@ async fn a_producer_that_is_fenced_survives_a_broker_that_goes_before_it_can_loo
     each_page_once(&world, ASSETS).await
 }
 
-/// What a transaction that timed out looks like to its producer: fenced, and by nobody who goes on.
+/// Fences the producer without taking over, as a transaction timeout does.
 async fn fence(world: &World) -> Result<()> {
     let mut config = world.kafka();
     config.set("transactional.id", world.topic("producer.us"));
@@ -168,36 +168,36 @@ async fn fence(world: &World) -> Result<()> {
     Ok(tokio::task::spawn_blocking(move || other.init_transactions(TIMEOUT)).await??)
 }
 
-/// The places that pages were asked for and answered.
-fn answered(requests: &[Asked]) -> BTreeSet<String> {
-    let pages = requests.iter().filter(|asked| asked.is_page() && asked.status == Some(200));
-    pages.filter_map(|asked| asked.param("scroll_id").map(str::to_owned)).collect()
+/// The ids from which pages were requested and answered.
+fn answered(requests: &[ReceivedRequest]) -> BTreeSet<String> {
+    let pages = requests.iter().filter(|request| request.is_page() && request.status == Some(200));
+    pages.filter_map(|request| request.param("scroll_id").map(str::to_owned)).collect()
 }
 
 #[tokio::test]
-async fn pages_in_hand_are_published_before_the_end_and_not_fetched_again() -> Result<()> {
+async fn pages_in_flight_are_published_before_shutdown_and_not_fetched_again() -> Result<()> {
     let broker = Broker::start().await?;
     let (world, api) = (World::on(broker.address()?).await?, api().await?);
     let mut first = api.hold(Matcher::pages().scroll_id(""));
-    let mut second = api.hold(Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")).nth(1));
+    let mut second = api.hold(Matcher::pages().that(|request| request.param("scroll_id") != Some("")).nth(1));
     let mut crawl = crawl(&world, &api)?.start()?;
     crawl.reaches(first.arrived()).await?;
     crawl.reaches(second.arrived()).await?;
-    // Nothing can be published now: of the first lane one page is on its way, one waits, one is in hand.
+    // Nothing can be published now. Of the first lane, one page is being sent, one is queued, and one was just received.
     broker.freeze()?;
     first.release();
     for _ in 1..IN_HAND {
         crawl.logged(events::PAGE_RECEIVED).await?;
     }
     crawl.terminate()?;
-    // The second lane gives its request up.
-    let held = |asked: &Asked| asked.is_page() && asked.status.is_none() && asked.ended;
+    // The second lane abandons its request.
+    let held = |request: &ReceivedRequest| request.is_page() && request.status.is_none() && request.ended;
     crawl.reaches(api.wait_until(|log| log.iter().any(held))).await?;
     broker.thaw()?;
     let ended = crawl.ended().await?;
     assert_eq!((ended.code, &ended.summary()?["whole"]), (Some(143), &false.into()), "{}", ended.stderr);
     let before = api.requests();
-    // Each page keeps its last id back.
+    // Each page withholds its last id until the next page.
     assert_eq!(ended.summary()?["objects"], 99 * (IN_HAND as u64 - 1));
     second.release();
 

@@ -1,4 +1,4 @@
-//! Each command gets by with the connections that it needs, and says how many when it may not have them.
+//! Each command works with the number of connections that it needs, and reports this number if it gets fewer.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
@@ -41,7 +41,7 @@ async fn one_connection_is_enough_where_no_more_are_needed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn as_many_as_are_said_to_be_needed_are_enough() -> Result<()> {
+async fn the_reported_number_of_connections_is_enough() -> Result<()> {
     let world = World::unmigrated("").await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;
     world.crawl(&api)?.succeed().await?;

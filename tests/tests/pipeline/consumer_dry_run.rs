@@ -1,4 +1,4 @@
-//! A dry run of the consumer reports what the run then does, and changes nothing.
+//! A dry run of the consumer reports what a run would do, and changes nothing.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn dry(world: &World) -> Result<Program> {
     Ok(world.plain_run()?.args(["--dry-run"]))
 }
 
-/// What a dry run must leave alone: all rows with their places on disk, what the group has committed, and
+/// What a dry run must not change: all rows with their location on disk, the offsets of the group, and
 /// the ends of the topics.
 #[derive(Debug, PartialEq, Eq)]
 struct Outside {
@@ -28,7 +28,7 @@ struct Outside {
 }
 
 async fn outside(world: &World) -> Result<Outside> {
-    // Who has left has reported what it wrote.
+    // Earlier sessions have ended, so PostgreSQL's statistics contain their writes.
     world
         .until(
             "select count(*) = 0 from pg_stat_activity
@@ -47,8 +47,8 @@ async fn outside(world: &World) -> Result<Outside> {
     Ok(Outside { contents, writes: sqlx::query_as(writes).fetch_all(world.pool()).await?, offsets })
 }
 
-/// A dry run and then a run: the first reports what the second does.
-async fn foretold(world: &World) -> Result<Value> {
+/// A dry run and then a run. Both must report the same.
+async fn dry_run_then_run(world: &World) -> Result<Value> {
     let before = outside(world).await?;
     let reported = dry(world)?.succeed().await?.summary()?;
     assert_eq!(outside(world).await?, before);
@@ -60,13 +60,13 @@ async fn foretold(world: &World) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn what_is_reported_is_what_a_run_then_does_and_nothing_is_touched() -> Result<()> {
+async fn a_dry_run_reports_what_a_run_would_do_and_changes_nothing() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(400, 4).objects())?);
     let api = MockServer::start(Options::shared(Arc::clone(&catalog) as _)).await?;
     world.crawl(&api)?.succeed().await?;
-    let first = foretold(&world).await?;
+    let first = dry_run_then_run(&world).await?;
     assert_eq!((&first["datasets"]["new"], &first["domains"]["new"]), (&400.into(), &4.into()));
 
     for id in catalog.ids().iter().take(30) {
@@ -81,7 +81,7 @@ async fn what_is_reported_is_what_a_run_then_does_and_nothing_is_touched() -> Re
     world.crawl(&api)?.succeed().await?;
     let unreadable = Sent { partition: 0, key: Some(b"us/x"), value: Some(b"{}"), headers: &[] };
     world.send("hosts", unreadable).await?;
-    let second = foretold(&world).await?;
+    let second = dry_run_then_run(&world).await?;
     assert_eq!(second["hosts"]["dead"], 1);
     let datasets = &second["datasets"];
     assert_eq!(
@@ -89,13 +89,13 @@ async fn what_is_reported_is_what_a_run_then_does_and_nothing_is_touched() -> Re
         [&Value::from(1), &30.into(), &369.into()]
     );
 
-    let nothing = foretold(&world).await?;
+    let nothing = dry_run_then_run(&world).await?;
     ensure!(!nothing.to_string().contains(|digit: char| ('1'..='9').contains(&digit)), "{nothing}");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_replay_that_an_operator_has_asked_for_is_foretold_and_left_to_the_run() -> Result<()> {
+async fn a_dry_run_includes_an_offset_reset_and_leaves_it_to_the_run() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(150, 3))).await?;
     world.crawl(&api)?.succeed().await?;
@@ -109,7 +109,7 @@ async fn a_replay_that_an_operator_has_asked_for_is_foretold_and_left_to_the_run
             "--execute",
         ])
         .await?;
-    let reported = foretold(&world).await?;
+    let reported = dry_run_then_run(&world).await?;
     assert_eq!(
         (&reported["datasets"]["unchanged"], &reported["hosts"]["unchanged"]),
         (&150.into(), &0.into())
@@ -118,14 +118,14 @@ async fn a_replay_that_an_operator_has_asked_for_is_foretold_and_left_to_the_run
 }
 
 #[tokio::test]
-async fn it_is_no_member_and_locks_no_row() -> Result<()> {
+async fn a_dry_run_does_not_join_the_group_and_locks_no_row() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(150, 3))).await?;
     for _ in 0..2 {
         world.crawl(&api)?.succeed().await?;
     }
     world.migrate().await?;
-    // A transaction that is open holds the end back, so the dry run stays where it has read all the rest.
+    // An open transaction blocks the end, so the dry run waits after it has read everything else.
     let mut config = world.kafka();
     config.set("transactional.id", world.topic("a-stranger"));
     let stranger: ThreadedProducer<DefaultProducerContext> = config.create()?;
@@ -163,7 +163,7 @@ async fn it_is_no_member_and_locks_no_row() -> Result<()> {
     stranger.abort_transaction(std::time::Duration::from_secs(30))?;
     let ended = dry_run.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // Two runs of the same: what the first would make, the second finds.
+    // Two runs of the same catalog: rows that are new in the first are unchanged in the second.
     let datasets = ended.summary()?["records"]["datasets"].clone();
     let all = ["new", "changed", "unchanged", "older"].map(|effect| datasets[effect].as_i64().unwrap_or(-1));
     assert_eq!((all[0], all[1], all.iter().sum::<i64>()), (150, 0, 300), "{datasets}");
@@ -171,7 +171,7 @@ async fn it_is_no_member_and_locks_no_row() -> Result<()> {
 }
 
 #[tokio::test]
-async fn records_of_a_newer_schema_are_left_and_not_called_caught_up() -> Result<()> {
+async fn a_dry_run_does_not_report_caught_up_before_a_newer_schema() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
@@ -188,7 +188,7 @@ async fn records_of_a_newer_schema_are_left_and_not_called_caught_up() -> Result
 }
 
 #[tokio::test]
-async fn without_tables_it_says_what_to_do() -> Result<()> {
+async fn a_dry_run_without_tables_names_the_migrate_command() -> Result<()> {
     let world = World::unmigrated("").await?;
     let api = MockServer::start(Options::new(Synthetic::new(20, 2))).await?;
     world.crawl(&api)?.succeed().await?;

@@ -15,7 +15,7 @@ async fn crawled() -> Result<World> {
     Ok(world)
 }
 
-/// Every record counted once and every row there.
+/// Asserts that each record counts once and no row is missing.
 async fn assert_whole(world: &World) -> Result<()> {
     let (state, published, applied): (String, i64, i64) =
         sqlx::query_as("select state, published, applied from runs").fetch_one(world.pool()).await?;
@@ -30,10 +30,10 @@ async fn assert_whole(world: &World) -> Result<()> {
 }
 
 #[tokio::test]
-async fn killed_between_batches_it_goes_on_where_it_stopped() -> Result<()> {
+async fn a_consumer_killed_between_batches_continues_where_it_stopped() -> Result<()> {
     let world = crawled().await?;
     for batches in [1, 4, 9] {
-        let mut member = world.mortal()?.args(["--batch-size", "40"]).start()?;
+        let mut member = world.short_session()?.args(["--batch-size", "40"]).start()?;
         for _ in 0..batches {
             member.logged(events::BATCH_APPLIED).await?;
         }
@@ -44,14 +44,14 @@ async fn killed_between_batches_it_goes_on_where_it_stopped() -> Result<()> {
 }
 
 #[tokio::test]
-async fn killed_within_a_transaction_it_leaves_nothing_of_it() -> Result<()> {
+async fn a_consumer_killed_within_a_transaction_leaves_none_of_its_rows() -> Result<()> {
     let world = crawled().await?;
-    // Makes the tables; there is nothing else to do for a topic that doesn't exist.
+    // Creates the tables.
     world.migrate().await?;
-    // Rows are written before the ledger, so a batch that waits here has written rows already.
+    // Rows are written before the ledger, so a batch that waits here has already written rows.
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table run_partitions in share mode").execute(&mut *blocker).await?;
-    let member = world.mortal()?.start()?;
+    let member = world.short_session()?.start()?;
     world
         .until(
             "select exists (select from pg_stat_activity where datname = current_database() \
@@ -60,7 +60,7 @@ async fn killed_within_a_transaction_it_leaves_nothing_of_it() -> Result<()> {
         .await?;
     member.kill().await?;
     blocker.rollback().await?;
-    // The server notices that the client is gone when it next speaks to it.
+    // The server notices the dead client when it next sends data to it.
     world
         .until(
             "select not exists (select from pg_stat_activity where datname = current_database() \

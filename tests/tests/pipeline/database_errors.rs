@@ -1,5 +1,5 @@
-//! What a consumer says of the database: once, with where it is, and in no client's jargon; and what a `DATABASE_URL`
-//! can't be.
+//! Errors of the database are reported once, with the address and in plain words. An unusable `DATABASE_URL`
+//! is refused.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
@@ -18,23 +18,23 @@ fn reported_once(world: &World, ended: &Ended, words: &str, user: &str) {
 }
 
 #[tokio::test]
-async fn errors_are_shown_once_with_the_place() -> Result<()> {
+async fn database_errors_are_shown_once_with_the_address() -> Result<()> {
     let world = World::unmigrated("").await?;
     let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
     world.crawl(&api)?.succeed().await?;
     let (url, name) = (world.login("telling7Q").await?, world.database());
-    let ours = |program: catalog_tests::world::Program| program.env("DATABASE_URL", &url);
-    ours(world.ask(&["migrate"])?).succeed().await?;
+    let with_url = |program: catalog_tests::world::Program| program.env("DATABASE_URL", &url);
+    with_url(world.ask(&["migrate"])?).succeed().await?;
 
     sqlx::query("alter table socrata_hosts rename to elsewhere").execute(world.pool()).await?;
-    let ended = ours(world.consume()?).run().await?;
+    let ended = with_url(world.consume()?).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     reported_once(&world, &ended, "relation \"socrata_hosts\" does not exist", name);
 
-    sqlx::raw_sql("create schema clash; create table clash.positions (ours int)")
+    sqlx::raw_sql("create schema clash; create table clash.positions (other int)")
         .execute(world.pool())
         .await?;
-    let ended = ours(world.ask(&["migrate", "--schema", "clash"])?).run().await?;
+    let ended = with_url(world.ask(&["migrate", "--schema", "clash"])?).run().await?;
     reported_once(&world, &ended, "relation \"positions\" already exists", name);
     assert!(ended.stderr.contains("migration 2"), "{}", ended.stderr);
 
@@ -46,7 +46,7 @@ async fn errors_are_shown_once_with_the_place() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_url_that_can_not_be_used_is_named() -> Result<()> {
+async fn an_unusable_database_url_is_refused_by_name() -> Result<()> {
     let world = World::unmigrated("").await?;
     for (url, named) in [
         ("mysql://me:url7Q@db/catalog", "neither postgres nor postgresql"),

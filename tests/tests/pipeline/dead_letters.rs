@@ -1,4 +1,4 @@
-//! Records that can't be applied become dead letters, whole and each once, and hold up no other; too many of
+//! Records that can't be applied are stored unchanged as dead letters, once each, and do not block others. Too many
 //! them stop the consumer.
 
 use anyhow::Result;
@@ -26,7 +26,7 @@ async fn crawled() -> Result<World> {
     Ok(world)
 }
 
-/// A good record's headers, one of them changed.
+/// The headers of a valid record with one of them changed.
 fn but(name: &str, value: &'static str) -> Vec<(&'static str, &'static str)> {
     HEADERS.map(|(key, held)| (key, if key == name { value } else { held })).to_vec()
 }
@@ -39,9 +39,9 @@ type Told = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>, String, bool);
 const LETTERS: &str =
     r#"select "offset", key, value, run, reason, counted from dead_letters order by "offset""#;
 
-/// A record without a key is not among them: brokers refuse it in a compacted topic.
+/// A record without a key is missing here, because brokers refuse it in a compacted topic.
 #[tokio::test]
-async fn each_bad_record_is_kept_whole_with_its_rule_and_the_rest_is_applied() -> Result<()> {
+async fn each_bad_record_is_stored_unchanged_with_the_reason_and_the_rest_is_applied() -> Result<()> {
     let world = crawled().await?;
     let (no_run, foreign, early, late) = (
         &HEADERS[..3],
@@ -62,11 +62,11 @@ async fn each_bad_record_is_kept_whole_with_its_rule_and_the_rest_is_applied() -
         (Sent { value: Some(b"{"), ..good() }, "not a JSON object", true),
         (Sent { value: Some(b"\xff"), ..good() }, "the value is not UTF-8", true),
         (Sent { headers: &foreign, ..good() }, "the header `kind` is hosts", true),
-        // Its run has ended on this partition, so it is none of the run's.
+        // Its run has already ended on this partition, so it does not count for the run.
         (Sent { headers: &early, value: None, ..good() }, "no value", false),
         (Sent { headers: &marker, key: Some(b"us/#run/2"), ..good() }, "does not fit its record type", false),
     ];
-    // One in the batch of its run's marker and behind it, all others in a batch of their own.
+    // One follows its run's end-of-run record in the same batch. The others are in a separate batch.
     let straggler = Sent { headers: &early, value: None, ..good() };
     let mut sent = vec![(world.send("datasets", straggler).await?, straggler, "no value", false)];
     world.consume()?.succeed().await?;
@@ -94,7 +94,7 @@ async fn each_bad_record_is_kept_whole_with_its_rule_and_the_rest_is_applied() -
         sqlx::query_scalar("select count(*) from socrata_datasets").fetch_one(world.pool()).await?;
     assert_eq!(rows, ASSETS + 1);
 
-    // Redelivered, and nothing is entered or counted twice.
+    // They are redelivered, and nothing is stored or counted twice.
     sqlx::query("update positions set position = 0").execute(world.pool()).await?;
     world.consume()?.succeed().await?;
     let again: Vec<Told> = sqlx::query_as(LETTERS).fetch_all(world.pool()).await?;
@@ -108,7 +108,7 @@ async fn each_bad_record_is_kept_whole_with_its_rule_and_the_rest_is_applied() -
 }
 
 #[tokio::test]
-async fn one_too_many_in_a_row_stops_at_the_same_record_again_and_again() -> Result<()> {
+async fn too_many_dead_letters_in_a_row_stop_each_start_at_the_same_record() -> Result<()> {
     let world = crawled().await?;
     let mut offsets = Vec::new();
     for _ in 0..12 {
@@ -120,9 +120,9 @@ async fn one_too_many_in_a_row_stops_at_the_same_record_again_and_again() -> Res
         let ended = limited(size)?.run().await?;
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
         let reported = format!("the last one being offset {} of {}[0]", offsets[10], world.topic("datasets"));
-        assert!(ended.stderr.contains(&reported), "never said {reported:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(&reported), "never reported {reported:?}: {}", ended.stderr);
         assert!(ended.stderr.contains("dead-letters"), "{}", ended.stderr);
-        // Nothing of the batch that goes too far is in the tables.
+        // The batch that exceeds the limit is not in the tables.
         let position: i64 = sqlx::query_scalar(
             "select position from positions where topic like '%.datasets' and partition = 0",
         )
@@ -135,7 +135,7 @@ async fn one_too_many_in_a_row_stops_at_the_same_record_again_and_again() -> Res
             .await?;
         assert_eq!(beyond, 0);
     }
-    // With higher limits they are put aside, and with those it goes on.
+    // With higher limits they are stored as dead letters, and the consumer continues.
     world.consume()?.succeed().await?;
     let letters: i64 =
         sqlx::query_scalar("select count(*) from dead_letters").fetch_one(world.pool()).await?;
@@ -146,7 +146,7 @@ async fn one_too_many_in_a_row_stops_at_the_same_record_again_and_again() -> Res
 }
 
 #[tokio::test]
-async fn too_large_a_share_of_the_last_thousand_stops_it_too() -> Result<()> {
+async fn too_large_a_share_of_the_last_thousand_records_stops_the_consumer() -> Result<()> {
     let world = crawled().await?;
     for _ in 0..21 {
         world.send("datasets", Sent { value: None, ..good() }).await?;
@@ -163,7 +163,7 @@ async fn too_large_a_share_of_the_last_thousand_stops_it_too() -> Result<()> {
 }
 
 #[tokio::test]
-async fn discarded_letters_count_no_more_for_the_limits() -> Result<()> {
+async fn discarded_dead_letters_do_not_count_for_the_limits() -> Result<()> {
     let world = crawled().await?;
     let limited = || anyhow::Ok(world.consume()?.args(["--max-dead-in-row", "10"]));
     let send_six = async || {

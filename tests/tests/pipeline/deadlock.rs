@@ -1,4 +1,4 @@
-//! A batch that PostgreSQL gives up to end a deadlock is tried again.
+//! A batch that PostgreSQL aborts to end a deadlock is retried.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -8,7 +8,7 @@ use catalog_tests::world::World;
 use sqlx::Connection;
 
 #[tokio::test]
-async fn a_batch_that_loses_a_deadlock_is_applied_at_its_next_try() -> Result<()> {
+async fn a_batch_aborted_in_a_deadlock_is_applied_at_the_next_attempt() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;
@@ -18,16 +18,16 @@ async fn a_batch_that_loses_a_deadlock_is_applied_at_its_next_try() -> Result<()
         sqlx::query_as("select min(host), max(host) from socrata_hosts").fetch_one(world.pool()).await?;
     assert!(first < last);
 
-    // Batches lock hosts in order. Somebody holds the last one and wants the first one when the batch has it;
-    // whoever waits patiently is not the one that PostgreSQL ends.
+    // Batches lock hosts in order. This session holds the last one, and requests the first one once the batch has it.
+    // Its deadlock timeout is longer than the batch's, so PostgreSQL aborts the batch.
     world.crawl(&api)?.succeed().await?;
     let lock = "select from socrata_hosts where host = $1 for update";
     let mut connection = world.pool().acquire().await?;
-    let patience = "do $$ begin
+    let timeouts = "do $$ begin
          execute format('alter database %I set deadlock_timeout = %L', current_database(), '5s');
          set deadlock_timeout = '10min';
      end $$";
-    sqlx::query(patience).execute(&mut *connection).await?;
+    sqlx::query(timeouts).execute(&mut *connection).await?;
     let mut other = connection.begin().await?;
     sqlx::query(lock).bind(&last).execute(&mut *other).await?;
     let mut member = world.member()?.start()?;

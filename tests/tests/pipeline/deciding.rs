@@ -1,11 +1,11 @@
-//! A person releases or rejects a held run, in any order; a later run that balances makes it superseded.
+//! A person approves or declines runs on hold, in any order. A later balanced run supersedes them.
 
 use anyhow::Result;
 use catalog_tests::history::{History, Taken, all_at};
 
 const HELD: [&str; 2] = ["--max-retire-share", "0"];
 
-/// Three assets gone in run 2 and two more in run 3, both runs held.
+/// Three assets vanish in run 2 and two more in run 3. Both runs are on hold.
 async fn two_held() -> Result<(History, Vec<Taken>, Vec<Taken>)> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
@@ -25,7 +25,7 @@ fn sorted(mut expected: Vec<(String, i64)>) -> Vec<(String, i64)> {
 }
 
 #[tokio::test]
-async fn releases_in_any_order_give_the_same_rows() -> Result<()> {
+async fn approvals_in_any_order_give_the_same_rows() -> Result<()> {
     for order in [["2", "3"], ["3", "2"]] {
         let (history, first, second) = two_held().await?;
         assert_eq!(history.retired().await?, []);
@@ -44,7 +44,7 @@ async fn releases_in_any_order_give_the_same_rows() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_rejected_run_retires_nothing_and_is_decided_for_good() -> Result<()> {
+async fn a_declined_run_retires_nothing_and_its_decision_is_final() -> Result<()> {
     let (history, first, second) = two_held().await?;
     assert_eq!(history.decide("reject", "2").await?["retired"], 0);
     assert_eq!(history.retired().await?, []);
@@ -68,7 +68,7 @@ async fn a_rejected_run_retires_nothing_and_is_decided_for_good() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_later_run_that_balances_supersedes_what_is_held() -> Result<()> {
+async fn a_later_balanced_run_supersedes_runs_on_hold() -> Result<()> {
     let (history, first, second) = two_held().await?;
     history.run(&[]).await?;
     let states = ["balanced", "superseded", "superseded", "balanced"];

@@ -1,4 +1,4 @@
-//! A dry run does everything but write.
+//! A dry run of the producer does everything except write.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Program, World};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-/// Port 1 of this machine: nobody listens there.
+/// Nothing listens on port 1.
 const NO_BROKER: &str = "127.0.0.1:1";
 
 #[tokio::test]
-async fn a_dry_run_says_what_a_run_publishes_and_leaves_no_topic() -> Result<()> {
+async fn a_dry_run_reports_what_a_run_would_publish_and_creates_no_topic() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let dry = world.crawl(&api)?.args(["--dry-run"]).succeed().await?.summary()?;
@@ -32,7 +32,7 @@ async fn a_dry_run_says_what_a_run_publishes_and_leaves_no_topic() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_dry_run_needs_no_broker_and_says_so_to_people() -> Result<()> {
+async fn a_dry_run_needs_no_broker_and_its_text_says_that_nothing_was_written() -> Result<()> {
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let program = || -> Result<Program> {
         let crawl = Program::new("catalog-producer")?.args(["crawl", "--region", "us", "--dry-run"]);

@@ -1,4 +1,4 @@
-//! The tables hold what was served, field by field.
+//! The tables contain what the API served, field by field.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
 
-/// Enough for every oddity, several pages a lane, and agencies and hosts that come again.
+/// Enough for every oddity, several pages per lane, and repeated agencies and hosts.
 const ASSETS: u64 = 1_500;
 
 fn served() -> Result<Vec<Value>> {
@@ -75,7 +75,7 @@ async fn domains_hosts_and_agencies_equal_what_was_served() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_books_balance_and_no_lag_is_left() -> Result<()> {
+async fn the_ledger_balances_and_no_lag_is_left() -> Result<()> {
     let world = world().await?;
     let run: (String, String, i64, i64, i64) =
         sqlx::query_as("select state, mode, published, applied, dead from runs")

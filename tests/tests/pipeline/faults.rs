@@ -1,4 +1,4 @@
-//! An API that misbehaves gets a whole crawl or an error, never a short crawl that calls itself whole.
+//! If the API misbehaves, a crawl is complete or ends with an error. It is never incomplete and reported as complete.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ async fn api() -> Result<MockServer> {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_asked_again() -> Result<()> {
+async fn temporary_errors_are_retried() -> Result<()> {
     let world = World::new().await?;
     let api = api().await?;
     let faults = [
@@ -47,7 +47,7 @@ async fn an_empty_answer_is_not_the_end() -> Result<()> {
     let api = api().await?;
     let empty = api.fail_times(
         3,
-        Matcher::pages().first_attempt().that(|asked| asked.sequence % 3 == 0),
+        Matcher::pages().first_attempt().that(|request| request.sequence % 3 == 0),
         Fault::EmptyResults,
     );
     let ended = world.crawl(&api)?.succeed().await?.summary()?;
@@ -67,21 +67,21 @@ async fn a_server_that_does_not_scroll_by_id_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_is_not_asked_again() -> Result<()> {
+async fn permanent_errors_are_not_retried() -> Result<()> {
     let world = World::new().await?;
     let api = api().await?;
     api.fail(Matcher::pages(), Fault::status(403));
     let ended = world.crawl(&api)?.args(["--concurrency", "1"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert_eq!(api.requests().iter().filter(|asked| asked.is_page()).count(), 1);
+    assert_eq!(api.requests().iter().filter(|request| request.is_page()).count(), 1);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_page_that_comes_short_is_not_the_end_either() -> Result<()> {
+async fn a_short_page_is_not_the_end() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(1_000, 5);
-    // The API drops documents that it can't read, and still counts them.
+    // The API omits documents that it can't parse, and still counts them.
     let dropped: Vec<String> = (0..1_000).step_by(4).map(|index| catalog.id(index)).collect();
     let api = MockServer::start(Options::new(catalog)).await?;
     api.drop_from_results(dropped);
@@ -91,13 +91,13 @@ async fn a_page_that_comes_short_is_not_the_end_either() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_odd_answer_is_asked_for_again() -> Result<()> {
+async fn one_invalid_answer_is_retried() -> Result<()> {
     let world = World::new().await?;
     let api = api().await?;
     let odd = [(Fault::WrongRegion, 1), (Fault::FirstPageAgain, 2), (Fault::IgnoreScroll, 3)];
     let odd = odd.map(|(fault, nth)| {
-        let behind = Matcher::pages().that(|asked| asked.param("scroll_id") != Some(""));
-        api.fail_once(behind.first_attempt().nth(nth), fault)
+        let after_first_page = Matcher::pages().that(|request| request.param("scroll_id") != Some(""));
+        api.fail_once(after_first_page.first_attempt().nth(nth), fault)
     });
     let ended = world.crawl(&api)?.succeed().await?.summary()?;
     assert!(odd.iter().all(|fault| fault.fired() == 1));
@@ -106,18 +106,18 @@ async fn one_odd_answer_is_asked_for_again() -> Result<()> {
     Ok(())
 }
 
-/// How a crawl ends that always meets the fault behind the first page.
+/// The error of a crawl that always meets the fault after the first page.
 async fn refused(fault: Fault, retry_for: &str) -> Result<String> {
     let world = World::new().await?;
     let api = api().await?;
-    api.fail(Matcher::pages().that(|asked| asked.param("scroll_id") != Some("")), fault);
+    api.fail(Matcher::pages().that(|request| request.param("scroll_id") != Some("")), fault);
     let ended = world.crawl(&api)?.args(["--retry-for", retry_for]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     Ok(ended.stderr)
 }
 
 #[tokio::test]
-async fn another_region_never_stands_in() -> Result<()> {
+async fn an_answer_of_another_region_is_never_accepted() -> Result<()> {
     let reported = refused(Fault::WrongRegion, "20s").await?;
     assert!(
         reported.contains("another region answered") && reported.contains("aws-eu-west-1-prod"),
@@ -127,16 +127,16 @@ async fn another_region_never_stands_in() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_wait_beyond_the_budget_is_reported_with_the_budget() -> Result<()> {
+async fn a_retry_after_beyond_the_retry_budget_is_reported_with_the_budget() -> Result<()> {
     let reported = refused(Fault::too_many_requests(Some("3600")), "20s").await?;
-    for said in ["answered 429", "Retry-After: 3600 s", "the 20 s of --retry-for"] {
-        assert!(reported.contains(said), "never said {said}: {reported}");
+    for expected in ["answered 429", "Retry-After: 3600 s", "the 20 s of --retry-for"] {
+        assert!(reported.contains(expected), "never reported {expected}: {reported}");
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_page_that_repeats_is_told() -> Result<()> {
+async fn a_repeated_page_is_reported() -> Result<()> {
     let reported = refused(Fault::FirstPageAgain, "20s").await?;
     assert!(reported.contains("which is on another page"), "{reported}");
     Ok(())
@@ -154,7 +154,7 @@ async fn an_empty_catalog_where_assets_are_declared_is_an_error() -> Result<()> 
 }
 
 #[tokio::test]
-async fn what_is_no_answer_for_as_long_as_it_is_tried_is_told() -> Result<()> {
+async fn an_answer_that_stays_unreadable_is_reported() -> Result<()> {
     let reported = refused(Fault::Html, "1s").await?;
     assert!(reported.contains("can't be read") && reported.contains("<!DOCTYPE html>"), "{reported}");
     let reported = refused(Fault::NoResults, "1s").await?;
@@ -163,14 +163,14 @@ async fn what_is_no_answer_for_as_long_as_it_is_tried_is_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_token_that_is_missing_is_named_by_its_variable() -> Result<()> {
+async fn a_missing_token_is_reported_with_its_variable() -> Result<()> {
     let reported = refused(Fault::status(401), "1s").await?;
     assert!(reported.contains("answered 401") && reported.contains("SOCRATA_APP_TOKEN"), "{reported}");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_refused_token_is_named_by_its_variable() -> Result<()> {
+async fn a_refused_token_is_reported_with_its_variable() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(50, 2)).tokens(["right"])).await?;
     let ended = world.crawl(&api)?.env("SOCRATA_APP_TOKEN", "wrong-marked-value").run().await?;
@@ -198,7 +198,7 @@ async fn a_third_of_bad_answers_of_all_kinds_costs_no_record() -> Result<()> {
         Fault::NoResults,
         Fault::EmptyResults,
     ];
-    // A share of the requests for each, drawn apart: about a third in all.
+    // Each fault hits a share of the requests, drawn independently: about a third in total.
     let faults: Vec<_> =
         (11..).zip(kinds).map(|(seed, kind)| api.fail(Matcher::any().share(0.035, seed), kind)).collect();
     let flags = ["--page-size", "10", "--timeout", "1s", "--concurrency", "4"];

@@ -1,9 +1,9 @@
-//! Fifty kills of one crawl, at points drawn from a seed, leave each record in the topics exactly once, and the
-//! books of the consumer balanced.
+//! After fifty kills of one crawl, at points drawn from a seed, each record is in the topics exactly once, and the
+//! consumer's ledger balances.
 //!
-//! Each part of the run may ask for a few pages and no more, so that it can't end before its last kill, which
-//! comes at the transaction that ends it. `CATALOG_KILL_SEED` repeats a failure: what is drawn depends on the
-//! seed alone.
+//! Each part of the run may request only a few pages, so that the run can't end before its last kill. That kill
+//! happens in the transaction that ends the run. `CATALOG_KILL_SEED` repeats a failure, because all draws depend on
+//! the seed only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -19,27 +19,27 @@ const SEED: u64 = 20_260_101;
 const KILLS: u64 = 50;
 const ASSETS: u64 = 2_500;
 const PAGE_SIZE: &str = "10";
-/// What a part of the run may ask for at most: 49 times that is well below the catalog's pages.
+/// The most pages that one part of the run may request. 49 times this is well below the catalog's pages.
 const PAGES_A_PART: u64 = 4;
 
 /// Where a producer is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Point {
-    /// It has fenced the others, and not claimed the region yet.
+    /// It has fenced other producers, and has not claimed the region yet.
     Opened,
     /// It has claimed the region.
     Claimed,
-    /// It waits for `/domains`; for a page where the run has them already.
+    /// It waits for `/domains`, or for a page if the run already has the domains.
     DomainsHeld,
-    /// It waits for a page, having got so many.
+    /// It waits for a page after this many.
     PageHeld(u64),
-    /// Records lie in the topics, and their transaction is just being committed.
+    /// Records are in the topics, and their transaction is about to be committed.
     Delivered(u64),
     /// A page has just been committed.
     Published(u64),
-    /// All is published, and the markers are about to be.
+    /// All pages are published, and the end-of-run records follow.
     Ending,
-    /// The markers lie in the topics, and their transaction is just being committed.
+    /// The end-of-run records are in the topics, and their transaction is about to be committed.
     EndDelivered,
 }
 
@@ -80,7 +80,7 @@ async fn fifty_kills_leave_each_record_once() -> Result<()> {
     killed(seed).await.with_context(|| format!("with CATALOG_KILL_SEED={seed}"))
 }
 
-/// One run, killed again and again and then crawled to its end.
+/// Kills one run many times, and then crawls it to its end.
 async fn killed(seed: u64) -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
@@ -103,13 +103,13 @@ async fn killed(seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// Whether the last kill came too late for the commit that it was aimed at: the run is over then.
+/// Whether the last kill came after the commit that it was to prevent, so that the run has ended.
 async fn has_ended(world: &World) -> Result<bool> {
     let reported = world.status()?.args(["--region", "us", "--json"]).succeed().await?.summary()?;
     Ok(reported["regions"][0]["runs"][0]["state"] == "ended")
 }
 
-/// Lets a producer come to a point and kills it there.
+/// Kills a producer when it reaches a point.
 async fn kill_at(point: Point, mut crawl: Running, api: &MockServer) -> Result<()> {
     let mut domains = api.hold(Matcher::domains());
     let mut pages = api.hold(Matcher::pages());
@@ -151,7 +151,7 @@ async fn times_logged(crawl: &mut Running, event: &str, times: u64) -> Result<()
     Ok(())
 }
 
-/// Every topic holds what its markers say, nothing twice, and each asset once.
+/// Asserts that every topic contains the counts of its end-of-run records, no duplicates, and each asset once.
 async fn each_record_once(world: &World) -> Result<()> {
     let mut pages = BTreeSet::new();
     for topic in ["datasets", "domains", "hosts", "agencies"] {
@@ -170,7 +170,7 @@ async fn each_record_once(world: &World) -> Result<()> {
                 continue;
             }
             *published.entry(record.partition).or_default() += 1;
-            // A host or an agency is said again by each process that sees it, but never by the same page.
+            // Each process publishes a host or an agency once, so only the same page must not repeat it.
             let again = if matches!(topic, "hosts" | "agencies") { page } else { 0 };
             ensure!(seen.insert((record.key.clone(), again)), "{} is in {topic} twice", record.key);
         }
@@ -181,7 +181,7 @@ async fn each_record_once(world: &World) -> Result<()> {
         );
         ensure!(topic != "datasets" || seen.len() as u64 == ASSETS, "{} assets", seen.len());
     }
-    // One counter over all lanes and parts, without a gap: 0 is `/domains`, the last the markers'.
+    // Pages are numbered over all lanes and parts without a gap. 0 is `/domains`, and the last is the end of the run.
     ensure!(pages.iter().copied().eq(0..pages.len() as u64), "{pages:?}");
     Ok(())
 }

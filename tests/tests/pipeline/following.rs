@@ -1,4 +1,4 @@
-//! Verdicts are in the log, and a consumer with new tables follows them.
+//! Decisions are published, and a consumer with new tables applies them.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -6,7 +6,7 @@ use catalog_tests::history::{History, all_at};
 use catalog_tests::world::Sent;
 use serde_json::Value;
 
-/// Three assets gone in run 2, which is held.
+/// Three assets vanish in run 2, which is on hold.
 async fn held() -> Result<(History, Vec<(String, i64)>)> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
@@ -16,7 +16,7 @@ async fn held() -> Result<(History, Vec<(String, i64)>)> {
     Ok((history, all_at(&gone, 2)))
 }
 
-/// What new tables of the same topics hold: runs' states, and what is retired.
+/// Fills new tables from the same topics, and returns the states of runs and the retired assets.
 async fn again(history: &History) -> Result<(Vec<(i64, String)>, Vec<(String, i64)>)> {
     let states = "select run, state from again.runs order by run";
     let retired =
@@ -37,7 +37,7 @@ async fn published(history: &History) -> Result<Vec<(String, Value)>> {
 }
 
 #[tokio::test]
-async fn verdicts_are_published_with_all_that_a_rebuild_needs() -> Result<()> {
+async fn decisions_are_published_with_everything_that_a_rebuild_needs() -> Result<()> {
     let (history, _) = held().await?;
     let topic = published(&history).await?;
     assert_eq!(topic.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["us/1", "us/2"]);
@@ -60,11 +60,11 @@ async fn verdicts_are_published_with_all_that_a_rebuild_needs() -> Result<()> {
 }
 
 #[tokio::test]
-async fn new_tables_follow_a_release() -> Result<()> {
+async fn new_tables_apply_an_approval() -> Result<()> {
     let (history, gone) = held().await?;
     history.decide("release", "2").await?;
     assert_eq!(published(&history).await?[1].1["decided"]["what"], "released");
-    // Judged again it would be held: nothing may be retired here.
+    // If it were judged again it would be on hold, because nothing may be retired here.
     let strict = history.world.consume_again()?.args(["--until-caught-up", "--max-retire-share", "0"]);
     strict.succeed().await?;
     assert_eq!(again(&history).await?, (vec![(1, "balanced".into()), (2, "released".into())], gone));
@@ -72,22 +72,22 @@ async fn new_tables_follow_a_release() -> Result<()> {
 }
 
 #[tokio::test]
-async fn new_tables_follow_a_rejection() -> Result<()> {
+async fn new_tables_apply_a_declined_run() -> Result<()> {
     let (history, _) = held().await?;
     history.decide("reject", "2").await?;
-    // Judged again it would be balanced.
+    // If it were judged again it would be balanced.
     history.world.consume_again()?.args(["--until-caught-up"]).succeed().await?;
     assert_eq!(again(&history).await?, (vec![(1, "balanced".into()), (2, "rejected".into())], vec![]));
     Ok(())
 }
 
 #[tokio::test]
-async fn a_decision_elsewhere_is_followed_while_a_consumer_runs() -> Result<()> {
+async fn a_running_consumer_applies_a_decision_made_elsewhere() -> Result<()> {
     let (history, gone) = held().await?;
     history.world.consume_again()?.args(["--until-caught-up", "--max-retire-share", "0"]).succeed().await?;
     assert_eq!(again(&history).await?.0[1], (2, "held".into()));
     let mut member = history.world.consume_again()?.start()?;
-    // By then it has read the verdicts that there were.
+    // By now it has read the existing decisions.
     member.logged(events::PARTITION_ASSIGNED).await?;
     history.decide("release", "2").await?;
     history
@@ -101,7 +101,7 @@ async fn a_decision_elsewhere_is_followed_while_a_consumer_runs() -> Result<()> 
 }
 
 #[tokio::test]
-async fn what_is_final_is_published_again_where_the_topic_falls_back() -> Result<()> {
+async fn a_final_decision_is_published_again_if_the_topic_has_an_older_one() -> Result<()> {
     let (history, _) = held().await?;
     let records = history.world.records("verdicts").await?;
     let held = records.iter().rfind(|record| record.key == "us/2").map(|record| record.value.clone());

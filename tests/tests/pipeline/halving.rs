@@ -1,4 +1,4 @@
-//! A batch that a timeout cancels is tried in halves, for it takes as long the next time.
+//! A batch that a timeout cancels is retried in halves, because the whole batch would time out again.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -6,7 +6,7 @@ use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 
-/// As a timeout of somebody else's would: a statement with many rows takes too long, and one with few does not.
+/// Makes a statement with many rows exceed the timeout, and one with few rows not.
 const SLOW: &str = "
     create function slow() returns trigger language plpgsql as $$
     begin
@@ -20,7 +20,7 @@ const SLOW: &str = "
         referencing new table as written for each statement execute function slow()";
 
 #[tokio::test]
-async fn a_batch_that_takes_too_long_is_applied_in_parts_without_a_wait() -> Result<()> {
+async fn a_batch_that_times_out_is_applied_in_halves_without_delay() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
@@ -31,9 +31,9 @@ async fn a_batch_that_takes_too_long_is_applied_in_parts_without_a_wait() -> Res
     assert!(ended.logged(events::DATABASE_UNREACHABLE).is_empty(), "{}", ended.stderr);
     let records = &ended.summary()?["records"]["datasets"];
     assert_eq!(records["new"], 500, "{records}");
-    let books: (String, i64, i64) =
+    let ledger: (String, i64, i64) =
         sqlx::query_as("select state, published - applied, dead from runs").fetch_one(world.pool()).await?;
-    assert_eq!(books, ("balanced".to_owned(), 0, 0));
+    assert_eq!(ledger, ("balanced".to_owned(), 0, 0));
     world.ask(&["verify"])?.succeed().await?;
     world.consume_again()?.args(["--until-caught-up"]).succeed().await?;
     assert_eq!(world.contents("catalog", &CATALOG).await?, world.contents("again", &CATALOG).await?);

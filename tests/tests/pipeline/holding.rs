@@ -10,7 +10,7 @@ async fn last(history: &History) -> Result<(String, Option<String>)> {
     Ok(sqlx::query_as(last).fetch_one(history.world.pool()).await?)
 }
 
-/// That the last run is held for this alone, and that nothing is retired.
+/// Asserts that the last run is on hold for this reason only, and that nothing is retired.
 async fn assert_held(history: &History, why: &str) -> Result<()> {
     assert_eq!(last(history).await?, ("held".into(), Some(why.into())));
     assert_eq!(history.retired().await?, []);
@@ -18,13 +18,13 @@ async fn assert_held(history: &History, why: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn books_that_do_not_balance_hold_a_run() -> Result<()> {
+async fn a_ledger_that_does_not_balance_puts_a_run_on_hold() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.crawl(&[]).await?;
     let topic = history.world.topic("datasets");
     let of_first_partition = |record: &&TopicRecord| record.partition == 0 && !record.is_marker();
     let first = history.world.records("datasets").await?.iter().filter(of_first_partition).count();
-    // Its first record passes by, as if a compaction had dropped it.
+    // Its first record is skipped, as if compaction had removed it.
     history.world.migrate().await?;
     sqlx::query("insert into positions values ($1, 0, 1, 1, now())")
         .bind(&topic)
@@ -34,7 +34,7 @@ async fn books_that_do_not_balance_hold_a_run() -> Result<()> {
     let why = format!("the counts don't add up in {topic}[0] ({first} published, {} arrived)", first - 1);
     assert_held(&history, &why).await?;
 
-    // The next crawl sees all and decides.
+    // The next crawl sees everything and supersedes it.
     history.run(&[]).await?;
     let states = [(1, "superseded".to_owned()), (2, "balanced".to_owned())];
     assert_eq!(history.states().await?, states);
@@ -42,7 +42,7 @@ async fn books_that_do_not_balance_hold_a_run() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_object_that_names_neither_its_id_nor_its_domain_holds_a_run() -> Result<()> {
+async fn an_object_without_id_and_domain_puts_a_run_on_hold() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
     history.take("a.example", 2)?;
@@ -56,7 +56,7 @@ async fn an_object_that_names_neither_its_id_nor_its_domain_holds_a_run() -> Res
 }
 
 #[tokio::test]
-async fn an_object_that_names_its_domain_alone_shields_that_domain() -> Result<()> {
+async fn an_object_with_only_a_domain_shields_that_domain() -> Result<()> {
     let history = History::new(&[("a.example", 60), ("b.example", 60)]).await?;
     history.run(&[]).await?;
     history.take("a.example", 2)?;
@@ -74,12 +74,12 @@ async fn an_object_that_names_its_domain_alone_shields_that_domain() -> Result<(
 }
 
 #[tokio::test]
-async fn retiring_too_large_a_share_holds_a_run() -> Result<()> {
+async fn retiring_too_large_a_share_puts_a_run_on_hold() -> Result<()> {
     let history = History::new(&[("a.example", 60), ("b.example", 40)]).await?;
     history.run(&[]).await?;
     let mut gone = history.take("a.example", 20)?;
     history.run(&[]).await?;
-    // At the limit it is not above it.
+    // A share equal to the limit is allowed.
     assert_eq!(history.retired().await?, all_at(&gone, 2));
 
     gone.extend(history.take("b.example", 17)?);
@@ -96,7 +96,7 @@ async fn retiring_too_large_a_share_holds_a_run() -> Result<()> {
 }
 
 #[tokio::test]
-async fn seeing_less_than_is_declared_holds_a_run() -> Result<()> {
+async fn seeing_fewer_assets_than_declared_puts_a_run_on_hold() -> Result<()> {
     let history = History::new(&[("a.example", 60), ("b.example", 40)]).await?;
     history.run(&[]).await?;
     history.take("b.example", 4)?;

@@ -1,10 +1,10 @@
-//! Programs that read the answer and the log find the error in both.
+//! With `--json`, the error is in the answer and in the log.
 
 use anyhow::Result;
 use catalog_tests::world::{Ended, World};
 
-/// The error stands in the answer and in the last line of the log.
-fn tells_twice(ended: &Ended, code: i32) -> Result<()> {
+/// Asserts that the answer and the last log line contain the same error.
+fn assert_error_in_both(ended: &Ended, code: i32) -> Result<()> {
     assert_eq!(ended.code, Some(code), "{}", ended.stderr);
     let error = ended.error()?;
     assert_eq!(ended.summary()?["error"], error);
@@ -13,19 +13,19 @@ fn tells_twice(ended: &Ended, code: i32) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_command_that_fails_before_it_has_an_answer_answers_with_the_error() -> Result<()> {
+async fn a_command_that_fails_early_answers_with_the_error_alone() -> Result<()> {
     let world = World::unmigrated("").await?;
-    // The tables are not there.
+    // There are no tables.
     for command in [&["runs", "list"][..], &["verify"], &["dead-letters", "list"]] {
-        tells_twice(&world.ask(command)?.args(["--json"]).run().await?, 1)?;
+        assert_error_in_both(&world.ask(command)?.args(["--json"]).run().await?, 1)?;
     }
-    tells_twice(&world.ask(&["dead-letters", "discard", "--json"])?.run().await?, 2)?;
-    tells_twice(&world.plain_run()?.run().await?, 1)?;
+    assert_error_in_both(&world.ask(&["dead-letters", "discard", "--json"])?.run().await?, 2)?;
+    assert_error_in_both(&world.plain_run()?.run().await?, 1)?;
     Ok(())
 }
 
 #[tokio::test]
-async fn an_answer_of_a_check_that_finds_errors_has_them_and_the_error() -> Result<()> {
+async fn verify_answers_with_its_findings_and_the_error() -> Result<()> {
     let world = World::unmigrated("").await?;
     world.migrate().await?;
     let row = "insert into socrata_hosts (region, host, domain, last_run, last_page, observed_at)
@@ -34,7 +34,7 @@ async fn an_answer_of_a_check_that_finds_errors_has_them_and_the_error() -> Resu
     let ended = world.ask(&["verify", "--json"])?.run().await?;
     assert!(ended.summary()?["checks"].is_array(), "{}", ended.stdout);
     if ended.summary()?["errors"] != 0 {
-        tells_twice(&ended, 1)?;
+        assert_error_in_both(&ended, 1)?;
     } else {
         anyhow::bail!("no check finds this row: {}", ended.stdout);
     }

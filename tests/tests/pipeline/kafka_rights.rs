@@ -1,4 +1,4 @@
-//! The rights that the docs list are enough on a Kafka with an authorizer, and one that is missing is named.
+//! On a Kafka with an authorizer, the documented rights are enough, and a missing right is named in the error.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ sasl.mechanism=PLAIN
 sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin";
 "#;
 
-/// A program that logs in as a user whose password is the name.
+/// Makes a program log in as a user whose password equals the name.
 fn login(program: Program, user: &str) -> Program {
     let options = format!(
         "security.protocol=sasl_plaintext\nsasl.mechanism=PLAIN\nsasl.username={user}\nsasl.password={user}"
@@ -30,7 +30,7 @@ fn login(program: Program, user: &str) -> Program {
     program.env("KAFKA_OPTIONS", &options)
 }
 
-/// Kafka's own tool for ACLs, as the administrator.
+/// Kafka's tool for ACLs, as the administrator.
 struct Admin {
     brokers: String,
     config: PathBuf,
@@ -50,7 +50,7 @@ impl Admin {
         succeed(command.arg("--command-config").arg(&self.config)).await
     }
 
-    /// Takes a right away that was granted.
+    /// Removes a right that was granted.
     async fn remove(
         &self,
         principal: &str,
@@ -108,7 +108,7 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
     admin.remove(producer, "prefixed", "Write", ["--transactional-id", &id]).await?;
     assert_denied(&crawl()?.run().await?, "WRITE and DESCRIBE on the transactional id");
     admin.remove("User:catalog-consumer", "literal", "Read", ["--group", world.group()]).await?;
-    // Without a goal: one that has caught up already ends before it has joined.
+    // Without --until-caught-up, because a consumer that has nothing to do ends before it joins.
     let member = login(world.member()?, "catalog-consumer");
     assert_denied(&member.run().await?, "READ on the consumer group");
     Ok(())

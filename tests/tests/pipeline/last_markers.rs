@@ -1,4 +1,4 @@
-//! Two last markers at once: each would miss the other, if the one lock did not keep them apart.
+//! The last two end-of-run records of a run arrive at once. Without the schema lock each would miss the other.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
@@ -6,15 +6,15 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 #[tokio::test]
-async fn a_run_whose_last_markers_arrive_together_is_judged_once() -> Result<()> {
+async fn a_run_whose_last_end_of_run_records_arrive_together_is_judged_once() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
-    // All that a partition holds comes in one batch with its marker.
+    // Each partition's records form one batch with its end-of-run record.
     let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
     world.crawl(&api)?.succeed().await?;
     let datasets = world.topic("datasets");
 
-    // All but the two partitions of the datasets, which pass for applied.
+    // All partitions except the two of the datasets, which are marked as applied.
     for partition in 0..2 {
         let (_, end) = world.committed(&datasets, partition).await?;
         sqlx::query("insert into positions values ($1, $2, $3, $3, now())")
@@ -28,8 +28,8 @@ async fn a_run_whose_last_markers_arrive_together_is_judged_once() -> Result<()>
     let state: String = sqlx::query_scalar("select state from runs").fetch_one(world.pool()).await?;
     assert_eq!(state, "open");
 
-    // Both at once. A lock that lets positions be read and not be moved holds whoever has got past the one
-    // lock after it has looked at the books and before it commits, until both batches wait.
+    // Both at once. The lock allows positions to be read but not moved. It stops a batch that has passed the schema
+    // lock between its look at the ledger and its commit, until both batches wait.
     sqlx::query("update positions set position = 0, counted_to = 0 where topic = $1")
         .bind(&datasets)
         .execute(world.pool())

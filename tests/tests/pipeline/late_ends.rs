@@ -1,7 +1,7 @@
-//! The end of a transaction that reaches Kafka late, in the midst of the next transaction, tears no page.
+//! If the end of a transaction reaches Kafka late, during the next transaction, no page is torn.
 //!
-//! `CATALOG_LATE_ENDS` sets how many ends are late (20), and `CATALOG_LATE_SEED` repeats a failure: where
-//! each is delivered depends on the seed alone.
+//! `CATALOG_LATE_ENDS` sets how many ends are late (20). `CATALOG_LATE_SEED` repeats a failure, because the points
+//! of delivery depend on the seed only.
 
 use std::env;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use crate::producer_killed::each_page_once;
 
 const SEED: u64 = 890;
 const ENDS: usize = 20;
-/// How many crawls run side by side: most of the time goes into waiting.
+/// How many crawls run at the same time. Most of their time is waiting.
 const CRAWLS: usize = 4;
 const PAGE_SIZE: u64 = 25;
-/// How many transactions come first: the claim and `/domains`.
+/// The number of transactions before the first page: the claim and `/domains`.
 const FIRST: u64 = 2;
-/// How long the programs' clients wait for an answer.
+/// The clients' timeout for an answer.
 const SHORT_SOCKET_TIMEOUT: &str = "socket.timeout.ms=1500";
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -43,13 +43,13 @@ impl Draw {
 
     fn late_end(&mut self, first: bool) -> LateEnd {
         let skip = self.below(2) + if first { FIRST } else { 0 };
-        // A page goes to two partitions of datasets, to the cursor, and often to hosts and agencies.
+        // A page is written to two partitions of datasets, to the cursor, and often to hosts and agencies.
         LateEnd { skip, silent: self.below(4) == 0, produces: 1 + self.below(3) }
     }
 }
 
 /// A number from the environment.
-fn asked<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+fn from_env<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     name: &str,
     default: T,
 ) -> Result<T> {
@@ -58,13 +58,13 @@ fn asked<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
 
 #[tokio::test]
 async fn ends_that_arrive_late_tear_no_page() -> Result<()> {
-    let (seed, ends) = (asked("CATALOG_LATE_SEED", SEED)?, asked("CATALOG_LATE_ENDS", ENDS)?);
+    let (seed, ends) = (from_env("CATALOG_LATE_SEED", SEED)?, from_env("CATALOG_LATE_ENDS", ENDS)?);
     let crawls = (0..CRAWLS).map(|crawl| crawled_with_late_ends(seed + crawl as u64, ends.div_ceil(CRAWLS)));
     try_join_all(crawls).await.with_context(|| format!("with CATALOG_LATE_SEED={seed}"))?;
     Ok(())
 }
 
-/// A crawl of enough pages, some of whose transactions end late; a whole run must come of it.
+/// Crawls enough pages, with some transactions that end late. The run must be complete.
 async fn crawled_with_late_ends(seed: u64, ends: usize) -> Result<()> {
     let mut draw = Draw(seed);
     let planned: Vec<_> = (0..ends).map(|number| draw.late_end(number == 0)).collect();
@@ -85,10 +85,10 @@ async fn crawled_with_late_ends(seed: u64, ends: usize) -> Result<()> {
     Ok(())
 }
 
-/// What the test above rests on: a producer that goes on with its instance has half of its next page
-/// committed by the late end, even where it aborts that page.
+/// The premise of the test above: if a producer keeps its instance, the late end commits half of its next
+/// page, even if it aborts that page.
 #[tokio::test]
-async fn a_producer_that_keeps_its_instance_is_torn() -> Result<()> {
+async fn a_late_end_tears_the_page_of_a_producer_that_keeps_its_instance() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(10, 1))).await?;
     world.crawl(&api)?.args(["--limit", "1"]).succeed().await?;
@@ -102,8 +102,8 @@ async fn a_producer_that_keeps_its_instance_is_torn() -> Result<()> {
     Ok(())
 }
 
-/// Commits a page whose end arrives late, then aborts the next page; gives how many of the aborted records
-/// can be seen.
+/// Commits a page whose end arrives late, then aborts the next page. Returns how many of the aborted records
+/// are visible.
 async fn torn(world: &World, config: &ClientConfig, name: &str) -> Result<usize> {
     let mut config = config.clone();
     config.set("transactional.id", world.topic(name)).set("linger.ms", "0");
@@ -117,13 +117,13 @@ async fn torn(world: &World, config: &ClientConfig, name: &str) -> Result<usize>
     producer.begin_transaction()?;
     let aborted = format!("aborted-{name}");
     send_page(&world.topic("datasets"), &producer, &aborted).await;
-    // It may fail: the broker knows of no transaction by now.
+    // It may fail, because the transaction has already ended on the broker.
     let _ = spawn_blocking(move || producer.abort_transaction(TIMEOUT)).await?;
     let seen = world.records("datasets").await?;
     Ok(seen.iter().filter(|record| record.key == aborted).count())
 }
 
-/// Sends a record to each of two partitions; gives how many were taken.
+/// Sends a record to each of two partitions. Returns how many were accepted.
 async fn send_page(topic: &str, producer: &FutureProducer, key: &str) -> usize {
     let send = |partition| {
         producer.send_result(FutureRecord::to(topic).partition(partition).key(key).payload("{}")).ok()
@@ -136,12 +136,12 @@ async fn send_page(topic: &str, producer: &FutureProducer, key: &str) -> usize {
     taken
 }
 
-/// A page that is torn by hand: one of its records is committed twice.
+/// Tears a page by hand: one of its records is committed twice.
 #[tokio::test]
-async fn a_torn_page_is_named_by_run_topic_and_partition() -> Result<()> {
+async fn verify_names_a_torn_page_by_run_topic_and_partition() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(400, 3))).await?;
-    let mut gate = api.hold(Matcher::pages().that(|asked| asked.sequence > 3));
+    let mut gate = api.hold(Matcher::pages().that(|request| request.sequence > 3));
     let mut crawl = world.crawl(&api)?.args(["--concurrency", "1"]).start()?;
     crawl.reaches(gate.arrived()).await?;
     // `/domains` and a page.

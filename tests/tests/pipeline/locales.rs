@@ -1,4 +1,4 @@
-//! The database's locale changes nothing, and another encoding than UTF-8 is refused.
+//! The database's locale has no effect, and encodings other than UTF-8 are refused.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
@@ -6,7 +6,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 #[tokio::test]
-async fn a_turkish_database_holds_the_same() -> Result<()> {
+async fn a_database_with_a_turkish_locale_has_the_same_rows() -> Result<()> {
     let world = World::unmigrated("locale_provider icu icu_locale 'tr' template template0").await?;
     let lower: String = sqlx::query_scalar("select lower('I')").fetch_one(world.pool()).await?;
     assert_eq!(lower, "ı", "the database has to be Turkish");
@@ -19,7 +19,7 @@ async fn a_turkish_database_holds_the_same() -> Result<()> {
     sqlx::query("update socrata_datasets set permalink = upper(permalink collate \"C\")")
         .execute(world.pool())
         .await?;
-    // The scheme is compared as it is, so it is not part of this.
+    // The check compares the scheme as it is, so it is lower case again.
     sqlx::query("update socrata_datasets set permalink = replace(permalink, 'HTTPS', 'https')")
         .execute(world.pool())
         .await?;

@@ -1,4 +1,4 @@
-//! Topics that have lost their first records: what they can't speak of is neither deleted nor changed.
+//! Topics that have lost their first records. Rows that the remaining records don't cover are not deleted or changed.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ async fn execute(world: &World, statement: &str) -> Result<()> {
     Ok(())
 }
 
-/// Two crawls, five assets retired by the second.
+/// Two crawls, the second of which retires five assets.
 async fn crawled() -> Result<History> {
     let history = History::new(&DOMAINS).await?;
     history.run(&[]).await?;
@@ -25,7 +25,7 @@ async fn crawled() -> Result<History> {
     Ok(history)
 }
 
-/// Deletes what lies before a run's end of some topic, less so many offsets; returns the new first offsets.
+/// Deletes a topic's records up to `less` offsets before the end of a run. Returns the new first offsets.
 async fn lose(world: &World, topic: &'static str, run: i64, less: i64) -> Result<Vec<(i32, i64)>> {
     let ends: Vec<(i32, i64)> = sqlx::query_as(
         "select partition, marker_offset + 2 - $3 from run_partitions where topic = $1 and run = $2 order by 1",
@@ -43,7 +43,7 @@ async fn lose(world: &World, topic: &'static str, run: i64, less: i64) -> Result
     Ok(ends)
 }
 
-/// The command stops with exit 3 and names the partitions.
+/// Asserts that the command stops with exit code 3 and names the partitions.
 async fn refused(world: &World, program: Program, topic: &str, lost: &[(i32, i64)]) -> Result<Ended> {
     let ended = program.run().await?;
     ensure!(ended.code == Some(3), "{:?}: {}", ended.code, ended.stderr);
@@ -55,7 +55,7 @@ async fn refused(world: &World, program: Program, topic: &str, lost: &[(i32, i64
     Ok(ended)
 }
 
-/// How many rows were kept, by table.
+/// The number of kept rows per table.
 fn kept(ended: &Ended) -> Result<BTreeMap<String, u64>> {
     let summary = ended.summary()?;
     let tables = summary["tables"].as_array().into_iter().flatten();
@@ -69,9 +69,9 @@ fn kept(ended: &Ended) -> Result<BTreeMap<String, u64>> {
 async fn a_rebuild_of_topics_that_lost_their_beginning_deletes_nothing() -> Result<()> {
     let history = crawled().await?;
     let world = &history.world;
-    // Half of run 2 is gone, too: no full run is left that is complete.
+    // Half of run 2 is lost too, so no complete full run is left.
     let lost = lose(world, "datasets", 2, 20).await?;
-    // Damage to a row of which nothing is left.
+    // Damages a row that has no record left.
     let id: String = sqlx::query_scalar("select min(id) from socrata_datasets where retired_at is not null")
         .fetch_one(world.pool())
         .await?;
@@ -95,14 +95,14 @@ async fn a_rebuild_of_topics_that_lost_their_beginning_deletes_nothing() -> Resu
 }
 
 #[tokio::test]
-async fn after_the_next_full_crawl_the_guard_is_a_note_and_a_rebuild_is_a_rebuild() -> Result<()> {
+async fn after_the_next_full_crawl_a_rebuild_only_warns_and_repairs_rows() -> Result<()> {
     let history = crawled().await?;
     let world = &history.world;
     let lost = lose(world, "datasets", 2, 20).await?;
     refused(world, world.rebuild()?, "datasets", &lost).await?;
     history.run(&[]).await?;
 
-    // The five retired rows are below run 3: nothing speaks of them. All others are repaired, and so are all hosts,
+    // The five retired rows are from before run 3 and have no records. All others are repaired, and so are all hosts,
     // because their topic is complete.
     let active = "retired_at is null";
     execute(world, &format!("update socrata_datasets set name = 'damaged' where id = (select min(id) from socrata_datasets where {active})")).await?;
@@ -130,7 +130,7 @@ async fn a_run_that_begins_right_at_the_first_offsets_is_complete() -> Result<()
     assert_eq!(ended.summary()?["floors"][0]["run"], 2);
     assert_eq!(history.retired().await?.len(), 5);
 
-    // One offset further a record of run 2 may be gone.
+    // With one more offset lost, a record of run 2 may be missing.
     lose(&history.world, "datasets", 1, -1).await?;
     assert_eq!(history.world.rebuild()?.run().await?.code, Some(3));
     Ok(())
@@ -141,7 +141,7 @@ async fn new_tables_are_not_filled_from_topics_that_lost_their_beginning() -> Re
     let history = crawled().await?;
     let world = &history.world;
     let lost = lose(world, "datasets", 2, 20).await?;
-    let anew = ["--migrate", "--schema", "anew"];
+    let fresh = ["--migrate", "--schema", "fresh"];
     let again = || anyhow::Ok(world.consume_again()?.args(["--until-caught-up"]));
     refused(world, again()?, "datasets", &lost).await?;
     let dry_run = ["--until-caught-up", "--dry-run", "--schema", "again"];
@@ -151,29 +151,29 @@ async fn new_tables_are_not_filled_from_topics_that_lost_their_beginning() -> Re
             .fetch_one(world.pool())
             .await?;
     assert_eq!(positions, 0);
-    refused(world, world.rebuild()?.args(anew), "datasets", &lost).await?;
+    refused(world, world.rebuild()?.args(fresh), "datasets", &lost).await?;
 
     again()?.args(["--accept-loss"]).succeed().await?;
     let rows: i64 =
         sqlx::query_scalar("select count(*) from again.socrata_datasets").fetch_one(world.pool()).await?;
     ensure!(rows > 0 && rows < 60, "{rows} rows");
-    // What has a position goes on without the flag.
+    // Partitions with a position continue without the flag.
     history.run(&[]).await?;
     again()?.succeed().await?;
 
-    // Run 3 has published everything again.
-    world.rebuild()?.args(anew).succeed().await?;
+    // Run 3 published everything again.
+    world.rebuild()?.args(fresh).succeed().await?;
     let active = |schema: &str| {
         let query = format!("select id from {schema}.socrata_datasets where retired_at is null order by id");
         async move { sqlx::query_scalar::<_, String>(AssertSqlSafe(query)).fetch_all(world.pool()).await }
     };
-    assert_eq!(active("anew").await?, active("catalog").await?);
-    assert_eq!(active("anew").await?.len(), 115);
+    assert_eq!(active("fresh").await?, active("catalog").await?);
+    assert_eq!(active("fresh").await?.len(), 115);
     Ok(())
 }
 
 #[tokio::test]
-async fn the_verdicts_count_as_the_data_and_heal_with_the_next_decision() -> Result<()> {
+async fn lost_decisions_are_refused_like_lost_data_until_the_next_decision() -> Result<()> {
     let history = crawled().await?;
     let world = &history.world;
     let verdicts = world.records("verdicts").await?;
@@ -185,9 +185,9 @@ async fn the_verdicts_count_as_the_data_and_heal_with_the_next_decision() -> Res
     refused(world, world.rebuild()?, "verdicts", &lost).await?;
     refused(world, world.verify_topics()?, "verdicts", &lost).await?;
     refused(world, world.consume_again()?.args(["--until-caught-up"]), "verdicts", &lost).await?;
-    refused(world, world.rebuild()?.args(["--migrate", "--schema", "anew"]), "verdicts", &lost).await?;
+    refused(world, world.rebuild()?.args(["--migrate", "--schema", "fresh"]), "verdicts", &lost).await?;
     world.rebuild()?.args(["--accept-loss"]).succeed().await?;
-    // Tables that have their positions go on.
+    // Tables with positions continue.
     history.run(&[]).await?;
     for program in [world.rebuild()?, world.verify_topics()?] {
         let ended = program.succeed().await?;

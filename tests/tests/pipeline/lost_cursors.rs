@@ -1,5 +1,5 @@
-//! A producer whose cursor was lost restarts its run numbers. Consumers stop before anything of that is written,
-//! and what they say to do leads on.
+//! A producer whose cursor was lost restarts its run numbers. Consumers stop before they write any of its records,
+//! and the error explains how to continue.
 
 use anyhow::{Context, Result};
 use catalog_tests::mock_server::{MockServer, Options};
@@ -10,7 +10,7 @@ use rdkafka::client::DefaultClientContext;
 
 const LEDGER: [&str; 2] = ["runs", "run_partitions"];
 
-/// A world after a run of this number, and the mock server that was crawled.
+/// A world after a run with this number, and the mock server that was crawled.
 async fn crawled(run: &str) -> Result<(World, MockServer)> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
@@ -22,14 +22,14 @@ fn admin(world: &World) -> Result<AdminClient<DefaultClientContext>> {
     Ok(world.kafka().create()?)
 }
 
-/// The same topics and tables, and a producer that knows of no run and crawls.
+/// Crawls into the same topics with a producer that has lost its cursor.
 async fn crawl_again(world: &World, api: &MockServer) -> Result<()> {
     world.delete_topics(&["cursors"]).await?;
     world.crawl(api)?.succeed().await?;
     Ok(())
 }
 
-/// What a consumer says that stops there.
+/// The error of a consumer that stops there.
 async fn refused(world: &World) -> Result<String> {
     let ended = world.consume()?.run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
@@ -41,17 +41,17 @@ async fn states(world: &World) -> Result<Vec<(i64, String)>> {
 }
 
 #[tokio::test]
-async fn what_is_said_to_do_leads_on() -> Result<()> {
+async fn the_instructions_in_the_error_resolve_a_lost_cursor() -> Result<()> {
     let (world, api) = crawled("7").await?;
     world.consume()?.succeed().await?;
     crawl_again(&world, &api).await?;
-    let said = refused(&world).await?;
-    assert!(said.contains("records of run 1 of us come after run 7 had ended"), "{said}");
+    let error = refused(&world).await?;
+    assert!(error.contains("records of run 1 of us come after run 7 had ended"), "{error}");
     assert_eq!(states(&world).await?, [(7, "balanced".into())]);
 
-    // The tools and flags that it names, and no others.
+    // Uses exactly the tools and flags that the error names.
     let between = |before: &str, after: &str| {
-        let rest = said.split_once(before).map(|(_, rest)| rest);
+        let rest = error.split_once(before).map(|(_, rest)| rest);
         rest.and_then(|rest| rest.split_once(after)).map(|(flags, _)| flags.to_owned())
     };
     let reset = between("--group … ", "`").context("it names the reset")?;
@@ -62,7 +62,7 @@ async fn what_is_said_to_do_leads_on() -> Result<()> {
     assert_eq!(states(&world).await?, [(7, "balanced".into()), (8, "balanced".into())]);
     world.ask(&["verify"])?.succeed().await?;
 
-    // And the next crawl goes on from there.
+    // The next crawl continues from there.
     world.crawl(&api)?.succeed().await?;
     let summary = world.consume()?.succeed().await?.summary()?;
     assert_eq!((&summary["runs"][0]["run"], &summary["runs"][0]["state"]), (&9.into(), &"balanced".into()));
@@ -70,32 +70,32 @@ async fn what_is_said_to_do_leads_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_run_of_the_same_number_is_not_taken_for_the_first() -> Result<()> {
+async fn a_second_run_with_the_same_number_is_not_mistaken_for_the_first() -> Result<()> {
     let (world, api) = crawled("1").await?;
     world.consume()?.succeed().await?;
     let (tables, ledger) =
         (world.contents("catalog", &CATALOG).await?, world.contents("catalog", &LEDGER).await?);
     crawl_again(&world, &api).await?;
-    let said = refused(&world).await?;
-    assert!(said.contains("run 1 of us come after run 1") && said.contains("--first-run 2"), "{said}");
+    let error = refused(&world).await?;
+    assert!(error.contains("run 1 of us come after run 1") && error.contains("--first-run 2"), "{error}");
     assert_eq!(world.contents("catalog", &CATALOG).await?, tables);
     assert_eq!(world.contents("catalog", &LEDGER).await?, ledger);
     Ok(())
 }
 
 #[tokio::test]
-async fn both_runs_in_one_batch_are_counted_apart() -> Result<()> {
+async fn two_runs_in_one_batch_are_distinguished() -> Result<()> {
     let (world, api) = crawled("7").await?;
     crawl_again(&world, &api).await?;
-    // A new database: each partition holds so little that it comes at once.
-    let said = refused(&world).await?;
-    assert!(said.contains("run 1 of us") && said.contains("--first-run 8"), "{said}");
+    // In a new database each partition arrives as one batch.
+    let error = refused(&world).await?;
+    assert!(error.contains("run 1 of us") && error.contains("--first-run 8"), "{error}");
     assert_eq!(states(&world).await?, []);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_partition_that_the_ended_run_did_not_know_is_no_way_in() -> Result<()> {
+async fn a_new_partition_does_not_hide_restarted_run_numbers() -> Result<()> {
     let (world, _double) = crawled("7").await?;
     world.consume()?.succeed().await?;
     let datasets = world.topic("datasets");
@@ -113,7 +113,7 @@ async fn a_partition_that_the_ended_run_did_not_know_is_no_way_in() -> Result<()
     world
         .send("datasets", Sent { partition: 2, key, value: Some(value.as_bytes()), headers: &headers })
         .await?;
-    let said = refused(&world).await?;
-    assert!(said.contains("records of run 1 of us come after run 7"), "{said}");
+    let error = refused(&world).await?;
+    assert!(error.contains("records of run 1 of us come after run 7"), "{error}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A batch whose position somebody else has moved is dropped, and the consumer goes on from there.
+//! If another consumer moves a position, the batch is dropped and the consumer continues from the new position.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -8,7 +8,7 @@ use catalog_tests::world::World;
 use sqlx::AssertSqlSafe;
 
 #[tokio::test]
-async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
+async fn a_batch_behind_the_moved_position_writes_nothing() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
@@ -16,7 +16,7 @@ async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
     let mut member = world.member()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
 
-    // Run 2's records stand before the position, which moves past them as another consumer would move it.
+    // The position moves past run 2's records, as another consumer would move it.
     let datasets = world.topic("datasets");
     let mut other = world.pool().begin().await?;
     sqlx::query("select from positions where topic = $1 and partition = 0 for update")
@@ -40,7 +40,7 @@ async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
     let reported = member.logged(events::POSITION_MOVED).await?;
     assert_eq!((reported["partition"].as_i64(), reported["position"].as_i64()), (Some(0), Some(end)));
 
-    // Run 3 is applied again, and of run 2 only what the other partitions hold.
+    // Run 3 is applied again, and of run 2 only the records of other partitions.
     world.crawl(&api)?.succeed().await?;
     world
         .until(
@@ -61,7 +61,7 @@ async fn a_batch_that_comes_too_late_writes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_database_that_goes_back_under_a_consumer_gets_all_again_and_counts_it_once() -> Result<()> {
+async fn positions_set_back_under_a_consumer_are_replayed_and_counted_once() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
@@ -70,12 +70,12 @@ async fn a_database_that_goes_back_under_a_consumer_gets_all_again_and_counts_it
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
     let before = world.contents("catalog", &["socrata_hosts"]).await?;
     let hosts = world.topic("hosts");
-    // It has read and stepped over all that there is, and is idle.
+    // It has read everything and is idle.
     world.until("select position > marker_offset + 1 from positions join run_partitions using (topic, partition) where topic like '%.hosts'").await?;
     let back =
         format!("delete from socrata_hosts; update positions set position = 0 where topic = '{hosts}'");
     sqlx::raw_sql(AssertSqlSafe(back)).execute(world.pool()).await?;
-    // Its next batch finds that out.
+    // Its next batch detects the moved position.
     world.crawl(&api)?.args(["--limit", "1"]).succeed().await?;
     let reported = member.logged(events::POSITION_MOVED).await?;
     assert_eq!((reported["topic"].as_str(), reported["position"].as_i64()), (Some(hosts.as_str()), Some(0)));

@@ -1,4 +1,4 @@
-//! Moving to topics of another prefix, to a topic that was deleted and created again, and what refuses to move.
+//! Moving the tables to topics of another prefix or to a recreated topic, and the cases in which a move is refused.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -6,7 +6,7 @@ use catalog_tests::history::History;
 use catalog_tests::world::{CATALOG, Ended, World};
 use sqlx::Executor;
 
-/// Two runs, of which the second retires 3 assets.
+/// Two runs. The second retires 3 assets.
 async fn two_runs() -> Result<History> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
@@ -15,13 +15,13 @@ async fn two_runs() -> Result<History> {
     Ok(history)
 }
 
-/// Crawls and applies; expects that this is run 3, that the 3 assets stay retired, and that a rebuild changes nothing.
-async fn goes_on(history: &History) -> Result<()> {
+/// Crawls and applies run 3. Asserts that the 3 assets stay retired, and that a rebuild changes nothing.
+async fn assert_run_3_continues(history: &History) -> Result<()> {
     history.run(&[]).await?;
-    agrees(history).await
+    assert_rebuild_finds_nothing(history).await
 }
 
-async fn agrees(history: &History) -> Result<()> {
+async fn assert_rebuild_finds_nothing(history: &History) -> Result<()> {
     let balanced = |run| (run, "balanced".to_owned());
     assert_eq!(history.states().await?, [balanced(1), balanced(2), balanced(3)]);
     assert!(history.retired().await?.iter().map(|(_, run)| *run).eq([2, 2, 2]));
@@ -33,37 +33,37 @@ async fn agrees(history: &History) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_topic_that_was_deleted_is_created_and_goes_on() -> Result<()> {
+async fn a_deleted_topic_is_created_and_the_next_run_continues() -> Result<()> {
     let history = two_runs().await?;
     history.world.delete_topics(&["datasets"]).await?;
     history.world.move_tables(&["--topic", "datasets", "--partitions", "2"])?.succeed().await?;
-    goes_on(&history).await
+    assert_run_3_continues(&history).await
 }
 
 #[tokio::test]
-async fn a_topic_that_was_created_again_by_a_crawl_goes_on_with_that_run() -> Result<()> {
+async fn a_topic_recreated_by_a_crawl_continues_with_that_run() -> Result<()> {
     let history = two_runs().await?;
     history.world.delete_topics(&["domains"]).await?;
     history.crawl(&[]).await?;
     let name = history.world.topic("domains");
     history.world.move_tables(&["--topic", &name])?.succeed().await?;
     history.world.consume()?.succeed().await?;
-    agrees(&history).await
+    assert_rebuild_finds_nothing(&history).await
 }
 
 #[tokio::test]
-async fn lost_cursors_and_verdicts_are_written_again() -> Result<()> {
+async fn lost_cursors_and_decisions_are_written_again() -> Result<()> {
     let history = two_runs().await?;
     for topic in ["cursors", "verdicts"] {
         history.world.delete_topics(&[topic]).await?;
         history.world.move_tables(&["--topic", topic])?.succeed().await?;
     }
     assert_eq!(history.world.records("verdicts").await?.len(), 2);
-    goes_on(&history).await
+    assert_run_3_continues(&history).await
 }
 
 #[tokio::test]
-async fn a_move_that_broke_off_is_made_again_after_a_crawl() -> Result<()> {
+async fn an_interrupted_move_can_be_repeated_after_a_crawl() -> Result<()> {
     let mut history = two_runs().await?;
     let prefix = format!("{}new.", history.world.prefix());
     let break_off = "create function break_off() returns trigger language plpgsql as
@@ -82,19 +82,19 @@ async fn a_move_that_broke_off_is_made_again_after_a_crawl() -> Result<()> {
     history.world.pool().execute("drop trigger break_off on run_floors").await?;
     history.world.move_tables(&[])?.succeed().await?;
     history.world.consume()?.succeed().await?;
-    agrees(&history).await
+    assert_rebuild_finds_nothing(&history).await
 }
 
 #[tokio::test]
 async fn earlier_runs_of_the_new_topics_are_left_out() -> Result<()> {
     let mut history = two_runs().await?;
-    // Of another catalog, with numbers that these tables know.
+    // Runs of another catalog, with numbers that these tables contain.
     let other = History::new(&[("x.example", 30)]).await?;
     other.crawl(&[]).await?;
     history.world.use_prefix(other.world.prefix());
     history.world.move_tables(&[])?.succeed().await?;
     history.world.consume()?.succeed().await?;
-    goes_on(&history).await?;
+    assert_run_3_continues(&history).await?;
     let foreign = "select exists (select from socrata_datasets where domain = 'x.example')";
     assert!(!sqlx::query_scalar::<_, bool>(foreign).fetch_one(history.world.pool()).await?);
     Ok(())
@@ -119,7 +119,7 @@ async fn a_consumer_of_the_old_topics_stops() -> Result<()> {
     Ok(())
 }
 
-/// A refused move has changed nothing.
+/// Asserts that the move is refused with this reason and changes nothing.
 async fn refused(world: &World, flags: &[&str], reason: &str) -> Result<Ended> {
     let tables = [&CATALOG[..], &["positions", "runs", "run_floors", "installation", "verdicts"]].concat();
     let before = world.contents("catalog", &tables).await?;
@@ -146,7 +146,7 @@ async fn tables_are_not_moved_to_topics_of_later_runs() -> Result<()> {
     let before = other.world.all_records().await?.len();
     let flags = ["--topic-prefix", other.world.prefix()];
     refused(&history.world, &flags, "contain run 7 of us").await?;
-    // Nor where the cursor was lost.
+    // Nor if the cursor was lost.
     other.world.delete_topics(&["cursors"]).await?;
     refused(&history.world, &flags, "contain run 7 of us").await?;
     let lost = 2;
@@ -171,7 +171,7 @@ async fn tables_are_not_moved_to_their_own_topics() -> Result<()> {
     refused(&history.world, &[], "already, so there is nothing to move").await?;
     refused(&history.world, &["--topic", "hosts"], "is the topic that the tables").await?;
     history.world.consume()?.succeed().await?;
-    agrees(&history).await
+    assert_rebuild_finds_nothing(&history).await
 }
 
 #[tokio::test]

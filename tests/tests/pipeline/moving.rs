@@ -1,4 +1,4 @@
-//! Moving to another Kafka cluster, by the commands of the page about it.
+//! Moving to another Kafka cluster with the commands of the documentation page.
 
 use anyhow::{Context, Result};
 use catalog_tests::docs::{Page, blocks};
@@ -6,7 +6,7 @@ use catalog_tests::history::History;
 use catalog_tests::world::{Broker, CATALOG, Sent};
 use serde_json::Value;
 
-/// The commands of the page's first part: those before the move, and those from it on.
+/// The commands of the page's first part: those before the move, and those from the move on.
 fn commands() -> Result<(Vec<String>, Vec<String>)> {
     let page = Page::read("docs/how-to/move-to-another-kafka.md")?;
     let (part, _) = page.text.split_once("\n## Continue after").context("the page has a second part")?;
@@ -18,8 +18,8 @@ fn commands() -> Result<(Vec<String>, Vec<String>)> {
     Ok((own(&lines[..export]), own(&lines[export + 1..])))
 }
 
-/// Three runs: the second retires 3 assets, the third 30 because a person lifts its shield. 30 records of each cluster
-/// can't be read.
+/// Three runs. The second retires 3 assets, the third 30 because a person lifts its shield. 30 records per cluster
+/// are unreadable.
 async fn three_runs() -> Result<History> {
     let history = History::new(&[("a.example", 60), ("b.example", 40)]).await?;
     history.run(&[]).await?;
@@ -51,7 +51,7 @@ async fn run_all(history: &History, commands: &[String]) -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_page_leads_to_a_new_cluster() -> Result<()> {
+async fn the_documented_commands_move_the_tables_to_another_cluster() -> Result<()> {
     let mut history = three_runs().await?;
     let (before, after) = commands()?;
     run_all(&history, &before).await?;
@@ -68,7 +68,7 @@ async fn the_page_leads_to_a_new_cluster() -> Result<()> {
     let third: Value = serde_json::from_slice(&third.value)?;
     assert_eq!((verdicts.len(), &third["decided"]["domains"][0]), (3, &"b.example".into()));
 
-    // What vanished meanwhile is retired by the first crawl there, and dead letters have the same offsets again.
+    // The first crawl there retires what vanished meanwhile. Dead letters have the same offsets as in the old cluster.
     let vanished = history.take("a.example", 2)?;
     run_all(&history, &after[1..]).await?;
     let expected = ["balanced", "balanced", "balanced", "balanced"];

@@ -1,18 +1,18 @@
-//! Tables that are replaced, migrated or written to by a newer build stop a consumer before it writes.
+//! A consumer stops before it writes if its tables were replaced, migrated, or written by a newer build.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
-/// The newest run of which anything was applied, and how many dead letters there are.
+/// The newest run with applied records, and the number of dead letters.
 async fn applied(world: &World) -> Result<(i64, i64)> {
     let query =
         "select (select max(last_run) from socrata_dataset_stats), (select count(*) from dead_letters)";
     Ok(sqlx::query_as(query).fetch_one(world.pool()).await?)
 }
 
-/// A running consumer meets this change of its tables; what it says at its end.
+/// Changes the tables of a running consumer, and returns the error with which it ends.
 async fn stopped_by(change: &'static str) -> Result<String> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
@@ -30,9 +30,9 @@ async fn stopped_by(change: &'static str) -> Result<String> {
 }
 
 #[tokio::test]
-async fn tables_that_are_replaced_stop_a_consumer() -> Result<()> {
-    let said = stopped_by("update installation set identity = gen_random_uuid()").await?;
-    assert!(said.contains("other tables than at the start"), "{said}");
+async fn replaced_tables_stop_a_consumer() -> Result<()> {
+    let error = stopped_by("update installation set identity = gen_random_uuid()").await?;
+    assert!(error.contains("other tables than at the start"), "{error}");
     Ok(())
 }
 
@@ -40,15 +40,15 @@ async fn tables_that_are_replaced_stop_a_consumer() -> Result<()> {
 async fn a_migration_of_a_newer_build_stops_a_consumer() -> Result<()> {
     let migration = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
         values (9999, 'of a newer build', true, '', 0)";
-    let said = stopped_by(migration).await?;
-    assert!(said.contains("upgrade this program"), "{said}");
+    let error = stopped_by(migration).await?;
+    assert!(error.contains("upgrade this program"), "{error}");
     Ok(())
 }
 
 #[tokio::test]
 async fn rows_of_a_newer_build_stop_a_consumer() -> Result<()> {
     let rows = "update socrata_dataset_stats set content_hash = set_byte(content_hash, 0, 200)";
-    let said = stopped_by(rows).await?;
-    assert!(said.contains("was written by a newer build (form 200"), "{said}");
+    let error = stopped_by(rows).await?;
+    assert!(error.contains("was written by a newer build (form 200"), "{error}");
     Ok(())
 }

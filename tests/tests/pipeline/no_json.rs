@@ -1,7 +1,7 @@
-//! An answer that is no JSON: what is wrong with one object costs no other.
+//! Answers that are not valid JSON: one invalid object does not affect the others.
 
 use anyhow::{Context, Result};
-use catalog_tests::mock_server::{Asked, Fault, Matcher, MemoryCatalog, MockServer, Options};
+use catalog_tests::mock_server::{Fault, Matcher, MemoryCatalog, MockServer, Options, ReceivedRequest};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn object(id: &str, odd: &[u8]) -> Vec<u8> {
     [head.as_bytes(), odd, b"}"].concat()
 }
 
-/// A marker of the run.
+/// An end-of-run record of the run.
 async fn marker(world: &World) -> Result<Value> {
     let records = world.records("datasets").await?;
     let marker = records.iter().find(|record| record.is_marker()).context("a marker")?;
@@ -31,8 +31,8 @@ async fn judged(world: &World) -> Result<String> {
 }
 
 #[tokio::test]
-async fn an_object_that_is_no_json_is_a_dead_letter_with_its_bytes_and_all_others_are_records() -> Result<()>
-{
+async fn an_object_that_is_not_json_is_a_dead_letter_with_its_bytes_and_all_others_are_published()
+-> Result<()> {
     let odd: [(&[u8], &str); 4] = [
         (b"\"city\":\"Montr\xe9al\"", "0xE9 is not UTF-8 (RFC 8259, section 8.1)"),
         (b"\"city\":\"a\x0bb\"", "control character U+000B in a string (RFC 8259, section 7)"),
@@ -60,7 +60,7 @@ async fn an_object_that_is_no_json_is_a_dead_letter_with_its_bytes_and_all_other
 }
 
 #[tokio::test]
-async fn one_byte_costs_one_more_request() -> Result<()> {
+async fn one_invalid_byte_costs_one_more_request() -> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
     catalog.put_as(ID, "a.example", object(ID, b"\"city\":\"Montr\xe9al\""));
     let api = MockServer::start(Options::new(catalog)).await?;
@@ -70,7 +70,7 @@ async fn one_byte_costs_one_more_request() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_list_of_domains_is_read_past_an_entry_that_is_no_json() -> Result<()> {
+async fn an_entry_of_domains_that_is_not_json_does_not_affect_the_others() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(60, 2))).await?;
     let body = r#"{"results":[{"domain":"a.example","count":60},{"domain":"b.example","count":NaN}]}"#;
@@ -81,13 +81,14 @@ async fn the_list_of_domains_is_read_past_an_entry_that_is_no_json() -> Result<(
     Ok(())
 }
 
-/// Whether it is one of the questions behind ids that look for the end of a stretch.
-fn is_probe(asked: &Asked) -> bool {
-    asked.is_page() && asked.limit() == 1
+/// Whether the request looks for the end of an unreadable range of ids.
+fn is_probe(request: &ReceivedRequest) -> bool {
+    request.is_page() && request.limit() == 1
 }
 
 #[tokio::test]
-async fn what_breaks_the_structure_and_has_no_id_is_a_stretch_that_holds_the_run() -> Result<()> {
+async fn an_object_without_id_that_breaks_the_structure_is_a_skipped_range_and_puts_the_run_on_hold()
+-> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
     catalog.put_as(ID, "a.example", r#"{"resource":{"name":"5" pipe"}}"#);
     let api = MockServer::start(Options::new(catalog)).await?;
@@ -95,14 +96,14 @@ async fn what_breaks_the_structure_and_has_no_id_is_a_stretch_that_holds_the_run
     assert_eq!((&ended["published"]["datasets"], &ended["whole"]), (&200.into(), &true.into()), "{ended}");
     assert_eq!((&ended["skipped"], &ended["unknown"], &ended["unkeyed"]), (&1.into(), &1.into(), &0.into()));
     let probes = api.requests().into_iter().filter(is_probe).count();
-    // Besides the two that found that the object can't be had alone.
+    // In addition to the two requests that found that the object is unreadable on its own.
     assert!((30..=43).contains(&probes), "{probes}");
     assert_eq!(judged(&world).await?, "held");
     Ok(())
 }
 
 #[tokio::test]
-async fn what_breaks_the_structure_behind_its_id_is_stepped_over_by_that_id() -> Result<()> {
+async fn an_object_that_breaks_the_structure_after_its_id_is_skipped_by_that_id() -> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
     catalog.put_as(ID, "a.example", format!(r#"{{"resource":{{"id":"{ID}","name":"5" pipe"}}}}"#));
     let api = MockServer::start(Options::new(catalog)).await?;
@@ -113,7 +114,7 @@ async fn what_breaks_the_structure_behind_its_id_is_stepped_over_by_that_id() ->
 }
 
 #[tokio::test]
-async fn many_objects_that_are_no_json_are_the_servers_fault() -> Result<()> {
+async fn many_objects_that_are_not_json_are_an_error_of_the_server() -> Result<()> {
     let (world, catalog) =
         (World::new().await?, MemoryCatalog::from_objects(Synthetic::new(20, 2).objects())?);
     for place in ["2222", "3333", "4444", "5555"] {
@@ -132,12 +133,12 @@ async fn many_objects_that_are_no_json_are_the_servers_fault() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_listing_by_date_takes_what_is_no_json_along() -> Result<()> {
+async fn a_listing_by_date_also_reads_around_objects_that_are_not_json() -> Result<()> {
     let (world, catalog) = (World::new().await?, catalog()?);
     catalog.put_as(ID, "a.example", object(ID, b"\"rows\":NaN"));
     let api = MockServer::start(Options::new(catalog)).await?;
     let ended = world.crawl(&api)?.args(["--since", "2000-01-01"]).succeed().await?.summary()?;
     assert_eq!((&ended["objects"], &ended["unread_ids"]), (&201.into(), &json!([ID])));
-    assert!(api.requests().iter().all(|asked| asked.param("scroll_id").is_none()));
+    assert!(api.requests().iter().all(|request| request.param("scroll_id").is_none()));
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Whatever a JSON object holds, it becomes a row if its key is its own: what PostgreSQL can't store is sanitized
-//! or null, and named.
+//! Every JSON object with a usable key becomes a row. Values that PostgreSQL can't store are sanitized
+//! or null, and listed.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, World};
 use serde_json::{Value, json};
 
-/// Text that doesn't compress, so that an index can't take it by that.
+/// Text that doesn't compress, so that compression can't make it fit into an index.
 fn noise(length: usize) -> String {
     let mut state = 7_u64;
     let mut letter = || {
@@ -19,7 +19,7 @@ fn noise(length: usize) -> String {
     (0..length).map(|_| letter()).filter(|c| !matches!(c, '"' | '\\')).collect()
 }
 
-/// Fields of `resource` as JSON text, and what has to be unreadable of them.
+/// Fields of `resource` as JSON text, and which of them are unreadable.
 fn odd() -> Vec<(String, Vec<&'static str>)> {
     let (deep, nines) = (format!("{}1{}", "[".repeat(9_000), "]".repeat(9_000)), "9".repeat(140_000));
     let names: Vec<String> = (0..669).map(|place| format!("column {place}")).collect();
@@ -58,7 +58,7 @@ fn object(id: &str, resource: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_object_becomes_a_row_and_names_what_was_repaired() -> Result<()> {
+async fn every_object_becomes_a_row_that_lists_its_sanitized_fields() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(40, 2).objects())?;
     let mut expected = BTreeMap::new();
@@ -120,7 +120,7 @@ async fn send(world: &World, partition: i32, page: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_newest_version_of_a_key_stays_from_one_batch_and_from_two_partitions() -> Result<()> {
+async fn the_newest_version_of_a_key_wins_within_a_batch_and_across_partitions() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(40, 2))).await?;
     world.crawl(&api)?.succeed().await?;

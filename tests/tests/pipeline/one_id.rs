@@ -1,4 +1,4 @@
-//! One id on several domains: each object is published once, wherever a page ends.
+//! One id on several domains: each object is published once, for any page size.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ fn put(catalog: &MemoryCatalog, id: &str, domain: &str) -> Result<()> {
     Ok(catalog.put_beside(object.to_string())?)
 }
 
-/// The keys of the datasets in order, as often as they were published.
+/// The keys of the published datasets in order, with duplicates.
 async fn published(world: &World) -> Result<Vec<String>> {
     let records = world.records("datasets").await?;
     let mut keys: Vec<_> =
@@ -67,7 +67,7 @@ async fn two_domains_with_one_id_are_two_records_with_pages_of_two_and_of_three(
 }
 
 #[tokio::test]
-async fn each_object_is_published_once_whatever_the_pages_the_lanes_and_the_resume() -> Result<()> {
+async fn each_object_is_published_once_for_any_page_size_lanes_and_resume() -> Result<()> {
     for (size, lanes, again) in [("2", "1", "3"), ("3", "2", "1"), ("7", "4", "2")] {
         let world = World::new().await?;
         let (catalog, keys) = shared()?;
@@ -86,7 +86,7 @@ async fn each_object_is_published_once_whatever_the_pages_the_lanes_and_the_resu
 }
 
 #[tokio::test]
-async fn a_limit_takes_the_last_id_with_all_its_objects_and_a_cursor_goes_on_behind_it() -> Result<()> {
+async fn a_limit_includes_all_objects_of_the_last_id_and_a_cursor_continues_after_it() -> Result<()> {
     let world = World::new().await?;
     let (catalog, keys) = shared()?;
     let catalog = Arc::new(catalog);
@@ -101,13 +101,13 @@ async fn a_limit_takes_the_last_id_with_all_its_objects_and_a_cursor_goes_on_beh
 }
 
 #[tokio::test]
-async fn keeping_an_id_back_costs_no_request_for_a_page_and_none_at_the_end() -> Result<()> {
+async fn withholding_an_id_costs_no_additional_request() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
     let ended = world.crawl(&api)?.args(["--concurrency", "1"]).succeed().await?.summary()?;
     assert_eq!(ended["published"]["datasets"], 1_000);
-    let pages = api.requests().into_iter().filter(|asked| asked.is_page()).count();
-    // 99 new assets a page: 11 pages. That nothing follows the last one takes two, as it does behind an empty page.
+    let pages = api.requests().into_iter().filter(|request| request.is_page()).count();
+    // 99 new assets per page make 11 pages. Two more requests find that nothing follows, as after an empty page.
     assert_eq!(pages, 11 + 2);
     assert_eq!(published(&world).await?.into_iter().collect::<BTreeSet<_>>().len(), 1_000);
     Ok(())

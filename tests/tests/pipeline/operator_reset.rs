@@ -1,4 +1,4 @@
-//! An operator's reset of the group's offsets by Kafka's own tools is honoured, back and forth.
+//! If an operator resets the group's offsets with Kafka's tools, the consumer follows, backward and forward.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
@@ -29,7 +29,7 @@ fn datasets(summary: &Value, effect: &str) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn back_to_the_earliest_replays_to_the_same_tables_and_counts_nothing() -> Result<()> {
+async fn a_reset_to_the_earliest_replays_to_the_same_tables_and_counts_nothing() -> Result<()> {
     let (world, _double) = crawled_twice().await?;
     let tables = world.contents("catalog", &CATALOG).await?;
     let ledger = world.contents("catalog", &LEDGER).await?;
@@ -41,7 +41,7 @@ async fn back_to_the_earliest_replays_to_the_same_tables_and_counts_nothing() ->
     assert_eq!(world.contents("catalog", &CATALOG).await?, tables);
     assert_eq!(world.contents("catalog", &LEDGER).await?, ledger);
 
-    // It is honoured once.
+    // The reset takes effect once.
     let again = world.consume()?.succeed().await?.summary()?;
     assert_eq!(datasets(&again, "unchanged"), Some(0), "{again}");
     let lags = world.consumer_groups(&["--describe"]).await?;
@@ -52,7 +52,7 @@ async fn back_to_the_earliest_replays_to_the_same_tables_and_counts_nothing() ->
 }
 
 #[tokio::test]
-async fn rows_that_were_lost_come_back_with_a_replay() -> Result<()> {
+async fn lost_rows_come_back_with_a_replay() -> Result<()> {
     let (world, _double) = crawled_twice().await?;
     let tables = world.contents("catalog", &CATALOG).await?;
     for table in ["delete from socrata_datasets", "delete from socrata_dataset_stats"] {
@@ -65,13 +65,13 @@ async fn rows_that_were_lost_come_back_with_a_replay() -> Result<()> {
 }
 
 #[tokio::test]
-async fn forth_to_the_latest_leaves_out_what_lies_between() -> Result<()> {
+async fn a_reset_to_the_latest_skips_the_records_in_between() -> Result<()> {
     let (world, api) = crawled_twice().await?;
     world.crawl(&api)?.succeed().await?;
     reset(&world, "--to-latest").await?;
     let skipped = world.consume()?.succeed().await?.summary()?;
     assert_eq!(datasets(&skipped, "unchanged"), Some(0), "{skipped}");
-    // The run's markers were left out as well, so nothing was retired on its word.
+    // The end-of-run records were skipped too, so the run retired nothing.
     let known: Vec<i64> =
         sqlx::query_scalar("select run from runs order by run").fetch_all(world.pool()).await?;
     assert_eq!(known, [1, 2]);

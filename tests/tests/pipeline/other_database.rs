@@ -13,7 +13,7 @@ async fn a_database_restored_from_an_older_backup_catches_up() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
     world.crawl(&api)?.succeed().await?;
-    // Another schema stands for the backup: it holds what the tables held after the first crawl.
+    // Another schema serves as the backup. It has the contents of the tables after the first crawl.
     world.consume()?.args(["--schema", "backup"]).succeed().await?;
     world.consume()?.succeed().await?;
     world.crawl(&api)?.succeed().await?;
@@ -34,7 +34,7 @@ async fn an_empty_database_starts_at_the_beginning() -> Result<()> {
         world.crawl(&api)?.succeed().await?;
         world.consume()?.succeed().await?;
     }
-    // The group has committed the ends of all partitions, and then an operator has set them there once more.
+    // The group has committed the ends of all partitions, and an operator has reset the offsets to the same ends.
     world.consumer_groups(&["--reset-offsets", "--to-latest", "--all-topics", "--execute"]).await?;
     world.consume()?.args(["--schema", "empty"]).succeed().await?;
     assert_eq!(world.contents("empty", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);

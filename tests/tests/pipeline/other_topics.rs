@@ -1,4 +1,4 @@
-//! Tables belong to the topics that they were made from: a command that reads others is refused before it applies anything.
+//! Tables belong to the topics that filled them. A command that reads other topics is refused before it applies anything.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
@@ -19,7 +19,7 @@ async fn contents(world: &World) -> Result<[Vec<Contents>; 2]> {
     Ok([world.contents("catalog", &CATALOG).await?, world.contents("catalog", &BOOKS).await?])
 }
 
-/// Every command that reads topics for the tables.
+/// Every command that compares topics with the tables or applies them.
 fn readers(world: &World) -> Result<[Program; 5]> {
     Ok([
         world.consume()?,
@@ -30,7 +30,7 @@ fn readers(world: &World) -> Result<[Program; 5]> {
     ])
 }
 
-/// Expects that each is refused, says this, and leaves the tables as they are.
+/// Asserts that each is refused with this error and leaves the tables unchanged.
 async fn refused(world: &World, readers: impl IntoIterator<Item = Program>, reported: &[&str]) -> Result<()> {
     let before = contents(world).await?;
     for reader in readers {
@@ -66,8 +66,8 @@ async fn another_cluster_is_refused_by_every_command() -> Result<()> {
     refused(&world, readers(&world)?, &reported).await
 }
 
-/// Deletes `domains` and crawls again: the new topic ends where the old one did.
-async fn make_domains_again(world: &World, api: &MockServer) -> Result<()> {
+/// Deletes `domains` and crawls again. The new topic ends at the same offsets as the old one.
+async fn recreate_domains(world: &World, api: &MockServer) -> Result<()> {
     let (_, end) = world.committed(&world.topic("domains"), 0).await?;
     world.delete_topics(&["domains"]).await?;
     world.crawl(api)?.succeed().await?;
@@ -76,24 +76,24 @@ async fn make_domains_again(world: &World, api: &MockServer) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_topic_made_again_that_ends_at_the_old_position_is_refused() -> Result<()> {
+async fn a_recreated_topic_that_ends_at_the_old_position_is_refused() -> Result<()> {
     let (world, api) = consumed().await?;
-    make_domains_again(&world, &api).await?;
+    recreate_domains(&world, &api).await?;
     let reported = [&world.topic("domains"), "deleted and recreated", "catalog-consumer move --topic"];
     refused(&world, readers(&world)?, &reported).await
 }
 
 #[tokio::test]
-async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
+async fn a_recreated_topic_stops_a_running_consumer() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
     world.crawl(&api)?.succeed().await?;
     world.migrate().await?;
     let member = world.member()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
-    // So that it does not see the new topic while that is still shorter than the old one was.
+    // So that it does not see the new topic while it is still shorter than the old one.
     member.signal("STOP")?;
-    make_domains_again(&world, &api).await?;
+    recreate_domains(&world, &api).await?;
     member.signal("CONT")?;
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
@@ -102,15 +102,15 @@ async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn tables_that_a_rebuild_makes_belong_to_its_topics() -> Result<()> {
+async fn tables_that_a_rebuild_creates_belong_to_its_topics() -> Result<()> {
     let (world, _double) = consumed().await?;
-    world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
+    world.rebuild()?.args(["--migrate", "--schema", "fresh"]).succeed().await?;
     let bound: bool = sqlx::query_scalar(
         "select made.topic_prefix = live.topic_prefix and made.cluster_id = live.cluster_id
-            and (select array_agg(topic_id order by topic, partition) from anew.positions)
+            and (select array_agg(topic_id order by topic, partition) from fresh.positions)
                 = (select array_agg(topic_id order by topic, partition) from catalog.positions
                    where topic not like '%dead-letters')
-         from anew.installation as made, catalog.installation as live",
+         from fresh.installation as made, catalog.installation as live",
     )
     .fetch_one(world.pool())
     .await?;

@@ -1,4 +1,4 @@
-//! PostgreSQL goes away and comes back: the consumer waits, stays in its group, and counts all once.
+//! During an outage of PostgreSQL the consumer waits, stays in its group, and counts each record once.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -6,7 +6,7 @@ use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
 
-/// What the client says when it has not been polled for too long, and so leaves its group.
+/// The client's error when it was not polled for too long and leaves its group.
 const DROPPED: &str = "PollExceeded";
 const BALANCED: [&str; 2] = [
     "select exists (select from runs where run = 1 and state = 'balanced')",
@@ -21,8 +21,8 @@ async fn crawled() -> Result<(World, MockServer)> {
     Ok((world, api))
 }
 
-/// A consumer that its group drops when it has not polled for 6 s, which is the least that Kafka takes.
-fn restless(world: &World, url: &str) -> Result<Program> {
+/// A consumer with the shortest poll interval that Kafka allows, 6 s.
+fn with_short_poll_interval(world: &World, url: &str) -> Result<Program> {
     let options = "session.timeout.ms=6000;heartbeat.interval.ms=1000;max.poll.interval.ms=6000";
     Ok(world.plain_run()?.env("DATABASE_URL", url).env("KAFKA_OPTIONS", options))
 }
@@ -40,7 +40,7 @@ async fn published(world: &World) -> Result<i64> {
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_done_and_counts_once() -> Result<()> {
+async fn a_commit_whose_answer_is_lost_counts_once() -> Result<()> {
     let (world, _double) = crawled().await?;
     let (proxy, url) = world.proxy().await?;
     proxy.cut_commits(3);
@@ -55,14 +55,14 @@ async fn a_commit_whose_answer_is_lost_is_done_and_counts_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_database_that_is_unreachable_is_waited_for_and_the_group_is_kept() -> Result<()> {
+async fn a_consumer_waits_for_an_unreachable_database_and_stays_in_its_group() -> Result<()> {
     let (world, api) = crawled().await?;
     let (proxy, url) = world.proxy().await?;
-    let mut member = restless(&world, &url)?.start()?;
+    let mut member = with_short_poll_interval(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
     proxy.close();
     world.crawl(&api)?.succeed().await?;
-    // It is said again only after longer than a member may be silent.
+    // The warning repeats only after the poll interval, so a consumer that doesn't poll would have left by then.
     member.logged(events::DATABASE_UNREACHABLE).await?;
     member.logged(events::DATABASE_UNREACHABLE).await?;
     proxy.open().await?;
@@ -81,12 +81,12 @@ async fn a_database_that_is_unreachable_is_waited_for_and_the_group_is_kept() ->
 }
 
 #[tokio::test]
-async fn connections_that_the_server_ends_within_a_transaction_are_made_again() -> Result<()> {
+async fn connections_that_the_server_ends_within_a_transaction_are_reopened() -> Result<()> {
     let (world, _double) = crawled().await?;
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table run_partitions in share mode").execute(&mut *blocker).await?;
     let mut member = world.plain_run()?.args(["--batch-size", "100"]).start()?;
-    world.until_held_up("%run_partitions%").await?;
+    world.until_blocked("%run_partitions%").await?;
     sqlx::query(
         "select pg_terminate_backend(pid) from pg_stat_activity
          where datname = current_database() and application_name = 'catalog-consumer'",
@@ -106,20 +106,20 @@ async fn connections_that_the_server_ends_within_a_transaction_are_made_again() 
 }
 
 #[tokio::test]
-async fn a_partition_that_is_assigned_in_an_outage_is_taken_over_behind_it() -> Result<()> {
+async fn a_partition_assigned_during_an_outage_is_consumed_after_it() -> Result<()> {
     let (world, api) = crawled().await?;
     let (proxy, url) = world.proxy().await?;
-    let mut first = restless(&world, &url)?.start()?;
+    let mut first = with_short_poll_interval(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
     first.logged(events::BATCH_APPLIED).await?;
     proxy.close();
-    // The second leaves while the first can't read where its partitions stand.
+    // The second leaves while the first can't read the positions of its partitions.
     let mut second = world.plain_run()?.start()?;
     second.logged(events::PARTITION_ASSIGNED).await?;
     second.terminate()?;
     assert_eq!(second.ended().await?.code, Some(0));
     first.logged(events::REBALANCE_WAITS).await?;
-    // Between two of these a member is silent for too long, if it is.
+    // The time between two warnings exceeds the poll interval.
     first.logged(events::DATABASE_UNREACHABLE).await?;
     first.logged(events::DATABASE_UNREACHABLE).await?;
     proxy.open().await?;
@@ -133,10 +133,10 @@ async fn a_partition_that_is_assigned_in_an_outage_is_taken_over_behind_it() -> 
 }
 
 #[tokio::test]
-async fn a_consumer_that_waits_ends_when_it_is_asked_to() -> Result<()> {
+async fn sigterm_ends_a_waiting_consumer() -> Result<()> {
     let (world, api) = crawled().await?;
     let (proxy, url) = world.proxy().await?;
-    let mut member = restless(&world, &url)?.start()?;
+    let mut member = with_short_poll_interval(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
     proxy.close();
     world.crawl(&api)?.succeed().await?;
@@ -144,7 +144,7 @@ async fn a_consumer_that_waits_ends_when_it_is_asked_to() -> Result<()> {
     member.terminate()?;
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // Not because its patience was at an end, but at once.
+    // It ended at once and not after a timeout.
     assert_eq!(ended.logged(events::BATCHES_ABANDONED).len(), 0);
     proxy.open().await?;
     world.consume()?.succeed().await?;
@@ -152,7 +152,7 @@ async fn a_consumer_that_waits_ends_when_it_is_asked_to() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_database_that_is_unreachable_at_the_start_is_waited_for() -> Result<()> {
+async fn a_consumer_waits_for_a_database_that_is_unreachable_at_the_start() -> Result<()> {
     let (world, _double) = crawled().await?;
     let (proxy, url) = world.proxy().await?;
     proxy.close();
@@ -164,7 +164,7 @@ async fn a_database_that_is_unreachable_at_the_start_is_waited_for() -> Result<(
 }
 
 #[tokio::test]
-async fn what_does_not_pass_stops_it_with_the_batch_and_the_stage() -> Result<()> {
+async fn a_permanent_error_stops_the_consumer_and_names_the_batch_and_the_statement() -> Result<()> {
     let (world, _double) = crawled().await?;
     sqlx::query("alter table socrata_hosts rename to elsewhere").execute(world.pool()).await?;
     let ended = world.consume()?.run().await?;

@@ -1,21 +1,21 @@
-//! A verdict that is in the database gets into the topic, whatever happens between.
+//! A decision that is in the database is published, even if the consumer is killed in between.
 
 use anyhow::Result;
 use catalog_tests::history::History;
 
 #[tokio::test]
-async fn a_consumer_killed_before_it_could_publish_publishes_at_its_next_start() -> Result<()> {
+async fn a_consumer_killed_before_it_published_a_decision_publishes_it_at_the_next_start() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.crawl(&[]).await?;
     history.world.migrate().await?;
     history.world.delete_topics(&["verdicts"]).await?;
 
-    let member = history.world.mortal()?.start()?;
+    let member = history.world.short_session()?.start()?;
     history.world.until("select exists (select from runs where state = 'balanced')").await?;
     member.kill().await?;
     history.world.until("select count(*) = 1 and not bool_or(published) from verdicts").await?;
 
-    // A producer makes the topics that are missing.
+    // A producer creates missing topics.
     history.run(&[]).await?;
     let mut keys: Vec<_> =
         history.world.records("verdicts").await?.into_iter().map(|record| record.key).collect();

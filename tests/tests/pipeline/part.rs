@@ -1,4 +1,4 @@
-//! Part-runs: some domains, a limit, from an id on.
+//! Partial runs: some domains, a limit, or from an id on.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ fn ids() -> Result<Vec<String>> {
     Ok(assets()?.into_iter().map(|(id, _)| id).collect())
 }
 
-/// The ids that were published as datasets, as often as they were.
+/// The ids of the published datasets, with duplicates.
 async fn published(world: &World) -> Result<Vec<String>> {
     let records = world.records("datasets").await?;
     let keys = records.iter().filter(|record| !record.is_marker()).map(|record| &record.key);
@@ -49,7 +49,7 @@ async fn state(world: &World) -> Result<(String, String)> {
 }
 
 #[tokio::test]
-async fn domains_are_published_whole_and_alone() -> Result<()> {
+async fn chosen_domains_are_published_completely_and_no_others() -> Result<()> {
     let (world, api) = served().await?;
     let names: BTreeSet<String> = assets()?.into_iter().map(|(_, domain)| domain).collect();
     let [first, second] = [0, 2].map(|place| names.iter().nth(place).unwrap().clone());
@@ -74,13 +74,13 @@ async fn an_unknown_domain_is_refused_before_a_run_begins() -> Result<()> {
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains("Domain not found: nowhere.example (request "), "{}", ended.stderr);
     }
-    // Nothing is left that would have to be given up first.
+    // No run is left that would have to be discarded first.
     assert_eq!(world.crawl(&api)?.succeed().await?.summary()?["run"], 1);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_part_that_is_empty_where_assets_are_declared_is_an_error() -> Result<()> {
+async fn an_empty_partial_run_is_an_error_if_assets_are_declared() -> Result<()> {
     let (_, domain) = assets()?.swap_remove(0);
     for part in [["--limit", "500"], ["--domain", &domain]] {
         let (world, api) = served().await?;
@@ -93,10 +93,10 @@ async fn a_part_that_is_empty_where_assets_are_declared_is_an_error() -> Result<
 }
 
 #[tokio::test]
-async fn a_limit_is_met_to_the_asset_and_a_cursor_goes_on_behind_it() -> Result<()> {
+async fn a_limit_is_exact_and_a_cursor_continues_after_it() -> Result<()> {
     let (world, api) = served().await?;
     let ids = ids()?;
-    // Lanes would each begin somewhere else: with a limit there is one, whatever the concurrency.
+    // With a limit there is one lane for any concurrency, because each lane begins at another id.
     let flags = ["--limit", "250", "--concurrency", "4"];
     let ended = world.crawl(&api)?.args(flags).succeed().await?.summary()?;
     assert_eq!((ended["objects"].as_u64(), ended["whole"].as_bool()), (Some(250), Some(true)));
@@ -112,13 +112,13 @@ async fn a_limit_is_met_to_the_asset_and_a_cursor_goes_on_behind_it() -> Result<
 }
 
 #[tokio::test]
-async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<()> {
+async fn a_killed_partial_run_is_resumed_only_with_the_same_flags() -> Result<()> {
     let (world, api) = served().await?;
     let ids = ids()?;
     let limit = ["--limit", "350"];
     let gate = api.hold(Matcher::pages().scroll_id(&ids[197]));
     let mut crawl = world.crawl(&api)?.args(limit).start()?;
-    // `/domains` and two pages of 99 new assets each; the third is held.
+    // `/domains` and two pages of 99 new assets each. The third is held.
     for _ in 0..3 {
         crawl.logged(events::PAGE_PUBLISHED).await?;
     }
@@ -137,7 +137,7 @@ async fn a_part_that_was_killed_is_resumed_with_the_same_flags_only() -> Result<
 }
 
 #[tokio::test]
-async fn a_part_is_nothing_that_a_since_run_could_start_from() -> Result<()> {
+async fn an_incremental_run_does_not_start_from_a_partial_run() -> Result<()> {
     let (world, api) = served().await?;
     world.crawl(&api)?.args(["--limit", "10"]).succeed().await?;
     let ended = world.crawl(&api)?.args(["--since", "auto"]).run().await?;

@@ -1,4 +1,4 @@
-//! PgBouncer before the database: session pooling works although it drops or refuses start-up parameters; transaction
+//! PgBouncer in front of the database. Session pooling works although it drops or refuses startup parameters. Transaction
 //! pooling is refused before anything is written.
 
 use anyhow::Result;
@@ -8,7 +8,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Ended, Program, World};
 use serde_json::Value;
 
-/// Tables and indexes by schema, and how they are kept.
+/// Tables and indexes by schema, with their storage parameters.
 const KEPT: &str = "
     select relnamespace::regnamespace::text, relname::text, relpersistence::text
     from pg_class
@@ -23,7 +23,7 @@ fn through(url: &str, program: Program) -> Program {
     program.env("DATABASE_URL", url)
 }
 
-/// Every kind of command does its work through a pooler, and leaves the tables as the migrations make them.
+/// Asserts that every kind of command works through a pooler, and leaves the tables as the migrations create them.
 async fn works_through(settings: &str) -> Result<()> {
     let world = World::unmigrated("").await?;
     let api = MockServer::start(Options::new(Synthetic::new(300, 5))).await?;
@@ -53,7 +53,7 @@ async fn works_through(settings: &str) -> Result<()> {
 
 #[tokio::test]
 async fn a_session_pooler_that_drops_options_works() -> Result<()> {
-    // Nor does this one clean up between its clients.
+    // This pooler also keeps the session's state between clients.
     works_through(
         "pool_mode = session\nignore_startup_parameters = extra_float_digits,options\nserver_reset_query =",
     )
@@ -85,7 +85,7 @@ async fn a_pooler_that_shares_sessions_is_refused_before_anything_is_written() -
         let (_pooler, url) = world.pooler(settings).await?;
         refused(&through(&url, world.ask(&["migrate"])?).run().await?);
         assert_eq!(kept(&world).await?, []);
-        // Nor is a live installation touched.
+        // A live installation is not changed either.
         world.migrate().await?;
         let made = kept(&world).await?;
         refused(&through(&url, world.verify_topics()?).run().await?);
@@ -97,7 +97,7 @@ async fn a_pooler_that_shares_sessions_is_refused_before_anything_is_written() -
 }
 
 #[tokio::test]
-async fn what_a_pooler_says_for_good_ends_the_consumer() -> Result<()> {
+async fn a_permanent_error_of_a_pooler_ends_the_consumer() -> Result<()> {
     let world = World::unmigrated("").await?;
     let (_pooler, url) = world.pooler("pool_mode = session").await?;
     let name = world.database();
@@ -125,7 +125,7 @@ async fn a_pooler_with_one_session_serves_commands_that_need_one() -> Result<()>
     let (_pooler, url) = world.pooler("pool_mode = session\ndefault_pool_size = 1").await?;
     through(&url, world.ask(&["migrate"])?).succeed().await?;
     through(&url, world.ask(&["runs", "list"])?).succeed().await?;
-    // Others may give theirs back, so a consumer waits.
+    // Another client may release its connection, so a consumer waits.
     let mut member = through(&url, world.plain_run()?).start()?;
     let reported: Value = member.logged(events::DATABASE_UNREACHABLE).await?;
     let error = reported["error"].as_str().unwrap();

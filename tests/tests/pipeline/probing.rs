@@ -1,4 +1,4 @@
-//! What a row has is looked up by its key, in tables that were never analysed too.
+//! Rows are looked up by key, even in tables that were never analyzed.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 
 const WIN: &str = include_str!("../../../consumer/sql/apply/win_stats.sql");
 
-/// The plan that a consumer keeps, which is made without knowing of any batch.
+/// The generic plan that a consumer's session keeps.
 async fn plan(connection: &mut PgConnection) -> Result<String> {
     let prepare = format!("prepare win as {WIN}");
     sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await?;
@@ -21,7 +21,7 @@ async fn plan(connection: &mut PgConnection) -> Result<String> {
 }
 
 #[tokio::test]
-async fn a_table_that_was_never_analysed_is_looked_into_by_its_key() -> Result<()> {
+async fn rows_of_a_table_that_was_never_analyzed_are_found_by_key() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let mut connection = world.pool().acquire().await?;

@@ -11,7 +11,7 @@ use catalog_tests::world::World;
 const ASSETS: u64 = 2_000;
 
 #[tokio::test]
-async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()> {
+async fn a_crawl_killed_many_times_publishes_each_page_once() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
 
@@ -23,14 +23,14 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
     gate.release();
 
     // While both lanes wait for a page.
-    let mut gate = api.hold(Matcher::pages().that(|asked| asked.sequence > 8));
+    let mut gate = api.hold(Matcher::pages().that(|request| request.sequence > 8));
     let mut crawl = world.crawl(&api)?.start()?;
     crawl.reaches(gate.arrived()).await?;
     crawl.reaches(gate.arrived()).await?;
     crawl.kill().await?;
     gate.release();
 
-    // Right after a page was published, when the next one is on its way; with other lanes each time.
+    // Right after a page was published, while the next one is in flight. The number of lanes varies.
     for lanes in ["1", "3", "5"] {
         let mut crawl = world.crawl(&api)?.args(["--concurrency", lanes]).start()?;
         crawl.logged(events::PAGE_PUBLISHED).await?;
@@ -40,7 +40,7 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
     assert_eq!((ended["run"].as_u64(), ended["whole"].as_bool()), (Some(1), Some(true)));
     assert_eq!(ended["published"]["datasets"], ASSETS);
     each_page_once(&world, ASSETS).await?;
-    // Each part of the run knows the hosts of the parts before.
+    // Each part of the run knows the hosts of the earlier parts.
     let hosts = world.records("hosts").await?;
     let names: BTreeSet<_> = hosts.iter().filter(|host| !host.is_marker()).map(|host| &host.key).collect();
     assert_eq!(names.len(), hosts.iter().filter(|host| !host.is_marker()).count(), "a host came twice");
@@ -51,7 +51,7 @@ async fn a_crawl_killed_again_and_again_publishes_each_page_once() -> Result<()>
     Ok(())
 }
 
-/// Each asset is published once to whoever reads committed records, and pages are numbered without a gap.
+/// Asserts that each asset is published once to readers of committed records, and that page numbers have no gap.
 pub(crate) async fn each_page_once(world: &World, assets: u64) -> Result<()> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut pages = BTreeSet::new();
@@ -65,13 +65,13 @@ pub(crate) async fn each_page_once(world: &World, assets: u64) -> Result<()> {
     assert_eq!(places.len() as u64, assets);
     places.retain(|_, places| places.len() > 1);
     assert!(places.is_empty(), "published more than once: {places:#?}");
-    // One counter over all lanes and sessions, without a gap: 0 is `/domains`, the last the markers'.
+    // Pages are numbered over all lanes and processes without a gap. 0 is `/domains`, and the last is the end of the run.
     assert!(pages.iter().copied().eq(1..=pages.len() as u64), "{pages:?}");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_killed_producer_delays_nobody_and_its_half_page_is_never_seen() -> Result<()> {
+async fn a_killed_producer_delays_no_consumer_and_its_partial_page_is_never_visible() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 8))).await?;
     let mut crawl = world.crawl(&api)?.start()?;
@@ -79,7 +79,7 @@ async fn a_killed_producer_delays_nobody_and_its_half_page_is_never_seen() -> Re
         crawl.logged(events::PAGE_PUBLISHED).await?;
     }
     crawl.kill().await?;
-    // What is there by now must be whole pages, for consumers may read it before the crawl goes on.
+    // Only complete pages may be visible now, because consumers may read them before the crawl continues.
     let mut crawl = world.crawl(&api)?.start()?;
     crawl.logged(events::CRAWL_STARTED).await?;
     crawl.kill().await?;

@@ -46,7 +46,7 @@ async fn prune(world: &World, older_than: &str) -> Result<serde_json::Value> {
 }
 
 #[tokio::test]
-async fn a_letter_is_shown_with_value_and_reason_and_keeps_no_value_once_resolved() -> Result<()> {
+async fn a_dead_letter_is_shown_with_value_and_reason_and_loses_its_value_once_resolved() -> Result<()> {
     let (world, _double) = crawled().await?;
     let id = id_of(&world, "us/a.example").await?;
     let reason: String = sqlx::query_scalar("select reason from dead_letters where id = $1::text::bigint")
@@ -74,11 +74,11 @@ async fn a_letter_is_shown_with_value_and_reason_and_keeps_no_value_once_resolve
 }
 
 #[tokio::test]
-async fn what_was_resolved_long_ago_is_deleted_and_what_is_open_never() -> Result<()> {
+async fn prune_deletes_dead_letters_resolved_long_ago_and_never_open_ones() -> Result<()> {
     let (world, _double) = crawled().await?;
     let (host, asset) = (id_of(&world, "us/a.example").await?, id_of(&world, "%aaaa-aaaa").await?);
     let age = "update dead_letters set seen_at = seen_at - interval '40 days', settled_at = settled_at - interval '31 days'";
-    // All are old, and open: nothing goes.
+    // All are old but open, so nothing is deleted.
     sqlx::query(age).execute(world.pool()).await?;
     assert_eq!(prune(&world, "0s").await?["pruned"], 0);
 
@@ -97,8 +97,8 @@ async fn what_was_resolved_long_ago_is_deleted_and_what_is_open_never() -> Resul
         sqlx::query_scalar("select state from dead_letters").fetch_all(world.pool()).await?;
     assert_eq!(left, ["open", "open"]);
     for wrong in [&["--older-than", "soon"][..], &[]] {
-        let asked: Vec<&str> = ["dead-letters", "prune"].iter().chain(wrong).copied().collect();
-        assert_eq!(world.ask(&asked)?.run().await?.code, Some(2));
+        let args: Vec<&str> = ["dead-letters", "prune"].iter().chain(wrong).copied().collect();
+        assert_eq!(world.ask(&args)?.run().await?.code, Some(2));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Whatever the group does with a member, each record is applied once and in order.
+//! Each record is applied once and in order, whatever the group does with a member.
 
 use std::collections::HashSet;
 
@@ -11,17 +11,17 @@ use serde_json::Value;
 
 const ASSETS: u64 = 600;
 
-/// The position of the first partition of datasets is waited for by this consumer's batch.
-const IS_HELD_UP: &str = "select exists (select from pg_stat_activity where datname = current_database()
+/// Whether a batch waits for the position of the first partition of datasets.
+const IS_BLOCKED: &str = "select exists (select from pg_stat_activity where datname = current_database()
      and application_name = 'catalog-consumer' and wait_event_type = 'Lock' and query like '%positions%')";
 
-/// So is every position that records of the second run have come for.
-const ALL_ARE_HELD_UP: &str =
+/// Whether a batch waits for every position of a partition with records of the second run.
+const ALL_ARE_BLOCKED: &str =
     "select count(*) = (select count(*) from positions where topic not like '%dead-letters')
      from pg_stat_activity where datname = current_database()
      and application_name = 'catalog-consumer' and wait_event_type = 'Lock'";
 
-/// Each record of both runs is counted once, and the tables are what a fresh consumer makes of the topics.
+/// Asserts that each record of both runs counts once, and that the tables equal those of a new consumer.
 async fn assert_once(world: &World) -> Result<()> {
     let runs: Vec<(i64, String, bool)> =
         sqlx::query_as("select run, state, applied = published from runs order by run")
@@ -37,40 +37,40 @@ async fn assert_once(world: &World) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_member_that_was_asleep_past_its_session_writes_nothing_twice() -> Result<()> {
+async fn a_member_suspended_past_its_session_timeout_writes_nothing_twice() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
     world.crawl(&api)?.succeed().await?;
-    let mut sleeper = world.mortal()?.args(["--batch-size", "50"]).start()?;
+    let mut suspended = world.short_session()?.args(["--batch-size", "50"]).start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
 
-    // It falls asleep with a batch on its way: the batch waits for the position that is held here.
+    // It is suspended with a batch in flight, which waits for the position that is locked here.
     let mut holder = world.pool().begin().await?;
     sqlx::query("select from positions where topic = $1 and partition = 0 for update")
         .bind(world.topic("datasets"))
         .execute(&mut *holder)
         .await?;
     world.crawl(&api)?.succeed().await?;
-    world.until(IS_HELD_UP).await?;
-    sleeper.signal("STOP")?;
-    let mut heir = world.mortal()?.args(["--batch-size", "50"]).start()?;
-    heir.logged(events::PARTITION_ASSIGNED).await?;
+    world.until(IS_BLOCKED).await?;
+    suspended.signal("STOP")?;
+    let mut second = world.short_session()?.args(["--batch-size", "50"]).start()?;
+    second.logged(events::PARTITION_ASSIGNED).await?;
     holder.rollback().await?;
 
-    // The sleeper's transaction is open still; it is the server that ends it.
+    // The suspended member's transaction is still open, so the server ends it.
     world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
-    sleeper.signal("CONT")?;
-    sleeper.logged(events::PARTITION_REVOKED).await?;
-    sleeper.terminate()?;
-    assert_eq!(sleeper.ended().await?.code, Some(0));
-    heir.terminate()?;
-    assert_eq!(heir.ended().await?.code, Some(0));
+    suspended.signal("CONT")?;
+    suspended.logged(events::PARTITION_REVOKED).await?;
+    suspended.terminate()?;
+    assert_eq!(suspended.ended().await?.code, Some(0));
+    second.terminate()?;
+    assert_eq!(second.ended().await?.code, Some(0));
     assert_once(&world).await
 }
 
 #[tokio::test]
-async fn a_partition_is_given_up_after_its_batch_in_flight() -> Result<()> {
+async fn a_partition_is_revoked_after_its_batch_in_flight() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
@@ -78,11 +78,11 @@ async fn a_partition_is_given_up_after_its_batch_in_flight() -> Result<()> {
     let mut first = world.member()?.args(["--connections", "8"]).start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
 
-    // Another member wants its share while every partition has a batch that waits for its position.
+    // Another member joins while every partition has a batch that waits for its position.
     let mut holder = world.pool().begin().await?;
     sqlx::query("select from positions for update").execute(&mut *holder).await?;
     world.crawl(&api)?.succeed().await?;
-    world.until(ALL_ARE_HELD_UP).await?;
+    world.until(ALL_ARE_BLOCKED).await?;
     let mut second = world.member()?.start()?;
     first.logged(events::REVOCATION_STARTED).await?;
     holder.rollback().await?;
@@ -113,7 +113,7 @@ async fn a_partition_is_given_up_after_its_batch_in_flight() -> Result<()> {
 }
 
 #[tokio::test]
-async fn members_come_and_go_while_batches_are_on_their_way() -> Result<()> {
+async fn members_join_and_leave_while_batches_are_in_flight() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
@@ -121,7 +121,7 @@ async fn members_come_and_go_while_batches_are_on_their_way() -> Result<()> {
     let mut first = world.member()?.args(["--batch-size", "50"]).start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
     world.crawl(&api)?.succeed().await?;
-    // Members come and go while batches of the second run are on their way.
+    // Members join and leave while batches of the second run are in flight.
     let mut second = world.member()?.args(["--batch-size", "50"]).start()?;
     second.logged(events::PARTITION_ASSIGNED).await?;
     first.logged(events::PARTITION_REVOKED).await?;

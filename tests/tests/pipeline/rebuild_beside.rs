@@ -1,4 +1,4 @@
-//! A rebuild works beside consumers and people: neither notices.
+//! A rebuild runs beside consumers and users without disturbing them.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
-/// How a rebuild asks how far the tables are.
-const ASKS_FOR_POSITIONS: &str = "%greatest(position, counted_to)%";
+/// The query with which a rebuild reads the positions of the tables.
+const READS_POSITIONS: &str = "%greatest(position, counted_to)%";
 
-/// A world whose tables hold a small crawl, and the mock server that serves it.
+/// A world with a small crawl in its tables, and the mock server that serves it.
 async fn filled() -> Result<(World, MockServer)> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(60, 3))).await?;
@@ -22,7 +22,7 @@ async fn filled() -> Result<(World, MockServer)> {
 }
 
 #[tokio::test]
-async fn beside_a_crawl_and_its_consumer_it_finds_nothing_to_mend() -> Result<()> {
+async fn a_rebuild_beside_a_crawl_and_its_consumer_finds_nothing_to_repair() -> Result<()> {
     let world = World::new().await?;
     let monday = MockServer::start(Options::new(Synthetic::new(600, 8))).await?;
     world.crawl(&monday)?.succeed().await?;
@@ -49,14 +49,14 @@ async fn beside_a_crawl_and_its_consumer_it_finds_nothing_to_mend() -> Result<()
 }
 
 #[tokio::test]
-async fn positions_that_move_while_it_begins_are_no_sign_of_a_topic_made_again() -> Result<()> {
+async fn positions_that_move_while_a_rebuild_starts_do_not_look_like_a_recreated_topic() -> Result<()> {
     let (world, api) = filled().await?;
 
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table positions in access exclusive mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
-    world.until_held_up(ASKS_FOR_POSITIONS).await?;
-    // As a consumer does that has applied what is published only now.
+    world.until_blocked(READS_POSITIONS).await?;
+    // As a consumer does that has applied records published just now.
     world.crawl(&api)?.succeed().await?;
     sqlx::query("update positions set position = position + 1, counted_to = counted_to + 1")
         .execute(&mut *blocker)
@@ -68,20 +68,20 @@ async fn positions_that_move_while_it_begins_are_no_sign_of_a_topic_made_again()
 }
 
 #[tokio::test]
-async fn records_that_are_deleted_while_it_begins_are_named() -> Result<()> {
+async fn records_deleted_while_a_rebuild_starts_are_reported() -> Result<()> {
     let (world, _double) = filled().await?;
 
     let mut beginning = world.pool().begin().await?;
     sqlx::query("lock table positions in access exclusive mode").execute(&mut *beginning).await?;
     let rebuild = world.rebuild()?.start()?;
-    world.until_held_up(ASKS_FOR_POSITIONS).await?;
-    // Held again once it knows where the topics begin, before it reads them.
+    world.until_blocked(READS_POSITIONS).await?;
+    // Blocked again after it has read the first offsets, before it reads records.
     let mut starting = world.pool().begin().await?;
     sqlx::query("lock table catalog_rebuild.positions in access exclusive mode")
         .execute(&mut *starting)
         .await?;
     beginning.rollback().await?;
-    world.until_held_up("select position%").await?;
+    world.until_blocked("select position%").await?;
     world.delete_before("hosts", 0, 2).await?;
     starting.rollback().await?;
     let ended = rebuild.ended().await?;
@@ -101,12 +101,12 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
     world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
 
-    // The rebuild holds the one lock and waits for this one, its first table not compared yet.
+    // The rebuild holds the schema lock and waits for this lock, before it has compared the first table.
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table socrata_datasets in access exclusive mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
-    world.until_held_up("%differing_datasets%").await?;
-    // Records of another run, one a batch: nothing but the one lock keeps those before the markers out of
+    world.until_blocked("%differing_datasets%").await?;
+    // Records of another run, one per batch. Only the schema lock keeps those before the end-of-run records out of
     // the tables.
     let member = world.member()?.args(["--batch-size", "1", "--connections", "8"]).start()?;
     world.crawl(&api)?.succeed().await?;
@@ -127,28 +127,28 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_long_read_under_the_lock_is_not_taken_for_sleep() -> Result<()> {
+async fn a_long_read_under_the_lock_does_not_end_as_an_idle_transaction() -> Result<()> {
     let (world, api) = filled().await?;
 
-    // Held before it begins to read, until its shadow is there to be held as well.
+    // Blocked before it begins to read, until its shadow exists and can be locked too.
     let mut beginning = world.pool().begin().await?;
     sqlx::query("lock table positions in access exclusive mode").execute(&mut *beginning).await?;
     let rebuild = world.rebuild()?.start()?;
-    world.until_held_up(ASKS_FOR_POSITIONS).await?;
-    // Held between what it reads beside consumers and what it reads under the lock: another run.
+    world.until_blocked(READS_POSITIONS).await?;
+    // Blocked between its reading beside consumers and its reading under the lock, while another run is published.
     let mut analyzing = world.pool().begin().await?;
     sqlx::query("lock table catalog_rebuild.socrata_agencies in share update exclusive mode")
         .execute(&mut *analyzing)
         .await?;
     beginning.rollback().await?;
-    world.until_held_up("analyze %").await?;
+    world.until_blocked("analyze %").await?;
     world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     let mut applying = world.pool().begin().await?;
     sqlx::query("lock table catalog_rebuild.socrata_hosts in share mode").execute(&mut *applying).await?;
     analyzing.rollback().await?;
-    world.until_held_up("%insert into socrata_hosts%").await?;
-    // The server counts a transaction's sleep from its last word.
+    world.until_blocked("%insert into socrata_hosts%").await?;
+    // The server measures the idle time of a transaction from its last statement.
     let resting = "create table public.resting as select state_change as since from pg_stat_activity
         where datname = current_database() and state = 'idle in transaction'
         and application_name = 'catalog-consumer'";
@@ -167,7 +167,7 @@ async fn a_long_read_under_the_lock_is_not_taken_for_sleep() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_run_released_meanwhile_is_followed() -> Result<()> {
+async fn a_run_approved_during_a_rebuild_is_applied() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
     let gone = history.take("a.example", 20)?;
@@ -186,7 +186,7 @@ async fn a_run_released_meanwhile_is_followed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn peoples_views_grants_and_publications_stay() -> Result<()> {
+async fn views_grants_and_publications_of_users_stay() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
     world.crawl(&api)?.succeed().await?;

@@ -1,4 +1,4 @@
-//! After compaction has dropped what was superseded, a new database still comes out as the old one.
+//! After compaction has removed superseded records, a new database still equals the old one.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use tokio::time::{interval, timeout};
 
 const RUNS: u32 = 30;
 const DOMAINS: [(&str, usize); 2] = [("a.example", 60), ("b.example", 60)];
-/// Runs in which so much is missing that they are on hold, and what is decided about them.
+/// Runs that miss so many assets that they are on hold, and the decisions about them.
 const GAPS: [(u32, Option<&str>); 3] = [(8, None), (15, Some("release")), (22, Some("reject"))];
 const PART: u32 = 12;
 
-/// Renames an asset, takes one away, and brings back one that was taken long ago.
+/// Renames an asset, removes one, and returns one that was removed long ago.
 fn churn(history: &History, taken: &mut Vec<Taken>, run: u32) -> Result<()> {
     taken.extend(history.take("a.example", 1)?);
     if run.is_multiple_of(3) {
@@ -29,7 +29,7 @@ fn churn(history: &History, taken: &mut Vec<Taken>, run: u32) -> Result<()> {
     Ok(())
 }
 
-/// Thirty runs with a little churn each, some of them held, and what people say of these.
+/// Thirty runs with a few changes each. Some are on hold and are decided.
 async fn live_through(history: &History) -> Result<()> {
     let mut taken = Vec::new();
     for run in 1..=RUNS {
@@ -68,7 +68,7 @@ async fn a_compacted_topic_gives_a_new_database_the_same_tables() -> Result<()> 
     let world = &history.world;
     world.make_compacting_topics().await?;
     world.migrate().await?;
-    // Quiet, for nobody reads its log while it runs.
+    // Quiet, because nothing reads its log while it runs.
     let mut member = world.member()?.env("RUST_LOG", "warn").start()?;
     member.reaches(live_through(&history)).await??;
     member.terminate()?;
@@ -83,10 +83,10 @@ async fn a_compacted_topic_gives_a_new_database_the_same_tables() -> Result<()> 
 
     world.until_compacted().await?;
     world.verify_topics()?.succeed().await?;
-    world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
-    assert_eq!(world.contents("anew", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
-    assert_eq!(states(world, "anew").await?, lived);
-    for schema in ["catalog", "anew"] {
+    world.rebuild()?.args(["--migrate", "--schema", "fresh"]).succeed().await?;
+    assert_eq!(world.contents("fresh", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
+    assert_eq!(states(world, "fresh").await?, lived);
+    for schema in ["catalog", "fresh"] {
         world.ask(&["verify", "--schema", schema])?.succeed().await?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Records that can't be read, in a rebuild.
+//! Unreadable records in a rebuild.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ async fn partition_of(world: &World, id: &str) -> Result<(i32, String)> {
 }
 
 #[tokio::test]
-async fn a_row_whose_newest_record_can_not_be_read_stays() -> Result<()> {
+async fn a_row_whose_newest_record_is_unreadable_stays() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     let world = &history.world;
     world.make_compacting_topics().await?;
@@ -33,7 +33,7 @@ async fn a_row_whose_newest_record_can_not_be_read_stays() -> Result<()> {
     world
         .send("datasets", Sent { partition, key: Some(key.as_bytes()), value: BAD, headers: &HEADERS })
         .await?;
-    // Two runs more without it: what they write lets the broker clean all that is before.
+    // Two more runs without it. Their records let the broker compact all earlier segments.
     history.run(&[]).await?;
     history.run(&[]).await?;
     world.until_compacted().await?;
@@ -48,7 +48,7 @@ async fn a_row_whose_newest_record_can_not_be_read_stays() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_limits_hold_for_what_the_live_tables_do_not_know() -> Result<()> {
+async fn the_dead_letter_limits_apply_to_records_that_the_live_tables_do_not_have() -> Result<()> {
     let history = History::new(&[("a.example", 20)]).await?;
     let world = &history.world;
     history.run(&[]).await?;
@@ -61,12 +61,12 @@ async fn the_limits_hold_for_what_the_live_tables_do_not_know() -> Result<()> {
 
     let strict = ["--max-dead-in-row", "3"];
     world.verify_topics()?.args(strict).succeed().await?;
-    let anew = ["--migrate", "--schema", "anew"];
-    let ended = world.rebuild()?.args(anew).args(strict).run().await?;
+    let fresh = ["--migrate", "--schema", "fresh"];
+    let ended = world.rebuild()?.args(fresh).args(strict).run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    world.rebuild()?.args(anew).succeed().await?;
-    assert_eq!(world.contents("anew", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
-    let letters = "select count(*) from anew.dead_letters where state = 'open'";
+    world.rebuild()?.args(fresh).succeed().await?;
+    assert_eq!(world.contents("fresh", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
+    let letters = "select count(*) from fresh.dead_letters where state = 'open'";
     assert_eq!(sqlx::query_scalar::<_, i64>(letters).fetch_one(world.pool()).await?, 4);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a rebuild does not do by itself: delete much, or undo its repairs because of one row.
+//! A rebuild does not delete many rows without permission, and one refused row does not undo its repairs.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ async fn execute(world: &World, statement: &str) -> Result<()> {
     Ok(())
 }
 
-/// Copies the assets of a domain to another one, of which the topics know nothing.
+/// Copies the assets of a domain to another one that the topics don't contain.
 async fn copy_assets(world: &World, to: &str, limit: usize) -> Result<()> {
     for table in ["socrata_datasets", "socrata_dataset_stats"] {
         let copy = format!(
@@ -27,7 +27,7 @@ async fn copy_assets(world: &World, to: &str, limit: usize) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_rebuild_that_would_delete_much_says_so_and_changes_nothing() -> Result<()> {
+async fn a_rebuild_that_would_delete_many_rows_is_refused_and_changes_nothing() -> Result<()> {
     let history = History::new(&[("a.example", 60), ("b.example", 30)]).await?;
     let world = &history.world;
     history.run(&[]).await?;
@@ -51,7 +51,7 @@ async fn a_rebuild_that_would_delete_much_says_so_and_changes_nothing() -> Resul
     }
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
 
-    // Within the region's limit a domain of 20 or more still keeps half.
+    // Even within the region's limit, a domain of 20 or more assets keeps half.
     let of_domain = world.rebuild()?.args(["--max-retire-share", "0.9"]).run().await?;
     assert_eq!(of_domain.code, Some(3), "{}", of_domain.stderr);
     ensure!(!of_domain.stderr.contains("60 of 150"), "{}", of_domain.stderr);
@@ -62,14 +62,14 @@ async fn a_rebuild_that_would_delete_much_says_so_and_changes_nothing() -> Resul
     ensure!(differences["socrata_datasets"][2] == 60 && differences["socrata_dataset_stats"][2] == 60);
     assert_eq!(world.verify_topics()?.succeed().await?.differences()?, BTreeMap::new());
 
-    // A few extra rows are deleted as ever.
+    // A few extra rows are deleted without permission.
     copy_assets(world, "z.example", 15).await?;
     world.rebuild()?.succeed().await?;
     assert_eq!(world.verify_topics()?.succeed().await?.differences()?, BTreeMap::new());
     Ok(())
 }
 
-/// How many rows are refused, by table.
+/// The number of refused rows per table.
 fn refused(report: &Value) -> BTreeMap<&str, u64> {
     let tables = report["tables"].as_array().into_iter().flatten();
     let counts = tables.map(|reported| {
@@ -84,7 +84,7 @@ async fn names(world: &World, name: &str) -> Result<Vec<String>> {
 }
 
 #[tokio::test]
-async fn one_row_that_is_refused_does_not_roll_back_the_other_repairs() -> Result<()> {
+async fn one_refused_row_does_not_roll_back_the_other_repairs() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     let world = &history.world;
     history.run(&[]).await?;
@@ -100,7 +100,7 @@ async fn one_row_that_is_refused_does_not_roll_back_the_other_repairs() -> Resul
             &format!(
                 "create function refuse() returns trigger language plpgsql as
                      $$ begin raise exception 'not this one'; end $$;
-                 create constraint trigger ours after update on socrata_datasets {how} for each row
+                 create constraint trigger test_check after update on socrata_datasets {how} for each row
                  when (new.id = '{stuck}') execute function refuse()"
             ),
         )
@@ -118,7 +118,7 @@ async fn one_row_that_is_refused_does_not_roll_back_the_other_repairs() -> Resul
         );
         ensure!(refusal["reason"].as_str().context("a reason")?.contains("not this one"));
         assert_eq!(names(world, "damaged").await?, std::slice::from_ref(stuck));
-        execute(world, "drop trigger ours on socrata_datasets; drop function refuse()").await?;
+        execute(world, "drop trigger test_check on socrata_datasets; drop function refuse()").await?;
         let again = world.rebuild()?.succeed().await?;
         assert_eq!(again.differences()?, [("socrata_datasets".to_owned(), [0, 1, 0])].into());
     }
@@ -126,14 +126,14 @@ async fn one_row_that_is_refused_does_not_roll_back_the_other_repairs() -> Resul
 }
 
 #[tokio::test]
-async fn a_refusal_is_named_by_its_column_whatever_the_reason_says() -> Result<()> {
+async fn a_refusal_is_recognized_by_its_column_and_not_by_the_text_of_the_reason() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     let world = &history.world;
     history.run(&[]).await?;
     let id: String =
         sqlx::query_scalar("select min(id) from socrata_datasets").fetch_one(world.pool()).await?;
     let check = format!("check (id <> '{id}' or last_run < 2)");
-    execute(world, &format!("alter table socrata_dataset_stats add constraint ours {check}")).await?;
+    execute(world, &format!("alter table socrata_dataset_stats add constraint test_check {check}")).await?;
     history.run(&[]).await?;
     let is_refused = "select refused from dead_letters";
     assert!(sqlx::query_scalar::<_, bool>(is_refused).fetch_one(world.pool()).await?);
@@ -145,7 +145,7 @@ async fn a_refusal_is_named_by_its_column_whatever_the_reason_says() -> Result<(
     execute(world, "update dead_letters set refused = false, reason = 'the database refuses it: no'").await?;
     assert_eq!(refused(&counted().await?), BTreeMap::new());
 
-    // The migration reads the words once, for letters of earlier programs.
+    // The migration parses the text once, for dead letters of earlier programs.
     execute(
         world,
         "alter table dead_letters drop column refused; delete from _sqlx_migrations where version = 14",
@@ -154,7 +154,7 @@ async fn a_refusal_is_named_by_its_column_whatever_the_reason_says() -> Result<(
     world.migrate().await?;
     assert_eq!(refused(&counted().await?), expected);
 
-    // A replay that fails for another reason says so.
+    // A replay that fails for another reason reports that reason.
     execute(world, "update dead_letters set value = 'no json'").await?;
     assert_eq!(world.ask(&["dead-letters", "replay", "--all"])?.run().await?.code, Some(1));
     assert!(!sqlx::query_scalar::<_, bool>(is_refused).fetch_one(world.pool()).await?);

@@ -1,4 +1,4 @@
-//! A rebuild killed anywhere leaves the tables as they were, and the next one clears its leavings away.
+//! A rebuild killed at any point leaves the tables unchanged, and the next one removes its leftovers.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -10,7 +10,7 @@ const NAMES: &str = "select md5(string_agg(name || xmin::text || ctid::text, ' '
     from socrata_datasets";
 const SHADOW: &str = "select exists (select from pg_namespace where nspname = 'catalog_rebuild')";
 
-/// A world whose table of datasets is damaged in each row.
+/// A world with damage in each row of the table of datasets.
 async fn damaged() -> Result<World> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
@@ -28,7 +28,7 @@ async fn has_shadow(world: &World) -> Result<bool> {
     Ok(sqlx::query_scalar(SHADOW).fetch_one(world.pool()).await?)
 }
 
-/// The next rebuild repairs everything and leaves nothing behind.
+/// Asserts that the next rebuild repairs everything and leaves nothing behind.
 async fn assert_repaired(world: &World) -> Result<()> {
     assert!(has_shadow(world).await?);
     let report = world.rebuild()?.succeed().await?.summary()?;
@@ -39,7 +39,7 @@ async fn assert_repaired(world: &World) -> Result<()> {
 }
 
 #[tokio::test]
-async fn killed_while_it_reads_it_leaves_the_tables_alone() -> Result<()> {
+async fn a_rebuild_killed_while_it_reads_leaves_the_tables_unchanged() -> Result<()> {
     let world = damaged().await?;
     let before = names(&world).await?;
     let mut rebuild = world.rebuild()?.args(["--batch-size", "10", "--connections", "1"]).start()?;
@@ -52,17 +52,17 @@ async fn killed_while_it_reads_it_leaves_the_tables_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn killed_while_it_repairs_it_leaves_the_tables_alone() -> Result<()> {
+async fn a_rebuild_killed_while_it_repairs_leaves_the_tables_unchanged() -> Result<()> {
     let world = damaged().await?;
     let before = names(&world).await?;
-    // The last table can be read and not written: the rebuild waits here with the others repaired.
+    // The last table can be read but not written, so the rebuild waits here after it has repaired the others.
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table socrata_agencies in share mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
-    world.until_held_up("%insert into socrata_agencies%").await?;
+    world.until_blocked("%insert into socrata_agencies%").await?;
     rebuild.kill().await?;
     blocker.rollback().await?;
-    // The server notices that the client is gone when it next speaks to it.
+    // The server notices the dead client when it next sends data to it.
     world
         .until(
             "select not exists (select from pg_stat_activity where datname = current_database()
@@ -74,10 +74,10 @@ async fn killed_while_it_repairs_it_leaves_the_tables_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn killed_while_it_makes_its_tables_it_leaves_nothing_that_holds_up() -> Result<()> {
+async fn a_rebuild_killed_while_it_creates_its_tables_leaves_nothing_that_blocks_the_next() -> Result<()> {
     let world = damaged().await?;
     let before = names(&world).await?;
-    // It waits before its first view, with all of its tables made.
+    // It waits before its first view, after it has created all tables.
     sqlx::raw_sql(
         "create function wait() returns event_trigger language plpgsql as
            $$ begin perform pg_advisory_xact_lock(7); end $$;
@@ -102,17 +102,17 @@ async fn killed_while_it_makes_its_tables_it_leaves_nothing_that_holds_up() -> R
 }
 
 #[tokio::test]
-async fn killed_after_its_commit_it_has_repaired_all() -> Result<()> {
+async fn a_rebuild_killed_after_its_commit_has_repaired_everything() -> Result<()> {
     let world = damaged().await?;
-    // Held before it begins to read, until somebody else reads its shadow, which can't be dropped then.
+    // Blocked before it begins to read, until another session reads its shadow, which then can't be dropped.
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table positions in access exclusive mode").execute(&mut *blocker).await?;
     let rebuild = world.rebuild()?.start()?;
-    world.until_held_up("%greatest(position, counted_to)%").await?;
+    world.until_blocked("%greatest(position, counted_to)%").await?;
     let mut reader = world.pool().begin().await?;
     sqlx::query("select count(*) from catalog_rebuild.socrata_hosts").fetch_one(&mut *reader).await?;
     blocker.rollback().await?;
-    world.until_held_up("drop schema%").await?;
+    world.until_blocked("drop schema%").await?;
     assert!(has_shadow(&world).await?);
     rebuild.kill().await?;
     reader.rollback().await?;
@@ -122,7 +122,7 @@ async fn killed_after_its_commit_it_has_repaired_all() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_commit_that_has_begun_is_not_broken_off() -> Result<()> {
+async fn a_commit_that_has_begun_is_not_interrupted() -> Result<()> {
     let world = damaged().await?;
     // A trigger that waits at the commit. The rebuild checks constraints before that, so another trigger defers it again.
     sqlx::raw_sql(
@@ -162,7 +162,7 @@ async fn a_commit_that_has_begun_is_not_broken_off() -> Result<()> {
 }
 
 #[tokio::test]
-async fn stopped_it_says_so_and_clears_up() -> Result<()> {
+async fn a_stopped_rebuild_reports_it_and_cleans_up() -> Result<()> {
     let world = damaged().await?;
     let before = names(&world).await?;
     let mut blocker = world.pool().begin().await?;
@@ -185,7 +185,7 @@ async fn stopped_it_says_so_and_clears_up() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_no_shadow_is_not_dropped() -> Result<()> {
+async fn a_schema_that_is_not_a_shadow_is_not_dropped() -> Result<()> {
     let world = damaged().await?;
     sqlx::raw_sql("create schema catalog_rebuild; create table catalog_rebuild.precious (a int)")
         .execute(world.pool())

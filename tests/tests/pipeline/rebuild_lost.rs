@@ -1,4 +1,4 @@
-//! Tables, views and columns that are gone come back with a rebuild.
+//! A rebuild recreates missing tables, views and columns.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 
-/// All that a schema says of its tables and views: columns and their order, indexes, constraints, comments, how
-/// they are stored, and the text of views.
-const SHAPE: &str = "
+/// The definition of a schema's tables and views: columns and their order, indexes, constraints, comments, storage
+/// parameters, and the text of views.
+const DEFINITION: &str = "
     select format('%s %s %s %s', relname, relkind, relpersistence, reloptions) from pg_class
     where relnamespace = 'catalog'::regnamespace and relkind in ('r', 'v')
     union all
@@ -38,14 +38,14 @@ async fn world() -> Result<World> {
     Ok(world)
 }
 
-async fn shape(world: &World) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar(SHAPE).fetch_all(world.pool()).await?)
+async fn definition(world: &World) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(DEFINITION).fetch_all(world.pool()).await?)
 }
 
 #[tokio::test]
-async fn tables_that_were_dropped_are_made_again_with_all_that_fell_with_them() -> Result<()> {
+async fn dropped_tables_are_recreated_with_everything_that_depended_on_them() -> Result<()> {
     let world = world().await?;
-    let (shape_before, before) = (shape(&world).await?, world.contents("catalog", &CATALOG).await?);
+    let (definition_before, before) = (definition(&world).await?, world.contents("catalog", &CATALOG).await?);
     sqlx::raw_sql("drop table socrata_datasets cascade; drop table socrata_hosts cascade")
         .execute(world.pool())
         .await?;
@@ -60,16 +60,16 @@ async fn tables_that_were_dropped_are_made_again_with_all_that_fell_with_them() 
     ]);
     assert_eq!(world.rebuild()?.succeed().await?.differences()?, missing);
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
-    assert_eq!(shape(&world).await?, shape_before);
+    assert_eq!(definition(&world).await?, definition_before);
     world.verify_topics()?.succeed().await?;
     world.ask(&["verify"])?.succeed().await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn a_rebuild_that_is_killed_leaves_no_empty_table_for_consumers_to_go_on_with() -> Result<()> {
+async fn a_killed_rebuild_leaves_no_empty_table_for_consumers_to_fill() -> Result<()> {
     let world = world().await?;
-    let (shape_before, before) = (shape(&world).await?, world.contents("catalog", &CATALOG).await?);
+    let (definition_before, before) = (definition(&world).await?, world.contents("catalog", &CATALOG).await?);
     sqlx::raw_sql("drop table socrata_datasets cascade").execute(world.pool()).await?;
     let mut rebuild = world.rebuild()?.args(["--batch-size", "10", "--connections", "1"]).start()?;
     for _ in 0..5 {
@@ -83,7 +83,7 @@ async fn a_rebuild_that_is_killed_leaves_no_empty_table_for_consumers_to_go_on_w
 
     world.rebuild()?.succeed().await?;
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
-    assert_eq!(shape(&world).await?, shape_before);
+    assert_eq!(definition(&world).await?, definition_before);
     let left: Vec<String> =
         sqlx::query_scalar("select nspname::text from pg_namespace where nspname ~ '^catalog_'")
             .fetch_all(world.pool())
@@ -93,20 +93,20 @@ async fn a_rebuild_that_is_killed_leaves_no_empty_table_for_consumers_to_go_on_w
 }
 
 #[tokio::test]
-async fn a_lost_table_of_the_books_is_reported() -> Result<()> {
+async fn a_missing_table_of_the_ledger_is_reported() -> Result<()> {
     let world = world().await?;
     let before = world.contents("catalog", &CATALOG).await?;
     sqlx::query("drop table run_partitions").execute(world.pool()).await?;
     let ended = world.rebuild()?.run().await?;
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("has no table run_partitions: fill a new schema"), "{}", ended.stderr);
-    world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
-    assert_eq!(world.contents("anew", &CATALOG).await?, before);
+    world.rebuild()?.args(["--migrate", "--schema", "fresh"]).succeed().await?;
+    assert_eq!(world.contents("fresh", &CATALOG).await?, before);
     Ok(())
 }
 
-/// A migration adds a column at the end of a filled table; only its position distinguishes it from one that was
-/// there before.
+/// A migration adds a column at the end of a filled table. Only its position distinguishes it from one that existed
+/// before.
 #[tokio::test]
 async fn a_new_column_is_filled() -> Result<()> {
     let world = world().await?;
@@ -125,7 +125,7 @@ async fn a_new_column_is_filled() -> Result<()> {
     assert_eq!(world.rebuild()?.succeed().await?.differences()?, filled);
     let after: Option<String> = sqlx::query_scalar(licenses).fetch_one(world.pool()).await?;
     assert_eq!(after, before);
-    // The views that fell with the column, too.
+    // The views that depended on the column are recreated too.
     let active: i64 = sqlx::query_scalar("select count(*) from active_datasets where license is not null")
         .fetch_one(world.pool())
         .await?;

@@ -1,4 +1,4 @@
-//! A row that only the database refuses is a dead letter, and holds a rebuild up as little as a consumer.
+//! A row that only the database refuses is a dead letter, and does not stop a rebuild.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ async fn execute(world: &World, statement: String) -> Result<()> {
     Ok(())
 }
 
-/// How many rows are refused, by table.
+/// The number of refused rows per table.
 fn refused(report: &Value) -> BTreeMap<&str, u64> {
     let tables = report["tables"].as_array().into_iter().flatten();
     let counts = tables.map(|reported| {
@@ -22,7 +22,7 @@ fn refused(report: &Value) -> BTreeMap<&str, u64> {
     counts.filter(|(_, refused)| *refused > 0).collect()
 }
 
-/// Compares and repairs: the refused assets are named, and nothing else differs except `differing`.
+/// Compares and repairs. Asserts that the refused assets are reported, and that nothing but `differing` differs.
 async fn assert_refused(world: &World, assets: u64, differing: &[(&str, [u64; 3])]) -> Result<()> {
     let differing: BTreeMap<_, _> =
         differing.iter().map(|(table, rows)| ((*table).to_owned(), *rows)).collect();
@@ -41,7 +41,7 @@ async fn assert_refused(world: &World, assets: u64, differing: &[(&str, [u64; 3]
 }
 
 #[tokio::test]
-async fn what_a_constraint_refuses_is_reported_and_the_rest_is_repaired() -> Result<()> {
+async fn rows_that_a_constraint_refuses_are_reported_and_the_rest_is_repaired() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     let world = &history.world;
     history.run(&[]).await?;
@@ -49,7 +49,7 @@ async fn what_a_constraint_refuses_is_reported_and_the_rest_is_repaired() -> Res
         sqlx::query_scalar("select id from socrata_datasets order by id").fetch_all(world.pool()).await?;
     // One asset is refused from the second run on, with its older version in the tables.
     let check = format!("check (id <> '{}' or last_run < 2)", ids[0]);
-    execute(world, format!("alter table socrata_dataset_stats add constraint ours {check}")).await?;
+    execute(world, format!("alter table socrata_dataset_stats add constraint test_check {check}")).await?;
     let renamed = history.catalog.get(&ids[0]).context("it is in the catalog")?;
     let mut renamed: Value = serde_json::from_slice(&renamed)?;
     renamed["resource"]["name"] = "Renamed".into();
@@ -62,13 +62,13 @@ async fn what_a_constraint_refuses_is_reported_and_the_rest_is_repaired() -> Res
     let differing = [("socrata_dataset_stats", [1, 0, 0]), ("socrata_datasets", [0, 1, 0])];
     assert_refused(world, 1, &differing).await?;
 
-    // Discarded, it is refused all the same. A resolved dead letter keeps no value, so the test does.
+    // It is still refused after its dead letter is discarded. A resolved dead letter loses its value, so the test keeps it.
     execute(world, "create table public.kept as select id, value from dead_letters".to_owned()).await?;
     world.ask(&["dead-letters", "discard", "--all"])?.succeed().await?;
     assert_refused(world, 1, &[]).await?;
 
     // Without the constraint nothing is reported once it is replayed.
-    execute(world, "alter table socrata_dataset_stats drop constraint ours".to_owned()).await?;
+    execute(world, "alter table socrata_dataset_stats drop constraint test_check".to_owned()).await?;
     execute(
         world,
         "update dead_letters set state = 'open', settled_at = null, value = kept.value
@@ -79,7 +79,7 @@ async fn what_a_constraint_refuses_is_reported_and_the_rest_is_repaired() -> Res
     world.ask(&["dead-letters", "replay", "--all"])?.succeed().await?;
     assert_refused(world, 0, &[]).await?;
 
-    // A letter that is still open, as after a rewind that has brought its record in, hides no damage.
+    // An open dead letter, as after a reset that replayed its record, hides no damage.
     execute(world, "update dead_letters set state = 'open', settled_at = null".to_owned()).await?;
     execute(world, format!("update socrata_datasets set name = 'damaged' where id = '{}'", ids[0])).await?;
     assert_refused(world, 0, &[("socrata_datasets", [0, 1, 0])]).await

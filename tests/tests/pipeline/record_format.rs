@@ -1,4 +1,4 @@
-//! What lies in the topics is what other programs are promised: keys, partitions, headers, bytes.
+//! Records in the topics have the documented keys, partitions, headers and values.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ async fn values_are_the_served_bytes_under_the_primary_key() -> Result<()> {
 }
 
 #[tokio::test]
-async fn headers_are_text_that_says_what_a_record_is() -> Result<()> {
+async fn headers_are_text_that_describes_a_record() -> Result<()> {
     let world = world().await?;
     for topic in ["datasets", "domains", "hosts", "agencies"] {
         for record in world.records(topic).await? {
@@ -63,7 +63,7 @@ async fn headers_are_text_that_says_what_a_record_is() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_marker_on_every_partition_shows_what_was_published_there() -> Result<()> {
+async fn an_end_of_run_record_on_every_partition_has_the_count_published_there() -> Result<()> {
     let world = world().await?;
     for (topic, partitions) in [("datasets", 2), ("domains", 1), ("hosts", 1), ("agencies", 1)] {
         let (markers, records): (Vec<_>, Vec<_>) =
@@ -85,7 +85,7 @@ async fn a_marker_on_every_partition_shows_what_was_published_there() -> Result<
 }
 
 #[tokio::test]
-async fn keys_lie_where_other_clients_would_put_them() -> Result<()> {
+async fn keys_are_in_the_partitions_that_other_clients_would_choose() -> Result<()> {
     let world = world().await?;
     let producer: FutureProducer = world.kafka().set("partitioner", "murmur2_random").create()?;
     let topic = world.topic("datasets");

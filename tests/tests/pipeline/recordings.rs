@@ -1,4 +1,4 @@
-//! Real objects, whole: every recording that `CATALOG_RECORDINGS` holds goes through both programs, is rebuilt,
+//! Complete real objects: every recording in `CATALOG_RECORDINGS` goes through both programs, is rebuilt,
 //! and replayed.
 
 use std::collections::BTreeMap;
@@ -12,11 +12,11 @@ use catalog_tests::oracle::{content, key};
 use catalog_tests::world::{CATALOG, World};
 use serde_json::Value;
 
-/// What became of each record, once and for all.
+/// The final effect of each record.
 const LEDGER: [&str; 2] = ["runs", "run_partitions"];
 
 #[tokio::test]
-async fn recordings_go_through_whole_and_again_in_other_orders_and_forms_without_a_write() -> Result<()> {
+async fn recordings_are_stored_completely_and_other_orders_and_forms_of_them_write_nothing() -> Result<()> {
     let Some(folder) = std::env::var_os("CATALOG_RECORDINGS") else {
         // Not `eprintln!`, which is shown only when a test fails.
         writeln!(
@@ -28,7 +28,7 @@ async fn recordings_go_through_whole_and_again_in_other_orders_and_forms_without
     let recordings = recordings(Path::new(&folder))?;
     assert!(!recordings.is_empty(), "CATALOG_RECORDINGS holds no recordings");
     for recording in recordings {
-        go_through(&recording).await.with_context(|| recording.display().to_string())?;
+        check_recording(&recording).await.with_context(|| recording.display().to_string())?;
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ fn recordings(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths.into_iter().filter(is_recording).collect())
 }
 
-async fn go_through(recording: &Path) -> Result<()> {
+async fn check_recording(recording: &Path) -> Result<()> {
     let catalog = Arc::new(MemoryCatalog::from_ndjson(recording)?);
     let world = World::new().await?;
     let api = MockServer::start(Options::shared(Arc::clone(&catalog) as _)).await?;
@@ -57,7 +57,7 @@ async fn go_through(recording: &Path) -> Result<()> {
         sqlx::query_as("select domain, id, record from socrata_datasets").fetch_all(world.pool()).await?;
     let stored: BTreeMap<_, _> =
         rows.into_iter().map(|(domain, id, record)| ((domain, id), record)).collect();
-    // Not assert_eq!, whose message would hold both catalogs.
+    // Not assert_eq!, because its message would contain both catalogs.
     assert_eq!(stored.len(), objects.len());
     let differs = expected.iter().find(|(key, content)| stored.get(key) != Some(content));
     assert!(differs.is_none(), "{differs:?}");
@@ -74,11 +74,11 @@ async fn go_through(recording: &Path) -> Result<()> {
         assert_eq!(after, before, "{form:?}");
     }
     stats_are_updated_in_place(&world).await?;
-    is_rebuilt(&world).await?;
-    is_replayed(&world).await
+    assert_rebuilt(&world).await?;
+    assert_replayed(&world).await
 }
 
-/// How the API writes an object that has not changed.
+/// A form in which the API may write an unchanged object.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     ReversedAndPretty,
@@ -106,7 +106,7 @@ impl Form {
     }
 }
 
-/// Permutes the lists whose order has no meaning, the columns' all in the same way.
+/// Permutes the lists whose order has no meaning. The lists of columns all get the same permutation.
 fn reorder(object: &mut Value, permute: &impl Fn(&mut Vec<Value>)) {
     let fields = object["resource"].as_object_mut().into_iter().flatten();
     let columns = fields.filter(|(name, _)| name.starts_with("columns_")).map(|(_, list)| list);
@@ -116,9 +116,9 @@ fn reorder(object: &mut Value, permute: &impl Fn(&mut Vec<Value>)) {
     }
 }
 
-/// Nearly all: a page may be full of versions that another transaction may still see.
+/// Nearly all, because a page may be full of versions that another transaction can still see.
 async fn stats_are_updated_in_place(world: &World) -> Result<()> {
-    // A session reports what it has written at its end at the latest.
+    // A session reports its writes when it ends at the latest.
     world
         .until(
             "select count(*) = 0 from pg_stat_activity
@@ -132,7 +132,7 @@ async fn stats_are_updated_in_place(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Each damage by hand, and how many rows of which table are missing, different and extra by it.
+/// Each damage, and how many rows of which table are then missing, different and extra.
 const DAMAGES: [(&str, &str, [u64; 3]); 4] = [
     (
         "socrata_datasets",
@@ -160,8 +160,8 @@ const DAMAGES: [(&str, &str, [u64; 3]); 4] = [
     ),
 ];
 
-/// The tables are what the topics give; rows that are damaged are named, and only these are repaired.
-async fn is_rebuilt(world: &World) -> Result<()> {
+/// Asserts that the tables equal the topics, that damaged rows are reported, and that only these are repaired.
+async fn assert_rebuilt(world: &World) -> Result<()> {
     let tables = world.contents("catalog", &CATALOG).await?;
     assert_eq!(world.rebuild()?.succeed().await?.differences()?, BTreeMap::new());
     assert_eq!(world.verify_topics()?.succeed().await?.differences()?, BTreeMap::new());
@@ -192,8 +192,8 @@ async fn is_rebuilt(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Set back to their beginning with Kafka's own tools, the topics give the same tables and are counted nowhere.
-async fn is_replayed(world: &World) -> Result<()> {
+/// Asserts that a reset to the beginning with Kafka's tools gives the same tables and counts nothing.
+async fn assert_replayed(world: &World) -> Result<()> {
     let tables = world.contents("catalog", &CATALOG).await?;
     let ledger = world.contents("catalog", &LEDGER).await?;
     world.consumer_groups(&["--reset-offsets", "--to-earliest", "--all-topics", "--execute"]).await?;

@@ -1,4 +1,4 @@
-//! A second crawl writes what has changed and nothing else.
+//! A second crawl writes only changed rows.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
 
-/// What PostgreSQL itself says of each row's last write.
+/// PostgreSQL's own record of each row's last write.
 const WRITES: &str =
     "select domain || '/' || id, xmin::text || ' ' || ctid::text from socrata_datasets order by 1";
 

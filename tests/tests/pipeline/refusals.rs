@@ -1,4 +1,4 @@
-//! What can't be done is refused at the start, with what to do about it.
+//! Impossible commands are refused at the start, with an error that explains what to do.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
@@ -8,7 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
 #[tokio::test]
-async fn a_database_that_was_not_migrated_is_refused_with_what_to_do() -> Result<()> {
+async fn a_database_that_was_not_migrated_is_refused_with_the_command_to_run() -> Result<()> {
     let world = World::unmigrated("").await?;
     let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
     world.crawl(&api)?.succeed().await?;
@@ -28,7 +28,7 @@ async fn a_missing_database_url_is_refused_with_an_example() -> Result<()> {
 }
 
 #[tokio::test]
-async fn log_levels_that_can_not_be_read_are_refused() -> Result<()> {
+async fn log_levels_that_can_not_be_parsed_are_refused() -> Result<()> {
     let world = World::new().await?;
     for program in [world.status()?, world.consume()?] {
         let ended = program.env("RUST_LOG", "catalog_producer=loud").run().await?;
@@ -39,7 +39,7 @@ async fn log_levels_that_can_not_be_read_are_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn topics_that_are_not_there_yet_are_named() -> Result<()> {
+async fn topics_that_do_not_exist_yet_are_named() -> Result<()> {
     let world = World::new().await?;
     let ended = world.consume()?.run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -66,13 +66,13 @@ async fn a_topic_that_deletes_records_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn topics_made_again_under_old_tables_are_refused() -> Result<()> {
+async fn recreated_topics_under_old_tables_are_refused() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
     world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     sqlx::query("update positions set position = position + 1000").execute(world.pool()).await?;
-    // A position beyond the end must not pass for one that has caught up.
+    // A position beyond the end must not count as caught up.
     for program in [world.member()?, world.consume()?] {
         let ended = program.run().await?;
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);

@@ -1,4 +1,4 @@
-//! Regions don't wait for each other.
+//! Regions are independent of each other.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options, Region};
@@ -7,19 +7,19 @@ use catalog_tests::world::World;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 #[tokio::test]
-async fn an_open_transaction_of_one_region_does_not_make_the_other_ones_cursor_stale() -> Result<()> {
+async fn an_open_transaction_of_one_region_does_not_hide_the_cursor_of_the_other() -> Result<()> {
     let world = World::new().await?;
     let us = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
     let eu =
         MockServer::start(Options::new(Synthetic::in_region(Region::Eu, 200, 3)).region(Region::Eu)).await?;
     world.crawl(&us)?.succeed().await?;
 
-    // As a producer of the US leaves it that was killed in the middle of a page.
+    // As a producer of the US leaves it when it is killed in the middle of a page.
     let left: FutureProducer =
         world.kafka().set("transactional.id", world.topic("producer.us")).set("linger.ms", "0").create()?;
-    let patience = std::time::Duration::from_secs(30);
+    let timeout = std::time::Duration::from_secs(30);
     let opened = left.clone();
-    tokio::task::spawn_blocking(move || opened.init_transactions(patience)).await??;
+    tokio::task::spawn_blocking(move || opened.init_transactions(timeout)).await??;
     left.begin_transaction()?;
     let topic = world.topic("cursors");
     let half = FutureRecord::to(&topic).partition(0).key("us").payload("half a page's cursor");
@@ -29,7 +29,7 @@ async fn an_open_transaction_of_one_region_does_not_make_the_other_ones_cursor_s
         let ended = world.crawl(&eu)?.succeed().await?.summary()?;
         assert_eq!((ended["run"].as_u64(), ended["whole"].as_bool()), (Some(run), Some(true)));
     }
-    // The next producer of the US aborts what was left open and goes on.
+    // The next producer of the US aborts the open transaction and continues.
     let ended = world.crawl(&us)?.succeed().await?.summary()?;
     assert_eq!(ended["run"], 2);
     Ok(())

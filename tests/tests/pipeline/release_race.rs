@@ -1,25 +1,25 @@
-//! A retirement beside a batch: the batch's rows are not seen by the retirement, nor its verdict by the
-//! batch, if the one lock does not keep them apart.
+//! A retirement beside a batch. Without the schema lock, the retirement would not see the batch's rows, and the batch
+//! would not see the decision.
 
 use anyhow::Result;
 use catalog_tests::history::History;
 use catalog_tests::mock_server::Matcher;
 
 #[tokio::test]
-async fn a_dataset_that_returns_while_a_run_is_released_is_not_retired() -> Result<()> {
+async fn a_dataset_that_returns_while_a_run_is_approved_is_not_retired() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
     let gone = history.take("a.example", 3)?;
     history.crawl(&[]).await?;
     history.world.consume()?.args(["--max-retire-share", "0"]).succeed().await?;
 
-    // The three return unchanged, in batches that have looked at their rows and not committed: each waits
-    // for its row of the ledger. The crawl does not get to its markers yet, for a batch with one of them
-    // holds the lock alone anyway.
+    // The three return unchanged, in batches that have read their rows and not committed. Each waits
+    // for its row of the ledger. The crawl has not reached its end-of-run records yet, because a batch with one of them
+    // takes the lock exclusively anyway.
     for asset in &gone {
         history.catalog.put(asset.object.clone())?;
     }
-    // Entered here, for else the first batch to enter the run would hold up the other one.
+    // Inserted here, because otherwise the first batch to insert the run would block the other one.
     let open = "insert into runs (region, run, state) values ('us', 3, 'open')";
     sqlx::query(open).execute(history.world.pool()).await?;
     let mut blocker = history.world.pool().begin().await?;
@@ -29,7 +29,7 @@ async fn a_dataset_that_returns_while_a_run_is_released_is_not_retired() -> Resu
     )
     .execute(&mut *blocker)
     .await?;
-    let gate = history.api.hold(Matcher::pages().that(|asked| asked.param("scroll_id") > Some("")));
+    let gate = history.api.hold(Matcher::pages().that(|request| request.param("scroll_id") > Some("")));
     let crawl = history.world.crawl(&history.api)?.args(["--concurrency", "1"]).start()?;
     let member = history.world.member()?.start()?;
     history
@@ -40,7 +40,7 @@ async fn a_dataset_that_returns_while_a_run_is_released_is_not_retired() -> Resu
         )
         .await?;
 
-    // It waits for the one lock; without it, it would come to its end here.
+    // It waits for the schema lock. Without the lock it would end here.
     let release = history.world.runs(["release", "--region", "us", "--run", "2", "--yes"])?.start()?;
     let mut release = std::pin::pin!(release.ended());
     let waits = history.world.until(

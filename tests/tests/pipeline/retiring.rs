@@ -1,4 +1,4 @@
-//! What a whole crawl no longer sees is retired at its end, and comes back when it is seen again.
+//! A full crawl retires the assets that it does not see, and they become active when they are seen again.
 
 use anyhow::Result;
 use catalog_tests::history::{History, all_at};
@@ -6,14 +6,14 @@ use serde_json::Value;
 
 const DOMAINS: [(&str, usize); 2] = [("a.example", 40), ("b.example", 40)];
 
-/// What PostgreSQL itself says of a row's last write.
+/// PostgreSQL's own record of a row's last write.
 async fn written(history: &History, id: &str) -> Result<String> {
     let query = "select xmin::text || ' ' || ctid::text from socrata_datasets where id = $1";
     Ok(sqlx::query_scalar(query).bind(id).fetch_one(history.world.pool()).await?)
 }
 
 #[tokio::test]
-async fn what_a_whole_crawl_does_not_see_is_retired_at_its_end_until_it_returns() -> Result<()> {
+async fn assets_that_a_full_crawl_does_not_see_are_retired_until_they_return() -> Result<()> {
     let history = History::new(&DOMAINS).await?;
     history.run(&[]).await?;
     let gone = history.take("a.example", 3)?;
@@ -24,7 +24,7 @@ async fn what_a_whole_crawl_does_not_see_is_retired_at_its_end_until_it_returns(
     );
     assert_eq!(history.retired().await?, all_at(&gone, 2));
 
-    // A third run does not see them either, and they stay as they are.
+    // A third run does not see them either, and they stay retired.
     let before = written(&history, &gone[0].id).await?;
     let summary = history.run(&[]).await?;
     assert_eq!(summary["runs"][0]["retired"], 0);
@@ -45,7 +45,7 @@ async fn what_a_whole_crawl_does_not_see_is_retired_at_its_end_until_it_returns(
 }
 
 #[tokio::test]
-async fn other_runs_retire_nothing_but_bring_back() -> Result<()> {
+async fn other_runs_retire_nothing_but_reactivate_assets() -> Result<()> {
     let history = History::new(&DOMAINS).await?;
     history.run(&[]).await?;
     let gone = history.take("a.example", 3)?;
@@ -63,7 +63,7 @@ async fn other_runs_retire_nothing_but_bring_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn domains_hosts_and_agencies_carry_their_last_run_and_stay() -> Result<()> {
+async fn domains_hosts_and_agencies_record_their_last_run_and_are_never_retired() -> Result<()> {
     let history = History::new(&[("a.example", 100), ("b.example", 10)]).await?;
     history.run(&[]).await?;
     let gone = history.take("b.example", 10)?;

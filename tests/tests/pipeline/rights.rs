@@ -1,4 +1,4 @@
-//! Few rights: a command that lacks one names it, and the script in docs/how-to/set-up-postgresql.md gives what is needed.
+//! A command names a missing right, and the script in docs/how-to/set-up-postgresql.md grants the rights that are needed.
 
 use anyhow::{Context, Result};
 use catalog_tests::mock_server::{MockServer, Options};
@@ -14,7 +14,7 @@ async fn execute(world: &World, statements: String) -> Result<()> {
 }
 
 #[tokio::test]
-async fn migrating_needs_no_right_on_the_database_where_the_schema_is_there() -> Result<()> {
+async fn migrating_needs_no_right_on_the_database_if_the_schema_exists() -> Result<()> {
     let world = World::unmigrated("").await?;
     let url = world.user("_owner", "").await?;
     let ended = world.ask(&["migrate"])?.env("DATABASE_URL", &url).run().await?;
@@ -38,7 +38,7 @@ async fn a_user_without_usage_is_shown_the_grant() -> Result<()> {
         assert!(ended.error()?.contains(&grant), "{}", ended.stderr);
         assert!(!ended.stderr.contains("run `catalog-consumer migrate`"), "{}", ended.stderr);
     }
-    // Then the next one is named.
+    // Then the next missing right is named.
     execute(&world, format!("grant usage on schema catalog to {name}_reader")).await?;
     let ended = world.ask(&["runs", "list"])?.env("DATABASE_URL", &url).run().await?;
     assert!(ended.stderr.contains("needs SELECT on _sqlx_migrations"), "{}", ended.stderr);
@@ -57,14 +57,14 @@ fn script(world: &World) -> Result<String> {
 }
 
 #[tokio::test]
-async fn the_script_of_the_docs_gives_each_command_what_it_needs() -> Result<()> {
+async fn the_documented_script_grants_each_command_the_rights_it_needs() -> Result<()> {
     let world = World::unmigrated("").await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;
     world.crawl(&api)?.succeed().await?;
     let owner = world.user("_owner", "").await?;
     let writer = world.user("_writer", "").await?;
     let reader = world.user("_reader", "").await?;
-    // A schema of that name must not stand in for what the script makes.
+    // The script must create the schema itself.
     execute(&world, script(&world)?).await?;
     world.ask(&["migrate"])?.env("DATABASE_URL", &owner).succeed().await?;
 

@@ -1,10 +1,10 @@
-//! A city that crawls its own domain every night has a copy that forgets what has gone.
+//! If a city crawls its own domain every night, assets that vanish there are retired.
 
 use anyhow::Result;
 use catalog_tests::history::{History, all_at};
 
 #[tokio::test]
-async fn crawling_one_domain_every_night_forgets_what_has_gone_there() -> Result<()> {
+async fn crawling_one_domain_every_night_retires_what_vanishes_there() -> Result<()> {
     let history = History::new(&[("a.example", 60), ("b.example", 60)]).await?;
     history.run(&[]).await?;
     let mut expected = Vec::new();

@@ -1,4 +1,4 @@
-//! At the most verbose level, with failures at each stage, no secret comes into any output, recording or
+//! At the most verbose log level, and with failures at each stage, no secret is in any output, recording or
 //! topic.
 
 use std::fs;
@@ -15,13 +15,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// In every secret of these tests, so that half of one is found too.
+/// A part of every secret of these tests, so that half a secret is found too.
 const MARK: &str = "Ssst7Q";
 const TOKEN: &str = "Ssst7QappSsst7QtokenSsst7Q";
 const PASSWORD: &str = "Ssst7QdatabaseSsst7Q";
 const OPTIONS: &str =
     "debug=all\nsasl.username=me\nsasl.password=Ssst7QsaslSsst7Q\nssl.key.password=Ssst7QkeySsst7Q";
-/// Where nobody listens.
+/// Nothing listens there.
 const NOWHERE: &str = "127.0.0.1:1";
 
 fn verbose(program: Program) -> Program {
@@ -29,7 +29,7 @@ fn verbose(program: Program) -> Program {
     program.env("SOCRATA_APP_TOKEN", TOKEN)
 }
 
-/// A crawl that says all it can, in pages of 10 over one lane.
+/// A crawl at the most verbose level, in pages of 10 over one lane.
 fn crawl(world: &World, api: &MockServer) -> Result<Program> {
     Ok(verbose(world.crawl(api)?).args(["--page-size", "10", "--concurrency", "1"]))
 }
@@ -38,7 +38,7 @@ fn crawl(world: &World, api: &MockServer) -> Result<Program> {
 fn clean(ended: &Ended, code: i32) {
     assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
     for line in ended.stdout.lines().chain(ended.stderr.lines()) {
-        assert!(!line.contains(MARK), "told: {line}");
+        assert!(!line.contains(MARK), "a secret was printed: {line}");
     }
 }
 
@@ -46,7 +46,7 @@ async fn api() -> Result<MockServer> {
     Ok(MockServer::start(Options::new(Synthetic::new(40, 3)).tokens([TOKEN])).await?)
 }
 
-/// An API that quotes the token in an error's body, across the end of what an error shows, and in a
+/// An error that quotes the token in its body, at the point where messages truncate it, and in a
 /// header.
 fn quoting(status: u16) -> Fault {
     let body = format!("Invalid app_token {TOKEN} {} {TOKEN}", "x".repeat(130));
@@ -67,10 +67,12 @@ async fn a_crawl_shows_no_secret() -> Result<()> {
     assert_eq!(forbidden.fired(), 1);
     clean(&crawl(&world, &api)?.args(["--record", &record]).run().await?, 0);
 
-    // What makes this a test: the secrets were in use, all was said, and what was hidden was there.
-    assert!(api.requests().iter().all(|asked| asked.headers["x-app-token"] == TOKEN));
-    for said in ["\"level\":\"TRACE\"", "Invalid app_token ***", "sasl.password=***; ssl.key.password=***"] {
-        assert!(ended.stderr.contains(said), "never said: {said}");
+    // Without these the test could not fail: the secrets were in use, everything was logged, and `***` replaced them.
+    assert!(api.requests().iter().all(|request| request.headers["x-app-token"] == TOKEN));
+    for expected in
+        ["\"level\":\"TRACE\"", "Invalid app_token ***", "sasl.password=***; ssl.key.password=***"]
+    {
+        assert!(ended.stderr.contains(expected), "never logged: {expected}");
     }
     no_mark_in(folder.path())?;
     no_mark_in_topics(&world).await
@@ -87,7 +89,7 @@ async fn no_mark_in_topics(world: &World) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_producer_that_can_not_publish_any_more_shows_no_secret() -> Result<()> {
+async fn a_fenced_producer_shows_no_secret() -> Result<()> {
     let (world, api) = (World::unmigrated("").await?, api().await?);
     let mut gate = api.hold(Matcher::pages().nth(2));
     let first = crawl(&world, &api)?.run();
@@ -105,12 +107,12 @@ async fn a_producer_that_can_not_publish_any_more_shows_no_secret() -> Result<()
 }
 
 #[tokio::test]
-async fn a_broker_that_refuses_the_login_brings_out_no_secret() -> Result<()> {
+async fn a_broker_that_refuses_the_login_exposes_no_secret() -> Result<()> {
     let (world, api) = (World::unmigrated("").await?, api().await?);
-    // This Kafka knows of no SASL.
+    // This Kafka has SASL disabled.
     let options = format!("{OPTIONS}\nsecurity.protocol=sasl_plaintext\nsasl.mechanism=PLAIN");
     let url = world.login(PASSWORD).await?;
-    // The first gives up at once, the others after a while.
+    // The first fails at once, the others after a while.
     let programs = [crawl(&world, &api)?, verbose(world.status()?), verbose(world.consume()?)];
     let [producer, status, consumer] =
         programs.map(|program| program.env("KAFKA_OPTIONS", &options).env("DATABASE_URL", &url).run());
@@ -144,8 +146,8 @@ async fn a_consumer_shows_no_secret() -> Result<()> {
     let consume = || anyhow::Ok(verbose(world.consume()?).env("DATABASE_URL", &url));
     let ended = consume()?.run().await?;
     clean(&ended, 0);
-    for said in ["\"level\":\"TRACE\"", "\"librdkafka\"", "sasl.password=***; ssl.key.password=***"] {
-        assert!(ended.stderr.contains(said), "never said: {said}");
+    for expected in ["\"level\":\"TRACE\"", "\"librdkafka\"", "sasl.password=***; ssl.key.password=***"] {
+        assert!(ended.stderr.contains(expected), "never logged: {expected}");
     }
     // A record that can't be read.
     let producer: FutureProducer = world.kafka().create()?;
@@ -155,7 +157,7 @@ async fn a_consumer_shows_no_secret() -> Result<()> {
     let ended = consume()?.run().await?;
     clean(&ended, 0);
     assert!(ended.stderr.contains(&topic), "{}", ended.stderr);
-    // Databases that are away, which are waited for.
+    // Unreachable databases, for which the consumer waits.
     for host in [NOWHERE, "nowhere.invalid"] {
         let url = format!("postgres://me:{PASSWORD}@{host}/catalog");
         let mut waiting = consume()?.env("DATABASE_URL", &url).start()?;
@@ -163,7 +165,7 @@ async fn a_consumer_shows_no_secret() -> Result<()> {
         waiting.terminate()?;
         clean(&waiting.ended().await?, 143);
     }
-    // One that isn't there, and a URL with a parameter that nobody knows.
+    // A database that doesn't exist, and a URL with an unknown parameter.
     let known = url.split('?').next().context("a URL")?;
     let gone = format!("{known}_gone?pasword={PASSWORD}");
     clean(&consume()?.env("DATABASE_URL", &gone).run().await?, 1);
@@ -177,7 +179,7 @@ async fn a_consumer_shows_no_secret() -> Result<()> {
     no_mark_in_topics(&world).await
 }
 
-/// A PostgreSQL that refuses every password, as far as the protocol goes for that; and the first password that it received.
+/// The part of PostgreSQL's protocol that refuses every password. Also returns the first password that it received.
 async fn refusing_database() -> Result<(SocketAddr, oneshot::Receiver<String>)> {
     const ASK: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
     const FIELDS: &[u8] = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"me\"\0\0";
@@ -202,34 +204,34 @@ async fn refusing_database() -> Result<(SocketAddr, oneshot::Receiver<String>)> 
                 let _ = tell.send(String::from_utf8_lossy(&password).into_owned());
             }
         }
-        #[expect(unreachable_code, reason = "it tells the block's type")]
+        #[expect(unreachable_code, reason = "it gives the block's type")]
         anyhow::Ok(())
     });
     Ok((address, reported))
 }
 
 #[tokio::test]
-async fn a_database_that_refuses_tables_and_rows_brings_out_no_secret() -> Result<()> {
+async fn a_database_that_refuses_tables_and_rows_exposes_no_secret() -> Result<()> {
     let (world, api) = (World::unmigrated("").await?, api().await?);
     let url = world.login(PASSWORD).await?;
     let migrate = |schema| anyhow::Ok(verbose(world.ask(&["migrate", "--schema", schema])?));
     clean(&migrate("catalog")?.env("DATABASE_URL", &url).run().await?, 0);
-    let clash = "create schema clash; create table clash.positions (ours int)";
+    let clash = "create schema clash; create table clash.positions (other int)";
     sqlx::raw_sql(clash).execute(world.pool()).await?;
     clean(&migrate("clash")?.env("DATABASE_URL", &url).run().await?, 1);
 
-    let ours = "alter table socrata_domains add constraint ours check (declared_count < 0)";
-    sqlx::raw_sql(ours).execute(world.pool()).await?;
+    let test_check = "alter table socrata_domains add constraint test_check check (declared_count < 0)";
+    sqlx::raw_sql(test_check).execute(world.pool()).await?;
     world.crawl(&api)?.succeed().await?;
     let refused = verbose(world.consume()?).env("DATABASE_URL", &url).args(["--max-dead-share", "1"]).run();
     clean(&refused.await?, 0);
-    let letters = "select count(*) from dead_letters where reason like '%\"ours\"%'";
+    let letters = "select count(*) from dead_letters where reason like '%\"test_check\"%'";
     assert!(sqlx::query_scalar::<_, i64>(letters).fetch_one(world.pool()).await? > 0);
     no_mark_in_topics(&world).await
 }
 
 #[tokio::test]
-async fn the_commands_beside_a_consumer_tell_no_secret() -> Result<()> {
+async fn the_other_commands_of_the_consumer_show_no_secret() -> Result<()> {
     let (world, api) = (World::unmigrated("").await?, api().await?);
     world.crawl(&api)?.succeed().await?;
     let url = world.login(PASSWORD).await?;
@@ -244,16 +246,16 @@ async fn the_commands_beside_a_consumer_tell_no_secret() -> Result<()> {
     ] {
         let ended = verbose(program).env("DATABASE_URL", &url).run().await?;
         clean(&ended, 0);
-        assert!(ended.stderr.contains("\"level\":\"DEBUG\""), "it said little: {}", ended.stderr);
+        assert!(ended.stderr.contains("\"level\":\"DEBUG\""), "it logged little: {}", ended.stderr);
     }
     no_mark_in_topics(&world).await
 }
 
 #[tokio::test]
-async fn a_broker_that_is_unreachable_brings_out_no_secret() -> Result<()> {
+async fn an_unreachable_broker_exposes_no_secret() -> Result<()> {
     let (world, api) = (World::unmigrated("").await?, api().await?);
     let url = world.login(PASSWORD).await?;
-    // The one waits until it is asked to stop, the other gives up.
+    // One waits until SIGTERM, the other fails.
     let mut producer = crawl(&world, &api)?.env("KAFKA_BROKERS", NOWHERE).start()?;
     producer.logged(events::KAFKA_UNREACHABLE).await?;
     producer.terminate()?;
@@ -264,7 +266,7 @@ async fn a_broker_that_is_unreachable_brings_out_no_secret() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_command_line_that_is_refused_is_not_quoted() -> Result<()> {
+async fn a_refused_command_line_is_not_quoted() -> Result<()> {
     let (world, api) = (World::unmigrated("").await?, api().await?);
     let sasl = format!("sasl.password={PASSWORD}");
     let url = format!("postgres://me:{PASSWORD}@127.0.0.1/catalog");

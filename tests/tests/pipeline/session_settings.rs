@@ -1,4 +1,4 @@
-//! Defaults of the server, the database and the role have no effect on a consumer's sessions.
+//! Defaults of the server, the database and the role don't affect a consumer's sessions.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
 use sqlx::{AssertSqlSafe, raw_sql};
 
-/// What a role's owner may have set, and what a consumer's transactions have to see. The timeouts are longer than a
-/// look by hand takes, because what the server does before a session can speak is not ours.
+/// Defaults that a role may have, and the settings that a consumer's transactions must have. The timeouts are longer than
+/// a login takes, because they already apply before a session can change them.
 const SETTINGS: [(&str, &str, &str); 17] = [
     ("search_path", "public", "\"catalog\""),
     ("default_transaction_isolation", "repeatable read", "read committed"),
@@ -30,8 +30,8 @@ const SETTINGS: [(&str, &str, &str); 17] = [
     ("client_min_messages", "debug1", "warning"),
 ];
 
-/// Each transaction that enters something into the ledger writes down what its session has set.
-const WATCH: &str = "
+/// A trigger that records the settings of each session that writes to the ledger.
+const RECORD_SETTINGS: &str = "
     create table public.seen (name text, setting text, unique (name, setting));
     create function public.watch() returns trigger language plpgsql as $$
     begin
@@ -53,7 +53,7 @@ async fn hostile_defaults_of_a_role_change_nothing() -> Result<()> {
         raw_sql(AssertSqlSafe(set)).execute(world.pool()).await?;
     }
     world.ask(&["migrate"])?.env("DATABASE_URL", &url).succeed().await?;
-    raw_sql(WATCH).execute(world.pool()).await?;
+    raw_sql(RECORD_SETTINGS).execute(world.pool()).await?;
     world.plain_run()?.args(["--dry-run"]).env("DATABASE_URL", &url).succeed().await?;
     world.consume()?.env("DATABASE_URL", &url).args(["--batch-size", "50"]).succeed().await?;
 

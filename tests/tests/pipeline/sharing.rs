@@ -1,4 +1,4 @@
-//! Consumers of a group share the partitions and hand them over.
+//! Consumers of a group share the partitions and take over from each other.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ fn published(summary: &Value) -> u64 {
     kinds.filter_map(Value::as_u64).sum()
 }
 
-/// The partitions that these log lines are of, in their order.
+/// The partitions of the log lines with this event, in order.
 fn partitions(ended: &Ended, event: &str) -> Vec<(String, i64)> {
     let of = |line: Value| Some((line["topic"].as_str()?.to_owned(), line["partition"].as_i64()?));
     ended.logged(event).into_iter().filter_map(of).collect()
@@ -37,7 +37,7 @@ async fn two_consumers_share_and_the_second_takes_over_from_the_first() -> Resul
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(600, 5))).await?;
-    // Makes the topics, so that there is something to share.
+    // Creates the topics, so that there is something to share.
     let first_run = world.crawl(&api)?.succeed().await?.summary()?;
     let mut first = world.member()?.start()?;
     first.logged(events::PARTITION_ASSIGNED).await?;
@@ -51,14 +51,14 @@ async fn two_consumers_share_and_the_second_takes_over_from_the_first() -> Resul
     let first = first.ended().await?;
     assert_eq!(first.code, Some(0), "{}", first.stderr);
 
-    // What the first one gave up is assigned to the second, which is alone now.
+    // The partitions of the first consumer are assigned to the second, which is now the only one.
     world.crawl(&api)?.succeed().await?;
     world.until("select exists (select from runs where run = 3 and state = 'balanced')").await?;
     second.terminate()?;
     let second = second.ended().await?;
     assert_eq!(second.code, Some(0), "{}", second.stderr);
 
-    // Only what moved was given up, and nothing was taken over again.
+    // Only the partitions that moved were revoked, and none was assigned twice.
     let (assigned, revoked) =
         (partitions(&first, events::PARTITION_ASSIGNED), partitions(&first, events::PARTITION_REVOKED));
     let moved: BTreeSet<_> = revoked.iter().collect();
@@ -79,10 +79,10 @@ async fn a_killed_consumers_partitions_are_taken_over() -> Result<()> {
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(600, 5))).await?;
     world.crawl(&api)?.succeed().await?;
-    let mut first = world.mortal()?.args(["--batch-size", "50"]).start()?;
+    let mut first = world.short_session()?.args(["--batch-size", "50"]).start()?;
     first.logged(events::BATCH_APPLIED).await?;
     first.kill().await?;
-    let second = world.mortal()?.start()?;
+    let second = world.short_session()?.start()?;
     world.until(BALANCED[0]).await?;
     second.terminate()?;
     assert_eq!(second.ended().await?.code, Some(0));

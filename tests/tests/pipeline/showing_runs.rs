@@ -1,10 +1,10 @@
-//! `runs show` names what a run on hold or a shield keeps, and a decision shows its effect before it is made.
+//! `runs show` lists what a run on hold or a shield keeps. A decision shows its effect before it is made.
 
 use anyhow::Result;
 use catalog_tests::history::{History, all_at};
 use catalog_tests::world::Ended;
 
-/// 25 of 100 assets gone: too large a share of the region, so run 2 is on hold.
+/// 25 of 100 assets vanish, which is too large a share of the region, so run 2 is on hold.
 async fn held() -> Result<(History, Vec<(String, i64)>)> {
     let history = History::new(&[("a.example", 60), ("b.example", 40)]).await?;
     history.run(&[]).await?;
@@ -51,12 +51,12 @@ async fn a_run_on_hold_is_shown_with_what_it_would_retire_and_how_to_decide() ->
 }
 
 #[tokio::test]
-async fn without_a_terminal_a_decision_shows_its_number_and_needs_a_yes() -> Result<()> {
+async fn without_a_terminal_a_decision_shows_its_effect_and_needs_yes() -> Result<()> {
     let (history, gone) = held().await?;
-    let asked = runs(&history, &["release", "--region", "us", "--run", "2"]).await?;
-    assert_eq!(asked.code, Some(2));
-    for said in ["Approving run 2 of us would retire 25 datasets", "15  a.example", "add --yes"] {
-        assert!(asked.stderr.contains(said), "{said} is not in\n{}", asked.stderr);
+    let ended = runs(&history, &["release", "--region", "us", "--run", "2"]).await?;
+    assert_eq!(ended.code, Some(2));
+    for expected in ["Approving run 2 of us would retire 25 datasets", "15  a.example", "add --yes"] {
+        assert!(ended.stderr.contains(expected), "{expected} is not in\n{}", ended.stderr);
     }
     assert_eq!(history.retired().await?, []);
     assert_eq!(history.decide("release", "2").await?["retired"], 25);
@@ -65,7 +65,7 @@ async fn without_a_terminal_a_decision_shows_its_number_and_needs_a_yes() -> Res
 }
 
 #[tokio::test]
-async fn an_undone_release_brings_the_datasets_back_and_can_be_made_again() -> Result<()> {
+async fn an_undone_approval_brings_the_datasets_back_and_can_be_repeated() -> Result<()> {
     let (history, gone) = held().await?;
     history.decide("release", "2").await?;
     let undone = history.decide("undo", "2").await?;
@@ -76,7 +76,7 @@ async fn an_undone_release_brings_the_datasets_back_and_can_be_made_again() -> R
     assert!(again.stderr.contains("nothing to undo"), "{}", again.stderr);
     assert_eq!(history.decide("release", "2").await?["retired"], 25);
     assert_eq!(history.retired().await?, gone);
-    // Another copy of the tables follows the last word of the log.
+    // Another copy of the tables applies the last published decision.
     history.world.consume_again()?.args(["--until-caught-up"]).succeed().await?;
     let retired: i64 =
         sqlx::query_scalar("select count(*) from again.socrata_datasets where retired_at is not null")
@@ -87,7 +87,7 @@ async fn an_undone_release_brings_the_datasets_back_and_can_be_made_again() -> R
 }
 
 #[tokio::test]
-async fn a_lifted_shield_retires_its_domain_and_comes_back_when_undone() -> Result<()> {
+async fn lifting_a_shield_retires_its_domain_and_can_be_undone() -> Result<()> {
     let history = History::new(&[("a.example", 100), ("b.example", 20)]).await?;
     history.run(&[]).await?;
     history.catalog.declare("b.example", 5);

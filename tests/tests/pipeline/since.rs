@@ -1,18 +1,18 @@
-//! Since-runs: what was updated since a time, or since the last run that saw every change.
+//! Incremental runs: assets updated since a time, or since the last run that saw every change.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use catalog_shared::events;
-use catalog_tests::mock_server::{Asked, Fault, Matcher, MemoryCatalog, MockServer, Options};
+use catalog_tests::mock_server::{Fault, Matcher, MemoryCatalog, MockServer, Options, ReceivedRequest};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-/// Before all dates of the synthetic catalog, whose last is of 2025.
+/// Before all dates of the synthetic catalog.
 const BEFORE_ALL: &str = "2000-01-01";
 
 async fn served(assets: u64) -> Result<(World, MockServer, Arc<MemoryCatalog>)> {
@@ -37,7 +37,7 @@ async fn cursor_time(world: &World, field: &str) -> Result<OffsetDateTime> {
     Ok(OffsetDateTime::parse(cursor[field].as_str().context("a time")?, &Rfc3339)?)
 }
 
-/// The ids of the datasets that a run has published, in order, as often as it did.
+/// The ids of the datasets that a run has published, in order, with duplicates.
 async fn published(world: &World, run: &str) -> Result<Vec<String>> {
     let records = world.records("datasets").await?;
     let of_run = records.iter().filter(|record| !record.is_marker() && record.headers["run"] == run);
@@ -50,14 +50,14 @@ async fn runs(world: &World) -> Result<Vec<(i64, String, String)>> {
     Ok(sqlx::query_as("select run, mode, state from runs order by run").fetch_all(world.pool()).await?)
 }
 
-fn is_listed(asked: &Asked) -> bool {
-    asked.param("order").is_some()
+fn is_listed(request: &ReceivedRequest) -> bool {
+    request.param("order").is_some()
 }
 
 fn offsets(api: &MockServer) -> Vec<u64> {
     let requests = api.requests();
-    let offset = |asked: &Asked| asked.param("offset").and_then(|text| text.parse().ok());
-    requests.iter().filter(|asked| is_listed(asked)).filter_map(offset).collect()
+    let offset = |request: &ReceivedRequest| request.param("offset").and_then(|text| text.parse().ok());
+    requests.iter().filter(|request| is_listed(request)).filter_map(offset).collect()
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn auto_without_a_run_before_it_is_refused() -> Result<()> {
         assert!(ended.stderr.contains("Crawl it once without --since"), "{}", ended.stderr);
     }
     assert_eq!(api.requests().len(), 0);
-    // A crawl makes its topics: none of them is there.
+    // A crawl creates its topics, and none of them exists.
     assert_eq!(world.topics().await?, Vec::<String>::new());
     Ok(())
 }
@@ -129,22 +129,22 @@ async fn auto_is_resumed_as_auto_and_refused_as_anything_else() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_killed_listing_begins_again_and_its_books_balance() -> Result<()> {
+async fn a_killed_listing_restarts_and_its_ledger_balances() -> Result<()> {
     let (world, api, catalog) = served(300).await?;
-    let mut gate = api.hold(Matcher::pages().that(|asked| asked.param("offset") == Some("200")));
+    let mut gate = api.hold(Matcher::pages().that(|request| request.param("offset") == Some("200")));
     let mut crawl = world.crawl(&api)?.args(["--since", BEFORE_ALL]).start()?;
-    // It asks for a page once the one before is published.
+    // It requests a page once the previous one is published.
     crawl.reaches(gate.arrived()).await?;
     crawl.kill().await?;
     gate.release();
 
-    // What is updated now comes first, and moves all others by a place.
+    // An asset updated now comes first, and moves all others by one place.
     let ids = catalog.ids();
     edit(&catalog, &ids[150], OffsetDateTime::now_utc())?;
     let same = ["--since", "2000-01-01T01:00:00+01:00"];
     let ended = world.crawl(&api)?.args(same).succeed().await?.summary()?;
     assert_eq!((ended["run"].as_u64(), &ended["published"]["datasets"]), (Some(1), &500.into()));
-    // An end counts once it came twice.
+    // The end is accepted when it came twice.
     assert_eq!(offsets(&api), [0, 100, 200, 0, 100, 200, 300, 300]);
     let once: BTreeSet<String> = published(&world, "1").await?.into_iter().collect();
     assert!(once.iter().eq(&ids));
@@ -158,7 +158,7 @@ async fn a_killed_listing_begins_again_and_its_books_balance() -> Result<()> {
 }
 
 #[tokio::test]
-async fn assets_that_the_api_leaves_out_of_a_page_keep_their_places() -> Result<()> {
+async fn assets_that_the_api_omits_from_a_page_keep_their_places() -> Result<()> {
     let (world, api, catalog) = served(300).await?;
     let ids = catalog.ids();
     api.drop_from_results(ids[..30].iter().cloned());
@@ -175,7 +175,7 @@ fn answer(catalog: &MemoryCatalog, ids: &[String]) -> Fault {
     Fault::Status { status: 200, retry_after: None, body: Some(body) }
 }
 
-/// Assets by the date of their last update, the oldest first.
+/// Ids by the date of the last update, oldest first.
 fn by_date(catalog: &MemoryCatalog) -> Vec<String> {
     let date = |id: &String| -> Option<String> {
         let object: Value = serde_json::from_slice(&catalog.get(id)?).ok()?;
@@ -186,8 +186,8 @@ fn by_date(catalog: &MemoryCatalog) -> Vec<String> {
     ids
 }
 
-/// What may come in place of the assets behind the newest 100, and the word for it in the log.
-fn untrue(catalog: &MemoryCatalog) -> [(Fault, &'static str); 3] {
+/// Contradictory answers in place of the assets after the newest 100, and the reason in the log.
+fn contradictory(catalog: &MemoryCatalog) -> [(Fault, &'static str); 3] {
     let oldest_first = by_date(catalog);
     let newest: Vec<_> = oldest_first.iter().rev().take(100).cloned().collect();
     [
@@ -198,18 +198,18 @@ fn untrue(catalog: &MemoryCatalog) -> [(Fault, &'static str); 3] {
 }
 
 #[tokio::test]
-async fn a_listing_that_can_not_be_true_is_given_up_for_the_scroll() -> Result<()> {
+async fn a_contradictory_listing_is_replaced_by_a_full_crawl() -> Result<()> {
     for number in 0..3 {
         let (world, api, catalog) = served(300).await?;
-        let (fault, reason) = untrue(&catalog)[number].clone();
-        let behind = |asked: &Asked| asked.param("offset") == Some("100");
-        let once = api.fail_once(Matcher::pages().that(behind), fault.clone());
+        let (fault, reason) = contradictory(&catalog)[number].clone();
+        let after_first_page = |request: &ReceivedRequest| request.param("offset") == Some("100");
+        let once = api.fail_once(Matcher::pages().that(after_first_page), fault.clone());
         let ended = world.crawl(&api)?.args(["--since", BEFORE_ALL]).succeed().await?.summary()?;
-        // It is asked for again, and the listing is whole.
+        // It is retried, and the listing is complete.
         assert_eq!((once.fired(), &ended["published"]["datasets"]), (1, &300.into()), "{reason}");
         assert_eq!(ended["retries_by_cause"]["contradiction"], 1);
 
-        api.fail(Matcher::pages().that(behind), fault);
+        api.fail(Matcher::pages().that(after_first_page), fault);
         let ended = world.crawl(&api)?.args(["--since", BEFORE_ALL]).succeed().await?;
         let warnings = ended.logged(events::LISTING_INCOMPLETE);
         assert!(!warnings.is_empty(), "{}", ended.stderr);
@@ -221,11 +221,13 @@ async fn a_listing_that_can_not_be_true_is_given_up_for_the_scroll() -> Result<(
 }
 
 #[tokio::test]
-async fn pages_that_can_not_be_had_whole_are_listed_in_parts() -> Result<()> {
+async fn pages_that_fail_as_a_whole_are_listed_in_parts() -> Result<()> {
     let (world, api, catalog) = served(300).await?;
     let large = api.fail(Matcher::pages().that(is_listed).limit_above(30), Fault::CutJson);
     let ended = world.crawl(&api)?.args(["--since", BEFORE_ALL]).succeed().await?.summary()?;
-    assert!(large.fired() > 1 && api.requests().iter().all(|asked| !asked.is_page() || is_listed(asked)));
+    assert!(
+        large.fired() > 1 && api.requests().iter().all(|request| !request.is_page() || is_listed(request))
+    );
     assert_eq!(
         (published(&world, "1").await?, &ended["published"]["datasets"]),
         (catalog.ids(), &300.into())
@@ -234,13 +236,13 @@ async fn pages_that_can_not_be_had_whole_are_listed_in_parts() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_asset_that_can_not_be_had_is_left_to_the_scroll_and_no_start_for_the_next_run() -> Result<()> {
+async fn an_unreadable_asset_causes_a_full_crawl_from_which_auto_does_not_start() -> Result<()> {
     let (world, api, catalog) = served(300).await?;
     world.crawl(&api)?.succeed().await?;
     let complete = cursor_time(&world, "complete_since").await?;
     let ids = catalog.ids();
     let mut vast: Value = serde_json::from_slice(&catalog.get(&ids[150]).context("it is there")?)?;
-    // Behind the id, which can be read that way.
+    // Of the page after the id, which is readable that way.
     vast["resource"]["zone"] = "x".repeat(600_000).into();
     catalog.put(vast.to_string())?;
     edit(&catalog, &ids[150], OffsetDateTime::now_utc())?;
@@ -252,12 +254,12 @@ async fn an_asset_that_can_not_be_had_is_left_to_the_scroll_and_no_start_for_the
 }
 
 #[tokio::test]
-async fn past_ten_thousand_it_scrolls_and_is_resumed_there() -> Result<()> {
+async fn beyond_ten_thousand_a_listing_becomes_a_full_crawl_that_can_be_resumed() -> Result<()> {
     const ASSETS: u64 = 10_200;
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 4))).await?;
     let crawl = || Ok::<_, anyhow::Error>(world.crawl(&api)?.args(["--since", BEFORE_ALL]));
-    let gate = api.hold(Matcher::pages().that(|asked| asked.param("scroll_id").is_some()).nth(5));
+    let gate = api.hold(Matcher::pages().that(|request| request.param("scroll_id").is_some()).nth(5));
     let mut killed = crawl()?.args(["--page-size", "3000"]).start()?;
     let warning = killed.logged(events::LISTING_INCOMPLETE).await?;
     assert_eq!(warning["reason"], "the API lists at most 10000 assets");

@@ -1,4 +1,4 @@
-//! `--since` with `--domain`: a city's own copy goes on from the run that saw all of its domains.
+//! `--since` with `--domain`: an incremental run continues from the run that saw all of these domains.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn put(catalog: &MemoryCatalog, id: &str, domain: &str, at: OffsetDateTime) -> R
     Ok(catalog.put(json!({ "resource": resource, "metadata": { "domain": domain } }).to_string())?)
 }
 
-/// Two domains that whole crawls see, and one that answers by its name only.
+/// Two domains that full crawls see, and one that only `--domain` finds.
 async fn served() -> Result<(World, MockServer, Arc<MemoryCatalog>)> {
     let catalog = Arc::new(MemoryCatalog::new());
     let old = OffsetDateTime::UNIX_EPOCH;
@@ -38,7 +38,7 @@ async fn cursor(world: &World) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn auto_over_a_domain_lists_that_domain_and_moves_its_own_time_only() -> Result<()> {
+async fn auto_with_a_domain_lists_that_domain_and_moves_only_its_own_time() -> Result<()> {
     let (world, api, catalog) = served().await?;
     world.crawl(&api)?.succeed().await?;
     let of_region = cursor(&world).await?["complete_since"].clone();
@@ -49,14 +49,14 @@ async fn auto_over_a_domain_lists_that_domain_and_moves_its_own_time_only() -> R
     let ended = world.crawl(&api)?.args(auto).succeed().await?.summary()?;
     assert_eq!((&ended["mode"], &ended["published"]["datasets"]), (&"since".into(), &1.into()));
     let requests = api.requests();
-    let listed = requests.iter().filter(|asked| asked.param("order").is_some());
-    assert!(listed.map(|asked| asked.param("domains")).all(|domains| domains == Some(CITY)));
+    let listed = requests.iter().filter(|request| request.param("order").is_some());
+    assert!(listed.map(|request| request.param("domains")).all(|domains| domains == Some(CITY)));
     let after = cursor(&world).await?;
     assert_eq!(after["complete_since"], of_region);
     let own = json!([{ "domains": [CITY], "since": after["started_at"] }]);
     assert_eq!(after["domains_complete_since"], own);
 
-    // The region goes on from where it was, and sees the change of the other domain.
+    // The region continues from its own time, and sees the change of the other domain.
     let ended = world.crawl(&api)?.args(["--since", "auto"]).succeed().await?.summary()?;
     assert_eq!(ended["published"]["datasets"], 2);
     assert_eq!(cursor(&world).await?["domains_complete_since"], own);
@@ -64,7 +64,7 @@ async fn auto_over_a_domain_lists_that_domain_and_moves_its_own_time_only() -> R
 }
 
 #[tokio::test]
-async fn auto_over_a_domain_that_no_whole_crawl_sees_needs_a_crawl_of_its_own() -> Result<()> {
+async fn auto_with_a_domain_that_full_crawls_do_not_see_needs_a_crawl_of_that_domain() -> Result<()> {
     let (world, api, catalog) = served().await?;
     world.crawl(&api)?.succeed().await?;
     let auto = ["--since", "auto", "--domain", SANDBOX];

@@ -1,4 +1,4 @@
-//! A page that can't be had whole is asked for in parts; an object that can't be had alone is skipped and counted.
+//! A page that fails as a whole is requested in parts. An object that fails on its own is skipped and counted.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use catalog_tests::mock_server::{Catalog, Fault, Matcher, MemoryCatalog, MockSer
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
-/// Every dataset record of the topic, none twice.
+/// The number of dataset records, none of which occurs twice.
 async fn published(world: &World) -> Result<usize> {
     let records = world.records("datasets").await?;
     let keys: Vec<_> = records.iter().map(|record| &record.key).filter(|key| !key.contains('#')).collect();
@@ -16,11 +16,11 @@ async fn published(world: &World) -> Result<usize> {
     Ok(keys.len())
 }
 
-/// Requests for more than `most` objects; not those behind the last two ids, whose answer is always small.
+/// Requests for more than `most` objects, except those after the last two ids, whose answer is always small.
 fn large(most: u64, catalog: &Synthetic) -> Matcher {
     let last = [1, 2].map(|place| catalog.id(catalog.assets() - place));
     let is_small = move |id: &str| last.iter().any(|last| last == id);
-    Matcher::any().limit_above(most).that(move |asked| !asked.param("scroll_id").is_some_and(&is_small))
+    Matcher::any().limit_above(most).that(move |request| !request.param("scroll_id").is_some_and(&is_small))
 }
 
 /// Crawls 600 assets where answers of more than `most` objects meet the fault.
@@ -37,37 +37,37 @@ async fn crawl_in_parts(most: u64, fault: Fault) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_page_whose_json_is_cut_off_is_asked_for_in_parts() -> Result<()> {
+async fn a_page_with_truncated_json_is_requested_in_parts() -> Result<()> {
     crawl_in_parts(30, Fault::CutJson).await
 }
 
 #[tokio::test]
-async fn a_page_whose_connection_breaks_is_asked_for_in_parts() -> Result<()> {
+async fn a_page_whose_connection_breaks_is_requested_in_parts() -> Result<()> {
     crawl_in_parts(12, Fault::CutConnection).await
 }
 
 #[tokio::test]
-async fn a_page_that_never_comes_is_asked_for_in_parts() -> Result<()> {
+async fn a_page_that_never_comes_is_requested_in_parts() -> Result<()> {
     crawl_in_parts(99, Fault::Hang).await
 }
 
 #[tokio::test]
-async fn a_page_that_stalls_is_asked_for_in_parts() -> Result<()> {
+async fn a_page_that_stalls_is_requested_in_parts() -> Result<()> {
     crawl_in_parts(99, Fault::Stall).await
 }
 
 #[tokio::test]
-async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
+async fn a_page_that_is_too_large_is_requested_in_parts() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(600, 5))).await?;
     let ended = world.crawl(&api)?.args(["--max-page-bytes", "400KiB"]).succeed().await?.summary()?;
-    assert!(api.requests().iter().any(|asked| asked.is_page() && asked.limit() < 100));
+    assert!(api.requests().iter().any(|request| request.is_page() && request.limit() < 100));
     assert_eq!((published(&world).await?, &ended["skipped"]), (600, &0.into()));
     Ok(())
 }
 
 #[tokio::test]
-async fn an_object_that_can_not_be_had_is_skipped_and_its_domain_shielded() -> Result<()> {
+async fn an_unreadable_object_is_skipped_and_its_domain_shielded() -> Result<()> {
     let world = World::new().await?;
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(200, 5).objects())?);
     let object = |length| {
@@ -101,11 +101,11 @@ async fn an_object_that_can_not_be_had_is_skipped_and_its_domain_shielded() -> R
 }
 
 #[tokio::test]
-async fn an_object_that_never_comes_whole_is_stepped_over_once_the_budget_is_spent() -> Result<()> {
+async fn an_object_that_never_comes_completely_is_skipped_after_the_retry_budget() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(200, 5);
     let api = MockServer::start(Options::new(Synthetic::new(200, 5)).gzip(false)).await?;
-    // Where the second page begins: the first one keeps its last id back.
+    // The second page begins here, because the first one withholds its last id.
     api.fail(Matcher::pages().scroll_id(catalog.id(98)), Fault::CutConnection);
     let crawl = world.crawl(&api)?.args(["--concurrency", "1", "--retry-for", "1s"]);
     let ended = crawl.succeed().await?.summary()?;
@@ -114,7 +114,7 @@ async fn an_object_that_never_comes_whole_is_stepped_over_once_the_budget_is_spe
 }
 
 #[tokio::test]
-async fn an_object_that_is_larger_than_a_topic_takes_is_a_dead_letter_and_the_rest_goes_on() -> Result<()> {
+async fn an_object_too_large_for_its_topic_is_a_dead_letter_and_the_crawl_continues() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(200, 5).objects())?;
     let vast = format!(
@@ -130,7 +130,7 @@ async fn an_object_that_is_larger_than_a_topic_takes_is_a_dead_letter_and_the_re
 }
 
 #[tokio::test]
-async fn where_hardly_any_object_can_be_had_the_run_stops() -> Result<()> {
+async fn a_run_stops_if_hardly_any_object_is_readable() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 2))).await?;
     // Enough for the list of domains.
@@ -142,11 +142,11 @@ async fn where_hardly_any_object_can_be_had_the_run_stops() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_body_of_many_objects_where_one_was_asked_for_leaves_no_hole() -> Result<()> {
+async fn an_answer_with_more_objects_than_requested_leaves_no_gap() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(200, 5);
     let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;
-    // As of a cache that looks at the id alone; the last one is behind the lane's end.
+    // As from a cache that ignores the page size. The last object is after the lane's end.
     let [first, second] = [0, 1].map(|index| catalog.id(index));
     let ids = [first.as_str(), second.as_str(), "zzzz-zzzz"];
     let objects = ids.map(|id| format!(r#"{{"resource":{{"id":"{id}"}}}}"#)).join(",");
@@ -158,14 +158,14 @@ async fn a_body_of_many_objects_where_one_was_asked_for_leaves_no_hole() -> Resu
     let flags = ["--concurrency", "2", "--retry-for", "1s"];
     let ended = world.crawl(&api)?.args(flags).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    // The bounds of the lane, in the last error.
+    // The last error contains the bounds of the lane.
     let reported = "(lane up to i222-2222; the answer has several objects, but one was requested)";
     assert!(ended.stderr.contains(reported), "{}", ended.stderr);
     Ok(())
 }
 
 #[tokio::test]
-async fn an_object_that_can_not_even_be_named_stops_the_run() -> Result<()> {
+async fn an_unreadable_object_whose_id_is_unknown_stops_the_run() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(20, 2);
     let api = MockServer::start(Options::new(Synthetic::new(20, 2))).await?;
@@ -180,7 +180,7 @@ async fn an_object_that_can_not_even_be_named_stops_the_run() -> Result<()> {
         ended.stderr
     );
 
-    // What was published before is kept, and the rest comes once the API has recovered.
+    // Published pages are kept, and the rest follows once the API has recovered.
     assert_eq!(published(&world).await?, 10);
     hang.lift();
     world.crawl(&api)?.succeed().await?;
@@ -193,7 +193,7 @@ async fn a_small_page_without_objects_is_not_the_end() -> Result<()> {
     let world = World::new().await?;
     let catalog = Synthetic::new(300, 5);
     let api = MockServer::start(Options::new(Synthetic::new(300, 5))).await?;
-    // Half a page holds nothing that the API can read, and a whole one can't be had.
+    // Half a page contains nothing that the API can parse, and a whole page fails.
     api.drop_from_results((100..160).map(|index| catalog.id(index)));
     api.fail(large(70, &catalog), Fault::CutJson);
     let ended = world.crawl(&api)?.args(["--concurrency", "1"]).succeed().await?.summary()?;

@@ -1,4 +1,4 @@
-//! `status` shows each region's last runs from the cursors alone, and disturbs no other program.
+//! `status` shows each region's last runs from the cursors only, and does not disturb other programs.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -8,7 +8,7 @@ use catalog_tests::world::World;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn before_the_first_crawl_it_says_so_and_makes_no_topic() -> Result<()> {
+async fn status_before_the_first_crawl_reports_it_and_creates_no_topic() -> Result<()> {
     let world = World::new().await?;
     for _ in 0..2 {
         let ended = world.status()?.succeed().await?;
@@ -21,7 +21,7 @@ async fn before_the_first_crawl_it_says_so_and_makes_no_topic() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_a_broker_it_says_so_soon() -> Result<()> {
+async fn status_without_a_broker_fails_soon() -> Result<()> {
     let world = World::on("127.0.0.1:1".to_owned()).await?;
     let start = std::time::Instant::now();
     let ended = world.status()?.run().await?;
@@ -33,7 +33,7 @@ async fn without_a_broker_it_says_so_soon() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_shows_the_run_under_way_and_those_before_it() -> Result<()> {
+async fn status_shows_the_current_run_and_earlier_ones() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     world.crawl(&api)?.succeed().await?;
@@ -81,7 +81,7 @@ async fn it_shows_the_run_under_way_and_those_before_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn it_shows_the_error_that_a_run_stopped_with() -> Result<()> {
+async fn status_shows_the_error_that_a_run_stopped_with() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     api.fail(Matcher::pages().nth(3), Fault::status(403));
@@ -94,7 +94,7 @@ async fn it_shows_the_error_that_a_run_stopped_with() -> Result<()> {
     let text = world.status()?.succeed().await?.stdout;
     assert!(text.contains("run 1 was interrupted, last written") && text.contains("  error   "), "{text}");
 
-    // A run that goes on is not stopped any more.
+    // A resumed run no longer shows the error.
     api.heal();
     let mut gate = api.hold(Matcher::pages().nth(2));
     let mut crawl = world.crawl(&api)?.args(["--concurrency", "1"]).start()?;

@@ -1,4 +1,4 @@
-//! SIGTERM ends both programs after the work in hand, and they go on later.
+//! SIGTERM ends both programs after the work in flight, and they continue at the next start.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -7,7 +7,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 #[tokio::test]
-async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes() -> Result<()> {
+async fn a_producer_stopped_by_a_signal_exits_with_its_code_and_resumes() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
     for (signal, code, page) in [("TERM", 143, 4), ("INT", 130, 2)] {
@@ -21,7 +21,7 @@ async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes()
         assert_eq!((&summary["whole"], &summary["error"]), (&false.into(), &stopped.error()?.into()));
         assert!(stopped.error()?.starts_with("interrupted: run 1 of us"), "{}", stopped.stderr);
         gate.release();
-        // Whoever asks where the run stands need not guess.
+        // `status` shows that the run was interrupted.
         let reported = world.status()?.args(["--json"]).succeed().await?.summary()?;
         let us = &reported["regions"][0];
         assert_eq!(us["runs"][0]["state"], "interrupted");
@@ -37,12 +37,12 @@ async fn a_producer_that_is_asked_to_stop_says_so_by_its_exit_code_and_resumes()
 }
 
 #[tokio::test]
-async fn a_consumer_that_is_stopped_on_its_way_to_a_goal_says_so_by_its_exit_code() -> Result<()> {
+async fn a_consumer_stopped_before_it_caught_up_exits_with_the_code_of_the_signal() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     world.crawl(&api)?.succeed().await?;
     world.migrate().await?;
-    // No batch gets past a lock on the table, so it can't catch up.
+    // No batch passes a lock on the table, so it can't catch up.
     let mut tx = world.pool().begin().await?;
     sqlx::query("lock table socrata_datasets in access exclusive mode").execute(&mut *tx).await?;
     let mut member = world.consume()?.start()?;
@@ -56,7 +56,7 @@ async fn a_consumer_that_is_stopped_on_its_way_to_a_goal_says_so_by_its_exit_cod
 }
 
 #[tokio::test]
-async fn a_restart_gives_an_interrupted_run_up_and_the_tables_say_so() -> Result<()> {
+async fn a_restart_discards_an_interrupted_run_and_the_tables_show_it() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
     let mut crawl = world.crawl(&api)?.start()?;
@@ -74,7 +74,7 @@ async fn a_restart_gives_an_interrupted_run_up_and_the_tables_say_so() -> Result
 }
 
 #[tokio::test]
-async fn a_consumer_that_is_asked_to_stop_exits_0_with_its_offsets_committed() -> Result<()> {
+async fn a_consumer_stopped_by_sigterm_exits_0_with_its_offsets_committed() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     world.crawl(&api)?.succeed().await?;

@@ -1,4 +1,4 @@
-//! A second producer of a region wins, and the first stops.
+//! A second producer of a region takes over, and the first stops.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
 #[tokio::test]
-async fn the_newest_producer_wins_and_the_first_exits_3() -> Result<()> {
+async fn the_newest_producer_takes_over_and_the_first_exits_3() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
     let mut gate = api.hold(Matcher::pages().nth(3));
@@ -29,7 +29,7 @@ async fn the_newest_producer_wins_and_the_first_exits_3() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_command_line_that_cannot_be_followed_leaves_a_running_producer_alone() -> Result<()> {
+async fn an_impossible_command_does_not_disturb_a_running_producer() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(1_000, 5))).await?;
     let mut gate = api.hold(Matcher::pages().nth(3));
@@ -45,7 +45,7 @@ async fn a_command_line_that_cannot_be_followed_leaves_a_running_producer_alone(
 }
 
 #[tokio::test]
-async fn a_producer_that_slept_before_its_claim_does_not_publish_from_an_old_cursor() -> Result<()> {
+async fn a_producer_suspended_before_its_claim_does_not_publish_from_an_old_cursor() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let mut gate = api.hold(Matcher::pages());
@@ -55,8 +55,8 @@ async fn a_producer_that_slept_before_its_claim_does_not_publish_from_an_old_cur
         first.reaches(gate.arrived()).await?;
     }
 
-    // It has fenced the first and knows its cursor. Its claim lingers for a second, so that it is put to
-    // sleep before the claim is sent, and not just after.
+    // It has fenced the first and read its cursor. Its claim waits in the client for a second (linger), so it is
+    // suspended before the claim is sent, and not after.
     let lingering = ["--concurrency", "1", "--kafka-option", "linger.ms=1000"];
     let mut second = world.crawl(&api)?.args(lingering).start()?;
     second.logged(events::REGION_OPENED).await?;

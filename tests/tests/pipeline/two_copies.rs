@@ -1,5 +1,5 @@
-//! Two copies of the tables need two groups. Of a shared one, a live copy keeps all partitions, and one that is gone is taken
-//! over from.
+//! Two copies of the tables need two groups. In a shared group a running copy keeps all partitions, and a copy without
+//! consumers loses the group to the other.
 
 use anyhow::{Context, Result};
 use catalog_shared::events;
@@ -18,9 +18,9 @@ async fn crawled() -> Result<(World, MockServer)> {
     Ok((world, api))
 }
 
-/// Another copy in the same group, that ends when it has caught up.
+/// Another copy in the same group, which ends when it has caught up.
 fn copy(world: &World, schema: &str) -> Result<Program> {
-    Ok(world.mortal()?.args(["--until-caught-up", "--schema", schema]))
+    Ok(world.short_session()?.args(["--until-caught-up", "--schema", schema]))
 }
 
 /// How many datasets and positions a schema has.
@@ -37,10 +37,10 @@ async fn applied(world: &World, schema: &'static str) -> Result<(i64, i64)> {
 }
 
 #[tokio::test]
-async fn a_second_copy_in_the_group_of_a_running_one_applies_nothing_and_leaves() -> Result<()> {
+async fn a_second_copy_in_the_group_of_a_running_one_applies_nothing_and_exits() -> Result<()> {
     let (world, api) = crawled().await?;
     world.migrate().await?;
-    let member = world.mortal()?.start()?;
+    let member = world.short_session()?.start()?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
 
     let second = copy(&world, "staging")?.run().await?;
@@ -59,7 +59,7 @@ async fn a_second_copy_in_the_group_of_a_running_one_applies_nothing_and_leaves(
 }
 
 #[tokio::test]
-async fn of_two_copies_that_start_at_once_in_one_group_each_is_complete_or_empty() -> Result<()> {
+async fn two_copies_started_at_once_in_one_group_are_each_complete_or_empty() -> Result<()> {
     let (world, _double) = crawled().await?;
     let (live, staging) = (copy(&world, "catalog")?, copy(&world, "staging")?);
     let (live, staging) = tokio::try_join!(live.run(), staging.run())?;
@@ -79,23 +79,23 @@ async fn of_two_copies_that_start_at_once_in_one_group_each_is_complete_or_empty
 }
 
 #[tokio::test]
-async fn the_group_of_a_copy_that_is_gone_is_taken_over_with_a_warning() -> Result<()> {
+async fn the_group_of_a_copy_without_consumers_is_claimed_with_a_warning() -> Result<()> {
     let (world, _double) = crawled().await?;
-    let mut lost = world.mortal()?.args(["--batch-size", "50"]).start()?;
+    let mut lost = world.short_session()?.args(["--batch-size", "50"]).start()?;
     lost.logged(events::BATCH_APPLIED).await?;
-    // The group lists it until its session ends.
+    // The group lists the killed member until its session ends.
     lost.kill().await?;
     let new = copy(&world, "staging")?.succeed().await?;
     assert!(!new.logged(events::GROUP_CLAIMED).is_empty(), "{}", new.stderr);
     assert_eq!(applied(&world, "staging").await?.0, i64::try_from(ASSETS)?);
 
-    // Its own notes are no news.
+    // Its own offsets cause no warning.
     let again = copy(&world, "staging")?.succeed().await?;
     assert!(again.logged(events::GROUP_CLAIMED).is_empty(), "{}", again.stderr);
     Ok(())
 }
 
-/// Commits offset 1 of a partition with a note, as the consumers of another version did.
+/// Commits offset 1 of a partition with this metadata, as consumers of another version did.
 async fn commit(world: &World, note: &'static str) -> Result<()> {
     let (mut config, topic) = (world.kafka(), world.topic("datasets"));
     config.set("group.id", world.group());
@@ -110,11 +110,11 @@ async fn commit(world: &World, note: &'static str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn notes_without_a_copy_are_those_of_earlier_consumers_and_positions_win() -> Result<()> {
+async fn offsets_of_earlier_versions_are_ignored_and_stored_positions_decide() -> Result<()> {
     let (world, _double) = crawled().await?;
     world.consume()?.succeed().await?;
     let tables = world.contents("catalog", &CATALOG).await?;
-    // As an upgrade finds them.
+    // As an upgraded consumer finds them.
     for unbound in [
         "update installation set topic_prefix = null, cluster_id = null",
         "update positions set topic_id = null",
@@ -128,7 +128,7 @@ async fn notes_without_a_copy_are_those_of_earlier_consumers_and_positions_win()
     }
     assert_eq!(world.contents("catalog", &CATALOG).await?, tables);
 
-    // An offset without a note is an operator's reset.
+    // An offset without metadata is an operator's reset.
     commit(&world, "").await?;
     let ended = world.consume()?.succeed().await?;
     assert!(!ended.logged(events::OFFSET_RESET).is_empty(), "{}", ended.stderr);

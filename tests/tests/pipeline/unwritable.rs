@@ -1,4 +1,4 @@
-//! A log or an answer that can't be written: the work goes on, signals are heeded, and what was lost is counted.
+//! If the log or the answer can't be written, the work continues, signals still work, and lost lines are counted.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -21,14 +21,14 @@ fn full() -> Result<Stdio> {
     Ok(OpenOptions::new().write(true).open("/dev/full")?.into())
 }
 
-/// A pipe whose reader has gone.
+/// A pipe without a reader.
 fn closed() -> Result<Stdio> {
     let (reader, writer) = std::io::pipe()?;
     drop(reader);
     Ok(writer.into())
 }
 
-/// The exit code and what was printed; a program that hangs is a failed test.
+/// The exit code and the output. Fails if the program hangs.
 async fn ended(mut child: Child) -> Result<(Option<i32>, String)> {
     let mut stdout = String::new();
     let end = async {
@@ -48,7 +48,7 @@ fn terminate(child: &Child) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_crawl_whose_log_can_not_be_written_goes_on_and_counts_the_lines() -> Result<()> {
+async fn a_crawl_whose_log_can_not_be_written_continues_and_counts_lost_lines() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
     for stderr in [full()?, closed()?] {
@@ -62,12 +62,12 @@ async fn a_crawl_whose_log_can_not_be_written_goes_on_and_counts_the_lines() -> 
 }
 
 #[tokio::test]
-async fn a_consumer_whose_log_can_not_be_written_applies_all_and_heeds_signals() -> Result<()> {
+async fn a_consumer_whose_log_can_not_be_written_applies_everything_and_reacts_to_signals() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
     world.crawl(&api)?.succeed().await?;
     world.migrate().await?;
-    // Of the pipe nobody reads until the program has ended, and it holds 64 KiB at most.
+    // Nothing reads the pipe until the program has ended, and it buffers 64 KiB at most.
     let (mut reader, writer) = std::io::pipe()?;
     let member = world.member()?.env("RUST_LOG", "trace,librdkafka=trace").env("KAFKA_OPTIONS", "debug=all");
     let member = member.start_on(Stdio::piped(), writer.into())?;
@@ -99,7 +99,7 @@ async fn a_consumer_whose_log_can_not_be_written_applies_all_and_heeds_signals()
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_reads_is_no_error_and_one_on_a_full_disk_is() -> Result<()> {
+async fn an_answer_without_a_reader_is_not_an_error_but_a_full_disk_is() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
     let (code, _) = ended(world.crawl(&api)?.start_on(closed()?, Stdio::null())?).await?;

@@ -1,4 +1,4 @@
-//! `verify --topics` names each row that isn't what the topics give, and `rebuild` mends these and no other.
+//! `verify --topics` reports each row that differs from the topics, and `rebuild` repairs these and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use catalog_tests::world::{CATALOG, World};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-/// What PostgreSQL itself says of each row's last write, by table and key.
+/// PostgreSQL's own record of each row's last write, by table and key.
 const WRITES: &str = "
     select 'socrata_datasets/' || domain || '/' || id, xmin::text || ctid::text from socrata_datasets union all
     select 'socrata_dataset_stats/' || domain || '/' || id, xmin::text || ctid::text from socrata_dataset_stats
@@ -17,7 +17,7 @@ const WRITES: &str = "
     union all select 'socrata_hosts/' || host, xmin::text || ctid::text from socrata_hosts
     union all select 'socrata_agencies/' || host || '/' || agency, xmin::text || ctid::text from socrata_agencies";
 
-/// The columns beside the key of each table, and what makes another value of theirs.
+/// The non-key columns of each table, and an expression that changes their value.
 const COLUMNS: &str = "
     select c.table_name::text, c.column_name::text, case c.data_type
         when 'text' then '''damaged'''
@@ -52,20 +52,20 @@ async fn execute(world: &World, statement: &str) -> Result<u64> {
     Ok(sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(world.pool()).await?.rows_affected())
 }
 
-/// Which rows were written between two looks, the gone and the new ones too.
+/// The rows that were written between two snapshots, including deleted and new ones.
 fn written(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> BTreeSet<String> {
     let keys = before.keys().chain(after.keys());
     keys.filter(|key| before.get(*key) != after.get(*key)).cloned().collect()
 }
 
 #[tokio::test]
-async fn untouched_tables_are_what_the_topics_give() -> Result<()> {
+async fn untouched_tables_equal_the_topics() -> Result<()> {
     let world = world().await?;
     let before = writes(&world).await?;
     assert_eq!(world.verify_topics()?.succeed().await?.differences()?, BTreeMap::new());
     let rebuilt = world.rebuild()?.succeed().await?;
     assert_eq!(rebuilt.differences()?, BTreeMap::new());
-    // Every row but those of the stats has a record of its own, and every partition a marker.
+    // Every row except those of the stats has its own record, and every partition an end-of-run record.
     assert_eq!(rebuilt.summary()?["records"], before.len() - 300 + 5);
     assert_eq!(writes(&world).await?, before);
     let schemas: i64 = sqlx::query_scalar("select count(*) from pg_namespace where nspname like 'catalog%'")
@@ -83,7 +83,7 @@ async fn a_change_of_any_column_is_found_and_repaired() -> Result<()> {
         sqlx::query_as(COLUMNS).bind(CATALOG).fetch_all(world.pool()).await?;
     let mut damaged: BTreeMap<String, [u64; 3]> = BTreeMap::new();
     for (table, column, value) in &columns {
-        // Each in a row of its own, so that none is found for the sake of another.
+        // Each in its own row, so that none is found because of another.
         let damage = format!(
             "with picked as (select ctid from (select ctid, row_number() over (order by {}) as place from {table}) as t
              where place = {}) update {table} set {column} = {value} where ctid in (select ctid from picked)",
@@ -126,7 +126,7 @@ const fn key(table: &str) -> &str {
 }
 
 #[tokio::test]
-async fn rows_that_are_gone_or_nobodys_are_named_and_repaired() -> Result<()> {
+async fn missing_and_extra_rows_are_reported_and_repaired() -> Result<()> {
     let world = world().await?;
     let (domain, id): (String, String) =
         sqlx::query_as("select domain, id from socrata_datasets order by domain, id offset 7 limit 1")

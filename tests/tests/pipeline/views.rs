@@ -1,4 +1,4 @@
-//! What the schema holds for people: a comment on everything, and views that count what was served.
+//! The schema has a comment on everything, and views that count what was served.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ async fn summaries_count_what_was_served() -> Result<()> {
     };
     let domain = |object: &Value| object["metadata"]["domain"].as_str().unwrap_or_default().to_owned();
     let served = count(&domain);
-    // Each host is its domain's own, but for the case of letters.
+    // Each host equals its domain, except for upper and lower case.
     for summary in [
         "select domain, assets, datasets, page_views_total::bigint from domain_summary where assets > 0",
         "select host, assets, datasets, page_views_total::bigint from host_summary where assets > 0",
@@ -76,9 +76,9 @@ async fn summaries_count_what_was_served() -> Result<()> {
 }
 
 #[tokio::test]
-async fn every_agency_of_the_summary_was_published_and_every_one_has_its_assets() -> Result<()> {
+async fn every_agency_of_the_summary_was_published_and_has_its_assets() -> Result<()> {
     let filled = fill().await?;
-    // An agency that is trimmed or a host that is spelt otherwise than the producer does it is in the
+    // If the summary trimmed agencies or spelled hosts differently from the producer, such an agency would be in the
     // summary twice: once without assets, once without a record.
     let halves: Vec<(String, String)> = sqlx::query_as(
         "select host, agency from agency_summary where assets + retired = 0 or observed_at is null",
@@ -116,7 +116,7 @@ async fn tables_have_both_addresses_of_their_rows_and_other_types_have_none() ->
 }
 
 #[tokio::test]
-async fn the_tags_of_people_are_indexed_and_the_operators_are_not() -> Result<()> {
+async fn tags_of_publishers_are_indexed_and_those_of_operators_are_not() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let indexed: Vec<String> = sqlx::query_scalar(

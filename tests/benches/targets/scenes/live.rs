@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use catalog_tests::mock_server::{Asked, MockServer, Options};
+use catalog_tests::mock_server::{MockServer, Options, ReceivedRequest};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use sqlx::PgPool;
@@ -71,7 +71,7 @@ async fn crawl(world: &World, api: &MockServer) -> Result<()> {
 }
 
 /// The times of the requests for pages, in order.
-fn times(asked: &[Asked]) -> Vec<Instant> {
+fn times(asked: &[ReceivedRequest]) -> Vec<Instant> {
     asked.iter().filter(|asked| asked.is_page()).map(|asked| asked.at).collect()
 }
 

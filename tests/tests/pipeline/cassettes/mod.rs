@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use scenes::Scene;
 
-/// What topics hold, or should: values by key.
+/// Values by key, as found in a topic or expected there.
 type Records = BTreeMap<String, Vec<u8>>;
 
 #[tokio::test]
@@ -40,20 +40,20 @@ async fn rate_limits_are_waited_out() -> Result<()> {
         limits.iter().filter_map(|limit| header(limit, "retry-after")?.parse::<u64>().ok()).sum::<u64>();
     let summary = whole_crawl(Scene::RateLimits, limits.len()).await?;
     assert_eq!(summary["retries_by_cause"], json!({ "throttled": limits.len() }));
-    // What it was asked to wait, and not for the limiter, for there is none.
+    // It waited as long as `Retry-After` demands. There is no rate limit.
     assert!(reported > 0 && summary["paused_seconds"].as_f64() >= Some(reported as f64), "{summary}");
     assert_eq!(summary["limiter_seconds"], 0.0);
     Ok(())
 }
 
 #[tokio::test]
-async fn errors_that_may_pass_are_asked_again() -> Result<()> {
+async fn temporary_errors_are_retried() -> Result<()> {
     whole_crawl(Scene::Errors, bad_answers(Scene::Errors)?).await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn all_kinds_of_trouble_in_one_crawl_cost_no_record() -> Result<()> {
+async fn all_kinds_of_errors_in_one_crawl_lose_no_record() -> Result<()> {
     let summary = whole_crawl(Scene::Mixed, bad_answers(Scene::Mixed)?).await?;
     let causes = json!({"throttled": 3, "server_error": 2, "network": 4, "unreadable": 1});
     assert_eq!(summary["retries_by_cause"], causes);
@@ -61,7 +61,7 @@ async fn all_kinds_of_trouble_in_one_crawl_cost_no_record() -> Result<()> {
 }
 
 #[tokio::test]
-async fn pages_that_are_too_large_are_played_as_such() -> Result<()> {
+async fn too_large_pages_are_played_back() -> Result<()> {
     let recording = Recording::read(&Scene::TooLarge.folder())?;
     let large = recording.exchanges().iter().filter(|recorded| recorded.ended == Ended::TooLarge).count();
     let summary = whole_crawl(Scene::TooLarge, large).await?;
@@ -80,7 +80,7 @@ async fn a_refusal_ends_the_crawl_at_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn two_parts_of_a_crawl_make_a_whole() -> Result<()> {
+async fn an_interrupted_and_a_resumed_crawl_are_complete_together() -> Result<()> {
     whole_crawl(Scene::Resume, 0).await?;
     Ok(())
 }
@@ -97,8 +97,8 @@ async fn what_was_not_recorded_is_an_error() -> Result<()> {
     Ok(())
 }
 
-/// Crawls a recording to its end: every exchange is played, no other is asked for, and what is published
-/// is what the good answers hold, byte for byte. Gives the summary.
+/// Crawls a recording to its end. Every exchange is played, no other is requested, and the published values
+/// equal the objects of the valid answers byte for byte. Returns the summary.
 async fn whole_crawl(scene: Scene, retries: usize) -> Result<Value> {
     let (world, api) = (World::new().await?, scene.play().await?);
     let ended = scene.crawl(&world, &api, None).await?;
@@ -118,7 +118,7 @@ async fn whole_crawl(scene: Scene, retries: usize) -> Result<Value> {
     Ok(summary)
 }
 
-/// How many answers of a recording are no page and no list of domains.
+/// The number of answers that are neither a page nor a list of domains.
 fn bad_answers(scene: Scene) -> Result<usize> {
     let recording = Recording::read(&scene.folder())?;
     let bad = recording.exchanges().iter().filter(|recorded| objects(recorded).is_none());
@@ -135,7 +135,7 @@ fn all_was_played(api: &MockServer) -> Result<()> {
     Ok(())
 }
 
-/// A topic's records without markers. Each key comes once in these crawls.
+/// A topic's records without end-of-run records. Each key occurs once in these crawls.
 async fn records(world: &World, topic: &str) -> Result<Records> {
     let mut records = Records::new();
     for record in world.records(topic).await?.into_iter().filter(|record| !record.is_marker()) {
@@ -157,7 +157,7 @@ fn key(object: &RawValue) -> Result<String> {
     Ok(format!("us/{domain}/{id}"))
 }
 
-/// The objects of a good page; none of any other answer.
+/// The objects of a valid page. None for any other answer.
 fn objects(recorded: &Recorded) -> Option<Vec<Box<RawValue>>> {
     #[derive(Deserialize)]
     struct Page {
@@ -168,7 +168,7 @@ fn objects(recorded: &Recorded) -> Option<Vec<Box<RawValue>>> {
     page.map(|page| page.results)
 }
 
-/// What a good list of domains says; none of any other answer.
+/// The counts of a valid list of domains. None for any other answer.
 fn declared(recorded: &Recorded) -> Option<Vec<(String, u64)>> {
     let good = recorded.status == Some(200) && recorded.request.path.ends_with("/domains");
     let answer: Option<Value> = good.then(|| serde_json::from_slice(&recorded.body).ok()).flatten();

@@ -1,4 +1,4 @@
-//! Recording: what comes of it, and that the recordings of this repository are what it gives today.
+//! Recording a crawl, and whether the recordings of this repository are still what the producer records.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,10 +13,10 @@ use super::{all_was_played, records};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Records each scene from the mock server, again with `CATALOG_RECORD_CASSETTES=1`, and compares with the
-/// recordings that are kept: one that the producer wouldn't record today tests nothing.
+/// Records each scene from the mock server and compares it with the stored recording, because a recording that the
+/// producer would no longer make tests nothing. `CATALOG_RECORD_CASSETTES=1` stores the new recordings.
 #[tokio::test]
-async fn the_kept_recordings_are_what_recording_again_gives() -> Result<()> {
+async fn the_stored_recordings_are_what_the_producer_records_today() -> Result<()> {
     for scene in Scene::ALL {
         let recorded = record(scene).await?;
         if asked_to_record() {
@@ -27,14 +27,14 @@ async fn the_kept_recordings_are_what_recording_again_gives() -> Result<()> {
         assert_eq!(
             names(&recorded),
             names(&kept),
-            "{}: record it anew (docs/reference/recordings.md)",
+            "{}: record it again (docs/reference/recordings.md)",
             scene.name()
         );
         let same = |name: &&String| certain(&recorded[*name]) == certain(&kept[*name]);
         let differ: Vec<_> = recorded.keys().filter(|name| !same(name)).collect();
         assert!(
             differ.is_empty(),
-            "{}: record it anew (docs/reference/recordings.md): {differ:?}",
+            "{}: record it again (docs/reference/recordings.md): {differ:?}",
             scene.name()
         );
     }
@@ -42,7 +42,7 @@ async fn the_kept_recordings_are_what_recording_again_gives() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_crawl_that_was_recorded_and_one_played_back_publish_the_same() -> Result<()> {
+async fn a_recorded_crawl_and_its_playback_publish_the_same() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (live, stage) = (World::new().await?, Scene::Paging.stage().await?);
     Scene::Paging.crawl(&live, &stage, Some(folder.path())).await?;
@@ -58,7 +58,7 @@ async fn a_crawl_that_was_recorded_and_one_played_back_publish_the_same() -> Res
 }
 
 #[tokio::test]
-async fn a_head_holds_only_what_may_be_told() -> Result<()> {
+async fn a_recorded_head_contains_only_headers_that_are_not_secret() -> Result<()> {
     const FIELDS: [&str; 9] = [
         "method",
         "path",
@@ -99,7 +99,7 @@ fn keep(folder: &Path, recorded: &Files) -> Result<()> {
     Ok(())
 }
 
-/// What is the same each time: where a connection breaks, the network decides how much has come.
+/// The part of a file that is always the same. If a connection breaks, the received length varies.
 fn certain(file: &[u8]) -> &[u8] {
     let head = head(file);
     if head.windows(12).any(|line| line == b"\nended: whole") { file } else { head }

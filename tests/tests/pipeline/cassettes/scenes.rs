@@ -1,4 +1,4 @@
-//! What the recordings hold: each scene is a crawl that can be recorded from the mock server and played back.
+//! The scenes of the recordings. Each is a crawl that can be recorded from the mock server and played back.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,25 @@ use catalog_tests::mock_server::{Fault, Matcher, MemoryCatalog, MockServer, Opti
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
 
-/// Objects of so many bytes are left out: recordings are for people to read.
+/// Objects of this size are omitted, because people read recordings.
 const HUGE: usize = 4_000;
-/// Where the second of two lanes begins.
+/// The id at which the second of two lanes begins.
 const MIDDLE: &str = "i222-2222";
 
-/// A crawl, and what the API does to it.
+/// A crawl and the API's errors during it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scene {
-    /// Three lanes side by side, and nothing happens.
+    /// Three lanes without errors.
     Paging,
-    /// 429 with both forms of `Retry-After` and without any.
+    /// 429 with both forms of `Retry-After`, and without it.
     RateLimits,
-    /// What may pass: error statuses, HTML, bodies cut off, a reset, an answer that never comes.
+    /// Temporary errors: error statuses, HTML, truncated bodies, a reset, an answer that never comes.
     Errors,
-    /// All of that by turns, in one crawl of two lanes.
+    /// All of these in turn, in one crawl of two lanes.
     Mixed,
-    /// Pages of more bytes than are taken.
+    /// Pages above the size limit.
     TooLarge,
-    /// What will not pass.
+    /// A permanent error.
     Forbidden,
     /// A crawl in two parts.
     Resume,
@@ -55,7 +55,7 @@ impl Scene {
         }
     }
 
-    /// Where its recording is kept.
+    /// The folder of its recording.
     pub(super) fn folder(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("cassettes").join(self.name())
     }
@@ -66,15 +66,15 @@ impl Scene {
         Ok(MockServer::start(Options::playing(recording)).await?)
     }
 
-    /// A mock server to record it from. The faults hang on what is asked and not on when.
+    /// A mock server to record it from. Faults depend on the request and not on the time.
     pub(super) async fn stage(self) -> Result<MockServer> {
         let (catalog, ids) = small_catalog(if matches!(self, Self::Paging | Self::Mixed) { 48 } else { 24 })?;
-        // Pages of 8 keep the last id back. After the faults behind the first page they are of 2, 4 and 8.
+        // Pages of 8 withhold the last id. After the faults that follow the first page, pages have 2, 4 and 8 results.
         let (first, second) = (ids[6].as_str(), ids[17].as_str());
         let api = MockServer::start(Options::new(catalog)).await?;
         let page = |after: &str, nth| Matcher::pages().scroll_id(after).that(move |a| a.attempt == nth);
         let whole = |after, nth| page(after, nth).limit_above(7);
-        let domains = |nth| Matcher::domains().that(move |asked| asked.attempt == nth);
+        let domains = |nth| Matcher::domains().that(move |request| request.attempt == nth);
         let faults = match self {
             Self::Paging | Self::TooLarge | Self::Resume => Vec::new(),
             Self::RateLimits => vec![
@@ -113,12 +113,12 @@ impl Scene {
         Ok(api)
     }
 
-    /// Crawls, of a stage or of a recording, and gives the end of the last part.
+    /// Crawls a stage or a recording, and returns the outcome of the last part.
     pub(super) async fn crawl(self, world: &World, api: &MockServer, record: Option<&Path>) -> Result<Ended> {
         if self != Self::Resume {
             return self.program(world, api, record)?.run().await;
         }
-        // Held to the end, so that nothing is played to a request that nobody waits for any more.
+        // Held until the end, so that nothing is played to an abandoned request.
         let mut gate = api.hold(Matcher::pages().nth(3));
         let mut first = self.program(world, api, record)?.start()?;
         first.reaches(gate.arrived()).await?;
@@ -143,7 +143,7 @@ impl Scene {
     }
 }
 
-/// So many assets, none of them huge, and their ids.
+/// This many small assets, and their ids.
 fn small_catalog(assets: usize) -> Result<(MemoryCatalog, Vec<String>)> {
     let all = Synthetic::new(64, 4);
     let small = (0..64).map(|index| (all.id(index), all.object(index)));
@@ -152,7 +152,7 @@ fn small_catalog(assets: usize) -> Result<(MemoryCatalog, Vec<String>)> {
     Ok((MemoryCatalog::from_objects(objects)?, ids))
 }
 
-/// Whether to make the recordings again.
+/// Whether to store new recordings.
 pub(super) fn asked_to_record() -> bool {
     env::var_os("CATALOG_RECORD_CASSETTES").is_some()
 }

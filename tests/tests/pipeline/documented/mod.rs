@@ -1,4 +1,4 @@
-//! The commands of the documentation: the `sh` blocks of each page are run, in their order.
+//! Runs the commands of the documentation: the `sh` blocks of each page, in order.
 
 mod reference;
 
@@ -7,10 +7,10 @@ use catalog_tests::docs::{Page, Run, pages};
 use catalog_tests::history::History;
 use catalog_tests::world::Sent;
 
-/// Pages whose blocks another test runs: `moving` needs a second Kafka for them.
+/// Pages whose blocks another test runs. `moving` needs a second Kafka.
 const ELSEWHERE: [&str; 1] = ["docs/how-to/move-to-another-kafka.md"];
 
-/// Pages and what they are run on. A tutorial serves its own catalog, at the rate that it says.
+/// Pages, and the catalog that each runs on. The tutorial serves its own catalog at its own rate.
 macro_rules! pages {
     ($($name:ident: $page:literal on $history:ident, $variables:expr;)*) => {
         const RUN: &[&str] = &[$($page),*];
@@ -48,7 +48,7 @@ async fn run(page: &str, history: &History, variables: &[(&str, &str)]) -> Resul
     history.world.run_page(&Page::read(page)?, &all).await
 }
 
-/// A catalog that nobody has crawled.
+/// A catalog that was not crawled.
 async fn nothing() -> Result<History> {
     History::new(&[("data.cityofchicago.org", 40), ("b.example", 100)]).await
 }

@@ -1,4 +1,4 @@
-//! What queries should find, from the served objects alone.
+//! The expected results of queries, computed from the served objects only.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Filled, PORTAL};
 
-/// The headings of the queries whose answer is worked out here.
+/// The headings of the queries whose result is computed here.
 pub(super) const TITLES: [&str; 12] = [
     "New this week",
     "Gone this month",
@@ -25,7 +25,7 @@ pub(super) const TITLES: [&str; 12] = [
     "Titles that occur more than once on a portal",
 ];
 
-/// Some columns of an answer, in an order of their own: not every query says how ties are ordered.
+/// Some columns of a result, sorted, because not every query defines the order of ties.
 pub(super) struct Expected {
     columns: &'static [&'static str],
     pub(super) rows: Vec<Value>,
@@ -37,14 +37,14 @@ impl Expected {
         Self { columns, rows }
     }
 
-    /// The same columns of an answer.
+    /// The same columns of a result.
     pub(super) fn found_in(&self, answer: &[Value]) -> Vec<Value> {
         let columns = |row: &Value| self.columns.iter().map(|column| row[column].clone()).collect();
         Self::new(self.columns, answer.iter().map(columns).collect()).rows
     }
 }
 
-/// What the query under a heading should find; none where that is not worked out.
+/// The expected result of the query under a heading. None if it is not computed here.
 pub(super) fn expected(title: &str, filled: &Filled) -> Option<Expected> {
     let all = filled.objects.as_slice();
     let permalinks = |has: &dyn Fn(&Value) -> bool| {

@@ -1,4 +1,4 @@
-//! A database in which there is something to find: a catalog with new, changed, gone, moved and odd assets,
+//! A database with something to find: a catalog with new, changed, vanished, moved and odd assets,
 //! crawled three times.
 
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-/// The portal that the queries name.
+/// The portal in the documented queries.
 pub(crate) const PORTAL: &str = "data.fortellery.example";
-/// The asset that the queries look for things made from.
+/// The asset from which the documented queries find derived assets.
 const PARENT: &str = "7sh9-7ix8";
 const AGENCY: &str = "Office of the Examples";
 
 /// What was served, and the database that was filled from it.
 pub(crate) struct Filled {
     pub(crate) world: World,
-    /// All that the last crawl found.
+    /// All objects of the last crawl.
     pub(crate) objects: Vec<Value>,
-    /// The permalinks of what was there before and is gone, but for what went long ago.
+    /// The permalinks of vanished assets, except those that vanished long ago.
     pub(crate) gone: Vec<String>,
 }
 
-/// Crawls three times: what is gone at the second is retired, and the third is held. One asset is made out to
-/// have gone long ago.
+/// Crawls three times. The second crawl retires what vanished, and the third is on hold. The date of one retired
+/// asset is moved to long ago.
 pub(crate) async fn fill() -> Result<Filled> {
     let catalog = Arc::new(MemoryCatalog::from_objects(Synthetic::new(300, 4).objects())?);
     let ids = catalog.ids();
@@ -75,7 +75,7 @@ impl Editor<'_> {
     }
 
     fn date(&self) -> Result<()> {
-        // On both sides of each bound: 7 days and 30.
+        // On both sides of each bound: 7 and 30 days.
         for (place, days) in [(1, 2), (2, 2), (45, 2), (4, 10), (47, 10), (15, 40)] {
             let (created, updated) = (ago(days)?, ago(days - 1)?);
             self.edit(place, |object| {
@@ -87,7 +87,7 @@ impl Editor<'_> {
             let updated = ago(days)?;
             self.edit(place, |object| object["resource"]["updatedAt"] = updated.into())?;
         }
-        // In February there is no such day.
+        // A date that does not exist in February.
         self.edit(10, |object| object["resource"]["createdAt"] = "2020-02-30T00:00:00.000Z".into())?;
         self.edit(12, |object| {
             object["resource"]["type"] = "dataset".into();
@@ -118,7 +118,7 @@ impl Editor<'_> {
         self.edit(299, |object| object["resource"]["attribution"] = format!(" {AGENCY}\u{a0}\n").into())
     }
 
-    /// Takes two assets away and moves one to another domain; returns the permalinks that are gone.
+    /// Removes two assets and moves one to another domain. Returns the vanished permalinks.
     fn take_away(&self) -> Result<Vec<String>> {
         let elsewhere = self.domain(299)?;
         let gone = [13, 14, 50].map(|place| self.read(place).map(|object| text(&object["permalink"])));

@@ -1,5 +1,5 @@
-//! The queries that the documentation offers: each runs and finds something, and what some of them find is
-//! worked out from the served objects as well.
+//! The documented queries. Each runs and finds something, and the results of some are compared with results
+//! computed from the served objects.
 
 mod expected;
 mod fill;
@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use expected::expected;
 pub(crate) use fill::{Filled, PORTAL, fill};
 
-/// What has no answer in the demo's data, where nothing is gone, damaged or incomplete.
+/// Queries without a result in the demo's data, where nothing is retired, damaged or incomplete.
 const EMPTY_IN_DEMO: [&str; 7] = [
     "Gone this month",
     "Assets that moved to another domain",
@@ -29,13 +29,13 @@ const EMPTY_IN_DEMO: [&str; 7] = [
     "Dead letters that nobody has looked at",
 ];
 
-/// A query and the heading that it stands under.
+/// A query and its heading.
 struct Query {
     title: String,
     sql: String,
 }
 
-/// The ```` ```sql ```` blocks of a page, a statement each.
+/// The ```` ```sql ```` blocks of a page, one statement each.
 fn queries(page: &str) -> Result<Vec<Query>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -64,7 +64,7 @@ async fn rows(pool: &PgPool, sql: &str) -> Result<Vec<Value>> {
 }
 
 #[tokio::test]
-async fn every_query_of_the_documentation_runs_and_finds_what_there_is() -> Result<()> {
+async fn every_documented_query_runs_and_finds_the_expected_rows() -> Result<()> {
     let filled = fill().await?;
     let pool = filled.world.pool();
     let mut compared = Vec::new();
@@ -86,7 +86,7 @@ async fn every_query_of_the_documentation_runs_and_finds_what_there_is() -> Resu
             }
         }
     }
-    // A heading that is reworded would else leave its expectation behind.
+    // Otherwise a reworded heading would silently lose its expectation.
     assert_eq!(compared.len(), expected::TITLES.len(), "{compared:?}");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! One damage per check of `verify`.
 
-/// For each check of `verify`, a statement whose effect no other check finds.
+/// For each check of `verify`, a statement whose damage only this check finds.
 pub(super) const DAMAGES: [(&str, &str); 33] = [
     ("datasets_without_stats", "delete from socrata_dataset_stats where (domain, id) = (select domain, id from one)"),
     ("stats_without_dataset", "delete from socrata_datasets where (domain, id) = (select domain, id from one)"),

@@ -1,4 +1,4 @@
-//! `verify` finds nothing in tables that are sound, and each thing that can be wrong by the one check that is
+//! `verify` finds nothing in sound tables, and finds each kind of damage by exactly the check that is
 //! meant for it.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use sqlx::AssertSqlSafe;
 mod damages;
 use damages::DAMAGES;
 
-/// The tables that damage is done to, and repaired in.
+/// The tables that are damaged and repaired.
 const TABLES: [&str; 12] = [
     "socrata_datasets",
     "socrata_dataset_stats",
@@ -29,7 +29,7 @@ const TABLES: [&str; 12] = [
     "run_shields",
 ];
 
-/// Two crawls of the same, consumed.
+/// Two crawls of the same catalog, consumed.
 async fn healthy() -> Result<World> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
@@ -37,7 +37,7 @@ async fn healthy() -> Result<World> {
         world.crawl(&api)?.succeed().await?;
     }
     world.consume()?.succeed().await?;
-    // An asset with all that the damages need; the first of its kind.
+    // The first asset with everything that the damages need.
     let one = "create schema damage
         create view damage.one as select domain, id from catalog.socrata_datasets
         where attribution ~ '^[A-Z]' and created_at is not null order by domain, id limit 1";
@@ -80,7 +80,7 @@ async fn sound_tables_pass_and_each_damage_is_found_by_its_check_alone() -> Resu
         let is_error = check.is_some_and(|check| check["severity"] == "error");
         assert_eq!(code, i32::from(is_error), "{damage}\n{report}");
         each_table(&world, |table| {
-            // A column that is generated can't be written.
+            // Generated columns can't be written.
             let (named, columns) = match table {
                 "verdicts" => ("(region, run, verdict, published)", "region, run, verdict, published"),
                 _ => ("", "*"),
@@ -97,9 +97,9 @@ async fn sound_tables_pass_and_each_damage_is_found_by_its_check_alone() -> Resu
     Ok(())
 }
 
-/// Kinds have topics of their own, which don't keep step.
+/// Each record type has its own topic, and the topics are not read in step.
 #[tokio::test]
-async fn datasets_whose_hosts_and_agencies_are_still_to_come_are_no_error() -> Result<()> {
+async fn datasets_whose_hosts_and_agencies_have_not_arrived_yet_are_not_an_error() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(100, 3))).await?;
@@ -134,9 +134,9 @@ async fn datasets_whose_hosts_and_agencies_are_still_to_come_are_no_error() -> R
     Ok(())
 }
 
-/// Compaction may leave of a host only what a later run says, which has yet to be read.
+/// Compaction may keep only a later run's record of a host, which was not read yet.
 #[tokio::test]
-async fn hosts_and_agencies_that_only_later_records_tell_of_are_no_error() -> Result<()> {
+async fn hosts_and_agencies_that_only_later_records_contain_are_not_an_error() -> Result<()> {
     let world = healthy().await?;
     sqlx::raw_sql(
         "set local search_path = catalog, damage;
@@ -165,9 +165,9 @@ async fn hosts_and_agencies_that_only_later_records_tell_of_are_no_error() -> Re
     Ok(())
 }
 
-/// As where a resume has published a host twice, and compaction has dropped the first.
+/// As when a resumed run has published a host twice, and compaction has removed the first record.
 #[tokio::test]
-async fn a_verdict_that_was_followed_though_books_are_short_is_a_note() -> Result<()> {
+async fn an_applied_decision_about_a_run_with_missing_records_is_a_note() -> Result<()> {
     let world = healthy().await?;
     sqlx::raw_sql(
         "update run_partitions set published = published + 1 where run = 2 and topic like '%.hosts';
@@ -181,7 +181,7 @@ async fn a_verdict_that_was_followed_though_books_are_short_is_a_note() -> Resul
 }
 
 #[tokio::test]
-async fn people_are_shown_the_first_twenty_and_how_many_more() -> Result<()> {
+async fn the_text_report_shows_the_first_twenty_findings_and_the_number_of_others() -> Result<()> {
     let world = healthy().await?;
     sqlx::query("delete from socrata_dataset_stats").execute(world.pool()).await?;
     let ended = world.ask(&["verify"])?.run().await?;
@@ -194,7 +194,7 @@ async fn people_are_shown_the_first_twenty_and_how_many_more() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_database_without_tables_is_an_error_of_its_own() -> Result<()> {
+async fn a_database_without_tables_is_reported_with_the_migrate_command() -> Result<()> {
     let world = World::unmigrated("").await?;
     let ended = world.ask(&["verify"])?.run().await?;
     assert_eq!(ended.code, Some(1));

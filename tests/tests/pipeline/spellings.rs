@@ -1,4 +1,4 @@
-//! Ordinary ways to write a flag or a variable mean what a person means by them, or are refused by name.
+//! Common spellings of flags and variables are accepted, or refused by name.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -8,7 +8,7 @@ use catalog_tests::world::World;
 use serde_json::json;
 
 #[tokio::test]
-async fn flags_mean_what_a_person_means() -> Result<()> {
+async fn common_spellings_of_flags_and_variables_are_accepted() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let flags = ["--region", "US", "--datasets", "false", "--timeout", "30"];
@@ -24,7 +24,7 @@ async fn flags_mean_what_a_person_means() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_proxy_variable_that_can_not_be_used_is_refused_by_name_without_its_password() -> Result<()> {
+async fn an_unusable_proxy_variable_is_refused_by_name_without_its_password() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
     for (name, value) in [("HTTP_PROXY", "socks5://me:Hunter2@127.0.0.1:1"), ("ALL_PROXY", "http://")] {
@@ -34,7 +34,7 @@ async fn a_proxy_variable_that_can_not_be_used_is_refused_by_name_without_its_pa
         assert!(!ended.stderr.contains("Hunter2"), "{}", ended.stderr);
         assert_eq!(api.requests().len(), 0);
     }
-    // One that can't be found is named, before the first request fails at it.
+    // A proxy that can't be resolved is logged before the first request fails.
     let nonsense = world.crawl(&api)?.env("HTTP_PROXY", "nonsense.invalid").args(["--retry-for", "0"]);
     let mut crawl = nonsense.start()?;
     let warning = crawl.logged(events::PROXY_UNRESOLVED).await?;

@@ -1,5 +1,5 @@
-//! What a crawl logs: how far it is, and in the end its retries by cause and the id of the request that it
-//! failed at.
+//! The log and the summary of a crawl: progress, retries by cause, and the id of the request that
+//! failed.
 
 use std::collections::BTreeSet;
 
@@ -30,32 +30,32 @@ async fn the_summary_shows_retries_by_cause_and_the_waits() -> Result<()> {
 }
 
 #[tokio::test]
-async fn each_request_has_an_id_of_its_own_that_its_log_lines_carry() -> Result<()> {
+async fn each_request_has_its_own_id_and_its_log_lines_contain_it() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
     api.fail_times(3, Matcher::pages(), Fault::status(500));
     let ended = world.crawl(&api)?.env("RUST_LOG", "debug").succeed().await?;
-    let sent: Vec<String> = api.requests().into_iter().filter_map(|asked| asked.request_id).collect();
+    let sent: Vec<String> = api.requests().into_iter().filter_map(|request| request.request_id).collect();
     assert_eq!(sent.len(), api.requests().len());
     let spans = ended.log_lines().filter_map(|line| line["spans"].as_array().cloned()).flatten();
     let reported: BTreeSet<String> =
         spans.filter_map(|span| Some(span["request_id"].as_str()?.to_owned())).collect();
-    // As a set: each try has another id.
+    // As a set, because each attempt has another id.
     assert_eq!(reported, sent.iter().cloned().collect());
     assert_eq!(reported.len(), sent.len());
     Ok(())
 }
 
 #[tokio::test]
-async fn where_no_page_comes_a_line_shows_how_far_it_is() -> Result<()> {
+async fn progress_is_logged_while_no_page_comes() -> Result<()> {
     let (full, since) = (["--concurrency", "1"], ["--since", "2000-01-01"]);
-    // Each page of a full crawl keeps its last id back.
-    tokio::try_join!(tells_how_far(&full, 198), tells_how_far(&since, 200))?;
+    // Each page of a full crawl withholds its last id.
+    tokio::try_join!(assert_progress_is_logged(&full, 198), assert_progress_is_logged(&since, 200))?;
     Ok(())
 }
 
-/// Crawls two pages, and waits for the line that comes every ten seconds while the third is held.
-async fn tells_how_far(flags: &[&str], objects: u64) -> Result<()> {
+/// Crawls two pages, and waits for the progress line while the third page is held.
+async fn assert_progress_is_logged(flags: &[&str], objects: u64) -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     let gate = api.hold(Matcher::pages().nth(3));
@@ -69,15 +69,15 @@ async fn tells_how_far(flags: &[&str], objects: u64) -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_error_names_the_request_that_it_came_from() -> Result<()> {
+async fn an_error_contains_the_id_of_its_request() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     for matcher in [Matcher::domains(), Matcher::pages()] {
         api.fail(matcher, Fault::status(404));
         let ended = world.crawl(&api)?.args(["--concurrency", "1"]).run().await?;
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-        let asked = api.requests();
-        let id = asked.last().and_then(|asked| asked.request_id.clone()).unwrap();
+        let requests = api.requests();
+        let id = requests.last().and_then(|request| request.request_id.clone()).unwrap();
         let (error, reported) = (ended.error()?, ended.summary()?);
         assert!(error.contains(&id), "{id}: {error}");
         assert_eq!(reported["error"], error);
@@ -88,7 +88,7 @@ async fn an_error_names_the_request_that_it_came_from() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_was_asked_before_a_crawl_failed_is_told() -> Result<()> {
+async fn the_summary_of_a_failed_crawl_counts_its_requests() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     api.fail(Matcher::pages().nth(2), Fault::status(403));

@@ -1,4 +1,4 @@
-//! A rebuild fills a new database, and goes as far as the tables have ever been in one that is old.
+//! A rebuild fills a new database. In an existing one it reads up to the furthest position that the tables ever had.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ async fn crawled() -> Result<(World, MockServer)> {
     Ok((world, api))
 }
 
-/// What became of the runs, and their ledger. The rest of a run is what the first marker says that comes.
-async fn books(world: &World, schema: &str) -> Result<(Vec<String>, Vec<Contents>)> {
+/// The states of the runs, and their ledger. Other columns of a run come from its first end-of-run record to arrive.
+async fn ledger(world: &World, schema: &str) -> Result<(Vec<String>, Vec<Contents>)> {
     let runs = format!(
         "select (region, run, state, reason, published, applied, dead)::text from {schema}.runs order by 1"
     );
@@ -26,28 +26,28 @@ async fn books(world: &World, schema: &str) -> Result<(Vec<String>, Vec<Contents
 }
 
 #[tokio::test]
-async fn a_new_database_is_filled_and_consumers_go_on_from_there() -> Result<()> {
+async fn a_new_database_is_filled_and_consumers_continue_from_there() -> Result<()> {
     let (world, api) = crawled().await?;
-    let anew = ["--schema", "anew"];
-    let rebuilt = world.rebuild()?.args(["--migrate"]).args(anew).succeed().await?;
+    let fresh = ["--schema", "fresh"];
+    let rebuilt = world.rebuild()?.args(["--migrate"]).args(fresh).succeed().await?;
     let held = world.contents("catalog", &CATALOG).await?;
     let missing = held.into_iter().map(|held| (held.table.to_owned(), [held.rows.unsigned_abs(), 0, 0]));
     assert_eq!(rebuilt.differences()?, missing.collect());
-    assert_eq!(world.contents("anew", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
-    assert_eq!(books(&world, "anew").await?, books(&world, "catalog").await?);
+    assert_eq!(world.contents("fresh", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
+    assert_eq!(ledger(&world, "fresh").await?, ledger(&world, "catalog").await?);
 
     world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
-    let summary = world.consume()?.args(anew).args(["--group", "anew"]).succeed().await?.summary()?;
+    let summary = world.consume()?.args(fresh).args(["--group", "fresh"]).succeed().await?.summary()?;
     assert_eq!(summary["records"]["datasets"]["unchanged"], 300);
     assert_eq!(summary["records"]["datasets"]["new"], 0);
-    assert_eq!(world.contents("anew", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
-    assert_eq!(books(&world, "anew").await?, books(&world, "catalog").await?);
+    assert_eq!(world.contents("fresh", &CATALOG).await?, world.contents("catalog", &CATALOG).await?);
+    assert_eq!(ledger(&world, "fresh").await?, ledger(&world, "catalog").await?);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_partition_that_was_set_back_keeps_its_rows() -> Result<()> {
+async fn a_partition_whose_position_was_set_back_keeps_its_rows() -> Result<()> {
     let (world, _) = crawled().await?;
     sqlx::query("update positions set position = 0").execute(world.pool()).await?;
     assert_eq!(world.rebuild()?.succeed().await?.differences()?, BTreeMap::new());
@@ -58,7 +58,7 @@ async fn a_partition_that_was_set_back_keeps_its_rows() -> Result<()> {
 }
 
 #[tokio::test]
-async fn tables_that_stand_beyond_the_topics_or_in_others_are_left_alone() -> Result<()> {
+async fn tables_with_positions_beyond_the_topics_or_of_other_topics_are_not_changed() -> Result<()> {
     let (world, _) = crawled().await?;
     let before = world.contents("catalog", &CATALOG).await?;
     sqlx::query("update positions set position = position + 1000, counted_to = counted_to + 1000 where topic like '%hosts'")
@@ -97,14 +97,14 @@ async fn both_regions_are_repaired() -> Result<()> {
     let mended = BTreeMap::from([("socrata_datasets".to_owned(), [0, 2, 0])]);
     assert_eq!(world.rebuild()?.succeed().await?.differences()?, mended);
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
-    world.rebuild()?.args(["--migrate", "--schema", "anew"]).succeed().await?;
-    assert_eq!(world.contents("anew", &CATALOG).await?, before);
-    assert_eq!(books(&world, "anew").await?, books(&world, "catalog").await?);
+    world.rebuild()?.args(["--migrate", "--schema", "fresh"]).succeed().await?;
+    assert_eq!(world.contents("fresh", &CATALOG).await?, before);
+    assert_eq!(ledger(&world, "fresh").await?, ledger(&world, "catalog").await?);
     Ok(())
 }
 
 #[tokio::test]
-async fn what_a_reset_has_left_out_comes_back_with_its_run() -> Result<()> {
+async fn records_skipped_by_a_reset_come_back_with_their_run() -> Result<()> {
     let (world, api) = crawled().await?;
     world.crawl(&api)?.succeed().await?;
     world.consumer_groups(&["--reset-offsets", "--to-latest", "--all-topics", "--execute"]).await?;

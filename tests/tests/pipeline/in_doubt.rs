@@ -1,4 +1,4 @@
-//! A Kafka that was restarted may have lost the end of a transaction: then nobody knows what counts.
+//! A restarted Kafka may have lost the end of a transaction, so its outcome stays unknown.
 
 use anyhow::{Context, Result};
 use catalog_shared::events;
@@ -9,7 +9,7 @@ use catalog_tests::world::World;
 const ASSETS: u64 = 500;
 
 #[tokio::test]
-async fn a_run_with_a_page_of_which_nobody_can_tell_is_given_up_for_a_new_one() -> Result<()> {
+async fn a_run_with_a_page_in_doubt_is_discarded_and_a_new_one_starts() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
     let mut first = world.crawl(&api)?.args(["--concurrency", "1"]).start()?;

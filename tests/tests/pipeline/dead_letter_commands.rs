@@ -1,4 +1,4 @@
-//! `dead-letters` for people: look, try again, put aside.
+//! The commands `dead-letters list`, `show`, `replay` and `discard`.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -18,7 +18,7 @@ const HEADERS: [(&str, &str); 6] = [
     ("observed_at", "2026-01-01T00:00:00Z"),
 ];
 
-/// A crawl with one object that no record can be made of.
+/// A crawl with one object without a usable key.
 async fn crawled() -> Result<(World, MockServer)> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
@@ -28,7 +28,7 @@ async fn crawled() -> Result<(World, MockServer)> {
     Ok((world, api))
 }
 
-/// Puts a host where it can't be read.
+/// Sends a host that can't be parsed.
 async fn add_bad_host(world: &World) -> Result<i64> {
     let (key, value) = ("us/a.example", "{}");
     let sent =
@@ -41,7 +41,7 @@ async fn states(world: &World) -> Result<Vec<(i64, String)>> {
 }
 
 #[tokio::test]
-async fn a_producers_letter_arrives_and_counts_in_no_ledger() -> Result<()> {
+async fn a_producers_dead_letter_is_stored_and_not_counted_in_the_ledger() -> Result<()> {
     let (world, _double) = crawled().await?;
     let ended = world.consume()?.succeed().await?;
     assert_eq!(ended.summary()?["unkeyed"], 1);
@@ -62,7 +62,7 @@ async fn a_producers_letter_arrives_and_counts_in_no_ledger() -> Result<()> {
 }
 
 #[tokio::test]
-async fn letters_that_were_deleted_before_they_arrived_are_no_reason_to_stop() -> Result<()> {
+async fn the_consumer_skips_dead_letters_that_expired_before_it_read_them() -> Result<()> {
     let (world, api) = crawled().await?;
     world.consume()?.succeed().await?;
     world.crawl(&api)?.succeed().await?;
@@ -81,7 +81,7 @@ async fn letters_that_were_deleted_before_they_arrived_are_no_reason_to_stop() -
 }
 
 #[tokio::test]
-async fn they_are_listed_replayed_and_discarded() -> Result<()> {
+async fn dead_letters_are_listed_replayed_and_discarded() -> Result<()> {
     let (world, _double) = crawled().await?;
     let offset = add_bad_host(&world).await?;
     world.consume()?.succeed().await?;
@@ -89,10 +89,10 @@ async fn they_are_listed_replayed_and_discarded() -> Result<()> {
     assert_eq!(ids.len(), 2);
 
     let listed = world.ask(&["dead-letters", "list"])?.succeed().await?.stdout;
-    for said in
+    for expected in
         [&format!("{}[0]@{offset}", world.topic("hosts")), "us/a.example", "missing field", "not a usable id"]
     {
-        assert!(listed.contains(said), "{said} is not in\n{listed}");
+        assert!(listed.contains(expected), "{expected} is not in\n{listed}");
     }
     let of_run = world.ask(&["dead-letters", "list", "--run", "2", "--json"])?.succeed().await?.summary()?;
     let letters = of_run["dead_letters"].as_array().unwrap();
@@ -118,11 +118,11 @@ async fn they_are_listed_replayed_and_discarded() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_letter_that_can_be_read_by_now_is_applied_with_its_own_version() -> Result<()> {
+async fn a_replayed_dead_letter_is_applied_with_its_own_version() -> Result<()> {
     let (world, _double) = crawled().await?;
     add_bad_host(&world).await?;
     world.consume()?.succeed().await?;
-    // As if this build had learnt to read it.
+    // As if a new build could parse it.
     sqlx::query("update dead_letters set value = convert_to($1, 'UTF8') where run = 2")
         .bind(r#"{"host":"a.example","domain":"d.example"}"#)
         .execute(world.pool())
@@ -141,7 +141,7 @@ async fn a_letter_that_can_be_read_by_now_is_applied_with_its_own_version() -> R
 }
 
 #[tokio::test]
-async fn a_marker_that_can_be_read_by_now_ends_its_run() -> Result<()> {
+async fn a_replayed_end_of_run_record_ends_its_run() -> Result<()> {
     let (world, _double) = crawled().await?;
     let headers = HEADERS.map(|(name, value)| (name, if name == "kind" { "marker" } else { value }));
     let key = Some("us/#run/2".as_bytes());

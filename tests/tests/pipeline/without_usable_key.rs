@@ -1,4 +1,4 @@
-//! Objects that can't have a key go to the dead letters, each at least once, and hold the run.
+//! Objects without a usable key become dead letters, each at least once, and put the run on hold.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 use serde_json::Value;
 
-/// Odd objects by the id that the API sorts them by.
+/// Odd objects, by the id under which the API sorts them.
 const ODD: [(&str, &str); 7] = [
     ("5zzz-zzzz", r#"{"resource":{"name":"no id"},"metadata":{"domain":"a.example"}}"#),
     ("9zzz-zzzz", r#"{"resource":{"id":7},"metadata":{"domain":"a.example"}}"#),
@@ -16,7 +16,7 @@ const ODD: [(&str, &str); 7] = [
     ("7zzz-zzzz", r#"{"resource":{"id":" "},"metadata":{"domain":"a.example"}}"#),
     ("dzzz-zzzz", r#"{"resource":{"id":"N/A"},"metadata":{"domain":"a.example"}}"#),
     ("fzzz-zzzz", r#"{"resource":{"id":"fzzz-zzzz"},"metadata":{}}"#),
-    // The last one that the API has.
+    // The API's last object.
     ("zzzz-zzzz", "[]"),
 ];
 
@@ -41,12 +41,12 @@ async fn check(world: &World, api: &MockServer, flags: &[&str]) -> Result<()> {
 }
 
 #[tokio::test]
-async fn objects_without_a_usable_key_are_dead_letters_and_hold_the_run() -> Result<()> {
+async fn objects_without_a_usable_key_are_dead_letters_and_put_the_run_on_hold() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(catalog()?)).await?;
     check(&world, &api, &[]).await?;
     world.consume()?.succeed().await?;
-    // One of the seven names neither its id nor its domain.
+    // One of the seven has neither an id nor a domain.
     let (state, reason): (String, String) =
         sqlx::query_as("select state, reason from runs").fetch_one(world.pool()).await?;
     assert!(state == "held" && reason.starts_with("1 object"), "{reason}");
@@ -55,7 +55,7 @@ async fn objects_without_a_usable_key_are_dead_letters_and_hold_the_run() -> Res
 }
 
 #[tokio::test]
-async fn they_are_counted_once_wherever_a_page_ends() -> Result<()> {
+async fn objects_without_a_usable_key_are_counted_once_for_any_page_size() -> Result<()> {
     for size in ["2", "3", "7"] {
         let world = World::new().await?;
         let api = MockServer::start(Options::new(catalog()?)).await?;
@@ -65,15 +65,15 @@ async fn they_are_counted_once_wherever_a_page_ends() -> Result<()> {
 }
 
 #[tokio::test]
-async fn at_the_border_of_two_lanes_each_is_counted_at_least_once() -> Result<()> {
+async fn objects_without_a_usable_key_between_two_lanes_are_counted_at_least_once() -> Result<()> {
     // Two lanes meet at i222-2222, and both may see the objects there.
-    for (before, behind) in
+    for (before, after) in
         [("hzzz-zzzz", "i222-2223"), ("hzzz-zzzy", "hzzz-zzzz"), ("i222-2223", "i222-2224")]
     {
         let world = World::new().await?;
         let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
         catalog.put_as(before, "a.example", r#"{"resource":{"name":"one"}}"#);
-        catalog.put_as(behind, "a.example", r#"{"resource":{"name":"two"}}"#);
+        catalog.put_as(after, "a.example", r#"{"resource":{"name":"two"}}"#);
         let api = MockServer::start(Options::new(catalog)).await?;
         let ended = world.crawl(&api)?.args(["--concurrency", "2"]).succeed().await?.summary()?;
         assert_eq!(ended["published"]["datasets"], 60);
@@ -88,7 +88,7 @@ async fn at_the_border_of_two_lanes_each_is_counted_at_least_once() -> Result<()
 }
 
 #[tokio::test]
-async fn after_the_last_id_each_is_counted_at_least_once_however_many_lanes_end_there() -> Result<()> {
+async fn objects_without_a_usable_key_after_the_last_id_are_counted_at_least_once() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::new();
     for id in ["3333-3333", "4444-4444"] {
@@ -98,7 +98,7 @@ async fn after_the_last_id_each_is_counted_at_least_once_however_many_lanes_end_
             format!(r#"{{"resource":{{"id":"{id}"}},"metadata":{{"domain":"a.example"}}}}"#),
         );
     }
-    // In the interval of the last id, and in each of those behind it.
+    // In the interval of the last id, and in each later interval.
     let object = |id| format!(r#"{{"resource":{{"name":"{id}"}}}}"#);
     let without_id = ["5555-5555", "cccc-cccc", "kkkk-kkkk", "zzzz-zzzz"];
     for id in without_id {
@@ -122,7 +122,7 @@ async fn assert_dead_letters(world: &World, ended: &Value, expected: &[&str]) ->
 }
 
 #[tokio::test]
-async fn one_that_fills_a_limit_is_no_dead_end() -> Result<()> {
+async fn a_limit_filled_by_an_object_without_a_usable_key_does_not_stop_the_crawl() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(20, 2).objects())?;
     catalog.put_as("2222-2222", "a.example", "{}");
@@ -133,7 +133,7 @@ async fn one_that_fills_a_limit_is_no_dead_end() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_odd_entry_of_the_list_of_domains_is_a_dead_letter_too() -> Result<()> {
+async fn an_invalid_entry_of_domains_is_a_dead_letter() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(60, 2))).await?;
     let body = r#"{"results":[{"domain":"a.example","count":60},{"domain":"b.example","count":null}]}"#;
@@ -148,7 +148,7 @@ async fn an_odd_entry_of_the_list_of_domains_is_a_dead_letter_too() -> Result<()
 }
 
 #[tokio::test]
-async fn what_was_missed_is_named_by_id_by_domain_and_as_an_entry_of_the_list() -> Result<()> {
+async fn the_summary_lists_missed_objects_by_id_by_domain_and_as_entries_of_domains() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
     let linked = r#"{"resource":{},"permalink":"https://a.example/d/kkkk-kkkk"}"#;
@@ -171,7 +171,7 @@ async fn what_was_missed_is_named_by_id_by_domain_and_as_an_entry_of_the_list() 
             assert_eq!(ended[field], marker[field]);
         }
     }
-    // Of the last one nothing is known.
+    // The last one has neither.
     assert_eq!(ended["unknown"], 1);
     let reported = world.status()?.succeed().await?;
     assert!(
@@ -183,16 +183,16 @@ async fn what_was_missed_is_named_by_id_by_domain_and_as_an_entry_of_the_list() 
 }
 
 #[tokio::test]
-async fn a_page_of_one_object_without_an_id_is_no_dead_end() -> Result<()> {
+async fn a_page_of_one_object_without_an_id_does_not_stop_the_crawl() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(catalog()?)).await?;
-    // At a size of 1 there is no id to go on behind.
+    // With a page size of 1 there is no id to continue after.
     api.fail_times(3, Matcher::pages().limit_above(1), Fault::CutJson);
     check(&world, &api, &["--page-size", "8"]).await
 }
 
 #[tokio::test]
-async fn one_before_an_object_that_can_not_be_had_is_not_lost() -> Result<()> {
+async fn an_object_without_a_usable_key_before_an_unreadable_object_is_not_lost() -> Result<()> {
     let world = World::new().await?;
     let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
     let vast = format!(r#"{{"resource":{{"id":"h222-2223","name":"{}"}}}}"#, "x".repeat(600_000));

@@ -1,4 +1,4 @@
-//! Topics that were created again, while something of the old ones was kept.
+//! Recreated topics, while something of the old ones was kept.
 
 use anyhow::Result;
 use catalog_shared::events;
@@ -8,7 +8,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, World};
 
 #[tokio::test]
-async fn the_verdict_of_an_older_run_of_the_same_number_is_not_followed() -> Result<()> {
+async fn the_decision_about_an_older_run_of_the_same_number_is_not_applied() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
     let old = history.world.records("verdicts").await?.remove(0);
@@ -17,7 +17,7 @@ async fn the_verdict_of_an_older_run_of_the_same_number_is_not_followed() -> Res
         .delete_topics(&["datasets", "domains", "hosts", "agencies", "cursors", "dead-letters"])
         .await?;
 
-    // Run 1 again, with an object that no record can be made of.
+    // Run 1 again, with an object without a usable key.
     history.catalog.put_as("5zzz-zzzz", "a.example", r#"{"resource":{"name":"no id"}}"#);
     history.crawl(&[]).await?;
     let again = || anyhow::Ok(history.world.consume_again()?.args(["--until-caught-up"]));
@@ -27,7 +27,7 @@ async fn the_verdict_of_an_older_run_of_the_same_number_is_not_followed() -> Res
     let last = history.world.records("verdicts").await?.pop().map(|record| record.value).unwrap_or_default();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&last)?["judged"]["state"], "held");
 
-    // Nor if it is said again.
+    // Nor if it is published again.
     let (key, value) = (Some(old.key.as_bytes()), Some(old.value.as_slice()));
     history.world.send("verdicts", Sent { key, value, ..Sent::default() }).await?;
     again()?.succeed().await?;
@@ -36,7 +36,7 @@ async fn the_verdict_of_an_older_run_of_the_same_number_is_not_followed() -> Res
 }
 
 #[tokio::test]
-async fn a_topic_made_again_under_old_tables_is_refused() -> Result<()> {
+async fn a_recreated_topic_under_old_tables_is_refused() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(300, 2))).await?;
     let small = MockServer::start(Options::new(Synthetic::new(20, 1))).await?;
@@ -52,7 +52,7 @@ async fn a_topic_made_again_under_old_tables_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
+async fn a_recreated_topic_stops_a_running_consumer() -> Result<()> {
     let world = World::new().await?;
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(300, 2))).await?;
@@ -71,7 +71,7 @@ async fn a_topic_made_again_under_a_running_consumer_stops_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_record_that_no_database_keeps_is_no_verdict() -> Result<()> {
+async fn a_decision_that_no_database_could_store_is_ignored() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.crawl(&[]).await?;
     let value = r#"{"region":"us","run":1,"state":"held","reason":"a\u0000b","mode":"full","ended_at":null,
