@@ -1,4 +1,4 @@
-//! Serves a catalog as the Discovery API does, for demonstrations, measurements and a look by hand.
+//! Serves a catalog as the Discovery API does, for demonstrations, measurements and manual tests.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -20,13 +20,13 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// How many assets the synthetic catalog has
+    /// The number of assets of the synthetic catalog
     #[arg(long, value_name = "ASSETS", default_value_t = 5_000, conflicts_with = "ndjson")]
     synthetic: u64,
-    /// On how many domains they are
+    /// The number of its domains
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..))]
     domains: u16,
-    /// How many days later to look at the synthetic catalog: page views have moved by then
+    /// Show the synthetic catalog this many days later, with other page views
     #[arg(long, default_value_t = 0, conflicts_with = "ndjson")]
     day: u32,
     /// The time that recent dates of the synthetic catalog are relative to, in RFC 3339; the start by default
@@ -59,7 +59,7 @@ struct Arguments {
     /// Milliseconds before the first byte of each answer
     #[arg(long, default_value_t = 0, value_name = "N")]
     latency_ms: u64,
-    /// Print the catalog's URL, which is always done; for scripts that like to say what they want
+    /// Print the catalog's URL. It is always printed, so this flag changes nothing
     #[arg(long)]
     print_url: bool,
 }

@@ -1,4 +1,4 @@
-//! Fenced blocks, and the comments before them that say how they are run.
+//! Fenced blocks, and the comments before them that define how they are run.
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -27,7 +27,7 @@ pub enum Run {
 /// The fenced blocks of a page.
 ///
 /// # Errors
-/// When a block has no end, or a comment about running has no reason.
+/// If a block has no end, or a comment about running has no reason.
 pub fn blocks(page: &str) -> Result<Vec<Block>> {
     let (mut found, mut open, mut run) = (Vec::new(), None::<(Block, usize)>, Run::Ends(0));
     for (index, line) in page.lines().enumerate() {

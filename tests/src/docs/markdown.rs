@@ -1,4 +1,4 @@
-//! The little of Markdown that the tests need: prose, links, anchors, code spans.
+//! The part of Markdown that the tests need: prose, links, anchors, code spans.
 
 use std::collections::BTreeMap;
 

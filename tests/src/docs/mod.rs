@@ -26,7 +26,7 @@ impl Page {
     /// Reads one page by its path within the repository.
     ///
     /// # Errors
-    /// When it does not exist.
+    /// If it does not exist.
     pub fn read(path: &str) -> Result<Self> {
         let file = root().join(path);
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
@@ -36,7 +36,7 @@ impl Page {
     /// The fenced blocks of the page.
     ///
     /// # Errors
-    /// When a block has no end or its comment has no reason.
+    /// If a block has no end or its comment has no reason.
     pub fn blocks(&self) -> Result<Vec<Block>> {
         blocks(&self.text).with_context(|| self.path.clone())
     }
@@ -51,7 +51,7 @@ pub fn root() -> PathBuf {
 /// All Markdown pages of the repository, in the order of their paths.
 ///
 /// # Errors
-/// When a folder can't be read, or there are suspiciously few pages.
+/// If a folder can't be read, or there are suspiciously few pages.
 pub fn pages() -> Result<Vec<Page>> {
     let mut paths = Vec::new();
     collect(&root(), "", &mut paths)?;

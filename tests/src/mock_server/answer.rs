@@ -1,4 +1,4 @@
-//! What is answered to a request: the API's good answers and refusals, and what a fault makes of them.
+//! Computes the answer to a request: the API's valid answers and refusals, with the effect of a fault.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -21,15 +21,15 @@ const JSON: &str = "application/json;charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const HTML_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Please wait</title></head><body><h1>One moment, please</h1></body></html>\n";
 
-/// Bytes to make room for by each object of a page: a little more than the mean of pretty recordings.
+/// Bytes to reserve per object of a page: a little more than the mean of pretty-printed recordings.
 const USUAL_SIZE: usize = 6_500;
 
 /// How an answer's body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// As it should.
+    /// Normally.
     Whole,
-    /// The connection closes after half of what `Content-Length` promised.
+    /// The connection closes after half of `Content-Length`.
     Cut,
     /// The second half waits until the fault is lifted.
     Stalled,
@@ -47,7 +47,7 @@ pub(super) struct Answer {
     pub(super) ending: Ending,
 }
 
-/// What an answer is made from, besides the request.
+/// The inputs of an answer, besides the request.
 pub(super) struct Source<'a> {
     pub(super) options: &'a Options,
     pub(super) unreadable: &'a HashSet<String>,
@@ -127,7 +127,7 @@ fn status_code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The JSON of a good answer, with what a fault does to it.
+/// The JSON of a valid answer, with the effect of a fault.
 fn body(source: &Source<'_>, request: &ReceivedRequest, fault: Option<&Fault>) -> Result<Vec<u8>, Refusal> {
     check_method_and_token(source.options, request)?;
     let mut body = match request.path.as_str() {
@@ -186,7 +186,7 @@ fn domains(
     }))
 }
 
-/// Puts results into the frame that both paths share; `write` appends them and returns their number.
+/// Writes the envelope that both paths share. `write` appends the results and returns their number.
 fn envelope(
     form: Form,
     fault: Option<&Fault>,
@@ -220,7 +220,7 @@ fn accepts_gzip(request: &ReceivedRequest) -> bool {
 
 fn gzip(body: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    // Writing to a vector does not fail; if it did, the answer would be empty and a test would see it.
+    // Writing to a vector does not fail. If it did, the answer would be empty and a test would fail.
     let written = encoder.write_all(body).and_then(|()| encoder.finish());
     written.unwrap_or_default().into()
 }

@@ -1,4 +1,4 @@
-//! A result object kept as the bytes it came in, with what the API's rules need to know of it.
+//! A result object as its original bytes, with the fields that the API's rules need.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::catalog::Asset;
 
-/// A result object and the few facts that filters and orders look at.
+/// A result object and the few fields that filters and orders use.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) id: String,
@@ -22,8 +22,8 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Reads the facts from an object. What is missing or of another type counts as empty, for the API
-    /// has been seen to serve such objects; only what is no JSON object at all is refused.
+    /// Reads the fields of an object. A field that is missing or of another type counts as empty, because the API
+    /// serves such objects. Only a value that is not a JSON object is refused.
     pub(super) fn read(object: Bytes) -> serde_json::Result<Self> {
         let facts: Facts<'_> = serde_json::from_slice(&object)?;
         let resource = facts.resource.unwrap_or_default();
@@ -41,7 +41,7 @@ impl Stored {
         })
     }
 
-    /// Bytes that are served under `id` whatever they are: an object without an id, or no JSON.
+    /// Any bytes, served under `id`: an object without an id, or invalid JSON.
     pub(super) fn opaque(id: &str, domain: &str, object: Bytes) -> Self {
         Self {
             id: id.to_owned(),

@@ -1,4 +1,4 @@
-//! What a mock server serves: any set of assets that can be walked in id order.
+//! The catalog of a mock server: any set of assets that can be read in id order.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::ops::{Bound, ControlFlow};
 pub struct DomainCount {
     /// The domain's host name, in lower case.
     pub domain: String,
-    /// How many assets the API says that it holds. It need not be the truth.
+    /// The declared number of assets. It may differ from the real number.
     pub count: u64,
 }
 
@@ -20,7 +20,7 @@ impl DomainCount {
     }
 }
 
-/// One asset, as far as the API's rules look at it. What costs anything to know is asked for only when
+/// One asset, with the fields that the API's rules use. An expensive field is read only when
 /// a rule needs it.
 pub trait Asset {
     /// The asset's id, such as `ijzp-q8t2`. Results of a scroll come in its byte order.
@@ -35,38 +35,38 @@ pub trait Asset {
     fn created_at(&self) -> Cow<'_, str>;
     /// `resource.updatedAt` as it is written.
     fn updated_at(&self) -> Cow<'_, str>;
-    /// `resource.page_views.page_views_total`; 0 where the object has none.
+    /// `resource.page_views.page_views_total`, or 0 if the object has none.
     fn page_views_total(&self) -> i64;
-    /// Appends the result object as the catalog has it.
+    /// Appends the result object as it is in the catalog.
     fn write_to(&self, out: &mut Vec<u8>);
-    /// Whether the object is served byte for byte, because it is no JSON or is there for its bytes.
+    /// Whether the object is served byte for byte, for example because it is not JSON.
     fn is_opaque(&self) -> bool {
         false
     }
 }
 
-/// Who gets answers about a domain.
+/// Which requests get answers about a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Everybody who asks for it by name. A request without `domains` does not cover it.
+    /// Requests that name it. A request without `domains` does not cover it.
     WhoNamesIt,
-    /// Nobody without a login: it has no results, and `/domains` does not list it.
+    /// None without a login: it has no results, and `/domains` does not list it.
     Nobody,
 }
 
-/// A set of assets in id order, that may change between two requests.
+/// A set of assets in id order, which may change between two requests.
 pub trait Catalog: Send + Sync + 'static {
     /// The number of assets.
     fn assets(&self) -> u64;
 
-    /// Shows the assets from `from` on in byte order of their ids, until `visit` breaks. An id that occurs on
+    /// Visits the assets from `from` on in byte order of their ids, until `visit` breaks. An id that occurs on
     /// several domains comes once for each of them.
     fn scan(&self, from: Bound<&str>, visit: &mut dyn FnMut(&dyn Asset) -> ControlFlow<()>);
 
-    /// What `/domains` answers: each domain once, in no particular order, empty ones among them.
+    /// The answer to `/domains`: each domain once, in no particular order, including empty ones.
     fn domains(&self) -> Vec<DomainCount>;
 
-    /// The domains that are no customer's: supplementary and locked-down ones.
+    /// The supplementary and locked-down domains.
     fn restricted(&self) -> HashMap<String, Audience> {
         HashMap::new()
     }

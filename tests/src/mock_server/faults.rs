@@ -1,4 +1,4 @@
-//! What can be wrong with an answer, and for which requests it is.
+//! The faults of answers, and the requests that they apply to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::log::ReceivedRequest;
 use super::matcher::Matcher;
 
-/// One way to get no good answer.
+/// A fault of an answer.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// An error status. Without a body the API's own words for it are sent (429 has none).
+    /// An error status. Without a body the API's own text is sent (429 has none).
     Status {
         /// The HTTP status code.
         status: u16,
@@ -28,31 +28,31 @@ pub enum Fault {
         /// The HTTP status code.
         status: u16,
     },
-    /// A whole HTTP answer whose JSON stops in the middle.
+    /// A complete HTTP answer with truncated JSON.
     CutJson,
-    /// The connection closes before `Content-Length` bytes have come.
+    /// The connection closes before `Content-Length` bytes were sent.
     CutConnection,
-    /// No byte is sent until the fault is lifted; then the answer is a good one.
+    /// No byte is sent until the fault is lifted. Then the answer is valid.
     Hang,
-    /// Half of the body, then no byte until the fault is lifted; then the other half.
+    /// Half of the body is sent, and the other half when the fault is lifted.
     Stall,
     /// The connection is reset before any byte of the answer.
     Reset,
     /// JSON without the field `results`.
     NoResults,
-    /// No results where there should be some, with the size that is right.
+    /// No results where there should be some, with the correct size.
     EmptyResults,
-    /// A good answer that names the other region.
+    /// A valid answer with the header of the other region.
     WrongRegion,
-    /// `scroll_id` is taken for absent: results come in relevance order.
+    /// `scroll_id` is ignored: results come in relevance order.
     IgnoreScroll,
-    /// `scroll_id` is taken for empty: the first page of the scroll comes once more.
+    /// `scroll_id` is treated as empty: the first page of the scroll is repeated.
     FirstPageAgain,
     /// One of these, drawn from the seed as [`Matcher::share`] draws.
     OneOf {
-        /// What the draw depends on, besides the request.
+        /// The seed of the draw.
         seed: u64,
-        /// The faults to choose from, each as likely as the others.
+        /// The faults to choose from, with equal probability.
         faults: Vec<Fault>,
     },
 }
@@ -78,13 +78,13 @@ impl Fault {
         Self::Status { status: 429, retry_after: retry_after.map(str::to_owned), body: None }
     }
 
-    /// An error of the server in front of the search service, which has a form of its own.
+    /// An error of the server in front of the search service, which has its own form.
     #[must_use]
     pub fn edge(status: u16, code: &str, message: &str) -> Self {
         Self::Status { status, retry_after: None, body: Some(edge_error(code, message)) }
     }
 
-    /// One of `faults`, by a draw that two equal crawls repeat.
+    /// One of `faults`, drawn reproducibly.
     #[must_use]
     pub fn one_of(seed: u64, faults: impl Into<Vec<Self>>) -> Self {
         Self::OneOf { seed, faults: faults.into() }
@@ -110,12 +110,12 @@ impl Fault {
         }
     }
 
-    /// Draws until it is one fault; an empty choice is none.
+    /// Draws until it is a single fault. None for an empty choice.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a draw is within 0 and 1")]
     fn resolve(&self, request: &ReceivedRequest) -> Option<Self> {
         match self {
             Self::OneOf { seed, faults } => {
-                // Another draw than that of a share with the same seed, which let only low ones through.
+                // Different from the draw of a share with the same seed, which passes only low values.
                 let drawn = (request.draw(seed ^ CHOICE) * faults.len() as f64) as usize;
                 faults.get(drawn).and_then(|fault| fault.resolve(request))
             }
@@ -124,7 +124,7 @@ impl Fault {
     }
 }
 
-/// A fault that was asked for, to look at and to take back.
+/// An injected fault, to inspect and to remove.
 #[derive(Clone)]
 pub struct Injected(Arc<Rule>);
 
@@ -135,7 +135,7 @@ impl Injected {
         self.0.fired.load(Ordering::Relaxed)
     }
 
-    /// Ends it, and answers the requests that it keeps hanging.
+    /// Ends it, and answers the requests that it delays.
     pub fn lift(&self) {
         self.0.lifted.cancel();
     }
@@ -155,7 +155,7 @@ pub(super) struct Drawn {
     pub(super) lifted: CancellationToken,
 }
 
-/// All faults of a mock server; of several that fit a request, the one that was asked for first is met.
+/// All faults of a mock server. Of several that match a request, the first one that was added applies.
 #[derive(Default)]
 pub(super) struct Faults {
     rules: Mutex<Vec<Arc<Rule>>>,
@@ -183,7 +183,7 @@ impl Faults {
     pub(super) fn draw(&self, request: &ReceivedRequest) -> Option<Drawn> {
         let mut rules = self.rules.lock();
         rules.retain(|rule| !rule.lifted.is_cancelled());
-        // All matchers are asked, not only those up to the first that fits: each counts for itself.
+        // All matchers are evaluated, not only up to the first match, because each one counts separately.
         let fitting: Vec<_> = rules.iter().filter(|rule| rule.matcher.matches(request)).collect();
         let rule = fitting.into_iter().find(|rule| rule.fired.load(Ordering::Relaxed) < rule.times)?;
         let fault = rule.fault.resolve(request)?;

@@ -1,38 +1,38 @@
-//! The form that an answer's body is given: its white space and the order of lists.
+//! The form of an answer's body: its white space and the order of lists.
 
 use super::catalog::Asset;
 use super::order::Order;
 use super::pretty;
 
-/// Where results stand in a pretty answer.
+/// The indent of results in a pretty-printed answer.
 const INDENT: usize = 6;
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
-    /// With the API's white space, or with none but what a result object has itself.
+    /// With the API's white space, or only with the white space of the result object itself.
     pub(super) pretty: bool,
-    /// The order of lists; none leaves them as the catalog has them.
+    /// The order of lists. None leaves them as they are in the catalog.
     pub(super) order: Option<Order>,
 }
 
 impl Form {
-    /// What stands in front of the first result.
+    /// The text before the first result.
     pub(super) fn opening(self) -> &'static [u8] {
         if self.pretty { b"{\n  \"results\" :\n    [\n      " } else { b"{\"results\":[" }
     }
 
-    /// What stands between two results.
+    /// The text between two results.
     pub(super) fn separator(self) -> &'static [u8] {
         if self.pretty { b",\n      " } else { b"," }
     }
 
-    /// What stands behind the last result.
+    /// The text after the last result.
     pub(super) fn closing(self) -> &'static [u8] {
         if self.pretty { b"\n    ],\n  " } else { b"]," }
     }
 
-    /// The start of an answer without results: up to what follows them.
+    /// The start of an answer without results, up to the members that follow them.
     pub(super) fn no_results(self) -> &'static [u8] {
         if self.pretty { b"{\n  \"results\" : [],\n  " } else { b"{\"results\":[]," }
     }
@@ -42,7 +42,7 @@ impl Form {
         if self.pretty { b"{\n  " } else { b"{" }
     }
 
-    /// The members behind the results, to the end of the answer.
+    /// The members after the results, to the end of the answer.
     pub(super) fn rest(self, size: u64) -> String {
         if self.pretty {
             format!(
@@ -62,7 +62,7 @@ impl Form {
         }
     }
 
-    /// Appends a result object. What is no JSON has no form and stays as it is.
+    /// Appends a result object. Invalid JSON is appended unchanged.
     pub(super) fn asset(self, asset: &dyn Asset, out: &mut Vec<u8>) {
         if asset.is_opaque() || (!self.pretty && self.order.is_none()) {
             return asset.write_to(out);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::log::ReceivedRequest;
 use super::matcher::Matcher;
 
-/// Holds requests before they are answered. What is answered afterwards is the catalog as it is then.
+/// Holds requests before they are answered. The answer is computed after the hold, from the catalog as it is then.
 /// Dropping the gate opens it.
 #[must_use = "a gate that is dropped holds nothing"]
 pub struct Gate {
@@ -25,7 +25,7 @@ struct Held {
 }
 
 impl Gate {
-    /// Returns when the next request is held, with what it asks for. Each held request is returned once.
+    /// Waits until the next request is held, and returns it. Each held request is returned once.
     pub async fn arrived(&mut self) -> ReceivedRequest {
         match self.arrivals.recv().await {
             Some(request) => request,
@@ -34,7 +34,7 @@ impl Gate {
         }
     }
 
-    /// Lets `n` requests through, those that are held first, and goes on holding.
+    /// Lets `n` requests through, held ones first, and then continues to hold.
     pub fn pass(&self, n: usize) {
         self.held.passes.add_permits(n);
     }
@@ -70,7 +70,7 @@ impl Gates {
         Gate { held, arrivals }
     }
 
-    /// Returns when no gate holds this request any more.
+    /// Returns when no gate holds this request.
     pub(super) async fn pass(&self, request: &ReceivedRequest) {
         for gate in self.closed_to(request) {
             // The gate may have been dropped since; then it is open.

@@ -1,4 +1,4 @@
-//! Connections that the mock server can cut, which a web framework alone does not offer.
+//! Connections that the mock server can cut. The web framework does not offer this.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -11,14 +11,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// The means to cut one connection, handed to whoever answers a request on it.
+/// A handle that cuts one connection, available to the handler of its requests.
 #[derive(Clone)]
 pub(super) struct Line {
     cut: CancellationToken,
 }
 
 impl Line {
-    /// Resets the connection: the client sees `ECONNRESET` and not a byte more.
+    /// Resets the connection: the client gets `ECONNRESET` and no further byte.
     pub(super) fn reset(&self) {
         self.cut.cancel();
     }
@@ -48,7 +48,7 @@ impl Listener for Lines {
 
     async fn accept(&mut self) -> (Wire, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        // A page's last bytes must not wait for an acknowledgement; that would be measured as latency.
+        // A page's last bytes must not wait for an acknowledgement, because that would add latency.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was gone before it was served");
         }
@@ -70,7 +70,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// An error once the line is cut; until then the task is woken when it is.
+    /// An error once the line is cut. Until then the task is registered to be woken.
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if self.cancelled.as_mut().poll(context).is_pending() {
             return Ok(());

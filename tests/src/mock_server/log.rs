@@ -19,7 +19,7 @@ pub(super) const DOMAINS_PATH: &str = "/api/catalog/v1/domains";
 pub struct ReceivedRequest {
     /// Its place in the order of arrival, from 1.
     pub sequence: u64,
-    /// When its head had been read.
+    /// The time at which its head was read.
     pub at: Instant,
     /// `GET`, as a rule.
     pub method: Method,
@@ -31,16 +31,16 @@ pub struct ReceivedRequest {
     pub headers: HeaderMap,
     /// The header `X-Request-Id`.
     pub request_id: Option<String>,
-    /// How often this very path and query had been asked by then, from 1.
+    /// How often this path and query were requested until then, from 1.
     pub attempt: u64,
     /// How many requests were in flight at its arrival, itself included. A request is in flight until
     /// the last byte of its answer has been handed to the connection.
     pub in_flight: usize,
-    /// The status it was answered with; `None` while it waits, and for ever if it got no answer.
+    /// The status of its answer. `None` while it waits, and if it gets no answer.
     pub status: Option<u16>,
     /// The fault it met, by name.
     pub fault: Option<&'static str>,
-    /// Whether it is over: its answer was handed to the connection to the last byte, or the connection
+    /// Whether it has ended: the last byte of its answer was handed to the connection, or the connection
     /// is gone.
     pub ended: bool,
 }
@@ -52,7 +52,7 @@ impl ReceivedRequest {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The page size that was asked for; 100, as the API has it, where none was.
+    /// The requested page size. The API's default is 100.
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.param("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100)
@@ -70,7 +70,7 @@ impl ReceivedRequest {
         self.path == DOMAINS_PATH
     }
 
-    /// A number from 0 up to 1 that depends on the seed, on what is asked and on the attempt alone.
+    /// A number from 0 up to 1 that depends only on the seed, the path and query, and the attempt.
     pub(super) fn draw(&self, seed: u64) -> f64 {
         let mut hasher = DefaultHasher::new();
         (seed, &self.path, &self.query, self.attempt).hash(&mut hasher);
@@ -78,10 +78,10 @@ impl ReceivedRequest {
     }
 }
 
-/// All that was asked, with the news of it.
+/// All requests, with notifications of changes.
 pub(super) struct Log {
     entries: Mutex<Entries>,
-    /// Goes up with each arrival and each answer, so that waiters look again.
+    /// Increases with each arrival and each answer, so that waiters check again.
     changes: watch::Sender<u64>,
 }
 
@@ -97,7 +97,7 @@ impl Log {
         Arc::new(Self { entries: Mutex::default(), changes: watch::Sender::new(0) })
     }
 
-    /// Writes an arrival down. The request counts as in flight until the ticket is dropped.
+    /// Records an arrival. The request counts as in flight until the ticket is dropped.
     pub(super) fn arrive(self: &Arc<Self>, method: Method, uri: &Uri, headers: HeaderMap) -> Ticket {
         let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         let mut entries = self.entries.lock();
@@ -130,7 +130,7 @@ impl Log {
         self.entries.lock().requests.clone()
     }
 
-    /// Returns when `enough` holds of the log.
+    /// Returns when `enough` is true for the log.
     pub(super) async fn wait_until(&self, mut enough: impl FnMut(&[ReceivedRequest]) -> bool) {
         let mut changes = self.changes.subscribe();
         loop {

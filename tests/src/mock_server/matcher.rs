@@ -1,11 +1,11 @@
-//! Which requests a fault or a gate is for.
+//! Selects the requests that a fault or a gate applies to.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::log::ReceivedRequest;
 
-/// A choice of requests: all conditions must hold. They are looked at in the order in which they were
-/// given, and one that counts ([`Matcher::nth`]) counts only what those before it let through.
+/// A selection of requests. All conditions must hold. They are evaluated in the order in which they were
+/// given, and a condition that counts ([`Matcher::nth`]) counts only requests that passed the earlier ones.
 #[derive(Default)]
 pub struct Matcher {
     conditions: Vec<Condition>,
@@ -50,7 +50,7 @@ impl Matcher {
         self.that(move |request| request.is_page() && request.limit() > limit)
     }
 
-    /// ... that were asked for the first time: an equal request that comes later is left alone.
+    /// ... that are a first attempt. A later equal request does not match.
     #[must_use]
     pub fn first_attempt(self) -> Self {
         self.that(|request| request.attempt == 1)
@@ -70,15 +70,15 @@ impl Matcher {
         self
     }
 
-    /// ... and of those a share (0.0 to 1.0) drawn from `seed`. The draw depends on what is asked and how
-    /// often that was asked before, and not on the order in which lanes happen to arrive: two crawls of
+    /// ... and of those a share (0.0 to 1.0) drawn from `seed`. The draw depends on the request and how
+    /// often it came before, and not on the order in which lanes arrive. Two crawls of
     /// the same pages meet the same faults.
     #[must_use]
     pub fn share(self, share: f64, seed: u64) -> Self {
         self.that(move |request| request.draw(seed) < share)
     }
 
-    /// Whether the request is meant. Counts it where a condition counts.
+    /// Whether the request matches. Conditions that count, count it.
     pub(super) fn matches(&self, request: &ReceivedRequest) -> bool {
         self.conditions.iter().all(|condition| match condition {
             Condition::That(predicate) => predicate(request),

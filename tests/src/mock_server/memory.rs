@@ -1,4 +1,4 @@
-//! A catalog held in memory, from a file or from a list, that a test may change between crawls.
+//! A catalog in memory, from a file or from a list, which a test may change between crawls.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 use super::asset::Stored;
 use super::catalog::{Asset, Audience, Catalog, DomainCount};
 
-/// A list of result objects, kept byte for byte and sorted by id. It may change while it is served;
+/// A list of result objects, stored byte for byte and sorted by id. It may change while it is served;
 /// share it with an `Arc` to do so.
 #[derive(Debug, Default)]
 pub struct MemoryCatalog {
@@ -24,14 +24,14 @@ pub struct MemoryCatalog {
 struct Contents {
     /// By id and then by domain, see [`place`].
     assets: BTreeMap<String, Stored>,
-    /// What `/domains` is to say of a domain instead of the truth.
+    /// The declared counts of `/domains` that replace the real ones.
     declared: BTreeMap<String, u64>,
-    /// Domains that are no customer's.
+    /// The supplementary and locked-down domains.
     restricted: HashMap<String, Audience>,
 }
 
-/// The key of an asset. NUL sorts below all that an id is made of, so an id's places stand together and
-/// before those of any longer id.
+/// The key of an asset. NUL sorts before all characters of ids, so the entries of one id are adjacent and
+/// sort before those of any longer id.
 fn place(id: &str, domain: &str) -> String {
     format!("{id}\0{domain}")
 }
@@ -46,7 +46,7 @@ impl Contents {
         self.assets.insert(place(asset.id(), asset.domain()), asset);
     }
 
-    /// Takes all assets with this id away. Says whether there was one.
+    /// Removes all assets with this id. Returns whether there was one.
     fn remove(&mut self, id: &str) -> bool {
         let places: Vec<_> = self.with_id(id).map(|asset| place(id, asset.domain())).collect();
         places.iter().for_each(|place| drop(self.assets.remove(place)));
@@ -61,10 +61,10 @@ impl MemoryCatalog {
         Self::default()
     }
 
-    /// A catalog of these objects; of two with one id and one domain the later stays.
+    /// A catalog of these objects. Of two with the same id and domain, the later one is kept.
     ///
     /// # Errors
-    /// Names the first one that is no JSON object with the types of a result object.
+    /// The error of the first one that is not a JSON object with the types of a result object.
     pub fn from_objects(objects: impl IntoIterator<Item = Bytes>) -> serde_json::Result<Self> {
         let stored: Result<Vec<_>, _> = objects.into_iter().map(Stored::read).collect();
         let mut contents = Contents::default();
@@ -72,10 +72,10 @@ impl MemoryCatalog {
         Ok(Self { contents: RwLock::new(contents) })
     }
 
-    /// Reads a file with one result object a line, plain or compressed with gzip (recognized by its content).
+    /// Reads a file with one result object per line, plain or compressed with gzip (recognized by its content).
     ///
     /// # Errors
-    /// If the file can't be read, or names the first line that is no result object.
+    /// If the file can't be read, or has a line that is not a result object; the error names the first one.
     pub fn from_ndjson(path: &Path) -> io::Result<Self> {
         let text = Bytes::from(read_maybe_gzip(path)?);
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
@@ -85,10 +85,10 @@ impl MemoryCatalog {
         })
     }
 
-    /// Adds an object or replaces all with its id, on whichever domain they are.
+    /// Adds an object, or replaces all objects with its id on any domain.
     ///
     /// # Errors
-    /// If it is no JSON object with the types of a result object; see [`MemoryCatalog::put_as`].
+    /// If it is not a JSON object with the types of a result object; see [`MemoryCatalog::put_as`].
     pub fn put(&self, object: impl Into<Bytes>) -> serde_json::Result<()> {
         let asset = Stored::read(object.into())?;
         let mut contents = self.contents.write();
@@ -97,7 +97,7 @@ impl MemoryCatalog {
         Ok(())
     }
 
-    /// Adds an object next to those that have its id on other domains: an id may occur on several.
+    /// Adds an object, and keeps objects with the same id on other domains.
     ///
     /// # Errors
     /// As [`MemoryCatalog::put`].
@@ -107,8 +107,8 @@ impl MemoryCatalog {
         Ok(())
     }
 
-    /// Serves these bytes where `id` would be, on `domain`, whatever they are: an object without an id,
-    /// with one of the wrong type, or something that is no JSON.
+    /// Serves any bytes in the place of `id` on `domain`: an object without an id,
+    /// with one of the wrong type, or invalid JSON.
     pub fn put_as(&self, id: &str, domain: &str, object: impl Into<Bytes>) {
         let asset = Stored::opaque(id, domain, object.into());
         let mut contents = self.contents.write();
@@ -116,18 +116,18 @@ impl MemoryCatalog {
         contents.add(asset);
     }
 
-    /// Takes an asset away, on all domains that it is on. Says whether it was there.
+    /// Removes an asset from all its domains. Returns whether it existed.
     pub fn remove(&self, id: &str) -> bool {
         self.contents.write().remove(id)
     }
 
-    /// The object of an asset as it was put; of several with one id the first by domain.
+    /// The object of an asset as it was added. Of several with the same id, the first by domain.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Bytes> {
         self.contents.read().with_id(id).next().map(Stored::object)
     }
 
-    /// All objects as they were put, in id order.
+    /// All objects as they were added, in id order.
     #[must_use]
     pub fn objects(&self) -> Vec<Bytes> {
         self.contents.read().assets.values().map(Stored::object).collect()
@@ -139,23 +139,23 @@ impl MemoryCatalog {
         self.contents.read().assets.values().map(|asset| asset.id().to_owned()).collect()
     }
 
-    /// Makes `/domains` say `count` for a domain instead of what it really holds. It makes a domain
-    /// known that holds nothing, too.
+    /// Makes `/domains` declare `count` for a domain instead of the real number. This also makes a domain
+    /// without assets known.
     pub fn declare(&self, domain: &str, count: u64) {
         self.contents.write().declared.insert(domain.to_lowercase(), count);
     }
 
-    /// Makes a domain supplementary: it is listed and searched only where `domains` names it.
+    /// Makes a domain supplementary: it is listed and searched only if `domains` names it.
     pub fn make_supplementary(&self, domain: &str) {
         self.restrict(domain, Audience::WhoNamesIt);
     }
 
-    /// Locks a domain down: nobody gets an answer about it, not even by its name.
+    /// Locks a domain down: no request gets an answer about it, even by its name.
     pub fn lock_down(&self, domain: &str) {
         self.restrict(domain, Audience::Nobody);
     }
 
-    /// Makes a domain a customer's again, which every domain is by default.
+    /// Makes a domain a normal one again, which is the default.
     pub fn make_customer(&self, domain: &str) {
         self.contents.write().restricted.remove(&domain.to_lowercase());
     }
@@ -172,7 +172,7 @@ impl Catalog for MemoryCatalog {
 
     fn scan(&self, from: Bound<&str>, visit: &mut dyn FnMut(&dyn Asset) -> ControlFlow<()>) {
         let contents = self.contents.read();
-        // Beyond an id is beyond all of its places.
+        // A bound after an id is after all of its entries.
         let from = match from {
             Bound::Unbounded => Bound::Unbounded,
             Bound::Included(id) => Bound::Included(place(id, "")),

@@ -2,16 +2,16 @@
 //!
 //! The rules follow the public source of the server (of December 2017) and its OpenAPI file (of January
 //! 2024): paging, the deep scroll, saturation, what is a 400, a 404 or a 500. On top of them the mock server
-//! can be set up to misbehave ([`Fault`]), to hold requests until a test has looked around ([`Gate`]), and
-//! it keeps a log of what it was asked ([`ReceivedRequest`]).
+//! can be set up to misbehave ([`Fault`]) and to hold requests for a test ([`Gate`]), and
+//! it logs the requests that it received ([`ReceivedRequest`]).
 //!
-//! In place of a catalog it can play a [`Recording`]: exchanges that the producer recorded.
+//! Instead of a catalog it can play a [`Recording`]: exchanges that the producer recorded.
 //!
 //! By default its answers have the form of recorded ones: pretty-printed, compressed with gzip, sent in chunks,
-//! and with an asset's columns, tags and metadata in another order in each crawl. [`Options`] turns each off.
+//! and with a different order of an asset's columns, tags and metadata in each crawl. [`Options`] turns each off.
 //!
-//! Two things are its own. Results that are equal in an `order` come in the same order each time,
-//! where the API promises none. And a parameter that the API knows and the mock server does not is a 501.
+//! It differs from the API in two ways. Results that are equal in an `order` come in the same order each time,
+//! while the API promises none. And a parameter that only the API supports is a 501.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {

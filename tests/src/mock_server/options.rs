@@ -10,7 +10,7 @@ use super::memory::MemoryCatalog;
 use super::recording::Recording;
 use super::region::Region;
 
-/// What a mock server serves, where, and under which conditions.
+/// The catalog, the address and the behavior of a mock server.
 pub struct Options {
     pub(super) catalog: Arc<dyn Catalog>,
     pub(super) region: Region,
@@ -26,14 +26,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Serves `catalog` as the US region on a free port of 127.0.0.1, at once, to anybody, in the form of the
+    /// Serves `catalog` as the US region on a free port of 127.0.0.1, without latency or tokens, in the form of the
     /// live API.
     #[must_use]
     pub fn new(catalog: impl Catalog) -> Self {
         Self::shared(Arc::new(catalog))
     }
 
-    /// As [`Options::new`], for a catalog that the caller goes on to change.
+    /// As [`Options::new`], for a catalog that the caller may change.
     #[must_use]
     pub fn shared<C: Catalog>(catalog: Arc<C>) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Options {
         }
     }
 
-    /// Plays a recording in place of a catalog. Gates hold requests as ever; faults are those recorded.
+    /// Plays a recording instead of a catalog. Gates work as usual. Faults are the recorded ones.
     #[must_use]
     pub fn playing(recording: Recording) -> Self {
         Self { recording: Some(recording), ..Self::new(MemoryCatalog::new()) }
@@ -69,34 +69,34 @@ impl Options {
         Self { listen, ..self }
     }
 
-    /// Whether to compress what a client accepts compressed. On by default, as it is in the live API.
+    /// Whether to compress answers if the client accepts it. On by default, as in the live API.
     #[must_use]
     pub fn gzip(self, gzip: bool) -> Self {
         Self { gzip, ..self }
     }
 
-    /// Whether bodies come in chunks and without a `Content-Length`. On by default, as it is in the live API.
+    /// Whether bodies are sent in chunks and without a `Content-Length`. On by default, as in the live API.
     #[must_use]
     pub fn chunked(self, chunked: bool) -> Self {
         Self { chunked, ..self }
     }
 
-    /// Whether bodies have the live API's white space. On by default; without it they are compact, and a
+    /// Whether bodies have the live API's white space. On by default. Otherwise they are compact, and a
     /// result object keeps the white space that it has in the catalog.
     #[must_use]
     pub fn pretty(self, pretty: bool) -> Self {
         Self { pretty, ..self }
     }
 
-    /// Whether an asset's columns, `domain_tags` and `domain_metadata` come in another order in each crawl. A
-    /// crawl begins with a request for `/domains`. On by default, as it is in the live API; without it lists
+    /// Whether the order of an asset's columns, `domain_tags` and `domain_metadata` changes with each crawl. A
+    /// crawl begins with a request for `/domains`. On by default, as in the live API. Otherwise lists
     /// keep the order that they have in the catalog.
     #[must_use]
     pub fn reorder(self, reorder: bool) -> Self {
         Self { reorder, ..self }
     }
 
-    /// What the orders of lists are drawn from, besides the asset's id and the number of the crawl; 0 by
+    /// The seed of the orders of lists, besides the asset's id and the number of the crawl. 0 by
     /// default. Two mock servers with one catalog need two seeds to serve it in different orders.
     #[must_use]
     pub fn order_seed(self, order_seed: u64) -> Self {
@@ -116,7 +116,7 @@ impl Options {
     }
 
     /// The values of `X-App-Token` that are accepted; any other is a 403. Without this call every value
-    /// is accepted. A request without a token is always welcome.
+    /// is accepted. A request without a token is always accepted.
     #[must_use]
     pub fn tokens<T: Into<String>>(self, tokens: impl IntoIterator<Item = T>) -> Self {
         Self { tokens: Some(tokens.into_iter().map(Into::into).collect()), ..self }

@@ -1,4 +1,4 @@
-//! Lists whose order means nothing, and which the API puts into another order whenever it rewrites a
+//! Lists whose order has no meaning. The API changes it whenever it rewrites a
 //! document: the five `columns_*` together, `domain_tags`, and `domain_metadata`.
 
 use std::ops::Range;
@@ -52,13 +52,13 @@ impl Order {
     }
 }
 
-/// FNV-1a: it has to give the same on every machine, because recordings keep what follows from it.
+/// FNV-1a. It must give the same on every machine, because recordings depend on it.
 fn hash(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The lists of an object that may come in another order, as they follow each other in its text.
+/// The lists of an object that may be reordered, in the order of its text.
 fn lists(object: &[u8]) -> Vec<List> {
     let mut lists = Vec::new();
     for part in members(object, 0..object.len()) {
@@ -72,8 +72,8 @@ fn lists(object: &[u8]) -> Vec<List> {
     lists
 }
 
-/// The lists of columns; none if they can't be put into one order together, because one is longer than
-/// another or is no list.
+/// The lists of columns. None if they can't be reordered together, because one is longer than
+/// another or is not a list.
 fn columns(object: &[u8], resource: Range<usize>) -> Vec<List> {
     let mut columns = Vec::new();
     for member in members(object, resource) {

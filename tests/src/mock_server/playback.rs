@@ -1,4 +1,4 @@
-//! Answers from a recording in place of a catalog.
+//! Answers from a recording instead of a catalog.
 
 use std::future::pending;
 
@@ -15,13 +15,13 @@ use super::log::Ticket;
 use super::recording::{Ended, Recorded, Recording};
 use super::server::{built, pieces};
 
-/// For what is not in the recording: a status that the API never sends and no client tries again.
+/// The status for a request that is not in the recording. The API never sends it, and clients don't retry it.
 const NOT_RECORDED: StatusCode = StatusCode::GONE;
 
-/// Answers as it was recorded, to the same end.
+/// Answers as recorded, with the same end.
 pub(super) async fn answer(recording: &Recording, line: &Line, ticket: Ticket) -> Response {
     let Some(recorded) = recording.take(ticket.request()) else { return refuse(&ticket) };
-    // Where a body broke off before its first byte, no head would go out either.
+    // If a body broke off before its first byte, the head would not be sent either.
     let begun = recorded.status.filter(|_| recorded.ended == Ended::Whole || !recorded.body.is_empty());
     match begun {
         Some(status) => {
@@ -36,7 +36,7 @@ pub(super) async fn answer(recording: &Recording, line: &Line, ticket: Ticket) -
     }
 }
 
-/// An answer that broke off is sent as one of twice the length that breaks off in its middle, and one that was
+/// An answer that broke off is sent as one of twice the length that breaks off in the middle, and one that was
 /// too large as one of twice the length.
 fn respond(recorded: Recorded, status: u16, ticket: Ticket) -> Response {
     let Recorded { headers, body, ended, .. } = recorded;
@@ -53,7 +53,7 @@ fn respond(recorded: Recorded, status: u16, ticket: Ticket) -> Response {
     if ending == Ending::Cut {
         response = response.header(CONTENT_LENGTH, body.len());
     }
-    // Nobody cancels this: what stalled stays so until the client leaves.
+    // Never cancelled: a stalled answer stays stalled until the client disconnects.
     let lifted = CancellationToken::new();
     built(response.body(Body::from_stream(pieces(body, ending, lifted, ticket))))
 }

@@ -1,5 +1,5 @@
-//! The white space of the API's answers, as recorded ones have it: two blanks a level, blanks around colons,
-//! and what is short on one line.
+//! The white space of the API's answers, as in recorded ones: two blanks per level, blanks around colons,
+//! and short values on one line.
 //!
 //! ```text
 //! {
@@ -14,9 +14,9 @@
 
 use super::tokens::{Token, Tokens};
 
-/// No line becomes longer than this for the sake of being one line.
+/// The maximum length of a line that contains a whole object or list.
 const WIDTH: usize = 80;
-/// What is nested deeper goes on one line, so that neither the stack nor the white space grows with it.
+/// Deeper values are written on one line, so that neither the stack nor the white space grows with the depth.
 const DEEPEST: usize = 100;
 const LEVEL: usize = 2;
 
@@ -90,7 +90,7 @@ impl Printer<'_, '_> {
         }
     }
 
-    /// Writes the next value, which is an object or a list, an element a line.
+    /// Writes the next value, which is an object or a list, with one element per line.
     fn block(&mut self, indent: usize) {
         let Some(Token::Open(bracket)) = self.tokens.next() else { return };
         self.out.push(bracket);
@@ -115,7 +115,7 @@ impl Printer<'_, '_> {
         }
     }
 
-    /// Writes a colon and a member's value behind its name: on the same line if it ends there, else below.
+    /// Writes a colon and a member's value after its name, on the same line if it fits, otherwise below.
     fn member(&mut self, indent: usize) {
         self.tokens.next();
         self.out.extend_from_slice(b" :");

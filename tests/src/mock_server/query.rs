@@ -1,4 +1,4 @@
-//! The rules for query parameters, as the API's public source has them.
+//! The rules for query parameters, as in the API's public source.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,12 +8,12 @@ use serde_json::json;
 use super::catalog::{Audience, Catalog};
 use super::faults::edge_error;
 
-/// Neither a page nor `offset + limit` nor a `resultSetSize` goes beyond this.
+/// The maximum of a page, of `offset + limit`, and of `resultSetSize`.
 pub(super) const WINDOW: u64 = 10_000;
 
 const DEFAULT_LIMIT: u64 = 100;
 
-/// Types that `only` takes, in the singular; the API takes their plurals as well.
+/// Types that `only` accepts, in the singular. The API also accepts their plurals.
 const KINDS: [&str; 13] = [
     "calendar",
     "chart",
@@ -30,8 +30,8 @@ const KINDS: [&str; 13] = [
     "visualization",
 ];
 
-/// Names that the API knows and the mock server does nothing for. Asking for one is answered with a 501, so
-/// that a missing feature of the mock server is not taken for a behaviour of the API.
+/// Parameters that the API supports and the mock server does not. They are answered with a 501, so
+/// that a missing feature of the mock server does not look like a behavior of the API.
 const NOT_DOUBLED: [&str; 23] = [
     "approval_status",
     "attribution",
@@ -63,7 +63,7 @@ const NOT_DOUBLED: [&str; 23] = [
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     error: String,
-    /// The edge's code, where the refusal is the edge's.
+    /// The edge's code, if the edge refuses the request.
     code: Option<&'static str>,
 }
 
@@ -77,7 +77,7 @@ impl Refusal {
         Self { status, error: message.to_owned(), code: Some(code) }
     }
 
-    /// The answer's body: each of the two servers has a form of its own.
+    /// The answer's body. Each of the two servers has its own form.
     pub(super) fn body(&self) -> String {
         match self.code {
             Some(code) => edge_error(code, &self.error),
@@ -89,27 +89,27 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 
-    /// What the API says whenever it trips over something that it did not check.
+    /// The API's answer to input that it fails to check.
     fn broken() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "We're sorry. Something went wrong.")
     }
 }
 
-/// Which assets are meant.
+/// A selection of assets.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     pub(super) domains: Option<HashSet<String>>,
     pub(super) kinds: Option<HashSet<String>>,
     pub(super) ids: Option<BTreeSet<String>>,
-    /// A name that no parameter has is taken for a field of the domain's metadata, which no asset has.
+    /// An unknown parameter counts as a field of the domain's metadata, which no asset has.
     pub(super) nothing: bool,
-    /// Domains that this request gets no answer about: supplementary ones that it does not name, and
+    /// Domains excluded from this request: supplementary ones that it does not name, and
     /// locked-down ones.
     pub(super) hidden: HashSet<String>,
 }
 
 impl Filter {
-    /// Whether it looks at nothing but an asset's domain.
+    /// Whether it depends only on an asset's domain.
     pub(super) fn is_of_domains(&self) -> bool {
         self.kinds.is_none() && self.ids.is_none() && !self.nothing
     }
@@ -124,7 +124,7 @@ impl Filter {
     }
 }
 
-/// What results are sorted by.
+/// The field by which results are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SortBy {
     Relevance,
@@ -142,13 +142,13 @@ pub(super) struct Order {
     pub(super) descending: bool,
 }
 
-/// A request for a page, understood.
+/// A parsed request for a page.
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) filter: Filter,
     pub(super) offset: u64,
     pub(super) limit: u64,
-    /// Results come in id order from beyond this id; empty is the beginning.
+    /// Results come in id order after this id. Empty means from the beginning.
     pub(super) scroll_id: Option<String>,
     pub(super) order: Order,
 }
@@ -156,7 +156,7 @@ pub(super) struct Query {
 /// Parameters in the order in which they were given.
 type Parameters = [(String, String)];
 
-/// Understands a request for a page of the catalog.
+/// Parses a request for a page of the catalog.
 pub(super) fn page(parameters: &Parameters, catalog: &dyn Catalog) -> Result<Query, Refusal> {
     let filter = filter(parameters, catalog)?;
     let offset = number(parameters, "offset", 0)?;
@@ -176,7 +176,7 @@ pub(super) fn page(parameters: &Parameters, catalog: &dyn Catalog) -> Result<Que
     Ok(Query { filter, offset, limit, scroll_id, order })
 }
 
-/// Understands which assets are meant.
+/// Parses the selection of assets.
 pub(super) fn filter(parameters: &Parameters, catalog: &dyn Catalog) -> Result<Filter, Refusal> {
     let mut filter = Filter::default();
     for (name, value) in parameters {
@@ -186,7 +186,7 @@ pub(super) fn filter(parameters: &Parameters, catalog: &dyn Catalog) -> Result<F
             "ids" => filter.ids.get_or_insert_default().extend(list(value)),
             "only" => extend_kinds(filter.kinds.get_or_insert_default(), value)?,
             name if NOT_DOUBLED.contains(&name) => return Err(not_doubled(name)),
-            // Without a value it is no filter: the public source leaves empty ones out.
+            // Without a value it is not a filter, because the public source ignores empty ones.
             _ => filter.nothing |= !value.is_empty(),
         }
     }
@@ -198,7 +198,7 @@ pub(super) fn filter(parameters: &Parameters, catalog: &dyn Catalog) -> Result<F
     Ok(filter)
 }
 
-/// A locked-down domain that is named is no error: the public source drops it from the domains to search in.
+/// Naming a locked-down domain is not an error. The public source removes it from the domains to search.
 fn hidden(named: Option<&HashSet<String>>, catalog: &dyn Catalog) -> HashSet<String> {
     let answers = |domain: &str, audience: Audience| match audience {
         Audience::WhoNamesIt => named.is_some_and(|named| named.contains(domain)),

@@ -1,5 +1,5 @@
-//! Recordings: exchanges with the API, recorded by the producer's `--record` as files, to be played back
-//! strictly. `docs/reference/recordings.md` describes the format; no code is shared with what writes it.
+//! Recordings: exchanges with the API, recorded by the producer's `--record` as files, and played back
+//! strictly. `docs/reference/recordings.md` describes the format. The writer shares no code with this.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -16,15 +16,15 @@ use super::log::ReceivedRequest;
 pub struct Recorded {
     /// The request.
     pub request: Request,
-    /// How often the very same request had been recorded by then, from 1.
+    /// How often an equal request was recorded until then, from 1.
     pub asked: u32,
     /// How the exchange ended.
     pub ended: Ended,
-    /// The answer's status; none where no answer had begun.
+    /// The answer's status. None if no answer had begun.
     pub status: Option<u16>,
-    /// The headers of the answer that were kept, names in lower case.
+    /// The recorded headers of the answer, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body as far as it came, uncompressed.
+    /// The received part of the body, uncompressed.
     pub body: Bytes,
 }
 
@@ -42,18 +42,18 @@ pub struct Request {
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// With the whole answer.
+    /// With the complete answer.
     Whole,
     /// The connection broke.
     Reset,
-    /// Nothing came for as long as the client was ready to wait.
+    /// The client's timeout passed without further bytes.
     Timeout,
-    /// More came than the client was ready to take.
+    /// The answer exceeded the client's size limit.
     TooLarge,
 }
 
-/// Exchanges to be played back: each request gets the answers recorded for it, in their order, whatever
-/// else is asked in between. What was not recorded is not answered.
+/// Exchanges to play back. Each request gets the answers recorded for it, in order, whatever
+/// is requested in between. Other requests are errors.
 #[derive(Debug, Default)]
 pub struct Recording {
     exchanges: Vec<Recorded>,
@@ -65,7 +65,7 @@ impl Recording {
     /// Reads all exchanges of a folder.
     ///
     /// # Errors
-    /// When the folder holds none, or one that is not of the format.
+    /// If the folder contains no exchange, or one with another format.
     pub fn read(folder: &Path) -> Result<Self> {
         let mut exchanges = Vec::new();
         for entry in fs::read_dir(folder).with_context(|| format!("no recording {}", folder.display()))? {
@@ -96,7 +96,7 @@ impl Recording {
         self.unexpected.lock().clone()
     }
 
-    /// Exchanges that nobody has asked for yet.
+    /// Exchanges that were not requested yet.
     #[must_use]
     pub fn unplayed(&self) -> Vec<Recorded> {
         self.left.lock().values().flatten().cloned().collect()

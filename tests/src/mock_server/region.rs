@@ -1,6 +1,6 @@
 //! The two catalogs that the API keeps apart.
 
-/// One of the API's regions. Each has a catalog of its own, and a header names the region.
+/// One of the API's regions. Each has its own catalog, and a header contains the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
     /// North America, `api.us.socrata.com`.
@@ -10,7 +10,7 @@ pub enum Region {
 }
 
 impl Region {
-    /// The word for it on command lines.
+    /// Its name on command lines.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl Region {
         }
     }
 
-    /// The region that this one must never be taken for.
+    /// The other region.
     #[must_use]
     pub fn other(self) -> Self {
         match self {

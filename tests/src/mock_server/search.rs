@@ -1,4 +1,4 @@
-//! Finds what a query asks for, in any catalog.
+//! Finds the results of a query in any catalog.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
@@ -11,7 +11,7 @@ use super::query::{Filter, Query, SortBy, WINDOW};
 
 /// Appends one page of objects in their form, separated, and returns `resultSetSize`: how
 /// many there are in all, or 10,000 if there are more. The ids in `unreadable` take their place in the page
-/// and are left out: so does the API with documents that it can't parse, and counts them all the same.
+/// and are omitted, but counted, as the API does with documents that it can't parse.
 pub(super) fn search(
     catalog: &dyn Catalog,
     query: &Query,
@@ -39,7 +39,7 @@ pub(super) fn count(catalog: &dyn Catalog, filter: &Filter) -> Vec<DomainCount> 
     } else {
         count_filtered(catalog, filter)
     };
-    // In no order that means anything, as the API has it.
+    // In no meaningful order, as in the API.
     lines.sort_by_key(|line| scatter(&line.domain));
     lines
 }
@@ -92,7 +92,7 @@ fn scroll(catalog: &dyn Catalog, query: &Query, beyond: &str, page: &mut Page<'_
     });
 }
 
-/// Sorts no more than the window: a million assets cost the memory of ten thousand keys.
+/// Sorts only the window, so a million assets need only the memory of ten thousand keys.
 fn sorted(catalog: &dyn Catalog, query: &Query, page: &mut Page<'_>) {
     let wanted = usize::try_from(query.offset + query.limit).unwrap_or(usize::MAX);
     let mut best = BinaryHeap::new();
@@ -119,7 +119,7 @@ fn sorted(catalog: &dyn Catalog, query: &Query, page: &mut Page<'_>) {
     }
 }
 
-/// A value to sort by, least first. All of one query are of one variant.
+/// A value to sort by, least first. All values of one query have the same variant.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Up(Key),
@@ -128,7 +128,7 @@ enum Rank {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
-    /// Equal for all: relevance without a search is no order. What is left is the scatter of ids.
+    /// Equal for all, because relevance without search terms defines no order. The scatter of ids decides.
     None,
     Number(i64),
     Text(String),
@@ -146,7 +146,7 @@ fn rank(asset: &dyn Asset, query: &Query) -> Rank {
     if query.order.descending { Rank::Down(Reverse(key)) } else { Rank::Up(key) }
 }
 
-/// Some order that is the same each time and has nothing to do with the text's own.
+/// A reproducible order that is unrelated to that of the texts.
 fn scatter(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
@@ -165,7 +165,7 @@ fn size(catalog: &dyn Catalog, filter: &Filter) -> u64 {
     size
 }
 
-/// Shows the assets that the filter lets through, in id order.
+/// Visits the assets that pass the filter, in id order.
 fn each(
     catalog: &dyn Catalog,
     filter: &Filter,
@@ -193,7 +193,7 @@ fn fits(asset: &dyn Asset, filter: &Filter) -> bool {
     filter.covers(asset.domain()) && filter.kinds.as_ref().is_none_or(|kinds| kinds.contains(asset.kind()))
 }
 
-/// Shows the assets with this id: several, if it occurs on several domains.
+/// Visits the assets with this id. There are several if it occurs on several domains.
 fn visit_all_of(catalog: &dyn Catalog, id: &str, visit: &mut dyn FnMut(&dyn Asset) -> ControlFlow<()>) {
     catalog.scan(Bound::Included(id), &mut |asset| {
         if asset.id() == id { visit(asset) } else { ControlFlow::Break(()) }

@@ -111,7 +111,7 @@ impl MockServer {
         self.wait_until(|log| log.len() >= n).await;
     }
 
-    /// Returns when `enough` holds of the log. It is looked at now, and whenever a request arrives, meets a
+    /// Returns when `enough` is true for the log. It is evaluated now, and whenever a request arrives, meets a
     /// fault, is answered or ends. `enough` must not call the mock server.
     pub async fn wait_until(&self, enough: impl FnMut(&[ReceivedRequest]) -> bool) {
         self.service.log.wait_until(enough).await;
@@ -122,17 +122,17 @@ impl MockServer {
         self.service.gates.hold(matcher)
     }
 
-    /// Lets every request that matches meet the fault, until it is lifted.
+    /// Applies the fault to every request that matches, until it is lifted.
     pub fn fail(&self, matcher: Matcher, fault: Fault) -> Injected {
         self.fail_times(u64::MAX, matcher, fault)
     }
 
-    /// Lets the first request that matches meet the fault.
+    /// Applies the fault to the first request that matches.
     pub fn fail_once(&self, matcher: Matcher, fault: Fault) -> Injected {
         self.fail_times(1, matcher, fault)
     }
 
-    /// Lets the first `times` requests that match meet the fault.
+    /// Applies the fault to the first `times` requests that match.
     pub fn fail_times(&self, times: u64, matcher: Matcher, fault: Fault) -> Injected {
         self.service.faults.inject(matcher, fault, times)
     }
@@ -142,13 +142,13 @@ impl MockServer {
         self.service.faults.lift_all();
     }
 
-    /// Puts lists into another order from now on, as a crawl that begins does.
+    /// Changes the order of lists from now on, as the start of a crawl does.
     pub fn reorder(&self) {
         self.service.begin_crawl();
     }
 
-    /// Leaves these ids out of results from now on, though they are counted and take their place in a
-    /// page: pages come short, or empty in the middle of a scroll.
+    /// Omits these ids from results from now on. They are still counted and keep their place in a
+    /// page, so pages are short, or empty in the middle of a scroll.
     pub fn drop_from_results<T: Into<String>>(&self, ids: impl IntoIterator<Item = T>) {
         *self.service.unreadable.write() = ids.into_iter().map(Into::into).collect();
     }
@@ -197,7 +197,7 @@ async fn answer_request(
     respond(answer, service.options.chunked, drawn, ticket)
 }
 
-/// Searches on a thread for blocking work: a big page takes milliseconds, and the runtime is the test's.
+/// Searches on a thread for blocking work, because a big page takes milliseconds and the test uses the same runtime.
 async fn compose(service: &Arc<Service>, received: &ReceivedRequest, drawn: Option<&Drawn>) -> Answer {
     if received.is_domains() {
         service.begin_crawl();
@@ -212,7 +212,7 @@ async fn compose(service: &Arc<Service>, received: &ReceivedRequest, drawn: Opti
     });
     match composed.await {
         Ok(answer) => answer,
-        // A search that panicked has said so already; the client is left without an answer.
+        // A search that panicked has already printed its message. The client gets no answer.
         Err(_) => std::future::pending().await,
     }
 }
@@ -245,8 +245,8 @@ pub(super) fn built(response: axum::http::Result<Response>) -> Response {
     })
 }
 
-/// The body, and with it the ticket: the request is in flight until its last piece has been taken. As a
-/// stream it goes out in chunks, unless a header names its length.
+/// The body, together with the ticket: the request is in flight until its last piece was sent. A
+/// stream is sent in chunks, unless a header contains its length.
 pub(super) fn pieces(
     body: Bytes,
     ending: Ending,
@@ -261,7 +261,7 @@ pub(super) fn pieces(
                 return None;
             }
             if body.len() <= half && ending == Ending::Cut {
-                // Let the first half out: an error right behind it would take it back from the buffer.
+                // Lets the first half be sent, because an immediate error would remove it from the buffer.
                 tokio::task::yield_now().await;
                 let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
                 return Some((Err(gone), (Bytes::new(), half, ticket)));
@@ -275,7 +275,7 @@ pub(super) fn pieces(
     })
 }
 
-/// The length of the next piece: none reaches beyond the middle, where faults strike.
+/// The length of the next piece. No piece crosses the middle, where faults occur.
 fn next_piece(left: usize, half: usize) -> usize {
     let until_middle = if left > half { left - half } else { left };
     until_middle.min(PIECE)

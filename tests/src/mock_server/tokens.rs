@@ -1,6 +1,6 @@
 //! Reads JSON as tokens and ranges of bytes, so that strings and numbers stay as they are spelled.
 //!
-//! The text must be JSON; of any other text the tokens mean nothing, but reading it ends.
+//! The text must be JSON. For other texts the tokens have no meaning, but reading ends.
 
 use std::ops::Range;
 
@@ -29,12 +29,12 @@ impl<'a> Tokens<'a> {
         Self { text, at: 0 }
     }
 
-    /// The token that comes next, which stays the next one.
+    /// The next token, without consuming it.
     pub(super) fn peek(mut self) -> Option<Token<'a>> {
         self.next()
     }
 
-    /// The end of the token that starts at the current place, which is no white space.
+    /// The end of the token that starts at the current place, which is not white space.
     fn end(&self) -> usize {
         let rest = &self.text[self.at..];
         let length = match rest.first() {
@@ -45,7 +45,7 @@ impl<'a> Tokens<'a> {
         self.at + length
     }
 
-    /// Where the value that comes next stands. The next token is then the one behind it.
+    /// The range of the next value, which is consumed.
     fn value(&mut self) -> Option<Range<usize>> {
         self.skip_space();
         let (start, mut depth) = (self.at, 0_usize);
@@ -103,13 +103,13 @@ fn ends_scalar(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b',' | b':' | b']' | b'}' | b'[' | b'{' | b'"')
 }
 
-/// A member of an object: its name as it is spelled, with quotes, and where its value stands in the text.
+/// A member of an object: its name as written, with quotes, and the range of its value in the text.
 pub(super) struct Member<'a> {
     pub(super) name: &'a [u8],
     pub(super) value: Range<usize>,
 }
 
-/// The members of the object that stands in this range of the text; none where no object does.
+/// The members of the object in this range of the text. None if it is not an object.
 pub(super) fn members(text: &[u8], object: Range<usize>) -> Vec<Member<'_>> {
     let mut tokens = Tokens { text: &text[..object.end], at: object.start };
     let mut members = Vec::new();
@@ -127,7 +127,7 @@ pub(super) fn members(text: &[u8], object: Range<usize>) -> Vec<Member<'_>> {
     members
 }
 
-/// Where the elements of the list in this range of the text stand; `None` where no list does.
+/// The ranges of the elements of the list in this range of the text. `None` if it is not a list.
 pub(super) fn elements(text: &[u8], list: Range<usize>) -> Option<Vec<Range<usize>>> {
     let mut tokens = Tokens { text: &text[..list.end], at: list.start };
     if tokens.next() != Some(Token::Open(b'[')) {

@@ -1,4 +1,4 @@
-//! The columns of tabular assets: five lists of equal length, as the API has them.
+//! The columns of tabular assets: five lists of equal length, as in the API.
 
 use std::sync::LazyLock;
 
@@ -8,13 +8,13 @@ use super::kinds::Kind;
 use super::oddities::Oddity;
 use super::topics::TOPICS;
 
-/// What the widest asset of the recordings had.
+/// The number of columns of the widest recorded asset.
 const MOST_COLUMNS: usize = 669;
 
-/// Measures that tables grow wide by, one column a year.
+/// Measures with one column per year, which make tables wide.
 const SERIES: [&str; 6] = ["Total", "Median", "Rate per 1,000", "Change Since", "Target", "Margin of Error"];
 
-/// How the names of numbers end.
+/// The last words of names of numbers.
 const NUMERIC: [&str; 14] = [
     "Count",
     "Miles",
@@ -32,10 +32,10 @@ const NUMERIC: [&str; 14] = [
     "Acres",
 ];
 
-/// How the names of amounts of money end.
+/// The last words of names of amounts of money.
 const MONEY: [&str; 5] = ["Amount", "Value", "Cost", "Pay", "Funding"];
 
-/// Columns of boxes that are ticked or not.
+/// Checkbox columns.
 const YES_OR_NO: [&str; 8] =
     ["Accessible", "Valid", "Active", "Full Time", "Helmet", "Working", "Estimated", "Arrest Made"];
 
@@ -44,11 +44,11 @@ const NUMBER_FORMAT: &str = r#"{"precisionStyle":"standard","noCommas":"false","
 const MONEY_FORMAT: &str =
     r#"{"precision":"2","align":"right","currencyStyle":"USD","humane":"false","precisionStyle":"currency"}"#;
 
-/// All that follows from a column's name. It is worked out once: a wide catalog has millions of columns.
+/// The properties that follow from a column's name. They are computed once, because a wide catalog has millions of columns.
 struct Named {
     name: String,
     field_name: String,
-    /// The type as older assets write it, and as newer ones do.
+    /// The type as older and as newer assets write it.
     datatypes: [&'static str; 2],
     /// Formats are texts, even of numbers.
     format: &'static str,

@@ -1,7 +1,7 @@
-//! Chance that repeats itself: every value is a function of the seed, the asset's index and the aspect
-//! that is drawn for, so that any asset can be made without those before it.
+//! Reproducible random values: every value is a function of the seed, the asset's index and the aspect
+//! that it is drawn for, so that any asset can be generated without the earlier ones.
 
-/// What a stream of draws is for. Each has a stream of its own: a change to one leaves the others alone.
+/// The aspect that a stream of draws is for. Each has its own stream, so a change to one does not change the others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Aspect {
     Id = 1,

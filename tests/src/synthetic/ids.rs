@@ -1,13 +1,13 @@
-//! Ids as the API makes them: `xxxx-xxxx`, eight digits of base 32.
+//! Ids in the API's form: `xxxx-xxxx`, eight digits of base 32.
 
-/// The letters of an id. They leave out what is easily misread (0, 1, l, o), and stand in byte order, so
-/// that ids sort as the numbers that they spell.
+/// The letters of an id, without those that are easily misread (0, 1, l, o). They are in byte order, so
+/// ids sort as the numbers that they represent.
 pub const LETTERS: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
 
-/// How many ids there are: 32 letters in eight places.
+/// The number of ids: 32 letters in eight places.
 pub const ID_SPACE: u64 = 1 << 40;
 
-/// The id that spells a number below [`ID_SPACE`]; of a greater one its low 40 bits.
+/// The id of a number below [`ID_SPACE`]. Of a greater number only the low 40 bits count.
 #[must_use]
 pub fn spell(number: u64) -> String {
     let mut id = String::with_capacity(9);

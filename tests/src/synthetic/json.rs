@@ -1,6 +1,6 @@
-//! Writes JSON compactly and without detours. A million assets are made by it for one crawl.
+//! A compact and fast JSON writer. One crawl may generate a million assets.
 
-/// Appends JSON to bytes. Commas come by themselves; the caller sees to it that brackets match.
+/// Appends JSON to bytes. It adds commas. The caller must match brackets.
 pub(super) struct Json<'a> {
     out: &'a mut Vec<u8>,
 }
@@ -36,7 +36,7 @@ impl<'a> Json<'a> {
         self
     }
 
-    /// A member's name; its value comes next.
+    /// A member's name. Its value must follow.
     pub(super) fn key(&mut self, key: &str) -> &mut Self {
         self.text(key);
         self.out.push(b':');
@@ -55,7 +55,7 @@ impl<'a> Json<'a> {
         self.raw(&value.to_string())
     }
 
-    /// A float always shows that it is one: 0 is `0.0`.
+    /// A float always has a decimal point: 0 is `0.0`.
     pub(super) fn float(&mut self, value: f64) -> &mut Self {
         self.raw(&format!("{value:?}"))
     }
@@ -63,7 +63,7 @@ impl<'a> Json<'a> {
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
         self.separate();
         self.out.push(b'"');
-        // Most texts are clean; a pass over the whole text without a branch per byte finds that out quickly.
+        // Most texts need no escapes. A pass over the whole text without a branch per byte detects that quickly.
         if text.bytes().fold(false, |odd, byte| odd | is_escaped(byte)) {
             self.escaped(text);
         } else {
@@ -98,7 +98,7 @@ impl<'a> Json<'a> {
         self.close_list()
     }
 
-    /// JSON that is ready as it is.
+    /// Literal JSON.
     pub(super) fn raw(&mut self, json: &str) -> &mut Self {
         self.separate();
         self.out.extend_from_slice(json.as_bytes());
@@ -116,7 +116,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// A comma, if what stands last is a value: no value ends in any other byte than these.
+    /// A comma, if the text ends with a value. Values end only with these bytes.
     fn separate(&mut self) {
         let after_value = |last: &u8| matches!(last, b'"' | b'}' | b']') || last.is_ascii_alphanumeric();
         if self.out.last().is_some_and(after_value) {

@@ -1,19 +1,19 @@
-//! The types of assets and what goes with each.
+//! The types of assets and their properties.
 
 use super::draw::Draw;
 
 /// A type of asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
-    /// What `resource.type` says.
+    /// The value of `resource.type`.
     pub(super) name: &'static str,
-    /// What `resource.lens_view_type` says.
+    /// The value of `resource.lens_view_type`.
     pub(super) lens: &'static str,
-    /// How many of 10,000 assets are of it.
+    /// How many of 10,000 assets have this type.
     weight: u64,
     /// How many columns such an asset may have.
     pub(super) most_columns: u64,
-    /// Whether it is made of another asset, which `parent_fxf` then names.
+    /// Whether it is derived from another asset, which `parent_fxf` names.
     pub(super) derived: bool,
     /// Whether the date of its data may be null.
     pub(super) undated: bool,
@@ -31,7 +31,7 @@ const fn undated(name: &'static str, lens: &'static str, weight: u64) -> Kind {
     Kind { undated: true, ..kind(name, lens, weight, 0) }
 }
 
-/// The types in about the shares that the North American catalog had them in.
+/// The types, in about the shares of the North American catalog.
 const KINDS: [Kind; 15] = [
     kind("dataset", "tabular", 3_020, 130),
     derived("chart", 2_440, 45),
@@ -50,7 +50,7 @@ const KINDS: [Kind; 15] = [
     kind("assessment", "assessment", 10, 0),
 ];
 
-/// A type that the documentation does not name and that a program must pass through.
+/// A type that is not documented and that a program must pass through.
 const NEW: Kind = kind("notebook", "notebook", 0, 0);
 
 impl Kind {
@@ -75,7 +75,7 @@ impl Kind {
         NEW
     }
 
-    /// Whether it is made of columns.
+    /// Whether it has columns.
     pub(super) fn is_tabular(self) -> bool {
         self.most_columns > 0
     }

@@ -1,4 +1,4 @@
-//! What an asset is filed under: categories, tags, and the domain's own metadata.
+//! The classification of an asset: categories, tags, and the domain's own metadata.
 
 use super::draw::Draw;
 use super::json::Json;
@@ -6,7 +6,7 @@ use super::oddities::Oddity;
 use super::portals::Portal;
 use super::topics::{TOPICS, Topic};
 
-/// What the asset with most tags in the recordings had.
+/// The highest number of tags of a recorded asset.
 const MOST_TAGS: usize = 559;
 
 const METADATA: [(&str, &[&str]); 9] = [
@@ -38,7 +38,7 @@ pub(super) fn write(
     json.key("classification").open();
     let categories = if draw.chance(0.6) { &[] } else { topic.categories };
     json.key("categories").texts(categories);
-    // Six of 30,457 recorded objects have any, and only these; people's tags are the domain's.
+    // Six of 30,457 recorded objects have any, and only these. Publishers' tags are in `domain_tags`.
     let tag = if draw.chance(0.5) { "blds" } else { "lives" };
     json.key("tags").texts(draw.chance(0.001).then_some(tag));
     if draw.chance(0.76) {

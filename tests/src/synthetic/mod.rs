@@ -1,8 +1,8 @@
-//! The project's own catalog: believable, odd where real ones are odd, and free to give away.
+//! The invented catalog: realistic, with the oddities of real ones, and free to distribute.
 //!
-//! Each asset is a function of the seed and of its index. Nothing is kept, so a catalog of a million
+//! Each asset is a function of the seed and of its index. Nothing is stored, so a catalog of a million
 //! assets takes no more memory than one of ten, and two programs that are given the same numbers see the
-//! same catalog. Governments, hosts and texts are made up; hosts are under `.example` (RFC 2606).
+//! same catalog. Governments, hosts and texts are invented. Hosts are under `.example` (RFC 2606).
 
 mod columns;
 pub(crate) mod draw;
@@ -31,7 +31,7 @@ pub use oddities::Oddity;
 use portals::Portal;
 use sketch::Sketch;
 
-/// Domains that `/domains` lists with a count of 0; the last is one of those for demonstrations.
+/// Domains that `/domains` lists with a count of 0. The last is a demonstration domain.
 const EMPTY_DOMAINS: [&str; 4] = [
     "retired.northport.example",
     "staging.eastmere.example",
@@ -47,7 +47,7 @@ pub struct Synthetic {
     assets: u64,
     seed: u64,
     day: u32,
-    /// In seconds since 1970, where some assets were made or changed lately.
+    /// In seconds since 1970, if some assets were created or changed recently.
     now: Option<i64>,
     /// The share of assets that were edited, and the revision that they were edited to.
     edits: (f64, u32),
@@ -58,13 +58,13 @@ pub struct Synthetic {
 }
 
 impl Synthetic {
-    /// A catalog of so many assets (at most [`ID_SPACE`]) on so many domains (at least one).
+    /// A catalog with this many assets (at most [`ID_SPACE`]) on this many domains (at least one).
     #[must_use]
     pub fn new(assets: u64, domains: usize) -> Self {
         Self::in_region(Region::Us, assets, domains)
     }
 
-    /// As [`Synthetic::new`], with the places and the ids of a region: the two share nothing.
+    /// As [`Synthetic::new`], with the places and the ids of a region. The two regions share nothing.
     #[must_use]
     pub fn in_region(region: Region, assets: u64, domains: usize) -> Self {
         let seed = SEED + u64::from(region == Region::Eu);
@@ -88,8 +88,8 @@ impl Synthetic {
         Self { day, ..self }
     }
 
-    /// The same catalog in use: some assets were made, and more were changed, in the weeks before `now`. All
-    /// others are as they would be without this; the latest of their dates is in June 2025.
+    /// The same catalog with recent changes: some assets were created, and more were changed, in the weeks before `now`. All
+    /// others are the same as without this. The latest of their dates is in June 2025.
     #[must_use]
     pub fn with_recent_changes(self, now: OffsetDateTime) -> Self {
         Self { now: Some(now.unix_timestamp()), ..self }
@@ -124,7 +124,7 @@ impl Synthetic {
         spell(index * part + Draw::new(self.seed, index, Aspect::Id).below(part))
     }
 
-    /// The index of the first asset whose id is at or beyond a bound; the number of assets if none is.
+    /// The index of the first asset whose id is at or beyond a bound, or the number of assets if there is none.
     /// The bound may be any text.
     #[must_use]
     pub fn first_from(&self, from: Bound<&str>) -> u64 {
@@ -184,7 +184,7 @@ impl Catalog for Synthetic {
     }
 }
 
-/// Few domains are large and many are small: the first has some 18 times as many assets as the tenth.
+/// Few domains are large and many are small: the first has about 18 times as many assets as the tenth.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2^32")]
 fn shares(domains: usize) -> Vec<u64> {
     let weights: Vec<f64> = (1..=domains).map(|rank| (rank as f64).powf(-1.25)).collect();

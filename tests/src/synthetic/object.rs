@@ -1,4 +1,4 @@
-//! One asset as the API shows it.
+//! One asset in the form of the API.
 
 use super::columns;
 use super::draw::{Aspect, Draw};
@@ -24,7 +24,7 @@ const FILE_TYPES: [&str; 4] = [
     "image/png; charset=binary",
 ];
 
-/// What belongs to whom; nobody is a person.
+/// Owners and creators. None of them is a real person.
 const OWNERS: [&str; 5] =
     ["Open Data Team", "GIS Unit", "Data Steward", "Portal Administrator", "Publishing Robot"];
 
@@ -118,7 +118,7 @@ fn page_views(json: &mut Json<'_>, sketch: &Sketch<'_>) {
     json.close();
 }
 
-/// What comes and goes with the year.
+/// Fields that the API had only in some years.
 fn lens(json: &mut Json<'_>, sketch: &Sketch<'_>) {
     let draw = &mut sketch.draw(Aspect::Extras);
     if !draw.chance(0.02) {

@@ -1,7 +1,7 @@
-//! What real catalogs hold and nobody expects. The list comes from 105,269 recorded objects of 2017 to 2025.
+//! Unexpected contents of real catalogs. The list comes from 105,269 recorded objects of 2017 to 2025.
 
-/// One oddity. Each is on at least one asset of a catalog with as many assets as there are oddities, at a
-/// place that is known; most turn up elsewhere by chance, too.
+/// One oddity. Each occurs on at least one asset of a catalog with as many assets as there are oddities, at a
+/// known index. Most also occur elsewhere at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Oddity {
     /// An attribution of spaces.
@@ -12,7 +12,7 @@ pub enum Oddity {
     LongAttribution,
     /// No description, as an empty string.
     EmptyDescription,
-    /// A description of 4,000 characters, the longest that the API takes.
+    /// A description of 4,000 characters, the longest that the API accepts.
     LongestDescription,
     /// HTML and CRLF in the description.
     Html,
@@ -22,9 +22,9 @@ pub enum Oddity {
     SoftHyphen,
     /// U+001F in the description, which JSON must escape.
     UnitSeparator,
-    /// C1 controls (U+0092, U+0096) in the description: Windows-1252 that was taken for Latin-1.
+    /// C1 controls (U+0092, U+0096) in the description: Windows-1252 decoded as Latin-1.
     C1Controls,
-    /// A key that comes twice in `domain_metadata`.
+    /// A key that occurs twice in `domain_metadata`.
     RepeatedKey,
     /// 559 `domain_tags`.
     ManyTags,
@@ -36,13 +36,13 @@ pub enum Oddity {
     NullDownloads,
     /// A contact address with spaces around it.
     PaddedEmail,
-    /// A web address in place of the contact's.
+    /// A web address instead of the contact's address.
     UrlForEmail,
     /// No `page_views` at all.
     NoPageViews,
-    /// An object as the API made them in 2017: without most dates, `parent_fxf` null.
+    /// An object as the API wrote it in 2017: without most dates, and `parent_fxf` null.
     OldShape,
-    /// A type that nobody has heard of.
+    /// An unknown type.
     NewType,
     /// `updatedAt` that is not the later of the data's and the metadata's date.
     OwnUpdate,
@@ -74,20 +74,20 @@ impl Oddity {
         Self::OwnUpdate,
     ];
 
-    /// Its one certain place among `assets`: they are spread evenly.
+    /// Its fixed index among `assets`. The indexes are spread evenly.
     #[must_use]
     pub fn place(self, assets: u64) -> u64 {
         assets * (2 * (self as u64) + 1) / (2 * Self::ALL.len() as u64)
     }
 
-    /// The oddity whose certain place is `index`.
+    /// The oddity whose fixed index is `index`.
     pub(super) fn at(index: u64, assets: u64) -> Option<Self> {
         let slot = index * Self::ALL.len() as u64 / assets.max(1);
         let candidate = Self::ALL.get(usize::try_from(slot).ok()?)?;
         (candidate.place(assets) == index).then_some(*candidate)
     }
 
-    /// How likely it is anywhere else.
+    /// Its probability at any other index.
     pub(super) fn share(self) -> f64 {
         match self {
             Self::LongAttribution | Self::LongestDescription | Self::ManyTags => 0.0,

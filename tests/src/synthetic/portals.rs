@@ -1,5 +1,5 @@
-//! The governments of the synthetic catalog and their portals. They are made up, and their hosts are
-//! under `.example`, which RFC 2606 keeps free for ever.
+//! The governments of the synthetic catalog and their portals. They are invented, and their hosts are
+//! under `.example`, which RFC 2606 reserves.
 
 use super::draw::{Aspect, Draw};
 use crate::mock_server::Region;
@@ -11,7 +11,7 @@ pub(super) struct Portal {
     pub(super) host: String,
     /// The place, such as `Northport`.
     pub(super) place: &'static str,
-    /// Who publishes, such as `City of Northport`.
+    /// The publisher, such as `City of Northport`.
     pub(super) body: String,
     /// The offices that its assets are attributed to.
     pub(super) agencies: Vec<String>,
@@ -97,7 +97,7 @@ const DEPARTMENTS: [&str; 20] = [
 ];
 
 impl Portal {
-    /// The portal with this number; each number has a host of its own.
+    /// The portal with this number. Each number has its own host.
     pub(super) fn new(seed: u64, number: usize, region: Region) -> Self {
         let places: &[Place] = match region {
             Region::Us => &PLACES_US,
@@ -106,7 +106,7 @@ impl Portal {
         let (place, spelt) = places[number % places.len()];
         let round = number / places.len();
         let host = HOSTS[(round + number) % HOSTS.len()].replace("{}", spelt);
-        // From here on all pairs of a place and a pattern are taken.
+        // From here on, all pairs of a place and a pattern are used.
         let again = round / HOSTS.len();
         let host = if again == 0 { format!("{host}.example") } else { format!("{host}.area{again}.example") };
         let body = body(place, number, region);
@@ -125,7 +125,7 @@ fn body(place: &str, number: usize, region: Region) -> String {
     }
 }
 
-/// Some offices carry the government's name and some do not: the same text then stands for different
+/// Some offices contain the government's name and some do not, so the same text can mean different
 /// offices on different hosts.
 fn agencies(seed: u64, number: usize, body: &str) -> Vec<String> {
     let mut draw = Draw::new(seed, number as u64, Aspect::Portal);

@@ -1,4 +1,4 @@
-//! What is known of one asset before it is written out. All of it is drawn from the seed and the index.
+//! The properties of one asset before it is written. All are drawn from the seed and the index.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -25,9 +25,9 @@ pub(super) struct Sketch<'a> {
     pub(super) kind: Kind,
     pub(super) portal: &'a Portal,
     pub(super) topic: &'static Topic,
-    /// Its place among the topics.
+    /// The index of its topic.
     pub(super) topic_number: usize,
-    /// One bit an oddity.
+    /// One bit per oddity.
     oddities: u32,
     name: OnceCell<String>,
 }
@@ -53,7 +53,7 @@ impl<'a> Sketch<'a> {
         Self { catalog, index, id, kind, portal, topic, topic_number, oddities, name: OnceCell::new() }
     }
 
-    /// A stream of draws of its own.
+    /// Its own stream of draws.
     pub(super) fn draw(&self, aspect: Aspect) -> Draw {
         Draw::new(self.catalog.seed, self.index, aspect)
     }
@@ -65,7 +65,7 @@ impl<'a> Sketch<'a> {
     pub(super) fn name(&self) -> &str {
         self.name.get_or_init(|| {
             let mut draw = self.draw(Aspect::Name);
-            // The first draw was the topic's.
+            // The first draw was for the topic.
             draw.bits();
             text::name(&mut draw, self.topic)
         })
@@ -88,7 +88,7 @@ impl<'a> Sketch<'a> {
         }
     }
 
-    /// Whether its portal is in use. One in ten is not, as of real ones.
+    /// Whether its portal is in use. One in ten is not, as in the real catalog.
     fn is_kept_up(&self) -> bool {
         self.catalog.portal_number(self.index) % 10 != 9
     }
@@ -110,13 +110,13 @@ impl<'a> Sketch<'a> {
             return None;
         }
         let mut draw = self.draw(Aspect::Views);
-        // The first draw was the views'.
+        // The first draw was for the views.
         draw.bits();
         let base = if self.has(Oddity::ManyDownloads) { MOST_DOWNLOADS } else { draw.skewed(500_000, 13) };
         Some(base + u64::from(self.catalog.day) * (base / 2_000))
     }
 
-    /// The assets that it was made of, on its own portal where a few draws find one there.
+    /// The assets from which it is derived, on its own portal if a few draws find one there.
     pub(super) fn parents(&self) -> Option<String> {
         if !self.kind.derived {
             return None;
@@ -172,7 +172,7 @@ fn oddities(catalog: &Synthetic, index: u64) -> u32 {
     let mut draw = Draw::new(catalog.seed, index, Aspect::Oddity);
     let by_chance = Oddity::ALL.into_iter().filter(|oddity| draw.chance(oddity.share()));
     match by_chance.fold(certain, |bits, oddity| bits | bit(oddity)) {
-        // What an asset is there to show must not be hidden by an empty text.
+        // An empty text must not hide the oddity of an asset.
         bits if certain != 0 && certain != bit(Oddity::EmptyDescription) => {
             bits & !bit(Oddity::EmptyDescription)
         }

@@ -9,7 +9,7 @@ use super::topics::Topic;
 const LONGEST_DESCRIPTION: usize = 4_000;
 const LONG_ATTRIBUTION: usize = 531;
 
-/// Names that many an asset goes by, so that a name is no key: about one in five has one of these.
+/// Common names, so that a name is not a key: about one in five assets has one of these.
 const COMMON_NAMES: [&str; 5] =
     ["Untitled map", "Locations", "Annual Report", "Untitled visualization", "Budget"];
 const SHARE_OF_COMMON_NAMES: f64 = 0.2;
@@ -67,7 +67,7 @@ const SENTENCES: [&str; 16] = [
     "Please cite the {body} when you use this, and tell us what you made of it!",
 ];
 
-/// Sentences with characters that came in by way of other programs.
+/// Sentences with characters that other programs introduced.
 const ODD_CHARACTERS: [(Oddity, &str); 4] = [
     (Oddity::ZeroWidthSpace, " Do not sum over\u{200b} years."),
     (Oddity::SoftHyphen, " Subject to mainte\u{ad}nance."),
@@ -91,7 +91,7 @@ pub(super) fn name(draw: &mut Draw, topic: &Topic) -> String {
     }
 }
 
-/// The description; empty where there is none.
+/// The description. Empty if there is none.
 pub(super) fn description(
     draw: &mut Draw,
     portal: &Portal,
@@ -99,7 +99,7 @@ pub(super) fn description(
     has: &dyn Fn(Oddity) -> bool,
 ) -> String {
     if has(Oddity::LongestDescription) {
-        // In bytes; there are fewer characters than that, but not by half.
+        // In bytes. The number of characters is lower, but more than half.
         let text = prose(draw, portal, topic, 2 * LONGEST_DESCRIPTION, " ");
         return text.chars().take(LONGEST_DESCRIPTION).collect();
     }
@@ -130,7 +130,7 @@ fn prose(draw: &mut Draw, portal: &Portal, topic: &Topic, length: usize, breaks:
     text
 }
 
-/// Appends a sentence with its blanks filled in.
+/// Appends a sentence with its placeholders filled in.
 fn fill(text: &mut String, sentence: &str, portal: &Portal) {
     let mut rest = sentence;
     while let Some((before, blank)) = rest.split_once('{') {
@@ -158,7 +158,7 @@ pub(super) fn attribution(draw: &mut Draw, portal: &Portal, has: &dyn Fn(Oddity)
     draw.chance(0.6).then(|| agency.clone())
 }
 
-/// The contact's address: as often as not there is none.
+/// The contact's address. About half of the assets have none.
 pub(super) fn contact(draw: &mut Draw, portal: &Portal, has: &dyn Fn(Oddity) -> bool) -> Option<String> {
     let mailbox = draw.pick(&["opendata", "gis", "records", "info"]);
     let address = format!("{mailbox}@{}", portal.host);
@@ -175,7 +175,7 @@ pub(super) fn contact(draw: &mut Draw, portal: &Portal, has: &dyn Fn(Oddity) -> 
     }
 }
 
-/// A text as it stands in a web address.
+/// A text as it is written in a web address.
 pub(super) fn slug(text: &str) -> String {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").chars().take(50).collect()

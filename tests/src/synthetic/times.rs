@@ -1,4 +1,4 @@
-//! When an asset was made and changed.
+//! The times at which an asset was created and changed.
 
 use time::OffsetDateTime;
 
@@ -10,7 +10,7 @@ const FIRST: i64 = 1_296_518_400;
 const LAST: i64 = 1_751_241_600;
 const DAY: i64 = 86_400;
 
-/// Where recent changes are wanted: the shares of assets that are created again every 30 days and that are
+/// With recent changes: the shares of assets that are created again every 30 days and that are
 /// changed every 60 days. One in four of the former is a week old at most.
 const NEW: (f64, u64) = (0.03, 30);
 const CHANGED: (f64, u64) = (0.1, 60);
@@ -51,8 +51,8 @@ impl Times {
     }
 
     /// The times of an asset of a catalog that is in use now, in seconds since 1970. Most stay as they were
-    /// drawn. Others were made or changed lately: the last time that their turn came. So most turns stay the same
-    /// from one day to the next, and none lies ahead.
+    /// drawn. Others were created or changed recently, at the last of their periodic turns. So most times stay the same
+    /// from one day to the next, and none is in the future.
     pub(super) fn with_recent(self, draw: &mut Draw, now: i64) -> Self {
         let (is_new, is_changed) = (draw.chance(NEW.0), draw.chance(CHANGED.0));
         if !is_new && !is_changed {
@@ -74,7 +74,7 @@ fn between(draw: &mut Draw, from: i64, to: i64) -> i64 {
     from + i64::try_from(draw.below(span)).unwrap_or_default()
 }
 
-/// `2020-06-10T16:02:36.000Z`, the one form that the API writes.
+/// `2020-06-10T16:02:36.000Z`, the only form that the API writes.
 pub(super) fn text(milliseconds: i64) -> String {
     let seconds = milliseconds.div_euclid(1_000);
     let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);

@@ -1,17 +1,17 @@
-//! What governments publish about, in our own words.
+//! Topics of governments' publications, with invented texts.
 
-/// A subject with the words that go with it.
+/// A subject with its words.
 pub(super) struct Topic {
-    /// What an asset about it is called.
+    /// Titles of assets about it.
     pub(super) title: &'static str,
-    /// The category that the portal files it under.
+    /// The portal's category.
     pub(super) filed_under: &'static str,
-    /// The categories that the catalog as a whole knows it by.
+    /// The categories of the catalog as a whole.
     pub(super) categories: &'static [&'static str],
     pub(super) tags: &'static [&'static str],
-    /// Column names; the type of each follows from its name.
+    /// Column names. The type of each follows from its name.
     pub(super) columns: &'static [&'static str],
-    /// One sentence on what a row is.
+    /// A sentence that describes a row.
     pub(super) about: &'static str,
 }
 

@@ -34,7 +34,7 @@ impl World {
     /// A command as a documentation page shows it. Everything else comes from environment variables.
     ///
     /// # Errors
-    /// When it is none of the two programs, or that has not been built.
+    /// If the line runs neither program, or the program was not built.
     pub fn documented(&self, line: &str, api_url: &str) -> Result<Program> {
         let (name, args) = line.split_once(' ').context("a command has arguments")?;
         let program = Program::new(name)?.args(args.split(' '));

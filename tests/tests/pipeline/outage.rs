@@ -164,7 +164,7 @@ async fn a_consumer_waits_for_a_database_that_is_unreachable_at_the_start() -> R
 }
 
 #[tokio::test]
-async fn a_permanent_error_stops_the_consumer_and_names_the_batch_and_the_statement() -> Result<()> {
+async fn a_permanent_error_stops_the_consumer_and_names_the_batch_and_the_stage() -> Result<()> {
     let (world, _double) = crawled().await?;
     sqlx::query("alter table socrata_hosts rename to elsewhere").execute(world.pool()).await?;
     let ended = world.consume()?.run().await?;
