@@ -261,6 +261,7 @@ impl Replay {
     fn finish(&mut self, applied: anyhow::Result<(TopicPartition, i64)>) -> anyhow::Result<()> {
         let (topic_partition, to) = applied?;
         tracing::debug!(
+            event = events::BATCH_REPLAYED,
             topic = topic_partition.topic,
             partition = topic_partition.partition,
             to,

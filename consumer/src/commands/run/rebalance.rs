@@ -180,6 +180,7 @@ impl Consumer {
         for topic_partition in revoked {
             self.partitions.remove(&(topic_partition.kind, topic_partition.partition));
             tracing::info!(
+                event = events::PARTITION_REVOKED,
                 topic = topic_partition.topic,
                 partition = topic_partition.partition,
                 lost,
