@@ -34,7 +34,7 @@ pub(super) struct Pass<'k> {
     columns: Columns,
 }
 
-/// Parses a value. The result is its digest. It is none for stats, which are not hashed, and for a column array, which
+/// Parses a value and returns its digest. Stats have no digest, because they are not hashed. Nor does a column array, which
 /// is hashed together with the other column arrays.
 ///
 /// Fails for everything that needs a full decode: text that must be sanitized, repeated names, numbers whose spelling

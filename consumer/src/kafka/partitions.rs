@@ -54,9 +54,7 @@ fn measure(
     topic_partition: TopicPartition,
 ) -> anyhow::Result<(TopicPartition, Watermarks)> {
     let (low, high) = watermarks::watermarks(watcher, &topic_partition.topic, topic_partition.partition)
-        .with_context(|| {
-            format!("can't read the end of {}[{}]", topic_partition.topic, topic_partition.partition)
-        })?;
+        .with_context(|| format!("can't read the end of {topic_partition}"))?;
     Ok((topic_partition, Watermarks { low, high }))
 }
 

@@ -1,5 +1,7 @@
 //! The topics that are consumed, and their partitions.
 
+use std::fmt::{self, Display, Formatter};
+
 use catalog_shared::record::RecordType;
 use catalog_shared::topics::Topics;
 
@@ -43,4 +45,20 @@ pub(crate) struct TopicPartition {
     pub(crate) kind: TopicKind,
     pub(crate) topic: String,
     pub(crate) partition: i32,
+}
+
+/// Identifies a partition among those of the consumed topics.
+pub(crate) type PartitionId = (TopicKind, i32);
+
+impl TopicPartition {
+    pub(crate) const fn id(&self) -> PartitionId {
+        (self.kind, self.partition)
+    }
+}
+
+/// As Kafka's tools write it: `topic[partition]`.
+impl Display for TopicPartition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.topic, self.partition)
+    }
 }

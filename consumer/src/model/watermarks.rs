@@ -24,10 +24,9 @@ impl Watermarks {
             return Ok(());
         }
         Err(Stop::Guard(format!(
-            "{}[{}] contains offsets {low} to {high}, but the stored position is {position}: the topic was recreated \
+            "{topic_partition} contains offsets {low} to {high}, but the stored position is {position}: the topic was recreated \
              or has lost records. Point the consumer at the topics that these tables were filled from, or at an \
-             empty schema",
-            topic_partition.topic, topic_partition.partition
+             empty schema"
         )))
     }
 }

@@ -44,6 +44,13 @@ pub(super) struct Run {
     pub(super) missed: Missed,
 }
 
+impl Run {
+    /// Whether the crawl finds an asset. A full one may not reach the last domain.
+    pub(super) const fn finds(&self, asset: u8) -> bool {
+        !self.hides || asset % DOMAINS != DOMAINS - 1
+    }
+}
+
 /// An object that a crawl could not turn into a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missed {

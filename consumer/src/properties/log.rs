@@ -153,7 +153,7 @@ impl Writer {
         let at = (number, self.now());
         let mut hosts = BTreeMap::new();
         let mut agencies = BTreeSet::new();
-        for (asset, content) in page.iter().filter(|(asset, _)| is_found(writing.run, **asset)) {
+        for (asset, content) in page.iter().filter(|(asset, _)| writing.run.finds(**asset)) {
             let (domain, id) = (domain(*asset), id(*asset));
             // Page views change with each run, even if the content does not.
             let views = u64::from(writing.number) * 100 + u64::from(number);
@@ -246,7 +246,7 @@ fn end_record(
     let mut partitions: BTreeMap<RecordType, i32> = BTreeMap::new();
     published.keys().for_each(|(kind, _)| *partitions.entry(*kind).or_default() += 1);
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    let assets = run.pages.iter().flatten().map(|(asset, _)| *asset).filter(|asset| is_found(run, *asset));
+    let assets = run.pages.iter().flatten().map(|(asset, _)| *asset).filter(|asset| run.finds(*asset));
     assets.for_each(|asset| *seen.entry(domain(asset)).or_default() += 1);
     let bad_domains = u64::from(run.missed == Missed::Entry);
     let unkeyed_by = if let Missed::Of(of) = run.missed { [(domain(of), 1)].into() } else { BTreeMap::new() };
@@ -283,13 +283,8 @@ fn end_record(
 
 /// The domains that `/domains` lists, each with a count.
 fn listed(run: &Run) -> impl Iterator<Item = (String, u8)> {
-    let counts = (0..DOMAINS).zip(run.declared).filter(|(of, _)| is_found(run, *of));
+    let counts = (0..DOMAINS).zip(run.declared).filter(|(of, _)| run.finds(*of));
     counts.filter_map(|(of, count)| Some((domain(of), count?)))
-}
-
-/// Whether a crawl finds an asset: a full one may not reach the last domain.
-fn is_found(run: &Run, asset: u8) -> bool {
-    !run.hides || asset % DOMAINS != DOMAINS - 1
 }
 
 pub(super) fn domain(asset: u8) -> String {

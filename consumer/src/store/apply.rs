@@ -62,7 +62,7 @@ pub(crate) async fn apply(
     };
     applied.map_err(|Failure { error, in_doubt }| {
         let Batch { topic_partition, from, to, .. } = batch;
-        let name = format!("{}[{}] offsets {from} to {to}", topic_partition.topic, topic_partition.partition);
+        let name = format!("{topic_partition} offsets {from} to {to}");
         Failure { error: error.context(name), in_doubt }
     })
 }

@@ -171,13 +171,7 @@ fn describe(topic_partition: &TopicPartition, dead: &Dead, batch: &Batch) -> Str
         || "no key".to_owned(),
         |key| format!("key {:?}", crate::decode::values::truncated(&key)),
     );
-    format!(
-        "offset {} of {}[{}], {key}: {}",
-        dead.offset,
-        topic_partition.topic,
-        topic_partition.partition,
-        storable(&dead.reason)
-    )
+    format!("offset {} of {topic_partition}, {key}: {}", dead.offset, storable(&dead.reason))
 }
 
 #[cfg(test)]

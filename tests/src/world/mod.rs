@@ -5,6 +5,7 @@ mod broker;
 mod cleanup;
 mod compaction;
 mod consumer;
+mod dead_letters;
 mod documented;
 mod kafka_proxy;
 mod moving;
@@ -33,6 +34,7 @@ use uuid::Uuid;
 use cleanup::ExecuteRaw;
 
 pub use broker::Broker;
+pub use dead_letters::record_headers;
 pub use kafka_proxy::{KafkaProxy, LateEnd};
 pub use pooler::Pooler;
 pub use program::{Ended, Program, Running};

@@ -2,31 +2,12 @@
 
 use anyhow::Result;
 use catalog_shared::events;
-use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
-use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Sent, World};
+use catalog_tests::world::{Sent, World, record_headers};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-const HEADERS: [(&str, &str); 6] = [
-    ("schema", "1"),
-    ("kind", "hosts"),
-    ("region", "us"),
-    ("run", "2"),
-    ("page", "1"),
-    ("observed_at", "2026-01-01T00:00:00Z"),
-];
-
-/// A crawl with one object without a usable key.
-async fn crawled() -> Result<(World, MockServer)> {
-    let world = World::new().await?;
-    let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
-    catalog.put_as("5zzz-zzzz", "a.example", r#"{"resource":{"name":"no id"}}"#);
-    let api = MockServer::start(Options::new(catalog)).await?;
-    world.crawl(&api)?.succeed().await?;
-    Ok((world, api))
-}
+const HEADERS: [(&str, &str); 6] = record_headers("hosts");
 
 /// Sends a host that can't be parsed.
 async fn add_bad_host(world: &World) -> Result<i64> {
@@ -42,7 +23,7 @@ async fn states(world: &World) -> Result<Vec<(i64, String)>> {
 
 #[tokio::test]
 async fn a_producers_dead_letter_is_stored_and_not_counted_in_the_ledger() -> Result<()> {
-    let (world, _double) = crawled().await?;
+    let (world, _double) = World::crawled_with_dead_letter().await?;
     let ended = world.consume()?.succeed().await?;
     assert_eq!(ended.summary()?["unkeyed"], 1);
     let letter: (Option<Vec<u8>>, Vec<u8>, String, i64, String, bool) =
@@ -63,7 +44,7 @@ async fn a_producers_dead_letter_is_stored_and_not_counted_in_the_ledger() -> Re
 
 #[tokio::test]
 async fn the_consumer_skips_dead_letters_that_expired_before_it_read_them() -> Result<()> {
-    let (world, api) = crawled().await?;
+    let (world, api) = World::crawled_with_dead_letter().await?;
     world.consume()?.succeed().await?;
     world.crawl(&api)?.succeed().await?;
     let topic = world.topic("dead-letters");
@@ -82,7 +63,7 @@ async fn the_consumer_skips_dead_letters_that_expired_before_it_read_them() -> R
 
 #[tokio::test]
 async fn dead_letters_are_listed_replayed_and_discarded() -> Result<()> {
-    let (world, _double) = crawled().await?;
+    let (world, _double) = World::crawled_with_dead_letter().await?;
     let offset = add_bad_host(&world).await?;
     world.consume()?.succeed().await?;
     let ids: Vec<i64> = states(&world).await?.into_iter().map(|(id, _)| id).collect();
@@ -119,7 +100,7 @@ async fn dead_letters_are_listed_replayed_and_discarded() -> Result<()> {
 
 #[tokio::test]
 async fn a_replayed_dead_letter_is_applied_with_its_own_version() -> Result<()> {
-    let (world, _double) = crawled().await?;
+    let (world, _double) = World::crawled_with_dead_letter().await?;
     add_bad_host(&world).await?;
     world.consume()?.succeed().await?;
     // As if a new build could parse it.
@@ -142,8 +123,8 @@ async fn a_replayed_dead_letter_is_applied_with_its_own_version() -> Result<()> 
 
 #[tokio::test]
 async fn a_replayed_end_of_run_record_ends_its_run() -> Result<()> {
-    let (world, _double) = crawled().await?;
-    let headers = HEADERS.map(|(name, value)| (name, if name == "kind" { "marker" } else { value }));
+    let (world, _double) = World::crawled_with_dead_letter().await?;
+    let headers = record_headers("marker");
     let key = Some("us/#run/2".as_bytes());
     world.send("hosts", Sent { key, value: Some(b"{}"), headers: &headers, partition: 0 }).await?;
     world.consume()?.succeed().await?;

@@ -4,20 +4,13 @@
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Sent, World};
+use catalog_tests::world::{Sent, World, record_headers};
 use serde_json::Value;
 
 const ASSETS: i64 = 200;
 const GOOD_KEY: &[u8] = b"us/d.example/aaaa-bbbb";
 const GOOD: &[u8] = br#"{"resource":{"id":"aaaa-bbbb"},"metadata":{"domain":"d.example"}}"#;
-const HEADERS: [(&str, &str); 6] = [
-    ("schema", "1"),
-    ("kind", "datasets"),
-    ("region", "us"),
-    ("run", "2"),
-    ("page", "1"),
-    ("observed_at", "2026-01-01T00:00:00Z"),
-];
+const HEADERS: [(&str, &str); 6] = record_headers("datasets");
 
 async fn crawled() -> Result<World> {
     let world = World::new().await?;

@@ -1,34 +1,21 @@
 //! `dead-letters show` and `dead-letters prune`.
 
 use anyhow::{Result, ensure};
-use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
-use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Sent, World};
-
-const HEADERS: [(&str, &str); 6] = [
-    ("schema", "1"),
-    ("kind", "datasets"),
-    ("region", "us"),
-    ("run", "2"),
-    ("page", "1"),
-    ("observed_at", "2026-01-01T00:00:00Z"),
-];
+use catalog_tests::mock_server::MockServer;
+use catalog_tests::world::{Sent, World, record_headers};
 
 /// A crawl with one dead letter of its producer, two bad assets of a run that is still open, and one bad host.
 async fn crawled() -> Result<(World, MockServer)> {
-    let world = World::new().await?;
-    let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;
-    catalog.put_as("5zzz-zzzz", "a.example", r#"{"resource":{"name":"no id"}}"#);
-    let api = MockServer::start(Options::new(catalog)).await?;
-    world.crawl(&api)?.succeed().await?;
+    let (world, api) = World::crawled_with_dead_letter().await?;
     let value = Some(r#"{"odd":"välue"}"#.as_bytes());
     for id in ["aaaa-aaaa", "bbbb-bbbb"] {
         let key = format!("us/a.example/{id}");
-        let sent = Sent { key: Some(key.as_bytes()), value, headers: &HEADERS, partition: 0 };
+        let sent =
+            Sent { key: Some(key.as_bytes()), value, headers: &record_headers("datasets"), partition: 0 };
         world.send("datasets", sent).await?;
     }
-    let headers = HEADERS.map(|(name, value)| (name, if name == "kind" { "hosts" } else { value }));
-    world.send("hosts", Sent { key: Some(b"us/a.example"), value, headers: &headers, partition: 0 }).await?;
+    let sent = Sent { key: Some(b"us/a.example"), value, headers: &record_headers("hosts"), partition: 0 };
+    world.send("hosts", sent).await?;
     world.consume()?.succeed().await?;
     Ok((world, api))
 }

@@ -4,16 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use catalog_tests::history::History;
-use catalog_tests::world::{CATALOG, Sent, World};
+use catalog_tests::world::{CATALOG, Sent, World, record_headers};
 
-const HEADERS: [(&str, &str); 6] = [
-    ("schema", "1"),
-    ("kind", "datasets"),
-    ("region", "us"),
-    ("run", "2"),
-    ("page", "1"),
-    ("observed_at", "2026-01-01T00:00:00Z"),
-];
+const HEADERS: [(&str, &str); 6] = record_headers("datasets");
 const BAD: Option<&[u8]> = Some(b"{");
 
 async fn partition_of(world: &World, id: &str) -> Result<(i32, String)> {

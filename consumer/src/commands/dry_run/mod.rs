@@ -25,7 +25,7 @@ use crate::kafka::reader::Reader;
 use crate::kafka::{lost_records, offsets, receive};
 use crate::model::partition::Partition;
 use crate::model::start::Start;
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::{PartitionId, TopicKind, TopicPartition};
 use crate::model::watermarks::Watermarks;
 use crate::store::{database, positions};
 use crate::sync::source_check;
@@ -65,7 +65,7 @@ struct DryRun {
     reader: DetachedReader,
     topics: Topics,
     tables: TemporaryTables,
-    partitions: HashMap<(TopicKind, i32), BoundedPartition>,
+    partitions: HashMap<PartitionId, BoundedPartition>,
     batch_size: usize,
     summary: Summary,
     reported: Instant,
@@ -102,7 +102,7 @@ impl DryRun {
                 topic_partition.partition,
                 Offset::Offset(start),
             )?;
-            let key = (topic_partition.kind, topic_partition.partition);
+            let key = topic_partition.id();
             let partition = Partition::new(topic_partition, start, 0);
             partitions.insert(key, BoundedPartition { partition, end: marks.high });
         }

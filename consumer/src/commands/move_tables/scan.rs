@@ -78,7 +78,7 @@ fn scan_one(
     topic_partition: TopicPartition,
     known: &KnownRuns,
 ) -> anyhow::Result<PartitionContents> {
-    let name = format!("{}[{}]", topic_partition.topic, topic_partition.partition);
+    let name = topic_partition.to_string();
     let (low, end) = watermarks(reader, &topic_partition.topic, topic_partition.partition)
         .with_context(|| format!("can't read the end of {name}"))?;
     let mut contents = PartitionContents {

@@ -27,7 +27,7 @@ use crate::kafka::partitions;
 use crate::kafka::reader::Reader;
 use crate::model::batch::Batch;
 use crate::model::record::Record;
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::{PartitionId, TopicKind, TopicPartition};
 use crate::model::watermarks::Watermarks;
 use crate::store::apply::{Failure, Outcome, apply};
 use crate::store::positions;
@@ -52,7 +52,7 @@ pub(super) struct Replay {
     permits: Arc<Semaphore>,
     batch_size: usize,
     thresholds: Thresholds,
-    replays: HashMap<(TopicKind, i32), PartitionReplay>,
+    replays: HashMap<PartitionId, PartitionReplay>,
     batches: JoinSet<anyhow::Result<(TopicPartition, i64)>>,
     records: u64,
     progressed: Instant,
@@ -69,10 +69,7 @@ impl Replay {
         let mut replays = HashMap::new();
         for (topic_partition, low, _) in targets.ranges() {
             let position = positions::start(&pool, topic_partition, None, low).await?.offset();
-            replays.insert(
-                (topic_partition.kind, topic_partition.partition),
-                PartitionReplay::new(topic_partition.clone(), position),
-            );
+            replays.insert(topic_partition.id(), PartitionReplay::new(topic_partition.clone(), position));
         }
         Ok(Self {
             reader: DetachedReader::open(&args.kafka, GROUP)?,
@@ -98,11 +95,8 @@ impl Replay {
 
     /// The number of offsets left to read.
     pub(super) fn left(&self, targets: &ReplayTargets) -> i64 {
-        let replay = |topic_partition: &TopicPartition| {
-            self.replays.get(&(topic_partition.kind, topic_partition.partition))
-        };
         let position = |topic_partition: &TopicPartition, low| {
-            replay(topic_partition).map_or(low, |replay| replay.partition.position)
+            self.replays.get(&topic_partition.id()).map_or(low, |replay| replay.partition.position)
         };
         targets
             .ranges()
@@ -137,8 +131,7 @@ impl Replay {
     fn assign(&mut self, reader: &Reader, targets: &ReplayTargets) -> anyhow::Result<()> {
         let mut starts = TopicPartitionList::new();
         for (topic_partition, _, target) in targets.ranges() {
-            let Some(replay) = self.replays.get_mut(&(topic_partition.kind, topic_partition.partition))
-            else {
+            let Some(replay) = self.replays.get_mut(&topic_partition.id()) else {
                 continue;
             };
             if replay.set_target(target) {
@@ -176,11 +169,10 @@ impl Replay {
             self.replays.values().map(|replay| replay.partition.topic_partition.clone()).collect();
         let marks = partitions::watermarks(&self.kafka, topic_partitions).await?;
         let lost = marks.into_iter().find_map(|(topic_partition, Watermarks { low, high })| {
-            let position = self.replays.get(&(topic_partition.kind, topic_partition.partition))?.partition.position;
-            let TopicPartition { topic, partition, .. } = topic_partition;
+            let position = self.replays.get(&topic_partition.id())?.partition.position;
             (position < low).then(|| {
                 format!(
-                    "{topic}[{partition}] lost records during the replay: the position is {position}, and the \
+                    "{topic_partition} lost records during the replay: the position is {position}, and the \
                      partition contains offsets {low} to {high}"
                 )
             })
@@ -199,9 +191,9 @@ impl Replay {
             return Ok(());
         }
         let record = Record::from_message(message).map_err(|schema| {
-            let TopicPartition { topic, partition, .. } = &replay.partition.topic_partition;
             anyhow!(
-                "{topic}[{partition}] offset {} has schema {schema}, which this build can't read: upgrade catalog-consumer",
+                "{} offset {} has schema {schema}, which this build can't read: upgrade catalog-consumer",
+                replay.partition.topic_partition,
                 message.offset()
             )
         })?;
@@ -224,10 +216,11 @@ impl Replay {
         if let Some(replay) = slowest
             && self.progressed.elapsed() >= STALL_TIMEOUT
         {
-            let TopicPartition { topic, partition, .. } = &replay.partition.topic_partition;
-            let (position, waited) = (replay.partition.position, STALL_TIMEOUT.as_secs());
+            let (partition, waited) = (&replay.partition, STALL_TIMEOUT.as_secs());
             bail!(
-                "no progress for {waited} s: {topic}[{partition}] is at offset {position}, {} before its target",
+                "no progress for {waited} s: {} is at offset {}, {} before its target",
+                partition.topic_partition,
+                partition.position,
                 replay.left()
             );
         }
@@ -268,7 +261,7 @@ impl Replay {
             "batch replayed"
         );
         self.progressed = Instant::now();
-        if let Some(replay) = self.replays.get_mut(&(topic_partition.kind, topic_partition.partition)) {
+        if let Some(replay) = self.replays.get_mut(&topic_partition.id()) {
             replay.partition.applied(to);
         }
         Ok(())
@@ -302,7 +295,5 @@ async fn apply_to_shadow(
 }
 
 fn pause(reader: &Reader, topic_partition: &TopicPartition) -> anyhow::Result<()> {
-    reader
-        .pause(&list(topic_partition))
-        .with_context(|| format!("can't pause {}[{}]", topic_partition.topic, topic_partition.partition))
+    reader.pause(&list(topic_partition)).with_context(|| format!("can't pause {topic_partition}"))
 }

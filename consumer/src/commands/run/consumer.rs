@@ -29,7 +29,7 @@ use crate::model::batch::Batch;
 use crate::model::batch_handle::BatchHandle;
 use crate::model::copy_id::CopyId;
 use crate::model::partition::Partition;
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::{PartitionId, TopicPartition};
 use crate::store::apply::Outcome;
 use crate::store::database::Sessions;
 use crate::store::dead_letters;
@@ -54,7 +54,7 @@ pub(crate) struct Consumer {
     checks: BackgroundChecks,
     /// A postponed change, because the database is unreachable or the group belongs to another copy.
     pub(crate) unanswered: Option<Rebalance>,
-    pub(crate) partitions: HashMap<(TopicKind, i32), Partition>,
+    pub(crate) partitions: HashMap<PartitionId, Partition>,
     pub(crate) batches: JoinSet<FinishedBatch>,
     /// The last epoch of an assignment or a seek.
     pub(crate) epoch: u64,
@@ -150,7 +150,7 @@ impl Consumer {
     }
 
     /// Starts the next batch of a partition, if it is due and there is room.
-    pub(crate) fn apply_due(&mut self, topic_partition: (TopicKind, i32), now: Instant) {
+    pub(crate) fn apply_due(&mut self, topic_partition: PartitionId, now: Instant) {
         let batch_size = usize::from(self.args.apply.batch_size);
         if !self.has_room() || self.ownership.is_contested() {
             return;

@@ -32,11 +32,10 @@ impl Consumer {
     /// [`Stop::Guard`] if that is so, because waiting longer would not help.
     pub(crate) fn check_newer(&self, behind: &[(&TopicPartition, i64, i64)]) -> Result<(), Stop> {
         let stuck = |(topic_partition, ..): &(&TopicPartition, i64, i64)| {
-            let newer =
-                self.partitions.get(&(topic_partition.kind, topic_partition.partition))?.stuck_at()?;
+            let newer = self.partitions.get(&topic_partition.id())?.stuck_at()?;
             Some(format!(
-                "{}[{}] has a record of schema {} at offset {}",
-                topic_partition.topic, topic_partition.partition, newer.schema, newer.offset
+                "{topic_partition} has a record of schema {} at offset {}",
+                newer.schema, newer.offset
             ))
         };
         match behind.iter().map(stuck).collect::<Option<Vec<_>>>() {

@@ -18,7 +18,7 @@ impl Consumer {
     /// Updates the partition, the summary and the committed offset with the result of a batch.
     pub(crate) fn record_outcome(&mut self, finished: FinishedBatch) -> anyhow::Result<()> {
         let FinishedBatch { topic_partition, epoch, to, outcome } = finished;
-        let partition = self.partitions.get_mut(&(topic_partition.kind, topic_partition.partition));
+        let partition = self.partitions.get_mut(&topic_partition.id());
         let partition = partition.filter(|partition| partition.epoch == epoch);
         match outcome? {
             Outcome::Applied { records, dead, judged_runs } => {

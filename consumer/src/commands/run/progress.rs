@@ -14,13 +14,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::kafka::partitions::{data_partitions, watermarks};
-use crate::model::topic::TopicKind;
+use crate::model::topic::PartitionId;
 
 /// Interval between log lines, and between reads of the end offsets.
 const INTERVAL: Duration = Duration::from_secs(10);
-
-/// A partition.
-type PartitionKey = (TopicKind, i32);
 
 /// The progress of a consumer, shown until [`Progress::end`].
 pub(crate) struct Progress {
@@ -37,9 +34,9 @@ struct State {
     applied: u64,
     /// The number of offsets that this process passed. Ends of transactions take an offset too.
     moved: u64,
-    positions: HashMap<PartitionKey, i64>,
+    positions: HashMap<PartitionId, i64>,
     /// The end offsets; empty until Kafka has answered.
-    ends: HashMap<PartitionKey, i64>,
+    ends: HashMap<PartitionId, i64>,
     rate: Rate,
 }
 
@@ -67,7 +64,7 @@ impl Progress {
     }
 
     /// Updates the number of applied records and the positions of the partitions of this process.
-    pub(crate) fn note(&self, applied: u64, positions: impl Iterator<Item = (PartitionKey, i64)>) {
+    pub(crate) fn note(&self, applied: u64, positions: impl Iterator<Item = (PartitionId, i64)>) {
         lock(&self.state).note(applied, positions.collect());
     }
 
@@ -117,9 +114,8 @@ async fn follow_ends(kafka: KafkaArgs, state: Arc<Mutex<State>>) {
         let measured = async { watermarks(&kafka, data_partitions(&kafka).await?).await };
         match measured.await {
             Ok(marks) => {
-                let ends = marks.into_iter().map(|(topic_partition, marks)| {
-                    ((topic_partition.kind, topic_partition.partition), marks.high)
-                });
+                let ends =
+                    marks.into_iter().map(|(topic_partition, marks)| (topic_partition.id(), marks.high));
                 lock(&state).ends = ends.collect();
             }
             Err(error) => tracing::debug!(error = format!("{error:#}"), "can't read the end offsets"),
@@ -128,8 +124,8 @@ async fn follow_ends(kafka: KafkaArgs, state: Arc<Mutex<State>>) {
 }
 
 impl State {
-    fn note(&mut self, applied: u64, positions: HashMap<PartitionKey, i64>) {
-        let moved = |(part, now): (&PartitionKey, &i64)| {
+    fn note(&mut self, applied: u64, positions: HashMap<PartitionId, i64>) {
+        let moved = |(part, now): (&PartitionId, &i64)| {
             let before = self.positions.get(part)?;
             u64::try_from(now - before).ok()
         };
@@ -138,7 +134,7 @@ impl State {
     }
 
     fn figures(&mut self, at: Instant) -> Figures {
-        let left = |(part, position): (&PartitionKey, &i64)| {
+        let left = |(part, position): (&PartitionId, &i64)| {
             let end = self.ends.get(part)?;
             Some(u64::try_from(end - position).unwrap_or_default())
         };
@@ -208,9 +204,10 @@ impl Drop for Bar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::topic::TopicKind;
 
-    const ONE: PartitionKey = (TopicKind::DeadLetters, 0);
-    const OTHER: PartitionKey = (TopicKind::DeadLetters, 1);
+    const ONE: PartitionId = (TopicKind::DeadLetters, 0);
+    const OTHER: PartitionId = (TopicKind::DeadLetters, 1);
 
     #[test]
     fn only_partitions_of_this_process_count_as_left() {

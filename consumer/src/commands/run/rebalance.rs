@@ -106,7 +106,7 @@ impl Consumer {
         for (topic_partition, start) in starts {
             start.log(topic_partition);
             let partition = Partition::new(topic_partition.clone(), start.offset(), self.epoch);
-            self.partitions.insert((topic_partition.kind, topic_partition.partition), partition);
+            self.partitions.insert(topic_partition.id(), partition);
         }
         Ok(())
     }
@@ -166,9 +166,7 @@ impl Consumer {
         );
         // Without waiting records no further batches start.
         for topic_partition in &revoked {
-            if let Some(partition) =
-                self.partitions.get_mut(&(topic_partition.kind, topic_partition.partition))
-            {
+            if let Some(partition) = self.partitions.get_mut(&topic_partition.id()) {
                 partition.clear();
             }
         }
@@ -178,7 +176,7 @@ impl Consumer {
             self.record_outcome(done?)?;
         }
         for topic_partition in revoked {
-            self.partitions.remove(&(topic_partition.kind, topic_partition.partition));
+            self.partitions.remove(&topic_partition.id());
             tracing::info!(
                 event = events::PARTITION_REVOKED,
                 topic = topic_partition.topic,
@@ -191,9 +189,7 @@ impl Consumer {
     }
 
     fn is_in_flight(&self, topic_partition: &TopicPartition) -> bool {
-        self.partitions
-            .get(&(topic_partition.kind, topic_partition.partition))
-            .is_some_and(|partition| partition.in_flight)
+        self.partitions.get(&topic_partition.id()).is_some_and(|partition| partition.in_flight)
     }
 
     fn topic_partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {

@@ -11,7 +11,7 @@ use crate::kafka::polling::Received;
 use crate::kafka::receive;
 use crate::model::chunk::Chunk;
 use crate::model::partition::Partition;
-use crate::model::topic::TopicKind;
+use crate::model::topic::PartitionId;
 use crate::sync::source_check;
 
 /// How many bytes of received records may wait in all partitions together. Beyond that no more chunks are taken.
@@ -44,7 +44,7 @@ impl Consumer {
         }
     }
 
-    fn accept(&mut self, topic_partition: (TopicKind, i32), chunk: Chunk) {
+    fn accept(&mut self, topic_partition: PartitionId, chunk: Chunk) {
         let now = Instant::now();
         let newer = chunk.newer;
         // The partition may have been revoked.
@@ -72,7 +72,7 @@ impl Consumer {
         let topic_partitions =
             self.partitions.values().map(|partition| partition.topic_partition.clone()).collect();
         for (topic_partition, marks) in watermarks(&self.args.kafka, topic_partitions).await? {
-            if let Some(partition) = self.partitions.get(&(topic_partition.kind, topic_partition.partition)) {
+            if let Some(partition) = self.partitions.get(&topic_partition.id()) {
                 marks.check(&topic_partition, partition.position)?;
             }
         }

@@ -13,18 +13,18 @@ use tokio::time::timeout;
 use crate::kafka::context::{Member, Rebalance, TIMEOUT};
 use crate::kafka::polling::thread::PollingThread;
 use crate::model::chunk::Chunk;
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::{PartitionId, TopicPartition};
 
 /// A message from the thread.
 #[derive(Debug)]
 pub(crate) enum Received {
     Chunk {
-        topic_partition: (TopicKind, i32),
+        topic_partition: PartitionId,
         chunk: Chunk,
     },
     /// Every record below this offset was sent.
     ReadTo {
-        topic_partition: (TopicKind, i32),
+        topic_partition: PartitionId,
         epoch: u64,
         offset: i64,
     },

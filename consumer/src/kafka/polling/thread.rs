@@ -146,7 +146,7 @@ impl PollingThread {
             let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
             let Some(assigned) = self.assignment.find(element.topic(), element.partition()) else { continue };
             if assigned.update_read_to(offset) {
-                let topic_partition = (assigned.topic_partition.kind, assigned.topic_partition.partition);
+                let topic_partition = assigned.topic_partition.id();
                 let _ =
                     self.received.send(Received::ReadTo { topic_partition, epoch: assigned.epoch, offset });
             }
@@ -187,9 +187,9 @@ impl PollingThread {
             .context("can't take the assignment")?;
         for (topic_partition, _) in starts {
             // librdkafka keeps a partition paused when it is assigned again.
-            self.member.resume(&list(topic_partition)).with_context(|| {
-                format!("can't resume {}[{}]", topic_partition.topic, topic_partition.partition)
-            })?;
+            self.member
+                .resume(&list(topic_partition))
+                .with_context(|| format!("can't resume {topic_partition}"))?;
             self.assignment.add(topic_partition, epoch);
         }
         Ok(())
@@ -246,6 +246,5 @@ fn send(
 ) {
     untaken.fetch_add(chunk.bytes(), Ordering::Relaxed);
     // Without a receiver the loop has ended, and so will the channel of commands.
-    let _ = received
-        .send(Received::Chunk { topic_partition: (topic_partition.kind, topic_partition.partition), chunk });
+    let _ = received.send(Received::Chunk { topic_partition: topic_partition.id(), chunk });
 }

@@ -25,7 +25,7 @@ pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) sql_type: &'static str,
     pub(crate) role: Role,
-    /// How the row function's result is read, for the columns that it reads out of an object.
+    /// Reads the column's value from a decoded row. Only columns that are decoded from an object have one.
     pub(crate) read: Option<Read>,
 }
 
