@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use anyhow::{Context, Result};
+use rdkafka::admin::{NewTopic, TopicReplication};
 use tokio::time::{interval, timeout};
 
 use super::World;
@@ -16,14 +15,10 @@ impl World {
     /// # Errors
     /// Kafka's error.
     pub async fn make_compacting_topics(&self) -> Result<()> {
-        let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
         let names = [("datasets", 2), ("domains", 1), ("hosts", 1), ("agencies", 1), ("verdicts", 1)];
         let names = names.map(|(name, partitions)| (self.topic(name), partitions));
         let topics: Vec<_> = names.iter().map(|(name, partitions)| compacting(name, *partitions)).collect();
-        for made in admin.create_topics(&topics, &AdminOptions::new()).await? {
-            made.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
-        }
-        Ok(())
+        self.create_topics(&topics).await
     }
 
     /// Returns once no key of the datasets has more than two records: the last compacted one, and one

@@ -17,6 +17,7 @@ mod roles;
 mod tables;
 mod template;
 mod topic;
+mod topic_admin;
 mod undecided;
 mod waiting;
 
@@ -24,8 +25,6 @@ use std::env;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rdkafka::admin::AdminClient;
-use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -131,21 +130,6 @@ impl World {
     #[must_use]
     pub fn topic(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
-    }
-
-    /// The names of this world's existing topics.
-    ///
-    /// # Errors
-    /// Kafka's error.
-    pub async fn topics(&self) -> Result<Vec<String>> {
-        let (config, prefix) = (self.kafka(), self.prefix.clone());
-        let look = move || -> Result<_> {
-            let admin: AdminClient<DefaultClientContext> = config.create()?;
-            let metadata = admin.inner().fetch_metadata(None, LIMIT)?;
-            let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
-            Ok(names.filter(|name| name.starts_with(&prefix)).collect())
-        };
-        tokio::task::spawn_blocking(look).await?
     }
 
     /// A client's configuration for this Kafka.

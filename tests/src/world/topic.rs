@@ -3,19 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
+use anyhow::{Context, Result, bail};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-
-use tokio::time::{interval, timeout};
-
-use super::{LIMIT, LOOK_AGAIN, World};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -53,62 +47,6 @@ pub struct Sent<'a> {
     pub value: Option<&'a [u8]>,
     /// The headers.
     pub headers: &'a [(&'a str, &'a str)],
-}
-
-impl World {
-    /// Deletes the records before an offset of a partition, as an operator with the policy `delete` could.
-    ///
-    /// # Errors
-    /// Kafka's error.
-    pub async fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
-        let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
-        self.set_policy(topic, "compact,delete").await?;
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&self.topic(topic), partition, Offset::Offset(offset))?;
-        for deleted in admin.delete_records(&list, &AdminOptions::new()).await?.elements() {
-            deleted.error()?;
-        }
-        Ok(())
-    }
-
-    /// Deletes topics of this world, and returns when the brokers no longer list them. The controller reports a deletion as
-    /// soon as it has recorded it, and a broker that has not yet caught up still gives out the old topic's id.
-    ///
-    /// # Errors
-    /// Kafka's error, or if a topic is still listed after five minutes.
-    pub async fn delete_topics(&self, topics: &[&str]) -> Result<()> {
-        let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
-        let names: Vec<String> = topics.iter().map(|name| self.topic(name)).collect();
-        let borrowed: Vec<&str> = names.iter().map(String::as_str).collect();
-        for deleted in admin.delete_topics(&borrowed, &AdminOptions::new()).await? {
-            deleted.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
-        }
-        let gone = async {
-            let mut again = interval(LOOK_AGAIN);
-            while self.topics().await?.iter().any(|listed| names.contains(listed)) {
-                again.tick().await;
-            }
-            anyhow::Ok(())
-        };
-        timeout(LIMIT, gone).await.with_context(|| format!("still listed: {names:?}"))?
-    }
-
-    /// Sets a topic's policy; `compact` is the one that producers accept.
-    ///
-    /// # Errors
-    /// Kafka's error.
-    pub async fn set_policy(&self, topic: &str, policy: &str) -> Result<()> {
-        let admin: AdminClient<DefaultClientContext> = self.kafka().create()?;
-        let topic = self.topic(topic);
-        // Settings that are not given fall back to the broker's defaults, which are too small for producers.
-        let policy = AlterConfig::new(ResourceSpecifier::Topic(&topic))
-            .set("cleanup.policy", policy)
-            .set("max.message.bytes", "8388608");
-        for altered in admin.alter_configs([&policy], &AdminOptions::new()).await? {
-            altered.map_err(|(_, code)| anyhow!("{topic}: {code}"))?;
-        }
-        Ok(())
-    }
 }
 
 /// Sends a record and returns its offset.

@@ -5,8 +5,6 @@ use anyhow::{Context, Result};
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Sent, World};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
-use rdkafka::client::DefaultClientContext;
 
 const LEDGER: [&str; 2] = ["runs", "run_partitions"];
 
@@ -16,10 +14,6 @@ async fn crawled(run: &str) -> Result<(World, MockServer)> {
     let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
     world.crawl(&api)?.args(["--first-run", run]).succeed().await?;
     Ok((world, api))
-}
-
-fn admin(world: &World) -> Result<AdminClient<DefaultClientContext>> {
-    Ok(world.kafka().create()?)
 }
 
 /// Crawls into the same topics with a producer that has lost its cursor.
@@ -98,8 +92,7 @@ async fn two_runs_in_one_batch_are_distinguished() -> Result<()> {
 async fn a_new_partition_does_not_hide_restarted_run_numbers() -> Result<()> {
     let (world, _double) = crawled("7").await?;
     world.consume()?.succeed().await?;
-    let datasets = world.topic("datasets");
-    admin(&world)?.create_partitions(&[NewPartitions::new(&datasets, 3)], &AdminOptions::new()).await?;
+    world.add_partitions("datasets", 3).await?;
     let value = r#"{"resource":{"id":"aaaa-bbbb"},"metadata":{"domain":"a.example"}}"#;
     let headers = [
         ("schema", "1"),

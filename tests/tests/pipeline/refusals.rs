@@ -4,8 +4,7 @@ use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{NewTopic, TopicReplication};
 
 #[tokio::test]
 async fn a_database_that_was_not_migrated_is_refused_with_the_command_to_run() -> Result<()> {
@@ -54,10 +53,9 @@ async fn topics_that_do_not_exist_yet_are_named() -> Result<()> {
 #[tokio::test]
 async fn a_topic_that_deletes_records_is_refused() -> Result<()> {
     let world = World::new().await?;
-    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
     let topic = world.topic("datasets");
     let deletes = NewTopic::new(&topic, 2, TopicReplication::Fixed(1)).set("cleanup.policy", "delete");
-    admin.create_topics([&deletes], &AdminOptions::new()).await?;
+    world.create_topics(&[deletes]).await?;
     let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
     let ended = world.crawl(&api)?.run().await?;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);

@@ -7,8 +7,6 @@ use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, World};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
-use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
 
 const BALANCED: [&str; 2] = [
@@ -97,9 +95,7 @@ async fn a_partition_that_is_added_while_a_consumer_runs_is_consumed() -> Result
     world.crawl(&api)?.succeed().await?;
     let member = world.member()?.start()?;
     world.until(BALANCED[0]).await?;
-    let admin: AdminClient<DefaultClientContext> = world.kafka().create()?;
-    let datasets = world.topic("datasets");
-    admin.create_partitions(&[NewPartitions::new(&datasets, 3)], &AdminOptions::new()).await?;
+    world.add_partitions("datasets", 3).await?;
     world.crawl(&api)?.succeed().await?;
     world.until(BALANCED[1]).await?;
     let added: i64 = sqlx::query_scalar(
