@@ -93,6 +93,8 @@ events! {
     REBALANCE_FAILED = "rebalance_failed";
     /// Another consumer moved the stored position, and this one resumes from it.
     POSITION_MOVED = "position_moved";
+    /// A stored position is lower than the one that this consumer had committed, as after a crash of the database.
+    POSITION_WENT_BACK = "position_went_back";
     /// An operator reset the offset of the group, and the position follows it.
     OFFSET_RESET = "offset_reset";
     /// An offset could not be committed; stored positions decide, so nothing is lost.

@@ -3,7 +3,7 @@
 use clap::Args;
 use secrecy::SecretString;
 
-use crate::config::thresholds::{DeadLetterThresholds, LARGE_DOMAIN, RunThresholds, Thresholds};
+use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, LARGE_DOMAIN, RunThresholds};
 
 pub(crate) mod thresholds;
 
@@ -51,16 +51,25 @@ pub struct ApplyArgs {
     #[arg(long, env = "CATALOG_MAX_DEAD_IN_ROW", default_value_t = 100)]
     pub max_dead_in_row: u32,
 
+    /// Wait at each commit of a batch as the server's setting synchronous_commit says. Without it, a crash of the server
+    /// may undo the last batches, and they are applied again
+    #[arg(long, env = "CATALOG_SYNCHRONOUS_COMMIT")]
+    pub synchronous_commit: bool,
+
     /// The thresholds that put a run on hold.
     #[command(flatten)]
     pub run_thresholds: RunThresholdArgs,
 }
 
 impl ApplyArgs {
-    /// The thresholds for records and runs.
-    pub(crate) const fn thresholds(&self) -> Thresholds {
+    /// The settings of every batch.
+    pub(crate) const fn batch_settings(&self) -> BatchSettings {
         let dead = DeadLetterThresholds { share: self.max_dead_share, in_row: self.max_dead_in_row };
-        Thresholds { dead, runs: self.run_thresholds.thresholds() }
+        BatchSettings {
+            dead,
+            runs: self.run_thresholds.thresholds(),
+            synchronous_commit: self.synchronous_commit,
+        }
     }
 }
 

@@ -3,11 +3,14 @@
 /// A domain with this many datasets may not lose more than half of them at once.
 pub(crate) const LARGE_DOMAIN: i64 = 20;
 
-/// The thresholds for dead letters and for runs.
+/// The settings of every batch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Thresholds {
+pub(crate) struct BatchSettings {
     pub(crate) dead: DeadLetterThresholds,
     pub(crate) runs: RunThresholds,
+    /// Whether the commit of a batch without end-of-run records waits as the server's `synchronous_commit` says. Otherwise
+    /// it does not wait for the disk.
+    pub(crate) synchronous_commit: bool,
 }
 
 /// How many dead letters a partition may have. Both numbers come from the database, so a restarted consumer stops at the

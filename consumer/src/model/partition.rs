@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use catalog_shared::events;
+
 use crate::model::batch::Batch;
 use crate::model::batch_handle::BatchHandle;
 use crate::model::chunk::Chunk;
@@ -176,9 +178,37 @@ impl Partition {
         (self.bytes, self.oldest) = (0, None);
     }
 
-    /// Another consumer has moved the position. What was received may be applied already, so it is dropped and fetched
-    /// again from the new position.
-    pub(crate) fn restart(&mut self, position: i64) {
+    /// Whether its position can be compared with the stored one: no batch is in flight and no seek is pending.
+    pub(crate) const fn is_settled(&self) -> bool {
+        !self.in_flight && self.seek_to.is_none()
+    }
+
+    /// Resumes from a stored position that differs from this one, and logs it.
+    pub(crate) fn resume_from(&mut self, position: i64) {
+        let (TopicPartition { topic, partition, .. }, expected) = (&self.topic_partition, self.position);
+        if position < expected {
+            tracing::warn!(
+                event = events::POSITION_WENT_BACK,
+                topic,
+                partition,
+                expected,
+                position,
+                "the stored position went back, as after a crash or failover of the database; applying the records again"
+            );
+        } else {
+            tracing::info!(
+                event = events::POSITION_MOVED,
+                topic,
+                partition,
+                position,
+                "another consumer has moved the position; resuming from it"
+            );
+        }
+        self.restart(position);
+    }
+
+    /// Drops what was received, because it may be applied already, and fetches it again from the position.
+    fn restart(&mut self, position: i64) {
         let paused = self.paused;
         *self = Self {
             seek_to: Some(position),

@@ -11,7 +11,7 @@ use crate::decode::rows::Rows;
 use crate::model::effect::Effect;
 use crate::store::db_error;
 use crate::store::rows::{self, stats};
-use crate::store::schema_lock::lock;
+use crate::store::schema_lock::{LockMode, lock};
 
 const ONE: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"one"},"classification":{"tags":["b","a"]},"metadata":{"domain":"d.example"}}"#;
 const OTHER: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"other"},"metadata":{"domain":"d.example"}}"#;
@@ -216,9 +216,9 @@ async fn a_row_of_a_newer_revision_is_not_overwritten() -> Result<()> {
 }
 
 async fn take_lock(pool: &PgPool) -> Result<()> {
-    for alone in [false, true] {
+    for mode in [LockMode::SharedWithoutWaiting, LockMode::Shared, LockMode::Exclusive] {
         let mut tx = pool.begin().await?;
-        lock(&mut tx, alone).await?;
+        lock(&mut tx, mode).await?;
     }
     Ok(())
 }
@@ -235,7 +235,7 @@ async fn tables_that_were_migrated_or_replaced_meanwhile_are_not_written_to() ->
     let restored = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)";
     let mut tx = tables.pool.begin().await?;
     raw_sql(restored).execute(&mut *tx).await?;
-    assert!(is_guard(lock(&mut tx, false).await).contains("catalog-consumer migrate"));
+    assert!(is_guard(lock(&mut tx, LockMode::Shared).await).contains("catalog-consumer migrate"));
     tx.rollback().await?;
 
     raw_sql("update installation set identity = gen_random_uuid()").execute(&tables.pool).await?;
@@ -258,7 +258,7 @@ async fn a_batch_that_waits_for_a_migration_sees_its_revision() -> Result<()> {
         let mut tx = tables.pool.begin().await?;
         let session: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *tx).await?;
         sender.send(session).ok().context("the receiver was dropped")?;
-        anyhow::Ok(lock(&mut tx, false).await)
+        anyhow::Ok(lock(&mut tx, LockMode::Shared).await)
     };
     let commit = async {
         until_blocked(&tables.pool, receiver.await?).await?;

@@ -17,21 +17,21 @@ use tokio::sync::Semaphore;
 use super::generate::{Deed, Drain, Next, Step};
 use super::log::{Log, Spot, domain, topic_partition};
 use super::tables::Tables;
-use crate::config::thresholds::{DeadLetterThresholds, RunThresholds, Thresholds};
+use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, RunThresholds};
 use crate::model::batch::Batch;
 use crate::model::start::CommittedOffset;
 use crate::store::apply::{Outcome, apply};
 use crate::store::ledger::decisions::{RetirementCounts, RunId};
 use crate::store::ledger::manual_decisions::{self, Affected, Change};
 use crate::store::positions;
-use crate::store::schema_lock::lock;
+use crate::store::schema_lock::{LockMode, lock};
 
 /// A log that is being applied to tables.
 pub(super) struct History<'a> {
     log: &'a Log,
     tables: &'a Tables,
     spots: Vec<Spot>,
-    bounds: Thresholds,
+    bounds: BatchSettings,
     /// The position of each partition as each of several consumers last saw it.
     views: RefCell<BTreeMap<(u8, Spot), i64>>,
     /// The manual decisions that were not undone. Lifting a shield of a balanced run leaves it balanced.
@@ -52,7 +52,8 @@ impl<'a> History<'a> {
     /// Like [`History::begin`], with other thresholds for runs.
     pub(super) fn within(log: &'a Log, tables: &'a Tables, runs: RunThresholds) -> Self {
         // Any number of dead letters is allowed.
-        let bounds = Thresholds { dead: DeadLetterThresholds { share: 1.0, in_row: u32::MAX }, runs };
+        let dead = DeadLetterThresholds { share: 1.0, in_row: u32::MAX };
+        let bounds = BatchSettings { dead, runs, synchronous_commit: false };
         let spots = log.spots();
         Self { log, tables, spots, bounds, views: RefCell::default(), decided: RefCell::default() }
     }
@@ -188,7 +189,7 @@ impl<'a> History<'a> {
         pool.close().await;
         // The server may still be executing it. The exclusive schema lock waits for that.
         let mut tx = self.tables.pool.begin().await?;
-        lock(&mut tx, true).await?;
+        lock(&mut tx, LockMode::Exclusive).await?;
         Ok(tx.rollback().await?)
     }
 

@@ -10,15 +10,16 @@ use catalog_shared::region::Region;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
-use crate::config::thresholds::Thresholds;
+use crate::config::thresholds::BatchSettings;
 use crate::decode::{Dead, Decoded, decode};
 use crate::model::batch::Batch;
 use crate::model::effect::Applied;
+use crate::model::end_of_run::EndOfRun;
 use crate::model::record::Record;
 use crate::model::topic::TopicKind;
 use crate::store::ledger::{self, JudgedRun, order};
 use crate::store::rows::{self, Refused};
-use crate::store::schema_lock::lock;
+use crate::store::schema_lock::{LockMode, lock};
 use crate::store::{db_error, dead_letters, positions};
 
 /// The outcome of a batch.
@@ -47,16 +48,16 @@ pub(crate) async fn apply(
     pool: &PgPool,
     permits: &Semaphore,
     batch: &Batch,
-    thresholds: Thresholds,
+    settings: BatchSettings,
 ) -> Result<Outcome, Failure> {
     let decoded = || decode(batch.topic_partition.kind, &batch.records);
     let first = decoded();
     let permit = permits.acquire().await.context("the semaphore of permits is closed");
     let _permit = permit.map_err(|error| Failure { error, in_doubt: None })?;
-    let applied = match transact(pool, batch, thresholds, first, false).await {
+    let applied = match transact(pool, batch, settings, first, false).await {
         // The search for the row needs a new transaction, because this one has failed.
         Err(Failure { error, .. }) if error.is::<Refused>() => {
-            transact(pool, batch, thresholds, decoded(), true).await
+            transact(pool, batch, settings, decoded(), true).await
         }
         other => other,
     };
@@ -70,13 +71,13 @@ pub(crate) async fn apply(
 async fn transact(
     pool: &PgPool,
     batch: &Batch,
-    thresholds: Thresholds,
+    settings: BatchSettings,
     decoded: Decoded<'_>,
     searching: bool,
 ) -> Result<Outcome, Failure> {
     let nothing_done = |error| Failure { error, in_doubt: None };
     let mut tx = pool.begin().await.context("can't begin a transaction").map_err(nothing_done)?;
-    let outcome = write_batch(&mut tx, batch, thresholds, decoded, searching).await.map_err(nothing_done)?;
+    let outcome = write_batch(&mut tx, batch, settings, decoded, searching).await.map_err(nothing_done)?;
     if matches!(outcome, Outcome::Stale { .. }) {
         return Ok(outcome);
     }
@@ -97,12 +98,12 @@ async fn transact(
 async fn write_batch(
     tx: &mut PgConnection,
     batch: &Batch,
-    thresholds: Thresholds,
+    settings: BatchSettings,
     decoded: Decoded<'_>,
     searching: bool,
 ) -> anyhow::Result<Outcome> {
     let Decoded { rows, end_records: ends, mut dead } = decoded;
-    lock(tx, !ends.is_empty()).await.context("can't take the schema lock")?;
+    lock(tx, mode(settings, &ends)).await.context("can't take the schema lock")?;
     let row = positions::lock_row(tx, &batch.topic_partition).await.context("can't read the position")?;
     if row.position != batch.from {
         return Ok(Outcome::Stale { position: row.position });
@@ -120,16 +121,28 @@ async fn write_batch(
     ledger::count(tx, &batch.topic_partition, counted_to, &records)
         .await
         .context("can't update the ledger")?;
-    dead_letters::insert(tx, batch, &row, (&dead, &ends), thresholds.dead).await?;
+    dead_letters::insert(tx, batch, &row, (&dead, &ends), settings.dead).await?;
     let mut judged_runs = Vec::new();
     for end in ends.iter().filter(|end| end.offset >= counted_to) {
-        let judged = ledger::close(tx, &batch.topic_partition, end, thresholds.runs).await;
+        let judged = ledger::close(tx, &batch.topic_partition, end, settings.runs).await;
         judged_runs.extend(
             judged.with_context(|| format!("can't apply the end-of-run record at offset {}", end.offset))?,
         );
     }
     positions::advance(tx, batch).await.context("can't move the position")?;
     Ok(Outcome::Applied { records, dead, judged_runs })
+}
+
+/// A batch that may decide about runs runs alone, and its commit waits for the disk: decisions are published to Kafka
+/// afterwards. Other batches need not wait, because a commit that is lost in a crash takes the position with it.
+const fn mode(settings: BatchSettings, ends: &[EndOfRun]) -> LockMode {
+    if !ends.is_empty() {
+        LockMode::Exclusive
+    } else if settings.synchronous_commit {
+        LockMode::Shared
+    } else {
+        LockMode::SharedWithoutWaiting
+    }
 }
 
 /// The runs of a batch's records. The ledger does not count the topic of dead letters.

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
 use crate::store::ledger::decisions::{self, RunId, StoredDecision};
-use crate::store::schema_lock::lock;
+use crate::store::schema_lock::{LockMode, lock};
 
 /// Merges decisions of the topic into the table. Changes take effect, and merged decisions that the topic does not have
 /// go to the outbox.
@@ -30,7 +30,7 @@ pub(crate) async fn merge(pool: &PgPool, published: &[RunDecision]) -> anyhow::R
         return Ok(());
     }
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    lock(&mut tx, true).await?;
+    lock(&mut tx, LockMode::Exclusive).await?;
     for decision in changed {
         merge_one(&mut tx, decision).await?;
     }

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::config::thresholds::Thresholds;
+use crate::config::thresholds::BatchSettings;
 use crate::decode::Dead;
 use crate::model::batch::Batch;
 use crate::model::batch_handle::BatchHandle;
@@ -30,7 +30,7 @@ pub(crate) struct BatchContext {
     pub(crate) sessions: Sessions,
     /// Limits the number of batches that use the database at once.
     pub(crate) permits: Arc<Semaphore>,
-    pub(crate) thresholds: Thresholds,
+    pub(crate) settings: BatchSettings,
     pub(crate) outage: Arc<Outage>,
 }
 
@@ -71,7 +71,7 @@ impl BatchContext {
         let mut backoff = Backoff::default();
         let mut in_doubt = None;
         loop {
-            match apply(&self.pool, &self.permits, batch, self.thresholds).await {
+            match apply(&self.pool, &self.permits, batch, self.settings).await {
                 Ok(outcome) => {
                     self.outage.end();
                     return Ok(Attempt::Done(resolve_doubt(batch, outcome, in_doubt)));

@@ -17,15 +17,29 @@ struct Found {
     expected: Option<String>,
 }
 
-/// Takes the schema lock until the transaction ends: shared, or exclusive if `alone` is set.
+/// How a transaction holds the lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LockMode {
+    /// Nobody else writes meanwhile.
+    Exclusive,
+    /// Batches write concurrently.
+    Shared,
+    /// Like `Shared`. The transaction's commit does not wait for the disk (`synchronous_commit = off`), so a crash of the
+    /// server may undo it; it then undoes it as a whole, and all later transactions too.
+    SharedWithoutWaiting,
+}
+
+/// Takes the schema lock until the transaction ends.
 ///
 /// # Errors
 /// [`Stop::Guard`] if the tables were migrated or replaced while this program ran, or the error of the database.
-pub(crate) async fn lock(tx: &mut PgConnection, alone: bool) -> anyhow::Result<()> {
-    let statements = if alone {
-        include_str!("../../sql/apply/lock_exclusive.sql")
-    } else {
-        include_str!("../../sql/apply/lock_shared.sql")
+pub(crate) async fn lock(tx: &mut PgConnection, mode: LockMode) -> anyhow::Result<()> {
+    let statements = match mode {
+        LockMode::Exclusive => include_str!("../../sql/apply/lock_exclusive.sql"),
+        LockMode::Shared => include_str!("../../sql/apply/lock_shared.sql"),
+        LockMode::SharedWithoutWaiting => {
+            concat!("set local synchronous_commit = off;\n", include_str!("../../sql/apply/lock_shared.sql"))
+        }
     };
     let rows = raw_sql(statements).fetch_all(tx).await?;
     // The first row is the empty result of the lock function.

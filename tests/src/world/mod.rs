@@ -5,6 +5,7 @@ mod broker;
 mod cleanup;
 mod compaction;
 mod consumer;
+mod database_server;
 mod dead_letters;
 mod documented;
 mod kafka_proxy;
@@ -33,6 +34,7 @@ use uuid::Uuid;
 use cleanup::ExecuteRaw;
 
 pub use broker::Broker;
+pub use database_server::DatabaseServer;
 pub use dead_letters::record_headers;
 pub use kafka_proxy::{KafkaProxy, LateEnd};
 pub use pooler::Pooler;
@@ -102,8 +104,20 @@ impl World {
         Self::make(brokers, false, Database::Migrated).await
     }
 
+    /// As [`World::new`], with the test's own PostgreSQL and an empty database.
+    ///
+    /// # Errors
+    /// As [`World::new`].
+    pub async fn on_server(server: &DatabaseServer) -> Result<Self> {
+        Self::make_at(server.url()?, shared_brokers()?, true, Database::Empty("")).await
+    }
+
     async fn make(brokers: String, shared: bool, kind: Database<'_>) -> Result<Self> {
         let url = env::var("DATABASE_URL").context("DATABASE_URL is not set: run `make test`")?;
+        Self::make_at(url, brokers, shared, kind).await
+    }
+
+    async fn make_at(url: String, brokers: String, shared: bool, kind: Database<'_>) -> Result<Self> {
         let name = format!("test_{}", Uuid::new_v4().simple());
         let server: PgConnectOptions = url.parse()?;
         match kind {

@@ -12,6 +12,7 @@ mod consumer_broker_outage;
 mod consumer_dry_run;
 mod consumer_killed;
 mod crawl_log;
+mod database_crash;
 mod database_errors;
 mod dead_letter_commands;
 mod dead_letters;

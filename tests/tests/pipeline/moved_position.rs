@@ -77,7 +77,7 @@ async fn positions_set_back_under_a_consumer_are_replayed_and_counted_once() -> 
     sqlx::raw_sql(AssertSqlSafe(back)).execute(world.pool()).await?;
     // Its next batch detects the moved position.
     world.crawl(&api)?.args(["--limit", "1"]).succeed().await?;
-    let reported = member.logged(events::POSITION_MOVED).await?;
+    let reported = member.logged(events::POSITION_WENT_BACK).await?;
     assert_eq!((reported["topic"].as_str(), reported["position"].as_i64()), (Some(hosts.as_str()), Some(0)));
     world.until("select exists (select from runs where run = 2 and state = 'ended')").await?;
     assert_eq!(world.contents("catalog", &["socrata_hosts"]).await?[0].rows, before[0].rows);

@@ -22,7 +22,7 @@ use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::dead_letters::storable;
 use crate::store::ledger;
 use crate::store::rows::{Refused, check_deferred, reason, write_all};
-use crate::store::schema_lock::lock;
+use crate::store::schema_lock::{LockMode, lock};
 
 /// The result of a replay.
 enum Replayed {
@@ -113,7 +113,7 @@ async fn replay_one(pool: &PgPool, id: i64, thresholds: RunThresholds) -> anyhow
 
 async fn apply_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
     // The lock is exclusive, because the record may be an end-of-run record. That is known only after decoding.
-    lock(tx, true).await?;
+    lock(tx, LockMode::Exclusive).await?;
     let stored: Option<StoredDeadLetter> =
         sqlx::query_as(include_str!("../../../sql/dead_letters/lock_dead_letter.sql"))
             .bind(id)

@@ -21,7 +21,8 @@ use time::format_description::well_known::Rfc3339;
 use crate::kafka::{offsets, partitions, source};
 use crate::model::source::Source;
 use crate::model::topic::TopicPartition;
-use crate::store::{binding, copy_id, database, schema_lock};
+use crate::store::schema_lock::{LockMode, lock};
+use crate::store::{binding, copy_id, database};
 use crate::sync::decisions::DecisionSync;
 
 mod args;
@@ -201,7 +202,7 @@ async fn change(
         label: format!("{cluster} until {}", OffsetDateTime::now_utc().format(&Rfc3339)?),
     };
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    schema_lock::lock(&mut tx, true).await.context("can't take the lock of the schema")?;
+    lock(&mut tx, LockMode::Exclusive).await.context("can't take the lock of the schema")?;
     guards::check_unchanged(&tables.known, &known::read(&mut tx).await?)?;
     let changed = plan.apply(&mut tx).await?;
     if scope.includes(&topics.verdicts()) {

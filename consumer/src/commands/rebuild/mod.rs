@@ -16,7 +16,8 @@ use catalog_shared::shutdown::CancellationToken;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use tokio::time::interval;
 
-use crate::store::{binding, database, schema_lock};
+use crate::store::schema_lock::{LockMode, lock};
+use crate::store::{binding, database};
 use crate::sync::decisions::DecisionSync;
 
 mod args;
@@ -150,7 +151,7 @@ async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyho
 
     let names = shadow.names.clone();
     let mut tx = shadow.begin().await?;
-    schema_lock::lock(&mut tx, true).await?;
+    lock(&mut tx, LockMode::Exclusive).await?;
     let locked = Instant::now();
     targets.refresh(&mut tx).await?;
     read_remaining(&mut tx, &mut replay, &targets).await?;

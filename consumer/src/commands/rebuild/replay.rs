@@ -21,7 +21,7 @@ use super::args::ReplaySourceArgs;
 use super::partition_replay::PartitionReplay;
 use super::targets::ReplayTargets;
 use crate::commands::detached_reader::DetachedReader;
-use crate::config::thresholds::Thresholds;
+use crate::config::thresholds::BatchSettings;
 use crate::kafka::group::list;
 use crate::kafka::partitions;
 use crate::kafka::reader::Reader;
@@ -51,7 +51,7 @@ pub(super) struct Replay {
     connections: usize,
     permits: Arc<Semaphore>,
     batch_size: usize,
-    thresholds: Thresholds,
+    settings: BatchSettings,
     replays: HashMap<PartitionId, PartitionReplay>,
     batches: JoinSet<anyhow::Result<(TopicPartition, i64)>>,
     records: u64,
@@ -79,7 +79,7 @@ impl Replay {
             connections: usize::from(args.apply.connections),
             permits: Arc::new(Semaphore::new(args.apply.connections.into())),
             batch_size: usize::from(args.apply.batch_size),
-            thresholds: args.apply.thresholds(),
+            settings: args.apply.batch_settings(),
             replays,
             batches: JoinSet::new(),
             records: 0,
@@ -245,9 +245,9 @@ impl Replay {
                 return;
             }
             let Some(batch) = replay.next_batch(self.batch_size, now) else { continue };
-            let (pool, permits, thresholds) = (self.pool.clone(), Arc::clone(&self.permits), self.thresholds);
+            let (pool, permits, settings) = (self.pool.clone(), Arc::clone(&self.permits), self.settings);
             self.records += batch.records.len() as u64;
-            self.batches.spawn(async move { apply_to_shadow(&pool, &permits, batch, thresholds).await });
+            self.batches.spawn(async move { apply_to_shadow(&pool, &permits, batch, settings).await });
         }
     }
 
@@ -285,9 +285,9 @@ async fn apply_to_shadow(
     pool: &PgPool,
     permits: &Semaphore,
     batch: Batch,
-    thresholds: Thresholds,
+    settings: BatchSettings,
 ) -> anyhow::Result<(TopicPartition, i64)> {
-    match apply(pool, permits, &batch, thresholds).await {
+    match apply(pool, permits, &batch, settings).await {
         Ok(Outcome::Applied { .. }) => Ok((batch.topic_partition, batch.to)),
         Ok(Outcome::Stale { .. } | Outcome::Abandoned) => bail!("another program has written to the shadow"),
         Err(Failure { error, .. }) => Err(error),

@@ -58,6 +58,8 @@ pub(crate) struct Consumer {
     pub(crate) batches: JoinSet<FinishedBatch>,
     /// The last epoch of an assignment or a seek.
     pub(crate) epoch: u64,
+    /// When the positions were last compared with the stored ones.
+    pub(super) positions_checked: Instant,
     pub(crate) summary: Summary,
     pub(crate) progress: Progress,
 }
@@ -87,7 +89,7 @@ impl Consumer {
             pool: pool.clone(),
             sessions,
             permits,
-            thresholds: args.apply.thresholds(),
+            settings: args.apply.batch_settings(),
             outage,
         };
         Ok(Self {
@@ -104,6 +106,7 @@ impl Consumer {
             partitions: HashMap::new(),
             batches: JoinSet::new(),
             epoch: 0,
+            positions_checked: Instant::now(),
             summary: Summary::start(),
             progress,
         })

@@ -1,7 +1,7 @@
 //! The housekeeping tick, ten times a second: pending seeks, due batches, the ends of partitions, and whether the consumer has
 //! caught up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use catalog_shared::events;
@@ -11,12 +11,14 @@ use crate::commands::run::consumer::Consumer;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::{errors, offsets};
 use crate::model::positions::Positions;
-use crate::model::topic::TopicKind;
+use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::{db_error, positions};
 use crate::sync::source_check;
 
 /// How long the loop may wait for the database, because rebalances and records wait meanwhile.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
+/// Interval between two comparisons of the positions with the stored ones.
+const POSITIONS_EVERY: Duration = Duration::from_secs(10);
 
 impl Consumer {
     pub(crate) async fn housekeeping(&mut self) -> anyhow::Result<()> {
@@ -27,6 +29,25 @@ impl Consumer {
         self.apply_all_due();
         self.pause_and_resume();
         self.step_past_ends();
+        self.check_positions().await
+    }
+
+    /// Compares the positions of idle partitions with the stored ones. A busy partition notices the difference at its next
+    /// batch, but a server that lost its last commits, in a crash or a failover, may leave an idle one without any.
+    async fn check_positions(&mut self) -> anyhow::Result<()> {
+        if self.positions_checked.elapsed() < POSITIONS_EVERY {
+            return Ok(());
+        }
+        self.positions_checked = Instant::now();
+        // No batch can start or end while this waits, because only this loop starts and finishes them.
+        let Some(stored) = self.positions().await? else { return Ok(()) };
+        for partition in self.partitions.values_mut().filter(|partition| partition.is_settled()) {
+            let TopicPartition { topic, partition: number, .. } = &partition.topic_partition;
+            match stored.get(&(topic.clone(), *number)) {
+                Some(position) if *position != partition.position => partition.resume_from(*position),
+                _ => {}
+            }
+        }
         Ok(())
     }
 
@@ -123,6 +144,8 @@ impl Consumer {
             return Ok(false);
         }
         now.check(positions)?;
+        // A program that ends with success must not lose its last commits in a crash.
+        positions::make_durable(&self.pool, positions).await?;
         Ok(true)
     }
 

@@ -37,14 +37,7 @@ impl Consumer {
                 }
             }
             Outcome::Stale { position } => {
-                tracing::info!(
-                    event = events::POSITION_MOVED,
-                    topic = topic_partition.topic,
-                    partition = topic_partition.partition,
-                    position,
-                    "another consumer has moved the position; resuming from it"
-                );
-                partition.into_iter().for_each(|partition| partition.restart(position));
+                partition.into_iter().for_each(|partition| partition.resume_from(position));
             }
             Outcome::Abandoned => {
                 partition.into_iter().for_each(|partition| partition.in_flight = false);

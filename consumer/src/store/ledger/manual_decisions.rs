@@ -13,7 +13,7 @@ use sqlx::{FromRow, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
 use crate::store::ledger::decisions::{self, RetirementCounts, RunId, StoredDecision};
-use crate::store::schema_lock;
+use crate::store::schema_lock::{LockMode, lock};
 
 /// A manual decision about a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub(crate) async fn decide(
 /// Begins a transaction that holds the exclusive lock.
 async fn begin(pool: &PgPool) -> anyhow::Result<Transaction<'static, Postgres>> {
     let mut tx = pool.begin().await.context("can't begin a transaction")?;
-    schema_lock::lock(&mut tx, true).await.context("can't take the schema lock")?;
+    lock(&mut tx, LockMode::Exclusive).await.context("can't take the schema lock")?;
     Ok(tx)
 }
 

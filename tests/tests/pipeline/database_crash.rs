@@ -1,0 +1,89 @@
+//! A crash of PostgreSQL undoes commits that did not wait for the disk. Their positions go with them, so the records are
+//! applied again.
+
+use anyhow::Result;
+use catalog_shared::events;
+use catalog_tests::mock_server::{Matcher, MockServer, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{DatabaseServer, Running, World};
+
+/// The assets of a page of 50 objects: its last id is left to the next page, which may have more objects of that id.
+const PAGE: i64 = 49;
+
+/// A database in which run 1 is complete, and of run 2 only the first page is published and applied. The commits of that
+/// page are not on the server's disk, unless they waited for it.
+struct HalfApplied {
+    server: DatabaseServer,
+    world: World,
+    member: Running,
+    /// The server's suspended process.
+    suspended: i32,
+}
+
+impl HalfApplied {
+    async fn with(flags: &[&str]) -> Result<Self> {
+        let server = DatabaseServer::start().await?;
+        let world = World::on_server(&server).await?;
+        world.migrate().await?;
+        let api = MockServer::start(Options::new(Synthetic::new(200, 3))).await?;
+        world.crawl(&api)?.succeed().await?;
+        let member = world.member()?.args(flags.iter().copied()).start()?;
+        world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+        let suspended = server.hold_back_asynchronous_commits().await?;
+
+        let mut gate = api.hold(Matcher::pages().nth(2));
+
+        let mut crawl = world.crawl(&api)?.args(["--concurrency", "1", "--page-size", "50"]).start()?;
+        crawl.reaches(gate.arrived()).await?;
+        let page_applied = "select count(*) = 49 from socrata_dataset_stats where last_run = 2";
+        crawl.reaches(world.until(page_applied)).await??;
+        crawl.kill().await?;
+        Ok(Self { server, world, member, suspended })
+    }
+
+    async fn crash(&mut self) -> Result<()> {
+        self.server.kill(Some(self.suspended)).await?;
+        self.server.restart().await
+    }
+
+    /// How many assets of the page the tables contain.
+    async fn applied(&self) -> Result<i64> {
+        let count = "select count(*) from socrata_dataset_stats where last_run = 2";
+        Ok(sqlx::query_scalar(count).fetch_one(self.world.pool()).await?)
+    }
+}
+
+#[tokio::test]
+async fn a_running_consumer_applies_them_again_without_new_records() -> Result<()> {
+    let mut half = HalfApplied::with(&[]).await?;
+    half.crash().await?;
+    let reported = half.member.logged(events::POSITION_WENT_BACK).await?;
+    assert!(reported["position"].as_i64() < reported["expected"].as_i64(), "{reported}");
+    half.world.until("select count(*) = 49 from socrata_dataset_stats where last_run = 2").await?;
+    half.member.terminate()?;
+    assert_eq!(half.member.ended().await?.code, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_next_start_applies_them_again() -> Result<()> {
+    let mut half = HalfApplied::with(&[]).await?;
+    half.server.kill(Some(half.suspended)).await?;
+    half.member.terminate()?;
+    half.server.restart().await?;
+    let lost = PAGE - half.applied().await?;
+    assert!(lost > 0, "the crash undid nothing");
+    half.world.consume()?.succeed().await?;
+    assert_eq!(half.applied().await?, PAGE);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_undone_with_synchronous_commit() -> Result<()> {
+    let mut half = HalfApplied::with(&["--synchronous-commit"]).await?;
+    half.server.kill(Some(half.suspended)).await?;
+    half.member.terminate()?;
+    half.server.restart().await?;
+    assert_eq!(half.applied().await?, PAGE);
+    Ok(())
+}
