@@ -169,6 +169,12 @@ events! {
     REPLAY_PROGRESS = "replay_progress";
     /// A batch was applied to the shadow.
     BATCH_REPLAYED = "batch_replayed";
+    /// All rows were compared while consumers continue.
+    SNAPSHOT_COMPARED = "snapshot_compared";
+    /// Decisions, positions or many rows have changed since all rows were compared, so they are compared again.
+    SNAPSHOT_REPEATED = "snapshot_repeated";
+    /// The same under the lock, so consumers wait while all rows are compared.
+    SNAPSHOT_OUTDATED = "snapshot_outdated";
     /// Missing tables and views are recreated.
     TABLES_RECREATED = "tables_recreated";
     /// Topics have lost their first records, so some rows stay as they are.

@@ -1,4 +1,5 @@
--- Counts the rows that a repair deletes and all rows, by table, region and (for assets) domain.
+-- Counts the rows that a repair deletes, and the rows that there were when all were compared, by table, region and (for
+-- assets) domain.
 with extra as (
     select 'socrata_datasets' as name, region, domain, count(*) as rows
     from differing_datasets
@@ -25,37 +26,21 @@ with extra as (
     where kind = 'extra'
     group by region
 ),
-held as (
-    select 'socrata_datasets' as name, region, domain, count(*) as rows
-    from socrata_datasets
-    group by region, domain
+counted as (
+    select name, region, domain, 0 as deleted, rows
+    from row_counts
     union all
-    select 'socrata_dataset_stats', region, domain, count(*)
-    from socrata_dataset_stats
-    group by region, domain
-    union all
-    select 'socrata_domains', region, null, count(*)
-    from socrata_domains
-    group by region
-    union all
-    select 'socrata_hosts', region, null, count(*)
-    from socrata_hosts
-    group by region
-    union all
-    select 'socrata_agencies', region, null, count(*)
-    from socrata_agencies
-    group by region
+    select name, region, domain, rows, 0
+    from extra
 )
 select
-    held.name,
-    held.region,
-    held.domain,
-    grouping(held.domain) = 1 as is_region,
-    coalesce(sum(extra.rows), 0)::bigint as deleted,
-    sum(held.rows)::bigint as rows
-from held
-left join extra
-    on extra.name = held.name and extra.region = held.region and extra.domain is not distinct from held.domain
-group by grouping sets ((held.name, held.region), (held.name, held.region, held.domain))
-having sum(extra.rows) > 0
-order by is_region desc, held.name collate "C" desc, held.region collate "C", held.domain collate "C"
+    name,
+    region,
+    domain,
+    grouping(domain) = 1 as is_region,
+    sum(deleted)::bigint as deleted,
+    sum(rows)::bigint as rows
+from counted
+group by grouping sets ((name, region), (name, region, domain))
+having sum(deleted) > 0
+order by is_region desc, name collate "C" desc, region collate "C", domain collate "C"

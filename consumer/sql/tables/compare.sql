@@ -15,8 +15,9 @@ select
         when made.region is null then 'extra'
         else 'different'
     end as kind
-from socrata_{name} as held
-full join shadow_{name} as made using ({key})
+from candidates_{name}
+left join socrata_{name} as held using ({key})
+left join shadow_{name} as made using ({key})
 where row(
         {held}
     ) is distinct from row(

@@ -1,7 +1,6 @@
--- Counts the expected rows of the table and the rows that differ.
+-- Counts the rows that differ.
 select
     'socrata_{name}' as name,
-    (select count(*) from shadow_{name}) as rows,
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
     count(*) filter (where kind = 'extra') as extra,

@@ -178,7 +178,26 @@ fn agency(key: Key<'_>, value: &[u8]) -> Result<Agency, String> {
     if key != (Key::Agency { host: &host, agency: &agency }) {
         return Err(disagrees());
     }
-    Ok(Agency { host, agency: truncated(&sanitize_text(&agency)).to_owned() })
+    Ok(Agency { host, agency: agency_name(&agency) })
+}
+
+/// The name of an agency in its row.
+fn agency_name(agency: &str) -> String {
+    truncated(&sanitize_text(agency)).to_owned()
+}
+
+/// The primary key of the row that a record is applied to, column by column; none if it is applied to no row.
+pub(crate) fn row_key(record: &Record) -> Option<(RecordType, Vec<String>)> {
+    let stamp = record.stamp.as_ref().ok()?;
+    let record::Content::Record(kind) = stamp.content else { return None };
+    let text = std::str::from_utf8(record.key.as_deref()?).ok()?;
+    let names = match Key::parse(text, stamp)? {
+        Key::Dataset { domain, id } => vec![domain.to_owned(), id.to_owned()],
+        Key::Domain(name) | Key::Host(name) => vec![name.to_owned()],
+        Key::Agency { host, agency } => vec![host.to_owned(), agency_name(agency)],
+        Key::EndRecord { .. } => return None,
+    };
+    Some((kind, std::iter::once(stamp.region.name().to_owned()).chain(names).collect()))
 }
 
 fn disagrees() -> String {
@@ -205,6 +224,22 @@ mod tests {
         let Decoded { end_records, mut dead, .. } = decode(TopicKind::Data(kind), &records);
         assert!(end_records.is_empty() && dead.len() == 1 && dead[0].offset == 41);
         dead.remove(0).reason
+    }
+
+    #[test]
+    fn the_key_of_a_row_is_that_of_the_decoded_row() {
+        let agency = Content::Record(RecordType::Agencies);
+        let name = format!("Parks\u{0} & {}", "x".repeat(3000));
+        let text = format!("us/a.example/{name}");
+        let value = serde_json::json!({ "host": "a.example", "agency": name }).to_string();
+        let records = [record(agency, &text, &value)];
+        let Rows::Agencies(rows) = decode(TopicKind::Data(RecordType::Agencies), &records).rows else {
+            panic!("not agencies")
+        };
+        assert_ne!(rows[0].row.agency, name);
+        let key = vec!["us".to_owned(), "a.example".to_owned(), rows[0].row.agency.clone()];
+        assert_eq!(row_key(&records[0]), Some((RecordType::Agencies, key)));
+        assert_eq!(row_key(&record(Content::EndRecord, "us/#run/7", "{}")), None);
     }
 
     #[test]

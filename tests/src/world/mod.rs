@@ -40,6 +40,7 @@ pub use kafka_proxy::{KafkaProxy, LateEnd};
 pub use pooler::Pooler;
 pub use program::{Ended, Program, Running};
 pub use proxy::Proxy;
+pub use rebuild::PausedRebuild;
 pub use tables::{CATALOG, Contents};
 pub use topic::{Sent, TopicRecord};
 pub use undecided::OpenTransaction;

@@ -62,6 +62,7 @@ mod rebuild_killed;
 mod rebuild_lost;
 mod rebuild_new_database;
 mod rebuild_refused;
+mod rebuild_snapshot;
 mod record_format;
 mod recordings;
 mod recrawl;

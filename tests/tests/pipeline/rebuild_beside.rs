@@ -95,16 +95,17 @@ async fn records_deleted_while_a_rebuild_starts_are_reported() -> Result<()> {
 }
 
 #[tokio::test]
-async fn consumers_wait_while_tables_are_compared() -> Result<()> {
+async fn consumers_wait_while_rows_are_compared_under_the_lock() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 4))).await?;
     world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
 
+    let paused = world.pause_before_lock(world.rebuild()?).await?;
     // The rebuild holds the schema lock and waits for this lock, before it has compared the first table.
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table socrata_datasets in access exclusive mode").execute(&mut *blocker).await?;
-    let rebuild = world.rebuild()?.start()?;
+    let rebuild = paused.resume().await?;
     world.until_blocked("%differing_datasets%").await?;
     // Records of another run, one per batch. Only the schema lock keeps those before the end-of-run records out of
     // the tables.
@@ -130,23 +131,12 @@ async fn consumers_wait_while_tables_are_compared() -> Result<()> {
 async fn a_long_read_under_the_lock_does_not_end_as_an_idle_transaction() -> Result<()> {
     let (world, api) = filled().await?;
 
-    // Blocked before it begins to read, until its shadow exists and can be locked too.
-    let mut beginning = world.pool().begin().await?;
-    sqlx::query("lock table positions in access exclusive mode").execute(&mut *beginning).await?;
-    let rebuild = world.rebuild()?.start()?;
-    world.until_blocked(READS_POSITIONS).await?;
-    // Blocked between its reading beside consumers and its reading under the lock, while another run is published.
-    let mut analyzing = world.pool().begin().await?;
-    sqlx::query("lock table catalog_rebuild.socrata_agencies in share update exclusive mode")
-        .execute(&mut *analyzing)
-        .await?;
-    beginning.rollback().await?;
-    world.until_blocked("analyze %").await?;
+    let paused = world.pause_before_lock(world.rebuild()?).await?;
     world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
     let mut applying = world.pool().begin().await?;
     sqlx::query("lock table catalog_rebuild.socrata_hosts in share mode").execute(&mut *applying).await?;
-    analyzing.rollback().await?;
+    let rebuild = paused.resume().await?;
     world.until_blocked("%insert into socrata_hosts%").await?;
     // The server measures the idle time of a transaction from its last statement.
     let resting = "create table public.resting as select state_change as since from pg_stat_activity

@@ -1,4 +1,5 @@
-//! Compares the five live tables with those of the shadow.
+//! Compares the five live tables with those of the shadow, in two steps: all rows are compared to find candidates, and the
+//! candidates are compared again under the lock.
 
 use std::sync::LazyLock;
 
@@ -20,8 +21,12 @@ const MAX_LISTED: i64 = 20;
 /// The statements for one table.
 pub(super) struct TableStatements {
     pub(super) table: &'static Table,
+    find_candidates: String,
+    /// Adds candidates by key.
+    pub(super) add_candidates: String,
     compare: String,
     count: String,
+    count_made: String,
     list: String,
     /// Repairs a range of the numbered differing rows.
     pub(super) repair: String,
@@ -32,8 +37,11 @@ pub(super) struct TableStatements {
 pub(super) static STATEMENTS: LazyLock<[TableStatements; 5]> = LazyLock::new(|| {
     TABLES.map(|table| TableStatements {
         table,
+        find_candidates: statements::find_candidates(table),
+        add_candidates: statements::add_candidates(table),
         compare: statements::compare(table),
         count: statements::count(table),
+        count_made: statements::count_made(table),
         list: statements::list(table),
         repair: statements::repair(table),
         mark_refused: statements::mark_refused(table),
@@ -55,7 +63,8 @@ pub(crate) struct DiffCounts {
     /// The table.
     #[sqlx(rename = "name")]
     pub(crate) table: String,
-    /// Rows that the topics define.
+    /// Rows that the topics define. Counted after the lock is released.
+    #[sqlx(default)]
     pub(crate) rows: i64,
     /// Rows that the table lacks.
     pub(crate) missing: i64,
@@ -98,7 +107,28 @@ pub(crate) struct RowDiff {
     pub(crate) columns: Vec<String>,
 }
 
-/// Finds the differing rows and stores them in temporary tables until the transaction ends. Rows below the floors are kept.
+/// Compares all rows, and stores those that may differ in temporary tables of the session, with everything else that takes
+/// longer with more rows. Rows of the shadow that the live ledger excludes or retires are changed in the shadow.
+pub(super) async fn find_candidates(tx: &mut PgConnection, topics: &Topics) -> sqlx::Result<()> {
+    bind_topics(include_str!("../../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
+    let mut finders = vec![include_str!("../../../sql/rebuild/retire_shadow.sql")];
+    finders.extend(STATEMENTS.iter().map(|statements| statements.find_candidates.as_str()));
+    finders.push(include_str!("../../../sql/rebuild/create_unknown_runs.sql"));
+    finders.push(include_str!("../../../sql/rebuild/create_row_counts.sql"));
+    for finder in finders {
+        sqlx::query(finder).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// Drops what [`find_candidates`] stored.
+pub(super) async fn drop_candidates(session: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query(include_str!("../../../sql/rebuild/drop_candidates.sql")).execute(session).await?;
+    Ok(())
+}
+
+/// Finds the candidates that differ, and stores them in temporary tables until the transaction ends. Rows below the floors
+/// are kept.
 ///
 /// # Errors
 /// [`catalog_shared::exit::Stop::Guard`] if a newer build wrote a row, or an error of the database.
@@ -107,16 +137,12 @@ pub(super) async fn compare(
     topics: &Topics,
     kept: &KeptRows<'_>,
 ) -> anyhow::Result<Vec<TableDiff>> {
-    let newer: Option<(String, i32)> =
-        sqlx::query_as(include_str!("../../../sql/rebuild/find_newer_form.sql"))
-            .bind(i32::from(REVISION))
-            .fetch_optional(&mut *tx)
-            .await?;
-    if let Some((row, revision)) = newer {
-        return Err(newer_form(&row, revision).into());
-    }
-    bind_topics(include_str!("../../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
-    sqlx::query(include_str!("../../../sql/rebuild/retire_shadow.sql")).execute(&mut *tx).await?;
+    sqlx::query(include_str!("../../../sql/rebuild/analyze_candidates.sql")).execute(&mut *tx).await?;
+    check_revisions(tx).await?;
+    bind_topics(include_str!("../../../sql/rebuild/drop_candidates_below_floors.sql"), topics)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query(include_str!("../../../sql/rebuild/retire_candidates.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../../sql/rebuild/find_refused.sql")).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../../sql/rebuild/create_floors.sql"))
         .bind(kept.floors.iter().map(|floor| floor.region.as_str()).collect::<Vec<_>>())
@@ -132,6 +158,30 @@ pub(super) async fn compare(
     }
     bind_topics(include_str!("../../../sql/rebuild/keep_below_floors.sql"), topics).execute(&mut *tx).await?;
     Ok(list_differing(tx).await?)
+}
+
+/// Checks that no row has a form of a newer build.
+async fn check_revisions(tx: &mut PgConnection) -> anyhow::Result<()> {
+    let newer: Option<(String, i32)> =
+        sqlx::query_as(include_str!("../../../sql/rebuild/find_newer_form.sql"))
+            .bind(i32::from(REVISION))
+            .fetch_optional(tx)
+            .await?;
+    newer.map_or(Ok(()), |(row, revision)| Err(newer_form(&row, revision).into()))
+}
+
+/// Counts the rows that the topics define, in a transaction that is rolled back. Not under the lock, because it reads whole
+/// tables.
+pub(super) async fn count_rows(
+    tx: &mut PgConnection,
+    topics: &Topics,
+    tables: &mut [TableDiff],
+) -> sqlx::Result<()> {
+    bind_topics(include_str!("../../../sql/rebuild/drop_below_floors.sql"), topics).execute(&mut *tx).await?;
+    for (statements, table) in STATEMENTS.iter().zip(tables) {
+        table.counts.rows = sqlx::query_scalar(statements.count_made.as_str()).fetch_one(&mut *tx).await?;
+    }
+    Ok(())
 }
 
 /// Counts and lists the differing rows that [`compare`] found.

@@ -43,7 +43,7 @@ impl fmt::Display for Deletion {
     }
 }
 
-/// Checks how many rows a repair would delete.
+/// Checks how many rows a repair would delete, as shares of the rows when all rows were compared.
 ///
 /// # Errors
 /// [`Stop::Guard`] if there are too many, or an error of the database.

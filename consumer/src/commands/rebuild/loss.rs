@@ -1,7 +1,7 @@
 //! Topics that lost their first records. A rebuild keeps the rows of earlier runs, because their records may be lost. The
 //! floor is the first full run whose records all come after the first offsets. See `docs/explanation/rebuilding.md`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
@@ -14,6 +14,9 @@ use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::targets::ReplayTargets;
 use crate::kafka::lost_records::{self, LostRecords};
+use crate::kafka::partitions;
+use crate::model::topic::TopicPartition;
+use crate::model::watermarks::Watermarks;
 use crate::sync::decisions::DecisionSync;
 
 /// The first run of a region from which on the topics are complete.
@@ -157,6 +160,24 @@ pub(super) async fn find_floors_in_shadow(
     accept: bool,
 ) -> anyhow::Result<()> {
     loss.find_floors(&mut *shadow.acquire().await?, decisions, (true, accept)).await
+}
+
+/// Names the partition that lost records after its first offset was read.
+pub(super) async fn find_lost_during_replay(
+    kafka: &KafkaArgs,
+    positions: HashMap<TopicPartition, i64>,
+) -> anyhow::Result<String> {
+    let marks = partitions::watermarks(kafka, positions.keys().cloned().collect()).await?;
+    let lost = marks.into_iter().find_map(|(topic_partition, Watermarks { low, high })| {
+        let position = *positions.get(&topic_partition)?;
+        (position < low).then(|| {
+            format!(
+                "{topic_partition} lost records during the replay: the position is {position}, and the \
+                 partition contains offsets {low} to {high}"
+            )
+        })
+    });
+    Ok(lost.unwrap_or_else(|| "a partition lost records during the replay".to_owned()))
 }
 
 #[cfg(test)]

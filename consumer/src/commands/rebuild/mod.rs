@@ -2,8 +2,8 @@
 //! `verify --topics` does the same without the repair.
 //!
 //! The shadow has the same tables as the live schema, including the ledger, so the code that fills the live tables fills the
-//! shadow too. The replay first catches up with the live positions. Then it takes the schema lock, which blocks the live
-//! consumers, and reads the remaining records.
+//! shadow too. The replay first catches up with the live positions, and all rows are compared at a snapshot. Then it takes the
+//! schema lock, which blocks the live consumers, reads the remaining records, and compares only the rows that may differ.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
+use catalog_shared::topics::Topics;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use tokio::time::interval;
 
@@ -30,7 +31,9 @@ mod repair;
 mod replay;
 mod report;
 mod shadow;
+mod snapshot;
 mod targets;
+mod touched;
 
 pub(crate) use args::{RebuildArgs, ReplaySourceArgs};
 use comparison::TableDiff;
@@ -40,10 +43,11 @@ use repair::RefusedRow;
 use replay::Replay;
 pub(crate) use report::Report;
 use shadow::Shadow;
+use snapshot::Snapshot;
 use targets::ReplayTargets;
 
 /// The maximum number of offsets to read under the lock.
-const MAX_LEFT_UNDER_LOCK: i64 = 10_000;
+const MAX_LEFT_UNDER_LOCK: i64 = 1_000;
 /// Interval between the keepalives of the transaction that holds the lock; well below its idle timeout in
 /// `create_shadow_views.sql`.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -93,10 +97,25 @@ async fn replay_and_report(task: Task<'_>, shutdown: &CancellationToken) -> anyh
     args.kafka.log_config()?;
     outage::reach(&args.kafka).await?;
     let mut shadow = Shadow::create(&args.database, args.apply.connections, intent).await?;
-    let result = replay_and_end(task, &mut shadow, shutdown).await;
+    let result = async {
+        let mut report = replay_and_end(task, &mut shadow, shutdown).await?;
+        count_rows(&mut shadow, &args.kafka.topics(), &mut report).await.context("can't count the rows")?;
+        anyhow::Ok(report)
+    }
+    .await;
     let removed = shadow.remove().await;
     let report = result?;
     removed.map(|()| report)
+}
+
+/// Counts the rows that the topics define, after the lock was released.
+async fn count_rows(shadow: &mut Shadow, topics: &Topics, report: &mut Report) -> sqlx::Result<()> {
+    let started = Instant::now();
+    let mut tx = shadow.begin().await?;
+    comparison::count_rows(&mut tx, topics, &mut report.tables).await?;
+    tx.rollback().await?;
+    report.elapsed += started.elapsed();
+    Ok(())
 }
 
 async fn replay_and_end(
@@ -149,6 +168,13 @@ async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyho
         loss::find_floors_in_shadow(&mut loss, &shadow.pool, &decisions, args.accept_loss).await?;
     }
 
+    // Missing tables can't be compared, and no consumer fills new ones.
+    let topics = args.kafka.topics();
+    let snapshot = if targets.are_new() || shadow.has_spare {
+        None
+    } else {
+        Some(Snapshot::take(shadow, &mut replay, &mut targets, &topics).await?)
+    };
     let names = shadow.names.clone();
     let mut tx = shadow.begin().await?;
     lock(&mut tx, LockMode::Exclusive).await?;
@@ -162,7 +188,8 @@ async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyho
     if intent == Intent::Repair {
         Shadow::recreate_missing(&names, &mut tx).await?;
     }
-    let (tables, refusals) = compare_and_repair(&mut tx, task, &loss.kept(&args.kafka.topics())).await?;
+    snapshot::complete_candidates(&mut tx, snapshot, &replay, &targets, &topics).await?;
+    let (tables, refusals) = compare_and_repair(&mut tx, task, &loss.kept(&topics)).await?;
     Ok(Compared { tx, locked, records: replay.records(), tables, refusals, loss })
 }
 
@@ -211,15 +238,16 @@ async fn catch_up(
     targets: &mut ReplayTargets,
 ) -> anyhow::Result<()> {
     let mut left = replay.left(targets);
-    loop {
+    while left > 0 {
         tracing::info!(event = events::REPLAY_STARTED, offsets = left, "replaying the topics");
         replay.read_to(targets).await?;
         targets.refresh(&mut shadow.session).await?;
         let before = std::mem::replace(&mut left, replay.left(targets));
         if left <= MAX_LEFT_UNDER_LOCK || left >= before {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 /// Reads the remaining records under the lock. Keepalives prevent the idle timeout of the transaction.
@@ -253,13 +281,15 @@ async fn copy_ledger_to_live(tx: &mut PgConnection) -> anyhow::Result<()> {
 pub(crate) async fn make_equal(
     session: &mut PgConnection,
     (live, shadow): (&str, &str),
-    topics: &catalog_shared::topics::Topics,
+    topics: &Topics,
 ) -> anyhow::Result<i64> {
     let names = shadow::SchemaNames { shadow: shadow.to_owned(), ..shadow::SchemaNames::of(live) };
     let mut tx = names.begin(session).await?;
+    comparison::find_candidates(&mut tx, topics).await?;
     let tables = comparison::compare(&mut tx, topics, &KeptRows::default()).await?;
     let refusals = repair::repair(&mut tx, &tables).await?;
     anyhow::ensure!(refusals.is_empty(), "the database refuses {refusals:?}");
+    comparison::drop_candidates(&mut tx).await?;
     tx.commit().await?;
     Ok(tables.iter().map(|table| table.counts.differing()).sum())
 }

@@ -2,9 +2,15 @@
 
 use std::time::Instant;
 
+use anyhow::bail;
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+
+use crate::config::thresholds::BatchSettings;
 use crate::model::batch::Batch;
 use crate::model::partition::Partition;
 use crate::model::topic::TopicPartition;
+use crate::store::apply::{Failure, Outcome, apply};
 
 /// A partition and its target offset.
 pub(super) struct PartitionReplay {
@@ -61,6 +67,20 @@ impl PartitionReplay {
         }
         let batch = self.partition.take_batch(batch_size, now);
         if self.received_all { batch.or_else(|| self.partition.take_step(self.target)) } else { batch }
+    }
+}
+
+/// Applies a batch. Returns the new position of its partition.
+pub(super) async fn apply_to_shadow(
+    pool: &PgPool,
+    permits: &Semaphore,
+    batch: Batch,
+    settings: BatchSettings,
+) -> anyhow::Result<(TopicPartition, i64)> {
+    match apply(pool, permits, &batch, settings).await {
+        Ok(Outcome::Applied { .. }) => Ok((batch.topic_partition, batch.to)),
+        Ok(Outcome::Stale { .. } | Outcome::Abandoned) => bail!("another program has written to the shadow"),
+        Err(Failure { error, .. }) => Err(error),
     }
 }
 

@@ -18,18 +18,16 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::args::ReplaySourceArgs;
-use super::partition_replay::PartitionReplay;
+use super::loss;
+use super::partition_replay::{PartitionReplay, apply_to_shadow};
 use super::targets::ReplayTargets;
+use super::touched::TouchedKeys;
 use crate::commands::detached_reader::DetachedReader;
 use crate::config::thresholds::BatchSettings;
 use crate::kafka::group::list;
-use crate::kafka::partitions;
 use crate::kafka::reader::Reader;
-use crate::model::batch::Batch;
 use crate::model::record::Record;
 use crate::model::topic::{PartitionId, TopicKind, TopicPartition};
-use crate::model::watermarks::Watermarks;
-use crate::store::apply::{Failure, Outcome, apply};
 use crate::store::positions;
 
 /// Interval at which due batches are applied and positions are checked.
@@ -54,6 +52,8 @@ pub(super) struct Replay {
     settings: BatchSettings,
     replays: HashMap<PartitionId, PartitionReplay>,
     batches: JoinSet<anyhow::Result<(TopicPartition, i64)>>,
+    /// The keys of the records since the snapshot; none before it.
+    touched: Option<TouchedKeys>,
     records: u64,
     progressed: Instant,
     reported: Instant,
@@ -82,6 +82,7 @@ impl Replay {
             settings: args.apply.batch_settings(),
             replays,
             batches: JoinSet::new(),
+            touched: None,
             records: 0,
             progressed: Instant::now(),
             reported: Instant::now(),
@@ -91,6 +92,23 @@ impl Replay {
     /// The number of records that were applied.
     pub(super) const fn records(&self) -> u64 {
         self.records
+    }
+
+    /// Collects the keys of the records that are read from now on.
+    pub(super) fn collect_keys(&mut self) {
+        self.touched = Some(TouchedKeys::default());
+    }
+
+    /// The collected keys.
+    pub(super) const fn touched(&self) -> Option<&TouchedKeys> {
+        self.touched.as_ref()
+    }
+
+    /// Whether a position of the shadow is beyond its target, because a live position was set back or deleted.
+    pub(super) fn is_beyond(&self, targets: &ReplayTargets) -> bool {
+        targets.ranges().any(|(topic_partition, _, target)| {
+            self.replays.get(&topic_partition.id()).is_some_and(|replay| replay.partition.position > target)
+        })
     }
 
     /// The number of offsets left to read.
@@ -165,19 +183,9 @@ impl Replay {
 
     /// Names the partition that lost records during the replay.
     async fn lost_records(&self) -> anyhow::Result<String> {
-        let topic_partitions =
-            self.replays.values().map(|replay| replay.partition.topic_partition.clone()).collect();
-        let marks = partitions::watermarks(&self.kafka, topic_partitions).await?;
-        let lost = marks.into_iter().find_map(|(topic_partition, Watermarks { low, high })| {
-            let position = self.replays.get(&topic_partition.id())?.partition.position;
-            (position < low).then(|| {
-                format!(
-                    "{topic_partition} lost records during the replay: the position is {position}, and the \
-                     partition contains offsets {low} to {high}"
-                )
-            })
-        });
-        Ok(lost.unwrap_or_else(|| "a partition lost records during the replay".to_owned()))
+        let position =
+            |replay: &PartitionReplay| (replay.partition.topic_partition.clone(), replay.partition.position);
+        loss::find_lost_during_replay(&self.kafka, self.replays.values().map(position).collect()).await
     }
 
     fn take(&mut self, reader: &Reader, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
@@ -197,6 +205,7 @@ impl Replay {
                 message.offset()
             )
         })?;
+        self.touched.iter_mut().for_each(|touched| touched.add(&record));
         replay.partition.push(record, Instant::now());
         Ok(())
     }
@@ -277,20 +286,6 @@ impl Replay {
             replay.partition.paused = !replay.partition.paused;
         }
         Ok(())
-    }
-}
-
-/// Applies a batch. Returns the new position of its partition.
-async fn apply_to_shadow(
-    pool: &PgPool,
-    permits: &Semaphore,
-    batch: Batch,
-    settings: BatchSettings,
-) -> anyhow::Result<(TopicPartition, i64)> {
-    match apply(pool, permits, &batch, settings).await {
-        Ok(Outcome::Applied { .. }) => Ok((batch.topic_partition, batch.to)),
-        Ok(Outcome::Stale { .. } | Outcome::Abandoned) => bail!("another program has written to the shadow"),
-        Err(Failure { error, .. }) => Err(error),
     }
 }
 

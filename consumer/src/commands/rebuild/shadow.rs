@@ -21,7 +21,7 @@ const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
 pub(super) struct Shadow {
     pub(super) names: SchemaNames,
     /// Whether the spare schema contains the tables and views that the live schema lacks.
-    has_spare: bool,
+    pub(super) has_spare: bool,
     /// The session in the live schema. It holds the lock that excludes other rebuilds until it is closed, so no other
     /// rebuild changes the tables before it commits.
     pub(super) session: PgConnection,
@@ -113,6 +113,12 @@ impl Shadow {
         self.names.begin(&mut self.session).await
     }
 
+    /// Like [`Shadow::begin`], but all statements of the transaction see the tables of one moment.
+    pub(super) async fn begin_snapshot(&mut self) -> sqlx::Result<Transaction<'_, Postgres>> {
+        let tx = self.session.begin_with("begin isolation level repeatable read").await?;
+        self.names.show_shadow(tx).await
+    }
+
     /// Drops the shadow.
     pub(super) async fn remove(mut self) -> anyhow::Result<()> {
         let removing = async {
@@ -137,7 +143,14 @@ impl SchemaNames {
         &self,
         session: &'a mut PgConnection,
     ) -> sqlx::Result<Transaction<'a, Postgres>> {
-        let mut tx = session.begin().await?;
+        self.show_shadow(session.begin().await?).await
+    }
+
+    /// Creates the views of the shadow's tables.
+    async fn show_shadow<'a>(
+        &self,
+        mut tx: Transaction<'a, Postgres>,
+    ) -> sqlx::Result<Transaction<'a, Postgres>> {
         set_search_path(&mut tx, &self.shadow).await?;
         raw_sql(include_str!("../../../sql/rebuild/create_shadow_views.sql")).execute(&mut *tx).await?;
         set_search_path(&mut tx, &self.live).await?;

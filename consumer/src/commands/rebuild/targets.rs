@@ -26,6 +26,8 @@ type TargetOffsets = HashMap<(String, i32), i64>;
 pub(super) struct ReplayTargets {
     topic_partitions: Vec<(TopicPartition, Watermarks)>,
     offsets: TargetOffsets,
+    /// Whether an operator has set a position back, and consumers have not read up to the old one again.
+    set_back: bool,
     new: bool,
     source: Source,
     /// The topic of producers' dead letters, which is not replayed.
@@ -44,7 +46,7 @@ impl ReplayTargets {
     ) -> anyhow::Result<Self> {
         // The positions are read before the watermarks, because running consumers may move past watermarks that were read first.
         let dead_letters = args.kafka.topics().dead_letters();
-        let offsets = read_positions(session, &dead_letters).await?;
+        let (offsets, set_back) = read_positions(session, &dead_letters).await?;
         binding::check_prefix(session, &args.kafka.topic_prefix).await?;
         let source = source::find(&args.kafka).await?;
         binding::check(session, &source).await?;
@@ -54,7 +56,7 @@ impl ReplayTargets {
             .filter(|topic_partition| topic_partition.kind != TopicKind::DeadLetters)
             .collect();
         let topic_partitions = partitions::watermarks(&args.kafka, data).await?;
-        let mut targets = Self { topic_partitions, dead_letters, offsets, new: false, source };
+        let mut targets = Self { topic_partitions, dead_letters, offsets, set_back, new: false, source };
         targets.check()?;
         for (topic_partition, marks) in &targets.topic_partitions {
             targets.target(topic_partition).map_or(Ok(()), |end| marks.check(topic_partition, end))?;
@@ -71,9 +73,9 @@ impl ReplayTargets {
     /// # Errors
     /// A consumer has started to fill the new tables.
     pub(super) async fn refresh(&mut self, session: &mut PgConnection) -> anyhow::Result<()> {
-        let offsets = read_positions(session, &self.dead_letters).await?;
+        let (offsets, set_back) = read_positions(session, &self.dead_letters).await?;
         if !self.new {
-            self.offsets = offsets;
+            (self.offsets, self.set_back) = (offsets, set_back);
             return Ok(self.check()?);
         }
         if !offsets.is_empty() {
@@ -85,6 +87,11 @@ impl ReplayTargets {
     /// Whether the live tables are empty, so that they receive the ledger of the shadow.
     pub(super) const fn are_new(&self) -> bool {
         self.new
+    }
+
+    /// Whether consumers apply records again that the tables already contain.
+    pub(super) const fn are_set_back(&self) -> bool {
+        self.set_back
     }
 
     /// The cluster and the topics that are read. New tables belong to them from now on.
@@ -120,13 +127,19 @@ impl ReplayTargets {
     }
 }
 
-async fn read_positions(session: &mut PgConnection, dead_letters: &str) -> sqlx::Result<TargetOffsets> {
-    let rows: Vec<(String, i32, i64)> =
+/// Reads the targets, and whether a position is set back.
+async fn read_positions(
+    session: &mut PgConnection,
+    dead_letters: &str,
+) -> sqlx::Result<(TargetOffsets, bool)> {
+    let rows: Vec<(String, i32, i64, bool)> =
         sqlx::query_as(include_str!("../../../sql/rebuild/read_end_positions.sql"))
             .bind(dead_letters)
             .fetch_all(session)
             .await?;
-    Ok(rows.into_iter().map(|(topic, partition, end)| ((topic, partition), end)).collect())
+    let set_back = rows.iter().any(|(.., set_back)| *set_back);
+    let offsets = rows.into_iter().map(|(topic, partition, end, _)| ((topic, partition), end));
+    Ok((offsets.collect(), set_back))
 }
 
 /// The current end offsets of committed records. Consumers apply the records of open transactions later.

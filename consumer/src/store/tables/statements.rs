@@ -56,7 +56,24 @@ pub(crate) fn fetch(table: &Table) -> String {
     )
 }
 
-/// Stores the keys of the rows that differ from the shadow. Takes the topic.
+/// Finds the rows that may differ from the shadow.
+pub(crate) fn find_candidates(table: &Table) -> String {
+    template!(
+        "find_candidates",
+        name = table.name,
+        key = table.keys(""),
+        held = table.rest("held.", 8),
+        made = table.rest("made.", 8)
+    )
+}
+
+/// Adds candidates. Takes an array per column of the key.
+pub(crate) fn add_candidates(table: &Table) -> String {
+    let key = table.columns.iter().filter(|column| column.role == Role::Key);
+    template!("add_candidates", name = table.name, key = table.keys(""), arrays = arrays(key, 4))
+}
+
+/// Stores the keys of the candidates that differ from the shadow. Takes the topic.
 pub(crate) fn compare(table: &Table) -> String {
     let has_version = table.names(|role| role == Role::Version).next().is_some();
     let newest_run = if has_version {
@@ -78,6 +95,11 @@ pub(crate) fn compare(table: &Table) -> String {
 /// Counts the differing rows.
 pub(crate) fn count(table: &Table) -> String {
     template!("count", name = table.name)
+}
+
+/// Counts the rows of the shadow.
+pub(crate) fn count_made(table: &Table) -> String {
+    template!("count_made", name = table.name)
 }
 
 /// Lists the first differing rows. Takes their number.

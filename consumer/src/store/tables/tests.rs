@@ -4,16 +4,19 @@
 use std::path::Path;
 use std::{env, fs};
 
-use super::statements::{compare, count, fetch, list, mark_refused, repair, upsert, upsert_newer};
+use super::statements::{
+    add_candidates, compare, count, count_made, fetch, find_candidates, list, mark_refused, repair, upsert,
+    upsert_newer,
+};
 use super::{AGENCIES, DATASET_STATS, DATASETS, DOMAINS, Table};
 
 type Build = fn(&Table) -> String;
 
 const SHOWN: [(&Table, &[Build]); 4] = [
-    (&DATASETS, &[upsert, compare]),
+    (&DATASETS, &[upsert, find_candidates, compare]),
     (&DATASET_STATS, &[fetch]),
     (&DOMAINS, &[upsert_newer]),
-    (&AGENCIES, &[upsert_newer, repair, count, list, mark_refused]),
+    (&AGENCIES, &[upsert_newer, add_candidates, repair, count, count_made, list, mark_refused]),
 ];
 
 #[test]

@@ -26,6 +26,14 @@ left join before using (place)
 left join won using (region, host, agency)
 order by given.place;
 
+-- Adds the keys of records that were read since the candidates were found. Takes an array per column of the key.
+insert into candidates_agencies (region, host, agency)
+select region, host, agency
+from unnest($1::text[], $2::text[], $3::text[]) as given (region, host, agency)
+except
+select region, host, agency
+from candidates_agencies;
+
 with removed as (
     delete from socrata_agencies as held
     using differing_agencies as found
@@ -45,16 +53,18 @@ on conflict (region, host, agency) do update
 set
     last_run = excluded.last_run, last_page = excluded.last_page, observed_at = excluded.observed_at;
 
--- Counts the expected rows of the table and the rows that differ.
+-- Counts the rows that differ.
 select
     'socrata_agencies' as name,
-    (select count(*) from shadow_agencies) as rows,
     count(*) filter (where kind = 'missing') as missing,
     count(*) filter (where kind = 'different') as different,
     count(*) filter (where kind = 'extra') as extra,
     count(*) filter (where kind = 'refused') as refused,
     count(*) filter (where kind = 'kept') as kept
 from differing_agencies;
+
+-- Counts the rows that the topics define.
+select count(*) from shadow_agencies;
 
 -- The first differing rows by key, and the columns that differ.
 select

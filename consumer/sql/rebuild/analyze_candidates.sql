@@ -1,0 +1,1 @@
+analyze candidates_datasets, candidates_dataset_stats, candidates_domains, candidates_hosts, candidates_agencies

@@ -1,0 +1,2 @@
+-- Counts the rows that the topics define.
+select count(*) from shadow_{name}
