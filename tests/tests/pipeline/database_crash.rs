@@ -1,6 +1,8 @@
 //! A crash of PostgreSQL undoes commits that did not wait for the disk. Their positions go with them, so the records are
 //! applied again.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use catalog_shared::events;
 use catalog_tests::mock_server::{Matcher, MockServer, Options};
@@ -38,7 +40,27 @@ impl HalfApplied {
         let page_applied = "select count(*) = 49 from socrata_dataset_stats where last_run = 2";
         crawl.reaches(world.until(page_applied)).await??;
         crawl.kill().await?;
-        Ok(Self { server, world, member, suspended })
+        let mut half = Self { server, world, member, suspended };
+        half.until_idle().await?;
+        Ok(half)
+    }
+
+    /// Waits until the consumer has passed the end of the last transaction. It then has nothing to do, so that its next batch
+    /// can't notice the crash.
+    async fn until_idle(&mut self) -> Result<()> {
+        let datasets = self.world.topic("datasets");
+        let mut ends = BTreeMap::new();
+        for partition in 0..2 {
+            ends.insert(i64::from(partition), self.world.committed(&datasets, partition).await?.1);
+        }
+        while !ends.is_empty() {
+            let batch = self.member.logged(events::BATCH_APPLIED).await?;
+            let is_end = |partition: &i64, end: &i64| {
+                batch["topic"] == datasets && batch["partition"] == *partition && batch["to"] == *end
+            };
+            ends.retain(|partition, end| !is_end(partition, end));
+        }
+        Ok(())
     }
 
     async fn crash(&mut self) -> Result<()> {
