@@ -179,7 +179,8 @@ async fn scroll(
 
 /// The first page size: what a limit still takes, plus one, because the last id of a page is left to the next one.
 fn page_size(args: &CrawlArgs, publisher: &Publisher) -> PageSize {
-    let remaining = publisher.remaining().and_then(|count| u16::try_from(count).ok()?.checked_add(1));
+    let remaining =
+        lifecycle::remaining(publisher.cursor()).and_then(|count| u16::try_from(count).ok()?.checked_add(1));
     PageSize::new(args.page_size, remaining.unwrap_or(u16::MAX))
 }
 
@@ -203,9 +204,9 @@ async fn publish_lanes(
     }
     drop(sender);
     while let Some(page) = pages.recv().await {
-        publisher.lane_page(page).await?;
+        publisher.lane_pages(vec![page]).await?;
         display.update(total(publisher.cursor()));
-        if publisher.remaining() == Some(0) {
+        if lifecycle::remaining(publisher.cursor()) == Some(0) {
             stop.cancel();
             break;
         }
