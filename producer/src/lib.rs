@@ -1,5 +1,5 @@
 //! The producer of one region: it crawls the Discovery API and publishes each page to Kafka in one transaction
-//! with the cursor that follows it.
+//! with the cursor that covers it.
 
 pub mod cli;
 pub mod config;

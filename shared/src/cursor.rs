@@ -1,5 +1,5 @@
-//! The producer's state: one JSON record per region in the cursors topic, written in the same transaction as the page before
-//! it.
+//! The producer's state: one JSON record per region in the cursors topic, written in the same transaction as the pages
+//! that it covers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -54,8 +54,9 @@ impl Lanes {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(intervals);
     }
 
-    /// Crawls intervals until the queue is empty. Ends early if the receiver of the pages is gone, and at `stop`: a
-    /// request in flight is then cancelled, but not a page that was received.
+    /// Crawls intervals until the queue is empty. Takes a place in the channel before each page, so a received page never
+    /// waits outside it. Ends early if the receiver of the pages is gone, and at `stop`: a request in flight is then
+    /// cancelled, but not a page that was received.
     pub(crate) async fn crawl(
         &self,
         lane: usize,
@@ -86,15 +87,14 @@ impl Lanes {
     ) -> anyhow::Result<()> {
         let mut after = interval.after.clone();
         loop {
+            let Some(Ok(place)) = stop.run_until_cancelled(pages.reserve()).await else { return Ok(()) };
             let answer = self.answer(&interval, &after, lane);
             let Some(answer) = stop.run_until_cancelled(answer).await else { return Ok(()) };
             let next = answer?.within(&interval, &after);
             let Some(page) = next.page else { return Ok(()) };
             let covered_to = page.next().map(str::to_owned);
-            tracing::debug!(event = events::PAGE_RECEIVED, page.from, "page received");
-            if pages.send(page).await.is_err() {
-                return Ok(());
-            }
+            place.send(page);
+            tracing::debug!(event = events::PAGE_RECEIVED, page.from = after, "page received");
             match covered_to {
                 Some(id) if !next.is_end => after = id,
                 _ => return Ok(()),

@@ -11,6 +11,7 @@ pub(crate) mod open;
 pub(crate) mod page_size;
 pub(crate) mod skip;
 pub(crate) mod stopped;
+pub(crate) mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,7 +180,8 @@ async fn scroll(
 
 /// The first page size: what a limit still takes, plus one, because the last id of a page is left to the next one.
 fn page_size(args: &CrawlArgs, publisher: &Publisher) -> PageSize {
-    let remaining = publisher.remaining().and_then(|count| u16::try_from(count).ok()?.checked_add(1));
+    let remaining =
+        lifecycle::remaining(publisher.cursor()).and_then(|count| u16::try_from(count).ok()?.checked_add(1));
     PageSize::new(args.page_size, remaining.unwrap_or(u16::MAX))
 }
 
@@ -195,17 +197,20 @@ async fn publish_lanes(
     // Dropped, and so cancelled, however this function ends.
     let stop = shutdown.child_token();
     let _stop_lanes = stop.clone().drop_guard();
-    let (sender, mut pages) = mpsc::channel(1);
+    let count = usize::from(args.concurrency);
+    // A lane takes a place before it requests a page, so this bounds all pages that are not being published. One lane
+    // also fetches the next page while one waits.
+    let (sender, mut pages) = mpsc::channel(count.max(2));
     let mut tasks = JoinSet::new();
-    for lane in 0..usize::from(args.concurrency) {
+    for lane in 0..count {
         let task = run_lane(Arc::clone(lanes), lane, sender.clone(), stop.clone());
         tasks.spawn(task.in_current_span());
     }
     drop(sender);
-    while let Some(page) = pages.recv().await {
-        publisher.lane_page(page).await?;
+    while let Some(waiting) = waiting::take(&mut pages).await {
+        publisher.lane_pages(waiting).await?;
         display.update(total(publisher.cursor()));
-        if publisher.remaining() == Some(0) {
+        if lifecycle::remaining(publisher.cursor()) == Some(0) {
             stop.cancel();
             break;
         }

@@ -39,6 +39,11 @@ impl Page {
         Self { objects: Vec::new(), observed_at: OffsetDateTime::now_utc() }
     }
 
+    /// The size of all objects.
+    pub(crate) fn bytes(&self) -> usize {
+        self.objects.iter().map(|object| object.raw.len()).sum()
+    }
+
     /// The number of objects before the first one whose id is beyond the interval; none if the page ends earlier.
     /// Objects without an id that come right before that one are included.
     pub(crate) fn len_within(&self, interval: &Interval) -> Option<usize> {

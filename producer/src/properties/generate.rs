@@ -26,6 +26,8 @@ pub(super) struct Process {
     pub(super) page_size: u16,
     /// Which lane receives the next page.
     pub(super) lane_order: Vec<Index>,
+    /// How many pages wait for each transaction.
+    pub(super) waiting: Vec<usize>,
     /// The transaction at which it is killed.
     pub(super) killed_at: usize,
     /// Whether that transaction is committed.
@@ -53,12 +55,14 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
 fn process() -> impl Strategy<Value = Process> {
     let size = select(vec![2_u16, 3, 10]);
     let lane_order = prop::collection::vec(any::<Index>(), 1..6);
-    (prop::bool::weighted(0.1), 1..5_u16, size, lane_order, 0..10_usize, any::<bool>()).prop_map(
-        |(restart, lanes, page_size, lane_order, killed_at, is_committed)| Process {
+    let waiting = prop::collection::vec(1..4_usize, 1..4);
+    (prop::bool::weighted(0.1), 1..5_u16, size, lane_order, waiting, 0..10_usize, any::<bool>()).prop_map(
+        |(restart, lanes, page_size, lane_order, waiting, killed_at, is_committed)| Process {
             restart,
             lanes,
             page_size,
             lane_order,
+            waiting,
             killed_at,
             is_committed,
         },

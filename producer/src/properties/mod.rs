@@ -135,7 +135,10 @@ impl Case {
     async fn crawl(&self, publisher: &mut Publisher, process: &Process) -> anyhow::Result<()> {
         let mut lanes = publisher.cursor().pending.clone();
         let mut lane_order = process.lane_order.iter().cycle();
-        while !lanes.is_empty() && publisher.remaining() != Some(0) {
+        let mut sizes = process.waiting.iter().cycle();
+        let mut size = sizes.next().context("there is at least one")?;
+        let mut waiting = Vec::new();
+        while !lanes.is_empty() && lifecycle::remaining(publisher.cursor()) != Some(0) {
             let lane = lane_order.next().context("there is at least one")?.index(lanes.len());
             let after = lanes[lane].after.clone();
             let next = self.answer(&lanes[lane], process.page_size).within(&lanes[lane], &after);
@@ -143,8 +146,10 @@ impl Case {
                 Some(Covered::UpTo(id)) if !next.is_end => lanes[lane].after = id,
                 _ => drop(lanes.remove(lane)),
             }
-            if let Some(page) = next.page {
-                publisher.lane_page(page).await?;
+            waiting.extend(next.page);
+            if waiting.len() == *size || lanes.is_empty() {
+                publisher.lane_pages(std::mem::take(&mut waiting)).await?;
+                size = sizes.next().context("there is at least one")?;
             }
         }
         Ok(())
@@ -165,26 +170,28 @@ fn domain(place: usize) -> String {
     format!("{}.example", char::from(b"abcdefgh"[place]))
 }
 
-/// The transactions of a run, each with the stamp that all its records share.
-fn transactions(kafka: &Kafka, run: u32) -> Vec<(Stamp, &[Outgoing])> {
-    let stamp = |records: &[Outgoing]| {
-        let mut stamps = records.iter().map(|record| Stamp::from_headers(Some(&*record.headers)).unwrap());
-        let first = stamps.next()?;
-        assert!(stamps.all(|stamp| stamp.version == first.version), "two pages in one transaction");
-        Some(first)
-    };
-    let stamped = kafka.transactions.iter().filter_map(|records| Some((stamp(records)?, records.as_slice())));
-    stamped.filter(|(stamp, _)| stamp.version.run == run).collect()
+fn stamp(record: &Outgoing) -> Stamp {
+    Stamp::from_headers(Some(&*record.headers)).unwrap()
+}
+
+/// The pages of a run in the order of the transactions, each with the stamp of its first record. A page in two
+/// transactions is listed twice.
+fn pages(kafka: &Kafka, run: u32) -> Vec<(Stamp, &[Outgoing])> {
+    let pages = kafka.transactions.iter().flat_map(|records| {
+        let pages = records.chunk_by(|one, next| stamp(one).version == stamp(next).version);
+        pages.map(|page| (stamp(&page[0]), page))
+    });
+    pages.filter(|(stamp, _)| stamp.version.run == run).collect()
 }
 
 fn check(case: &Case, kafka: &Kafka) {
     let cursor = kafka.cursor.as_ref().unwrap();
     assert_eq!((cursor.state, cursor.pending.len()), (RunState::Ended, 0));
-    let all = transactions(kafka, cursor.run);
-    let pages: Vec<u32> = all.iter().map(|(stamp, _)| stamp.version.page).collect();
+    let all = pages(kafka, cursor.run);
+    let numbers: Vec<u32> = all.iter().map(|(stamp, _)| stamp.version.page).collect();
     assert!(
-        pages.iter().copied().eq(0..cursor.next_page + 1),
-        "pages {pages:?}, and next {}",
+        numbers.iter().copied().eq(0..cursor.next_page + 1),
+        "pages {numbers:?}, and next {}",
         cursor.next_page
     );
 

@@ -39,31 +39,26 @@ impl Publisher {
         self.run.cursor()
     }
 
-    /// How many more assets a run with a limit takes.
-    pub(crate) fn remaining(&self) -> Option<u64> {
-        self.run.remaining()
-    }
-
     /// Publishes the answer of `/domains`, which is page 0.
     pub(crate) async fn domains(&mut self, domains: Domains) -> anyhow::Result<()> {
-        self.commit_page(self.run.domains(domains)?).await
+        self.commit_pages(self.run.domains(domains)?).await
     }
 
-    /// Publishes a page of a lane.
-    pub(crate) async fn lane_page(&mut self, page: LanePage) -> anyhow::Result<()> {
-        let step = self.run.lane_page(page)?;
-        self.commit_page(step).await
+    /// Publishes pages of lanes in one transaction.
+    pub(crate) async fn lane_pages(&mut self, pages: Vec<LanePage>) -> anyhow::Result<()> {
+        let step = self.run.lane_pages(pages)?;
+        self.commit_pages(step).await
     }
 
     /// Publishes a page of the listing by date.
     pub(crate) async fn listed_page(&mut self, page: &Page) -> anyhow::Result<()> {
         let step = self.run.listed_page(page)?;
-        self.commit_page(step).await
+        self.commit_pages(step).await
     }
 
     /// Splits the pending intervals for this many lanes.
     pub(crate) async fn split(&mut self, lanes: usize) -> anyhow::Result<()> {
-        self.commit(self.run.split(lanes)?).await
+        self.commit(self.run.split(lanes)).await
     }
 
     /// Records in the cursor why the crawl stopped, for `status`. Skipped if the outcome of the last commit is unknown:
@@ -82,14 +77,16 @@ impl Publisher {
         self.commit(step).await
     }
 
-    async fn commit_page(&mut self, step: Step) -> anyhow::Result<()> {
-        let (run, page) = (self.cursor().run, self.cursor().next_page);
+    async fn commit_pages(&mut self, mut step: Step) -> anyhow::Result<()> {
+        let (run, pages) = (self.cursor().run, std::mem::take(&mut step.pages));
         self.commit(step).await?;
-        tracing::debug!(event = events::PAGE_PUBLISHED, run, page, "page published");
+        for page in pages {
+            tracing::debug!(event = events::PAGE_PUBLISHED, run, page, "page published");
+        }
         Ok(())
     }
 
-    async fn commit(&mut self, Step { records, next }: Step) -> anyhow::Result<()> {
+    async fn commit(&mut self, Step { records, next, .. }: Step) -> anyhow::Result<()> {
         self.is_certain = false;
         self.sink.commit(records, &next).await?;
         self.is_certain = true;
@@ -109,6 +106,7 @@ mod tests {
 
     use super::*;
     use crate::model::page::tests::page;
+    use crate::run::lane_page::Covered;
     use crate::run::lifecycle::new_cursor;
 
     fn run() -> Run {
@@ -139,5 +137,22 @@ mod tests {
         assert!(publisher.listed_page(&page(&["2222-2222"])).await.is_err());
         publisher.record_stop(None).await.unwrap();
         assert_eq!(*commits.lock().unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_failed_transaction_of_several_pages_moves_the_run_past_none_of_them() {
+        let mut publisher =
+            Publisher::new(Sink::Mock(Box::new(|_, _| Err(anyhow::anyhow!("aborted")))), run());
+        let before = publisher.cursor().clone();
+        let lane_page = |from: &str, id: &str| LanePage {
+            from: from.into(),
+            covered: Covered::UpTo(id.into()),
+            page: page(&[id]),
+            largest_id: Some(id.into()),
+            skipped: None,
+        };
+        let pages = vec![lane_page("", "2222-2222"), lane_page("2222-2222", "2222-2223")];
+        assert!(publisher.lane_pages(pages).await.is_err());
+        assert_eq!(publisher.cursor(), &before);
     }
 }

@@ -1,4 +1,4 @@
-//! Kafka transactions: a page's records and the cursor are committed together or not at all.
+//! Kafka transactions: the records of one or more pages and the cursor are committed together or not at all.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ impl Transactions {
             ("acks", "all"),
             // Long enough for a broker restart without an error.
             ("transaction.timeout.ms", "60000"),
-            // Records are sent a page at a time and all awaited, so lingering gains nothing.
+            // All records of a transaction are sent, then all are awaited, so lingering gains nothing.
             ("linger.ms", "0"),
             ("compression.codec", "lz4"),
             // The limit of our topics.

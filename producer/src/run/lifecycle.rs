@@ -67,6 +67,11 @@ pub(crate) fn listed_since(cursor: &Cursor) -> Option<OffsetDateTime> {
     (cursor.pending == [Interval::whole()]).then_some(since.from)
 }
 
+/// How many more assets a run with a limit takes.
+pub(crate) fn remaining(cursor: &Cursor) -> Option<u64> {
+    cursor.shape.limit.map(|limit| limit.saturating_sub(cursor.objects))
+}
+
 /// How many objects a run should find; none where that is unknown: after a time or after an id.
 pub(crate) fn expected_objects(cursor: &Cursor) -> Option<u64> {
     let shape = &cursor.shape;

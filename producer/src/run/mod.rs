@@ -37,6 +37,8 @@ pub(crate) struct Run {
 /// What to commit in one transaction.
 #[derive(Debug)]
 pub(crate) struct Step {
+    /// The numbers of the pages. One without records has the number of the page after it.
+    pub(crate) pages: Vec<u32>,
     pub(crate) records: Vec<Outgoing>,
     pub(crate) next: Cursor,
 }
@@ -58,11 +60,6 @@ impl Run {
         &self.cursor
     }
 
-    /// How many more assets a run with a limit takes.
-    pub(crate) fn remaining(&self) -> Option<u64> {
-        self.cursor.shape.limit.map(|limit| limit.saturating_sub(self.cursor.objects))
-    }
-
     /// Moves on to a cursor that was committed.
     pub(crate) fn advance(&mut self, committed: Cursor) {
         self.cursor = committed;
@@ -70,84 +67,114 @@ impl Run {
 
     /// Publishes the answer of `/domains`, which is page 0.
     pub(crate) fn domains(&self, domains: Domains) -> anyhow::Result<Step> {
-        let records = self.builder.domains(&domains, self.version(), OffsetDateTime::now_utc());
-        let next = Cursor { declared: domains.declared, ..self.cursor.clone() };
-        self.step(records, next)
+        let mut step = self.unchanged();
+        let records = self.builder.domains(&domains, version(&step.next), OffsetDateTime::now_utc());
+        step.next.declared = domains.declared;
+        step.add(records)?;
+        Ok(step)
     }
 
-    /// Publishes a page of a lane.
-    pub(crate) fn lane_page(&mut self, lane_page: LanePage) -> anyhow::Result<Step> {
-        let LanePage { from, covered, mut page, largest_id, skipped } = lane_page;
-        let mut next = self.cursor.clone();
+    /// Publishes pages of lanes, up to the limit. Each gets its own number, as if it were published alone.
+    pub(crate) fn lane_pages(&mut self, pages: Vec<LanePage>) -> anyhow::Result<Step> {
+        let mut step = self.unchanged();
+        for page in pages {
+            self.add_lane_page(&mut step, page)?;
+            // The pages after a limit do not belong to the run.
+            if lifecycle::remaining(&step.next) == Some(0) {
+                break;
+            }
+        }
+        Ok(step)
+    }
+
+    fn add_lane_page(&mut self, step: &mut Step, lane_page: LanePage) -> anyhow::Result<()> {
+        let LanePage { from, covered, page, largest_id, skipped } = lane_page;
+        let next = &mut step.next;
         next.skipped += u64::from(skipped.is_some());
         if let Some(Skipped::Object(id)) = skipped {
-            cursor_changes::add_unread_ids(&mut next, [id]);
+            cursor_changes::add_unread_ids(next, [id]);
         }
         cursor_changes::cover(&mut next.pending, &from, covered);
-        next.max_id = next.max_id.max(largest_id);
-        self.objects(&mut page, next)
+        next.max_id = next.max_id.take().max(largest_id);
+        self.add_objects(step, page)
     }
 
-    /// Publishes the objects of a page up to the limit; `next` is the following cursor except for its counts.
-    fn objects(&mut self, page: &mut Page, mut next: Cursor) -> anyhow::Result<Step> {
-        let remaining =
-            self.remaining().map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-        page.objects.truncate(cursor_changes::len_within_limit(page, remaining));
-        let records = self.builder.page(&page.objects, self.version(), page.observed_at);
+    /// Publishes the objects of a page up to the limit.
+    fn add_objects(&mut self, step: &mut Step, mut page: Page) -> anyhow::Result<()> {
+        let next = &mut step.next;
+        let remaining = lifecycle::remaining(next)
+            .map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        page.objects.truncate(cursor_changes::len_within_limit(&page, remaining));
+        let records = self.builder.page(&page.objects, version(next), page.observed_at);
         next.objects += page.objects.len() as u64;
         if page.objects.len() >= remaining {
             next.pending.clear();
         }
-        self.step(records, next)
+        step.add(records)
     }
 
     /// Publishes a page of the listing by date, which covers no interval of ids.
     pub(crate) fn listed_page(&mut self, page: &Page) -> anyhow::Result<Step> {
-        let records = self.builder.page(&page.objects, self.version(), page.observed_at);
-        let objects = self.cursor.objects + page.objects.len() as u64;
-        let next = Cursor { objects, ..self.cursor.clone() };
-        self.step(records, next)
+        let mut step = self.unchanged();
+        let records = self.builder.page(&page.objects, version(&step.next), page.observed_at);
+        step.next.objects += page.objects.len() as u64;
+        step.add(records)?;
+        Ok(step)
     }
 
     /// Splits the pending intervals for this many lanes.
-    pub(crate) fn split(&self, lanes: usize) -> anyhow::Result<Step> {
-        let pending = idspace::split(self.cursor.pending.clone(), lanes);
-        let next = Cursor { pending, ..self.cursor.clone() };
-        self.step(PageRecords::default(), next)
+    pub(crate) fn split(&self, lanes: usize) -> Step {
+        let mut step = self.unchanged();
+        step.next.pending = idspace::split(step.next.pending, lanes);
+        step
     }
 
     /// Records in the cursor that the crawl stopped, and why.
     pub(crate) fn stopped(&self, error: Option<String>) -> Step {
         let stopped = Some(Stopped { at: OffsetDateTime::now_utc(), error });
-        Step { records: Vec::new(), next: Cursor { stopped, ..self.cursor.clone() } }
+        let mut step = self.unchanged();
+        step.next.stopped = stopped;
+        step
     }
 
     /// Ends the run with one end-of-run record on every partition that the run may have written to.
     pub(crate) fn end(&self) -> anyhow::Result<Step> {
         let cursor = Cursor { pending: Vec::new(), ..self.cursor.clone() };
         let ended_at = OffsetDateTime::now_utc();
-        let records = end_records::build(&self.topics, &cursor, self.version(), ended_at)?;
-        Ok(Step { records, next: lifecycle::ended(&cursor, ended_at) })
+        let records = end_records::build(&self.topics, &cursor, version(&cursor), ended_at)?;
+        Ok(Step { pages: Vec::new(), records, next: lifecycle::ended(&cursor, ended_at) })
     }
 
-    const fn version(&self) -> Version {
-        Version { run: self.cursor.run, page: self.cursor.next_page }
+    /// A step that has published nothing yet.
+    fn unchanged(&self) -> Step {
+        Step { pages: Vec::new(), records: Vec::new(), next: self.cursor.clone() }
     }
+}
 
-    fn step(&self, page: PageRecords, mut next: Cursor) -> anyhow::Result<Step> {
+impl Step {
+    /// Adds the records of the next page, and counts them.
+    fn add(&mut self, page: PageRecords) -> anyhow::Result<()> {
+        let next = &mut self.next;
+        self.pages.push(next.next_page);
         // A page without records, which only ends an interval, gets no number.
-        let is_numbered = !page.outgoing.is_empty() || self.cursor.next_page == 0;
-        let next_page = self.cursor.next_page.checked_add(u32::from(is_numbered));
+        let is_numbered = !page.outgoing.is_empty() || next.next_page == 0;
+        let next_page = next.next_page.checked_add(u32::from(is_numbered));
         next.next_page = next_page.context("a run has at most 2^32 pages")?;
-        cursor_changes::add_missed(&mut next, page.missed);
+        cursor_changes::add_missed(next, page.missed);
         for (kind, partition) in page.published {
-            cursor_changes::count(&mut next, kind, partition);
+            cursor_changes::count(next, kind, partition);
         }
         for (domain, seen) in page.seen {
             *next.seen.entry(domain).or_default() += seen;
         }
-        Ok(Step { records: page.outgoing, next })
+        self.records.extend(page.outgoing);
+        Ok(())
     }
+}
+
+/// The version of the records of the next page.
+const fn version(cursor: &Cursor) -> Version {
+    Version { run: cursor.run, page: cursor.next_page }
 }
 
 #[cfg(test)]

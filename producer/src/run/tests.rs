@@ -1,6 +1,6 @@
 use catalog_shared::cursor::{Mode, RunParameters};
 use catalog_shared::end_record::UNREAD_IDS;
-use catalog_shared::record::RecordType;
+use catalog_shared::record::{RecordType, Stamp};
 use catalog_shared::region::Region;
 
 use super::*;
@@ -32,7 +32,7 @@ fn lane_page(from: &str, ids: [&str; 3]) -> LanePage {
 }
 
 fn publish(run: &mut Run, page: LanePage) {
-    let step = run.lane_page(page).unwrap();
+    let step = run.lane_pages(vec![page]).unwrap();
     run.advance(step.next);
 }
 
@@ -40,19 +40,52 @@ fn publish(run: &mut Run, page: LanePage) {
 fn a_limit_truncates_the_last_page_and_leaves_nothing_pending() {
     let mut run = limited(5);
     publish(&mut run, lane_page("", ["2222-2222", "2222-2223", "2222-2224"]));
-    assert_eq!((run.remaining(), run.cursor().pending.len()), (Some(2), 2));
+    assert_eq!((lifecycle::remaining(run.cursor()), run.cursor().pending.len()), (Some(2), 2));
     publish(&mut run, lane_page("2222-2224", ["2222-2225", "2222-2226", "2222-2227"]));
     let cursor = run.cursor();
     assert_eq!((cursor.objects, cursor.seen["a.example"]), (5, 5));
     assert_eq!(cursor.published[&RecordType::Datasets].iter().sum::<u64>(), 5);
-    assert_eq!((run.remaining(), &cursor.pending), (Some(0), &Vec::new()));
+    assert_eq!((lifecycle::remaining(run.cursor()), &cursor.pending), (Some(0), &Vec::new()));
+}
+
+#[test]
+fn pages_in_one_transaction_are_published_as_in_one_each() {
+    let cursor = limited(8).cursor().clone();
+    // The limit is reached in the third page.
+    let pages = || {
+        let pages = [
+            lane_page("", ["2222-2222", "2222-2223", "2222-2224"]),
+            lane_page("g222-2222", ["h222-2222", "h222-2222", "h222-2223"]),
+            lane_page("2222-2224", ["2222-2225", "2222-2226", "2222-2227"]),
+            lane_page("h222-2223", ["h222-2224", "h222-2225", "h222-2226"]),
+        ];
+        pages.map(|mut page| {
+            page.page.observed_at = OffsetDateTime::UNIX_EPOCH;
+            page
+        })
+    };
+    let mut one_each = Run::new(Topics::new(""), cursor.clone());
+    let mut records = Vec::new();
+    for page in pages().into_iter().take(3) {
+        let step = one_each.lane_pages(vec![page]).unwrap();
+        records.extend(step.records);
+        one_each.advance(step.next);
+    }
+    let step = Run::new(Topics::new(""), cursor).lane_pages(pages().into()).unwrap();
+    assert_eq!((&step.next, &step.pages), (one_each.cursor(), &vec![0, 1, 2]));
+    let content = |record: &Outgoing| {
+        let stamp = Stamp::from_headers(Some(&*record.headers)).unwrap();
+        format!("{:?}", (&record.topic, record.partition, &record.key, &record.value, stamp))
+    };
+    let contents = |records: &[Outgoing]| records.iter().map(content).collect::<Vec<_>>();
+    assert_eq!(contents(&step.records), contents(&records));
 }
 
 #[test]
 fn a_limit_takes_objects_with_the_same_id_together() {
     let mut run = limited(2);
     publish(&mut run, lane_page("", ["2222-2222", "2222-2223", "2222-2223"]));
-    assert_eq!((run.cursor().objects, run.remaining()), (3, Some(0)));
+    assert_eq!((run.cursor().objects, lifecycle::remaining(run.cursor())), (3, Some(0)));
     assert!(run.cursor().pending.is_empty());
 }
 

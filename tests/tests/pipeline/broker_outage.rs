@@ -14,8 +14,8 @@ use crate::producer_killed::each_page_once;
 
 const ASSETS: u64 = 2_000;
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The most pages that two lanes have in flight: one each, one in the channel, one in the publisher.
-const IN_HAND: usize = 4;
+/// How many pages two lanes have in flight at least: two received ones that wait, and one in the publisher.
+const IN_HAND: usize = 3;
 
 async fn api() -> Result<MockServer> {
     Ok(MockServer::start(Options::new(Synthetic::new(ASSETS, 8))).await?)
@@ -113,11 +113,10 @@ async fn a_crawl_pauses_while_the_broker_is_unreachable() -> Result<()> {
     for _ in 0..IN_HAND {
         crawl.logged(events::PAGE_RECEIVED).await?;
     }
+    // It logs its progress every ten seconds. Then it has no place for another page, and sends no requests.
+    crawl.logged(events::CRAWL_PROGRESS).await?;
     let sent = api.requests().len();
-    // It logs its progress every ten seconds, and sends no requests in between.
-    for _ in 0..2 {
-        crawl.logged(events::CRAWL_PROGRESS).await?;
-    }
+    crawl.logged(events::CRAWL_PROGRESS).await?;
     assert_eq!(api.requests().len(), sent);
     broker.restart().await?;
     let ended = crawl.ended().await?;
@@ -183,7 +182,7 @@ async fn pages_in_flight_are_published_before_shutdown_and_not_fetched_again() -
     let mut crawl = crawl(&world, &api)?.start()?;
     crawl.reaches(first.arrived()).await?;
     crawl.reaches(second.arrived()).await?;
-    // Nothing can be published now. Of the first lane, one page is being sent, one is queued, and one was just received.
+    // Nothing can be published now. Of the first lane, one page is being sent, and one waits.
     broker.freeze()?;
     first.release();
     for _ in 1..IN_HAND {
@@ -204,6 +203,32 @@ async fn pages_in_flight_are_published_before_shutdown_and_not_fetched_again() -
     crawl_to_the_end(&world, &api).await?;
     let again = answered(&api.requests()[before.len()..]);
     assert!(answered(&before).is_disjoint(&again), "{before:?} {again:?}");
+    each_page_once(&world, ASSETS).await
+}
+
+/// Two pages wait while the broker does not answer, so the next transaction contains both.
+#[tokio::test]
+async fn a_producer_killed_in_a_transaction_of_two_pages_publishes_each_once() -> Result<()> {
+    let broker = Broker::start().await?;
+    let (world, api) = (World::on(broker.address()?).await?, api().await?);
+    let mut first = api.hold(Matcher::pages().scroll_id(""));
+    let mut second = api.hold(Matcher::pages().that(|request| request.param("scroll_id") != Some("")).nth(1));
+    let mut crawl = crawl(&world, &api)?.start()?;
+    crawl.reaches(first.arrived()).await?;
+    crawl.reaches(second.arrived()).await?;
+    broker.freeze()?;
+    // One page is being sent, then one of each lane waits.
+    for (gate, pages) in [(first, 2), (second, 1)] {
+        gate.release();
+        for _ in 0..pages {
+            crawl.logged(events::PAGE_RECEIVED).await?;
+        }
+    }
+    broker.thaw()?;
+    while crawl.logged(events::RECORDS_DELIVERED).await?["records"].as_u64() < Some(2 * 99) {}
+    crawl.kill().await?;
+
+    crawl_to_the_end(&world, &api).await?;
     each_page_once(&world, ASSETS).await
 }
 

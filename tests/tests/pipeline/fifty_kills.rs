@@ -33,7 +33,8 @@ enum Point {
     DomainsHeld,
     /// It waits for a page after this many.
     PageHeld(u64),
-    /// Records are in the topics, and their transaction is about to be committed.
+    /// Records are in the topics, and their transaction is about to be committed. If no page is requested, that is the
+    /// claim, otherwise the transaction after it. Several of the requested pages may be in it.
     Delivered(u64),
     /// A page has just been committed.
     Published(u64),
@@ -67,8 +68,7 @@ impl Draw {
             0 => Point::Opened,
             1 => Point::Claimed,
             2 => Point::PageHeld(pages),
-            // The claim is the first transaction of a part, and its pages are the next ones.
-            3..=5 => Point::Delivered(1 + pages),
+            3..=5 => Point::Delivered(pages),
             _ => Point::Published(1 + pages),
         }
     }
@@ -126,9 +126,9 @@ async fn kill_at(point: Point, mut crawl: Running, api: &MockServer) -> Result<(
                 crawl.reaches(pages.arrived()).await?;
             }
         }
-        Point::Delivered(times) => {
-            pages.pass(usize::try_from(times)?);
-            times_logged(&mut crawl, events::RECORDS_DELIVERED, times).await?;
+        Point::Delivered(passed) => {
+            pages.pass(usize::try_from(passed)?);
+            times_logged(&mut crawl, events::RECORDS_DELIVERED, 1 + u64::from(passed > 0)).await?;
         }
         Point::Published(times) => {
             pages.pass(usize::try_from(times)?);

@@ -23,6 +23,8 @@ const ENDS: usize = 20;
 /// How many crawls run at the same time. Most of their time is waiting.
 const CRAWLS: usize = 4;
 const PAGE_SIZE: u64 = 25;
+/// The most pages in a transaction: those of one lane that can wait.
+const PAGES: u64 = 2;
 /// The number of transactions before the first page: the claim and `/domains`.
 const FIRST: u64 = 2;
 /// The clients' timeout for an answer.
@@ -68,7 +70,7 @@ async fn ends_that_arrive_late_tear_no_page() -> Result<()> {
 async fn crawled_with_late_ends(seed: u64, ends: usize) -> Result<()> {
     let mut draw = Draw(seed);
     let planned: Vec<_> = (0..ends).map(|number| draw.late_end(number == 0)).collect();
-    let assets = (FIRST + 2 * ends as u64 + 3) * PAGE_SIZE;
+    let assets = (FIRST + 2 * ends as u64 + 3) * PAGES * PAGE_SIZE;
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(assets, 8))).await?;
     let proxy = world.kafka_proxy(planned).await?;
