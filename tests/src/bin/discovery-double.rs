@@ -23,7 +23,7 @@ struct Arguments {
     /// The number of assets of the synthetic catalog
     #[arg(long, value_name = "ASSETS", default_value_t = 5_000, conflicts_with = "ndjson")]
     synthetic: u64,
-    /// The number of its domains
+    /// The number of domains with assets. /domains lists four more, without assets
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..))]
     domains: u16,
     /// Show the synthetic catalog this many days later, with other page views
