@@ -1,4 +1,4 @@
--- As drop_below_floors.sql, for the candidates.
+-- Like drop_below_floors.sql, but limited to the candidates.
 with datasets as (
     delete from shadow_datasets as made
     using candidates_datasets as found, shadow_dataset_stats as stats, run_floors as floors

@@ -1,4 +1,4 @@
--- As retire_shadow.sql, for the candidates.
+-- Like retire_shadow.sql, but limited to the candidates.
 with seen as materialized (
     select region, domain, id, last_run
     from candidates_datasets

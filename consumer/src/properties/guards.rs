@@ -216,7 +216,7 @@ async fn a_row_of_a_newer_revision_is_not_overwritten() -> Result<()> {
 }
 
 async fn take_lock(pool: &PgPool) -> Result<()> {
-    for mode in [LockMode::SharedWithoutWaiting, LockMode::Shared, LockMode::Exclusive] {
+    for mode in [LockMode::SharedWithAsynchronousCommit, LockMode::Shared, LockMode::Exclusive] {
         let mut tx = pool.begin().await?;
         lock(&mut tx, mode).await?;
     }

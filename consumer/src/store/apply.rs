@@ -141,7 +141,7 @@ const fn mode(settings: BatchSettings, ends: &[EndOfRun]) -> LockMode {
     } else if settings.synchronous_commit {
         LockMode::Shared
     } else {
-        LockMode::SharedWithoutWaiting
+        LockMode::SharedWithAsynchronousCommit
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) enum LockMode {
     Shared,
     /// Like `Shared`. The transaction's commit does not wait for the disk (`synchronous_commit = off`), so a crash of the
     /// server may undo it; it then undoes it as a whole, and all later transactions too.
-    SharedWithoutWaiting,
+    SharedWithAsynchronousCommit,
 }
 
 /// Takes the schema lock until the transaction ends.
@@ -37,7 +37,7 @@ pub(crate) async fn lock(tx: &mut PgConnection, mode: LockMode) -> anyhow::Resul
     let statements = match mode {
         LockMode::Exclusive => include_str!("../../sql/apply/lock_exclusive.sql"),
         LockMode::Shared => include_str!("../../sql/apply/lock_shared.sql"),
-        LockMode::SharedWithoutWaiting => {
+        LockMode::SharedWithAsynchronousCommit => {
             concat!("set local synchronous_commit = off;\n", include_str!("../../sql/apply/lock_shared.sql"))
         }
     };

@@ -1,17 +1,12 @@
 //! A Kafka for one test, which the test may stop.
 
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
-/// The timeout for a broker to start.
-const LIMIT: Duration = Duration::from_secs(120);
+use super::process;
 
 /// A broker with its own data and port, which it keeps over restarts. It ends when this is
 /// dropped, or when the thread that started it ends.
@@ -58,20 +53,8 @@ impl Broker {
     pub async fn restart(&mut self) -> Result<()> {
         let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/stack");
         let mut command = Command::new(stack);
-        command.arg("broker").arg(self.folder.path()).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn()?;
-        let stderr = process.stderr.take().context("standard error is piped")?;
-        let mut log = BufReader::new(stderr).lines();
-        let mut reported = String::new();
-        while !reported.contains("Kafka Server started") {
-            let line = timeout(LIMIT, log.next_line()).await??;
-            reported.push_str(&line.with_context(|| format!("the broker did not start:\n{reported}"))?);
-            reported.push('\n');
-        }
-        // Otherwise it would block once its log pipe is full.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        self.process = Some(process);
+        command.arg("broker").arg(self.folder.path());
+        self.process = Some(process::start(command, "Kafka Server started").await.context("the broker")?);
         Ok(())
     }
 

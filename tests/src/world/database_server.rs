@@ -3,24 +3,21 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
-/// The timeout for a server to start.
-const LIMIT: Duration = Duration::from_secs(120);
+use super::process;
 
 /// A server with its own data and port, which it keeps over restarts. It ends when this is dropped.
 #[derive(Debug)]
 pub struct DatabaseServer {
     folder: TempDir,
     process: Option<Child>,
+    /// Its suspended process, if there is one.
+    suspended: Option<i32>,
 }
 
 impl DatabaseServer {
@@ -32,7 +29,7 @@ impl DatabaseServer {
         let folder = tempfile::tempdir()?;
         // It does not run as root, so another user must be able to enter its folder.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-        let mut server = Self { folder, process: None };
+        let mut server = Self { folder, process: None, suspended: None };
         server.restart().await?;
         Ok(server)
     }
@@ -54,46 +51,45 @@ impl DatabaseServer {
     pub async fn restart(&mut self) -> Result<()> {
         let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/stack");
         let mut command = Command::new(stack);
-        command.arg("database").arg(self.folder.path()).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn()?;
-        let stderr = process.stderr.take().context("standard error is piped")?;
-        let mut log = BufReader::new(stderr).lines();
-        let mut reported = String::new();
-        while !reported.contains("database system is ready to accept connections") {
-            let line = timeout(LIMIT, log.next_line()).await??;
-            reported.push_str(&line.with_context(|| format!("the server did not start:\n{reported}"))?);
-            reported.push('\n');
-        }
-        // Otherwise it would block once its log pipe is full.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        self.process = Some(process);
+        command.arg("database").arg(self.folder.path());
+        let ready = "database system is ready to accept connections";
+        self.process = Some(process::start(command, ready).await.context("the database server")?);
         Ok(())
     }
 
     /// Suspends the process that writes the log of asynchronous commits to the disk, so that a crash loses all commits after
-    /// the last one that waited for the disk. Returns its process id, for [`DatabaseServer::kill`].
+    /// the last one that waited for the disk.
     ///
     /// # Errors
     /// If the server can't be reached.
-    pub async fn hold_back_asynchronous_commits(&self) -> Result<i32> {
+    pub async fn hold_back_asynchronous_commits(&mut self) -> Result<()> {
         let mut connection = PgConnection::connect(&self.url()?).await?;
         let writer = "select pid from pg_stat_activity where backend_type = 'walwriter'";
         let pid: i32 = sqlx::query_scalar(writer).fetch_one(&mut connection).await?;
         connection.close().await?;
         signal("STOP", pid)?;
-        Ok(pid)
+        self.suspended = Some(pid);
+        Ok(())
     }
 
-    /// Kills it, as `kill -9` does: its suspended process too, if there is one.
+    /// Kills it, as `kill -9` does.
     ///
     /// # Errors
     /// The system's error.
-    pub async fn kill(&mut self, suspended: Option<i32>) -> Result<()> {
+    pub async fn kill(&mut self) -> Result<()> {
         let mut process = self.process.take().context("the server runs")?;
         process.kill().await?;
         // The other processes end when they notice that their parent is gone.
-        suspended.map_or(Ok(()), |pid| signal("KILL", pid))
+        self.suspended.take().map_or(Ok(()), |pid| signal("KILL", pid))
+    }
+}
+
+impl Drop for DatabaseServer {
+    /// A suspended process would not notice that its parent is gone.
+    fn drop(&mut self) {
+        if let Some(pid) = self.suspended {
+            drop(signal("KILL", pid));
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod documented;
 mod kafka_proxy;
 mod moving;
 mod pooler;
+mod process;
 mod program;
 mod proxy;
 mod rebuild;

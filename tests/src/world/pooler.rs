@@ -3,21 +3,16 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sqlx::ConnectOptions;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
-use super::World;
+use super::{World, process};
 
 /// Debian's path is only in root's `PATH`.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/pgbouncer", "pgbouncer"];
-const LIMIT: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "pooled7Q";
 
 /// A pooler for one database. It ends when this is dropped.
@@ -66,19 +61,9 @@ impl Pooler {
         if is_root {
             command.args(["-u", "postgres"]);
         }
-        command.arg(path("config")).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().context("PgBouncer does not start: run `dev/setup tests`")?;
-        let stderr = process.stderr.take().context("standard error is piped")?;
-        let mut log = BufReader::new(stderr).lines();
-        let mut reported = String::new();
-        while !reported.contains("process up") {
-            let line = timeout(LIMIT, log.next_line()).await??;
-            reported.push_str(&line.with_context(|| format!("the pooler did not start:\n{reported}"))?);
-            reported.push('\n');
-        }
-        // Otherwise it would block once its log pipe is full.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        command.arg(path("config"));
+        let started = process::start(command, "process up").await;
+        let process = started.context("PgBouncer does not start: run `dev/setup tests`")?;
         Ok(Self { _folder: folder, _process: process })
     }
 }

@@ -173,15 +173,21 @@ fn answered(requests: &[ReceivedRequest]) -> BTreeSet<String> {
     pages.filter_map(|request| request.param("scroll_id").map(str::to_owned)).collect()
 }
 
+/// A crawl whose two lanes wait for their first page.
+async fn crawl_with_held_pages(world: &World, api: &MockServer) -> Result<(Running, Gate, Gate)> {
+    let mut first = api.hold(Matcher::pages().scroll_id(""));
+    let mut second = api.hold(Matcher::pages().that(|request| request.param("scroll_id") != Some("")).nth(1));
+    let mut crawl = crawl(world, api)?.start()?;
+    crawl.reaches(first.arrived()).await?;
+    crawl.reaches(second.arrived()).await?;
+    Ok((crawl, first, second))
+}
+
 #[tokio::test]
 async fn pages_in_flight_are_published_before_shutdown_and_not_fetched_again() -> Result<()> {
     let broker = Broker::start().await?;
     let (world, api) = (World::on(broker.address()?).await?, api().await?);
-    let mut first = api.hold(Matcher::pages().scroll_id(""));
-    let mut second = api.hold(Matcher::pages().that(|request| request.param("scroll_id") != Some("")).nth(1));
-    let mut crawl = crawl(&world, &api)?.start()?;
-    crawl.reaches(first.arrived()).await?;
-    crawl.reaches(second.arrived()).await?;
+    let (mut crawl, first, second) = crawl_with_held_pages(&world, &api).await?;
     // Nothing can be published now. Of the first lane, one page is being sent, and one waits.
     broker.freeze()?;
     first.release();
@@ -211,11 +217,7 @@ async fn pages_in_flight_are_published_before_shutdown_and_not_fetched_again() -
 async fn a_producer_killed_in_a_transaction_of_two_pages_publishes_each_once() -> Result<()> {
     let broker = Broker::start().await?;
     let (world, api) = (World::on(broker.address()?).await?, api().await?);
-    let mut first = api.hold(Matcher::pages().scroll_id(""));
-    let mut second = api.hold(Matcher::pages().that(|request| request.param("scroll_id") != Some("")).nth(1));
-    let mut crawl = crawl(&world, &api)?.start()?;
-    crawl.reaches(first.arrived()).await?;
-    crawl.reaches(second.arrived()).await?;
+    let (mut crawl, first, second) = crawl_with_held_pages(&world, &api).await?;
     broker.freeze()?;
     // One page is being sent, then one of each lane waits.
     for (gate, pages) in [(first, 2), (second, 1)] {
