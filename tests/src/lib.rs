@@ -1,9 +1,8 @@
-//! Used by the tests of both programs: a mock server of the Discovery API that can be set up to
-//! misbehave, and an invented catalog to serve from it.
+//! Used by the tests of both programs: worlds with a database and topics of their own, and what the tables should contain.
 
 pub mod docs;
 pub mod history;
-pub mod mock_server;
 pub mod oracle;
-pub mod synthetic;
 pub mod world;
+
+pub use discovery_double::{mock_server, synthetic};

@@ -1,9 +1,9 @@
 //! Names, descriptions and contacts.
 
-use super::draw::Draw;
 use super::oddities::Oddity;
 use super::portals::Portal;
 use super::topics::Topic;
+use crate::draw::Draw;
 
 /// The API cuts descriptions off here, in characters.
 const LONGEST_DESCRIPTION: usize = 4_000;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::tokens::{elements, members};
-use crate::synthetic::draw::{Aspect, Draw};
+use crate::draw::{Aspect, Draw};
 
 /// What an object's order is drawn from, besides its id.
 #[derive(Clone, Copy, Debug)]

@@ -1,15 +1,11 @@
 //! The mock server holds requests for a test, and logs the requests that it received.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
-use catalog_tests::mock_server::{Fault, Matcher, MemoryCatalog, MockServer, Options};
-use catalog_tests::synthetic::Synthetic;
+use discovery_double::mock_server::{Fault, Matcher, MemoryCatalog, MockServer, Options};
+use discovery_double::synthetic::Synthetic;
 
-#[expect(dead_code, reason = "each test file uses its share")]
-mod asking;
-use asking::{get, get_in_background, read};
+use crate::asking::{get, get_in_background, read};
 
 const PAGE: &str = "?scroll_id=&limit=20";
 
@@ -57,7 +53,7 @@ async fn a_gate_that_is_dropped_is_open() {
 #[tokio::test]
 async fn the_log_shows_the_requests() {
     let api = small().await;
-    let request = asking::CLIENT.get(format!("{}?limit=3&order=name%20ASC", api.url()));
+    let request = crate::asking::CLIENT.get(format!("{}?limit=3&order=name%20ASC", api.url()));
     read(request.header("X-Request-Id", "run-7").send().await.expect("an answer")).await;
     api.fail_once(Matcher::any(), Fault::status(503));
     get(&api, "/domains").await;

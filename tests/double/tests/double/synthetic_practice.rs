@@ -1,8 +1,6 @@
 //! The synthetic catalog has tags like a real one, and on request recent dates.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
-use catalog_tests::synthetic::Synthetic;
+use discovery_double::synthetic::Synthetic;
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};

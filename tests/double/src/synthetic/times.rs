@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::draw::Draw;
+use crate::draw::Draw;
 
 /// 1 February 2011, in seconds since 1970.
 const FIRST: i64 = 1_296_518_400;

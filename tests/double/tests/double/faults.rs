@@ -1,17 +1,13 @@
 //! The mock server misbehaves on demand.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
-use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
-use catalog_tests::synthetic::Synthetic;
+use discovery_double::mock_server::{Fault, Matcher, MockServer, Options};
+use discovery_double::synthetic::Synthetic;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-#[expect(dead_code, reason = "each test file uses its share")]
-mod asking;
-use asking::{get, get_in_background};
+use crate::asking::{get, get_in_background};
 
 const PAGE: &str = "?scroll_id=&limit=20";
 
@@ -80,7 +76,8 @@ async fn json_can_be_truncated_in_a_complete_http_answer() {
 async fn the_connection_closes_before_the_promised_length() {
     let api = small().await;
     api.fail_once(Matcher::any(), Fault::CutConnection);
-    let mut response = asking::CLIENT.get(format!("{}{PAGE}", api.url())).send().await.expect("a head");
+    let mut response =
+        crate::asking::CLIENT.get(format!("{}{PAGE}", api.url())).send().await.expect("a head");
     let promised = response.content_length().expect("a length");
     let mut came = 0;
     let error = loop {
@@ -114,7 +111,8 @@ async fn a_stalled_answer_has_sent_half_of_its_body() {
     let api = small().await;
     let whole = get(&api, PAGE).await.text;
     api.fail_once(Matcher::any(), Fault::Stall);
-    let mut response = asking::CLIENT.get(format!("{}{PAGE}", api.url())).send().await.expect("a head");
+    let mut response =
+        crate::asking::CLIENT.get(format!("{}{PAGE}", api.url())).send().await.expect("a head");
     let mut came = 0;
     while came < whole.len().div_ceil(2) {
         came += response.chunk().await.expect("a piece").expect("more").len();

@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use super::draw::Draw;
 use super::json::Json;
 use super::kinds::Kind;
 use super::oddities::Oddity;
 use super::topics::TOPICS;
+use crate::draw::Draw;
 
 /// The number of columns of the widest recorded asset.
 const MOST_COLUMNS: usize = 669;

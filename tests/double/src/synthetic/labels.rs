@@ -1,10 +1,10 @@
 //! The classification of an asset: categories, tags, and the domain's own metadata.
 
-use super::draw::Draw;
 use super::json::Json;
 use super::oddities::Oddity;
 use super::portals::Portal;
 use super::topics::{TOPICS, Topic};
+use crate::draw::Draw;
 
 /// The highest number of tags of a recorded asset.
 const MOST_TAGS: usize = 559;

@@ -1,16 +1,12 @@
 //! The mock server's answers have the form of recorded answers of the live API.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
-use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options};
-use catalog_tests::synthetic::{Oddity, Synthetic};
+use discovery_double::mock_server::{MemoryCatalog, MockServer, Options};
+use discovery_double::synthetic::{Oddity, Synthetic};
 use serde_json::Value;
 
-#[expect(dead_code, reason = "each test file uses its share")]
-mod asking;
-use asking::get;
+use crate::asking::get;
 
 const ASSETS: u64 = 120;
 
@@ -190,7 +186,7 @@ async fn repeated_elements_occur_as_often_as_before() {
 async fn bodies_come_compressed_and_in_chunks_unless_that_is_turned_off() {
     for (compressed, chunked) in [(true, true), (false, true), (true, false), (false, false)] {
         let api = serve(|options| options.gzip(compressed).chunked(chunked)).await;
-        let request = asking::CLIENT.get(api.url()).header("accept-encoding", "gzip");
+        let request = crate::asking::CLIENT.get(api.url()).header("accept-encoding", "gzip");
         let response = request.send().await.expect("an answer");
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().expect("text"));
         assert_eq!(header("content-encoding"), compressed.then_some("gzip"));

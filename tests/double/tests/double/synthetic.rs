@@ -1,12 +1,10 @@
 //! The synthetic catalog is the same each time, well-formed, and as odd as a real one.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
-use catalog_tests::mock_server::{Catalog, Region};
-use catalog_tests::synthetic::{ID_SPACE, Oddity, Synthetic, is_well_formed, spell};
+use discovery_double::mock_server::{Catalog, Region};
+use discovery_double::synthetic::{ID_SPACE, Oddity, Synthetic, is_well_formed, spell};
 use serde_json::Value;
 
 const ASSETS: u64 = 5_000;

@@ -1,18 +1,14 @@
 //! The mock server serves any objects, from memory and from files, on request byte for byte.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::io::Write;
 use std::sync::Arc;
 
-use catalog_tests::mock_server::{Catalog, MemoryCatalog, MockServer, Options};
-use catalog_tests::synthetic::Synthetic;
+use discovery_double::mock_server::{Catalog, MemoryCatalog, MockServer, Options};
+use discovery_double::synthetic::Synthetic;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-#[expect(dead_code, reason = "each test file uses its share")]
-mod asking;
-use asking::get;
+use crate::asking::get;
 
 const ODD: &str = r#"{ "resource":{"id":"aaaa-aaaa", "name":"Caf\u00e9 \/ 1.0e0","type":"map"},"metadata":{"domain":"A.example"},
   "x": 1.50}"#;

@@ -5,7 +5,6 @@
 //! same catalog. Governments, hosts and texts are invented. Hosts are under `.example` (RFC 2606).
 
 mod columns;
-pub(crate) mod draw;
 mod ids;
 mod json;
 mod kinds;
@@ -24,8 +23,8 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+use crate::draw::{Aspect, Draw};
 use crate::mock_server::{Asset, Catalog, DomainCount, Region};
-use draw::{Aspect, Draw};
 pub use ids::{ID_SPACE, LETTERS, is_well_formed, spell};
 pub use oddities::Oddity;
 use portals::Portal;

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::{Arc, LazyLock};
 
-use catalog_tests::mock_server::MockServer;
+use discovery_double::mock_server::MockServer;
 use flate2::read::GzDecoder;
 use reqwest::Client;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap};

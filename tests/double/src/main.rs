@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use catalog_tests::mock_server::{MemoryCatalog, MockServer, Options, Region};
-use catalog_tests::synthetic::Synthetic;
 use clap::Parser;
+use discovery_double::mock_server::{MemoryCatalog, MockServer, Options, Region};
+use discovery_double::synthetic::Synthetic;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::signal::unix::{SignalKind, signal};

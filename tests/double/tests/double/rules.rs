@@ -1,13 +1,9 @@
 //! The mock server follows the rules of the Discovery API.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+use discovery_double::mock_server::{Catalog, MemoryCatalog, MockServer, Options, Region};
+use discovery_double::synthetic::Synthetic;
 
-use catalog_tests::mock_server::{Catalog, MemoryCatalog, MockServer, Options, Region};
-use catalog_tests::synthetic::Synthetic;
-
-#[expect(dead_code, reason = "each test file uses its share")]
-mod asking;
-use asking::{get, read};
+use crate::asking::{get, read};
 
 async fn small() -> MockServer {
     MockServer::start(Options::new(Synthetic::new(500, 6))).await.expect("a mock server")
@@ -232,7 +228,7 @@ async fn a_token_is_checked_only_if_there_is_one() {
     let options = Options::new(Synthetic::new(10, 1)).tokens(["good"]);
     let api = MockServer::start(options).await.expect("a mock server");
     for (token, status) in [(Some("good"), 200), (Some("bad"), 403), (None, 200)] {
-        let request = asking::CLIENT.get(api.url());
+        let request = crate::asking::CLIENT.get(api.url());
         let request = token.into_iter().fold(request, |request, token| request.header("X-App-Token", token));
         let answer = read(request.send().await.expect("an answer")).await;
         assert_eq!(answer.status, status, "{token:?}");
@@ -262,7 +258,7 @@ async fn answers_are_compressed_when_both_sides_want_it() {
     let plain = MockServer::start(plain).await.expect("a mock server");
     let packed = MockServer::start(Options::new(Synthetic::new(50, 2))).await.expect("a mock server");
     let ask = async |api: &MockServer, accepted: &str| {
-        let request = asking::CLIENT.get(api.url());
+        let request = crate::asking::CLIENT.get(api.url());
         let response = request.header("accept-encoding", accepted).send().await.expect("an answer");
         let encoding = response.headers().get("content-encoding").cloned();
         (encoding, response.bytes().await.expect("a body").len())
@@ -279,6 +275,6 @@ async fn answers_are_compressed_when_both_sides_want_it() {
 async fn other_paths_and_methods_are_refused() {
     let api = MockServer::start(Options::new(MemoryCatalog::new())).await.expect("a mock server");
     assert_eq!(get(&api, "/datasets").await.status, 404);
-    let posted = asking::CLIENT.post(api.url()).send().await.expect("an answer");
+    let posted = crate::asking::CLIENT.post(api.url()).send().await.expect("an answer");
     assert_eq!(posted.status(), 405);
 }

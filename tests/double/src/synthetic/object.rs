@@ -1,13 +1,13 @@
 //! One asset in the form of the API.
 
 use super::columns;
-use super::draw::{Aspect, Draw};
 use super::json::Json;
 use super::labels;
 use super::oddities::Oddity;
 use super::sketch::Sketch;
 use super::text;
 use super::times;
+use crate::draw::{Aspect, Draw};
 
 const LICENSES: [&str; 5] = [
     "Public Domain",

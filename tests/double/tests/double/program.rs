@@ -1,15 +1,11 @@
 //! The mock server as a program.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-#[expect(dead_code, reason = "each test file uses its share")]
-mod asking;
-use asking::{CLIENT, read};
+use crate::asking::{CLIENT, read};
 
 fn program(arguments: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_discovery-double"));

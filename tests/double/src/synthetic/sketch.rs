@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::Synthetic;
-use super::draw::{Aspect, Draw};
 use super::kinds::Kind;
 use super::object;
 use super::oddities::Oddity;
@@ -12,6 +11,7 @@ use super::portals::Portal;
 use super::text;
 use super::times::{self, Times};
 use super::topics::{TOPICS, Topic};
+use crate::draw::{Aspect, Draw};
 use crate::mock_server::Asset;
 
 /// The most downloads of the recordings.

@@ -1,7 +1,7 @@
 //! The governments of the synthetic catalog and their portals. They are invented, and their hosts are
 //! under `.example`, which RFC 2606 reserves.
 
-use super::draw::{Aspect, Draw};
+use crate::draw::{Aspect, Draw};
 use crate::mock_server::Region;
 
 /// One portal: a domain of the catalog.

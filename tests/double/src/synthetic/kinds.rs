@@ -1,6 +1,6 @@
 //! The types of assets and their properties.
 
-use super::draw::Draw;
+use crate::draw::Draw;
 
 /// A type of asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

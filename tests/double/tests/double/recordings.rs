@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use catalog_tests::mock_server::{MockServer, Options, Recording};
+use discovery_double::mock_server::{MockServer, Options, Recording};
 use reqwest::Client;
 
 /// A file as `docs/reference/recordings.md` describes it.
