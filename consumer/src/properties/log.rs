@@ -26,7 +26,7 @@ pub(super) struct LogRecord {
     pub(super) stamp: Stamp,
     pub(super) key: String,
     pub(super) value: String,
-    pub(super) says: String,
+    pub(super) row_text: String,
     /// Whether the value can't be read.
     pub(super) broken: bool,
     /// Set for an end-of-run record.
@@ -162,9 +162,9 @@ impl Writer {
                 "resource": { "id": id, "name": name, "page_views": { "page_views_total": views } },
                 "metadata": { "domain": domain },
             });
-            let says = format!("{name}|{name}|{views}");
+            let row_text = format!("{name}|{name}|{views}");
             let key = Key::Dataset { domain: &domain, id: &id };
-            self.publish(writing, at, RecordType::Datasets, key, (value.to_string(), says));
+            self.publish(writing, at, RecordType::Datasets, key, (value.to_string(), row_text));
             hosts.insert(format!("host.{domain}"), format!("d{content}.example"));
             agencies.insert((format!("host.{domain}"), format!("Roads / Parks {content}")));
         }
@@ -186,7 +186,7 @@ impl Writer {
         (page, observed_at): (u32, OffsetDateTime),
         kind: RecordType,
         key: Key<'_>,
-        (value, says): (String, String),
+        (value, row_text): (String, String),
     ) {
         let Writing { run, number, .. } = writing;
         if kind == RecordType::Datasets && !run.datasets {
@@ -200,7 +200,7 @@ impl Writer {
         let broken = run.broken == Some(writing.written);
         let value = if broken { "[".to_owned() } else { value };
         if run.lost != Some(writing.written) {
-            self.append(spot, LogRecord { offset: 0, stamp, key, value, says, broken, end_record: None });
+            self.append(spot, LogRecord { offset: 0, stamp, key, value, row_text, broken, end_record: None });
         }
         writing.written += 1;
     }
@@ -228,9 +228,16 @@ impl Writer {
             };
             let value = serde_json::to_string(&end_record).unwrap();
             let key = Key::EndRecord { run: *number }.to_text(run.region);
-            let says = String::new();
-            let record =
-                LogRecord { offset: 0, stamp, key, value, says, broken: false, end_record: Some(end_record) };
+            let row_text = String::new();
+            let record = LogRecord {
+                offset: 0,
+                stamp,
+                key,
+                value,
+                row_text,
+                broken: false,
+                end_record: Some(end_record),
+            };
             self.append(*spot, record);
         }
         self.commit();

@@ -84,7 +84,7 @@ impl Model<'_> {
             run: record.stamp.version.run.into(),
             page: record.stamp.version.page.into(),
             observed_at: record.stamp.observed_at,
-            says: record.says.clone(),
+            row_text: record.row_text.clone(),
             retired_at: if kind == RecordType::Datasets { self.retired_at(record, accepted) } else { None },
         };
         newest.into_iter().map(row).collect()

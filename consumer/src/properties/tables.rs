@@ -29,7 +29,7 @@ pub(super) struct Row {
     pub(super) run: i64,
     pub(super) page: i64,
     pub(super) observed_at: OffsetDateTime,
-    pub(super) says: String,
+    pub(super) row_text: String,
     pub(super) retired_at: Option<OffsetDateTime>,
 }
 
@@ -97,7 +97,7 @@ impl Tables {
         let rows: Vec<Row> = sqlx::query_as(
             "select 'datasets' as kind, concat_ws('/', region, domain, id) as key, last_run as run,
                  last_page as page, observed_at, retired_at,
-                 concat_ws('|', name, record #>> '{resource,name}', page_views_total) as says
+                 concat_ws('|', name, record #>> '{resource,name}', page_views_total) as row_text
              from socrata_datasets full join socrata_dataset_stats using (region, domain, id)
              union all
              select 'domains', concat_ws('/', region, domain), last_run, last_page, observed_at, null,

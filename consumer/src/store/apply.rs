@@ -1,7 +1,8 @@
 //! Applies a batch: rows, ledger and position in one transaction.
 //!
 //! Every transaction takes its locks in the same order, so that two transactions never deadlock: the schema lock, the
-//! position, the runs, the rows by key, the ledger, the end-of-run records and the effects of the last one.
+//! position, the runs, the rows by key, the ledger, the end-of-run records and the effects of the last one. The exception
+//! is a batch with refused rows, which is written in parts; if it deadlocks, it is retried.
 
 use std::collections::BTreeSet;
 

@@ -44,7 +44,7 @@ impl World {
     }
 
     /// The database's URL for `psql`, without parameters that only sqlx knows.
-    fn plain_url(&self) -> String {
+    pub(super) fn plain_url(&self) -> String {
         let url = self.server.clone().database(&self.database).to_url_lossy().to_string();
         url.split('?').next().unwrap_or_default().to_owned()
     }

@@ -1,6 +1,8 @@
 //! Roles of a world, to log in with fewer rights.
 
-use anyhow::Result;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
 use sqlx::ConnectOptions;
 
 use super::World;
@@ -35,6 +37,22 @@ impl World {
         self.server.connect().await?.execute_raw(&create).await?;
         let options = self.server.clone().username(&name).password(USER_PASSWORD).database(&self.database);
         Ok(options.to_url_lossy().to_string())
+    }
+
+    /// Runs deploy/roles.sql for the roles of this world, which may exist already.
+    ///
+    /// # Errors
+    /// The errors of `psql`.
+    pub async fn grant_roles(&self) -> Result<()> {
+        let [owner, writer, reader] =
+            ["owner", "writer", "reader"].map(|role| format!("{role}={}_{role}", self.database));
+        let mut psql = tokio::process::Command::new("psql");
+        psql.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--set", &owner, "--set", &writer]);
+        psql.args(["--set", &reader, "--dbname", &self.plain_url()]);
+        psql.args(["--file", concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/roles.sql")]);
+        let ended = psql.stdin(Stdio::null()).output().await.context("psql")?;
+        ensure!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        Ok(())
     }
 
     /// The database's name, with which the names of roles begin.

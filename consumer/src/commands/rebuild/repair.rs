@@ -54,7 +54,7 @@ async fn repair_accepted(tx: &mut PgConnection, found: &[TableDiff]) -> sqlx::Re
     Ok(refused)
 }
 
-/// Repairs a table, and finds the refused rows by halving, as batches do.
+/// Repairs a table, and finds the refused rows by bisecting the batch, as a consumer does.
 async fn repair_table(
     tx: &mut PgConnection,
     table: &'static TableStatements,

@@ -195,7 +195,7 @@ impl SessionState {
         if !self.may_use {
             return Err(format!(
                 "the user {user} may not use the schema {schema}. Its owner has to run: GRANT USAGE ON SCHEMA {} TO {}; \
-                 docs/how-to/set-up-postgresql.md lists the privileges of each command",
+                 docs/how-to/roles.md lists the privileges of each command",
                 quoted(schema),
                 quoted(user)
             ));
