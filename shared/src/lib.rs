@@ -27,6 +27,7 @@ mod stop;
 pub mod telemetry;
 pub mod terminal;
 mod text_fields;
+pub mod time_limit;
 pub mod topic_setup;
 pub mod topics;
 pub mod watermarks;

@@ -48,7 +48,7 @@ const SHARED: Layers = &[
         "stop",
         "terminal",
     ],
-    &["duration", "events", "fixed", "rate", "text_fields", "watermarks"],
+    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "watermarks"],
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! The commands of the program.
 
+pub(crate) mod check;
 pub(crate) mod dead_letters;
 pub(crate) mod detached_reader;
 pub(crate) mod dry_run;

@@ -7,6 +7,7 @@ mod balancing;
 mod beyond_reach;
 mod broker_outage;
 mod cassettes;
+mod checking;
 mod connection_limits;
 mod consumer_broker_outage;
 mod consumer_dry_run;
