@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::dead_letters::{self, DeadLettersArgs};
+use crate::commands::doctor::{self, DoctorArgs};
 use crate::commands::dry_run;
 use crate::commands::move_tables::{self, MoveArgs};
 use crate::commands::rebuild::{self, RebuildArgs};
@@ -47,6 +48,8 @@ pub enum Command {
     Rebuild(Box<RebuildArgs>),
     /// Compares freshness, lag, runs and dead letters with limits; exits 1 for a warning, 2 if critical, 3 if unknown
     Check(Box<CheckArgs>),
+    /// Examines the configuration, Kafka and the database; exits 1 if there is a problem
+    Doctor(Box<DoctorArgs>),
     /// Checks the tables for errors
     Verify(Box<VerifyArgs>),
     /// Moves the tables to another Kafka cluster, or to a topic that was deleted and created again
@@ -67,6 +70,7 @@ impl Command {
             Self::Run(args) => args.json,
             Self::Rebuild(args) => args.json,
             Self::Check(args) => args.json,
+            Self::Doctor(args) => args.json,
             Self::Verify(args) => args.json,
             Self::Move(args) => args.json,
             Self::DeadLetters(args) => args.command.prints_json(),
@@ -93,6 +97,7 @@ async fn dispatch(command: Command, log: &Log) -> anyhow::Result<()> {
         Command::Run(args) => run::run(*args, log.terminal(), shutdown).await,
         Command::Rebuild(args) => rebuild::run(&args, &shutdown).await,
         Command::Check(args) => check::run(&args, &shutdown).await,
+        Command::Doctor(args) => doctor::run(&args, &shutdown).await,
         Command::Verify(args) => verify::run(&args, &shutdown).await,
         Command::Move(args) => move_tables::run(&args).await,
         Command::Runs(command) => runs::run(command).await,

@@ -31,8 +31,9 @@ const PRODUCER: Layers = &[
 ];
 
 const SHARED: Layers = &[
+    &["kafka_doctor"],
     &["cursors", "topic_setup"],
-    &["outage"],
+    &["doctor", "outage"],
     &["command_line", "decision", "end_record", "kafka"],
     &["cursor", "exit", "key", "topics"],
     &["record", "telemetry"],

@@ -10,6 +10,7 @@ mod cassettes;
 mod checking;
 mod connection_limits;
 mod consumer_broker_outage;
+mod consumer_doctor;
 mod consumer_dry_run;
 mod consumer_killed;
 mod crawl_log;
