@@ -229,6 +229,22 @@ async fn without_a_database_the_state_is_unknown_and_no_password_is_shown() -> R
 }
 
 #[tokio::test]
+async fn a_server_that_never_answers_does_not_delay_the_check() -> Result<()> {
+    let world = World::new().await?;
+    // It accepts connections and never reads from them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = silent.local_addr()?;
+    let url = format!("postgres://me:Ssst7Q@{address}/catalog");
+    let ended = world.check(&["--timeout", "1s"])?.env("DATABASE_URL", &url).run().await?;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stdout.contains("no result within 1 s"), "{}", ended.stdout);
+    let ended = world.check(&["--timeout", "1s"])?.env("KAFKA_BROKERS", &address.to_string()).run().await?;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stdout.contains("the lag is unknown: no result within 1 s"), "{}", ended.stdout);
+    Ok(())
+}
+
+#[tokio::test]
 async fn without_kafka_the_tables_are_still_checked() -> Result<()> {
     let world = applied().await?.world;
     let ended = world.check(&[])?.env("KAFKA_BROKERS", NOWHERE).run().await?;

@@ -32,8 +32,7 @@ pub(super) async fn measure(kafka: KafkaArgs, positions: Positions, limit: Durat
     let ends = EndOffsets::measure(&kafka).await?;
     ends.check(&positions)?;
     let behind: Vec<(TopicPartition, i64, i64)> = ends
-        .behind(&positions)
-        .filter(|(_, position, end)| position < end)
+        .unread(&positions)
         .map(|(topic_partition, position, end)| (topic_partition.clone(), position, end))
         .collect();
     let from: Vec<(TopicPartition, i64)> =

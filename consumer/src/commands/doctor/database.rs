@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use catalog_shared::doctor::{Finding, Level};
+use catalog_shared::doctor::Finding;
 use sqlx::{FromRow, PgConnection};
 
 use super::judgement;
@@ -12,9 +12,8 @@ use crate::store::database::{self, SchemaState};
 /// The connections of `run` besides one per batch.
 const EXTRA_CONNECTIONS: u32 = 2;
 /// What can't be checked without a connection, and without a schema.
-const NEED_SERVER: [&str; 2] = ["database_server", "schema"];
-const NEED_SCHEMA: [&str; 5] =
-    ["database_rights", "database_settings", "connections", "clocks", "table_sizes"];
+const NEED_SERVER: [&str; 4] = ["database_server", "database_settings", "connections", "schema"];
+const NEED_SCHEMA: [&str; 3] = ["database_rights", "clocks", "table_sizes"];
 
 #[derive(FromRow)]
 struct Server {
@@ -39,17 +38,15 @@ pub(super) async fn examine(args: &DatabaseArgs, batches: u32) -> anyhow::Result
     let server: Server =
         sqlx::query_as(include_str!("../../../sql/doctor/server.sql")).fetch_one(&mut connection).await?;
     found.push(judgement::server(&server.version, server.version_number, server.is_standby));
+    found.push(settings(&mut connection).await?);
+    let needed = batches + EXTRA_CONNECTIONS;
+    found.push(judgement::connections(needed, database::check_limit(&mut connection, needed).await));
     found.push(judgement::schema(&state, &args.schema));
-    if found.iter().any(|finding| finding.level == Level::Problem)
-        && !matches!(state, SchemaState::UpToDate(_))
-    {
+    if !matches!(state, SchemaState::UpToDate(_)) {
         found.extend(NEED_SCHEMA.map(|check| Finding::skipped(check, "the schema can't be used")));
         return Ok(found);
     }
-    let needed = batches + EXTRA_CONNECTIONS;
     found.push(rights(&mut connection, args, &server).await?);
-    found.push(settings(&mut connection).await?);
-    found.push(judgement::connections(needed, database::check_limit(&mut connection, needed).await));
     found.push(clock(&mut connection).await?);
     found.push(sizes(&mut connection, args).await?);
     Ok(found)
