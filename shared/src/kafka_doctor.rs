@@ -2,21 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use tokio::net::TcpStream;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
-
 use crate::doctor::Finding;
 use crate::exit::Stop;
 use crate::human::counted;
-use crate::kafka::{self, KafkaArgs, LogContext};
+use crate::kafka::KafkaArgs;
 use crate::outage;
 use crate::topic_setup::{TopicFault, TopicState, inspect};
 
-/// How long a connection to an advertised address may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+mod advertised;
+
 const BROKERS: &str = "brokers";
 const LISTENERS: &str = "advertised_listeners";
 const TOPICS: &str = "topics";
@@ -46,34 +40,42 @@ pub async fn reached(kafka: &KafkaArgs, check: &'static str) -> Result<(), Findi
     reached.map_err(|_| Finding::skipped(check, "Kafka is unreachable or refuses this client"))
 }
 
-/// Whether Kafka is reachable, and each broker under the address that it advertises.
+/// Whether Kafka is reachable, and each broker under the address that it advertises. If none is, a client gets the addresses
+/// from the first broker and then can't do anything.
 ///
 /// # Errors
 /// The error of Kafka after the first answer.
 pub async fn brokers(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Finding>> {
-    if let Err(error) = outage::reach(&kafka).await {
-        let (error, listeners) = (format!("{error:#}"), Finding::skipped(LISTENERS, "Kafka is unreachable"));
-        return Ok(vec![Finding::problem(BROKERS, error.clone(), next_for(&error)), listeners]);
+    let (broker, addresses) = match outage::reach(&kafka).await {
+        Ok(()) => {
+            let addresses = advertised::listed(&kafka, limit).await?;
+            let number = counted(addresses.len() as u64, "broker", "brokers");
+            let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            (Finding::ok(BROKERS, format!("{number}: {}", listed.join(", "))), addresses)
+        }
+        Err(error) => {
+            let error = format!("{error:#}");
+            let next = next_for(&error);
+            (Finding::problem(BROKERS, error, next), advertised::learned(&kafka).await?)
+        }
+    };
+    if addresses.is_empty() {
+        return Ok(vec![broker, Finding::skipped(LISTENERS, "no broker has listed any address")]);
     }
-    let addresses = addresses(&kafka, limit).await?;
-    let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    let number = counted(addresses.len() as u64, "broker", "brokers");
-    let mut findings = vec![Finding::ok(BROKERS, format!("{number}: {}", listed.join(", ")))];
-    let mut tries = Vec::new();
-    for address in addresses {
-        tries.push(tokio::spawn(try_address(address)));
-    }
+    let mut findings = vec![broker];
+    let tries: Vec<_> = addresses.into_iter().map(|address| tokio::spawn(address.connect())).collect();
     for tried in tries {
-        findings.extend(tried.await?);
+        findings.extend(tried.await?.err().map(|found| Finding::problem(LISTENERS, found, ADVERTISED)));
     }
     if findings.len() == 1 {
-        findings.push(Finding::ok(
-            LISTENERS,
-            "every broker accepts connections at the address that it advertises",
-        ));
+        let found = "every broker accepts connections at the address that it advertises";
+        findings.push(Finding::ok(LISTENERS, found));
     }
     Ok(findings)
 }
+
+const ADVERTISED: &str =
+    "set advertised.listeners of that broker to an address that this host can reach, and restart it";
 
 /// The setting that is probably wrong.
 fn next_for(error: &str) -> String {
@@ -82,47 +84,6 @@ fn next_for(error: &str) -> String {
     } else {
         "check --brokers (KAFKA_BROKERS), and that the brokers run".to_owned()
     }
-}
-
-/// The address that a broker advertises.
-struct Address {
-    id: i32,
-    host: String,
-    port: u16,
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} at {}:{}", self.id, self.host, self.port)
-    }
-}
-
-async fn addresses(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Address>> {
-    let client: BaseConsumer<LogContext> = kafka::create(&kafka.client_config(&[])?, LogContext::default())?;
-    let metadata = spawn_blocking(move || client.fetch_metadata(None, limit)).await?;
-    let metadata = metadata.context("Kafka does not list its brokers")?;
-    let address = |broker: &rdkafka::metadata::MetadataBroker| Address {
-        id: broker.id(),
-        host: broker.host().to_owned(),
-        port: u16::try_from(broker.port()).unwrap_or_default(),
-    };
-    Ok(metadata.brokers().iter().map(address).collect())
-}
-
-/// A problem if the address does not accept connections.
-async fn try_address(address: Address) -> Option<Finding> {
-    let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect((address.host.as_str(), address.port))).await;
-    let error = match connected {
-        Ok(Ok(_)) => return None,
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
-    };
-    let found = format!("broker {address}, which it advertises, can't be reached from here: {error}");
-    Some(Finding::problem(
-        LISTENERS,
-        found,
-        "set advertised.listeners of that broker to an address that this host can reach, and restart it",
-    ))
 }
 
 /// The program that looks at the topics.

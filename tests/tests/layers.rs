@@ -23,7 +23,7 @@ const CONSUMER: Layers = &[
 const PRODUCER: Layers = &[
     &["main"],
     &["cli", "probe"],
-    &["crawl", "status"],
+    &["crawl", "doctor", "status"],
     &["api", "publish", "report"],
     &["run"],
     &["config", "progress"],

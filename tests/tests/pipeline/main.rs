@@ -52,6 +52,7 @@ mod outbox;
 mod part;
 mod pooler;
 mod probing;
+mod producer_doctor;
 mod producer_killed;
 mod pruning;
 mod queries;
