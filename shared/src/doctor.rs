@@ -163,9 +163,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Finding { check, level, found, next } in &self.findings {
             let found: String = found.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            writeln!(f, "{:8} {check:20} {found}", level.name())?;
+            writeln!(f, "{:8} {check:22} {found}", level.name())?;
             if let Some(next) = next {
-                writeln!(f, "{:29} next: {next}", "")?;
+                writeln!(f, "{:32}next: {next}", "")?;
             }
         }
         let counted = |level, one, many| counted(self.count(level) as u64, one, many);
@@ -201,7 +201,7 @@ mod tests {
         let found: Vec<_> = report.findings.iter().map(|finding| (finding.check, finding.level)).collect();
         assert_eq!(found, [("slow", Level::Problem), ("broken", Level::Problem), ("fine", Level::Ok)]);
         let text = report.to_string();
-        assert!(text.contains("problem  broken               no such file\n"), "{text}");
+        assert!(text.contains("problem  broken                 no such file\n"), "{text}");
         assert!(text.contains("next: mend\n") && text.contains("all well\n"), "{text}");
         assert!(text.contains("2 problems, 0 warnings, 1 ok, 0 skipped in "), "{text}");
     }

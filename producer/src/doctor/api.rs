@@ -38,6 +38,43 @@ const OTHERS: [&str; 15] = [
     "api_domain_filter",
 ];
 
+/// A request that the API refuses.
+struct Invalid {
+    check: &'static str,
+    /// What is wrong with it.
+    what: &'static str,
+    query: &'static [(&'static str, &'static str)],
+    /// The statuses that are known for it.
+    statuses: &'static [u16],
+}
+
+const INVALID: [Invalid; 4] = [
+    Invalid {
+        check: "api_window",
+        what: "offset + limit above 10000",
+        query: &[("offset", "9999"), ("limit", "2")],
+        statuses: &[400],
+    },
+    Invalid {
+        check: "api_order",
+        what: "scroll_id with order",
+        query: &[("scroll_id", ""), ("order", "name"), ("limit", "1")],
+        statuses: &[400],
+    },
+    Invalid {
+        check: "api_bad_limit",
+        what: "a negative limit",
+        query: &[("scroll_id", ""), ("limit", "-1")],
+        statuses: &[400, 500],
+    },
+    Invalid {
+        check: "api_unknown_domain",
+        what: "an unknown domain",
+        query: &[("domains", "unknown.catalog-stream.example"), ("limit", "1")],
+        statuses: &[404],
+    },
+];
+
 /// The API that is examined.
 pub(super) struct Examined {
     pub(super) region: Region,
@@ -130,24 +167,8 @@ impl Asked {
 
     /// How the API refuses what it can't answer.
     async fn refusals(&self) -> Vec<Finding> {
-        let requests: [(&'static str, &str, &[(&str, &str)], &[u16]); 4] = [
-            ("api_window", "offset + limit above 10000", &[("offset", "9999"), ("limit", "2")], &[400]),
-            (
-                "api_order",
-                "scroll_id with order",
-                &[("scroll_id", ""), ("order", "name"), ("limit", "1")],
-                &[400],
-            ),
-            ("api_bad_limit", "a negative limit", &[("scroll_id", ""), ("limit", "-1")], &[400, 500]),
-            (
-                "api_unknown_domain",
-                "an unknown domain",
-                &[("domains", "unknown.catalog-stream.example"), ("limit", "1")],
-                &[404],
-            ),
-        ];
         let mut found = Vec::new();
-        for (check, what, query, statuses) in requests {
+        for Invalid { check, what, query, statuses } in &INVALID {
             let judge = |answer: &RawAnswer| rules::refusal(check, answer, what, statuses, self.region);
             found.push(self.ask(check, "", query, judge).await);
         }

@@ -49,7 +49,7 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
         Group::new("configuration", "see catalog-producer crawl --help", move || async move {
             Ok(vec![Finding::ok("configuration", configuration?)])
         }),
-        Group::new("api", retry, move || async move { Ok(api::examine(&examined?).await?) }),
+        Group::new("api", retry, move || async move { api::examine(&examined?).await }),
         Group::new("brokers", KAFKA, move || kafka_doctor::brokers(one, limit)),
         Group::new("topics", KAFKA, move || async move {
             rights::named(kafka_doctor::topics(two, Role::Producer, limit).await)
