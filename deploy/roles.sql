@@ -2,7 +2,7 @@
 --
 --   catalog_owner    owns the schema and its tables:    catalog-consumer migrate
 --   catalog_writer   runs everything else:              catalog-consumer run, rebuild, verify, runs, dead-letters …
---   catalog_reader   only reads:                        queries, verify, runs list, dead-letters list
+--   catalog_reader   only reads:                        queries, check, verify, runs list, dead-letters list
 --
 -- A superuser, or a role with CREATEROLE that owns the database, runs it in the database that holds the tables:
 --

@@ -5,7 +5,9 @@ use catalog_shared::shutdown;
 use catalog_shared::telemetry::{Log, LogFormat};
 use clap::{Parser, Subcommand};
 
+use crate::commands::check::{self, CheckArgs};
 use crate::commands::dead_letters::{self, DeadLettersArgs};
+use crate::commands::doctor::{self, DoctorArgs};
 use crate::commands::dry_run;
 use crate::commands::move_tables::{self, MoveArgs};
 use crate::commands::rebuild::{self, RebuildArgs};
@@ -44,6 +46,10 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Reads the topics from the beginning and repairs the rows that differ from them
     Rebuild(Box<RebuildArgs>),
+    /// Compares freshness, lag, runs and dead letters with limits; exits 1 for a warning, 2 if critical, 3 if unknown
+    Check(Box<CheckArgs>),
+    /// Examines the configuration, Kafka and the database; exits 1 if there is a problem
+    Doctor(Box<DoctorArgs>),
     /// Checks the tables for errors
     Verify(Box<VerifyArgs>),
     /// Moves the tables to another Kafka cluster, or to a topic that was deleted and created again
@@ -63,6 +69,8 @@ impl Command {
             Self::Migrate(_) => false,
             Self::Run(args) => args.json,
             Self::Rebuild(args) => args.json,
+            Self::Check(args) => args.json,
+            Self::Doctor(args) => args.json,
             Self::Verify(args) => args.json,
             Self::Move(args) => args.json,
             Self::DeadLetters(args) => args.command.prints_json(),
@@ -88,6 +96,8 @@ async fn dispatch(command: Command, log: &Log) -> anyhow::Result<()> {
         Command::Run(args) if args.dry_run => dry_run::run(&args, &shutdown).await,
         Command::Run(args) => run::run(*args, log.terminal(), shutdown).await,
         Command::Rebuild(args) => rebuild::run(&args, &shutdown).await,
+        Command::Check(args) => check::run(&args, &shutdown).await,
+        Command::Doctor(args) => doctor::run(&args, &shutdown).await,
         Command::Verify(args) => verify::run(&args, &shutdown).await,
         Command::Move(args) => move_tables::run(&args).await,
         Command::Runs(command) => runs::run(command).await,

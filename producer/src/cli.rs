@@ -4,8 +4,8 @@ use catalog_shared::shutdown;
 use catalog_shared::telemetry::{Log, LogFormat};
 use clap::{Parser, Subcommand};
 
-use crate::config::{CrawlArgs, StatusArgs};
-use crate::{crawl, status};
+use crate::config::{CrawlArgs, DoctorArgs, StatusArgs};
+use crate::{crawl, doctor, status};
 
 /// Crawl the Socrata Discovery API of one region and publish its catalog to Kafka.
 #[derive(Parser, Debug)]
@@ -35,6 +35,9 @@ pub enum Command {
 
     /// Show the cursor and the last runs of each region
     Status(StatusArgs),
+
+    /// Examine the configuration, Kafka and the API with a dozen requests; exits 1 if there is a problem
+    Doctor(Box<DoctorArgs>),
 }
 
 impl Command {
@@ -44,6 +47,7 @@ impl Command {
         match self {
             Self::Crawl(args) => args.json,
             Self::Status(args) => args.json,
+            Self::Doctor(args) => args.json,
         }
     }
 }
@@ -58,6 +62,7 @@ impl Cli {
         let shutdown = shutdown::on_signal()?;
         match self.command {
             Command::Crawl(args) => crawl::run(*args, log.terminal(), shutdown).await,
+            Command::Doctor(args) => doctor::run(&args, &shutdown).await,
             Command::Status(args) => status::run(&args).await,
         }
     }

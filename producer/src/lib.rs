@@ -8,6 +8,7 @@ pub mod probe;
 
 mod api;
 mod crawl;
+mod doctor;
 mod model;
 mod progress;
 #[cfg(test)]

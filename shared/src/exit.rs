@@ -36,6 +36,7 @@ fn code(error: &anyhow::Error) -> u8 {
         Some(Stop::Usage(_)) => USAGE,
         Some(Stop::Guard(_)) => GUARD,
         Some(Stop::Interrupted(_)) => shutdown::exit_code(),
+        Some(Stop::Status { code, .. }) => *code,
         None => FAILED,
     }
 }

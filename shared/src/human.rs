@@ -44,6 +44,22 @@ pub fn rounded(number: f64) -> String {
     count(number.round() as u64)
 }
 
+/// A number of bytes in the largest unit of 1,000: `512 B`, `3.4 MB`.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut amount = number as f64;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    while amount >= 1000.0 && units.len() > 0 {
+        amount /= 1000.0;
+        unit = units.next();
+    }
+    let digits = usize::from(number >= 1000);
+    format!("{amount:.digits$} {}", unit.copied().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +75,14 @@ mod tests {
     fn counts_have_singular_and_plural() {
         let pages = [0, 1, 2, 1_002].map(|number| counted(number, "page", "pages"));
         assert_eq!(pages, ["0 pages", "1 page", "2 pages", "1,002 pages"]);
+    }
+
+    #[test]
+    fn bytes_have_one_digit_after_the_point() {
+        assert_eq!(
+            [0, 999, 1_000, 3_449_000, 2_500_000_000].map(bytes),
+            ["0 B", "999 B", "1.0 kB", "3.4 MB", "2.5 GB"]
+        );
     }
 
     #[test]

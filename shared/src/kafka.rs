@@ -94,7 +94,10 @@ impl KafkaArgs {
     }
 
     /// The user's options, with `***` in place of possible secrets.
-    fn shown_options(&self) -> Result<String, Stop> {
+    ///
+    /// # Errors
+    /// As [`KafkaArgs::client_config`].
+    pub fn shown_options(&self) -> Result<String, Stop> {
         let shown = self.pairs()?.into_iter().map(|(name, value)| {
             let value = if is_secret(name) { HIDDEN } else { value };
             format!("{}={value}", shown_name(name))

@@ -14,4 +14,12 @@ pub enum Stop {
     /// A signal interrupted the work (exit 130 after SIGINT, 143 after SIGTERM). The text describes the state of the work.
     #[error("interrupted: {0}")]
     Interrupted(String),
+    /// The result of a command with exit codes of its own, such as `check`.
+    #[error("{text}")]
+    Status {
+        /// The exit code.
+        code: u8,
+        /// The result in a few words.
+        text: String,
+    },
 }

@@ -20,6 +20,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use tokio::task::spawn_blocking;
 
+mod inspect;
+
+pub use inspect::{TopicFault, TopicState, inspect};
+
 /// The minimum `max.message.bytes` of a topic. The largest known object has 194 KB, and a page's records of one partition may
 /// be compressed into one batch.
 pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;

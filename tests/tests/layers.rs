@@ -23,7 +23,7 @@ const CONSUMER: Layers = &[
 const PRODUCER: Layers = &[
     &["main"],
     &["cli", "probe"],
-    &["crawl", "status"],
+    &["crawl", "doctor", "status"],
     &["api", "publish", "report"],
     &["run"],
     &["config", "progress"],
@@ -31,8 +31,9 @@ const PRODUCER: Layers = &[
 ];
 
 const SHARED: Layers = &[
+    &["kafka_doctor"],
     &["cursors", "topic_setup"],
-    &["outage"],
+    &["doctor", "outage"],
     &["command_line", "decision", "end_record", "kafka"],
     &["cursor", "exit", "key", "topics"],
     &["record", "telemetry"],
@@ -48,7 +49,7 @@ const SHARED: Layers = &[
         "stop",
         "terminal",
     ],
-    &["duration", "events", "fixed", "rate", "text_fields", "watermarks"],
+    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "watermarks"],
 ];
 
 #[test]

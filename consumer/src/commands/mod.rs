@@ -1,7 +1,9 @@
 //! The commands of the program.
 
+pub(crate) mod check;
 pub(crate) mod dead_letters;
 pub(crate) mod detached_reader;
+pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod move_tables;
 pub(crate) mod rebuild;

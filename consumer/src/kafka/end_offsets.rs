@@ -52,6 +52,16 @@ impl EndOffsets {
             (!has_caught_up).then_some((topic_partition, position.unwrap_or(*low), *high))
         })
     }
+
+    /// The partitions with offsets that are not applied, each with the first one that the topic still has and its end offset.
+    /// Records of the topic of dead letters may expire before they are read.
+    pub(crate) fn unread(&self, positions: &Positions) -> impl Iterator<Item = (&TopicPartition, i64, i64)> {
+        self.ends.iter().filter_map(|(topic_partition, Watermarks { low, high })| {
+            let stored = positions.get(&(topic_partition.topic.clone(), topic_partition.partition));
+            let first = stored.copied().unwrap_or(*low).max(*low);
+            (first < *high).then_some((topic_partition, first, *high))
+        })
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +88,9 @@ mod tests {
             ],
         };
         let mut positions = HashMap::from([(("socrata.hosts".to_owned(), 0), 20)]);
+        assert_eq!(ends.unread(&positions).collect::<Vec<_>>(), [(&topic_partition(1), 2, 5)]);
+        let expired = HashMap::from([(("socrata.hosts".to_owned(), 1), 1)]);
+        assert_eq!(ends.unread(&expired).last(), Some((&topic_partition(1), 2, 5)));
         let behind = [(&topic_partition(1), 2, 5), (&topic_partition(2), 7, 7)];
         assert_eq!(ends.behind(&positions).collect::<Vec<_>>(), behind);
         positions.insert(("socrata.hosts".to_owned(), 1), 6);

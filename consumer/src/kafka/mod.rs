@@ -10,6 +10,7 @@ pub(crate) mod group;
 pub(crate) mod group_members;
 pub(crate) mod lost_records;
 pub(crate) mod offsets;
+pub(crate) mod oldest_unread;
 pub(crate) mod partitions;
 pub(crate) mod polling;
 pub(crate) mod reader;

@@ -1,18 +1,18 @@
 //! The HTTP client: no redirects, no hidden retries, and with timeouts.
 
+use std::time::Duration;
+
 use catalog_shared::exit::Stop;
 use reqwest::Client;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use secrecy::ExposeSecret;
-
-use crate::config::CrawlArgs;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Creates a client that sends the app token with each request.
 ///
 /// # Errors
 /// [`Stop::Usage`] for a token that is not a valid header value, otherwise the cause of the failure.
-pub(crate) fn open(args: &CrawlArgs) -> anyhow::Result<Client> {
+pub(crate) fn open(token: Option<&SecretString>, timeout: Duration) -> anyhow::Result<Client> {
     let client = Client::builder()
         // Bodies are decoded in `api/gzip.rs`.
         .no_gzip()
@@ -20,17 +20,17 @@ pub(crate) fn open(args: &CrawlArgs) -> anyhow::Result<Client> {
         .redirect(Policy::none())
         // Each attempt must pass the rate limiter and be counted.
         .retry(reqwest::retry::never())
-        .default_headers(default_headers(sent_token(args))?)
+        .default_headers(default_headers(sent_token(token))?)
         .user_agent(concat!("catalog-stream/", env!("CARGO_PKG_VERSION")))
-        .read_timeout(args.timeout)
+        .read_timeout(timeout)
         // Shorter, so that an unreachable host is distinguished from a silent server.
-        .connect_timeout(args.timeout / 2);
+        .connect_timeout(timeout / 2);
     Ok(client.build()?)
 }
 
 /// The app token, if set. An empty variable does not set one.
-pub(crate) fn sent_token(args: &CrawlArgs) -> Option<&str> {
-    args.app_token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
+pub(crate) fn sent_token(token: Option<&SecretString>) -> Option<&str> {
+    token.map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
 }
 
 fn default_headers(token: Option<&str>) -> Result<HeaderMap, Stop> {

@@ -63,7 +63,7 @@ pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], request
 
 /// The message of the API in one of its two forms: `{"error": "text"}` of the search service, and
 /// `{"code": "…", "error": true, "message": "…"}` of the servers in front of it.
-fn api_message(body: &[u8]) -> Option<String> {
+pub(crate) fn api_message(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Refusal {
         error: Value,

@@ -14,6 +14,7 @@ pub(crate) mod invalid_json;
 pub(crate) mod parse;
 pub(crate) mod proxy;
 pub(crate) mod rate_limiter;
+pub(crate) mod raw;
 pub(crate) mod recording;
 pub(crate) mod redact;
 pub(crate) mod region_check;
@@ -77,7 +78,7 @@ pub(crate) struct Discovery {
 
 impl Discovery {
     pub(crate) fn new(args: &CrawlArgs, url: Url, counters: Arc<Counters>) -> anyhow::Result<Self> {
-        let http = client::open(args)?;
+        let http = client::open(args.app_token.as_ref(), args.timeout)?;
         let domains = Some(args.scope.domains().join(",")).filter(|domains| !domains.is_empty());
         let redactor = Redactor::new(args.app_token.as_ref());
         let recorder = recorder(args, &redactor)?;
@@ -89,7 +90,7 @@ impl Discovery {
             rate_limiter: RateLimiter::new(args.rate),
             retry_for: args.retry_for,
             limits: Limits { bytes: args.max_page_bytes, idle: args.timeout },
-            sends_token: client::sent_token(args).is_some(),
+            sends_token: client::sent_token(args.app_token.as_ref()).is_some(),
             working_paths: WorkingPaths::default(),
             counters,
             redactor,

@@ -126,26 +126,33 @@ fn bytes(text: &str) -> Result<u64, &'static str> {
 }
 
 impl CrawlArgs {
-    /// The catalog's URL. It is not parsed by clap, whose error would quote it.
+    /// The catalog's URL.
     ///
     /// # Errors
-    /// [`Stop::Usage`] for anything but a plain http(s) URL. User and password are refused because the URL is one of the
-    /// run's parameters, which are written to topics and tables.
+    /// As [`plain_url`].
     pub(crate) fn api_url(&self) -> Result<Url, Stop> {
-        let refused = || {
-            Stop::Usage(
-                "--api-url (CATALOG_API_URL) must be http(s)://HOST/PATH without anything else".to_owned(),
-            )
-        };
-        let text = self.api_url.as_deref().unwrap_or_else(|| self.region.api_url());
-        let url = Url::parse(text.trim_end_matches('/')).map_err(|_| refused())?;
-        let plain = matches!(url.scheme(), "http" | "https")
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
-        plain.then_some(url).ok_or_else(refused)
+        plain_url(self.api_url.as_deref().unwrap_or_else(|| self.region.api_url()))
     }
+}
+
+/// Parses the catalog's URL. Clap does not parse it, because its error would quote it.
+///
+/// # Errors
+/// [`Stop::Usage`] for anything but a plain http(s) URL. User and password are refused because the URL is one of the
+/// run's parameters, which are written to topics and tables.
+pub(crate) fn plain_url(text: &str) -> Result<Url, Stop> {
+    let refused = || {
+        Stop::Usage(
+            "--api-url (CATALOG_API_URL) must be http(s)://HOST/PATH without anything else".to_owned(),
+        )
+    };
+    let url = Url::parse(text.trim_end_matches('/')).map_err(|_| refused())?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    plain.then_some(url).ok_or_else(refused)
 }
 
 #[cfg(test)]

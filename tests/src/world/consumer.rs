@@ -1,6 +1,6 @@
 //! The consumer of a world, with different options.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use sqlx::ConnectOptions;
 
 use super::{Program, Proxy, World};
@@ -87,6 +87,26 @@ impl World {
             .env("KAFKA_BROKERS", &self.brokers)
             .env("CATALOG_TOPIC_PREFIX", &self.prefix)
             .env("DATABASE_URL", &self.database_url))
+    }
+
+    /// `catalog-consumer check`, with a JSON answer.
+    ///
+    /// # Errors
+    /// If the program was not built.
+    pub fn check(&self, args: &[&str]) -> Result<Program> {
+        self.follow(&format!("catalog-consumer check --json {}", args.join(" ")))
+    }
+
+    /// A command that a program has recommended, as an operator of this world would run it. Arguments are separated by
+    /// blanks.
+    ///
+    /// # Errors
+    /// If the program was not built.
+    pub fn follow(&self, command: &str) -> Result<Program> {
+        let (program, args) = command.split_once(' ').context("a program and its command")?;
+        let program = Program::new(program)?.args(args.split_whitespace());
+        let program = program.env("KAFKA_BROKERS", &self.brokers).env("CATALOG_TOPIC_PREFIX", &self.prefix);
+        Ok(program.env("CATALOG_GROUP", &self.database).env("DATABASE_URL", &self.database_url))
     }
 
     /// Creates the tables.

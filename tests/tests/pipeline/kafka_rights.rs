@@ -80,6 +80,18 @@ fn assert_denied(ended: &Ended, right: &str) {
     assert!(error.contains("docs/how-to/grant-kafka-rights.md"), "{error}");
 }
 
+/// Asserts that a doctor has a finding of this level, and that a problem names the script that grants the rights.
+#[track_caller]
+fn assert_found(ended: &Ended, check: &str, level: &str) -> Result<()> {
+    let answer = ended.summary()?;
+    let all = answer["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = all.iter().find(|finding| finding["check"] == check);
+    assert!(found.is_some_and(|finding| finding["level"] == level), "{check}: {answer}");
+    let next = found.map(|finding| finding["next"].to_string()).unwrap_or_default();
+    assert!(level != "problem" || next.contains("deploy/grant-kafka-rights"), "{next}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Result<()> {
     let broker = Broker::start_with(SETTINGS).await?;
@@ -99,6 +111,20 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
     assert_eq!(summary["runs"][0]["state"], "balanced");
     login(world.status()?, "catalog-producer").succeed().await?;
 
+    // The doctors of both programs need no other rights.
+    let producers_doctor = || {
+        let doctor = world.follow("catalog-producer doctor --region us --rate none --json")?;
+        Ok::<_, anyhow::Error>(login(doctor, "catalog-producer").env("CATALOG_API_URL", &api.url()))
+    };
+    let consumers_doctor =
+        || Ok::<_, anyhow::Error>(login(world.follow("catalog-consumer doctor --json")?, "catalog-consumer"));
+    assert_found(&producers_doctor()?.succeed().await?, "transactions", "ok")?;
+    let examined = consumers_doctor()?.succeed().await?;
+    // It may not read the settings of topics.
+    assert_found(&examined, "topics", "skipped")?;
+    assert_found(&examined, "topic_rights", "ok")?;
+    login(world.check(&[])?, "catalog-consumer").succeed().await?;
+
     let prefix = world.topic("");
     let producer = "User:catalog-producer";
     admin.remove(producer, "prefixed", "DescribeConfigs", ["--topic", &prefix]).await?;
@@ -107,6 +133,10 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
     let id = format!("{prefix}producer.");
     admin.remove(producer, "prefixed", "Write", ["--transactional-id", &id]).await?;
     assert_denied(&crawl()?.run().await?, "WRITE and DESCRIBE on the transactional id");
+    assert_found(&producers_doctor()?.run().await?, "transactions", "problem")?;
+    admin.remove("User:catalog-consumer", "prefixed", "Read", ["--topic", &prefix]).await?;
+    assert_found(&consumers_doctor()?.run().await?, "topic_rights", "problem")?;
+    admin.grant_all(&world).await?;
     admin.remove("User:catalog-consumer", "literal", "Read", ["--group", world.group()]).await?;
     // Without --until-caught-up, because a consumer that has nothing to do ends before it joins.
     let member = login(world.member()?, "catalog-consumer");

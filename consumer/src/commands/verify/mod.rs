@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use crate::commands::rebuild::{self, ReplaySourceArgs};
 use crate::decode::content_hash::REVISION;
 use crate::store::database;
-use checks::{CHECKS, Check};
+use checks::{CHECKS, Check, Severity};
 use report::{CheckResult, Finding, Report};
 
 mod checks;
@@ -58,7 +58,7 @@ async fn compare(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Res
 async fn check(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let pool = database::open(&args.source.database, 1).await?;
     let report = tokio::select! {
-        report = run_checks(&pool) => report?,
+        report = run_checks(&pool, CHECKS.iter()) => report?,
         () = shutdown.cancelled() => bail!(Stop::Interrupted("the checks are incomplete".to_owned())),
     };
     if report.errors() == 0 {
@@ -68,7 +68,16 @@ async fn check(args: &VerifyArgs, shutdown: &CancellationToken) -> anyhow::Resul
     Err(report.print_failure(args.json, anyhow!("{checks} found errors")))
 }
 
-async fn run_checks(pool: &PgPool) -> anyhow::Result<Report> {
+/// The checks of severity error that find something, each with the number of its findings.
+///
+/// # Errors
+/// The error of the database.
+pub(crate) async fn errors(pool: &PgPool) -> anyhow::Result<Vec<(&'static str, i64)>> {
+    let checks = CHECKS.iter().filter(|check| check.severity == Severity::Error);
+    Ok(run_checks(pool, checks).await?.found().collect())
+}
+
+async fn run_checks(pool: &PgPool, checks: impl Iterator<Item = &'static Check>) -> anyhow::Result<Report> {
     let mut report = Report::start();
     let begin = "begin transaction isolation level repeatable read read only";
     let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
@@ -76,7 +85,7 @@ async fn run_checks(pool: &PgPool) -> anyhow::Result<Report> {
         .bind(REVISION.to_string())
         .execute(&mut *tx)
         .await?;
-    for check in &CHECKS {
+    for check in checks {
         let result = run_check(&mut tx, check).await;
         report.add(result.with_context(|| format!("can't check {}", check.name))?);
     }

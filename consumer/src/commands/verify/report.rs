@@ -62,6 +62,12 @@ impl Report {
         self.errors
     }
 
+    /// The checks that found something, each with the number of its findings.
+    pub(super) fn found(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        let found = self.checks.iter().filter(|result| result.count > 0);
+        found.map(|result| (result.check.name, result.count))
+    }
+
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
         Ok(answer::print(json, self, self)?)
     }

@@ -12,12 +12,14 @@ use crate::config::DatabaseArgs;
 
 mod connections;
 mod error_text;
+mod inspection;
 mod pooler;
 mod session;
 mod statement;
 mod url;
 
 pub(crate) use error_text::{code, format_error, message, with_formatted_text};
+pub(crate) use inspection::{SchemaState, address, check_limit, inspect};
 pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
 use session::{MIGRATE_FIRST, SessionState};
 

@@ -33,6 +33,8 @@ pages! {
     deciding: "docs/how-to/decide-about-a-run.md" on halved, AT_ONCE;
     backing_up: "docs/how-to/backup-and-restore.md" on crawled, AT_ONCE;
     sizing: "docs/how-to/sizing.md" on crawled, AT_ONCE;
+    checking: "docs/how-to/check-from-cron.md" on crawled, AT_ONCE;
+    examining: "docs/how-to/doctor.md" on crawled, AT_ONCE;
     handling_dead_letters: "docs/how-to/handle-dead-letters.md" on with_dead_letters, AT_ONCE;
     rebuilding: "docs/how-to/verify-and-rebuild.md" on crawled, AT_ONCE;
     replaying: "docs/how-to/replay-from-an-offset.md" on crawled, AT_ONCE;

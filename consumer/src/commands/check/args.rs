@@ -1,0 +1,51 @@
+//! The arguments of `check`.
+
+use std::time::Duration;
+
+use catalog_shared::duration;
+use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::region::Region;
+use clap::Args;
+
+use super::limits::LimitArgs;
+use crate::config::DatabaseArgs;
+
+/// The arguments of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Only runs, shields and dead letters of this region; the lag is that of all topics
+    #[arg(long, value_enum, ignore_case = true)]
+    pub region: Option<Region>,
+
+    /// Do not read Kafka, so do not check the lag
+    #[arg(long, env = "CATALOG_CHECK_DATABASE_ONLY")]
+    pub database_only: bool,
+
+    /// Also run the checks of `verify`, which read whole tables
+    #[arg(long, env = "CATALOG_CHECK_VERIFY")]
+    pub verify: bool,
+
+    /// Time limit for the database, and again for Kafka
+    #[arg(long, env = "CATALOG_CHECK_TIMEOUT", default_value = "10s", value_name = "DURATION", value_parser = duration::at_least_a_second)]
+    pub timeout: Duration,
+
+    /// Print nothing if all is well, for cron
+    #[arg(long)]
+    pub quiet: bool,
+
+    /// Print the findings as one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    /// The limits.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    /// The Kafka cluster.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+}

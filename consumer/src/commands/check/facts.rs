@@ -1,0 +1,135 @@
+//! What the tables say about runs, shields and dead letters, read in one snapshot.
+
+use anyhow::Context;
+use catalog_shared::exit::Stop;
+use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::region::Region;
+use sqlx::{FromRow, PgConnection};
+
+use crate::commands::verify;
+use crate::config::DatabaseArgs;
+use crate::model::positions::Positions;
+use crate::model::topic::TopicKind;
+use crate::store::{binding, database, positions};
+
+/// The last accepted full crawl of a region.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct LastFullCrawl {
+    pub(super) region: String,
+    /// The run; none if none was accepted.
+    pub(super) run: Option<i64>,
+    /// Seconds since it ended.
+    pub(super) age: Option<f64>,
+}
+
+/// A run on hold.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct HeldRun {
+    pub(super) region: String,
+    pub(super) run: i64,
+    pub(super) reason: String,
+    /// Seconds since it ended.
+    pub(super) age: Option<f64>,
+}
+
+/// A run without all of its end-of-run records.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct OpenRun {
+    pub(super) region: String,
+    pub(super) run: i64,
+    /// Seconds since its last known activity.
+    pub(super) age: Option<f64>,
+}
+
+/// A domain whose missing datasets are kept.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct ShieldedDomain {
+    pub(super) region: String,
+    pub(super) domain: String,
+    pub(super) run: i64,
+    /// The number of datasets that are kept.
+    pub(super) kept: i64,
+}
+
+/// The open dead letters.
+#[derive(Clone, Debug, Default, FromRow)]
+pub(super) struct OpenDeadLetters {
+    pub(super) open: i64,
+    /// The smallest id.
+    pub(super) first: Option<i64>,
+    /// Seconds since the oldest arrived.
+    pub(super) age: Option<f64>,
+}
+
+/// Everything that is read from the database.
+pub(super) struct Facts {
+    pub(super) full_crawls: Vec<LastFullCrawl>,
+    pub(super) held: Vec<HeldRun>,
+    pub(super) open: Vec<OpenRun>,
+    pub(super) shielded: Vec<ShieldedDomain>,
+    pub(super) dead_letters: OpenDeadLetters,
+    pub(super) positions: Positions,
+    /// Why the lag can't be measured with these topics; none if it can.
+    pub(super) other_topics: Option<String>,
+}
+
+/// Reads the facts. Writes nothing.
+///
+/// # Errors
+/// As [`database::open`], or the error of the database.
+pub(super) async fn read(
+    database: &DatabaseArgs,
+    kafka: &KafkaArgs,
+    region: Option<Region>,
+) -> anyhow::Result<Facts> {
+    let pool = database::open(database, 1).await?;
+    let begin = "begin transaction isolation level repeatable read read only";
+    let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
+    let facts = read_all(&mut tx, kafka, region).await.context("can't read the ledger")?;
+    Ok(facts)
+}
+
+async fn read_all(tx: &mut PgConnection, kafka: &KafkaArgs, region: Option<Region>) -> anyhow::Result<Facts> {
+    let region = region.map(Region::name);
+    let topics = TopicKind::ALL.map(|kind| kind.topic(&kafka.topics()));
+    Ok(Facts {
+        full_crawls: sqlx::query_as(include_str!("../../../sql/check/full_crawls.sql"))
+            .bind(region)
+            .fetch_all(&mut *tx)
+            .await?,
+        held: sqlx::query_as(include_str!("../../../sql/check/held_runs.sql"))
+            .bind(region)
+            .fetch_all(&mut *tx)
+            .await?,
+        open: sqlx::query_as(include_str!("../../../sql/check/open_runs.sql"))
+            .bind(region)
+            .fetch_all(&mut *tx)
+            .await?,
+        shielded: sqlx::query_as(include_str!("../../../sql/check/shielded_domains.sql"))
+            .bind(region)
+            .fetch_all(&mut *tx)
+            .await?,
+        dead_letters: sqlx::query_as(include_str!("../../../sql/check/dead_letters.sql"))
+            .bind(region)
+            .fetch_one(&mut *tx)
+            .await?,
+        positions: positions::read(&mut *tx, &topics).await?,
+        other_topics: other_topics(tx, &kafka.topic_prefix).await?,
+    })
+}
+
+/// Why the tables don't belong to topics of this prefix; none if they do.
+async fn other_topics(tx: &mut PgConnection, prefix: &str) -> anyhow::Result<Option<String>> {
+    match binding::check_prefix(tx, prefix).await {
+        Err(error) if error.is::<Stop>() => Ok(Some(error.to_string())),
+        checked => checked.map(|()| None),
+    }
+}
+
+/// The checks of `verify` that find errors, each with the number of its findings.
+///
+/// # Errors
+/// As [`database::open`], or the error of the database.
+pub(super) async fn verify_errors(database: &DatabaseArgs) -> anyhow::Result<Vec<(&'static str, i64)>> {
+    verify::errors(&database::open(database, 1).await?).await
+}

@@ -1,0 +1,73 @@
+//! The consumer group, and the rights to read the topics.
+
+use std::time::Duration;
+
+use catalog_shared::doctor::Finding;
+use catalog_shared::human::counted;
+use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::kafka_doctor::reached;
+use catalog_shared::record::RecordType;
+use catalog_shared::rights;
+use rdkafka::consumer::Consumer;
+use tokio::task::spawn_blocking;
+
+use crate::commands::detached_reader::DetachedReader;
+use crate::kafka::group_members::group_members;
+use crate::kafka::oldest_unread;
+use crate::kafka::partitions::{await_metadata, data_partitions, watermarks};
+
+const GROUP: &str = "group";
+const RIGHTS: &str = "topic_rights";
+
+/// The members of the group.
+pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<Vec<Finding>> {
+    if let Err(skipped) = reached(&kafka, GROUP).await {
+        return Ok(vec![skipped]);
+    }
+    let reader = DetachedReader::open(&kafka, &group)?;
+    let (client, topic, name) = (reader.get()?, kafka.topics().data(RecordType::Datasets), group.clone());
+    let listed = spawn_blocking(move || {
+        await_metadata(client.client(), &topic)?;
+        group_members(client.client(), &name)
+    });
+    let members = match rights::named(listed.await?) {
+        Ok(members) => members,
+        Err(error) => {
+            let next = format!("deploy/grant-kafka-rights {} --group {group}", kafka.brokers);
+            return Ok(vec![Finding::problem(GROUP, format!("{error:#}"), next)]);
+        }
+    };
+    if members.is_empty() {
+        let found = format!("no consumer of the group {group} is running");
+        return Ok(vec![Finding::warning(GROUP, found, format!("catalog-consumer run --group {group}"))]);
+    }
+    let mut hosts: Vec<&str> = members.iter().map(|member| member.host.trim_start_matches('/')).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let number = counted(members.len() as u64, "consumer", "consumers");
+    Ok(vec![Finding::ok(GROUP, format!("{number} of the group {group} on {}", hosts.join(", ")))])
+}
+
+/// Whether this user may read each topic. One partition of each is read at its end.
+pub(super) async fn topic_rights(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Finding>> {
+    if let Err(skipped) = reached(&kafka, RIGHTS).await {
+        return Ok(vec![skipped]);
+    }
+    let Ok(mut partitions) = data_partitions(&kafka).await else {
+        return Ok(vec![Finding::skipped(RIGHTS, "a topic is missing, or hidden from this user")]);
+    };
+    partitions.retain(|topic_partition| topic_partition.partition == 0);
+    let number = counted(partitions.len() as u64, "topic", "topics");
+    let ends = watermarks(&kafka, partitions).await?;
+    let ends: Vec<_> =
+        ends.into_iter().map(|(topic_partition, marks)| (topic_partition, marks.high)).collect();
+    let reader = kafka.clone();
+    let read = spawn_blocking(move || oldest_unread::find(&reader, &ends, limit)).await?;
+    Ok(vec![match rights::named(read) {
+        Ok(_) => Finding::ok(RIGHTS, format!("this user may read {number}")),
+        Err(error) => {
+            let next = format!("deploy/grant-kafka-rights {} --prefix {}", kafka.brokers, kafka.topic_prefix);
+            Finding::problem(RIGHTS, format!("{error:#}"), next)
+        }
+    }])
+}

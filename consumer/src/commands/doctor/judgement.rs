@@ -1,0 +1,221 @@
+//! Findings that follow from what the database answered, and from its errors.
+
+use catalog_shared::doctor::Finding;
+use catalog_shared::exit::Stop;
+use catalog_shared::human::{bytes, count, span};
+
+use crate::store::database::SchemaState;
+use crate::store::db_error;
+
+/// The oldest supported version, as `server_version_num`.
+const OLDEST: i32 = 150_000;
+/// A difference of clocks that distorts ages and retirement, and one that certificates and tokens don't survive.
+const CLOCK_WARNING: f64 = 5.0;
+const CLOCK_PROBLEM: f64 = 300.0;
+/// How many tables are listed by size.
+const MAX_LISTED: usize = 3;
+
+/// The next step for a database that can't be used.
+pub(super) fn next_for(error: &anyhow::Error, code: Option<&str>) -> &'static str {
+    match (error.downcast_ref::<Stop>(), code) {
+        (Some(Stop::Usage(_)), _) => "set --database-url (DATABASE_URL)",
+        (Some(_), _) => "docs/how-to/set-up-postgresql.md",
+        (None, Some(code)) if code.starts_with("28") => {
+            "check user and password in DATABASE_URL: psql \"$DATABASE_URL\" --command 'select 1'"
+        }
+        (None, Some("3D000")) => "create the database with createdb, or name another one in DATABASE_URL",
+        _ if db_error::is_transient(error) => {
+            "start PostgreSQL, or correct host and port in DATABASE_URL: pg_isready --dbname \"$DATABASE_URL\""
+        }
+        _ => "check --database-url (DATABASE_URL) and the log of the server",
+    }
+}
+
+/// The server's version, and whether it accepts writes.
+pub(super) fn server(version: &str, number: i32, is_standby: bool) -> Finding {
+    const CHECK: &str = "database_server";
+    if number < OLDEST {
+        let found = format!("PostgreSQL {version} is too old");
+        return Finding::problem(CHECK, found, "upgrade the server to PostgreSQL 15 or newer");
+    }
+    if is_standby {
+        let found = format!("PostgreSQL {version} is a standby, which accepts no writes");
+        return Finding::problem(CHECK, found, "name the primary server in DATABASE_URL");
+    }
+    Finding::ok(CHECK, format!("PostgreSQL {version}, UTF-8, without a pooler that shares sessions"))
+}
+
+/// Whether the schema fits this build.
+pub(super) fn schema(state: &SchemaState, schema: &str) -> Finding {
+    const CHECK: &str = "schema";
+    const MIGRATE: &str = "catalog-consumer migrate";
+    match state {
+        SchemaState::UpToDate(revision) => {
+            Finding::ok(CHECK, format!("the schema {schema} has migration {revision}, as this build"))
+        }
+        SchemaState::Unusable { exists: false, reason } => Finding::problem(CHECK, reason, MIGRATE),
+        SchemaState::Unusable { exists: true, reason } => {
+            Finding::problem(CHECK, reason, "psql --file deploy/roles.sql, as a superuser")
+        }
+        SchemaState::Outdated { applied, known } => {
+            let found = format!("the schema {schema} has {applied} of {known} migrations");
+            Finding::problem(CHECK, found, MIGRATE)
+        }
+        SchemaState::Newer => {
+            let found = format!("a newer build has migrated the schema {schema}");
+            Finding::problem(CHECK, found, "install the newer build of catalog-consumer")
+        }
+    }
+}
+
+/// Rights of the user on the tables, and on the database.
+pub(super) fn rights(user: &str, missing: &[String], may_create: bool, may_use_temporary: bool) -> Finding {
+    const CHECK: &str = "database_rights";
+    const NEXT: &str =
+        "psql --file deploy/roles.sql, as a superuser; docs/how-to/set-up-postgresql.md lists the rights";
+    if !missing.is_empty() {
+        return Finding::problem(
+            CHECK,
+            format!("the user {user} lacks rights on {}", missing.join(", ")),
+            NEXT,
+        );
+    }
+    if may_create && may_use_temporary {
+        return Finding::ok(CHECK, format!("the user {user} has the rights of every command except migrate"));
+    }
+    let found = format!(
+        "the user {user} may not create schemas or temporary tables in the database, which rebuild, verify --topics and \
+         run --dry-run need"
+    );
+    Finding::warning(CHECK, found, NEXT)
+}
+
+/// Settings of the server that must be on.
+pub(super) fn settings(settings: &[(String, String)]) -> Finding {
+    const CHECK: &str = "database_settings";
+    let off: Vec<&str> =
+        settings.iter().filter(|(_, value)| value == "off").map(|(name, _)| name.as_str()).collect();
+    if off.is_empty() {
+        let names: Vec<&str> = settings.iter().map(|(name, _)| name.as_str()).collect();
+        return Finding::ok(CHECK, format!("on: {}", names.join(", ")));
+    }
+    let set: Vec<String> = off.iter().map(|name| format!("alter system set {name} = on;")).collect();
+    let found = format!("off: {}. Data may be lost in a crash, or tables grow without bound", off.join(", "));
+    Finding::warning(CHECK, found, format!("in psql: {} select pg_reload_conf()", set.join(" ")))
+}
+
+/// The connections that `run` needs.
+pub(super) fn connections(needed: u32, limit: anyhow::Result<()>) -> Finding {
+    const CHECK: &str = "connections";
+    match limit {
+        Ok(()) => Finding::ok(CHECK, format!("run may have its {needed} connections")),
+        Err(error) => Finding::problem(
+            CHECK,
+            error.to_string(),
+            "alter role … connection limit, or a smaller --connections",
+        ),
+    }
+}
+
+/// The clock of the server against ours, and that of the producer of the last run. `ahead` is how many seconds the server is
+/// ahead, and `run_ahead` how many seconds in the future the last run ended, by our clock.
+pub(super) fn clock(ahead: f64, run_ahead: Option<f64>) -> Finding {
+    const CHECK: &str = "clocks";
+    const NEXT: &str = "timedatectl status, on each host";
+    if ahead.abs() >= CLOCK_WARNING {
+        let direction = if ahead > 0.0 { "ahead of" } else { "behind" };
+        let found = format!(
+            "the database's clock is {} {direction} the clock of this host",
+            span(whole(ahead.abs()))
+        );
+        return if ahead.abs() >= CLOCK_PROBLEM {
+            Finding::problem(CHECK, found, NEXT)
+        } else {
+            Finding::warning(CHECK, found, NEXT)
+        };
+    }
+    if let Some(run_ahead) = run_ahead.filter(|ahead| *ahead >= CLOCK_WARNING) {
+        let found =
+            format!("the last run ends {} in the future, by its producer's clock", span(whole(run_ahead)));
+        return Finding::warning(CHECK, found, NEXT);
+    }
+    Finding::ok(CHECK, format!("the clocks of the database and of this host differ by {:.1} s", ahead.abs()))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+const fn whole(seconds: f64) -> u64 {
+    seconds as u64
+}
+
+/// The largest tables.
+pub(super) fn sizes(tables: &[(String, i64)]) -> Finding {
+    let size = |size: i64| u64::try_from(size).unwrap_or_default();
+    let total: u64 = tables.iter().map(|(_, table)| size(*table)).sum();
+    let largest = tables.iter().take(MAX_LISTED);
+    let largest: Vec<String> =
+        largest.map(|(name, table)| format!("{name} {}", bytes(size(*table)))).collect();
+    let number = count(tables.len() as u64);
+    Finding::ok("table_sizes", format!("{} in {number} tables: {}", bytes(total), largest.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::doctor::Level;
+
+    use super::*;
+
+    #[test]
+    fn an_old_server_and_a_standby_are_problems() {
+        let level = |number, is_standby| server("x", number, is_standby).level;
+        assert_eq!(
+            [level(140_012, false), level(150_000, true), level(150_000, false)],
+            [Level::Problem, Level::Problem, Level::Ok]
+        );
+    }
+
+    #[test]
+    fn a_schema_that_does_not_fit_names_the_command_that_changes_it() {
+        let next = |state| schema(&state, "catalog").next;
+        assert_eq!(next(SchemaState::UpToDate(15)), None);
+        for state in [
+            SchemaState::Outdated { applied: 14, known: 15 },
+            SchemaState::Unusable { exists: false, reason: "it does not exist".into() },
+        ] {
+            assert_eq!(next(state).as_deref(), Some("catalog-consumer migrate"));
+        }
+        let denied = SchemaState::Unusable { exists: true, reason: "no USAGE".into() };
+        assert!(next(denied).is_some_and(|next| next.contains("deploy/roles.sql")));
+        assert!(next(SchemaState::Newer).is_some_and(|next| next.contains("newer build")));
+    }
+
+    #[test]
+    fn clocks_are_judged_in_both_directions() {
+        let level = |ahead, run| clock(ahead, run).level;
+        assert_eq!([level(0.2, Some(-60.0)), level(-4.9, None)], [Level::Ok; 2]);
+        assert_eq!([level(5.0, None), level(-6.0, None), level(0.0, Some(7.0))], [Level::Warning; 3]);
+        assert_eq!([level(300.0, None), level(-9_000.0, None)], [Level::Problem; 2]);
+        assert!(clock(-90.0, None).found.contains("1 min 30 s behind"));
+    }
+
+    #[test]
+    fn rights_and_settings_name_what_is_missing() {
+        let missing = rights("me", &["runs (delete, update)".into()], true, true);
+        assert!(missing.level == Level::Problem && missing.found.contains("runs (delete, update)"));
+        assert_eq!(rights("me", &[], false, true).level, Level::Warning);
+        assert_eq!(rights("me", &[], true, true).level, Level::Ok);
+        let off = settings(&[("autovacuum".into(), "off".into()), ("fsync".into(), "on".into())]);
+        assert!(
+            off.level == Level::Warning && off.next.is_some_and(|next| next.contains("set autovacuum = on"))
+        );
+    }
+
+    #[test]
+    fn errors_of_the_configuration_name_the_setting() {
+        let next = |error: anyhow::Error, code| next_for(&error, code);
+        assert!(next(Stop::Usage("missing".into()).into(), None).contains("DATABASE_URL"));
+        assert!(next(anyhow::anyhow!("no"), Some("28P01")).contains("password"));
+        assert!(next(anyhow::anyhow!("no"), Some("3D000")).contains("createdb"));
+        let unreachable = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
+        assert!(next(unreachable.into(), None).contains("pg_isready"));
+    }
+}

@@ -1,0 +1,74 @@
+//! `doctor`: examines the configuration, Kafka and the database side by side, and names the next command for each problem. It
+//! writes nothing.
+
+use anyhow::bail;
+use catalog_shared::doctor::{Finding, Group, Report, examine};
+use catalog_shared::exit::Stop;
+use catalog_shared::kafka_doctor::{self, Role};
+use catalog_shared::rights;
+use catalog_shared::shutdown::CancellationToken;
+
+use crate::store::database as store_database;
+
+mod args;
+mod database;
+mod group;
+mod judgement;
+mod source;
+
+pub(crate) use args::DoctorArgs;
+
+/// Examines everything and prints a report.
+///
+/// # Errors
+/// If there is a problem (exit code 1).
+pub(crate) async fn run(args: &DoctorArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let report: Report = tokio::select! {
+        report = examine(groups(args), args.timeout) => report,
+        () = shutdown.cancelled() => bail!(Stop::Interrupted("the examination is incomplete".to_owned())),
+    };
+    report.print(args.json)
+}
+
+const KAFKA: &str = "check --brokers (KAFKA_BROKERS) and the log of the brokers";
+const DATABASE: &str = "check --database-url (DATABASE_URL) and the log of the server";
+
+fn groups(args: &DoctorArgs) -> Vec<Group> {
+    let DoctorArgs { kafka, database, timeout, connections, .. } = args;
+    let (limit, needed) = (*timeout, u32::from(*connections));
+    let (kafka_args, database_args, group) = (kafka.clone(), database.clone(), args.group.clone());
+    let configuration = move || async move {
+        let kafka = kafka_doctor::configuration(&kafka_args)?;
+        let database = store_database::address(&database_args)?;
+        let schema = &database_args.schema;
+        Ok(vec![Finding::ok("configuration", format!("{kafka}; group {group}; {database}, schema {schema}"))])
+    };
+    let (one, two, three) = (kafka.clone(), kafka.clone(), kafka.clone());
+    let (same, other) = (database.clone(), database.clone());
+    let (members, source) = ((kafka.clone(), args.group.clone()), (kafka.clone(), args.group.clone()));
+    vec![
+        Group::new("configuration", "see catalog-consumer run --help", configuration),
+        Group::new("brokers", KAFKA, move || kafka_doctor::brokers(one, limit)),
+        Group::new("topics", KAFKA, move || async move {
+            rights::named(kafka_doctor::topics(two, Role::Consumer, limit).await)
+        }),
+        Group::new("topic_rights", KAFKA, move || group::topic_rights(three, limit)),
+        Group::new("group", KAFKA, move || group::members(members.0, members.1)),
+        Group::new("database", DATABASE, move || async move {
+            database::examine(&same, needed).await.map_err(store_database::with_formatted_text)
+        }),
+        Group::new("tables_and_topics", DATABASE, move || async move {
+            let found = source::examine(&other, &source.0, &source.1).await;
+            found.map_err(store_database::with_formatted_text)
+        }),
+        Group::new("not_checked", "", || async { Ok(vec![not_checked()]) }),
+    ]
+}
+
+fn not_checked() -> Finding {
+    Finding::skipped(
+        "not_checked",
+        "the clocks of the brokers and the disk space of topics, because librdkafka has no request for them \
+         (kafka-log-dirs.sh --describe shows the disk space); the right READ on the group, because only a member uses it",
+    )
+}

@@ -1,0 +1,57 @@
+//! Opens the database to look at it, even if its schema can't be used.
+
+use catalog_shared::exit::Stop;
+use sqlx::PgConnection;
+
+use super::session::Sessions;
+use super::{applied_migrations, connections, known_migrations, url};
+use crate::config::DatabaseArgs;
+
+/// The state of the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SchemaState {
+    /// It fits this build: the number of its last migration.
+    UpToDate(i64),
+    /// It does not exist, or this user may not use it, for this reason.
+    Unusable { exists: bool, reason: String },
+    /// It has fewer migrations than this build.
+    Outdated { applied: usize, known: usize },
+    /// A newer build has migrated it.
+    Newer,
+}
+
+/// The database's name and address, and the user.
+///
+/// # Errors
+/// [`Stop::Usage`] if `DATABASE_URL` is missing or invalid.
+pub(crate) fn address(args: &DatabaseArgs) -> Result<String, Stop> {
+    Ok(url::address(&url::options(args)?))
+}
+
+/// Connects, checks for poolers that share sessions and for the encoding, and reads the state of the schema.
+///
+/// # Errors
+/// The error of the database; [`Stop::Guard`] for such a pooler, or another encoding than UTF-8.
+pub(crate) async fn inspect(args: &DatabaseArgs) -> anyhow::Result<(PgConnection, SchemaState)> {
+    let (mut connection, session) = Sessions::from_args(args)?.open().await?;
+    if let Err(reason) = session.check_schema(&args.schema) {
+        return Ok((connection, SchemaState::Unusable { exists: session.schema_exists, reason }));
+    }
+    let (applied, known) = (applied_migrations(&mut connection).await?, known_migrations());
+    let state = if !known.is_subset(&applied) {
+        SchemaState::Outdated { applied: applied.intersection(&known).count(), known: known.len() }
+    } else if !applied.is_subset(&known) {
+        SchemaState::Newer
+    } else {
+        SchemaState::UpToDate(super::revision())
+    };
+    Ok((connection, state))
+}
+
+/// Checks that a command may have this many connections.
+///
+/// # Errors
+/// If the role or the database allows fewer.
+pub(crate) async fn check_limit(connection: &mut PgConnection, needed: u32) -> anyhow::Result<()> {
+    connections::check_limit(connection, needed).await
+}

@@ -1,0 +1,81 @@
+//! What the headers of an answer show: the region and the clock of the API.
+
+use std::time::SystemTime;
+
+use catalog_shared::doctor::Finding;
+use catalog_shared::human::span;
+use catalog_shared::region::Region;
+
+use super::rules::differs;
+
+/// A difference of clocks that distorts times, and one that certificates don't survive.
+const CLOCK_WARNING: u64 = 5;
+const CLOCK_PROBLEM: u64 = 300;
+
+/// The region that the answer names.
+pub(super) fn region_header(check: &'static str, value: Option<&str>, region: Region) -> Finding {
+    let names =
+        |region: &Region, value: &str| value.split('-').any(|part| part.eq_ignore_ascii_case(region.name()));
+    match value {
+        None => differs(
+            check,
+            region,
+            "the answer has no header X-Socrata-Region, so a wrong region goes unnoticed",
+        ),
+        Some(value) if names(&region, value) => Finding::ok(check, format!("X-Socrata-Region is {value}")),
+        Some(value) if Region::ALL.iter().any(|other| names(other, value)) => Finding::problem(
+            check,
+            format!("another region answered: X-Socrata-Region is {value}"),
+            "check --region (CATALOG_REGION) and --api-url (CATALOG_API_URL)",
+        ),
+        Some(value) => {
+            differs(check, region, format!("X-Socrata-Region is {value}, which names no known region"))
+        }
+    }
+}
+
+/// The clock of the API's server, from the header `Date`, against ours.
+pub(super) fn clock(check: &'static str, date: Option<SystemTime>, ours: SystemTime) -> Finding {
+    const NEXT: &str = "timedatectl status";
+    let Some(date) = date else { return Finding::skipped(check, "the answer has no header Date") };
+    let (difference, direction) = match ours.duration_since(date) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    let found = format!("this host's clock is {} {direction} the API's", span(difference.as_secs()));
+    match difference.as_secs() {
+        CLOCK_PROBLEM.. => Finding::problem(check, found, NEXT),
+        CLOCK_WARNING.. => Finding::warning(check, found, NEXT),
+        _ => Finding::ok(check, "this host's clock agrees with the API's"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use catalog_shared::doctor::Level;
+
+    use super::*;
+
+    const CHECK: &str = "rule";
+    const US: Region = Region::Us;
+
+    #[test]
+    fn the_header_names_the_region() {
+        let level = |value| region_header(CHECK, value, US).level;
+        assert_eq!(level(Some("aws-us-east-1-fedramp-prod")), Level::Ok);
+        assert_eq!(level(Some("aws-eu-west-1-prod")), Level::Problem);
+        assert_eq!([level(None), level(Some("mirror"))], [Level::Warning; 2]);
+    }
+
+    #[test]
+    fn clocks_are_judged_in_both_directions() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let level = |date| clock(CHECK, Some(date), now).level;
+        assert_eq!([level(now), level(now + Duration::from_secs(4))], [Level::Ok; 2]);
+        assert_eq!(level(now - Duration::from_secs(60)), Level::Warning);
+        assert_eq!(level(now + Duration::from_secs(600)), Level::Problem);
+        assert_eq!(clock(CHECK, None, now).level, Level::Skipped);
+    }
+}

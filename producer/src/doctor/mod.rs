@@ -1,0 +1,80 @@
+//! `doctor`: examines the configuration, Kafka and the API side by side, and names the next command for each problem.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use catalog_shared::doctor::{Finding, Group, Report, examine};
+use catalog_shared::exit::Stop;
+use catalog_shared::kafka_doctor::{self, Role};
+use catalog_shared::rights;
+use catalog_shared::shutdown::CancellationToken;
+
+use crate::config::{DoctorArgs, Rate};
+
+mod api;
+mod headers;
+mod kafka;
+mod rules;
+
+/// Examines everything and prints a report.
+///
+/// # Errors
+/// If there is a problem (exit code 1).
+pub(crate) async fn run(args: &DoctorArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let report: Report = tokio::select! {
+        report = examine(groups(args), args.timeout) => report,
+        () = shutdown.cancelled() => bail!(Stop::Interrupted("the examination is incomplete".to_owned())),
+    };
+    report.print(args.json)
+}
+
+/// The timeout of requests to Kafka. The time limit of a group is meant for the API, which is asked slowly.
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(15);
+const KAFKA: &str = "check --brokers (KAFKA_BROKERS) and the log of the brokers";
+
+fn groups(args: &DoctorArgs) -> Vec<Group> {
+    let limit = args.timeout.min(KAFKA_TIMEOUT);
+    let configuration = configuration(args);
+    let examined = args.api_url().map(|url| api::Examined {
+        region: args.region,
+        url,
+        token: args.app_token.clone(),
+        rate: args.rate,
+    });
+    let (one, two, three, four) =
+        (args.kafka.clone(), args.kafka.clone(), args.kafka.clone(), args.kafka.clone());
+    let region = args.region;
+    let retry = format!("catalog-producer doctor --region {region} --timeout 5m");
+    vec![
+        Group::new("configuration", "see catalog-producer crawl --help", move || async move {
+            Ok(vec![Finding::ok("configuration", configuration?)])
+        }),
+        Group::new("api", retry, move || async move { api::examine(&examined?).await }),
+        Group::new("brokers", KAFKA, move || kafka_doctor::brokers(one, limit)),
+        Group::new("topics", KAFKA, move || async move {
+            rights::named(kafka_doctor::topics(two, Role::Producer, limit).await)
+        }),
+        Group::new("transactions", KAFKA, move || kafka::transactions(three, limit)),
+        Group::new("cursor", KAFKA, move || kafka::cursor(four, region)),
+        Group::new("not_checked", "", || async { Ok(vec![not_checked()]) }),
+    ]
+}
+
+/// The configuration in effect, without secrets.
+fn configuration(args: &DoctorArgs) -> Result<String, Stop> {
+    let rate = match args.rate {
+        Rate::Unlimited => "no rate limit".to_owned(),
+        Rate::PerSecond(rate) => format!("{rate} requests per second"),
+    };
+    let token = if args.app_token.is_some() { "an app token" } else { "no app token" };
+    let kafka = kafka_doctor::configuration(&args.kafka)?;
+    Ok(format!("region {}, API {}, {rate}, {token}; {kafka}", args.region, args.api_url()?))
+}
+
+fn not_checked() -> Finding {
+    Finding::skipped(
+        "not_checked",
+        "the right WRITE on the topics, because only a record shows it; the clocks of the brokers and the disk space of \
+         topics, because librdkafka has no request for them (kafka-log-dirs.sh --describe shows the disk space)",
+    )
+}
