@@ -1,6 +1,6 @@
 //! The replay: reads the topics from their first records to the targets into the shadow.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,26 +19,29 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::args::ReplaySourceArgs;
 use super::loss;
-use super::partition_replay::{PartitionReplay, apply_to_shadow};
+use super::partition_replay::{AppliedBatch, PartitionReplay, apply_to_shadow};
+use super::selection::Selection;
 use super::targets::ReplayTargets;
 use super::touched::TouchedKeys;
 use crate::commands::detached_reader::DetachedReader;
 use crate::config::thresholds::BatchSettings;
+use crate::decode::row_key::RowId;
 use crate::kafka::group::list;
 use crate::kafka::reader::Reader;
 use crate::model::record::Record;
 use crate::model::topic::{PartitionId, TopicKind, TopicPartition};
 use crate::store::positions;
 
+mod progress;
+mod two_passes;
+
+pub(super) use progress::{REPORT_EVERY, STALL_TIMEOUT};
+
 /// Interval at which due batches are applied and positions are checked.
 const TICK: Duration = Duration::from_millis(20);
-/// Interval between progress lines in the log.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// The replay fails after this time without progress, because it may be blocking the live consumers.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The group id of the reader, which never joins the group.
-const GROUP: &str = "catalog-consumer-rebuild";
+/// The group id of the readers, which never join the group.
+pub(super) const GROUP: &str = "catalog-consumer-rebuild";
 
 /// A replay of all data topics.
 pub(super) struct Replay {
@@ -51,7 +54,11 @@ pub(super) struct Replay {
     batch_size: usize,
     settings: BatchSettings,
     replays: HashMap<PartitionId, PartitionReplay>,
-    batches: JoinSet<anyhow::Result<(TopicPartition, i64)>>,
+    batches: JoinSet<anyhow::Result<AppliedBatch>>,
+    /// The records that are applied.
+    selection: Selection,
+    /// The rows of records that became dead letters in the current pass.
+    unapplied: HashSet<RowId>,
     /// The keys of the records since the snapshot; none before it.
     touched: Option<TouchedKeys>,
     records: u64,
@@ -82,6 +89,8 @@ impl Replay {
             settings: args.apply.batch_settings(),
             replays,
             batches: JoinSet::new(),
+            selection: Selection::All,
+            unapplied: HashSet::new(),
             touched: None,
             records: 0,
             progressed: Instant::now(),
@@ -198,6 +207,12 @@ impl Replay {
         if replay.is_beyond_target(message.offset()) {
             return Ok(());
         }
+        let id = replay.partition.topic_partition.id();
+        let row = || RowId::find(id.0, &Record::stamp(message)?, message.key()?);
+        if !self.selection.contains(id, message.offset(), row) {
+            replay.partition.push(Record::superseded(message.offset()), Instant::now());
+            return Ok(());
+        }
         let record = Record::from_message(message).map_err(|schema| {
             anyhow!(
                 "{} offset {} has schema {schema}, which this build can't read: upgrade catalog-consumer",
@@ -221,29 +236,7 @@ impl Replay {
                 pause(reader, &replay.partition.topic_partition)?;
             }
         }
-        let slowest = self.replays.values().max_by_key(|replay| replay.left());
-        if let Some(replay) = slowest
-            && self.progressed.elapsed() >= STALL_TIMEOUT
-        {
-            let (partition, waited) = (&replay.partition, STALL_TIMEOUT.as_secs());
-            bail!(
-                "no progress for {waited} s: {} is at offset {}, {} before its target",
-                partition.topic_partition,
-                partition.position,
-                replay.left()
-            );
-        }
-        if self.reported.elapsed() >= REPORT_EVERY {
-            self.reported = Instant::now();
-            let left: i64 = self.replays.values().map(PartitionReplay::left).sum();
-            tracing::info!(
-                event = events::REPLAY_PROGRESS,
-                records = self.records,
-                offsets_left = left,
-                "replayed so far"
-            );
-        }
-        Ok(())
+        self.check_progress()
     }
 
     fn apply_due(&mut self) {
@@ -260,8 +253,8 @@ impl Replay {
         }
     }
 
-    fn finish(&mut self, applied: anyhow::Result<(TopicPartition, i64)>) -> anyhow::Result<()> {
-        let (topic_partition, to) = applied?;
+    fn finish(&mut self, applied: anyhow::Result<AppliedBatch>) -> anyhow::Result<()> {
+        let AppliedBatch { topic_partition, to, unapplied } = applied?;
         tracing::debug!(
             event = events::BATCH_REPLAYED,
             topic = topic_partition.topic,
@@ -270,6 +263,7 @@ impl Replay {
             "batch replayed"
         );
         self.progressed = Instant::now();
+        self.unapplied.extend(unapplied);
         if let Some(replay) = self.replays.get_mut(&topic_partition.id()) {
             replay.partition.applied(to);
         }
