@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use catalog_shared::key::Key;
-use catalog_shared::record::{Content, RecordType, Stamp};
+use catalog_shared::record::{Content, RecordType, Stamp, Version};
 
 use crate::decode::sanitize::sanitize_text;
 use crate::decode::values::truncated;
@@ -18,7 +18,7 @@ pub(crate) struct RowId([u8; 16]);
 impl RowId {
     /// The row that a record of a topic with these headers and this key may become; none if it can't become a row, whatever
     /// its value is.
-    pub(crate) fn find(topic: TopicKind, stamp: &Stamp, key: &[u8]) -> Option<Self> {
+    fn find(topic: TopicKind, stamp: &Stamp, key: &[u8]) -> Option<Self> {
         let RowKey { table, region, first, second } = RowKey::parse(stamp, key)?;
         if TopicKind::Data(table) != topic {
             return None;
@@ -32,11 +32,49 @@ impl RowId {
         hasher.finalize_xof().fill(&mut id);
         Some(Self(id))
     }
+}
 
-    /// The row that a record of a topic becomes, if its value can be read.
-    pub(crate) fn of(topic: TopicKind, record: &Record) -> Option<Self> {
-        record.value.as_ref()?;
-        Self::find(topic, record.stamp.as_ref().ok()?, record.key.as_deref()?)
+/// What is known of a record without its value.
+pub(crate) struct Head<'a> {
+    /// The headers; none if they can't be read.
+    pub(crate) stamp: Option<Stamp>,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) has_value: bool,
+}
+
+/// What a record is applied to, if its value can be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A row, and the record's version.
+    Row(RowId, Version),
+    /// The ledger.
+    EndOfRun,
+    /// The record becomes a dead letter, whatever its value is.
+    Nothing,
+}
+
+impl<'a> Head<'a> {
+    /// The head of a record.
+    pub(crate) fn of(record: &'a Record) -> Self {
+        let stamp = record.stamp.as_ref().ok().copied();
+        Self { stamp, key: record.key.as_deref(), has_value: record.value.is_some() }
+    }
+
+    /// What a record of a topic is applied to.
+    pub(crate) fn find_target(&self, topic: TopicKind) -> Target {
+        let Self { stamp: Some(stamp), key: Some(key), has_value: true } = self else {
+            return Target::Nothing;
+        };
+        if stamp.content == Content::EndRecord {
+            let key = std::str::from_utf8(key).ok().and_then(|key| Key::parse(key, stamp));
+            return if key.is_some() { Target::EndOfRun } else { Target::Nothing };
+        }
+        RowId::find(topic, stamp, key).map_or(Target::Nothing, |row| Target::Row(row, stamp.version))
+    }
+
+    /// The row that a record of a topic is applied to.
+    pub(crate) fn find_row(&self, topic: TopicKind) -> Option<RowId> {
+        if let Target::Row(row, _) = self.find_target(topic) { Some(row) } else { None }
     }
 }
 
@@ -78,7 +116,6 @@ pub(crate) fn agency_name(agency: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::Version;
     use catalog_shared::region::Region;
     use rdkafka::message::OwnedHeaders;
     use time::OffsetDateTime;
@@ -113,6 +150,6 @@ mod tests {
         assert_eq!(id(RecordType::Hosts, RecordType::Hosts, Region::Us, "eu/a.example"), None);
         let stamp = Err("the header `run` is missing".to_owned());
         let record = Record { stamp, ..Record::read(0, None::<&OwnedHeaders>).unwrap() };
-        assert_eq!(RowId::of(TopicKind::Data(RecordType::Hosts), &record), None);
+        assert_eq!(Head::of(&record).find_target(TopicKind::Data(RecordType::Hosts)), Target::Nothing);
     }
 }

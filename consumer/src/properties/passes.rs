@@ -12,7 +12,7 @@ use super::tables::Tables;
 use super::{holds, same};
 use crate::commands::rebuild::{NewestVersions, Selection, apply_to_shadow};
 use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, RunThresholds};
-use crate::decode::row_key::RowId;
+use crate::decode::row_key::{Head, RowId};
 use crate::model::batch::Batch;
 use crate::model::record::Record;
 use crate::model::topic::PartitionId;
@@ -57,8 +57,7 @@ async fn two_passes(tables: &Tables, (first, second): (&Log, &Log), drain: &Drai
     let mut newest = NewestVersions::default();
     for spot in first.spots() {
         for record in first.batch(spot, 0, usize::MAX).records {
-            let version = record.stamp.as_ref().ok().map(|stamp| stamp.version);
-            newest.add(id(spot), record.offset, RowId::of(id(spot).0, &record).zip(version));
+            newest.add(id(spot), record.offset, &Head::of(&record));
         }
     }
     let mut selection = Selection::Offsets(newest.select());
@@ -75,7 +74,12 @@ fn id(spot: Spot) -> PartitionId {
 
 /// Applies the selected records of a log from its beginning, as to a shadow, one batch per partition in turn. Returns the
 /// rows of the records that became dead letters.
-async fn pass(tables: &Tables, log: &Log, drain: &Drain, selection: &mut Selection) -> Result<HashSet<RowId>> {
+async fn pass(
+    tables: &Tables,
+    log: &Log,
+    drain: &Drain,
+    selection: &mut Selection,
+) -> Result<HashSet<RowId>> {
     let (mut unapplied, mut open) = (HashSet::new(), Vec::new());
     for spot in log.spots() {
         positions::start(&tables.pool, &topic_partition(spot), None, 0).await?;
@@ -100,7 +104,7 @@ async fn pass(tables: &Tables, log: &Log, drain: &Drain, selection: &mut Selecti
 fn selected(mut batch: Batch, selection: &mut Selection) -> Batch {
     let id = batch.topic_partition.id();
     for record in &mut batch.records {
-        let row = RowId::of(id.0, record);
+        let row = Head::of(record).find_row(id.0);
         if !selection.contains(id, record.offset, || row) {
             *record = Record::superseded(record.offset);
         }

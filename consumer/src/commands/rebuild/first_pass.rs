@@ -18,7 +18,7 @@ use super::loss;
 use super::replay::{GROUP, REPORT_EVERY, STALL_TIMEOUT};
 use super::selection::{NewestVersions, SelectedOffsets};
 use super::targets::ReplayTargets;
-use crate::decode::row_key::RowId;
+use crate::decode::row_key::Head;
 use crate::kafka::reader::{self, PolledReader};
 use crate::model::record::Record;
 use crate::model::topic::{PartitionId, TopicKind};
@@ -151,7 +151,10 @@ impl FirstPass {
     fn report(&mut self) -> anyhow::Result<()> {
         if self.progressed.elapsed() >= STALL_TIMEOUT {
             let waited = STALL_TIMEOUT.as_secs();
-            bail!("no progress for {waited} s: {} partitions were not read to their targets", self.open.len());
+            bail!(
+                "no progress for {waited} s: {} partitions were not read to their targets",
+                self.open.len()
+            );
         }
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
@@ -184,9 +187,9 @@ fn receive(
         open.remove(&(topic, partition));
         return Received::Beyond;
     }
-    let stamp = Record::stamp(message).filter(|_| message.payload().is_some());
-    let row = stamp.and_then(|stamp| Some((RowId::find(topic, &stamp, message.key()?)?, stamp.version)));
-    newest.add((topic, partition), offset, row);
+    let head =
+        Head { stamp: Record::stamp(message), key: message.key(), has_value: message.payload().is_some() };
+    newest.add((topic, partition), offset, &head);
     Received::Record
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::thresholds::BatchSettings;
 use crate::decode::Dead;
-use crate::decode::row_key::RowId;
+use crate::decode::row_key::{Head, RowId};
 use crate::model::batch::Batch;
 use crate::model::partition::Partition;
 use crate::model::topic::TopicPartition;
@@ -101,7 +101,7 @@ pub(crate) async fn apply_to_shadow(
 /// The rows of dead letters, as far as these have one.
 fn rows(batch: &Batch, dead: &[Dead]) -> Vec<RowId> {
     let record = |dead: &Dead| batch.records.iter().find(|record| record.offset == dead.offset);
-    dead.iter().filter_map(|dead| RowId::of(batch.topic_partition.kind, record(dead)?)).collect()
+    dead.iter().filter_map(|dead| Head::of(record(dead)?).find_row(batch.topic_partition.kind)).collect()
 }
 
 #[cfg(test)]

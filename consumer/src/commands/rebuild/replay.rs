@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use catalog_shared::events;
-use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::kafka::{KafkaArgs, LogContext};
 use catalog_shared::topics::Topics;
-use rdkafka::consumer::Consumer;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use futures::{FutureExt, StreamExt};
+use rdkafka::consumer::{Consumer, MessageStream};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -25,20 +25,23 @@ use super::targets::ReplayTargets;
 use super::touched::TouchedKeys;
 use crate::commands::detached_reader::DetachedReader;
 use crate::config::thresholds::BatchSettings;
-use crate::decode::row_key::RowId;
-use crate::kafka::group::list;
+use crate::decode::row_key::{Head, RowId};
 use crate::kafka::reader::Reader;
 use crate::model::record::Record;
 use crate::model::topic::{PartitionId, TopicKind, TopicPartition};
 use crate::store::positions;
 
+mod fetching;
 mod progress;
 mod two_passes;
 
+use fetching::pause;
 pub(super) use progress::{REPORT_EVERY, STALL_TIMEOUT};
 
 /// Interval at which due batches are applied and positions are checked.
 const TICK: Duration = Duration::from_millis(20);
+/// The number of waiting messages that are received before batches are looked at.
+const BURST: usize = 256;
 
 /// The group id of the readers, which never join the group.
 pub(super) const GROUP: &str = "catalog-consumer-rebuild";
@@ -139,6 +142,7 @@ impl Replay {
         let reader = self.reader.get()?;
         self.assign(&reader, targets)?;
         self.progressed = Instant::now();
+        let mut messages = reader.stream();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.replays.values().any(|replay| replay.left() > 0) {
@@ -146,7 +150,7 @@ impl Replay {
                 biased;
                 Some(finished) = self.batches.join_next() => self.finish(finished?)?,
                 _ = tick.tick() => self.housekeeping(&reader)?,
-                message = reader.recv() => self.receive(&reader, message).await?,
+                message = messages.next() => self.receive_ready(&reader, message, &mut messages).await?,
             }
             self.apply_due();
             self.pause_and_resume(&reader)?;
@@ -154,21 +158,20 @@ impl Replay {
         Ok(())
     }
 
-    /// Assigns the partitions that have not reached their target, from their positions.
-    fn assign(&mut self, reader: &Reader, targets: &ReplayTargets) -> anyhow::Result<()> {
-        let mut starts = TopicPartitionList::new();
-        for (topic_partition, _, target) in targets.ranges() {
-            let Some(replay) = self.replays.get_mut(&topic_partition.id()) else {
-                continue;
-            };
-            if replay.set_target(target) {
-                let position = Offset::Offset(replay.partition.position);
-                starts.add_partition_offset(&topic_partition.topic, topic_partition.partition, position)?;
-            }
+    /// Receives a message, and those that wait behind it.
+    async fn receive_ready(
+        &mut self,
+        reader: &Reader,
+        first: Option<KafkaResult<BorrowedMessage<'_>>>,
+        messages: &mut MessageStream<'_, LogContext>,
+    ) -> anyhow::Result<()> {
+        let (mut next, mut left) = (first, BURST);
+        while let Some(message) = next {
+            self.receive(reader, message).await?;
+            left -= 1;
+            next = if left > 0 { messages.next().now_or_never().flatten() } else { None };
         }
-        reader.assign(&starts).context("can't read the topics")?;
-        // An assignment does not end a pause.
-        reader.resume(&starts).context("can't read the topics")
+        Ok(())
     }
 
     async fn receive(
@@ -208,8 +211,8 @@ impl Replay {
             return Ok(());
         }
         let id = replay.partition.topic_partition.id();
-        let row = || RowId::find(id.0, &Record::stamp(message)?, message.key()?);
-        if !self.selection.contains(id, message.offset(), row) {
+        let head = || Head { stamp: Record::stamp(message), key: message.key(), has_value: true };
+        if !self.selection.contains(id, message.offset(), || head().find_row(id.0)) {
             replay.partition.push(Record::superseded(message.offset()), Instant::now());
             return Ok(());
         }
@@ -269,20 +272,4 @@ impl Replay {
         }
         Ok(())
     }
-
-    fn pause_and_resume(&mut self, reader: &Reader) -> anyhow::Result<()> {
-        for replay in self.replays.values_mut() {
-            match replay.pause_changes() {
-                Some(true) => pause(reader, &replay.partition.topic_partition)?,
-                Some(false) => reader.resume(&list(&replay.partition.topic_partition))?,
-                None => continue,
-            }
-            replay.partition.paused = !replay.partition.paused;
-        }
-        Ok(())
-    }
-}
-
-fn pause(reader: &Reader, topic_partition: &TopicPartition) -> anyhow::Result<()> {
-    reader.pause(&list(topic_partition)).with_context(|| format!("can't pause {topic_partition}"))
 }

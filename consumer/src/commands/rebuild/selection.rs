@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use catalog_shared::record::Version;
 
-use crate::decode::row_key::RowId;
+use crate::decode::row_key::{Head, RowId, Target};
 use crate::model::topic::PartitionId;
 
 /// The records that a pass applies. It skips all others, which are only counted.
@@ -88,10 +88,14 @@ struct Newest {
 }
 
 impl NewestVersions {
-    /// Adds a record with the row that it may become and its version. As in the tables, the higher version wins, and among
-    /// equal ones the later record. A record that can't become a row is applied in any case.
-    pub(crate) fn add(&mut self, partition: PartitionId, offset: i64, row: Option<(RowId, Version)>) {
-        let Some((row, version)) = row else { return self.others.push((partition, offset)) };
+    /// Adds a record. As in the tables, the higher version of a row wins, and among equal ones the later record. A record that
+    /// can't become a row is applied in any case, except end-of-run records: the ledger of existing tables has them.
+    pub(crate) fn add(&mut self, partition: PartitionId, offset: i64, head: &Head<'_>) {
+        let (row, version) = match head.find_target(partition.0) {
+            Target::Row(row, version) => (row, version),
+            Target::EndOfRun => return,
+            Target::Nothing => return self.others.push((partition, offset)),
+        };
         let found = Newest { version, partition, offset };
         match self.newest.entry(row) {
             Entry::Vacant(entry) => {
@@ -144,16 +148,24 @@ mod tests {
         Stamp { content, region: Region::Us, version, observed_at: OffsetDateTime::UNIX_EPOCH }
     }
 
-    fn row(host: &str) -> RowId {
-        RowId::find(TOPIC, &stamp(1, 1), format!("us/{host}").as_bytes()).unwrap()
+    fn add(newest: &mut NewestVersions, key: &str, stamp: Stamp, partition: PartitionId, offset: i64) {
+        newest.add(
+            partition,
+            offset,
+            &Head { stamp: Some(stamp), key: Some(key.as_bytes()), has_value: true },
+        );
     }
 
     fn selected(records: &[(&str, (u32, u32), PartitionId, i64)]) -> SelectedOffsets {
         let mut newest = NewestVersions::default();
         for (host, (run, page), partition, offset) in records {
-            newest.add(*partition, *offset, Some((row(host), Version { run: *run, page: *page })));
+            add(&mut newest, &format!("us/{host}"), stamp(*run, *page), *partition, *offset);
         }
-        newest.add(ONE, 50, None);
+        newest.add(ONE, 50, &Head { stamp: None, key: None, has_value: true });
+        let end = Stamp { content: Content::EndRecord, ..stamp(7, 1) };
+        add(&mut newest, "us/#run/7", end, ONE, 51);
+        // This one can't be read, because its key is another run's.
+        add(&mut newest, "us/#run/8", end, ONE, 52);
         newest.select()
     }
 
@@ -173,13 +185,13 @@ mod tests {
         ]);
         let ones: Vec<i64> = (0..60).filter(|offset| selection.take(ONE, *offset)).collect();
         let others: Vec<i64> = (0..99).filter(|offset| selection.take(OTHER, *offset)).collect();
-        assert_eq!((ones, others), (vec![10, 14, 50], vec![3]));
+        assert_eq!((ones, others), (vec![10, 14, 50, 52], vec![3]));
         assert!(!selection.are_incomplete());
     }
 
     #[test]
     fn a_selected_record_that_never_came_is_noticed() {
-        for received in [&[10, 50][..], &[50], &[10], &[10, 12]] {
+        for received in [&[10, 50, 52][..], &[52], &[10], &[10, 12]] {
             let mut selection = selected(&[("a", (1, 1), ONE, 10), ("b", (1, 1), ONE, 12)]);
             for offset in received {
                 selection.take(ONE, *offset);
