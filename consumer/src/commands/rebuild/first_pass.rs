@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::shutdown::CancellationToken;
@@ -99,6 +99,7 @@ impl FirstPass {
             }
             self.report()?;
         }
+        ensure!(!stop.is_cancelled(), "interrupted");
         let rows = self.newest.rows();
         tracing::info!(
             event = events::NEWEST_VERSIONS_FOUND,
@@ -106,7 +107,10 @@ impl FirstPass {
             rows,
             "found the newest version of each row by keys and headers"
         );
-        Ok(self.newest.select())
+        let Self { reader, newest, .. } = self;
+        // Closing a client waits for its threads, and nothing has to wait for that.
+        std::thread::spawn(move || drop(reader));
+        Ok(newest.select())
     }
 
     fn poll(&mut self) -> anyhow::Result<()> {

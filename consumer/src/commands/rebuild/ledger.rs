@@ -9,7 +9,7 @@ use crate::sync::decisions::DecisionSync;
 
 /// Gives the shadow the known decisions on runs, so that it does not decide again. They come from the live ledger, or from
 /// Kafka if the database is new.
-pub(super) async fn fill_shadow(
+pub(super) async fn copy_to_shadow(
     shadow: &mut Shadow,
     decisions: &DecisionSync,
     targets: &ReplayTargets,

@@ -168,13 +168,8 @@ async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyho
         loss.find_floors(&mut shadow.session, &decisions, (false, args.accept_loss)).await?;
     }
     let mut replay = Replay::start(args, shadow.pool.clone(), &targets).await?;
-    ledger::fill_shadow(shadow, &decisions, &targets).await?;
-    if !targets.are_new() {
-        replay.read_in_two_passes(&targets).await?;
-        targets.refresh(&mut shadow.session).await?;
-    }
-    catch_up(shadow, &mut replay, &mut targets).await?;
-    shadow.analyze().await?;
+    ledger::copy_to_shadow(shadow, &decisions, &targets).await?;
+    fill_shadow(shadow, &mut replay, &mut targets).await?;
     if targets.are_new() {
         loss::find_floors_in_shadow(&mut loss, &shadow.pool, &decisions, args.accept_loss).await?;
     }
@@ -224,6 +219,20 @@ async fn compare_and_repair(
         return Ok((tables, refusals));
     }
     Ok((comparison::list_differing(tx).await.context("can't count the differing rows")?, refusals))
+}
+
+/// Replays the topics from their first records up to the live positions.
+async fn fill_shadow(
+    shadow: &mut Shadow,
+    replay: &mut Replay,
+    targets: &mut ReplayTargets,
+) -> anyhow::Result<()> {
+    if !targets.are_new() {
+        replay.read_in_two_passes(targets).await?;
+        targets.refresh(&mut shadow.session).await?;
+    }
+    catch_up(shadow, replay, targets).await?;
+    Ok(shadow.analyze().await?)
 }
 
 /// Replays up to the live positions until few offsets are left, or until the number no longer decreases. In the second case

@@ -1,7 +1,7 @@
 //! Which records of the topics a pass applies.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 use catalog_shared::record::Version;
 
@@ -50,10 +50,10 @@ impl Selection {
     }
 }
 
-/// The offsets of selected records that were not received yet, by partition, in ascending order.
+/// The offsets of selected records that were not received yet, by partition, the next one last.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SelectedOffsets {
-    offsets: HashMap<PartitionId, VecDeque<i64>>,
+    offsets: HashMap<PartitionId, Vec<i64>>,
     /// Whether a later record of the partition came instead of a selected one.
     are_missing: bool,
 }
@@ -62,10 +62,10 @@ impl SelectedOffsets {
     /// Takes out the offset of a received record. Returns whether it was selected.
     fn take(&mut self, partition: PartitionId, offset: i64) -> bool {
         let Some(offsets) = self.offsets.get_mut(&partition) else { return false };
-        while offsets.pop_front_if(|next| *next < offset).is_some() {
+        while offsets.pop_if(|next| *next < offset).is_some() {
             self.are_missing = true;
         }
-        offsets.pop_front_if(|next| *next == offset).is_some()
+        offsets.pop_if(|next| *next == offset).is_some()
     }
 
     /// Whether selected records were never received, because compaction has removed them since.
@@ -121,12 +121,8 @@ impl NewestVersions {
         for (partition, offset) in newest.chain(self.others) {
             offsets.entry(partition).or_default().push(offset);
         }
-        let sorted = |mut offsets: Vec<i64>| {
-            offsets.sort_unstable();
-            VecDeque::from(offsets)
-        };
-        let offsets = offsets.into_iter().map(|(partition, offsets)| (partition, sorted(offsets)));
-        SelectedOffsets { offsets: offsets.collect(), are_missing: false }
+        offsets.values_mut().for_each(|offsets| offsets.sort_unstable_by(|one, other| other.cmp(one)));
+        SelectedOffsets { offsets, are_missing: false }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The replay up to the first targets, in two passes. The first reads keys and headers and finds the newest version of each
-//! row; the second applies these versions, end-of-run records, and records that can't become a row.
+//! row; the second applies these versions, and records that can't be read whatever their value is.
 //!
 //! Why the shadow then has the same rows as after a replay of all versions: a row depends only on its newest readable version
 //! (invariant I2, which compaction relies on too), and the version guard makes the order irrelevant. What the first pass
