@@ -54,6 +54,7 @@ impl Records {
             key: Some(format!("us/{domain}/{id}").into()),
             value: Some(value.to_owned().into()),
             headers: RawHeaders::default(),
+            superseded: false,
         };
         Self((0..).zip(assets).map(record).collect())
     }

@@ -10,6 +10,7 @@ pub(crate) mod end_record;
 pub(crate) mod literal;
 pub(crate) mod number;
 mod role;
+pub(crate) mod row_key;
 pub(crate) mod rows;
 pub(crate) mod sanitize;
 pub(crate) mod scan;
@@ -20,10 +21,10 @@ use catalog_shared::key::Key;
 use catalog_shared::record::{self, RecordType, Stamp};
 use serde::Deserialize;
 
+use crate::decode::row_key::agency_name;
 use crate::decode::rows::{Agency, Dataset, Domain, Host, Rows, Versioned};
 use crate::decode::sanitize::sanitize_text;
 use crate::decode::scan::Scanned;
-use crate::decode::values::truncated;
 use crate::model::end_of_run::EndOfRun;
 use crate::model::record::Record;
 use crate::model::topic::TopicKind;
@@ -51,7 +52,8 @@ pub(crate) struct Decoded<'a> {
     pub(crate) dead: Vec<Dead>,
 }
 
-/// Decodes records of a topic. Each one is a row, an end-of-run record or a dead letter.
+/// Decodes records of a topic. Each one is a row, an end-of-run record or a dead letter, except superseded ones, which are
+/// left out.
 pub(crate) fn decode(kind: TopicKind, records: &[Record]) -> Decoded<'_> {
     let (mut ends, mut dead) = (Vec::new(), Vec::new());
     let rows = match kind {
@@ -81,7 +83,7 @@ fn rows<'a, T>(
     dead: &mut Vec<Dead>,
 ) -> Vec<Versioned<T>> {
     let mut rows = Vec::with_capacity(records.len());
-    for record in records {
+    for record in records.iter().filter(|record| !record.superseded) {
         match content(kind, record, read) {
             Ok(Content::Row(row)) => rows.push(row),
             Ok(Content::EndRecord(end)) => ends.push(end),
@@ -167,7 +169,6 @@ fn host(key: Key<'_>, value: &[u8]) -> Result<Host, String> {
     Ok(Host { host, domain: sanitize_text(&domain).into_owned() })
 }
 
-/// Two names that are equal after sanitizing and truncating share a row. It has the newer version.
 fn agency(key: Key<'_>, value: &[u8]) -> Result<Agency, String> {
     #[derive(Deserialize)]
     struct Value {
@@ -178,26 +179,7 @@ fn agency(key: Key<'_>, value: &[u8]) -> Result<Agency, String> {
     if key != (Key::Agency { host: &host, agency: &agency }) {
         return Err(disagrees());
     }
-    Ok(Agency { host, agency: agency_name(&agency) })
-}
-
-/// The name of an agency in its row.
-fn agency_name(agency: &str) -> String {
-    truncated(&sanitize_text(agency)).to_owned()
-}
-
-/// The primary key of the row that a record is applied to, column by column; none if it is applied to no row.
-pub(crate) fn row_key(record: &Record) -> Option<(RecordType, Vec<String>)> {
-    let stamp = record.stamp.as_ref().ok()?;
-    let record::Content::Record(kind) = stamp.content else { return None };
-    let text = std::str::from_utf8(record.key.as_deref()?).ok()?;
-    let names = match Key::parse(text, stamp)? {
-        Key::Dataset { domain, id } => vec![domain.to_owned(), id.to_owned()],
-        Key::Domain(name) | Key::Host(name) => vec![name.to_owned()],
-        Key::Agency { host, agency } => vec![host.to_owned(), agency_name(agency)],
-        Key::EndRecord { .. } => return None,
-    };
-    Some((kind, std::iter::once(stamp.region.name().to_owned()).chain(names).collect()))
+    Ok(Agency { host, agency: agency_name(&agency).into_owned() })
 }
 
 fn disagrees() -> String {
@@ -211,6 +193,7 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+    use crate::decode::row_key::row_key;
 
     fn record(content: Content, key: &str, value: &str) -> Record {
         let version = Version { run: 7, page: 1 };

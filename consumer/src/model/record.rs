@@ -21,6 +21,9 @@ pub(crate) struct Record {
     pub(crate) key: Option<Bytes>,
     pub(crate) value: Option<Bytes>,
     pub(crate) headers: RawHeaders,
+    /// Whether a replay has found a newer record of the same row. Then the record is counted but not applied, and the
+    /// fields other than the offset are empty.
+    pub(crate) superseded: bool,
 }
 
 impl Record {
@@ -30,6 +33,17 @@ impl Record {
     /// The schema of a record that a newer build wrote.
     pub(crate) fn from_message(message: &BorrowedMessage<'_>) -> Result<Self, u32> {
         Self::copy(message, &mut Arena::exact())
+    }
+
+    /// The headers of a message, parsed without copying anything; none if they can't be read.
+    pub(crate) fn stamp(message: &BorrowedMessage<'_>) -> Option<Stamp> {
+        // As in `copy`. All headers are visited, because a bad name behind the known headers makes the record unreadable too.
+        let read = || {
+            let headers = message.headers()?;
+            headers.iter().for_each(drop);
+            Stamp::from_headers(Some(headers)).ok()
+        };
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_default()
     }
 
     /// Copies one of many records out of a message.
@@ -67,12 +81,17 @@ impl Record {
             Err(_) => Stamp::origin(headers),
         };
         let headers = headers.map(|headers| RawHeaders::copy(headers, arena)).unwrap_or_default();
-        Ok(Self { offset, stamp, origin, key: None, value: None, headers })
+        Ok(Self { offset, stamp, origin, key: None, value: None, headers, superseded: false })
     }
 
     fn unstamped(offset: i64, reason: String) -> Self {
-        let headers = RawHeaders::default();
-        Self { offset, stamp: Err(reason), origin: None, key: None, value: None, headers }
+        let (headers, superseded) = (RawHeaders::default(), false);
+        Self { offset, stamp: Err(reason), origin: None, key: None, value: None, headers, superseded }
+    }
+
+    /// A record that is superseded by a newer one.
+    pub(crate) fn superseded(offset: i64) -> Self {
+        Self { superseded: true, ..Self::unstamped(offset, String::new()) }
     }
 
     /// How many bytes of memory it takes, approximately.

@@ -13,6 +13,7 @@ mod histories;
 mod history;
 mod log;
 mod model;
+mod passes;
 mod scan;
 mod tables;
 mod upgrade;

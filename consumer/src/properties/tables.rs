@@ -197,6 +197,13 @@ impl Tables {
         rows.into_iter().map(spot).collect()
     }
 
+    /// Sets all positions to the beginning. The ledger counts nothing, as in a rebuild of existing tables.
+    pub(super) async fn count_nothing_from_the_beginning(&self) -> Result<()> {
+        let set = "update positions set position = 0, counted_to = 9223372036854775807";
+        sqlx::query(set).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// A pool for a consumer that will be killed.
     pub(super) fn one_connection(&self) -> PgPool {
         let options = (*self.pool.connect_options()).clone();

@@ -128,7 +128,13 @@ async fn insert(pool: &PgPool, topic_partition: &TopicPartition, low: i64) -> sq
     Ok(done.rows_affected() == 1)
 }
 
-async fn reset(pool: &PgPool, topic_partition: &TopicPartition, from: i64, to: i64) -> sqlx::Result<bool> {
+/// Moves a position from one offset to another. Returns false if it was not at the first one.
+pub(crate) async fn reset(
+    pool: &PgPool,
+    topic_partition: &TopicPartition,
+    from: i64,
+    to: i64,
+) -> sqlx::Result<bool> {
     let done = sqlx::query(include_str!("../../sql/apply/reset_position.sql"))
         .bind(&topic_partition.topic)
         .bind(topic_partition.partition)

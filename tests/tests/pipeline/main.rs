@@ -65,6 +65,7 @@ mod rebuild_lost;
 mod rebuild_new_database;
 mod rebuild_refused;
 mod rebuild_snapshot;
+mod rebuild_two_passes;
 mod record_format;
 mod recordings;
 mod recrawl;

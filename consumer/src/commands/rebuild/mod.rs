@@ -24,12 +24,15 @@ use crate::sync::decisions::DecisionSync;
 mod args;
 mod comparison;
 mod deletions;
+mod first_pass;
 mod intent;
+mod ledger;
 mod loss;
 mod partition_replay;
 mod repair;
 mod replay;
 mod report;
+mod selection;
 mod shadow;
 mod snapshot;
 mod targets;
@@ -39,9 +42,13 @@ pub(crate) use args::{RebuildArgs, ReplaySourceArgs};
 use comparison::TableDiff;
 use intent::Intent;
 use loss::{KeptRows, Loss};
+#[cfg(test)]
+pub(crate) use partition_replay::apply_to_shadow;
 use repair::RefusedRow;
 use replay::Replay;
 pub(crate) use report::Report;
+#[cfg(test)]
+pub(crate) use selection::{NewestVersions, Selection};
 use shadow::Shadow;
 use snapshot::Snapshot;
 use targets::ReplayTargets;
@@ -161,9 +168,8 @@ async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyho
         loss.find_floors(&mut shadow.session, &decisions, (false, args.accept_loss)).await?;
     }
     let mut replay = Replay::start(args, shadow.pool.clone(), &targets).await?;
-    fill_shadow_ledger(shadow, &decisions, &targets).await?;
-    catch_up(shadow, &mut replay, &mut targets).await?;
-    shadow.analyze().await?;
+    ledger::copy_to_shadow(shadow, &decisions, &targets).await?;
+    fill_shadow(shadow, &mut replay, &mut targets).await?;
     if targets.are_new() {
         loss::find_floors_in_shadow(&mut loss, &shadow.pool, &decisions, args.accept_loss).await?;
     }
@@ -182,7 +188,7 @@ async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyho
     targets.refresh(&mut tx).await?;
     read_remaining(&mut tx, &mut replay, &targets).await?;
     if targets.are_new() {
-        copy_ledger_to_live(&mut tx).await?;
+        ledger::copy_to_live(&mut tx).await?;
         binding::bind(&mut tx, targets.source()).await?;
     }
     if intent == Intent::Repair {
@@ -215,19 +221,18 @@ async fn compare_and_repair(
     Ok((comparison::list_differing(tx).await.context("can't count the differing rows")?, refusals))
 }
 
-/// Gives the shadow the known decisions on runs, so that it does not decide again. They come from the live ledger, or from
-/// Kafka if the database is new.
-async fn fill_shadow_ledger(
+/// Replays the topics from their first records up to the live positions.
+async fn fill_shadow(
     shadow: &mut Shadow,
-    decisions: &DecisionSync,
-    targets: &ReplayTargets,
+    replay: &mut Replay,
+    targets: &mut ReplayTargets,
 ) -> anyhow::Result<()> {
-    if targets.are_new() {
-        return decisions.mirror().await;
+    if !targets.are_new() {
+        replay.read_in_two_passes(targets).await?;
+        targets.refresh(&mut shadow.session).await?;
     }
-    let mut tx = shadow.begin().await?;
-    sqlx::query(include_str!("../../../sql/rebuild/copy_ledger_to_shadow.sql")).execute(&mut *tx).await?;
-    Ok(tx.commit().await?)
+    catch_up(shadow, replay, targets).await?;
+    Ok(shadow.analyze().await?)
 }
 
 /// Replays up to the live positions until few offsets are left, or until the number no longer decreases. In the second case
@@ -264,15 +269,6 @@ async fn read_remaining(
             _ = keepalive.tick() => tx.ping().await.context("the transaction that holds the lock is lost")?,
         }
     }
-}
-
-/// Copies the ledger of the shadow into a new database.
-async fn copy_ledger_to_live(tx: &mut PgConnection) -> anyhow::Result<()> {
-    sqlx::query(include_str!("../../../sql/rebuild/copy_ledger_to_live.sql"))
-        .execute(tx)
-        .await
-        .context("can't copy the ledger")?;
-    Ok(())
 }
 
 /// Makes the tables of a schema equal to those of another one with the statements of a rebuild. Returns the number of rows

@@ -7,6 +7,8 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
 use crate::config::thresholds::BatchSettings;
+use crate::decode::Dead;
+use crate::decode::row_key::{Head, RowId};
 use crate::model::batch::Batch;
 use crate::model::partition::Partition;
 use crate::model::topic::TopicPartition;
@@ -70,18 +72,36 @@ impl PartitionReplay {
     }
 }
 
-/// Applies a batch. Returns the new position of its partition.
-pub(super) async fn apply_to_shadow(
+/// A batch that was applied to the shadow.
+pub(crate) struct AppliedBatch {
+    pub(crate) topic_partition: TopicPartition,
+    /// The new position of its partition.
+    pub(crate) to: i64,
+    /// The rows of its records that became dead letters.
+    pub(crate) unapplied: Vec<RowId>,
+}
+
+/// Applies a batch.
+pub(crate) async fn apply_to_shadow(
     pool: &PgPool,
     permits: &Semaphore,
     batch: Batch,
     settings: BatchSettings,
-) -> anyhow::Result<(TopicPartition, i64)> {
+) -> anyhow::Result<AppliedBatch> {
     match apply(pool, permits, &batch, settings).await {
-        Ok(Outcome::Applied { .. }) => Ok((batch.topic_partition, batch.to)),
+        Ok(Outcome::Applied { dead, .. }) => {
+            let unapplied = rows(&batch, &dead);
+            Ok(AppliedBatch { topic_partition: batch.topic_partition, to: batch.to, unapplied })
+        }
         Ok(Outcome::Stale { .. } | Outcome::Abandoned) => bail!("another program has written to the shadow"),
         Err(Failure { error, .. }) => Err(error),
     }
+}
+
+/// The rows of dead letters, as far as these have one.
+fn rows(batch: &Batch, dead: &[Dead]) -> Vec<RowId> {
+    let record = |dead: &Dead| batch.records.iter().find(|record| record.offset == dead.offset);
+    dead.iter().filter_map(|dead| Head::of(record(dead)?).find_row(batch.topic_partition.kind)).collect()
 }
 
 #[cfg(test)]

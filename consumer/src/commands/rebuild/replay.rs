@@ -1,17 +1,17 @@
 //! The replay: reads the topics from their first records to the targets into the shadow.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use catalog_shared::events;
-use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::kafka::{KafkaArgs, LogContext};
 use catalog_shared::topics::Topics;
-use rdkafka::consumer::Consumer;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use futures::{FutureExt, StreamExt};
+use rdkafka::consumer::{Consumer, MessageStream};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -19,26 +19,32 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::args::ReplaySourceArgs;
 use super::loss;
-use super::partition_replay::{PartitionReplay, apply_to_shadow};
+use super::partition_replay::{AppliedBatch, PartitionReplay, apply_to_shadow};
+use super::selection::Selection;
 use super::targets::ReplayTargets;
 use super::touched::TouchedKeys;
 use crate::commands::detached_reader::DetachedReader;
 use crate::config::thresholds::BatchSettings;
-use crate::kafka::group::list;
+use crate::decode::row_key::{Head, RowId};
 use crate::kafka::reader::Reader;
 use crate::model::record::Record;
 use crate::model::topic::{PartitionId, TopicKind, TopicPartition};
 use crate::store::positions;
 
+mod fetching;
+mod progress;
+mod two_passes;
+
+use fetching::pause;
+pub(super) use progress::{REPORT_EVERY, STALL_TIMEOUT};
+
 /// Interval at which due batches are applied and positions are checked.
 const TICK: Duration = Duration::from_millis(20);
-/// Interval between progress lines in the log.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// The replay fails after this time without progress, because it may be blocking the live consumers.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The number of waiting messages that are received before batches are looked at.
+const BURST: usize = 256;
 
-/// The group id of the reader, which never joins the group.
-const GROUP: &str = "catalog-consumer-rebuild";
+/// The group id of the readers, which never join the group.
+pub(super) const GROUP: &str = "catalog-consumer-rebuild";
 
 /// A replay of all data topics.
 pub(super) struct Replay {
@@ -51,7 +57,11 @@ pub(super) struct Replay {
     batch_size: usize,
     settings: BatchSettings,
     replays: HashMap<PartitionId, PartitionReplay>,
-    batches: JoinSet<anyhow::Result<(TopicPartition, i64)>>,
+    batches: JoinSet<anyhow::Result<AppliedBatch>>,
+    /// The records that are applied.
+    selection: Selection,
+    /// The rows of records that became dead letters in the current pass.
+    unapplied: HashSet<RowId>,
     /// The keys of the records since the snapshot; none before it.
     touched: Option<TouchedKeys>,
     records: u64,
@@ -82,6 +92,8 @@ impl Replay {
             settings: args.apply.batch_settings(),
             replays,
             batches: JoinSet::new(),
+            selection: Selection::All,
+            unapplied: HashSet::new(),
             touched: None,
             records: 0,
             progressed: Instant::now(),
@@ -130,6 +142,7 @@ impl Replay {
         let reader = self.reader.get()?;
         self.assign(&reader, targets)?;
         self.progressed = Instant::now();
+        let mut messages = reader.stream();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.replays.values().any(|replay| replay.left() > 0) {
@@ -137,7 +150,7 @@ impl Replay {
                 biased;
                 Some(finished) = self.batches.join_next() => self.finish(finished?)?,
                 _ = tick.tick() => self.housekeeping(&reader)?,
-                message = reader.recv() => self.receive(&reader, message).await?,
+                message = messages.next() => self.receive_ready(&reader, message, &mut messages).await?,
             }
             self.apply_due();
             self.pause_and_resume(&reader)?;
@@ -145,21 +158,20 @@ impl Replay {
         Ok(())
     }
 
-    /// Assigns the partitions that have not reached their target, from their positions.
-    fn assign(&mut self, reader: &Reader, targets: &ReplayTargets) -> anyhow::Result<()> {
-        let mut starts = TopicPartitionList::new();
-        for (topic_partition, _, target) in targets.ranges() {
-            let Some(replay) = self.replays.get_mut(&topic_partition.id()) else {
-                continue;
-            };
-            if replay.set_target(target) {
-                let position = Offset::Offset(replay.partition.position);
-                starts.add_partition_offset(&topic_partition.topic, topic_partition.partition, position)?;
-            }
+    /// Receives a message, and those that wait behind it.
+    async fn receive_ready(
+        &mut self,
+        reader: &Reader,
+        first: Option<KafkaResult<BorrowedMessage<'_>>>,
+        messages: &mut MessageStream<'_, LogContext>,
+    ) -> anyhow::Result<()> {
+        let (mut next, mut left) = (first, BURST);
+        while let Some(message) = next {
+            self.receive(reader, message).await?;
+            left -= 1;
+            next = if left > 0 { messages.next().now_or_never().flatten() } else { None };
         }
-        reader.assign(&starts).context("can't read the topics")?;
-        // An assignment does not end a pause.
-        reader.resume(&starts).context("can't read the topics")
+        Ok(())
     }
 
     async fn receive(
@@ -198,6 +210,12 @@ impl Replay {
         if replay.is_beyond_target(message.offset()) {
             return Ok(());
         }
+        let id = replay.partition.topic_partition.id();
+        let head = || Head { stamp: Record::stamp(message), key: message.key(), has_value: true };
+        if !self.selection.contains(id, message.offset(), || head().find_row(id.0)) {
+            replay.partition.push(Record::superseded(message.offset()), Instant::now());
+            return Ok(());
+        }
         let record = Record::from_message(message).map_err(|schema| {
             anyhow!(
                 "{} offset {} has schema {schema}, which this build can't read: upgrade catalog-consumer",
@@ -221,29 +239,7 @@ impl Replay {
                 pause(reader, &replay.partition.topic_partition)?;
             }
         }
-        let slowest = self.replays.values().max_by_key(|replay| replay.left());
-        if let Some(replay) = slowest
-            && self.progressed.elapsed() >= STALL_TIMEOUT
-        {
-            let (partition, waited) = (&replay.partition, STALL_TIMEOUT.as_secs());
-            bail!(
-                "no progress for {waited} s: {} is at offset {}, {} before its target",
-                partition.topic_partition,
-                partition.position,
-                replay.left()
-            );
-        }
-        if self.reported.elapsed() >= REPORT_EVERY {
-            self.reported = Instant::now();
-            let left: i64 = self.replays.values().map(PartitionReplay::left).sum();
-            tracing::info!(
-                event = events::REPLAY_PROGRESS,
-                records = self.records,
-                offsets_left = left,
-                "replayed so far"
-            );
-        }
-        Ok(())
+        self.check_progress()
     }
 
     fn apply_due(&mut self) {
@@ -260,8 +256,8 @@ impl Replay {
         }
     }
 
-    fn finish(&mut self, applied: anyhow::Result<(TopicPartition, i64)>) -> anyhow::Result<()> {
-        let (topic_partition, to) = applied?;
+    fn finish(&mut self, applied: anyhow::Result<AppliedBatch>) -> anyhow::Result<()> {
+        let AppliedBatch { topic_partition, to, unapplied } = applied?;
         tracing::debug!(
             event = events::BATCH_REPLAYED,
             topic = topic_partition.topic,
@@ -270,25 +266,10 @@ impl Replay {
             "batch replayed"
         );
         self.progressed = Instant::now();
+        self.unapplied.extend(unapplied);
         if let Some(replay) = self.replays.get_mut(&topic_partition.id()) {
             replay.partition.applied(to);
         }
         Ok(())
     }
-
-    fn pause_and_resume(&mut self, reader: &Reader) -> anyhow::Result<()> {
-        for replay in self.replays.values_mut() {
-            match replay.pause_changes() {
-                Some(true) => pause(reader, &replay.partition.topic_partition)?,
-                Some(false) => reader.resume(&list(&replay.partition.topic_partition))?,
-                None => continue,
-            }
-            replay.partition.paused = !replay.partition.paused;
-        }
-        Ok(())
-    }
-}
-
-fn pause(reader: &Reader, topic_partition: &TopicPartition) -> anyhow::Result<()> {
-    reader.pause(&list(topic_partition)).with_context(|| format!("can't pause {topic_partition}"))
 }

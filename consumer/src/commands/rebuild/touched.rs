@@ -6,7 +6,7 @@ use catalog_shared::record::RecordType;
 use sqlx::PgConnection;
 
 use super::comparison::STATEMENTS;
-use crate::decode::row_key;
+use crate::decode::row_key::row_key;
 use crate::model::record::Record;
 
 /// The maximum number of keys, because they are kept in memory (some 100 bytes each) and looked up under the lock.

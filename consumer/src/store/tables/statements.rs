@@ -63,7 +63,8 @@ pub(crate) fn find_candidates(table: &Table) -> String {
         name = table.name,
         key = table.keys(""),
         held = table.rest("held.", 8),
-        made = table.rest("made.", 8)
+        made = table.rest("made.", 8),
+        same_key = table.same_key("held", "made")
     )
 }
 
