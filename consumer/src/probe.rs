@@ -29,9 +29,10 @@ pub fn decode(value: &str, domain: &str, id: &str) -> Option<Vec<u8>> {
 /// # Errors
 /// Both results, if they differ.
 pub fn compare(value: &str, domain: &str, id: &str) -> Result<(), String> {
-    let decoded = DatasetRow::read(value, domain, id);
-    let decoded = decoded.map(|DatasetRow { stats, content_hash, .. }| Scanned { stats, content_hash });
-    let is_same = Scanned::in_one_pass(value, domain, id).is_none_or(|scanned| decoded == Ok(scanned));
+    let row = DatasetRow::read(value, domain, id);
+    let in_one_pass = Scanned::in_one_pass(value, domain, id);
+    let is_same = in_one_pass.is_none_or(|scanned| DatasetRow::read_scanned(value, scanned) == row);
+    let decoded = row.map(|DatasetRow { stats, content_hash, .. }| Scanned { stats, content_hash });
     if is_same && Scanned::read(value, domain, id) == decoded {
         return Ok(());
     }

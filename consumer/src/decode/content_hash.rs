@@ -76,7 +76,7 @@ pub(super) fn additional(mut unreadable: Vec<String>, from_record: &[String]) ->
 }
 
 /// Names as an array literal.
-pub(super) fn literal(names: &[String]) -> String {
+fn literal(names: &[String]) -> String {
     array_literal(names.iter().map(|name| Some(name.as_str())))
 }
 

@@ -1,5 +1,26 @@
 //! Writes lists and objects as the text that PostgreSQL parses: array literals and JSON.
 
+/// The value of a `text[]`. An element may be null.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TextArray(Vec<Option<String>>);
+
+impl TextArray {
+    pub(crate) fn elements(&self) -> &[Option<String>] {
+        &self.0
+    }
+
+    /// As an array literal.
+    pub(crate) fn literal(&self) -> String {
+        array_literal(self.0.iter().map(Option::as_deref))
+    }
+}
+
+impl FromIterator<Option<String>> for TextArray {
+    fn from_iter<T: IntoIterator<Item = Option<String>>>(elements: T) -> Self {
+        Self(elements.into_iter().collect())
+    }
+}
+
 /// A list of texts as an array literal of PostgreSQL.
 pub(crate) fn array_literal<'a>(items: impl Iterator<Item = Option<&'a str>>) -> String {
     let mut out = String::from("{");

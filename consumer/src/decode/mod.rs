@@ -22,7 +22,6 @@ use serde::Deserialize;
 
 use crate::decode::rows::{Agency, Dataset, Domain, Host, Rows, Versioned};
 use crate::decode::sanitize::sanitize_text;
-use crate::decode::scan::Scanned;
 use crate::decode::values::truncated;
 use crate::model::end_of_run::EndOfRun;
 use crate::model::record::Record;
@@ -138,8 +137,7 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, String>
 fn dataset<'a>(key: Key<'a>, value: &'a [u8]) -> Result<Dataset<'a>, String> {
     let Key::Dataset { domain, id } = key else { return Err(disagrees()) };
     let value = std::str::from_utf8(value).map_err(|_| "the value is not UTF-8".to_owned())?;
-    let scanned = Scanned::read(value, domain, id).map_err(|error| error.to_string())?;
-    Ok(Dataset { domain, id, scanned, value })
+    Dataset::scan(value, domain, id).map_err(|error| error.to_string())
 }
 
 fn domain(key: Key<'_>, value: &[u8]) -> Result<Domain, String> {

@@ -15,7 +15,7 @@ use crate::decode::canonical;
 use crate::decode::dataset::DatasetRow;
 use crate::decode::rows::Rows;
 use crate::decode::sanitize::sanitize_json;
-use crate::store::rows;
+use crate::store::rows::{self, CopyRows};
 
 /// Lists of `classification` whose order has no meaning.
 pub(super) const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "domain_metadata"];
@@ -195,7 +195,7 @@ fn holds_in_tables<T: std::fmt::Debug>(
 
 async fn store(tables: &Tables, text: &str) -> Result<()> {
     let mut tx = tables.pool.begin().await?;
-    rows::write(&mut tx, Rows::Datasets(vec![dataset(text, (1, 1))])).await?;
+    rows::write(&mut tx, Rows::Datasets(vec![dataset(text, (1, 1))]), CopyRows::Never).await?;
     Ok(tx.commit().await?)
 }
 
