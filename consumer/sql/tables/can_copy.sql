@@ -1,6 +1,9 @@
 -- Whether a binary COPY does the same as an insert. It sends no types, so the columns must have exactly these; it ignores
--- rules, and fails where policies restrict the rows. The lock keeps the table as it is until the transaction ends.
-lock table socrata_{name} in row exclusive mode;
+-- rules, and fails where policies restrict the rows.
+
+-- A reader's lock keeps the table as it is until the transaction ends. Unlike LOCK, it needs no privilege on the table as a
+-- whole.
+select from socrata_{name} limit 0;
 
 select class.relkind = 'r' and not class.relhasrules and not row_security_active(class.oid)
     and bool_and(held.attname is not null) as can_copy

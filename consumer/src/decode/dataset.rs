@@ -15,6 +15,7 @@ use crate::decode::content_hash::{ContentHash, additional};
 use crate::decode::literal::TextArray;
 use crate::decode::sanitize::sanitize_json;
 use crate::decode::scan::Scanned;
+use crate::decode::tree::Node;
 use crate::decode::values::Reader;
 use catalog_shared::fields::Fields;
 
@@ -94,7 +95,7 @@ impl DatasetRow {
         if matches!(text, Cow::Owned(_)) {
             reader.list_sanitized(value);
         }
-        let (stats, record) = (stats(&object, &mut reader), asset::record(&top));
+        let (stats, record) = (stats(&object, &mut reader), record(&text)?);
         let (typed, from_record) = read_typed(&record)?;
         let additional = additional(reader.unreadable, &from_record);
         let content_hash =
@@ -109,12 +110,18 @@ impl DatasetRow {
     /// # Errors
     /// If the value is not a JSON object.
     pub(crate) fn read_scanned(value: &str, scanned: Scanned) -> Result<Self, DatasetError> {
-        let top: Fields<'_> = serde_json::from_str(value).map_err(|error| no_object(&error.to_string()))?;
-        let record = asset::record(&top);
+        let record = record(value)?;
         let (typed, unreadable) = read_typed(&record)?;
         let Scanned { stats, content_hash } = scanned;
         Ok(Self { typed, record, unreadable: sorted(unreadable), content_hash, stats })
     }
+}
+
+/// The canonical record of an object that is known to be JSON.
+fn record(object: &str) -> Result<String, DatasetError> {
+    Node::of_json(object)
+        .and_then(|object| asset::record(&object))
+        .ok_or_else(|| no_object("it has no fields"))
 }
 
 /// Reads the columns from the canonical record, so that they are canonical too. Also returns the names of the fields that
@@ -250,7 +257,8 @@ mod tests {
         let value = format!(r#"{{"resource":{{"id":"aaaa-bbbb","page_views":"many"}},{metadata}}}"#);
         let row = DatasetRow::read(&value, "d.example", "aaaa-bbbb").unwrap();
         assert_eq!(row.unreadable.literal(), r#"{"classification","resource.page_views"}"#);
-        let odd = read(r#","page_views":{"page_views_total":"5","page_views_last_week":1.5}"#).unreadable.literal();
+        let odd =
+            read(r#","page_views":{"page_views_total":"5","page_views_last_week":1.5}"#).unreadable.literal();
         let views = "resource.page_views.page_views";
         assert_eq!(odd, format!(r#"{{"{views}_last_week","{views}_total"}}"#));
     }
@@ -281,7 +289,10 @@ mod tests {
             r#"[{"name":"A","field_name":"a","format":{}},{"name":"B","field_name":"b","format":{"x":1}}]"#;
         assert_eq!(row.typed.columns.as_deref(), Some(columns));
         let uneven = read(r#","columns_name":["A","B"],"columns_field_name":["a"]"#);
-        assert_eq!((uneven.typed.columns, uneven.unreadable.literal()), (None, r#"{"resource.columns"}"#.to_owned()));
+        assert_eq!(
+            (uneven.typed.columns, uneven.unreadable.literal()),
+            (None, r#"{"resource.columns"}"#.to_owned())
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod role;
 pub(crate) mod rows;
 pub(crate) mod sanitize;
 pub(crate) mod scan;
+pub(crate) mod tree;
 pub(crate) mod values;
 mod visit;
 

@@ -156,17 +156,17 @@ pub(crate) fn truncated(text: &str) -> &str {
     &text[..text.floor_char_boundary(INDEXED_BYTES)]
 }
 
-fn zip(arrays: &[(&str, Vec<&RawValue>)], length: usize) -> String {
+fn zip(arrays: &[(&'static str, Vec<&RawValue>)], length: usize) -> String {
     let mut out = String::from("[");
     for index in 0..length {
         if index > 0 {
             out.push(',');
         }
-        let mut column = JsonObject::new();
+        let mut column = JsonObject::begin(&mut out);
         for (name, items) in arrays {
             column.field(name, items[index].get());
         }
-        out.push_str(&column.finish());
+        column.end();
     }
     out.push(']');
     out

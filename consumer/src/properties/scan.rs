@@ -98,7 +98,7 @@ const ODD: [&str; 20] = [
 ];
 
 /// A member of an object: the object, the member's name, and its value as JSON text.
-type Member = (&'static str, &'static str, String);
+pub(super) type Member = (&'static str, &'static str, String);
 
 fn value() -> impl Strategy<Value = String> {
     let scalar = || prop_oneof![9 => select(&PLAIN[..]), 1 => select(&ODD[..])].prop_map(str::to_owned);
@@ -114,12 +114,12 @@ fn member() -> impl Strategy<Value = Member> {
     (index, value()).prop_map(|((object, name), value)| (object, name, value))
 }
 
-fn members() -> impl Strategy<Value = Vec<Member>> {
+pub(super) fn members() -> impl Strategy<Value = Vec<Member>> {
     prop::collection::vec(member(), 0..14)
 }
 
 /// An asset with these members, in this order.
-fn text(members: &[Member]) -> String {
+pub(super) fn text(members: &[Member]) -> String {
     let of = |object: &str, first: &[&str]| {
         let others = members.iter().filter(|(of, ..)| *of == object);
         let others = others.map(|(_, name, value)| format!("\"{name}\": {value}"));

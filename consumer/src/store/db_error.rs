@@ -89,7 +89,8 @@ fn is_transient_error(error: &Error) -> bool {
     }
 }
 
-/// The message of an error with the code of a protocol violation. Only poolers use that code here.
+/// The message of an error with the code of a protocol violation. Only poolers use that code here, except for data of COPY
+/// that can't be parsed (see [`rejects_copy`]).
 fn pooler_message(error: &Error) -> Option<&str> {
     let error =
         error.as_database_error().filter(|error| error.code().as_deref() == Some(PROTOCOL_VIOLATION))?;

@@ -6,10 +6,10 @@ use catalog_shared::exit::Stop;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
+use super::CopyRows;
 use super::arrays::{Versions, column};
 use super::stats::{self, Before, Written};
 use super::wide::{self, Winner};
-use super::CopyRows;
 use crate::decode::content_hash::{Compared, REVISION, compare, stored_hash};
 use crate::decode::rows::{Dataset, Versioned, latest};
 use crate::model::effect::{Applied, Effect};

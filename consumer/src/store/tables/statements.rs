@@ -31,7 +31,8 @@ pub(crate) fn copy(table: &Table) -> String {
 
 /// Locks the table, and returns whether [`copy`] does the same as [`upsert`] if all rows are new.
 pub(crate) fn can_copy(table: &Table) -> String {
-    let described = table.columns.iter().map(|Column { name, sql_type, .. }| format!("('{name}', '{sql_type}')"));
+    let described =
+        table.columns.iter().map(|Column { name, sql_type, .. }| format!("('{name}', '{sql_type}')"));
     template!("can_copy", name = table.name, described = lines(described, 4))
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::{env, fs};
 
 use super::statements::{
-    add_candidates, can_copy, compare, copy, count, count_made, fetch, find_candidates, list, mark_refused, repair, upsert,
-    upsert_newer,
+    add_candidates, can_copy, compare, copy, count, count_made, fetch, find_candidates, list, mark_refused,
+    repair, upsert, upsert_newer,
 };
 use super::{AGENCIES, DATASET_STATS, DATASETS, DOMAINS, Table};
 
