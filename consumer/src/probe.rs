@@ -24,6 +24,14 @@ pub fn decode(value: &str, domain: &str, id: &str) -> Option<Vec<u8>> {
     Some(DatasetRow::read(value, domain, id).ok()?.content_hash.as_bytes().to_vec())
 }
 
+/// Scans an asset and decodes its row, as for a new one. Returns the length of its canonical record; none if a scan is not
+/// enough, or the asset has another key.
+#[must_use]
+pub fn decode_scanned(value: &str, domain: &str, id: &str) -> Option<usize> {
+    let scanned = Scanned::in_one_pass(value, domain, id)?;
+    Some(DatasetRow::read_scanned(value, scanned).ok()?.record.len())
+}
+
 /// Checks that a scan and a full decode of a value have the same result.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use sqlx::{Connection, PgConnection, Row, raw_sql};
+use sqlx::{Connection, PgConnection, Postgres, Row, Transaction, raw_sql};
 
 use super::wide::Winner;
 use crate::store::database::format_error;
@@ -43,16 +43,22 @@ pub(super) async fn copy<'a, 'r: 'a>(
             tracing::debug!(rows = copied, "new rows copied");
             Ok(true)
         }
-        Err(error) => {
-            let is_rejected = error.downcast_ref().is_some_and(db_error::rejects_copy);
-            // If a pooler has closed the connection, its error is the reason.
-            if !is_rejected || savepoint.rollback().await.is_err() {
-                return Err(error);
-            }
-            tracing::debug!(error = format_error(&error), "the database refuses to copy new rows");
-            Ok(false)
-        }
+        Err(error) => roll_back(savepoint, error).await.map(|()| false),
     }
+}
+
+/// Goes back to the savepoint after the database refused the rows.
+///
+/// # Errors
+/// The error, if it has another reason.
+async fn roll_back(savepoint: Transaction<'_, Postgres>, error: anyhow::Error) -> anyhow::Result<()> {
+    let is_rejected = error.downcast_ref().is_some_and(db_error::rejects_copy);
+    // If a pooler has closed the connection, its error is the reason.
+    if !is_rejected || savepoint.rollback().await.is_err() {
+        return Err(error);
+    }
+    tracing::debug!(error = format_error(&error), "the database refuses to copy new rows");
+    Ok(())
 }
 
 /// Blocks changes of the table until the transaction ends.
