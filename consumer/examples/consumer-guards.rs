@@ -47,6 +47,7 @@ fn main() -> serde_json::Result<()> {
         Records::new(assets.iter().map(|asset| (asset.value, asset.domain.as_str(), asset.id.as_str())));
     assert_eq!(count_scan(black_box(&assets)), assets.len());
     assert_eq!(count_decode(black_box(&assets)), assets.len());
+    assert_eq!(count_decode_scanned(black_box(&assets)), assets.len());
     assert_eq!(count_batch(black_box(&records)), assets.len());
     Ok(())
 }
@@ -66,6 +67,11 @@ fn count_scan(assets: &[Asset<'_>]) -> usize {
 #[inline(never)]
 fn count_decode(assets: &[Asset<'_>]) -> usize {
     assets.iter().filter_map(|asset| probe::decode(asset.value, &asset.domain, &asset.id)).count()
+}
+
+#[inline(never)]
+fn count_decode_scanned(assets: &[Asset<'_>]) -> usize {
+    assets.iter().filter_map(|asset| probe::decode_scanned(asset.value, &asset.domain, &asset.id)).count()
 }
 
 #[inline(never)]

@@ -24,14 +24,23 @@ pub fn decode(value: &str, domain: &str, id: &str) -> Option<Vec<u8>> {
     Some(DatasetRow::read(value, domain, id).ok()?.content_hash.as_bytes().to_vec())
 }
 
+/// Scans an asset and decodes its row, as for a new one. Returns the length of its canonical record; none if a scan is not
+/// enough, or the asset has another key.
+#[must_use]
+pub fn decode_scanned(value: &str, domain: &str, id: &str) -> Option<usize> {
+    let scanned = Scanned::in_one_pass(value, domain, id)?;
+    Some(DatasetRow::read_scanned(value, scanned).ok()?.record.len())
+}
+
 /// Checks that a scan and a full decode of a value have the same result.
 ///
 /// # Errors
 /// Both results, if they differ.
 pub fn compare(value: &str, domain: &str, id: &str) -> Result<(), String> {
-    let decoded = DatasetRow::read(value, domain, id);
-    let decoded = decoded.map(|DatasetRow { stats, content_hash, .. }| Scanned { stats, content_hash });
-    let is_same = Scanned::in_one_pass(value, domain, id).is_none_or(|scanned| decoded == Ok(scanned));
+    let row = DatasetRow::read(value, domain, id);
+    let in_one_pass = Scanned::in_one_pass(value, domain, id);
+    let is_same = in_one_pass.is_none_or(|scanned| DatasetRow::read_scanned(value, scanned) == row);
+    let decoded = row.map(|DatasetRow { stats, content_hash, .. }| Scanned { stats, content_hash });
     if is_same && Scanned::read(value, domain, id) == decoded {
         return Ok(());
     }

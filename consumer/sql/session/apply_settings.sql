@@ -14,6 +14,11 @@ from (
         ('statement_timeout', '0'),
         ('lock_timeout', '0'),
         ('idle_session_timeout', '0'),
+        -- While the server waits for the data of a COPY, no timeout of a statement or a transaction ends it. These settings
+        -- end it within 30 s if the client's machine is lost.
+        ('tcp_keepalives_idle', '10'),
+        ('tcp_keepalives_interval', '5'),
+        ('tcp_keepalives_count', '4'),
         ('transaction_timeout', '0'),
         ('client_encoding', 'UTF8'),
         ('standard_conforming_strings', 'on'),

@@ -3,10 +3,8 @@
 
 use std::borrow::Cow;
 
-use catalog_shared::fields::Fields;
-use serde_json::value::RawValue;
-
-use crate::decode::canonical::{Member, elements, members, text, write, write_list, write_object};
+use crate::decode::canonical::{text, write, write_list, write_object};
+use crate::decode::tree::{Member, Node};
 
 /// The prefix of the fields of `resource` that are parallel arrays, with one element per column of the table. It also
 /// matches arrays that the API adds later.
@@ -22,47 +20,36 @@ pub(super) const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "d
 pub(super) const PAGE_VIEWS: &str = "page_views";
 pub(super) const DOWNLOADS: &str = "download_count";
 
-/// The canonical text of an asset, without its stats.
-pub(crate) fn record(top: &Fields<'_>) -> String {
+/// The canonical text of an asset, without its stats. None if it is not an object.
+pub(crate) fn record(asset: &Node<'_>) -> Option<String> {
     let mut out = String::with_capacity(4096);
-    write_object(&mut out, &members(top), |out, (name, value)| {
-        let write_fields = match name {
-            "resource" => write_resource,
-            "classification" => write_classification,
-            _ => return write(out, value),
-        };
-        match Fields::of(value) {
-            Some(fields) => write_fields(out, &fields),
-            None => write(out, value),
-        }
+    write_object(&mut out, asset.members()?, |out, name, value| match (name, value.members()) {
+        ("resource", Some(members)) => write_resource(out, members),
+        ("classification", Some(members)) => write_classification(out, members),
+        _ => write(out, value),
     });
-    out
+    Some(out)
 }
 
-fn write_resource(out: &mut String, fields: &Fields<'_>) {
-    let mut members = members(fields);
-    members.retain(|(name, _)| ![PAGE_VIEWS, DOWNLOADS].contains(name));
-    let columns = Columns::of(&members);
-    write_object(out, &members, |out, (name, value)| {
-        match columns.as_ref().and_then(|all| all.array(name)) {
-            Some(array) => write_list(out, array, String::push_str),
-            None => write(out, value),
-        }
+fn write_resource(out: &mut String, members: &[Member<'_>]) {
+    let kept = || members.iter().filter(|(name, _)| ![PAGE_VIEWS, DOWNLOADS].contains(&name.as_ref()));
+    let columns = Columns::of(members);
+    write_object(out, kept(), |out, name, value| match columns.as_ref().and_then(|all| all.array(name)) {
+        Some(array) => write_list(out, array, String::push_str),
+        None => write(out, value),
     });
 }
 
-fn write_classification(out: &mut String, fields: &Fields<'_>) {
-    write_object(out, &members(fields), |out, (name, value)| {
-        match MULTISETS.contains(&name).then(|| elements(value)).flatten() {
-            Some(elements) => write_multiset(out, &elements),
-            None => write(out, value),
-        }
+fn write_classification(out: &mut String, members: &[Member<'_>]) {
+    write_object(out, members, |out, name, value| match value.elements() {
+        Some(elements) if MULTISETS.contains(&name) => write_multiset(out, elements),
+        _ => write(out, value),
     });
 }
 
 /// Writes a list, ordered by the bytes of the elements' canonical texts.
-fn write_multiset(out: &mut String, elements: &[&RawValue]) {
-    let mut texts: Vec<Cow<'_, str>> = elements.iter().map(|element| text(element)).collect();
+fn write_multiset(out: &mut String, elements: &[Node<'_>]) {
+    let mut texts: Vec<Cow<'_, str>> = elements.iter().map(text).collect();
     texts.sort_unstable();
     write_list(out, texts.iter(), |out, text| out.push_str(text));
 }
@@ -76,11 +63,10 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     /// None if the lengths differ or a field is not an array. It is then unknown which elements belong together, so the
     /// order is kept. A null counts as absent.
-    fn of(members: &[Member<'a, 'a>]) -> Option<Self> {
-        let parallel =
-            members.iter().filter(|(name, value)| name.starts_with(COLUMNS) && value.get() != "null");
-        let array = |(name, value): &Member<'a, 'a>| {
-            Some((*name, elements(value)?.into_iter().map(text).collect::<Vec<_>>()))
+    fn of(members: &'a [Member<'a>]) -> Option<Self> {
+        let parallel = members.iter().filter(|(name, value)| name.starts_with(COLUMNS) && !value.is_null());
+        let array = |(name, value): &'a Member<'a>| {
+            Some((name.as_ref(), value.elements()?.iter().map(text).collect::<Vec<_>>()))
         };
         let arrays = parallel.map(array).collect::<Option<Vec<_>>>()?;
         let length = arrays.first()?.1.len();
@@ -112,7 +98,7 @@ mod tests {
     use super::*;
 
     fn canonical(json: &str) -> String {
-        record(&serde_json::from_str(json).unwrap())
+        record(&Node::of_json(json).unwrap()).unwrap()
     }
 
     fn resource(fields: &str) -> String {

@@ -9,76 +9,45 @@
 
 use std::borrow::Cow;
 
-use catalog_shared::fields::{Fields, Text};
-use serde_json::value::RawValue;
+use catalog_shared::fields::Text;
 
-/// A member of an object: its decoded name and its value.
-pub(crate) type Member<'f, 'a> = (&'f str, &'a RawValue);
+use crate::decode::tree::{Member, Node};
 
 /// Appends the canonical text of a value.
-pub(crate) fn write(out: &mut String, value: &RawValue) {
-    let text = value.get();
-    match text.as_bytes().first() {
-        Some(b'{') => match Fields::of(value) {
-            Some(fields) => write_object(out, &members(&fields), |out, (_, value)| write(out, value)),
-            None => out.push_str(text),
-        },
-        Some(b'[') => match elements(value) {
-            Some(elements) => write_list(out, elements.iter(), |out, element| write(out, element)),
-            None => out.push_str(text),
-        },
-        Some(b'"') => out.push_str(&string(text)),
-        _ => out.push_str(text),
+pub(crate) fn write(out: &mut String, value: &Node<'_>) {
+    match value {
+        Node::Scalar(text) => out.push_str(&scalar(text)),
+        Node::List(elements) => write_list(out, elements.iter(), write),
+        Node::Object(members) => write_object(out, members, |out, _, value| write(out, value)),
     }
 }
 
 /// The canonical text of a value. It is borrowed if the value is a canonical scalar.
-pub(crate) fn text(value: &RawValue) -> Cow<'_, str> {
-    match value.get().as_bytes().first() {
-        Some(b'{' | b'[') => {
+pub(crate) fn text<'a>(value: &Node<'a>) -> Cow<'a, str> {
+    match value {
+        Node::Scalar(text) => scalar(text),
+        Node::List(_) | Node::Object(_) => {
             let mut out = String::new();
             write(&mut out, value);
             Cow::Owned(out)
         }
-        Some(b'"') => string(value.get()),
-        _ => Cow::Borrowed(value.get()),
     }
 }
 
-/// The members of an object in canonical order, each name once.
-pub(crate) fn members<'f, 'a>(fields: &'f Fields<'a>) -> Vec<Member<'f, 'a>> {
-    let mut members: Vec<Member<'f, 'a>> = fields.iter().collect();
-    // The sort is stable, so the last member of a repeated name stays last.
-    members.sort_by_key(|(name, _)| *name);
-    members.dedup_by(|later, earlier| {
-        let repeats = later.0 == earlier.0;
-        if repeats {
-            earlier.1 = later.1;
-        }
-        repeats
-    });
-    members
-}
-
-/// The elements of a list. None if the value is not a list.
-pub(crate) fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
-    value.get().starts_with('[').then(|| serde_json::from_str(value.get()).ok()).flatten()
-}
-
-/// Appends an object whose members are in canonical order.
-pub(crate) fn write_object<'f, 'a>(
+/// Appends an object. Its members are in canonical order.
+pub(crate) fn write_object<'n, 'a: 'n>(
     out: &mut String,
-    members: &[Member<'f, 'a>],
-    write_value: impl Fn(&mut String, Member<'f, 'a>),
+    members: impl IntoIterator<Item = &'n Member<'a>>,
+    write_value: impl Fn(&mut String, &str, &Node<'a>),
 ) {
     out.push('{');
-    for (index, member) in members.iter().enumerate() {
+    for (index, (name, value)) in members.into_iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        push_string(out, member.0);
+        push_string(out, name);
         out.push(':');
-        write_value(out, *member);
+        write_value(out, name, value);
     }
     out.push('}');
 }
@@ -99,8 +68,8 @@ pub(crate) fn write_list<T>(
     out.push(']');
 }
 
-/// The canonical form of a string's JSON text. Only a text with an escape can change.
-fn string(json: &str) -> Cow<'_, str> {
+/// The canonical form of a scalar's JSON text. Only a string with an escape can change.
+fn scalar(json: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', json.as_bytes()).is_none() {
         return Cow::Borrowed(json);
     }
@@ -127,10 +96,10 @@ mod tests {
     use super::*;
 
     fn canonical(json: &str) -> String {
-        let value: &RawValue = serde_json::from_str(json).unwrap();
+        let value = Node::of_json(json).unwrap();
         let mut out = String::new();
-        write(&mut out, value);
-        assert_eq!(out, text(value));
+        write(&mut out, &value);
+        assert_eq!(out, text(&value));
         out
     }
 

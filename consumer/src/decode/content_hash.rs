@@ -2,9 +2,8 @@
 
 use std::cmp::Ordering;
 
-use catalog_shared::fields::Fields;
-
 use crate::decode::literal::array_literal;
+use crate::decode::tree::Node;
 use crate::decode::{asset, dataset, digest, scan};
 
 /// The revision of the canonical form, the first byte of each hash. Increase it whenever the same object is decoded to
@@ -61,8 +60,7 @@ impl ContentHash {
 ///
 /// `jsonb` changes the spelling of some numbers, such as `1e2` to `100`. A row with such a number gets another hash.
 pub(crate) fn stored_hash(record: &str, unreadable: Vec<String>) -> Option<ContentHash> {
-    let top: Fields<'_> = serde_json::from_str(record).ok()?;
-    let record = asset::record(&top);
+    let record = asset::record(&Node::of_json(record)?)?;
     let (_, from_record) = dataset::read_typed(&record).ok()?;
     ContentHash::of_row(&record, &additional(unreadable, &from_record)).ok()
 }
@@ -76,7 +74,7 @@ pub(super) fn additional(mut unreadable: Vec<String>, from_record: &[String]) ->
 }
 
 /// Names as an array literal.
-pub(super) fn literal(names: &[String]) -> String {
+fn literal(names: &[String]) -> String {
     array_literal(names.iter().map(|name| Some(name.as_str())))
 }
 

@@ -11,8 +11,11 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use crate::decode::asset;
-use crate::decode::content_hash::{ContentHash, additional, literal};
+use crate::decode::content_hash::{ContentHash, additional};
+use crate::decode::literal::TextArray;
 use crate::decode::sanitize::sanitize_json;
+use crate::decode::scan::Scanned;
+use crate::decode::tree::Node;
 use crate::decode::values::Reader;
 use catalog_shared::fields::Fields;
 
@@ -22,15 +25,14 @@ pub(crate) struct DatasetRow {
     pub(crate) typed: Typed,
     /// The object as canonical JSON text, without its stats.
     pub(crate) record: String,
-    /// The fields that can't be read completely: a sorted set as an array literal.
-    pub(crate) unreadable: String,
+    /// The fields that can't be read completely: a sorted set.
+    pub(crate) unreadable: TextArray,
     /// Two rows have the same hash if and only if they are equal, except for the stats.
     pub(crate) content_hash: ContentHash,
     pub(crate) stats: Stats,
 }
 
-/// The columns that are read from the canonical object. Lists are array literals; `columns` and `domain_metadata` are
-/// JSON text.
+/// The columns that are read from the canonical object. `columns` and `domain_metadata` are JSON text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Typed {
     pub(crate) name: Option<String>,
@@ -39,15 +41,15 @@ pub(crate) struct Typed {
     pub(crate) attribution: Option<String>,
     pub(crate) attribution_link: Option<String>,
     pub(crate) category: Option<String>,
-    pub(crate) categories: Option<String>,
-    pub(crate) tags: Option<String>,
-    pub(crate) domain_tags: Option<String>,
+    pub(crate) categories: Option<TextArray>,
+    pub(crate) tags: Option<TextArray>,
+    pub(crate) domain_tags: Option<TextArray>,
     pub(crate) domain_metadata: Option<String>,
     pub(crate) license: Option<String>,
     pub(crate) provenance: Option<String>,
     pub(crate) permalink: Option<String>,
     pub(crate) link: Option<String>,
-    pub(crate) parent_ids: Option<String>,
+    pub(crate) parent_ids: Option<TextArray>,
     pub(crate) columns: Option<String>,
     pub(crate) created_at: Option<OffsetDateTime>,
     pub(crate) updated_at: Option<OffsetDateTime>,
@@ -93,14 +95,33 @@ impl DatasetRow {
         if matches!(text, Cow::Owned(_)) {
             reader.list_sanitized(value);
         }
-        let (stats, record) = (stats(&object, &mut reader), asset::record(&top));
+        let (stats, record) = (stats(&object, &mut reader), record(&text)?);
         let (typed, from_record) = read_typed(&record)?;
         let additional = additional(reader.unreadable, &from_record);
         let content_hash =
             ContentHash::of_row(&record, &additional).map_err(|error| no_object(&error.to_string()))?;
-        let unreadable = sorted_literal([from_record, additional].concat());
+        let unreadable = sorted([from_record, additional].concat());
         Ok(Self { typed, record, unreadable, content_hash, stats })
     }
+
+    /// Decodes an object for which one pass was enough (see [`Scanned::in_one_pass`]). The result is that of
+    /// [`DatasetRow::read`], which would sanitize, check and hash the object again.
+    ///
+    /// # Errors
+    /// If the value is not a JSON object.
+    pub(crate) fn read_scanned(value: &str, scanned: Scanned) -> Result<Self, DatasetError> {
+        let record = record(value)?;
+        let (typed, unreadable) = read_typed(&record)?;
+        let Scanned { stats, content_hash } = scanned;
+        Ok(Self { typed, record, unreadable: sorted(unreadable), content_hash, stats })
+    }
+}
+
+/// The canonical record of an object that is known to be JSON.
+fn record(object: &str) -> Result<String, DatasetError> {
+    Node::of_json(object)
+        .and_then(|object| asset::record(&object))
+        .ok_or_else(|| no_object("it has no fields"))
 }
 
 /// Reads the columns from the canonical record, so that they are canonical too. Also returns the names of the fields that
@@ -112,11 +133,11 @@ pub(super) fn read_typed(record: &str) -> Result<(Typed, Vec<String>), DatasetEr
     Ok((typed(&object, &mut read), read.unreadable))
 }
 
-/// A sorted set of names as an array literal.
-fn sorted_literal(mut names: Vec<String>) -> String {
+/// A sorted set of names.
+fn sorted(mut names: Vec<String>) -> TextArray {
     names.sort_unstable();
     names.dedup();
-    literal(&names)
+    names.into_iter().map(Some).collect()
 }
 
 fn no_object(reason: &str) -> DatasetError {
@@ -214,8 +235,8 @@ mod tests {
         );
         assert_eq!((row.typed.name, row.typed.description, row.typed.link), (None, None, None));
         assert_eq!(row.typed.kind.as_deref(), Some("map"));
-        assert_eq!(row.typed.parent_ids.as_deref(), Some(r#"{"x",NULL}"#));
-        assert_eq!(row.unreadable, r#"{"resource.createdAt","resource.name"}"#);
+        assert_eq!(row.typed.parent_ids.unwrap().elements(), [Some("x".to_owned()), None]);
+        assert_eq!(row.unreadable.literal(), r#"{"resource.createdAt","resource.name"}"#);
     }
 
     #[test]
@@ -235,8 +256,9 @@ mod tests {
         let metadata = r#""metadata":{"domain":"d.example"},"classification":"x""#;
         let value = format!(r#"{{"resource":{{"id":"aaaa-bbbb","page_views":"many"}},{metadata}}}"#);
         let row = DatasetRow::read(&value, "d.example", "aaaa-bbbb").unwrap();
-        assert_eq!(row.unreadable, r#"{"classification","resource.page_views"}"#);
-        let odd = read(r#","page_views":{"page_views_total":"5","page_views_last_week":1.5}"#).unreadable;
+        assert_eq!(row.unreadable.literal(), r#"{"classification","resource.page_views"}"#);
+        let odd =
+            read(r#","page_views":{"page_views_total":"5","page_views_last_week":1.5}"#).unreadable.literal();
         let views = "resource.page_views.page_views";
         assert_eq!(odd, format!(r#"{{"{views}_last_week","{views}_total"}}"#));
     }
@@ -245,7 +267,7 @@ mod tests {
     fn sanitized_fields_are_listed_and_their_hash_differs_from_that_of_the_same_original_text() {
         let sanitized = read(r#","name":"a\u0000b""#);
         assert_eq!(sanitized.typed.name.as_deref(), Some("a\u{fffd}b"));
-        assert_eq!(sanitized.unreadable, r#"{"resource.name"}"#);
+        assert_eq!(sanitized.unreadable.literal(), r#"{"resource.name"}"#);
         assert_ne!(sanitized.content_hash, read(r#","name":"a\ufffdb""#).content_hash);
     }
 
@@ -253,7 +275,7 @@ mod tests {
     fn values_that_postgres_can_not_store_are_null_and_listed() {
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         let row = read(&format!(r#","x":{deep},"y":[1,1e200000],"createdAt":"9999-12-31T23:59:59-01:00""#));
-        assert_eq!(row.unreadable, r#"{"resource.createdAt","resource.x","resource.y"}"#);
+        assert_eq!(row.unreadable.literal(), r#"{"resource.createdAt","resource.x","resource.y"}"#);
         assert!(row.record.contains(r#""y":[1,null]"#) && row.record.contains("[[null]]"), "{}", row.record);
         let type_of = |name: &str| read(&format!(r#","type":"{name}""#));
         assert_eq!(type_of(&"x".repeat(5000)).typed.kind.map(|kind| kind.len()), Some(1000));
@@ -267,7 +289,10 @@ mod tests {
             r#"[{"name":"A","field_name":"a","format":{}},{"name":"B","field_name":"b","format":{"x":1}}]"#;
         assert_eq!(row.typed.columns.as_deref(), Some(columns));
         let uneven = read(r#","columns_name":["A","B"],"columns_field_name":["a"]"#);
-        assert_eq!((uneven.typed.columns, uneven.unreadable.as_str()), (None, r#"{"resource.columns"}"#));
+        assert_eq!(
+            (uneven.typed.columns, uneven.unreadable.literal()),
+            (None, r#"{"resource.columns"}"#.to_owned())
+        );
     }
 
     #[test]

@@ -1,5 +1,26 @@
 //! Writes lists and objects as the text that PostgreSQL parses: array literals and JSON.
 
+/// The value of a `text[]`. An element may be null.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TextArray(Vec<Option<String>>);
+
+impl TextArray {
+    pub(crate) fn elements(&self) -> &[Option<String>] {
+        &self.0
+    }
+
+    /// As an array literal.
+    pub(crate) fn literal(&self) -> String {
+        array_literal(self.0.iter().map(Option::as_deref))
+    }
+}
+
+impl FromIterator<Option<String>> for TextArray {
+    fn from_iter<T: IntoIterator<Item = Option<String>>>(elements: T) -> Self {
+        Self(elements.into_iter().collect())
+    }
+}
+
 /// A list of texts as an array literal of PostgreSQL.
 pub(crate) fn array_literal<'a>(items: impl Iterator<Item = Option<&'a str>>) -> String {
     let mut out = String::from("{");
@@ -27,38 +48,31 @@ fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// A JSON object that is built from fields whose values are JSON text.
-pub(crate) struct JsonObject(String);
+/// Appends a JSON object to a text. Its values are JSON text, and its names need no escapes.
+pub(crate) struct JsonObject<'a> {
+    out: &'a mut String,
+    is_empty: bool,
+}
 
-impl JsonObject {
-    pub(crate) fn new() -> Self {
-        let mut text = String::with_capacity(4096);
-        text.push('{');
-        Self(text)
+impl<'a> JsonObject<'a> {
+    pub(crate) fn begin(out: &'a mut String) -> Self {
+        out.push('{');
+        Self { out, is_empty: true }
     }
 
-    pub(crate) fn field(&mut self, name: &str, value: &str) {
-        self.name(name);
-        self.0.push_str(value);
-    }
-
-    pub(crate) fn finish(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-
-    fn name(&mut self, name: &str) {
-        if !self.0.ends_with('{') {
-            self.0.push(',');
+    pub(crate) fn field(&mut self, name: &'static str, value: &str) {
+        if !self.is_empty {
+            self.out.push(',');
         }
-        if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
-            self.0.push_str(&serde_json::Value::from(name).to_string());
-        } else {
-            self.0.push('"');
-            self.0.push_str(name);
-            self.0.push('"');
-        }
-        self.0.push(':');
+        self.is_empty = false;
+        self.out.push('"');
+        self.out.push_str(name);
+        self.out.push_str("\":");
+        self.out.push_str(value);
+    }
+
+    pub(crate) fn end(self) {
+        self.out.push('}');
     }
 }
 
@@ -75,9 +89,11 @@ mod tests {
 
     #[test]
     fn objects_keep_the_order_of_their_fields() {
-        let mut object = JsonObject::new();
-        object.field("c\"", "1");
+        let mut out = "[".to_owned();
+        let mut object = JsonObject::begin(&mut out);
+        object.field("c", "1");
         object.field("b", "{}");
-        assert_eq!(object.finish(), r#"{"c\"":1,"b":{}}"#);
+        object.end();
+        assert_eq!(out, r#"[{"c":1,"b":{}}"#);
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod row_key;
 pub(crate) mod rows;
 pub(crate) mod sanitize;
 pub(crate) mod scan;
+pub(crate) mod tree;
 pub(crate) mod values;
 mod visit;
 
@@ -24,7 +25,6 @@ use serde::Deserialize;
 use crate::decode::row_key::agency_name;
 use crate::decode::rows::{Agency, Dataset, Domain, Host, Rows, Versioned};
 use crate::decode::sanitize::sanitize_text;
-use crate::decode::scan::Scanned;
 use crate::model::end_of_run::EndOfRun;
 use crate::model::record::Record;
 use crate::model::topic::TopicKind;
@@ -140,8 +140,7 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, String>
 fn dataset<'a>(key: Key<'a>, value: &'a [u8]) -> Result<Dataset<'a>, String> {
     let Key::Dataset { domain, id } = key else { return Err(disagrees()) };
     let value = std::str::from_utf8(value).map_err(|_| "the value is not UTF-8".to_owned())?;
-    let scanned = Scanned::read(value, domain, id).map_err(|error| error.to_string())?;
-    Ok(Dataset { domain, id, scanned, value })
+    Dataset::scan(value, domain, id).map_err(|error| error.to_string())
 }
 
 fn domain(key: Key<'_>, value: &[u8]) -> Result<Domain, String> {

@@ -35,17 +35,34 @@ pub(crate) struct Dataset<'a> {
     pub(crate) domain: &'a str,
     pub(crate) id: &'a str,
     pub(crate) scanned: Scanned,
+    /// Whether one pass was enough to scan it, so that nothing in it must be sanitized.
+    in_one_pass: bool,
     /// The API's object.
-    pub(crate) value: &'a str,
+    value: &'a str,
 }
 
-impl Dataset<'_> {
+impl<'a> Dataset<'a> {
+    /// Scans the asset with this key.
+    ///
+    /// # Errors
+    /// As [`DatasetRow::read`].
+    pub(crate) fn scan(value: &'a str, domain: &'a str, id: &'a str) -> Result<Self, DatasetError> {
+        let scanned = Scanned::in_one_pass(value, domain, id);
+        let in_one_pass = scanned.is_some();
+        let scanned = scanned.map_or_else(|| Scanned::by_decoding(value, domain, id), Ok)?;
+        Ok(Self { domain, id, scanned, in_one_pass, value })
+    }
+
     /// Decodes the row.
     ///
     /// # Errors
     /// Never, because the asset was scanned successfully.
     pub(crate) fn decode(&self) -> Result<DatasetRow, DatasetError> {
-        DatasetRow::read(self.value, self.domain, self.id)
+        if self.in_one_pass {
+            DatasetRow::read_scanned(self.value, self.scanned)
+        } else {
+            DatasetRow::read(self.value, self.domain, self.id)
+        }
     }
 }
 

@@ -23,13 +23,19 @@ impl Scanned {
     /// # Errors
     /// As [`DatasetRow::read`].
     pub(crate) fn read(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
-        if let Some(scanned) = Self::in_one_pass(value, domain, id) {
-            return Ok(scanned);
-        }
+        Self::in_one_pass(value, domain, id).map_or_else(|| Self::by_decoding(value, domain, id), Ok)
+    }
+
+    /// The result of a full decode.
+    ///
+    /// # Errors
+    /// As [`DatasetRow::read`].
+    pub(super) fn by_decoding(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
         let DatasetRow { stats, content_hash, .. } = DatasetRow::read(value, domain, id)?;
         Ok(Self { stats, content_hash })
     }
 
+    /// The result of one pass. None if it is not enough, or the asset has another key.
     pub(crate) fn in_one_pass(value: &str, domain: &str, id: &str) -> Option<Self> {
         let mut pass = Pass::of_asset(domain, id);
         let digest = parse(value, &mut pass).ok()?;

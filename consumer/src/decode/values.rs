@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::decode::literal::{JsonObject, array_literal};
+use crate::decode::literal::{JsonObject, TextArray};
 use crate::decode::sanitize::sanitize_json;
 use catalog_shared::fields::{Fields, Text};
 
@@ -55,13 +55,13 @@ impl Reader {
         Some(text)
     }
 
-    /// A list of texts as an array literal. Each text is truncated, because it is indexed.
-    pub(crate) fn list(&mut self, path: &str, value: Option<&RawValue>) -> Option<String> {
+    /// A list of texts. Each text is truncated, because it is indexed.
+    pub(crate) fn list(&mut self, path: &str, value: Option<&RawValue>) -> Option<TextArray> {
         let items: Vec<Option<Text<'_>>> = self.read(path, value)?;
         if items.iter().flatten().any(|Text(text)| text.len() > INDEXED_BYTES) {
             self.list_unreadable(path);
         }
-        Some(array_literal(items.iter().map(|item| item.as_ref().map(|Text(text)| truncated(text)))))
+        Some(items.iter().map(|item| item.as_ref().map(|Text(text)| truncated(text).to_owned())).collect())
     }
 
     /// A list of any values, as JSON text.
@@ -156,17 +156,17 @@ pub(crate) fn truncated(text: &str) -> &str {
     &text[..text.floor_char_boundary(INDEXED_BYTES)]
 }
 
-fn zip(arrays: &[(&str, Vec<&RawValue>)], length: usize) -> String {
+fn zip(arrays: &[(&'static str, Vec<&RawValue>)], length: usize) -> String {
     let mut out = String::from("[");
     for index in 0..length {
         if index > 0 {
             out.push(',');
         }
-        let mut column = JsonObject::new();
+        let mut column = JsonObject::begin(&mut out);
         for (name, items) in arrays {
             column.field(name, items[index].get());
         }
-        out.push_str(&column.finish());
+        column.end();
     }
     out.push(']');
     out
@@ -186,7 +186,8 @@ mod tests {
         let long = raw(&format!("\"{}\"", "é".repeat(900)));
         assert_eq!(reader.indexed_text("a", Some(&long)).map(|text| text.len()), Some(1000));
         let tags = raw(&format!("[\"x\",\"{}\"]", "y".repeat(1001)));
-        assert_eq!(reader.list("b", Some(&tags)).map(|text| text.len()), Some(1000 + "{\"x\",\"\"}".len()));
+        let list = reader.list("b", Some(&tags)).unwrap();
+        assert_eq!(list.elements(), [Some("x".to_owned()), Some("y".repeat(1000))]);
         assert_eq!(reader.unreadable, ["a", "b"]);
     }
 

@@ -10,7 +10,7 @@ use super::tables::{Tables, dataset};
 use crate::decode::rows::Rows;
 use crate::model::effect::Effect;
 use crate::store::db_error;
-use crate::store::rows::{self, stats};
+use crate::store::rows::{self, CopyRows, stats};
 use crate::store::schema_lock::{LockMode, lock};
 
 const ONE: &str = r#"{"resource":{"id":"aaaa-bbbb","name":"one"},"classification":{"tags":["b","a"]},"metadata":{"domain":"d.example"}}"#;
@@ -22,7 +22,7 @@ const MIGRATED: &str =
     values (9999, 'of a newer build', true, '', 0)";
 
 async fn write(tx: &mut PgConnection, text: &str, version: (u32, u32)) -> Result<Effect> {
-    let applied = rows::write(tx, Rows::Datasets(vec![dataset(text, version)])).await?;
+    let applied = rows::write(tx, Rows::Datasets(vec![dataset(text, version)]), CopyRows::Never).await?;
     Ok(applied.first().context("a row was given")?.effect)
 }
 

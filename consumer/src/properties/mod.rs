@@ -5,6 +5,7 @@
 //! `proptest-regressions/`, which is committed. Stored seeds run first.
 
 mod content;
+mod copying;
 mod descriptions;
 mod forms;
 mod generate;

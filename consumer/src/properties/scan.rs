@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::content::{MULTISETS, asset, reordered};
 use super::forms::{Draw, draw, rendered};
 use crate::decode::dataset::{DatasetError, DatasetRow, Typed};
+use crate::decode::literal::TextArray;
 use crate::decode::scan::Scanned;
 
 const DOMAIN: &str = "d.example";
@@ -97,7 +98,7 @@ const ODD: [&str; 20] = [
 ];
 
 /// A member of an object: the object, the member's name, and its value as JSON text.
-type Member = (&'static str, &'static str, String);
+pub(super) type Member = (&'static str, &'static str, String);
 
 fn value() -> impl Strategy<Value = String> {
     let scalar = || prop_oneof![9 => select(&PLAIN[..]), 1 => select(&ODD[..])].prop_map(str::to_owned);
@@ -113,12 +114,12 @@ fn member() -> impl Strategy<Value = Member> {
     (index, value()).prop_map(|((object, name), value)| (object, name, value))
 }
 
-fn members() -> impl Strategy<Value = Vec<Member>> {
+pub(super) fn members() -> impl Strategy<Value = Vec<Member>> {
     prop::collection::vec(member(), 0..14)
 }
 
 /// An asset with these members, in this order.
-fn text(members: &[Member]) -> String {
+pub(super) fn text(members: &[Member]) -> String {
     let of = |object: &str, first: &[&str]| {
         let others = members.iter().filter(|(of, ..)| *of == object);
         let others = others.map(|(_, name, value)| format!("\"{name}\": {value}"));
@@ -174,7 +175,7 @@ fn scan(text: &str) -> Result<Scanned, DatasetError> {
 }
 
 /// The parts of a row that the hash covers.
-fn content(row: DatasetRow) -> (Typed, String, String) {
+fn content(row: DatasetRow) -> (Typed, String, TextArray) {
     (row.typed, row.record, row.unreadable)
 }
 
@@ -187,6 +188,7 @@ proptest! {
         let decoded = decode(&text).map(|DatasetRow { stats, content_hash, .. }| Scanned { stats, content_hash });
         if let Some(scanned) = Scanned::in_one_pass(&text, DOMAIN, ID) {
             prop_assert_eq!(&Ok(scanned), &decoded, "{}", text);
+            prop_assert_eq!(DatasetRow::read_scanned(&text, scanned), decode(&text), "{}", text);
         }
         prop_assert_eq!(scan(&text), decoded, "{}", text);
     }
@@ -277,7 +279,7 @@ fn real_objects_can_be_scanned() {
         let row = DatasetRow::read(&line, domain, id).unwrap();
         for form in [&line, &rendered(&object, &mut draw), &format!("{object:#}")] {
             let scanned = Scanned::in_one_pass(form, domain, id).unwrap();
-            assert_eq!((scanned.stats, scanned.content_hash), (row.stats, row.content_hash), "{form}");
+            assert_eq!(DatasetRow::read_scanned(form, scanned).as_ref(), Ok(&row), "{form}");
         }
         assert!(seen.insert(row.content_hash.as_bytes().to_vec()), "{line}");
     }

@@ -15,7 +15,6 @@ use super::log::Spot;
 use crate::commands::rebuild;
 use crate::config::DatabaseArgs;
 use crate::decode::rows::{Dataset, Versioned};
-use crate::decode::scan::Scanned;
 use crate::store::database;
 
 /// The number of concurrent batches.
@@ -48,9 +47,8 @@ pub(super) struct Count {
 /// The row of the asset `us/d.example/aaaa-bbbb`, with a version.
 pub(super) fn dataset(text: &str, (run, page): (u32, u32)) -> Versioned<Dataset<'_>> {
     let (domain, id) = ("d.example", "aaaa-bbbb");
-    let scanned = Scanned::read(text, domain, id).unwrap();
+    let row = Dataset::scan(text, domain, id).unwrap();
     let (version, observed_at) = (Version { run, page }, OffsetDateTime::UNIX_EPOCH);
-    let row = Dataset { domain, id, scanned, value: text };
     Versioned { region: Region::Us, version, observed_at, offset: 0, row }
 }
 /// The shielded domains of a run, each with the run below which absences are confirmed.

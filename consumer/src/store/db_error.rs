@@ -89,7 +89,8 @@ fn is_transient_error(error: &Error) -> bool {
     }
 }
 
-/// The message of an error with the code of a protocol violation. Only poolers use that code here.
+/// The message of an error with the code of a protocol violation. Only poolers use that code here, except for data of COPY
+/// that can't be parsed (see [`rejects_copy`]).
 fn pooler_message(error: &Error) -> Option<&str> {
     let error =
         error.as_database_error().filter(|error| error.code().as_deref() == Some(PROTOCOL_VIOLATION))?;
@@ -141,6 +142,13 @@ fn database_error(error: &anyhow::Error) -> Option<&Error> {
 /// Whether the database rejected a row: a statement without that row may succeed.
 pub(crate) fn refuses_a_row(error: &Error) -> bool {
     has_code(error, &CAUSED_BY_A_ROW)
+}
+
+/// Whether the database rejected a COPY for good, while the connection may still work. Then another statement may succeed:
+/// one that does not need what COPY needs, or one whose error shows the row. A server reports data that it can't parse
+/// with the code that poolers use, so an error of a pooler may be among them.
+pub(crate) fn rejects_copy(error: &Error) -> bool {
+    error.as_database_error().is_some() && !is_transient_error(error)
 }
 
 fn has_code(error: &Error, codes: &[&str]) -> bool {
@@ -248,6 +256,24 @@ mod tests {
         }
         assert!(has_too_many_connections(&pooler("no more connections allowed (max_client_conn)")));
         assert!(is_timed_out(&pooler("query timeout")) && !is_timed_out(&pooler("query_wait_timeout")));
+    }
+
+    #[test]
+    fn another_statement_may_succeed_where_copy_was_rejected_unless_the_error_is_transient() {
+        for (code, message) in [
+            ("22P04", "row field count is 27, expected 28"),
+            ("08P01", "insufficient data left in message"),
+            ("23505", "duplicate key"),
+            ("0A000", "COPY FROM not supported with row-level security"),
+            ("42501", "permission denied"),
+        ] {
+            assert!(rejects_copy(&Error::Database(Box::new(FakeError(code, message)))), "{code}");
+        }
+        for (code, message) in [("40P01", ""), ("57014", ""), ("53100", ""), ("08P01", "query timeout")] {
+            assert!(!rejects_copy(&Error::Database(Box::new(FakeError(code, message)))), "{code}");
+        }
+        assert!(!rejects_copy(&Error::Io(io::ErrorKind::ConnectionReset.into())));
+        assert!(!rejects_copy(&Error::Encode("too long".into())));
     }
 
     #[test]

@@ -2,27 +2,22 @@
 //! of the stored content. The wide rows follow, but only those that are new, changed, retired or restored. An unchanged
 //! crawl does not write, lock or read the wide table, and writes no WAL for it.
 
-use std::sync::LazyLock;
-
-use anyhow::Context;
 use catalog_shared::exit::Stop;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
+use super::CopyRows;
 use super::arrays::{Versions, column};
 use super::stats::{self, Before, Written};
+use super::wide::{self, Winner};
 use crate::decode::content_hash::{Compared, REVISION, compare, stored_hash};
-use crate::decode::dataset::DatasetRow;
 use crate::decode::rows::{Dataset, Versioned, latest};
 use crate::model::effect::{Applied, Effect};
-use crate::store::tables::statements;
-use crate::store::tables::{DATASETS, Read};
-
-static UPSERT: LazyLock<String> = LazyLock::new(|| statements::upsert(&DATASETS));
 
 pub(super) async fn write(
     tx: &mut PgConnection,
     rows: Vec<Versioned<Dataset<'_>>>,
+    copy: CopyRows,
 ) -> anyhow::Result<Vec<Applied>> {
     let mut applied = Vec::with_capacity(rows.len());
     let rows = latest(rows, &mut applied);
@@ -44,7 +39,7 @@ pub(super) async fn write(
     }
     if !winners.rows.is_empty() {
         winners.compare_older_forms(tx).await?;
-        applied.extend(winners.write(tx).await?);
+        applied.extend(winners.write(tx, copy).await?);
     }
     Ok(applied)
 }
@@ -83,7 +78,7 @@ impl Change {
     }
 }
 
-fn name(row: &Versioned<Dataset<'_>>) -> String {
+pub(super) fn name(row: &Versioned<Dataset<'_>>) -> String {
     format!("{}/{}/{}", row.region.name(), row.row.domain, row.row.id)
 }
 
@@ -147,21 +142,21 @@ impl<'a> Winners<'a> {
     }
 
     /// Writes the wide rows that are new, changed, or retired at another time than before.
-    async fn write(self, tx: &mut PgConnection) -> anyhow::Result<Vec<Applied>> {
+    async fn write(self, tx: &mut PgConnection, copy: CopyRows) -> anyhow::Result<Vec<Applied>> {
         let retirements = self.retirements(tx).await?;
-        let (mut wide, mut flags) = (Retired::default(), Retired::default());
+        let (mut wide, mut flags) = (Vec::new(), Retired::default());
         let mut applied = Vec::with_capacity(self.rows.len());
         for ((row, change), Retirement { retired_at, due }) in
             self.rows.into_iter().zip(self.changes).zip(retirements)
         {
             applied.push(row.applied(change.effect()));
             if change != Change::Unchanged {
-                wide.push(decoded(row)?, due);
+                wide.push(Winner { row, is_new: change == Change::New, retired_at: due });
             } else if retired_at != due {
                 flags.push(row, due);
             }
         }
-        upsert(tx, &wide).await?;
+        wide::write(tx, &wide, copy).await?;
         set_retired_at(tx, &flags).await?;
         Ok(applied)
     }
@@ -178,36 +173,15 @@ impl<'a> Winners<'a> {
     }
 }
 
-/// Decodes a row that was only scanned so far.
-fn decoded(row: Versioned<Dataset<'_>>) -> anyhow::Result<Versioned<Decoded<'_>>> {
-    let Dataset { domain, id, .. } = row.row;
-    let content =
-        row.row.decode().with_context(|| format!("{} was scanned but can't be decoded", name(&row)))?;
-    let Versioned { region, version, observed_at, offset, .. } = row;
-    Ok(Versioned { region, version, observed_at, offset, row: Decoded { domain, id, content } })
-}
-
-/// A row of the wide table.
-struct Decoded<'a> {
-    domain: &'a str,
-    id: &'a str,
-    content: DatasetRow,
-}
-
-/// Rows of the wide table, and when each is retired.
-struct Retired<T> {
-    rows: Vec<Versioned<T>>,
+/// Rows whose content stays, and when each is retired.
+#[derive(Default)]
+struct Retired<'a> {
+    rows: Vec<Versioned<Dataset<'a>>>,
     retired_at: Vec<Option<OffsetDateTime>>,
 }
 
-impl<T> Default for Retired<T> {
-    fn default() -> Self {
-        Self { rows: Vec::new(), retired_at: Vec::new() }
-    }
-}
-
-impl<T> Retired<T> {
-    fn push(&mut self, row: Versioned<T>, retired_at: Option<OffsetDateTime>) {
+impl<'a> Retired<'a> {
+    fn push(&mut self, row: Versioned<Dataset<'a>>, retired_at: Option<OffsetDateTime>) {
         self.rows.push(row);
         self.retired_at.push(retired_at);
     }
@@ -216,7 +190,7 @@ impl<T> Retired<T> {
 /// Restores rows whose content has not changed since they were retired. In a replay, it may also retire them.
 async fn set_retired_at(
     tx: &mut PgConnection,
-    Retired { rows, retired_at }: &Retired<Dataset<'_>>,
+    Retired { rows, retired_at }: &Retired<'_>,
 ) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
@@ -228,30 +202,5 @@ async fn set_retired_at(
         .bind(retired_at)
         .execute(tx)
         .await?;
-    Ok(())
-}
-
-async fn upsert(
-    tx: &mut PgConnection,
-    Retired { rows, retired_at }: &Retired<Decoded<'_>>,
-) -> sqlx::Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let query = sqlx::query(UPSERT.as_str())
-        .bind(Versions::of(rows).regions)
-        .bind(column(rows, |row| row.domain))
-        .bind(column(rows, |row| row.id));
-    let read = DATASETS.columns.iter().filter_map(|column| column.read);
-    read.fold(query, |query, read| match read {
-        Read::Text(read) => query.bind(column(rows, |row| read(&row.content.typed))),
-        Read::Time(read) => query.bind(column(rows, |row| read(&row.content.typed))),
-    })
-    .bind(column(rows, |row| row.content.record.as_str()))
-    .bind(column(rows, |row| row.content.unreadable.as_str()))
-    .bind(column(rows, |row| row.content.content_hash.as_bytes()))
-    .bind(retired_at)
-    .execute(tx)
-    .await?;
     Ok(())
 }

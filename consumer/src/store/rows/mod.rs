@@ -12,9 +12,23 @@ use crate::model::effect::Applied;
 use crate::store::{database, db_error};
 
 mod arrays;
+mod copy;
 pub(crate) mod datasets;
 mod names;
 pub(crate) mod stats;
+mod wide;
+
+/// Whether new datasets are written with COPY, which is quicker for many rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CopyRows {
+    /// If there are at least so many.
+    From(usize),
+    Never,
+}
+
+/// The number of new datasets from which COPY is quicker, with its check and its savepoint. In unit tests it is small, so
+/// that the properties of histories, races and crashes cover COPY.
+const COPY_FROM: usize = if cfg!(test) { 2 } else { 100 };
 
 /// The database refused a row, so the transaction failed.
 #[derive(Debug, Error)]
@@ -27,7 +41,7 @@ pub(crate) struct Refused(#[source] pub(crate) sqlx::Error);
 /// [`Refused`] if the database might accept fewer rows, [`catalog_shared::exit::Stop::Guard`] if a newer build wrote a
 /// row, or another error of the database.
 pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Applied>> {
-    write(tx, rows).await.map_err(|error| match error.downcast() {
+    write(tx, rows, CopyRows::From(COPY_FROM)).await.map_err(|error| match error.downcast() {
         Ok(error) => refused_or(error, "can't write the rows"),
         Err(error) => error,
     })
@@ -91,7 +105,7 @@ fn refusal(error: &anyhow::Error) -> Option<&sqlx::Error> {
 
 async fn attempt(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Applied>> {
     let mut savepoint = tx.begin().await?;
-    let written = write(&mut savepoint, rows).await;
+    let written = write(&mut savepoint, rows, CopyRows::Never).await;
     match &written {
         Ok(_) => savepoint.commit().await?,
         Err(_) => savepoint.rollback().await?,
@@ -105,9 +119,17 @@ pub(crate) fn reason(error: &sqlx::Error) -> String {
     format!("the database refuses it: {} (SQLSTATE {code})", database::message(error))
 }
 
-pub(crate) async fn write(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Applied>> {
+/// Writes rows.
+///
+/// # Errors
+/// The error of the database, or [`catalog_shared::exit::Stop::Guard`] if a newer build wrote a row.
+pub(crate) async fn write(
+    tx: &mut PgConnection,
+    rows: Rows<'_>,
+    copy: CopyRows,
+) -> anyhow::Result<Vec<Applied>> {
     Ok(match rows {
-        Rows::Datasets(rows) => datasets::write(tx, rows).await?,
+        Rows::Datasets(rows) => datasets::write(tx, rows, copy).await?,
         Rows::Domains(rows) => names::write_domains(tx, rows).await?,
         Rows::Hosts(rows) => names::write_hosts(tx, rows).await?,
         Rows::Agencies(rows) => names::write_agencies(tx, rows).await?,

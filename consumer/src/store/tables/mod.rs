@@ -2,13 +2,14 @@
 //! descriptions and from the templates in `consumer/sql/tables`.
 
 use catalog_shared::record::RecordType;
-use time::OffsetDateTime;
-
-use crate::decode::dataset::Typed;
 
 pub(crate) mod statements;
 #[cfg(test)]
 mod tests;
+mod wide_row;
+
+use Read::{Bytes, Json, List, Text, Time};
+pub(crate) use wide_row::{Read, WideRow};
 
 /// A table of the catalog.
 pub(crate) struct Table {
@@ -25,7 +26,7 @@ pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) sql_type: &'static str,
     pub(crate) role: Role,
-    /// Reads the column's value from a decoded row. Only columns that are decoded from an object have one.
+    /// Reads the column's value from a row. Only the columns of datasets have one.
     pub(crate) read: Option<Read>,
 }
 
@@ -42,14 +43,6 @@ pub(crate) enum Role {
     Bookkeeping,
 }
 
-/// Reads a column out of a decoded dataset.
-#[derive(Clone, Copy)]
-pub(crate) enum Read {
-    /// Lists are array literals, because unnest would flatten arrays of arrays.
-    Text(fn(&Typed) -> Option<&str>),
-    Time(fn(&Typed) -> Option<OffsetDateTime>),
-}
-
 const fn column(name: &'static str, sql_type: &'static str, role: Role) -> Column {
     Column { name, sql_type, role, read: None }
 }
@@ -62,12 +55,13 @@ const fn content(name: &'static str, sql_type: &'static str) -> Column {
     column(name, sql_type, Role::Content)
 }
 
-const fn text(name: &'static str, sql_type: &'static str, read: fn(&Typed) -> Option<&str>) -> Column {
-    Column { read: Some(Read::Text(read)), ..content(name, sql_type) }
+/// A column of the table of datasets.
+const fn of_dataset(name: &'static str, role: Role, read: Read) -> Column {
+    Column { read: Some(read), ..column(name, read.sql_type(), role) }
 }
 
-const fn time(name: &'static str, read: fn(&Typed) -> Option<OffsetDateTime>) -> Column {
-    Column { read: Some(Read::Time(read)), ..content(name, "timestamptz") }
+const fn wide(name: &'static str, read: Read) -> Column {
+    of_dataset(name, Role::Content, read)
 }
 
 const fn bookkeeping(name: &'static str, sql_type: &'static str) -> Column {
@@ -82,34 +76,34 @@ pub(crate) static DATASETS: Table = Table {
     name: "datasets",
     kind: RecordType::Datasets,
     columns: &[
-        key("region"),
-        key("domain"),
-        key("id"),
-        text("name", "text", |row| row.name.as_deref()),
-        text("type", "text", |row| row.kind.as_deref()),
-        text("description", "text", |row| row.description.as_deref()),
-        text("attribution", "text", |row| row.attribution.as_deref()),
-        text("attribution_link", "text", |row| row.attribution_link.as_deref()),
-        text("category", "text", |row| row.category.as_deref()),
-        text("categories", "text[]", |row| row.categories.as_deref()),
-        text("tags", "text[]", |row| row.tags.as_deref()),
-        text("domain_tags", "text[]", |row| row.domain_tags.as_deref()),
-        text("domain_metadata", "jsonb", |row| row.domain_metadata.as_deref()),
-        text("license", "text", |row| row.license.as_deref()),
-        text("provenance", "text", |row| row.provenance.as_deref()),
-        text("permalink", "text", |row| row.permalink.as_deref()),
-        text("link", "text", |row| row.link.as_deref()),
-        text("parent_ids", "text[]", |row| row.parent_ids.as_deref()),
-        text("columns", "jsonb", |row| row.columns.as_deref()),
-        time("created_at", |row| row.created_at),
-        time("updated_at", |row| row.updated_at),
-        time("metadata_updated_at", |row| row.metadata_updated_at),
-        time("data_updated_at", |row| row.data_updated_at),
-        time("publication_date", |row| row.publication_date),
-        content("record", "jsonb"),
-        content("unreadable", "text[]"),
-        content("content_hash", "bytea"),
-        bookkeeping("retired_at", "timestamptz"),
+        of_dataset("region", Role::Key, Text(|row| Some(row.region))),
+        of_dataset("domain", Role::Key, Text(|row| Some(row.domain))),
+        of_dataset("id", Role::Key, Text(|row| Some(row.id))),
+        wide("name", Text(|row| row.content.typed.name.as_deref())),
+        wide("type", Text(|row| row.content.typed.kind.as_deref())),
+        wide("description", Text(|row| row.content.typed.description.as_deref())),
+        wide("attribution", Text(|row| row.content.typed.attribution.as_deref())),
+        wide("attribution_link", Text(|row| row.content.typed.attribution_link.as_deref())),
+        wide("category", Text(|row| row.content.typed.category.as_deref())),
+        wide("categories", List(|row| row.content.typed.categories.as_ref())),
+        wide("tags", List(|row| row.content.typed.tags.as_ref())),
+        wide("domain_tags", List(|row| row.content.typed.domain_tags.as_ref())),
+        wide("domain_metadata", Json(|row| row.content.typed.domain_metadata.as_deref())),
+        wide("license", Text(|row| row.content.typed.license.as_deref())),
+        wide("provenance", Text(|row| row.content.typed.provenance.as_deref())),
+        wide("permalink", Text(|row| row.content.typed.permalink.as_deref())),
+        wide("link", Text(|row| row.content.typed.link.as_deref())),
+        wide("parent_ids", List(|row| row.content.typed.parent_ids.as_ref())),
+        wide("columns", Json(|row| row.content.typed.columns.as_deref())),
+        wide("created_at", Time(|row| row.content.typed.created_at)),
+        wide("updated_at", Time(|row| row.content.typed.updated_at)),
+        wide("metadata_updated_at", Time(|row| row.content.typed.metadata_updated_at)),
+        wide("data_updated_at", Time(|row| row.content.typed.data_updated_at)),
+        wide("publication_date", Time(|row| row.content.typed.publication_date)),
+        wide("record", Json(|row| Some(&row.content.record))),
+        wide("unreadable", List(|row| Some(&row.content.unreadable))),
+        wide("content_hash", Bytes(|row| row.content.content_hash.as_bytes())),
+        of_dataset("retired_at", Role::Bookkeeping, Time(|row| row.retired_at)),
     ],
 };
 

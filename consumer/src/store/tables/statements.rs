@@ -24,6 +24,18 @@ pub(crate) fn upsert(table: &Table) -> String {
     )
 }
 
+/// Writes new rows from a stream.
+pub(crate) fn copy(table: &Table) -> String {
+    template!("copy", name = table.name, columns = table.all("", 4))
+}
+
+/// Locks the table, and returns whether [`copy`] does the same as [`upsert`] if all rows are new.
+pub(crate) fn can_copy(table: &Table) -> String {
+    let described =
+        table.columns.iter().map(|Column { name, sql_type, .. }| format!("('{name}', '{sql_type}')"));
+    template!("can_copy", name = table.name, described = lines(described, 4))
+}
+
 /// Writes rows whose version is not older than the stored one. Takes an array per column.
 pub(crate) fn upsert_newer(table: &Table) -> String {
     let content: Vec<&str> = table.names(|role| role == Role::Content).collect();

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::{env, fs};
 
 use super::statements::{
-    add_candidates, compare, count, count_made, fetch, find_candidates, list, mark_refused, repair, upsert,
-    upsert_newer,
+    add_candidates, can_copy, compare, copy, count, count_made, fetch, find_candidates, list, mark_refused,
+    repair, upsert, upsert_newer,
 };
 use super::{AGENCIES, DATASET_STATS, DATASETS, DOMAINS, Table};
 
 type Build = fn(&Table) -> String;
 
 const SHOWN: [(&Table, &[Build]); 4] = [
-    (&DATASETS, &[upsert, find_candidates, compare]),
+    (&DATASETS, &[upsert, can_copy, copy, find_candidates, compare]),
     (&DATASET_STATS, &[fetch]),
     (&DOMAINS, &[upsert_newer]),
     (&AGENCIES, &[upsert_newer, add_candidates, repair, count, count_made, list, mark_refused]),

@@ -34,6 +34,41 @@ set
     record = excluded.record, unreadable = excluded.unreadable, content_hash = excluded.content_hash,
     retired_at = excluded.retired_at;
 
+-- Whether a binary COPY does the same as an insert. It sends no types, so the columns must have exactly these; it ignores
+-- rules, and fails where policies restrict the rows.
+
+-- A reader's lock keeps the table as it is until the transaction ends. Unlike LOCK, it needs no privilege on the table as a
+-- whole.
+select from socrata_datasets limit 0;
+
+select class.relkind = 'r' and not class.relhasrules and not row_security_active(class.oid)
+    and bool_and(held.attname is not null) as can_copy
+from pg_catalog.pg_class as class
+cross join (
+    values
+    ('region', 'text'), ('domain', 'text'), ('id', 'text'), ('name', 'text'), ('type', 'text'),
+    ('description', 'text'), ('attribution', 'text'), ('attribution_link', 'text'), ('category', 'text'),
+    ('categories', 'text[]'), ('tags', 'text[]'), ('domain_tags', 'text[]'), ('domain_metadata', 'jsonb'),
+    ('license', 'text'), ('provenance', 'text'), ('permalink', 'text'), ('link', 'text'),
+    ('parent_ids', 'text[]'), ('columns', 'jsonb'), ('created_at', 'timestamptz'),
+    ('updated_at', 'timestamptz'), ('metadata_updated_at', 'timestamptz'), ('data_updated_at', 'timestamptz'),
+    ('publication_date', 'timestamptz'), ('record', 'jsonb'), ('unreadable', 'text[]'),
+    ('content_hash', 'bytea'), ('retired_at', 'timestamptz')
+) as described (name, type)
+left join pg_catalog.pg_attribute as held
+    on held.attrelid = class.oid and held.attname = described.name and not held.attisdropped
+        and held.atttypid = described.type::regtype and held.atttypmod = -1 and held.attgenerated = ''
+where class.oid = 'socrata_datasets'::regclass
+group by class.oid, class.relkind, class.relhasrules;
+
+-- The server reads the values as they are, so can_copy.sql must have checked the table.
+copy socrata_datasets (
+    region, domain, id, name, type, description, attribution, attribution_link, category, categories, tags,
+    domain_tags, domain_metadata, license, provenance, permalink, link, parent_ids, columns, created_at,
+    updated_at, metadata_updated_at, data_updated_at, publication_date, record, unreadable, content_hash,
+    retired_at
+) from stdin (format binary);
+
 -- Finds the rows that may differ. Under the lock, only these are compared. Equal images (*<>) are equal values and are
 -- compared sooner than these, most of all in jsonb. An equal value with another image is only a candidate too many. Two
 -- joins instead of a full one, because PostgreSQL can't run that in parallel before version 16.

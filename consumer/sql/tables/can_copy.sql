@@ -1,0 +1,19 @@
+-- Whether a binary COPY does the same as an insert. It sends no types, so the columns must have exactly these; it ignores
+-- rules, and fails where policies restrict the rows.
+
+-- A reader's lock keeps the table as it is until the transaction ends. Unlike LOCK, it needs no privilege on the table as a
+-- whole.
+select from socrata_{name} limit 0;
+
+select class.relkind = 'r' and not class.relhasrules and not row_security_active(class.oid)
+    and bool_and(held.attname is not null) as can_copy
+from pg_catalog.pg_class as class
+cross join (
+    values
+    {described}
+) as described (name, type)
+left join pg_catalog.pg_attribute as held
+    on held.attrelid = class.oid and held.attname = described.name and not held.attisdropped
+        and held.atttypid = described.type::regtype and held.atttypmod = -1 and held.attgenerated = ''
+where class.oid = 'socrata_{name}'::regclass
+group by class.oid, class.relkind, class.relhasrules
