@@ -16,6 +16,7 @@ pub mod human;
 pub mod kafka;
 pub mod key;
 pub mod log_writer;
+pub mod monitoring;
 pub mod outage;
 pub mod partition;
 pub mod rate;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use catalog_shared::record::{Content, Stamp, StampError};
 use catalog_shared::region::Region;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use time::OffsetDateTime;
 
 use crate::model::arena::Arena;
 use crate::model::headers::RawHeaders;
@@ -73,6 +74,11 @@ impl Record {
     fn unstamped(offset: i64, reason: String) -> Self {
         let headers = RawHeaders::default();
         Self { offset, stamp: Err(reason), origin: None, key: None, value: None, headers }
+    }
+
+    /// When the producer observed it, if its headers say so.
+    pub(crate) fn observed_at(&self) -> Option<OffsetDateTime> {
+        self.stamp.as_ref().ok().map(|stamp| stamp.observed_at)
     }
 
     /// How many bytes of memory it takes, approximately.

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::config::thresholds::BatchSettings;
 use crate::model::batch::Batch;
 use crate::model::partition::Partition;
+use crate::model::stages::Stages;
 use crate::model::topic::TopicPartition;
 use crate::store::apply::{Failure, Outcome, apply};
 
@@ -77,7 +78,7 @@ pub(super) async fn apply_to_shadow(
     batch: Batch,
     settings: BatchSettings,
 ) -> anyhow::Result<(TopicPartition, i64)> {
-    match apply(pool, permits, &batch, settings).await {
+    match apply(pool, permits, &batch, settings, &Stages::default()).await {
         Ok(Outcome::Applied { .. }) => Ok((batch.topic_partition, batch.to)),
         Ok(Outcome::Stale { .. } | Outcome::Abandoned) => bail!("another program has written to the shadow"),
         Err(Failure { error, .. }) => Err(error),
