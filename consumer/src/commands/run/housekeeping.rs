@@ -58,7 +58,10 @@ impl Consumer {
         for partition in self.partitions.values_mut() {
             let Some(offset) = partition.seek_to else { continue };
             self.epoch += 1;
-            match self.polling.seek(&partition.topic_partition, offset, self.epoch).await {
+            self.monitor.begin_wait(Cause::Kafka);
+            let sought = self.polling.seek(&partition.topic_partition, offset, self.epoch).await;
+            self.monitor.end_wait();
+            match sought {
                 Ok(()) => partition.seek_done(self.epoch),
                 // The partition may be about to be revoked. If not, the next tick retries the seek.
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "seeking"),

@@ -14,6 +14,9 @@ use crate::store::figures::Figures;
 /// An end that was not read for this long means that Kafka does not answer. It is read every ten seconds.
 const END_OUTDATED: Duration = Duration::from_secs(25);
 
+/// A loop that has not ticked for this long was away: the process was suspended, or the loop waited for something.
+const ABSENCE: Duration = Duration::from_secs(5);
+
 /// The state of a consumer.
 pub(super) struct State {
     pub(super) stall_timeout: Duration,
@@ -93,6 +96,9 @@ impl State {
         partitions: impl Iterator<Item = &'a Partition>,
         is_contested: bool,
     ) {
+        if now.saturating_duration_since(self.looped) >= ABSENCE {
+            self.skip_absence(now);
+        }
         self.looped = now;
         self.contested = is_contested.then(|| self.contested.unwrap_or(now));
         let mut before = std::mem::take(&mut self.partitions);
@@ -150,12 +156,16 @@ impl State {
         }
     }
 
-    /// The time that the loop was not there does not count against its partitions. Whether the loop was away for too long is
-    /// judged separately.
     pub(super) fn end_loop_wait(&mut self, now: Instant) {
         self.loop_wait = None;
-        let away = now.saturating_duration_since(self.looped);
-        self.partitions.values_mut().for_each(|partition| partition.progress += away);
+        self.skip_absence(now);
+    }
+
+    /// The time that the loop was not there does not count against its partitions. Whether the loop was away for too long is
+    /// judged separately.
+    fn skip_absence(&mut self, now: Instant) {
+        let absence = now.saturating_duration_since(self.looped);
+        self.partitions.values_mut().for_each(|partition| partition.progress += absence);
         self.looped = now;
     }
 
