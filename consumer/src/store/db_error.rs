@@ -5,6 +5,10 @@ use std::io;
 
 use sqlx::Error;
 
+mod cause;
+
+pub(crate) use cause::Cause;
+
 /// Transient classes and codes. All other errors are permanent: a missing permission, table or database, a wrong
 /// password.
 const TRANSIENT: [&str; 14] = [
@@ -86,45 +90,6 @@ fn is_transient_error(error: &Error) -> bool {
             }
             None => has_code(other, &TRANSIENT),
         },
-    }
-}
-
-/// Why a batch is retried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// The server can't be reached, starts, stops, is read-only, or has no memory, disk or connections left.
-    Outage,
-    /// Another transaction: a deadlock, or a serialization failure.
-    Conflict,
-    /// A statement, a lock or a transaction took too long, or an operator cancelled it.
-    Timeout,
-}
-
-impl Cause {
-    pub(crate) const ALL: [Self; 3] = [Self::Outage, Self::Conflict, Self::Timeout];
-
-    /// The cause of a transient error.
-    pub(crate) fn of(error: &anyhow::Error) -> Self {
-        match database_error(error) {
-            Some(error) if has_code(error, &["40"]) => Self::Conflict,
-            Some(_) if is_timed_out(error) => Self::Timeout,
-            Some(error) if has_code(error, &["55P03", "25P03"]) => Self::Timeout,
-            _ => Self::Outage,
-        }
-    }
-
-    /// The cause as text.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Outage => "outage",
-            Self::Conflict => "conflict",
-            Self::Timeout => "timeout",
-        }
-    }
-
-    /// Whether only the server's end of it can be waited for.
-    pub(crate) const fn is_outage(self) -> bool {
-        matches!(self, Self::Outage)
     }
 }
 

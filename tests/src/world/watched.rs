@@ -68,6 +68,18 @@ impl Watched {
         self.until_text("/metrics", |_, body| expected(body).then(|| body.to_owned())).await
     }
 
+    /// Returns the first report that the program is unhealthy. Waits forever if there is none.
+    pub async fn unhealthy(&self) -> String {
+        let mut again = interval(LOOK_AGAIN);
+        loop {
+            again.tick().await;
+            // A program that has ended does not answer.
+            if let Ok((503, body)) = self.get("/healthz").await {
+                return body;
+            }
+        }
+    }
+
     async fn until_text<T>(&self, path: &str, expected: impl Fn(u16, &str) -> Option<T>) -> Result<T> {
         let (mut again, mut last) = (interval(LOOK_AGAIN), String::new());
         let checks = async {
