@@ -38,8 +38,8 @@ fn record_lag(state: &PartitionState, now: Instant, clock: OffsetDateTime) {
     gauge!(names::CONSUMER_LAG_SECONDS, &labels).set(lag_time(state, now, clock));
 }
 
-/// The age of the oldest record that is not applied. Before it is received, the time for which the partition is known to
-/// be behind.
+/// The age of the oldest record that is not applied. Before any is received, the time for which the partition is known to be
+/// behind.
 pub(super) fn lag_time(state: &PartitionState, now: Instant, clock: OffsetDateTime) -> Duration {
     match (state.behind, state.oldest) {
         (None, _) => Duration::ZERO,

@@ -54,7 +54,7 @@ pub(super) struct PartitionState {
     pub(super) in_flight: bool,
     /// Whether there is a batch in flight or a received record.
     pub(super) is_busy: bool,
-    /// When the oldest received record that is not applied was observed.
+    /// When the oldest received record that is not applied was observed. Between two batches, that of the last batch.
     pub(super) oldest: Option<OffsetDateTime>,
     /// Since when there is something to apply.
     pub(super) behind: Option<Instant>,
@@ -150,7 +150,7 @@ impl State {
             Some((Stage::EndOfRun, since)) => Some(Wait { cause: Cause::Decision, since }),
             Some((Stage::Connection, since)) if is_working() => Some(Wait { cause: Cause::Turn, since }),
             None if !partition.in_flight && partition.is_busy && is_working() => {
-                partition.behind.map(|since| Wait { cause: Cause::Turn, since })
+                Some(Wait { cause: Cause::Turn, since: partition.progress })
             }
             _ => None,
         }
@@ -225,13 +225,15 @@ impl PartitionState {
             (self.position, self.progress) = (partition.position, now);
         }
         self.is_busy = partition.has_work();
-        self.oldest = partition.oldest_observed_at();
         self.newer = partition.newer.map(|_| self.newer.unwrap_or(now));
         let in_flight = partition.in_flight;
         self.in_flight = in_flight;
         self.database_down = partition.handle.down_since().filter(|_| in_flight);
         self.stage = partition.handle.stages().current().filter(|_| in_flight);
         self.behind = self.has_work().then(|| self.behind.unwrap_or(now));
+        // Between two batches, the next record is hardly newer than the last one that was received.
+        let oldest = partition.oldest_observed_at().or(self.oldest);
+        self.oldest = oldest.filter(|_| self.behind.is_some());
     }
 
     /// Whether there is something to apply.

@@ -1,7 +1,7 @@
 //! Named waits: why a partition may stand still although the consumer is healthy.
 //!
-//! A restart would not end an outage of Kafka or the database, nor upgrade the program, so these waits have no limit. The
-//! others end by themselves, or are bounded by other timeouts; their limits are far above what was ever measured, because
+//! A restart would not end an outage of Kafka or the database, nor upgrade the program, so these waits have no limit. Nor has
+//! the wait for a turn, because the partitions before it are judged. The others end by themselves, or are bounded by other timeouts; their limits are far above what was ever measured, because
 //! a restart would begin the same work again.
 
 use std::time::{Duration, Instant};
@@ -52,10 +52,10 @@ impl Cause {
     /// How long the wait is an excuse. None is forever.
     pub(super) const fn limit(self) -> Option<Duration> {
         match self {
-            Self::Kafka | Self::Database | Self::NewerSchema => None,
+            Self::Kafka | Self::Database | Self::NewerSchema | Self::Turn => None,
             // The group removes a member that does not answer for this long (max.poll.interval.ms).
             Self::Rebalance => Some(Duration::from_mins(5)),
-            Self::SchemaLock | Self::Decision | Self::Turn => Some(Duration::from_mins(30)),
+            Self::SchemaLock | Self::Decision => Some(Duration::from_mins(30)),
         }
     }
 }

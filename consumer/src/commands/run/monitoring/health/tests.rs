@@ -240,3 +240,18 @@ fn what_the_loop_observes_decides_about_progress() {
     applying.in_flight = false;
     assert!(report(505, &applying));
 }
+
+#[test]
+fn the_age_of_the_oldest_record_is_kept_between_batches_and_dropped_at_the_end() {
+    let start = Instant::now();
+    let id = partition(0, start).topic_partition.id();
+    let mut state = joined(start, vec![PartitionState { end: Some(5), ..partition(0, start) }]);
+    let mut reading = Partition::new(partition(0, start).topic_partition, 0, 1);
+    let observed_at = time::OffsetDateTime::UNIX_EPOCH;
+    state.partitions.entry(id).and_modify(|state| state.oldest = Some(observed_at));
+    state.observe(start, [&reading].into_iter(), false);
+    assert_eq!(state.partitions[&id].oldest, Some(observed_at));
+    reading.position = 5;
+    state.observe(start, [&reading].into_iter(), false);
+    assert_eq!((state.partitions[&id].oldest, state.partitions[&id].behind), (None, None));
+}
