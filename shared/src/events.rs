@@ -19,6 +19,8 @@ events! {
     SHUTTING_DOWN = "shutting_down";
     /// Log lines could not be written and were dropped; `lost` counts them.
     LOG_LINES_LOST = "log_lines_lost";
+    /// Metrics and health checks are served at `addr`.
+    MONITORING_STARTED = "monitoring_started";
     /// No broker answers, and the program retries.
     KAFKA_UNREACHABLE = "kafka_unreachable";
     /// Kafka became unreachable or unready during work, which is retried.

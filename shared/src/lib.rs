@@ -18,6 +18,7 @@ pub mod kafka;
 pub mod kafka_doctor;
 pub mod key;
 pub mod log_writer;
+pub mod monitoring;
 pub mod outage;
 pub mod partition;
 pub mod rate;

@@ -42,6 +42,7 @@ const SHARED: Layers = &[
         "fields",
         "human",
         "log_writer",
+        "monitoring",
         "partition",
         "region",
         "rights",

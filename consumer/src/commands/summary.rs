@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use catalog_shared::answer;
 use catalog_shared::human::{self, counted};
 use catalog_shared::log_writer::lost_lines;
+use catalog_shared::monitoring::names;
 use catalog_shared::record::RecordType;
+use metrics::counter;
 use serde::Serialize;
 
 use crate::model::effect::{Applied, Effect};
@@ -25,8 +28,42 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
+    /// The effects of a batch.
+    fn of(records: &[Applied], dead: u64) -> Self {
+        let mut effects = Self { dead, ..Self::default() };
+        for record in records {
+            match record.effect {
+                Effect::New => effects.new += 1,
+                Effect::Changed => effects.changed += 1,
+                Effect::Unchanged => effects.unchanged += 1,
+                Effect::Older => effects.older += 1,
+            }
+        }
+        effects
+    }
+
+    /// Adds them to the metrics.
+    fn count(self, kind: RecordType) {
+        let Self { new, changed, unchanged, older, dead } = self;
+        let effects =
+            [("new", new), ("changed", changed), ("unchanged", unchanged), ("older", older), ("dead", dead)];
+        for (outcome, count) in effects.into_iter().filter(|(_, count)| *count > 0) {
+            counter!(names::CONSUMER_RECORDS, "kind" => kind.name(), "outcome" => outcome).increment(count);
+        }
+    }
+
     const fn total(self) -> u64 {
         self.new + self.changed + self.unchanged + self.older
+    }
+}
+
+impl AddAssign for Effects {
+    fn add_assign(&mut self, other: Self) {
+        self.new += other.new;
+        self.changed += other.changed;
+        self.unchanged += other.unchanged;
+        self.older += other.older;
+        self.dead += other.dead;
     }
 }
 
@@ -69,16 +106,9 @@ impl Summary {
             self.unkeyed += dead;
             return;
         };
-        let effects = self.records.entry(kind).or_default();
-        effects.dead += dead;
-        for record in records {
-            match record.effect {
-                Effect::New => effects.new += 1,
-                Effect::Changed => effects.changed += 1,
-                Effect::Unchanged => effects.unchanged += 1,
-                Effect::Older => effects.older += 1,
-            }
-        }
+        let effects = Effects::of(records, dead);
+        effects.count(kind);
+        *self.records.entry(kind).or_default() += effects;
     }
 
     /// The number of records that were applied.

@@ -1,6 +1,7 @@
 //! Kafka: the consumer group, readers without a group, offsets and watermarks, and the topic of decisions.
 
 pub(crate) mod admin;
+pub(crate) mod committed_ends;
 pub(crate) mod context;
 pub(crate) mod decision_log;
 pub(crate) mod decision_reader;

@@ -12,6 +12,7 @@ pub(crate) mod partition;
 pub(crate) mod positions;
 pub(crate) mod record;
 pub(crate) mod source;
+pub(crate) mod stages;
 pub(crate) mod start;
 pub(crate) mod topic;
 pub(crate) mod watermarks;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use catalog_shared::events;
+use time::OffsetDateTime;
 
 use crate::model::batch::Batch;
 use crate::model::batch_handle::BatchHandle;
@@ -49,6 +50,8 @@ pub(crate) struct Partition {
     records: VecDeque<Record>,
     bytes: usize,
     oldest: Option<Instant>,
+    /// When the first record of the batch in flight was observed.
+    in_flight_from: Option<OffsetDateTime>,
 }
 
 impl Partition {
@@ -66,6 +69,7 @@ impl Partition {
             records: VecDeque::new(),
             bytes: 0,
             oldest: None,
+            in_flight_from: None,
         }
     }
 
@@ -123,6 +127,17 @@ impl Partition {
         self.newer.filter(|_| !self.in_flight && self.records.is_empty())
     }
 
+    /// Whether there is anything to apply: a batch in flight or waiting records.
+    pub(crate) fn has_work(&self) -> bool {
+        self.in_flight || !self.records.is_empty()
+    }
+
+    /// When the producer observed the oldest received record that is not applied yet.
+    pub(crate) fn oldest_observed_at(&self) -> Option<OffsetDateTime> {
+        let in_flight = self.in_flight_from.filter(|_| self.in_flight);
+        in_flight.or_else(|| self.records.front().and_then(Record::observed_at))
+    }
+
     /// When the oldest waiting record was received.
     pub(crate) const fn waits_since(&self) -> Option<Instant> {
         self.oldest
@@ -162,6 +177,7 @@ impl Partition {
 
     fn send(&mut self, to: i64, records: Vec<Record>) -> Batch {
         self.in_flight = true;
+        self.in_flight_from = records.first().and_then(Record::observed_at);
         Batch { topic_partition: self.topic_partition.clone(), from: self.position, to, records }
     }
 

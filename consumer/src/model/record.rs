@@ -6,6 +6,7 @@ use bytes::Bytes;
 use catalog_shared::record::{Content, Stamp, StampError};
 use catalog_shared::region::Region;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use time::OffsetDateTime;
 
 use crate::model::arena::Arena;
 use crate::model::headers::RawHeaders;
@@ -92,6 +93,11 @@ impl Record {
     /// A record that is superseded by a newer one.
     pub(crate) fn superseded(offset: i64) -> Self {
         Self { superseded: true, ..Self::unstamped(offset, String::new()) }
+    }
+
+    /// When the producer observed it, if its headers say so.
+    pub(crate) fn observed_at(&self) -> Option<OffsetDateTime> {
+        self.stamp.as_ref().ok().map(|stamp| stamp.observed_at)
     }
 
     /// How many bytes of memory it takes, approximately.

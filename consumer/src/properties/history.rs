@@ -19,6 +19,7 @@ use super::log::{Log, Spot, domain, topic_partition};
 use super::tables::Tables;
 use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, RunThresholds};
 use crate::model::batch::Batch;
+use crate::model::stages::Stages;
 use crate::model::start::CommittedOffset;
 use crate::store::apply::{Outcome, apply};
 use crate::store::ledger::decisions::{RetirementCounts, RunId};
@@ -133,7 +134,7 @@ impl<'a> History<'a> {
     }
 
     async fn try_apply(&self, batch: &Batch) -> Result<Outcome> {
-        apply(&self.tables.pool, &Semaphore::new(1), batch, self.bounds)
+        apply(&self.tables.pool, &Semaphore::new(1), batch, self.bounds, &Stages::default())
             .await
             .map_err(|failure| failure.error)
     }
@@ -172,7 +173,8 @@ impl<'a> History<'a> {
         let pool = self.tables.one_connection();
         {
             let turns = Semaphore::new(1);
-            let mut applying = pin!(apply(&pool, &turns, &batch, self.bounds));
+            let stages = Stages::default();
+            let mut applying = pin!(apply(&pool, &turns, &batch, self.bounds, &stages));
             let mut left = polls;
             poll_fn(|context| {
                 if left == 0 {

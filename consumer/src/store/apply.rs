@@ -17,6 +17,7 @@ use crate::model::batch::Batch;
 use crate::model::effect::Applied;
 use crate::model::end_of_run::EndOfRun;
 use crate::model::record::Record;
+use crate::model::stages::{Stage, Stages};
 use crate::model::topic::TopicKind;
 use crate::store::ledger::{self, JudgedRun, order};
 use crate::store::rows::{self, Refused};
@@ -31,6 +32,17 @@ pub(crate) enum Outcome {
     Stale { position: i64 },
     /// Not applied, and not retried because the partition was revoked.
     Abandoned,
+}
+
+impl Outcome {
+    /// The outcome as text.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Applied { .. } => "applied",
+            Self::Stale { .. } => "stale",
+            Self::Abandoned => "abandoned",
+        }
+    }
 }
 
 /// Why a batch was not applied.
@@ -50,18 +62,24 @@ pub(crate) async fn apply(
     permits: &Semaphore,
     batch: &Batch,
     settings: BatchSettings,
+    stages: &Stages,
 ) -> Result<Outcome, Failure> {
+    stages.start();
     let decoded = || decode(batch.topic_partition.kind, &batch.records);
     let first = decoded();
+    stages.enter(Stage::Connection);
     let permit = permits.acquire().await.context("the semaphore of permits is closed");
     let _permit = permit.map_err(|error| Failure { error, in_doubt: None })?;
-    let applied = match transact(pool, batch, settings, first, false).await {
+    let work = Work { pool, batch, settings, stages };
+    let applied = match work.transact(first, false).await {
         // The search for the row needs a new transaction, because this one has failed.
-        Err(Failure { error, .. }) if error.is::<Refused>() => {
-            transact(pool, batch, settings, decoded(), true).await
-        }
+        Err(Failure { error, .. }) if error.is::<Refused>() => work.transact(decoded(), true).await,
         other => other,
     };
+    match &applied {
+        Ok(_) => stages.end(),
+        Err(_) => stages.clear(),
+    }
     applied.map_err(|Failure { error, in_doubt }| {
         let Batch { topic_partition, from, to, .. } = batch;
         let name = format!("{topic_partition} offsets {from} to {to}");
@@ -69,69 +87,91 @@ pub(crate) async fn apply(
     })
 }
 
-async fn transact(
-    pool: &PgPool,
-    batch: &Batch,
+/// A batch, and what it needs.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    pool: &'a PgPool,
+    batch: &'a Batch,
     settings: BatchSettings,
-    decoded: Decoded<'_>,
-    searching: bool,
-) -> Result<Outcome, Failure> {
-    let nothing_done = |error| Failure { error, in_doubt: None };
-    let mut tx = pool.begin().await.context("can't begin a transaction").map_err(nothing_done)?;
-    let outcome = write_batch(&mut tx, batch, settings, decoded, searching).await.map_err(nothing_done)?;
-    if matches!(outcome, Outcome::Stale { .. }) {
-        return Ok(outcome);
-    }
-    match tx.commit().await {
-        Ok(()) => Ok(outcome),
-        // Deferred constraints fail here.
-        Err(error) if !searching && db_error::refuses_a_row(&error) => {
-            Err(nothing_done(Refused(error).into()))
-        }
-        Err(error) => Err(Failure {
-            error: anyhow::Error::from(error).context("can't commit"),
-            in_doubt: Some(outcome),
-        }),
-    }
+    stages: &'a Stages,
 }
 
-/// All statements of a batch's transaction before its commit.
-async fn write_batch(
-    tx: &mut PgConnection,
-    batch: &Batch,
-    settings: BatchSettings,
-    decoded: Decoded<'_>,
-    searching: bool,
-) -> anyhow::Result<Outcome> {
-    let Decoded { rows, end_records: ends, mut dead } = decoded;
-    lock(tx, mode(settings, &ends)).await.context("can't take the schema lock")?;
-    let row = positions::lock_row(tx, &batch.topic_partition).await.context("can't read the position")?;
-    if row.position != batch.from {
-        return Ok(Outcome::Stale { position: row.position });
+impl Work<'_> {
+    async fn transact(self, decoded: Decoded<'_>, searching: bool) -> Result<Outcome, Failure> {
+        let nothing_done = |error| Failure { error, in_doubt: None };
+        let mut tx = self.pool.begin().await.context("can't begin a transaction").map_err(nothing_done)?;
+        let outcome = self.write(&mut tx, decoded, searching).await.map_err(nothing_done)?;
+        if matches!(outcome, Outcome::Stale { .. }) {
+            return Ok(outcome);
+        }
+        self.stages.enter(Stage::Commit);
+        match tx.commit().await {
+            Ok(()) => Ok(outcome),
+            // Deferred constraints fail here.
+            Err(error) if !searching && db_error::refuses_a_row(&error) => {
+                Err(nothing_done(Refused(error).into()))
+            }
+            Err(error) => Err(Failure {
+                error: anyhow::Error::from(error).context("can't commit"),
+                in_doubt: Some(outcome),
+            }),
+        }
     }
-    ledger::insert_runs(tx, &runs(batch)).await.context("can't insert the runs")?;
-    let records = if searching {
-        rows::write_accepted(tx, batch, &mut dead).await.context("can't search for the row")?
-    } else {
-        rows::write_all(tx, rows).await?
-    };
-    let counted_to = row.counted_to;
-    order::check(tx, &batch.topic_partition, counted_to, &records, &ends)
-        .await
-        .context("can't check the order of runs")?;
-    ledger::count(tx, &batch.topic_partition, counted_to, &records)
-        .await
-        .context("can't update the ledger")?;
-    dead_letters::insert(tx, batch, &row, (&dead, &ends), settings.dead).await?;
-    let mut judged_runs = Vec::new();
-    for end in ends.iter().filter(|end| end.offset >= counted_to) {
-        let judged = ledger::close(tx, &batch.topic_partition, end, settings.runs).await;
-        judged_runs.extend(
-            judged.with_context(|| format!("can't apply the end-of-run record at offset {}", end.offset))?,
-        );
+
+    /// All statements of the transaction before its commit.
+    async fn write(
+        self,
+        tx: &mut PgConnection,
+        decoded: Decoded<'_>,
+        searching: bool,
+    ) -> anyhow::Result<Outcome> {
+        let Self { batch, settings, stages, .. } = self;
+        let Decoded { rows, end_records: ends, mut dead } = decoded;
+        stages.enter(Stage::SchemaLock);
+        lock(tx, mode(settings, &ends)).await.context("can't take the schema lock")?;
+        stages.enter(Stage::Rows);
+        let row = positions::lock_row(tx, &batch.topic_partition).await.context("can't read the position")?;
+        if row.position != batch.from {
+            return Ok(Outcome::Stale { position: row.position });
+        }
+        ledger::insert_runs(tx, &runs(batch)).await.context("can't insert the runs")?;
+        let records = if searching {
+            rows::write_accepted(tx, batch, &mut dead).await.context("can't search for the row")?
+        } else {
+            rows::write_all(tx, rows).await?
+        };
+        stages.enter(Stage::Ledger);
+        let counted_to = row.counted_to;
+        order::check(tx, &batch.topic_partition, counted_to, &records, &ends)
+            .await
+            .context("can't check the order of runs")?;
+        ledger::count(tx, &batch.topic_partition, counted_to, &records)
+            .await
+            .context("can't update the ledger")?;
+        dead_letters::insert(tx, batch, &row, (&dead, &ends), settings.dead).await?;
+        let judged_runs = self.close(tx, counted_to, &ends).await?;
+        positions::advance(tx, batch).await.context("can't move the position")?;
+        Ok(Outcome::Applied { records, dead, judged_runs })
     }
-    positions::advance(tx, batch).await.context("can't move the position")?;
-    Ok(Outcome::Applied { records, dead, judged_runs })
+
+    /// Applies the end-of-run records that are not counted yet.
+    async fn close(
+        self,
+        tx: &mut PgConnection,
+        counted_to: i64,
+        ends: &[EndOfRun],
+    ) -> anyhow::Result<Vec<JudgedRun>> {
+        let mut judged_runs = Vec::new();
+        for end in ends.iter().filter(|end| end.offset >= counted_to) {
+            self.stages.enter(Stage::EndOfRun);
+            let judged = ledger::close(tx, &self.batch.topic_partition, end, self.settings.runs).await;
+            judged_runs
+                .extend(judged.with_context(|| {
+                    format!("can't apply the end-of-run record at offset {}", end.offset)
+                })?);
+        }
+        Ok(judged_runs)
+    }
 }
 
 /// A batch that may decide about runs runs alone, and its commit waits for the disk: decisions are published to Kafka

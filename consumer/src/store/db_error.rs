@@ -5,6 +5,10 @@ use std::io;
 
 use sqlx::Error;
 
+mod cause;
+
+pub(crate) use cause::Cause;
+
 /// Transient classes and codes. All other errors are permanent: a missing permission, table or database, a wrong
 /// password.
 const TRANSIENT: [&str; 14] = [

@@ -6,6 +6,7 @@ pub(crate) mod copy_id;
 pub(crate) mod database;
 pub(crate) mod db_error;
 pub(crate) mod dead_letters;
+pub(crate) mod figures;
 pub(crate) mod ledger;
 pub(crate) mod outage;
 pub(crate) mod outbox;

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use catalog_shared::events;
+use catalog_shared::monitoring::names;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use metrics::counter;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -71,9 +73,10 @@ impl BatchContext {
         let mut backoff = Backoff::default();
         let mut in_doubt = None;
         loop {
-            match apply(&self.pool, &self.permits, batch, self.settings).await {
+            match apply(&self.pool, &self.permits, batch, self.settings, handle.stages()).await {
                 Ok(outcome) => {
                     self.outage.end();
+                    handle.set_down(false);
                     return Ok(Attempt::Done(resolve_doubt(batch, outcome, in_doubt)));
                 }
                 Err(Failure { error, in_doubt: doubt })
@@ -82,6 +85,8 @@ impl BatchContext {
                         && in_doubt.is_none()
                         && (doubt.is_none() || db_error::was_cancelled(&error)) =>
                 {
+                    counter!(names::CONSUMER_BATCH_RETRIES, "cause" => db_error::Cause::of(&error).name())
+                        .increment(1);
                     tracing::warn!(
                         event = events::BATCH_HALVED,
                         error = format_error(&error),
@@ -94,6 +99,9 @@ impl BatchContext {
                     // A failure before the commit does not resolve the doubt about an earlier commit.
                     in_doubt = doubt.or(in_doubt);
                     self.outage.log(&error);
+                    let cause = db_error::Cause::of(&error);
+                    handle.set_down(cause.is_outage());
+                    counter!(names::CONSUMER_BATCH_RETRIES, "cause" => cause.name()).increment(1);
                 }
                 Err(Failure { error, .. }) => return Err(error),
             }

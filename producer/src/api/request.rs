@@ -28,8 +28,9 @@ impl Discovery {
             self.counters.add_waits(self.rate_limiter.ready().await);
             let request_id = Uuid::new_v4();
             let span = tracing::debug_span!("request", %request_id);
-            let error = match self.fetch(&url, request_id).instrument(span).await.and_then(|body| read(&body))
-            {
+            let answer = self.fetch(&url, request_id).instrument(span).await.and_then(|body| read(&body));
+            self.counters.add_outcome(answer.as_ref().err().map(ApiError::cause));
+            let error = match answer {
                 Ok(answer) => {
                     self.working_paths.insert(url.path());
                     return Ok(answer);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use catalog_shared::duration;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::monitoring::MonitoringArgs;
 use catalog_shared::region::Region;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
@@ -86,6 +87,10 @@ pub struct CrawlArgs {
     /// Print the summary as one JSON object
     #[arg(long)]
     pub json: bool,
+
+    /// Monitoring.
+    #[command(flatten)]
+    pub monitoring: MonitoringArgs,
 
     /// Which part of the catalog to crawl.
     #[command(flatten)]

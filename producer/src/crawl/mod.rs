@@ -37,6 +37,7 @@ use crate::crawl::page_size::PageSize;
 use crate::model::domains::Domains;
 use crate::progress::counters::Counters;
 use crate::progress::display::{Display, Total};
+use crate::progress::monitor::Monitor;
 use crate::publish::Publisher;
 use crate::report::summary::{End, Summary};
 use crate::run::lane_page::LanePage;
@@ -45,6 +46,8 @@ use crate::run::request::CrawlRequest;
 
 /// The shutdown timeout for publishing the pages in flight.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+/// A crawl hangs if no request has ended for this much longer than a request may take with all its retries.
+const STALL_MARGIN: Duration = Duration::from_secs(60);
 /// How often the ends of intervals are requested again if another lane has seen a larger id.
 const MAX_ROUNDS: usize = 3;
 
@@ -61,13 +64,17 @@ pub(crate) async fn run(
     let counters = Arc::new(Counters::default());
     let url = args.api_url()?;
     let request = CrawlRequest::new(&args, &url)?;
+    let stall_timeout = args.retry_for + args.timeout + STALL_MARGIN;
+    let monitor = Monitor::new(args.region, &counters, stall_timeout, &shutdown);
+    let _monitoring = monitor.start(&args.monitoring)?;
     proxy::check(&url).await?;
     let discovery = Discovery::new(&args, url, Arc::clone(&counters))?;
     let mut domains = None;
-    let opened = rights::named(open(&args, &request, &discovery, &mut domains, &shutdown).await);
+    let opened = rights::named(open(&args, &request, (&discovery, &counters), &mut domains, &shutdown).await);
     let Ok(Some(mut publisher)) = opened else {
         return Err(stopped::before_claim(&args, request, &counters, opened.err()));
     };
+    publisher.count_with(&counters, monitor);
     let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
     let display = span.in_scope(|| Display::start(terminal, total(publisher.cursor()), &counters));
     let crawl = crawl(&args, discovery, domains, &mut publisher, &display, &shutdown).instrument(span);

@@ -1,5 +1,7 @@
 //! Opens the run to crawl: plans it, and claims the region in Kafka before any asset is fetched.
 
+use std::time::Instant;
+
 use anyhow::bail;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::cursors;
@@ -14,6 +16,7 @@ use crate::config::CrawlArgs;
 use crate::crawl::domains;
 use crate::model::domains::Domains;
 use crate::model::idspace;
+use crate::progress::counters::Counters;
 use crate::publish::claim::Claim;
 use crate::publish::sink::Sink;
 use crate::publish::{Publisher, hosts};
@@ -30,18 +33,25 @@ const MAX_CLAIMS: usize = 5;
 pub(super) async fn open(
     args: &CrawlArgs,
     request: &CrawlRequest,
-    discovery: &Discovery,
+    (discovery, counters): (&Discovery, &Counters),
     domains: &mut Option<Domains>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<Publisher>> {
     let opened = async {
+        let mut waiting = Instant::now();
         if args.dry_run {
             return dry_run(args, request, discovery).await;
         }
         if let Some(limit) = args.wait_for_kafka {
             wait_for_kafka_within(&args.kafka, limit).await?;
         }
-        retry_while_down(&args.kafka, async || claim(args, request, discovery, domains).await).await
+        let claim = async || {
+            counters.add_kafka_wait(waiting.elapsed());
+            let claimed = claim(args, request, discovery, domains).await;
+            waiting = Instant::now();
+            claimed
+        };
+        retry_while_down(&args.kafka, claim).await
     };
     shutdown.run_until_cancelled(opened).await.transpose()
 }

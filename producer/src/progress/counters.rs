@@ -58,6 +58,14 @@ pub(crate) struct Waited {
 #[derive(Default)]
 pub(crate) struct Counters {
     requests: AtomicU64,
+    /// The number of requests by the cause of their failure; none is a success.
+    outcomes: Mutex<BTreeMap<Option<Cause>, u64>>,
+    /// When the last request ended or the last transaction was committed.
+    active: Mutex<Option<Instant>>,
+    /// Since when a transaction has been waiting for Kafka.
+    publishing: Mutex<Option<Instant>>,
+    /// How long the start waited for Kafka.
+    waited_for_kafka: Mutex<Duration>,
     bytes: AtomicU64,
     /// When the first request was sent.
     first: OnceLock<Instant>,
@@ -75,6 +83,48 @@ impl Counters {
 
     pub(crate) fn add_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Counts the end of a request.
+    pub(crate) fn add_outcome(&self, failure: Option<Cause>) {
+        *lock(&self.outcomes).entry(failure).or_default() += 1;
+        self.note_activity();
+    }
+
+    /// The number of requests by the cause of their failure; none is a success.
+    pub(crate) fn outcomes(&self) -> BTreeMap<Option<Cause>, u64> {
+        lock(&self.outcomes).clone()
+    }
+
+    /// The crawl has made progress.
+    pub(crate) fn note_activity(&self) {
+        *lock(&self.active) = Some(Instant::now());
+    }
+
+    /// When the crawl last made progress. None before its first request and transaction.
+    pub(crate) fn active(&self) -> Option<Instant> {
+        *lock(&self.active)
+    }
+
+    /// A transaction begins (true) or has ended.
+    pub(crate) fn set_publishing(&self, is_publishing: bool) {
+        *lock(&self.publishing) = is_publishing.then(Instant::now);
+        self.note_activity();
+    }
+
+    /// Since when a transaction has been open.
+    pub(crate) fn publishing(&self) -> Option<Instant> {
+        *lock(&self.publishing)
+    }
+
+    /// Adds a wait for Kafka before the crawl.
+    pub(crate) fn add_kafka_wait(&self, waited: Duration) {
+        *lock(&self.waited_for_kafka) += waited;
+    }
+
+    /// How long the start waited for Kafka.
+    pub(crate) fn waited_for_kafka(&self) -> Duration {
+        *lock(&self.waited_for_kafka)
     }
 
     /// Counts a request that is retried after `wait`. Throttling pauses all lanes for that time.

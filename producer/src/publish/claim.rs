@@ -5,7 +5,7 @@
 //! producer has written it. It compares the whole cursor and not just the owner, because a producer that was suspended
 //! between opening and claiming would otherwise continue from an old cursor.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use catalog_shared::cursor::Cursor;
@@ -13,9 +13,11 @@ use catalog_shared::cursors;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::monitoring::names;
 use catalog_shared::outage::retry_while_down;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
+use metrics::{counter, histogram};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -121,10 +123,7 @@ impl Claim {
                     return Ok(Some(owner));
                 }
             }
-            let error = match self.transactions.publish(&records).await {
-                Ok(()) => break,
-                Err(error) => error,
-            };
+            let Err(error) = self.attempt(&records).await else { break };
             if !attempts.may_retry(&error) {
                 return Err(error).context("can't publish to Kafka");
             }
@@ -141,6 +140,18 @@ impl Claim {
         }
         self.last = Some(next.clone());
         Ok(None)
+    }
+
+    /// Tries one transaction, and measures it.
+    async fn attempt(&self, records: &[Outgoing]) -> Result<(), TransactionError> {
+        let (start, region) = (Instant::now(), self.region.name());
+        let published = self.transactions.publish(records).await;
+        if published.is_ok() {
+            histogram!(names::PRODUCER_TRANSACTION, "region" => region).record(start.elapsed());
+        }
+        let outcome = if published.is_ok() { "committed" } else { "failed" };
+        counter!(names::PRODUCER_TRANSACTIONS, "region" => region, "outcome" => outcome).increment(1);
+        published
     }
 
     /// Opens a new instance after a fatal error or a late end, if no other producer has written the cursor. That is

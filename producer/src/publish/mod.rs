@@ -12,11 +12,19 @@ pub(crate) mod leaders;
 pub(crate) mod sink;
 pub(crate) mod transaction;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use catalog_shared::cursor::Cursor;
 use catalog_shared::events;
+use catalog_shared::monitoring::names;
+use metrics::counter;
 
 use crate::model::domains::Domains;
+use crate::model::idspace;
 use crate::model::page::Page;
+use crate::progress::counters::Counters;
+use crate::progress::monitor::{Monitor, count_objects};
 use crate::publish::sink::Sink;
 use crate::run::lane_page::LanePage;
 use crate::run::{Run, Step};
@@ -27,12 +35,25 @@ pub(crate) struct Publisher {
     run: Run,
     /// Whether the outcome of the last commit is known.
     is_certain: bool,
+    monitored: Option<(Arc<Counters>, Monitor)>,
 }
 
 impl Publisher {
     /// A publisher of a run whose cursor has claimed the region in Kafka.
     pub(crate) const fn new(sink: Sink, run: Run) -> Self {
-        Self { sink, run, is_certain: true }
+        Self { sink, run, is_certain: true, monitored: None }
+    }
+
+    /// Shows the progress of the run from now on.
+    pub(crate) fn count_with(&mut self, counters: &Arc<Counters>, monitor: Monitor) {
+        self.monitored = Some((Arc::clone(counters), monitor));
+        self.show_covered();
+    }
+
+    fn show_covered(&self) {
+        if let Some((_, monitor)) = &self.monitored {
+            monitor.set_covered(1.0 - idspace::share_open(&self.cursor().pending));
+        }
     }
 
     pub(crate) const fn cursor(&self) -> &Cursor {
@@ -79,7 +100,11 @@ impl Publisher {
 
     async fn commit_pages(&mut self, mut step: Step) -> anyhow::Result<()> {
         let (run, pages) = (self.cursor().run, std::mem::take(&mut step.pages));
+        let counts = self.sink.is_kafka().then(|| self.run.count(&step.records));
         self.commit(step).await?;
+        if let Some(counts) = counts {
+            self.count(pages.len(), counts);
+        }
         for page in pages {
             tracing::debug!(event = events::PAGE_PUBLISHED, run, page, "page published");
         }
@@ -88,10 +113,25 @@ impl Publisher {
 
     async fn commit(&mut self, Step { records, next, .. }: Step) -> anyhow::Result<()> {
         self.is_certain = false;
-        self.sink.commit(records, &next).await?;
+        self.set_publishing(true);
+        let committed = self.sink.commit(records, &next).await;
+        self.set_publishing(false);
+        committed?;
         self.is_certain = true;
         self.run.advance(next);
+        self.show_covered();
         Ok(())
+    }
+
+    fn set_publishing(&self, is_publishing: bool) {
+        self.monitored.iter().for_each(|(counters, _)| counters.set_publishing(is_publishing));
+    }
+
+    /// Counts committed pages and their records.
+    fn count(&self, pages: usize, records: BTreeMap<&'static str, u64>) {
+        let region = self.cursor().region;
+        counter!(names::PRODUCER_PAGES, "region" => region.name()).increment(pages as u64);
+        records.into_iter().for_each(|(kind, count)| count_objects(region, kind, count));
     }
 }
 

@@ -20,6 +20,10 @@ pub(crate) enum Sink {
 pub(crate) type Mock = Box<dyn FnMut(Vec<Outgoing>, &Cursor) -> anyhow::Result<()> + Send>;
 
 impl Sink {
+    pub(crate) const fn is_kafka(&self) -> bool {
+        matches!(self, Self::Kafka(_))
+    }
+
     /// Commits records together with the next cursor.
     pub(crate) async fn commit(&mut self, records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<()> {
         match self {

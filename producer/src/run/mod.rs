@@ -13,9 +13,11 @@ pub(crate) mod record_builder;
 pub(crate) mod request;
 pub(crate) mod start;
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use catalog_shared::cursor::{Cursor, Stopped};
-use catalog_shared::record::Version;
+use catalog_shared::record::{RecordType, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
@@ -54,6 +56,16 @@ impl Run {
     pub(crate) fn with_published_hosts(mut self, hosts: Hosts) -> Self {
         self.builder.set_published_hosts(hosts);
         self
+    }
+
+    /// The number of records by type. The name of the topic of dead letters counts as a type.
+    pub(crate) fn count(&self, records: &[Outgoing]) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for record in records {
+            let kind = self.topics.record_type(&record.topic).map_or("dead-letters", RecordType::name);
+            *counts.entry(kind).or_default() += 1;
+        }
+        counts
     }
 
     pub(crate) const fn cursor(&self) -> &Cursor {

@@ -22,6 +22,7 @@ mod topic;
 mod topic_admin;
 mod undecided;
 mod waiting;
+mod watched;
 
 use std::env;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub use rebuild::PausedRebuild;
 pub use tables::{CATALOG, Contents};
 pub use topic::{Sent, TopicRecord};
 pub use undecided::OpenTransaction;
+pub use watched::Watched;
 
 use crate::mock_server::MockServer;
 

@@ -5,4 +5,5 @@ mod command_lines;
 mod flags;
 mod links;
 mod log_events;
+mod metrics;
 mod source_files;

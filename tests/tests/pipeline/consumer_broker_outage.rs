@@ -1,6 +1,6 @@
 //! A consumer continues by itself when its broker is reachable again.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, World};
@@ -12,13 +12,20 @@ async fn a_consumer_survives_a_broker_that_is_unreachable() -> Result<()> {
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
     world.crawl(&api)?.succeed().await?;
-    let member = world.member()?.start()?;
-    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
-    world.until_decided("cursors").await?;
-    broker.kill().await?;
-    broker.restart().await?;
-    world.crawl(&api)?.succeed().await?;
-    world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
+    let mut member = world.member()?.args(["--metrics-addr", "0"]).start()?;
+    let port = member.watched().await?;
+    let outage = async {
+        world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+        world.until_decided("cursors").await?;
+        broker.kill().await?;
+        broker.restart().await?;
+        world.crawl(&api)?.succeed().await?;
+        world.until("select exists (select from runs where run = 2 and state = 'balanced')").await
+    };
+    tokio::select! {
+        report = port.unhealthy() => bail!("unhealthy: {report}"),
+        passed = outage => passed?,
+    }
     member.terminate()?;
     let ended = member.ended().await?;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
@@ -118,17 +118,25 @@ async fn members_join_and_leave_while_batches_are_in_flight() -> Result<()> {
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(ASSETS, 5))).await?;
     world.crawl(&api)?.succeed().await?;
-    let mut first = world.member()?.args(["--batch-size", "50"]).start()?;
-    world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
-    world.crawl(&api)?.succeed().await?;
-    // Members join and leave while batches of the second run are in flight.
-    let mut second = world.member()?.args(["--batch-size", "50"]).start()?;
-    second.logged(events::PARTITION_ASSIGNED).await?;
-    first.logged(events::PARTITION_REVOKED).await?;
-    let third = world.member()?.args(["--batch-size", "50"]).start()?;
-    second.terminate()?;
-    assert_eq!(second.ended().await?.code, Some(0));
-    world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
+    let mut first = world.member()?.args(["--batch-size", "50", "--metrics-addr", "0"]).start()?;
+    let port = first.watched().await?;
+    let rebalances = async {
+        world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
+        world.crawl(&api)?.succeed().await?;
+        // Members join and leave while batches of the second run are in flight.
+        let mut second = world.member()?.args(["--batch-size", "50"]).start()?;
+        second.logged(events::PARTITION_ASSIGNED).await?;
+        first.logged(events::PARTITION_REVOKED).await?;
+        let third = world.member()?.args(["--batch-size", "50"]).start()?;
+        second.terminate()?;
+        assert_eq!(second.ended().await?.code, Some(0));
+        world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
+        anyhow::Ok(third)
+    };
+    let third = tokio::select! {
+        report = port.unhealthy() => bail!("unhealthy: {report}"),
+        third = rebalances => third?,
+    };
     for member in [first, third] {
         member.terminate()?;
         assert_eq!(member.ended().await?.code, Some(0));

@@ -11,6 +11,7 @@ use crate::decode::Dead;
 use crate::decode::row_key::{Head, RowId};
 use crate::model::batch::Batch;
 use crate::model::partition::Partition;
+use crate::model::stages::Stages;
 use crate::model::topic::TopicPartition;
 use crate::store::apply::{Failure, Outcome, apply};
 
@@ -88,7 +89,7 @@ pub(crate) async fn apply_to_shadow(
     batch: Batch,
     settings: BatchSettings,
 ) -> anyhow::Result<AppliedBatch> {
-    match apply(pool, permits, &batch, settings).await {
+    match apply(pool, permits, &batch, settings, &Stages::default()).await {
         Ok(Outcome::Applied { dead, .. }) => {
             let unapplied = rows(&batch, &dead);
             Ok(AppliedBatch { topic_partition: batch.topic_partition, to: batch.to, unapplied })

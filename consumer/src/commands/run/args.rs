@@ -1,6 +1,10 @@
 //! The arguments of `run`.
 
+use std::time::Duration;
+
+use catalog_shared::duration;
 use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::monitoring::MonitoringArgs;
 use clap::Args;
 
 use crate::config::{ApplyArgs, DatabaseArgs};
@@ -35,6 +39,15 @@ pub struct RunArgs {
     /// How batches are applied.
     #[command(flatten)]
     pub apply: ApplyArgs,
+
+    /// Monitoring.
+    #[command(flatten)]
+    pub monitoring: MonitoringArgs,
+
+    /// Time without progress after which /healthz reports a partition as stalled (such as 45s; at least 1s)
+    #[arg(long, env = "CATALOG_STALL_TIMEOUT", default_value = "45s", value_parser = duration::at_least_a_second,
+          value_name = "DURATION", help_heading = "Monitoring")]
+    pub stall_timeout: Duration,
 
     /// The Kafka cluster.
     #[command(flatten)]

@@ -14,11 +14,13 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
+use tokio_util::sync::DropGuard;
 
 use crate::commands::run::args::RunArgs;
 use crate::commands::run::background_checks::{BackgroundChecks, CheckEvent};
 use crate::commands::run::due::in_due_order;
 use crate::commands::run::group_ownership::GroupOwnership;
+use crate::commands::run::monitoring::Monitor;
 use crate::commands::run::progress::Progress;
 use crate::commands::summary::Summary;
 use crate::kafka::context::{Member, Rebalance};
@@ -62,6 +64,8 @@ pub(crate) struct Consumer {
     pub(super) positions_checked: Instant,
     pub(crate) summary: Summary,
     pub(crate) progress: Progress,
+    pub(crate) monitor: Monitor,
+    _monitoring: DropGuard,
 }
 
 /// A batch that has ended.
@@ -77,8 +81,9 @@ impl Consumer {
         args: RunArgs,
         (pool, copy): (PgPool, CopyId),
         outage: Arc<Outage>,
-        progress: Progress,
+        (progress, monitor): (Progress, Monitor),
     ) -> anyhow::Result<Self> {
+        let monitoring = monitor.join(&args, &pool);
         let Joined { member, polling, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
         let ownership = GroupOwnership::new(&args, copy, session)?;
         let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), args.kafka.clone());
@@ -109,6 +114,8 @@ impl Consumer {
             positions_checked: Instant::now(),
             summary: Summary::start(),
             progress,
+            monitor,
+            _monitoring: monitoring,
         })
     }
 

@@ -8,6 +8,7 @@ use catalog_shared::events;
 use tokio::time::timeout;
 
 use crate::commands::run::consumer::Consumer;
+use crate::commands::run::monitoring::Cause;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::{errors, offsets};
 use crate::model::positions::Positions;
@@ -29,6 +30,7 @@ impl Consumer {
         self.apply_all_due();
         self.pause_and_resume();
         self.step_past_ends();
+        self.monitor.observe(self.partitions.values(), self.ownership.is_contested());
         self.check_positions().await
     }
 
@@ -56,7 +58,10 @@ impl Consumer {
         for partition in self.partitions.values_mut() {
             let Some(offset) = partition.seek_to else { continue };
             self.epoch += 1;
-            match self.polling.seek(&partition.topic_partition, offset, self.epoch).await {
+            self.monitor.begin_wait(Cause::Kafka);
+            let sought = self.polling.seek(&partition.topic_partition, offset, self.epoch).await;
+            self.monitor.end_wait();
+            match sought {
                 Ok(()) => partition.seek_done(self.epoch),
                 // The partition may be about to be revoked. If not, the next tick retries the seek.
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "seeking"),
@@ -66,7 +71,10 @@ impl Consumer {
 
     /// Checks whether the group belongs to this copy now. Nothing changes if Kafka does not answer.
     async fn check_group(&mut self) -> anyhow::Result<()> {
-        match self.ownership.probe().read().await {
+        self.monitor.begin_wait(Cause::Kafka);
+        let read = self.ownership.probe().read().await;
+        self.monitor.end_wait();
+        match read {
             Ok(seen) => self.ownership.may_apply(&seen)?,
             Err(error) if errors::is_transient(&error) => {
                 tracing::debug!(error = format!("{error:#}"), "can't read the group");
@@ -97,7 +105,7 @@ impl Consumer {
     pub(crate) async fn has_reached(&mut self, end_offsets: Option<&EndOffsets>) -> anyhow::Result<bool> {
         let positions =
             self.partitions.iter().map(|(topic_partition, partition)| (*topic_partition, partition.position));
-        self.progress.note(self.summary.total(), positions);
+        self.progress.note(self.summary.total(), positions.collect(), self.monitor.ends());
         let report = self.progress.is_due();
         if report {
             self.log_newer();
@@ -119,7 +127,10 @@ impl Consumer {
         if !behind.is_empty() {
             return Ok(false);
         }
-        match self.stays_caught_up(&positions).await {
+        self.monitor.begin_wait(Cause::Kafka);
+        let checked = self.stays_caught_up(&positions).await;
+        self.monitor.end_wait();
+        match checked {
             Err(error) if db_error::is_transient(&error) => {
                 self.context.outage.log(&error);
                 Ok(false)

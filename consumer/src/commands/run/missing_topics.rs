@@ -6,21 +6,26 @@ use std::time::Duration;
 use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::outage::is_unreachable;
+use rdkafka::error::KafkaError;
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::commands::run::monitoring::Monitor;
 use crate::kafka::partitions;
 
 /// Interval between two checks.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// Logs an error periodically while a topic is missing. Dropping the guard stops the task.
-pub(crate) fn watch(kafka: &KafkaArgs) -> DropGuard {
+pub(crate) fn watch(kafka: &KafkaArgs, monitor: Monitor) -> DropGuard {
     let (kafka, stop) = (kafka.clone(), CancellationToken::new());
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         loop {
             match partitions::data_partitions(&kafka).await {
+                Ok(_) => monitor.set_topics_missing(false),
                 Err(error) if !is_unreachable(&error) => {
+                    // Kafka has answered, unless the error is its own.
+                    monitor.set_topics_missing(!error.chain().any(|cause| cause.is::<KafkaError>()));
                     tracing::error!(
                         event = events::TOPIC_MISSING,
                         error = format!("{error:#}"),
@@ -28,7 +33,7 @@ pub(crate) fn watch(kafka: &KafkaArgs) -> DropGuard {
                     );
                 }
                 // Other code logs outages.
-                _ => {}
+                Err(_) => {}
             }
             sleep(CHECK_EVERY).await;
         }

@@ -7,6 +7,7 @@ use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::terminal::Terminal;
 
 use crate::commands::run::consumer::Consumer;
+use crate::commands::run::monitoring::Monitor;
 use crate::commands::run::prepare::{Prepared, prepare};
 use crate::commands::run::progress::Progress;
 use crate::commands::summary::Summary;
@@ -20,6 +21,7 @@ mod due;
 mod group_ownership;
 mod housekeeping;
 mod missing_topics;
+mod monitoring;
 mod newer_schema;
 mod outcome;
 mod prepare;
@@ -39,15 +41,17 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     args.kafka.log_config()?;
+    let (monitor, _monitoring) = Monitor::start(&args, &shutdown)?;
     let outage = Arc::new(Outage::default());
     let Some(Prepared { pool, copy, end_offsets }) = prepare(&args, &outage, &shutdown).await? else {
         return finish(&Summary::start(), args.json, args.until_caught_up.then_some(false));
     };
     let json = args.json;
-    let _missing_topics = (!args.until_caught_up).then(|| missing_topics::watch(&args.kafka));
+    let _missing_topics =
+        (!args.until_caught_up).then(|| missing_topics::watch(&args.kafka, monitor.clone()));
     let decisions = DecisionSyncTask::start(&args.kafka, &pool, &shutdown).await;
-    let progress = Progress::start(terminal, &args.kafka);
-    let mut consumer = Consumer::join(args, (pool, copy), outage, progress)?;
+    let progress = Progress::start(terminal);
+    let mut consumer = Consumer::join(args, (pool, copy), outage, (progress, monitor))?;
     let worked = consumer.work(&shutdown, end_offsets.as_ref()).await;
     let summary = consumer.leave().await;
     decisions.finish().await;

@@ -1,6 +1,8 @@
 //! Handles the result of a finished batch.
 
 use catalog_shared::events;
+use catalog_shared::monitoring::names;
+use metrics::counter;
 
 use crate::commands::run::consumer::{Consumer, FinishedBatch};
 use crate::kafka::offsets;
@@ -20,7 +22,9 @@ impl Consumer {
         let FinishedBatch { topic_partition, epoch, to, outcome } = finished;
         let partition = self.partitions.get_mut(&topic_partition.id());
         let partition = partition.filter(|partition| partition.epoch == epoch);
-        match outcome? {
+        let outcome = outcome?;
+        counter!(names::CONSUMER_BATCHES, "outcome" => outcome.name()).increment(1);
+        match outcome {
             Outcome::Applied { records, dead, judged_runs } => {
                 tracing::debug!(
                     event = events::BATCH_APPLIED,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::monitoring;
 use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use sqlx::PgPool;
@@ -20,7 +21,7 @@ use crate::store::{binding, copy_id, db_error};
 use crate::sync::source_check;
 
 /// The number of connections besides one per batch in flight: one for the consumer loop and one for publishing decisions.
-/// Neither may wait for batches.
+/// Neither may wait for batches. Monitoring has another one.
 const EXTRA_CONNECTIONS: u32 = 2;
 /// Delay before the check of the topics is retried.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
@@ -46,7 +47,8 @@ pub(crate) async fn prepare(
         if args.migrate {
             database::migrate(&args.database).await?;
         }
-        let connections = u32::from(args.apply.connections) + EXTRA_CONNECTIONS;
+        let figures = u32::from(monitoring::is_on(&args.monitoring));
+        let connections = u32::from(args.apply.connections) + EXTRA_CONNECTIONS + figures;
         let pool = database::open_all(&args.database, connections, 0).await?;
         let mut connection = pool.acquire().await?;
         binding::check_prefix(&mut connection, &args.kafka.topic_prefix).await?;

@@ -6,23 +6,18 @@ use std::time::{Duration, Instant};
 
 use catalog_shared::events;
 use catalog_shared::human;
-use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::rate::{Rate, seconds_left};
 use catalog_shared::terminal::{self, Drawing, Terminal};
 use indicatif::{MultiProgress, ProgressBar};
-use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
 
-use crate::kafka::partitions::{data_partitions, watermarks};
 use crate::model::topic::PartitionId;
 
-/// Interval between log lines, and between reads of the end offsets.
+/// Interval between log lines.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The progress of a consumer, shown until [`Progress::end`].
 pub(crate) struct Progress {
     state: Arc<Mutex<State>>,
-    ends: JoinHandle<()>,
     bar: Option<Drawing>,
     logged: Instant,
 }
@@ -53,19 +48,25 @@ struct Figures {
 
 impl Progress {
     /// Starts showing the progress.
-    pub(crate) fn start(terminal: &Terminal, kafka: &KafkaArgs) -> Self {
+    pub(crate) fn start(terminal: &Terminal) -> Self {
         let state = Arc::<Mutex<State>>::default();
-        let ends = tokio::spawn(follow_ends(kafka.clone(), Arc::clone(&state)));
         let bar = terminal.bars().map(|terminal| {
             let (bar, state) = (Bar::new(terminal), Arc::clone(&state));
             Drawing::start(move || bar.draw(lock(&state).figures(Instant::now())))
         });
-        Self { state, ends, bar, logged: Instant::now() }
+        Self { state, bar, logged: Instant::now() }
     }
 
-    /// Updates the number of applied records and the positions of the partitions of this process.
-    pub(crate) fn note(&self, applied: u64, positions: impl Iterator<Item = (PartitionId, i64)>) {
-        lock(&self.state).note(applied, positions.collect());
+    /// Updates the number of applied records, and the positions and ends of the partitions of this process.
+    pub(crate) fn note(
+        &self,
+        applied: u64,
+        positions: HashMap<PartitionId, i64>,
+        ends: HashMap<PartitionId, i64>,
+    ) {
+        let mut state = lock(&self.state);
+        state.note(applied, positions);
+        state.ends = ends;
     }
 
     /// Whether a report is due. Logs a line then, unless there is a bar.
@@ -96,31 +97,12 @@ impl Progress {
 
     /// Stops showing the progress and clears the bar.
     pub(crate) fn end(self) {
-        self.ends.abort();
         self.bar.into_iter().for_each(Drawing::end);
     }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Keeps the end offsets up to date. While Kafka is unreachable, the last ones stay.
-async fn follow_ends(kafka: KafkaArgs, state: Arc<Mutex<State>>) {
-    let mut tick = interval(INTERVAL);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let measured = async { watermarks(&kafka, data_partitions(&kafka).await?).await };
-        match measured.await {
-            Ok(marks) => {
-                let ends =
-                    marks.into_iter().map(|(topic_partition, marks)| (topic_partition.id(), marks.high));
-                lock(&state).ends = ends.collect();
-            }
-            Err(error) => tracing::debug!(error = format!("{error:#}"), "can't read the end offsets"),
-        }
-    }
 }
 
 impl State {

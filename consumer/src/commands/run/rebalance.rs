@@ -8,6 +8,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::{Instant, timeout_at};
 
 use crate::commands::run::consumer::Consumer;
+use crate::commands::run::monitoring::{Cause, count_rebalance};
 use crate::kafka::context::Rebalance;
 use crate::kafka::partitions::watermarks;
 use crate::kafka::{errors, lost_records, offsets, source};
@@ -24,6 +25,15 @@ impl Consumer {
     /// Answers a change of the assignment, or postpones it while the database is unreachable or the group belongs to another
     /// copy.
     pub(crate) async fn answer_or_keep(&mut self, change: Rebalance) -> anyhow::Result<()> {
+        self.monitor.begin_wait(Cause::Rebalance);
+        let answered = self.try_answer(change).await;
+        self.monitor.end_wait();
+        self.monitor.rebalanced(self.unanswered.is_some());
+        self.monitor.observe(self.partitions.values(), self.ownership.is_contested());
+        answered
+    }
+
+    async fn try_answer(&mut self, change: Rebalance) -> anyhow::Result<()> {
         let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
         if asks
             && (!self.ownership.may_retry() || self.query_with_deadline(self.pool.acquire()).await?.is_none())
@@ -71,8 +81,18 @@ impl Consumer {
             Rebalance::Assign(list) if list.count() == 0 => {
                 self.polling.answer(change.clone()).await.map(|()| true)
             }
-            Rebalance::Assign(list) => self.assign(list).await,
-            Rebalance::Revoke { partitions, lost } => self.revoke(partitions, *lost).await.map(|()| true),
+            Rebalance::Assign(list) => {
+                let is_answered = self.assign(list).await?;
+                if is_answered {
+                    count_rebalance(true, false);
+                }
+                Ok(is_answered)
+            }
+            Rebalance::Revoke { partitions, lost } => {
+                self.revoke(partitions, *lost).await?;
+                count_rebalance(false, *lost);
+                Ok(true)
+            }
         }
     }
 

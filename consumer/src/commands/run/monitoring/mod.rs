@@ -1,0 +1,110 @@
+//! What monitoring shows of a running consumer: metrics, and whether it is healthy and ready.
+//!
+//! The loop records what it sees at each tick ([`Monitor::observe`]), and two tasks read the ends of the partitions and the
+//! figures of the ledger every few seconds. So a scrape asks neither Kafka nor the database.
+
+mod counters;
+mod gauges;
+mod health;
+mod state;
+mod tasks;
+mod waits;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use catalog_shared::monitoring::{self, Monitored, Report};
+use catalog_shared::shutdown::CancellationToken;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use tokio_util::sync::DropGuard;
+
+pub(crate) use counters::count_rebalance;
+pub(crate) use waits::Cause;
+
+use crate::commands::run::args::RunArgs;
+use crate::model::partition::Partition;
+use crate::model::topic::PartitionId;
+use state::State;
+
+/// A handle to the state that is shown. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Monitor {
+    state: Arc<Mutex<State>>,
+    shutdown: CancellationToken,
+}
+
+impl Monitor {
+    /// Starts monitoring a program that is starting. It ends when the guard is dropped.
+    ///
+    /// # Errors
+    /// If the address of `--metrics-addr` is not available.
+    pub(crate) fn start(
+        args: &RunArgs,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<(Self, Option<DropGuard>)> {
+        let state = State::new(args.stall_timeout, Instant::now());
+        let monitor = Self { state: Arc::new(Mutex::new(state)), shutdown: shutdown.clone() };
+        let guard = monitoring::start(&args.monitoring, Arc::new(monitor.clone()), shutdown.clone())?;
+        counters::create();
+        Ok((monitor, guard))
+    }
+
+    /// The consumer joins its group. The ends of partitions, and the figures if anybody may ask for them, are read until the
+    /// guard is dropped.
+    pub(crate) fn join(&self, args: &RunArgs, pool: &PgPool) -> DropGuard {
+        self.lock().join(Instant::now());
+        tasks::start(self, &args.kafka, monitoring::is_on(&args.monitoring).then_some(pool))
+    }
+
+    /// Records what the loop sees. The loop calls this at each tick.
+    pub(crate) fn observe<'a>(&self, partitions: impl Iterator<Item = &'a Partition>, is_contested: bool) {
+        self.lock().observe(Instant::now(), partitions, is_contested);
+    }
+
+    /// The loop starts to wait for something outside, so it does not tick.
+    pub(crate) fn begin_wait(&self, cause: Cause) {
+        self.lock().loop_wait = Some(waits::Wait { cause, since: Instant::now() });
+    }
+
+    /// The loop's wait is over.
+    pub(crate) fn end_wait(&self) {
+        self.lock().end_loop_wait(Instant::now());
+    }
+
+    /// A change of the assignment was answered or postponed.
+    pub(crate) fn rebalanced(&self, is_postponed: bool) {
+        self.lock().rebalanced(is_postponed, Instant::now());
+    }
+
+    /// Whether there are topics to consume.
+    pub(crate) fn set_topics_missing(&self, are_missing: bool) {
+        self.lock().topics_missing = are_missing;
+    }
+
+    /// The ends of the assigned partitions, as last read.
+    pub(crate) fn ends(&self) -> HashMap<PartitionId, i64> {
+        self.lock().ends()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Monitored for Monitor {
+    fn health(&self) -> Report {
+        health::health(&self.lock(), Instant::now())
+    }
+
+    fn readiness(&self) -> Report {
+        health::readiness(&self.lock(), self.shutdown.is_cancelled())
+    }
+
+    fn record(&self) {
+        let (is_ready, state) = (self.readiness().is_ok, self.lock());
+        gauges::record(&state, is_ready, Instant::now(), OffsetDateTime::now_utc());
+        counters::record_dropped_lines();
+    }
+}

@@ -1,0 +1,72 @@
+//! The tasks that read the ends of the partitions and the figures of the ledger. Each read has a timeout.
+
+use std::time::{Duration, Instant};
+
+use catalog_shared::kafka::KafkaArgs;
+use sqlx::PgPool;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::Monitor;
+use crate::kafka::committed_ends;
+use crate::model::topic::TopicPartition;
+use crate::store::figures;
+
+/// Interval between two reads.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// How long the database may take to answer.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Starts the tasks. They end when the guard is dropped.
+pub(super) fn start(monitor: &Monitor, kafka: &KafkaArgs, figures_of: Option<&PgPool>) -> DropGuard {
+    let stop = CancellationToken::new();
+    let ends = follow_ends(monitor.clone(), kafka.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(ends));
+    if let Some(pool) = figures_of {
+        let figures = follow_figures(monitor.clone(), pool.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(figures));
+    }
+    stop.drop_guard()
+}
+
+/// Keeps the ends of the assigned partitions up to date. While Kafka does not answer, the last ones stay.
+async fn follow_ends(monitor: Monitor, kafka: KafkaArgs) {
+    let mut tick = interval(INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let topic_partitions = monitor.topic_partitions();
+        if topic_partitions.is_empty() {
+            // A new assignment should not wait for the next tick.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        }
+        tick.tick().await;
+        match committed_ends::read(&kafka, topic_partitions).await {
+            Ok(ends) => monitor.lock().read_ends(ends, Instant::now()),
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "can't read the end offsets"),
+        }
+    }
+}
+
+/// Keeps the figures up to date.
+async fn follow_figures(monitor: Monitor, pool: PgPool) {
+    let mut tick = interval(INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let answers = timeout(QUERY_TIMEOUT, figures::ping(&pool)).await.is_ok_and(|answer| answer.is_ok());
+        monitor.lock().pinged(answers, Instant::now());
+        // A slow query is no outage.
+        match timeout(QUERY_TIMEOUT, figures::read(&pool)).await {
+            Ok(Ok(figures)) => monitor.lock().figures = Some((Instant::now(), figures)),
+            Ok(Err(error)) => tracing::debug!(%error, "can't read the figures of the ledger"),
+            Err(_) => tracing::debug!("the figures of the ledger were not read in time"),
+        }
+    }
+}
+
+impl Monitor {
+    fn topic_partitions(&self) -> Vec<TopicPartition> {
+        self.lock().partitions.values().map(|state| state.topic_partition.clone()).collect()
+    }
+}

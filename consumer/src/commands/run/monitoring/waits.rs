@@ -1,0 +1,75 @@
+//! Named waits: why a partition may stand still although the consumer is healthy.
+//!
+//! A restart would not end an outage of Kafka or the database, nor upgrade the program, so these waits have no limit. Nor has
+//! the wait for a turn, because the partitions before it are judged. The others end by themselves, or are bounded by other timeouts; their limits are far above what was ever measured, because
+//! a restart would begin the same work again.
+
+use std::time::{Duration, Instant};
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Kafka does not answer.
+    Kafka,
+    /// The database does not answer, or refuses work.
+    Database,
+    /// A change of the assignment, or the group belongs to another copy of the tables.
+    Rebalance,
+    /// A record of a newer schema: the consumer must be upgraded.
+    NewerSchema,
+    /// The schema lock, which a rebuild, a migration or a decision about a run holds.
+    SchemaLock,
+    /// A decision about a run: its transaction may retire many datasets.
+    Decision,
+    /// Its turn: the batches of other partitions use all connections. Those are judged themselves.
+    Turn,
+}
+
+impl Cause {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Kafka,
+        Self::Database,
+        Self::Rebalance,
+        Self::NewerSchema,
+        Self::SchemaLock,
+        Self::Decision,
+        Self::Turn,
+    ];
+
+    /// The cause as text.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Kafka => "kafka",
+            Self::Database => "database",
+            Self::Rebalance => "rebalance",
+            Self::NewerSchema => "newer_schema",
+            Self::SchemaLock => "schema_lock",
+            Self::Decision => "decision",
+            Self::Turn => "turn",
+        }
+    }
+
+    /// How long the wait is an excuse. None is forever.
+    pub(super) const fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Kafka | Self::Database | Self::NewerSchema | Self::Turn => None,
+            // The group removes a member that does not answer for this long (max.poll.interval.ms).
+            Self::Rebalance => Some(Duration::from_mins(5)),
+            Self::SchemaLock | Self::Decision => Some(Duration::from_mins(30)),
+        }
+    }
+}
+
+/// A named wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wait {
+    pub(super) cause: Cause,
+    pub(super) since: Instant,
+}
+
+impl Wait {
+    /// Whether it is still an excuse.
+    pub(super) fn is_within_limit(self, now: Instant) -> bool {
+        self.cause.limit().is_none_or(|limit| now.saturating_duration_since(self.since) < limit)
+    }
+}

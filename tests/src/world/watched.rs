@@ -1,0 +1,98 @@
+//! The monitoring port of a running program.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{interval, timeout};
+
+use super::{LIMIT, LOOK_AGAIN, Running};
+
+/// The monitoring port of a running program.
+#[derive(Clone, Debug)]
+pub struct Watched(String);
+
+impl Running {
+    /// Waits until the program serves its state at a port of its own choice. It must have been started with
+    /// `--metrics-addr 0`.
+    ///
+    /// # Errors
+    /// If the program ends first.
+    pub async fn watched(&mut self) -> Result<Watched> {
+        let line = self.logged("monitoring_started").await?;
+        Ok(Watched(line["addr"].as_str().context("the line has an address")?.to_owned()))
+    }
+}
+
+impl Watched {
+    /// Its address.
+    #[must_use]
+    pub fn addr(&self) -> &str {
+        &self.0
+    }
+
+    /// The status and the body of a path.
+    ///
+    /// # Errors
+    /// If the program does not answer.
+    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.0).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.0);
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a head")?;
+        let status = head.split(' ').nth(1).context("an answer has a status")?.parse()?;
+        // Not chunked, because each body is sent as a whole.
+        ensure!(!head.to_lowercase().contains("chunked"), "{head}");
+        Ok((status, body.to_owned()))
+    }
+
+    /// Asks a path until its status and its JSON body are as expected, and returns the body.
+    ///
+    /// # Errors
+    /// If they are not after five minutes. Contains the last answer.
+    pub async fn until(&self, path: &str, status: u16, expected: impl Fn(&Value) -> bool) -> Result<Value> {
+        self.until_text(path, |found, body| {
+            let body = serde_json::from_str(body).ok()?;
+            (found == status && expected(&body)).then_some(body)
+        })
+        .await
+    }
+
+    /// Scrapes the metrics until they are as expected, and returns them.
+    ///
+    /// # Errors
+    /// As [`Watched::until`].
+    pub async fn until_metrics(&self, expected: impl Fn(&str) -> bool) -> Result<String> {
+        self.until_text("/metrics", |_, body| expected(body).then(|| body.to_owned())).await
+    }
+
+    /// Returns the first report that the program is unhealthy. Waits forever if there is none.
+    pub async fn unhealthy(&self) -> String {
+        let mut again = interval(LOOK_AGAIN);
+        loop {
+            again.tick().await;
+            // A program that has ended does not answer.
+            if let Ok((503, body)) = self.get("/healthz").await {
+                return body;
+            }
+        }
+    }
+
+    async fn until_text<T>(&self, path: &str, expected: impl Fn(u16, &str) -> Option<T>) -> Result<T> {
+        let (mut again, mut last) = (interval(LOOK_AGAIN), String::new());
+        let checks = async {
+            loop {
+                again.tick().await;
+                let (status, body) = self.get(path).await?;
+                if let Some(found) = expected(status, &body) {
+                    return anyhow::Ok(found);
+                }
+                last = format!("{status} {body}");
+            }
+        };
+        let found = timeout(LIMIT, checks).await;
+        found.with_context(|| format!("{path} was never as expected: {last}"))?
+    }
+}

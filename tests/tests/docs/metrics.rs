@@ -1,0 +1,60 @@
+//! docs/reference/metrics.md lists each metric of `names.rs` with its type and labels. That a running pair emits exactly these
+//! is a test of the pipeline.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use catalog_shared::monitoring::names::{ALL, MetricKind};
+use catalog_tests::docs::Page;
+
+const PAGE: &str = "docs/reference/metrics.md";
+
+/// The name, type and labels of each row of a table of metrics.
+fn rows(page: &str) -> BTreeMap<&str, (&str, &str)> {
+    page.lines().filter(|line| line.starts_with("| `catalog_")).filter_map(row).collect()
+}
+
+fn row(line: &str) -> Option<(&str, (&str, &str))> {
+    let mut cells = line.split('|').map(str::trim).skip(1);
+    Some((cells.next()?.trim_matches('`'), (cells.next()?, cells.next()?)))
+}
+
+#[test]
+fn the_page_of_metrics_lists_each_name_with_its_type_and_labels() -> Result<()> {
+    let page = Page::read(PAGE)?;
+    let rows = rows(&page.text);
+    for metric in ALL {
+        let kind = match metric.kind {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
+        };
+        let (found, expected) = (rows.get(metric.name), (kind, metric.labels.join(", ")));
+        ensure!(
+            found == Some(&(expected.0, expected.1.as_str())),
+            "{PAGE}: {} has {found:?} and not {expected:?}",
+            metric.name
+        );
+    }
+    let unknown: Vec<_> =
+        rows.keys().filter(|name| !ALL.iter().any(|metric| metric.name == **name)).collect();
+    ensure!(unknown.is_empty(), "no program has {unknown:?}");
+    Ok(())
+}
+
+/// A name in a sentence of any page, such as in a query.
+#[test]
+fn pages_name_only_metrics_that_exist() -> Result<()> {
+    let mut unknown = Vec::new();
+    for page in catalog_tests::docs::pages()? {
+        for word in page.text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()) {
+            let is_metric =
+                ["catalog_consumer_", "catalog_producer_"].iter().any(|start| word.starts_with(start));
+            if is_metric && !ALL.iter().any(|metric| metric.name == word) {
+                unknown.push(format!("{}: {word}", page.path));
+            }
+        }
+    }
+    ensure!(unknown.is_empty(), "no program has {}", unknown.join(", "));
+    Ok(())
+}
