@@ -126,6 +126,17 @@ const fn key(table: &str) -> &str {
 }
 
 #[tokio::test]
+async fn a_column_whose_type_was_altered_is_compared_and_repaired() -> Result<()> {
+    let world = world().await?;
+    execute(&world, "alter table socrata_hosts alter column last_page type integer").await?;
+    world.verify_topics()?.succeed().await?;
+    let deleted = execute(&world, "delete from socrata_hosts").await?;
+    let expected = BTreeMap::from([("socrata_hosts".to_owned(), [deleted, 0, 0])]);
+    assert_eq!(world.rebuild()?.succeed().await?.differences()?, expected);
+    Ok(())
+}
+
+#[tokio::test]
 async fn missing_and_extra_rows_are_reported_and_repaired() -> Result<()> {
     let world = world().await?;
     let (domain, id): (String, String) =

@@ -74,7 +74,7 @@ pub(crate) fn find_candidates(table: &Table) -> String {
         "find_candidates",
         name = table.name,
         key = table.keys(""),
-        held = table.rest("held.", 8),
+        held = table.cast_rest("held.", 8),
         made = table.rest("made.", 8),
         same_key = table.same_key("held", "made")
     )
@@ -161,6 +161,12 @@ impl Table {
     /// All columns but the key.
     fn rest(&self, prefix: &str, indent: usize) -> String {
         lines(self.names(|role| role != Role::Key).map(|name| format!("{prefix}{name}")), indent)
+    }
+
+    /// All columns but the key, as values of the types that the migrations give them.
+    fn cast_rest(&self, prefix: &str, indent: usize) -> String {
+        let columns = self.columns.iter().filter(|column| column.role != Role::Key);
+        lines(columns.map(|Column { name, sql_type, .. }| format!("{prefix}{name}::{sql_type}")), indent)
     }
 
     fn set(&self, indent: usize) -> String {
