@@ -41,6 +41,9 @@ set
 -- whole.
 select from socrata_datasets limit 0;
 
+-- The client reads no messages while it sends the data. Many warnings of a trigger would block both sides for ever.
+set local client_min_messages = error;
+
 select class.relkind = 'r' and not class.relhasrules and not row_security_active(class.oid)
     and bool_and(held.attname is not null) as can_copy
 from pg_catalog.pg_class as class
@@ -71,17 +74,20 @@ copy socrata_datasets (
 
 -- Finds the rows that may differ. Under the lock, only these are compared. Equal images (*<>) are equal values and are
 -- compared sooner than these, most of all in jsonb. An equal value with another image is only a candidate too many. Two
--- joins instead of a full one, because PostgreSQL can't run that in parallel before version 16.
+-- joins instead of a full one, because PostgreSQL can't run that in parallel before version 16. The casts are for columns
+-- that an operator has altered, because only images of the same types can be compared.
 create temporary table candidates_datasets as
 select region, domain, id
 from socrata_datasets as held
 left join shadow_datasets as made using (region, domain, id)
 where row(
-        held.name, held.type, held.description, held.attribution, held.attribution_link, held.category,
-        held.categories, held.tags, held.domain_tags, held.domain_metadata, held.license, held.provenance,
-        held.permalink, held.link, held.parent_ids, held.columns, held.created_at, held.updated_at,
-        held.metadata_updated_at, held.data_updated_at, held.publication_date, held.record, held.unreadable,
-        held.content_hash, held.retired_at
+        held.name::text, held.type::text, held.description::text, held.attribution::text,
+        held.attribution_link::text, held.category::text, held.categories::text[], held.tags::text[],
+        held.domain_tags::text[], held.domain_metadata::jsonb, held.license::text, held.provenance::text,
+        held.permalink::text, held.link::text, held.parent_ids::text[], held.columns::jsonb,
+        held.created_at::timestamptz, held.updated_at::timestamptz, held.metadata_updated_at::timestamptz,
+        held.data_updated_at::timestamptz, held.publication_date::timestamptz, held.record::jsonb,
+        held.unreadable::text[], held.content_hash::bytea, held.retired_at::timestamptz
     )::record *<> row(
         made.name, made.type, made.description, made.attribution, made.attribution_link, made.category,
         made.categories, made.tags, made.domain_tags, made.domain_metadata, made.license, made.provenance,
