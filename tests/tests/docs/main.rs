@@ -1,6 +1,7 @@
-//! The documentation: its links, the files that it names, flags, log events and command lines. Tests that need Kafka
+//! The documentation: its links, the files that it names, flags, log events, command lines, metrics and alerts. Tests that need Kafka
 //! and PostgreSQL are in `pipeline/documented`.
 
+mod alerts;
 mod command_lines;
 mod flags;
 mod links;
