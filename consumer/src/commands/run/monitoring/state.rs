@@ -166,7 +166,8 @@ impl State {
 
     /// Whether Kafka or the database is known to be down. What the batches see does not count, because only the loop reads it.
     pub(super) fn is_outage_known(&self, now: Instant) -> bool {
-        self.database_down.is_some() || self.partitions.values().any(|partition| partition.has_outdated_end(now))
+        self.database_down.is_some()
+            || self.partitions.values().any(|partition| partition.has_outdated_end(now))
     }
 
     /// The time that the loop has waited does not count against its partitions, except against the one that it waited for. If

@@ -60,8 +60,8 @@ impl Cause {
     }
 }
 
-/// How long the loop may wait for one answer. All its questions have timeouts of 30 s or less, and the first one without an
-/// answer ends the attempt. So a longer wait means that the polling thread hangs.
+/// How long the loop may wait at a time. It asks Kafka with timeouts of 30 s or less, and the first question without an answer
+/// ends the attempt. So a longer wait means that the polling thread hangs, or a statement.
 const LOOP_LIMIT: Duration = Duration::from_mins(5);
 
 /// A named wait.

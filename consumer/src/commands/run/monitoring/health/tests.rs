@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::super::partition_state::tests::partition;
-use super::super::waits::Cause;
 use super::super::state::LoopState;
+use super::super::waits::Cause;
 use super::*;
 use crate::model::partition::Partition;
 use crate::model::stages::Stage;
