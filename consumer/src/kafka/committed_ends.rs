@@ -1,42 +1,116 @@
 //! The ends of committed records. Where a transaction is open, they end before it.
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use tokio::task::spawn_blocking;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::model::topic::{PartitionId, TopicPartition};
 
-/// How long Kafka may take to answer for a partition.
+/// How long Kafka may take to answer one question.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long reading all ends may take.
+const ROUND: Duration = Duration::from_secs(10);
 
-/// The ends of some partitions. A partition whose end can't be read is left out, because its leader may be down alone.
+/// The partitions of each leader.
+type ByLeader = BTreeMap<i32, Vec<TopicPartition>>;
+
+/// The end of a partition.
+pub(crate) struct CommittedEnd {
+    pub(crate) partition: PartitionId,
+    pub(crate) end: i64,
+    /// When it was read.
+    pub(crate) at: Instant,
+}
+
+/// Starts to read the ends of some partitions, which arrive one by one within ten seconds. A partition whose end can't be read
+/// is left out. Each leader is asked by a thread of its own, because one may be down alone. These are not threads of the
+/// runtime, because an exit would wait for them.
 ///
 /// # Errors
-/// If Kafka does not answer at all, or librdkafka refuses a setting.
-pub(crate) async fn read(
+/// If librdkafka refuses a setting, or the operating system can't start a thread.
+pub(crate) fn read(
     kafka: &KafkaArgs,
     topic_partitions: Vec<TopicPartition>,
-) -> anyhow::Result<Vec<(PartitionId, i64)>> {
+) -> anyhow::Result<UnboundedReceiver<CommittedEnd>> {
     let config = kafka.client_config(&[
         ("isolation.level", "read_committed"),
         ("enable.auto.commit", "false"),
         ("allow.auto.create.topics", "false"),
     ])?;
     let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-    spawn_blocking(move || read_blocking(&client, &topic_partitions)).await?
+    let (sender, ends) = unbounded_channel();
+    let round = Round { client, sender, deadline: Instant::now() + ROUND };
+    let read = move || {
+        if let Err(error) = round.read(topic_partitions) {
+            tracing::debug!(error = format!("{error:#}"), "can't read the end offsets");
+        }
+    };
+    thread::Builder::new().name("ends".to_owned()).spawn(read)?;
+    Ok(ends)
 }
 
-fn read_blocking(
-    client: &BaseConsumer<LogContext>,
-    topic_partitions: &[TopicPartition],
-) -> anyhow::Result<Vec<(PartitionId, i64)>> {
-    let Some(first) = topic_partitions.first() else { return Ok(Vec::new()) };
-    client.fetch_metadata(Some(&first.topic), TIMEOUT)?;
-    let end = |topic_partition: &TopicPartition| {
-        let marks = client.fetch_watermarks(&topic_partition.topic, topic_partition.partition, TIMEOUT);
-        Some((topic_partition.id(), marks.ok()?.1))
-    };
-    Ok(topic_partitions.iter().filter_map(end).collect())
+/// One reading of all ends.
+struct Round {
+    client: BaseConsumer<LogContext>,
+    sender: UnboundedSender<CommittedEnd>,
+    deadline: Instant,
+}
+
+impl Round {
+    fn read(&self, topic_partitions: Vec<TopicPartition>) -> anyhow::Result<()> {
+        let by_leader = self.by_leader(topic_partitions)?;
+        thread::scope(|scope| {
+            for topic_partitions in by_leader.values() {
+                let read = move || self.read_from_leader(topic_partitions);
+                thread::Builder::new().name("ends-of-leader".to_owned()).spawn_scoped(scope, read)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn by_leader(&self, topic_partitions: Vec<TopicPartition>) -> anyhow::Result<ByLeader> {
+        let topics: BTreeSet<_> = topic_partitions.iter().map(|found| found.topic.clone()).collect();
+        let mut leaders = BTreeMap::new();
+        for name in topics {
+            let timeout = self.timeout().context("Kafka has not described its topics in time")?;
+            let metadata = self.client.fetch_metadata(Some(&name), timeout)?;
+            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                leaders.insert((name.clone(), partition.id()), partition.leader());
+            }
+        }
+        let mut by_leader = ByLeader::new();
+        for topic_partition in topic_partitions {
+            let name = (topic_partition.topic.clone(), topic_partition.partition);
+            // Those without a leader are asked for together.
+            let leader = leaders.get(&name).copied().unwrap_or(-1);
+            by_leader.entry(leader).or_default().push(topic_partition);
+        }
+        Ok(by_leader)
+    }
+
+    fn read_from_leader(&self, topic_partitions: &[TopicPartition]) {
+        for topic_partition in topic_partitions {
+            let TopicPartition { topic, partition, .. } = topic_partition;
+            // Nobody receives the ends once the consumer stops.
+            let Some(timeout) = self.timeout().filter(|_| !self.sender.is_closed()) else { return };
+            match self.client.fetch_watermarks(topic, *partition, timeout) {
+                Ok((_, end)) => {
+                    let end = CommittedEnd { partition: topic_partition.id(), end, at: Instant::now() };
+                    let _ = self.sender.send(end);
+                }
+                Err(error) => tracing::debug!(topic, partition, %error, "can't read the end offset"),
+            }
+        }
+    }
+
+    /// How long the next question may take. None after the deadline.
+    fn timeout(&self) -> Option<Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then(|| left.min(TIMEOUT))
+    }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Figures {
 #[derive(Clone, Debug, FromRow)]
 pub(crate) struct RegionFigures {
     pub(crate) region: String,
-    /// The end of the last full crawl of datasets that was decided about.
+    /// The end of the last judged full crawl of datasets, whatever the decision.
     pub(crate) full_run_ended_at: Option<OffsetDateTime>,
     /// The number of runs on hold.
     pub(crate) held: i64,

@@ -78,7 +78,7 @@ metrics! {
     CONSUMER_LEDGER_AGE = Gauge "catalog_consumer_ledger_age_seconds" []:
         "Time since the ledger was last read for the metrics of regions and runs.";
     CONSUMER_FULL_RUN_AGE = Gauge "catalog_consumer_last_full_run_age_seconds" ["region"]:
-        "Time since the end of the last full crawl of datasets that was decided about, in any way.";
+        "Time since the end of the last judged full crawl of datasets, whatever the decision.";
     CONSUMER_HELD_RUNS = Gauge "catalog_consumer_held_runs" ["region"]:
         "Runs on hold, which retire nothing until somebody decides.";
     CONSUMER_DEAD_LETTERS = Gauge "catalog_consumer_open_dead_letters" ["topic"]:

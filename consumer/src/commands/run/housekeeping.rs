@@ -8,7 +8,7 @@ use catalog_shared::events;
 use tokio::time::timeout;
 
 use crate::commands::run::consumer::Consumer;
-use crate::commands::run::monitoring::Cause;
+use crate::commands::run::monitoring::{Cause, LoopState};
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::{errors, offsets};
 use crate::model::positions::Positions;
@@ -30,8 +30,14 @@ impl Consumer {
         self.apply_all_due();
         self.pause_and_resume();
         self.step_past_ends();
-        self.monitor.observe(self.partitions.values(), self.ownership.is_contested());
+        self.observe();
         self.check_positions().await
+    }
+
+    /// Records what the loop sees for monitoring.
+    pub(crate) fn observe(&self) {
+        let seen = LoopState { is_contested: self.ownership.is_contested(), has_space: self.has_space() };
+        self.monitor.observe(self.partitions.values(), seen);
     }
 
     /// Compares the positions of idle partitions with the stored ones. A busy partition notices the difference at its next
@@ -60,7 +66,7 @@ impl Consumer {
             self.epoch += 1;
             self.monitor.begin_wait(Cause::Kafka);
             let sought = self.polling.seek(&partition.topic_partition, offset, self.epoch).await;
-            self.monitor.end_wait();
+            self.monitor.end_wait_for(partition.topic_partition.id());
             match sought {
                 Ok(()) => partition.seek_done(self.epoch),
                 // The partition may be about to be revoked. If not, the next tick retries the seek.

@@ -29,7 +29,7 @@ impl Consumer {
         let answered = self.try_answer(change).await;
         self.monitor.end_wait();
         self.monitor.rebalanced(self.unanswered.is_some());
-        self.monitor.observe(self.partitions.values(), self.ownership.is_contested());
+        self.observe();
         answered
     }
 

@@ -7,7 +7,8 @@ use metrics::gauge;
 use time::OffsetDateTime;
 
 use super::health;
-use super::state::{PartitionState, State};
+use super::partition_state::PartitionState;
+use super::state::State;
 use super::waits::Cause;
 use crate::store::figures::{Figures, RegionFigures};
 
@@ -86,7 +87,7 @@ fn record_region(figures: &RegionFigures, clock: OffsetDateTime) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::run::monitoring::state::tests::partition;
+    use crate::commands::run::monitoring::partition_state::tests::partition;
 
     #[test]
     fn the_lag_in_seconds_is_the_age_of_the_oldest_record_that_is_not_applied() {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use catalog_shared::monitoring::Report;
 use serde_json::{Value, json};
 
-use super::state::{PartitionState, State};
+use super::partition_state::PartitionState;
+use super::state::State;
 use super::waits::Wait;
 
 /// A problem that a restart may solve.
@@ -63,10 +64,12 @@ pub(super) fn readiness(state: &State, is_stopping: bool) -> Report {
     Report { is_ok: reason.is_none(), summary, body }
 }
 
-/// Before the consumer joins its group, it only waits for Kafka and the database, and has no problems.
+/// Before the consumer joins its group, it only waits for Kafka and the database, and has no problems. A wait of the loop has
+/// no limit during an outage, because a restart would not end it.
 fn problems(state: &State, now: Instant) -> Vec<Problem<'_>> {
     let looped = now.saturating_duration_since(state.looped);
-    let is_excused = state.loop_wait.is_some_and(|wait| wait.is_within_limit(now));
+    let is_excused =
+        state.loop_wait.is_some_and(|wait| wait.is_within_limit(now) || state.is_outage_known(now));
     if !state.has_started || is_excused {
         return Vec::new();
     }
@@ -111,7 +114,7 @@ fn waits(state: &State, now: Instant) -> Vec<Value> {
         json!({
             "cause": wait.cause.name(),
             "seconds": now.saturating_duration_since(wait.since).as_secs(),
-            "limit_seconds": wait.cause.limit().map(|limit| limit.as_secs()),
+            "limit_seconds": wait.limit.map(|limit| limit.as_secs()),
         })
     };
     all.into_iter().map(wait).collect()

@@ -6,6 +6,7 @@
 mod counters;
 mod gauges;
 mod health;
+mod partition_state;
 mod state;
 mod tasks;
 mod waits;
@@ -21,6 +22,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::DropGuard;
 
 pub(crate) use counters::count_rebalance;
+pub(crate) use state::LoopState;
 pub(crate) use waits::Cause;
 
 use crate::commands::run::args::RunArgs;
@@ -59,18 +61,23 @@ impl Monitor {
     }
 
     /// Records what the loop sees. The loop calls this at each tick.
-    pub(crate) fn observe<'a>(&self, partitions: impl Iterator<Item = &'a Partition>, is_contested: bool) {
-        self.lock().observe(Instant::now(), partitions, is_contested);
+    pub(crate) fn observe<'a>(&self, partitions: impl Iterator<Item = &'a Partition>, seen: LoopState) {
+        self.lock().observe(Instant::now(), partitions, seen);
     }
 
     /// The loop starts to wait for something outside, so it does not tick.
     pub(crate) fn begin_wait(&self, cause: Cause) {
-        self.lock().loop_wait = Some(waits::Wait { cause, since: Instant::now() });
+        self.lock().loop_wait = Some(waits::Wait::of_loop(cause, Instant::now()));
     }
 
     /// The loop's wait is over.
     pub(crate) fn end_wait(&self) {
-        self.lock().end_loop_wait(Instant::now());
+        self.lock().end_loop_wait(None, Instant::now());
+    }
+
+    /// The loop's wait for one partition is over. It counts against this partition.
+    pub(crate) fn end_wait_for(&self, partition: PartitionId) {
+        self.lock().end_loop_wait(Some(partition), Instant::now());
     }
 
     /// A change of the assignment was answered or postponed.

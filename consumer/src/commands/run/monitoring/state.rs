@@ -3,19 +3,24 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use time::OffsetDateTime;
-
+use super::partition_state::PartitionState;
 use super::waits::{Cause, Wait};
 use crate::model::partition::Partition;
 use crate::model::stages::Stage;
-use crate::model::topic::{PartitionId, TopicPartition};
+use crate::model::topic::PartitionId;
 use crate::store::figures::Figures;
-
-/// An end that was not read for this long means that Kafka does not answer. It is read every ten seconds.
-const END_OUTDATED: Duration = Duration::from_secs(25);
 
 /// A loop that has not ticked for this long was away: the process was suspended, or the loop waited for something.
 const ABSENCE: Duration = Duration::from_secs(5);
+
+/// What the loop sees besides its partitions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoopState {
+    /// Whether another copy of the tables uses the group.
+    pub(crate) is_contested: bool,
+    /// Whether more records may be buffered. If not, the loop takes none from the polling thread.
+    pub(crate) has_space: bool,
+}
 
 /// The state of a consumer.
 pub(super) struct State {
@@ -34,38 +39,13 @@ pub(super) struct State {
     pub(super) postponed: Option<Instant>,
     /// Since when another copy of the tables uses the group.
     pub(super) contested: Option<Instant>,
+    /// Since when no more records may be buffered.
+    pub(super) buffer_full: Option<Instant>,
     /// Since when the database does not answer.
     pub(super) database_down: Option<Instant>,
     pub(super) partitions: HashMap<PartitionId, PartitionState>,
     /// The figures of the ledger, and when they were read.
     pub(super) figures: Option<(Instant, Figures)>,
-}
-
-/// The state of an assigned partition.
-#[derive(Clone, Debug)]
-pub(super) struct PartitionState {
-    pub(super) topic_partition: TopicPartition,
-    pub(super) position: i64,
-    /// The end of the committed records.
-    pub(super) end: Option<i64>,
-    /// When the end was last read, or when the partition was assigned.
-    pub(super) end_at: Instant,
-    /// Whether a batch is in flight.
-    pub(super) in_flight: bool,
-    /// Whether there is a batch in flight or a received record.
-    pub(super) is_busy: bool,
-    /// When the oldest received record that is not applied was observed. Between two batches, that of the last batch.
-    pub(super) oldest: Option<OffsetDateTime>,
-    /// Since when there is something to apply.
-    pub(super) behind: Option<Instant>,
-    /// Since when a record of a newer schema comes next.
-    pub(super) newer: Option<Instant>,
-    /// Since when the database is down, as its batch sees it.
-    pub(super) database_down: Option<Instant>,
-    /// The stage of the batch in flight.
-    pub(super) stage: Option<(Stage, Instant)>,
-    /// When the position last moved, there was nothing to apply, or a named wait was an excuse.
-    pub(super) progress: Instant,
 }
 
 impl State {
@@ -79,6 +59,7 @@ impl State {
             loop_wait: None,
             postponed: None,
             contested: None,
+            buffer_full: None,
             database_down: None,
             partitions: HashMap::new(),
             figures: None,
@@ -94,13 +75,16 @@ impl State {
         &mut self,
         now: Instant,
         partitions: impl Iterator<Item = &'a Partition>,
-        is_contested: bool,
+        seen: LoopState,
     ) {
-        if now.saturating_duration_since(self.looped) >= ABSENCE {
-            self.skip_absence(now);
+        // Whether the loop was away for too long is judged separately.
+        let absence = now.saturating_duration_since(self.looped);
+        if absence >= ABSENCE {
+            self.partitions.values_mut().for_each(|partition| partition.progress += absence);
         }
         self.looped = now;
-        self.contested = is_contested.then(|| self.contested.unwrap_or(now));
+        self.contested = seen.is_contested.then(|| self.contested.unwrap_or(now));
+        self.buffer_full = (!seen.has_space).then(|| self.buffer_full.unwrap_or(now));
         let mut before = std::mem::take(&mut self.partitions);
         for partition in partitions {
             let id = partition.topic_partition.id();
@@ -125,47 +109,74 @@ impl State {
 
     /// The named wait of a partition, if it has one.
     pub(super) fn wait(&self, partition: &PartitionState, now: Instant) -> Option<Wait> {
-        let wait = |cause| move |since| Wait { cause, since };
+        let wait = |cause| move |since| Wait::new(cause, since);
         if !partition.has_work() {
             return None;
         }
-        let database = || partition.database_down.or(self.database_down.filter(|_| partition.is_busy));
+        // A partition without received records needs the database only if the loop takes no records because of it.
+        let needs_database = partition.is_busy || self.buffer_full.is_some();
         let newer = partition.newer.filter(|_| !partition.is_busy);
-        let is_outdated = now.saturating_duration_since(partition.end_at) >= END_OUTDATED;
         newer
             .map(wait(Cause::NewerSchema))
             .or(self.contested.map(wait(Cause::Rebalance)))
-            .or_else(|| database().map(wait(Cause::Database)))
+            .or_else(|| self.outage_of_database().filter(|_| needs_database).map(wait(Cause::Database)))
             .or_else(|| self.wait_of_batch(partition, now))
+            .or_else(|| self.turn(partition).map(wait(Cause::Turn)))
             // A received record needs no answer of Kafka.
-            .or_else(|| (is_outdated && !partition.is_busy).then(|| wait(Cause::Kafka)(partition.end_at)))
+            .or_else(|| {
+                let is_outdated = partition.has_outdated_end(now) && !partition.is_busy;
+                is_outdated.then(|| wait(Cause::Kafka)(partition.end_at))
+            })
+    }
+
+    /// Since when the database is down, as the check or any batch sees it. A check that only reads succeeds on a standby or
+    /// with a full disk. Only a few partitions have a batch in flight, but the outage holds up all of them.
+    fn outage_of_database(&self) -> Option<Instant> {
+        let batches = self.partitions.values().filter_map(|partition| partition.database_down);
+        batches.chain(self.database_down).min()
     }
 
     /// The wait that the stage of a batch means. A short one is none: a batch that fails again and again passes all stages.
     fn wait_of_batch(&self, partition: &PartitionState, now: Instant) -> Option<Wait> {
         let is_long = |since: &Instant| now.saturating_duration_since(*since) >= self.stall_timeout / 8;
-        let is_working = || self.partitions.values().any(PartitionState::is_working);
-        match partition.stage.filter(|(_, since)| is_long(since)) {
-            Some((Stage::SchemaLock, since)) => Some(Wait { cause: Cause::SchemaLock, since }),
-            Some((Stage::EndOfRun, since)) => Some(Wait { cause: Cause::Decision, since }),
-            Some((Stage::Connection, since)) if is_working() => Some(Wait { cause: Cause::Turn, since }),
-            None if !partition.in_flight && partition.is_busy && is_working() => {
-                Some(Wait { cause: Cause::Turn, since: partition.progress })
-            }
+        let cause = |stage| match stage {
+            Stage::SchemaLock => Some(Cause::SchemaLock),
+            Stage::EndOfRun => Some(Cause::Decision),
+            Stage::Connection => self.is_working().then_some(Cause::Turn),
             _ => None,
+        };
+        let (stage, since) = partition.stage.filter(|(_, since)| is_long(since))?;
+        cause(stage).map(|cause| Wait::new(cause, since))
+    }
+
+    /// Since when a partition without a batch waits for other partitions. They are judged themselves: those that work, and
+    /// those whose records fill the buffer.
+    fn turn(&self, partition: &PartitionState) -> Option<Instant> {
+        let queued = partition.queued?;
+        if partition.is_busy {
+            self.is_working().then_some(queued)
+        } else {
+            self.buffer_full.map(|full| full.max(queued))
         }
     }
 
-    pub(super) fn end_loop_wait(&mut self, now: Instant) {
-        self.loop_wait = None;
-        self.skip_absence(now);
+    fn is_working(&self) -> bool {
+        self.partitions.values().any(PartitionState::is_working)
     }
 
-    /// The time that the loop was not there does not count against its partitions. Whether the loop was away for too long is
-    /// judged separately.
-    fn skip_absence(&mut self, now: Instant) {
-        let absence = now.saturating_duration_since(self.looped);
-        self.partitions.values_mut().for_each(|partition| partition.progress += absence);
+    /// Whether Kafka or the database is known to be down. What the batches see does not count, because only the loop reads it.
+    pub(super) fn is_outage_known(&self, now: Instant) -> bool {
+        self.database_down.is_some()
+            || self.partitions.values().any(|partition| partition.has_outdated_end(now))
+    }
+
+    /// The time that the loop has waited does not count against its partitions, except against the one that it waited for. If
+    /// that one has no excuse of its own, it must not be excused by failing again and again.
+    pub(super) fn end_loop_wait(&mut self, waited_for: Option<PartitionId>, now: Instant) {
+        let Some(wait) = self.loop_wait.take() else { return };
+        let waited = now.saturating_duration_since(wait.since);
+        let others = self.partitions.iter_mut().filter(|(id, _)| Some(**id) != waited_for);
+        others.for_each(|(_, partition)| partition.progress += waited);
         self.looped = now;
     }
 
@@ -174,12 +185,10 @@ impl State {
         self.has_joined |= !is_postponed;
     }
 
-    /// Records the ends that were read.
-    pub(super) fn read_ends(&mut self, ends: impl IntoIterator<Item = (PartitionId, i64)>, now: Instant) {
-        for (id, end) in ends {
-            if let Some(partition) = self.partitions.get_mut(&id) {
-                (partition.end, partition.end_at) = (Some(end), now);
-            }
+    /// Records an end and when it was read.
+    pub(super) fn read_end(&mut self, id: PartitionId, end: i64, at: Instant) {
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            (partition.end, partition.end_at) = (Some(end), at);
         }
     }
 
@@ -194,76 +203,10 @@ impl State {
 
     /// All waits: those of the loop and those of partitions.
     pub(super) fn waits(&self, now: Instant) -> impl Iterator<Item = Wait> {
-        let postponed = self.postponed.or(self.contested);
-        let postponed = postponed.map(|since| Wait { cause: Cause::Rebalance, since });
-        let database = self.database_down.map(|since| Wait { cause: Cause::Database, since });
+        let postponed = self.postponed.map(Wait::postponed);
+        let postponed = postponed.or(self.contested.map(|since| Wait::new(Cause::Rebalance, since)));
+        let database = self.outage_of_database().map(|since| Wait::new(Cause::Database, since));
         let partitions = self.partitions.values().filter_map(move |partition| self.wait(partition, now));
         self.loop_wait.into_iter().chain(postponed).chain(database).chain(partitions)
-    }
-}
-
-impl PartitionState {
-    fn new(partition: &Partition, now: Instant) -> Self {
-        Self {
-            topic_partition: partition.topic_partition.clone(),
-            position: partition.position,
-            end: None,
-            end_at: now,
-            in_flight: false,
-            is_busy: false,
-            oldest: None,
-            behind: None,
-            newer: None,
-            database_down: None,
-            stage: None,
-            progress: now,
-        }
-    }
-
-    fn observe(&mut self, now: Instant, partition: &Partition) {
-        if partition.position != self.position {
-            (self.position, self.progress) = (partition.position, now);
-        }
-        self.is_busy = partition.has_work();
-        self.newer = partition.newer.map(|_| self.newer.unwrap_or(now));
-        let in_flight = partition.in_flight;
-        self.in_flight = in_flight;
-        self.database_down = partition.handle.down_since().filter(|_| in_flight);
-        self.stage = partition.handle.stages().current().filter(|_| in_flight);
-        self.behind = self.has_work().then(|| self.behind.unwrap_or(now));
-        // Between two batches, the next record is hardly newer than the last one that was received.
-        let oldest = partition.oldest_observed_at().or(self.oldest);
-        self.oldest = oldest.filter(|_| self.behind.is_some());
-    }
-
-    /// Whether there is something to apply.
-    pub(super) fn has_work(&self) -> bool {
-        self.is_busy || self.newer.is_some() || self.lag().is_some_and(|lag| lag > 0)
-    }
-
-    /// Whether its batch uses a connection.
-    fn is_working(&self) -> bool {
-        self.stage.is_some_and(|(stage, _)| !matches!(stage, Stage::Decode | Stage::Connection))
-    }
-
-    /// The offsets up to the end, once it is known.
-    pub(super) fn lag(&self) -> Option<i64> {
-        self.end.map(|end| (end - self.position).max(0))
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::model::topic::TopicKind;
-
-    /// An assigned partition of the topic of dead letters without anything to apply.
-    pub(crate) fn partition(number: i32, now: Instant) -> PartitionState {
-        let name = TopicPartition {
-            kind: TopicKind::DeadLetters,
-            topic: "socrata.dead-letters".to_owned(),
-            partition: number,
-        };
-        PartitionState::new(&Partition::new(name, 0, 1), now)
     }
 }

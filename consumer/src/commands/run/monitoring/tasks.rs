@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Monitor;
-use crate::kafka::committed_ends;
+use crate::kafka::committed_ends::{self, CommittedEnd};
 use crate::model::topic::TopicPartition;
 use crate::store::figures;
 
@@ -41,9 +41,15 @@ async fn follow_ends(monitor: Monitor, kafka: KafkaArgs) {
             continue;
         }
         tick.tick().await;
-        match committed_ends::read(&kafka, topic_partitions).await {
-            Ok(ends) => monitor.lock().read_ends(ends, Instant::now()),
-            Err(error) => tracing::debug!(error = format!("{error:#}"), "can't read the end offsets"),
+        let mut ends = match committed_ends::read(&kafka, topic_partitions) {
+            Ok(ends) => ends,
+            Err(error) => {
+                tracing::debug!(error = format!("{error:#}"), "can't read the end offsets");
+                continue;
+            }
+        };
+        while let Some(CommittedEnd { partition, end, at }) = ends.recv().await {
+            monitor.lock().read_end(partition, end, at);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Named waits: why a partition may stand still although the consumer is healthy.
 //!
 //! A restart would not end an outage of Kafka or the database, nor upgrade the program, so these waits have no limit. Nor has
-//! the wait for a turn, because the partitions before it are judged. The others end by themselves, or are bounded by other timeouts; their limits are far above what was ever measured, because
-//! a restart would begin the same work again.
+//! the wait for a turn, because the partitions before it are judged. The others end by themselves, or are bounded by other
+//! timeouts; their limits are far above what was ever measured, because a restart would begin the same work again.
 
 use std::time::{Duration, Instant};
 
@@ -60,16 +60,38 @@ impl Cause {
     }
 }
 
+/// How long the loop may wait at a time. It asks Kafka with timeouts of 30 s or less, and the first question without an answer
+/// ends the attempt. So a longer wait means that the polling thread hangs, or a statement.
+const LOOP_LIMIT: Duration = Duration::from_mins(5);
+
 /// A named wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wait {
     pub(super) cause: Cause,
     pub(super) since: Instant,
+    /// How long it is an excuse. None is forever.
+    pub(super) limit: Option<Duration>,
 }
 
 impl Wait {
+    /// A wait with the limit of its cause.
+    pub(super) const fn new(cause: Cause, since: Instant) -> Self {
+        Self { cause, since, limit: cause.limit() }
+    }
+
+    /// The loop waits for an answer, without looking at its partitions.
+    pub(super) const fn of_loop(cause: Cause, since: Instant) -> Self {
+        Self { cause, since, limit: Some(LOOP_LIMIT) }
+    }
+
+    /// A change of the assignment is postponed. This has no limit, because it waits for Kafka, the database or another copy.
+    /// The loop and the partitions that it keeps are judged meanwhile.
+    pub(super) const fn postponed(since: Instant) -> Self {
+        Self { cause: Cause::Rebalance, since, limit: None }
+    }
+
     /// Whether it is still an excuse.
     pub(super) fn is_within_limit(self, now: Instant) -> bool {
-        self.cause.limit().is_none_or(|limit| now.saturating_duration_since(self.since) < limit)
+        self.limit.is_none_or(|limit| now.saturating_duration_since(self.since) < limit)
     }
 }

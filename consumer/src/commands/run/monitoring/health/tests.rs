@@ -2,13 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::state::tests::partition;
+use super::super::partition_state::tests::partition;
+use super::super::state::LoopState;
 use super::super::waits::Cause;
 use super::*;
 use crate::model::partition::Partition;
 use crate::model::stages::Stage;
 
+mod outages;
+
 const STALL: Duration = Duration::from_secs(45);
+
+/// The group belongs to this consumer, and there is space for more records.
+const CLEAR: LoopState = LoopState { is_contested: false, has_space: true };
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -101,7 +107,7 @@ fn a_partition_that_receives_nothing_although_its_end_is_ahead_is_stalled() {
     let mut state = joined(start, vec![behind]);
     for second in (0..=50).step_by(10) {
         let now = start + seconds(second);
-        state.read_ends([(partition(0, start).topic_partition.id(), 100)], now);
+        state.read_end(partition(0, start).topic_partition.id(), 100, now);
         assert_eq!(health_at(&mut state, now).is_ok, second < 45, "{second}");
     }
 }
@@ -116,9 +122,9 @@ fn an_outage_of_kafka_is_an_excuse_without_limit() {
         assert!(health_at(&mut state, start + seconds(second)).is_ok, "{second}");
     }
     let back = start + seconds(10_000);
-    state.read_ends([(partition(0, start).topic_partition.id(), 100)], back);
+    state.read_end(partition(0, start).topic_partition.id(), 100, back);
     assert!(health_at(&mut state, back).is_ok);
-    state.read_ends([(partition(0, start).topic_partition.id(), 100)], back + seconds(40));
+    state.read_end(partition(0, start).topic_partition.id(), 100, back + seconds(40));
     // The client has time to connect again.
     assert!(health_at(&mut state, back + seconds(43)).is_ok);
     assert!(!health_at(&mut state, back + seconds(44)).is_ok);
@@ -160,7 +166,10 @@ fn a_lock_or_a_decision_has_a_generous_limit() {
 fn partitions_that_wait_for_their_turn_are_not_blamed_for_another() {
     let start = Instant::now();
     let queued = |number| PartitionState { stage: Some((Stage::Connection, start)), ..busy(number, start) };
-    let received = |number| PartitionState { in_flight: false, stage: None, ..busy(number, start) };
+    let received = |number| {
+        let queued = Some(start);
+        PartitionState { in_flight: false, stage: None, queued, ..busy(number, start) }
+    };
     let mut state = joined(start, vec![busy(0, start), queued(1), received(2)]);
     // Before a wait counts as one, nothing has progressed.
     assert!(health_at(&mut state, start + seconds(10)).is_ok);
@@ -188,13 +197,15 @@ fn a_record_of_a_newer_schema_and_a_contested_group_are_excuses() {
 fn a_rebalance_does_not_count_against_partitions_and_has_a_limit() {
     let start = Instant::now();
     let mut state = joined(start, vec![busy(0, start)]);
-    state.loop_wait = Some(Wait { cause: Cause::Rebalance, since: start });
+    state.loop_wait = Some(Wait::of_loop(Cause::Rebalance, start));
     let limit = Cause::Rebalance.limit().unwrap();
     let during = start + limit - seconds(1);
     // The loop does not tick meanwhile.
     assert!(health(&state, during).is_ok);
+    // Kafka answers others.
+    state.read_end(partition(0, start).topic_partition.id(), 100, during);
     assert!(!health(&state, start + limit).is_ok);
-    state.end_loop_wait(during);
+    state.end_loop_wait(None, during);
     assert!(health(&state, during).is_ok);
     assert!(health_at(&mut state, during + STALL - seconds(1)).is_ok);
     assert!(!health_at(&mut state, during + STALL).is_ok);
@@ -215,7 +226,7 @@ fn a_partition_that_is_revoked_leaves_nothing_behind() {
     let start = Instant::now();
     let mut state = joined(start, vec![busy(0, start), busy(1, start)]);
     let kept = Partition::new(partition(1, start).topic_partition, 0, 1);
-    state.observe(start + seconds(1), [&kept].into_iter(), false);
+    state.observe(start + seconds(1), [&kept].into_iter(), CLEAR);
     assert_eq!(state.partitions.len(), 1);
     assert!(state.ends().keys().all(|(_, number)| *number == 1));
 }
@@ -227,7 +238,7 @@ fn what_the_loop_observes_decides_about_progress() {
     let mut applying = Partition::new(partition(0, start).topic_partition, 0, 1);
     applying.in_flight = true;
     let mut report = |second: u64, partition: &Partition| {
-        state.observe(start + seconds(second), [partition].into_iter(), false);
+        state.observe(start + seconds(second), [partition].into_iter(), CLEAR);
         health(&state, start + seconds(second)).is_ok
     };
     assert!((0..45).all(|second| report(second, &applying)));
@@ -249,9 +260,9 @@ fn the_age_of_the_oldest_record_is_kept_between_batches_and_dropped_at_the_end()
     let mut reading = Partition::new(partition(0, start).topic_partition, 0, 1);
     let observed_at = time::OffsetDateTime::UNIX_EPOCH;
     state.partitions.entry(id).and_modify(|state| state.oldest = Some(observed_at));
-    state.observe(start, [&reading].into_iter(), false);
+    state.observe(start, [&reading].into_iter(), CLEAR);
     assert_eq!(state.partitions[&id].oldest, Some(observed_at));
     reading.position = 5;
-    state.observe(start, [&reading].into_iter(), false);
+    state.observe(start, [&reading].into_iter(), CLEAR);
     assert_eq!((state.partitions[&id].oldest, state.partitions[&id].behind), (None, None));
 }
