@@ -111,7 +111,7 @@ async fn a_full_crawl_without_datasets_does_not_count() -> Result<()> {
     let history = applied().await?;
     execute(&history.world, "update runs set ended_at = now() - interval '3 days'").await?;
     history.run(&["--datasets=false"]).await?;
-    assert_eq!(history.states().await?, [(1, "balanced".to_owned()), (2, "balanced".to_owned())]);
+    assert_eq!(history.states().await?, [(1, "balanced".to_owned()), (2, "ended".to_owned())]);
     let old = answer(&history.world, &["--database-only"], 2).await?;
     assert_eq!(finding(&old, "full_crawl", "critical")?["run"], 1);
     Ok(())
