@@ -7,9 +7,13 @@ use crate::exit::Stop;
 use crate::human::counted;
 use crate::kafka::KafkaArgs;
 use crate::outage;
+use crate::rights;
 use crate::topic_setup::{TopicFault, TopicState, inspect};
 
 mod advertised;
+
+/// The next step after an error of Kafka that has no better one.
+pub const CHECK_BROKERS: &str = "check --brokers (KAFKA_BROKERS) and the log of the brokers";
 
 const BROKERS: &str = "brokers";
 const LISTENERS: &str = "advertised_listeners";
@@ -29,6 +33,13 @@ pub fn configuration(kafka: &KafkaArgs) -> Result<String, Stop> {
     Ok(format!(
         "brokers {brokers}, topic prefix {topic_prefix}, Kafka options {options}, librdkafka {version}"
     ))
+}
+
+/// A problem with the text of Kafka's error. The next command is `grant` only if a permission is missing.
+#[must_use]
+pub fn failed(check: &'static str, error: anyhow::Error, grant: impl Into<String>) -> Finding {
+    let next = if rights::is_denied(&error) { grant.into() } else { CHECK_BROKERS.to_owned() };
+    Finding::problem(check, format!("{:#}", rights::name(error)), next)
 }
 
 /// Whether Kafka answers. The finding is that a check was skipped.
@@ -175,7 +186,7 @@ fn finding(kafka: &KafkaArgs, role: Role, state: &TopicState, fault: &TopicFault
                 Finding::problem(TOPICS, found, next)
             } else {
                 let found = format!(
-                    "{name} has {setting}={is}: consumers that are late may miss records below {must}"
+                    "{name} has {setting}={is}, which is below {must}: late consumers may miss records"
                 );
                 Finding::warning(TOPICS, found, next)
             }
@@ -187,6 +198,17 @@ fn finding(kafka: &KafkaArgs, role: Role, state: &TopicState, fault: &TopicFault
 mod tests {
     use super::*;
     use crate::doctor::Level;
+
+    #[test]
+    fn only_a_missing_permission_leads_to_the_script_that_grants_it() {
+        use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+        let next = |code| {
+            let error = anyhow::Error::from(KafkaError::MetadataFetch(code)).context("can't open");
+            failed("check", error, "grant").next
+        };
+        assert_eq!(next(RDKafkaErrorCode::TransactionalIdAuthorizationFailed).as_deref(), Some("grant"));
+        assert_eq!(next(RDKafkaErrorCode::OperationTimedOut).as_deref(), Some(CHECK_BROKERS));
+    }
 
     #[test]
     fn missing_topics_are_a_problem_for_the_consumer_only() {

@@ -14,18 +14,28 @@ pub fn is_missing(error: &KafkaError) -> bool {
     code(error).and_then(right).is_some()
 }
 
+/// Whether an error, or one of its causes, means that this user lacks a permission.
+#[must_use]
+pub fn is_denied(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<KafkaError>()).any(is_missing)
+}
+
 /// Adds the missing permission to an authorization error that does not name it yet.
 ///
 /// # Errors
 /// The same error, with the permission.
 pub fn named<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
-    result.map_err(|error| {
-        let denied = error.chain().find_map(|cause| cause.downcast_ref::<KafkaError>());
-        match denied.and_then(code).and_then(right) {
-            Some(right) if !error.is::<Denied>() => error.context(Denied(right)),
-            _ => error,
-        }
-    })
+    result.map_err(name)
+}
+
+/// Adds the missing permission to an authorization error that does not name it yet.
+#[must_use]
+pub fn name(error: anyhow::Error) -> anyhow::Error {
+    let denied = error.chain().find_map(|cause| cause.downcast_ref::<KafkaError>());
+    match denied.and_then(code).and_then(right) {
+        Some(right) if !error.is::<Denied>() => error.context(Denied(right)),
+        _ => error,
+    }
 }
 
 /// The missing permission in the terms of Kafka's tools.

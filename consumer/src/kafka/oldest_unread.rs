@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::record::Stamp;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
@@ -18,7 +19,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// An unread record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unread {
-    /// Its timestamp, by the clock of its producer; none if it has none.
+    /// When its producer observed it, as in the metrics of `run`. A record without that header has only Kafka's timestamp, or
+    /// none.
     pub(crate) at: Option<OffsetDateTime>,
 }
 
@@ -54,9 +56,7 @@ fn first_record(
         match reader.poll(POLL) {
             None => {}
             Some(Ok(message)) => {
-                let nanos = message.timestamp().to_millis().map(|millis| i128::from(millis) * 1_000_000);
-                let at = nanos.and_then(|nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok());
-                return Ok(Some(Unread { at }));
+                return Ok(Some(Unread { at: time_of(&message) }));
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(None),
             Some(Err(error)) if is_transient(&error) => {}
@@ -64,6 +64,15 @@ fn first_record(
         }
     }
     bail!("Kafka does not answer")
+}
+
+fn time_of(message: &impl Message) -> Option<OffsetDateTime> {
+    let observed_at = Stamp::from_headers(message.headers()).ok().map(|stamp| stamp.observed_at);
+    let published_at = || {
+        let nanos = i128::from(message.timestamp().to_millis()?) * 1_000_000;
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()
+    };
+    observed_at.or_else(published_at)
 }
 
 fn open(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogContext>> {
@@ -90,4 +99,32 @@ fn is_transient(error: &KafkaError) -> bool {
         error.rdkafka_error_code(),
         Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::record::Version;
+    use catalog_shared::record::{Content, RecordType};
+    use catalog_shared::region::Region;
+    use rdkafka::Timestamp;
+    use rdkafka::message::OwnedMessage;
+
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_record_is_that_of_its_header_or_else_its_timestamp() {
+        let observed_at = OffsetDateTime::from_unix_timestamp(1_000).unwrap();
+        let stamp = Stamp {
+            content: Content::Record(RecordType::Hosts),
+            region: Region::Us,
+            version: Version { run: 1, page: 1 },
+            observed_at,
+        };
+        let record = |headers| {
+            let at = Timestamp::CreateTime(5_000_000);
+            time_of(&OwnedMessage::new(None, None, "hosts".into(), at, 0, 0, headers))
+        };
+        assert_eq!(record(Some(stamp.to_headers())), Some(observed_at));
+        assert_eq!(record(None).map(OffsetDateTime::unix_timestamp), Some(5_000));
+    }
 }

@@ -7,10 +7,16 @@ use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::watermarks;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use thiserror::Error;
 use tokio::task::spawn_blocking;
 
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::model::watermarks::Watermarks;
+
+/// A data topic does not exist, or Kafka hides it because this user may not describe it.
+#[derive(Debug, Error)]
+#[error("there is no topic {0}: crawl a region first, with the same --topic-prefix")]
+pub(crate) struct NoTopic(String);
 
 /// How long Kafka may take to list its topics.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -59,6 +65,9 @@ fn measure(
 }
 
 /// Every partition of the data topics.
+///
+/// # Errors
+/// [`NoTopic`] for a data topic that is missing, or if Kafka does not answer.
 pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<TopicPartition>> {
     let watcher = watcher(kafka)?;
     let metadata = spawn_blocking(move || watcher.fetch_metadata(None, TIMEOUT)).await?;
@@ -71,7 +80,7 @@ pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<Top
             if kind == TopicKind::DeadLetters {
                 continue;
             }
-            bail!("there is no topic {name}: crawl a region first, with the same --topic-prefix");
+            bail!(NoTopic(name));
         };
         let topic_partition = |partition| TopicPartition { kind, topic: name.clone(), partition };
         topic_partitions.extend(topic.partitions().iter().map(|partition| topic_partition(partition.id())));

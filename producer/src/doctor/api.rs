@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use catalog_shared::doctor::Finding;
+use catalog_shared::doctor::{Finding, Level};
 use catalog_shared::region::Region;
 use reqwest::Url;
 use secrecy::SecretString;
 
 use super::{headers, rules};
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, Incomplete};
 use crate::api::raw::{RawAnswer, RawClient};
 use crate::config::Rate;
 use crate::model::page::Page;
@@ -191,6 +191,8 @@ impl Asked {
             let query = [("scroll_id", ""), ("domains", domain), ("limit", "3")];
             let judge = |page: &Page| rules::of_domain("api_domain_filter", page, domain, self.region);
             found.push(self.page("api_domain_filter", &query, judge).await);
+        } else {
+            found.push(Finding::skipped("api_domain_filter", "no asset of the first page names a domain"));
         }
         found
     }
@@ -208,7 +210,8 @@ impl Asked {
         self.ask(check, "", query, judge).await
     }
 
-    /// Sends one request and judges its answer. An answer that is too late, or that asks to wait, shows no rule.
+    /// Sends one request and judges its answer. An unexpected error of the server, an answer that is incomplete or too late, or
+    /// one that asks to wait says nothing about the rule.
     async fn ask(
         &self,
         check: &'static str,
@@ -220,12 +223,27 @@ impl Asked {
             Ok(answer) if answer.status == 429 => {
                 Finding::warning(check, "the API throttles this client", next_for(429))
             }
-            Ok(answer) => judge(&answer),
-            Err(error) => {
-                let found = format!("{:#}", anyhow::Error::from(error));
-                Finding::problem(check, found, rules::next(self.region))
-            }
+            Ok(answer) => match judge(&answer) {
+                finding if answer.status >= 500 && finding.level != Level::Ok => {
+                    Finding::warning(check, finding.found, next_for(answer.status))
+                }
+                finding => finding,
+            },
+            Err(error) => self.unanswered(check, error),
         }
+    }
+
+    fn unanswered(&self, check: &'static str, error: ApiError) -> Finding {
+        let is_too_large = matches!(error, ApiError::Incomplete { reason: Incomplete::TooLarge(_), .. });
+        let found = format!("{:#}", anyhow::Error::from(error));
+        if is_too_large {
+            return Finding::problem(check, found, rules::next(self.region));
+        }
+        Finding::warning(
+            check,
+            found,
+            "run doctor again; if this happens often, check the network and HTTPS_PROXY",
+        )
     }
 }
 

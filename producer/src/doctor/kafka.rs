@@ -6,7 +6,7 @@ use catalog_shared::cursor::RunState;
 use catalog_shared::cursors;
 use catalog_shared::doctor::Finding;
 use catalog_shared::kafka::{self, KafkaArgs};
-use catalog_shared::kafka_doctor::reached;
+use catalog_shared::kafka_doctor::{failed, reached};
 use catalog_shared::region::Region;
 use catalog_shared::rights;
 use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
@@ -23,16 +23,15 @@ pub(super) async fn transactions(kafka: KafkaArgs, limit: Duration) -> anyhow::R
     }
     let id = format!("{}producer.doctor", kafka.topic_prefix);
     let config = kafka.client_config(&[("transactional.id", &id), ("enable.idempotence", "true")])?;
+    let grant = format!("deploy/grant-kafka-rights {} --prefix {}", kafka.brokers, kafka.topic_prefix);
     let open = move || -> anyhow::Result<()> {
         let client: BaseProducer<DefaultProducerContext> = kafka::create(&config, DefaultProducerContext)?;
         Ok(client.init_transactions(limit)?)
     };
-    Ok(vec![match rights::named(spawn_blocking(open).await?) {
+    let opened = spawn_blocking(open).await?;
+    Ok(vec![match opened {
         Ok(()) => Finding::ok(TRANSACTIONS, format!("this user may use transactional ids such as {id}")),
-        Err(error) => {
-            let next = format!("deploy/grant-kafka-rights {} --prefix {}", kafka.brokers, kafka.topic_prefix);
-            Finding::problem(TRANSACTIONS, format!("the transactional id {id}: {error:#}"), next)
-        }
+        Err(error) => failed(TRANSACTIONS, error.context(format!("the transactional id {id}")), grant),
     }])
 }
 

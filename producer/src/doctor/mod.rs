@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 use catalog_shared::doctor::{Finding, Group, Report, examine};
 use catalog_shared::exit::Stop;
-use catalog_shared::kafka_doctor::{self, Role};
+use catalog_shared::kafka_doctor::{self, CHECK_BROKERS, Role};
 use catalog_shared::rights;
 use catalog_shared::shutdown::CancellationToken;
 
@@ -30,7 +30,6 @@ pub(crate) async fn run(args: &DoctorArgs, shutdown: &CancellationToken) -> anyh
 
 /// The timeout of requests to Kafka. The time limit of a group is meant for the API, which is asked slowly.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(15);
-const KAFKA: &str = "check --brokers (KAFKA_BROKERS) and the log of the brokers";
 
 fn groups(args: &DoctorArgs) -> Vec<Group> {
     let limit = args.timeout.min(KAFKA_TIMEOUT);
@@ -50,12 +49,12 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
             Ok(vec![Finding::ok("configuration", configuration?)])
         }),
         Group::new("api", retry, move || async move { api::examine(&examined?).await }),
-        Group::new("brokers", KAFKA, move || kafka_doctor::brokers(one, limit)),
-        Group::new("topics", KAFKA, move || async move {
+        Group::new("brokers", CHECK_BROKERS, move || kafka_doctor::brokers(one, limit)),
+        Group::new("topics", CHECK_BROKERS, move || async move {
             rights::named(kafka_doctor::topics(two, Role::Producer, limit).await)
         }),
-        Group::new("transactions", KAFKA, move || kafka::transactions(three, limit)),
-        Group::new("cursor", KAFKA, move || kafka::cursor(four, region)),
+        Group::new("transactions", CHECK_BROKERS, move || kafka::transactions(three, limit)),
+        Group::new("cursor", CHECK_BROKERS, move || kafka::cursor(four, region)),
         Group::new("not_checked", "", || async { Ok(vec![not_checked()]) }),
     ]
 }

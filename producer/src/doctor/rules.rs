@@ -64,13 +64,13 @@ pub(super) fn follows(
     region: Region,
 ) -> Finding {
     match page.ids().next() {
-        Some(found) if found == wanted => Finding::ok(check, format!("after {bound} comes {wanted}")),
+        Some(found) if found == wanted => Finding::ok(check, format!("the result after {bound} is {wanted}")),
         // An asset may have been added meanwhile.
         Some(found) if bound < found && found < wanted => {
-            Finding::ok(check, format!("after {bound} comes {found}, which is new"))
+            Finding::ok(check, format!("the result after {bound} is {found}, which is new"))
         }
-        Some(found) => broken(check, region, format!("after {bound} comes {found}, and not {wanted}")),
-        None => broken(check, region, format!("after {bound} comes nothing, and not {wanted}")),
+        Some(found) => broken(check, region, format!("the result after {bound} is {found}, not {wanted}")),
+        None => broken(check, region, format!("there is no result after {bound}, and {wanted} was expected")),
     }
 }
 

@@ -107,6 +107,17 @@ async fn an_old_full_crawl_is_a_warning_and_then_critical() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_full_crawl_without_datasets_does_not_count() -> Result<()> {
+    let history = applied().await?;
+    execute(&history.world, "update runs set ended_at = now() - interval '3 days'").await?;
+    history.run(&["--datasets=false"]).await?;
+    assert_eq!(history.states().await?, [(1, "balanced".to_owned()), (2, "ended".to_owned())]);
+    let old = answer(&history.world, &["--database-only"], 2).await?;
+    assert_eq!(finding(&old, "full_crawl", "critical")?["run"], 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_run_on_hold_names_the_command_that_shows_it() -> Result<()> {
     let history = applied().await?;
     history.take("a.example", 30)?;
@@ -156,6 +167,25 @@ async fn unread_records_are_a_lag_in_records_and_in_time() -> Result<()> {
     assert!(records >= 60, "{behind}");
     history.world.consume()?.succeed().await?;
     answer(&history.world, &limits, 0).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_lag_in_time_begins_when_the_producer_observed_the_record() -> Result<()> {
+    let world = applied().await?.world;
+    let headers = [
+        ("kind", "hosts"),
+        ("schema", "1"),
+        ("region", "us"),
+        ("run", "1"),
+        ("page", "1"),
+        ("observed_at", "2020-01-01T00:00:00Z"),
+    ];
+    let sent = Sent { key: Some(b"us/late"), value: Some(b"{}"), headers: &headers, ..Sent::default() };
+    world.send("hosts", sent).await?;
+    let behind = answer(&world, &[], 2).await?;
+    let found = finding(&behind, "lag_time", "critical")?;
+    assert!(found["value"].as_u64().is_some_and(|age| age > 365 * 86_400), "{found}");
     Ok(())
 }
 

@@ -179,10 +179,13 @@ async fn a_reader_and_a_shared_pooler_are_problems() -> Result<()> {
     let grant = format!(
         "grant usage on schema catalog to {name}_reader; grant select on all tables in schema catalog to {name}_reader"
     );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(world.pool()).await?;
+    // The consumer needs no rights on a table that is not its own.
+    let foreign = "create table catalog.analysis (x int)";
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("{grant}; {foreign}"))).execute(world.pool()).await?;
     let answer = problems(&world, ("DATABASE_URL", &reader)).await?;
     let found = finding(&answer, "database_rights", "problem")?;
     assert!(found["found"].to_string().contains("positions (delete, insert, update)"), "{found}");
+    assert!(!found["found"].to_string().contains("analysis"), "{found}");
     assert!(next(found)?.contains("deploy/roles.sql"));
 
     let (_pooler, url) = world.pooler("pool_mode = transaction").await?;

@@ -1,7 +1,7 @@
 //! `catalog-producer doctor` names what is wrong with Kafka or the API, and the next command for it.
 
 use anyhow::{Context, Result, ensure};
-use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options, Region};
+use catalog_tests::mock_server::{Fault, Matcher, MemoryCatalog, MockServer, Options, Region};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, Ended, Program, World};
 use serde_json::Value;
@@ -132,6 +132,36 @@ async fn an_api_that_breaks_a_rule_is_a_problem_with_that_rule() -> Result<()> {
         recorded.env("CATALOG_API_URL", &api.url()).succeed().await?;
         assert!(folder.path().join("recording").read_dir()?.next().is_some());
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_single_error_of_the_server_or_the_network_breaks_no_rule() -> Result<()> {
+    let (world, api) = (World::new().await?, api().await?);
+    for (matcher, fault, check, words) in [
+        (Matcher::pages().nth(2), Fault::status(503), "api_exclusive_bound", "try again later"),
+        (Matcher::domains(), Fault::Gateway { status: 502 }, "api_domains", "try again later"),
+        (Matcher::pages().nth(2), Fault::Reset, "api_exclusive_bound", "network"),
+    ] {
+        let injected = api.fail(matcher, fault);
+        let found = answer(doctor(&world, &api.url())?, 0).await?;
+        injected.lift();
+        assert!(next(finding(&found, check, "warning")?)?.contains(words), "{check}: {found}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_domain_the_filter_by_domain_is_skipped() -> Result<()> {
+    let world = World::new().await?;
+    let catalog = MemoryCatalog::new();
+    for id in ["aaaa-2222", "aaaa-2224"] {
+        let object = format!(r#"{{"resource":{{"id":"{id}","updatedAt":"2024-01-01T00:00:00.000Z"}}}}"#);
+        catalog.put_as(id, "a.example", object);
+    }
+    let api = MockServer::start(Options::new(catalog)).await?;
+    let ended = doctor(&world, &api.url())?.run().await?;
+    finding(&ended.summary()?, "api_domain_filter", "skipped")?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::config::DatabaseArgs;
 /// The arguments of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// Only runs, shields and dead letters of this region; the lag is that of all topics
+    /// Check only runs, shields and dead letters of this region; the lag is always that of all topics
     #[arg(long, value_enum, ignore_case = true)]
     pub region: Option<Region>,
 

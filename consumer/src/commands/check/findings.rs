@@ -129,7 +129,7 @@ pub(super) fn held_runs(held: &[HeldRun], limits: Limits) -> Vec<Finding> {
     const CHECK: &str = "held_runs";
     let of_run = |HeldRun { region, run, reason, age }: &HeldRun| {
         let age = whole(age.unwrap_or_default());
-        let found = format!("run {run} of {region} is on hold since {} ago: {reason}", span(age));
+        let found = format!("run {run} of {region} has been on hold for {}: {reason}", span(age));
         let finding = Finding::measured(CHECK, age, (Unit::Seconds, limits), found);
         finding.of(region, Some(*run)).next(format!("catalog-consumer runs show {run} --region {region}"))
     };
@@ -143,11 +143,13 @@ pub(super) fn open_runs(open: &[OpenRun], limits: Limits) -> Vec<Finding> {
         let finding = match age {
             Some(age) => {
                 let age = whole(*age);
-                let found = format!("run {run} of {region} has not ended, and was active {} ago", span(age));
+                let found =
+                    format!("run {run} of {region} has not ended, and was last active {} ago", span(age));
                 Finding::measured(CHECK, age, (Unit::Seconds, limits), found)
             }
             None => {
-                let found = format!("run {run} of {region} has not ended, since an unknown time");
+                let found =
+                    format!("run {run} of {region} has not ended; when it was last active is unknown");
                 Finding::plain(CHECK, limits.highest().min(Level::Warning), found)
             }
         };
@@ -182,7 +184,7 @@ pub(super) fn dead_letters(dead: &OpenDeadLetters, limits: Limits) -> Finding {
     let found = match (dead.first, dead.age) {
         (Some(first), Some(age)) => {
             let open = counted(open, "open dead letter", "open dead letters");
-            format!("{open}, the oldest since {} (number {first})", span(whole(age)))
+            format!("{open}; the oldest arrived {} ago (number {first})", span(whole(age)))
         }
         _ => "no open dead letter".to_owned(),
     };

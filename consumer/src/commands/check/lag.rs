@@ -15,15 +15,17 @@ use crate::model::topic::TopicPartition;
 /// The unread records of all partitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lag {
-    /// The offsets between the positions and the ends. Some belong to no record, such as the ends of transactions.
+    /// The offsets between the positions and the ends. Some belong to no record that will be applied, such as the ends of
+    /// transactions and the records of open ones.
     pub(super) records: u64,
-    /// Seconds since the oldest unread record was published, by the producer's clock; none without unread records.
+    /// Seconds since the oldest unread record was observed, by the producer's clock; none without unread records.
     pub(super) seconds: Option<u64>,
     /// The partition with the oldest unread record.
     pub(super) oldest_in: Option<String>,
 }
 
-/// Measures the lag. A partition without a readable record after its position is not behind.
+/// Measures the lag. A partition without a readable record after its position is not behind. `limit` is the time for reading
+/// the oldest records.
 ///
 /// # Errors
 /// [`catalog_shared::exit::Stop::Guard`] for a position outside its partition, or the error of Kafka.

@@ -120,11 +120,11 @@ pub struct LimitArgs {
     #[arg(long, env = "CATALOG_CHECK_HELD_CRITICAL", default_value = "3d", value_name = "DURATION", value_parser = time)]
     held_critical: Limit,
 
-    /// Warning if a run that has not ended published nothing for this long
+    /// Warning if a run that has not ended has published nothing for this long
     #[arg(long, env = "CATALOG_CHECK_OPEN_WARNING", default_value = "6h", value_name = "DURATION", value_parser = time)]
     open_warning: Limit,
 
-    /// Critical if a run that has not ended published nothing for this long
+    /// Critical if a run that has not ended has published nothing for this long
     #[arg(long, env = "CATALOG_CHECK_OPEN_CRITICAL", default_value = "2d", value_name = "DURATION", value_parser = time)]
     open_critical: Limit,
 

@@ -64,7 +64,8 @@ async fn of_lag(args: &CheckArgs, facts: Facts) -> Vec<Finding> {
         return vec![Finding::plain("kafka", Level::Critical, reason).next(DOCTOR)];
     }
     let (kafka, timeout) = (args.kafka.clone(), args.timeout);
-    let measure = within(timeout, move || lag::measure(kafka, facts.positions, timeout));
+    // Its own errors name the partition, so they must come before the time limit.
+    let measure = within(timeout, move || lag::measure(kafka, facts.positions, timeout / 2));
     match measure.await {
         Ok(lag) => findings::lag(&lag, args.limits.lag_records(), args.limits.lag_time()),
         // The consumer can't work either.

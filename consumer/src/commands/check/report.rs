@@ -131,7 +131,7 @@ mod tests {
         found.extend(findings::held_runs(&[held], LIMITS));
         let text = Report::new(found).to_string();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "WARNING - run 6 of us is on hold since 7 s ago: a   b c | full_crawl_us=0s;1;");
+        assert_eq!(lines[0], "WARNING - run 6 of us has been on hold for 7 s: a   b c | full_crawl_us=0s;1;");
         assert!(lines[1].starts_with("WARNING   held_runs "), "{text}");
         assert!(lines[2].ends_with("next: catalog-consumer runs show 6 --region us"), "{text}");
         assert!(lines[3].starts_with("OK        full_crawl "), "{text}");

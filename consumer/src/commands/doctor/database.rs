@@ -9,8 +9,8 @@ use super::judgement;
 use crate::config::DatabaseArgs;
 use crate::store::database::{self, SchemaState};
 
-/// The connections of `run` besides one per batch.
-const EXTRA_CONNECTIONS: u32 = 2;
+/// The connections of `run` besides one per batch, including the one that only monitoring needs.
+const EXTRA_CONNECTIONS: u32 = 3;
 /// What can't be checked without a connection, and without a schema.
 const NEED_SERVER: [&str; 4] = ["database_server", "database_settings", "connections", "schema"];
 const NEED_SCHEMA: [&str; 3] = ["database_rights", "clocks", "table_sizes"];
@@ -40,7 +40,7 @@ pub(super) async fn examine(args: &DatabaseArgs, batches: u32) -> anyhow::Result
     found.push(judgement::server(&server.version, server.version_number, server.is_standby));
     found.push(settings(&mut connection).await?);
     let needed = batches + EXTRA_CONNECTIONS;
-    found.push(judgement::connections(needed, database::check_limit(&mut connection, needed).await));
+    found.push(connections(&mut connection, needed).await);
     found.push(judgement::schema(&state, &args.schema));
     if !matches!(state, SchemaState::UpToDate(_)) {
         found.extend(NEED_SCHEMA.map(|check| Finding::skipped(check, "the schema can't be used")));
@@ -68,9 +68,17 @@ async fn rights(
 ) -> sqlx::Result<Finding> {
     let missing: Vec<String> = sqlx::query_scalar(include_str!("../../../sql/doctor/missing_rights.sql"))
         .bind(&args.schema)
+        .bind(database::TABLES)
         .fetch_all(connection)
         .await?;
     Ok(judgement::rights(&server.username, &missing, server.may_create, server.may_use_temporary))
+}
+
+/// `needed` includes the connection for monitoring.
+async fn connections(connection: &mut PgConnection, needed: u32) -> Finding {
+    let limit = database::check_limit(connection, needed).await;
+    let without_monitoring = database::check_limit(connection, needed - 1).await;
+    judgement::connections(needed, limit, without_monitoring.is_ok())
 }
 
 async fn settings(connection: &mut PgConnection) -> sqlx::Result<Finding> {

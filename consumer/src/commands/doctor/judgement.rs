@@ -50,9 +50,10 @@ pub(super) fn schema(state: &SchemaState, schema: &str) -> Finding {
     const CHECK: &str = "schema";
     const MIGRATE: &str = "catalog-consumer migrate";
     match state {
-        SchemaState::UpToDate(revision) => {
-            Finding::ok(CHECK, format!("the schema {schema} has migration {revision}, as this build"))
-        }
+        SchemaState::UpToDate(revision) => Finding::ok(
+            CHECK,
+            format!("the schema {schema} has migration {revision}, which is what this build needs"),
+        ),
         SchemaState::Unusable { exists: false, reason } => Finding::problem(CHECK, reason, MIGRATE),
         SchemaState::Unusable { exists: true, reason } => {
             Finding::problem(CHECK, reason, "psql --file deploy/roles.sql, as a superuser")
@@ -104,16 +105,27 @@ pub(super) fn settings(settings: &[(String, String)]) -> Finding {
     Finding::warning(CHECK, found, format!("in psql: {} select pg_reload_conf()", set.join(" ")))
 }
 
-/// The connections that `run` needs.
-pub(super) fn connections(needed: u32, limit: anyhow::Result<()>) -> Finding {
+/// The connections that `run` needs, including one for monitoring. Without monitoring it needs one less.
+pub(super) fn connections(
+    needed: u32,
+    limit: anyhow::Result<()>,
+    is_enough_without_monitoring: bool,
+) -> Finding {
     const CHECK: &str = "connections";
+    const NEXT: &str = "alter role … connection limit, or a smaller --connections";
     match limit {
-        Ok(()) => Finding::ok(CHECK, format!("run may have its {needed} connections")),
-        Err(error) => Finding::problem(
-            CHECK,
-            error.to_string(),
-            "alter role … connection limit, or a smaller --connections",
-        ),
+        Ok(()) => {
+            let found = format!("run may have its {needed} connections, including one for monitoring");
+            Finding::ok(CHECK, found)
+        }
+        Err(_) if is_enough_without_monitoring => {
+            let found = format!(
+                "run may have {} connections, and needs {needed} with --metrics-addr or systemd",
+                needed - 1
+            );
+            Finding::warning(CHECK, found, NEXT)
+        }
+        Err(error) => Finding::problem(CHECK, error.to_string(), NEXT),
     }
 }
 
@@ -186,6 +198,14 @@ mod tests {
         let denied = SchemaState::Unusable { exists: true, reason: "no USAGE".into() };
         assert!(next(denied).is_some_and(|next| next.contains("deploy/roles.sql")));
         assert!(next(SchemaState::Newer).is_some_and(|next| next.contains("newer build")));
+    }
+
+    #[test]
+    fn a_limit_that_only_lacks_the_connection_for_monitoring_is_a_warning() {
+        let level = |limit, without| connections(5, limit, without).level;
+        assert_eq!(level(Ok(()), true), Level::Ok);
+        assert_eq!(level(Err(anyhow::anyhow!("4")), true), Level::Warning);
+        assert_eq!(level(Err(anyhow::anyhow!("3")), false), Level::Problem);
     }
 
     #[test]

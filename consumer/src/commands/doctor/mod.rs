@@ -4,7 +4,7 @@
 use anyhow::bail;
 use catalog_shared::doctor::{Finding, Group, Report, examine};
 use catalog_shared::exit::Stop;
-use catalog_shared::kafka_doctor::{self, Role};
+use catalog_shared::kafka_doctor::{self, CHECK_BROKERS, Role};
 use catalog_shared::rights;
 use catalog_shared::shutdown::CancellationToken;
 
@@ -30,8 +30,10 @@ pub(crate) async fn run(args: &DoctorArgs, shutdown: &CancellationToken) -> anyh
     report.print(args.json)
 }
 
-const KAFKA: &str = "check --brokers (KAFKA_BROKERS) and the log of the brokers";
 const DATABASE: &str = "check --database-url (DATABASE_URL) and the log of the server";
+const EITHER: &str = "check --brokers (KAFKA_BROKERS), --database-url (DATABASE_URL), and the logs of both";
+/// Why a check was skipped that reads all topics. The check `topics` names the missing ones.
+const MISSING_TOPIC: &str = "a topic is missing, or hidden from this user";
 
 fn groups(args: &DoctorArgs) -> Vec<Group> {
     let DoctorArgs { kafka, database, timeout, connections, .. } = args;
@@ -48,16 +50,16 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
     let (members, source) = ((kafka.clone(), args.group.clone()), (kafka.clone(), args.group.clone()));
     vec![
         Group::new("configuration", "see catalog-consumer run --help", configuration),
-        Group::new("brokers", KAFKA, move || kafka_doctor::brokers(one, limit)),
-        Group::new("topics", KAFKA, move || async move {
+        Group::new("brokers", CHECK_BROKERS, move || kafka_doctor::brokers(one, limit)),
+        Group::new("topics", CHECK_BROKERS, move || async move {
             rights::named(kafka_doctor::topics(two, Role::Consumer, limit).await)
         }),
-        Group::new("topic_rights", KAFKA, move || group::topic_rights(three, limit)),
-        Group::new("group", KAFKA, move || group::members(members.0, members.1)),
+        Group::new("topic_rights", CHECK_BROKERS, move || group::topic_rights(three, limit)),
+        Group::new("group", CHECK_BROKERS, move || group::members(members.0, members.1)),
         Group::new("database", DATABASE, move || async move {
             database::examine(&same, needed).await.map_err(store_database::with_formatted_text)
         }),
-        Group::new("tables_and_topics", DATABASE, move || async move {
+        Group::new("tables_and_topics", EITHER, move || async move {
             let found = source::examine(&other, &source.0, &source.1).await;
             found.map_err(store_database::with_formatted_text)
         }),

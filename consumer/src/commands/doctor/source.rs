@@ -5,13 +5,16 @@ use std::sync::Arc;
 use catalog_shared::doctor::Finding;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::kafka_doctor::reached;
+use catalog_shared::kafka_doctor::{failed, reached};
 use catalog_shared::record::RecordType;
+use sqlx::PgConnection;
 
+use super::MISSING_TOPIC;
 use crate::commands::detached_reader::DetachedReader;
 use crate::config::DatabaseArgs;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::offsets;
+use crate::kafka::partitions::NoTopic;
 use crate::model::copy_id::CopyId;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::{copy_id, database, positions};
@@ -32,30 +35,45 @@ pub(super) async fn examine(
     let Ok(mut connection) = database::connect_migrated(database, 1).await else {
         return Ok(vec![Finding::skipped(CHECK, "the tables can't be used")]);
     };
-    if let Err(error) = source_check::check_now(&mut connection, kafka).await {
-        return refused(error);
+    match compare(&mut connection, kafka, group).await {
+        Ok(finding) => Ok(vec![finding]),
+        Err(error) => refused(error, kafka, group),
     }
-    let names = TopicKind::ALL.map(|kind| kind.topic(&kafka.topics()));
-    let positions = positions::read(&mut connection, &names).await?;
-    if positions.is_empty() {
-        return Ok(vec![Finding::ok(CHECK, "the tables are empty: no consumer has read the topics yet")]);
-    }
-    let Ok(ends) = EndOffsets::measure(kafka).await else {
-        return Ok(vec![Finding::skipped(CHECK, "a topic is missing, or hidden from this user")]);
-    };
-    if let Err(error) = ends.check(&positions) {
-        return refused(error.into());
-    }
-    let own = copy_id::read(&mut connection).await?;
-    Ok(vec![owner(&own, note(kafka, group).await?.as_deref(), group)])
 }
 
-/// A guard's refusal is a finding.
-fn refused(error: anyhow::Error) -> anyhow::Result<Vec<Finding>> {
-    match error.downcast_ref::<Stop>() {
-        Some(stop) => Ok(vec![Finding::problem(CHECK, stop.to_string(), GUARD)]),
-        None => Err(error),
+/// Compares the tables with the topics and the group.
+///
+/// # Errors
+/// [`Stop::Guard`] if they don't belong together; an error of the database or Kafka.
+async fn compare(connection: &mut PgConnection, kafka: &KafkaArgs, group: &str) -> anyhow::Result<Finding> {
+    source_check::check_now(connection, kafka).await?;
+    let names = TopicKind::ALL.map(|kind| kind.topic(&kafka.topics()));
+    let positions = positions::read(&mut *connection, &names).await?;
+    if positions.is_empty() {
+        return Ok(Finding::ok(CHECK, "the tables are empty: no consumer has read the topics yet"));
     }
+    EndOffsets::measure(kafka).await?.check(&positions)?;
+    let own = copy_id::read(connection).await?;
+    Ok(owner(&own, note(kafka, group).await?.as_deref(), group))
+}
+
+/// The finding of an error that is not the database's: a guard's refusal, a missing topic, or an error of Kafka.
+///
+/// # Errors
+/// The error of the database.
+fn refused(error: anyhow::Error, kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<Finding>> {
+    let finding = if let Some(stop) = error.downcast_ref::<Stop>() {
+        Finding::problem(CHECK, stop.to_string(), GUARD)
+    } else if error.is::<NoTopic>() {
+        Finding::skipped(CHECK, MISSING_TOPIC)
+    } else if error.chain().any(|cause| cause.is::<sqlx::Error>()) {
+        return Err(error);
+    } else {
+        let KafkaArgs { brokers, topic_prefix, .. } = kafka;
+        let grant = format!("deploy/grant-kafka-rights {brokers} --prefix {topic_prefix} --group {group}");
+        failed(CHECK, error, grant)
+    };
+    Ok(vec![finding])
 }
 
 /// The note of the copy that owns the group.
@@ -84,6 +102,8 @@ fn owner(own: &CopyId, note: Option<&str>, group: &str) -> Finding {
 #[cfg(test)]
 mod tests {
     use catalog_shared::doctor::Level;
+    use catalog_shared::kafka_doctor::CHECK_BROKERS;
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
     use super::*;
     use crate::model::copy_id::tests::copy;
@@ -94,5 +114,20 @@ mod tests {
         let level = |note: Option<&str>| owner(&own, note, "g").level;
         assert_eq!(level(Some(&copy("b", None).to_string())), Level::Warning);
         assert_eq!([level(Some(&own.to_string())), level(Some("")), level(None)], [Level::Ok; 3]);
+    }
+
+    #[test]
+    fn an_error_of_kafka_does_not_name_the_database() {
+        let (brokers, topic_prefix) = ("k:9092".to_owned(), "p.".to_owned());
+        let kafka = KafkaArgs { brokers, topic_prefix, options: Vec::new() };
+        let refused = |error: anyhow::Error| refused(error, &kafka, "g");
+        let timeout = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
+        let found = refused(anyhow::Error::from(timeout).context("can't list topics")).unwrap();
+        assert_eq!(found[0].next.as_deref(), Some(CHECK_BROKERS));
+        assert!(found[0].found.contains("timed out"), "{found:?}");
+        let denied = KafkaError::GroupListFetch(RDKafkaErrorCode::GroupAuthorizationFailed);
+        let next = refused(denied.into()).unwrap()[0].next.clone();
+        assert!(next.is_some_and(|next| next.contains("deploy/grant-kafka-rights k:9092")));
+        assert!(refused(sqlx::Error::PoolTimedOut.into()).is_err());
     }
 }

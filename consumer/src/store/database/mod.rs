@@ -23,6 +23,25 @@ pub(crate) use inspection::{SchemaState, address, check_limit, inspect};
 pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
 use session::{MIGRATE_FIRST, SessionState};
 
+/// The tables that the migrations create, and their own ledger. The schema may contain other tables, such as an analyst's.
+pub(crate) const TABLES: [&str; 15] = [
+    "_sqlx_migrations",
+    "dead_letters",
+    "domain_first_runs",
+    "installation",
+    "positions",
+    "run_floors",
+    "run_partitions",
+    "run_shields",
+    "runs",
+    "socrata_agencies",
+    "socrata_dataset_stats",
+    "socrata_datasets",
+    "socrata_domains",
+    "socrata_hosts",
+    "verdicts",
+];
+
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// Creates the schema and its tables, or migrates them to this build's revision.
@@ -165,4 +184,21 @@ async fn applied_migrations(connection: &mut PgConnection) -> anyhow::Result<BTr
         .await
         .context("can't read the applied migrations (needs SELECT on _sqlx_migrations)")?;
     Ok(versions.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_tables_are_those_that_the_migrations_create() {
+        let lines: Vec<&str> =
+            MIGRATIONS.iter().flat_map(|migration| migration.sql.as_str().lines()).collect();
+        assert!(!lines.iter().any(|line| line.starts_with("drop table")), "a table is dropped");
+        let created = lines.iter().filter_map(|line| line.strip_prefix("create table ")?.split(' ').next());
+        let created: BTreeSet<&str> = created.chain(["_sqlx_migrations"]).collect();
+        assert_eq!(BTreeSet::from(TABLES), created);
+    }
 }
