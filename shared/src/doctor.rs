@@ -194,7 +194,7 @@ mod tests {
                 pending::<()>().await;
                 Ok(Vec::new())
             }),
-            Group::new("broken", "mend", || async { Err(anyhow!("no such file")) }),
+            Group::new("broken", "repair", || async { Err(anyhow!("no such file")) }),
             Group::new("fine", "nothing", || async { Ok(vec![Finding::ok("fine", "all\nwell")]) }),
         ];
         let report = examine(groups, Duration::from_millis(500)).await;
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(found, [("slow", Level::Problem), ("broken", Level::Problem), ("fine", Level::Ok)]);
         let text = report.to_string();
         assert!(text.contains("problem  broken                 no such file\n"), "{text}");
-        assert!(text.contains("next: mend\n") && text.contains("all well\n"), "{text}");
+        assert!(text.contains("next: repair\n") && text.contains("all well\n"), "{text}");
         assert!(text.contains("2 problems, 0 warnings, 1 ok, 0 skipped in "), "{text}");
     }
 }

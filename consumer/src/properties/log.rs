@@ -228,17 +228,8 @@ impl Writer {
             };
             let value = serde_json::to_string(&end_record).unwrap();
             let key = Key::EndRecord { run: *number }.to_text(run.region);
-            let row_text = String::new();
-            let record = LogRecord {
-                offset: 0,
-                stamp,
-                key,
-                value,
-                row_text,
-                broken: false,
-                end_record: Some(end_record),
-            };
-            self.append(*spot, record);
+            let (row_text, broken, end_record) = (String::new(), false, Some(end_record));
+            self.append(*spot, LogRecord { offset: 0, stamp, key, value, row_text, broken, end_record });
         }
         self.commit();
     }

@@ -100,7 +100,7 @@ impl RawAnswer {
     /// The answer as a page of results.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not a page.
     pub(crate) fn page(&self) -> Result<Page, ApiError> {
         parse::page(&self.body)
     }

@@ -4,7 +4,7 @@
 //! busy, and a slow client of it can't slow down the program.
 //!
 //! There are two kinds of metrics. Counters and histograms are kept in the global recorder of the crate `metrics`; without
-//! `--metrics-addr` there is none, and they cost nothing. Gauges are recorded anew for each scrape from the program's state
+//! `--metrics-addr` no recorder exists, and they cost nothing. Each scrape records the gauges again from the program's state
 //! ([`Monitored::record`]), so a partition that was revoked has no gauges.
 
 mod args;

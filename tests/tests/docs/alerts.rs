@@ -107,7 +107,7 @@ fn limits_are_recorded_and_listed_in_the_page() -> Result<()> {
     let (file, page) = (Page::read(RULES)?, Page::read(PAGE)?);
     let rules = rules(&file.text)?;
     let recorded = names(&rules, "record");
-    ensure!(words(&file.text, "catalog:") == recorded, "{RULES} uses a limit that is none of {recorded:?}");
+    ensure!(words(&file.text, "catalog:") == recorded, "{RULES} uses a limit that is not among {recorded:?}");
     ensure!(words(&page.text, "catalog:") == recorded, "{PAGE} lists other limits than {recorded:?}");
     Ok(())
 }

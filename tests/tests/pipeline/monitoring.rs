@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Program, World};
+use catalog_tests::world::{Program, Running, Watched, World};
 use serde_json::Value;
+use sqlx::{Postgres, Transaction};
 use tokio::net::{TcpStream, UnixDatagram};
 
 const BALANCED: [&str; 2] = [
@@ -73,17 +74,31 @@ async fn a_consumer_is_ready_once_it_has_joined_and_an_outage_does_not_make_it_u
     Ok(())
 }
 
+/// A consumer with a batch that waits for a row that another session has locked.
+struct Stalled {
+    world: World,
+    member: Running,
+    port: Watched,
+    other: Transaction<'static, Postgres>,
+}
+
+impl Stalled {
+    async fn start() -> Result<Self> {
+        let (world, api) = crawled().await?;
+        let mut member = watched(&world)?.start()?;
+        let port = member.watched().await?;
+        world.until(BALANCED[0]).await?;
+        let mut other = world.pool().begin().await?;
+        sqlx::query(LOCK).execute(&mut *other).await?;
+        world.crawl(&api)?.succeed().await?;
+        world.until_blocked("%socrata_hosts%").await?;
+        Ok(Self { world, member, port, other })
+    }
+}
+
 #[tokio::test]
 async fn a_partition_that_stalls_is_named_and_a_shutdown_ends_readiness() -> Result<()> {
-    let (world, api) = crawled().await?;
-    let mut member = watched(&world)?.start()?;
-    let port = member.watched().await?;
-    world.until(BALANCED[0]).await?;
-    let mut other = world.pool().begin().await?;
-    sqlx::query(LOCK).execute(&mut *other).await?;
-    world.crawl(&api)?.succeed().await?;
-    world.until_blocked("%socrata_hosts%").await?;
-
+    let Stalled { world, mut member, port, other } = Stalled::start().await?;
     let stalled = port.until("/healthz", 503, |body| body["status"] == "unhealthy").await?;
     let problems = stalled["problems"].as_array().context("a list")?;
     let name = format!("{}[0] ", world.topic("hosts"));
@@ -105,13 +120,8 @@ async fn a_partition_that_stalls_is_named_and_a_shutdown_ends_readiness() -> Res
 
 #[tokio::test]
 async fn a_consumer_that_was_stalled_is_healthy_again_when_it_moves() -> Result<()> {
-    let (world, api) = crawled().await?;
-    let mut member = watched(&world)?.start()?;
-    let port = member.watched().await?;
-    world.until(BALANCED[0]).await?;
-    let mut other = world.pool().begin().await?;
-    sqlx::query(LOCK).execute(&mut *other).await?;
-    world.crawl(&api)?.succeed().await?;
+    // The name keeps the consumer running.
+    let Stalled { world, member: _member, port, other } = Stalled::start().await?;
     port.until("/healthz", 503, |_| true).await?;
     other.rollback().await?;
     world.until(BALANCED[1]).await?;

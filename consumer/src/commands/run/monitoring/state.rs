@@ -136,7 +136,7 @@ impl State {
         batches.chain(self.database_down).min()
     }
 
-    /// The wait that the stage of a batch means. A short one is none: a batch that fails again and again passes all stages.
+    /// The wait that the stage of a batch means. A short stage does not count: a batch that fails again and again passes all stages.
     fn wait_of_batch(&self, partition: &PartitionState, now: Instant) -> Option<Wait> {
         let is_long = |since: &Instant| now.saturating_duration_since(*since) >= self.stall_timeout / 8;
         let cause = |stage| match stage {

@@ -176,7 +176,7 @@ fn partitions_that_wait_for_their_turn_are_not_blamed_for_another() {
     let report = health_at(&mut state, start + STALL);
     assert_eq!(report.body["problems"].as_array().unwrap().len(), 1);
     assert!(report.summary.contains("[0]") && wait_causes(&report) == ["turn"], "{report:?}");
-    // Nobody uses the connections, and yet there is none.
+    // No batch uses a connection, so this partition does not wait for its turn.
     let mut state = joined(start, vec![queued(1)]);
     assert!(!health_at(&mut state, start + STALL).is_ok);
 }

@@ -100,7 +100,7 @@ fn the_loop_observes_whether_there_is_space_and_since_when_a_partition_waits_for
     assert_eq!((turn(7, &reading, full), turn(8, &reading, CLEAR)), (Some(0), None));
 }
 
-/// Ticks each second; the loop waits for half of that time, each time anew. Returns the last report.
+/// Ticks each second; each time the loop begins another wait of half a second. Returns the last report.
 fn wait_again_and_again(state: &mut State, start: Instant, waited_for: Option<i32>) -> Report {
     let mut report = health(state, start);
     for second in 0..100 {
