@@ -175,6 +175,8 @@ async fn a_stopped_rebuild_reports_it_and_cleans_up() -> Result<()> {
     assert!(second.stderr.contains("is running on the schema catalog"), "{}", second.stderr);
 
     rebuild.terminate()?;
+    // Until it has noticed the signal, it could still finish.
+    rebuild.logged(events::SHUTTING_DOWN).await?;
     blocker.rollback().await?;
     let ended = rebuild.ended().await?;
     assert_eq!(ended.code, Some(143), "{}", ended.stderr);
