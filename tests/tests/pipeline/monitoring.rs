@@ -98,7 +98,7 @@ impl Stalled {
 
 #[tokio::test]
 async fn a_partition_that_stalls_is_named_and_a_shutdown_ends_readiness() -> Result<()> {
-    let Stalled { world, mut member, port, other } = Stalled::start().await?;
+    let Stalled { world, member, port, other } = Stalled::start().await?;
     let stalled = port.until("/healthz", 503, |body| body["status"] == "unhealthy").await?;
     let problems = stalled["problems"].as_array().context("a list")?;
     let name = format!("{}[0] ", world.topic("hosts"));
