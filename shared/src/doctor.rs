@@ -11,6 +11,21 @@ use crate::answer;
 use crate::human::counted;
 use crate::time_limit::within;
 
+/// With default time limits, `doctor` and `check` end within this time, and a running consumer reports a stalled partition.
+/// Tests beside each default compare it with this.
+pub const LONGEST: Duration = Duration::from_secs(60);
+
+/// A word of a command line for a shell, quoted if need be.
+#[must_use]
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// The level of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -45,7 +60,7 @@ pub struct Finding {
     pub level: Level,
     /// What was found, on one line and without secrets.
     pub found: String,
-    /// The next command or setting for a problem or a warning.
+    /// The next command for a problem or a warning: a line of shell. A comment in it describes what to do with the result.
     pub next: Option<String>,
 }
 
@@ -186,6 +201,12 @@ mod tests {
     use std::future::pending;
 
     use super::*;
+
+    #[test]
+    fn a_word_with_special_characters_is_quoted() {
+        let words = ["catalog-1", "", "a b", "$x", "it's"].map(shell_word);
+        assert_eq!(words, ["catalog-1", "''", "'a b'", "'$x'", r"'it'\''s'"]);
+    }
 
     #[tokio::test]
     async fn groups_that_fail_or_never_end_are_problems_and_the_others_still_report() {

@@ -9,11 +9,12 @@ use crate::kafka::KafkaArgs;
 use crate::outage;
 use crate::rights;
 use crate::topic_setup::{TopicFault, TopicState, inspect};
+use advertised::Address;
 
 mod advertised;
+mod next;
 
-/// The next step after an error of Kafka that has no better one.
-pub const CHECK_BROKERS: &str = "check --brokers (KAFKA_BROKERS) and the log of the brokers";
+pub use next::check_brokers;
 
 const BROKERS: &str = "brokers";
 const LISTENERS: &str = "advertised_listeners";
@@ -37,8 +38,13 @@ pub fn configuration(kafka: &KafkaArgs) -> Result<String, Stop> {
 
 /// A problem with the text of Kafka's error. The next command is `grant` only if a permission is missing.
 #[must_use]
-pub fn failed(check: &'static str, error: anyhow::Error, grant: impl Into<String>) -> Finding {
-    let next = if rights::is_denied(&error) { grant.into() } else { CHECK_BROKERS.to_owned() };
+pub fn failed(
+    check: &'static str,
+    error: anyhow::Error,
+    kafka: &KafkaArgs,
+    grant: impl Into<String>,
+) -> Finding {
+    let next = if rights::is_denied(&error) { grant.into() } else { check_brokers(kafka) };
     Finding::problem(check, format!("{:#}", rights::name(error)), next)
 }
 
@@ -66,7 +72,7 @@ pub async fn brokers(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Fi
         }
         Err(error) => {
             let error = format!("{error:#}");
-            let next = next_for(&error);
+            let next = next_for(&kafka, &error);
             (Finding::problem(BROKERS, error, next), advertised::learned(&kafka).await?)
         }
     };
@@ -74,9 +80,11 @@ pub async fn brokers(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Fi
         return Ok(vec![broker, Finding::skipped(LISTENERS, "no broker has listed any address")]);
     }
     let mut findings = vec![broker];
-    let tries: Vec<_> = addresses.into_iter().map(|address| tokio::spawn(address.connect())).collect();
-    for tried in tries {
-        findings.extend(tried.await?.err().map(|found| Finding::problem(LISTENERS, found, ADVERTISED)));
+    let connect = |address: Address| (address.endpoint(), tokio::spawn(address.connect()));
+    let tries: Vec<_> = addresses.into_iter().map(connect).collect();
+    for (endpoint, tried) in tries {
+        let problem = |found| Finding::problem(LISTENERS, found, next::advertised(&endpoint));
+        findings.extend(tried.await?.err().map(problem));
     }
     if findings.len() == 1 {
         let found = "every broker accepts connections at the address that it advertises";
@@ -85,16 +93,9 @@ pub async fn brokers(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Fi
     Ok(findings)
 }
 
-const ADVERTISED: &str =
-    "set advertised.listeners of that broker to an address that this host can reach, and restart it";
-
-/// The setting that is probably wrong.
-fn next_for(error: &str) -> String {
-    if error.contains("refuses this client") {
-        "check security.protocol, sasl.* and ssl.* in --kafka-option (KAFKA_OPTIONS)".to_owned()
-    } else {
-        "check --brokers (KAFKA_BROKERS), and that the brokers run".to_owned()
-    }
+/// The command that shows what is probably wrong.
+fn next_for(kafka: &KafkaArgs, error: &str) -> String {
+    if error.contains("refuses this client") { next::refused(kafka) } else { next::unreachable(kafka) }
 }
 
 /// The program that looks at the topics.
@@ -117,7 +118,8 @@ pub async fn topics(kafka: KafkaArgs, role: Role, limit: Duration) -> anyhow::Re
     let states = inspect(&kafka, limit).await?;
     let is_missing = |state: &&TopicState| state.faults.contains(&TopicFault::Missing);
     let missing: Vec<&str> = states.iter().filter(is_missing).map(|state| state.name.as_str()).collect();
-    let mut findings: Vec<Finding> = missing_topics(&missing, states.len(), role).into_iter().collect();
+    let mut findings: Vec<Finding> =
+        missing_topics(&kafka, &missing, states.len(), role).into_iter().collect();
     for state in states.iter().filter(|state| !is_missing(state)) {
         findings.extend(state.faults.iter().map(|fault| finding(&kafka, role, state, fault)));
     }
@@ -130,7 +132,7 @@ pub async fn topics(kafka: KafkaArgs, role: Role, limit: Duration) -> anyhow::Re
     Ok(findings)
 }
 
-fn missing_topics(missing: &[&str], total: usize, role: Role) -> Option<Finding> {
+fn missing_topics(kafka: &KafkaArgs, missing: &[&str], total: usize, role: Role) -> Option<Finding> {
     let names = missing.join(", ");
     match (missing.len(), role) {
         (0, _) => None,
@@ -140,31 +142,30 @@ fn missing_topics(missing: &[&str], total: usize, role: Role) -> Option<Finding>
         (_, Role::Producer) => Some(Finding::warning(
             TOPICS,
             format!("missing, or hidden from this user: {names}. The next crawl creates missing topics"),
-            "kafka-topics.sh --list, as an administrator",
+            next::tool(kafka, "topics", "--list  # as an administrator"),
         )),
         (_, Role::Consumer) => Some(Finding::problem(
             TOPICS,
             format!("missing, or hidden from this user: {names}"),
-            "catalog-producer crawl --region us",
+            "catalog-producer crawl --region us  # creates missing topics; deploy/grant-kafka-rights shows hidden ones",
         )),
     }
 }
 
 fn finding(kafka: &KafkaArgs, role: Role, state: &TopicState, fault: &TopicFault) -> Finding {
-    let (name, brokers) = (&state.name, &kafka.brokers);
+    let name = &state.name;
+    let alter = |tool: &str, args: String| next::tool(kafka, tool, &format!("{args}  # as an administrator"));
     match fault {
         TopicFault::Missing => Finding::skipped(TOPICS, format!("{name} is missing")),
         TopicFault::WithoutLeader => Finding::problem(
             TOPICS,
             format!("a partition of {name} has no leader, so brokers are down"),
-            format!("kafka-topics.sh --bootstrap-server {brokers} --describe --topic {name}"),
+            next::tool(kafka, "topics", &format!("--describe --topic {name}")),
         ),
         TopicFault::FewPartitions { least } => Finding::problem(
             TOPICS,
             format!("{name} has too few partitions: {}", state.partitions),
-            format!(
-                "kafka-topics.sh --bootstrap-server {brokers} --alter --topic {name} --partitions {least}"
-            ),
+            alter("topics", format!("--alter --topic {name} --partitions {least}")),
         ),
         TopicFault::SettingsHidden if role == Role::Consumer => Finding::skipped(
             TOPICS,
@@ -173,13 +174,12 @@ fn finding(kafka: &KafkaArgs, role: Role, state: &TopicState, fault: &TopicFault
         TopicFault::SettingsHidden => Finding::problem(
             TOPICS,
             format!("this user lacks DESCRIBE_CONFIGS on {name}"),
-            format!("deploy/grant-kafka-rights {brokers} --prefix {}", kafka.topic_prefix),
+            format!("deploy/grant-kafka-rights {} --prefix {}", kafka.brokers, kafka.topic_prefix),
         ),
         TopicFault::Setting { name: setting, is, must, is_fatal } => {
-            let next = format!(
-                "kafka-configs.sh --bootstrap-server {brokers} --alter --entity-type topics --entity-name {name} \
-                 --add-config {setting}={must}"
-            );
+            let args =
+                format!("--alter --entity-type topics --entity-name {name} --add-config {setting}={must}");
+            let next = alter("configs", args);
             if *is_fatal {
                 let found =
                     format!("{name} has {setting}={is}, which loses or refuses records: it must be {must}");
@@ -199,20 +199,25 @@ mod tests {
     use super::*;
     use crate::doctor::Level;
 
+    fn kafka() -> KafkaArgs {
+        KafkaArgs { brokers: "k:9092".to_owned(), topic_prefix: "p.".to_owned(), options: Vec::new() }
+    }
+
     #[test]
     fn only_a_missing_permission_leads_to_the_script_that_grants_it() {
         use rdkafka::error::{KafkaError, RDKafkaErrorCode};
         let next = |code| {
             let error = anyhow::Error::from(KafkaError::MetadataFetch(code)).context("can't open");
-            failed("check", error, "grant").next
+            failed("check", error, &kafka(), "grant").next
         };
         assert_eq!(next(RDKafkaErrorCode::TransactionalIdAuthorizationFailed).as_deref(), Some("grant"));
-        assert_eq!(next(RDKafkaErrorCode::OperationTimedOut).as_deref(), Some(CHECK_BROKERS));
+        assert_eq!(next(RDKafkaErrorCode::OperationTimedOut).as_deref(), Some(&*check_brokers(&kafka())));
     }
 
     #[test]
     fn missing_topics_are_a_problem_for_the_consumer_only() {
-        let level = |missing: &[&str], role| missing_topics(missing, 2, role).map(|finding| finding.level);
+        let level =
+            |missing: &[&str], role| missing_topics(&kafka(), missing, 2, role).map(|finding| finding.level);
         assert_eq!(level(&["a", "b"], Role::Producer), Some(Level::Ok));
         assert_eq!(level(&["a"], Role::Producer), Some(Level::Warning));
         assert_eq!(level(&["a"], Role::Consumer), Some(Level::Problem));

@@ -14,3 +14,14 @@ pub(crate) async fn check_now(connection: &mut PgConnection, kafka: &KafkaArgs) 
     binding::check_prefix(connection, &kafka.topic_prefix).await?;
     binding::check(connection, &source::find(kafka).await?).await
 }
+
+/// As [`binding::recreated`], with the ids read from Kafka.
+///
+/// # Errors
+/// As [`binding::recreated`], or if Kafka does not answer.
+pub(crate) async fn recreated(
+    connection: &mut PgConnection,
+    kafka: &KafkaArgs,
+) -> anyhow::Result<Vec<String>> {
+    binding::recreated(connection, &source::find(kafka).await?).await
+}

@@ -1,6 +1,6 @@
 //! Single requests whose answers are returned whatever their status is, without retries.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
@@ -34,6 +34,8 @@ pub(crate) struct RawAnswer {
     pub(crate) headers: HeaderMap,
     /// Without a possible token.
     pub(crate) body: Bytes,
+    /// From the request to the end of the body, without the wait for the rate limit.
+    pub(crate) took: Duration,
 }
 
 impl RawClient {
@@ -68,13 +70,14 @@ impl RawClient {
             url.query_pairs_mut().extend_pairs(query);
         }
         self.rate_limiter.ready().await;
+        let sent = Instant::now();
         let response = self.http.get(url).send().await.map_err(ApiError::unanswered)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut received = BytesMut::new();
         body::read(response, &mut received, self.limits, |_| {}).await?;
         let received = self.redactor.redact(received.freeze());
         let body = received.slice_ref(without_mark(&received));
-        Ok(RawAnswer { status, headers, body })
+        Ok(RawAnswer { status, headers, body, took: sent.elapsed() })
     }
 
     /// The error of an answer with another status than 200, as a crawl would report it.

@@ -32,7 +32,7 @@ pub struct DoctorArgs {
     pub app_token: Option<SecretString>,
 
     /// Time limit of each group of checks
-    #[arg(long, env = "CATALOG_DOCTOR_TIMEOUT", default_value = "60s", value_name = "DURATION", value_parser = duration::at_least_a_second)]
+    #[arg(long, env = "CATALOG_DOCTOR_TIMEOUT", default_value = "50s", value_name = "DURATION", value_parser = duration::at_least_a_second)]
     pub timeout: Duration,
 
     /// Print the findings as one JSON object
@@ -51,5 +51,25 @@ impl DoctorArgs {
     /// As [`plain_url`].
     pub(crate) fn api_url(&self) -> Result<Url, Stop> {
         plain_url(self.api_url.as_deref().unwrap_or_else(|| self.region.api_url()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::doctor::LONGEST;
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DoctorArgs,
+    }
+
+    /// The groups run side by side, so the whole takes as long as the limit of one.
+    #[test]
+    fn a_report_comes_within_a_minute() {
+        assert!(Line::parse_from(["doctor", "--region", "us"]).args.timeout < LONGEST);
     }
 }

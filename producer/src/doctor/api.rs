@@ -1,13 +1,16 @@
 //! Asks the API a dozen questions, at the rate of a crawl, and judges each answer.
 
+use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use catalog_shared::doctor::{Finding, Level};
 use catalog_shared::region::Region;
 use reqwest::Url;
 use secrecy::SecretString;
+use tokio::time::timeout_at;
 
-use super::{headers, rules};
+use super::speed::{self, Stopwatch};
+use super::{headers, next, rules};
 use crate::api::error::{ApiError, Incomplete};
 use crate::api::raw::{RawAnswer, RawClient};
 use crate::config::Rate;
@@ -20,7 +23,7 @@ const LIMIT: (&str, usize) = ("10", 10);
 /// Beyond every id.
 const LAST_ID: &str = "zzzz-zzzz";
 /// The checks after the first request.
-const OTHERS: [&str; 15] = [
+const OTHERS: [&str; 16] = [
     "api_region_header",
     "api_clock",
     "api_empty_scroll",
@@ -36,6 +39,7 @@ const OTHERS: [&str; 15] = [
     "api_domains",
     "api_newest_first",
     "api_domain_filter",
+    speed::CHECK,
 ];
 
 /// A request that the API refuses.
@@ -81,6 +85,8 @@ pub(super) struct Examined {
     pub(super) url: Url,
     pub(super) token: Option<SecretString>,
     pub(super) rate: Rate,
+    /// The time for all requests and their findings.
+    pub(super) limit: Duration,
 }
 
 /// Examines the API. If it does not answer at all, the rules are skipped.
@@ -89,7 +95,13 @@ pub(super) struct Examined {
 /// If there can be no client, such as for an invalid token.
 pub(super) async fn examine(api: &Examined) -> anyhow::Result<Vec<Finding>> {
     let client = RawClient::new(api.url.clone(), api.token.as_ref(), api.rate, TIMEOUT)?;
-    let asked = Asked { client, region: api.region };
+    let asked = Asked {
+        client,
+        region: api.region,
+        url: &api.url,
+        has_token: api.token.is_some(),
+        stopwatch: RefCell::new(Stopwatch::start(api.limit)),
+    };
     match asked.first().await {
         Ok((answer, page)) => asked.rest(&answer, &page).await,
         Err(unusable) => {
@@ -100,26 +112,31 @@ pub(super) async fn examine(api: &Examined) -> anyhow::Result<Vec<Finding>> {
     }
 }
 
-struct Asked {
+struct Asked<'a> {
     client: RawClient,
     region: Region,
+    url: &'a Url,
+    has_token: bool,
+    stopwatch: RefCell<Stopwatch>,
 }
 
-impl Asked {
+impl Asked<'_> {
     /// The first page, with which a crawl begins.
     async fn first(&self) -> Result<(RawAnswer, Page), Finding> {
         const CHECK: &str = "api";
+        let (region, url) = (self.region, self.url);
         let failed = |error: ApiError, next: String| {
             Finding::problem(CHECK, format!("{:#}", anyhow::Error::from(error)), next)
         };
-        let answer =
-            self.client.get("", &[("scroll_id", ""), ("limit", LIMIT.0)]).await.map_err(|error| {
-                failed(error, "check --api-url (CATALOG_API_URL), the network, and HTTPS_PROXY".to_owned())
-            })?;
+        let Some(answer) = self.get("", &[("scroll_id", ""), ("limit", LIMIT.0)]).await else {
+            return Err(Finding::problem(CHECK, "the API did not answer in time", next::unreachable(url)));
+        };
+        let answer = answer.map_err(|error| failed(error, next::unreachable(url)))?;
         if answer.status != 200 {
-            return Err(failed(self.client.refused(&answer), next_for(answer.status).to_owned()));
+            let next = next::refused(answer.status, url, region, self.has_token);
+            return Err(failed(self.client.refused(&answer), next));
         }
-        let page = answer.page().map_err(|error| failed(error, rules::next(self.region)))?;
+        let page = answer.page().map_err(|error| failed(error, next::record(region)))?;
         Ok((answer, page))
     }
 
@@ -133,14 +150,28 @@ impl Asked {
                 self.client.header(answer, "x-socrata-region").as_deref(),
                 region,
             ),
-            headers::clock("api_clock", date, SystemTime::now()),
+            headers::clock("api_clock", date, SystemTime::now(), self.url),
             rules::empty_scroll("api_empty_scroll", first, region),
             rules::limit("api_limit", first, LIMIT.1, region),
         ];
         found.extend(self.scroll(first).await);
         found.extend(self.refusals().await);
         found.extend(self.lists(first).await);
+        found.push(self.stopwatch.borrow().judge(self.url));
         Ok(found)
+    }
+
+    /// Sends a request. None if the time is over before its answer.
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<Result<RawAnswer, ApiError>> {
+        let deadline = self.stopwatch.borrow().deadline;
+        let answer = timeout_at(deadline, self.client.get(path, query)).await;
+        let mut stopwatch = self.stopwatch.borrow_mut();
+        match &answer {
+            Ok(Ok(answer)) => stopwatch.answered(answer.took),
+            Ok(Err(_)) => {}
+            Err(_) => stopwatch.end(),
+        }
+        answer.ok()
     }
 
     /// Where the scroll goes on and where it ends.
@@ -219,17 +250,19 @@ impl Asked {
         query: &[(&str, &str)],
         judge: impl Fn(&RawAnswer) -> Finding,
     ) -> Finding {
-        match self.client.get(path, query).await {
-            Ok(answer) if answer.status == 429 => {
-                Finding::warning(check, "the API throttles this client", next_for(429))
+        match self.get(path, query).await {
+            None => Finding::skipped(check, "the time for the API is over"),
+            Some(Ok(answer)) if answer.status == 429 => {
+                Finding::warning(check, "the API throttles this client", next::throttled(self.region))
             }
-            Ok(answer) => match judge(&answer) {
+            Some(Ok(answer)) => match judge(&answer) {
                 finding if answer.status >= 500 && finding.level != Level::Ok => {
-                    Finding::warning(check, finding.found, next_for(answer.status))
+                    let next = next::refused(answer.status, self.url, self.region, self.has_token);
+                    Finding::warning(check, finding.found, next)
                 }
                 finding => finding,
             },
-            Err(error) => self.unanswered(check, error),
+            Some(Err(error)) => self.unanswered(check, error),
         }
     }
 
@@ -237,24 +270,8 @@ impl Asked {
         let is_too_large = matches!(error, ApiError::Incomplete { reason: Incomplete::TooLarge(_), .. });
         let found = format!("{:#}", anyhow::Error::from(error));
         if is_too_large {
-            return Finding::problem(check, found, rules::next(self.region));
+            return Finding::problem(check, found, next::record(self.region));
         }
-        Finding::warning(
-            check,
-            found,
-            "run doctor again; if this happens often, check the network and HTTPS_PROXY",
-        )
-    }
-}
-
-/// The setting that a status of the first request suggests.
-const fn next_for(status: u16) -> &'static str {
-    match status {
-        401 | 403 => {
-            "check --app-token (SOCRATA_APP_TOKEN), or unset it; requests without a token are accepted, too"
-        }
-        404 | 300..=399 => "check --api-url (CATALOG_API_URL)",
-        429 => "wait, lower --rate (CATALOG_RATE), or set --app-token (SOCRATA_APP_TOKEN)",
-        _ => "try again later: catalog-producer crawl retries errors of the server by itself",
+        Finding::warning(check, found, next::again(self.region))
     }
 }

@@ -5,7 +5,9 @@ use std::time::SystemTime;
 use catalog_shared::doctor::Finding;
 use catalog_shared::human::span;
 use catalog_shared::region::Region;
+use reqwest::Url;
 
+use super::next;
 use super::rules::differs;
 
 /// A difference of clocks that distorts times, and one that certificates don't survive.
@@ -23,20 +25,21 @@ pub(super) fn region_header(check: &'static str, value: Option<&str>, region: Re
             "the answer has no header X-Socrata-Region, so a wrong region goes unnoticed",
         ),
         Some(value) if names(&region, value) => Finding::ok(check, format!("X-Socrata-Region is {value}")),
-        Some(value) if Region::ALL.iter().any(|other| names(other, value)) => Finding::problem(
-            check,
-            format!("another region answered: X-Socrata-Region is {value}"),
-            "check --region (CATALOG_REGION) and --api-url (CATALOG_API_URL)",
-        ),
-        Some(value) => {
-            differs(check, region, format!("X-Socrata-Region is {value}, which names no known region"))
-        }
+        Some(value) => match Region::ALL.iter().find(|other| names(other, value)) {
+            Some(other) => Finding::problem(
+                check,
+                format!("another region answered: X-Socrata-Region is {value}"),
+                next::other_region(*other),
+            ),
+            None => {
+                differs(check, region, format!("X-Socrata-Region is {value}, which names no known region"))
+            }
+        },
     }
 }
 
 /// The clock of the API's server, from the header `Date`, against ours.
-pub(super) fn clock(check: &'static str, date: Option<SystemTime>, ours: SystemTime) -> Finding {
-    const NEXT: &str = "timedatectl status";
+pub(super) fn clock(check: &'static str, date: Option<SystemTime>, ours: SystemTime, url: &Url) -> Finding {
     let Some(date) = date else { return Finding::skipped(check, "the answer has no header Date") };
     let (difference, direction) = match ours.duration_since(date) {
         Ok(ahead) => (ahead, "ahead of"),
@@ -44,8 +47,8 @@ pub(super) fn clock(check: &'static str, date: Option<SystemTime>, ours: SystemT
     };
     let found = format!("this host's clock is {} {direction} the API's", span(difference.as_secs()));
     match difference.as_secs() {
-        CLOCK_PROBLEM.. => Finding::problem(check, found, NEXT),
-        CLOCK_WARNING.. => Finding::warning(check, found, NEXT),
+        CLOCK_PROBLEM.. => Finding::problem(check, found, next::clock(url)),
+        CLOCK_WARNING.. => Finding::warning(check, found, next::clock(url)),
         _ => Finding::ok(check, "this host's clock agrees with the API's"),
     }
 }
@@ -72,10 +75,11 @@ mod tests {
     #[test]
     fn clocks_are_judged_in_both_directions() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let level = |date| clock(CHECK, Some(date), now).level;
+        let url: Url = "https://api.example/api".parse().unwrap();
+        let level = |date| clock(CHECK, Some(date), now, &url).level;
         assert_eq!([level(now), level(now + Duration::from_secs(4))], [Level::Ok; 2]);
         assert_eq!(level(now - Duration::from_secs(60)), Level::Warning);
         assert_eq!(level(now + Duration::from_secs(600)), Level::Problem);
-        assert_eq!(clock(CHECK, None, now).level, Level::Skipped);
+        assert_eq!(clock(CHECK, None, now, &url).level, Level::Skipped);
     }
 }

@@ -31,7 +31,9 @@ pub(super) async fn transactions(kafka: KafkaArgs, limit: Duration) -> anyhow::R
     let opened = spawn_blocking(open).await?;
     Ok(vec![match opened {
         Ok(()) => Finding::ok(TRANSACTIONS, format!("this user may use transactional ids such as {id}")),
-        Err(error) => failed(TRANSACTIONS, error.context(format!("the transactional id {id}")), grant),
+        Err(error) => {
+            failed(TRANSACTIONS, error.context(format!("the transactional id {id}")), &kafka, grant)
+        }
     }])
 }
 

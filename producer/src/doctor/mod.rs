@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 use catalog_shared::doctor::{Finding, Group, Report, examine};
 use catalog_shared::exit::Stop;
-use catalog_shared::kafka_doctor::{self, CHECK_BROKERS, Role};
+use catalog_shared::kafka_doctor::{self, Role, check_brokers};
 use catalog_shared::rights;
 use catalog_shared::shutdown::CancellationToken;
 
@@ -14,7 +14,9 @@ use crate::config::{DoctorArgs, Rate};
 mod api;
 mod headers;
 mod kafka;
+mod next;
 mod rules;
+mod speed;
 
 /// Examines everything and prints a report.
 ///
@@ -39,22 +41,24 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
         url,
         token: args.app_token.clone(),
         rate: args.rate,
+        limit: args.timeout,
     });
+    let brokers = || check_brokers(&args.kafka);
     let (one, two, three, four) =
         (args.kafka.clone(), args.kafka.clone(), args.kafka.clone(), args.kafka.clone());
     let region = args.region;
-    let retry = format!("catalog-producer doctor --region {region} --timeout 5m");
+    let retry = format!("catalog-producer doctor --region {region} --timeout 5m  # again, with more time");
     vec![
-        Group::new("configuration", "see catalog-producer crawl --help", move || async move {
+        Group::new("configuration", "catalog-producer crawl --help", move || async move {
             Ok(vec![Finding::ok("configuration", configuration?)])
         }),
         Group::new("api", retry, move || async move { api::examine(&examined?).await }),
-        Group::new("brokers", CHECK_BROKERS, move || kafka_doctor::brokers(one, limit)),
-        Group::new("topics", CHECK_BROKERS, move || async move {
+        Group::new("brokers", brokers(), move || kafka_doctor::brokers(one, limit)),
+        Group::new("topics", brokers(), move || async move {
             rights::named(kafka_doctor::topics(two, Role::Producer, limit).await)
         }),
-        Group::new("transactions", CHECK_BROKERS, move || kafka::transactions(three, limit)),
-        Group::new("cursor", CHECK_BROKERS, move || kafka::cursor(four, region)),
+        Group::new("transactions", brokers(), move || kafka::transactions(three, limit)),
+        Group::new("cursor", brokers(), move || kafka::cursor(four, region)),
         Group::new("not_checked", "", || async { Ok(vec![not_checked()]) }),
     ]
 }

@@ -4,15 +4,11 @@ use catalog_shared::doctor::Finding;
 use catalog_shared::human::{count, counted};
 use catalog_shared::region::Region;
 
+use super::next;
 use crate::api::domains;
 use crate::api::raw::RawAnswer;
 use crate::model::idspace;
 use crate::model::page::{Object, Page};
-
-/// The next command if the API does not follow a rule: it records what a crawl would receive, without writing anything.
-pub(super) fn next(region: Region) -> String {
-    format!("catalog-producer crawl --region {region} --dry-run --limit 100 --record recording")
-}
 
 /// The page of an answer.
 ///
@@ -22,18 +18,18 @@ pub(super) fn page(check: &'static str, answer: &RawAnswer, region: Region) -> R
     if answer.status != 200 {
         let message = answer.api_message().unwrap_or_default();
         let found = format!("expected a page of results, but the API answered {}: {message}", answer.status);
-        return Err(Finding::problem(check, found, next(region)));
+        return Err(Finding::problem(check, found, next::record(region)));
     }
-    answer.page().map_err(|error| Finding::problem(check, error.to_string(), next(region)))
+    answer.page().map_err(|error| Finding::problem(check, error.to_string(), next::record(region)))
 }
 
 fn broken(check: &'static str, region: Region, found: impl Into<String>) -> Finding {
-    Finding::problem(check, found, next(region))
+    Finding::problem(check, found, next::record(region))
 }
 
 /// A rule that makes errors visible. A crawl works without it.
 pub(super) fn differs(check: &'static str, region: Region, found: impl Into<String>) -> Finding {
-    Finding::warning(check, found, next(region))
+    Finding::warning(check, found, next::record(region))
 }
 
 /// With an empty `scroll_id`, results come in the byte order of their ids.
@@ -182,6 +178,8 @@ pub(super) fn of_domain(check: &'static str, page: &Page, domain: &str, region: 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
     use catalog_shared::doctor::Level;
     use reqwest::header::HeaderMap;
@@ -193,7 +191,8 @@ mod tests {
     const US: Region = Region::Us;
 
     fn answer(status: u16, body: &'static str) -> RawAnswer {
-        RawAnswer { status, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) }
+        let (headers, body) = (HeaderMap::new(), Bytes::from_static(body.as_bytes()));
+        RawAnswer { status, headers, body, took: Duration::ZERO }
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Address {
         Some(Self { id, host: host.to_owned(), port: port.parse().ok()? })
     }
 
+    /// The host and the port.
+    pub(super) fn endpoint(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// Connects to it.
     ///
     /// # Errors

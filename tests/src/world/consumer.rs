@@ -98,11 +98,12 @@ impl World {
     }
 
     /// A command that a program has recommended, as an operator of this world would run it. Arguments are separated by
-    /// blanks.
+    /// blanks, and a comment after them is ignored.
     ///
     /// # Errors
     /// If the program was not built.
     pub fn follow(&self, command: &str) -> Result<Program> {
+        let command = command.split("  # ").next().unwrap_or_default();
         let (program, args) = command.split_once(' ').context("a program and its command")?;
         let program = Program::new(program)?.args(args.split_whitespace());
         let program = program.env("KAFKA_BROKERS", &self.brokers).env("CATALOG_TOPIC_PREFIX", &self.prefix);

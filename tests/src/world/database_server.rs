@@ -5,11 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::time::{interval, timeout};
 
-use super::process;
+use super::{LIMIT, LOOK_AGAIN, process};
 
 /// A server with its own data and port, which it keeps over restarts. It ends when this is dropped.
 #[derive(Debug)]
@@ -70,6 +72,27 @@ impl DatabaseServer {
         signal("STOP", pid)?;
         self.suspended = Some(pid);
         Ok(())
+    }
+
+    /// Requires a password of a user from now on.
+    ///
+    /// # Errors
+    /// If the server can't be reached, or still accepts the user without a password after five minutes.
+    pub async fn require_password(&self, user: &str) -> Result<()> {
+        let path = self.folder.path().join("postgres/pg_hba.conf");
+        let rules = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, format!("host all {user} 127.0.0.1/32 scram-sha-256\n{rules}"))?;
+        let options: PgConnectOptions = self.url()?.parse()?;
+        let mut connection = PgConnection::connect_with(&options).await?;
+        sqlx::query("select pg_reload_conf()").execute(&mut connection).await?;
+        let wrong = options.username(user).password("wrong");
+        let mut again = interval(LOOK_AGAIN);
+        let refused = async {
+            while PgConnection::connect_with(&wrong).await.is_ok() {
+                again.tick().await;
+            }
+        };
+        timeout(LIMIT, refused).await.context("the server never reads its new rules")
     }
 
     /// Kills it, as `kill -9` does.

@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt::Write;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::World;
 use crate::docs::{Page, Run, root};
 
 const LIMIT: Duration = Duration::from_secs(300);
-const PREAMBLE: &str = include_str!("documented.sh");
+pub(super) const PREAMBLE: &str = include_str!("documented.sh");
 
 impl World {
     /// Runs the `sh` blocks of a page, one after the other in one shell, as its reader would. The world's services and
@@ -26,21 +27,28 @@ impl World {
     /// If a block's exit code differs from the page. Contains the output.
     pub async fn run_page(&self, page: &Page, variables: &[(&str, &str)]) -> Result<()> {
         let script = self.with_own_names(&script(page)?)?;
-        let (folder, programs) = (TempDir::new()?, env::current_exe()?);
-        let programs = programs.ancestors().nth(2).context("a test is built into target/PROFILE/deps")?;
-        let path = format!("{}:{}", programs.display(), env::var("PATH")?);
-        let mut bash = Command::new("bash");
-        bash.args(["-c", &script]).current_dir(folder.path());
-        bash.env("PATH", path).env("REPOSITORY", root().canonicalize()?);
-        bash.env("KAFKA_BROKERS", &self.brokers).env("DATABASE_URL", self.plain_url());
-        bash.env("CATALOG_TOPIC_PREFIX", &self.prefix).env("CATALOG_GROUP", &self.database);
+        let folder = TempDir::new()?;
+        let mut bash = self.bash(&script, folder.path())?;
         bash.envs(variables.iter().copied());
-        bash.stdin(Stdio::null()).kill_on_drop(true);
         let ended =
             timeout(LIMIT, bash.output()).await.with_context(|| format!("{} never ends", page.path))??;
         let (out, error) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
         ensure!(ended.status.success(), "{}: {}\n{out}{error}", page.path, ended.status);
         Ok(())
+    }
+
+    /// A shell for a script, with this world's services in its environment.
+    pub(super) fn bash(&self, script: &str, folder: &Path) -> Result<Command> {
+        let programs = env::current_exe()?;
+        let programs = programs.ancestors().nth(2).context("a test is built into target/PROFILE/deps")?;
+        let path = format!("{}:{}", programs.display(), env::var("PATH")?);
+        let mut bash = Command::new("bash");
+        bash.args(["-c", script]).current_dir(folder);
+        bash.env("PATH", path).env("REPOSITORY", root().canonicalize()?);
+        bash.env("KAFKA_BROKERS", &self.brokers).env("DATABASE_URL", self.plain_url());
+        bash.env("CATALOG_TOPIC_PREFIX", &self.prefix).env("CATALOG_GROUP", &self.database);
+        bash.stdin(Stdio::null()).kill_on_drop(true);
+        Ok(bash)
     }
 
     /// The database's URL for `psql`, without parameters that only sqlx knows.

@@ -14,7 +14,9 @@ catalog-consumer() {
 }
 
 # Kafka's tools are not in the path of a clone.
-kafka-consumer-groups.sh() { "$REPOSITORY/dev/stack" kafka kafka-consumer-groups "$@"; }
+for tool in kafka-broker-api-versions kafka-configs kafka-consumer-groups kafka-topics; do
+  eval "$tool.sh() { \"\$REPOSITORY/dev/stack\" kafka $tool \"\$@\"; }"
+done
 
 # ended CODE EXPECTED PLACE: ends the page if a block has another exit code than it should.
 ended() {

@@ -10,12 +10,14 @@ mod dead_letters;
 mod documented;
 mod kafka_proxy;
 mod moving;
+mod operator;
 mod pooler;
 mod process;
 mod program;
 mod proxy;
 mod rebuild;
 mod roles;
+mod small_disk;
 mod tables;
 mod template;
 mod topic;
@@ -39,10 +41,12 @@ pub use broker::Broker;
 pub use database_server::DatabaseServer;
 pub use dead_letters::record_headers;
 pub use kafka_proxy::{KafkaProxy, LateEnd};
+pub use operator::Operator;
 pub use pooler::Pooler;
 pub use program::{Ended, Program, Running};
 pub use proxy::Proxy;
 pub use rebuild::PausedRebuild;
+pub use small_disk::SmallDisk;
 pub use tables::{CATALOG, Contents};
 pub use topic::{Sent, TopicRecord};
 pub use undecided::OpenTransaction;
@@ -113,7 +117,15 @@ impl World {
     /// # Errors
     /// As [`World::new`].
     pub async fn on_server(server: &DatabaseServer) -> Result<Self> {
-        Self::make_at(server.url()?, shared_brokers()?, true, Database::Empty("")).await
+        Self::on_server_with(server, "").await
+    }
+
+    /// As [`World::on_server`], with a database that is created with these options, such as `tablespace small`.
+    ///
+    /// # Errors
+    /// As [`World::unmigrated`].
+    pub async fn on_server_with(server: &DatabaseServer, options: &str) -> Result<Self> {
+        Self::make_at(server.url()?, shared_brokers()?, true, Database::Empty(options)).await
     }
 
     async fn make(brokers: String, shared: bool, kind: Database<'_>) -> Result<Self> {

@@ -51,6 +51,7 @@ mod other_topics;
 mod outage;
 mod outbox;
 mod part;
+mod planted;
 mod pooler;
 mod probing;
 mod producer_doctor;

@@ -10,7 +10,7 @@ use serde_json::Value;
 const NOWHERE: &str = "127.0.0.1:1";
 const TOKEN: &str = "Ssst7QappSsst7QtokenSsst7Q";
 /// The rules that a crawl relies on.
-const RULES: [&str; 15] = [
+const RULES: [&str; 16] = [
     "api_region_header",
     "api_clock",
     "api_empty_scroll",
@@ -26,6 +26,7 @@ const RULES: [&str; 15] = [
     "api_domains",
     "api_newest_first",
     "api_domain_filter",
+    "api_speed",
 ];
 
 fn doctor(world: &World, url: &str) -> Result<Program> {
@@ -139,8 +140,8 @@ async fn an_api_that_breaks_a_rule_is_a_problem_with_that_rule() -> Result<()> {
 async fn a_single_error_of_the_server_or_the_network_breaks_no_rule() -> Result<()> {
     let (world, api) = (World::new().await?, api().await?);
     for (matcher, fault, check, words) in [
-        (Matcher::pages().nth(2), Fault::status(503), "api_exclusive_bound", "try again later"),
-        (Matcher::domains(), Fault::Gateway { status: 502 }, "api_domains", "try again later"),
+        (Matcher::pages().nth(2), Fault::status(503), "api_exclusive_bound", "again later"),
+        (Matcher::domains(), Fault::Gateway { status: 502 }, "api_domains", "again later"),
         (Matcher::pages().nth(2), Fault::Reset, "api_exclusive_bound", "network"),
     ] {
         let injected = api.fail(matcher, fault);

@@ -49,3 +49,23 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::doctor::LONGEST;
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: CheckArgs,
+    }
+
+    /// The database comes first, then Kafka. Only the checks of `verify` have no limit.
+    #[test]
+    fn a_report_comes_within_a_minute() {
+        assert!(2 * Line::parse_from(["check"]).args.timeout < LONGEST);
+    }
+}

@@ -35,3 +35,23 @@ pub struct DoctorArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::doctor::LONGEST;
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DoctorArgs,
+    }
+
+    /// The groups run side by side, so the whole takes as long as the limit of one.
+    #[test]
+    fn a_report_comes_within_a_minute() {
+        assert!(Line::parse_from(["doctor"]).args.timeout < LONGEST);
+    }
+}

@@ -5,14 +5,15 @@ use std::time::SystemTime;
 use catalog_shared::doctor::Finding;
 use sqlx::{FromRow, PgConnection};
 
-use super::judgement;
+use super::{judgement, next, storage};
 use crate::config::DatabaseArgs;
-use crate::store::database::{self, SchemaState};
+use crate::store::database::{self, SchemaState, Target};
 
 /// The connections of `run` besides one per batch, including the one that only monitoring needs.
 const EXTRA_CONNECTIONS: u32 = 3;
 /// What can't be checked without a connection, and without a schema.
-const NEED_SERVER: [&str; 4] = ["database_server", "database_settings", "connections", "schema"];
+const NEED_SERVER: [&str; 6] =
+    ["database_server", "database_settings", "connections", "database_disk", "blocked_sessions", "schema"];
 const NEED_SCHEMA: [&str; 3] = ["database_rights", "clocks", "table_sizes"];
 
 #[derive(FromRow)]
@@ -32,29 +33,31 @@ struct Server {
 pub(super) async fn examine(args: &DatabaseArgs, batches: u32) -> anyhow::Result<Vec<Finding>> {
     let (mut connection, state) = match database::inspect(args).await {
         Ok(opened) => opened,
-        Err(error) => return Ok(unusable(&error)),
+        Err(error) => return Ok(unusable(args, &error)),
     };
     let mut found = vec![Finding::ok("database", database::address(args)?)];
+    let (target, connection) = (database::target(args)?, &mut connection);
     let server: Server =
-        sqlx::query_as(include_str!("../../../sql/doctor/server.sql")).fetch_one(&mut connection).await?;
+        sqlx::query_as(include_str!("../../../sql/doctor/server.sql")).fetch_one(&mut *connection).await?;
     found.push(judgement::server(&server.version, server.version_number, server.is_standby));
-    found.push(settings(&mut connection).await?);
-    let needed = batches + EXTRA_CONNECTIONS;
-    found.push(connections(&mut connection, needed).await);
-    found.push(judgement::schema(&state, &args.schema));
-    if !matches!(state, SchemaState::UpToDate(_)) {
+    found.push(settings(connection, &target).await?);
+    found.push(connections(connection, batches + EXTRA_CONNECTIONS, &target).await);
+    found.push(storage::disk(connection, server.may_use_temporary && !server.is_standby).await?);
+    found.push(storage::blocked_session(connection, &target).await?);
+    found.push(judgement::schema(&state, &args.schema, &target));
+    if matches!(state, SchemaState::UpToDate(_)) {
+        found.push(rights(connection, args, &server, &target).await?);
+        found.push(clock(connection).await?);
+        found.push(sizes(connection, args).await?);
+    } else {
         found.extend(NEED_SCHEMA.map(|check| Finding::skipped(check, "the schema can't be used")));
-        return Ok(found);
     }
-    found.push(rights(&mut connection, args, &server).await?);
-    found.push(clock(&mut connection).await?);
-    found.push(sizes(&mut connection, args).await?);
     Ok(found)
 }
 
-fn unusable(error: &anyhow::Error) -> Vec<Finding> {
+fn unusable(args: &DatabaseArgs, error: &anyhow::Error) -> Vec<Finding> {
     let code = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>()).and_then(database::code);
-    let next = judgement::next_for(error, code.as_deref());
+    let next = next::for_unusable(args, error, code.as_deref());
     let mut found = vec![Finding::problem("database", database::format_error(error), next)];
     let skipped = NEED_SERVER.into_iter().chain(NEED_SCHEMA);
     found.extend(skipped.map(|check| Finding::skipped(check, "the database can't be used")));
@@ -65,26 +68,28 @@ async fn rights(
     connection: &mut PgConnection,
     args: &DatabaseArgs,
     server: &Server,
+    target: &Target,
 ) -> sqlx::Result<Finding> {
     let missing: Vec<String> = sqlx::query_scalar(include_str!("../../../sql/doctor/missing_rights.sql"))
         .bind(&args.schema)
         .bind(database::TABLES)
         .fetch_all(connection)
         .await?;
-    Ok(judgement::rights(&server.username, &missing, server.may_create, server.may_use_temporary))
+    let next = next::grant(target, &args.schema);
+    Ok(judgement::rights(&server.username, &missing, (server.may_create, server.may_use_temporary), next))
 }
 
 /// `needed` includes the connection for monitoring.
-async fn connections(connection: &mut PgConnection, needed: u32) -> Finding {
+async fn connections(connection: &mut PgConnection, needed: u32, target: &Target) -> Finding {
     let limit = database::check_limit(connection, needed).await;
     let without_monitoring = database::check_limit(connection, needed - 1).await;
-    judgement::connections(needed, limit, without_monitoring.is_ok())
+    judgement::connections(needed, limit, without_monitoring.is_ok(), target)
 }
 
-async fn settings(connection: &mut PgConnection) -> sqlx::Result<Finding> {
+async fn settings(connection: &mut PgConnection, target: &Target) -> sqlx::Result<Finding> {
     let settings: Vec<(String, String)> =
         sqlx::query_as(include_str!("../../../sql/doctor/settings.sql")).fetch_all(connection).await?;
-    Ok(judgement::settings(&settings))
+    Ok(judgement::settings(&settings, target))
 }
 
 /// The server's answer is compared with the middle of the request.

@@ -34,7 +34,7 @@ pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<V
         Ok(members) => members,
         Err(error) => {
             let grant = format!("deploy/grant-kafka-rights {} --group {group}", kafka.brokers);
-            return Ok(vec![failed(GROUP, error, grant)]);
+            return Ok(vec![failed(GROUP, error, &kafka, grant)]);
         }
     };
     if members.is_empty() {
@@ -62,7 +62,7 @@ pub(super) async fn topic_rights(kafka: KafkaArgs, limit: Duration) -> anyhow::R
         Err(error) => {
             let grant =
                 format!("deploy/grant-kafka-rights {} --prefix {}", kafka.brokers, kafka.topic_prefix);
-            failed(RIGHTS, error, grant)
+            failed(RIGHTS, error, &kafka, grant)
         }
     }])
 }

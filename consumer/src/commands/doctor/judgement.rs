@@ -1,11 +1,10 @@
 //! Findings that follow from what the database answered, and from its errors.
 
 use catalog_shared::doctor::Finding;
-use catalog_shared::exit::Stop;
 use catalog_shared::human::{bytes, count, span};
 
-use crate::store::database::SchemaState;
-use crate::store::db_error;
+use super::next;
+use crate::store::database::{SchemaState, Target};
 
 /// The oldest supported version, as `server_version_num`.
 const OLDEST: i32 = 150_000;
@@ -15,38 +14,24 @@ const CLOCK_PROBLEM: f64 = 300.0;
 /// How many tables are listed by size.
 const MAX_LISTED: usize = 3;
 
-/// The next step for a database that can't be used.
-pub(super) fn next_for(error: &anyhow::Error, code: Option<&str>) -> &'static str {
-    match (error.downcast_ref::<Stop>(), code) {
-        (Some(Stop::Usage(_)), _) => "set --database-url (DATABASE_URL)",
-        (Some(_), _) => "docs/how-to/set-up-postgresql.md",
-        (None, Some(code)) if code.starts_with("28") => {
-            "check user and password in DATABASE_URL: psql \"$DATABASE_URL\" --command 'select 1'"
-        }
-        (None, Some("3D000")) => "create the database with createdb, or name another one in DATABASE_URL",
-        _ if db_error::is_transient(error) => {
-            "start PostgreSQL, or correct host and port in DATABASE_URL: pg_isready --dbname \"$DATABASE_URL\""
-        }
-        _ => "check --database-url (DATABASE_URL) and the log of the server",
-    }
-}
-
 /// The server's version, and whether it accepts writes.
 pub(super) fn server(version: &str, number: i32, is_standby: bool) -> Finding {
     const CHECK: &str = "database_server";
     if number < OLDEST {
         let found = format!("PostgreSQL {version} is too old");
-        return Finding::problem(CHECK, found, "upgrade the server to PostgreSQL 15 or newer");
+        let next = "psql \"$DATABASE_URL\" --command 'show server_version'  # upgrade the server to PostgreSQL 15 or newer";
+        return Finding::problem(CHECK, found, next);
     }
     if is_standby {
         let found = format!("PostgreSQL {version} is a standby, which accepts no writes");
-        return Finding::problem(CHECK, found, "name the primary server in DATABASE_URL");
+        let next = "psql \"$DATABASE_URL\" --command 'select pg_is_in_recovery()'  # name the primary server in DATABASE_URL";
+        return Finding::problem(CHECK, found, next);
     }
     Finding::ok(CHECK, format!("PostgreSQL {version}, UTF-8, without a pooler that shares sessions"))
 }
 
 /// Whether the schema fits this build.
-pub(super) fn schema(state: &SchemaState, schema: &str) -> Finding {
+pub(super) fn schema(state: &SchemaState, schema: &str, target: &Target) -> Finding {
     const CHECK: &str = "schema";
     const MIGRATE: &str = "catalog-consumer migrate";
     match state {
@@ -56,7 +41,7 @@ pub(super) fn schema(state: &SchemaState, schema: &str) -> Finding {
         ),
         SchemaState::Unusable { exists: false, reason } => Finding::problem(CHECK, reason, MIGRATE),
         SchemaState::Unusable { exists: true, reason } => {
-            Finding::problem(CHECK, reason, "psql --file deploy/roles.sql, as a superuser")
+            Finding::problem(CHECK, reason, next::grant(target, schema))
         }
         SchemaState::Outdated { applied, known } => {
             let found = format!("the schema {schema} has {applied} of {known} migrations");
@@ -64,21 +49,24 @@ pub(super) fn schema(state: &SchemaState, schema: &str) -> Finding {
         }
         SchemaState::Newer => {
             let found = format!("a newer build has migrated the schema {schema}");
-            Finding::problem(CHECK, found, "install the newer build of catalog-consumer")
+            Finding::problem(CHECK, found, "catalog-consumer --version  # install the newer build")
         }
     }
 }
 
-/// Rights of the user on the tables, and on the database.
-pub(super) fn rights(user: &str, missing: &[String], may_create: bool, may_use_temporary: bool) -> Finding {
+/// Rights of the user on the tables, and on the database: to create schemas and temporary tables.
+pub(super) fn rights(
+    user: &str,
+    missing: &[String],
+    (may_create, may_use_temporary): (bool, bool),
+    next: String,
+) -> Finding {
     const CHECK: &str = "database_rights";
-    const NEXT: &str =
-        "psql --file deploy/roles.sql, as a superuser; docs/how-to/set-up-postgresql.md lists the rights";
     if !missing.is_empty() {
         return Finding::problem(
             CHECK,
             format!("the user {user} lacks rights on {}", missing.join(", ")),
-            NEXT,
+            next,
         );
     }
     if may_create && may_use_temporary {
@@ -88,11 +76,11 @@ pub(super) fn rights(user: &str, missing: &[String], may_create: bool, may_use_t
         "the user {user} may not create schemas or temporary tables in the database, which rebuild, verify --topics and \
          run --dry-run need"
     );
-    Finding::warning(CHECK, found, NEXT)
+    Finding::warning(CHECK, found, next)
 }
 
 /// Settings of the server that must be on.
-pub(super) fn settings(settings: &[(String, String)]) -> Finding {
+pub(super) fn settings(settings: &[(String, String)], target: &Target) -> Finding {
     const CHECK: &str = "database_settings";
     let off: Vec<&str> =
         settings.iter().filter(|(_, value)| value == "off").map(|(name, _)| name.as_str()).collect();
@@ -100,9 +88,11 @@ pub(super) fn settings(settings: &[(String, String)]) -> Finding {
         let names: Vec<&str> = settings.iter().map(|(name, _)| name.as_str()).collect();
         return Finding::ok(CHECK, format!("on: {}", names.join(", ")));
     }
-    let set: Vec<String> = off.iter().map(|name| format!("alter system set {name} = on;")).collect();
+    let mut set: Vec<String> = off.iter().map(|name| format!("alter system set {name} = on")).collect();
+    set.push("select pg_reload_conf()".to_owned());
+    let set: Vec<&str> = set.iter().map(String::as_str).collect();
     let found = format!("off: {}. Data may be lost in a crash, or tables grow without bound", off.join(", "));
-    Finding::warning(CHECK, found, format!("in psql: {} select pg_reload_conf()", set.join(" ")))
+    Finding::warning(CHECK, found, next::as_superuser(target, &set, ""))
 }
 
 /// The connections that `run` needs, including one for monitoring. Without monitoring it needs one less.
@@ -110,9 +100,13 @@ pub(super) fn connections(
     needed: u32,
     limit: anyhow::Result<()>,
     is_enough_without_monitoring: bool,
+    target: &Target,
 ) -> Finding {
     const CHECK: &str = "connections";
-    const NEXT: &str = "alter role … connection limit, or a smaller --connections";
+    let next = || {
+        let raise = format!("alter role \"{}\" connection limit {needed}", target.user.replace('"', "\"\""));
+        next::as_superuser(target, &[&raise], "; or run with fewer --connections")
+    };
     match limit {
         Ok(()) => {
             let found = format!("run may have its {needed} connections, including one for monitoring");
@@ -123,9 +117,9 @@ pub(super) fn connections(
                 "run may have {} connections, and needs {needed} with --metrics-addr or systemd",
                 needed - 1
             );
-            Finding::warning(CHECK, found, NEXT)
+            Finding::warning(CHECK, found, next())
         }
-        Err(error) => Finding::problem(CHECK, error.to_string(), NEXT),
+        Err(error) => Finding::problem(CHECK, error.to_string(), next()),
     }
 }
 
@@ -133,13 +127,12 @@ pub(super) fn connections(
 /// ahead, and `run_ahead` how many seconds in the future the last run ended, by our clock.
 pub(super) fn clock(ahead: f64, run_ahead: Option<f64>) -> Finding {
     const CHECK: &str = "clocks";
-    const NEXT: &str = "timedatectl status, on each host";
+    const NEXT: &str = "date --utc '+%F %T'; psql \"$DATABASE_URL\" --command \"select now() at time zone 'utc'\"  # correct the wrong clock \
+                        with timedatectl";
     if ahead.abs() >= CLOCK_WARNING {
         let direction = if ahead > 0.0 { "ahead of" } else { "behind" };
-        let found = format!(
-            "the database's clock is {} {direction} the clock of this host",
-            span(whole(ahead.abs()))
-        );
+        let found =
+            format!("the database's clock is {} {direction} the clock of this host", duration(ahead.abs()));
         return if ahead.abs() >= CLOCK_PROBLEM {
             Finding::problem(CHECK, found, NEXT)
         } else {
@@ -148,15 +141,16 @@ pub(super) fn clock(ahead: f64, run_ahead: Option<f64>) -> Finding {
     }
     if let Some(run_ahead) = run_ahead.filter(|ahead| *ahead >= CLOCK_WARNING) {
         let found =
-            format!("the last run ends {} in the future, by its producer's clock", span(whole(run_ahead)));
+            format!("the last run ends {} in the future, by its producer's clock", duration(run_ahead));
         return Finding::warning(CHECK, found, NEXT);
     }
     Finding::ok(CHECK, format!("the clocks of the database and of this host differ by {:.1} s", ahead.abs()))
 }
 
+/// Whole seconds as text.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
-const fn whole(seconds: f64) -> u64 {
-    seconds as u64
+pub(super) fn duration(seconds: f64) -> String {
+    span(seconds as u64)
 }
 
 /// The largest tables.
@@ -176,6 +170,10 @@ mod tests {
 
     use super::*;
 
+    fn target() -> Target {
+        Target { host: "db".into(), port: 5432, user: "me".into(), database: "catalog".into() }
+    }
+
     #[test]
     fn an_old_server_and_a_standby_are_problems() {
         let level = |number, is_standby| server("x", number, is_standby).level;
@@ -187,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_schema_that_does_not_fit_names_the_command_that_changes_it() {
-        let next = |state| schema(&state, "catalog").next;
+        let next = |state| schema(&state, "catalog", &target()).next;
         assert_eq!(next(SchemaState::UpToDate(15)), None);
         for state in [
             SchemaState::Outdated { applied: 14, known: 15 },
@@ -202,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_only_lacks_the_connection_for_monitoring_is_a_warning() {
-        let level = |limit, without| connections(5, limit, without).level;
+        let level = |limit, without| connections(5, limit, without, &target()).level;
         assert_eq!(level(Ok(()), true), Level::Ok);
         assert_eq!(level(Err(anyhow::anyhow!("4")), true), Level::Warning);
         assert_eq!(level(Err(anyhow::anyhow!("3")), false), Level::Problem);
@@ -219,23 +217,13 @@ mod tests {
 
     #[test]
     fn rights_and_settings_name_what_is_missing() {
-        let missing = rights("me", &["runs (delete, update)".into()], true, true);
+        let missing = rights("me", &["runs (delete, update)".into()], (true, true), "grant".into());
         assert!(missing.level == Level::Problem && missing.found.contains("runs (delete, update)"));
-        assert_eq!(rights("me", &[], false, true).level, Level::Warning);
-        assert_eq!(rights("me", &[], true, true).level, Level::Ok);
-        let off = settings(&[("autovacuum".into(), "off".into()), ("fsync".into(), "on".into())]);
+        assert_eq!(rights("me", &[], (false, true), "grant".into()).level, Level::Warning);
+        assert_eq!(rights("me", &[], (true, true), "grant".into()).level, Level::Ok);
+        let off = settings(&[("autovacuum".into(), "off".into()), ("fsync".into(), "on".into())], &target());
         assert!(
             off.level == Level::Warning && off.next.is_some_and(|next| next.contains("set autovacuum = on"))
         );
-    }
-
-    #[test]
-    fn errors_of_the_configuration_name_the_setting() {
-        let next = |error: anyhow::Error, code| next_for(&error, code);
-        assert!(next(Stop::Usage("missing".into()).into(), None).contains("DATABASE_URL"));
-        assert!(next(anyhow::anyhow!("no"), Some("28P01")).contains("password"));
-        assert!(next(anyhow::anyhow!("no"), Some("3D000")).contains("createdb"));
-        let unreachable = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
-        assert!(next(unreachable.into(), None).contains("pg_isready"));
     }
 }

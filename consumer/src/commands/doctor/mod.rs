@@ -4,7 +4,7 @@
 use anyhow::bail;
 use catalog_shared::doctor::{Finding, Group, Report, examine};
 use catalog_shared::exit::Stop;
-use catalog_shared::kafka_doctor::{self, CHECK_BROKERS, Role};
+use catalog_shared::kafka_doctor::{self, Role, check_brokers};
 use catalog_shared::rights;
 use catalog_shared::shutdown::CancellationToken;
 
@@ -14,7 +14,9 @@ mod args;
 mod database;
 mod group;
 mod judgement;
+mod next;
 mod source;
+mod storage;
 
 pub(crate) use args::DoctorArgs;
 
@@ -30,8 +32,9 @@ pub(crate) async fn run(args: &DoctorArgs, shutdown: &CancellationToken) -> anyh
     report.print(args.json)
 }
 
-const DATABASE: &str = "check --database-url (DATABASE_URL) and the log of the server";
-const EITHER: &str = "check --brokers (KAFKA_BROKERS), --database-url (DATABASE_URL), and the logs of both";
+/// For errors of Kafka or the database, such as that they were too slow.
+const EITHER: &str =
+    "catalog-consumer doctor --timeout 2m  # again; then look into the logs of Kafka and the database";
 /// Why a check was skipped that reads all topics. The check `topics` names the missing ones.
 const MISSING_TOPIC: &str = "a topic is missing, or hidden from this user";
 
@@ -45,18 +48,19 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
         let schema = &database_args.schema;
         Ok(vec![Finding::ok("configuration", format!("{kafka}; group {group}; {database}, schema {schema}"))])
     };
+    let brokers = || check_brokers(kafka);
     let (one, two, three) = (kafka.clone(), kafka.clone(), kafka.clone());
     let (same, other) = (database.clone(), database.clone());
     let (members, source) = ((kafka.clone(), args.group.clone()), (kafka.clone(), args.group.clone()));
     vec![
-        Group::new("configuration", "see catalog-consumer run --help", configuration),
-        Group::new("brokers", CHECK_BROKERS, move || kafka_doctor::brokers(one, limit)),
-        Group::new("topics", CHECK_BROKERS, move || async move {
+        Group::new("configuration", "catalog-consumer run --help", configuration),
+        Group::new("brokers", brokers(), move || kafka_doctor::brokers(one, limit)),
+        Group::new("topics", brokers(), move || async move {
             rights::named(kafka_doctor::topics(two, Role::Consumer, limit).await)
         }),
-        Group::new("topic_rights", CHECK_BROKERS, move || group::topic_rights(three, limit)),
-        Group::new("group", CHECK_BROKERS, move || group::members(members.0, members.1)),
-        Group::new("database", DATABASE, move || async move {
+        Group::new("topic_rights", brokers(), move || group::topic_rights(three, limit)),
+        Group::new("group", brokers(), move || group::members(members.0, members.1)),
+        Group::new("database", next::CONNECT, move || async move {
             database::examine(&same, needed).await.map_err(store_database::with_formatted_text)
         }),
         Group::new("tables_and_topics", EITHER, move || async move {

@@ -21,7 +21,9 @@ use crate::store::{copy_id, database, positions};
 use crate::sync::source_check;
 
 const CHECK: &str = "tables_and_topics";
-const GUARD: &str = "catalog-consumer move --help, or docs/reference/failures.md";
+/// The next command for another guard than that of recreated topics.
+const GUARD: &str =
+    "catalog-consumer move --help  # or correct the setting; docs/reference/failures.md has all cases";
 
 /// Whether the tables were filled from these topics, the positions lie within them, and the group belongs to these tables.
 pub(super) async fn examine(
@@ -37,7 +39,10 @@ pub(super) async fn examine(
     };
     match compare(&mut connection, kafka, group).await {
         Ok(finding) => Ok(vec![finding]),
-        Err(error) => refused(error, kafka, group),
+        Err(error) => {
+            let recreated = source_check::recreated(&mut connection, kafka).await.unwrap_or_default();
+            refused(error, kafka, group, &recreated)
+        }
     }
 }
 
@@ -61,9 +66,15 @@ async fn compare(connection: &mut PgConnection, kafka: &KafkaArgs, group: &str) 
 ///
 /// # Errors
 /// The error of the database.
-fn refused(error: anyhow::Error, kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<Finding>> {
+fn refused(
+    error: anyhow::Error,
+    kafka: &KafkaArgs,
+    group: &str,
+    recreated: &[String],
+) -> anyhow::Result<Vec<Finding>> {
     let finding = if let Some(stop) = error.downcast_ref::<Stop>() {
-        Finding::problem(CHECK, stop.to_string(), GUARD)
+        let next = recreated.first().map_or_else(|| GUARD.to_owned(), |topic| continue_with(topic));
+        Finding::problem(CHECK, stop.to_string(), next)
     } else if error.is::<NoTopic>() {
         Finding::skipped(CHECK, MISSING_TOPIC)
     } else if error.chain().any(|cause| cause.is::<sqlx::Error>()) {
@@ -71,9 +82,13 @@ fn refused(error: anyhow::Error, kafka: &KafkaArgs, group: &str) -> anyhow::Resu
     } else {
         let KafkaArgs { brokers, topic_prefix, .. } = kafka;
         let grant = format!("deploy/grant-kafka-rights {brokers} --prefix {topic_prefix} --group {group}");
-        failed(CHECK, error, grant)
+        failed(CHECK, error, kafka, grant)
     };
     Ok(vec![finding])
+}
+
+fn continue_with(topic: &str) -> String {
+    format!("catalog-consumer move --topic {topic}  # after all consumers of the group have stopped")
 }
 
 /// The note of the copy that owns the group.
@@ -93,7 +108,9 @@ fn owner(own: &CopyId, note: Option<&str>, group: &str) -> Finding {
                 "the group {group} belongs to another copy of the tables, in the schema {}",
                 owner.schema
             ),
-            "docs/how-to/keep-two-copies.md; --group (CATALOG_GROUP) names another group",
+            format!(
+                "catalog-consumer run --group {group}-2  # another group (docs/how-to/keep-two-copies.md)"
+            ),
         ),
         _ => Finding::ok(CHECK, "the tables, the topics and the group belong together"),
     }
@@ -102,7 +119,7 @@ fn owner(own: &CopyId, note: Option<&str>, group: &str) -> Finding {
 #[cfg(test)]
 mod tests {
     use catalog_shared::doctor::Level;
-    use catalog_shared::kafka_doctor::CHECK_BROKERS;
+    use catalog_shared::kafka_doctor::check_brokers;
     use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
     use super::*;
@@ -120,10 +137,10 @@ mod tests {
     fn an_error_of_kafka_does_not_name_the_database() {
         let (brokers, topic_prefix) = ("k:9092".to_owned(), "p.".to_owned());
         let kafka = KafkaArgs { brokers, topic_prefix, options: Vec::new() };
-        let refused = |error: anyhow::Error| refused(error, &kafka, "g");
+        let refused = |error: anyhow::Error| refused(error, &kafka, "g", &[]);
         let timeout = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
         let found = refused(anyhow::Error::from(timeout).context("can't list topics")).unwrap();
-        assert_eq!(found[0].next.as_deref(), Some(CHECK_BROKERS));
+        assert_eq!(found[0].next.as_deref(), Some(&*check_brokers(&kafka)));
         assert!(found[0].found.contains("OperationTimedOut"), "{found:?}");
         let denied = KafkaError::GroupListFetch(RDKafkaErrorCode::GroupAuthorizationFailed);
         let next = refused(denied.into()).unwrap()[0].next.clone();

@@ -57,3 +57,23 @@ pub struct RunArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
 }
+
+#[cfg(test)]
+mod tests {
+    use catalog_shared::doctor::LONGEST;
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RunArgs,
+    }
+
+    /// The loop judges its partitions every 100 ms, and the monitoring thread answers at once.
+    #[test]
+    fn a_stalled_partition_is_reported_within_a_minute() {
+        assert!(Line::parse_from(["run"]).args.stall_timeout < LONGEST);
+    }
+}

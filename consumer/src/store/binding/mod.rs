@@ -29,6 +29,14 @@ pub(crate) async fn check(connection: &mut PgConnection, source: &Source) -> any
     Ok(read(connection).await?.check(source)?)
 }
 
+/// The topics that were deleted and recreated since these tables were bound to them.
+///
+/// # Errors
+/// The error of the database.
+pub(crate) async fn recreated(connection: &mut PgConnection, source: &Source) -> anyhow::Result<Vec<String>> {
+    Ok(read(connection).await?.recreated(source).map(|(topic, _, _)| topic.to_owned()).collect())
+}
+
 /// Binds the tables to these topics: the prefix, the cluster, and each topic that has positions. Existing bindings stay.
 ///
 /// # Errors

@@ -39,12 +39,22 @@ impl Bound {
         )))
     }
 
-    fn check_topics(&self, source: &Source) -> Result<(), Stop> {
-        let differs = |(topic, bound): &(String, String)| {
+    /// The topics whose id differs from the binding: the name, the bound id, and the present one.
+    pub(super) fn recreated<'a>(
+        &'a self,
+        source: &'a Source,
+    ) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+        self.topics.iter().filter_map(|(topic, bound)| {
             let found = source.topics.get(topic).filter(|found| *found != bound)?;
-            Some(format!("{topic} (its id was {bound} and is {found})"))
+            Some((topic.as_str(), bound.as_str(), found.as_str()))
+        })
+    }
+
+    fn check_topics(&self, source: &Source) -> Result<(), Stop> {
+        let differs = |(topic, bound, found): (&str, &str, &str)| {
+            format!("{topic} (its id was {bound} and is {found})")
         };
-        let recreated: Vec<String> = self.topics.iter().filter_map(differs).collect();
+        let recreated: Vec<String> = self.recreated(source).map(differs).collect();
         if recreated.is_empty() {
             return Ok(());
         }

@@ -28,6 +28,32 @@ pub(crate) fn address(args: &DatabaseArgs) -> Result<String, Stop> {
     Ok(url::address(&url::options(args)?))
 }
 
+/// Where the database is, for the command lines of PostgreSQL's tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The host, or the folder of the socket.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) database: String,
+}
+
+/// Where the database is.
+///
+/// # Errors
+/// [`Stop::Usage`] if `DATABASE_URL` is missing or invalid.
+pub(crate) fn target(args: &DatabaseArgs) -> Result<Target, Stop> {
+    let options = url::options(args)?;
+    let user = options.get_username().to_owned();
+    let socket = options.get_socket().map(|socket| socket.display().to_string());
+    Ok(Target {
+        host: socket.unwrap_or_else(|| options.get_host().to_owned()),
+        port: options.get_port(),
+        database: options.get_database().unwrap_or(&user).to_owned(),
+        user,
+    })
+}
+
 /// Connects, checks for poolers that share sessions and for the encoding, and reads the state of the schema.
 ///
 /// # Errors

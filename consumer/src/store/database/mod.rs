@@ -19,7 +19,8 @@ mod statement;
 mod url;
 
 pub(crate) use error_text::{code, format_error, message, with_formatted_text};
-pub(crate) use inspection::{SchemaState, address, check_limit, inspect};
+pub(crate) use inspection::{SchemaState, Target, address, check_limit, inspect, target};
+pub(crate) use pooler::SESSION_MODE;
 pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
 use session::{MIGRATE_FIRST, SessionState};
 

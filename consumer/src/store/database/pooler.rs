@@ -26,6 +26,9 @@ const PID: &str = "select pg_backend_pid()";
 /// The open transaction pins the process to this client.
 const PINNED_PID: &str = "begin; select pg_backend_pid()";
 
+/// The setting that a pooler needs. The message about a pooler that shares sessions contains it.
+pub(crate) const SESSION_MODE: &str = "pool_mode = session";
+
 /// Refuses a pooler in transaction or statement mode. Called before anything is set, because a setting might reach
 /// another client.
 ///
@@ -36,12 +39,11 @@ pub(super) async fn refuse_shared(
     options: &PgConnectOptions,
 ) -> anyhow::Result<()> {
     if is_shared(first, options).await.context("can't use the database")? {
-        return Err(Stop::Guard(
+        return Err(Stop::Guard(format!(
             "DATABASE_URL leads to a connection pooler in transaction or statement mode. The consumer needs a \
              session of its own for each connection, because it sets search_path and other settings, and uses session \
-             locks and temporary tables. Use a pool with pool_mode = session, or the server's own address"
-                .to_owned(),
-        )
+             locks and temporary tables. Use a pool with {SESSION_MODE}, or the server's own address"
+        ))
         .into());
     }
     Ok(())

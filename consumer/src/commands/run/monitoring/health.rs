@@ -9,6 +9,9 @@ use super::partition_state::PartitionState;
 use super::state::State;
 use super::waits::Wait;
 
+/// The next command for any problem. It shows the session that blocks a partition.
+const NEXT: &str = "catalog-consumer doctor";
+
 /// A problem that a restart may solve.
 #[derive(Debug, PartialEq, Eq)]
 enum Problem<'a> {
@@ -33,6 +36,7 @@ pub(super) fn health(state: &State, now: Instant) -> Report {
     let body = json!({
         "status": status,
         "problems": texts,
+        "next": (!problems.is_empty()).then_some(NEXT),
         "waits": waits(state, now),
         "partitions": partitions(state, now),
     });

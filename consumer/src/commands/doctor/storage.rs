@@ -1,0 +1,81 @@
+//! Whether the server can write at the moment: space on its disk, and sessions that block others.
+
+use catalog_shared::doctor::Finding;
+use sqlx::{FromRow, PgConnection, raw_sql};
+
+use super::{judgement, next};
+use crate::store::database::{self, Target};
+
+const DISK: &str = "database_disk";
+const BLOCKED: &str = "blocked_sessions";
+/// SQLSTATE of a full disk.
+const DISK_FULL: &str = "53100";
+/// Below this, a session waits as part of normal work, such as for the decision about a run.
+const LONGEST_WAIT: f64 = 2.0;
+
+/// Whether the disk of the database has space: writes a temporary table and rolls back.
+///
+/// # Errors
+/// Another error of the database than that its disk is full.
+pub(super) async fn disk(connection: &mut PgConnection, may_write: bool) -> sqlx::Result<Finding> {
+    if !may_write {
+        return Ok(Finding::skipped(DISK, "this user may not create temporary tables here"));
+    }
+    // Temporary tables may be configured to be on another disk.
+    raw_sql("begin; set local temp_tablespaces = ''").execute(&mut *connection).await?;
+    let written =
+        sqlx::query(include_str!("../../../sql/doctor/write_temporary.sql")).execute(&mut *connection).await;
+    raw_sql("rollback").execute(connection).await?;
+    match written {
+        Ok(_) => Ok(Finding::ok(DISK, "the disk of the database has space")),
+        Err(error) if database::code(&error).as_deref() == Some(DISK_FULL) => Ok(Finding::problem(
+            DISK,
+            format!("the disk of the database is full: {}", database::message(&error)),
+            "df --human-readable  # on the host of the database: free space there, or enlarge the disk",
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// A session that waits for a lock, and one that holds it.
+#[derive(FromRow)]
+struct Blocked {
+    waiting_pid: i32,
+    seconds: f64,
+    blocking_pid: i32,
+    blocking_user: String,
+    blocking_application: String,
+}
+
+/// Whether a session of the database has waited long for a lock.
+///
+/// # Errors
+/// The error of the database.
+pub(super) async fn blocked_session(connection: &mut PgConnection, target: &Target) -> sqlx::Result<Finding> {
+    let longest: Option<Blocked> = sqlx::query_as(include_str!("../../../sql/doctor/blocked_session.sql"))
+        .fetch_optional(connection)
+        .await?;
+    Ok(longest.filter(|blocked| blocked.seconds >= LONGEST_WAIT).map_or_else(
+        || Finding::ok(BLOCKED, "no session waits for a lock"),
+        |blocked| blocked.finding(target),
+    ))
+}
+
+impl Blocked {
+    fn finding(&self, target: &Target) -> Finding {
+        let Self { waiting_pid, seconds, blocking_pid, blocking_user, blocking_application } = self;
+        let application = match blocking_application.as_str() {
+            "" => "no application name".to_owned(),
+            name => format!("application {name}"),
+        };
+        let found = format!(
+            "session {waiting_pid} has waited {} for a lock that session {blocking_pid} holds (user {blocking_user}, \
+             {application})",
+            judgement::duration(*seconds)
+        );
+        let terminate = format!("select pg_terminate_backend({blocking_pid})");
+        let note =
+            ", or as that user. It ends the session; a rebuild, a migration or a decision ends by itself";
+        Finding::warning(BLOCKED, found, next::as_superuser(target, &[&terminate], note))
+    }
+}

@@ -1,0 +1,55 @@
+//! The next commands for findings about Kafka.
+
+use crate::kafka::KafkaArgs;
+
+/// Shows whether something listens at these addresses.
+pub(super) fn connect<'a>(addresses: impl Iterator<Item = &'a str>) -> String {
+    let urls: Vec<String> = addresses.map(|address| format!("telnet://{}", address.trim())).collect();
+    format!("curl --verbose --max-time 3 {}", urls.join(" "))
+}
+
+/// The brokers can't be reached.
+pub(super) fn unreachable(kafka: &KafkaArgs) -> String {
+    format!(
+        "{}  # start the brokers, or correct --brokers (KAFKA_BROKERS)",
+        connect(kafka.brokers.split(','))
+    )
+}
+
+/// The brokers refuse this client.
+pub(super) fn refused(kafka: &KafkaArgs) -> String {
+    format!(
+        "kafka-broker-api-versions.sh --bootstrap-server {} --command-config client.properties  # the same login in the \
+         format of Kafka's tools; then correct security.protocol, sasl.* and ssl.* in --kafka-option (KAFKA_OPTIONS)",
+        kafka.brokers
+    )
+}
+
+/// An error of Kafka has no better next command.
+#[must_use]
+pub fn check_brokers(kafka: &KafkaArgs) -> String {
+    format!("{}  # and look into the log of the brokers", connect(kafka.brokers.split(',')))
+}
+
+/// A broker can't be reached at the address that it advertises.
+pub(super) fn advertised(address: &str) -> String {
+    format!(
+        "{}  # set advertised.listeners of this broker to an address that this host can reach, and restart it",
+        connect([address].into_iter())
+    )
+}
+
+/// One of Kafka's own tools, as a user who may administrate the topics.
+pub(super) fn tool(kafka: &KafkaArgs, tool: &str, args: &str) -> String {
+    format!("kafka-{tool}.sh --bootstrap-server {} {args}", kafka.brokers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_broker_is_connected_to() {
+        assert_eq!(connect("a:1, b:2".split(',')), "curl --verbose --max-time 3 telnet://a:1 telnet://b:2");
+    }
+}

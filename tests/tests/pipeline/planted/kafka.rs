@@ -1,0 +1,86 @@
+//! A broker that is down, a missing topic, and one that deletes records.
+
+use anyhow::Result;
+use catalog_tests::history::History;
+use catalog_tests::world::{Broker, World};
+
+use super::{Fault, find};
+
+/// The exit codes of `curl` if it can't connect, and if the connection stays open without an answer.
+const REFUSED: Option<i32> = Some(7);
+const OPEN: Option<i32> = Some(28);
+
+#[tokio::test]
+async fn broker_down() -> Result<()> {
+    let mut broker = Broker::start().await?;
+    let address = broker.address()?;
+    let world = World::on(address.clone()).await?;
+    let operator = world.operator()?;
+    broker.kill().await?;
+    let fault = Fault::named("broker down")?;
+    for program in [fault.program.as_str(), "catalog-producer doctor --region us"] {
+        let fault = Fault { program: program.to_owned(), ..Fault::named("broker down")? };
+        let found = fault.find(&operator, &address).await?;
+        let shown = operator.next(&found).await?;
+        assert_eq!(shown.code, REFUSED, "{}", shown.stderr);
+    }
+    let found = fault.find(&operator, &address).await?;
+    let lag = find(&operator, "catalog-consumer check", "kafka", "critical").await?;
+    assert_eq!(operator.next(&lag).await?.code, Some(1));
+
+    broker.restart().await?;
+    let connected = operator.next(&found).await?;
+    assert_eq!(connected.code, OPEN, "{}", connected.stderr);
+    fault.is_over(&operator).await
+}
+
+#[tokio::test]
+async fn an_advertised_address_that_is_out_of_reach() -> Result<()> {
+    let broker = Broker::start_with("advertised.listeners=CLIENT://127.0.0.1:1\n").await?;
+    let world = World::on(broker.address()?).await?;
+    let operator = world.operator()?;
+    let found = find(&operator, "catalog-consumer doctor", "advertised_listeners", "problem").await?;
+    let shown = operator.next(&found).await?;
+    assert!(shown.code == REFUSED && shown.stderr.contains("127.0.0.1 port 1"), "{}", shown.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn topic_missing() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.run(&[]).await?;
+    history.world.delete_topics(&["agencies"]).await?;
+    let operator = history.world.operator()?;
+    let operator = operator.env("CATALOG_API_URL", &history.api.url()).env("CATALOG_PARTITIONS", "2");
+    let fault = Fault::named("topic missing")?;
+    let found = fault.find(&operator, &history.world.topic("agencies")).await?;
+    let created = operator.next(&found).await?;
+    assert_eq!(created.code, Some(0), "{}", created.stderr);
+    fault.is_over(&operator).await?;
+
+    // It is another topic now, and the tables know it. The next command continues with it.
+    let found = find(&operator, "catalog-consumer doctor", "tables_and_topics", "problem").await?;
+    let moved = operator.next(&found).await?;
+    assert_eq!(moved.code, Some(0), "{}", moved.stderr);
+    let applied = operator.run("catalog-consumer run").await?;
+    assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+    find(&operator, "catalog-consumer doctor", "tables_and_topics", "ok").await.map(drop)
+}
+
+#[tokio::test]
+async fn topic_that_deletes() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.run(&[]).await?;
+    let operator = history.world.operator()?;
+    history.world.set_policy("datasets", "delete").await?;
+    let fault = Fault::named("topic that deletes")?;
+    let found = fault.find(&operator, &history.world.topic("datasets")).await?;
+    let changed = operator.next(&found).await?;
+    assert_eq!(changed.code, Some(0), "{}{}", changed.stdout, changed.stderr);
+    // The same topic has lost its other settings, which is a warning.
+    let found = find(&operator, &fault.program, "topics", "warning").await?;
+    assert!(found["found"].to_string().contains("min.compaction.lag.ms"), "{found}");
+    let changed = operator.next(&found).await?;
+    assert_eq!(changed.code, Some(0), "{}{}", changed.stdout, changed.stderr);
+    fault.is_over(&operator).await
+}

@@ -1,0 +1,62 @@
+//! The other next commands about a database, each on a server of the test's own.
+
+use anyhow::{Context, Result};
+use catalog_tests::world::{DatabaseServer, World};
+
+use super::find;
+
+const DOCTOR: &str = "catalog-consumer doctor";
+
+/// A server that is down, a missing database, another encoding, a setting, and the limit of connections.
+#[tokio::test]
+async fn each_problem_of_a_server_is_solved_by_its_next_command() -> Result<()> {
+    let mut server = DatabaseServer::start().await?;
+    let latin =
+        World::on_server_with(&server, "encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C'")
+            .await?;
+    let operator = latin.operator()?;
+    let address = server.url()?;
+    let address = address.strip_suffix("/catalog").context("a URL ends with the database")?;
+    let url = |database: &str| format!("{address}/{database}");
+
+    let found = find(&operator, DOCTOR, "database", "problem").await?;
+    let created = operator.next(&found).await?;
+    assert_eq!(created.code, Some(0), "{}", created.stderr);
+    let operator = operator.database(&url(&format!("{}_utf8", latin.database())));
+    find(&operator, DOCTOR, "database", "ok").await?;
+
+    let operator = operator.database(&url("missing"));
+    let found = find(&operator, DOCTOR, "database", "problem").await?;
+    let created = operator.next(&found).await?;
+    assert_eq!(created.code, Some(0), "{}", created.stderr);
+    let found = find(&operator, DOCTOR, "schema", "problem").await?;
+    assert_eq!(operator.next(&found).await?.code, Some(0));
+    find(&operator, DOCTOR, "schema", "ok").await?;
+
+    let off = "psql \"$DATABASE_URL\" --command 'alter system set autovacuum = off' --command 'select pg_reload_conf()'";
+    assert_eq!(operator.run(off).await?.code, Some(0));
+    let mut found = find(&operator, DOCTOR, "database_settings", "warning").await;
+    while found.is_err() {
+        // The server reads its configuration a moment later.
+        found = find(&operator, DOCTOR, "database_settings", "warning").await;
+    }
+    let changed = operator.next(&found?).await?;
+    assert_eq!(changed.code, Some(0), "{}", changed.stderr);
+
+    let few = "psql \"$DATABASE_URL\" --command \"create role few login connection limit 3\"";
+    assert_eq!(operator.run(few).await?.code, Some(0));
+    let limited = latin.operator()?.database(&url("missing").replace("//catalog@", "//few@"));
+    let found = find(&limited, DOCTOR, "connections", "problem").await?;
+    let raised = limited.next(&found).await?;
+    assert_eq!(raised.code, Some(0), "{}", raised.stderr);
+    find(&limited, DOCTOR, "connections", "ok").await?;
+
+    server.kill().await?;
+    let found = find(&operator, DOCTOR, "database", "problem").await?;
+    let shown = operator.next(&found).await?;
+    assert_eq!(shown.code, Some(2), "{}", shown.stdout);
+    // `check` leads to the doctor.
+    let unknown = find(&operator, "catalog-consumer check", "database", "unknown").await?;
+    assert_eq!(operator.next(&unknown).await?.code, Some(1));
+    Ok(())
+}
