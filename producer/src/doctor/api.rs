@@ -1,7 +1,7 @@
 //! Asks the API a dozen questions, at the rate of a crawl, and judges each answer.
 
 use std::cell::RefCell;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use catalog_shared::doctor::{Finding, Level};
 use catalog_shared::region::Region;
@@ -94,14 +94,11 @@ pub(super) struct Examined {
 /// # Errors
 /// If there can be no client, such as for an invalid token.
 pub(super) async fn examine(api: &Examined) -> anyhow::Result<Vec<Finding>> {
+    // To open a client takes time, too.
+    let stopwatch = RefCell::new(Stopwatch::start(api.limit));
     let client = RawClient::new(api.url.clone(), api.token.as_ref(), api.rate, TIMEOUT)?;
-    let asked = Asked {
-        client,
-        region: api.region,
-        url: &api.url,
-        has_token: api.token.is_some(),
-        stopwatch: RefCell::new(Stopwatch::start(api.limit)),
-    };
+    let (region, has_token) = (api.region, api.token.is_some());
+    let asked = Asked { client, region, url: &api.url, has_token, stopwatch };
     match asked.first().await {
         Ok((answer, page)) => asked.rest(&answer, &page).await,
         Err(unusable) => {
@@ -163,13 +160,13 @@ impl Asked<'_> {
 
     /// Sends a request. None if the time is over before its answer.
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<Result<RawAnswer, ApiError>> {
-        let deadline = self.stopwatch.borrow().deadline;
+        let (deadline, asked) = (self.stopwatch.borrow().deadline, Instant::now());
         let answer = timeout_at(deadline, self.client.get(path, query)).await;
         let mut stopwatch = self.stopwatch.borrow_mut();
         match &answer {
             Ok(Ok(answer)) => stopwatch.answered(answer.took),
             Ok(Err(_)) => {}
-            Err(_) => stopwatch.end(),
+            Err(_) => stopwatch.end(asked.elapsed()),
         }
         answer.ok()
     }

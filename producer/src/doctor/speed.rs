@@ -17,13 +17,14 @@ const SLOW: Duration = Duration::from_secs(5);
 pub(super) struct Stopwatch {
     pub(super) deadline: Instant,
     slowest: Duration,
-    is_over: bool,
+    /// How long the last request had no answer when the time was over.
+    unanswered: Option<Duration>,
 }
 
 impl Stopwatch {
     /// For requests that have this time in total. Some of it is left for the report.
     pub(super) fn start(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit * 4 / 5, slowest: Duration::ZERO, is_over: false }
+        Self { deadline: Instant::now() + limit * 4 / 5, slowest: Duration::ZERO, unanswered: None }
     }
 
     /// Records the time of an answer.
@@ -31,18 +32,21 @@ impl Stopwatch {
         self.slowest = self.slowest.max(after);
     }
 
-    /// Records that the time is over.
-    pub(super) fn end(&mut self) {
-        self.is_over = true;
+    /// Records that the time is over, and for how long the request in flight had no answer.
+    pub(super) fn end(&mut self, unanswered: Duration) {
+        self.unanswered.get_or_insert(unanswered);
     }
 
     /// The finding.
     pub(super) fn judge(&self, url: &Url) -> Finding {
-        let slowest = format!("the slowest answer took {:.1} s", self.slowest.as_secs_f64());
-        if self.is_over {
-            let found = format!("the API is too slow to check all rules in time; {slowest}");
+        if let Some(unanswered) = self.unanswered {
+            let found = format!(
+                "the API is too slow to check all rules in time: no answer for {:.1} s",
+                unanswered.as_secs_f64()
+            );
             return Finding::warning(CHECK, found, next::slow(url));
         }
+        let slowest = format!("the slowest answer took {:.1} s", self.slowest.as_secs_f64());
         if self.slowest >= SLOW {
             return Finding::warning(CHECK, format!("the API is slow: {slowest}"), next::slow(url));
         }
@@ -66,7 +70,9 @@ mod tests {
         stopwatch.answered(Duration::from_millis(300));
         assert_eq!(stopwatch.judge(&url).level, Level::Warning);
         let mut stopwatch = Stopwatch::start(Duration::from_secs(50));
-        stopwatch.end();
+        stopwatch.end(SLOW);
+        stopwatch.end(Duration::ZERO);
+        assert!(stopwatch.judge(&url).found.contains("5.0 s"));
         assert_eq!(stopwatch.judge(&url).level, Level::Warning);
     }
 }

@@ -46,7 +46,7 @@ async fn api_slow() -> Result<()> {
     fault.is_over(&operator).await?;
     let answered = api.requests().len();
     let mut gate = api.hold(Matcher::pages().that(move |request| request.sequence > answered as u64 + 1));
-    let impatient = operator.env("CATALOG_DOCTOR_TIMEOUT", "3s");
+    let impatient = operator.env("CATALOG_DOCTOR_TIMEOUT", "5s");
     let found = fault.find(&impatient, "too slow").await?;
     // The next command waits for the same API.
     let waits = async {

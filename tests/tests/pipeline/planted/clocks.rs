@@ -9,23 +9,16 @@ use catalog_tests::world::{Operator, World};
 
 use super::{Fault, find};
 
-/// The variables that shift the clock of a program.
-pub(super) fn shifted(by: &str) -> Result<[(&'static str, String); 3]> {
+/// Shifts the clock of all programs that the operator runs.
+fn on_shifted_host<'a>(operator: Operator<'a>, by: &str) -> Result<Operator<'a>> {
     let folders = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map(|folder| format!("/usr/lib/{folder}"));
     let library = folders
         .iter()
         .map(|folder| PathBuf::from(folder).join("faketime/libfaketime.so.1"))
         .find(|path| path.exists());
     let library = library.context("libfaketime is missing: run `dev/setup tests`")?.display().to_string();
-    Ok([
-        ("LD_PRELOAD", library),
-        ("FAKETIME", by.to_owned()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-    ])
-}
-
-fn on_shifted_host<'a>(operator: Operator<'a>, by: &str) -> Result<Operator<'a>> {
-    Ok(shifted(by)?.iter().fold(operator, |operator, (name, value)| operator.env(name, value)))
+    let operator = operator.env("LD_PRELOAD", &library).env("FAKETIME", by);
+    Ok(operator.env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 
 mod api;
 mod clocks;
+mod configuration;
 mod database;
 mod disk;
 mod kafka;
+mod kafka_rights;
 mod logins;
 mod runbook;
 mod runs;
@@ -98,7 +100,7 @@ async fn find(operator: &Operator<'_>, program: &str, check: &str, level: &str) 
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let mut ended = true;
+    let mut ended = false;
     for part in parts {
         let Some(at) = rest.rfind(part).filter(|_| part.is_empty()).or_else(|| rest.find(part)) else {
             return false;

@@ -36,13 +36,16 @@ fn commands() -> Result<Vec<String>> {
 async fn alarmed() -> Result<(History, Running, Watched)> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
-    let headers = [("kind", "hosts"), ("schema", "1"), ("region", "us"), ("run", "1"), ("page", "1")];
-    for _ in 0..2 {
-        let sent = Sent { key: Some(b"us/x"), value: Some(b"?"), headers: &headers, ..Sent::default() };
-        history.world.send("hosts", sent).await?;
-    }
+    // The table refuses the host's record of run 2 until its constraint is dropped, so that one can be replayed.
     history.take("a.example", 30)?;
+    let refuse = "alter table socrata_hosts add constraint refused check (last_run < 2)";
+    sqlx::query(refuse).execute(history.world.pool()).await?;
     history.run(&[]).await?;
+    sqlx::query("alter table socrata_hosts drop constraint refused").execute(history.world.pool()).await?;
+    let headers = [("kind", "hosts"), ("schema", "1"), ("region", "us"), ("run", "1"), ("page", "1")];
+    let sent = Sent { key: Some(b"us/x"), value: Some(b"?"), headers: &headers, ..Sent::default() };
+    history.world.send("hosts", sent).await?;
+    history.world.consume()?.succeed().await?;
     let mut member = history.world.plain_run()?.args(["--metrics-addr", "0"]).start()?;
     let port = member.watched().await?;
     port.until("/readyz", 200, |body| body["partitions"] == 6).await?;
