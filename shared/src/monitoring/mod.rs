@@ -1,4 +1,5 @@
-//! Monitoring of a running program: metrics for Prometheus, `/healthz` and `/readyz` over HTTP, and notifications to systemd.
+//! Monitoring of a running program: metrics for Prometheus, `/healthz`, `/readyz` and a page at `/` over HTTP, and
+//! notifications to systemd.
 //!
 //! All of it runs on a thread with a runtime of its own. So it also answers while all threads of the program's runtime are
 //! busy, and a slow client of it can't slow down the program.
@@ -8,6 +9,7 @@
 //! ([`Monitored::record`]), so a partition that was revoked has no gauges.
 
 mod args;
+mod front_page;
 pub mod names;
 mod recorder;
 mod report;
@@ -24,6 +26,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use args::MonitoringArgs;
+pub use front_page::{FrontPage, PendingPage};
 pub use report::Report;
 
 use crate::events;
@@ -33,7 +36,8 @@ use systemd::Systemd;
 /// Interval of the recorder's upkeep and of notifications to systemd.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A program that is monitored. All functions are called on the monitoring thread and must not block.
+/// A program that is monitored. All functions are called on the monitoring thread and must not block, because it also answers
+/// `/healthz`.
 pub trait Monitored: Send + Sync + 'static {
     /// Whether the program makes progress. If not, a restart may help.
     fn health(&self) -> Report;
@@ -43,6 +47,12 @@ pub trait Monitored: Send + Sync + 'static {
 
     /// Records the gauges of a scrape, and counters that are kept elsewhere, in the current recorder.
     fn record(&self);
+
+    /// The page at `/`. The connection is closed after ten seconds, so the future must end sooner, even while a server that it
+    /// asks does not answer.
+    fn front_page(&self) -> PendingPage {
+        Box::pin(async { FrontPage::Text(front_page::PATHS) })
+    }
 }
 
 /// Whether the program is monitored by anybody.
@@ -72,7 +82,7 @@ pub fn start(
     let http = http.transpose()?;
     if let Some((listener, _)) = &http {
         let addr = listener.local_addr()?;
-        tracing::info!(event = events::MONITORING_STARTED, %addr, "serving /metrics, /healthz and /readyz");
+        tracing::info!(event = events::MONITORING_STARTED, %addr, "serving /, /metrics, /healthz and /readyz");
     }
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let stop = CancellationToken::new();

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::recorder::Recorder;
-use super::{Monitored, Report};
+use super::{Monitored, Report, front_page};
 
 /// The maximum number of connections at once. Further ones wait.
 const CONNECTIONS: usize = 16;
@@ -64,8 +64,9 @@ async fn connection(stream: TcpStream, router: Router) {
 }
 
 fn router(recorder: Arc<Recorder>, program: Arc<dyn Monitored>) -> Router {
-    let (scraped, checked, ready) = (Arc::clone(&program), Arc::clone(&program), program);
+    let (scraped, checked, ready) = (Arc::clone(&program), Arc::clone(&program), Arc::clone(&program));
     Router::new()
+        .route("/", get(async move || front_page::respond(program.front_page().await)))
         .route("/metrics", get(async move || metrics(&recorder, &*scraped)))
         .route("/healthz", get(async move || report(&checked.health())))
         .route("/readyz", get(async move || report(&ready.readiness())))

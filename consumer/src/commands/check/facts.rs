@@ -85,8 +85,19 @@ pub(super) async fn read(
     let pool = database::open(database, 1).await?;
     let begin = "begin transaction isolation level repeatable read read only";
     let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
-    let facts = read_all(&mut tx, kafka, region).await.context("can't read the ledger")?;
-    Ok(facts)
+    read_in(&mut tx, kafka, region).await
+}
+
+/// Reads the facts in a transaction, which should be one snapshot.
+///
+/// # Errors
+/// The error of the database.
+pub(super) async fn read_in(
+    tx: &mut PgConnection,
+    kafka: &KafkaArgs,
+    region: Option<Region>,
+) -> anyhow::Result<Facts> {
+    read_all(tx, kafka, region).await.context("can't read the ledger")
 }
 
 async fn read_all(tx: &mut PgConnection, kafka: &KafkaArgs, region: Option<Region>) -> anyhow::Result<Facts> {

@@ -68,7 +68,7 @@ impl Finding {
 
 /// Whole seconds. A clock that is ahead gives negative ones.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
-const fn whole(seconds: f64) -> u64 {
+pub(super) const fn whole(seconds: f64) -> u64 {
     seconds as u64
 }
 

@@ -22,6 +22,21 @@ pub(super) struct Lag {
     pub(super) seconds: Option<u64>,
     /// The partition with the oldest unread record.
     pub(super) oldest_in: Option<String>,
+    /// The partitions with unread records.
+    pub(super) behind: Vec<PartitionLag>,
+    /// The number of all partitions.
+    pub(super) partitions: usize,
+}
+
+/// The unread records of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PartitionLag {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    /// As [`Lag::records`].
+    pub(super) records: u64,
+    /// As [`Lag::seconds`].
+    pub(super) seconds: u64,
 }
 
 /// Measures the lag. A partition without a readable record after its position is not behind. `limit` is the time for reading
@@ -44,7 +59,7 @@ pub(super) async fn measure(kafka: KafkaArgs, positions: Positions, limit: Durat
     let found = found.filter_map(|((topic_partition, position, end), unread)| {
         Some((topic_partition, u64::try_from(end - position).unwrap_or_default(), unread?.at))
     });
-    Ok(Lag::of(found, OffsetDateTime::now_utc()))
+    Ok(Lag { partitions: ends.topic_partitions().len(), ..Lag::of(found, OffsetDateTime::now_utc()) })
 }
 
 impl Lag {
@@ -63,11 +78,17 @@ impl Lag {
                 oldest = Some(at);
                 lag.oldest_in = Some(topic_partition.to_string());
             }
+            let TopicPartition { topic, partition, .. } = topic_partition.clone();
+            lag.behind.push(PartitionLag { topic, partition, records, seconds: age(at, now) });
         }
-        // A producer's clock may be ahead.
-        lag.seconds = oldest.map(|at| u64::try_from((now - at).whole_seconds()).unwrap_or_default());
+        lag.seconds = oldest.map(|at| age(at, now));
         lag
     }
+}
+
+/// Whole seconds since a producer's time. Its clock may be ahead.
+fn age(at: OffsetDateTime, now: OffsetDateTime) -> u64 {
+    u64::try_from((now - at).whole_seconds()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -88,7 +109,9 @@ mod tests {
         let [one, two] = [part(0), part(1)];
         let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
         let lag = Lag::of([(&one, 5, at(990)), (&two, 7, at(940))].into_iter(), now);
-        assert_eq!(lag, Lag { records: 12, seconds: Some(60), oldest_in: Some("hosts[1]".into()) });
+        assert_eq!((lag.records, lag.seconds, lag.oldest_in.as_deref()), (12, Some(60), Some("hosts[1]")));
+        let of_one = PartitionLag { topic: "hosts".into(), partition: 0, records: 5, seconds: 10 };
+        assert_eq!((lag.behind.len(), &lag.behind[0]), (2, &of_one));
         let ahead = Lag::of([(&one, 5, at(1_010))].into_iter(), now);
         assert_eq!((ahead.records, ahead.seconds), (5, Some(0)));
         assert_eq!(Lag::of(std::iter::empty(), now), Lag::default());

@@ -1,7 +1,8 @@
 //! The limits of `check`, and the levels that follow from them.
 
 use catalog_shared::duration;
-use clap::Args;
+use catalog_shared::exit::Stop;
+use clap::{Args, Command, FromArgMatches};
 use serde::Serialize;
 
 /// The level of a finding, from harmless to severe. A check that could not run is less severe than a limit that is reached,
@@ -154,6 +155,18 @@ pub struct LimitArgs {
 }
 
 impl LimitArgs {
+    /// The limits that the environment sets (`CATALOG_CHECK_…`), for a command without these flags.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for a variable that is not a limit.
+    pub(crate) fn from_environment() -> Result<Self, Stop> {
+        let command = Self::augment_args(Command::new("check"));
+        let matches = command.try_get_matches_from(["check"]);
+        matches
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|error| Stop::Usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned()))
+    }
+
     pub(super) const fn crawl_age(&self) -> Limits {
         Limits { warning: self.crawl_age_warning, critical: self.crawl_age_critical }
     }

@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use catalog_shared::exit::Stop;
+use catalog_shared::region::Region;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::time_limit::within;
 
@@ -12,12 +13,13 @@ mod facts;
 mod findings;
 mod lag;
 mod limits;
+pub(crate) mod page;
 mod report;
 
 pub(crate) use args::CheckArgs;
 use facts::Facts;
 use findings::Finding;
-use limits::Level;
+use limits::{Level, LimitArgs};
 use report::Report;
 
 /// Runs the checks and prints a report.
@@ -39,7 +41,7 @@ async fn findings(args: &CheckArgs) -> Vec<Finding> {
         Ok(facts) => facts,
         Err(error) => return vec![unknown("database", &error)],
     };
-    let mut found = of_facts(args, &facts);
+    let mut found = of_facts(&args.limits, args.region, &facts);
     if !args.database_only {
         found.extend(of_lag(args, facts).await);
     }
@@ -49,9 +51,9 @@ async fn findings(args: &CheckArgs) -> Vec<Finding> {
     found
 }
 
-fn of_facts(args: &CheckArgs, facts: &Facts) -> Vec<Finding> {
-    let limits = &args.limits;
-    let mut found = findings::full_crawls(&facts.full_crawls, args.region, limits.crawl_age());
+/// The findings of facts that were read for one region or all.
+fn of_facts(limits: &LimitArgs, region: Option<Region>, facts: &Facts) -> Vec<Finding> {
+    let mut found = findings::full_crawls(&facts.full_crawls, region, limits.crawl_age());
     found.extend(findings::held_runs(&facts.held, limits.held()));
     found.extend(findings::open_runs(&facts.open, limits.open()));
     found.push(findings::dead_letters(&facts.dead_letters, limits.dead_letters()));
@@ -61,19 +63,25 @@ fn of_facts(args: &CheckArgs, facts: &Facts) -> Vec<Finding> {
 
 async fn of_lag(args: &CheckArgs, facts: Facts) -> Vec<Finding> {
     if let Some(reason) = facts.other_topics {
-        return vec![Finding::plain("kafka", Level::Critical, reason).next(DOCTOR)];
+        return vec![other_topics(reason)];
     }
     let (kafka, timeout) = (args.kafka.clone(), args.timeout);
     // Its own errors name the partition, so they must come before the time limit.
     let measure = within(timeout, move || lag::measure(kafka, facts.positions, timeout / 2));
     match measure.await {
         Ok(lag) => findings::lag(&lag, args.limits.lag_records(), args.limits.lag_time()),
-        // The consumer can't work either.
-        Err(error) => {
-            let found = format!("the lag is unknown: {error:#}");
-            vec![Finding::plain("kafka", Level::Critical, found).next(DOCTOR)]
-        }
+        Err(error) => vec![unknown_lag(&format!("{error:#}"))],
     }
+}
+
+/// The tables belong to other topics, so the lag means nothing.
+fn other_topics(reason: String) -> Finding {
+    Finding::plain("kafka", Level::Critical, reason).next(DOCTOR)
+}
+
+/// The lag can't be measured, so the consumer can't work either.
+fn unknown_lag(reason: &str) -> Finding {
+    Finding::plain("kafka", Level::Critical, format!("the lag is unknown: {reason}")).next(DOCTOR)
 }
 
 /// The checks of `verify` may take longer than a time limit for a probe, and have none.
@@ -84,6 +92,7 @@ async fn of_verify(args: &CheckArgs) -> Finding {
     }
 }
 
+/// The command that examines an installation.
 const DOCTOR: &str = "catalog-consumer doctor";
 
 fn unknown(check: &'static str, error: &anyhow::Error) -> Finding {

@@ -16,10 +16,12 @@ const MAX_IN_STATUS: usize = 4;
 /// All findings.
 #[derive(Serialize)]
 pub(super) struct Report {
-    level: Level,
+    /// The worst level.
+    pub(super) level: Level,
     /// The status line without performance data.
-    status: String,
-    findings: Vec<Finding>,
+    pub(super) status: String,
+    /// Worst first.
+    pub(super) findings: Vec<Finding>,
 }
 
 impl Report {

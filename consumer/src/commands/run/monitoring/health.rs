@@ -84,11 +84,16 @@ fn problems(state: &State, now: Instant) -> Vec<Problem<'_>> {
     sorted(state).into_iter().filter_map(stalled).collect()
 }
 
-/// Only the time that the loop has seen counts, because the partitions of a loop that hangs are not the problem.
 fn stalled<'a>(state: &State, partition: &'a PartitionState) -> Option<Problem<'a>> {
-    let idle = state.looped.saturating_duration_since(partition.progress);
     let name = &partition.topic_partition;
-    (idle >= state.stall_timeout).then(|| Problem::Partition(&name.topic, name.partition, idle))
+    stalled_for(state, partition).map(|idle| Problem::Partition(&name.topic, name.partition, idle))
+}
+
+/// How long a partition has had no progress, if that is too long. Only the time that the loop has seen counts, because the
+/// partitions of a loop that hangs are not the problem.
+pub(super) fn stalled_for(state: &State, partition: &PartitionState) -> Option<Duration> {
+    let idle = state.looped.saturating_duration_since(partition.progress);
+    (idle >= state.stall_timeout).then_some(idle)
 }
 
 impl Problem<'_> {
@@ -103,17 +108,22 @@ impl Problem<'_> {
     }
 }
 
-fn sorted(state: &State) -> Vec<&PartitionState> {
+/// The partitions by topic and number.
+pub(super) fn sorted(state: &State) -> Vec<&PartitionState> {
     let mut partitions: Vec<_> = state.partitions.values().collect();
     partitions.sort_unstable_by_key(|state| (&state.topic_partition.topic, state.topic_partition.partition));
     partitions
 }
 
-fn waits(state: &State, now: Instant) -> Vec<Value> {
+/// The oldest wait of each cause.
+pub(super) fn oldest_waits(state: &State, now: Instant) -> Vec<Wait> {
     let mut all: Vec<Wait> = state.waits(now).collect();
     all.sort_unstable_by_key(|wait| (wait.cause.name(), wait.since));
-    // The oldest of each cause.
     all.dedup_by_key(|wait| wait.cause.name());
+    all
+}
+
+fn waits(state: &State, now: Instant) -> Vec<Value> {
     let wait = |wait: Wait| {
         json!({
             "cause": wait.cause.name(),
@@ -121,7 +131,7 @@ fn waits(state: &State, now: Instant) -> Vec<Value> {
             "limit_seconds": wait.limit.map(|limit| limit.as_secs()),
         })
     };
-    all.into_iter().map(wait).collect()
+    oldest_waits(state, now).into_iter().map(wait).collect()
 }
 
 fn partitions(state: &State, now: Instant) -> Vec<Value> {

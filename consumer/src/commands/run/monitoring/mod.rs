@@ -1,11 +1,13 @@
 //! What monitoring shows of a running consumer: metrics, and whether it is healthy and ready.
 //!
 //! The loop records what it sees at each tick ([`Monitor::observe`]), and two tasks read the ends of the partitions and the
-//! figures of the ledger every few seconds. So a scrape asks neither Kafka nor the database.
+//! figures of the ledger every few seconds. So a scrape asks neither Kafka nor the database. The status page does, while
+//! somebody looks at it.
 
 mod counters;
 mod gauges;
 mod health;
+mod live;
 mod partition_state;
 mod state;
 mod tasks;
@@ -15,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use catalog_shared::monitoring::{self, Monitored, Report};
+use catalog_shared::monitoring::{self, FrontPage, Monitored, PendingPage, Report};
 use catalog_shared::shutdown::CancellationToken;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -25,6 +27,7 @@ pub(crate) use counters::count_rebalance;
 pub(crate) use state::LoopState;
 pub(crate) use waits::Cause;
 
+use crate::commands::check::page::{About, StatusPage};
 use crate::commands::run::args::RunArgs;
 use crate::model::partition::Partition;
 use crate::model::topic::PartitionId;
@@ -34,6 +37,8 @@ use state::State;
 #[derive(Clone)]
 pub(crate) struct Monitor {
     state: Arc<Mutex<State>>,
+    /// None without `--metrics-addr`.
+    page: Option<Arc<StatusPage>>,
     shutdown: CancellationToken,
 }
 
@@ -41,13 +46,15 @@ impl Monitor {
     /// Starts monitoring a program that is starting. It ends when the guard is dropped.
     ///
     /// # Errors
-    /// If the address of `--metrics-addr` is not available.
+    /// If the address of `--metrics-addr` is not available, or a limit of the status page is not valid.
     pub(crate) fn start(
         args: &RunArgs,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<(Self, Option<DropGuard>)> {
         let state = State::new(args.stall_timeout, Instant::now());
-        let monitor = Self { state: Arc::new(Mutex::new(state)), shutdown: shutdown.clone() };
+        let page = args.monitoring.metrics_addr.map(|_| StatusPage::new(about(args)).map(Arc::new));
+        let monitor =
+            Self { state: Arc::new(Mutex::new(state)), page: page.transpose()?, shutdown: shutdown.clone() };
         let guard = monitoring::start(&args.monitoring, Arc::new(monitor.clone()), shutdown.clone())?;
         counters::create();
         Ok((monitor, guard))
@@ -100,6 +107,15 @@ impl Monitor {
     }
 }
 
+fn about(args: &RunArgs) -> About {
+    About {
+        group: args.group.clone(),
+        topic_prefix: args.kafka.topic_prefix.clone(),
+        schema: args.database.schema.clone(),
+        started_at: OffsetDateTime::now_utc(),
+    }
+}
+
 impl Monitored for Monitor {
     fn health(&self) -> Report {
         health::health(&self.lock(), Instant::now())
@@ -113,5 +129,15 @@ impl Monitored for Monitor {
         let (is_ready, state) = (self.readiness().is_ok, self.lock());
         gauges::record(&state, is_ready, Instant::now(), OffsetDateTime::now_utc());
         counters::record_dropped_lines();
+    }
+
+    fn front_page(&self) -> PendingPage {
+        let monitor = self.clone();
+        Box::pin(async move {
+            let Some(page) = &monitor.page else { return FrontPage::Text("") };
+            let is_stopping = || monitor.shutdown.is_cancelled();
+            let live = || live::live(&monitor.lock(), is_stopping(), Instant::now(), OffsetDateTime::now_utc());
+            page.show(live).await
+        })
     }
 }

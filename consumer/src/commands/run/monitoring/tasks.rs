@@ -1,13 +1,17 @@
-//! The tasks that read the ends of the partitions and the figures of the ledger. Each read has a timeout.
+//! The tasks that read the ends of the partitions, the figures of the ledger and what the status page shows. Each read has a
+//! timeout.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog_shared::kafka::KafkaArgs;
 use sqlx::PgPool;
+use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Monitor;
+use crate::commands::check::page::Source;
 use crate::kafka::committed_ends::{self, CommittedEnd};
 use crate::model::topic::TopicPartition;
 use crate::store::figures;
@@ -23,10 +27,20 @@ pub(super) fn start(monitor: &Monitor, kafka: &KafkaArgs, figures_of: Option<&Pg
     let ends = follow_ends(monitor.clone(), kafka.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(ends));
     if let Some(pool) = figures_of {
-        let figures = follow_figures(monitor.clone(), pool.clone());
+        // They share one connection.
+        let turn = Arc::new(Mutex::new(()));
+        let figures = follow_figures(monitor.clone(), pool.clone(), Arc::clone(&turn));
         tokio::spawn(stop.clone().run_until_cancelled_owned(figures));
+        let source = Source { pool: pool.clone(), kafka: kafka.clone(), turn };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(follow_viewers(monitor.clone(), source)));
     }
     stop.drop_guard()
+}
+
+async fn follow_viewers(monitor: Monitor, source: Source) {
+    if let Some(page) = monitor.page {
+        page.follow(source).await;
+    }
 }
 
 /// Keeps the ends of the assigned partitions up to date. While Kafka does not answer, the last ones stay.
@@ -55,11 +69,12 @@ async fn follow_ends(monitor: Monitor, kafka: KafkaArgs) {
 }
 
 /// Keeps the figures up to date.
-async fn follow_figures(monitor: Monitor, pool: PgPool) {
+async fn follow_figures(monitor: Monitor, pool: PgPool, turn: Arc<Mutex<()>>) {
     let mut tick = interval(INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
+        let _turn = turn.lock().await;
         let answers = timeout(QUERY_TIMEOUT, figures::ping(&pool)).await.is_ok_and(|answer| answer.is_ok());
         monitor.lock().pinged(answers, Instant::now());
         // A slow query is no outage.

@@ -49,6 +49,19 @@ impl Cause {
         }
     }
 
+    /// What is waited for, in words.
+    pub(super) const fn what(self) -> &'static str {
+        match self {
+            Self::Kafka => "Kafka does not answer",
+            Self::Database => "the database does not answer, or refuses work",
+            Self::Rebalance => "partitions are being assigned, or another copy of the tables uses the group",
+            Self::NewerSchema => "a record that only a newer version of this program can read",
+            Self::SchemaLock => "a rebuild, a migration or a decision about a run holds the schema lock",
+            Self::Decision => "the decision about a run is being applied",
+            Self::Turn => "batches of other partitions come first",
+        }
+    }
+
     /// How long the wait is an excuse. None is forever.
     pub(super) const fn limit(self) -> Option<Duration> {
         match self {

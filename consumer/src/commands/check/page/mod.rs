@@ -1,0 +1,68 @@
+//! The status page of a running consumer: what `check` finds, and the lists behind it, as HTML without scripts.
+//!
+//! Nothing is read before somebody looks ([`reader`]). Each look then waits a few seconds at most, and the page says what it
+//! does not know and since when. So it works during an outage, and it does not delay `/healthz`, which the same thread answers.
+
+mod ledger;
+mod live;
+mod reader;
+mod reading;
+mod view;
+
+use catalog_shared::exit::Stop;
+use catalog_shared::monitoring::FrontPage;
+use time::OffsetDateTime;
+
+pub(crate) use live::{Live, LivePartition, LiveWait};
+pub(crate) use reader::Source;
+
+use super::limits::LimitArgs;
+use reader::Reader;
+use reading::Moment;
+use view::View;
+
+/// What never changes while the consumer runs.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) group: String,
+    pub(crate) topic_prefix: String,
+    pub(crate) schema: String,
+    pub(crate) started_at: OffsetDateTime,
+}
+
+/// The page of a running consumer.
+pub(crate) struct StatusPage {
+    reader: Reader,
+    limits: LimitArgs,
+    about: About,
+}
+
+impl StatusPage {
+    /// A page with the limits that the environment sets for `check`.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for a variable that is not a limit.
+    pub(crate) fn new(about: About) -> Result<Self, Stop> {
+        Ok(Self { reader: Reader::default(), limits: LimitArgs::from_environment()?, about })
+    }
+
+    /// Reads the tables and Kafka whenever somebody looks. Never ends.
+    pub(crate) async fn follow(&self, source: Source) {
+        self.reader.follow(&source).await;
+    }
+
+    /// The page, after a few seconds at most. `live` is asked at the end of the wait.
+    pub(crate) async fn show(&self, live: impl FnOnce() -> Live) -> FrontPage {
+        let readings = self.reader.recent().await;
+        let (live, now) = (live(), Moment::now());
+        let view = View {
+            now: now.clock,
+            live: &live,
+            ledger: readings.ledger(&now, self.about.started_at),
+            lag: readings.lag(&now, self.about.started_at),
+            limits: &self.limits,
+            about: &self.about,
+        };
+        FrontPage::Html { document: view.document(), style_sha256: view::STYLE_SHA256 }
+    }
+}

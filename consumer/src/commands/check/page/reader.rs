@@ -1,0 +1,147 @@
+//! Reads the tables and Kafka when somebody looks at the page. While nobody does, it only sleeps.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog_shared::kafka::KafkaArgs;
+use catalog_shared::time_limit::within;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
+use tokio::time::timeout;
+
+use super::ledger::Ledger;
+use super::reading::{Known, Moment, Reading};
+use crate::commands::check::lag::{self, Lag};
+use crate::model::positions::Positions;
+use crate::store::database;
+
+/// Readings are used for this long, so many viewers cost as much as one.
+const RECENT: Duration = Duration::from_secs(5);
+/// How long a viewer waits for readings. The page then shows what there is.
+const WAIT: Duration = Duration::from_secs(4);
+/// The number of viewers that may wait at once. Others don't wait, so there are always connections for `/healthz`.
+const WAITING: usize = 4;
+/// How long the database and Kafka may take. A viewer sees what came too late at the next look.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(4);
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Where to read.
+pub(crate) struct Source {
+    pub(crate) pool: PgPool,
+    pub(crate) kafka: KafkaArgs,
+    /// Monitoring has one connection of the pool, so its tasks take turns.
+    pub(crate) turn: Arc<Mutex<()>>,
+}
+
+/// What was read.
+#[derive(Clone, Default)]
+pub(super) struct Readings {
+    ledger: Reading<Ledger>,
+    lag: Reading<Lag>,
+    /// When the last round ended.
+    ended: Option<Instant>,
+    /// Whether there is a task that reads. The first one starts once the database is open.
+    has_reader: bool,
+}
+
+impl Readings {
+    pub(super) fn ledger(&self, now: &Moment, started_at: OffsetDateTime) -> Known<Ledger> {
+        self.ledger.known(now, started_at, self.missing())
+    }
+
+    pub(super) fn lag(&self, now: &Moment, started_at: OffsetDateTime) -> Known<Lag> {
+        self.lag.known(now, started_at, self.missing())
+    }
+
+    const fn missing(&self) -> &'static str {
+        if self.has_reader { "not read in time" } else { "not read yet, because the consumer is starting" }
+    }
+
+    fn are_recent(&self) -> bool {
+        self.ended.is_some_and(|ended| ended.elapsed() < RECENT)
+    }
+}
+
+/// Hands readings from the task that reads to the viewers.
+pub(super) struct Reader {
+    asked: Notify,
+    readings: watch::Sender<Readings>,
+    waiting: Semaphore,
+    /// A request to Kafka can't be cancelled, so there is at most one.
+    kafka: Arc<Semaphore>,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self {
+            asked: Notify::new(),
+            readings: watch::Sender::default(),
+            waiting: Semaphore::new(WAITING),
+            kafka: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+impl Reader {
+    /// Recent readings, or what there is after [`WAIT`].
+    pub(super) async fn recent(&self) -> Readings {
+        let mut updates = self.readings.subscribe();
+        let may_come = self.readings.borrow().has_reader;
+        if may_come && let Ok(_permit) = self.waiting.try_acquire() {
+            self.asked.notify_one();
+            let recent = updates.wait_for(Readings::are_recent);
+            let _ = timeout(WAIT, recent).await;
+        }
+        self.readings.borrow().clone()
+    }
+
+    /// Reads whenever a viewer asks. Never ends.
+    pub(super) async fn follow(&self, source: &Source) {
+        self.readings.send_modify(|readings| readings.has_reader = true);
+        loop {
+            self.asked.notified().await;
+            if !self.readings.borrow().are_recent() {
+                self.read(source).await;
+            }
+        }
+    }
+
+    async fn read(&self, source: &Source) {
+        let ledger = source.ledger().await;
+        // Without positions there is no lag.
+        let positions = ledger.as_ref().ok().map(Ledger::positions);
+        self.readings.send_modify(|readings| readings.ledger.record(ledger, Moment::now()));
+        if let Some(positions) = positions.flatten() {
+            let lag = self.lag(&source.kafka, positions).await;
+            self.readings.send_modify(|readings| readings.lag.record(lag, Moment::now()));
+        }
+        self.readings.send_modify(|readings| readings.ended = Some(Instant::now()));
+    }
+
+    async fn lag(&self, kafka: &KafkaArgs, positions: Positions) -> Result<Lag, String> {
+        let Ok(permit) = Arc::clone(&self.kafka).try_acquire_owned() else {
+            return Err("Kafka has not answered the last request".to_owned());
+        };
+        let kafka = kafka.clone();
+        let measure = within(KAFKA_TIMEOUT, move || async move {
+            let lag = lag::measure(kafka, positions, KAFKA_TIMEOUT / 2).await;
+            drop(permit);
+            lag
+        });
+        measure.await.map_err(|error| format!("{error:#}"))
+    }
+}
+
+impl Source {
+    async fn ledger(&self) -> Result<Ledger, String> {
+        let read = async {
+            let _turn = self.turn.lock().await;
+            Ledger::read(&self.pool, &self.kafka).await
+        };
+        match timeout(DATABASE_TIMEOUT, read).await {
+            Ok(read) => read.map_err(|error| database::format_error(&error)),
+            Err(_) => Err(format!("no answer within {} s", DATABASE_TIMEOUT.as_secs())),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The freshness and the latest runs of each region.
+
+use catalog_shared::human::span;
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::{View, ago, chart, mark, number, seconds_since, time_text};
+use crate::commands::check::facts::LastFullCrawl;
+use crate::commands::check::limits::Limits;
+use crate::commands::check::page::ledger::{LatestRun, Ledger};
+
+/// A card per region. Ages count from now, even if the tables were read long ago.
+pub(super) fn section(view: &View<'_>, ledger: &Ledger, read_at: OffsetDateTime) -> Markup {
+    let limits = view.limits.crawl_age();
+    let since_read = seconds_since(read_at, view.now);
+    html! {
+        section {
+            h2 { "Regions" }
+            @if ledger.facts.full_crawls.is_empty() {
+                p.none { "No run has arrived in the tables yet." }
+            }
+            div.cards {
+                @for crawl in &ledger.facts.full_crawls {
+                    article.card {
+                        h3 { (crawl.region) }
+                        (freshness(crawl, since_read, limits))
+                        (latest(&runs_of(ledger, &crawl.region), view.now))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn runs_of<'a>(ledger: &'a Ledger, region: &str) -> Vec<&'a LatestRun> {
+    ledger.runs.iter().filter(|run| run.region == region).collect()
+}
+
+/// The age of the last accepted full crawl, in words and on a scale with the limits.
+fn freshness(crawl: &LastFullCrawl, since_read: u64, limits: Limits) -> Markup {
+    let (Some(run), Some(age)) = (crawl.run, crawl.age) else {
+        let level = limits.highest();
+        return html! {
+            p.fresh { (mark::mark(level)) strong { (level.name()) } " no full crawl was accepted" }
+        };
+    };
+    let age = crate::commands::check::findings::whole(age).saturating_add(since_read);
+    let level = limits.level(age);
+    html! {
+        p.fresh {
+            (mark::mark(level)) strong { (level.name()) }
+            " last accepted full crawl ended " (span(age)) " ago (run " (run) ")"
+        }
+        (chart::age(age, limits))
+    }
+}
+
+fn latest(runs: &[&LatestRun], now: OffsetDateTime) -> Markup {
+    html! {
+        (chart::runs(runs))
+        @if let Some(run) = runs.first() {
+            p.last { "Latest: " (sentence(run)) @if let Some(at) = run.ended_at { ", ended " (ago(at, now)) } }
+        }
+        details {
+            summary { "Latest runs as a table" }
+            div.scroll { (table(runs)) }
+        }
+    }
+}
+
+/// A run in words.
+pub(super) fn sentence(run: &LatestRun) -> String {
+    let mut text = format!("run {}", run.run);
+    if let Some(mode) = &run.mode {
+        text.push_str(&format!(" ({mode})"));
+    }
+    text.push_str(&format!(": {}", chart::state_text(&run.state)));
+    for (figure, word) in [(run.published, "records"), (run.dead, "dead"), (run.retired, "retired")] {
+        if let Some(figure) = figure.filter(|figure| *figure > 0) {
+            text.push_str(&format!(", {} {word}", number(figure)));
+        }
+    }
+    text
+}
+
+fn table(runs: &[&LatestRun]) -> Markup {
+    let figure = |figure: Option<i64>| figure.map(number).unwrap_or_default();
+    html! {
+        table {
+            thead {
+                tr {
+                    th scope="col" { "run" } th scope="col" { "mode" } th scope="col" { "state" }
+                    th scope="col" { "ended" } th.figure scope="col" { "records" }
+                    th.figure scope="col" { "dead" } th.figure scope="col" { "retired" }
+                }
+            }
+            tbody {
+                @for run in runs {
+                    tr {
+                        th scope="row" { (run.run) }
+                        td { (run.mode.as_deref().unwrap_or_default()) }
+                        td { (chart::state_text(&run.state)) }
+                        td { (run.ended_at.map(time_text).unwrap_or_default()) }
+                        td.figure { (figure(run.published)) }
+                        td.figure { (figure(run.dead)) }
+                        td.figure { (figure(run.retired)) }
+                    }
+                }
+            }
+        }
+    }
+}
