@@ -15,6 +15,18 @@ catalog-consumer() {
 
 # Kafka's tools are not in the path of a clone.
 kafka-consumer-groups.sh() { "$REPOSITORY/dev/stack" kafka kafka-consumer-groups "$@"; }
+kafka-topics.sh() { "$REPOSITORY/dev/stack" kafka kafka-topics "$@"; }
+
+# curl --silent http://HOST:PORT/PATH, and fails if the status is not 200. curl itself may not be installed.
+curl() {
+  local host port path status
+  IFS=:/ read -r _ _ _ host port path <<<"$2"
+  exec 3<>"/dev/tcp/$host/$port"
+  printf 'GET /%s HTTP/1.0\r\n\r\n' "$path" >&3
+  read -r _ status _ <&3
+  cat <&3
+  [[ $status == 200 ]]
+}
 
 # ended CODE EXPECTED PLACE: ends the page if a block has another exit code than it should.
 ended() {
