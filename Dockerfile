@@ -6,6 +6,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+# For --version, because Git's folder is not in the context: --build-arg CATALOG_COMMIT="$(git rev-parse HEAD)"
+ARG CATALOG_COMMIT=
 # The builder keeps downloads and compiled dependencies, so the next build is quick. All clones on this machine share
 # them, one build at a time. The project's own crates are always compiled again: cargo compares modification times, and
 # the files of one clone may be older than what was compiled from another one.

@@ -21,12 +21,16 @@ pub(super) const PREAMBLE: &str = include_str!("documented.sh");
 
 impl World {
     /// Runs the `sh` blocks of a page, one after the other in one shell, as its reader would. The world's services and
-    /// `variables` are in the environment. Names in the page that several tests would share are replaced by the world's.
+    /// `variables` are in the environment. Names in the page that several tests would share are replaced by the world's, and
+    /// the port for metrics by the address in `CATALOG_METRICS_ADDR`.
     ///
     /// # Errors
     /// If a block's exit code differs from the page. Contains the output.
     pub async fn run_page(&self, page: &Page, variables: &[(&str, &str)]) -> Result<()> {
-        let script = self.with_own_names(&script(page)?)?;
+        let mut script = self.with_own_names(&script(page)?)?;
+        if let Some((_, addr)) = variables.iter().find(|(name, _)| *name == "CATALOG_METRICS_ADDR") {
+            script = script.replace("127.0.0.1:9464", addr);
+        }
         let folder = TempDir::new()?;
         let mut bash = self.bash(&script, folder.path())?;
         bash.envs(variables.iter().copied());

@@ -8,7 +8,11 @@ use catalog_tests::history::History;
 use catalog_tests::world::Sent;
 
 /// Pages whose blocks another test runs. `moving` needs a second Kafka.
-const ELSEWHERE: [&str; 1] = ["docs/how-to/move-to-another-kafka.md"];
+const ELSEWHERE: [&str; 4] = ["docs/how-to/move-to-another-kafka.md", STUCK, PGBOUNCER, OWN_COLUMNS];
+
+const STUCK: &str = "docs/how-to/stuck-partition.md";
+const PGBOUNCER: &str = "docs/how-to/pgbouncer.md";
+const OWN_COLUMNS: &str = "docs/how-to/own-columns.md";
 
 /// Pages, and the catalog that each runs on. The tutorial serves its own catalog at its own rate.
 macro_rules! pages {
@@ -41,6 +45,11 @@ pages! {
     recovering: "docs/how-to/recover-lost-topics.md" on crawled, AT_ONCE;
     keeping_two_copies: "docs/how-to/keep-two-copies.md" on crawled, AT_ONCE;
     recording: "docs/how-to/record-the-api.md" on nothing, AT_ONCE;
+    seeing_whether_it_is_up_to_date: "docs/how-to/is-it-up-to-date.md" on crawled, AT_ONCE;
+    finding_what_failed: "docs/how-to/what-failed.md" on halved, AT_ONCE;
+    scaling: "docs/how-to/scale.md" on crawled, AT_ONCE;
+    upgrading: "docs/how-to/upgrade.md" on crawled, AT_ONCE;
+    keeping_one_city: "docs/how-to/keep-one-city.md" on nothing, AT_ONCE;
 }
 
 async fn run(page: &str, history: &History, variables: &[(&str, &str)]) -> Result<()> {
@@ -81,6 +90,41 @@ async fn with_dead_letters() -> Result<History> {
     }
     history.world.consume()?.succeed().await?;
     Ok(history)
+}
+
+/// Beside a running consumer, which the page asks for its state.
+#[tokio::test]
+async fn finding_a_stuck_partition() -> Result<()> {
+    let history = crawled().await?;
+    let mut consumer = history.world.plain_run()?.args(["--metrics-addr", "0"]).start()?;
+    let port = consumer.watched().await?;
+    port.until("/readyz", 200, |_| true).await?;
+    run(STUCK, &history, &[("CATALOG_METRICS_ADDR", port.addr())]).await
+}
+
+#[tokio::test]
+async fn connecting_through_pgbouncer() -> Result<()> {
+    let history = crawled().await?;
+    let (_pooler, url) = history.world.pooler("pool_mode = session").await?;
+    run(PGBOUNCER, &history, &[("DATABASE_URL", &url)]).await
+}
+
+/// The page changes each row, and then rebuilds the tables.
+#[tokio::test]
+async fn adding_columns() -> Result<()> {
+    let history = crawled().await?;
+    run(OWN_COLUMNS, &history, AT_ONCE).await?;
+    let counts = "select count(*), count(*) filter (where my_note = 'seen' and my_title = lower(name)),
+            count(*) filter (where name = 'changed by hand')
+        from socrata_datasets";
+    let counts: (i64, i64, i64) = sqlx::query_as(counts).fetch_one(history.world.pool()).await?;
+    assert!(counts.0 > 100 && counts.0 == counts.1 && counts.2 == 0, "{counts:?}");
+    let indexes = "select count(*) from pg_indexes where indexname = 'my_datasets_title'";
+    let indexes: i64 = sqlx::query_scalar(indexes).fetch_one(history.world.pool()).await?;
+    let notes: i64 =
+        sqlx::query_scalar("select count(*) from mine.notes").fetch_one(history.world.pool()).await?;
+    assert_eq!((indexes, notes), (1, counts.0));
+    Ok(())
 }
 
 #[test]
