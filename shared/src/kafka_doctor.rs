@@ -6,7 +6,7 @@ use crate::doctor::Finding;
 use crate::exit::Stop;
 use crate::human::counted;
 use crate::kafka::KafkaArgs;
-use crate::outage;
+use crate::outage::{self, NoAccess};
 use crate::rights;
 use crate::topic_setup::{TopicFault, TopicState, inspect};
 
@@ -64,11 +64,7 @@ pub async fn brokers(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Fi
             let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             (Finding::ok(BROKERS, format!("{number}: {}", listed.join(", "))), addresses)
         }
-        Err(error) => {
-            let error = format!("{error:#}");
-            let next = next_for(&error);
-            (Finding::problem(BROKERS, error, next), advertised::learned(&kafka).await?)
-        }
+        Err(error) => (no_access(&error), advertised::learned(&kafka).await?),
     };
     if addresses.is_empty() {
         return Ok(vec![broker, Finding::skipped(LISTENERS, "no broker has listed any address")]);
@@ -88,12 +84,11 @@ pub async fn brokers(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Fi
 const ADVERTISED: &str =
     "set advertised.listeners of that broker to an address that this host can reach, and restart it";
 
-/// The setting that is probably wrong.
-fn next_for(error: &str) -> String {
-    if error.contains("refuses this client") {
-        "check security.protocol, sasl.* and ssl.* in --kafka-option (KAFKA_OPTIONS)".to_owned()
-    } else {
-        "check --brokers (KAFKA_BROKERS), and that the brokers run".to_owned()
+/// The reason, and the setting that is probably wrong.
+fn no_access(error: &anyhow::Error) -> Finding {
+    match error.downcast_ref::<NoAccess>() {
+        Some(NoAccess { found, next }) => Finding::problem(BROKERS, found, next),
+        None => Finding::problem(BROKERS, format!("{error:#}"), "check --kafka-option (KAFKA_OPTIONS)"),
     }
 }
 

@@ -16,6 +16,8 @@ mod program;
 mod proxy;
 mod rebuild;
 mod roles;
+mod secure_broker;
+mod secure_database;
 mod tables;
 mod template;
 mod topic;

@@ -4,7 +4,7 @@ use catalog_shared::doctor::Finding;
 use catalog_shared::exit::Stop;
 use catalog_shared::human::{bytes, count, span};
 
-use crate::store::database::SchemaState;
+use crate::store::database::{self, SchemaState};
 use crate::store::db_error;
 
 /// The oldest supported version, as `server_version_num`.
@@ -17,12 +17,12 @@ const MAX_LISTED: usize = 3;
 
 /// The next step for a database that can't be used.
 pub(super) fn next_for(error: &anyhow::Error, code: Option<&str>) -> &'static str {
+    if let Some(next) = error.chain().find_map(|cause| cause.downcast_ref()).and_then(database::next_step) {
+        return next;
+    }
     match (error.downcast_ref::<Stop>(), code) {
         (Some(Stop::Usage(_)), _) => "set --database-url (DATABASE_URL)",
         (Some(_), _) => "docs/how-to/set-up-postgresql.md",
-        (None, Some(code)) if code.starts_with("28") => {
-            "check user and password in DATABASE_URL: psql \"$DATABASE_URL\" --command 'select 1'"
-        }
         (None, Some("3D000")) => "create the database with createdb, or name another one in DATABASE_URL",
         _ if db_error::is_transient(error) => {
             "start PostgreSQL, or correct host and port in DATABASE_URL: pg_isready --dbname \"$DATABASE_URL\""
