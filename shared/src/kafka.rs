@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +16,10 @@ use crate::events;
 use crate::exit::Stop;
 use crate::fixed;
 use crate::topics::Topics;
+
+mod client;
+
+pub use client::create;
 
 /// The flags for Kafka.
 #[derive(Args, Clone, Debug)]
@@ -140,25 +144,6 @@ fn split_options(text: &str) -> impl Iterator<Item = &str> {
     text.split(separator).map(str::trim).filter(|option| !option.is_empty())
 }
 
-/// Creates a client.
-///
-/// # Errors
-/// [`Stop::Usage`] for a setting that librdkafka refuses, with its name only. The message of librdkafka may quote the value,
-/// which may be a secret.
-pub fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
-    config: &ClientConfig,
-    context: C,
-) -> anyhow::Result<T> {
-    T::from_config_and_context(config, context).map_err(|error| match error {
-        KafkaError::ClientConfig(_, _, name, _) => {
-            let name = shown_name(&name);
-            Stop::Usage(format!("--kafka-option (KAFKA_OPTIONS): librdkafka refuses the setting {name:?}"))
-                .into()
-        }
-        other => anyhow::Error::from(other).context("can't create a Kafka client"),
-    })
-}
-
 /// How often the same error is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -268,17 +253,6 @@ mod tests {
         let level = |options: &[&str]| args(options).client_config(&[]).unwrap().log_level;
         assert_eq!(level(&["debug=broker"]) as i32, RDKafkaLogLevel::Debug as i32);
         assert_eq!(level(&[]) as i32, RDKafkaLogLevel::Info as i32);
-    }
-
-    #[test]
-    fn a_refused_setting_is_named_without_its_value() {
-        for option in ["sasl.pasword=hunter2", "security.protocol=hunter2"] {
-            let config = args(&[option]).client_config(&[("group.id", "x")]).unwrap();
-            let client = create::<_, BaseConsumer<LogContext>>(&config, LogContext::default());
-            let error = format!("{:?}", client.err().unwrap());
-            let name = option.split('=').next().unwrap();
-            assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
-        }
     }
 
     #[test]

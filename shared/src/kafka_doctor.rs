@@ -6,7 +6,7 @@ use crate::doctor::Finding;
 use crate::exit::Stop;
 use crate::human::counted;
 use crate::kafka::KafkaArgs;
-use crate::outage;
+use crate::outage::{self, NoAccess};
 use crate::rights;
 use crate::topic_setup::{TopicFault, TopicState, inspect};
 use advertised::Address;
@@ -70,11 +70,7 @@ pub async fn brokers(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Fi
             let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             (Finding::ok(BROKERS, format!("{number}: {}", listed.join(", "))), addresses)
         }
-        Err(error) => {
-            let error = format!("{error:#}");
-            let next = next_for(&kafka, &error);
-            (Finding::problem(BROKERS, error, next), advertised::learned(&kafka).await?)
-        }
+        Err(error) => (no_access(&kafka, &error), advertised::learned(&kafka).await?),
     };
     if addresses.is_empty() {
         return Ok(vec![broker, Finding::skipped(LISTENERS, "no broker has listed any address")]);
@@ -93,9 +89,12 @@ pub async fn brokers(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Fi
     Ok(findings)
 }
 
-/// The command that shows what is probably wrong.
-fn next_for(kafka: &KafkaArgs, error: &str) -> String {
-    if error.contains("refuses this client") { next::refused(kafka) } else { next::unreachable(kafka) }
+/// The reason, and the command that shows more about it with the setting that is probably wrong.
+fn no_access(kafka: &KafkaArgs, error: &anyhow::Error) -> Finding {
+    match error.downcast_ref::<NoAccess>() {
+        Some(no_access) => Finding::problem(BROKERS, &no_access.found, next::no_access(kafka, no_access)),
+        None => Finding::problem(BROKERS, format!("{error:#}"), check_brokers(kafka)),
+    }
 }
 
 /// The program that looks at the topics.

@@ -31,6 +31,7 @@ pub mod telemetry;
 pub mod terminal;
 mod text_fields;
 pub mod time_limit;
+pub mod tls_alert;
 pub mod topic_setup;
 pub mod topics;
 pub mod watermarks;

@@ -1,32 +1,27 @@
 //! Waits while Kafka is unreachable, and logs it. Errors that waiting can't fix end the program.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, bail};
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use thiserror::Error;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::events;
-use crate::kafka::{self, KafkaArgs};
+use crate::kafka::KafkaArgs;
+
+mod no_access;
+mod probe;
+mod tls;
+
+use no_access::Cause;
+pub use no_access::NoAccess;
+use probe::{Probe, probe};
 
 /// How long to probe Kafka before the first warning, and between further ones.
 const FIRST_WARNING: Duration = Duration::from_secs(1);
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 /// The timeout of a command that does not wait for Kafka.
 const REACH_TIMEOUT: Duration = Duration::from_secs(2);
-/// The timeout of one metadata request. A cancelled caller still waits for the request in progress.
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(200);
-/// How long to poll for events of the client after a request. One event is not enough: with debug lines, hundreds come
-/// before the one with an authentication error.
-const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
 /// The delay before a retry after a refusal, or after an outage during work.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How many refusals in a row are final. A broker that is starting may refuse valid clients.
@@ -40,8 +35,8 @@ pub struct Unreachable(pub String);
 /// Waits until a broker answers. Cancel-safe.
 ///
 /// # Errors
-/// [`crate::exit::Stop::Usage`] for invalid options, and the broker's message if authentication or TLS fails three times in a
-/// row. Anything else is retried: brokers that are down, names that can't be resolved.
+/// [`crate::exit::Stop::Usage`] for invalid options, and [`NoAccess`] if authentication or TLS fails three times in a row.
+/// Anything else is retried: brokers that are down, names that can't be resolved.
 pub async fn wait_for_kafka(kafka: &KafkaArgs) -> anyhow::Result<()> {
     wait(kafka, None).await
 }
@@ -54,20 +49,25 @@ pub async fn wait_for_kafka_within(kafka: &KafkaArgs, limit: Duration) -> anyhow
     wait(kafka, Some(Instant::now() + limit)).await
 }
 
-/// Checks that Kafka is reachable, for a command that does not wait for it. Takes at most 3 seconds.
+/// Checks that Kafka is reachable, for a command that does not wait for it. Takes some 2 seconds if the brokers are down, and at
+/// most 8.
 ///
 /// # Errors
-/// If no broker answers or one refuses this client, with the address and the reason.
+/// [`NoAccess`] if no broker answers or one refuses this client.
 pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
     match probe(&kafka.client_config(&[])?, REACH_TIMEOUT).await? {
         Probe::Reachable => Ok(()),
-        Probe::Unreachable(reason) => Err(unreachable_error(kafka, &reason)),
-        Probe::Refused(reason) => bail!("Kafka at {} refuses this client: {reason}", kafka.brokers),
+        Probe::Unreachable(cause) => Err(unreachable_error(kafka, cause).into()),
+        Probe::Refused(cause) => Err(refused_error(kafka, cause).into()),
     }
 }
 
-fn unreachable_error(kafka: &KafkaArgs, reason: &str) -> anyhow::Error {
-    anyhow!("Kafka at {} (KAFKA_BROKERS) is unreachable: {reason}", kafka.brokers)
+fn unreachable_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAccess {
+    NoAccess { found: format!("Kafka at {} (KAFKA_BROKERS) is unreachable: {reason}", kafka.brokers), next, is_refusal: false }
+}
+
+fn refused_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAccess {
+    NoAccess { found: format!("Kafka at {} refuses this client: {reason}", kafka.brokers), next, is_refusal: true }
 }
 
 async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()> {
@@ -86,22 +86,23 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
                 }
                 return Ok(());
             }
-            Probe::Unreachable(reason) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
-                return Err(unreachable_error(kafka, &reason));
+            Probe::Unreachable(cause) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                return Err(unreachable_error(kafka, cause).into());
             }
-            Probe::Unreachable(reason) => {
+            Probe::Unreachable(Cause { reason, next }) => {
                 (timeout, refusals, waited) = (WARNING_INTERVAL, 0, true);
                 tracing::warn!(
                     event = events::KAFKA_UNREACHABLE,
                     brokers = kafka.brokers,
                     reason,
+                    next,
                     "Kafka is unreachable, retrying"
                 );
             }
-            Probe::Refused(reason) => {
+            Probe::Refused(cause) => {
                 refusals += 1;
                 if refusals == MAX_REFUSALS {
-                    bail!("Kafka at {} refuses this client: {reason}", kafka.brokers);
+                    return Err(refused_error(kafka, cause).into());
                 }
                 sleep(RETRY_DELAY).await;
             }
@@ -168,83 +169,6 @@ fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     }
 }
 
-/// The result of a probe.
-enum Probe {
-    Reachable,
-    Unreachable(String),
-    Refused(String),
-}
-
-/// Probes the brokers until one answers, one refuses this client, or the timeout ends. Uses a new client each time, because a
-/// client reports the same error only every 30 seconds.
-async fn probe(config: &ClientConfig, timeout: Duration) -> anyhow::Result<Probe> {
-    let (config, stop) = (config.clone(), CancellationToken::new());
-    let cancelled = stop.clone();
-    let _cancel = stop.drop_guard();
-    spawn_blocking(move || probe_blocking(&config, timeout, &cancelled)).await?
-}
-
-fn probe_blocking(
-    config: &ClientConfig,
-    timeout: Duration,
-    cancelled: &CancellationToken,
-) -> anyhow::Result<Probe> {
-    let client: BaseProducer<EventContext> = kafka::create(config, EventContext::default())?;
-    let deadline = Instant::now() + timeout;
-    loop {
-        let Err(error) = client.client().fetch_metadata(None, REQUEST_TIMEOUT) else {
-            return Ok(Probe::Reachable);
-        };
-        client.poll(EVENT_TIMEOUT);
-        let events = client.context().events();
-        if let Some(reason) = events.refusal {
-            return Ok(Probe::Refused(reason));
-        }
-        if Instant::now() >= deadline || cancelled.is_cancelled() {
-            return Ok(Probe::Unreachable(events.error.unwrap_or_else(|| error.to_string())));
-        }
-    }
-}
-
-/// A client context that keeps the last connection errors, so that they can be logged in one line.
-#[derive(Default)]
-struct EventContext(Mutex<Events>);
-
-#[derive(Clone, Default)]
-struct Events {
-    error: Option<String>,
-    refusal: Option<String>,
-}
-
-impl EventContext {
-    fn events(&self) -> Events {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl ClientContext for EventContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(?level, facility, message, "librdkafka");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        use RDKafkaErrorCode::{AllBrokersDown, Authentication, SSL, SaslAuthenticationFailed};
-        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match error.rdkafka_error_code() {
-            Some(Authentication | SSL | SaslAuthenticationFailed) => events.refusal = Some(reason.to_owned()),
-            // Adds nothing to the errors of the single brokers.
-            Some(AllBrokersDown) => {}
-            _ => events.error = Some(reason.to_owned()),
-        }
-    }
-}
-
-impl ProducerContext for EventContext {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, _: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {}
-}
-
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
@@ -272,16 +196,5 @@ mod tests {
         assert!(
             admin(RDKafkaErrorCode::OperationTimedOut) && !admin(RDKafkaErrorCode::InvalidReplicationFactor)
         );
-    }
-
-    #[test]
-    fn a_refusal_is_distinguished_from_an_outage() {
-        let context = EventContext::default();
-        context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "refused");
-        context.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
-        assert_eq!(context.events().error.as_deref(), Some("refused"));
-        assert!(context.events().refusal.is_none());
-        context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "who are you?");
-        assert_eq!(context.events().refusal.as_deref(), Some("who are you?"));
     }
 }

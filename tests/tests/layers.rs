@@ -50,7 +50,7 @@ const SHARED: Layers = &[
         "stop",
         "terminal",
     ],
-    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "watermarks"],
+    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "tls_alert", "watermarks"],
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use catalog_shared::tls_alert;
 use sqlx::Error;
 
 mod cause;
@@ -79,7 +80,9 @@ pub(crate) fn is_transient(error: &anyhow::Error) -> bool {
 
 fn is_transient_error(error: &Error) -> bool {
     match error {
-        Error::Io(_) | Error::PoolTimedOut | Error::WorkerCrashed => true,
+        // With TLS 1.3 a refused client certificate is reported after the handshake, like a broken connection.
+        Error::Io(cause) => !tls_alert::refuses_certificate(&cause.to_string()),
+        Error::PoolTimedOut | Error::WorkerCrashed => true,
         // A connection that broke during the TLS handshake is transient; a rejected certificate is not.
         Error::Tls(cause) => anyhow::Chain::new(&**cause).any(|cause| cause.is::<io::Error>()),
         other => match pooler_message(other) {

@@ -1,6 +1,7 @@
 //! The next commands for findings about Kafka.
 
 use crate::kafka::KafkaArgs;
+use crate::outage::NoAccess;
 
 /// Shows whether something listens at these addresses.
 pub(super) fn connect<'a>(addresses: impl Iterator<Item = &'a str>) -> String {
@@ -8,21 +9,16 @@ pub(super) fn connect<'a>(addresses: impl Iterator<Item = &'a str>) -> String {
     format!("curl --verbose --max-time 3 {}", urls.join(" "))
 }
 
-/// The brokers can't be reached.
-pub(super) fn unreachable(kafka: &KafkaArgs) -> String {
-    format!(
-        "{}  # start the brokers, or correct --brokers (KAFKA_BROKERS)",
-        connect(kafka.brokers.split(','))
-    )
-}
-
-/// The brokers refuse this client.
-pub(super) fn refused(kafka: &KafkaArgs) -> String {
-    format!(
-        "kafka-broker-api-versions.sh --bootstrap-server {} --command-config client.properties  # the same login in the \
-         format of Kafka's tools; then correct security.protocol, sasl.* and ssl.* in --kafka-option (KAFKA_OPTIONS)",
-        kafka.brokers
-    )
+/// The brokers can't be reached, or refuse this client.
+pub(super) fn no_access(kafka: &KafkaArgs, no_access: &NoAccess) -> String {
+    let NoAccess { next, is_refusal, .. } = no_access;
+    if *is_refusal {
+        let tool = "kafka-broker-api-versions.sh --bootstrap-server";
+        let brokers = &kafka.brokers;
+        format!("{tool} {brokers} --command-config client.properties  # the same login for Kafka's tools; then {next}")
+    } else {
+        format!("{}  # {next}", connect(kafka.brokers.split(',')))
+    }
 }
 
 /// An error of Kafka has no better next command.

@@ -1,5 +1,7 @@
 //! A Kafka for one test, which the test may stop.
 
+use std::fmt::Write;
+use std::net::TcpListener;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -36,13 +38,56 @@ impl Broker {
         Ok(broker)
     }
 
+    /// As [`Broker::start_with`], with more listeners: their names in capitals, and their security protocols.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub async fn start_listening(listeners: &[(&str, &str)], settings: &str) -> Result<Self> {
+        let mut broker = Self { folder: tempfile::tempdir()?, process: None };
+        let own = [("CLIENT", "PLAINTEXT"), ("CONTROLLER", "PLAINTEXT")];
+        let all: Vec<(&str, &str)> = own.iter().chain(listeners).copied().collect();
+        // All are open at once, so that each gets another port.
+        let open = all.iter().map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
+        let mut ports = String::new();
+        let (mut addresses, mut protocols) = (Vec::new(), Vec::new());
+        for ((name, protocol), listener) in all.iter().zip(&open) {
+            let address = listener.local_addr()?;
+            writeln!(ports, "{}_port={}", port_name(name), address.port())?;
+            addresses.push(format!("{name}://{address}"));
+            protocols.push(format!("{name}:{protocol}"));
+        }
+        drop(open);
+        // Clients don't connect to the controller, which comes second.
+        let advertised: Vec<&str> =
+            addresses.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, address)| &**address).collect();
+        let settings = format!(
+            "listeners={}\nadvertised.listeners={}\nlistener.security.protocol.map={}\n{settings}",
+            addresses.join(","),
+            advertised.join(","),
+            protocols.join(",")
+        );
+        std::fs::write(broker.folder.path().join("ports"), ports)?;
+        std::fs::write(broker.folder.path().join("extra.properties"), settings)?;
+        broker.restart().await?;
+        Ok(broker)
+    }
+
     /// Its address, even while it is stopped.
     ///
     /// # Errors
     /// If it was never started.
     pub fn address(&self) -> Result<String> {
+        self.listener("CLIENT")
+    }
+
+    /// The address of a listener.
+    ///
+    /// # Errors
+    /// If it has no listener of that name, or was never started.
+    pub fn listener(&self, name: &str) -> Result<String> {
         let ports = std::fs::read_to_string(self.folder.path().join("ports"))?;
-        let port = ports.lines().find_map(|line| line.strip_prefix("kafka_port="));
+        let start = format!("{}_port=", port_name(name));
+        let port = ports.lines().find_map(|line| line.strip_prefix(&start));
         Ok(format!("127.0.0.1:{}", port.context("the broker has a port")?))
     }
 
@@ -89,5 +134,13 @@ impl Broker {
         let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status()?;
         ensure!(sent.success(), "kill -s {name} {pid} failed");
         Ok(())
+    }
+}
+
+/// The name of a listener's port in the file of `dev/stack`.
+fn port_name(listener: &str) -> String {
+    match listener {
+        "CLIENT" => "kafka".to_owned(),
+        other => other.to_ascii_lowercase(),
     }
 }

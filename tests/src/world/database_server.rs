@@ -16,7 +16,7 @@ use super::{LIMIT, LOOK_AGAIN, process};
 /// A server with its own data and port, which it keeps over restarts. It ends when this is dropped.
 #[derive(Debug)]
 pub struct DatabaseServer {
-    folder: TempDir,
+    pub(super) folder: TempDir,
     process: Option<Child>,
     /// Its suspended process, if there is one.
     suspended: Option<i32>,

@@ -17,6 +17,8 @@ mod program;
 mod proxy;
 mod rebuild;
 mod roles;
+mod secure_broker;
+mod secure_database;
 mod small_disk;
 mod tables;
 mod template;

@@ -40,6 +40,9 @@ fn address(target: &Target) -> String {
 /// The database can't be used.
 pub(super) fn for_unusable(args: &DatabaseArgs, error: &anyhow::Error, code: Option<&str>) -> String {
     let Ok(target) = database::target(args) else { return SET_URL.to_owned() };
+    if let Some(step) = error.chain().find_map(|cause| cause.downcast_ref()).and_then(database::next_step) {
+        return format!("psql \"$DATABASE_URL\" --command 'select 1'  # {step}");
+    }
     let user = shell_word(&target.user);
     match (error.downcast_ref::<Stop>(), code) {
         (Some(Stop::Usage(_)), _) => SET_URL.to_owned(),
@@ -53,9 +56,6 @@ pub(super) fn for_unusable(args: &DatabaseArgs, error: &anyhow::Error, code: Opt
             address(&target),
             shell_word(&format!("{}_utf8", target.database))
         ),
-        (None, Some(code)) if code.starts_with("28") => {
-            "psql \"$DATABASE_URL\" --command 'select 1'  # correct user and password in DATABASE_URL".to_owned()
-        }
         (None, Some("3D000")) => format!(
             "createdb {} --username {user} {}  # or name another database in DATABASE_URL",
             address(&target),
@@ -88,7 +88,6 @@ mod tests {
     fn errors_of_the_configuration_name_the_setting() {
         assert!(next(Stop::Usage("missing".into()).into(), None).contains("export DATABASE_URL"));
         assert!(for_unusable(&args(""), &anyhow::anyhow!("no"), None).contains("export DATABASE_URL"));
-        assert!(next(anyhow::anyhow!("no"), Some("28P01")).contains("password"));
         assert_eq!(
             next(anyhow::anyhow!("no"), Some("3D000")).split("  #").next(),
             Some("createdb --host db --port 6432 --username me 'my catalog'")

@@ -69,8 +69,10 @@ pub(crate) async fn prepare(
     Ok(Some(Prepared { pool, copy, end_offsets }))
 }
 
-/// Checks that the tables belong to the topics, and retries while Kafka or the database is unreachable.
+/// Checks that the tables belong to the topics, and retries while Kafka or the database is unreachable. A broker that refuses
+/// this client is an error.
 async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<()> {
+    outage::wait_for_kafka(kafka).await?;
     let check = || async { source_check::check_now(&mut *pool.acquire().await?, kafka).await };
     loop {
         let error = match check().await {

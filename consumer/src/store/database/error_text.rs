@@ -6,6 +6,8 @@ use anyhow::anyhow;
 use catalog_shared::exit::Stop;
 use sqlx::migrate::MigrateError;
 
+use super::next_step;
+
 /// The database of this process. Errors of sqlx don't contain its address.
 static ADDRESS: OnceLock<RwLock<String>> = OnceLock::new();
 
@@ -18,13 +20,15 @@ fn address() -> String {
     address.unwrap_or_else(|| "database unknown".to_owned())
 }
 
-/// Replaces a database error by its formatted text. Other errors are returned unchanged, and so are those with an exit
+/// Replaces a database error by its formatted text, with the next step if there is one. Other errors are returned unchanged, and so are those with an exit
 /// code of their own.
 pub(crate) fn with_formatted_text(error: anyhow::Error) -> anyhow::Error {
     if error.is::<Stop>() || !error.chain().any(|cause| cause.is::<sqlx::Error>()) {
         return error;
     }
-    anyhow!(format_error(&error))
+    let next = error.chain().find_map(|cause| cause.downcast_ref()).and_then(next_step);
+    let next = next.map(|next| format!("; {next}")).unwrap_or_default();
+    anyhow!("{}{next}", format_error(&error))
 }
 
 /// Formats an error with its causes.
@@ -58,7 +62,7 @@ pub(crate) fn message(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         sqlx::Error::Io(error) => error.to_string(),
-        sqlx::Error::Tls(error) => format!("TLS: {error}"),
+        sqlx::Error::Tls(error) => tls_message(&error.to_string()),
         sqlx::Error::Configuration(error) => error.to_string(),
         sqlx::Error::Protocol(error) => format!("unexpected response: {error}"),
         sqlx::Error::PoolTimedOut => "timed out waiting for a free connection".to_owned(),
@@ -66,8 +70,29 @@ pub(crate) fn message(error: &sqlx::Error) -> String {
     }
 }
 
+/// OpenSSL's reason for refusing a certificate, without the lines of its source code.
+fn tls_message(text: &str) -> String {
+    let reason = text.rsplit_once('(').and_then(|(_, reason)| reason.strip_suffix(')'));
+    match reason.filter(|_| text.contains("certificate verify failed")) {
+        Some(reason) => format!("TLS: the server's certificate is not valid: {reason}"),
+        None => format!("TLS: {text}"),
+    }
+}
+
 /// The SQLSTATE of an error that the database sent.
 pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
     let code = error.as_database_error().and_then(|error| error.code());
     code.map(|code| code.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_for_an_invalid_certificate_is_named() {
+        let text = "error:0A000086:SSL routines:tls_post:certificate verify failed:../ssl/a.c:1889: (certificate has expired)";
+        assert_eq!(tls_message(text), "TLS: the server's certificate is not valid: certificate has expired");
+        assert_eq!(tls_message("server does not support TLS"), "TLS: server does not support TLS");
+    }
 }

@@ -10,6 +10,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::config::DatabaseArgs;
 
+mod advice;
+mod certificates;
 mod connections;
 mod error_text;
 mod inspection;
@@ -18,6 +20,7 @@ mod session;
 mod statement;
 mod url;
 
+pub(crate) use advice::next_step;
 pub(crate) use error_text::{code, format_error, message, with_formatted_text};
 pub(crate) use inspection::{SchemaState, Target, address, check_limit, inspect, target};
 pub(crate) use pooler::SESSION_MODE;

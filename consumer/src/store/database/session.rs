@@ -3,6 +3,7 @@
 //! All settings are made by statements. A pooler may silently drop start-up parameters (`options`), and then the
 //! statements, which name no schema, would use `public`.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -114,14 +115,18 @@ impl Sessions {
     }
 
     /// Retries briefly if there are too many connections, because the server still counts a connection that the previous
-    /// command has just closed.
+    /// command has just closed. And if the connection is reset, because a server that refuses a client certificate may close it
+    /// before its reason has been read.
     async fn connect_bare(&self) -> anyhow::Result<PgConnection> {
         let deadline = Instant::now() + CLOSE_DELAY;
         loop {
             let connected = PgConnection::connect_with(&self.options).await;
             let connected = connected.context("can't connect to the database (DATABASE_URL)");
             match connected {
-                Err(error) if db_error::has_too_many_connections(&error) && Instant::now() < deadline => {
+                Err(error)
+                    if (db_error::has_too_many_connections(&error) || was_reset(&error))
+                        && Instant::now() < deadline =>
+                {
                     sleep(RECONNECT_INTERVAL).await;
                 }
                 connected => return connected,
@@ -147,6 +152,12 @@ impl Sessions {
             .fetch_one(connection)
             .await
     }
+}
+
+/// Whether the other side has reset the connection.
+fn was_reset(error: &anyhow::Error) -> bool {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref());
+    matches!(cause, Some(sqlx::Error::Io(cause)) if cause.kind() == io::ErrorKind::ConnectionReset)
 }
 
 /// Sets the identity that the schema lock compares; empty for any.

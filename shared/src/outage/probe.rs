@@ -1,0 +1,146 @@
+//! Asks the brokers whether they accept this client.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::no_access::{self, Cause};
+use crate::kafka;
+use crate::tls_alert;
+
+/// The timeout of one metadata request. A cancelled caller still waits for the request in progress.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long to poll for events of the client after a request. One event is not enough: with debug lines, hundreds come
+/// before the one with an authentication error.
+const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// How many times longer to wait while the client has reported nothing: a slow broker may still refuse it.
+const SILENCE_FACTOR: u32 = 2;
+
+/// The result of a probe.
+pub(super) enum Probe {
+    Reachable,
+    Unreachable(Cause),
+    Refused(Cause),
+}
+
+/// Probes the brokers until one answers, one refuses this client, or the timeout ends: three times the timeout if nothing is
+/// known yet. Then it may take 2 s to find the cause.
+/// Uses a new client each time, because a client reports the same error only every 30 seconds.
+pub(super) async fn probe(config: &ClientConfig, timeout: Duration) -> anyhow::Result<Probe> {
+    let (config, stop) = (config.clone(), CancellationToken::new());
+    let cancelled = stop.clone();
+    let _cancel = stop.drop_guard();
+    spawn_blocking(move || probe_blocking(&config, timeout, &cancelled)).await?
+}
+
+fn probe_blocking(
+    config: &ClientConfig,
+    timeout: Duration,
+    cancelled: &CancellationToken,
+) -> anyhow::Result<Probe> {
+    let client: BaseProducer<EventContext> = kafka::create(config, EventContext::default())?;
+    let deadline = Instant::now() + timeout;
+    let last_deadline = deadline + timeout * SILENCE_FACTOR;
+    loop {
+        let Err(error) = client.client().fetch_metadata(None, REQUEST_TIMEOUT) else {
+            return Ok(Probe::Reachable);
+        };
+        client.poll(EVENT_TIMEOUT);
+        let events = client.context().events();
+        if let Some(reason) = events.refusal {
+            return Ok(Probe::Refused(no_access::refusal(config, reason)));
+        }
+        let reason = events.error.or(events.failure);
+        let is_over =
+            if reason.is_some() { Instant::now() >= deadline } else { Instant::now() >= last_deadline };
+        if is_over || cancelled.is_cancelled() {
+            let reason = reason.unwrap_or_else(|| error.to_string());
+            return Ok(match no_access::outage(config, reason) {
+                Ok(cause) => Probe::Unreachable(cause),
+                Err(cause) => Probe::Refused(cause),
+            });
+        }
+    }
+}
+
+/// A client context that keeps the last connection errors, so that they can be logged in one line.
+#[derive(Default)]
+struct EventContext(Mutex<Events>);
+
+#[derive(Clone, Default)]
+struct Events {
+    error: Option<String>,
+    refusal: Option<String>,
+    /// The last connection that ended. librdkafka only logs that, because an idle connection may end at any time.
+    failure: Option<String>,
+}
+
+impl EventContext {
+    fn events(&self) -> Events {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for EventContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "librdkafka");
+        if facility == "FAIL" {
+            // The name of the thread comes first.
+            let failure = message.split_once("]: ").map_or(message, |(_, failure)| failure);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(failure.to_owned());
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        use RDKafkaErrorCode::{AllBrokersDown, Authentication, SSL, SaslAuthenticationFailed};
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match error.rdkafka_error_code() {
+            Some(Authentication | SSL | SaslAuthenticationFailed) => events.refusal = Some(reason.to_owned()),
+            // With TLS 1.3 it comes after the handshake, as an error of the connection.
+            _ if tls_alert::refuses_certificate(reason) => events.refusal = Some(reason.to_owned()),
+            // Adds nothing to the errors of the single brokers.
+            Some(AllBrokersDown) => {}
+            _ => events.error = Some(reason.to_owned()),
+        }
+    }
+}
+
+impl ProducerContext for EventContext {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_distinguished_from_an_outage() {
+        let context = EventContext::default();
+        context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "refused");
+        context.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(context.events().error.as_deref(), Some("refused"));
+        assert!(context.events().refusal.is_none());
+        context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "who are you?");
+        assert_eq!(context.events().refusal.as_deref(), Some("who are you?"));
+        let alert = "Receive failed: sslv3 alert bad certificate: SSL alert number 42";
+        context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), alert);
+        assert_eq!(context.events().refusal.as_deref(), Some(alert));
+    }
+
+    #[test]
+    fn a_connection_that_ended_is_known_from_the_log() {
+        let context = EventContext::default();
+        context.log(RDKafkaLogLevel::Info, "FAIL", "[thrd:[::1]:9092/1]: [::1]:9092/1: Disconnected");
+        assert_eq!(context.events().failure.as_deref(), Some("[::1]:9092/1: Disconnected"));
+    }
+}
