@@ -27,7 +27,7 @@ const PRODUCER: Layers = &[
     &["api", "publish", "report"],
     &["run"],
     &["config", "progress"],
-    &["model"],
+    &["model", "schedule"],
 ];
 
 const SHARED: Layers = &[

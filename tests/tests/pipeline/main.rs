@@ -78,6 +78,7 @@ mod regions;
 mod release_race;
 mod retiring;
 mod rights;
+mod schedule;
 mod scoped_runs;
 mod secrets;
 mod session_settings;
