@@ -143,6 +143,10 @@ events! {
     DATABASE_UNREACHABLE = "database_unreachable";
     /// The database is reachable again.
     DATABASE_REACHABLE = "database_reachable";
+    /// The webhook of `--notify-url` has accepted a notification.
+    NOTIFICATION_SENT = "notification_sent";
+    /// The webhook of `--notify-url` did not accept a notification, which is sent again later.
+    NOTIFICATION_FAILED = "notification_failed";
     /// All migrations are applied.
     SCHEMA_UP_TO_DATE = "schema_up_to_date";
     /// Records could not be applied and were stored as dead letters.

@@ -35,7 +35,7 @@ const SHARED: Layers = &[
     &["cursors", "topic_setup"],
     &["doctor", "outage"],
     &["command_line", "decision", "end_record", "kafka"],
-    &["cursor", "exit", "key", "topics"],
+    &["cursor", "exit", "findings", "key", "topics"],
     &["record", "telemetry"],
     &[
         "answer",

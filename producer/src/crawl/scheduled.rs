@@ -55,6 +55,7 @@ impl Scheduler {
     /// [`Stop`] if the next slot would fail in the same way, or if a shutdown interrupted a crawl.
     pub(super) async fn run(mut self, crawler: &Crawler<'_>, request: &CrawlRequest) -> anyhow::Result<()> {
         let started = self.crawl_at_start(crawler, &self.request(request, self.expected)).await;
+        crawler.monitor.end_crawl();
         self.settle(started)?;
         let mut announced = None;
         while !crawler.shutdown.is_cancelled() {

