@@ -16,4 +16,5 @@ mod properties;
 mod publish;
 mod report;
 mod run;
+mod schedule;
 mod status;

@@ -79,6 +79,10 @@ pub struct Cursor {
     /// The same for sets of domains that were crawled separately, newest first, at most [`DOMAIN_SETS`].
     #[serde(default)]
     pub domains_complete_since: Vec<DomainsComplete>,
+    /// When the last ended crawls started that saw all datasets, of the region (no domains) and of sets of domains, newest
+    /// first, at most [`DOMAIN_SETS`]. The first cursors did not have it.
+    #[serde(default)]
+    pub full_crawls: Vec<DomainsComplete>,
     /// The runs before this one, newest first, at most [`HISTORY`]. The first cursors did not have it.
     #[serde(default)]
     pub history: Vec<PastRun>,

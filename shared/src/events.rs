@@ -61,6 +61,14 @@ events! {
     LISTING_INCOMPLETE = "listing_incomplete";
     /// Pages in flight were not published before the shutdown timeout.
     SHUTDOWN_TIMED_OUT = "shutdown_timed_out";
+    /// The next crawl of the schedule starts at `next`.
+    CRAWL_SCHEDULED = "crawl_scheduled";
+    /// A slot needs no crawl, because its run has already ended.
+    SLOT_DONE = "slot_done";
+    /// Slots passed without a crawl; `missed` counts them.
+    SLOTS_MISSED = "slots_missed";
+    /// A crawl of the schedule failed, and the next slot tries again.
+    CRAWL_FAILED = "crawl_failed";
     /// The transactional id of the region is claimed, and its cursor was read.
     REGION_OPENED = "region_opened";
     /// The transaction with a page and the cursor is committed.
@@ -135,6 +143,10 @@ events! {
     DATABASE_UNREACHABLE = "database_unreachable";
     /// The database is reachable again.
     DATABASE_REACHABLE = "database_reachable";
+    /// The webhook of `--notify-url` has accepted a notification.
+    NOTIFICATION_SENT = "notification_sent";
+    /// The webhook of `--notify-url` did not accept a notification, which is sent again later.
+    NOTIFICATION_FAILED = "notification_failed";
     /// All migrations are applied.
     SCHEMA_UP_TO_DATE = "schema_up_to_date";
     /// Records could not be applied and were stored as dead letters.

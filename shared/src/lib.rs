@@ -12,6 +12,7 @@ pub mod end_record;
 pub mod events;
 pub mod exit;
 pub mod fields;
+pub mod findings;
 mod fixed;
 pub mod human;
 pub mod kafka;

@@ -27,7 +27,7 @@ const PRODUCER: Layers = &[
     &["api", "publish", "report"],
     &["run"],
     &["config", "progress"],
-    &["model"],
+    &["model", "schedule"],
 ];
 
 const SHARED: Layers = &[
@@ -35,7 +35,7 @@ const SHARED: Layers = &[
     &["cursors", "topic_setup"],
     &["doctor", "outage"],
     &["command_line", "decision", "end_record", "kafka"],
-    &["cursor", "exit", "key", "topics"],
+    &["cursor", "exit", "findings", "key", "topics"],
     &["record", "telemetry"],
     &[
         "answer",

@@ -13,6 +13,7 @@ use catalog_shared::record::RecordType;
 use metrics::counter;
 use serde::Serialize;
 
+use crate::commands::check::Report;
 use crate::model::effect::{Applied, Effect};
 use crate::model::topic::TopicKind;
 use crate::store::ledger::JudgedRun;
@@ -76,13 +77,15 @@ pub(crate) struct Summary {
     records: BTreeMap<RecordType, Effects>,
     unkeyed: u64,
     runs: Vec<JudgedRun>,
+    /// What `check` reports, at the end of a run that has caught up.
+    pub(crate) check: Option<Report>,
 }
 
 impl Summary {
     pub(crate) fn start() -> Self {
         let records = RecordType::ALL.map(|kind| (kind, Effects::default()));
         let (started, records) = (Instant::now(), records.into());
-        Self { started, first: None, last: None, records, unkeyed: 0, runs: Vec::new() }
+        Self { started, first: None, last: None, records, unkeyed: 0, runs: Vec::new(), check: None }
     }
 
     /// Stores when the first record was received.
@@ -147,9 +150,9 @@ impl Summary {
 
     fn view(&self, caught_up: Option<bool>, dry_run: bool) -> SummaryView<'_> {
         let (elapsed, total) = (self.elapsed(), self.started.elapsed());
-        let Self { records, unkeyed, runs, .. } = self;
-        let (unkeyed, log_lines_lost) = (*unkeyed, lost_lines());
-        SummaryView { dry_run, records, unkeyed, runs, caught_up, elapsed, total, log_lines_lost }
+        let Self { records, unkeyed, runs, check, .. } = self;
+        let (unkeyed, log_lines_lost, check) = (*unkeyed, lost_lines(), check.as_ref());
+        SummaryView { dry_run, records, unkeyed, runs, caught_up, elapsed, total, log_lines_lost, check }
     }
 }
 
@@ -171,6 +174,8 @@ struct SummaryView<'a> {
     total: Duration,
     /// The number of log lines that could not be written.
     log_lines_lost: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<&'a Report>,
 }
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -209,7 +214,7 @@ impl fmt::Display for SummaryView<'_> {
         if self.log_lines_lost > 0 {
             writeln!(f, "  {} lost", counted(self.log_lines_lost, "log line was", "log lines were"))?;
         }
-        Ok(())
+        self.check.iter().try_for_each(|check| writeln!(f, "\n{check}"))
     }
 }
 

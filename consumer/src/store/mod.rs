@@ -8,6 +8,7 @@ pub(crate) mod db_error;
 pub(crate) mod dead_letters;
 pub(crate) mod figures;
 pub(crate) mod ledger;
+pub(crate) mod notifications;
 pub(crate) mod outage;
 pub(crate) mod outbox;
 pub(crate) mod positions;

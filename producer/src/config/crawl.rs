@@ -14,6 +14,7 @@ use clap::{ArgAction, Args};
 use reqwest::Url;
 use secrecy::SecretString;
 
+use crate::config::schedule::ScheduleArgs;
 use crate::config::scope::ScopeArgs;
 
 /// The configuration of `crawl`.
@@ -96,6 +97,10 @@ pub struct CrawlArgs {
     #[command(flatten)]
     pub scope: ScopeArgs,
 
+    /// When to crawl again.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+
     /// The Kafka cluster.
     #[command(flatten)]
     pub kafka: KafkaArgs,
@@ -172,7 +177,7 @@ pub(crate) mod tests {
         args: CrawlArgs,
     }
 
-    fn try_parse(flags: &[&str]) -> Result<CrawlArgs, clap::Error> {
+    pub(crate) fn try_parse(flags: &[&str]) -> Result<CrawlArgs, clap::Error> {
         let line = ["crawl"].iter().chain(flags);
         let line =
             if flags.contains(&"--region") { line.chain(&[][..]) } else { line.chain(&["--region", "us"]) };

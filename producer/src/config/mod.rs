@@ -2,6 +2,7 @@
 
 pub mod crawl;
 pub mod doctor;
+pub mod schedule;
 pub mod scope;
 pub mod status;
 

@@ -9,6 +9,7 @@ pub(crate) mod listing;
 pub(crate) mod next_page;
 pub(crate) mod open;
 pub(crate) mod page_size;
+pub(crate) mod scheduled;
 pub(crate) mod skip;
 pub(crate) mod stopped;
 pub(crate) mod waiting;
@@ -22,6 +23,7 @@ use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::rights;
 use catalog_shared::terminal::Terminal;
+use reqwest::Url;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -34,6 +36,7 @@ use crate::crawl::lane::Lanes;
 use crate::crawl::listing::Listed;
 use crate::crawl::open::open;
 use crate::crawl::page_size::PageSize;
+use crate::crawl::scheduled::Scheduler;
 use crate::model::domains::Domains;
 use crate::progress::counters::Counters;
 use crate::progress::display::{Display, Total};
@@ -51,7 +54,7 @@ const STALL_MARGIN: Duration = Duration::from_secs(60);
 /// How often the ends of intervals are requested again if another lane has seen a larger id.
 const MAX_ROUNDS: usize = 3;
 
-/// Crawls a region to the end of the run, or until `shutdown`. Pages in flight are then still published.
+/// Crawls a region once, or at each slot of its schedule until `shutdown`.
 ///
 /// # Errors
 /// [`catalog_shared::exit::Stop`] for errors with their own exit code, otherwise the cause.
@@ -61,27 +64,57 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     args.kafka.log_config()?;
-    let counters = Arc::new(Counters::default());
     let url = args.api_url()?;
     let request = CrawlRequest::new(&args, &url)?;
+    let scheduler = Scheduler::new(&args)?;
     let stall_timeout = args.retry_for + args.timeout + STALL_MARGIN;
-    let monitor = Monitor::new(args.region, &counters, stall_timeout, &shutdown);
+    let mut monitor = Monitor::new(args.region, stall_timeout, &shutdown);
+    if let Some(scheduler) = &scheduler {
+        monitor = monitor.with_schedule(scheduler.state());
+    }
     let _monitoring = monitor.start(&args.monitoring)?;
-    proxy::check(&url).await?;
-    let discovery = Discovery::new(&args, url, Arc::clone(&counters))?;
-    let mut domains = None;
-    let opened = rights::named(open(&args, &request, (&discovery, &counters), &mut domains, &shutdown).await);
-    let Ok(Some(mut publisher)) = opened else {
-        return Err(stopped::before_claim(&args, request, &counters, opened.err()));
-    };
-    publisher.count_with(&counters, monitor);
-    let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
-    let display = span.in_scope(|| Display::start(terminal, total(publisher.cursor()), &counters));
-    let crawl = crawl(&args, discovery, domains, &mut publisher, &display, &shutdown).instrument(span);
-    let is_complete = rights::named(with_shutdown_timeout(crawl, &shutdown).await);
-    // Before the summary is printed.
-    display.end();
-    report(&args, &mut publisher, is_complete, &counters).await
+    let crawler = Crawler { args, url, terminal, monitor, shutdown };
+    match scheduler {
+        Some(scheduler) => scheduler.run(&crawler, &request).await,
+        None => crawler.crawl(&request).await,
+    }
+}
+
+/// What all crawls of a process have in common.
+struct Crawler<'a> {
+    args: CrawlArgs,
+    url: Url,
+    terminal: &'a Terminal,
+    monitor: Monitor,
+    shutdown: CancellationToken,
+}
+
+impl Crawler<'_> {
+    /// Crawls to the end of a run, or until the shutdown. Pages in flight are then still published. Prints the summary.
+    ///
+    /// # Errors
+    /// As [`run`].
+    async fn crawl(&self, request: &CrawlRequest) -> anyhow::Result<()> {
+        let Self { args, url, terminal, monitor, shutdown } = self;
+        let counters = Arc::new(Counters::default());
+        monitor.begin_crawl(&counters);
+        proxy::check(url).await?;
+        let discovery = Discovery::new(args, url.clone(), Arc::clone(&counters))?;
+        let mut domains = None;
+        let opened =
+            rights::named(open(args, request, (&discovery, &counters), &mut domains, shutdown).await);
+        let Ok(Some(mut publisher)) = opened else {
+            return Err(stopped::before_claim(args, request.clone(), &counters, opened.err()));
+        };
+        publisher.count_with(&counters, monitor.clone());
+        let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
+        let display = span.in_scope(|| Display::start(terminal, total(publisher.cursor()), &counters));
+        let crawl = crawl(args, discovery, domains, &mut publisher, &display, shutdown).instrument(span);
+        let is_complete = rights::named(with_shutdown_timeout(crawl, shutdown).await);
+        // Before the summary is printed.
+        display.end();
+        report(args, &mut publisher, is_complete, &counters).await
+    }
 }
 
 /// Prints the summary, and records in the cursor why an incomplete crawl stopped.

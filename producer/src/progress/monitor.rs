@@ -1,5 +1,6 @@
 //! What monitoring shows of a crawl: metrics, and whether it makes progress.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,33 +10,67 @@ use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use catalog_shared::shutdown::CancellationToken;
 use metrics::{counter, gauge};
-use serde_json::json;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::DropGuard;
 
-use crate::progress::counters::{Cause, Counters};
+use crate::progress::counters::{Cause, Counters, Waited};
+use crate::schedule::state::ScheduleState;
 
 /// A handle to the state that is shown. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Monitor {
     region: Region,
-    counters: Arc<Counters>,
-    /// The share of the id space that is covered, once the region is claimed.
-    covered: Arc<Mutex<Option<f64>>>,
+    crawl: Arc<Mutex<Crawl>>,
+    /// The schedule of a process that crawls repeatedly.
+    schedule: Option<Arc<ScheduleState>>,
     /// A crawl without an answer of the API for this long hangs.
     stall_timeout: Duration,
     shutdown: CancellationToken,
 }
 
+/// The current crawl of the process, and the sums of those before it.
+#[derive(Default)]
+struct Crawl {
+    counters: Arc<Counters>,
+    /// The share of the id space that is covered, once the region is claimed.
+    covered: Option<f64>,
+    earlier: Totals,
+}
+
+/// What a process counts over all its crawls.
+#[derive(Clone, Default)]
+struct Totals {
+    outcomes: BTreeMap<Option<Cause>, u64>,
+    bytes: u64,
+    waits: Waited,
+    waited_for_kafka: Duration,
+}
+
+impl Totals {
+    /// With the counts of another crawl.
+    fn with(mut self, counters: &Counters) -> Self {
+        for (outcome, count) in counters.outcomes() {
+            *self.outcomes.entry(outcome).or_default() += count;
+        }
+        self.bytes += counters.bytes();
+        self.waits.limiter += counters.waits().limiter;
+        self.waits.paused += counters.waits().paused;
+        self.waited_for_kafka += counters.waited_for_kafka();
+        self
+    }
+}
+
 impl Monitor {
-    /// The state of a crawl that is starting. It hangs if nothing happens for `stall_timeout`.
-    pub(crate) fn new(
-        region: Region,
-        counters: &Arc<Counters>,
-        stall_timeout: Duration,
-        shutdown: &CancellationToken,
-    ) -> Self {
-        let (counters, shutdown) = (Arc::clone(counters), shutdown.clone());
-        Self { region, counters, covered: Arc::default(), stall_timeout, shutdown }
+    /// The state of a process that is starting. A crawl hangs if nothing happens for `stall_timeout`.
+    pub(crate) fn new(region: Region, stall_timeout: Duration, shutdown: &CancellationToken) -> Self {
+        Self { region, crawl: Arc::default(), schedule: None, stall_timeout, shutdown: shutdown.clone() }
+    }
+
+    /// Shows this schedule, too.
+    pub(crate) fn with_schedule(self, schedule: Arc<ScheduleState>) -> Self {
+        Self { schedule: Some(schedule), ..self }
     }
 
     /// Starts monitoring. It ends when the guard is dropped.
@@ -48,72 +83,115 @@ impl Monitor {
         Ok(guard)
     }
 
+    /// A crawl starts, with these counters.
+    pub(crate) fn begin_crawl(&self, counters: &Arc<Counters>) {
+        let mut crawl = self.crawl();
+        crawl.earlier = std::mem::take(&mut crawl.earlier).with(&crawl.counters);
+        (crawl.counters, crawl.covered) = (Arc::clone(counters), None);
+    }
+
+    /// The crawl has ended.
+    pub(crate) fn end_crawl(&self) {
+        self.crawl().covered = None;
+    }
+
     /// Updates the share of the id space that is covered, 0 to 1. From its first call on the crawl counts as ready.
     pub(crate) fn set_covered(&self, share: f64) {
-        *self.covered() = Some(share);
+        self.crawl().covered = Some(share);
     }
 
-    fn covered(&self) -> MutexGuard<'_, Option<f64>> {
-        self.covered.lock().unwrap_or_else(PoisonError::into_inner)
+    fn crawl(&self) -> MutexGuard<'_, Crawl> {
+        self.crawl.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long nothing has happened, if that is too long. A transaction waits for Kafka without limit, and so does the
-    /// start.
-    fn stalled(&self, now: Instant) -> Option<Duration> {
-        if self.covered().is_none() || self.counters.publishing().is_some() {
+    /// When the next scheduled crawl starts, while the process waits for it.
+    fn waits_until(&self) -> Option<String> {
+        self.schedule.as_ref()?.waits_until()?.format(&Rfc3339).ok()
+    }
+
+    /// What makes no progress, if anything. A transaction waits for Kafka without limit, and so does the start.
+    fn problem(&self, now: Instant) -> Option<String> {
+        if let Some(idle) = self.schedule.as_ref().and_then(|schedule| schedule.hangs(now)) {
+            return Some(format!("the schedule has not looked at the clock for {} s", idle.as_secs()));
+        }
+        let crawl = self.crawl();
+        if crawl.covered.is_none() || crawl.counters.publishing().is_some() {
             return None;
         }
-        let idle = now.saturating_duration_since(self.counters.active()?);
-        (idle >= self.stall_timeout).then_some(idle)
+        let idle = now.saturating_duration_since(crawl.counters.active()?);
+        (idle >= self.stall_timeout).then(|| format!("the crawl has had no answer for {} s", idle.as_secs()))
+    }
+
+    /// Records the metrics of a schedule.
+    fn record_schedule(&self, schedule: &ScheduleState) {
+        let (region, now, crawls) = (|| self.region.name(), OffsetDateTime::now_utc(), schedule.crawls());
+        gauge!(names::PRODUCER_NEXT_SLOT, "region" => region()).set(schedule.seconds_to_next(now));
+        counter!(names::PRODUCER_MISSED_SLOTS, "region" => region()).absolute(schedule.missed(now));
+        for (outcome, count) in [("complete", crawls.complete), ("failed", crawls.failed)] {
+            counter!(names::PRODUCER_CRAWLS, "region" => region(), "outcome" => outcome).absolute(count);
+        }
+        let has_failed = crawls.last_failed == Some(true);
+        gauge!(names::PRODUCER_LAST_CRAWL_FAILED, "region" => region()).set(f64::from(u8::from(has_failed)));
     }
 }
 
 impl Monitored for Monitor {
     fn health(&self) -> Report {
         let now = Instant::now();
-        let stalled = self.stalled(now);
-        let summary = match stalled {
-            Some(idle) => format!("the crawl has had no answer for {} s", idle.as_secs()),
-            None => "healthy".to_owned(),
-        };
-        let problems: Vec<&str> = stalled.iter().map(|_| summary.as_str()).collect();
+        let problem = self.problem(now);
         let seconds = |since: Instant| now.saturating_duration_since(since).as_secs();
-        let body = json!({
-            "status": if problems.is_empty() { "healthy" } else { "unhealthy" },
-            "problems": problems,
-            "seconds_in_transaction": self.counters.publishing().map(seconds),
-            "seconds_since_last_answer": self.counters.active().map(seconds),
+        let counters = Arc::clone(&self.crawl().counters);
+        let mut body = json!({
+            "status": if problem.is_none() { "healthy" } else { "unhealthy" },
+            "problems": problem.iter().collect::<Vec<_>>(),
+            "seconds_in_transaction": counters.publishing().map(seconds),
+            "seconds_since_last_answer": counters.active().map(seconds),
         });
-        Report { is_ok: stalled.is_none(), summary, body }
+        if let Some(schedule) = &self.schedule {
+            body["waits_until"] = self.waits_until().map_or(Value::Null, Value::from);
+            body["missed_slots"] = schedule.missed(OffsetDateTime::now_utc()).into();
+            body["last_crawl_failed"] = schedule.crawls().last_failed.map_or(Value::Null, Value::from);
+        }
+        Report { is_ok: problem.is_none(), summary: problem.unwrap_or_else(|| "healthy".to_owned()), body }
     }
 
     fn readiness(&self) -> Report {
-        let is_ok = !self.shutdown.is_cancelled() && self.covered().is_some();
-        let summary = match (self.shutdown.is_cancelled(), is_ok) {
-            (true, _) => "shutting down",
-            (false, true) => "crawling",
-            (false, false) => "waiting for Kafka, or checking the API and the cursor",
+        // Between two crawls a scheduled process stays ready, although the next one has to claim the region again.
+        let has_started = self.schedule.as_ref().is_some_and(|schedule| schedule.has_started());
+        let is_crawling = self.crawl().covered.is_some();
+        let is_ok = !self.shutdown.is_cancelled() && (is_crawling || has_started);
+        let summary = match (self.shutdown.is_cancelled(), is_crawling, self.waits_until()) {
+            (true, ..) => "shutting down".to_owned(),
+            (false, true, _) => "crawling".to_owned(),
+            (false, false, Some(time)) => format!("waiting for the crawl at {time}"),
+            (false, false, None) => "waiting for Kafka, or checking the API and the cursor".to_owned(),
         };
         let status = if is_ok { "ready" } else { "not_ready" };
         let body = json!({ "status": status, "reason": summary });
-        Report { is_ok, summary: summary.to_owned(), body }
+        Report { is_ok, summary, body }
     }
 
     fn record(&self) {
         let region = || self.region.name();
-        for (failure, count) in self.counters.outcomes() {
+        let (totals, covered) = {
+            let crawl = self.crawl();
+            (crawl.earlier.clone().with(&crawl.counters), crawl.covered)
+        };
+        for (failure, count) in totals.outcomes {
             let outcome = failure.map_or("ok".to_owned(), label);
             counter!(names::PRODUCER_REQUESTS, "region" => region(), "outcome" => outcome).absolute(count);
         }
-        counter!(names::PRODUCER_BYTES, "region" => region()).absolute(self.counters.bytes());
-        let waits = self.counters.waits();
-        let kafka = self.counters.waited_for_kafka();
-        for (cause, waited) in [("rate_limit", waits.limiter), ("retry", waits.paused), ("kafka", kafka)] {
+        counter!(names::PRODUCER_BYTES, "region" => region()).absolute(totals.bytes);
+        let Waited { limiter, paused } = totals.waits;
+        for (cause, waited) in
+            [("rate_limit", limiter), ("retry", paused), ("kafka", totals.waited_for_kafka)]
+        {
             counter!(names::PRODUCER_WAIT, "region" => region(), "cause" => cause).absolute(waited.as_secs());
         }
-        if let Some(covered) = *self.covered() {
+        if let Some(covered) = covered {
             gauge!(names::PRODUCER_COVERED, "region" => region()).set(covered);
         }
+        self.schedule.iter().for_each(|schedule| self.record_schedule(schedule));
         counter!(names::PRODUCER_LOG_LINES_DROPPED).absolute(lost_lines());
     }
 }
@@ -139,36 +217,4 @@ pub(crate) fn count_objects(region: Region, kind: &'static str, count: u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn monitor() -> Monitor {
-        Monitor::new(Region::Us, &Arc::default(), Duration::from_secs(100), &CancellationToken::new())
-    }
-
-    #[test]
-    fn a_crawl_without_an_answer_for_too_long_is_stalled_unless_it_waits_for_kafka() {
-        let monitor = monitor();
-        let later = |seconds| Instant::now() + Duration::from_secs(seconds);
-        monitor.counters.note_activity();
-        // The region is not claimed yet.
-        assert_eq!(monitor.stalled(later(1_000)), None);
-        monitor.set_covered(0.0);
-        assert_eq!(monitor.stalled(later(99)), None);
-        assert!(monitor.stalled(later(101)).is_some());
-        monitor.counters.set_publishing(true);
-        assert_eq!(monitor.stalled(later(1_000)), None);
-        monitor.counters.set_publishing(false);
-        assert!(monitor.stalled(later(101)).is_some());
-    }
-
-    #[test]
-    fn a_crawl_is_ready_from_its_claim_to_the_signal() {
-        let monitor = monitor();
-        assert!(!monitor.readiness().is_ok);
-        monitor.set_covered(0.0);
-        assert!(monitor.readiness().is_ok);
-        monitor.shutdown.cancel();
-        assert!(!monitor.readiness().is_ok);
-    }
-}
+mod tests;

@@ -115,8 +115,14 @@ impl Case {
         is_last: bool,
     ) -> anyhow::Result<()> {
         let restart = process.restart && !is_last;
-        let request =
-            CrawlRequest { region: Region::Us, shape: self.shape(), since: None, restart, first_run: 1 };
+        let request = CrawlRequest {
+            region: Region::Us,
+            shape: self.shape(),
+            since: None,
+            full_since: None,
+            restart,
+            first_run: 1,
+        };
         let partitions = BTreeMap::from(RecordType::ALL.map(|kind| (kind, 2)));
         let last = kafka.lock().unwrap().cursor.clone();
         let mut cursor = plan(&request, last)?.claim(&request, "owner", &partitions)?;

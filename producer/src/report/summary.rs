@@ -10,9 +10,11 @@ use catalog_shared::log_writer::lost_lines;
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::config::CrawlArgs;
 use crate::progress::counters::{Cause, Counters};
+use crate::report::findings::{self, Finding};
 use crate::report::missed::Missed;
 use crate::report::scope;
 use crate::run::lifecycle;
@@ -48,6 +50,8 @@ pub(crate) struct Summary {
     missed: Missed,
     /// A note about the domains of a run over domains.
     note: Option<String>,
+    /// What `check` would find about the region. Empty in a dry run.
+    findings: Vec<Finding>,
     // The fields from here on are about this process and not about the run.
     requests: u64,
     retries: u64,
@@ -81,6 +85,7 @@ impl Summary {
             published: cursor.published.iter().map(sum).collect(),
             missed: Missed::from(cursor),
             note: scope::note(cursor),
+            findings: if args.dry_run { Vec::new() } else { findings::of(cursor, OffsetDateTime::now_utc()) },
             requests,
             retries: retries_by_cause.values().sum(),
             retries_by_cause,
@@ -176,6 +181,7 @@ impl fmt::Display for Summary {
         let published = if self.dry_run { "would have published " } else { "published " };
         writeln!(f, "  {published} {kinds} in {}", counted(self.pages.into(), "page", "pages"))?;
         self.write_missed(f)?;
+        self.findings.iter().try_for_each(|finding| writeln!(f, "  check      {}", finding.found))?;
         self.write_effort(f)
     }
 }
@@ -212,6 +218,7 @@ mod tests {
                 ..Missed::default()
             },
             note: Some("a note".into()),
+            findings: Vec::new(),
             requests: 1_200,
             retries: 198,
             retries_by_cause: BTreeMap::from([(Cause::Throttled, 190), (Cause::TooLarge, 8)]),

@@ -8,7 +8,7 @@ use catalog_shared::record::{RecordType, SCHEMA};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
-use crate::run::complete_since;
+use crate::run::{complete_since, full_crawls};
 
 /// The cursor of a run that has published nothing yet.
 pub(crate) fn new_cursor(
@@ -48,6 +48,7 @@ pub(crate) fn new_cursor(
         seen: BTreeMap::new(),
         complete_since: None,
         domains_complete_since: Vec::new(),
+        full_crawls: Vec::new(),
         history: Vec::new(),
     }
 }
@@ -102,7 +103,7 @@ pub(crate) fn check_seen(cursor: &Cursor) -> anyhow::Result<()> {
 /// The cursor of a run that has published everything, end-of-run records included.
 pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
     let ended = Cursor { state: RunState::Ended, ended_at: Some(ended_at), ..cursor.clone() };
-    complete_since::update(ended)
+    full_crawls::update(complete_since::update(ended))
 }
 
 #[cfg(test)]

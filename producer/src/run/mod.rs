@@ -5,6 +5,7 @@ pub(crate) mod complete_since;
 pub(crate) mod cursor_changes;
 pub(crate) mod difference;
 pub(crate) mod end_records;
+pub(crate) mod full_crawls;
 pub(crate) mod lane_page;
 pub(crate) mod lifecycle;
 pub(crate) mod page_records;

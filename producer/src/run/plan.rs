@@ -21,6 +21,7 @@ pub(crate) enum Plan {
         previous_ended: Option<u32>,
         complete_since: Option<OffsetDateTime>,
         domains_complete_since: Vec<DomainsComplete>,
+        full_crawls: Vec<DomainsComplete>,
         history: Vec<PastRun>,
     },
 }
@@ -59,6 +60,7 @@ fn first_run(request: &CrawlRequest) -> Result<Plan, Stop> {
         previous_ended: Some(request.first_run - 1).filter(|run| *run > 0),
         complete_since: None,
         domains_complete_since: Vec::new(),
+        full_crawls: Vec::new(),
         history: Vec::new(),
     })
 }
@@ -71,6 +73,7 @@ fn start_after(request: &CrawlRequest, last: &Cursor, previous_ended: Option<u32
         previous_ended,
         complete_since: last.complete_since,
         domains_complete_since: last.domains_complete_since.clone(),
+        full_crawls: last.full_crawls.clone(),
         history: last.history_with_own(),
     })
 }
@@ -113,9 +116,18 @@ impl Plan {
                 }
                 Ok(Cursor { owner, stopped: None, ..*cursor })
             }
-            Self::Start { run, shape, previous_ended, complete_since, domains_complete_since, history } => {
+            Self::Start {
+                run,
+                shape,
+                previous_ended,
+                complete_since,
+                domains_complete_since,
+                full_crawls,
+                history,
+            } => {
                 let new = new_cursor(request.region, *shape, run, partitions);
-                Ok(Cursor { owner, previous_ended, complete_since, domains_complete_since, history, ..new })
+                let new = Cursor { owner, previous_ended, history, ..new };
+                Ok(Cursor { complete_since, domains_complete_since, full_crawls, ..new })
             }
         }
     }
@@ -142,7 +154,7 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        CrawlRequest { region: Region::Us, shape, since: None, restart, first_run: 1 }
+        CrawlRequest { region: Region::Us, shape, since: None, full_since: None, restart, first_run: 1 }
     }
 
     fn partitions() -> BTreeMap<RecordType, i32> {

@@ -1,13 +1,15 @@
 //! The run that the command line requests.
 
-use catalog_shared::cursor::{Cursor, Mode, RunParameters};
+use catalog_shared::cursor::{Cursor, Mode, RunParameters, RunState};
 use catalog_shared::exit::Stop;
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use reqwest::Url;
+use time::OffsetDateTime;
 
 use crate::config::CrawlArgs;
 use crate::run::complete_since::complete_since;
+use crate::run::full_crawls;
 use crate::run::start::Start;
 
 /// The run that the command line requests.
@@ -17,6 +19,8 @@ pub(crate) struct CrawlRequest {
     /// The run's parameters, without the start of an incremental run.
     pub(crate) shape: RunParameters,
     pub(crate) since: Option<Start>,
+    /// For `--full-every`: the run is incremental if the last full crawl started at or after this time, and full otherwise.
+    pub(crate) full_since: Option<OffsetDateTime>,
     pub(crate) restart: bool,
     pub(crate) first_run: u32,
 }
@@ -30,7 +34,7 @@ impl CrawlRequest {
         let (region, since, first_run) = (args.region, Start::of(&args.scope)?, args.first_run);
         // A dry run always shows a run from its start, never the rest of an interrupted one.
         let restart = args.restart || args.dry_run;
-        Ok(Self { region, shape: shape(args, url), since, restart, first_run })
+        Ok(Self { region, shape: shape(args, url), since, full_since: None, restart, first_run })
     }
 
     /// A request for a new run, after a transaction whose outcome is in doubt. The current run can't be resumed
@@ -44,16 +48,38 @@ impl CrawlRequest {
     pub(crate) fn new_shape(&self, last: Option<&Cursor>) -> Result<Box<RunParameters>, Stop> {
         let domains = &self.shape.domains;
         let complete_since = last.and_then(|last| complete_since(last, domains));
-        let since = self.since.map(|start| start.resolve(complete_since, domains)).transpose()?;
-        Ok(Box::new(RunParameters { since, ..self.shape.clone() }))
+        let is_incremental = complete_since.is_some()
+            && last.is_some_and(|last| !self.is_full_crawl_due(last, OffsetDateTime::now_utc()));
+        let start = self.since.or_else(|| is_incremental.then_some(Start::AUTO));
+        let since = start.map(|start| start.resolve(complete_since, domains)).transpose()?;
+        let mode = if since.is_some() { Mode::Since } else { self.shape.mode };
+        Ok(Box::new(RunParameters { since, mode, ..self.shape.clone() }))
     }
 
-    /// Whether a run with these parameters is the requested one. The time that `auto` was resolved to is not
-    /// compared.
+    /// Whether the next run has to be full. A full crawl in the future, by a clock that was set back since, does not count.
+    fn is_full_crawl_due(&self, last: &Cursor, now: OffsetDateTime) -> bool {
+        let started = full_crawls::last(last, &self.shape.domains);
+        self.full_since.is_none_or(|since| !started.is_some_and(|at| (since..=now).contains(&at)))
+    }
+
+    /// Whether a slot needs no crawl, because a run of this schedule has started since then and has ended.
+    pub(crate) fn is_done(&self, last: &Cursor, slot: OffsetDateTime, now: OffsetDateTime) -> bool {
+        let is_full_due = self.full_since.is_some() && self.is_full_crawl_due(last, now);
+        last.state == RunState::Ended
+            && self.matches(&last.shape)
+            && (slot..=now).contains(&last.started_at)
+            && !is_full_due
+    }
+
+    /// Whether a run with these parameters is the requested one, or one of both with `--full-every`. The time that `auto`
+    /// was resolved to is not compared.
     pub(crate) fn matches(&self, shape: &RunParameters) -> bool {
-        let since = shape.since.as_ref().map(|since| since.asked.clone());
-        since == self.since.map(|start| start.flags())
-            && RunParameters { since: None, ..shape.clone() } == self.shape
+        let flags = |start: Start| Some(start.flags());
+        let asked = shape.since.as_ref().map(|since| since.asked.clone());
+        let is_incremental = self.full_since.is_some() && asked == flags(Start::AUTO);
+        let mode = if is_incremental { Mode::Since } else { self.shape.mode };
+        (is_incremental || asked == self.since.and_then(flags))
+            && RunParameters { since: None, ..shape.clone() } == RunParameters { mode, ..self.shape.clone() }
     }
 }
 
@@ -114,7 +140,14 @@ mod tests {
             domains: Vec::new(),
             from: None,
         };
-        CrawlRequest { region: Region::Us, shape, since: None, restart: false, first_run: 1 }
+        CrawlRequest {
+            region: Region::Us,
+            shape,
+            since: None,
+            full_since: None,
+            restart: false,
+            first_run: 1,
+        }
     }
 
     fn crawling(run: u32) -> Cursor {

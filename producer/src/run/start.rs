@@ -25,6 +25,9 @@ pub(crate) enum Start {
 }
 
 impl Start {
+    /// `--since auto`.
+    pub(crate) const AUTO: Self = Self::Auto { overlap: OVERLAP };
+
     /// The start that the flags ask for; none for runs that are not incremental.
     ///
     /// # Errors

@@ -109,6 +109,14 @@ metrics! {
         "Time of committed transactions, from the first record to the commit.";
     PRODUCER_COVERED = Gauge "catalog_producer_covered_ratio" ["region"]:
         "Share of the id space that the current run has covered, 0 to 1.";
+    PRODUCER_NEXT_SLOT = Gauge "catalog_producer_next_slot_seconds" ["region"]:
+        "Time until the next crawl of --every starts; negative while a crawl runs past that time.";
+    PRODUCER_MISSED_SLOTS = Counter "catalog_producer_missed_slots_total" ["region"]:
+        "Slots of --every without a crawl, because another one was still running or the machine was suspended.";
+    PRODUCER_CRAWLS = Counter "catalog_producer_crawls_total" ["region", "outcome"]:
+        "Ended crawls of --every: complete or failed.";
+    PRODUCER_LAST_CRAWL_FAILED = Gauge "catalog_producer_last_crawl_failed" ["region"]:
+        "1 if the last crawl of --every failed, otherwise 0.";
     PRODUCER_LOG_LINES_DROPPED = Counter "catalog_producer_log_lines_dropped_total" []:
         "Log lines that could not be written.";
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
+use catalog_shared::events;
 use catalog_shared::monitoring::names::{self, MetricKind};
 use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
@@ -64,7 +65,8 @@ async fn a_running_pair_emits_exactly_the_metrics_that_have_names() -> Result<()
     let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
     // Some pages are published, and the crawl goes on.
     let mut gate = api.hold(Matcher::pages().that(|request| request.sequence > 3));
-    let mut crawl = world.crawl(&api)?.args(["--metrics-addr", "0"]).start()?;
+    let scheduled = ["--metrics-addr", "0", "--every", "3650d"];
+    let mut crawl = world.crawl(&api)?.args(scheduled).start()?;
     let producer = crawl.watched().await?;
     crawl.reaches(gate.arrived()).await?;
     let text = crawl.reaches(complete(&producer, "catalog_producer_")).await??;
@@ -82,6 +84,8 @@ async fn a_running_pair_emits_exactly_the_metrics_that_have_names() -> Result<()
     assert_eq!(producer.get("/readyz").await?.0, 200);
     assert_eq!(producer.get("/healthz").await?.0, 200);
     gate.release();
+    crawl.logged(events::CRAWL_SCHEDULED).await?;
+    crawl.terminate()?;
     assert_eq!(crawl.ended().await?.code, Some(0));
 
     let dead = Sent { key: Some(b"us/nobody"), ..Sent::default() };

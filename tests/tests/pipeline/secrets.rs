@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use catalog_shared::events;
 use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Ended, Program, World};
+use catalog_tests::world::{Answer, Ended, Program, Receiver, World};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -252,6 +252,31 @@ async fn the_other_commands_of_the_consumer_show_no_secret() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_webhook_exposes_neither_its_url_nor_its_secret() -> Result<()> {
+    let (world, api) = (World::new().await?, api().await?);
+    crawl(&world, &api)?.succeed().await?;
+    let receiver = Receiver::start().await?;
+    receiver.answer([Answer::Status(500)]);
+    let url = receiver.url("hooks/Ssst7QhookSsst7Q");
+    let elsewhere = format!("http://Ssst7Qme:Ssst7Qme@{NOWHERE}/Ssst7QhookSsst7Q?Ssst7Q");
+    for url in [url.as_str(), url.as_str(), elsewhere.as_str()] {
+        let program = verbose(world.consume()?).env("CATALOG_NOTIFY_URL", url);
+        let program =
+            program.env("CATALOG_NOTIFY_SECRET", PASSWORD).env("CATALOG_CHECK_CRAWL_AGE_WARNING", "0");
+        let ended = program.run().await?;
+        clean(&ended, 0);
+        // So that the next one sends it again.
+        sqlx::query("update notifications set next_attempt_at = now(), sent_at = null")
+            .execute(world.pool())
+            .await?;
+    }
+    let attempts: i32 =
+        sqlx::query_scalar("select attempts from notifications").fetch_one(world.pool()).await?;
+    assert_eq!(attempts, 3);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_unreachable_broker_exposes_no_secret() -> Result<()> {
     let (world, api) = (World::unmigrated("").await?, api().await?);
     let url = world.login(PASSWORD).await?;
@@ -288,6 +313,8 @@ async fn a_refused_command_line_is_not_quoted() -> Result<()> {
         vec!["--databse-url", &url],
         vec!["--database-url", "postgres://me:Ssst7Q@127.0.0.1:Ssst7Q/catalog"],
         vec!["--database-url", "Ssst7Q"],
+        vec!["--notify-url", "Ssst7Q"],
+        vec!["--notify-url", "http://h.example/", "--notify-secret", concat!("Ssst7Q", "\n", "Ssst7Q")],
     ];
     for args in consumer {
         clean(&verbose(world.consume()?).args(args).run().await?, 2);

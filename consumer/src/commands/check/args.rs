@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use catalog_shared::duration;
+use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::region::Region;
 use clap::Args;
 
 use super::limits::LimitArgs;
 use crate::config::DatabaseArgs;
+
+/// The time limit of a check at the end of another command.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The arguments of `check`.
 #[derive(Args, Debug)]
@@ -48,6 +52,26 @@ pub struct CheckArgs {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
+}
+
+impl CheckArgs {
+    /// The arguments of a check without flags, whose limits are those of the environment.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for an invalid limit in the environment.
+    pub(crate) fn from_environment(kafka: &KafkaArgs, database: &DatabaseArgs) -> Result<Self, Stop> {
+        Ok(Self {
+            region: None,
+            database_only: false,
+            verify: false,
+            timeout: TIMEOUT,
+            quiet: false,
+            json: false,
+            limits: LimitArgs::from_environment()?,
+            kafka: kafka.clone(),
+            database: database.clone(),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -61,11 +61,16 @@ pub(super) struct OpenDeadLetters {
     pub(super) age: Option<f64>,
 }
 
-/// Everything that is read from the database.
-pub(super) struct Facts {
+/// What the ledger says about runs.
+pub(super) struct RunFacts {
     pub(super) full_crawls: Vec<LastFullCrawl>,
     pub(super) held: Vec<HeldRun>,
     pub(super) open: Vec<OpenRun>,
+}
+
+/// Everything that is read from the database.
+pub(super) struct Facts {
+    pub(super) runs: RunFacts,
     pub(super) shielded: Vec<ShieldedDomain>,
     pub(super) dead_letters: OpenDeadLetters,
     pub(super) positions: Positions,
@@ -104,6 +109,26 @@ async fn read_all(tx: &mut PgConnection, kafka: &KafkaArgs, region: Option<Regio
     let region = region.map(Region::name);
     let topics = TopicKind::ALL.map(|kind| kind.topic(&kafka.topics()));
     Ok(Facts {
+        runs: read_runs(tx, region).await?,
+        shielded: sqlx::query_as(include_str!("../../../sql/check/shielded_domains.sql"))
+            .bind(region)
+            .fetch_all(&mut *tx)
+            .await?,
+        dead_letters: sqlx::query_as(include_str!("../../../sql/check/dead_letters.sql"))
+            .bind(region)
+            .fetch_one(&mut *tx)
+            .await?,
+        positions: positions::read(&mut *tx, &topics).await?,
+        other_topics: other_topics(tx, &kafka.topic_prefix).await?,
+    })
+}
+
+/// Reads what the ledger says about runs, of one region or of all.
+///
+/// # Errors
+/// The error of the database.
+pub(super) async fn read_runs(tx: &mut PgConnection, region: Option<&str>) -> sqlx::Result<RunFacts> {
+    Ok(RunFacts {
         full_crawls: sqlx::query_as(include_str!("../../../sql/check/full_crawls.sql"))
             .bind(region)
             .fetch_all(&mut *tx)
@@ -116,16 +141,6 @@ async fn read_all(tx: &mut PgConnection, kafka: &KafkaArgs, region: Option<Regio
             .bind(region)
             .fetch_all(&mut *tx)
             .await?,
-        shielded: sqlx::query_as(include_str!("../../../sql/check/shielded_domains.sql"))
-            .bind(region)
-            .fetch_all(&mut *tx)
-            .await?,
-        dead_letters: sqlx::query_as(include_str!("../../../sql/check/dead_letters.sql"))
-            .bind(region)
-            .fetch_one(&mut *tx)
-            .await?,
-        positions: positions::read(&mut *tx, &topics).await?,
-        other_topics: other_topics(tx, &kafka.topic_prefix).await?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Findings: what was measured, its level, and the next command.
 
+use catalog_shared::findings::{full_crawl_ended, run_not_ended};
 use catalog_shared::human::{count, counted, span};
 use catalog_shared::region::Region;
 use serde::Serialize;
@@ -10,16 +11,16 @@ use super::limits::{Level, Limit, Limits};
 
 /// One finding.
 #[derive(Debug, Serialize)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     /// The name of the check.
-    pub(super) check: &'static str,
-    pub(super) level: Level,
+    pub(crate) check: &'static str,
+    pub(crate) level: Level,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) region: Option<String>,
+    pub(crate) region: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) run: Option<i64>,
+    pub(crate) run: Option<i64>,
     /// The finding in a few words.
-    pub(super) found: String,
+    pub(crate) found: String,
     /// The value that was compared with the limits, in seconds or a count.
     #[serde(flatten)]
     pub(super) measured: Option<Measured>,
@@ -59,6 +60,11 @@ impl Finding {
         Self { region: Some(region.to_owned()), run, ..self }
     }
 
+    /// Whether a limit is reached.
+    pub(crate) const fn is_problem(&self) -> bool {
+        matches!(self.level, Level::Warning | Level::Critical)
+    }
+
     /// Adds the next command, unless all is well.
     pub(super) fn next(self, command: impl Into<String>) -> Self {
         let next = (self.level != Level::Ok).then(|| command.into());
@@ -93,7 +99,7 @@ pub(super) fn full_crawls(found: &[LastFullCrawl], asked: Option<Region>, limits
         let finding = match (run, age) {
             (Some(run), Some(age)) => {
                 let age = whole(*age);
-                let found = format!("full crawl of {region} ended {} ago (run {run})", span(age));
+                let found = full_crawl_ended(region, *run, age);
                 Finding::measured(CHECK, age, (Unit::Seconds, limits), found)
             }
             _ => Finding::plain(CHECK, limits.highest(), format!("no full crawl of {region} was accepted")),
@@ -143,8 +149,7 @@ pub(super) fn open_runs(open: &[OpenRun], limits: Limits) -> Vec<Finding> {
         let finding = match age {
             Some(age) => {
                 let age = whole(*age);
-                let found =
-                    format!("run {run} of {region} has not ended, and was last active {} ago", span(age));
+                let found = run_not_ended(region, *run, age);
                 Finding::measured(CHECK, age, (Unit::Seconds, limits), found)
             }
             None => {

@@ -2,14 +2,14 @@
 
 use catalog_shared::duration;
 use catalog_shared::exit::Stop;
-use clap::{Args, Command, FromArgMatches};
+use clap::{Args, Parser};
 use serde::Serialize;
 
 /// The level of a finding, from harmless to severe. A check that could not run is less severe than a limit that is reached,
 /// as in the plugins of Nagios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Level {
+pub(crate) enum Level {
     Ok,
     Unknown,
     Warning,
@@ -17,7 +17,7 @@ pub(super) enum Level {
 }
 
 impl Level {
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ok => "OK",
             Self::Unknown => "UNKNOWN",
@@ -154,17 +154,21 @@ pub struct LimitArgs {
     verify_critical: Limit,
 }
 
+/// A command line that has only limits.
+#[derive(Parser)]
+struct LimitLine {
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
 impl LimitArgs {
-    /// The limits that the environment sets (`CATALOG_CHECK_…`), for a command without these flags.
+    /// The limits of the environment (`CATALOG_CHECK_…`), for commands without these flags.
     ///
     /// # Errors
-    /// [`Stop::Usage`] for a variable that is not a limit.
+    /// [`Stop::Usage`] for an invalid one.
     pub(crate) fn from_environment() -> Result<Self, Stop> {
-        let command = Self::augment_args(Command::new("check"));
-        let matches = command.try_get_matches_from(["check"]);
-        matches
-            .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| Stop::Usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned()))
+        let line = LimitLine::try_parse_from(["limits"]);
+        line.map(|line| line.limits).map_err(|error| Stop::Usage(error.to_string().trim_end().to_owned()))
     }
 
     pub(super) const fn crawl_age(&self) -> Limits {

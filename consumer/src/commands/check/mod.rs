@@ -5,6 +5,7 @@ use catalog_shared::exit::Stop;
 use catalog_shared::region::Region;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::time_limit::within;
+use sqlx::PgPool;
 
 use crate::store::database;
 
@@ -17,10 +18,11 @@ pub(crate) mod page;
 mod report;
 
 pub(crate) use args::CheckArgs;
-use facts::Facts;
-use findings::Finding;
-use limits::{Level, LimitArgs};
-use report::Report;
+use facts::{Facts, RunFacts};
+pub(crate) use findings::Finding;
+use limits::Level;
+pub(crate) use limits::LimitArgs;
+pub(crate) use report::Report;
 
 /// Runs the checks and prints a report.
 ///
@@ -28,10 +30,24 @@ use report::Report;
 /// [`Stop::Status`]: exit code 1 for warnings, 2 for critical findings, 3 if the database can't be read.
 pub(crate) async fn run(args: &CheckArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let report = tokio::select! {
-        findings = findings(args) => Report::new(findings),
+        report = report(args) => report,
         () = shutdown.cancelled() => bail!(Stop::Interrupted("the checks are incomplete".to_owned())),
     };
     if args.quiet && report.is_ok() { Ok(()) } else { report.print(args.json) }
+}
+
+/// The report, without printing it.
+pub(crate) async fn report(args: &CheckArgs) -> Report {
+    Report::new(findings(args).await)
+}
+
+/// The findings about the runs of all regions.
+///
+/// # Errors
+/// The error of the database.
+pub(crate) async fn of_runs(pool: &PgPool, limits: &LimitArgs) -> sqlx::Result<Vec<Finding>> {
+    let facts = facts::read_runs(&mut *pool.acquire().await?, None).await?;
+    Ok(run_findings(&facts, None, limits))
 }
 
 async fn findings(args: &CheckArgs) -> Vec<Finding> {
@@ -53,11 +69,16 @@ async fn findings(args: &CheckArgs) -> Vec<Finding> {
 
 /// The findings of facts that were read for one region or all.
 fn of_facts(limits: &LimitArgs, region: Option<Region>, facts: &Facts) -> Vec<Finding> {
+    let mut found = run_findings(&facts.runs, region, limits);
+    found.push(findings::dead_letters(&facts.dead_letters, limits.dead_letters()));
+    found.push(findings::shielded(&facts.shielded, limits.shielded()));
+    found
+}
+
+fn run_findings(facts: &RunFacts, region: Option<Region>, limits: &LimitArgs) -> Vec<Finding> {
     let mut found = findings::full_crawls(&facts.full_crawls, region, limits.crawl_age());
     found.extend(findings::held_runs(&facts.held, limits.held()));
     found.extend(findings::open_runs(&facts.open, limits.open()));
-    found.push(findings::dead_letters(&facts.dead_letters, limits.dead_letters()));
-    found.push(findings::shielded(&facts.shielded, limits.shielded()));
     found
 }
 
@@ -97,4 +118,41 @@ const DOCTOR: &str = "catalog-consumer doctor";
 
 fn unknown(check: &'static str, error: &anyhow::Error) -> Finding {
     Finding::plain(check, Level::Unknown, database::format_error(error)).next(DOCTOR)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::commands::check::facts::{HeldRun, LastFullCrawl};
+
+    fn only(facts: &RunFacts, check: &str) -> Finding {
+        let limits = LimitArgs::from_environment().unwrap();
+        run_findings(facts, None, &limits).into_iter().find(|finding| finding.check == check).unwrap()
+    }
+
+    fn crawled(run: Option<i64>, hours: f64) -> Finding {
+        let last = LastFullCrawl { region: "us".into(), run, age: run.map(|_| hours * 3600.0) };
+        only(&RunFacts { full_crawls: vec![last], held: Vec::new(), open: Vec::new() }, "full_crawl")
+    }
+
+    /// A run on hold.
+    pub(crate) fn held(run: i64) -> Finding {
+        let held = vec![HeldRun { region: "us".into(), run, reason: "x".into(), age: Some(7.0) }];
+        only(&RunFacts { full_crawls: Vec::new(), held, open: Vec::new() }, "held_runs")
+    }
+
+    /// A full crawl that ended too long ago.
+    pub(crate) fn missed(run: i64) -> Finding {
+        crawled(Some(run), 40.0)
+    }
+
+    /// A full crawl that has just ended.
+    pub(crate) fn fresh() -> Finding {
+        crawled(Some(1), 0.0)
+    }
+
+    /// No accepted full crawl yet.
+    pub(crate) fn never_accepted() -> Finding {
+        crawled(None, 0.0)
+    }
 }

@@ -15,7 +15,7 @@ const MAX_IN_STATUS: usize = 4;
 
 /// All findings.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// The worst level.
     pub(super) level: Level,
     /// The status line without performance data.

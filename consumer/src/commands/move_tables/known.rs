@@ -97,6 +97,7 @@ impl LastRun {
             seen: BTreeMap::new(),
             complete_since: None,
             domains_complete_since: Vec::new(),
+            full_crawls: Vec::new(),
             stopped: None,
             history: Vec::new(),
         }

@@ -7,6 +7,7 @@ use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::monitoring::MonitoringArgs;
 use clap::Args;
 
+use crate::commands::run::notify::NotifyArgs;
 use crate::config::{ApplyArgs, DatabaseArgs};
 
 /// The arguments of `run`.
@@ -35,6 +36,10 @@ pub struct RunArgs {
     /// Print the summary as one JSON object
     #[arg(long)]
     pub json: bool,
+
+    /// The webhook.
+    #[command(flatten)]
+    pub notify: NotifyArgs,
 
     /// How batches are applied.
     #[command(flatten)]

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use catalog_shared::exit::Stop;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::terminal::Terminal;
+use sqlx::PgPool;
 
+use crate::commands::check::{self, CheckArgs, Report};
 use crate::commands::run::consumer::Consumer;
 use crate::commands::run::monitoring::Monitor;
+use crate::commands::run::notify::Notifier;
 use crate::commands::run::prepare::{Prepared, prepare};
 use crate::commands::run::progress::Progress;
 use crate::commands::summary::Summary;
@@ -23,6 +26,7 @@ mod housekeeping;
 mod missing_topics;
 mod monitoring;
 mod newer_schema;
+mod notify;
 mod outcome;
 mod prepare;
 mod progress;
@@ -41,22 +45,38 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     args.kafka.log_config()?;
+    let (notifier, check) =
+        (Notifier::new(&args.notify)?, CheckArgs::from_environment(&args.kafka, &args.database)?);
     let (monitor, _monitoring) = Monitor::start(&args, &shutdown)?;
     let outage = Arc::new(Outage::default());
     let Some(Prepared { pool, copy, end_offsets }) = prepare(&args, &outage, &shutdown).await? else {
         return finish(&Summary::start(), args.json, args.until_caught_up.then_some(false));
     };
-    let json = args.json;
-    let _missing_topics =
-        (!args.until_caught_up).then(|| missing_topics::watch(&args.kafka, monitor.clone()));
+    let (json, ends) = (args.json, args.until_caught_up);
+    let _missing_topics = (!ends).then(|| missing_topics::watch(&args.kafka, monitor.clone()));
+    let (at_end, meanwhile) = if ends { (notifier, None) } else { (None, notifier) };
+    let _notifying = meanwhile.map(|notifier| notifier.start(pool.clone()));
     let decisions = DecisionSyncTask::start(&args.kafka, &pool, &shutdown).await;
     let progress = Progress::start(terminal);
-    let mut consumer = Consumer::join(args, (pool, copy), outage, (progress, monitor))?;
+    let mut consumer = Consumer::join(args, (pool.clone(), copy), outage, (progress, monitor))?;
     let worked = consumer.work(&shutdown, end_offsets.as_ref()).await;
     let summary = consumer.leave().await;
     decisions.finish().await;
-    let caught_up = worked?;
-    finish(&summary?, json, end_offsets.is_some().then_some(caught_up))
+    let (caught_up, mut summary) = (worked?, summary?);
+    if ends && caught_up {
+        summary.check = shutdown.run_until_cancelled(conclude(&pool, at_end.as_ref(), &check)).await;
+    }
+    finish(&summary, json, ends.then_some(caught_up))
+}
+
+/// What is left to do for a run that has caught up: the notifications, and the report of `check`.
+async fn conclude(pool: &PgPool, notifier: Option<&Notifier>, check: &CheckArgs) -> Report {
+    if let Some(notifier) = notifier {
+        notifier.notify_once(pool).await;
+    }
+    // `check` needs a connection, and there may be no other one.
+    pool.close().await;
+    check::report(check).await
 }
 
 /// Prints the summary. A signal is the regular end of a service, but an error before `--until-caught-up` has caught up.

@@ -21,7 +21,7 @@ use crate::store::{binding, copy_id, db_error};
 use crate::sync::source_check;
 
 /// The number of connections besides one per batch in flight: one for the consumer loop and one for publishing decisions.
-/// Neither may wait for batches. Monitoring has another one.
+/// Neither may wait for batches. Monitoring and notifications have another one each.
 const EXTRA_CONNECTIONS: u32 = 2;
 /// Delay before the check of the topics is retried.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
@@ -48,7 +48,8 @@ pub(crate) async fn prepare(
             database::migrate(&args.database).await?;
         }
         let figures = u32::from(monitoring::is_on(&args.monitoring));
-        let connections = u32::from(args.apply.connections) + EXTRA_CONNECTIONS + figures;
+        let notifier = u32::from(args.notify.notify_url.is_some());
+        let connections = u32::from(args.apply.connections) + EXTRA_CONNECTIONS + figures + notifier;
         let pool = database::open_all(&args.database, connections, 0).await?;
         let mut connection = pool.acquire().await?;
         binding::check_prefix(&mut connection, &args.kafka.topic_prefix).await?;

@@ -28,11 +28,12 @@ pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
 use session::{MIGRATE_FIRST, SessionState};
 
 /// The tables that the migrations create, and their own ledger. The schema may contain other tables, such as an analyst's.
-pub(crate) const TABLES: [&str; 15] = [
+pub(crate) const TABLES: [&str; 16] = [
     "_sqlx_migrations",
     "dead_letters",
     "domain_first_runs",
     "installation",
+    "notifications",
     "positions",
     "run_floors",
     "run_partitions",

@@ -39,7 +39,7 @@ pub(super) fn held_runs(ledger: &Ledger) -> Markup {
             }
         }
     };
-    list("Runs on hold", "No run is on hold.", &ledger.facts.held, entry, "catalog-consumer runs list")
+    list("Runs on hold", "No run is on hold.", &ledger.facts.runs.held, entry, "catalog-consumer runs list")
 }
 
 /// Domains whose missing datasets are kept, with the command that lifts the shield.

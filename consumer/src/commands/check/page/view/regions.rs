@@ -16,11 +16,11 @@ pub(super) fn section(view: &View<'_>, ledger: &Ledger, read_at: OffsetDateTime)
     html! {
         section {
             h2 { "Regions" }
-            @if ledger.facts.full_crawls.is_empty() {
+            @if ledger.facts.runs.full_crawls.is_empty() {
                 p.none { "No run has arrived in the tables yet." }
             }
             div.cards {
-                @for crawl in &ledger.facts.full_crawls {
+                @for crawl in &ledger.facts.runs.full_crawls {
                     article.card {
                         h3 { (crawl.region) }
                         (freshness(crawl, since_read, limits))

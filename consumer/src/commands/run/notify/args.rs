@@ -1,0 +1,62 @@
+//! The flags of the webhook.
+
+use catalog_shared::exit::Stop;
+use clap::Args;
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::webhook::Webhook;
+
+/// The flags of the webhook.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Notifications")]
+pub struct NotifyArgs {
+    /// Send each run that failed, is on hold or is missing to this URL, once, as a POST of a JSON object [default: off]
+    #[arg(long, env = "CATALOG_NOTIFY_URL", hide_env_values = true, value_name = "URL")]
+    pub notify_url: Option<SecretString>,
+
+    /// A secret that is sent with it, in the header `Authorization: Bearer SECRET`
+    #[arg(long, env = "CATALOG_NOTIFY_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub notify_secret: Option<SecretString>,
+}
+
+impl NotifyArgs {
+    /// The webhook; none without `--notify-url`. An empty variable does not set one. Clap does not parse the URL, because its
+    /// error would quote it.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for anything but an http(s) URL, and for a secret that can't be in a header. Neither quotes them.
+    pub(crate) fn webhook(&self) -> anyhow::Result<Option<Webhook>> {
+        let url = self.notify_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
+        let Some(url) = url else { return Ok(None) };
+        let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let refused = || Stop::Usage("--notify-url (CATALOG_NOTIFY_URL) must be an http(s) URL".to_owned());
+        let secret = self.notify_secret.as_ref().filter(|secret| !secret.expose_secret().is_empty());
+        Webhook::new(url.ok_or_else(refused)?, secret).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn webhook(url: &str, secret: Option<&str>) -> anyhow::Result<Option<Webhook>> {
+        let text = |text: &str| SecretString::from(text.to_owned());
+        NotifyArgs { notify_url: Some(text(url)), notify_secret: secret.map(text) }.webhook()
+    }
+
+    #[test]
+    fn a_refusal_quotes_neither_the_url_nor_the_secret() {
+        assert!(webhook("https://hooks.example/hunter2", Some("hunter2")).unwrap().is_some());
+        assert!(webhook("", None).unwrap().is_none());
+        for (url, secret) in [
+            ("ftp://hunter2.example/", None),
+            ("hunter2", None),
+            ("http://hunter2:x:y/", None),
+            ("http://h.example/", Some("hunter2\n")),
+        ] {
+            let error = webhook(url, secret).err().unwrap();
+            assert!(error.is::<Stop>() && !format!("{error:#} {error:?}").contains("hunter2"), "{error:#}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `--notify-url`: tells a webhook of runs that failed, are on hold or are missing.
+//!
+//! The findings are those of `check`, so both use the same words and limits. Each becomes one row of the outbox, whose key is
+//! the finding's event, region and run, so restarts and other consumers don't repeat it. A row is sent until the receiver
+//! accepts it. If the process dies between these two, it is sent again with the same id.
+
+use std::time::{Duration, Instant};
+
+use catalog_shared::events;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+mod args;
+mod webhook;
+
+pub(crate) use args::NotifyArgs;
+use webhook::Webhook;
+
+use crate::commands::check::{self, Finding, LimitArgs};
+use crate::store::notifications::{self, NewNotification, Notification};
+
+/// How often due notifications are sent.
+const SEND_EVERY: Duration = Duration::from_secs(5);
+/// How often the ledger is read.
+const READ_EVERY: Duration = Duration::from_secs(60);
+/// The time limit of all notifications at the end of `--until-caught-up`. The next start sends the others.
+const LAST_LIMIT: Duration = Duration::from_secs(30);
+
+/// Sends the notifications of one installation.
+pub(super) struct Notifier {
+    webhook: Webhook,
+    limits: LimitArgs,
+}
+
+impl Notifier {
+    /// The notifier of these flags; none without `--notify-url`.
+    ///
+    /// # Errors
+    /// [`catalog_shared::exit::Stop::Usage`] for an invalid URL, secret or limit (`CATALOG_CHECK_…`).
+    pub(super) fn new(args: &NotifyArgs) -> anyhow::Result<Option<Self>> {
+        let Some(webhook) = args.webhook()? else { return Ok(None) };
+        Ok(Some(Self { webhook, limits: LimitArgs::from_environment()? }))
+    }
+
+    /// Notifies until the guard is dropped.
+    pub(super) fn start(self, pool: PgPool) -> DropGuard {
+        let stop = CancellationToken::new();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(async move { self.follow(&pool).await }));
+        stop.drop_guard()
+    }
+
+    /// Notifies of what is found now, for a process that is about to end.
+    pub(super) async fn notify_once(&self, pool: &PgPool) {
+        let notify = async {
+            self.enqueue(pool).await?;
+            self.send_due(pool).await
+        };
+        log_failure(timeout(LAST_LIMIT, notify).await.unwrap_or(Ok(())));
+    }
+
+    async fn follow(&self, pool: &PgPool) {
+        let mut tick = interval(SEND_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut read: Option<Instant> = None;
+        loop {
+            tick.tick().await;
+            if read.is_none_or(|read| read.elapsed() >= READ_EVERY) {
+                read = Some(Instant::now());
+                log_failure(self.enqueue(pool).await);
+            }
+            log_failure(self.send_due(pool).await);
+        }
+    }
+
+    /// Stores a notification of each finding that has none yet.
+    async fn enqueue(&self, pool: &PgPool) -> sqlx::Result<()> {
+        for finding in check::of_runs(pool, &self.limits).await? {
+            if let Some(new) = notification(&finding) {
+                notifications::enqueue(pool, &new).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the notifications that are due, until one fails.
+    async fn send_due(&self, pool: &PgPool) -> sqlx::Result<()> {
+        while let Some(due) = notifications::take_due(pool).await? {
+            let (id, host) = (due.id.as_str(), self.webhook.host());
+            if let Err(error) = self.webhook.send(&body(&due)).await {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    event = events::NOTIFICATION_FAILED,
+                    id,
+                    host,
+                    attempts = due.attempts,
+                    error,
+                    "can't notify the receiver, retrying"
+                );
+                break;
+            }
+            notifications::mark_sent(pool, id).await?;
+            tracing::info!(event = events::NOTIFICATION_SENT, id, host, "the receiver was notified");
+        }
+        Ok(())
+    }
+}
+
+/// Other code logs outages of the database.
+fn log_failure(result: sqlx::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "can't read or write the notifications");
+    }
+}
+
+/// The notification of a finding; none if all is well, or if nothing has been accepted yet, as in a new installation.
+fn notification(finding: &Finding) -> Option<NewNotification> {
+    let event = match finding.check {
+        "held_runs" => "run_held",
+        "open_runs" => "run_failed",
+        "full_crawl" => "crawl_missed",
+        _ => return None,
+    };
+    let (region, run) = (finding.region.clone()?, finding.run?);
+    let mut payload = serde_json::to_value(finding).ok()?;
+    payload["event"] = event.into();
+    payload["text"] = format!("{} - {}", finding.level.name(), finding.found).into();
+    finding.is_problem().then_some(NewNotification { event, region, run, payload })
+}
+
+/// What is sent.
+fn body(Notification { id, payload, created_at, .. }: &Notification) -> Value {
+    let mut body = payload.0.clone();
+    body["id"] = json!(id);
+    body["at"] = json!(created_at.format(&Rfc3339).unwrap_or_default());
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::check::tests::{fresh, held, missed, never_accepted};
+
+    #[test]
+    fn a_finding_becomes_a_notification_with_a_text_for_chats() {
+        let new = notification(&held(6)).unwrap();
+        assert_eq!((new.event, new.region.as_str(), new.run), ("run_held", "us", 6));
+        let text = new.payload["text"].as_str().unwrap();
+        assert!(text.starts_with("WARNING - run 6 of us has been on hold for "), "{text}");
+        assert_eq!(new.payload["next"], "catalog-consumer runs show 6 --region us");
+        assert_eq!(notification(&missed(3)).map(|new| (new.event, new.run)), Some(("crawl_missed", 3)));
+    }
+
+    #[test]
+    fn nothing_is_sent_if_all_is_well_or_before_the_first_accepted_crawl() {
+        assert!(notification(&fresh()).is_none());
+        assert!(notification(&never_accepted()).is_none());
+    }
+}

@@ -1,0 +1,220 @@
+//! Crawls at each slot of a schedule. All state is in the region's cursor, so a restart loses nothing, and another producer of
+//! the region sees what this one has done.
+
+use std::sync::Arc;
+
+use catalog_shared::answer::Answered;
+use catalog_shared::cursor::{Cursor, RunState};
+use catalog_shared::cursors;
+use catalog_shared::events;
+use catalog_shared::exit::Stop;
+use catalog_shared::outage::{retry_while_down, wait_for_kafka_within};
+use catalog_shared::rights;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::config::CrawlArgs;
+use crate::crawl::Crawler;
+use crate::run::request::CrawlRequest;
+use crate::schedule::state::ScheduleState;
+use crate::schedule::{Next, Schedule, Slot};
+
+/// The maximum number of crawls in a slot: the rest of an interrupted one, and the slot's own.
+const MAX_CRAWLS: usize = 2;
+
+/// Crawls at the slots of a schedule.
+pub(super) struct Scheduler {
+    schedule: Schedule,
+    /// The slot that comes next.
+    expected: Slot,
+    state: Arc<ScheduleState>,
+}
+
+impl Scheduler {
+    /// The scheduler for `--every`; none without it.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for flags that contradict each other.
+    pub(super) fn new(args: &CrawlArgs) -> Result<Option<Self>, Stop> {
+        let Some(schedule) = args.schedule.schedule(args.datasets, draw())? else { return Ok(None) };
+        let expected = schedule.first(OffsetDateTime::now_utc());
+        let state = Arc::new(ScheduleState::new(schedule, expected));
+        Ok(Some(Self { schedule, expected, state }))
+    }
+
+    /// What monitoring shows.
+    pub(super) fn state(&self) -> Arc<ScheduleState> {
+        Arc::clone(&self.state)
+    }
+
+    /// Crawls until a shutdown.
+    ///
+    /// # Errors
+    /// [`Stop`] if the next slot would fail in the same way, or if a shutdown interrupted a crawl.
+    pub(super) async fn run(mut self, crawler: &Crawler<'_>, request: &CrawlRequest) -> anyhow::Result<()> {
+        let started = self.crawl_at_start(crawler, &self.request(request, self.expected)).await;
+        crawler.monitor.end_crawl();
+        self.settle(started)?;
+        let mut announced = None;
+        while !crawler.shutdown.is_cancelled() {
+            match self.schedule.look(self.expected, OffsetDateTime::now_utc()) {
+                Next::Wait { slot, wait } => {
+                    self.expected = slot;
+                    self.state.wait(slot);
+                    if announced.replace(slot) != Some(slot) {
+                        self.announce();
+                    }
+                    let _ = crawler.shutdown.run_until_cancelled(sleep(wait)).await;
+                }
+                Next::Missed { slot, missed } => self.miss(missed, slot),
+                Next::Crawl { slot, missed } => {
+                    self.miss(missed, slot);
+                    self.crawl(crawler, request, slot).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The request for a slot.
+    fn request(&self, request: &CrawlRequest, slot: Slot) -> CrawlRequest {
+        CrawlRequest { full_since: self.schedule.full_since(slot), ..request.clone() }
+    }
+
+    /// At the start, an interrupted run continues, and the first run of a region starts, without waiting for a slot. Returns
+    /// whether there was one.
+    async fn crawl_at_start(&self, crawler: &Crawler<'_>, request: &CrawlRequest) -> anyhow::Result<bool> {
+        let Some(last) = crawler.last_cursor().await? else { return Ok(false) };
+        let is_due = last.is_none_or(|last| last.state == RunState::Crawling);
+        if is_due {
+            crawler.crawl(request).await?;
+        }
+        Ok(is_due)
+    }
+
+    /// Crawls in a slot. Slots that pass meanwhile are missed.
+    async fn crawl(
+        &mut self,
+        crawler: &Crawler<'_>,
+        request: &CrawlRequest,
+        slot: Slot,
+    ) -> anyhow::Result<()> {
+        let following = self.schedule.following(slot);
+        self.state.crawl(following);
+        let crawled = crawl_slot(crawler, &self.request(request, slot), slot).await;
+        crawler.monitor.end_crawl();
+        let now = OffsetDateTime::now_utc();
+        self.miss(self.schedule.passed(following, now), self.schedule.next(now));
+        self.settle(crawled)
+    }
+
+    /// Notes missed slots, and which one comes next.
+    fn miss(&mut self, missed: u64, next: Slot) {
+        self.expected = next;
+        self.state.miss(missed, next);
+        if missed > 0 {
+            tracing::warn!(event = events::SLOTS_MISSED, missed, "slots passed without a crawl");
+        }
+    }
+
+    /// Notes how the crawls of a slot ended.
+    fn settle(&self, crawled: anyhow::Result<bool>) -> anyhow::Result<()> {
+        match crawled {
+            Ok(has_crawled) => {
+                if has_crawled {
+                    self.state.end(false);
+                }
+                Ok(())
+            }
+            Err(error) if is_final(&error) => Err(error),
+            Err(error) => {
+                self.state.end(true);
+                let error = format!("{error:#}");
+                tracing::error!(
+                    event = events::CRAWL_FAILED,
+                    error,
+                    "the crawl failed; the next slot tries again"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    fn announce(&self) {
+        let next = self.schedule.start(self.expected).format(&Rfc3339).unwrap_or_default();
+        tracing::info!(event = events::CRAWL_SCHEDULED, next, "waiting for the next crawl");
+    }
+}
+
+/// Crawls until the cursor shows that the slot needs nothing more. Returns whether there was a crawl.
+async fn crawl_slot(crawler: &Crawler<'_>, request: &CrawlRequest, slot: Slot) -> anyhow::Result<bool> {
+    for crawls in 0..MAX_CRAWLS {
+        let Some(last) = crawler.last_cursor().await? else { return Ok(crawls > 0) };
+        let now = OffsetDateTime::now_utc();
+        if let Some(last) = last.filter(|last| request.is_done(last, slot.time(), now)) {
+            if crawls == 0 {
+                tracing::info!(
+                    event = events::SLOT_DONE,
+                    run = last.run,
+                    "the run of this slot has already ended"
+                );
+            }
+            return Ok(crawls > 0);
+        }
+        crawler.crawl(request).await?;
+    }
+    Ok(true)
+}
+
+impl Crawler<'_> {
+    /// The last cursor of the region, if it has one. The outer option is none after a shutdown.
+    async fn last_cursor(&self) -> anyhow::Result<Option<Option<Cursor>>> {
+        let (kafka, region) = (&self.args.kafka, self.args.region);
+        let topics = kafka.topics();
+        let read = async {
+            if let Some(limit) = self.args.wait_for_kafka {
+                wait_for_kafka_within(kafka, limit).await?;
+            }
+            retry_while_down(kafka, async || cursors::read_if_exists(kafka, &topics, region).await).await
+        };
+        rights::named(self.shutdown.run_until_cancelled(read).await.transpose())
+    }
+}
+
+/// Whether an error ends the process. Flags that can't work, another producer that has taken over and a shutdown concern every
+/// later slot too. Anything else may have passed until then.
+fn is_final(error: &anyhow::Error) -> bool {
+    let answered = error.downcast_ref::<Answered>().map(|Answered(error)| error);
+    answered.unwrap_or(error).is::<Stop>()
+}
+
+/// A random number from 0 to 1.
+fn draw() -> f64 {
+    let [.., a, b, c, d] = *Uuid::new_v4().as_bytes();
+    f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn only_errors_that_the_next_slot_would_repeat_end_the_process() {
+        let stop = || anyhow::Error::from(Stop::Guard("fenced".into()));
+        assert!(
+            is_final(&stop()) && is_final(&stop().context("crawling")) && is_final(&Answered(stop()).into())
+        );
+        assert!(!is_final(&anyhow!("the API is down")) && !is_final(&Answered(anyhow!("as well")).into()));
+    }
+
+    #[test]
+    fn delays_are_drawn_from_the_whole_jitter() {
+        let drawn: Vec<f64> = (0..200).map(|_| draw()).collect();
+        assert!(drawn.iter().all(|drawn| (0.0..=1.0).contains(drawn)));
+        assert!(drawn.iter().any(|drawn| *drawn < 0.3) && drawn.iter().any(|drawn| *drawn > 0.7));
+    }
+}
