@@ -16,7 +16,7 @@ const LONGEST_WAIT: f64 = 2.0;
 /// Whether the disk of the database has space: writes a temporary table and rolls back.
 ///
 /// # Errors
-/// Another error of the database than that its disk is full.
+/// If the connection fails.
 pub(super) async fn disk(connection: &mut PgConnection, may_write: bool) -> sqlx::Result<Finding> {
     if !may_write {
         return Ok(Finding::skipped(DISK, "this user may not create temporary tables here"));
@@ -26,14 +26,21 @@ pub(super) async fn disk(connection: &mut PgConnection, may_write: bool) -> sqlx
     let written =
         sqlx::query(include_str!("../../../sql/doctor/write_temporary.sql")).execute(&mut *connection).await;
     raw_sql("rollback").execute(connection).await?;
-    match written {
-        Ok(_) => Ok(Finding::ok(DISK, "the disk of the database has space")),
-        Err(error) if database::code(&error).as_deref() == Some(DISK_FULL) => Ok(Finding::problem(
+    let Err(error) = written else { return Ok(Finding::ok(DISK, "the disk of the database has space")) };
+    let message = database::message(&error);
+    match database::code(&error).as_deref() {
+        Some(DISK_FULL) => Ok(Finding::problem(
             DISK,
-            format!("the disk of the database is full: {}", database::message(&error)),
+            format!("the disk of the database is full: {message}"),
             "df --human-readable  # on the host of the database: free space there, or enlarge the disk",
         )),
-        Err(error) => Err(error),
+        // Such as of a database that is read-only.
+        Some(_) => Ok(Finding::problem(
+            DISK,
+            format!("the database can't write a temporary table: {message}"),
+            next::CONNECT,
+        )),
+        None => Err(error),
     }
 }
 
