@@ -162,9 +162,9 @@ impl LimitArgs {
     pub(crate) fn from_environment() -> Result<Self, Stop> {
         let command = Self::augment_args(Command::new("check"));
         let matches = command.try_get_matches_from(["check"]);
-        matches
-            .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| Stop::Usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned()))
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
+            Stop::Usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned())
+        })
     }
 
     pub(super) const fn crawl_age(&self) -> Limits {

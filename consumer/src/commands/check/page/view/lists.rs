@@ -77,7 +77,11 @@ pub(super) fn dead_letters(ledger: &Ledger, now: OffsetDateTime) -> Markup {
         }
     };
     let shown = &ledger.dead_letters;
-    let title = if open > 0 { format!("Open dead letters: {}", number(open)) } else { "Open dead letters".to_owned() };
+    let title = if open > 0 {
+        format!("Open dead letters: {}", number(open))
+    } else {
+        "Open dead letters".to_owned()
+    };
     html! {
         (list(&title, "No dead letter is open.", shown, entry, ""))
         @if usize::try_from(open).is_ok_and(|open| open > shown.len()) {
