@@ -12,7 +12,7 @@ use tokio::time::timeout;
 const PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A page as Chromium renders it, with scripts disabled.
+/// A page as Chromium renders it.
 #[derive(Debug)]
 pub struct Rendered {
     /// The document after it was loaded.
@@ -43,13 +43,13 @@ pub async fn render(url: &str) -> Result<Option<Rendered>> {
         "--no-first-run",
     ]);
     command.args(["--disable-background-networking", "--enable-logging=stderr"]);
-    command.arg("--blink-settings=scriptEnabled=false").arg("--dump-dom");
-    command.arg(format!("--user-data-dir={}", profile.path().display())).arg(url);
+    command.arg("--dump-dom").arg(format!("--user-data-dir={}", profile.path().display())).arg(url);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let ended = timeout(LIMIT, command.output()).await.context("Chromium did not end")??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let rendered = Rendered { dom: text(&ended.stdout), log: text(&ended.stderr) };
-    ensure!(ended.status.success(), "Chromium failed:\n{}", rendered.log);
+    let is_complete = ended.status.success() && rendered.dom.contains("</html>");
+    ensure!(is_complete, "Chromium failed:\n{}\n{}", rendered.dom, rendered.log);
     Ok(Some(rendered))
 }
 

@@ -30,7 +30,7 @@ fn text(document: &str) -> String {
 /// The commands of the page.
 fn commands(document: &str) -> Vec<String> {
     let parts = document.split("<code class=\"command\">").skip(1);
-    parts.filter_map(|part| Some(part.split_once("</code>")?.0.to_owned())).collect()
+    parts.filter_map(|part| Some(text(&format!(">{}<", part.split_once("</code>")?.0)))).collect()
 }
 
 /// Run 1 was accepted, run 2 retired a dataset with a hostile name and shielded a domain, and run 3 is on hold.
@@ -52,7 +52,7 @@ async fn eventful() -> Result<History> {
 }
 
 #[tokio::test]
-async fn a_browser_without_scripts_shows_what_is_to_be_decided() -> Result<()> {
+async fn a_browser_shows_what_is_to_be_decided() -> Result<()> {
     let history = eventful().await?;
     let (_member, port) = started(watched(&history.world)?).await?;
     port.until_page(|page| page.contains("Nothing is unread in 6 partitions.")).await?;

@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(4);
 const WAITING: usize = 4;
 /// How long the database and Kafka may take. A viewer sees what came too late at the next look.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(4);
-const KAFKA_TIMEOUT: Duration = Duration::from_secs(8);
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where to read.
 pub(crate) struct Source {

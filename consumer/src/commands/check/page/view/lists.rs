@@ -116,7 +116,7 @@ fn retired_row(dataset: &RetiredDataset, now: OffsetDateTime) -> Markup {
     html! {
         tr {
             td.name { bdi { (name.as_deref().unwrap_or("(no name)")) } " " small { (id) " " (kind.as_deref().unwrap_or_default()) } }
-            td { bdi { (domain) } " " small { (region) } }
+            td.name { bdi { (domain) } " " small { (region) } }
             td title=(time_text(*retired_at)) { (ago(*retired_at, now)) }
         }
     }

@@ -182,6 +182,15 @@ fn each_state_of_a_run_has_a_shape_and_a_name() {
 }
 
 #[test]
+fn a_run_ends_with_its_last_record() {
+    let mut ledger = busy_ledger("a.example");
+    ledger.runs = vec![run(7, "open", 0), run(6, "held", 9_000)];
+    let text = text(&scene(ledger).document());
+    assert!(text.contains("Latest: run 7 (full): not ended, 12 retiredLatest runs as a table"), "{text}");
+    assert_eq!(text.matches("2024-10-03 22:00:00 UTC").count(), 1, "{text}");
+}
+
+#[test]
 fn a_long_list_is_cut_and_names_the_command_that_lists_all() {
     let mut ledger = busy_ledger("a.example");
     let held = |run| HeldRun { region: "us".into(), run, reason: "x".into(), age: None };

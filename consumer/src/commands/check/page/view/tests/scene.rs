@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use super::super::*;
 use crate::commands::check::facts::{Facts, HeldRun, LastFullCrawl, OpenDeadLetters, ShieldedDomain};
-use crate::commands::check::lag::PartitionLag;
 use crate::commands::check::page::ledger::{LatestRun, OpenDeadLetter, RetiredDataset};
-use crate::commands::check::page::live::{LivePartition, LiveWait};
+use crate::commands::check::page::live::LivePartition;
 use crate::commands::check::page::reading::Gap;
 
 pub(super) const HOUR: f64 = 3600.0;
