@@ -8,8 +8,8 @@ use clap::Args;
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Monitoring")]
 pub struct MonitoringArgs {
-    /// Address for /metrics, /healthz, /readyz and a status page at /: a port on 127.0.0.1 such as 9464, or an address such as
-    /// 0.0.0.0:9464 [default: off]
+    /// Address for /metrics, /healthz and /readyz, and in a consumer a status page at /: a port on 127.0.0.1 such as 9464, or an
+    /// address such as 0.0.0.0:9464 [default: off]
     #[arg(long, env = "CATALOG_METRICS_ADDR", value_parser = address, value_name = "ADDRESS")]
     pub metrics_addr: Option<SocketAddr>,
 }

@@ -2,6 +2,7 @@
 //! PostgreSQL and the real Kafka that `DATABASE_URL` and `KAFKA_BROKERS` name, and the real programs.
 
 mod broker;
+mod browser;
 mod cleanup;
 mod compaction;
 mod consumer;
@@ -41,6 +42,7 @@ use uuid::Uuid;
 use cleanup::ExecuteRaw;
 
 pub use broker::Broker;
+pub use browser::{Rendered, render};
 pub use database_server::DatabaseServer;
 pub use dead_letters::record_headers;
 pub use kafka_proxy::{KafkaProxy, LateEnd};

@@ -36,8 +36,17 @@ impl Watched {
     /// # Errors
     /// If the program does not answer.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        let (status, _, body) = self.request("GET", path).await?;
+        Ok((status, body))
+    }
+
+    /// The status, the head and the body of the answer to a request.
+    ///
+    /// # Errors
+    /// If the program does not answer.
+    pub async fn request(&self, method: &str, path: &str) -> Result<(u16, String, String)> {
         let mut stream = TcpStream::connect(&self.0).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.0);
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.0);
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
@@ -45,7 +54,7 @@ impl Watched {
         let status = head.split(' ').nth(1).context("an answer has a status")?.parse()?;
         // Not chunked, because each body is sent as a whole.
         ensure!(!head.to_lowercase().contains("chunked"), "{head}");
-        Ok((status, body.to_owned()))
+        Ok((status, head.to_owned(), body.to_owned()))
     }
 
     /// Asks a path until its status and its JSON body are as expected, and returns the body.
@@ -66,6 +75,14 @@ impl Watched {
     /// As [`Watched::until`].
     pub async fn until_metrics(&self, expected: impl Fn(&str) -> bool) -> Result<String> {
         self.until_text("/metrics", |_, body| expected(body).then(|| body.to_owned())).await
+    }
+
+    /// Loads the status page until it is as expected, and returns it.
+    ///
+    /// # Errors
+    /// As [`Watched::until`].
+    pub async fn until_page(&self, expected: impl Fn(&str) -> bool) -> Result<String> {
+        self.until_text("/", |_, body| expected(body).then(|| body.to_owned())).await
     }
 
     /// Returns the first report that the program is unhealthy. Waits forever if there is none.

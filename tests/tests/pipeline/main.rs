@@ -96,6 +96,7 @@ mod smaller_batches;
 mod smaller_pages;
 mod spellings;
 mod status;
+mod status_page;
 mod stopping;
 mod takeover;
 mod two_copies;

@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn lag_has_a_limit_for_records_and_one_for_time() {
-        let behind = Lag { records: 7, seconds: Some(90_000), oldest_in: Some("t[0]".into()) };
+        let behind =
+            Lag { records: 7, seconds: Some(90_000), oldest_in: Some("t[0]".into()), ..Lag::default() };
         let [records, time] = &lag(&behind, OFF, DAYS)[..] else { panic!("two findings") };
         assert_eq!((records.level, time.level), (Level::Ok, Level::Warning));
         assert!(time.found.contains("1 d 1 h old (t[0])") && records.found.contains("7 records"));

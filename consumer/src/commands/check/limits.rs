@@ -168,7 +168,9 @@ impl LimitArgs {
     /// [`Stop::Usage`] for an invalid one.
     pub(crate) fn from_environment() -> Result<Self, Stop> {
         let line = LimitLine::try_parse_from(["limits"]);
-        line.map(|line| line.limits).map_err(|error| Stop::Usage(error.to_string().trim_end().to_owned()))
+        line.map(|line| line.limits).map_err(|error| {
+            Stop::Usage(error.to_string().trim_start_matches("error: ").trim_end().to_owned())
+        })
     }
 
     pub(super) const fn crawl_age(&self) -> Limits {

@@ -75,9 +75,12 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// The positions that the lag is measured from; none if the tables belong to other topics.
-    pub(super) fn positions(&self) -> Option<Positions> {
-        self.facts.other_topics.is_none().then(|| self.facts.positions.clone())
+    /// The positions that the lag is measured from.
+    ///
+    /// # Errors
+    /// Why there is no lag: the tables belong to other topics.
+    pub(super) fn positions(&self) -> Result<Positions, String> {
+        self.facts.other_topics.clone().map_or_else(|| Ok(self.facts.positions.clone()), Err)
     }
 }
 

@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(4);
 const WAITING: usize = 4;
 /// How long the database and Kafka may take. A viewer sees what came too late at the next look.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(4);
-const KAFKA_TIMEOUT: Duration = Duration::from_secs(8);
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where to read.
 pub(crate) struct Source {
@@ -109,14 +109,19 @@ impl Reader {
 
     async fn read(&self, source: &Source) {
         let ledger = source.ledger().await;
-        // Without positions there is no lag.
-        let positions = ledger.as_ref().ok().map(Ledger::positions);
+        let positions = match &ledger {
+            Ok(ledger) => ledger.positions(),
+            Err(_) => Err("the positions in the tables are unknown".to_owned()),
+        };
         self.readings.send_modify(|readings| readings.ledger.record(ledger, Moment::now()));
-        if let Some(positions) = positions.flatten() {
-            let lag = self.lag(&source.kafka, positions).await;
-            self.readings.send_modify(|readings| readings.lag.record(lag, Moment::now()));
-        }
-        self.readings.send_modify(|readings| readings.ended = Some(Instant::now()));
+        let lag = match positions {
+            Ok(positions) => self.lag(&source.kafka, positions).await,
+            Err(why) => Err(why),
+        };
+        self.readings.send_modify(|readings| {
+            readings.lag.record(lag, Moment::now());
+            readings.ended = Some(Instant::now());
+        });
     }
 
     async fn lag(&self, kafka: &KafkaArgs, positions: Positions) -> Result<Lag, String> {
@@ -143,5 +148,45 @@ impl Source {
             Ok(read) => read.map_err(|error| database::format_error(&error)),
             Err(_) => Err(format!("no answer within {} s", DATABASE_TIMEOUT.as_secs())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_waits_only_for_a_task_that_reads_and_not_long() {
+        let (reader, start) = (Reader::default(), tokio::time::Instant::now());
+        // The consumer is starting.
+        let readings = reader.recent().await;
+        let gap = readings.ledger(&Moment::now(), OffsetDateTime::UNIX_EPOCH).gap;
+        assert!(gap.is_some_and(|gap| gap.why.ends_with("the consumer is starting")));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        // The database does not answer.
+        reader.readings.send_modify(|readings| readings.has_reader = true);
+        let viewers = futures::future::join_all((0..WAITING + 3).map(|_| async {
+            reader.recent().await;
+            start.elapsed() >= WAIT
+        }));
+        assert_eq!(viewers.await.iter().filter(|has_waited| **has_waited).count(), WAITING);
+        assert!(start.elapsed() < 2 * WAIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_gets_the_readings_that_it_has_asked_for() {
+        let (reader, start) = (Reader::default(), tokio::time::Instant::now());
+        reader.readings.send_modify(|readings| readings.has_reader = true);
+        let read = async {
+            reader.asked.notified().await;
+            reader.readings.send_modify(|readings| {
+                readings.lag.record(Ok(Lag { records: 7, ..Lag::default() }), Moment::now());
+                readings.ended = Some(Instant::now());
+            });
+        };
+        let (readings, ()) = tokio::join!(reader.recent(), read);
+        let known = readings.lag(&Moment::now(), OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(known.last.map(|(_, lag)| lag.records), Some(7));
+        assert_eq!((known.gap, start.elapsed()), (None, Duration::ZERO));
     }
 }

@@ -27,7 +27,12 @@ pub(super) fn live(state: &State, is_stopping: bool, now: Instant, clock: Offset
     }
 }
 
-fn partition(state: &State, partition: &PartitionState, now: Instant, clock: OffsetDateTime) -> LivePartition {
+fn partition(
+    state: &State,
+    partition: &PartitionState,
+    now: Instant,
+    clock: OffsetDateTime,
+) -> LivePartition {
     LivePartition {
         topic: partition.topic_partition.topic.clone(),
         partition: partition.topic_partition.partition,

@@ -136,7 +136,8 @@ impl Monitored for Monitor {
         Box::pin(async move {
             let Some(page) = &monitor.page else { return FrontPage::Text("") };
             let is_stopping = || monitor.shutdown.is_cancelled();
-            let live = || live::live(&monitor.lock(), is_stopping(), Instant::now(), OffsetDateTime::now_utc());
+            let live =
+                || live::live(&monitor.lock(), is_stopping(), Instant::now(), OffsetDateTime::now_utc());
             page.show(live).await
         })
     }

@@ -25,7 +25,8 @@ pub(super) fn age(age: u64, limits: Limits) -> Markup {
     let end = highest.saturating_add(highest / 3);
     let place = |seconds: u64| seconds.min(end).saturating_mul(SCALE) / end;
     let (first, second) = (warning.unwrap_or(highest).min(highest), critical.unwrap_or(end).min(end));
-    let zones = [("ok", 0, first.min(second)), ("warning", first.min(second), second), ("critical", second, end)];
+    let zones =
+        [("ok", 0, first.min(second)), ("warning", first.min(second), second), ("critical", second, end)];
     let now = place(age);
     html! {
         svg.scale viewBox="-6 0 312 34" role="img" aria-label=(age_text(age, limits)) {
@@ -92,7 +93,8 @@ fn sign(class: &str) -> &'static str {
 pub(super) fn runs(newest_first: &[&LatestRun]) -> Markup {
     let most = newest_first.iter().filter_map(|run| run.published).max().unwrap_or_default().max(1);
     let width = newest_first.len().max(1) * STEP;
-    let label = format!("The latest {} runs, oldest first. The table below has them in words.", newest_first.len());
+    let label =
+        format!("The latest {} runs, oldest first. The table below has them in words.", newest_first.len());
     html! {
         svg.runs viewBox={ "0 0 " (width) " 60" } width=(width) role="img" aria-label=(label) {
             path.ground d={ "M0 " (GROUND) "h" (width) } {}
@@ -107,7 +109,8 @@ pub(super) fn runs(newest_first: &[&LatestRun]) -> Markup {
 fn bar(run: &LatestRun, middle: usize, most: i64) -> Markup {
     let published = run.published.unwrap_or_default().clamp(0, most);
     // A run may have more records than fit times 34.
-    let height = SMALLEST + (i128::from(published) * i128::from(TALLEST) / i128::from(most)).try_into().unwrap_or(0);
+    let height =
+        SMALLEST + (i128::from(published) * i128::from(TALLEST) / i128::from(most)).try_into().unwrap_or(0);
     let (class, top) = (class(&run.state), GROUND - height);
     html! {
         g class=(class) transform={ "translate(" (middle) " 0)" } {

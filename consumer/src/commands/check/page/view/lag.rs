@@ -60,7 +60,9 @@ fn in_words(lag: &Lag) -> String {
 fn rows<'a>(view: &'a View<'_>) -> Rows<'a> {
     let mut rows = Rows::new();
     let measured = view.lag.last.as_ref().filter(|_| view.lag.gap.is_none());
-    for PartitionLag { topic, partition, records, seconds } in measured.iter().flat_map(|(_, lag)| &lag.behind) {
+    for PartitionLag { topic, partition, records, seconds } in
+        measured.iter().flat_map(|(_, lag)| &lag.behind)
+    {
         rows.entry((topic, *partition)).or_default().lag = Some((*records, *seconds));
     }
     for here in &view.live.partitions {

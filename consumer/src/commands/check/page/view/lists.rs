@@ -77,7 +77,11 @@ pub(super) fn dead_letters(ledger: &Ledger, now: OffsetDateTime) -> Markup {
         }
     };
     let shown = &ledger.dead_letters;
-    let title = if open > 0 { format!("Open dead letters: {}", number(open)) } else { "Open dead letters".to_owned() };
+    let title = if open > 0 {
+        format!("Open dead letters: {}", number(open))
+    } else {
+        "Open dead letters".to_owned()
+    };
     html! {
         (list(&title, "No dead letter is open.", shown, entry, ""))
         @if usize::try_from(open).is_ok_and(|open| open > shown.len()) {
@@ -112,7 +116,7 @@ fn retired_row(dataset: &RetiredDataset, now: OffsetDateTime) -> Markup {
     html! {
         tr {
             td.name { bdi { (name.as_deref().unwrap_or("(no name)")) } " " small { (id) " " (kind.as_deref().unwrap_or_default()) } }
-            td { bdi { (domain) } " " small { (region) } }
+            td.name { bdi { (domain) } " " small { (region) } }
             td title=(time_text(*retired_at)) { (ago(*retired_at, now)) }
         }
     }

@@ -59,13 +59,18 @@ fn latest(runs: &[&LatestRun], now: OffsetDateTime) -> Markup {
     html! {
         (chart::runs(runs))
         @if let Some(run) = runs.first() {
-            p.last { "Latest: " (sentence(run)) @if let Some(at) = run.ended_at { ", ended " (ago(at, now)) } }
+            p.last { "Latest: " (sentence(run)) @if let Some(at) = ended_at(run) { ", ended " (ago(at, now)) } }
         }
         details {
             summary { "Latest runs as a table" }
             div.scroll { (table(runs)) }
         }
     }
+}
+
+/// When a run ended. The first end-of-run record already says when, but the run has not ended before the last one.
+fn ended_at(run: &LatestRun) -> Option<OffsetDateTime> {
+    run.ended_at.filter(|_| run.state != "open")
 }
 
 /// A run in words.
@@ -100,7 +105,7 @@ fn table(runs: &[&LatestRun]) -> Markup {
                         th scope="row" { (run.run) }
                         td { (run.mode.as_deref().unwrap_or_default()) }
                         td { (chart::state_text(&run.state)) }
-                        td { (run.ended_at.map(time_text).unwrap_or_default()) }
+                        td { (ended_at(run).map(time_text).unwrap_or_default()) }
                         td.figure { (figure(run.published)) }
                         td.figure { (figure(run.dead)) }
                         td.figure { (figure(run.retired)) }

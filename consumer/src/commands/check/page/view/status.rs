@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use super::{View, command, mark, time_text};
 use crate::commands::check::findings::{self, Finding};
 use crate::commands::check::limits::Level;
+use crate::commands::check::page::reading::Gap;
 use crate::commands::check::report::Report;
 use crate::commands::check::{DOCTOR, of_facts, other_topics, unknown_lag};
-use crate::commands::check::page::reading::Gap;
 
 impl View<'_> {
     /// The findings of `check`, and whether this consumer makes progress.
@@ -35,9 +35,7 @@ impl View<'_> {
 
     fn lag_findings(&self) -> Vec<Finding> {
         match (&self.lag.last, &self.lag.gap) {
-            (Some((_, lag)), None) => {
-                findings::lag(lag, self.limits.lag_records(), self.limits.lag_time())
-            }
+            (Some((_, lag)), None) => findings::lag(lag, self.limits.lag_records(), self.limits.lag_time()),
             (_, gap) => vec![unknown_lag(&gap_text(gap.as_ref()))],
         }
     }
