@@ -32,10 +32,10 @@ const PRODUCER: Layers = &[
 
 const SHARED: Layers = &[
     &["kafka_doctor"],
-    &["cursors", "topic_setup"],
-    &["doctor", "outage"],
-    &["command_line", "decision", "end_record", "kafka"],
-    &["cursor", "exit", "key", "topics"],
+    &["command_line", "cursors", "topic_setup"],
+    &["doctor", "outage", "settings"],
+    &["decision", "end_record", "kafka"],
+    &["command_files", "cursor", "exit", "key", "topics"],
     &["record", "telemetry"],
     &[
         "answer",
@@ -50,7 +50,7 @@ const SHARED: Layers = &[
         "stop",
         "terminal",
     ],
-    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "watermarks"],
+    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "version", "watermarks"],
 ];
 
 #[test]
