@@ -1,9 +1,12 @@
 //! The command line, and the command that it starts.
 
+use catalog_shared::command_files::{self, CompletionsArgs, ManArgs};
 use catalog_shared::rights;
+use catalog_shared::settings::Settings;
 use catalog_shared::shutdown;
 use catalog_shared::telemetry::{Log, LogFormat};
-use clap::{Parser, Subcommand};
+use catalog_shared::version;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::check::{self, CheckArgs};
 use crate::commands::dead_letters::{self, DeadLettersArgs};
@@ -19,7 +22,13 @@ use crate::store::database;
 
 /// Keeps a PostgreSQL copy of the catalog in the Kafka topics.
 #[derive(Parser, Debug)]
-#[command(version, max_term_width = 100, args_override_self = true)]
+#[command(
+    version,
+    long_version = version::long(),
+    propagate_version = true,
+    max_term_width = 100,
+    args_override_self = true
+)]
 pub struct Cli {
     /// Format of the log on standard error
     #[arg(
@@ -59,6 +68,10 @@ pub enum Command {
     /// Lists runs, and approves or declines runs on hold
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Prints a script that completes the commands and flags of this program in a shell
+    Completions(CompletionsArgs),
+    /// Writes man pages of this program and its commands into a folder
+    Man(ManArgs),
 }
 
 impl Command {
@@ -66,7 +79,7 @@ impl Command {
     #[must_use]
     pub const fn prints_json(&self) -> bool {
         match self {
-            Self::Migrate(_) => false,
+            Self::Migrate(_) | Self::Completions(_) | Self::Man(_) => false,
             Self::Run(args) => args.json,
             Self::Rebuild(args) => args.json,
             Self::Check(args) => args.json,
@@ -83,12 +96,13 @@ impl Command {
 ///
 /// # Errors
 /// The error that ended the command. Database errors are rendered for people.
-pub async fn run(command: Command, log: &Log) -> anyhow::Result<()> {
-    rights::named(dispatch(command, log).await).map_err(database::with_formatted_text)
+pub async fn run(command: Command, settings: &Settings, log: &Log) -> anyhow::Result<()> {
+    rights::named(dispatch(command, settings, log).await).map_err(database::with_formatted_text)
 }
 
-async fn dispatch(command: Command, log: &Log) -> anyhow::Result<()> {
+async fn dispatch(command: Command, settings: &Settings, log: &Log) -> anyhow::Result<()> {
     log.start()?;
+    log_settings(&command, settings)?;
     let shutdown = shutdown::on_signal()?;
     match command {
         Command::Migrate(args) => database::migrate(&args).await,
@@ -101,5 +115,17 @@ async fn dispatch(command: Command, log: &Log) -> anyhow::Result<()> {
         Command::Verify(args) => verify::run(&args, &shutdown).await,
         Command::Move(args) => move_tables::run(&args).await,
         Command::Runs(command) => runs::run(command).await,
+        Command::Completions(args) => command_files::print_completions(Cli::command(), &args),
+        Command::Man(args) => command_files::write_man_pages(Cli::command(), &args),
     }
+}
+
+/// Logs the settings of the commands that run for long.
+fn log_settings(command: &Command, settings: &Settings) -> anyhow::Result<()> {
+    let (kafka, args) = match command {
+        Command::Run(args) => (&args.kafka, &args.database),
+        Command::Rebuild(args) => (&args.source.kafka, &args.source.database),
+        _ => return Ok(()),
+    };
+    Ok(settings.log(kafka, Some(&database::address(args)?), None)?)
 }

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use catalog_consumer::cli::{self, Cli};
+use catalog_shared::command_line::{self, Parsed};
+use catalog_shared::exit;
 use catalog_shared::telemetry::Log;
-use catalog_shared::{command_line, exit};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli: Cli = command_line::parse();
+    let Parsed { cli, settings } = command_line::parse::<Cli>();
     let (log, json) = (Log::open(cli.log_format), cli.command.prints_json());
-    let result = cli::run(cli.command, &log).await;
+    let result = cli::run(cli.command, &settings, &log).await;
     exit::report(result, json, &log)
 }

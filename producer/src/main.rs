@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use catalog_producer::cli::Cli;
+use catalog_shared::command_line::{self, Parsed};
 use catalog_shared::telemetry::Log;
-use catalog_shared::{command_line, exit, rights};
+use catalog_shared::{exit, rights};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli: Cli = command_line::parse();
+    let Parsed { cli, settings } = command_line::parse::<Cli>();
     let (log, json) = (Log::open(cli.log_format), cli.command.answers_in_json());
-    exit::report(rights::named(cli.run(&log).await), json, &log)
+    exit::report(rights::named(cli.run(&settings, &log).await), json, &log)
 }

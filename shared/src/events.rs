@@ -15,6 +15,8 @@ macro_rules! events {
 events! {
     /// The program ends with this error; `exit_code` is its exit code.
     FAILED = "failed";
+    /// The version and the settings in effect, at the start of a crawl, a consumer or a rebuild.
+    CONFIGURED = "configured";
     /// SIGTERM or SIGINT was received, and work in flight ends first.
     SHUTTING_DOWN = "shutting_down";
     /// Log lines could not be written and were dropped; `lost` counts them.

@@ -9,6 +9,7 @@ use crate::kafka::KafkaArgs;
 use crate::outage::{self, NoAccess};
 use crate::rights;
 use crate::topic_setup::{TopicFault, TopicState, inspect};
+use crate::version;
 use advertised::Address;
 
 mod advertised;
@@ -25,7 +26,7 @@ const TOPICS: &str = "topics";
 /// # Errors
 /// [`Stop::Usage`] if an option is invalid.
 pub fn configuration(kafka: &KafkaArgs) -> Result<String, Stop> {
-    let version = rdkafka::util::get_rdkafka_version().1;
+    let version = version::librdkafka();
     let options = match kafka.shown_options()? {
         options if options.is_empty() => "none".to_owned(),
         options => options,

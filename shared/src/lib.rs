@@ -2,6 +2,7 @@
 //! names of topics, and common configuration.
 
 pub mod answer;
+pub mod command_files;
 pub mod command_line;
 pub mod cursor;
 pub mod cursors;
@@ -26,6 +27,7 @@ pub mod rate;
 pub mod record;
 pub mod region;
 pub mod rights;
+pub mod settings;
 pub mod shutdown;
 mod stop;
 pub mod telemetry;
@@ -35,4 +37,5 @@ pub mod time_limit;
 pub mod tls_alert;
 pub mod topic_setup;
 pub mod topics;
+pub mod version;
 pub mod watermarks;

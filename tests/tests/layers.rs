@@ -32,10 +32,10 @@ const PRODUCER: Layers = &[
 
 const SHARED: Layers = &[
     &["kafka_doctor"],
-    &["cursors", "topic_setup"],
-    &["doctor", "outage"],
-    &["command_line", "decision", "end_record", "kafka"],
-    &["cursor", "exit", "findings", "key", "topics"],
+    &["command_line", "cursors", "topic_setup"],
+    &["doctor", "outage", "settings"],
+    &["decision", "end_record", "kafka"],
+    &["command_files", "cursor", "exit", "findings", "key", "topics"],
     &["record", "telemetry"],
     &[
         "answer",
@@ -50,7 +50,17 @@ const SHARED: Layers = &[
         "stop",
         "terminal",
     ],
-    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "tls_alert", "watermarks"],
+    &[
+        "duration",
+        "events",
+        "fixed",
+        "rate",
+        "text_fields",
+        "time_limit",
+        "tls_alert",
+        "version",
+        "watermarks",
+    ],
 ];
 
 #[test]

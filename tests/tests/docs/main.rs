@@ -2,6 +2,7 @@
 //! and PostgreSQL are in `pipeline/documented`.
 
 mod alerts;
+mod command_files;
 mod command_lines;
 mod flags;
 mod links;

@@ -8,6 +8,7 @@ mod beyond_reach;
 mod broker_outage;
 mod cassettes;
 mod checking;
+mod configured;
 mod connection_limits;
 mod consumer_broker_outage;
 mod consumer_doctor;

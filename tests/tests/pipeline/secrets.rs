@@ -69,9 +69,12 @@ async fn a_crawl_shows_no_secret() -> Result<()> {
 
     // Without these the test could not fail: the secrets were in use, everything was logged, and `***` replaced them.
     assert!(api.requests().iter().all(|request| request.headers["x-app-token"] == TOKEN));
-    for expected in
-        ["\"level\":\"TRACE\"", "Invalid app_token ***", "sasl.password=***; ssl.key.password=***"]
-    {
+    for expected in [
+        "\"level\":\"TRACE\"",
+        "Invalid app_token ***",
+        "sasl.password=***; ssl.key.password=***",
+        "--app-token ***",
+    ] {
         assert!(ended.stderr.contains(expected), "never logged: {expected}");
     }
     no_mark_in(folder.path())?;
