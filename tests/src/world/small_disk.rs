@@ -39,9 +39,8 @@ impl SmallDisk {
     pub fn fill(&self) -> Result<()> {
         let mut file = File::create(self.filler())?;
         let full = loop {
-            match file.write(&[0; 4096]) {
-                Ok(_) => {}
-                Err(error) => break error,
+            if let Err(error) = file.write_all(&[0; 4096]) {
+                break error;
             }
         };
         ensure!(full.kind() == ErrorKind::StorageFull, "{full}");

@@ -80,26 +80,26 @@ mod tests {
         DatabaseArgs { database_url: Some(url.into()), schema: "catalog".to_owned() }
     }
 
-    fn next(error: anyhow::Error, code: Option<&str>) -> String {
-        for_unusable(&args("postgres://me:Ssst@db:6432/my%20catalog"), &error, code)
+    fn next(error: impl Into<anyhow::Error>, code: Option<&str>) -> String {
+        for_unusable(&args("postgres://me:Ssst@db:6432/my%20catalog"), &error.into(), code)
     }
 
     #[test]
     fn errors_of_the_configuration_name_the_setting() {
-        assert!(next(Stop::Usage("missing".into()).into(), None).contains("export DATABASE_URL"));
+        assert!(next(Stop::Usage("missing".into()), None).contains("export DATABASE_URL"));
         assert!(for_unusable(&args(""), &anyhow::anyhow!("no"), None).contains("export DATABASE_URL"));
         assert_eq!(
             next(anyhow::anyhow!("no"), Some("3D000")).split("  #").next(),
             Some("createdb --host db --port 6432 --username me 'my catalog'")
         );
         let unreachable = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
-        assert!(next(unreachable.into(), None).contains("pg_isready"));
+        assert!(next(unreachable, None).contains("pg_isready"));
     }
 
     #[test]
     fn a_shared_pooler_and_an_encoding_have_different_commands() {
         let pooler = Stop::Guard(format!("use a pool with {}", database::SESSION_MODE));
-        assert!(next(pooler.into(), None).starts_with("psql --host db --port 6432 --dbname pgbouncer"));
-        assert!(next(Stop::Guard("LATIN1".into()).into(), None).contains("--encoding UTF8"));
+        assert!(next(pooler, None).starts_with("psql --host db --port 6432 --dbname pgbouncer"));
+        assert!(next(Stop::Guard("LATIN1".into()), None).contains("--encoding UTF8"));
     }
 }

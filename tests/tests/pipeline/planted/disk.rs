@@ -11,8 +11,8 @@ use super::Fault;
 #[tokio::test]
 async fn full_disk() -> Result<()> {
     let Some(disk) = SmallDisk::mount(96)? else {
+        // Elsewhere than in CI it is not tested.
         ensure!(std::env::var_os("CI").is_none(), "this user may not mount a disk");
-        eprintln!("not tested: this user may not mount a disk");
         return Ok(());
     };
     let server = DatabaseServer::start().await?;
