@@ -1,0 +1,31 @@
+//! The webhook of notifications: its URL and its secret.
+
+use anyhow::Result;
+use catalog_tests::world::{Answer, Receiver, World};
+
+use super::{NOWHERE, PASSWORD, api, clean, crawl, verbose};
+
+#[tokio::test]
+async fn a_webhook_exposes_neither_its_url_nor_its_secret() -> Result<()> {
+    let (world, api) = (World::new().await?, api().await?);
+    crawl(&world, &api)?.succeed().await?;
+    let receiver = Receiver::start().await?;
+    receiver.answer([Answer::Status(500)]);
+    let url = receiver.url("hooks/Ssst7QhookSsst7Q");
+    let elsewhere = format!("http://Ssst7Qme:Ssst7Qme@{NOWHERE}/Ssst7QhookSsst7Q?Ssst7Q");
+    for url in [url.as_str(), url.as_str(), elsewhere.as_str()] {
+        let program = verbose(world.consume()?).env("CATALOG_NOTIFY_URL", url);
+        let program =
+            program.env("CATALOG_NOTIFY_SECRET", PASSWORD).env("CATALOG_CHECK_CRAWL_AGE_WARNING", "0");
+        let ended = program.run().await?;
+        clean(&ended, 0);
+        // So that the next one sends it again.
+        sqlx::query("update notifications set next_attempt_at = now(), sent_at = null")
+            .execute(world.pool())
+            .await?;
+    }
+    let attempts: i32 =
+        sqlx::query_scalar("select attempts from notifications").fetch_one(world.pool()).await?;
+    assert_eq!(attempts, 3);
+    Ok(())
+}
