@@ -16,7 +16,7 @@ use crate::decode::sanitize::sanitize_json;
 /// repeat. Real objects have at most 24 members.
 const MEMBERS: usize = 64;
 
-/// The number of columns that memory is reserved for. Half of the real assets have fewer than 10.
+/// The number of columns that memory is reserved for. Nine of ten recorded assets have at most 25.
 const COLUMNS: usize = 32;
 
 /// The nesting depth of the values in the page views: inside the asset, its resource and the page views.
