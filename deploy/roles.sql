@@ -1,6 +1,6 @@
 -- Makes three PostgreSQL roles for the tables of catalog-consumer, with no more rights than they need:
 --
---   catalog_owner    owns the schema and its tables:    catalog-consumer migrate
+--   catalog_owner    owns the schema and its tables:    catalog-consumer migrate, and rebuild of a dropped table
 --   catalog_writer   runs everything else:              catalog-consumer run, rebuild, verify, runs, dead-letters …
 --   catalog_reader   only reads:                        queries, check, verify, runs list, dead-letters list
 --
@@ -33,8 +33,9 @@ where not pg_catalog.pg_has_role(current_user, :'owner', 'member')
 select format('grant connect on database %I to %I, %I, %I', current_database(), :'owner', :'writer', :'reader')
 \gexec
 
--- For `run --dry-run`, which uses temporary tables, and for `rebuild` and `verify --topics`, which make a schema.
-select format('grant temporary, create on database %I to %I', current_database(), :'writer')
+-- For `run --dry-run`, which uses temporary tables, and for `rebuild` and `verify --topics`, which make a schema. Only the owner
+-- can `rebuild` a table that was dropped.
+select format('grant temporary, create on database %I to %I, %I', current_database(), :'owner', :'writer')
 \gexec
 
 create schema if not exists :"schema" authorization :"owner";

@@ -22,6 +22,8 @@ const FIRST_WARNING: Duration = Duration::from_secs(1);
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 /// The timeout of a command that does not wait for Kafka.
 const REACH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much longer it waits if nothing is known of the cause, because a slow broker may still refuse the client.
+const REACH_SILENCE: Duration = Duration::from_secs(8);
 /// The delay before a retry after a refusal, or after an outage during work.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How many refusals in a row are final. A broker that is starting may refuse valid clients.
@@ -49,13 +51,13 @@ pub async fn wait_for_kafka_within(kafka: &KafkaArgs, limit: Duration) -> anyhow
     wait(kafka, Some(Instant::now() + limit)).await
 }
 
-/// Checks that Kafka is reachable, for a command that does not wait for it. Takes some 2 seconds if the brokers are down, and at
-/// most 8.
+/// Checks that Kafka is reachable, for a command that does not wait for it. Takes some 2 seconds if the brokers are down, and some
+/// 10 if they don't answer at all.
 ///
 /// # Errors
 /// [`NoAccess`] if no broker answers or one refuses this client.
 pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
-    match probe(&kafka.client_config(&[])?, REACH_TIMEOUT).await? {
+    match probe(&kafka.client_config(&[])?, REACH_TIMEOUT, REACH_SILENCE).await? {
         Probe::Reachable => Ok(()),
         Probe::Unreachable(cause) => Err(unreachable_error(kafka, cause).into()),
         Probe::Refused(cause) => Err(refused_error(kafka, cause).into()),
@@ -75,7 +77,7 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
     let (mut timeout, mut refusals, mut waited) = (FIRST_WARNING, 0, false);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match probe(&config, left.map_or(timeout, |left| left.min(timeout))).await? {
+        match probe(&config, left.map_or(timeout, |left| left.min(timeout)), Duration::ZERO).await? {
             Probe::Reachable => {
                 if waited {
                     tracing::info!(

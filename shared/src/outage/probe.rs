@@ -21,9 +21,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_millis(200);
 /// before the one with an authentication error.
 const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// How many times longer to wait while the client has reported nothing: a slow broker may still refuse it.
-const SILENCE_FACTOR: u32 = 2;
-
 /// The result of a probe.
 pub(super) enum Probe {
     Reachable,
@@ -31,24 +28,28 @@ pub(super) enum Probe {
     Refused(Cause),
 }
 
-/// Probes the brokers until one answers, one refuses this client, or the timeout ends: three times the timeout if nothing is
-/// known yet. Then it may take 2 s to find the cause.
+/// Probes the brokers until one answers, one refuses this client, or the timeout ends. If nothing is known of the cause yet, it
+/// waits `if_silent` longer. Then it may take some seconds to find the cause.
 /// Uses a new client each time, because a client reports the same error only every 30 seconds.
-pub(super) async fn probe(config: &ClientConfig, timeout: Duration) -> anyhow::Result<Probe> {
+pub(super) async fn probe(
+    config: &ClientConfig,
+    timeout: Duration,
+    if_silent: Duration,
+) -> anyhow::Result<Probe> {
     let (config, stop) = (config.clone(), CancellationToken::new());
     let cancelled = stop.clone();
     let _cancel = stop.drop_guard();
-    spawn_blocking(move || probe_blocking(&config, timeout, &cancelled)).await?
+    spawn_blocking(move || probe_blocking(&config, (timeout, if_silent), &cancelled)).await?
 }
 
 fn probe_blocking(
     config: &ClientConfig,
-    timeout: Duration,
+    (timeout, if_silent): (Duration, Duration),
     cancelled: &CancellationToken,
 ) -> anyhow::Result<Probe> {
     let client: BaseProducer<EventContext> = kafka::create(config, EventContext::default())?;
     let deadline = Instant::now() + timeout;
-    let last_deadline = deadline + timeout * SILENCE_FACTOR;
+    let silent_deadline = deadline + if_silent;
     loop {
         let Err(error) = client.client().fetch_metadata(None, REQUEST_TIMEOUT) else {
             return Ok(Probe::Reachable);
@@ -60,7 +61,7 @@ fn probe_blocking(
         }
         let reason = events.error.or(events.failure);
         let is_over =
-            if reason.is_some() { Instant::now() >= deadline } else { Instant::now() >= last_deadline };
+            if reason.is_some() { Instant::now() >= deadline } else { Instant::now() >= silent_deadline };
         if is_over || cancelled.is_cancelled() {
             let reason = reason.unwrap_or_else(|| error.to_string());
             return Ok(match no_access::outage(config, reason) {

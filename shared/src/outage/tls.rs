@@ -14,7 +14,7 @@ use rdkafka::config::ClientConfig;
 use super::no_access::Cause;
 
 /// The time for a connection, and for each message of the handshake.
-const TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The results of OpenSSL's verification that have a next step of their own (`openssl/x509_vfy.h`).
 const NOT_YET_VALID: i32 = 9;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 
 use super::{Program, Proxy, World};
 
@@ -26,8 +27,8 @@ impl World {
     /// The system's error.
     pub async fn proxy(&self) -> Result<(Proxy, String)> {
         let proxy = Proxy::open_to(format!("{}:{}", self.server.get_host(), self.server.get_port())).await?;
-        let options = self.server.clone().database(&self.database).host("127.0.0.1").port(proxy.port());
-        let url = options.to_url_lossy().to_string();
+        let options: PgConnectOptions = self.database_url.parse()?;
+        let url = options.host("127.0.0.1").port(proxy.port()).to_url_lossy().to_string();
         Ok((proxy, url))
     }
 
@@ -110,13 +111,18 @@ impl World {
         Ok(program.env("CATALOG_GROUP", &self.database).env("DATABASE_URL", &self.database_url))
     }
 
-    /// Creates the tables.
+    /// Creates the tables, or upgrades them as their owner.
     ///
     /// # Errors
     /// If the consumer's `migrate` fails.
     pub async fn migrate(&self) -> Result<()> {
-        let program = Program::new("catalog-consumer")?.args(["migrate"]);
-        program.env("DATABASE_URL", &self.database_url).succeed().await?;
+        let migrate = Program::new("catalog-consumer")?.args(["migrate"]);
+        let migrate = if self.has_writer {
+            self.as_owner(migrate)
+        } else {
+            migrate.env("DATABASE_URL", &self.database_url)
+        };
+        migrate.succeed().await?;
         Ok(())
     }
 }

@@ -89,12 +89,16 @@ pub struct World {
     left: Vec<String>,
     server: PgConnectOptions,
     database: String,
+    /// The URL of the programs.
     database_url: String,
+    /// Whether they log in as the writer of deploy/roles.sql, and not as the tests' user.
+    has_writer: bool,
     pool: PgPool,
 }
 
 impl World {
-    /// Creates a database with the tables. The first producer creates the topics.
+    /// Creates a database with the tables. The consumer's commands have only the rights of the writer in deploy/roles.sql. The
+    /// first producer creates the topics.
     ///
     /// # Errors
     /// If Kafka or PostgreSQL can't be reached; `make test` starts them.
@@ -142,18 +146,25 @@ impl World {
     async fn make_at(url: String, brokers: String, shared: bool, kind: Database<'_>) -> Result<Self> {
         let name = format!("test_{}", Uuid::new_v4().simple());
         let server: PgConnectOptions = url.parse()?;
-        match kind {
-            Database::Migrated => template::copy(&server, &name).await?,
+        let has_writer = matches!(kind, Database::Migrated);
+        let login = match kind {
+            Database::Migrated => {
+                template::copy(&server, &name).await?;
+                template::login(&server, "writer", &name)
+            }
             Database::Empty(options) => {
                 server.connect().await?.execute_raw(&format!("create database {name} {options}")).await?;
+                server.clone().database(&name)
             }
-        }
-        let options = server.clone().database(&name).options([("search_path", "catalog")]);
-        let database_url = options.to_url_lossy().to_string();
+        };
+        let search_path = [("search_path", "catalog")];
+        let database_url = login.options(search_path).to_url_lossy().to_string();
+        let options = server.clone().database(&name).options(search_path);
         let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
         let prefix = format!("{name}.");
         let shared = shared.then(|| brokers.clone());
-        Ok(Self { brokers, shared, prefix, left: Vec::new(), server, database: name, database_url, pool })
+        let (left, database) = (Vec::new(), name);
+        Ok(Self { brokers, shared, prefix, left, server, database, database_url, has_writer, pool })
     }
 
     /// The tables.

@@ -4,10 +4,13 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 
-use super::World;
 use super::cleanup::ExecuteRaw;
+use super::{Program, World, template};
 
+/// The script that makes roles.
+pub(super) const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/roles.sql");
 const USER_PASSWORD: &str = "user7Q";
 /// The suffix of roles' names after the database's name.
 const ROLES: [&str; 4] = ["", "_owner", "_writer", "_reader"];
@@ -20,7 +23,8 @@ impl World {
     /// If the tests' user may not create roles.
     pub async fn login(&self, password: &str) -> Result<String> {
         let name = &self.database;
-        let create = format!("create role {name} login password '{password}' in role current_user");
+        let writer = if self.has_writer { format!(", {}_writer", template::ROLES) } else { String::new() };
+        let create = format!("create role {name} login password '{password}' in role current_user{writer}");
         self.server.connect().await?.execute_raw(&create).await?;
         let options = self.server.clone().username(name).password(password).database(name);
         Ok(options.to_url_lossy().to_string())
@@ -44,15 +48,15 @@ impl World {
     /// # Errors
     /// The errors of `psql`.
     pub async fn grant_roles(&self) -> Result<()> {
-        let [owner, writer, reader] =
-            ["owner", "writer", "reader"].map(|role| format!("{role}={}_{role}", self.database));
-        let mut psql = tokio::process::Command::new("psql");
-        psql.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--set", &owner, "--set", &writer]);
-        psql.args(["--set", &reader, "--dbname", &self.plain_url()]);
-        psql.args(["--file", concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/roles.sql")]);
-        let ended = psql.stdin(Stdio::null()).output().await.context("psql")?;
-        ensure!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-        Ok(())
+        let prefix = if self.has_writer { template::ROLES } else { &self.database };
+        grant(&self.server.clone().database(&self.database), prefix).await
+    }
+
+    /// Makes a command run as the owner of the tables, for what the writer may not do.
+    #[must_use]
+    pub fn as_owner(&self, program: Program) -> Program {
+        let login = template::login(&self.server, "owner", &self.database);
+        program.env("DATABASE_URL", login.to_url_lossy().as_str())
     }
 
     /// The database's name, with which the names of roles begin.
@@ -66,4 +70,22 @@ impl World {
         let roles = ROLES.map(|suffix| format!("{}{suffix}", self.database));
         format!("drop role if exists {}", roles.join(", "))
     }
+}
+
+/// Runs deploy/roles.sql in a database, for roles whose names begin with `prefix`.
+///
+/// # Errors
+/// The errors of `psql`.
+pub(super) async fn grant(database: &PgConnectOptions, prefix: &str) -> Result<()> {
+    let url = database.to_url_lossy().to_string();
+    let mut psql = tokio::process::Command::new("psql");
+    psql.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"]);
+    for role in ["owner", "writer", "reader"] {
+        psql.args(["--set", &format!("{role}={prefix}_{role}")]);
+    }
+    // psql does not know all parameters of sqlx.
+    psql.args(["--dbname", url.split('?').next().unwrap_or_default(), "--file", SCRIPT]);
+    let ended = psql.stdin(Stdio::null()).output().await.context("psql")?;
+    ensure!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    Ok(())
 }

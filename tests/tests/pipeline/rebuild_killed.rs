@@ -127,6 +127,7 @@ async fn a_commit_that_has_begun_is_not_interrupted() -> Result<()> {
     // A trigger that waits at the commit. The rebuild checks constraints before that, so another trigger defers it again.
     sqlx::raw_sql(
         "create table public.changes (id text);
+         grant insert on public.changes to public;
          create function wait() returns trigger language plpgsql as
            $$ begin perform pg_advisory_xact_lock(7); return new; end $$;
          create constraint trigger at_commit after insert on public.changes

@@ -58,9 +58,11 @@ async fn dropped_tables_are_recreated_with_everything_that_depended_on_them() ->
         ("socrata_datasets".to_owned(), [200, 0, 0]),
         ("socrata_hosts".to_owned(), [hosts.unsigned_abs(), 0, 0]),
     ]);
-    assert_eq!(world.rebuild()?.succeed().await?.differences()?, missing);
+    assert_eq!(world.as_owner(world.rebuild()?).succeed().await?.differences()?, missing);
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
     assert_eq!(definition(&world).await?, definition_before);
+    // The new tables have no grants.
+    world.grant_roles().await?;
     world.verify_topics()?.succeed().await?;
     world.ask(&["verify"])?.succeed().await?;
     Ok(())
@@ -71,7 +73,8 @@ async fn a_killed_rebuild_leaves_no_empty_table_for_consumers_to_fill() -> Resul
     let world = world().await?;
     let (definition_before, before) = (definition(&world).await?, world.contents("catalog", &CATALOG).await?);
     sqlx::raw_sql("drop table socrata_datasets cascade").execute(world.pool()).await?;
-    let mut rebuild = world.rebuild()?.args(["--batch-size", "10", "--connections", "1"]).start()?;
+    let rebuild = world.as_owner(world.rebuild()?).args(["--batch-size", "10", "--connections", "1"]);
+    let mut rebuild = rebuild.start()?;
     for _ in 0..5 {
         rebuild.logged(events::BATCH_REPLAYED).await?;
     }
@@ -81,7 +84,7 @@ async fn a_killed_rebuild_leaves_no_empty_table_for_consumers_to_fill() -> Resul
         .await?;
     assert!(!is_there);
 
-    world.rebuild()?.succeed().await?;
+    world.as_owner(world.rebuild()?).succeed().await?;
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
     assert_eq!(definition(&world).await?, definition_before);
     let left: Vec<String> =
@@ -122,7 +125,7 @@ async fn a_new_column_is_filled() -> Result<()> {
     .execute(world.pool())
     .await?;
     let filled = BTreeMap::from([("socrata_datasets".to_owned(), [0, licensed.unsigned_abs(), 0])]);
-    assert_eq!(world.rebuild()?.succeed().await?.differences()?, filled);
+    assert_eq!(world.as_owner(world.rebuild()?).succeed().await?.differences()?, filled);
     let after: Option<String> = sqlx::query_scalar(licenses).fetch_one(world.pool()).await?;
     assert_eq!(after, before);
     // The views that depended on the column are recreated too.

@@ -17,7 +17,7 @@ use scene::{
 #[test]
 fn the_first_line_is_that_of_check() {
     let mut ledger = busy_ledger("too few were seen");
-    ledger.facts.held.clear();
+    ledger.facts.runs.held.clear();
     ledger.facts.dead_letters = OpenDeadLetters::default();
     assert_shows(
         &scene(ledger).document(),
@@ -194,7 +194,7 @@ fn a_run_ends_with_its_last_record() {
 fn a_long_list_is_cut_and_names_the_command_that_lists_all() {
     let mut ledger = busy_ledger("a.example");
     let held = |run| HeldRun { region: "us".into(), run, reason: "x".into(), age: None };
-    ledger.facts.held = (1..=25).map(held).collect();
+    ledger.facts.runs.held = (1..=25).map(held).collect();
     assert_shows(&scene(ledger).document(), &["And 5 more:catalog-consumer runs list"]);
 }
 

@@ -7,7 +7,9 @@ pub(super) use catalog_shared::monitoring::Report as Health;
 use serde_json::Value;
 
 use super::super::*;
-use crate::commands::check::facts::{Facts, HeldRun, LastFullCrawl, OpenDeadLetters, ShieldedDomain};
+use crate::commands::check::facts::{
+    Facts, HeldRun, LastFullCrawl, OpenDeadLetters, RunFacts, ShieldedDomain,
+};
 use crate::commands::check::page::ledger::{LatestRun, OpenDeadLetter, RetiredDataset};
 use crate::commands::check::page::live::LivePartition;
 use crate::commands::check::page::reading::Gap;
@@ -60,9 +62,7 @@ pub(super) fn healthy() -> Live {
 
 pub(super) fn empty_ledger() -> Ledger {
     let facts = Facts {
-        full_crawls: Vec::new(),
-        held: Vec::new(),
-        open: Vec::new(),
+        runs: RunFacts { full_crawls: Vec::new(), held: Vec::new(), open: Vec::new() },
         shielded: Vec::new(),
         dead_letters: OpenDeadLetters::default(),
         positions: std::collections::HashMap::new(),
@@ -94,9 +94,9 @@ pub(super) fn run(run: i64, state: &str, published: i64) -> LatestRun {
 pub(super) fn busy_ledger(text: &str) -> Ledger {
     let text = || text.to_owned();
     let mut ledger = empty_ledger();
-    ledger.facts.full_crawls =
+    ledger.facts.runs.full_crawls =
         vec![LastFullCrawl { region: "us".into(), run: Some(5), age: Some(2.0 * HOUR) }];
-    ledger.facts.held = vec![HeldRun { region: "us".into(), run: 6, reason: text(), age: Some(HOUR) }];
+    ledger.facts.runs.held = vec![HeldRun { region: "us".into(), run: 6, reason: text(), age: Some(HOUR) }];
     ledger.facts.shielded = vec![ShieldedDomain { region: "us".into(), domain: text(), run: 5, kept: 1_200 }];
     ledger.facts.dead_letters = OpenDeadLetters { open: 12, first: Some(3), age: Some(HOUR) };
     ledger.dead_letters =
