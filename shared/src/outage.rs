@@ -65,11 +65,19 @@ pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
 }
 
 fn unreachable_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAccess {
-    NoAccess { found: format!("Kafka at {} (KAFKA_BROKERS) is unreachable: {reason}", kafka.brokers), next, is_refusal: false }
+    NoAccess {
+        found: format!("Kafka at {} (KAFKA_BROKERS) is unreachable: {reason}", kafka.brokers),
+        next,
+        is_refusal: false,
+    }
 }
 
 fn refused_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAccess {
-    NoAccess { found: format!("Kafka at {} refuses this client: {reason}", kafka.brokers), next, is_refusal: true }
+    NoAccess {
+        found: format!("Kafka at {} refuses this client: {reason}", kafka.brokers),
+        next,
+        is_refusal: true,
+    }
 }
 
 async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()> {

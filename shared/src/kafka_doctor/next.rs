@@ -15,7 +15,9 @@ pub(super) fn no_access(kafka: &KafkaArgs, no_access: &NoAccess) -> String {
     if *is_refusal {
         let tool = "kafka-broker-api-versions.sh --bootstrap-server";
         let brokers = &kafka.brokers;
-        format!("{tool} {brokers} --command-config client.properties  # the same login for Kafka's tools; then {next}")
+        format!(
+            "{tool} {brokers} --command-config client.properties  # the same login for Kafka's tools; then {next}"
+        )
     } else {
         format!("{}  # {next}", connect(kafka.brokers.split(',')))
     }

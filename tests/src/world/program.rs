@@ -126,19 +126,27 @@ impl Running {
     /// # Errors
     /// If the program ends first, or does not log the event in time.
     pub async fn logged(&mut self, event: &str) -> Result<Value> {
-        // One timeout for all lines, because a program that waits may log forever.
-        let found = timeout(LIMIT, self.find(event)).await;
-        found.with_context(|| format!("never logged the event {event}:\n{}", self.logged_text))?
+        self.logged_one_of(&[event]).await
     }
 
-    async fn find(&mut self, event: &str) -> Result<Value> {
+    /// As [`Running::logged`], for the first of several events.
+    ///
+    /// # Errors
+    /// As [`Running::logged`].
+    pub async fn logged_one_of(&mut self, events: &[&str]) -> Result<Value> {
+        // One timeout for all lines, because a program that waits may log forever.
+        let found = timeout(LIMIT, self.find(events)).await;
+        found.with_context(|| format!("never logged {}:\n{}", events.join(" or "), self.logged_text))?
+    }
+
+    async fn find(&mut self, events: &[&str]) -> Result<Value> {
         while let Some(line) = self.next_line().await? {
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
-            if line["event"] == event {
+            if line["event"].as_str().is_some_and(|event| events.contains(&event)) {
                 return Ok(line);
             }
         }
-        bail!("ended without logging the event {event}:\n{}", self.logged_text)
+        bail!("ended without logging {}:\n{}", events.join(" or "), self.logged_text)
     }
 
     /// The next log line, if there is one. Keeps it for error messages and for [`Ended::stderr`].

@@ -85,7 +85,8 @@ impl Day {
     /// Kafka is unreachable for everybody.
     async fn kafka_outage(&mut self) -> Result<()> {
         self.broker.kill().await?;
-        self.producer.logged(events::KAFKA_UNREACHABLE).await?;
+        // During a crawl its client reports the outage, and between crawls the next one does.
+        self.producer.logged_one_of(&[events::KAFKA_CLIENT_ERROR, events::KAFKA_UNREACHABLE]).await?;
         self.check().await?;
         self.broker.restart().await
     }
