@@ -155,15 +155,17 @@ impl Stamp {
     /// [`StampError::NewerSchema`] before any other header is checked, otherwise the first missing or invalid header.
     pub fn from_headers(headers: Option<&impl Headers>) -> Result<Self, StampError> {
         let headers = headers.ok_or(StampError::Missing(SCHEMA_HEADER))?;
-        let schema: u32 = number(headers, SCHEMA_HEADER)?;
+        let schema: u32 = number(find(headers, SCHEMA_HEADER), SCHEMA_HEADER)?;
         if schema > SCHEMA {
             return Err(StampError::NewerSchema { found: schema });
         }
+        let [kind, region, run, page, observed_at] =
+            find_all(headers, [KIND, REGION, RUN, PAGE, OBSERVED_AT]);
         Ok(Self {
-            content: word(headers, KIND, "a record type", Content::from_name)?,
-            region: word(headers, REGION, "a region", Region::from_name)?,
-            version: Version { run: number(headers, RUN)?, page: number(headers, PAGE)? },
-            observed_at: word(headers, OBSERVED_AT, "an RFC 3339 time", time)?,
+            content: word(kind, KIND, "a record type", Content::from_name)?,
+            region: word(region, REGION, "a region", Region::from_name)?,
+            version: Version { run: number(run, RUN)?, page: number(page, PAGE)? },
+            observed_at: word(observed_at, OBSERVED_AT, "an RFC 3339 time", time)?,
         })
     }
 
@@ -171,11 +173,10 @@ impl Stamp {
     /// one of a run's records.
     #[must_use]
     pub fn origin(headers: Option<&impl Headers>) -> Option<(Region, u32)> {
-        let headers = headers?;
-        let is_end_record =
-            word(headers, KIND, "a record type", Content::from_name) == Ok(Content::EndRecord);
-        let region = word(headers, REGION, "a region", Region::from_name).ok()?;
-        let run = number(headers, RUN).ok()?;
+        let [kind, region, run] = find_all(headers?, [KIND, REGION, RUN]);
+        let is_end_record = word(kind, KIND, "a record type", Content::from_name) == Ok(Content::EndRecord);
+        let region = word(region, REGION, "a region", Region::from_name).ok()?;
+        let run = number(run, RUN).ok()?;
         (!is_end_record).then_some((region, run))
     }
 }
@@ -185,18 +186,37 @@ fn time(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }
 
-fn number<T: FromStr>(headers: &impl Headers, name: &'static str) -> Result<T, StampError> {
-    word(headers, name, "a whole number", |text| text.parse().ok())
+/// The value of the first header with this name. Later headers are not visited.
+fn find<'h>(headers: &'h impl Headers, name: &str) -> Option<&'h [u8]> {
+    headers.iter().find(|header| header.key == name).and_then(|header| header.value)
+}
+
+/// The values of the first headers with these names. One pass, because each visited header is looked up and checked. Headers
+/// after the last of them are not visited.
+fn find_all<'h, const N: usize>(headers: &'h impl Headers, names: [&str; N]) -> [Option<&'h [u8]>; N] {
+    let mut found = [None; N];
+    for header in headers.iter() {
+        if let Some(place) = names.iter().position(|name| *name == header.key) {
+            found[place] = found[place].or(Some(header.value));
+        }
+        if found.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    found.map(Option::flatten)
+}
+
+fn number<T: FromStr>(value: Option<&[u8]>, name: &'static str) -> Result<T, StampError> {
+    word(value, name, "a whole number", |text| text.parse().ok())
 }
 
 fn word<T>(
-    headers: &impl Headers,
+    value: Option<&[u8]>,
     name: &'static str,
     rule: &'static str,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<T, StampError> {
-    let bytes = headers.iter().find(|header| header.key == name).and_then(|header| header.value);
-    let bytes = bytes.ok_or(StampError::Missing(name))?;
+    let bytes = value.ok_or(StampError::Missing(name))?;
     std::str::from_utf8(bytes).ok().and_then(&read).ok_or_else(|| StampError::Invalid {
         name,
         value: String::from_utf8_lossy(bytes).into_owned(),
@@ -244,6 +264,17 @@ mod tests {
         assert!(matches!(Stamp::from_headers(Some(&headers)), Err(StampError::Invalid { .. })));
         assert_eq!(Stamp::origin(Some(&headers)), Some((Region::Eu, 7)));
         assert_eq!(Stamp::origin(Some(&stamp(Content::EndRecord).to_headers())), None);
+    }
+
+    #[test]
+    fn the_first_header_of_a_name_counts_even_without_a_value() {
+        let sent = stamp(Content::EndRecord);
+        let repeated = sent.to_headers().insert(Header { key: "run", value: Some("8") });
+        assert_eq!(Stamp::from_headers(Some(&repeated)), Ok(sent));
+        let headers = ["schema", "kind", "kind"].into_iter().zip([Some("1"), None, Some("hosts")]);
+        let headers =
+            headers.fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value }));
+        assert_eq!(Stamp::from_headers(Some(&headers)), Err(StampError::Missing("kind")));
     }
 
     #[test]

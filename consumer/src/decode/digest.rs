@@ -137,6 +137,11 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// Without arrays. Memory is reserved for this number of columns.
+    pub(super) fn with_capacity(columns: usize) -> Self {
+        Self { tuples: Vec::with_capacity(columns), ..Self::default() }
+    }
+
     /// Records that a field with the name of a column array is not an array.
     pub(super) const fn set_uneven(&mut self) {
         self.uneven = true;
