@@ -1,6 +1,7 @@
 //! The ends of committed records. Where a transaction is open, they end before it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,41 +28,61 @@ pub(crate) struct CommittedEnd {
     pub(crate) at: Instant,
 }
 
-/// Starts to read the ends of some partitions, which arrive one by one within ten seconds. A partition whose end can't be read
-/// is left out. Each leader is asked by a thread of its own, because one may be down alone. These are not threads of the
-/// runtime, because an exit would wait for them.
-///
-/// # Errors
-/// If librdkafka refuses a setting, or the operating system can't start a thread.
-pub(crate) fn read(
-    kafka: &KafkaArgs,
-    topic_partitions: Vec<TopicPartition>,
-) -> anyhow::Result<UnboundedReceiver<CommittedEnd>> {
-    let config = kafka.client_config(&[
-        ("isolation.level", "read_committed"),
-        ("enable.auto.commit", "false"),
-        ("allow.auto.create.topics", "false"),
-    ])?;
-    let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-    let (sender, ends) = unbounded_channel();
-    let round = Round { client, sender, deadline: Instant::now() + ROUND };
-    let read = move || {
-        if let Err(error) = round.read(topic_partitions) {
-            tracing::debug!(error = format!("{error:#}"), "can't read the end offsets");
-        }
-    };
-    thread::Builder::new().name("ends".to_owned()).spawn(read)?;
-    Ok(ends)
+/// Reads ends with one client, which a thread of its own holds. A client for each reading would cost more than the reading.
+pub(crate) struct EndReader {
+    readings: mpsc::Sender<Reading>,
 }
 
-/// One reading of all ends.
-struct Round {
-    client: BaseConsumer<LogContext>,
+/// What is asked of the thread: partitions, and who receives their ends.
+struct Reading {
+    topic_partitions: Vec<TopicPartition>,
+    sender: UnboundedSender<CommittedEnd>,
+}
+
+impl EndReader {
+    /// Starts the thread. It ends after the reader is dropped. It is not a thread of the runtime, because an exit would wait
+    /// for it.
+    ///
+    /// # Errors
+    /// If librdkafka refuses a setting, or the operating system can't start a thread.
+    pub(crate) fn start(kafka: &KafkaArgs) -> anyhow::Result<Self> {
+        let config = kafka.client_config(&[
+            ("isolation.level", "read_committed"),
+            ("enable.auto.commit", "false"),
+            ("allow.auto.create.topics", "false"),
+        ])?;
+        let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
+        let (readings, receiver) = mpsc::channel();
+        let run = move || receiver.into_iter().for_each(|reading| read(&client, reading));
+        thread::Builder::new().name("ends".to_owned()).spawn(run)?;
+        Ok(Self { readings })
+    }
+
+    /// Starts to read the ends of some partitions, which arrive one by one within ten seconds. A partition whose end can't be
+    /// read is left out.
+    pub(crate) fn read(&self, topic_partitions: Vec<TopicPartition>) -> UnboundedReceiver<CommittedEnd> {
+        let (sender, ends) = unbounded_channel();
+        // Without the thread the sender is dropped, so no end arrives.
+        let _ = self.readings.send(Reading { topic_partitions, sender });
+        ends
+    }
+}
+
+fn read(client: &BaseConsumer<LogContext>, Reading { topic_partitions, sender }: Reading) {
+    let round = Round { client, sender, deadline: Instant::now() + ROUND };
+    if let Err(error) = round.read(topic_partitions) {
+        tracing::debug!(error = format!("{error:#}"), "can't read the end offsets");
+    }
+}
+
+/// One reading of all ends. Each leader is asked by a thread of its own, because one may be down alone.
+struct Round<'a> {
+    client: &'a BaseConsumer<LogContext>,
     sender: UnboundedSender<CommittedEnd>,
     deadline: Instant,
 }
 
-impl Round {
+impl Round<'_> {
     fn read(&self, topic_partitions: Vec<TopicPartition>) -> anyhow::Result<()> {
         let by_leader = self.by_leader(topic_partitions)?;
         thread::scope(|scope| {

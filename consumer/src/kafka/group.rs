@@ -43,7 +43,9 @@ pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Res
         ("allow.auto.create.topics", "false"),
         // A consumer may start before the producer has created the topics.
         ("topic.metadata.refresh.interval.ms", "10000"),
-        ("fetch.wait.max.ms", "50"),
+        // New records are sent at once. Partitions that are assigned or resumed wait for the end of the last fetch, and an idle
+        // client spends most of its CPU time on these fetches.
+        ("fetch.wait.max.ms", "100"),
         // The delay before a fetcher that has filled the queue checks it again. The default of a second would stall a
         // busy consumer.
         ("fetch.queue.backoff.ms", "10"),

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use catalog_shared::kafka::KafkaArgs;
 use sqlx::PgPool;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Monitor;
-use crate::kafka::committed_ends::{self, CommittedEnd};
+use crate::kafka::committed_ends::{CommittedEnd, EndReader};
 use crate::model::topic::TopicPartition;
 use crate::store::figures;
 
@@ -33,6 +34,7 @@ pub(super) fn start(monitor: &Monitor, kafka: &KafkaArgs, figures_of: Option<&Pg
 async fn follow_ends(monitor: Monitor, kafka: KafkaArgs) {
     let mut tick = interval(INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reader = None;
     loop {
         let topic_partitions = monitor.topic_partitions();
         if topic_partitions.is_empty() {
@@ -41,7 +43,7 @@ async fn follow_ends(monitor: Monitor, kafka: KafkaArgs) {
             continue;
         }
         tick.tick().await;
-        let mut ends = match committed_ends::read(&kafka, topic_partitions) {
+        let mut ends = match read_ends(&mut reader, &kafka, topic_partitions) {
             Ok(ends) => ends,
             Err(error) => {
                 tracing::debug!(error = format!("{error:#}"), "can't read the end offsets");
@@ -52,6 +54,19 @@ async fn follow_ends(monitor: Monitor, kafka: KafkaArgs) {
             monitor.lock().read_end(partition, end, at);
         }
     }
+}
+
+/// Starts to read the ends of these partitions. The reader is started first if there is none yet.
+fn read_ends(
+    reader: &mut Option<EndReader>,
+    kafka: &KafkaArgs,
+    topic_partitions: Vec<TopicPartition>,
+) -> anyhow::Result<UnboundedReceiver<CommittedEnd>> {
+    let reader = match reader {
+        Some(reader) => reader,
+        None => reader.insert(EndReader::start(kafka)?),
+    };
+    Ok(reader.read(topic_partitions))
 }
 
 /// Keeps the figures up to date.
