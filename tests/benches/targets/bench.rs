@@ -44,6 +44,11 @@ impl Bench {
         self.rows.extend(row);
     }
 
+    /// The number of rounds of a scene whose figures differ little between rounds, and whose rounds take long.
+    pub(crate) const fn fewer_rounds(&self) -> usize {
+        if self.rounds > 2 { self.rounds - 1 } else { self.rounds }
+    }
+
     /// How many rows large tables have.
     pub(crate) fn large_rows(&self) -> u64 {
         let assets = self.objects.objects.len() as u64;

@@ -62,7 +62,9 @@ impl Machine {
             load_after: None,
             commit: output("git", &["describe", "--always", "--dirty"]),
             rustc: output("rustc", &["--version"]),
-            postgresql: sqlx::query_scalar("show server_version").fetch_one(pool).await?,
+            postgresql: sqlx::query_scalar("select split_part(current_setting('server_version'), ' ', 1)")
+                .fetch_one(pool)
+                .await?,
             postgresql_settings: sqlx::query_scalar(SETTINGS).fetch_one(pool).await?,
             kafka: env::var("CATALOG_KAFKA_VERSION").ok(),
             librdkafka,
@@ -79,23 +81,18 @@ impl Machine {
 impl Display for Machine {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let unknown = || "unknown".to_owned();
-        let Self { processor, cores, memory_gib, kernel, load_before, .. } = self;
-        writeln!(f, "{}, commit {}", self.started_at, self.commit.clone().unwrap_or_else(unknown))?;
+        let Self { started_at, processor, cores, memory_gib, kernel, load_before, .. } = self;
+        let commit = self.commit.clone().unwrap_or_else(unknown);
         let load_after = self.load_after.unwrap_or_default();
-        writeln!(
+        let rustc = self.rustc.clone().unwrap_or_else(unknown);
+        let kafka = self.kafka.clone().unwrap_or_else(unknown);
+        let Self { postgresql, postgresql_settings, librdkafka, catalog, .. } = self;
+        write!(
             f,
-            "{processor}, {cores} cores shared by everything, {memory_gib:.0} GiB, Linux {kernel}; load {load_before:.1} before, {load_after:.1} at the end",
-        )?;
-        writeln!(
-            f,
-            "{}, PostgreSQL {}, Kafka {}, librdkafka {}",
-            self.rustc.clone().unwrap_or_else(unknown),
-            self.postgresql,
-            self.kafka.clone().unwrap_or_else(unknown),
-            self.librdkafka
-        )?;
-        writeln!(f, "PostgreSQL: {}", self.postgresql_settings)?;
-        write!(f, "Catalog: {}", self.catalog)
+            "`make bench` at {started_at}, commit {commit}: {cores} cores of {processor}, shared by everything (load \
+             {load_before:.1} before, {load_after:.1} at the end), {memory_gib:.0} GiB, Linux {kernel}, PostgreSQL {postgresql} \
+             ({postgresql_settings}), Kafka {kafka}, librdkafka {librdkafka}, {rustc}; {catalog}"
+        )
     }
 }
 

@@ -5,54 +5,56 @@ use std::fmt::{self, Display, Formatter};
 use crate::figure::{Bound, Of, Row, Spread, Target, Unit};
 use crate::report::Report;
 
-const HEADINGS: [&str; 6] = ["what", "ours", "limit", "ratio", "target", "met"];
+const HEADINGS: [&str; 5] = ["what", "ours", "limit", "ratio", "target"];
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let cells: Vec<[String; 6]> = self.rows.iter().map(cells).collect();
+        let cells: Vec<[String; 5]> = self.rows.iter().map(cells).collect();
         let headings = HEADINGS.map(str::to_owned);
         let width = |column: usize| {
             let all = cells.iter().chain([&headings]).map(|row| row[column].chars().count());
             all.max().unwrap_or_default()
         };
-        let widths: [usize; 6] = std::array::from_fn(width);
-        writeln!(f, "{}\n", self.machine)?;
+        let widths: [usize; 5] = std::array::from_fn(width);
+        let most = self.rows.iter().map(|row| row.ours.runs).max().unwrap_or_default();
+        writeln!(
+            f,
+            "{}. Medians of up to {}, with the smallest and the largest; it took {:.0} s.\n",
+            self.machine,
+            runs(most),
+            self.seconds
+        )?;
         line(f, &headings, &widths)?;
         line(f, &widths.map(|width| "-".repeat(width)), &widths)?;
         cells.iter().try_for_each(|row| line(f, row, &widths))?;
-        writeln!(
-            f,
-            "\nMedians, and the smallest and the largest value, of the runs; {:.0} s in all.",
-            self.seconds
-        )?;
+        writeln!(f)?;
         let notes = self.rows.iter().filter_map(|row| Some((&row.what, row.note.as_ref()?)));
         notes.into_iter().try_for_each(|(what, note)| writeln!(f, "- {what}: {note}"))
     }
 }
 
-fn line(f: &mut Formatter<'_>, cells: &[String; 6], widths: &[usize; 6]) -> fmt::Result {
+fn line(f: &mut Formatter<'_>, cells: &[String; 5], widths: &[usize; 5]) -> fmt::Result {
     for (cell, width) in cells.iter().zip(widths) {
         write!(f, "| {cell:width$} ")?;
     }
     writeln!(f, "|")
 }
 
-fn cells(row: &Row) -> [String; 6] {
+fn cells(row: &Row) -> [String; 5] {
     let limit = row.limit.as_ref().map(|limit| format!("{}: {}", limit.name, spread(row.unit, limit.spread)));
     let ratio = row.ratio.map(|ratio| ranged(ratio, |ratio| format!("{ratio:.2}")));
     let targets: Vec<String> = row.targets.iter().map(|target| wanted(row.unit, target)).collect();
     let met = match row.targets.iter().filter(|target| !target.met).count() {
         _ if row.targets.is_empty() => "",
-        0 => "yes",
-        _ => "no",
+        0 => ": met",
+        _ => ": **missed**",
     };
     [
         row.what.clone(),
-        format!("{}, {}", spread(row.unit, row.ours), runs(row.ours.runs)),
+        spread(row.unit, row.ours),
         limit.unwrap_or_default(),
         ratio.unwrap_or_default(),
-        targets.join(", "),
-        met.to_owned(),
+        format!("{}{met}", targets.join(", ")),
     ]
 }
 

@@ -1,6 +1,6 @@
-//! Commands that read the topics from their beginning, over three versions of each key: a rebuild of lost tables against
-//! raw COPY of the rows that come out, a comparison against a bare client that reads the topics, and how long both block
-//! consumers.
+//! Commands that read the topics from their beginning, over three versions of each key: rebuilds of lost and of emptied
+//! tables against raw COPY of the rows that come out, a comparison against a bare client that reads the topics, and how
+//! long a rebuild of equal tables and the comparison block consumers.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use sqlx::AssertSqlSafe;
 use crate::bench::Bench;
 use crate::copying::{Form, Rows};
 use crate::figure::{Bound, Figure, Of, Row, Unit};
-use crate::program::{consume, crawl, run, seconds};
+use crate::program::{Run, consume, crawl, run, seconds};
 use crate::reading;
 
 const VERSIONS: u64 = 3;
@@ -22,6 +22,7 @@ const SCHEMA: &str = "catalog";
 #[derive(Default)]
 struct Figures {
     rebuilt: Vec<f64>,
+    refilled: Vec<f64>,
     copied: Vec<f64>,
     verified: Vec<f64>,
     read: Vec<f64>,
@@ -42,8 +43,8 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     }
     consume(&world, SCHEMA, 2).await?.expect("new", assets)?;
     let mut figures = Figures::default();
-    for round in 0..bench.rounds {
-        bench.progress(&format!("replays: round {} of {}", round + 1, bench.rounds))?;
+    for round in 0..bench.fewer_rounds() {
+        bench.progress(&format!("replays: round {} of {}", round + 1, bench.fewer_rounds()))?;
         measure_round(bench, &world, &mut figures, round).await?;
     }
     add_rows(bench, figures, assets);
@@ -52,15 +53,11 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
 
 async fn measure_round(bench: &mut Bench, world: &World, figures: &mut Figures, round: usize) -> Result<()> {
     let copied = Rows::read(world.pool(), SCHEMA, Form::Binary, 2).await?.copy(world.pool()).await?;
-    let schema = format!("rebuilt_{round}");
-    let rebuilt = run(world.rebuild()?.args(["--migrate", "--schema", &schema])).await?;
-    let rows = format!("select count(*) from {schema}.socrata_datasets");
-    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(world.pool()).await?;
-    ensure!(u64::try_from(rows)? == copied.records, "{rows} rows: {}", rebuilt.summary);
-    let drop = format!("drop schema {schema} cascade");
-    sqlx::raw_sql(AssertSqlSafe(drop)).execute(world.pool()).await?;
     figures.copied.push(copied.rate());
+    let rebuilt = rebuild_lost(world, &format!("rebuilt_{round}"), copied.records).await?;
     figures.rebuilt.push(Figure { seconds: seconds(&rebuilt.summary)?, ..copied }.rate());
+    let refilled = rebuild_emptied(world, copied.records).await?;
+    figures.refilled.push(Figure { seconds: seconds(&refilled.summary)?, ..copied }.rate());
 
     let verified = run(world.verify_topics()?).await?;
     let from = reading::beginnings(&reading::ends(world).await?);
@@ -71,7 +68,38 @@ async fn measure_round(bench: &mut Bench, world: &World, figures: &mut Figures, 
 
     let again = run(world.rebuild()?).await?;
     figures.rebuild_blocks.push(blocked(&again.summary)?);
-    [rebuilt, verified, again].iter().for_each(|run| bench.replay_peak(run));
+    [rebuilt, refilled, verified, again].iter().for_each(|run| bench.replay_peak(run));
+    Ok(())
+}
+
+/// Rebuilds tables that are lost: in a new schema, which is dropped afterwards.
+async fn rebuild_lost(world: &World, schema: &str, rows: u64) -> Result<Run> {
+    let rebuilt = run(world.rebuild()?.args(["--migrate", "--schema", schema])).await?;
+    expect_rows(world, schema, rows, &rebuilt).await?;
+    execute(world, format!("drop schema {schema} cascade")).await?;
+    Ok(rebuilt)
+}
+
+/// Rebuilds tables that lost their datasets but have their positions and their ledger.
+async fn rebuild_emptied(world: &World, rows: u64) -> Result<Run> {
+    execute(world, format!("truncate {SCHEMA}.socrata_datasets, {SCHEMA}.socrata_dataset_stats")).await?;
+    let refilled = run(world.rebuild()?).await?;
+    expect_rows(world, SCHEMA, rows, &refilled).await?;
+    execute(world, format!("vacuum (analyze) {SCHEMA}.socrata_datasets, {SCHEMA}.socrata_dataset_stats"))
+        .await?;
+    Ok(refilled)
+}
+
+/// Fails unless the wide table has this number of rows. Otherwise the measurement is wrong.
+async fn expect_rows(world: &World, schema: &str, rows: u64, run: &Run) -> Result<()> {
+    let count = format!("select count(*) from {schema}.socrata_datasets");
+    let found: i64 = sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(world.pool()).await?;
+    ensure!(u64::try_from(found)? == rows, "{found} rows and not {rows}: {}", run.summary);
+    Ok(())
+}
+
+async fn execute(world: &World, statement: String) -> Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(world.pool()).await?;
     Ok(())
 }
 
@@ -82,11 +110,14 @@ pub(crate) fn blocked(summary: &Value) -> Result<f64> {
 
 fn add_rows(bench: &mut Bench, figures: Figures, assets: usize) {
     let rates = Unit::RecordsPerSecond;
-    bench.add(Row::new("rebuild of lost tables, 3 versions a key", rates, figures.rebuilt).map(|row| {
-        row.against("COPY, binary, 2 connections", &figures.copied)
-            .target(Of::Ratio, Bound::AtLeast(0.7))
-            .note(format!("{assets} rows that come out; COPY fills the wide table alone"))
-    }));
+    for (tables, values) in [("lost", figures.rebuilt), ("emptied", figures.refilled)] {
+        let what = format!("rebuild of {tables} tables, 3 versions a key");
+        bench.add(Row::new(what, rates, values).map(|row| {
+            row.against("COPY, binary, 2 connections", &figures.copied)
+                .target(Of::Ratio, Bound::AtLeast(0.7))
+                .note(format!("{assets} rows that come out; COPY fills the wide table alone"))
+        }));
+    }
     bench.add(Row::new("verify --topics, equal tables", rates, figures.verified).map(|row| {
         row.against("BaseConsumer", &figures.read)
             .target(Of::Ratio, Bound::AtLeast(0.2))
