@@ -62,7 +62,9 @@ impl Machine {
             load_after: None,
             commit: output("git", &["describe", "--always", "--dirty"]),
             rustc: output("rustc", &["--version"]),
-            postgresql: sqlx::query_scalar("show server_version").fetch_one(pool).await?,
+            postgresql: sqlx::query_scalar("select split_part(current_setting('server_version'), ' ', 1)")
+                .fetch_one(pool)
+                .await?,
             postgresql_settings: sqlx::query_scalar(SETTINGS).fetch_one(pool).await?,
             kafka: env::var("CATALOG_KAFKA_VERSION").ok(),
             librdkafka,

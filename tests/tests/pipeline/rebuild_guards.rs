@@ -148,7 +148,8 @@ async fn a_refusal_is_recognized_by_its_column_and_not_by_the_text_of_the_reason
     // The migration parses the text once, for dead letters of earlier programs.
     execute(
         world,
-        "alter table dead_letters drop column refused; delete from _sqlx_migrations where version >= 14",
+        "alter table dead_letters drop column refused; drop table notifications; \
+         delete from _sqlx_migrations where version >= 14",
     )
     .await?;
     world.migrate().await?;
