@@ -36,6 +36,11 @@ pub(crate) async fn enqueue(pool: &PgPool, new: &NewNotification) -> sqlx::Resul
     Ok(())
 }
 
+/// The number of records that were ever applied. It changes while consumers catch up.
+pub(crate) async fn applied_records(pool: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar(include_str!("../../sql/notifications/applied_records.sql")).fetch_one(pool).await
+}
+
 /// Takes the notification that is due next, if there is one. It is due again later, unless it is marked as sent.
 pub(crate) async fn take_due(pool: &PgPool) -> sqlx::Result<Option<Notification>> {
     sqlx::query_as(include_str!("../../sql/notifications/take_due.sql")).fetch_optional(pool).await

@@ -56,7 +56,7 @@ impl Scheduler {
     pub(super) async fn run(mut self, crawler: &Crawler<'_>, request: &CrawlRequest) -> anyhow::Result<()> {
         let started = self.crawl_at_start(crawler, &self.request(request, self.expected)).await;
         crawler.monitor.end_crawl();
-        self.settle(started)?;
+        self.settle(started, crawler)?;
         let mut announced = None;
         while !crawler.shutdown.is_cancelled() {
             match self.schedule.look(self.expected, OffsetDateTime::now_utc()) {
@@ -107,7 +107,7 @@ impl Scheduler {
         crawler.monitor.end_crawl();
         let now = OffsetDateTime::now_utc();
         self.miss(self.schedule.passed(following, now), self.schedule.next(now));
-        self.settle(crawled)
+        self.settle(crawled, crawler)
     }
 
     /// Notes missed slots, and which one comes next.
@@ -120,7 +120,7 @@ impl Scheduler {
     }
 
     /// Notes how the crawls of a slot ended.
-    fn settle(&self, crawled: anyhow::Result<bool>) -> anyhow::Result<()> {
+    fn settle(&self, crawled: anyhow::Result<bool>, crawler: &Crawler<'_>) -> anyhow::Result<()> {
         match crawled {
             Ok(has_crawled) => {
                 if has_crawled {
@@ -128,7 +128,8 @@ impl Scheduler {
                 }
                 Ok(())
             }
-            Err(error) if is_final(&error) => Err(error),
+            // After a shutdown no other slot follows.
+            Err(error) if is_final(&error) || crawler.shutdown.is_cancelled() => Err(error),
             Err(error) => {
                 self.state.end(true);
                 let error = format!("{error:#}");

@@ -1,5 +1,5 @@
-//! What `catalog-consumer check` would say of this region, as far as a producer knows it: when the last full crawl ended, and
-//! whether a run is open. Whether consumers accepted a crawl is not known here.
+//! The findings of `catalog-consumer check` that follow from a region's cursor alone: when the last full crawl ended, and whether
+//! a run is open. The cursor does not show whether consumers accepted a crawl.
 
 use catalog_shared::cursor::{Cursor, Mode, PastState, RunState};
 use catalog_shared::findings::{full_crawl_ended, run_not_ended};

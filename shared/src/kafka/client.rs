@@ -1,5 +1,6 @@
 //! Creates clients, and names the setting that is wrong.
 
+use anyhow::anyhow;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::KafkaError;
@@ -11,7 +12,8 @@ use crate::exit::Stop;
 ///
 /// # Errors
 /// [`Stop::Usage`] for a setting that librdkafka refuses, with its name only. The message of librdkafka may quote the value,
-/// which may be a secret. Also for a certificate or key that can't be used, and for an unknown or incomplete login.
+/// which may be a secret. Also for an unknown or incomplete login. A certificate or key that can't be used is an ordinary error,
+/// because it may be replaced at the moment.
 pub fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
     config: &ClientConfig,
     context: C,
@@ -20,15 +22,21 @@ pub fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
         let fault = match &error {
             KafkaError::ClientConfig(_, reason, name, _) => Some(refused_setting(name, reason)),
             // Files and logins are only examined when a client is created.
-            KafkaError::ClientCreation(reason) => unusable_setting(config, reason),
+            KafkaError::ClientCreation(reason) => unusable_login(reason),
             _ => None,
         };
-        match fault {
-            Some(fault) => Stop::Usage(format!("--kafka-option (KAFKA_OPTIONS): {fault}")).into(),
-            None => anyhow::Error::from(error).context("can't create a Kafka client"),
+        match (fault, &error) {
+            (Some(fault), _) => Stop::Usage(format!("{OPTIONS}: {fault}")).into(),
+            (None, KafkaError::ClientCreation(reason)) => match unusable_certificate(config, reason) {
+                Some(fault) => anyhow!("{OPTIONS}: {fault}"),
+                None => anyhow::Error::from(error).context("can't create a Kafka client"),
+            },
+            (None, _) => anyhow::Error::from(error).context("can't create a Kafka client"),
         }
     })
 }
+
+const OPTIONS: &str = "--kafka-option (KAFKA_OPTIONS)";
 
 /// A setting that librdkafka refuses. OIDC needs libcurl, which this project does not use.
 fn refused_setting(name: &str, reason: &str) -> String {
@@ -40,17 +48,19 @@ fn refused_setting(name: &str, reason: &str) -> String {
     format!("librdkafka refuses the setting {:?}{why}", shown_name(name))
 }
 
-/// What is wrong with the settings of TLS or SASL, if that is why a client could not be created.
-fn unusable_setting(config: &ClientConfig, reason: &str) -> Option<String> {
+/// What is wrong with the settings of SASL, if that is why a client could not be created.
+fn unusable_login(reason: &str) -> Option<String> {
     if reason.starts_with("No provider for SASL mechanism") {
         let known = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER";
         return Some(format!(
             "set sasl.mechanism to {known}; this build has no other, and librdkafka's default is GSSAPI"
         ));
     }
-    if reason.starts_with("sasl.") {
-        return Some(reason.to_owned());
-    }
+    reason.starts_with("sasl.").then(|| reason.to_owned())
+}
+
+/// Which certificate or key can't be used, if that is why a client could not be created.
+fn unusable_certificate(config: &ClientConfig, reason: &str) -> Option<String> {
     let (name, _) = reason.split_once(' ').filter(|(name, _)| name.starts_with("ssl."))?;
     Some(format!("{reason}{}", unusable_file(config, name).unwrap_or_default()))
 }
@@ -77,15 +87,20 @@ mod tests {
     use super::super::{KafkaArgs, LogContext};
     use super::*;
 
-    /// The error of a client with these options.
-    fn refused(options: &str) -> String {
+    /// The error of a client with these options, and whether no restart can correct it.
+    fn failed(options: &str) -> (String, bool) {
         let options = vec![SecretString::from(options)];
         let args = KafkaArgs { brokers: "127.0.0.1:9092".into(), options, topic_prefix: String::new() };
         let config = args.client_config(&[("group.id", "x")]).unwrap();
         let client = create::<_, BaseConsumer<LogContext>>(&config, LogContext::default());
         let error = client.err().unwrap();
-        assert!(matches!(error.downcast_ref(), Some(Stop::Usage(_))), "{error:?}");
-        format!("{error:?}")
+        (format!("{error:?}"), matches!(error.downcast_ref(), Some(Stop::Usage(_))))
+    }
+
+    fn refused(options: &str) -> String {
+        let (error, is_final) = failed(options);
+        assert!(is_final, "{error}");
+        error
     }
 
     #[test]
@@ -110,14 +125,15 @@ mod tests {
 
     #[test]
     fn a_file_that_can_not_be_used_is_named() {
-        let missing = refused("security.protocol=ssl;ssl.ca.location=/nothing/ca.pem");
+        let (missing, is_final) = failed("security.protocol=ssl;ssl.ca.location=/nothing/ca.pem");
         assert!(
             missing.contains("ssl.ca.location") && missing.contains("can't read /nothing/ca.pem"),
             "{missing}"
         );
+        assert!(!is_final, "it may be replaced at the moment");
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        let key =
-            refused(&format!("security.protocol=ssl;ssl.key.location={manifest};ssl.key.password=hunter2"));
+        let (key, _) =
+            failed(&format!("security.protocol=ssl;ssl.key.location={manifest};ssl.key.password=hunter2"));
         assert!(key.contains("must be the key of") && !key.contains("hunter2"), "{key}");
     }
 }

@@ -1,11 +1,13 @@
 //! The next commands for findings about Kafka.
 
+use crate::doctor::shell_word;
 use crate::kafka::KafkaArgs;
 use crate::outage::NoAccess;
 
 /// Shows whether something listens at these addresses.
 pub(super) fn connect<'a>(addresses: impl Iterator<Item = &'a str>) -> String {
-    let urls: Vec<String> = addresses.map(|address| format!("telnet://{}", address.trim())).collect();
+    let urls: Vec<String> =
+        addresses.map(|address| shell_word(&format!("telnet://{}", address.trim()))).collect();
     format!("curl --verbose --max-time 3 {}", urls.join(" "))
 }
 
@@ -14,7 +16,7 @@ pub(super) fn no_access(kafka: &KafkaArgs, no_access: &NoAccess) -> String {
     let NoAccess { next, is_refusal, .. } = no_access;
     if *is_refusal {
         let tool = "kafka-broker-api-versions.sh --bootstrap-server";
-        let brokers = &kafka.brokers;
+        let brokers = shell_word(&kafka.brokers);
         format!(
             "{tool} {brokers} --command-config client.properties  # the same login for Kafka's tools; then {next}"
         )
@@ -39,7 +41,7 @@ pub(super) fn advertised(address: &str) -> String {
 
 /// One of Kafka's own tools, as a user who may administrate the topics.
 pub(super) fn tool(kafka: &KafkaArgs, tool: &str, args: &str) -> String {
-    format!("kafka-{tool}.sh --bootstrap-server {} {args}", kafka.brokers)
+    format!("kafka-{tool}.sh --bootstrap-server {} {args}", shell_word(&kafka.brokers))
 }
 
 #[cfg(test)]
@@ -49,5 +51,8 @@ mod tests {
     #[test]
     fn each_broker_is_connected_to() {
         assert_eq!(connect("a:1, b:2".split(',')), "curl --verbose --max-time 3 telnet://a:1 telnet://b:2");
+        // A broker chooses the address that it advertises.
+        let advertised = connect("[::1]:1,a;b:1".split(','));
+        assert_eq!(advertised, "curl --verbose --max-time 3 'telnet://[::1]:1' 'telnet://a;b:1'");
     }
 }

@@ -62,8 +62,12 @@ fn probe_blocking(
         let reason = events.error.or(events.failure);
         let is_over =
             if reason.is_some() { Instant::now() >= deadline } else { Instant::now() >= silent_deadline };
-        if is_over || cancelled.is_cancelled() {
-            let reason = reason.unwrap_or_else(|| error.to_string());
+        let reason = reason.unwrap_or_else(|| error.to_string());
+        if cancelled.is_cancelled() {
+            // Nobody reads the result, and the program waits for this thread at its end.
+            return Ok(Probe::Unreachable(Cause::new(reason, "")));
+        }
+        if is_over {
             return Ok(match no_access::outage(config, reason) {
                 Ok(cause) => Probe::Unreachable(cause),
                 Err(cause) => Probe::Refused(cause),

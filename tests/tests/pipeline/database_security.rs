@@ -157,7 +157,7 @@ async fn a_missing_file_is_refused_and_a_server_that_is_down_is_waited_for() -> 
             format!("postgres://me:user7Q@127.0.0.1:1/catalog?sslmode=verify-full&{parameter}=/nothing.pem");
         let ended = world.member()?.env("DATABASE_URL", &url).run().await?;
         clean(&ended);
-        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         assert!(ended.error()?.contains(&format!("{parameter}=/nothing.pem")), "{}", ended.stderr);
     }
     let url = "postgres://me:user7Q@127.0.0.1:1/catalog?sslmode=verify-full";

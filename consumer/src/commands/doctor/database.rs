@@ -42,8 +42,8 @@ pub(super) async fn examine(args: &DatabaseArgs, batches: u32) -> anyhow::Result
     found.push(judgement::server(&server.version, server.version_number, server.is_standby));
     found.push(settings(connection, &target).await?);
     found.push(connections(connection, batches + EXTRA_CONNECTIONS, &target).await);
-    found.push(storage::disk(connection, server.may_use_temporary && !server.is_standby).await?);
-    found.push(storage::blocked_session(connection, &target).await?);
+    let may_write = server.may_use_temporary && !server.is_standby;
+    found.extend(storage::examine(connection, (may_write, server.version_number), &target).await);
     found.push(judgement::schema(&state, &args.schema, &target));
     if matches!(state, SchemaState::UpToDate(_)) {
         found.push(rights(connection, args, &server, &target).await?);

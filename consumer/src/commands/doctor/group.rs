@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use catalog_shared::doctor::Finding;
+use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::human::counted;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::kafka_doctor::{failed, reached};
@@ -33,13 +33,21 @@ pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<V
     let members = match listed.await? {
         Ok(members) => members,
         Err(error) => {
-            let grant = format!("deploy/grant-kafka-rights {} --group {group}", kafka.brokers);
+            let grant = format!(
+                "deploy/grant-kafka-rights {} --group {}",
+                shell_word(&kafka.brokers),
+                shell_word(&group)
+            );
             return Ok(vec![failed(GROUP, error, &kafka, grant)]);
         }
     };
     if members.is_empty() {
         let found = format!("no consumer of the group {group} is running");
-        return Ok(vec![Finding::warning(GROUP, found, format!("catalog-consumer run --group {group}"))]);
+        return Ok(vec![Finding::warning(
+            GROUP,
+            found,
+            format!("catalog-consumer run --group {}", shell_word(&group)),
+        )]);
     }
     let mut hosts: Vec<&str> = members.iter().map(|member| member.host.trim_start_matches('/')).collect();
     hosts.sort_unstable();
@@ -60,8 +68,11 @@ pub(super) async fn topic_rights(kafka: KafkaArgs, limit: Duration) -> anyhow::R
         }
         Err(error) if error.is::<NoTopic>() => Finding::skipped(RIGHTS, MISSING_TOPIC),
         Err(error) => {
-            let grant =
-                format!("deploy/grant-kafka-rights {} --prefix {}", kafka.brokers, kafka.topic_prefix);
+            let grant = format!(
+                "deploy/grant-kafka-rights {} --prefix {}",
+                shell_word(&kafka.brokers),
+                kafka.topic_prefix
+            );
             failed(RIGHTS, error, &kafka, grant)
         }
     }])

@@ -14,10 +14,15 @@ const CLOCK_PROBLEM: f64 = 300.0;
 /// How many tables are listed by size.
 const MAX_LISTED: usize = 3;
 
+/// Whether the programs support a server of this version.
+pub(super) const fn is_supported(number: i32) -> bool {
+    number >= OLDEST
+}
+
 /// The server's version, and whether it accepts writes.
 pub(super) fn server(version: &str, number: i32, is_standby: bool) -> Finding {
     const CHECK: &str = "database_server";
-    if number < OLDEST {
+    if !is_supported(number) {
         let found = format!("PostgreSQL {version} is too old");
         let next = "psql \"$DATABASE_URL\" --command 'show server_version'  # upgrade the server to PostgreSQL 15 or newer";
         return Finding::problem(CHECK, found, next);

@@ -1,5 +1,5 @@
 //! `doctor`: examines the configuration, Kafka and the database side by side, and names the next command for each problem. It
-//! writes nothing.
+//! changes nothing: what it writes to test the disk is a temporary table, and is rolled back.
 
 use anyhow::bail;
 use catalog_shared::doctor::{Finding, Group, Report, examine};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use catalog_shared::doctor::Finding;
+use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::kafka_doctor::{failed, reached};
@@ -81,6 +81,7 @@ fn refused(
         return Err(error);
     } else {
         let KafkaArgs { brokers, topic_prefix, .. } = kafka;
+        let (brokers, group) = (shell_word(brokers), shell_word(group));
         let grant = format!("deploy/grant-kafka-rights {brokers} --prefix {topic_prefix} --group {group}");
         failed(CHECK, error, kafka, grant)
     };
@@ -109,7 +110,8 @@ fn owner(own: &CopyId, note: Option<&str>, group: &str) -> Finding {
                 owner.schema
             ),
             format!(
-                "catalog-consumer run --group {group}-2  # another group (docs/how-to/keep-two-copies.md)"
+                "catalog-consumer run --group {}  # another group (docs/how-to/keep-two-copies.md)",
+                shell_word(&format!("{group}-2"))
             ),
         ),
         _ => Finding::ok(CHECK, "the tables, the topics and the group belong together"),

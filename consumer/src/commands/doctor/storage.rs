@@ -13,11 +13,29 @@ const DISK_FULL: &str = "53100";
 /// Below this, a session waits as part of normal work, such as for the decision about a run.
 const LONGEST_WAIT: f64 = 2.0;
 
+/// Both checks. An error is the finding of its own check, so that the others are still reported.
+pub(super) async fn examine(
+    connection: &mut PgConnection,
+    (may_write, version): (bool, i32),
+    target: &Target,
+) -> [Finding; 2] {
+    if !judgement::is_supported(version) {
+        return [DISK, BLOCKED].map(|check| Finding::skipped(check, "the server is too old"));
+    }
+    let disk = disk(connection, may_write).await.unwrap_or_else(|error| failed(DISK, &error));
+    let blocked = blocked_session(connection, target).await.unwrap_or_else(|error| failed(BLOCKED, &error));
+    [disk, blocked]
+}
+
+fn failed(check: &'static str, error: &sqlx::Error) -> Finding {
+    Finding::problem(check, database::message(error), next::CONNECT)
+}
+
 /// Whether the disk of the database has space: writes a temporary table and rolls back.
 ///
 /// # Errors
 /// If the connection fails.
-pub(super) async fn disk(connection: &mut PgConnection, may_write: bool) -> sqlx::Result<Finding> {
+async fn disk(connection: &mut PgConnection, may_write: bool) -> sqlx::Result<Finding> {
     if !may_write {
         return Ok(Finding::skipped(DISK, "this user may not create temporary tables here"));
     }
@@ -58,7 +76,7 @@ struct Blocked {
 ///
 /// # Errors
 /// The error of the database.
-pub(super) async fn blocked_session(connection: &mut PgConnection, target: &Target) -> sqlx::Result<Finding> {
+async fn blocked_session(connection: &mut PgConnection, target: &Target) -> sqlx::Result<Finding> {
     let longest: Option<Blocked> = sqlx::query_as(include_str!("../../../sql/doctor/blocked_session.sql"))
         .fetch_optional(connection)
         .await?;

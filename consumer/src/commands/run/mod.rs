@@ -1,11 +1,13 @@
 //! `run`: applies records to the tables as a member of the consumer group.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use catalog_shared::exit::Stop;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::terminal::Terminal;
 use sqlx::PgPool;
+use tokio::time::timeout;
 
 use crate::commands::check::{self, CheckArgs, Report};
 use crate::commands::run::consumer::Consumer;
@@ -34,6 +36,9 @@ mod rebalance;
 mod receive;
 
 pub(crate) use args::RunArgs;
+
+/// How long closing the connections may take before the report of `check`.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Applies records until `shutdown`, or until caught up if `--until-caught-up` is set.
 ///
@@ -74,8 +79,8 @@ async fn conclude(pool: &PgPool, notifier: Option<&Notifier>, check: &CheckArgs)
     if let Some(notifier) = notifier {
         notifier.notify_once(pool).await;
     }
-    // `check` needs a connection, and there may be no other one.
-    pool.close().await;
+    // `check` needs a connection, and there may be no other one. A statement that was given up may still hold one.
+    let _ = timeout(CLOSE_LIMIT, pool.close()).await;
     check::report(check).await
 }
 

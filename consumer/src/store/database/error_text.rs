@@ -20,8 +20,8 @@ fn address() -> String {
     address.unwrap_or_else(|| "database unknown".to_owned())
 }
 
-/// Replaces a database error by its formatted text, with the next step if there is one. Other errors are returned unchanged, and so are those with an exit
-/// code of their own.
+/// Replaces a database error by its formatted text, with the next step if there is one. Other errors are returned unchanged, and
+/// so are those with an exit code of their own.
 pub(crate) fn with_formatted_text(error: anyhow::Error) -> anyhow::Error {
     if error.is::<Stop>() || !error.chain().any(|cause| cause.is::<sqlx::Error>()) {
         return error;

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
+use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, FromRow, PgConnection, raw_sql};
 use tokio::time::sleep;
 
+use super::certificates::{self, NamedFile};
 use super::statement::execute_with_retries;
 use super::{error_text, pooler, url};
 use crate::config::DatabaseArgs;
@@ -45,6 +47,8 @@ const RESET: &str = "deallocate all; discard temp; select pg_advisory_unlock_all
 #[derive(Clone)]
 pub(crate) struct Sessions {
     options: PgConnectOptions,
+    /// They may be replaced at any time, so they are checked when a command opens its first session.
+    files: Arc<[NamedFile]>,
     schema: Arc<str>,
     /// The identity that the tables must have for a write; empty for any.
     identity: Arc<str>,
@@ -58,7 +62,9 @@ impl Sessions {
     pub(crate) fn from_args(args: &DatabaseArgs) -> Result<Self, Stop> {
         let options = url::options(args)?;
         error_text::set_address(url::address(&options));
-        Ok(Self { options, schema: args.schema.as_str().into(), identity: "".into() })
+        let files =
+            args.database_url.as_ref().map_or_else(Vec::new, |url| certificates::files(url.expose_secret()));
+        Ok(Self { options, files: files.into(), schema: args.schema.as_str().into(), identity: "".into() })
     }
 
     /// Sessions that write only to the tables of this identity.
@@ -71,6 +77,7 @@ impl Sessions {
     /// # Errors
     /// The error of the database; [`Stop::Guard`] for a pooler that shares sessions, or another encoding than UTF-8.
     pub(super) async fn open(&self) -> anyhow::Result<(PgConnection, SessionState)> {
+        certificates::check(&self.files)?;
         let mut connection = self.connect_bare().await?;
         pooler::refuse_shared(&mut connection, &self.options).await?;
         let state = self.prepare(&mut connection, NO_TIMEOUT).await?;
@@ -115,8 +122,8 @@ impl Sessions {
     }
 
     /// Retries briefly if there are too many connections, because the server still counts a connection that the previous
-    /// command has just closed. And if the connection is reset, because a server that refuses a client certificate may close it
-    /// before its reason has been read.
+    /// command has just closed. It also retries if the connection is reset, because a server that refuses a client certificate
+    /// may close it before its reason has been read.
     async fn connect_bare(&self) -> anyhow::Result<PgConnection> {
         let deadline = Instant::now() + CLOSE_DELAY;
         loop {

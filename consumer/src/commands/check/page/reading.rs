@@ -55,6 +55,8 @@ pub(super) struct Known<T> {
 pub(super) struct Gap {
     pub(super) since: OffsetDateTime,
     pub(super) why: String,
+    /// Whether an attempt has failed. Otherwise the reading has only not ended yet.
+    pub(super) has_failed: bool,
 }
 
 impl<T> Reading<T> {
@@ -72,11 +74,15 @@ impl<T> Reading<T> {
     /// What is known now. `missing` explains why there may be no reading since `started_at`, and no error either.
     pub(super) fn known(&self, now: &Moment, started_at: OffsetDateTime, missing: &str) -> Known<T> {
         let last = self.last.as_ref().map(|(at, value)| (at.clock, Arc::clone(value)));
-        let failed = self.failed.clone().map(|(since, why)| Gap { since, why });
+        let failed = self.failed.clone().map(|(since, why)| Gap { since, why, has_failed: true });
         let is_current = |(at, _): &(Moment, _)| now.instant.saturating_duration_since(at.instant) < OUTDATED;
         let gap = failed.or_else(|| {
             let since = last.as_ref().map_or(started_at, |(at, _)| *at);
-            (!self.last.as_ref().is_some_and(is_current)).then(|| Gap { since, why: missing.to_owned() })
+            (!self.last.as_ref().is_some_and(is_current)).then(|| Gap {
+                since,
+                why: missing.to_owned(),
+                has_failed: false,
+            })
         });
         Known { last, gap }
     }

@@ -21,6 +21,7 @@ use webhook::Webhook;
 
 use crate::commands::check::{self, Finding, LimitArgs};
 use crate::store::notifications::{self, NewNotification, Notification};
+use crate::store::{database, db_error};
 
 /// How often due notifications are sent.
 const SEND_EVERY: Duration = Duration::from_secs(5);
@@ -28,6 +29,8 @@ const SEND_EVERY: Duration = Duration::from_secs(5);
 const READ_EVERY: Duration = Duration::from_secs(60);
 /// The time limit of all notifications at the end of `--until-caught-up`. The next start sends the others.
 const LAST_LIMIT: Duration = Duration::from_secs(30);
+/// The time limit of one round, so that a lock on the table is noticed. Longer than a request to the webhook.
+const ROUND_LIMIT: Duration = Duration::from_secs(60);
 
 /// Sends the notifications of one installation.
 pub(super) struct Notifier {
@@ -55,30 +58,37 @@ impl Notifier {
     /// Notifies of what is found now, for a process that is about to end.
     pub(super) async fn notify_once(&self, pool: &PgPool) {
         let notify = async {
-            self.enqueue(pool).await?;
+            self.enqueue(pool, true).await?;
             self.send_due(pool).await
         };
-        log_failure(timeout(LAST_LIMIT, notify).await.unwrap_or(Ok(())));
+        within(LAST_LIMIT, notify).await;
     }
 
     async fn follow(&self, pool: &PgPool) {
         let mut tick = interval(SEND_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut read: Option<Instant> = None;
+        let (mut read, mut applied) = (None::<Instant>, None);
         loop {
             tick.tick().await;
-            if read.is_none_or(|read| read.elapsed() >= READ_EVERY) {
-                read = Some(Instant::now());
-                log_failure(self.enqueue(pool).await);
-            }
-            log_failure(self.send_due(pool).await);
+            let round = async {
+                if read.is_none_or(|read| read.elapsed() >= READ_EVERY) {
+                    read = Some(Instant::now());
+                    let before = applied.replace(notifications::applied_records(pool).await?);
+                    self.enqueue(pool, before == applied).await?;
+                }
+                self.send_due(pool).await
+            };
+            within(ROUND_LIMIT, round).await;
         }
     }
 
-    /// Stores a notification of each finding that has none yet.
-    async fn enqueue(&self, pool: &PgPool) -> sqlx::Result<()> {
+    /// Stores a notification of each finding that has none yet. While consumers catch up, the ledger does not know yet that a
+    /// run has ended, so only runs on hold count then.
+    async fn enqueue(&self, pool: &PgPool, is_caught_up: bool) -> sqlx::Result<()> {
         for finding in check::of_runs(pool, &self.limits).await? {
-            if let Some(new) = notification(&finding) {
+            if let Some(new) = notification(&finding)
+                && (is_caught_up || new.event == RUN_HELD)
+            {
                 notifications::enqueue(pool, &new).await?;
             }
         }
@@ -108,17 +118,31 @@ impl Notifier {
     }
 }
 
-/// Other code logs outages of the database.
-fn log_failure(result: sqlx::Result<()>) {
-    if let Err(error) = result {
-        tracing::debug!(%error, "can't read or write the notifications");
+/// Does the work within a time limit, and logs why it failed. Other code logs outages of the database.
+async fn within(limit: Duration, work: impl Future<Output = sqlx::Result<()>>) {
+    let error = match timeout(limit, work).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => anyhow::Error::from(error),
+        Err(_) => anyhow::anyhow!("not done within {} s", limit.as_secs()),
+    };
+    let error_text = database::format_error(&error);
+    if db_error::is_transient(&error) {
+        tracing::debug!(error = error_text, "can't read or write the notifications");
+    } else {
+        tracing::warn!(
+            event = events::NOTIFICATION_FAILED,
+            error = error_text,
+            "can't read or write the notifications, retrying"
+        );
     }
 }
+
+const RUN_HELD: &str = "run_held";
 
 /// The notification of a finding; none if all is well, or if nothing has been accepted yet, as in a new installation.
 fn notification(finding: &Finding) -> Option<NewNotification> {
     let event = match finding.check {
-        "held_runs" => "run_held",
+        "held_runs" => RUN_HELD,
         "open_runs" => "run_failed",
         "full_crawl" => "crawl_missed",
         _ => return None,

@@ -36,13 +36,17 @@ impl View<'_> {
     fn lag_findings(&self) -> Vec<Finding> {
         match (&self.lag.last, &self.lag.gap) {
             (Some((_, lag)), None) => findings::lag(lag, self.limits.lag_records(), self.limits.lag_time()),
+            (_, Some(gap)) if !gap.has_failed => {
+                let why = format!("the lag is unknown: {}", gap_text(Some(gap)));
+                vec![Finding::plain("kafka", Level::Unknown, why)]
+            }
             (_, gap) => vec![unknown_lag(&gap_text(gap.as_ref()))],
         }
     }
 }
 
 fn gap_text(gap: Option<&Gap>) -> String {
-    gap.map(|Gap { since, why }| format!("{why} (since {})", time_text(*since))).unwrap_or_default()
+    gap.map(|Gap { since, why, .. }| format!("{why} (since {})", time_text(*since))).unwrap_or_default()
 }
 
 /// The status line of `check`.

@@ -47,7 +47,7 @@ pub(super) fn unknown<T>(why: &str) -> Known<T> {
 }
 
 pub(super) fn gap(why: &str) -> Gap {
-    Gap { since: now() - Duration::from_secs(125), why: why.to_owned() }
+    Gap { since: now() - Duration::from_secs(125), why: why.to_owned(), has_failed: true }
 }
 
 pub(super) fn healthy() -> Live {
