@@ -127,6 +127,21 @@ async fn a_missed_crawl_and_a_run_that_stays_open_are_sent_with_their_limits() -
 }
 
 #[tokio::test]
+async fn a_consumer_that_starts_does_not_take_unread_records_for_missing_runs() -> Result<()> {
+    let (history, mut receiver) = (held().await?, Receiver::start().await?);
+    let world = &history.world;
+    // With this limit the last accepted crawl counts as missed at once.
+    let program = notifying(world.plain_run()?, &receiver).env("CATALOG_CHECK_CRAWL_AGE_WARNING", "0");
+    let mut starting = program.start()?;
+    let sent = starting.reaches(receiver.next()).await??;
+    assert_eq!(sent.body["event"], "run_held");
+    starting.terminate()?;
+    starting.ended().await?;
+    assert_eq!(receiver.rest().len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_run_that_has_caught_up_ends_with_the_report_of_check() -> Result<()> {
     let history = held().await?;
     let world = &history.world;
