@@ -1,0 +1,1 @@
+select coalesce(sum(records), 0)::bigint from positions
