@@ -49,18 +49,10 @@ const SHARED: Layers = &[
         "shutdown",
         "stop",
         "terminal",
-    ],
-    &[
-        "duration",
-        "events",
-        "fixed",
-        "rate",
-        "text_fields",
-        "time_limit",
         "tls_alert",
         "version",
-        "watermarks",
     ],
+    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "watermarks"],
 ];
 
 #[test]

@@ -1,10 +1,10 @@
 //! At the most verbose log level, and with failures at each stage, no secret is in any output, recording or
 //! topic.
 
+mod refusing_database;
 mod webhook;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -13,9 +13,6 @@ use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Ended, Program, World};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 /// A part of every secret of these tests, so that half a secret is found too.
 const MARK: &str = "Ssst7Q";
@@ -175,44 +172,13 @@ async fn a_consumer_shows_no_secret() -> Result<()> {
     let gone = format!("{known}_gone?pasword={PASSWORD}");
     clean(&consume()?.env("DATABASE_URL", &gone).run().await?, 1);
     // One that asks for the password and refuses it.
-    let (address, reported) = refusing_database().await?;
+    let (address, reported) = refusing_database::start().await?;
     let url = format!("postgres://me:{PASSWORD}@{address}/catalog?sslmode=disable");
     let refused = consume()?.env("DATABASE_URL", &url).run().await?;
     clean(&refused, 1);
     let reason = "password authentication failed";
     assert!(refused.stderr.contains(reason) && reported.await?.contains(PASSWORD), "{}", refused.stderr);
     no_mark_in_topics(&world).await
-}
-
-/// The part of PostgreSQL's protocol that refuses every password. Also returns the first password that it received.
-async fn refusing_database() -> Result<(SocketAddr, oneshot::Receiver<String>)> {
-    const ASK: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
-    const FIELDS: &[u8] = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"me\"\0\0";
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let (tell, reported) = oneshot::channel();
-    let mut tell = Some(tell);
-    tokio::spawn(async move {
-        loop {
-            let (mut client, _) = listener.accept().await?;
-            let mut startup = vec![0; usize::try_from(client.read_u32().await?)? - 4];
-            client.read_exact(&mut startup).await?;
-            client.write_all(ASK).await?;
-            // The message's type comes before its length.
-            client.read_u8().await?;
-            let mut password = vec![0; usize::try_from(client.read_u32().await?)? - 4];
-            client.read_exact(&mut password).await?;
-            client.write_all(b"E").await?;
-            client.write_u32(u32::try_from(FIELDS.len())? + 4).await?;
-            client.write_all(FIELDS).await?;
-            if let Some(tell) = tell.take() {
-                let _ = tell.send(String::from_utf8_lossy(&password).into_owned());
-            }
-        }
-        #[expect(unreachable_code, reason = "it gives the block's type")]
-        anyhow::Ok(())
-    });
-    Ok((address, reported))
 }
 
 #[tokio::test]
