@@ -23,7 +23,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 /// The timeout of a command that does not wait for Kafka.
 const REACH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much longer it waits if nothing is known of the cause, because a slow broker may still refuse the client.
-const REACH_SILENCE: Duration = Duration::from_secs(4);
+const REACH_SILENCE: Duration = Duration::from_secs(8);
 /// The delay before a retry after a refusal, or after an outage during work.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How many refusals in a row are final. A broker that is starting may refuse valid clients.
@@ -52,12 +52,21 @@ pub async fn wait_for_kafka_within(kafka: &KafkaArgs, limit: Duration) -> anyhow
 }
 
 /// Checks that Kafka is reachable, for a command that does not wait for it. Takes some 2 seconds if the brokers are down, and some
-/// 6 if they don't answer at all.
+/// 10 if they don't answer at all.
 ///
 /// # Errors
 /// [`NoAccess`] if no broker answers or one refuses this client.
 pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
-    match probe(&kafka.client_config(&[])?, REACH_TIMEOUT, REACH_SILENCE).await? {
+    reach_within(kafka, REACH_TIMEOUT + REACH_SILENCE).await
+}
+
+/// As [`reach`], but waits no longer than `limit` for brokers that don't answer at all.
+///
+/// # Errors
+/// As [`reach`].
+pub async fn reach_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
+    let timeout = limit.min(REACH_TIMEOUT);
+    match probe(&kafka.client_config(&[])?, timeout, limit.saturating_sub(timeout)).await? {
         Probe::Reachable => Ok(()),
         Probe::Unreachable(cause) => Err(unreachable_error(kafka, cause).into()),
         Probe::Refused(cause) => Err(refused_error(kafka, cause).into()),

@@ -39,13 +39,13 @@ pub(super) struct PartitionLag {
     pub(super) seconds: u64,
 }
 
-/// Measures the lag. A partition without a readable record after its position is not behind. `limit` is the time for reading
-/// the oldest records.
+/// Measures the lag. A partition without a readable record after its position is not behind. `limit` is the time for reaching
+/// Kafka, and the time for reading the oldest records.
 ///
 /// # Errors
 /// [`catalog_shared::exit::Stop::Guard`] for a position outside its partition, or the error of Kafka.
 pub(super) async fn measure(kafka: KafkaArgs, positions: Positions, limit: Duration) -> anyhow::Result<Lag> {
-    outage::reach(&kafka).await?;
+    outage::reach_within(&kafka, limit).await?;
     let ends = EndOffsets::measure(&kafka).await?;
     ends.check(&positions)?;
     let behind: Vec<(TopicPartition, i64, i64)> = ends
