@@ -170,7 +170,7 @@ async fn crawl_slot(crawler: &Crawler<'_>, request: &CrawlRequest, slot: Slot) -
 }
 
 impl Crawler<'_> {
-    /// The last cursor of the region, if it has one. The outer option is none after a shutdown.
+    /// The last cursor of the region, if it has one. The outer option is `None` after a shutdown.
     async fn last_cursor(&self) -> anyhow::Result<Option<Option<Cursor>>> {
         let (kafka, region) = (&self.args.kafka, self.args.region);
         let topics = kafka.topics();

@@ -84,7 +84,7 @@ pub(super) fn refusal(config: &ClientConfig, reason: String) -> Cause {
     Cause::new(reason, next)
 }
 
-/// The cause of an outage. An error if it is none, because the broker expects TLS and this client does not use it.
+/// The cause of an outage. An error if this is not an outage, because the broker expects TLS and this client does not use it.
 pub(super) fn outage(config: &ClientConfig, reason: String) -> Result<Cause, Cause> {
     let was_connected = reason.contains("Disconnected");
     if was_connected

@@ -8,7 +8,8 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, Ended, Program, World};
 use tokio::process::Command;
 
-const SETTINGS: &str = r#"
+/// A broker whose users have passwords, and rights that the administrator grants.
+pub(crate) const SETTINGS: &str = r#"
 listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 sasl.mechanism.inter.broker.protocol=PLAIN
@@ -16,7 +17,8 @@ listener.name.client.plain.sasl.jaas.config=org.apache.kafka.common.security.pla
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:admin;User:ANONYMOUS
 "#;
-const ADMIN: &str = r#"
+/// The login of the administrator for Kafka's tools.
+pub(crate) const ADMIN: &str = r#"
 security.protocol=SASL_PLAINTEXT
 sasl.mechanism=PLAIN
 sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin";

@@ -6,20 +6,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, Operator, World};
 
 use super::find;
-
-const SETTINGS: &str = r#"
-listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
-sasl.enabled.mechanisms=PLAIN
-sasl.mechanism.inter.broker.protocol=PLAIN
-listener.name.client.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin" user_admin="admin" user_catalog-producer="catalog-producer" user_catalog-consumer="catalog-consumer";
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:admin;User:ANONYMOUS
-"#;
-const ADMIN: &str = r#"
-security.protocol=SASL_PLAINTEXT
-sasl.mechanism=PLAIN
-sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin";
-"#;
+use crate::kafka_rights::{ADMIN, SETTINGS};
 
 /// Makes the programs log in as a user whose password equals the name.
 fn login<'a>(operator: Operator<'a>, user: &str) -> Operator<'a> {

@@ -70,7 +70,7 @@ async fn follow_ends(monitor: Monitor, kafka: KafkaArgs) {
     }
 }
 
-/// Starts to read the ends of these partitions. The reader is started first if there is none yet.
+/// Starts to read the ends of these partitions. The first call also starts the reader.
 fn read_ends(
     reader: &mut Option<EndReader>,
     kafka: &KafkaArgs,

@@ -1,4 +1,4 @@
-//! `--notify-url`: tells a webhook of runs that failed, are on hold or are missing.
+//! `--notify-url`: sends runs that failed, are on hold or are missing to a webhook.
 //!
 //! The findings are those of `check`, so both use the same words and limits. Each becomes one row of the outbox, whose key is
 //! the finding's event, region and run, so restarts and other consumers don't repeat it. A row is sent until the receiver
@@ -55,7 +55,7 @@ impl Notifier {
         stop.drop_guard()
     }
 
-    /// Notifies of what is found now, for a process that is about to end.
+    /// Notifies once of what is found now. A process that is about to end calls it.
     pub(super) async fn notify_once(&self, pool: &PgPool) {
         let notify = async {
             self.enqueue(pool, true).await?;
