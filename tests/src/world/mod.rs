@@ -22,6 +22,7 @@ mod roles;
 mod secure_broker;
 mod secure_database;
 mod small_disk;
+mod stalling;
 mod tables;
 mod template;
 mod topic;

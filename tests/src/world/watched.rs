@@ -106,6 +106,8 @@ impl Watched {
                 if let Some(found) = expected(status, &body) {
                     return anyhow::Ok(found);
                 }
+                // The style sheet of a page would hide what differs.
+                let body = body.split_once("</style>").map_or(body.as_str(), |(_, rest)| rest);
                 last = format!("{status} {body}");
             }
         };

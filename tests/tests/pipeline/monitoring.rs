@@ -15,7 +15,6 @@ const BALANCED: [&str; 2] = [
     "select exists (select from runs where run = 1 and state = 'balanced')",
     "select exists (select from runs where run = 2 and state = 'balanced')",
 ];
-const LOCK: &str = "select from socrata_hosts where host = (select min(host) from socrata_hosts) for update";
 
 async fn crawled() -> Result<(World, MockServer)> {
     let world = World::new().await?;
@@ -88,8 +87,7 @@ impl Stalled {
         let mut member = watched(&world)?.start()?;
         let port = member.watched().await?;
         world.until(BALANCED[0]).await?;
-        let mut other = world.pool().begin().await?;
-        sqlx::query(LOCK).execute(&mut *other).await?;
+        let other = world.stall_hosts(2).await?;
         world.crawl(&api)?.succeed().await?;
         world.until_blocked("%socrata_hosts%").await?;
         Ok(Self { world, member, port, other })

@@ -162,8 +162,7 @@ async fn a_partition_that_stalls_is_on_the_page() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
     let (_member, port) = started(watched(&history.world)?).await?;
-    let mut other = history.world.pool().begin().await?;
-    sqlx::query("select from socrata_hosts for update").execute(&mut *other).await?;
+    let other = history.world.stall_hosts(2).await?;
     history.crawl(&[]).await?;
     let name = format!("{}[0]", history.world.topic("hosts"));
     let stalled = format!("CRITICAL - this consumer makes no progress: {name} has had no progress for ");

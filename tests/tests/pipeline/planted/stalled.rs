@@ -7,8 +7,6 @@ use catalog_tests::world::World;
 
 use super::Fault;
 
-const LOCK: &str = "select from socrata_hosts where host = (select min(host) from socrata_hosts) for update";
-
 #[tokio::test]
 async fn stalled_partition() -> Result<()> {
     let world = World::new().await?;
@@ -18,9 +16,8 @@ async fn stalled_partition() -> Result<()> {
     let mut member = world.plain_run()?.args(["--metrics-addr", "0", "--stall-timeout", "3s"]).start()?;
     let port = member.watched().await?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
-    let mut other = world.pool().begin().await?;
+    let mut other = world.stall_hosts(2).await?;
     let blocker: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *other).await?;
-    sqlx::query(LOCK).execute(&mut *other).await?;
     world.crawl(&api)?.succeed().await?;
 
     let stalled = port.until("/healthz", 503, |_| true).await?;
