@@ -1,5 +1,6 @@
--- The session that has waited longest for a lock, and one that blocks it. A session of another user has no details here unless
--- this user may read them.
+-- The session that has waited longest for a lock, and one that blocks it. A blocking session that waits itself comes last,
+-- because ending it would not help: what it waits for is the cause. A session of another user has no details here unless this
+-- user may read them.
 select
     waiting.pid as waiting_pid,
     extract(epoch from clock_timestamp() - waited.since)::float8 as seconds,
@@ -15,5 +16,5 @@ cross join lateral (
 cross join lateral unnest(pg_blocking_pids(waiting.pid)) as blockers (pid)
 join pg_catalog.pg_stat_activity as blocking on blocking.pid = blockers.pid
 where waiting.datname = current_database() and waited.since is not null
-order by waited.since, blocking.pid
+order by cardinality(pg_blocking_pids(blocking.pid)) > 0, waited.since, blocking.pid
 limit 1

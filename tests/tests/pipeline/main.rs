@@ -5,6 +5,7 @@ mod api_url;
 mod arriving;
 mod balancing;
 mod beyond_reach;
+mod blocked_sessions;
 mod broker_outage;
 mod cassettes;
 mod checking;
