@@ -143,17 +143,22 @@ impl Partition {
         self.oldest
     }
 
-    /// Whether there is a batch to apply: a full one, or one that has waited long enough.
+    /// Whether there is a batch to apply: a full one, one that has waited long enough, or an end-of-run record.
     pub(crate) fn is_due(&self, batch_size: usize, now: Instant) -> bool {
         let full = self.records.len() >= batch_size || self.bytes >= BATCH_BYTES;
         let waited = self.oldest.is_some_and(|oldest| now.duration_since(oldest) >= LINGER);
-        !self.in_flight && (full || waited)
+        let ends = self.records.front().is_some_and(Record::ends_run);
+        !self.in_flight && (full || waited || ends)
     }
 
-    /// Takes the next batch, which is then in flight.
+    /// Takes the next batch, which is then in flight. An end-of-run record is a batch of its own: its transaction runs alone
+    /// and waits for the disk, and the rows before it should not wait for those of other partitions.
     pub(crate) fn take_batch(&mut self, batch_size: usize, now: Instant) -> Option<Batch> {
         let (mut count, mut bytes) = (0, 0);
         while count < batch_size.min(self.records.len()) && bytes < BATCH_BYTES {
+            if count > 0 && (self.records[0].ends_run() || self.records[count].ends_run()) {
+                break;
+            }
             bytes += self.records[count].bytes();
             count += 1;
         }

@@ -95,6 +95,11 @@ impl Record {
         Self { superseded: true, ..Self::unstamped(offset, String::new()) }
     }
 
+    /// Whether it is an end-of-run record.
+    pub(crate) fn ends_run(&self) -> bool {
+        self.stamp.as_ref().is_ok_and(|stamp| stamp.content == Content::EndRecord)
+    }
+
     /// When the producer observed it, if its headers say so.
     pub(crate) fn observed_at(&self) -> Option<OffsetDateTime> {
         self.stamp.as_ref().ok().map(|stamp| stamp.observed_at)

@@ -1,4 +1,5 @@
-use catalog_shared::record::RecordType;
+use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::region::Region;
 
 use super::*;
 use crate::model::topic::TopicKind;
@@ -27,6 +28,28 @@ fn batches_are_due_when_full_or_old_and_one_at_a_time() {
     partition.applied(12);
     let rest = partition.take_batch(2, now).unwrap();
     assert_eq!((rest.from, rest.to, partition.bytes), (12, 16, 0));
+}
+
+#[test]
+fn an_end_of_run_record_is_a_batch_of_its_own_and_due_at_once() {
+    let now = Instant::now();
+    let mut partition = partition(&[10, 11], now);
+    let stamp = Stamp {
+        content: Content::EndRecord,
+        region: Region::Us,
+        version: Version { run: 1, page: 1 },
+        observed_at: OffsetDateTime::UNIX_EPOCH,
+    };
+    partition.push(Record::read(12, Some(&stamp.to_headers())).unwrap(), now);
+    partition.push(Record::read(13, None::<&rdkafka::message::OwnedHeaders>).unwrap(), now);
+    let rows = partition.take_batch(4, now).unwrap();
+    assert_eq!((rows.from, rows.to), (10, 12));
+    partition.applied(12);
+    assert!(partition.is_due(4, now));
+    let end = partition.take_batch(4, now).unwrap();
+    assert_eq!((end.from, end.to), (12, 13));
+    partition.applied(13);
+    assert!(!partition.is_due(4, now) && partition.is_due(4, now + LINGER));
 }
 
 #[test]
