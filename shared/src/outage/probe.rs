@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::no_access::{self, Cause};
+use super::token;
 use crate::kafka;
 use crate::tls_alert;
 
@@ -62,7 +63,7 @@ fn probe_blocking(
         let reason = events.error.or(events.failure);
         let is_over =
             if reason.is_some() { Instant::now() >= deadline } else { Instant::now() >= silent_deadline };
-        let reason = reason.unwrap_or_else(|| error.to_string());
+        let reason = reason.or_else(|| token::silence(config)).unwrap_or_else(|| error.to_string());
         if cancelled.is_cancelled() {
             // Nobody reads the result, and the program waits for this thread at its end.
             return Ok(Probe::Unreachable(Cause::new(reason, "")));
@@ -86,6 +87,8 @@ struct Events {
     refusal: Option<String>,
     /// The last connection that ended. librdkafka only logs that, because an idle connection may end at any time.
     failure: Option<String>,
+    /// Why there is no token. librdkafka logs more of it than its error contains.
+    token: Option<String>,
 }
 
 impl EventContext {
@@ -96,11 +99,15 @@ impl EventContext {
 
 impl ClientContext for EventContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(?level, facility, message, "librdkafka");
-        if facility == "FAIL" {
-            // The name of the thread comes first.
-            let failure = message.split_once("]: ").map_or(message, |(_, failure)| failure);
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(failure.to_owned());
+        kafka::log_line(level, facility, message);
+        let message = &*kafka::without_answer(message);
+        // The name of the thread comes first.
+        let text = || Some(message.split_once("]: ").map_or(message, |(_, text)| text).to_owned());
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match facility {
+            "FAIL" => events.failure = text(),
+            "OIDC" => events.token = text(),
+            _ => {}
         }
     }
 
@@ -108,6 +115,12 @@ impl ClientContext for EventContext {
         use RDKafkaErrorCode::{AllBrokersDown, Authentication, SSL, SaslAuthenticationFailed};
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match error.rdkafka_error_code() {
+            Some(Authentication) if token::is_missing(reason) => {
+                let reason =
+                    events.token.take().unwrap_or_else(|| kafka::without_answer(reason).into_owned());
+                let is_outage = token::is_outage(&reason);
+                *(if is_outage { &mut events.error } else { &mut events.refusal }) = Some(reason);
+            }
             Some(Authentication | SSL | SaslAuthenticationFailed) => events.refusal = Some(reason.to_owned()),
             // With TLS 1.3 it comes after the handshake, as an error of the connection.
             _ if tls_alert::refuses_certificate(reason) => events.refusal = Some(reason.to_owned()),
@@ -140,6 +153,22 @@ mod tests {
         let alert = "Receive failed: sslv3 alert bad certificate: SSL alert number 42";
         context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), alert);
         assert_eq!(context.events().refusal.as_deref(), Some(alert));
+    }
+
+    #[test]
+    fn a_missing_token_is_explained_by_the_log_before_it() {
+        let missing = |logged: &str| {
+            let context = EventContext::default();
+            context.log(RDKafkaLogLevel::Error, "OIDC", &format!("[thrd:background]: {logged}"));
+            let error = KafkaError::Global(RDKafkaErrorCode::Authentication);
+            context.error(error, "Failed to acquire SASL OAUTHBEARER token: no");
+            let events = context.events();
+            (events.error, events.refusal)
+        };
+        let wrong = "Failed to retrieve OIDC token from \"https://a\": no (401)";
+        assert_eq!(missing(wrong), (None, Some(wrong.to_owned())));
+        let down = "Failed to retrieve OIDC token from \"https://a\": Connection refused (-1)";
+        assert_eq!(missing(down), (Some(down.to_owned()), None));
     }
 
     #[test]
