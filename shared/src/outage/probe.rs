@@ -22,6 +22,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_millis(200);
 /// before the one with an authentication error.
 const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
 
+/// How long to poll for the log line about a missing token, which may come after the error.
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// The result of a probe.
 pub(super) enum Probe {
     Reachable,
@@ -55,7 +58,7 @@ fn probe_blocking(
         let Err(error) = client.client().fetch_metadata(None, REQUEST_TIMEOUT) else {
             return Ok(Probe::Reachable);
         };
-        client.poll(EVENT_TIMEOUT);
+        poll(&client);
         let events = client.context().events();
         if let Some(reason) = events.refusal {
             return Ok(Probe::Refused(no_access::refusal(config, reason)));
@@ -77,6 +80,14 @@ fn probe_blocking(
     }
 }
 
+fn poll(client: &BaseProducer<EventContext>) {
+    client.poll(EVENT_TIMEOUT);
+    let deadline = Instant::now() + LOG_TIMEOUT;
+    while client.context().is_unexplained() && Instant::now() < deadline {
+        client.poll(EVENT_TIMEOUT);
+    }
+}
+
 /// A client context that keeps the last connection errors, so that they can be logged in one line.
 #[derive(Default)]
 struct EventContext(Mutex<Events>);
@@ -87,13 +98,26 @@ struct Events {
     refusal: Option<String>,
     /// The last connection that ended. librdkafka only logs that, because an idle connection may end at any time.
     failure: Option<String>,
-    /// Why there is no token. librdkafka logs more of it than its error contains.
-    token: Option<String>,
+    /// The error that there is no token.
+    missing_token: Option<String>,
+    /// Its log line, which contains more: the URL and the HTTP status. Some errors have none.
+    token_log: Option<String>,
 }
 
 impl EventContext {
     fn events(&self) -> Events {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(missing) = events.missing_token.take() {
+            let reason = events.token_log.take().unwrap_or(missing);
+            let is_outage = token::is_outage(&reason);
+            *(if is_outage { &mut events.error } else { &mut events.refusal }) = Some(reason);
+        }
+        events
+    }
+
+    fn is_unexplained(&self) -> bool {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.missing_token.is_some() && events.token_log.is_none()
     }
 }
 
@@ -106,7 +130,7 @@ impl ClientContext for EventContext {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match facility {
             "FAIL" => events.failure = text(),
-            "OIDC" => events.token = text(),
+            "OIDC" => events.token_log = text(),
             _ => {}
         }
     }
@@ -116,10 +140,7 @@ impl ClientContext for EventContext {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match error.rdkafka_error_code() {
             Some(Authentication) if token::is_missing(reason) => {
-                let reason =
-                    events.token.take().unwrap_or_else(|| kafka::without_answer(reason).into_owned());
-                let is_outage = token::is_outage(&reason);
-                *(if is_outage { &mut events.error } else { &mut events.refusal }) = Some(reason);
+                events.missing_token = Some(kafka::without_answer(reason).into_owned());
             }
             Some(Authentication | SSL | SaslAuthenticationFailed) => events.refusal = Some(reason.to_owned()),
             // With TLS 1.3 it comes after the handshake, as an error of the connection.
@@ -156,12 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_token_is_explained_by_the_log_before_it() {
+    fn a_missing_token_is_explained_by_its_log_line() {
         let missing = |logged: &str| {
             let context = EventContext::default();
-            context.log(RDKafkaLogLevel::Error, "OIDC", &format!("[thrd:background]: {logged}"));
             let error = KafkaError::Global(RDKafkaErrorCode::Authentication);
             context.error(error, "Failed to acquire SASL OAUTHBEARER token: no");
+            assert!(context.is_unexplained());
+            context.log(RDKafkaLogLevel::Error, "OIDC", &format!("[thrd:background]: {logged}"));
+            assert!(!context.is_unexplained());
             let events = context.events();
             (events.error, events.refusal)
         };
