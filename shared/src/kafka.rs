@@ -18,8 +18,11 @@ use crate::fixed;
 use crate::topics::Topics;
 
 mod client;
+mod oauth;
+mod token_answer;
 
 pub use client::create;
+pub(crate) use token_answer::without_answer;
 
 /// The flags for Kafka.
 #[derive(Args, Clone, Debug)]
@@ -53,8 +56,8 @@ impl KafkaArgs {
     /// A client configuration: the brokers, then `settings`, then the user's options, which take precedence.
     ///
     /// # Errors
-    /// [`Stop::Usage`] for an option that isn't `k=v` (without its value), for a setting that can't be overridden, and without
-    /// brokers.
+    /// [`Stop::Usage`] for an option that isn't `k=v` (without its value), for a setting that can't be overridden, for settings
+    /// of OAUTHBEARER that contradict each other, and without brokers.
     pub fn client_config(&self, settings: &[(&str, &str)]) -> Result<ClientConfig, Stop> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
@@ -74,6 +77,9 @@ impl KafkaArgs {
         // A client without brokers would wait forever.
         if config.get("bootstrap.servers").is_none_or(|brokers| brokers.trim().is_empty()) {
             return Err(Stop::Usage("--brokers (KAFKA_BROKERS) is empty".to_owned()));
+        }
+        if let Some(fault) = oauth::fault(&config) {
+            return Err(Stop::Usage(format!("--kafka-option (KAFKA_OPTIONS): {fault}")));
         }
         // The log level of librdkafka. The subscriber filters again.
         let debug = config.get("debug").is_some();
@@ -172,15 +178,22 @@ impl fmt::Debug for LogContext {
     }
 }
 
+/// Logs a line of librdkafka at debug level.
+pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    let message = &*without_answer(message);
+    tracing::debug!(?level, facility, message, "librdkafka");
+}
+
 impl ClientContext for LogContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(?level, facility, message, "librdkafka");
+        log_line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         // The end of a partition is an expected event and not an error.
         let Some(code) = error.rdkafka_error_code() else { return };
         if code != RDKafkaErrorCode::PartitionEOF && self.is_due(code as i32) {
+            let reason = &*without_answer(reason);
             tracing::warn!(event = events::KAFKA_CLIENT_ERROR, %error, reason, "Kafka client error");
         }
     }

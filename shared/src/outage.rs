@@ -12,6 +12,7 @@ use crate::kafka::KafkaArgs;
 mod no_access;
 mod probe;
 mod tls;
+mod token;
 
 use no_access::Cause;
 pub use no_access::NoAccess;

@@ -38,10 +38,11 @@ pub fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
 
 const OPTIONS: &str = "--kafka-option (KAFKA_OPTIONS)";
 
-/// A setting that librdkafka refuses. OIDC needs libcurl, which this project does not use.
+/// A setting that librdkafka refuses. It is built without OIDC where libcurl's headers are missing.
 fn refused_setting(name: &str, reason: &str) -> String {
-    let why = if reason.contains("OIDC") {
-        ", because this build has no OIDC; use another login (docs/how-to/tls-and-sasl.md)"
+    let why = if reason.contains("libcurl") {
+        ", because this program was built without libcurl: install libcurl4-openssl-dev and build it again \
+         (docs/how-to/tls-and-sasl.md)"
     } else {
         ""
     };
@@ -56,12 +57,16 @@ fn unusable_login(reason: &str) -> Option<String> {
             "set sasl.mechanism to {known}; this build has no other, and librdkafka's default is GSSAPI"
         ));
     }
-    reason.starts_with("sasl.").then(|| reason.to_owned())
+    // Some names are in backticks.
+    let reason = reason.replace('`', "");
+    reason.starts_with("sasl.").then_some(reason)
 }
 
 /// Which certificate or key can't be used, if that is why a client could not be created.
 fn unusable_certificate(config: &ClientConfig, reason: &str) -> Option<String> {
-    let (name, _) = reason.split_once(' ').filter(|(name, _)| name.starts_with("ssl."))?;
+    let reason = reason.replace('`', "");
+    let is_file = |name: &str| name.starts_with("ssl.") || name.starts_with("https.");
+    let (name, _) = reason.split_once(' ').filter(|(name, _)| is_file(name))?;
     Some(format!("{reason}{}", unusable_file(config, name).unwrap_or_default()))
 }
 
@@ -114,13 +119,36 @@ mod tests {
 
     #[test]
     fn a_login_that_this_build_lacks_is_named() {
-        let oidc = refused("sasl.mechanism=OAUTHBEARER;sasl.oauthbearer.method=oidc");
-        assert!(oidc.contains("has no OIDC") && oidc.contains("docs/how-to/tls-and-sasl.md"), "{oidc}");
         let kerberos = refused("security.protocol=sasl_plaintext");
         assert!(kerberos.contains("set sasl.mechanism to PLAIN"), "{kerberos}");
         let incomplete =
             refused("security.protocol=sasl_plaintext;sasl.mechanism=PLAIN;sasl.password=hunter2");
         assert!(incomplete.contains("sasl.username") && !incomplete.contains("hunter2"), "{incomplete}");
+    }
+
+    #[test]
+    fn this_build_has_oidc() {
+        let next = "install libcurl4-openssl-dev, then: cargo clean -p curl-sys -p rdkafka-sys";
+        let config = ClientConfig::new().create_native_config().unwrap();
+        let features = config.get("builtin.features").unwrap();
+        for feature in ["sasl_oauthbearer", "oidc"] {
+            assert!(features.split(',').any(|built| built == feature), "{features}: {next}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_oidc_lacks_is_named() {
+        let method = "security.protocol=sasl_ssl;sasl.mechanism=OAUTHBEARER;sasl.oauthbearer.method=oidc";
+        let id =
+            format!("{method};sasl.oauthbearer.token.endpoint.url=https://a;sasl.oauthbearer.client.id=me");
+        let endpoint = refused(method);
+        assert!(endpoint.contains(": sasl.oauthbearer.token.endpoint.url is mandatory"), "{endpoint}");
+        let secret = refused(&id);
+        assert!(secret.contains(": sasl.oauthbearer.client.secret is mandatory"), "{secret}");
+        let (missing, is_final) =
+            failed(&format!("{id};sasl.oauthbearer.client.secret=hunter2;https.ca.location=/nothing/ca.pem"));
+        assert!(missing.contains("can't read /nothing/ca.pem") && !missing.contains("hunter2"), "{missing}");
+        assert!(!is_final, "it may be replaced at the moment");
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl ClientContext for Learning {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(?level, facility, message, "librdkafka");
+        kafka::log_line(level, facility, message);
     }
 
     // The caller has already reported that Kafka is unreachable.

@@ -3,7 +3,7 @@
 use rdkafka::config::ClientConfig;
 use thiserror::Error;
 
-use super::tls;
+use super::{tls, token};
 
 /// Kafka is unreachable, or refuses this client.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -74,6 +74,9 @@ const UNREACHABLE: &str = "check --brokers (KAFKA_BROKERS), and that the brokers
 
 /// The cause of a refusal. Repeats the TLS handshake if the broker's certificate is invalid.
 pub(super) fn refusal(config: &ClientConfig, reason: String) -> Cause {
+    if let Some(next) = token::next_step(config, &reason) {
+        return Cause::new(reason, next);
+    }
     if reason.contains("certificate verify failed")
         && let Some((host, port)) = address(&reason)
         && let Some(cause) = tls::certificate_fault(config, host, port)
@@ -86,6 +89,9 @@ pub(super) fn refusal(config: &ClientConfig, reason: String) -> Cause {
 
 /// The cause of an outage. An error if this is not an outage, because the broker expects TLS and this client does not use it.
 pub(super) fn outage(config: &ClientConfig, reason: String) -> Result<Cause, Cause> {
+    if let Some(next) = token::next_step(config, &reason) {
+        return Ok(Cause::new(reason, next));
+    }
     let was_connected = reason.contains("Disconnected");
     if was_connected
         && is_plain(config)

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::no_access::{self, Cause};
+use super::token;
 use crate::kafka;
 use crate::tls_alert;
 
@@ -20,6 +21,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long to poll for events of the client after a request. One event is not enough: with debug lines, hundreds come
 /// before the one with an authentication error.
 const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// How long to poll for the log line about a missing token, which may come after the error.
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The result of a probe.
 pub(super) enum Probe {
@@ -54,7 +58,7 @@ fn probe_blocking(
         let Err(error) = client.client().fetch_metadata(None, REQUEST_TIMEOUT) else {
             return Ok(Probe::Reachable);
         };
-        client.poll(EVENT_TIMEOUT);
+        poll(&client);
         let events = client.context().events();
         if let Some(reason) = events.refusal {
             return Ok(Probe::Refused(no_access::refusal(config, reason)));
@@ -62,7 +66,7 @@ fn probe_blocking(
         let reason = events.error.or(events.failure);
         let is_over =
             if reason.is_some() { Instant::now() >= deadline } else { Instant::now() >= silent_deadline };
-        let reason = reason.unwrap_or_else(|| error.to_string());
+        let reason = reason.or_else(|| token::silence(config)).unwrap_or_else(|| error.to_string());
         if cancelled.is_cancelled() {
             // Nobody reads the result, and the program waits for this thread at its end.
             return Ok(Probe::Unreachable(Cause::new(reason, "")));
@@ -76,6 +80,14 @@ fn probe_blocking(
     }
 }
 
+fn poll(client: &BaseProducer<EventContext>) {
+    client.poll(EVENT_TIMEOUT);
+    let deadline = Instant::now() + LOG_TIMEOUT;
+    while client.context().is_unexplained() && Instant::now() < deadline {
+        client.poll(EVENT_TIMEOUT);
+    }
+}
+
 /// A client context that keeps the last connection errors, so that they can be logged in one line.
 #[derive(Default)]
 struct EventContext(Mutex<Events>);
@@ -86,21 +98,40 @@ struct Events {
     refusal: Option<String>,
     /// The last connection that ended. librdkafka only logs that, because an idle connection may end at any time.
     failure: Option<String>,
+    /// The error that there is no token.
+    missing_token: Option<String>,
+    /// Its log line, which contains more: the URL and the HTTP status. Some errors have none.
+    token_log: Option<String>,
 }
 
 impl EventContext {
     fn events(&self) -> Events {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(missing) = events.missing_token.take() {
+            let reason = events.token_log.take().unwrap_or(missing);
+            let is_outage = token::is_outage(&reason);
+            *(if is_outage { &mut events.error } else { &mut events.refusal }) = Some(reason);
+        }
+        events
+    }
+
+    fn is_unexplained(&self) -> bool {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.missing_token.is_some() && events.token_log.is_none()
     }
 }
 
 impl ClientContext for EventContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(?level, facility, message, "librdkafka");
-        if facility == "FAIL" {
-            // The name of the thread comes first.
-            let failure = message.split_once("]: ").map_or(message, |(_, failure)| failure);
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(failure.to_owned());
+        kafka::log_line(level, facility, message);
+        let message = &*kafka::without_answer(message);
+        // The name of the thread comes first.
+        let text = || Some(message.split_once("]: ").map_or(message, |(_, text)| text).to_owned());
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match facility {
+            "FAIL" => events.failure = text(),
+            "OIDC" => events.token_log = text(),
+            _ => {}
         }
     }
 
@@ -108,6 +139,9 @@ impl ClientContext for EventContext {
         use RDKafkaErrorCode::{AllBrokersDown, Authentication, SSL, SaslAuthenticationFailed};
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match error.rdkafka_error_code() {
+            Some(Authentication) if token::is_missing(reason) => {
+                events.missing_token = Some(kafka::without_answer(reason).into_owned());
+            }
             Some(Authentication | SSL | SaslAuthenticationFailed) => events.refusal = Some(reason.to_owned()),
             // With TLS 1.3 it comes after the handshake, as an error of the connection.
             _ if tls_alert::refuses_certificate(reason) => events.refusal = Some(reason.to_owned()),
@@ -140,6 +174,24 @@ mod tests {
         let alert = "Receive failed: sslv3 alert bad certificate: SSL alert number 42";
         context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), alert);
         assert_eq!(context.events().refusal.as_deref(), Some(alert));
+    }
+
+    #[test]
+    fn a_missing_token_is_explained_by_its_log_line() {
+        let missing = |logged: &str| {
+            let context = EventContext::default();
+            let error = KafkaError::Global(RDKafkaErrorCode::Authentication);
+            context.error(error, "Failed to acquire SASL OAUTHBEARER token: no");
+            assert!(context.is_unexplained());
+            context.log(RDKafkaLogLevel::Error, "OIDC", &format!("[thrd:background]: {logged}"));
+            assert!(!context.is_unexplained());
+            let events = context.events();
+            (events.error, events.refusal)
+        };
+        let wrong = "Failed to retrieve OIDC token from \"https://a\": no (401)";
+        assert_eq!(missing(wrong), (None, Some(wrong.to_owned())));
+        let down = "Failed to retrieve OIDC token from \"https://a\": Connection refused (-1)";
+        assert_eq!(missing(down), (Some(down.to_owned()), None));
     }
 
     #[test]

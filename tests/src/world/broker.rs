@@ -99,8 +99,19 @@ impl Broker {
         let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/stack");
         let mut command = Command::new(stack);
         command.arg("broker").arg(self.folder.path());
+        if let Some(url) = self.keys_url()? {
+            let option = format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}");
+            command.env("JDK_JAVA_OPTIONS", option);
+        }
         self.process = Some(process::start(command, "Kafka Server started").await.context("the broker")?);
         Ok(())
+    }
+
+    /// The URL of the keys for tokens in its settings. Kafka opens it only if a Java property allows that.
+    fn keys_url(&self) -> Result<Option<String>> {
+        let settings = std::fs::read_to_string(self.folder.path().join("extra.properties"))?;
+        let url = settings.lines().find_map(|line| line.strip_prefix("sasl.oauthbearer.jwks.endpoint.url="));
+        Ok(url.map(str::to_owned))
     }
 
     /// Kills it, as `kill -9` does.

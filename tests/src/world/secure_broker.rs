@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use tokio::process::Command;
 
 use super::Broker;
+use super::token_endpoint::{AUDIENCE, ISSUER, TokenEndpoint};
 use crate::certificates::{Authority, Validity, text};
 
 /// The listeners besides the open one: with TLS, with client certificates, with a login over TLS and without, and with an
@@ -39,6 +40,32 @@ impl Broker {
             broker.add_scram(mechanism, password).await?;
         }
         Ok(broker)
+    }
+
+    /// A broker with a certificate from `authority` and the listener `TOKENS`, which accepts the signed tokens of `endpoint`.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn start_with_tokens(authority: &Authority, endpoint: &TokenEndpoint) -> Result<Self> {
+        let certificate = authority.issue("broker", &["127.0.0.1"], Validity::Now)?;
+        let keys = authority.file().with_file_name("keys.json");
+        std::fs::write(&keys, endpoint.keys())?;
+        let class = "org.apache.kafka.common.security.oauthbearer";
+        let settings = [
+            "ssl.keystore.type=PEM".to_owned(),
+            format!("ssl.keystore.location={}", text(&certificate.both)?),
+            "sasl.enabled.mechanisms=OAUTHBEARER".to_owned(),
+            format!("sasl.oauthbearer.jwks.endpoint.url=file://{}", text(&keys)?),
+            format!("sasl.oauthbearer.expected.issuer={ISSUER}"),
+            format!("sasl.oauthbearer.expected.audience={AUDIENCE}"),
+            format!(
+                "listener.name.tokens.oauthbearer.sasl.jaas.config={class}.OAuthBearerLoginModule required;"
+            ),
+            format!(
+                "listener.name.tokens.oauthbearer.sasl.server.callback.handler.class={class}.OAuthBearerValidatorCallbackHandler"
+            ),
+        ];
+        Self::start_listening(&[("TOKENS", "SASL_SSL")], &settings.join("\n")).await
     }
 
     async fn add_scram(&self, mechanism: &str, password: &str) -> Result<()> {

@@ -234,7 +234,17 @@ async fn a_setting_that_can_not_work_is_refused_before_anything_is_tried() -> Re
         ("security.protocol=ssl;ssl.ca.location=/nothing/ca.pem", "can't read /nothing/ca.pem", 1),
         ("security.protocol=sasl_ssl", "set sasl.mechanism to PLAIN", 2),
         ("security.protocol=sasl_ssl;sasl.mechanism=PLAIN;sasl.password=Ssst7Q", "sasl.username", 2),
-        ("sasl.oauthbearer.method=oidc;sasl.oauthbearer.client.secret=Ssst7Q", "has no OIDC", 2),
+        (
+            "sasl.oauthbearer.method=oidc;sasl.oauthbearer.client.secret=Ssst7Q",
+            "needs sasl.mechanism=OAUTHBEARER",
+            2,
+        ),
+        (
+            "security.protocol=sasl_ssl;sasl.mechanism=OAUTHBEARER;sasl.oauthbearer.method=oidc;\
+             sasl.oauthbearer.client.id=me;sasl.oauthbearer.client.secret=Ssst7Q",
+            "sasl.oauthbearer.token.endpoint.url is mandatory",
+            2,
+        ),
     ] {
         for program in [world.crawl(&api)?, world.consume()?, world.status()?] {
             let ended = program.env("KAFKA_OPTIONS", options).run().await?;

@@ -33,6 +33,7 @@ mod following;
 mod held_runs;
 mod in_doubt;
 mod json_errors;
+mod kafka_oidc;
 mod kafka_rights;
 mod kafka_security;
 mod last_markers;

@@ -1,0 +1,142 @@
+//! Why there is no token for OAUTHBEARER, and whether the brokers accept it.
+
+use rdkafka::config::ClientConfig;
+
+/// How librdkafka's error begins if it has no token.
+const MISSING: &str = "Failed to acquire SASL OAUTHBEARER token";
+/// How its log message begins if the token endpoint has sent none. It ends with the HTTP status, or with -1 without an answer.
+const NOT_SENT: &str = "Failed to retrieve OIDC token";
+/// The statuses with which librdkafka repeats a request.
+const BUSY: [i32; 7] = [408, 425, 429, 500, 502, 503, 504];
+
+const UNREACHABLE: &str = "check sasl.oauthbearer.token.endpoint.url in --kafka-option (KAFKA_OPTIONS), and that this host can reach \
+                           it";
+
+/// The next steps, by a part of librdkafka's text.
+const STEPS: [(&str, &str); 6] = [
+    (
+        "certificate subject name",
+        "name the host in sasl.oauthbearer.token.endpoint.url of --kafka-option (KAFKA_OPTIONS) as its certificate does",
+    ),
+    (
+        "certificate",
+        "set https.ca.location in --kafka-option (KAFKA_OPTIONS) to the certificate of the CA that has signed the token \
+         endpoint's",
+    ),
+    ("unexpired token", "correct the clock of this host, or the lifetime of tokens at the token endpoint"),
+    ("OAUTHBEARER extension", "correct sasl.oauthbearer.extensions in --kafka-option (KAFKA_OPTIONS)"),
+    (
+        NOT_SENT,
+        "correct sasl.oauthbearer.client.id, sasl.oauthbearer.client.secret, sasl.oauthbearer.scope and \
+         sasl.oauthbearer.token.endpoint.url in --kafka-option (KAFKA_OPTIONS)",
+    ),
+    (
+        MISSING,
+        "check that sasl.oauthbearer.token.endpoint.url in --kafka-option (KAFKA_OPTIONS) answers with a JWT that has `exp` and \
+         `sub`",
+    ),
+];
+
+/// Whether an error means that there is no token.
+pub(super) fn is_missing(reason: &str) -> bool {
+    reason.starts_with(MISSING)
+}
+
+/// Whether the token endpoint is down or busy, so that a retry may succeed. An invalid certificate is not an outage.
+pub(super) fn is_outage(reason: &str) -> bool {
+    let is_busy = |code| BUSY.contains(&code) || (code == -1 && !reason.contains("certificate"));
+    reason.starts_with(NOT_SENT) && status(reason).is_some_and(is_busy)
+}
+
+/// What to do if the token endpoint sends no token, or if the brokers do not accept it. None for other reasons.
+pub(super) fn next_step(config: &ClientConfig, reason: &str) -> Option<&'static str> {
+    if is_outage(reason) || is_silence(reason) {
+        return Some(UNREACHABLE);
+    }
+    if is_missing(reason) || reason.starts_with(NOT_SENT) {
+        return STEPS.iter().find(|(part, _)| reason.contains(part)).map(|(_, next)| *next);
+    }
+    let is_refused = has_oidc(config) && reason.contains("SASL authentication error");
+    is_refused.then_some(
+        "the brokers do not accept the token: compare its issuer, audience and key with sasl.oauthbearer.expected.issuer, \
+         .expected.audience and .jwks.endpoint.url of the brokers, and set sasl.oauthbearer.scope in --kafka-option \
+         (KAFKA_OPTIONS) to one for these brokers; the reason is in their log",
+    )
+}
+
+/// The probable reason if a client with OIDC has reported nothing: it waits for its token. librdkafka retries for 50 seconds
+/// before it reports a busy endpoint, and waits 20 seconds for an answer.
+pub(super) fn silence(config: &ClientConfig) -> Option<String> {
+    has_oidc(config).then(|| SILENCE.to_owned())
+}
+
+const SILENCE: &str = "no answer yet, neither from the token endpoint nor from a broker";
+
+fn is_silence(reason: &str) -> bool {
+    reason == SILENCE
+}
+
+fn has_oidc(config: &ClientConfig) -> bool {
+    config.get("sasl.oauthbearer.method").is_some_and(|method| method.eq_ignore_ascii_case("oidc"))
+}
+
+/// The number in parentheses at the end.
+fn status(reason: &str) -> Option<i32> {
+    reason.trim_end().strip_suffix(')')?.rsplit_once('(')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_sent(rest: &str) -> String {
+        format!("{NOT_SENT} from \"https://login.example/token\": {rest}")
+    }
+
+    #[test]
+    fn an_endpoint_that_is_down_or_busy_is_an_outage() {
+        for (rest, expected) in [
+            ("Failed to connect to login.example port 443: Connection refused (-1)", true),
+            ("Could not resolve host: login.example (-1)", true),
+            ("try later (503)", true),
+            ("{\"error\":\"invalid_client\"} (401)", false),
+            ("Not found (404)", false),
+            ("SSL certificate problem: unable to get local issuer certificate (-1)", false),
+        ] {
+            assert_eq!(is_outage(&not_sent(rest)), expected, "{rest}");
+        }
+        assert!(!is_outage("kafka:9092/1: Disconnected (-1)"));
+    }
+
+    #[test]
+    fn the_next_step_follows_from_the_reason() {
+        let mut config = ClientConfig::new();
+        config.set("sasl.oauthbearer.method", "oidc");
+        for (reason, setting) in [
+            (not_sent("Connection refused (-1)"), "token.endpoint.url"),
+            (not_sent("{\"error\":\"invalid_client\"} (401)"), "client.secret"),
+            (
+                not_sent("SSL certificate problem: unable to get local issuer certificate (-1)"),
+                "https.ca.location",
+            ),
+            (
+                not_sent("SSL: no alternative certificate subject name matches target host name (-1)"),
+                "as its certificate",
+            ),
+            (format!("{MISSING}: Must supply an unexpired token: now=2ms, exp=1ms"), "clock"),
+            (format!("{MISSING}: Expected JSON JWT response with \"sub\" field"), "`sub`"),
+            ("SASL authentication error: {\"status\":\"invalid_token\"}".to_owned(), "expected.audience"),
+            (silence(&config).unwrap(), "token.endpoint.url"),
+        ] {
+            let next = next_step(&config, &reason).unwrap_or_default();
+            assert!(next.contains(setting), "{reason}: {next}");
+        }
+    }
+
+    #[test]
+    fn other_logins_have_other_next_steps() {
+        let config = ClientConfig::new();
+        assert_eq!(next_step(&config, "SASL authentication error: Authentication failed"), None);
+        assert_eq!(silence(&config), None);
+    }
+}
