@@ -1,13 +1,14 @@
 //! Findings: what was measured, its level, and the next command.
 
-use catalog_shared::findings::{full_crawl_ended, run_not_ended};
+use catalog_shared::findings::run_not_ended;
 use catalog_shared::human::{count, counted, span};
-use catalog_shared::region::Region;
 use serde::Serialize;
 
-use super::facts::{HeldRun, LastFullCrawl, OpenDeadLetters, OpenRun, ShieldedDomain};
+use super::facts::{HeldRun, OpenDeadLetters, OpenRun, ShieldedDomain};
 use super::lag::Lag;
 use super::limits::{Level, Limit, Limits};
+
+pub(super) mod crawls;
 
 /// One finding.
 #[derive(Debug, Serialize)]
@@ -80,33 +81,6 @@ pub(super) const fn whole(seconds: f64) -> u64 {
 
 fn positive(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
-}
-
-/// The age of the last accepted full crawl of each region. A region that was asked for, or any if none has a run, must have
-/// one.
-pub(super) fn full_crawls(found: &[LastFullCrawl], asked: Option<Region>, limits: Limits) -> Vec<Finding> {
-    const CHECK: &str = "full_crawl";
-    if found.is_empty() {
-        let (of, region) = match asked {
-            Some(region) => (format!(" of {region}"), region),
-            None => (String::new(), Region::Us),
-        };
-        let finding =
-            Finding::plain(CHECK, limits.highest(), format!("no run{of} has arrived in the tables"));
-        return vec![finding.next(format!("catalog-producer crawl --region {region}"))];
-    }
-    let of_region = |LastFullCrawl { region, run, age }: &LastFullCrawl| {
-        let finding = match (run, age) {
-            (Some(run), Some(age)) => {
-                let age = whole(*age);
-                let found = full_crawl_ended(region, *run, age);
-                Finding::measured(CHECK, age, (Unit::Seconds, limits), found)
-            }
-            _ => Finding::plain(CHECK, limits.highest(), format!("no full crawl of {region} was accepted")),
-        };
-        finding.of(region, *run).next(format!("catalog-producer status --region {region}"))
-    };
-    found.iter().map(of_region).collect()
 }
 
 /// Unread records.
@@ -220,35 +194,6 @@ mod tests {
 
     const OFF: Limits = Limits { warning: Limit(None), critical: Limit(None) };
     const DAYS: Limits = Limits { warning: Limit(Some(86_400)), critical: Limit(Some(172_800)) };
-
-    fn crawl(run: Option<i64>, age: Option<f64>) -> LastFullCrawl {
-        LastFullCrawl { region: "eu".into(), run, age }
-    }
-
-    #[test]
-    fn an_old_or_missing_full_crawl_names_the_command_that_shows_the_producer() {
-        let levels = |age| full_crawls(&[crawl(Some(4), Some(age))], None, DAYS)[0].level;
-        assert_eq!(
-            [-5.0, 86_399.9, 86_400.0, 200_000.0].map(levels),
-            [Level::Ok, Level::Ok, Level::Warning, Level::Critical]
-        );
-        let missing = &full_crawls(&[crawl(None, None)], None, DAYS)[0];
-        assert_eq!(missing.level, Level::Critical);
-        assert_eq!(missing.next.as_deref(), Some("catalog-producer status --region eu"));
-        assert_eq!(full_crawls(&[crawl(None, None)], None, OFF)[0].next, None);
-    }
-
-    #[test]
-    fn without_any_run_the_next_command_is_a_crawl() {
-        for (asked, region) in [(None, "us"), (Some(Region::Eu), "eu")] {
-            let finding = &full_crawls(&[], asked, DAYS)[0];
-            assert_eq!(finding.level, Level::Critical);
-            assert_eq!(
-                finding.next.as_deref(),
-                Some(format!("catalog-producer crawl --region {region}").as_str())
-            );
-        }
-    }
 
     #[test]
     fn lag_has_a_limit_for_records_and_one_for_time() {

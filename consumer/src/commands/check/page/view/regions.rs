@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{View, ago, chart, mark, number, seconds_since, time_text};
-use crate::commands::check::facts::LastFullCrawl;
+use crate::commands::check::facts::{DomainCrawl, LastFullCrawl, RunFacts};
 use crate::commands::check::limits::Limits;
 use crate::commands::check::page::ledger::{LatestRun, Ledger};
 
@@ -23,7 +23,7 @@ pub(super) fn section(view: &View<'_>, ledger: &Ledger, read_at: OffsetDateTime)
                 @for crawl in &ledger.facts.runs.full_crawls {
                     article.card {
                         h3 { (crawl.region) }
-                        (freshness(crawl, since_read, limits))
+                        (region(&ledger.facts.runs, crawl, since_read, limits))
                         (latest(&runs_of(ledger, &crawl.region), view.now))
                     }
                 }
@@ -36,12 +36,23 @@ fn runs_of<'a>(ledger: &'a Ledger, region: &str) -> Vec<&'a LatestRun> {
     ledger.runs.iter().filter(|run| run.region == region).collect()
 }
 
-/// The age of the last accepted full crawl, in words and on a scale with the limits.
-fn freshness(crawl: &LastFullCrawl, since_read: u64, limits: Limits) -> Markup {
-    let (Some(run), Some(age)) = (crawl.run, crawl.age) else {
+/// The age of the last accepted full crawl, or of those of each domain in a region that is only crawled with `--domain`.
+fn region(facts: &RunFacts, full: &LastFullCrawl, since_read: u64, limits: Limits) -> Markup {
+    let domains: Vec<&DomainCrawl> = facts.domain_crawls_of(&full.region).collect();
+    html! {
+        @if domains.is_empty() { (freshness("full crawl", full.run.zip(full.age), since_read, limits)) }
+        @for crawl in domains {
+            (freshness(&format!("crawl of {}", crawl.domains_text()), crawl.run.zip(crawl.age), since_read, limits))
+        }
+    }
+}
+
+/// The age of the last accepted run of a kind, in words and on a scale with the limits.
+fn freshness(what: &str, last: Option<(i64, f64)>, since_read: u64, limits: Limits) -> Markup {
+    let Some((run, age)) = last else {
         let level = limits.highest();
         return html! {
-            p.fresh { (mark::mark(level)) strong { (level.name()) } " no full crawl was accepted" }
+            p.fresh { (mark::mark(level)) strong { (level.name()) } " no " bdi { (what) } " was accepted" }
         };
     };
     let age = crate::commands::check::findings::whole(age).saturating_add(since_read);
@@ -49,7 +60,7 @@ fn freshness(crawl: &LastFullCrawl, since_read: u64, limits: Limits) -> Markup {
     html! {
         p.fresh {
             (mark::mark(level)) strong { (level.name()) }
-            " last accepted full crawl ended " (span(age)) " ago (run " (run) ")"
+            " last accepted " bdi { (what) } " ended " (span(age)) " ago (run " (run) ")"
         }
         (chart::age(age, limits))
     }
