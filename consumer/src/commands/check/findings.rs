@@ -52,6 +52,17 @@ impl Finding {
         Self { measured, ..Self::plain(check, limits.level(value), found) }
     }
 
+    /// A finding of an age. It names the limit that is reached, so that nobody has to look it up.
+    fn aged(check: &'static str, age: u64, limits: Limits, found: String) -> Self {
+        let reached = match limits.level(age) {
+            Level::Critical => limits.critical.0,
+            Level::Warning => limits.warning.0,
+            Level::Ok | Level::Unknown => None,
+        };
+        let limit = reached.map(|limit| format!(", and the limit is {}", span(limit))).unwrap_or_default();
+        Self::measured(check, age, (Unit::Seconds, limits), format!("{found}{limit}"))
+    }
+
     /// A finding without a value.
     pub(super) const fn plain(check: &'static str, level: Level, found: String) -> Self {
         Self { check, level, region: None, run: None, found, measured: None, next: None }
@@ -94,7 +105,7 @@ pub(super) fn lag(lag: &Lag, records: Limits, time: Limits) -> Vec<Finding> {
             of(seconds, format!("the oldest unread record is {} old ({partition})", span(seconds)))
         }
         // Even with a limit of 0 s.
-        _ => Finding { level: Level::Ok, ..of(0, "no lag".to_owned()) },
+        _ => Finding { level: Level::Ok, ..of(0, "no unread record".to_owned()) },
     };
     vec![records.next(NEXT), time.next(NEXT)]
 }
@@ -123,8 +134,7 @@ pub(super) fn open_runs(open: &[OpenRun], limits: Limits) -> Vec<Finding> {
         let finding = match age {
             Some(age) => {
                 let age = whole(*age);
-                let found = run_not_ended(region, *run, age);
-                Finding::measured(CHECK, age, (Unit::Seconds, limits), found)
+                Finding::aged(CHECK, age, limits, run_not_ended(region, *run, age))
             }
             None => {
                 let found =
@@ -134,7 +144,7 @@ pub(super) fn open_runs(open: &[OpenRun], limits: Limits) -> Vec<Finding> {
         };
         finding.of(region, Some(*run)).next(format!("catalog-producer status --region {region}"))
     };
-    one_or_ok(CHECK, "no run stays open", open.iter().map(of_run).collect())
+    one_or_ok(CHECK, "every run has ended", open.iter().map(of_run).collect())
 }
 
 fn one_or_ok(check: &'static str, none: &str, findings: Vec<Finding>) -> Vec<Finding> {
@@ -151,7 +161,9 @@ pub(super) fn shielded(domains: &[ShieldedDomain], limits: Limits) -> Finding {
     };
     let (number, kept) = (domains.len() as u64, counted(positive(*kept), "dataset", "datasets"));
     let domains = counted(number, "domain is", "domains are");
-    let found = format!("{domains} shielded, such as {domain} of {region} ({kept} kept, run {run})");
+    let found = format!(
+        "{domains} shielded, such as {domain} in {region}: {kept} that run {run} did not see are kept"
+    );
     Finding::measured(CHECK, number, of, found)
         .of(region, Some(*run))
         .next(format!("catalog-consumer runs show {run} --region {region}"))

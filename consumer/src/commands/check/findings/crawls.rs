@@ -4,7 +4,7 @@ use catalog_shared::findings::full_crawl_ended;
 use catalog_shared::human::{counted, span};
 use catalog_shared::region::Region;
 
-use super::{Finding, Unit, positive, whole};
+use super::{Finding, positive, whole};
 use crate::commands::check::facts::{DomainCrawl, LastCrawl, LastFullCrawl, RunFacts};
 use crate::commands::check::limits::{Level, Limits};
 
@@ -75,7 +75,7 @@ fn aged(
     let finding = match run.zip(age) {
         Some((run, age)) => {
             let age = whole(age);
-            Finding::measured(check, age, (Unit::Seconds, limits), found(run, age))
+            Finding::aged(check, age, limits, found(run, age))
         }
         None => Finding::plain(check, limits.highest(), none()),
     };
@@ -130,6 +130,8 @@ mod tests {
         let missing = &accepted(&facts(None, None), None, DAYS)[0];
         assert_eq!(missing.level, Level::Critical);
         assert_eq!(missing.next.as_deref(), Some("catalog-producer status --region eu"));
+        let old = &accepted(&facts(Some(4), Some(90_000.0)), None, DAYS)[0];
+        assert_eq!(old.found, "full crawl of eu ended 1 d 1 h ago (run 4), and the limit is 1 d");
         assert_eq!(accepted(&facts(None, None), None, OFF)[0].next, None);
     }
 

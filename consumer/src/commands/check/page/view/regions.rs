@@ -91,7 +91,7 @@ pub(super) fn sentence(run: &LatestRun) -> String {
         text.push_str(&format!(" ({mode})"));
     }
     text.push_str(&format!(": {}", chart::state_text(&run.state)));
-    for (figure, word) in [(run.published, "records"), (run.dead, "dead"), (run.retired, "retired")] {
+    for (figure, word) in [(run.published, "records"), (run.dead, "dead letters"), (run.retired, "retired")] {
         if let Some(figure) = figure.filter(|figure| *figure > 0) {
             text.push_str(&format!(", {} {word}", number(figure)));
         }
@@ -107,7 +107,7 @@ fn table(runs: &[&LatestRun]) -> Markup {
                 tr {
                     th scope="col" { "run" } th scope="col" { "mode" } th scope="col" { "state" }
                     th scope="col" { "ended" } th.figure scope="col" { "records" }
-                    th.figure scope="col" { "dead" } th.figure scope="col" { "retired" }
+                    th.figure scope="col" { "dead letters" } th.figure scope="col" { "retired" }
                 }
             }
             tbody {
