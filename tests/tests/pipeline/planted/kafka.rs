@@ -121,6 +121,14 @@ async fn a_cursor_that_cannot_be_read() -> Result<()> {
     let shown = operator.next(&found).await?;
     assert!(shown.code == Some(0) && shown.stdout.contains(&newer(9)), "{}{}", shown.stdout, shown.stderr);
 
+    let refused = operator.run("catalog-producer crawl --region us").await?;
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains(&place),
+        "{:?}: {}",
+        refused.code,
+        refused.stderr
+    );
+
     // As docs/how-to/recover-lost-topics.md describes it.
     let delete = format!(
         "kafka-topics.sh --bootstrap-server \"$KAFKA_BROKERS\" --delete --topic {}",
