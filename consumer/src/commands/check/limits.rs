@@ -94,8 +94,8 @@ pub struct LimitArgs {
     #[arg(long, env = "CATALOG_CHECK_CRAWL_AGE_WARNING", default_value = "30h", value_name = "DURATION", value_parser = time)]
     crawl_age_warning: Limit,
 
-    /// Critical if the last accepted full crawl of a region, or in a region that is only crawled with --domain of a domain, ended
-    /// this long ago
+    /// Critical if the last accepted full crawl of a region ended this long ago; in a region that is only crawled with --domain,
+    /// the last accepted one of a domain
     #[arg(long, env = "CATALOG_CHECK_CRAWL_AGE_CRITICAL", default_value = "54h", value_name = "DURATION", value_parser = time)]
     crawl_age_critical: Limit,
 
