@@ -14,6 +14,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use thiserror::Error;
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
@@ -33,10 +34,23 @@ pub struct Written {
     pub at: Option<OffsetDateTime>,
 }
 
+/// A record that this build can't read as a cursor: a newer build wrote it, or another program did.
+#[derive(Debug, Error)]
+#[error("this build can't read the cursor at offset {offset} of {topic}[{partition}]")]
+pub struct Unreadable {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    source: serde_json::Error,
+}
+
 /// The last committed cursor of a region; none before its first run.
 ///
 /// # Errors
-/// If Kafka can't be read, or if this build can't read the last record.
+/// If Kafka can't be read; [`Unreadable`] if this build can't read the last record.
 pub async fn read(kafka: &KafkaArgs, topics: &Topics, region: Region) -> anyhow::Result<Option<Cursor>> {
     Ok(read_written(kafka, topics, region).await?.map(|written| written.cursor))
 }
@@ -148,7 +162,12 @@ pub fn last_between(
 
 fn parse(message: &OwnedMessage) -> anyhow::Result<Written> {
     let cursor = serde_json::from_slice(message.payload().unwrap_or_default());
-    let cursor = cursor.context("this build can't read the cursor")?;
+    let cursor = cursor.map_err(|source| Unreadable {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        source,
+    })?;
     let millis = message.timestamp().to_millis().map(|millis| i128::from(millis) * 1_000_000);
     let at = millis.and_then(|nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok());
     Ok(Written { cursor, at })

@@ -15,7 +15,7 @@ use advertised::Address;
 mod advertised;
 mod next;
 
-pub use next::check_brokers;
+pub use next::{check_brokers, show_cursor};
 
 const BROKERS: &str = "brokers";
 const LISTENERS: &str = "advertised_listeners";
@@ -159,7 +159,7 @@ fn finding(kafka: &KafkaArgs, role: Role, state: &TopicState, fault: &TopicFault
         TopicFault::Missing => Finding::skipped(TOPICS, format!("{name} is missing")),
         TopicFault::WithoutLeader => Finding::problem(
             TOPICS,
-            format!("a partition of {name} has no leader, so brokers are down"),
+            format!("a partition of {name} has no leader: its brokers are down, or a disk of theirs failed"),
             next::tool(kafka, "topics", &format!("--describe --topic {name}")),
         ),
         TopicFault::FewPartitions { least } => Finding::problem(

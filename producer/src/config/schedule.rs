@@ -10,18 +10,27 @@ use crate::schedule::Schedule;
 
 /// The maximum of the default of `--jitter`.
 const MAX_DEFAULT_JITTER: Duration = Duration::from_secs(600);
+/// The maximum interval: ten years of 365.25 days. Much longer ones end after the last time that can be represented, in the
+/// year 9999.
+const MAX_INTERVAL: Duration = Duration::from_secs(10 * 31_557_600);
+
+/// Parses the time between two slots.
+fn interval(text: &str) -> Result<Duration, &'static str> {
+    let interval = duration::at_least_a_second(text)?;
+    if interval > MAX_INTERVAL { Err("must be at most 10y, such as 6h or 7d") } else { Ok(interval) }
+}
 
 /// The flags of a crawl that repeats.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleArgs {
     /// Keep running, and crawl at each multiple of this time since 1970 in UTC: 6h means 00:00, 06:00, 12:00 and 18:00
-    /// (such as 6h; at least 1s)
-    #[arg(long, value_parser = duration::at_least_a_second, value_name = "DURATION", conflicts_with_all = ["restart", "dry_run"])]
+    /// (such as 6h; from 1s to 10y)
+    #[arg(long, value_parser = interval, value_name = "DURATION", conflicts_with_all = ["restart", "dry_run"])]
     pub every: Option<Duration>,
 
     /// With --every: crawl the whole catalog once in this time, and in between only what was updated (as --since auto)
-    #[arg(long, value_parser = duration::at_least_a_second, value_name = "DURATION", requires = "every",
+    #[arg(long, value_parser = interval, value_name = "DURATION", requires = "every",
           conflicts_with_all = ["since", "limit", "cursor"])]
     pub full_every: Option<Duration>,
 
@@ -70,7 +79,7 @@ mod tests {
 
     #[test]
     fn flags_that_contradict_each_other_are_refused_with_their_names() {
-        let lines: [(&[&str], &str); 8] = [
+        let lines: [(&[&str], &str); 11] = [
             (&["--every", "6h", "--full-every", "1h"], "--full-every"),
             (&["--every", "1h", "--jitter", "1h"], "--jitter"),
             (&["--every", "1h", "--full-every", "1d", "--datasets=false"], "--full-every"),
@@ -79,6 +88,10 @@ mod tests {
             (&["--every", "1h", "--dry-run"], "--dry-run"),
             (&["--full-every", "1h"], "--every"),
             (&["--every", "0"], "--every"),
+            // Added to a time, these end in no year that exists.
+            (&["--every", "20000y"], "must be at most 10y"),
+            (&["--every", "18446744073709551615"], "must be at most 10y"),
+            (&["--every", "1h", "--full-every", "11y"], "must be at most 10y"),
         ];
         for (flags, name) in lines {
             let refusal = refusal(flags);
@@ -93,8 +106,11 @@ mod tests {
             args.schedule.schedule(args.datasets, 0.0).unwrap()
         };
         assert!(schedule(&[]).is_none());
-        for flags in [&["--every", "1h"][..], &["--every", "1h", "--since", "auto", "--domain", "a.example"]]
-        {
+        for flags in [
+            &["--every", "1h"][..],
+            &["--every", "10y"],
+            &["--every", "1h", "--since", "auto", "--domain", "a.example"],
+        ] {
             assert!(schedule(flags).is_some(), "{flags:?}");
         }
     }

@@ -54,7 +54,7 @@ impl Scheduler {
     /// # Errors
     /// [`Stop`] if the next slot would fail in the same way, or if a shutdown interrupted a crawl.
     pub(super) async fn run(mut self, crawler: &Crawler<'_>, request: &CrawlRequest) -> anyhow::Result<()> {
-        let started = self.crawl_at_start(crawler, &self.request(request, self.expected)).await;
+        let started = self.crawl_at_start(crawler, request).await;
         crawler.monitor.end_crawl();
         self.settle(started, crawler)?;
         let mut announced = None;
@@ -85,28 +85,35 @@ impl Scheduler {
 
     /// At the start, an interrupted run continues, and the first run of a region starts, without waiting for a slot. Returns
     /// whether there was one.
-    async fn crawl_at_start(&self, crawler: &Crawler<'_>, request: &CrawlRequest) -> anyhow::Result<bool> {
+    async fn crawl_at_start(
+        &mut self,
+        crawler: &Crawler<'_>,
+        request: &CrawlRequest,
+    ) -> anyhow::Result<bool> {
         let Some(last) = crawler.last_cursor().await? else { return Ok(false) };
-        let is_due = last.is_none_or(|last| last.state == RunState::Crawling);
-        if is_due {
-            crawler.crawl(request).await?;
-        }
-        Ok(is_due)
+        let started_at = match last {
+            None => OffsetDateTime::now_utc(),
+            Some(last) if last.state == RunState::Crawling => last.started_at,
+            Some(_) => return Ok(false),
+        };
+        let request = self.request(request, self.expected);
+        self.expected = self.schedule.during_first_crawl(self.expected, started_at);
+        self.state.crawl(self.expected);
+        crawler.crawl(&request).await?;
+        Ok(true)
     }
 
-    /// Crawls in a slot. Slots that pass meanwhile are missed.
+    /// Crawls in a slot. The next look at the clock decides which slots were missed meanwhile.
     async fn crawl(
         &mut self,
         crawler: &Crawler<'_>,
         request: &CrawlRequest,
         slot: Slot,
     ) -> anyhow::Result<()> {
-        let following = self.schedule.following(slot);
-        self.state.crawl(following);
+        self.expected = self.schedule.following(slot);
+        self.state.crawl(self.expected);
         let crawled = crawl_slot(crawler, &self.request(request, slot), slot).await;
         crawler.monitor.end_crawl();
-        let now = OffsetDateTime::now_utc();
-        self.miss(self.schedule.passed(following, now), self.schedule.next(now));
         self.settle(crawled, crawler)
     }
 

@@ -9,8 +9,6 @@ use time::OffsetDateTime;
 
 pub(crate) mod state;
 
-/// The minimum of the time that a crawl may start too late, such as after a short suspension.
-const MIN_TOLERANCE: Duration = Duration::from_secs(60);
 /// The maximum time between two looks at the wall clock. A sleep is measured by the monotonic clock, which does not notice
 /// that the wall clock was set, and stands still while the machine is suspended.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -20,9 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 pub(crate) struct Schedule {
     every: Duration,
     full_every: Option<Duration>,
-    /// How late a crawl may start.
-    tolerance: Duration,
-    jitter: Duration,
+    /// A crawl starts less than this too late, or its slot is missed. Half of the interval, because from then on the next slot
+    /// is closer. So at most one late slot can still start.
+    grace: Duration,
     /// How long after its slot a crawl starts, from 0 to the jitter.
     delay: Duration,
 }
@@ -43,9 +41,9 @@ impl Slot {
 pub(crate) enum Next {
     /// Look again after this time, at the latest, because `slot` comes next.
     Wait { slot: Slot, wait: Duration },
-    /// Crawl now; `missed` slots have passed before this one.
+    /// Crawl now; `missed` slots before this one are too late to start.
     Crawl { slot: Slot, missed: u64 },
-    /// `missed` slots have passed, and the last of them too long ago. `slot` comes next.
+    /// `missed` slots are too late to start. `slot` comes next.
     Missed { slot: Slot, missed: u64 },
 }
 
@@ -58,7 +56,7 @@ impl Schedule {
         drawn: f64,
     ) -> Self {
         let delay = jitter.mul_f64(drawn.clamp(0.0, 1.0)).min(jitter);
-        Self { every, full_every, tolerance: jitter.max(MIN_TOLERANCE), jitter, delay }
+        Self { every, full_every, grace: every / 2, delay }
     }
 
     /// When the crawl of a slot starts.
@@ -66,10 +64,15 @@ impl Schedule {
         slot.0 + self.delay
     }
 
-    /// The first slot of a process that starts now. It is the current one for as long as another process could still start it.
+    /// The first slot of a process that starts now: the current one while it can still start.
     pub(crate) fn first(&self, now: OffsetDateTime) -> Slot {
-        let current = Slot(floor(now, self.every));
-        if now <= current.0 + self.jitter { current } else { self.after(current, 1) }
+        self.next(now - self.grace)
+    }
+
+    /// The slot that comes next while a process crawls at its start. `started_at` is the start of that run, which may be an
+    /// interrupted one that continues.
+    pub(crate) fn during_first_crawl(&self, first: Slot, started_at: OffsetDateTime) -> Slot {
+        if started_at >= first.0 { self.following(first) } else { first }
     }
 
     /// The first slot that starts later than now.
@@ -77,9 +80,9 @@ impl Schedule {
         Slot(floor(now - self.delay, self.every) + self.every)
     }
 
-    /// The number of slots, from this one on, that have started until now.
-    pub(crate) fn passed(&self, from: Slot, now: OffsetDateTime) -> u64 {
-        let late = nanoseconds(now) - nanoseconds(self.start(from));
+    /// The number of slots, from this one on, that are too late to start.
+    pub(crate) fn missed(&self, from: Slot, now: OffsetDateTime) -> u64 {
+        let late = nanoseconds(now - self.grace) - nanoseconds(self.start(from));
         let slots = late.div_euclid(self.nanoseconds()) + 1;
         u64::try_from(slots).unwrap_or_default()
     }
@@ -97,23 +100,18 @@ impl Schedule {
 
     /// What to do now, if the crawl of `expected` comes next.
     pub(crate) fn look(&self, expected: Slot, now: OffsetDateTime) -> Next {
-        let start = self.start(expected);
-        let Ok(late) = Duration::try_from(now - start) else {
-            let left = (start - now).unsigned_abs();
-            // The clock was set back by more than an interval, so other slots come before this one.
-            if left > self.every * 2 {
-                let slot = self.next(now);
-                return self.wait(slot, now);
-            }
-            return self.wait(expected, now);
-        };
-        let missed = self.passed(expected, now).saturating_sub(1);
+        // The clock was set back by more than an interval, so other slots come before this one.
+        if self.start(expected) - now > self.every * 2 {
+            return self.wait(self.next(now), now);
+        }
+        let missed = self.missed(expected, now);
         let slot = self.after(expected, missed);
-        let is_in_time = late.as_nanos() % self.every.as_nanos() <= self.tolerance.as_nanos();
-        if is_in_time {
+        if self.start(slot) <= now {
             Next::Crawl { slot, missed }
+        } else if missed > 0 {
+            Next::Missed { slot, missed }
         } else {
-            Next::Missed { slot: self.after(slot, 1), missed: missed + 1 }
+            self.wait(slot, now)
         }
     }
 

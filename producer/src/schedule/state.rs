@@ -33,26 +33,28 @@ struct Inner {
     crawls: Crawls,
     /// When the wait was last looked at; none during a crawl, and until the first cursor was read.
     looked: Option<Instant>,
+    is_crawling: bool,
     has_started: bool,
 }
 
 impl ScheduleState {
     pub(crate) const fn new(schedule: Schedule, next: Slot) -> Self {
         let crawls = Crawls { complete: 0, failed: 0, last_failed: None };
-        let inner = Inner { next, missed: 0, crawls, looked: None, has_started: false };
+        let inner = Inner { next, missed: 0, crawls, looked: None, is_crawling: false, has_started: false };
         Self { schedule, inner: Mutex::new(inner) }
     }
 
     /// The loop waits for this slot.
     pub(crate) fn wait(&self, next: Slot) {
         let mut inner = self.inner();
-        (inner.next, inner.looked, inner.has_started) = (next, Some(Instant::now()), true);
+        (inner.next, inner.looked) = (next, Some(Instant::now()));
+        (inner.is_crawling, inner.has_started) = (false, true);
     }
 
     /// A crawl starts, and `next` is the slot after it.
     pub(crate) fn crawl(&self, next: Slot) {
         let mut inner = self.inner();
-        (inner.next, inner.looked) = (next, None);
+        (inner.next, inner.looked, inner.is_crawling) = (next, None, true);
     }
 
     /// Slots were missed, and this one comes next. Both at once, because a counter must not go down.
@@ -60,6 +62,7 @@ impl ScheduleState {
         let mut inner = self.inner();
         inner.missed += missed;
         (inner.next, inner.looked) = (next, Some(Instant::now()));
+        (inner.is_crawling, inner.has_started) = (false, true);
     }
 
     /// A crawl has ended.
@@ -86,8 +89,7 @@ impl ScheduleState {
     /// The number of missed slots, including those that a running crawl has already missed.
     pub(crate) fn missed(&self, now: OffsetDateTime) -> u64 {
         let inner = *self.inner();
-        let is_crawling = inner.has_started && inner.looked.is_none();
-        inner.missed + if is_crawling { self.schedule.passed(inner.next, now) } else { 0 }
+        inner.missed + if inner.is_crawling { self.schedule.missed(inner.next, now) } else { 0 }
     }
 
     /// When the next crawl starts, while the loop waits for it.
@@ -118,6 +120,7 @@ mod tests {
 
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
     const HOUR: Duration = Duration::from_secs(3600);
     const NOON: OffsetDateTime = datetime!(2026-03-29 12:00 UTC);
 
@@ -129,12 +132,13 @@ mod tests {
     #[test]
     fn slots_that_a_running_crawl_misses_count_before_it_ends_and_only_once() {
         let (schedule, state) = state();
-        let (next, later) = (schedule.next(NOON), NOON + HOUR * 2);
+        // The slot at 13:00 is missed from 13:30 on, and the one at 14:00 can still start at 14:00.
+        let (next, half, later) = (schedule.next(NOON), NOON + HOUR * 3 / 2, NOON + HOUR * 2);
         // The look at the first cursor may take long, but decides only then which slot comes first.
         assert_eq!(state.missed(later), 0);
-        state.wait(next);
         state.crawl(next);
-        assert_eq!((state.missed(NOON), state.missed(later)), (0, 2));
+        let missed = [NOON + HOUR, half - MINUTE, half, later, half + HOUR].map(|now| state.missed(now));
+        assert_eq!(missed, [0, 0, 1, 1, 2]);
         assert!(state.seconds_to_next(later) < 0.0 && state.waits_until().is_none());
         state.miss(2, schedule.next(later));
         assert_eq!((state.missed(later), state.missed(later + HOUR * 9)), (2, 2));

@@ -39,14 +39,27 @@ fn the_delay_is_within_the_jitter() {
 }
 
 #[test]
-fn a_process_takes_the_slot_in_which_it_starts_while_its_jitter_lasts() {
+fn a_process_takes_the_slot_in_which_it_starts_for_half_of_it() {
     let schedule = schedule();
+    let half = MIDNIGHT + HOUR * 3 + MINUTE * 30;
     assert_eq!(schedule.first(MIDNIGHT), slot(MIDNIGHT));
-    assert_eq!(schedule.first(MIDNIGHT + HOUR), slot(MIDNIGHT));
-    assert_eq!(schedule.first(MIDNIGHT + HOUR + SECOND), slot(MIDNIGHT + HOUR * 6));
+    assert_eq!(schedule.first(half - SECOND), slot(MIDNIGHT));
+    assert_eq!(schedule.first(half), slot(MIDNIGHT + HOUR * 6));
     // Its own start has passed meanwhile.
     let next = schedule.look(slot(MIDNIGHT), MIDNIGHT + HOUR);
     assert_eq!(next, Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
+}
+
+#[test]
+fn a_first_crawl_that_is_longer_than_its_slot_does_not_miss_that_slot() {
+    let schedule = schedule();
+    let (crawled, before) = (slot(MIDNIGHT), MIDNIGHT - SECOND);
+    let ended = MIDNIGHT + HOUR * 10;
+    let look = |started_at| schedule.look(schedule.during_first_crawl(crawled, started_at), ended);
+    // Only the slot at six o'clock.
+    assert_eq!(look(MIDNIGHT), Next::Missed { slot: slot(MIDNIGHT + HOUR * 12), missed: 1 });
+    // The rest of a run of the day before is no crawl of the slot at midnight.
+    assert_eq!(look(before), Next::Missed { slot: slot(MIDNIGHT + HOUR * 12), missed: 2 });
 }
 
 #[test]
@@ -61,29 +74,50 @@ fn a_wait_is_cut_into_looks_at_the_clock() {
 }
 
 #[test]
-fn a_slot_that_is_slightly_late_is_crawled_and_a_later_one_is_missed() {
+fn a_late_slot_is_crawled_unless_the_next_one_is_closer() {
     let schedule = Schedule::new((HOUR * 6, None), Duration::ZERO, 0.0);
     let look = |late: Duration| schedule.look(slot(MIDNIGHT), MIDNIGHT + late);
-    let next = MIDNIGHT + HOUR * 6;
+    let after = |hours: u32| slot(MIDNIGHT + HOUR * hours);
     assert_eq!(look(Duration::ZERO), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
-    assert_eq!(look(MINUTE), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
-    assert_eq!(look(MINUTE + SECOND), Next::Missed { slot: slot(next), missed: 1 });
+    assert_eq!(look(HOUR * 3 - SECOND), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
+    assert_eq!(look(HOUR * 3), Next::Missed { slot: after(6), missed: 1 });
     // The machine was asleep for a night.
-    assert_eq!(look(HOUR * 13), Next::Missed { slot: slot(next + HOUR * 12), missed: 3 });
-    assert_eq!(look(HOUR * 12 + SECOND), Next::Crawl { slot: slot(next + HOUR * 6), missed: 2 });
+    assert_eq!(look(HOUR * 13), Next::Crawl { slot: after(12), missed: 2 });
+    assert_eq!(look(HOUR * 16), Next::Missed { slot: after(18), missed: 3 });
 }
 
 #[test]
-fn slots_that_pass_during_a_crawl_are_missed_and_never_queued() {
+fn of_the_slots_that_pass_during_a_crawl_only_the_last_one_may_follow_at_once() {
     let schedule = schedule();
     let crawled = slot(MIDNIGHT);
-    let after = |took: Duration| {
-        let now = schedule.start(crawled) + took;
-        (schedule.passed(schedule.following(crawled), now), schedule.next(now))
-    };
-    assert_eq!(after(HOUR), (0, slot(MIDNIGHT + HOUR * 6)));
-    assert_eq!(after(HOUR * 6), (1, slot(MIDNIGHT + HOUR * 12)));
-    assert_eq!(after(HOUR * 13), (2, slot(MIDNIGHT + HOUR * 18)));
+    let after = |took: Duration| schedule.look(schedule.following(crawled), schedule.start(crawled) + took);
+    let slot_after = |hours: u32| slot(MIDNIGHT + HOUR * hours);
+    assert_eq!(after(HOUR), Next::Wait { slot: slot_after(6), wait: LOOK_EVERY });
+    // Five minutes too long: the slot is neither lost nor missed.
+    assert_eq!(after(HOUR * 6 + MINUTE * 5), Next::Crawl { slot: slot_after(6), missed: 0 });
+    assert_eq!(after(HOUR * 10), Next::Missed { slot: slot_after(12), missed: 1 });
+    assert_eq!(after(HOUR * 13), Next::Crawl { slot: slot_after(12), missed: 1 });
+}
+
+#[test]
+fn what_a_running_crawl_has_missed_is_what_is_missed_at_its_end() {
+    for (every, drawn) in [(HOUR * 6, 0.5), (SECOND, 1.0), (SECOND * 7, 0.3)] {
+        let schedule = Schedule::new((every, None), every / 2, drawn);
+        let next = schedule.following(slot(MIDNIGHT));
+        let mut before = 0;
+        for step in 0..200_u32 {
+            let now = MIDNIGHT + every * step / 20;
+            let missed = schedule.missed(next, now);
+            assert!(missed >= before, "{step}");
+            match schedule.look(next, now) {
+                Next::Wait { .. } => assert_eq!(missed, 0),
+                Next::Crawl { missed: found, .. } | Next::Missed { missed: found, .. } => {
+                    assert_eq!(found, missed, "{step}");
+                }
+            }
+            before = missed;
+        }
+    }
 }
 
 #[test]
@@ -97,7 +131,7 @@ fn a_clock_that_is_set_back_delays_crawls_by_an_interval_at_most() {
     let now = schedule.start(expected) - HOUR * 24;
     let Next::Wait { slot: next, .. } = schedule.look(expected, now) else { panic!("no wait") };
     assert_eq!(next, slot(MIDNIGHT - HOUR * 18));
-    assert_eq!(schedule.passed(expected, now), 0);
+    assert_eq!(schedule.missed(expected, now), 0);
 }
 
 #[test]

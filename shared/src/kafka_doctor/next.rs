@@ -1,5 +1,6 @@
 //! The next commands for findings about Kafka.
 
+use crate::cursors::Unreadable;
 use crate::doctor::shell_word;
 use crate::kafka::KafkaArgs;
 use crate::outage::NoAccess;
@@ -42,6 +43,15 @@ pub(super) fn advertised(address: &str) -> String {
 /// One of Kafka's own tools, as a user who may administrate the topics.
 pub(super) fn tool(kafka: &KafkaArgs, tool: &str, args: &str) -> String {
     format!("kafka-{tool}.sh --bootstrap-server {} {args}", shell_word(&kafka.brokers))
+}
+
+/// Shows a record that this build can't read.
+#[must_use]
+pub fn show_cursor(kafka: &KafkaArgs, Unreadable { topic, partition, offset, .. }: &Unreadable) -> String {
+    let args = format!("--topic {topic} --partition {partition} --offset {offset} --max-messages 1");
+    let note =
+        "if a newer build wrote it, install that build; otherwise see docs/how-to/recover-lost-topics.md";
+    format!("{}  # {note}", tool(kafka, "console-consumer", &args))
 }
 
 #[cfg(test)]

@@ -54,9 +54,22 @@ impl DatabaseServer {
         let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/stack");
         let mut command = Command::new(stack);
         command.arg("database").arg(self.folder.path());
-        let ready = "database system is ready to accept connections";
+        // A standby is ready to accept read-only connections.
+        let ready = "database system is ready to accept";
         self.process = Some(process::start(command, ready).await.context("the database server")?);
         Ok(())
+    }
+
+    /// Restarts it as a standby without a primary. `select pg_promote()` ends that.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn become_standby(&mut self) -> Result<()> {
+        self.kill().await?;
+        let file = self.folder.path().join("postgres/standby.signal");
+        std::fs::write(&file, "")?;
+        std::fs::set_permissions(&file, Permissions::from_mode(0o666))?;
+        self.restart().await
     }
 
     /// Suspends the process that writes the log of asynchronous commits to the disk, so that a crash loses all commits after

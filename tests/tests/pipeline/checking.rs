@@ -118,6 +118,57 @@ async fn a_full_crawl_without_datasets_does_not_count() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_city_without_full_crawls_is_judged_by_its_own_crawls() -> Result<()> {
+    let history = History::new(&[("a.example", 60), ("b.example", 30)]).await?;
+    let world = &history.world;
+    history.run(&["--domain", "a.example"]).await?;
+    let checked = answer(world, &["--database-only"], 0).await?;
+    let found = finding(&checked, "domain_crawl", "ok")?;
+    assert!(found["found"].to_string().contains("crawl of a.example in us ended "), "{found}");
+    assert!(findings(&checked, "full_crawl").is_empty(), "{checked}");
+    // An incremental crawl notices nothing that is gone.
+    execute(world, "update runs set ended_at = now() - interval '40 hours'").await?;
+    history.run(&["--domain", "a.example", "--since", "auto"]).await?;
+    let old = answer(world, &["--database-only"], 1).await?;
+    let found = finding(&old, "domain_crawl", "warning")?;
+    assert_eq!(found["run"], 1);
+    assert_eq!(follow(world, found).await?.code, Some(0));
+    assert_eq!(finding(&old, "last_crawl", "ok")?["run"], 2);
+    // Each domain counts, and those of one crawl together.
+    history.run(&["--domain", "b.example", "--domain", "a.example"]).await?;
+    let checked = answer(world, &["--database-only"], 0).await?;
+    assert!(finding(&checked, "domain_crawl", "ok")?["found"].to_string().contains("1 more domain"));
+    execute(world, "update runs set ended_at = now() - interval '3 days'").await?;
+    history.run(&["--domain", "b.example"]).await?;
+    let half = answer(world, &["--database-only"], 2).await?;
+    let levels: Vec<_> = findings(&half, "domain_crawl").iter().map(|found| found["level"].clone()).collect();
+    assert_eq!(levels, ["critical", "ok"], "{half}");
+    // A full crawl covers both, and from then on full ones are expected.
+    history.run(&[]).await?;
+    let full = answer(world, &["--database-only"], 0).await?;
+    finding(&full, "full_crawl", "ok")?;
+    assert!(findings(&full, "domain_crawl").is_empty(), "{full}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_last_crawl_of_any_mode_has_a_limit_of_its_own() -> Result<()> {
+    let history = applied().await?;
+    let world = &history.world;
+    history.run(&["--since", "auto"]).await?;
+    execute(world, "update runs set ended_at = now() - interval '5 hours' where run = 2").await?;
+    // A crawl of a part of the catalog is not an update of it.
+    history.run(&["--limit", "10"]).await?;
+    let found = answer(world, &["--database-only"], 0).await?;
+    assert!(finding(&found, "last_crawl", "ok")?["found"].to_string().contains("(run 2, incremental)"));
+    let limits = ["--database-only", "--last-crawl-age-warning", "4h", "--last-crawl-age-critical", "8h"];
+    let late = answer(world, &limits, 1).await?;
+    assert_eq!(follow(world, finding(&late, "last_crawl", "warning")?).await?.code, Some(0));
+    finding(&late, "full_crawl", "ok")?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_run_on_hold_names_the_command_that_shows_it() -> Result<()> {
     let history = applied().await?;
     history.take("a.example", 30)?;

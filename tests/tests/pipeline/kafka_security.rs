@@ -73,20 +73,17 @@ impl Scene {
         Ok(())
     }
 
-    /// A crawl, a service and its doctor must name this cause, and this next step.
+    /// A crawl, a service and both doctors must name this cause, and this next step.
     async fn fails(&self, case: Case<'_>) -> Result<()> {
-        let doctor = self.world.follow("catalog-consumer doctor --json --timeout 60s")?;
-        let programs = [self.world.crawl(&self.api)?, self.world.member()?, doctor];
-        let [crawl, service, doctor] =
+        let consumer = self.world.follow("catalog-consumer doctor --json --timeout 60s")?;
+        let producer =
+            self.world.follow("catalog-producer doctor --region us --rate none --json --timeout 60s")?;
+        let producer = producer.env("CATALOG_API_URL", &self.api.url());
+        let programs = [self.world.crawl(&self.api)?, self.world.member()?, consumer, producer];
+        let [crawl, service, consumer, producer] =
             programs.map(|program| self.through(program, case.listener, &case.options));
-        let doctor = doctor?.run();
-        let (_, _, doctor) = tokio::try_join!(case.explained(crawl?), case.explained(service?), doctor)?;
-        clean(&doctor);
-        let answer = doctor.summary()?;
-        let mut checks = answer["checks"].as_array().context("a list")?.iter();
-        let broker = checks.find(|finding| finding["check"] == "brokers").context("a finding")?;
-        assert_eq!(broker["level"], "problem", "{broker}");
-        case.explains(&broker["found"].to_string(), &broker["next"].to_string());
+        let (crawl, service) = (case.explained(crawl?), case.explained(service?));
+        tokio::try_join!(crawl, service, case.examined(consumer?), case.examined(producer?))?;
         Ok(())
     }
 
@@ -170,6 +167,18 @@ impl<'a> Case<'a> {
     /// The program ends with the cause, or waits and names it.
     async fn explained(&self, program: Program) -> Result<()> {
         if self.is_waited_for { self.warned(program.start()?).await } else { self.failed(program).await }
+    }
+
+    /// The doctor's finding about the brokers has the cause and the next step.
+    async fn examined(&self, doctor: Program) -> Result<()> {
+        let ended = doctor.run().await?;
+        clean(&ended);
+        let answer = ended.summary()?;
+        let mut checks = answer["checks"].as_array().context("a list")?.iter();
+        let broker = checks.find(|finding| finding["check"] == "brokers").context("a finding")?;
+        assert_eq!(broker["level"], "problem", "{broker}");
+        self.explains(&broker["found"].to_string(), &broker["next"].to_string());
+        Ok(())
     }
 
     async fn warned(&self, mut running: Running) -> Result<()> {

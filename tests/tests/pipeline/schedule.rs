@@ -1,5 +1,7 @@
 //! `crawl --every`: crawls at slots, in between full crawls incremental ones, and what interrupts them.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Context, Result};
 use catalog_shared::events;
 use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
@@ -129,18 +131,61 @@ async fn slots_that_pass_during_a_crawl_are_counted_and_skipped() -> Result<()> 
         let series = "catalog_producer_missed_slots_total{region=\"us\"} ";
         text.lines().find_map(|line| line.strip_prefix(series)?.parse::<u64>().ok())
     };
+    // A slow machine may have missed others before.
+    let before = missed(&port.until_metrics(|_| true).await?).context("the metric")?;
     // While it runs already.
-    port.until_metrics(|text| missed(text) > Some(2)).await?;
+    port.until_metrics(|text| missed(text) > Some(before + 2)).await?;
     let next = "catalog_producer_next_slot_seconds{region=\"us\"} -";
     port.until_metrics(|text| text.contains(next)).await?;
     assert_eq!((port.get("/healthz").await?.0, port.get("/readyz").await?.0), (200, 200));
     gate.release();
-    // A slow machine may have missed others before.
     while producer.logged(events::SLOTS_MISSED).await?["missed"].as_u64() <= Some(2) {}
-    // No crawl is queued: the next one waits for its slot.
+    // At most one crawl follows late. Then the next one waits for its slot.
     producer.logged(events::CRAWL_SCHEDULED).await?;
     producer.terminate()?;
     producer.ended().await?;
+    Ok(())
+}
+
+/// `--every`, so that a slot begins now and the next one in years: the eighth part of the time since 1970.
+fn slot_begins_now() -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(format!("{}ns", now.as_nanos() / 8))
+}
+
+#[tokio::test]
+async fn a_first_crawl_is_the_one_of_the_slot_in_which_it_starts() -> Result<()> {
+    let (world, api) = world_and_api().await?;
+    let mut producer = scheduled(&world, &api, &slot_begins_now()?)?.start()?;
+    let port = producer.watched().await?;
+    producer.logged(events::CRAWL_STARTED).await?;
+    // The slot needs no other crawl, and was not missed.
+    producer.logged(events::CRAWL_SCHEDULED).await?;
+    assert_eq!(port.until("/healthz", 200, |_| true).await?["missed_slots"], 0);
+    producer.terminate()?;
+    let ended = producer.ended().await?;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(events::SLOT_DONE), "{}", ended.stderr);
+    assert_eq!(summaries(&ended)?.len(), 1, "{}", ended.stdout);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_slot_that_began_while_no_producer_ran_is_crawled_once() -> Result<()> {
+    let (world, api) = world_and_api().await?;
+    world.crawl(&api)?.succeed().await?;
+    let every = slot_begins_now()?;
+    let mut producer = scheduled(&world, &api, &every)?.start()?;
+    assert_eq!(producer.logged(events::CRAWL_STARTED).await?["run"], 2);
+    producer.logged(events::CRAWL_SCHEDULED).await?;
+    producer.terminate()?;
+    assert_eq!(producer.ended().await?.code, Some(0));
+    // After another restart its run is found.
+    let mut producer = scheduled(&world, &api, &every)?.start()?;
+    assert_eq!(producer.logged(events::SLOT_DONE).await?["run"], 2);
+    producer.logged(events::CRAWL_SCHEDULED).await?;
+    producer.terminate()?;
+    assert_eq!(producer.ended().await?.code, Some(0));
     Ok(())
 }
 

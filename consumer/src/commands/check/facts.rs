@@ -22,6 +22,31 @@ pub(super) struct LastFullCrawl {
     pub(super) age: Option<f64>,
 }
 
+/// Domains of a region that is only crawled with `--domain`, which have the same last accepted crawl.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct DomainCrawl {
+    pub(super) region: String,
+    /// One of the domains.
+    pub(super) domain: String,
+    /// The number of domains.
+    pub(super) domains: i64,
+    /// The run; none if none was accepted.
+    pub(super) run: Option<i64>,
+    /// Seconds since it ended.
+    pub(super) age: Option<f64>,
+}
+
+/// The last crawl of a region that has ended, in any mode.
+#[derive(Clone, Debug, FromRow)]
+pub(super) struct LastCrawl {
+    pub(super) region: String,
+    /// The run; none if none has ended.
+    pub(super) run: Option<i64>,
+    pub(super) mode: Option<String>,
+    /// Seconds since it ended.
+    pub(super) age: Option<f64>,
+}
+
 /// A run on hold.
 #[derive(Clone, Debug, FromRow)]
 pub(super) struct HeldRun {
@@ -62,10 +87,22 @@ pub(super) struct OpenDeadLetters {
 }
 
 /// What the ledger says about runs.
+#[derive(Default)]
 pub(super) struct RunFacts {
+    /// One of each region that has a run.
     pub(super) full_crawls: Vec<LastFullCrawl>,
+    /// None of a region that was ever crawled completely.
+    pub(super) domain_crawls: Vec<DomainCrawl>,
+    pub(super) last_crawls: Vec<LastCrawl>,
     pub(super) held: Vec<HeldRun>,
     pub(super) open: Vec<OpenRun>,
+}
+
+impl RunFacts {
+    /// The crawls of the domains of a region.
+    pub(super) fn domain_crawls_of(&self, region: &str) -> impl Iterator<Item = &DomainCrawl> {
+        self.domain_crawls.iter().filter(move |crawl| crawl.region == region)
+    }
 }
 
 /// Everything that is read from the database.
@@ -128,19 +165,17 @@ async fn read_all(tx: &mut PgConnection, kafka: &KafkaArgs, region: Option<Regio
 /// # Errors
 /// The error of the database.
 pub(super) async fn read_runs(tx: &mut PgConnection, region: Option<&str>) -> sqlx::Result<RunFacts> {
+    macro_rules! read {
+        ($file:literal) => {
+            sqlx::query_as(include_str!($file)).bind(region).fetch_all(&mut *tx).await?
+        };
+    }
     Ok(RunFacts {
-        full_crawls: sqlx::query_as(include_str!("../../../sql/check/full_crawls.sql"))
-            .bind(region)
-            .fetch_all(&mut *tx)
-            .await?,
-        held: sqlx::query_as(include_str!("../../../sql/check/held_runs.sql"))
-            .bind(region)
-            .fetch_all(&mut *tx)
-            .await?,
-        open: sqlx::query_as(include_str!("../../../sql/check/open_runs.sql"))
-            .bind(region)
-            .fetch_all(&mut *tx)
-            .await?,
+        full_crawls: read!("../../../sql/check/full_crawls.sql"),
+        domain_crawls: read!("../../../sql/check/domain_crawls.sql"),
+        last_crawls: read!("../../../sql/check/last_crawls.sql"),
+        held: read!("../../../sql/check/held_runs.sql"),
+        open: read!("../../../sql/check/open_runs.sql"),
     })
 }
 

@@ -1,13 +1,14 @@
 //! Findings: what was measured, its level, and the next command.
 
-use catalog_shared::findings::{full_crawl_ended, run_not_ended};
+use catalog_shared::findings::run_not_ended;
 use catalog_shared::human::{count, counted, span};
-use catalog_shared::region::Region;
 use serde::Serialize;
 
-use super::facts::{HeldRun, LastFullCrawl, OpenDeadLetters, OpenRun, ShieldedDomain};
+use super::facts::{HeldRun, OpenDeadLetters, OpenRun, ShieldedDomain};
 use super::lag::Lag;
 use super::limits::{Level, Limit, Limits};
+
+pub(super) mod crawls;
 
 /// One finding.
 #[derive(Debug, Serialize)]
@@ -51,6 +52,17 @@ impl Finding {
         Self { measured, ..Self::plain(check, limits.level(value), found) }
     }
 
+    /// A finding of an age. It names the limit that is reached, so that nobody has to look it up.
+    fn aged(check: &'static str, age: u64, limits: Limits, found: String) -> Self {
+        let reached = match limits.level(age) {
+            Level::Critical => limits.critical.0,
+            Level::Warning => limits.warning.0,
+            Level::Ok | Level::Unknown => None,
+        };
+        let limit = reached.map(|limit| format!(", and the limit is {}", span(limit))).unwrap_or_default();
+        Self::measured(check, age, (Unit::Seconds, limits), format!("{found}{limit}"))
+    }
+
     /// A finding without a value.
     pub(super) const fn plain(check: &'static str, level: Level, found: String) -> Self {
         Self { check, level, region: None, run: None, found, measured: None, next: None }
@@ -82,33 +94,6 @@ fn positive(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-/// The age of the last accepted full crawl of each region. A region that was asked for, or any if none has a run, must have
-/// one.
-pub(super) fn full_crawls(found: &[LastFullCrawl], asked: Option<Region>, limits: Limits) -> Vec<Finding> {
-    const CHECK: &str = "full_crawl";
-    if found.is_empty() {
-        let (of, region) = match asked {
-            Some(region) => (format!(" of {region}"), region),
-            None => (String::new(), Region::Us),
-        };
-        let finding =
-            Finding::plain(CHECK, limits.highest(), format!("no run{of} has arrived in the tables"));
-        return vec![finding.next(format!("catalog-producer crawl --region {region}"))];
-    }
-    let of_region = |LastFullCrawl { region, run, age }: &LastFullCrawl| {
-        let finding = match (run, age) {
-            (Some(run), Some(age)) => {
-                let age = whole(*age);
-                let found = full_crawl_ended(region, *run, age);
-                Finding::measured(CHECK, age, (Unit::Seconds, limits), found)
-            }
-            _ => Finding::plain(CHECK, limits.highest(), format!("no full crawl of {region} was accepted")),
-        };
-        finding.of(region, *run).next(format!("catalog-producer status --region {region}"))
-    };
-    found.iter().map(of_region).collect()
-}
-
 /// Unread records.
 pub(super) fn lag(lag: &Lag, records: Limits, time: Limits) -> Vec<Finding> {
     const NEXT: &str = "catalog-consumer doctor";
@@ -120,7 +105,7 @@ pub(super) fn lag(lag: &Lag, records: Limits, time: Limits) -> Vec<Finding> {
             of(seconds, format!("the oldest unread record is {} old ({partition})", span(seconds)))
         }
         // Even with a limit of 0 s.
-        _ => Finding { level: Level::Ok, ..of(0, "no lag".to_owned()) },
+        _ => Finding { level: Level::Ok, ..of(0, "no unread record".to_owned()) },
     };
     vec![records.next(NEXT), time.next(NEXT)]
 }
@@ -149,8 +134,7 @@ pub(super) fn open_runs(open: &[OpenRun], limits: Limits) -> Vec<Finding> {
         let finding = match age {
             Some(age) => {
                 let age = whole(*age);
-                let found = run_not_ended(region, *run, age);
-                Finding::measured(CHECK, age, (Unit::Seconds, limits), found)
+                Finding::aged(CHECK, age, limits, run_not_ended(region, *run, age))
             }
             None => {
                 let found =
@@ -160,7 +144,7 @@ pub(super) fn open_runs(open: &[OpenRun], limits: Limits) -> Vec<Finding> {
         };
         finding.of(region, Some(*run)).next(format!("catalog-producer status --region {region}"))
     };
-    one_or_ok(CHECK, "no run stays open", open.iter().map(of_run).collect())
+    one_or_ok(CHECK, "every run has ended", open.iter().map(of_run).collect())
 }
 
 fn one_or_ok(check: &'static str, none: &str, findings: Vec<Finding>) -> Vec<Finding> {
@@ -177,7 +161,9 @@ pub(super) fn shielded(domains: &[ShieldedDomain], limits: Limits) -> Finding {
     };
     let (number, kept) = (domains.len() as u64, counted(positive(*kept), "dataset", "datasets"));
     let domains = counted(number, "domain is", "domains are");
-    let found = format!("{domains} shielded, such as {domain} of {region} ({kept} kept, run {run})");
+    let found = format!(
+        "{domains} shielded, such as {domain} in {region}: {kept} that run {run} did not see are kept"
+    );
     Finding::measured(CHECK, number, of, found)
         .of(region, Some(*run))
         .next(format!("catalog-consumer runs show {run} --region {region}"))
@@ -220,35 +206,6 @@ mod tests {
 
     const OFF: Limits = Limits { warning: Limit(None), critical: Limit(None) };
     const DAYS: Limits = Limits { warning: Limit(Some(86_400)), critical: Limit(Some(172_800)) };
-
-    fn crawl(run: Option<i64>, age: Option<f64>) -> LastFullCrawl {
-        LastFullCrawl { region: "eu".into(), run, age }
-    }
-
-    #[test]
-    fn an_old_or_missing_full_crawl_names_the_command_that_shows_the_producer() {
-        let levels = |age| full_crawls(&[crawl(Some(4), Some(age))], None, DAYS)[0].level;
-        assert_eq!(
-            [-5.0, 86_399.9, 86_400.0, 200_000.0].map(levels),
-            [Level::Ok, Level::Ok, Level::Warning, Level::Critical]
-        );
-        let missing = &full_crawls(&[crawl(None, None)], None, DAYS)[0];
-        assert_eq!(missing.level, Level::Critical);
-        assert_eq!(missing.next.as_deref(), Some("catalog-producer status --region eu"));
-        assert_eq!(full_crawls(&[crawl(None, None)], None, OFF)[0].next, None);
-    }
-
-    #[test]
-    fn without_any_run_the_next_command_is_a_crawl() {
-        for (asked, region) in [(None, "us"), (Some(Region::Eu), "eu")] {
-            let finding = &full_crawls(&[], asked, DAYS)[0];
-            assert_eq!(finding.level, Level::Critical);
-            assert_eq!(
-                finding.next.as_deref(),
-                Some(format!("catalog-producer crawl --region {region}").as_str())
-            );
-        }
-    }
 
     #[test]
     fn lag_has_a_limit_for_records_and_one_for_time() {

@@ -89,13 +89,23 @@ impl Limits {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Limits (each also takes `off`)")]
 pub struct LimitArgs {
-    /// Warning if the last accepted full crawl of a region ended this long ago
+    /// Warning if the last accepted full crawl of a region ended this long ago; in a region that is only crawled with --domain,
+    /// the last accepted one of a domain
     #[arg(long, env = "CATALOG_CHECK_CRAWL_AGE_WARNING", default_value = "30h", value_name = "DURATION", value_parser = time)]
     crawl_age_warning: Limit,
 
-    /// Critical if the last accepted full crawl of a region ended this long ago
+    /// Critical if the last accepted full crawl of a region ended this long ago; in a region that is only crawled with --domain,
+    /// the last accepted one of a domain
     #[arg(long, env = "CATALOG_CHECK_CRAWL_AGE_CRITICAL", default_value = "54h", value_name = "DURATION", value_parser = time)]
     crawl_age_critical: Limit,
+
+    /// Warning if the last crawl of a region, full, incremental or with --domain, ended this long ago
+    #[arg(long, env = "CATALOG_CHECK_LAST_CRAWL_AGE_WARNING", default_value = "off", value_name = "DURATION", value_parser = time)]
+    last_crawl_age_warning: Limit,
+
+    /// Critical if the last crawl of a region, full, incremental or with --domain, ended this long ago
+    #[arg(long, env = "CATALOG_CHECK_LAST_CRAWL_AGE_CRITICAL", default_value = "off", value_name = "DURATION", value_parser = time)]
+    last_crawl_age_critical: Limit,
 
     /// Warning if the oldest unread record is this old
     #[arg(long, env = "CATALOG_CHECK_LAG_TIME_WARNING", default_value = "15m", value_name = "DURATION", value_parser = time)]
@@ -175,6 +185,10 @@ impl LimitArgs {
 
     pub(super) const fn crawl_age(&self) -> Limits {
         Limits { warning: self.crawl_age_warning, critical: self.crawl_age_critical }
+    }
+
+    pub(super) const fn last_crawl_age(&self) -> Limits {
+        Limits { warning: self.last_crawl_age_warning, critical: self.last_crawl_age_critical }
     }
 
     pub(super) const fn lag_time(&self) -> Limits {

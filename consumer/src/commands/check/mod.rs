@@ -20,6 +20,7 @@ mod report;
 pub(crate) use args::CheckArgs;
 use facts::{Facts, RunFacts};
 pub(crate) use findings::Finding;
+use findings::crawls;
 use limits::Level;
 pub(crate) use limits::LimitArgs;
 pub(crate) use report::Report;
@@ -47,7 +48,9 @@ pub(crate) async fn report(args: &CheckArgs) -> Report {
 /// The error of the database.
 pub(crate) async fn of_runs(pool: &PgPool, limits: &LimitArgs) -> sqlx::Result<Vec<Finding>> {
     let facts = facts::read_runs(&mut *pool.acquire().await?, None).await?;
-    Ok(run_findings(&facts, None, limits))
+    let mut found = run_findings(&facts, None, limits);
+    found.extend(crawls::last(&facts.last_crawls, None, limits.last_crawl_age()));
+    Ok(found)
 }
 
 async fn findings(args: &CheckArgs) -> Vec<Finding> {
@@ -72,11 +75,12 @@ fn of_facts(limits: &LimitArgs, region: Option<Region>, facts: &Facts) -> Vec<Fi
     let mut found = run_findings(&facts.runs, region, limits);
     found.push(findings::dead_letters(&facts.dead_letters, limits.dead_letters()));
     found.push(findings::shielded(&facts.shielded, limits.shielded()));
+    found.extend(crawls::last(&facts.runs.last_crawls, region, limits.last_crawl_age()));
     found
 }
 
 fn run_findings(facts: &RunFacts, region: Option<Region>, limits: &LimitArgs) -> Vec<Finding> {
-    let mut found = findings::full_crawls(&facts.full_crawls, region, limits.crawl_age());
+    let mut found = crawls::accepted(facts, region, limits.crawl_age());
     found.extend(findings::held_runs(&facts.held, limits.held()));
     found.extend(findings::open_runs(&facts.open, limits.open()));
     found
@@ -132,13 +136,13 @@ pub(crate) mod tests {
 
     fn crawled(run: Option<i64>, hours: f64) -> Finding {
         let last = LastFullCrawl { region: "us".into(), run, age: run.map(|_| hours * 3600.0) };
-        only(&RunFacts { full_crawls: vec![last], held: Vec::new(), open: Vec::new() }, "full_crawl")
+        only(&RunFacts { full_crawls: vec![last], ..RunFacts::default() }, "full_crawl")
     }
 
     /// A run on hold.
     pub(crate) fn held(run: i64) -> Finding {
         let held = vec![HeldRun { region: "us".into(), run, reason: "x".into(), age: Some(7.0) }];
-        only(&RunFacts { full_crawls: Vec::new(), held, open: Vec::new() }, "held_runs")
+        only(&RunFacts { held, ..RunFacts::default() }, "held_runs")
     }
 
     /// A full crawl that ended too long ago.

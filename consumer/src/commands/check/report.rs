@@ -62,8 +62,8 @@ impl Report {
             let measured = finding.measured?;
             let name = match finding.check {
                 // Several of these have a value each.
-                "held_runs" | "open_runs" => return None,
-                "full_crawl" => format!("full_crawl_{}", finding.region.as_deref()?),
+                "held_runs" | "open_runs" | "domain_crawl" => return None,
+                check @ ("full_crawl" | "last_crawl") => format!("{check}_{}", finding.region.as_deref()?),
                 check => check.to_owned(),
             };
             let unit = if measured.unit == Unit::Seconds { "s" } else { "" };
@@ -123,11 +123,13 @@ mod tests {
 
     #[test]
     fn the_first_line_is_a_status_line_with_performance_data() {
-        let crawl = facts::LastFullCrawl { region: "us".into(), run: Some(5), age: Some(0.0) };
+        let full = facts::LastFullCrawl { region: "us".into(), run: Some(5), age: Some(0.0) };
+        let facts = facts::RunFacts { full_crawls: vec![full], ..facts::RunFacts::default() };
+        let none = facts::RunFacts::default();
         let held = facts::HeldRun { region: "us".into(), run: 6, reason: "a | b\nc".into(), age: Some(7.0) };
-        let mut found = findings::full_crawls(&[crawl], None, LIMITS);
+        let mut found = findings::crawls::accepted(&facts, None, LIMITS);
         assert_eq!(
-            Report::new(findings::full_crawls(&[], None, LIMITS)).to_string().lines().next(),
+            Report::new(findings::crawls::accepted(&none, None, LIMITS)).to_string().lines().next(),
             Some("WARNING - no run has arrived in the tables")
         );
         found.extend(findings::held_runs(&[held], LIMITS));

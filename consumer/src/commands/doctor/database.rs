@@ -42,8 +42,8 @@ pub(super) async fn examine(args: &DatabaseArgs, batches: u32) -> anyhow::Result
     found.push(judgement::server(&server.version, server.version_number, server.is_standby));
     found.push(settings(connection, &target).await?);
     found.push(connections(connection, batches + EXTRA_CONNECTIONS, &target).await);
-    let may_write = server.may_use_temporary && !server.is_standby;
-    found.extend(storage::examine(connection, (may_write, server.version_number), &target).await);
+    let read_only = read_only(&server);
+    found.extend(storage::examine(connection, (read_only, server.version_number), &target).await);
     found.push(judgement::schema(&state, &args.schema, &target));
     if matches!(state, SchemaState::UpToDate(_)) {
         found.push(rights(connection, args, &server, &target).await?);
@@ -53,6 +53,17 @@ pub(super) async fn examine(args: &DatabaseArgs, batches: u32) -> anyhow::Result
         found.extend(NEED_SCHEMA.map(|check| Finding::skipped(check, "the schema can't be used")));
     }
     Ok(found)
+}
+
+/// Why the test of the disk can't write; none if it can.
+const fn read_only(server: &Server) -> Option<&'static str> {
+    if server.is_standby {
+        Some("a standby accepts no writes")
+    } else if server.may_use_temporary {
+        None
+    } else {
+        Some("this user may not create temporary tables here")
+    }
 }
 
 fn unusable(args: &DatabaseArgs, error: &anyhow::Error) -> Vec<Finding> {

@@ -189,6 +189,18 @@ mod tests {
     }
 
     #[test]
+    fn an_old_server_leads_to_its_version_and_to_the_oldest_supported_one() {
+        let old = server("14.9", 140_009, true);
+        assert_eq!(old.found, "PostgreSQL 14.9 is too old");
+        assert_eq!(
+            old.next.as_deref(),
+            Some(
+                "psql \"$DATABASE_URL\" --command 'show server_version'  # upgrade the server to PostgreSQL 15 or newer"
+            )
+        );
+    }
+
+    #[test]
     fn a_schema_that_does_not_fit_names_the_command_that_changes_it() {
         let next = |state| schema(&state, "catalog", &target()).next;
         assert_eq!(next(SchemaState::UpToDate(15)), None);

@@ -13,16 +13,16 @@ const DISK_FULL: &str = "53100";
 /// Below this, a session waits as part of normal work, such as for the decision about a run.
 const LONGEST_WAIT: f64 = 2.0;
 
-/// Both checks. An error is the finding of its own check, so that the others are still reported.
+/// Both checks. `read_only` is why nothing can be written. An error is the finding of its own check, so that the others are still reported.
 pub(super) async fn examine(
     connection: &mut PgConnection,
-    (may_write, version): (bool, i32),
+    (read_only, version): (Option<&'static str>, i32),
     target: &Target,
 ) -> [Finding; 2] {
     if !judgement::is_supported(version) {
         return [DISK, BLOCKED].map(|check| Finding::skipped(check, "the server is too old"));
     }
-    let disk = disk(connection, may_write).await.unwrap_or_else(|error| failed(DISK, &error));
+    let disk = disk(connection, read_only).await.unwrap_or_else(|error| failed(DISK, &error));
     let blocked = blocked_session(connection, target).await.unwrap_or_else(|error| failed(BLOCKED, &error));
     [disk, blocked]
 }
@@ -35,9 +35,9 @@ fn failed(check: &'static str, error: &sqlx::Error) -> Finding {
 ///
 /// # Errors
 /// If the connection fails.
-async fn disk(connection: &mut PgConnection, may_write: bool) -> sqlx::Result<Finding> {
-    if !may_write {
-        return Ok(Finding::skipped(DISK, "this user may not create temporary tables here"));
+async fn disk(connection: &mut PgConnection, read_only: Option<&'static str>) -> sqlx::Result<Finding> {
+    if let Some(why) = read_only {
+        return Ok(Finding::skipped(DISK, why));
     }
     // Temporary tables may be configured to be on another disk.
     raw_sql("begin; set local temp_tablespaces = ''").execute(&mut *connection).await?;

@@ -6,6 +6,7 @@ use std::fmt;
 use anyhow::Context;
 use catalog_shared::answer;
 use catalog_shared::decision::LedgerState;
+use catalog_shared::doctor::shell_word;
 use catalog_shared::exit::Stop;
 use catalog_shared::human::{count, counted};
 use catalog_shared::region::Region;
@@ -193,6 +194,7 @@ impl Shown {
             writeln!(f, "\nTo decide: `catalog-consumer runs approve {decide}` or `runs decline {decide}`.")?;
         }
         if let Some(domain) = shielded.first().filter(|_| !self.would_retire.is_empty()) {
+            let domain = shell_word(domain);
             writeln!(f, "\nTo lift a shield: `catalog-consumer runs approve {decide} --domain {domain}`.")?;
         }
         Ok(())
@@ -204,4 +206,41 @@ fn write_dataset(f: &mut fmt::Formatter<'_>, dataset: &Affected) -> fmt::Result 
     let name = name.as_deref().unwrap_or("(no name)");
     let name: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     writeln!(f, "  {id}  {:10} {name} (last seen in run {last_run})", kind.as_deref().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(domain: &str) -> Shown {
+        let details = RunDetails {
+            mode: Some("full".to_owned()),
+            state: LedgerState::Balanced.name().to_owned(),
+            reason: None,
+            started_at: None,
+            ended_at: None,
+            published: None,
+            applied: None,
+            dead: None,
+            retired: None,
+        };
+        let shield = Shield { domain: domain.to_owned(), reason: "too few".to_owned(), lifted: false };
+        Shown {
+            region: Region::Us,
+            run: 7,
+            found: ScopedRun { scope: Vec::new(), details },
+            shields: vec![shield],
+            would_retire: vec![ByDomain { domain: domain.to_owned(), datasets: Vec::new() }],
+        }
+    }
+
+    #[test]
+    fn a_domain_in_a_command_is_quoted_for_a_shell() {
+        let command = |domain| {
+            let text = shown(domain).to_string();
+            text.lines().find_map(|line| Some(line.split_once(" --domain ")?.1.to_owned())).unwrap()
+        };
+        assert_eq!(command("data.example"), "data.example`.");
+        assert_eq!(command("a b;$(c)"), "'a b;$(c)'`.");
+    }
 }

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use catalog_tests::history::History;
-use catalog_tests::world::{Broker, World};
+use catalog_tests::mock_server::{MockServer, Options};
+use catalog_tests::synthetic::Synthetic;
+use catalog_tests::world::{Broker, Sent, World};
 
 use super::{Fault, find};
 
@@ -65,6 +67,82 @@ async fn topic_missing() -> Result<()> {
     let applied = operator.run("catalog-consumer run").await?;
     assert_eq!(applied.code, Some(0), "{}", applied.stderr);
     find(&operator, "catalog-consumer doctor", "tables_and_topics", "ok").await.map(drop)
+}
+
+#[tokio::test]
+async fn partitions_without_a_leader() -> Result<()> {
+    let disks = tempfile::tempdir()?;
+    let (good, bad) = (disks.path().join("good"), disks.path().join("bad"));
+    // A broker takes the partitions of a disk offline once it can't write to it, which it tries once a second.
+    let settings = format!(
+        "log.dirs={0},{1}\nmetadata.log.dir={0}\nlog.flush.offset.checkpoint.interval.ms=1000\n",
+        good.display(),
+        bad.display()
+    );
+    let broker = Broker::start_with(&settings).await?;
+    let world = World::on(broker.address()?).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
+    world.crawl(&api)?.succeed().await?;
+    let operator = world.operator()?;
+    find(&operator, "catalog-consumer doctor", "topics", "ok").await?;
+    std::fs::rename(&bad, disks.path().join("gone"))?;
+    let mut found = find(&operator, "catalog-consumer doctor", "topics", "problem").await;
+    while found.is_err() {
+        found = find(&operator, "catalog-consumer doctor", "topics", "problem").await;
+    }
+    let found = found?;
+    assert!(found["found"].to_string().contains(" has no leader: "), "{found}");
+    let shown = operator.next(&found).await?;
+    assert!(
+        shown.code == Some(0) && shown.stdout.contains("Leader: none"),
+        "{}{}",
+        shown.stdout,
+        shown.stderr
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cursor_that_cannot_be_read() -> Result<()> {
+    let history = History::new(&[("a.example", 60)]).await?;
+    history.run(&[]).await?;
+    let world = &history.world;
+    let operator = world.operator()?;
+    let operator = operator.env("CATALOG_API_URL", &history.api.url()).env("CATALOG_PARTITIONS", "2");
+    const DOCTOR: &str = "catalog-producer doctor --region us";
+    let newer = |schema: u64| format!(r#"{{"schema":{schema}}}"#);
+    let sent = newer(9);
+    let sent = Sent { key: Some(b"us"), value: Some(sent.as_bytes()), ..Sent::default() };
+    let offset = world.send("cursors", sent).await?;
+    let found = find(&operator, DOCTOR, "cursor", "problem").await?;
+    let place = format!("at offset {offset} of {}[0]", world.topic("cursors"));
+    assert!(found["found"].to_string().contains(&place), "{found}");
+    // It shows who may have written it.
+    let shown = operator.next(&found).await?;
+    assert!(shown.code == Some(0) && shown.stdout.contains(&newer(9)), "{}{}", shown.stdout, shown.stderr);
+
+    let refused = operator.run("catalog-producer crawl --region us").await?;
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains(&place),
+        "{:?}: {}",
+        refused.code,
+        refused.stderr
+    );
+
+    // As docs/how-to/recover-lost-topics.md describes it.
+    let delete = format!(
+        "kafka-topics.sh --bootstrap-server \"$KAFKA_BROKERS\" --delete --topic {}",
+        world.topic("cursors")
+    );
+    for line in [delete.as_str(), "catalog-producer crawl --region us --first-run 2"] {
+        let ended = operator.run(line).await?;
+        assert_eq!(ended.code, Some(0), "{line}: {}", ended.stderr);
+    }
+    let found = find(&operator, DOCTOR, "cursor", "ok").await?;
+    assert!(found["found"].to_string().contains("run 2 of us"), "{found}");
+    let applied = operator.run("catalog-consumer run").await?;
+    assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+    Ok(())
 }
 
 #[tokio::test]

@@ -60,3 +60,21 @@ async fn each_problem_of_a_server_is_solved_by_its_next_command() -> Result<()> 
     assert_eq!(operator.next(&unknown).await?.code, Some(1));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_standby_is_named_until_it_is_promoted() -> Result<()> {
+    let mut server = DatabaseServer::start().await?;
+    let world = World::on_server(&server).await?;
+    world.migrate().await?;
+    server.become_standby().await?;
+    let operator = world.operator()?;
+    let found = find(&operator, DOCTOR, "database_server", "problem").await?;
+    assert!(found["found"].to_string().contains("is a standby, which accepts no writes"), "{found}");
+    let shown = operator.next(&found).await?;
+    assert!(shown.code == Some(0) && shown.stdout.contains("\n t\n"), "{}{}", shown.stdout, shown.stderr);
+    let disk = find(&operator, DOCTOR, "database_disk", "skipped").await?;
+    assert_eq!(disk["found"], "a standby accepts no writes");
+    let promoted = operator.run("psql \"$DATABASE_URL\" --command 'select pg_promote()'").await?;
+    assert_eq!(promoted.code, Some(0), "{}", promoted.stderr);
+    find(&operator, DOCTOR, "database_server", "ok").await.map(drop)
+}

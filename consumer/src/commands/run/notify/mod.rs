@@ -144,7 +144,7 @@ fn notification(finding: &Finding) -> Option<NewNotification> {
     let event = match finding.check {
         "held_runs" => RUN_HELD,
         "open_runs" => "run_failed",
-        "full_crawl" => "crawl_missed",
+        "full_crawl" | "domain_crawl" | "last_crawl" => "crawl_missed",
         _ => return None,
     };
     let (region, run) = (finding.region.clone()?, finding.run?);

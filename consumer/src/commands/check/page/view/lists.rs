@@ -95,7 +95,7 @@ pub(super) fn dead_letters(ledger: &Ledger, now: OffsetDateTime) -> Markup {
 pub(super) fn retired(ledger: &Ledger, now: OffsetDateTime) -> Markup {
     html! {
         section {
-            h2 { "Retired lately" }
+            h2 { "Retired lately: no longer in the catalog" }
             @if ledger.retired.is_empty() { p.none { "No dataset was ever retired." } } @else {
                 div.scroll { table { (retired_head()) tbody { @for one in &ledger.retired { (retired_row(one, now)) } } } }
             }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::{View, ago, chart, mark, number, seconds_since, time_text};
-use crate::commands::check::facts::LastFullCrawl;
+use crate::commands::check::facts::{DomainCrawl, LastFullCrawl, RunFacts};
 use crate::commands::check::limits::Limits;
 use crate::commands::check::page::ledger::{LatestRun, Ledger};
 
@@ -23,7 +23,7 @@ pub(super) fn section(view: &View<'_>, ledger: &Ledger, read_at: OffsetDateTime)
                 @for crawl in &ledger.facts.runs.full_crawls {
                     article.card {
                         h3 { (crawl.region) }
-                        (freshness(crawl, since_read, limits))
+                        (region(&ledger.facts.runs, crawl, since_read, limits))
                         (latest(&runs_of(ledger, &crawl.region), view.now))
                     }
                 }
@@ -36,12 +36,23 @@ fn runs_of<'a>(ledger: &'a Ledger, region: &str) -> Vec<&'a LatestRun> {
     ledger.runs.iter().filter(|run| run.region == region).collect()
 }
 
-/// The age of the last accepted full crawl, in words and on a scale with the limits.
-fn freshness(crawl: &LastFullCrawl, since_read: u64, limits: Limits) -> Markup {
-    let (Some(run), Some(age)) = (crawl.run, crawl.age) else {
+/// The age of the last accepted full crawl, or of those of each domain in a region that is only crawled with `--domain`.
+fn region(facts: &RunFacts, full: &LastFullCrawl, since_read: u64, limits: Limits) -> Markup {
+    let domains: Vec<&DomainCrawl> = facts.domain_crawls_of(&full.region).collect();
+    html! {
+        @if domains.is_empty() { (freshness("full crawl", full.run.zip(full.age), since_read, limits)) }
+        @for crawl in domains {
+            (freshness(&format!("crawl of {}", crawl.domains_text()), crawl.run.zip(crawl.age), since_read, limits))
+        }
+    }
+}
+
+/// The age of the last accepted run of a kind, in words and on a scale with the limits.
+fn freshness(what: &str, last: Option<(i64, f64)>, since_read: u64, limits: Limits) -> Markup {
+    let Some((run, age)) = last else {
         let level = limits.highest();
         return html! {
-            p.fresh { (mark::mark(level)) strong { (level.name()) } " no full crawl was accepted" }
+            p.fresh { (mark::mark(level)) strong { (level.name()) } " no " bdi { (what) } " was accepted" }
         };
     };
     let age = crate::commands::check::findings::whole(age).saturating_add(since_read);
@@ -49,7 +60,7 @@ fn freshness(crawl: &LastFullCrawl, since_read: u64, limits: Limits) -> Markup {
     html! {
         p.fresh {
             (mark::mark(level)) strong { (level.name()) }
-            " last accepted full crawl ended " (span(age)) " ago (run " (run) ")"
+            " last accepted " bdi { (what) } " ended " (span(age)) " ago (run " (run) ")"
         }
         (chart::age(age, limits))
     }
@@ -80,7 +91,7 @@ pub(super) fn sentence(run: &LatestRun) -> String {
         text.push_str(&format!(" ({mode})"));
     }
     text.push_str(&format!(": {}", chart::state_text(&run.state)));
-    for (figure, word) in [(run.published, "records"), (run.dead, "dead"), (run.retired, "retired")] {
+    for (figure, word) in [(run.published, "records"), (run.dead, "dead letters"), (run.retired, "retired")] {
         if let Some(figure) = figure.filter(|figure| *figure > 0) {
             text.push_str(&format!(", {} {word}", number(figure)));
         }
@@ -96,7 +107,7 @@ fn table(runs: &[&LatestRun]) -> Markup {
                 tr {
                     th scope="col" { "run" } th scope="col" { "mode" } th scope="col" { "state" }
                     th scope="col" { "ended" } th.figure scope="col" { "records" }
-                    th.figure scope="col" { "dead" } th.figure scope="col" { "retired" }
+                    th.figure scope="col" { "dead letters" } th.figure scope="col" { "retired" }
                 }
             }
             tbody {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
-use crate::commands::check::facts::{HeldRun, OpenDeadLetters};
+use crate::commands::check::facts::{DomainCrawl, HeldRun, LastFullCrawl, OpenDeadLetters};
 use crate::commands::check::lag::PartitionLag;
 use crate::commands::check::page::live::LiveWait;
 use scene::{
@@ -84,6 +84,28 @@ fn without_a_run_the_page_names_the_first_command() {
         "It waits for nothing.",
     ];
     assert_shows(&document, &expected);
+}
+
+#[test]
+fn a_region_that_is_only_crawled_by_domain_shows_the_age_of_each_domain() {
+    let mut ledger = busy_ledger("a.example");
+    let runs = &mut ledger.facts.runs;
+    runs.full_crawls[0] = LastFullCrawl { region: "us".into(), run: None, age: None };
+    let crawl = |domain: &str, domains, run| DomainCrawl {
+        region: "us".into(),
+        domain: domain.into(),
+        domains,
+        run,
+        age: run.map(|_| 40.0 * 3_600.0),
+    };
+    runs.domain_crawls = vec![crawl("a.example", 2, Some(5)), crawl(HOSTILE, 1, None)];
+    let document = scene(ledger).document();
+    let expected = [
+        "WARNING last accepted crawl of a.example and 1 more domain ended 1 d 16 h ago (run 5)",
+        "WARNING crawl of a.example and 1 more domain in us ended 1 d 16 h ago (run 5)",
+    ];
+    assert_shows(&document, &expected);
+    assert!(!document.contains("<script") && !text(&document).contains("full crawl"), "{document}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn about(view: &View<'_>) -> Markup {
     let server = view.ledger.last.as_ref().map(|(_, ledger)| ledger.server_version.as_str());
     html! {
         dl.about {
-            dt { "Version" } dd { "catalog-consumer " (env!("CARGO_PKG_VERSION")) ", tables " (database::revision()) }
+            dt { "Version" } dd { "catalog-consumer " (env!("CARGO_PKG_VERSION")) ", migration " (database::revision()) }
             dt { "librdkafka" } dd { (rdkafka::util::get_rdkafka_version().1) }
             dt { "PostgreSQL" } dd { (server.unwrap_or("unknown")) }
             dt { "Group" } dd { (about.group) }

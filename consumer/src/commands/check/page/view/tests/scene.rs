@@ -62,7 +62,7 @@ pub(super) fn healthy() -> Live {
 
 pub(super) fn empty_ledger() -> Ledger {
     let facts = Facts {
-        runs: RunFacts { full_crawls: Vec::new(), held: Vec::new(), open: Vec::new() },
+        runs: RunFacts::default(),
         shielded: Vec::new(),
         dead_letters: OpenDeadLetters::default(),
         positions: std::collections::HashMap::new(),
