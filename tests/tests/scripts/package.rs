@@ -103,8 +103,15 @@ fn each_file_of_a_debian_package_exists_when_it_is_built() -> Result<()> {
 #[test]
 fn packages_have_units_settings_scripts_man_pages_and_completions() -> Result<()> {
     for (program, others) in [
-        ("catalog-consumer", ["deploy/systemd/catalog-consumer.service", "deploy/roles.sql"]),
-        ("catalog-producer", ["deploy/systemd/catalog-producer@.timer", "deploy/grant-kafka-rights"]),
+        ("catalog-consumer", vec!["deploy/systemd/catalog-consumer.service", "deploy/roles.sql"]),
+        (
+            "catalog-producer",
+            vec![
+                "deploy/systemd/catalog-producer@.timer",
+                "deploy/systemd/catalog-producer-schedule@.service",
+                "deploy/grant-kafka-rights",
+            ],
+        ),
     ] {
         let assets = assets(program)?;
         for other in others {
