@@ -133,6 +133,18 @@ fn packages_have_units_settings_scripts_man_pages_and_completions() -> Result<()
     Ok(())
 }
 
+/// Debian's tools show it in one line, and cargo-deb breaks a longer one.
+#[test]
+fn the_description_of_a_package_fits_into_a_line() -> Result<()> {
+    for folder in ["consumer", "producer"] {
+        let manifest = Page::read(&format!("{folder}/Cargo.toml"))?;
+        let line = manifest.text.lines().find(|line| line.starts_with("description = "));
+        let description = value(line.context("no description")?, "description")?;
+        assert!(description.len() <= 67, "{description}");
+    }
+    Ok(())
+}
+
 #[test]
 fn the_archive_has_the_same_files() -> Result<()> {
     let parent = TempDir::new()?;
