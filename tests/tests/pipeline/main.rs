@@ -57,6 +57,7 @@ mod other_database;
 mod other_topics;
 mod outage;
 mod outbox;
+mod own_consumer;
 mod part;
 mod planted;
 mod pooler;

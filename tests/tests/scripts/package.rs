@@ -103,8 +103,15 @@ fn each_file_of_a_debian_package_exists_when_it_is_built() -> Result<()> {
 #[test]
 fn packages_have_units_settings_scripts_man_pages_and_completions() -> Result<()> {
     for (program, others) in [
-        ("catalog-consumer", ["deploy/systemd/catalog-consumer.service", "deploy/roles.sql"]),
-        ("catalog-producer", ["deploy/systemd/catalog-producer@.timer", "deploy/grant-kafka-rights"]),
+        ("catalog-consumer", vec!["deploy/systemd/catalog-consumer.service", "deploy/roles.sql"]),
+        (
+            "catalog-producer",
+            vec![
+                "deploy/systemd/catalog-producer@.timer",
+                "deploy/systemd/catalog-producer-schedule@.service",
+                "deploy/grant-kafka-rights",
+            ],
+        ),
     ] {
         let assets = assets(program)?;
         for other in others {
@@ -122,6 +129,18 @@ fn packages_have_units_settings_scripts_man_pages_and_completions() -> Result<()
         ] {
             assert!(installed.contains(&file), "{program} lacks {file}: {installed:?}");
         }
+    }
+    Ok(())
+}
+
+/// Debian's tools show it in one line, and cargo-deb breaks a longer one.
+#[test]
+fn the_description_of_a_package_fits_into_a_line() -> Result<()> {
+    for folder in ["consumer", "producer"] {
+        let manifest = Page::read(&format!("{folder}/Cargo.toml"))?;
+        let line = manifest.text.lines().find(|line| line.starts_with("description = "));
+        let description = value(line.context("no description")?, "description")?;
+        assert!(description.len() <= 67, "{description}");
     }
     Ok(())
 }

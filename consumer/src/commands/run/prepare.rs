@@ -47,10 +47,7 @@ pub(crate) async fn prepare(
         if args.migrate {
             database::migrate(&args.database).await?;
         }
-        let figures = u32::from(monitoring::is_on(&args.monitoring));
-        let notifier = u32::from(args.notify.notify_url.is_some());
-        let connections = u32::from(args.apply.connections) + EXTRA_CONNECTIONS + figures + notifier;
-        let pool = database::open_all(&args.database, connections, 0).await?;
+        let pool = database::open_all(&args.database, connections(args), 0).await?;
         let mut connection = pool.acquire().await?;
         binding::check_prefix(&mut connection, &args.kafka.topic_prefix).await?;
         let copy = copy_id::read(&mut connection).await?;
@@ -70,6 +67,12 @@ pub(crate) async fn prepare(
     Ok(Some(Prepared { pool, copy, end_offsets }))
 }
 
+/// The number of connections that a run may use.
+fn connections(args: &RunArgs) -> u32 {
+    let figures = u32::from(monitoring::is_on(&args.monitoring));
+    u32::from(args.apply.connections) + EXTRA_CONNECTIONS + figures + u32::from(args.notify.is_on())
+}
+
 /// Checks that the tables belong to the topics, and retries while Kafka or the database is unreachable. A broker that refuses
 /// this client is an error.
 async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<()> {
@@ -86,5 +89,29 @@ async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<
             "can't check which topics the tables belong to, retrying"
         );
         sleep(RETRY_DELAY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn connections_of(flags: &[&str]) -> u32 {
+        connections(&Line::parse_from([&["run"], flags].concat()).run)
+    }
+
+    #[test]
+    fn only_a_url_reserves_a_connection_for_notifications() {
+        let without = connections_of(&["--notify-url", ""]);
+        assert_eq!(without, connections_of(&[]));
+        assert_eq!(without + 1, connections_of(&["--notify-url", "https://hooks.example/"]));
     }
 }

@@ -21,14 +21,22 @@ pub struct NotifyArgs {
 }
 
 impl NotifyArgs {
-    /// The webhook; none without `--notify-url`. An empty variable does not set one. Clap does not parse the URL, because its
-    /// error would quote it.
+    /// Whether there is a webhook.
+    pub(crate) fn is_on(&self) -> bool {
+        self.url().is_some()
+    }
+
+    /// The URL. An empty variable is none, because services often set variables that their users left empty.
+    fn url(&self) -> Option<&str> {
+        self.notify_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty())
+    }
+
+    /// The webhook; none without `--notify-url`. Clap does not parse the URL, because its error would quote it.
     ///
     /// # Errors
     /// [`Stop::Usage`] for anything but an http(s) URL, and for a secret that can't be in a header. Neither quotes them.
     pub(crate) fn webhook(&self) -> anyhow::Result<Option<Webhook>> {
-        let url = self.notify_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
-        let Some(url) = url else { return Ok(None) };
+        let Some(url) = self.url() else { return Ok(None) };
         let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let refused = || Stop::Usage("--notify-url (CATALOG_NOTIFY_URL) must be an http(s) URL".to_owned());
         let secret = self.notify_secret.as_ref().filter(|secret| !secret.expose_secret().is_empty());
