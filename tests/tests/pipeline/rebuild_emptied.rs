@@ -66,10 +66,10 @@ async fn an_emptied_table_and_a_new_schema_get_the_rows_of_the_consumers() -> Re
     Ok(())
 }
 
-/// The sums of the ledger. Whether a record counts as changed or as superseded depends on the batches.
+/// The sums of the ledger. What a record counts as depends on the batches: an earlier version in the same one is superseded.
 async fn ledger(world: &World, schema: &'static str) -> Result<Vec<String>> {
     let counts = format!(
-        "select (region, run, topic, partition, published, new, changed + unchanged + older, dead)::text
+        "select (region, run, topic, partition, published, new + changed + unchanged + older, dead)::text
          from {schema}.run_partitions
          union all
          select (region, run, state, reason, published, applied, dead, retired)::text from {schema}.runs

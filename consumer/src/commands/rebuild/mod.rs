@@ -240,7 +240,7 @@ async fn compare_and_repair(
         deletions::check(tx, args.apply.run_thresholds.max_retire_share).await?;
     }
     if copies {
-        fill::fill(tx, (&args.kafka, targets), replay.take_newest(), &tables[0].counts).await?;
+        fill::fill(tx, (&args.kafka, targets), replay.finish_for_copy(), &tables[0].counts).await?;
         repair::repair_others(tx).await?;
         return Ok((tables, Vec::new()));
     }

@@ -111,8 +111,10 @@ impl Replay {
         self.records
     }
 
-    /// The records of the datasets whose rows are copied later.
-    pub(super) fn take_newest(&mut self) -> SelectedOffsets {
+    /// Ends the replay. Returns the records of the datasets whose rows are copied afterwards, with another client: this one and
+    /// its memory are no longer needed.
+    pub(super) fn finish_for_copy(&mut self) -> SelectedOffsets {
+        self.reader.close();
         std::mem::take(&mut self.newest).select()
     }
 
