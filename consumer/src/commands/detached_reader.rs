@@ -22,15 +22,20 @@ impl DetachedReader {
     /// The reader.
     ///
     /// # Errors
-    /// Only while this is dropped.
+    /// Only if it was closed.
     pub(crate) fn get(&self) -> anyhow::Result<Arc<Reader>> {
         self.0.clone().context("the Kafka client is closed")
+    }
+
+    /// Closes the client.
+    pub(crate) fn close(&mut self) {
+        let reader = self.0.take();
+        std::thread::spawn(move || drop(reader));
     }
 }
 
 impl Drop for DetachedReader {
     fn drop(&mut self) {
-        let reader = self.0.take();
-        std::thread::spawn(move || drop(reader));
+        self.close();
     }
 }

@@ -69,6 +69,7 @@ impl ApplyArgs {
             dead,
             runs: self.run_thresholds.thresholds(),
             synchronous_commit: self.synchronous_commit,
+            keys_only: false,
         }
     }
 }

@@ -16,10 +16,12 @@ const END: i16 = -1;
 const NULL: i32 = -1;
 
 /// Encodes rows of the wide table.
-pub(super) struct Encoder(PgArgumentBuffer);
+#[derive(Default)]
+pub(crate) struct Encoder(PgArgumentBuffer);
 
 impl Encoder {
-    pub(super) fn new() -> Self {
+    /// Starts with the header.
+    pub(super) fn with_header() -> Self {
         let mut buffer = PgArgumentBuffer::default();
         buffer.extend_from_slice(HEADER);
         Self(buffer)
@@ -49,7 +51,7 @@ impl Encoder {
     }
 
     /// The encoded bytes since the start or since they were cleared.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 

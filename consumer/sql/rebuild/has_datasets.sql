@@ -1,0 +1,2 @@
+-- Whether the table of datasets has rows.
+select exists (select from socrata_datasets)
