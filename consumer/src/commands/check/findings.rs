@@ -53,7 +53,7 @@ impl Finding {
     }
 
     /// A finding of an age. It names the limit that is reached, so that nobody has to look it up.
-    fn aged(check: &'static str, age: u64, limits: Limits, found: String) -> Self {
+    fn aged(check: &'static str, age: u64, limits: Limits, found: &str) -> Self {
         let reached = match limits.level(age) {
             Level::Critical => limits.critical.0,
             Level::Warning => limits.warning.0,
@@ -134,7 +134,7 @@ pub(super) fn open_runs(open: &[OpenRun], limits: Limits) -> Vec<Finding> {
         let finding = match age {
             Some(age) => {
                 let age = whole(*age);
-                Finding::aged(CHECK, age, limits, run_not_ended(region, *run, age))
+                Finding::aged(CHECK, age, limits, &run_not_ended(region, *run, age))
             }
             None => {
                 let found =

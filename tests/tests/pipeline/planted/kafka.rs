@@ -8,6 +8,7 @@ use catalog_tests::world::{Broker, Sent, World};
 
 use super::{Fault, find};
 
+const PRODUCER: &str = "catalog-producer doctor --region us";
 /// The exit codes of `curl` if it can't connect, and if the connection stays open without an answer.
 const REFUSED: Option<i32> = Some(7);
 const OPEN: Option<i32> = Some(28);
@@ -20,7 +21,7 @@ async fn broker_down() -> Result<()> {
     let operator = world.operator()?;
     broker.kill().await?;
     let fault = Fault::named("broker down")?;
-    for program in [fault.program.as_str(), "catalog-producer doctor --region us"] {
+    for program in [fault.program.as_str(), PRODUCER] {
         let fault = Fault { program: program.to_owned(), ..Fault::named("broker down")? };
         let found = fault.find(&operator, &address).await?;
         let shown = operator.next(&found).await?;
@@ -109,12 +110,11 @@ async fn a_cursor_that_cannot_be_read() -> Result<()> {
     let world = &history.world;
     let operator = world.operator()?;
     let operator = operator.env("CATALOG_API_URL", &history.api.url()).env("CATALOG_PARTITIONS", "2");
-    const DOCTOR: &str = "catalog-producer doctor --region us";
     let newer = |schema: u64| format!(r#"{{"schema":{schema}}}"#);
     let sent = newer(9);
     let sent = Sent { key: Some(b"us"), value: Some(sent.as_bytes()), ..Sent::default() };
     let offset = world.send("cursors", sent).await?;
-    let found = find(&operator, DOCTOR, "cursor", "problem").await?;
+    let found = find(&operator, PRODUCER, "cursor", "problem").await?;
     let place = format!("at offset {offset} of {}[0]", world.topic("cursors"));
     assert!(found["found"].to_string().contains(&place), "{found}");
     // It shows who may have written it.
@@ -138,7 +138,7 @@ async fn a_cursor_that_cannot_be_read() -> Result<()> {
         let ended = operator.run(line).await?;
         assert_eq!(ended.code, Some(0), "{line}: {}", ended.stderr);
     }
-    let found = find(&operator, DOCTOR, "cursor", "ok").await?;
+    let found = find(&operator, PRODUCER, "cursor", "ok").await?;
     assert!(found["found"].to_string().contains("run 2 of us"), "{found}");
     let applied = operator.run("catalog-consumer run").await?;
     assert_eq!(applied.code, Some(0), "{}", applied.stderr);

@@ -75,7 +75,7 @@ fn aged(
     let finding = match run.zip(age) {
         Some((run, age)) => {
             let age = whole(age);
-            Finding::aged(check, age, limits, found(run, age))
+            Finding::aged(check, age, limits, &found(run, age))
         }
         None => Finding::plain(check, limits.highest(), none()),
     };
