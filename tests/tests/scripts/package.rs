@@ -95,7 +95,7 @@ fn each_file_of_a_debian_package_exists_when_it_is_built() -> Result<()> {
     }
     let calls = clone.read("calls")?;
     for program in PROGRAMS {
-        assert!(calls.contains(&format!("deb --no-build --locked --package {program} ")), "{calls}");
+        assert!(calls.contains(&format!("deb --no-build --locked --package {program} --strip ")), "{calls}");
     }
     Ok(())
 }
