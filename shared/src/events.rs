@@ -197,10 +197,6 @@ events! {
     SNAPSHOT_REPEATED = "snapshot_repeated";
     /// The same under the lock, so consumers wait while all rows are compared.
     SNAPSHOT_OUTDATED = "snapshot_outdated";
-    /// The rows of datasets were copied from the topics straight into the empty table.
-    ROWS_COPIED = "rows_copied";
-    /// They could not be copied, so the rebuild starts again.
-    ROWS_NOT_COPIED = "rows_not_copied";
     /// Missing tables and views are recreated.
     TABLES_RECREATED = "tables_recreated";
     /// Topics have lost their first records, so some rows stay as they are.

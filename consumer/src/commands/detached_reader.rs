@@ -22,20 +22,15 @@ impl DetachedReader {
     /// The reader.
     ///
     /// # Errors
-    /// Only if it was closed.
+    /// Only while this is dropped.
     pub(crate) fn get(&self) -> anyhow::Result<Arc<Reader>> {
         self.0.clone().context("the Kafka client is closed")
-    }
-
-    /// Closes the client.
-    pub(crate) fn close(&mut self) {
-        let reader = self.0.take();
-        std::thread::spawn(move || drop(reader));
     }
 }
 
 impl Drop for DetachedReader {
     fn drop(&mut self) {
-        self.close();
+        let reader = self.0.take();
+        std::thread::spawn(move || drop(reader));
     }
 }

@@ -69,7 +69,6 @@ impl ApplyArgs {
             dead,
             runs: self.run_thresholds.thresholds(),
             synchronous_commit: self.synchronous_commit,
-            keys_only: false,
         }
     }
 }

@@ -11,8 +11,6 @@ pub(crate) struct BatchSettings {
     /// Whether the commit of a batch without end-of-run records waits as the server's `synchronous_commit` says. Otherwise
     /// it does not wait for the disk.
     pub(crate) synchronous_commit: bool,
-    /// Whether only the keys, hashes and `retired_at` of datasets are written, because a rebuild copies their rows later.
-    pub(crate) keys_only: bool,
 }
 
 /// How many dead letters a partition may have. Both numbers come from the database, so a restarted consumer stops at the

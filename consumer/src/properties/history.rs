@@ -54,7 +54,7 @@ impl<'a> History<'a> {
     pub(super) fn within(log: &'a Log, tables: &'a Tables, runs: RunThresholds) -> Self {
         // Any number of dead letters is allowed.
         let dead = DeadLetterThresholds { share: 1.0, in_row: u32::MAX };
-        let bounds = BatchSettings { dead, runs, synchronous_commit: false, keys_only: false };
+        let bounds = BatchSettings { dead, runs, synchronous_commit: false };
         let spots = log.spots();
         Self { log, tables, spots, bounds, views: RefCell::default(), decided: RefCell::default() }
     }

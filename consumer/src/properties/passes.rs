@@ -1,31 +1,28 @@
 //! A rebuild in two passes ends in the same rows as one that applies every version, even if compaction removes records between
-//! the passes. And rows that are copied into an empty table end as those that are written with their batch.
+//! the passes.
 
 use std::collections::{BTreeSet, HashSet};
 
-use anyhow::{Context, Result, ensure};
-use time::OffsetDateTime;
+use anyhow::Result;
 use tokio::sync::Semaphore;
 
 use super::generate::{Case, Drain};
 use super::log::{Log, LogRecord, Spot, topic_partition};
 use super::tables::Tables;
 use super::{holds, same};
-use crate::commands::rebuild::{AppliedBatch, NewestVersions, Selection, apply_to_shadow};
+use crate::commands::rebuild::{NewestVersions, Selection, apply_to_shadow};
 use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, RunThresholds};
 use crate::decode::row_key::{Head, RowId};
 use crate::model::batch::Batch;
 use crate::model::record::Record;
 use crate::model::topic::PartitionId;
 use crate::store::positions;
-use crate::store::rows::copy::stream::{RowStream, encode};
 
-/// Any number of dead letters is allowed, and few runs are on hold.
+/// Any number of dead letters is allowed, and no run is judged.
 const SETTINGS: BatchSettings = BatchSettings {
     dead: DeadLetterThresholds { share: 1.0, in_row: u32::MAX },
     runs: RunThresholds { max_retire_share: 1.0, min_seen_share: 0.0, confirm_after: 2, large_domain: 2 },
     synchronous_commit: false,
-    keys_only: false,
 };
 
 #[test]
@@ -38,21 +35,6 @@ fn two_passes_end_in_the_same_rows_as_one() {
         two_passes(two, (&first, &second), &case.replay).await?;
         same("tables", &one.contents().await?, &two.contents().await?)?;
         same("dead letters without a row", &without_row(one).await?, &without_row(two).await?)
-    });
-}
-
-#[test]
-fn rows_that_are_copied_later_are_those_that_are_written_at_once() {
-    holds("copied_later", &async |[one, two, _], case| {
-        let log = Log::of(&case.runs);
-        start(one, &log).await?;
-        apply(one, &log, (&case.drain, SETTINGS), |batch| batch, drop).await?;
-        copy_later(two, &log, &case.drain).await?;
-        same("tables", &one.contents().await?, &two.contents().await?)?;
-        same("ledger", &one.ledger().await?, &two.ledger().await?)?;
-        ensure!(one.states().await? == two.states().await?, "other states");
-        ensure!(one.made().await? == two.made().await?, "other new rows");
-        same("dead letters", &one.dead_letters().await?, &two.dead_letters().await?)
     });
 }
 
@@ -90,51 +72,33 @@ fn id(spot: Spot) -> PartitionId {
     topic_partition(spot).id()
 }
 
-/// Applies the selected records of a log from its beginning, as to a shadow. Returns the rows of the records that became
-/// dead letters.
+/// Applies the selected records of a log from its beginning, as to a shadow, one batch per partition in turn. Returns the
+/// rows of the records that became dead letters.
 async fn pass(
     tables: &Tables,
     log: &Log,
     drain: &Drain,
     selection: &mut Selection,
 ) -> Result<HashSet<RowId>> {
-    let mut unapplied = HashSet::new();
-    start(tables, log).await?;
-    tables.count_nothing_from_the_beginning().await?;
-    let select = |batch| selected(batch, selection);
-    apply(tables, log, (drain, SETTINGS), select, |applied| unapplied.extend(applied.unapplied)).await?;
-    Ok(unapplied)
-}
-
-async fn start(tables: &Tables, log: &Log) -> Result<()> {
+    let (mut unapplied, mut open) = (HashSet::new(), Vec::new());
     for spot in log.spots() {
         positions::start(&tables.pool, &topic_partition(spot), None, 0).await?;
+        open.push((spot, 0));
     }
-    Ok(())
-}
-
-/// Applies a log from its beginning, one batch per partition in turn.
-async fn apply(
-    tables: &Tables,
-    log: &Log,
-    (drain, settings): (&Drain, BatchSettings),
-    mut select: impl FnMut(Batch) -> Batch,
-    mut take: impl FnMut(AppliedBatch),
-) -> Result<()> {
-    let mut open: Vec<(Spot, i64)> = log.spots().into_iter().map(|spot| (spot, 0)).collect();
+    tables.count_nothing_from_the_beginning().await?;
     if !open.is_empty() {
         open.rotate_left(drain.first.index(log.spots().len()));
     }
     while !open.is_empty() {
         for (spot, from) in &mut open {
-            let batch = select(log.batch(*spot, *from, drain.batch));
-            let applied = apply_to_shadow(&tables.pool, &Semaphore::new(1), batch, settings).await?;
+            let batch = selected(log.batch(*spot, *from, drain.batch), selection);
+            let applied = apply_to_shadow(&tables.pool, &Semaphore::new(1), batch, SETTINGS).await?;
             *from = applied.to;
-            take(applied);
+            unapplied.extend(applied.unapplied);
         }
         open.retain(|(spot, from)| *from < log.ends[spot]);
     }
-    Ok(())
+    Ok(unapplied)
 }
 
 fn selected(mut batch: Batch, selection: &mut Selection) -> Batch {
@@ -146,41 +110,6 @@ fn selected(mut batch: Batch, selection: &mut Selection) -> Batch {
         }
     }
     batch
-}
-
-/// Writes keys first, and copies the rows of the records that won afterwards, as a rebuild fills an empty table.
-async fn copy_later(tables: &Tables, log: &Log, drain: &Drain) -> Result<()> {
-    let mut newest = NewestVersions::default();
-    start(tables, log).await?;
-    let keys_only = BatchSettings { keys_only: true, ..SETTINGS };
-    apply(
-        tables,
-        log,
-        (drain, keys_only),
-        |batch| batch,
-        |applied| {
-            let id = applied.topic_partition.id();
-            applied.won.into_iter().for_each(|won| newest.insert(won.row, won.version, (id, won.offset)));
-        },
-    )
-    .await?;
-    let mut selection = Selection::Offsets(newest.select());
-    let batches =
-        log.spots().into_iter().map(|spot| selected(log.batch(spot, 0, usize::MAX), &mut selection));
-    let records: Vec<Record> =
-        batches.flat_map(|batch| batch.records).filter(|record| !record.superseded).collect();
-
-    let mut tx = tables.pool.begin().await?;
-    let keys: Vec<(String, Option<OffsetDateTime>)> = sqlx::query_as(
-        "delete from socrata_datasets returning concat_ws('/', region, domain, id), retired_at",
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let retired = keys.into_iter().filter_map(|(key, retired_at)| Some((key, retired_at?))).collect();
-    let mut stream = RowStream::start(&mut tx).await?.context("the table was not altered")?;
-    stream.send(&encode(&records, &retired)?).await?;
-    stream.finish().await?;
-    Ok(tx.commit().await?)
 }
 
 /// The keys of dead letters for which there is no row. A rebuild keeps the live rows of these.

@@ -20,7 +20,7 @@ use crate::model::record::Record;
 use crate::model::stages::{Stage, Stages};
 use crate::model::topic::TopicKind;
 use crate::store::ledger::{self, JudgedRun, order};
-use crate::store::rows::{self, CopyRows, Refused};
+use crate::store::rows::{self, Refused};
 use crate::store::schema_lock::{LockMode, lock};
 use crate::store::{db_error, dead_letters, positions};
 
@@ -136,11 +136,9 @@ impl Work<'_> {
         }
         ledger::insert_runs(tx, &runs(batch)).await.context("can't insert the runs")?;
         let records = if searching {
-            rows::write_accepted(tx, batch, &mut dead, CopyRows::of(settings))
-                .await
-                .context("can't search for the row")?
+            rows::write_accepted(tx, batch, &mut dead).await.context("can't search for the row")?
         } else {
-            rows::write_all(tx, rows, CopyRows::of(settings)).await?
+            rows::write_all(tx, rows).await?
         };
         stages.enter(Stage::Ledger);
         let counted_to = row.counted_to;

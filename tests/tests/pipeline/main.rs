@@ -70,7 +70,6 @@ mod rebalancing;
 mod rebuild_beside;
 mod rebuild_compacted;
 mod rebuild_dead;
-mod rebuild_emptied;
 mod rebuild_guards;
 mod rebuild_killed;
 mod rebuild_lost;

@@ -21,7 +21,7 @@ use crate::model::record::Record;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::dead_letters::storable;
 use crate::store::ledger;
-use crate::store::rows::{CopyRows, Refused, check_deferred, reason, write_all};
+use crate::store::rows::{Refused, check_deferred, reason, write_all};
 use crate::store::schema_lock::{LockMode, lock};
 
 /// The result of a replay.
@@ -129,7 +129,7 @@ async fn apply_one(tx: &mut PgConnection, id: i64, thresholds: RunThresholds) ->
     if let Some(dead) = dead.into_iter().next() {
         return Ok(Replayed::unreadable(dead.reason));
     }
-    let applied = write_all(tx, rows, CopyRows::USUAL).await?;
+    let applied = write_all(tx, rows).await?;
     let effect = applied.first().map(|applied| applied.effect);
     resolve(tx, id, effect).await?;
     close_runs(tx, &topic_partition, &end_records, thresholds).await?;

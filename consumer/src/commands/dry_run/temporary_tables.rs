@@ -12,7 +12,7 @@ use crate::decode::rows::{Dataset, Keyed, Rows, Versioned};
 use crate::decode::{Dead, decode};
 use crate::model::batch::Batch;
 use crate::model::effect::Applied;
-use crate::store::rows::{self, CopyRows};
+use crate::store::rows;
 use crate::store::tables::statements::fetch;
 use crate::store::tables::{AGENCIES, DATASET_STATS, DOMAINS, HOSTS};
 
@@ -45,7 +45,7 @@ impl TemporaryTables {
         let decoded = decode(batch.topic_partition.kind, &batch.records);
         copy_stored(&mut self.tx, &decoded.rows).await.context("can't read the stored rows")?;
         let mut dead = decoded.dead;
-        let applied = rows::write_accepted(&mut self.tx, batch, &mut dead, CopyRows::USUAL).await;
+        let applied = rows::write_accepted(&mut self.tx, batch, &mut dead).await;
         Ok((applied.context("can't write to the temporary tables")?, dead))
     }
 

@@ -1,31 +1,47 @@
-//! The first pass over the topics reads keys and headers only, and finds the newest version of each row.
+//! The first pass over the topics: a thread reads keys and headers only, and finds the newest version of each row.
 
-use anyhow::bail;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
 use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::shutdown::CancellationToken;
+use catalog_shared::topics::Topics;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
 use super::loss;
+use super::replay::{GROUP, REPORT_EVERY, STALL_TIMEOUT};
 use super::selection::{NewestVersions, SelectedOffsets};
 use super::targets::ReplayTargets;
-use super::topic_pass::{Sink, TopicPass, lost_its_offset};
 use crate::decode::row_key::Head;
+use crate::kafka::reader::{self, PolledReader};
 use crate::model::record::Record;
-use crate::model::topic::PartitionId;
+use crate::model::topic::{PartitionId, TopicKind};
+
+/// How long a poll waits for a message.
+const POLL_TIMEOUT: Duration = Duration::from_millis(20);
+/// The number of messages between two looks at the clock.
+const BURST: usize = 256;
+/// How often the positions are read that lie past the ends of transactions.
+const POSITIONS_EVERY: Duration = Duration::from_millis(100);
 
 /// Reads every partition from its first record to its target, and selects the records that the second pass applies.
 ///
 /// # Errors
-/// An error of Kafka, or no progress for [`super::replay::STALL_TIMEOUT`].
+/// An error of Kafka, or no progress for [`STALL_TIMEOUT`].
 pub(super) async fn select(kafka: &KafkaArgs, targets: &ReplayTargets) -> anyhow::Result<SelectedOffsets> {
-    let pass = TopicPass::start(kafka, targets.ranges())?;
+    let pass = FirstPass::start(kafka, targets)?;
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     // The thread ends soon after this future is dropped.
     let _guard = stop.drop_guard();
-    match spawn_blocking(move || read(pass, &stopped)).await? {
+    let selected = spawn_blocking(move || pass.read(&stopped)).await?;
+    match selected {
         Err(error) if lost_its_offset(&error) => {
             let starts = targets.ranges().map(|(topic_partition, low, _)| (topic_partition.clone(), low));
             let lost = loss::find_lost_during_replay(kafka, starts.collect()).await?;
@@ -35,38 +51,155 @@ pub(super) async fn select(kafka: &KafkaArgs, targets: &ReplayTargets) -> anyhow
     }
 }
 
-fn read(pass: TopicPass, stop: &CancellationToken) -> anyhow::Result<SelectedOffsets> {
-    let mut keys = Keys::default();
-    pass.read(&mut keys, stop)?;
-    let Keys { newest, records } = keys;
-    let rows = newest.rows();
-    tracing::info!(
-        event = events::NEWEST_VERSIONS_FOUND,
-        records,
-        rows,
-        "found the newest version of each row by keys and headers"
-    );
-    Ok(newest.select())
+fn lost_its_offset(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<KafkaError>();
+    error == Some(&KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))
 }
 
-/// Takes the keys and the headers of the records.
-#[derive(Default)]
-struct Keys {
+struct FirstPass {
+    reader: PolledReader,
+    topics: Topics,
+    /// The targets of the partitions that were not read up to there yet.
+    open: HashMap<PartitionId, i64>,
     newest: NewestVersions,
     records: u64,
+    progressed: Instant,
+    reported: Instant,
+    positions_at: Instant,
 }
 
-impl Sink for Keys {
-    fn take(&mut self, partition: PartitionId, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
-        let has_value = message.payload().is_some();
-        let head = Head { stamp: Record::stamp(message), key: message.key(), has_value };
-        self.newest.add(partition, message.offset(), &head);
-        self.records += 1;
+impl FirstPass {
+    fn start(kafka: &KafkaArgs, targets: &ReplayTargets) -> anyhow::Result<Self> {
+        let (reader, now) = (reader::open_polled(kafka, GROUP)?, Instant::now());
+        let (mut open, mut starts) = (HashMap::new(), TopicPartitionList::new());
+        for (topic_partition, low, target) in targets.ranges().filter(|(_, low, target)| low < target) {
+            open.insert(topic_partition.id(), target);
+            let (topic, partition) = (&topic_partition.topic, topic_partition.partition);
+            starts.add_partition_offset(topic, partition, Offset::Offset(low))?;
+        }
+        reader.assign(&starts).context("can't read the topics")?;
+        Ok(Self {
+            reader,
+            topics: kafka.topics(),
+            open,
+            newest: NewestVersions::default(),
+            records: 0,
+            progressed: now,
+            reported: now,
+            positions_at: now,
+        })
+    }
+
+    fn read(mut self, stop: &CancellationToken) -> anyhow::Result<SelectedOffsets> {
+        while !self.open.is_empty() && !stop.is_cancelled() {
+            self.poll()?;
+            if self.positions_at.elapsed() >= POSITIONS_EVERY {
+                self.positions_at = Instant::now();
+                self.close_read_partitions()?;
+            }
+            self.report()?;
+        }
+        ensure!(!stop.is_cancelled(), "interrupted");
+        let rows = self.newest.rows();
+        tracing::info!(
+            event = events::NEWEST_VERSIONS_FOUND,
+            records = self.records,
+            rows,
+            "found the newest version of each row by keys and headers"
+        );
+        let Self { reader, newest, .. } = self;
+        // Closing a client waits for its threads, and nothing has to wait for that.
+        std::thread::spawn(move || drop(reader));
+        Ok(newest.select())
+    }
+
+    fn poll(&mut self) -> anyhow::Result<()> {
+        let Self { reader, topics, open, newest, records, progressed, .. } = self;
+        for _ in 0..BURST {
+            match reader.poll(POLL_TIMEOUT) {
+                Some(Ok(message)) => {
+                    match receive(topics, open, newest, &message) {
+                        Received::Record => *records += 1,
+                        Received::Beyond => pause(reader, message.topic(), message.partition())?,
+                        Received::Other => {}
+                    }
+                    *progressed = Instant::now();
+                }
+                // The client recovers from others by itself, and its context has logged the error.
+                Some(Err(
+                    error @ (KafkaError::MessageConsumptionFatal(_)
+                    | KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)),
+                )) => return Err(error.into()),
+                Some(Err(error)) => tracing::debug!(%error, "receiving"),
+                None => break,
+            }
+        }
         Ok(())
     }
 
-    fn log_progress(&self) {
-        let (records, rows) = (self.records, self.newest.rows());
-        tracing::info!(event = events::KEYS_READ, records, rows, "keys and headers read so far");
+    /// Closes partitions that were read up to their targets. No record may come after a target, but the end of a
+    /// transaction takes an offset too.
+    fn close_read_partitions(&mut self) -> anyhow::Result<()> {
+        for element in self.reader.position()?.elements() {
+            let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
+            let (id, offset) = ((kind, element.partition()), element.offset().to_raw().unwrap_or_default());
+            if self.open.get(&id).is_some_and(|target| offset >= *target) {
+                self.open.remove(&id);
+                self.progressed = Instant::now();
+                pause(&self.reader, element.topic(), element.partition())?;
+            }
+        }
+        Ok(())
     }
+
+    fn report(&mut self) -> anyhow::Result<()> {
+        if self.progressed.elapsed() >= STALL_TIMEOUT {
+            let waited = STALL_TIMEOUT.as_secs();
+            bail!(
+                "no progress for {waited} s: {} partitions were not read to their targets",
+                self.open.len()
+            );
+        }
+        if self.reported.elapsed() >= REPORT_EVERY {
+            self.reported = Instant::now();
+            let (records, rows) = (self.records, self.newest.rows());
+            tracing::info!(event = events::KEYS_READ, records, rows, "keys and headers read so far");
+        }
+        Ok(())
+    }
+}
+
+enum Received {
+    /// A record before the target.
+    Record,
+    /// The first record at or beyond the target.
+    Beyond,
+    Other,
+}
+
+/// Takes the key and the headers of a record.
+fn receive(
+    topics: &Topics,
+    open: &mut HashMap<PartitionId, i64>,
+    newest: &mut NewestVersions,
+    message: &BorrowedMessage<'_>,
+) -> Received {
+    let (offset, partition) = (message.offset(), message.partition());
+    let Some(topic) = TopicKind::of(topics, message.topic()) else { return Received::Other };
+    let Some(target) = open.get(&(topic, partition)).copied() else { return Received::Other };
+    if offset >= target {
+        open.remove(&(topic, partition));
+        return Received::Beyond;
+    }
+    let head =
+        Head { stamp: Record::stamp(message), key: message.key(), has_value: message.payload().is_some() };
+    newest.add((topic, partition), offset, &head);
+    Received::Record
+}
+
+/// Stops fetching a partition that was read up to its target.
+fn pause(reader: &PolledReader, topic: &str, partition: i32) -> anyhow::Result<()> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition);
+    reader.pause(&list).with_context(|| format!("can't pause {topic}[{partition}]"))
 }

@@ -5,7 +5,8 @@
 //! shadow too. The replay first catches up with the live positions, and all rows are compared at a snapshot. Then it takes the
 //! schema lock, which blocks the live consumers, reads the remaining records, and compares only the rows that may differ.
 
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use catalog_shared::events;
@@ -13,17 +14,16 @@ use catalog_shared::exit::Stop;
 use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
+use tokio::time::interval;
 
 use crate::store::schema_lock::{LockMode, lock};
 use crate::store::{binding, database};
 use crate::sync::decisions::DecisionSync;
 
 mod args;
-mod catch_up;
 mod comparison;
 mod deletions;
-mod fill;
 mod first_pass;
 mod intent;
 mod ledger;
@@ -36,17 +36,14 @@ mod selection;
 mod shadow;
 mod snapshot;
 mod targets;
-mod topic_pass;
 mod touched;
 
 pub(crate) use args::{RebuildArgs, ReplaySourceArgs};
-use catch_up::{fill_shadow, read_remaining};
 use comparison::TableDiff;
-use fill::NotFilled;
 use intent::Intent;
 use loss::{KeptRows, Loss};
 #[cfg(test)]
-pub(crate) use partition_replay::{AppliedBatch, apply_to_shadow};
+pub(crate) use partition_replay::apply_to_shadow;
 use repair::RefusedRow;
 use replay::Replay;
 pub(crate) use report::Report;
@@ -55,6 +52,12 @@ pub(crate) use selection::{NewestVersions, Selection};
 use shadow::Shadow;
 use snapshot::Snapshot;
 use targets::ReplayTargets;
+
+/// The maximum number of offsets to read under the lock.
+const MAX_LEFT_UNDER_LOCK: i64 = 1_000;
+/// Interval between the keepalives of the transaction that holds the lock; well below its idle timeout in
+/// `create_shadow_views.sql`.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Repairs the rows that differ from the topics, and prints how they differed.
 ///
@@ -65,11 +68,9 @@ pub(crate) async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> any
     if args.migrate {
         database::migrate(&args.source.database).await?;
     }
-    let report = replay_and_report(
-        Task { args: &args.source, intent: Intent::Repair, force: args.force, copies: true },
-        shutdown,
-    )
-    .await?;
+    let report =
+        replay_and_report(Task { args: &args.source, intent: Intent::Repair, force: args.force }, shutdown)
+            .await?;
     let rows = report.refusals.len();
     if rows == 0 {
         return report.print(args.json);
@@ -86,7 +87,7 @@ pub(crate) async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> any
 /// # Errors
 /// Like [`run`].
 pub(crate) async fn compare(args: &ReplaySourceArgs, shutdown: &CancellationToken) -> anyhow::Result<Report> {
-    replay_and_report(Task { args, intent: Intent::Compare, force: false, copies: false }, shutdown).await
+    replay_and_report(Task { args, intent: Intent::Compare, force: false }, shutdown).await
 }
 
 /// The task: a rebuild or a comparison.
@@ -96,35 +97,12 @@ struct Task<'a> {
     intent: Intent,
     /// Whether rows are deleted beyond the thresholds.
     force: bool,
-    /// Whether the rows of datasets may be copied straight into an empty table.
-    copies: bool,
 }
 
 async fn replay_and_report(task: Task<'_>, shutdown: &CancellationToken) -> anyhow::Result<Report> {
-    let Task { args, .. } = task;
+    let Task { args, intent, .. } = task;
     args.kafka.log_config()?;
     outage::reach(&args.kafka).await?;
-    let started = Instant::now();
-    match attempt(task, shutdown).await {
-        Err(error) if error.is::<NotFilled>() => {
-            let reason = error.to_string();
-            tracing::info!(
-                event = events::ROWS_NOT_COPIED,
-                reason,
-                "the rows of datasets can't be copied from the topics; starting again with all rows in the shadow"
-            );
-            let before = started.elapsed();
-            let mut report = attempt(Task { copies: false, ..task }, shutdown).await?;
-            report.elapsed += before;
-            Ok(report)
-        }
-        reported => reported,
-    }
-}
-
-/// Replays into a new shadow, and drops it.
-async fn attempt(task: Task<'_>, shutdown: &CancellationToken) -> anyhow::Result<Report> {
-    let Task { args, intent, .. } = task;
     let mut shadow = Shadow::create(&args.database, args.apply.connections, intent).await?;
     let result = async {
         let mut report = replay_and_end(task, &mut shadow, shutdown).await?;
@@ -183,14 +161,13 @@ struct Compared<'a> {
 async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyhow::Result<Compared<'a>> {
     let Task { args, intent, .. } = task;
     shadow.check_complete().await?;
-    let task = Task { copies: task.copies && shadow.can_fill_datasets().await?, ..task };
     let mut targets = ReplayTargets::find(&mut shadow.session, args, intent).await?;
     let (mut loss, decisions) =
         (Loss::find(&targets, &args.kafka).await?, DecisionSync::new(&args.kafka, &shadow.pool));
     if !targets.are_new() {
         loss.find_floors(&mut shadow.session, &decisions, (false, args.accept_loss)).await?;
     }
-    let mut replay = Replay::start(args, shadow.pool.clone(), &targets, task.copies).await?;
+    let mut replay = Replay::start(args, shadow.pool.clone(), &targets).await?;
     ledger::copy_to_shadow(shadow, &decisions, &targets).await?;
     fill_shadow(shadow, &mut replay, &mut targets).await?;
     if targets.are_new() {
@@ -218,8 +195,7 @@ async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyho
         Shadow::recreate_missing(&names, &mut tx).await?;
     }
     snapshot::complete_candidates(&mut tx, snapshot, &replay, &targets, &topics).await?;
-    let kept = loss.kept(&topics);
-    let (tables, refusals) = compare_and_repair(&mut tx, task, (&mut replay, &targets), &kept).await?;
+    let (tables, refusals) = compare_and_repair(&mut tx, task, &loss.kept(&topics)).await?;
     Ok(Compared { tx, locked, records: replay.records(), tables, refusals, loss })
 }
 
@@ -227,8 +203,7 @@ async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyho
 /// refused.
 async fn compare_and_repair(
     tx: &mut PgConnection,
-    Task { args, intent, force, copies }: Task<'_>,
-    (replay, targets): (&mut Replay, &ReplayTargets),
+    Task { args, intent, force }: Task<'_>,
     kept: &KeptRows<'_>,
 ) -> anyhow::Result<(Vec<TableDiff>, Vec<RefusedRow>)> {
     let compared = comparison::compare(tx, &args.kafka.topics(), kept).await;
@@ -239,16 +214,61 @@ async fn compare_and_repair(
     if !force && tables.iter().any(|table| table.counts.extra > 0) {
         deletions::check(tx, args.apply.run_thresholds.max_retire_share).await?;
     }
-    if copies {
-        fill::fill(tx, (&args.kafka, targets), replay.finish_for_copy(), &tables[0].counts).await?;
-        repair::repair_others(tx).await?;
-        return Ok((tables, Vec::new()));
-    }
     let refusals = repair::repair(tx, &tables).await.context("can't repair the tables")?;
     if refusals.is_empty() {
         return Ok((tables, refusals));
     }
     Ok((comparison::list_differing(tx).await.context("can't count the differing rows")?, refusals))
+}
+
+/// Replays the topics from their first records up to the live positions.
+async fn fill_shadow(
+    shadow: &mut Shadow,
+    replay: &mut Replay,
+    targets: &mut ReplayTargets,
+) -> anyhow::Result<()> {
+    if !targets.are_new() {
+        replay.read_in_two_passes(targets).await?;
+        targets.refresh(&mut shadow.session).await?;
+    }
+    catch_up(shadow, replay, targets).await?;
+    Ok(shadow.analyze().await?)
+}
+
+/// Replays up to the live positions until few offsets are left, or until the number no longer decreases. In the second case
+/// the lock is held for longer.
+async fn catch_up(
+    shadow: &mut Shadow,
+    replay: &mut Replay,
+    targets: &mut ReplayTargets,
+) -> anyhow::Result<()> {
+    let mut left = replay.left(targets);
+    while left > 0 {
+        tracing::info!(event = events::REPLAY_STARTED, offsets = left, "replaying the topics");
+        replay.read_to(targets).await?;
+        targets.refresh(&mut shadow.session).await?;
+        let before = std::mem::replace(&mut left, replay.left(targets));
+        if left <= MAX_LEFT_UNDER_LOCK || left >= before {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the remaining records under the lock. Keepalives prevent the idle timeout of the transaction.
+async fn read_remaining(
+    tx: &mut PgConnection,
+    replay: &mut Replay,
+    targets: &ReplayTargets,
+) -> anyhow::Result<()> {
+    let mut reading = pin!(replay.read_to(targets));
+    let mut keepalive = interval(KEEPALIVE_INTERVAL);
+    loop {
+        tokio::select! {
+            read = &mut reading => return read,
+            _ = keepalive.tick() => tx.ping().await.context("the transaction that holds the lock is lost")?,
+        }
+    }
 }
 
 /// Makes the tables of a schema equal to those of another one with the statements of a rebuild. Returns the number of rows

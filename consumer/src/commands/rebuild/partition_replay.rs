@@ -1,30 +1,23 @@
 //! The replay of one partition up to its target offset.
 
-use std::collections::HashSet;
 use std::time::Instant;
 
 use anyhow::bail;
-use catalog_shared::record::{RecordType, Version};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
 use crate::config::thresholds::BatchSettings;
 use crate::decode::Dead;
-use crate::decode::row_key::{Head, RowId, Target};
-use crate::model::arena::Arena;
+use crate::decode::row_key::{Head, RowId};
 use crate::model::batch::Batch;
-use crate::model::effect::{Applied, Effect};
 use crate::model::partition::Partition;
-use crate::model::record::Record;
 use crate::model::stages::Stages;
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::TopicPartition;
 use crate::store::apply::{Failure, Outcome, apply};
 
 /// A partition and its target offset.
 pub(super) struct PartitionReplay {
     pub(super) partition: Partition,
-    /// The memory of its records.
-    pub(super) arena: Arena,
     target: i64,
     /// Whether everything before the target was received.
     received_all: bool,
@@ -32,8 +25,7 @@ pub(super) struct PartitionReplay {
 
 impl PartitionReplay {
     pub(super) fn new(topic_partition: TopicPartition, position: i64) -> Self {
-        let partition = Partition::new(topic_partition, position, 0);
-        Self { partition, arena: Arena::new(), target: position, received_all: true }
+        Self { partition: Partition::new(topic_partition, position, 0), target: position, received_all: true }
     }
 
     /// Sets a new target. Returns whether there is something left to read.
@@ -65,10 +57,10 @@ impl PartitionReplay {
         if self.received_all { None } else { self.partition.pause_changes() }
     }
 
-    /// The next batch, if one is due, or it must not wait for more records, and none is in flight. The last one may have no
-    /// records: it moves the position past offsets without records to the target.
-    pub(super) fn next_batch(&mut self, batch_size: usize, now: Instant, must: bool) -> Option<Batch> {
-        let is_due = if self.received_all || must {
+    /// The next batch, if one is due and none is in flight. The last one may have no records: it moves the position past
+    /// offsets without records to the target.
+    pub(super) fn next_batch(&mut self, batch_size: usize, now: Instant) -> Option<Batch> {
+        let is_due = if self.received_all {
             !self.partition.in_flight
         } else {
             self.partition.is_due(batch_size, now)
@@ -88,15 +80,6 @@ pub(crate) struct AppliedBatch {
     pub(crate) to: i64,
     /// The rows of its records that became dead letters.
     pub(crate) unapplied: Vec<RowId>,
-    /// The records that won, if their rows are copied later.
-    pub(crate) won: Vec<Won>,
-}
-
-/// A record that became the newest version of its row.
-pub(crate) struct Won {
-    pub(crate) row: RowId,
-    pub(crate) version: Version,
-    pub(crate) offset: i64,
 }
 
 /// Applies a batch.
@@ -107,10 +90,9 @@ pub(crate) async fn apply_to_shadow(
     settings: BatchSettings,
 ) -> anyhow::Result<AppliedBatch> {
     match apply(pool, permits, &batch, settings, &Stages::default()).await {
-        Ok(Outcome::Applied { records, dead, .. }) => {
+        Ok(Outcome::Applied { dead, .. }) => {
             let unapplied = rows(&batch, &dead);
-            let won = if settings.keys_only { won(&batch, &records) } else { Vec::new() };
-            Ok(AppliedBatch { topic_partition: batch.topic_partition, to: batch.to, unapplied, won })
+            Ok(AppliedBatch { topic_partition: batch.topic_partition, to: batch.to, unapplied })
         }
         Ok(Outcome::Stale { .. } | Outcome::Abandoned) => bail!("another program has written to the shadow"),
         Err(Failure { error, .. }) => Err(error),
@@ -123,25 +105,13 @@ fn rows(batch: &Batch, dead: &[Dead]) -> Vec<RowId> {
     dead.iter().filter_map(|dead| Head::of(record(dead)?).find_row(batch.topic_partition.kind)).collect()
 }
 
-/// The datasets whose version is the newest one after the batch.
-fn won(batch: &Batch, applied: &[Applied]) -> Vec<Won> {
-    let kind = batch.topic_partition.kind;
-    if kind != TopicKind::Data(RecordType::Datasets) {
-        return Vec::new();
-    }
-    let won = applied.iter().filter(|record| record.effect != Effect::Older);
-    let offsets: HashSet<i64> = won.map(|record| record.offset).collect();
-    let won = batch.records.iter().filter(|record| offsets.contains(&record.offset));
-    let target = |record: &Record| match Head::of(record).find_target(kind) {
-        Target::Row(row, version) => Some(Won { row, version, offset: record.offset }),
-        Target::EndOfRun | Target::Nothing => None,
-    };
-    won.filter_map(target).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use catalog_shared::record::RecordType;
+
     use super::*;
+    use crate::model::record::Record;
+    use crate::model::topic::TopicKind;
 
     fn replay(target: i64, offsets: &[i64], now: Instant) -> PartitionReplay {
         let topic_partition = TopicPartition {
@@ -163,16 +133,16 @@ mod tests {
         let now = Instant::now();
         let mut replay = replay(15, &[10, 12], now);
         assert!(!replay.is_beyond_target(14) && replay.is_beyond_target(15));
-        assert!(replay.next_batch(3, now, false).is_none());
+        assert!(replay.next_batch(3, now).is_none());
         assert!(replay.received_to(40) && !replay.received_to(41));
-        let batch = replay.next_batch(3, now, false).unwrap();
+        let batch = replay.next_batch(3, now).unwrap();
         assert_eq!((batch.from, batch.to, batch.records.len()), (10, 13, 2));
-        assert!(replay.next_batch(3, now, false).is_none());
+        assert!(replay.next_batch(3, now).is_none());
         replay.partition.applied(13);
-        let step = replay.next_batch(3, now, false).unwrap();
+        let step = replay.next_batch(3, now).unwrap();
         assert_eq!((step.from, step.to, step.records.len()), (13, 15, 0));
         replay.partition.applied(15);
-        assert!(replay.next_batch(3, now, false).is_none());
+        assert!(replay.next_batch(3, now).is_none());
         assert_eq!(replay.left(), 0);
     }
 

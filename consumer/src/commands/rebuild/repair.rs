@@ -6,10 +6,8 @@ use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 
 use super::comparison::{STATEMENTS, TableDiff, TableStatements};
-use super::fill::NotFilled;
 use crate::store::db_error::refuses_a_row;
 use crate::store::rows::reason;
-use crate::store::tables::DATASETS;
 
 /// A row that the database refused to write or to delete.
 #[derive(Debug, Serialize)]
@@ -29,31 +27,17 @@ impl fmt::Display for RefusedRow {
 /// Repairs the live tables. Returns the rows that the database refuses; they stay as they are and are marked as refused.
 pub(super) async fn repair(tx: &mut PgConnection, found: &[TableDiff]) -> sqlx::Result<Vec<RefusedRow>> {
     sqlx::query(include_str!("../../../sql/rebuild/insert_missing_runs.sql")).execute(&mut *tx).await?;
-    match repair_all(tx, &*STATEMENTS).await {
+    match repair_all(tx).await {
         Ok(()) => Ok(Vec::new()),
         Err(error) if refuses_a_row(&error) => repair_accepted(tx, found).await,
         Err(error) => Err(error),
     }
 }
 
-/// Repairs the live tables, except that of datasets, whose rows were just copied.
-///
-/// # Errors
-/// [`NotFilled`] if the database refuses a row of any table, or another error of the database.
-pub(super) async fn repair_others(tx: &mut PgConnection) -> anyhow::Result<()> {
-    sqlx::query(include_str!("../../../sql/rebuild/insert_missing_runs.sql")).execute(&mut *tx).await?;
-    repair_all(tx, STATEMENTS.iter().filter(|statements| statements.table.name != DATASETS.name))
-        .await
-        .map_err(|error| if refuses_a_row(&error) { NotFilled(reason(&error)).into() } else { error.into() })
-}
-
-/// Repairs all rows of these tables, or none.
-async fn repair_all(
-    tx: &mut PgConnection,
-    tables: impl IntoIterator<Item = &'static TableStatements>,
-) -> sqlx::Result<()> {
+/// Repairs all rows of all tables, or none.
+async fn repair_all(tx: &mut PgConnection) -> sqlx::Result<()> {
     let mut savepoint = tx.begin().await?;
-    for table in tables {
+    for table in STATEMENTS.iter() {
         sqlx::query(table.repair.as_str()).bind(0_i64).bind(i64::MAX).execute(&mut *savepoint).await?;
     }
     // A deferred constraint would fail only at the commit, which is too late.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
+use catalog_shared::events;
 use catalog_shared::kafka::{KafkaArgs, LogContext};
 use catalog_shared::topics::Topics;
 use futures::{FutureExt, StreamExt};
@@ -18,8 +19,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::args::ReplaySourceArgs;
 use super::loss;
-use super::partition_replay::{AppliedBatch, PartitionReplay};
-use super::selection::{NewestVersions, SelectedOffsets, Selection};
+use super::partition_replay::{AppliedBatch, PartitionReplay, apply_to_shadow};
+use super::selection::Selection;
 use super::targets::ReplayTargets;
 use super::touched::TouchedKeys;
 use crate::commands::detached_reader::DetachedReader;
@@ -30,7 +31,6 @@ use crate::model::record::Record;
 use crate::model::topic::{PartitionId, TopicKind, TopicPartition};
 use crate::store::positions;
 
-mod batches;
 mod fetching;
 mod progress;
 mod two_passes;
@@ -62,8 +62,6 @@ pub(super) struct Replay {
     selection: Selection,
     /// The rows of records that became dead letters in the current pass.
     unapplied: HashSet<RowId>,
-    /// The newest version of each dataset, if their rows are copied later.
-    newest: NewestVersions,
     /// The keys of the records since the snapshot; none before it.
     touched: Option<TouchedKeys>,
     records: u64,
@@ -72,13 +70,11 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// Opens the reader, and sets the position of every partition in the shadow to its first offset. `keys_only`: the rows
-    /// of datasets are copied later.
+    /// Opens the reader, and sets the position of every partition in the shadow to its first offset.
     pub(super) async fn start(
         args: &ReplaySourceArgs,
         pool: PgPool,
         targets: &ReplayTargets,
-        keys_only: bool,
     ) -> anyhow::Result<Self> {
         let mut replays = HashMap::new();
         for (topic_partition, low, _) in targets.ranges() {
@@ -93,12 +89,11 @@ impl Replay {
             connections: usize::from(args.apply.connections),
             permits: Arc::new(Semaphore::new(args.apply.connections.into())),
             batch_size: usize::from(args.apply.batch_size),
-            settings: BatchSettings { keys_only, ..args.apply.batch_settings() },
+            settings: args.apply.batch_settings(),
             replays,
             batches: JoinSet::new(),
             selection: Selection::All,
             unapplied: HashSet::new(),
-            newest: NewestVersions::default(),
             touched: None,
             records: 0,
             progressed: Instant::now(),
@@ -109,13 +104,6 @@ impl Replay {
     /// The number of records that were applied.
     pub(super) const fn records(&self) -> u64 {
         self.records
-    }
-
-    /// Ends the replay. Returns the records of the datasets whose rows are copied afterwards, with another client: this one and
-    /// its memory are no longer needed.
-    pub(super) fn finish_for_copy(&mut self) -> SelectedOffsets {
-        self.reader.close();
-        std::mem::take(&mut self.newest).select()
     }
 
     /// Collects the keys of the records that are read from now on.
@@ -162,7 +150,7 @@ impl Replay {
                 biased;
                 Some(finished) = self.batches.join_next() => self.finish(finished?)?,
                 _ = tick.tick() => self.housekeeping(&reader)?,
-                message = messages.next(), if !self.is_full() => self.receive_ready(&reader, message, &mut messages).await?,
+                message = messages.next() => self.receive_ready(&reader, message, &mut messages).await?,
             }
             self.apply_due();
             self.pause_and_resume(&reader)?;
@@ -181,7 +169,7 @@ impl Replay {
         while let Some(message) = next {
             self.receive(reader, message).await?;
             left -= 1;
-            next = if left > 0 && !self.is_full() { messages.next().now_or_never().flatten() } else { None };
+            next = if left > 0 { messages.next().now_or_never().flatten() } else { None };
         }
         Ok(())
     }
@@ -228,7 +216,7 @@ impl Replay {
             replay.partition.push(Record::superseded(message.offset()), Instant::now());
             return Ok(());
         }
-        let record = Record::copy(message, &mut replay.arena).map_err(|schema| {
+        let record = Record::from_message(message).map_err(|schema| {
             anyhow!(
                 "{} offset {} has schema {schema}, which this build can't read: upgrade catalog-consumer",
                 replay.partition.topic_partition,
@@ -252,5 +240,36 @@ impl Replay {
             }
         }
         self.check_progress()
+    }
+
+    fn apply_due(&mut self) {
+        let now = Instant::now();
+        for replay in self.replays.values_mut() {
+            // One batch more than there are connections, so that it is decoded while the others are applied.
+            if self.batches.len() > self.connections {
+                return;
+            }
+            let Some(batch) = replay.next_batch(self.batch_size, now) else { continue };
+            let (pool, permits, settings) = (self.pool.clone(), Arc::clone(&self.permits), self.settings);
+            self.records += batch.records.len() as u64;
+            self.batches.spawn(async move { apply_to_shadow(&pool, &permits, batch, settings).await });
+        }
+    }
+
+    fn finish(&mut self, applied: anyhow::Result<AppliedBatch>) -> anyhow::Result<()> {
+        let AppliedBatch { topic_partition, to, unapplied } = applied?;
+        tracing::debug!(
+            event = events::BATCH_REPLAYED,
+            topic = topic_partition.topic,
+            partition = topic_partition.partition,
+            to,
+            "batch replayed"
+        );
+        self.progressed = Instant::now();
+        self.unapplied.extend(unapplied);
+        if let Some(replay) = self.replays.get_mut(&topic_partition.id()) {
+            replay.partition.applied(to);
+        }
+        Ok(())
     }
 }

@@ -59,15 +59,8 @@ pub(crate) struct SelectedOffsets {
 }
 
 impl SelectedOffsets {
-    /// Each partition with selected records: its first offset, and the offset after its last one.
-    pub(super) fn ranges(&self) -> impl Iterator<Item = (PartitionId, i64, i64)> {
-        self.offsets
-            .iter()
-            .filter_map(|(partition, offsets)| Some((*partition, *offsets.last()?, offsets.first()? + 1)))
-    }
-
     /// Takes out the offset of a received record. Returns whether it was selected.
-    pub(super) fn take(&mut self, partition: PartitionId, offset: i64) -> bool {
+    fn take(&mut self, partition: PartitionId, offset: i64) -> bool {
         let Some(offsets) = self.offsets.get_mut(&partition) else { return false };
         while offsets.pop_if(|next| *next < offset).is_some() {
             self.are_missing = true;
@@ -103,11 +96,6 @@ impl NewestVersions {
             Target::EndOfRun => return,
             Target::Nothing => return self.others.push((partition, offset)),
         };
-        self.insert(row, version, (partition, offset));
-    }
-
-    /// Adds a version of a row.
-    pub(crate) fn insert(&mut self, row: RowId, version: Version, (partition, offset): (PartitionId, i64)) {
         let found = Newest { version, partition, offset };
         match self.newest.entry(row) {
             Entry::Vacant(entry) => {

@@ -86,21 +86,6 @@ impl Shadow {
         bail!("the schema {} has no table {table}: {remedy}", self.names.live)
     }
 
-    /// Whether the live table of datasets is empty or missing, so that the rows of the topics are all that it will have.
-    pub(super) async fn can_fill_datasets(&mut self) -> sqlx::Result<bool> {
-        let exists: bool = sqlx::query_scalar(include_str!("../../../sql/rebuild/find_datasets.sql"))
-            .fetch_one(&mut self.session)
-            .await?;
-        let has_rows = exists
-            && sqlx::query_scalar(include_str!("../../../sql/rebuild/has_datasets.sql"))
-                .fetch_one(&mut self.session)
-                .await?;
-        Ok(!has_rows
-            && sqlx::query_scalar(include_str!("../../../sql/rebuild/can_fill.sql"))
-                .fetch_one(&mut self.session)
-                .await?)
-    }
-
     /// Collects statistics for the query planner.
     pub(super) async fn analyze(&self) -> sqlx::Result<()> {
         sqlx::query(include_str!("../../../sql/rebuild/analyze_shadow.sql")).execute(&self.pool).await?;

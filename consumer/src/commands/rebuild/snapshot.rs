@@ -16,12 +16,11 @@ use catalog_shared::events;
 use catalog_shared::topics::Topics;
 use sqlx::PgConnection;
 
-use super::catch_up::catch_up;
-use super::comparison;
 use super::replay::Replay;
 use super::shadow::Shadow;
 use super::targets::ReplayTargets;
 use super::touched::TouchedKeys;
+use super::{catch_up, comparison};
 
 /// What the comparison depends on besides records, at the time of the snapshot.
 pub(super) struct Snapshot {

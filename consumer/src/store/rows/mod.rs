@@ -5,7 +5,6 @@ use std::ops::Range;
 use sqlx::{Connection, PgConnection};
 use thiserror::Error;
 
-use crate::config::thresholds::BatchSettings;
 use crate::decode::rows::Rows;
 use crate::decode::{Dead, decode};
 use crate::model::batch::Batch;
@@ -13,9 +12,8 @@ use crate::model::effect::Applied;
 use crate::store::{database, db_error};
 
 mod arrays;
-pub(crate) mod copy;
+mod copy;
 pub(crate) mod datasets;
-mod keys;
 mod names;
 pub(crate) mod stats;
 mod wide;
@@ -26,26 +24,6 @@ pub(crate) enum CopyRows {
     /// If there are at least so many.
     From(usize),
     Never,
-    /// The caller copies all of them later. Only keys, hashes and `retired_at` are written, which is all that decisions about
-    /// runs need.
-    Later,
-}
-
-impl CopyRows {
-    /// As it is quickest.
-    pub(crate) const USUAL: Self = Self::From(COPY_FROM);
-
-    pub(crate) const fn of(settings: BatchSettings) -> Self {
-        if settings.keys_only { Self::Later } else { Self::USUAL }
-    }
-
-    /// For parts of a batch whose refused rows are searched for.
-    const fn for_parts(self) -> Self {
-        match self {
-            Self::From(_) | Self::Never => Self::Never,
-            Self::Later => Self::Later,
-        }
-    }
 }
 
 /// The number of new datasets from which COPY is quicker, with its check and its savepoint. In unit tests it is small, so
@@ -62,12 +40,8 @@ pub(crate) struct Refused(#[source] pub(crate) sqlx::Error);
 /// # Errors
 /// [`Refused`] if the database might accept fewer rows, [`catalog_shared::exit::Stop::Guard`] if a newer build wrote a
 /// row, or another error of the database.
-pub(crate) async fn write_all(
-    tx: &mut PgConnection,
-    rows: Rows<'_>,
-    copy: CopyRows,
-) -> anyhow::Result<Vec<Applied>> {
-    write(tx, rows, copy).await.map_err(|error| match error.downcast() {
+pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Applied>> {
+    write(tx, rows, CopyRows::From(COPY_FROM)).await.map_err(|error| match error.downcast() {
         Ok(error) => refused_or(error, "can't write the rows"),
         Err(error) => error,
     })
@@ -98,7 +72,6 @@ pub(crate) async fn write_accepted(
     tx: &mut PgConnection,
     batch: &Batch,
     dead: &mut Vec<Dead>,
-    copy: CopyRows,
 ) -> anyhow::Result<Vec<Applied>> {
     // Deferred constraints would fail only at the commit, where the row is unknown.
     sqlx::query("set constraints all immediate").execute(&mut *tx).await?;
@@ -106,8 +79,7 @@ pub(crate) async fn write_accepted(
     let whole: Range<usize> = 0..batch.records.len();
     let mut parts = vec![whole];
     while let Some(part) = parts.pop() {
-        let rows = decode(batch.topic_partition.kind, &batch.records[part.clone()]).rows;
-        match attempt(tx, rows, copy.for_parts()).await {
+        match attempt(tx, decode(batch.topic_partition.kind, &batch.records[part.clone()]).rows).await {
             Ok(records) => applied.extend(records),
             Err(error) => match refusal(&error) {
                 None => return Err(error),
@@ -131,9 +103,9 @@ fn refusal(error: &anyhow::Error) -> Option<&sqlx::Error> {
     error.downcast_ref().filter(|error| db_error::refuses_a_row(error))
 }
 
-async fn attempt(tx: &mut PgConnection, rows: Rows<'_>, copy: CopyRows) -> anyhow::Result<Vec<Applied>> {
+async fn attempt(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::Result<Vec<Applied>> {
     let mut savepoint = tx.begin().await?;
-    let written = write(&mut savepoint, rows, copy).await;
+    let written = write(&mut savepoint, rows, CopyRows::Never).await;
     match &written {
         Ok(_) => savepoint.commit().await?,
         Err(_) => savepoint.rollback().await?,

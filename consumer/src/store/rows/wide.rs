@@ -1,5 +1,4 @@
-//! Writes rows of the wide table: new ones with COPY if there are many, all others with an upsert. A rebuild that copies them
-//! later writes only their keys.
+//! Writes rows of the wide table: new ones with COPY if there are many, all others with an upsert.
 
 use std::sync::LazyLock;
 
@@ -8,7 +7,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::datasets::name;
-use super::{CopyRows, copy, keys};
+use super::{CopyRows, copy};
 use crate::decode::literal::TextArray;
 use crate::decode::rows::{Dataset, Versioned};
 use crate::store::tables::{DATASETS, Read, WideRow, statements};
@@ -41,7 +40,6 @@ pub(super) async fn write(tx: &mut PgConnection, rows: &[Winner<'_>], copy: Copy
     let copied = match copy {
         CopyRows::From(least) if new().count() >= least => copy::copy(tx, new()).await?,
         CopyRows::From(_) | CopyRows::Never => false,
-        CopyRows::Later => return Ok(keys::write(tx, rows).await?),
     };
     let rest = rows.iter().filter(|row| !(copied && row.is_new)).map(Winner::decode);
     Ok(upsert(tx, &rest.collect::<anyhow::Result<Vec<_>>>()?).await?)

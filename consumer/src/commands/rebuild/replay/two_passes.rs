@@ -9,8 +9,8 @@
 //! - A selected record was not received, because a later record of its key came and compaction removed it: all records are
 //!   applied.
 //!
-//! New tables need every version, because their ledger counts what each record did, and decides about a run by the rows at its
-//! end. Only the content of their datasets is left to another pass (`super::super::fill`).
+//! New tables are filled in one pass, because their ledger counts what each record did, and decides about a run by the rows
+//! at its end.
 
 use std::collections::HashSet;
 

@@ -16,12 +16,10 @@ const END: i16 = -1;
 const NULL: i32 = -1;
 
 /// Encodes rows of the wide table.
-#[derive(Default)]
-pub(crate) struct Encoder(PgArgumentBuffer);
+pub(super) struct Encoder(PgArgumentBuffer);
 
 impl Encoder {
-    /// Starts with the header.
-    pub(super) fn with_header() -> Self {
+    pub(super) fn new() -> Self {
         let mut buffer = PgArgumentBuffer::default();
         buffer.extend_from_slice(HEADER);
         Self(buffer)
@@ -51,7 +49,7 @@ impl Encoder {
     }
 
     /// The encoded bytes since the start or since they were cleared.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }
 

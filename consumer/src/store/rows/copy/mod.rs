@@ -14,8 +14,7 @@ use crate::store::db_error;
 use crate::store::tables::{DATASETS, statements};
 use encoder::Encoder;
 
-pub(crate) mod encoder;
-pub(crate) mod stream;
+mod encoder;
 
 static CAN_COPY: LazyLock<String> = LazyLock::new(|| statements::can_copy(&DATASETS));
 static COPY: LazyLock<String> = LazyLock::new(|| statements::copy(&DATASETS));
@@ -73,7 +72,7 @@ async fn send<'a, 'r: 'a>(
     rows: impl Iterator<Item = &'a Winner<'r>>,
 ) -> anyhow::Result<u64> {
     let mut copy = tx.copy_in_raw(&COPY).await?;
-    let mut encoder = Encoder::with_header();
+    let mut encoder = Encoder::new();
     for row in rows {
         let encoded = row.decode().and_then(|row| encoder.row(&row).map_err(anyhow::Error::from_boxed));
         if let Err(error) = encoded {
