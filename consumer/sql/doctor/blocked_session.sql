@@ -1,9 +1,10 @@
--- The session that has waited longest for a lock, and one that blocks it. A blocking session that waits itself comes last,
--- because ending it would not help: what it waits for is the cause. A session of another user has no details here unless this
--- user may read them.
+-- The session that has waited longest for a lock, one that blocks it, and the longest wait of all sessions. A blocking session
+-- that waits itself comes last, because ending it would not help: what it waits for is the cause. A session of another user has
+-- no details here unless this user may read them.
 select
     waiting.pid as waiting_pid,
     extract(epoch from clock_timestamp() - waited.since)::float8 as seconds,
+    extract(epoch from clock_timestamp() - min(waited.since) over ())::float8 as longest,
     blocking.pid as blocking_pid,
     coalesce(blocking.usename::text, '') as blocking_user,
     coalesce(blocking.application_name, '') as blocking_application

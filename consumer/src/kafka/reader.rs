@@ -37,6 +37,9 @@ fn config(kafka: &KafkaArgs, group: &str) -> anyhow::Result<ClientConfig> {
         // The delay before a fetcher that has filled the queue checks it again. The default of a second would stall a
         // busy reader.
         ("fetch.queue.backoff.ms", "10"),
-        ("queued.max.messages.kbytes", "16384"),
+        // What is fetched is decompressed at once, to several times its size, and the queue may exceed its limit by that.
+        // Larger values read hardly faster and take tens of MiB.
+        ("queued.max.messages.kbytes", "4096"),
+        ("max.partition.fetch.bytes", "262144"),
     ])?)
 }

@@ -10,10 +10,3 @@ pub(crate) struct EndOfRun {
     pub(crate) offset: i64,
     pub(crate) record: Box<EndRecord>,
 }
-
-impl EndOfRun {
-    /// Whether it ends this run, or a later run of the region, before this offset. No record of the run may follow.
-    pub(crate) fn ends(&self, (region, run): (Region, u32), offset: i64) -> bool {
-        self.region == region && self.record.run >= run && self.offset < offset
-    }
-}

@@ -151,12 +151,11 @@ impl Partition {
         !self.in_flight && (full || waited || ends)
     }
 
-    /// Takes the next batch, which is then in flight. An end-of-run record is a batch of its own: its transaction runs alone
-    /// and waits for the disk, and the rows before it should not wait for those of other partitions.
+    /// Takes the next batch, which is then in flight.
     pub(crate) fn take_batch(&mut self, batch_size: usize, now: Instant) -> Option<Batch> {
         let (mut count, mut bytes) = (0, 0);
         while count < batch_size.min(self.records.len()) && bytes < BATCH_BYTES {
-            if count > 0 && (self.records[0].ends_run() || self.records[count].ends_run()) {
+            if !self.records[0].may_share_batch(&self.records[count]) {
                 break;
             }
             bytes += self.records[count].bytes();

@@ -100,6 +100,12 @@ impl Record {
         self.stamp.as_ref().is_ok_and(|stamp| stamp.content == Content::EndRecord)
     }
 
+    /// Whether both may be in one batch. A batch with end-of-run records has no others: its transaction runs alone and waits
+    /// for the disk, and rows should not wait for the ends of other partitions.
+    pub(crate) fn may_share_batch(&self, other: &Self) -> bool {
+        self.ends_run() == other.ends_run()
+    }
+
     /// When the producer observed it, if its headers say so.
     pub(crate) fn observed_at(&self) -> Option<OffsetDateTime> {
         self.stamp.as_ref().ok().map(|stamp| stamp.observed_at)

@@ -60,7 +60,9 @@ impl Log {
     /// The next records from an offset on. If there are none, an empty batch up to the end of the partition.
     pub(super) fn batch(&self, spot: Spot, from: i64, count: usize) -> Batch {
         let behind = self.records[&spot].iter().filter(|record| record.offset >= from).take(count);
-        let records: Vec<Record> = behind.map(received).collect();
+        let mut records: Vec<Record> = behind.map(received).collect();
+        let shared = |first: &Record| records.iter().take_while(|next| first.may_share_batch(next)).count();
+        records.truncate(records.first().map_or(0, shared));
         let to = records.last().map_or(self.ends[&spot].max(from), |last| last.offset + 1);
         Batch { topic_partition: topic_partition(spot), from, to, records }
     }

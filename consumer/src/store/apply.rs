@@ -142,13 +142,13 @@ impl Work<'_> {
         };
         stages.enter(Stage::Ledger);
         let counted_to = row.counted_to;
-        order::check(tx, &batch.topic_partition, counted_to, &records, &ends)
+        order::check(tx, &batch.topic_partition, counted_to, &records)
             .await
             .context("can't check the order of runs")?;
         ledger::count(tx, &batch.topic_partition, counted_to, &records)
             .await
             .context("can't update the ledger")?;
-        dead_letters::insert(tx, batch, &row, (&dead, &ends), settings.dead).await?;
+        dead_letters::insert(tx, batch, &row, &dead, settings.dead).await?;
         let judged_runs = self.close(tx, counted_to, &ends).await?;
         positions::advance(tx, batch).await.context("can't move the position")?;
         Ok(Outcome::Applied { records, dead, judged_runs })

@@ -11,7 +11,6 @@ use crate::config::thresholds::DeadLetterThresholds;
 use crate::decode::Dead;
 use crate::decode::sanitize::sanitize_text;
 use crate::model::batch::Batch;
-use crate::model::end_of_run::EndOfRun;
 use crate::model::record::Record;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::positions::PositionRow;
@@ -29,13 +28,13 @@ pub(crate) async fn insert(
     tx: &mut PgConnection,
     batch: &Batch,
     row: &PositionRow,
-    (dead, ends): (&[Dead], &[EndOfRun]),
+    dead: &[Dead],
     thresholds: DeadLetterThresholds,
 ) -> anyhow::Result<()> {
     if dead.is_empty() {
         return Ok(());
     }
-    insert_rows(tx, batch, row, dead, ends).await?;
+    insert_rows(tx, batch, row, dead).await?;
     if batch.topic_partition.kind == TopicKind::DeadLetters {
         return Ok(());
     }
@@ -57,7 +56,6 @@ async fn insert_rows(
     batch: &Batch,
     row: &PositionRow,
     dead: &[Dead],
-    ends: &[EndOfRun],
 ) -> sqlx::Result<()> {
     let indexes: HashMap<i64, usize> =
         batch.records.iter().enumerate().map(|(index, record)| (record.offset, index)).collect();
@@ -67,7 +65,7 @@ async fn insert_rows(
     let counts = |record: &&Record| {
         batch.topic_partition.kind != TopicKind::DeadLetters
             && record.offset >= row.counted_to
-            && record.origin.is_some_and(|run| !ends.iter().any(|end| end.ends(run, record.offset)))
+            && record.origin.is_some()
     };
     sqlx::query(include_str!("../../sql/apply/insert_dead_letters.sql"))
         .bind(&batch.topic_partition.topic)

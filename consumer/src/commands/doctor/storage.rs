@@ -67,6 +67,8 @@ async fn disk(connection: &mut PgConnection, read_only: Option<&'static str>) ->
 struct Blocked {
     waiting_pid: i32,
     seconds: f64,
+    /// The longest wait of all sessions, which may wait for this one.
+    longest: f64,
     blocking_pid: i32,
     blocking_user: String,
     blocking_application: String,
@@ -77,10 +79,10 @@ struct Blocked {
 /// # Errors
 /// The error of the database.
 async fn blocked_session(connection: &mut PgConnection, target: &Target) -> sqlx::Result<Finding> {
-    let longest: Option<Blocked> = sqlx::query_as(include_str!("../../../sql/doctor/blocked_session.sql"))
+    let blocked: Option<Blocked> = sqlx::query_as(include_str!("../../../sql/doctor/blocked_session.sql"))
         .fetch_optional(connection)
         .await?;
-    Ok(longest.filter(|blocked| blocked.seconds >= LONGEST_WAIT).map_or_else(
+    Ok(blocked.filter(|blocked| blocked.longest >= LONGEST_WAIT).map_or_else(
         || Finding::ok(BLOCKED, "no session waits for a lock"),
         |blocked| blocked.finding(target),
     ))
@@ -88,7 +90,7 @@ async fn blocked_session(connection: &mut PgConnection, target: &Target) -> sqlx
 
 impl Blocked {
     fn finding(&self, target: &Target) -> Finding {
-        let Self { waiting_pid, seconds, blocking_pid, blocking_user, blocking_application } = self;
+        let Self { waiting_pid, seconds, blocking_pid, blocking_user, blocking_application, .. } = self;
         let application = match blocking_application.as_str() {
             "" => "no application name".to_owned(),
             name => format!("application {name}"),

@@ -31,7 +31,7 @@ fn batches_are_due_when_full_or_old_and_one_at_a_time() {
 }
 
 #[test]
-fn an_end_of_run_record_is_a_batch_of_its_own_and_due_at_once() {
+fn end_of_run_records_are_a_batch_of_their_own_and_due_at_once() {
     let now = Instant::now();
     let mut partition = partition(&[10, 11], now);
     let stamp = Stamp {
@@ -40,15 +40,17 @@ fn an_end_of_run_record_is_a_batch_of_its_own_and_due_at_once() {
         version: Version { run: 1, page: 1 },
         observed_at: OffsetDateTime::UNIX_EPOCH,
     };
-    partition.push(Record::read(12, Some(&stamp.to_headers())).unwrap(), now);
-    partition.push(Record::read(13, None::<&rdkafka::message::OwnedHeaders>).unwrap(), now);
+    for offset in [12, 13] {
+        partition.push(Record::read(offset, Some(&stamp.to_headers())).unwrap(), now);
+    }
+    partition.push(Record::read(14, None::<&rdkafka::message::OwnedHeaders>).unwrap(), now);
     let rows = partition.take_batch(4, now).unwrap();
     assert_eq!((rows.from, rows.to), (10, 12));
     partition.applied(12);
     assert!(partition.is_due(4, now));
-    let end = partition.take_batch(4, now).unwrap();
-    assert_eq!((end.from, end.to), (12, 13));
-    partition.applied(13);
+    let ends = partition.take_batch(4, now).unwrap();
+    assert_eq!((ends.from, ends.to), (12, 14));
+    partition.applied(14);
     assert!(!partition.is_due(4, now) && partition.is_due(4, now + LINGER));
 }
 

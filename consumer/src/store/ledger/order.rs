@@ -9,7 +9,6 @@ use catalog_shared::region::Region;
 use sqlx::PgConnection;
 
 use crate::model::effect::Applied;
-use crate::model::end_of_run::EndOfRun;
 use crate::model::topic::TopicPartition;
 
 /// A record's run, and the ended run that it follows.
@@ -19,7 +18,7 @@ struct Late {
     ended: i64,
 }
 
-/// Checks the uncounted records of a batch against the end-of-run records of the batch and of the ledger.
+/// Checks the uncounted records of a batch against the end-of-run records of the ledger.
 ///
 /// # Errors
 /// [`Stop::Guard`] for a record after the end of its run or of a later run, or the error of the database.
@@ -28,26 +27,13 @@ pub(crate) async fn check(
     topic_partition: &TopicPartition,
     counted_to: i64,
     applied: &[Applied],
-    ends: &[EndOfRun],
 ) -> anyhow::Result<()> {
-    let uncounted = || applied.iter().filter(|record| record.offset >= counted_to);
-    let late = match uncounted().find_map(|record| after_end(record, ends)) {
-        Some(late) => Some(late),
-        None => {
-            find_late(tx, topic_partition, &uncounted().map(|record| (record.region, record.run)).collect())
-                .await?
-        }
-    };
-    match late {
+    let uncounted = applied.iter().filter(|record| record.offset >= counted_to);
+    let runs = uncounted.map(|record| (record.region, record.run)).collect();
+    match find_late(tx, topic_partition, &runs).await? {
         None => Ok(()),
         Some(late) => Err(refuse(tx, &late).await?.into()),
     }
-}
-
-fn after_end(record: &Applied, ends: &[EndOfRun]) -> Option<Late> {
-    let &Applied { region, run, offset, .. } = record;
-    let end = ends.iter().find(|end| end.ends((region, run), offset))?;
-    Some(Late { region, run: run.into(), ended: end.record.run.into() })
 }
 
 async fn find_late(
