@@ -57,7 +57,13 @@ impl Log {
         self.records.keys().copied().collect()
     }
 
-    /// The next records from an offset on. If there are none, an empty batch up to the end of the partition.
+    /// All records of a partition.
+    pub(super) fn received(&self, spot: Spot) -> impl Iterator<Item = Record> {
+        self.records[&spot].iter().map(received)
+    }
+
+    /// The next records from an offset on that may share a batch. If there are none, an empty batch up to the end of the
+    /// partition.
     pub(super) fn batch(&self, spot: Spot, from: i64, count: usize) -> Batch {
         let behind = self.records[&spot].iter().filter(|record| record.offset >= from).take(count);
         let mut records: Vec<Record> = behind.map(received).collect();

@@ -56,7 +56,7 @@ fn log(case: &Case) -> Log {
 async fn two_passes(tables: &Tables, (first, second): (&Log, &Log), drain: &Drain) -> Result<()> {
     let mut newest = NewestVersions::default();
     for spot in first.spots() {
-        for record in first.batch(spot, 0, usize::MAX).records {
+        for record in first.received(spot) {
             newest.add(id(spot), record.offset, &Head::of(&record));
         }
     }
