@@ -179,18 +179,19 @@ fn finding(kafka: &KafkaArgs, role: Role, state: &TopicState, fault: &TopicFault
         TopicFault::Setting { name: setting, is, must, is_fatal } => {
             let args =
                 format!("--alter --entity-type topics --entity-name {name} --add-config {setting}={must}");
-            let next = alter("configs", args);
-            if *is_fatal {
-                let found =
-                    format!("{name} has {setting}={is}, which loses or refuses records: it must be {must}");
-                Finding::problem(TOPICS, found, next)
-            } else {
-                let found = format!(
-                    "{name} has {setting}={is}, which is below {must}: late consumers may miss records"
-                );
-                Finding::warning(TOPICS, found, next)
-            }
+            setting_finding((&format!("{name} has {setting}={is}"), must), *is_fatal, alter("configs", args))
         }
+    }
+}
+
+/// A setting of a topic, and the value that it must have.
+fn setting_finding((setting, must): (&str, &str), is_fatal: bool, next: String) -> Finding {
+    if is_fatal {
+        let found = format!("{setting}, which loses or refuses records: it must be {must}");
+        Finding::problem(TOPICS, found, next)
+    } else {
+        let found = format!("{setting}, which is below {must}: late consumers may miss records");
+        Finding::warning(TOPICS, found, next)
     }
 }
 

@@ -1,14 +1,21 @@
--- The domains of crawls with --domain, in regions without a full crawl of datasets: the last accepted crawl of each, and how many
--- seconds ago it ended. Domains with the same one are one row.
-select
-    scoped.region, min(scoped.domain collate "C") as domain, count(*) as domains, accepted.run,
-    extract(epoch from now() - accepted.ended_at)::float8 as age
-from (
+-- The domains of crawls with --domain, in regions without an accepted full crawl of datasets: the last accepted crawl of each, and
+-- how many seconds ago it ended. Domains without active rows don't count, such as one that was misspelled. Domains with the same
+-- crawl are one row.
+with scoped as materialized (
     select distinct runs.region, named.domain
     from runs
     cross join unnest(runs.scope) as named (domain)
-    where 'datasets' = any(runs.kinds)
-) as scoped
+    where ($1::text is null or runs.region = $1) and 'datasets' = any(runs.kinds)
+        and not exists (
+            select from runs as whole
+            where whole.region = runs.region and whole.mode = 'full' and 'datasets' = any(whole.kinds)
+                and whole.state in ('balanced', 'released')
+        )
+)
+select
+    scoped.region, min(scoped.domain collate "C") as domain, count(*) as domains, accepted.run,
+    extract(epoch from now() - accepted.ended_at)::float8 as age
+from scoped
 left join lateral (
     select runs.run, runs.ended_at
     from runs
@@ -17,11 +24,10 @@ left join lateral (
     order by runs.ended_at desc nulls last
     limit 1
 ) as accepted on true
-where ($1::text is null or scoped.region = $1)
-    and not exists (
-        select from runs
-        where runs.region = scoped.region and runs.mode = 'full' and 'datasets' = any(runs.kinds)
-            and runs.state <> 'abandoned'
-    )
+where exists (
+    select from socrata_datasets as assets
+    where assets.region = scoped.region and lower(assets.domain collate "C") = scoped.domain
+        and assets.retired_at is null
+)
 group by scoped.region, accepted.run, accepted.ended_at
 order by scoped.region, accepted.ended_at nulls first

@@ -34,7 +34,7 @@ pub struct ScheduleArgs {
           conflicts_with_all = ["since", "limit", "cursor"])]
     pub full_every: Option<Duration>,
 
-    /// With --every: the maximum delay of a crawl after its slot; each process draws its delay once at its start
+    /// With --every: the maximum delay of a crawl after its slot, up to half of --every; each process draws its delay once at its start
     /// [default: a tenth of --every, at most 10m]
     #[arg(long, value_parser = duration::parse, value_name = "DURATION", requires = "every")]
     pub jitter: Option<Duration>,
@@ -50,8 +50,9 @@ impl ScheduleArgs {
         let Some(every) = self.every else { return Ok(None) };
         let refused = |text: &str| Err(Stop::Usage(text.to_owned()));
         let jitter = self.jitter.unwrap_or_else(|| (every / 10).min(MAX_DEFAULT_JITTER));
-        if jitter >= every {
-            return refused("--jitter must be shorter than --every");
+        // Otherwise a late crawl could start after the next slot, and would count as the crawl of that slot.
+        if jitter > every / 2 {
+            return refused("--jitter must be at most half of --every");
         }
         if self.full_every.is_some_and(|full_every| full_every < every) {
             return refused("--full-every must be at least as long as --every");
@@ -79,9 +80,10 @@ mod tests {
 
     #[test]
     fn flags_that_contradict_each_other_are_refused_with_their_names() {
-        let lines: [(&[&str], &str); 11] = [
+        let lines: [(&[&str], &str); 12] = [
             (&["--every", "6h", "--full-every", "1h"], "--full-every"),
-            (&["--every", "1h", "--jitter", "1h"], "--jitter"),
+            (&["--every", "1h", "--jitter", "1h"], "--jitter must be at most half of --every"),
+            (&["--every", "1h", "--jitter", "54m"], "--jitter must be at most half of --every"),
             (&["--every", "1h", "--full-every", "1d", "--datasets=false"], "--full-every"),
             (&["--every", "1h", "--full-every", "1d", "--since", "auto"], "--since"),
             (&["--every", "1h", "--restart"], "--restart"),
@@ -109,6 +111,7 @@ mod tests {
         for flags in [
             &["--every", "1h"][..],
             &["--every", "10y"],
+            &["--every", "1h", "--jitter", "30m"],
             &["--every", "1h", "--since", "auto", "--domain", "a.example"],
         ] {
             assert!(schedule(flags).is_some(), "{flags:?}");

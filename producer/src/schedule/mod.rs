@@ -21,7 +21,8 @@ pub(crate) struct Schedule {
     /// A crawl starts less than this too late, or its slot is missed. Half of the interval, because from then on the next slot
     /// is closer. So at most one late slot can still start.
     grace: Duration,
-    /// How long after its slot a crawl starts, from 0 to the jitter.
+    /// How long after its slot a crawl starts, from 0 to the jitter, so at most half of the interval. With the grace this is at
+    /// most one interval, so even a late crawl starts before the next slot and does not count as the crawl of that one.
     delay: Duration,
 }
 
@@ -30,7 +31,7 @@ pub(crate) struct Schedule {
 pub(crate) struct Slot(OffsetDateTime);
 
 impl Slot {
-    /// The slot's time. A run that started at or after it, is a run of this slot.
+    /// The slot's time. A run that started at or after it is a run of this slot.
     pub(crate) const fn time(self) -> OffsetDateTime {
         self.0
     }
@@ -48,8 +49,8 @@ pub(crate) enum Next {
 }
 
 impl Schedule {
-    /// A schedule of crawls with these intervals: of all crawls, and of full ones. `drawn`, from 0 to 1, is the part of the
-    /// jitter that delays each crawl.
+    /// A schedule of crawls with these intervals: of all crawls, and of full ones. The jitter must be at most half of the
+    /// interval. `drawn`, from 0 to 1, is the part of it that delays each crawl.
     pub(crate) fn new(
         (every, full_every): (Duration, Option<Duration>),
         jitter: Duration,

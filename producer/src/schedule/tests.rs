@@ -87,6 +87,16 @@ fn a_late_slot_is_crawled_unless_the_next_one_is_closer() {
 }
 
 #[test]
+fn a_crawl_with_the_longest_delay_that_starts_as_late_as_possible_starts_before_the_next_slot() {
+    let schedule = Schedule::new((HOUR * 6, None), HOUR * 3, 1.0);
+    let latest = MIDNIGHT + HOUR * 6 - SECOND;
+    assert_eq!(schedule.look(slot(MIDNIGHT), latest), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
+    assert_eq!(schedule.during_first_crawl(slot(MIDNIGHT + HOUR * 6), latest), slot(MIDNIGHT + HOUR * 6));
+    let missed = Next::Missed { slot: slot(MIDNIGHT + HOUR * 6), missed: 1 };
+    assert_eq!(schedule.look(slot(MIDNIGHT), MIDNIGHT + HOUR * 6), missed);
+}
+
+#[test]
 fn of_the_slots_that_pass_during_a_crawl_only_the_last_one_may_follow_at_once() {
     let schedule = schedule();
     let crawled = slot(MIDNIGHT);

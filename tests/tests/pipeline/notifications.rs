@@ -114,6 +114,7 @@ async fn a_missed_crawl_and_a_run_that_stays_open_are_sent_with_their_limits() -
     let strict = || -> Result<Program> {
         let program = notifying(world.consume()?, &receiver);
         let program = program.env("CATALOG_CHECK_OPEN_WARNING", "0");
+        let program = program.env("CATALOG_CHECK_LAST_CRAWL_AGE_WARNING", "0");
         Ok(program.env("CATALOG_CHECK_CRAWL_AGE_WARNING", "0"))
     };
     strict()?.succeed().await?;
@@ -121,7 +122,9 @@ async fn a_missed_crawl_and_a_run_that_stays_open_are_sent_with_their_limits() -
     let sent = receiver.rest();
     let mut events: Vec<_> = sent.iter().map(|sent| (&sent.body["event"], &sent.body["run"])).collect();
     events.sort_by_key(|(event, _)| event.to_string());
-    let expected = [("crawl_missed".into(), 1.into()), ("run_failed".into(), 2.into())];
+    // Run 1 is both the last crawl and the last full one.
+    let expected =
+        [("crawl_late".into(), 1.into()), ("crawl_missed".into(), 1.into()), ("run_failed".into(), 2.into())];
     assert_eq!(events, expected.iter().map(|(event, run)| (event, run)).collect::<Vec<_>>());
     Ok(())
 }

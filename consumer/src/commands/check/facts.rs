@@ -91,7 +91,7 @@ pub(super) struct OpenDeadLetters {
 pub(super) struct RunFacts {
     /// One of each region that has a run.
     pub(super) full_crawls: Vec<LastFullCrawl>,
-    /// None of a region that was ever crawled completely.
+    /// None of a region with an accepted full crawl, and none of a domain without active rows.
     pub(super) domain_crawls: Vec<DomainCrawl>,
     pub(super) last_crawls: Vec<LastCrawl>,
     pub(super) held: Vec<HeldRun>,

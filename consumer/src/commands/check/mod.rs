@@ -127,7 +127,7 @@ fn unknown(check: &'static str, error: &anyhow::Error) -> Finding {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::commands::check::facts::{HeldRun, LastFullCrawl};
+    use crate::commands::check::facts::{HeldRun, LastCrawl, LastFullCrawl};
 
     fn only(facts: &RunFacts, check: &str) -> Finding {
         let limits = LimitArgs::from_environment().unwrap();
@@ -148,6 +148,15 @@ pub(crate) mod tests {
     /// A full crawl that ended too long ago.
     pub(crate) fn missed(run: i64) -> Finding {
         crawled(Some(run), 40.0)
+    }
+
+    /// A last crawl that ended too long ago.
+    pub(crate) fn late(run: i64) -> Finding {
+        let (mode, age) = (Some("since".into()), Some(40.0 * 3600.0));
+        let last = LastCrawl { region: "us".into(), run: Some(run), mode, age };
+        // By default it has no limit.
+        let limits = LimitArgs::from_environment().unwrap().crawl_age();
+        crawls::last(&[last], None, limits).remove(0)
     }
 
     /// A full crawl that has just ended.

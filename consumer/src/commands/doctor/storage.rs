@@ -13,7 +13,8 @@ const DISK_FULL: &str = "53100";
 /// Below this, a session waits as part of normal work, such as for the decision about a run.
 const LONGEST_WAIT: f64 = 2.0;
 
-/// Both checks. `read_only` is why nothing can be written. An error is the finding of its own check, so that the others are still reported.
+/// Both checks. `read_only` is why nothing can be written. An error is the finding of its own check, so that the others are
+/// still reported.
 pub(super) async fn examine(
     connection: &mut PgConnection,
     (read_only, version): (Option<&'static str>, i32),

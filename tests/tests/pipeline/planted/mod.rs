@@ -96,6 +96,13 @@ async fn find(operator: &Operator<'_>, program: &str, check: &str, level: &str) 
     Ok(found.clone())
 }
 
+/// Runs a line of shell, which must succeed.
+async fn succeed(operator: &Operator<'_>, line: &str) -> Result<()> {
+    let ended = operator.run(line).await?;
+    ensure!(ended.code == Some(0), "{line}: {:?}: {}{}", ended.code, ended.stdout, ended.stderr);
+    Ok(())
+}
+
 /// Whether a text consists of the pattern's parts between `…`, and of anything in place of those.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('…');

@@ -1,11 +1,27 @@
 //! The other next commands about a database, each on a server of the test's own.
 
 use anyhow::{Context, Result};
-use catalog_tests::world::{DatabaseServer, World};
+use catalog_tests::world::{DatabaseServer, Operator, World};
 
-use super::find;
+use super::{find, succeed};
 
 const DOCTOR: &str = "catalog-consumer doctor";
+
+/// The doctor must find this, and the next command must succeed.
+async fn solve(operator: &Operator<'_>, check: &str, level: &str) -> Result<()> {
+    let found = find(operator, DOCTOR, check, level).await?;
+    let solved = operator.next(&found).await?;
+    assert_eq!(solved.code, Some(0), "{found}: {}", solved.stderr);
+    Ok(())
+}
+
+async fn turn_autovacuum_off(operator: &Operator<'_>) -> Result<()> {
+    let off = "psql \"$DATABASE_URL\" --command 'alter system set autovacuum = off' --command 'select pg_reload_conf()'";
+    succeed(operator, off).await?;
+    // The server reads its configuration a moment later.
+    while find(operator, DOCTOR, "database_settings", "warning").await.is_err() {}
+    Ok(())
+}
 
 /// A server that is down, a missing database, another encoding, a setting, and the limit of connections.
 #[tokio::test]
@@ -19,36 +35,22 @@ async fn each_problem_of_a_server_is_solved_by_its_next_command() -> Result<()> 
     let address = address.strip_suffix("/catalog").context("a URL ends with the database")?;
     let url = |database: &str| format!("{address}/{database}");
 
-    let found = find(&operator, DOCTOR, "database", "problem").await?;
-    let created = operator.next(&found).await?;
-    assert_eq!(created.code, Some(0), "{}", created.stderr);
+    solve(&operator, "database", "problem").await?;
     let operator = operator.database(&url(&format!("{}_utf8", latin.database())));
     find(&operator, DOCTOR, "database", "ok").await?;
 
     let operator = operator.database(&url("missing"));
-    let found = find(&operator, DOCTOR, "database", "problem").await?;
-    let created = operator.next(&found).await?;
-    assert_eq!(created.code, Some(0), "{}", created.stderr);
-    let found = find(&operator, DOCTOR, "schema", "problem").await?;
-    assert_eq!(operator.next(&found).await?.code, Some(0));
+    solve(&operator, "database", "problem").await?;
+    solve(&operator, "schema", "problem").await?;
     find(&operator, DOCTOR, "schema", "ok").await?;
 
-    let off = "psql \"$DATABASE_URL\" --command 'alter system set autovacuum = off' --command 'select pg_reload_conf()'";
-    assert_eq!(operator.run(off).await?.code, Some(0));
-    let mut found = find(&operator, DOCTOR, "database_settings", "warning").await;
-    while found.is_err() {
-        // The server reads its configuration a moment later.
-        found = find(&operator, DOCTOR, "database_settings", "warning").await;
-    }
-    let changed = operator.next(&found?).await?;
-    assert_eq!(changed.code, Some(0), "{}", changed.stderr);
+    turn_autovacuum_off(&operator).await?;
+    solve(&operator, "database_settings", "warning").await?;
 
     let few = "psql \"$DATABASE_URL\" --command \"create role few login connection limit 3\"";
-    assert_eq!(operator.run(few).await?.code, Some(0));
+    succeed(&operator, few).await?;
     let limited = latin.operator()?.database(&url("missing").replace("//catalog@", "//few@"));
-    let found = find(&limited, DOCTOR, "connections", "problem").await?;
-    let raised = limited.next(&found).await?;
-    assert_eq!(raised.code, Some(0), "{}", raised.stderr);
+    solve(&limited, "connections", "problem").await?;
     find(&limited, DOCTOR, "connections", "ok").await?;
 
     server.kill().await?;

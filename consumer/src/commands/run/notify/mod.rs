@@ -144,7 +144,9 @@ fn notification(finding: &Finding) -> Option<NewNotification> {
     let event = match finding.check {
         "held_runs" => RUN_HELD,
         "open_runs" => "run_failed",
-        "full_crawl" | "domain_crawl" | "last_crawl" => "crawl_missed",
+        "full_crawl" | "domain_crawl" => "crawl_missed",
+        // Both may be about one run, and each must be sent.
+        "last_crawl" => "crawl_late",
         _ => return None,
     };
     let (region, run) = (finding.region.clone()?, finding.run?);
@@ -165,7 +167,7 @@ fn body(Notification { id, payload, created_at, .. }: &Notification) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::check::tests::{fresh, held, missed, never_accepted};
+    use crate::commands::check::tests::{fresh, held, late, missed, never_accepted};
 
     #[test]
     fn a_finding_becomes_a_notification_with_a_text_for_chats() {
@@ -175,6 +177,12 @@ mod tests {
         assert!(text.starts_with("WARNING - run 6 of us has been on hold for "), "{text}");
         assert_eq!(new.payload["next"], "catalog-consumer runs show 6 --region us");
         assert_eq!(notification(&missed(3)).map(|new| (new.event, new.run)), Some(("crawl_missed", 3)));
+    }
+
+    #[test]
+    fn a_late_crawl_and_a_missed_full_crawl_are_two_notifications_about_one_run() {
+        let keys = [late(5), missed(5)].map(|finding| notification(&finding).map(|new| (new.event, new.run)));
+        assert_eq!(keys, [Some(("crawl_late", 5)), Some(("crawl_missed", 5))]);
     }
 
     #[test]
