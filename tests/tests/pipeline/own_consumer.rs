@@ -35,8 +35,8 @@ fn program(world: &World) -> Result<String> {
         .replace("socrata.datasets", &world.topic("datasets"))
         .replace("my-program", &world.topic("own"))
         // The first poll also waits until the group has been joined, which takes longer on a busy machine.
-        .replace("poll(10)", "poll(60)");
-    let changed = [world.topic("datasets"), world.topic("own"), "poll(60)".to_owned()];
+        .replace("poll(10)", "poll(30)");
+    let changed = [world.topic("datasets"), world.topic("own"), "poll(30)".to_owned()];
     ensure!(changed.iter().all(|text| own.contains(text.as_str())), "{own}");
     Ok(own)
 }
