@@ -214,8 +214,9 @@ mod tests {
             let events = context.events();
             (events.error, events.refusal)
         };
-        let wrong = "Failed to retrieve OIDC token from \"https://a\": no (401)";
-        assert_eq!(missing(wrong), (None, Some(wrong.to_owned())));
+        let retrieve = "Failed to retrieve OIDC token from \"https://a\": ";
+        let wrong = missing(&format!("{retrieve}{{\"error\":\"invalid_client\"}} (401)"));
+        assert_eq!(wrong, (None, Some(format!("{retrieve}invalid_client (401)"))));
         let down = "Failed to retrieve OIDC token from \"https://a\": Connection refused (-1)";
         assert_eq!(missing(down), (Some(down.to_owned()), None));
     }
