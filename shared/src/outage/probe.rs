@@ -11,6 +11,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::no_access::{self, Cause};
 use super::token;
@@ -65,8 +66,10 @@ fn probe_blocking(
 
 /// Drops a client on a thread of its own. A client that waits for the token endpoint can only be dropped after up to 20 seconds.
 fn discard(client: BaseProducer<EventContext>) {
+    // It logs nothing, because the last line of a program that fails is its error.
+    let quietly = move || with_default(NoSubscriber::default(), || drop(client));
     // If no thread can be started, the client is dropped here.
-    let _ = thread::Builder::new().name("discarded client".to_owned()).spawn(move || drop(client));
+    let _ = thread::Builder::new().name("discarded client".to_owned()).spawn(quietly);
 }
 
 fn ask(
