@@ -22,7 +22,7 @@ mod oauth;
 mod token_answer;
 
 pub use client::create;
-pub(crate) use token_answer::without_answer;
+pub(crate) use token_answer::without_secrets;
 
 /// The flags for Kafka.
 #[derive(Args, Clone, Debug)]
@@ -180,7 +180,7 @@ impl fmt::Debug for LogContext {
 
 /// Logs a line of librdkafka at debug level.
 pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    let message = &*without_answer(message);
+    let message = &*without_secrets(message);
     tracing::debug!(?level, facility, message, "librdkafka");
 }
 
@@ -193,7 +193,7 @@ impl ClientContext for LogContext {
         // The end of a partition is an expected event and not an error.
         let Some(code) = error.rdkafka_error_code() else { return };
         if code != RDKafkaErrorCode::PartitionEOF && self.is_due(code as i32) {
-            let reason = &*without_answer(reason);
+            let reason = &*without_secrets(reason);
             tracing::warn!(event = events::KAFKA_CLIENT_ERROR, %error, reason, "Kafka client error");
         }
     }

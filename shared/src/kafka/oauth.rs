@@ -11,9 +11,14 @@ const ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
 pub(super) fn fault(config: &ClientConfig) -> Option<String> {
     let has = |name, value: &str| config.get(name).is_some_and(|set| set.eq_ignore_ascii_case(value));
     let has_mechanism = has("sasl.mechanism", "OAUTHBEARER") || has("sasl.mechanisms", "OAUTHBEARER");
-    match (has_mechanism, has(METHOD, "oidc"), has(UNSIGNED, "true")) {
+    // librdkafka's spellings of true.
+    let is_unsigned = ["true", "t", "1"].iter().any(|value| has(UNSIGNED, value));
+    match (has_mechanism, has(METHOD, "oidc"), is_unsigned) {
         (false, true, _) => Some(format!("{METHOD}=oidc needs sasl.mechanism=OAUTHBEARER")),
-        (true, false, false) => Some(format!("sasl.mechanism=OAUTHBEARER needs {METHOD}=oidc")),
+        // Without SASL the mechanism has no effect.
+        (true, false, false) => {
+            uses_sasl(config).then(|| format!("sasl.mechanism=OAUTHBEARER needs {METHOD}=oidc"))
+        }
         (true, true, true) => {
             Some(format!("{UNSIGNED}=true would replace the tokens of {METHOD}=oidc: remove it"))
         }
@@ -22,18 +27,23 @@ pub(super) fn fault(config: &ClientConfig) -> Option<String> {
     }
 }
 
+fn uses_sasl(config: &ClientConfig) -> bool {
+    config.get("security.protocol").is_some_and(|protocol| begins_with(protocol, &["sasl_"]))
+}
+
+/// Ignores case.
+fn begins_with(text: &str, starts: &[&str]) -> bool {
+    let text = text.to_ascii_lowercase();
+    starts.iter().any(|start| text.starts_with(start))
+}
+
 fn oidc_fault(config: &ClientConfig) -> Option<String> {
-    let begins_with = |text: &str, starts: [&str; 2]| {
-        let text = text.to_ascii_lowercase();
-        starts.iter().any(|start| text.starts_with(start))
-    };
-    let protocol = config.get("security.protocol").unwrap_or_default();
-    if !begins_with(protocol, ["sasl_ssl", "sasl_plaintext"]) {
+    if !uses_sasl(config) {
         return Some(format!("{METHOD}=oidc needs security.protocol=sasl_ssl"));
     }
     let endpoint = config.get(ENDPOINT)?;
     // The URL is not repeated, because it may contain a password.
-    if !begins_with(endpoint, ["https://", "http://"]) {
+    if !begins_with(endpoint, &["https://", "http://"]) {
         return Some(format!("{ENDPOINT} must begin with https:// or http://"));
     }
     // librdkafka repeats the URL in errors.
@@ -69,9 +79,13 @@ mod tests {
                 "sasl.mechanism=PLAIN;sasl.oauthbearer.method=OIDC".to_owned(),
                 "needs sasl.mechanism=OAUTHBEARER",
             ),
-            ("sasl.mechanisms=oauthbearer".to_owned(), "needs sasl.oauthbearer.method=oidc"),
+            (
+                "security.protocol=SASL_SSL;sasl.mechanisms=oauthbearer".to_owned(),
+                "needs sasl.oauthbearer.method=oidc",
+            ),
             (oidc.replace("sasl_ssl", "ssl"), "needs security.protocol=sasl_ssl"),
             (format!("{oidc};enable.sasl.oauthbearer.unsecure.jwt=true"), "remove it"),
+            (format!("{oidc};enable.sasl.oauthbearer.unsecure.jwt=1"), "remove it"),
             (format!("{oidc};sasl.oauthbearer.token.endpoint.url=ftp://hunter2"), "must begin with https://"),
             (
                 format!("{oidc};sasl.oauthbearer.token.endpoint.url=http://a:hunter2@b/c"),
@@ -90,7 +104,12 @@ mod tests {
         let endpoint = "sasl.oauthbearer.token.endpoint.url=https://login.example/token";
         for options in [
             format!("{bearer};sasl.oauthbearer.method=oidc;{endpoint}"),
+            format!("{bearer};sasl.oauthbearer.method=oidc;{endpoint}?code=key"),
             format!("{bearer};enable.sasl.oauthbearer.unsecure.jwt=true"),
+            format!("{bearer};enable.sasl.oauthbearer.unsecure.jwt=1"),
+            format!("{bearer};enable.sasl.oauthbearer.unsecure.jwt=T"),
+            "sasl.mechanism=OAUTHBEARER".to_owned(),
+            "security.protocol=ssl;sasl.mechanism=OAUTHBEARER".to_owned(),
             "security.protocol=sasl_ssl;sasl.mechanism=PLAIN".to_owned(),
         ] {
             assert_eq!(refused(&options), None);

@@ -1,6 +1,7 @@
 //! Asks the brokers whether they accept this client.
 
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -10,6 +11,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::no_access::{self, Cause};
 use super::token;
@@ -51,17 +53,41 @@ fn probe_blocking(
     (timeout, if_silent): (Duration, Duration),
     cancelled: &CancellationToken,
 ) -> anyhow::Result<Probe> {
+    // Otherwise librdkafka would initialize OpenSSL with a handler that frees its data at the exit, where a discarded client may still
+    // use them.
+    openssl::init();
     let client: BaseProducer<EventContext> = kafka::create(config, EventContext::default())?;
+    let probed = ask(&client, config, (timeout, if_silent), cancelled);
+    if token::has_oidc(config) {
+        discard(client);
+    }
+    Ok(probed)
+}
+
+/// Drops a client on a thread of its own. A client that waits for the token endpoint can only be dropped after up to 20 seconds.
+fn discard(client: BaseProducer<EventContext>) {
+    // It logs nothing, because the last line of a program that fails is its error.
+    let quietly = move || with_default(NoSubscriber::default(), || drop(client));
+    // If no thread can be started, the client is dropped here.
+    let _ = thread::Builder::new().name("discarded client".to_owned()).spawn(quietly);
+}
+
+fn ask(
+    client: &BaseProducer<EventContext>,
+    config: &ClientConfig,
+    (timeout, if_silent): (Duration, Duration),
+    cancelled: &CancellationToken,
+) -> Probe {
     let deadline = Instant::now() + timeout;
     let silent_deadline = deadline + if_silent;
     loop {
         let Err(error) = client.client().fetch_metadata(None, REQUEST_TIMEOUT) else {
-            return Ok(Probe::Reachable);
+            return Probe::Reachable;
         };
-        poll(&client);
+        poll(client);
         let events = client.context().events();
         if let Some(reason) = events.refusal {
-            return Ok(Probe::Refused(no_access::refusal(config, reason)));
+            return Probe::Refused(no_access::refusal(config, reason));
         }
         let reason = events.error.or(events.failure);
         let is_over =
@@ -69,13 +95,13 @@ fn probe_blocking(
         let reason = reason.or_else(|| token::silence(config)).unwrap_or_else(|| error.to_string());
         if cancelled.is_cancelled() {
             // Nobody reads the result, and the program waits for this thread at its end.
-            return Ok(Probe::Unreachable(Cause::new(reason, "")));
+            return Probe::Unreachable(Cause::new(reason, ""));
         }
         if is_over {
-            return Ok(match no_access::outage(config, reason) {
+            return match no_access::outage(config, reason) {
                 Ok(cause) => Probe::Unreachable(cause),
                 Err(cause) => Probe::Refused(cause),
-            });
+            };
         }
     }
 }
@@ -124,7 +150,7 @@ impl EventContext {
 impl ClientContext for EventContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         kafka::log_line(level, facility, message);
-        let message = &*kafka::without_answer(message);
+        let message = &*kafka::without_secrets(message);
         // The name of the thread comes first.
         let text = || Some(message.split_once("]: ").map_or(message, |(_, text)| text).to_owned());
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,7 +166,7 @@ impl ClientContext for EventContext {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match error.rdkafka_error_code() {
             Some(Authentication) if token::is_missing(reason) => {
-                events.missing_token = Some(kafka::without_answer(reason).into_owned());
+                events.missing_token = Some(kafka::without_secrets(reason).into_owned());
             }
             Some(Authentication | SSL | SaslAuthenticationFailed) => events.refusal = Some(reason.to_owned()),
             // With TLS 1.3 it comes after the handshake, as an error of the connection.
@@ -160,6 +186,9 @@ impl ProducerContext for EventContext {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{ErrorKind, Read};
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -188,10 +217,40 @@ mod tests {
             let events = context.events();
             (events.error, events.refusal)
         };
-        let wrong = "Failed to retrieve OIDC token from \"https://a\": no (401)";
-        assert_eq!(missing(wrong), (None, Some(wrong.to_owned())));
+        let retrieve = "Failed to retrieve OIDC token from \"https://a\": ";
+        let wrong = missing(&format!("{retrieve}{{\"error\":\"invalid_client\"}} (401)"));
+        assert_eq!(wrong, (None, Some(format!("{retrieve}invalid_client (401)"))));
         let down = "Failed to retrieve OIDC token from \"https://a\": Connection refused (-1)";
         assert_eq!(missing(down), (Some(down.to_owned()), None));
+    }
+
+    #[test]
+    fn a_probe_does_not_wait_for_a_silent_token_endpoint() {
+        let endpoint = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", endpoint.local_addr().unwrap());
+        let mut config = ClientConfig::new();
+        for (name, value) in [
+            ("bootstrap.servers", "127.0.0.1:1"),
+            ("security.protocol", "sasl_plaintext"),
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.oauthbearer.method", "oidc"),
+            ("sasl.oauthbearer.token.endpoint.url", &url),
+            ("sasl.oauthbearer.client.id", "me"),
+            ("sasl.oauthbearer.client.secret", "hunter2"),
+        ] {
+            config.set(name, value);
+        }
+        let cancelled = CancellationToken::new();
+        let token = cancelled.clone();
+        let hour = Duration::from_secs(3600);
+        let probing = thread::spawn(move || probe_blocking(&config, (hour, hour), &token));
+        let (mut request, _) = endpoint.accept().unwrap();
+        cancelled.cancel();
+        assert!(matches!(probing.join().unwrap(), Ok(Probe::Unreachable(_))));
+        // libcurl still waits for the answer: it has not closed its connection.
+        request.set_nonblocking(true).unwrap();
+        let ended = request.read_to_end(&mut Vec::new());
+        assert_eq!(ended.map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
     }
 
     #[test]

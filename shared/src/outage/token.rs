@@ -6,11 +6,16 @@ use rdkafka::config::ClientConfig;
 const MISSING: &str = "Failed to acquire SASL OAUTHBEARER token";
 /// How its log message begins if the token endpoint has sent none. It ends with the HTTP status, or with -1 without an answer.
 const NOT_SENT: &str = "Failed to retrieve OIDC token";
-/// The statuses with which librdkafka repeats a request.
-const BUSY: [i32; 7] = [408, 425, 429, 500, 502, 503, 504];
+/// The statuses with which an endpoint refuses a client (RFC 6749, section 5.2, and gateways). Any other is temporary, because an
+/// ingress answers with 404 or a page of its own while the identity provider is redeployed.
+const REFUSALS: [i32; 3] = [400, 401, 403];
 
 const UNREACHABLE: &str = "check sasl.oauthbearer.token.endpoint.url in --kafka-option (KAFKA_OPTIONS), and that this host can reach \
                            it";
+const UNAVAILABLE: &str = "check sasl.oauthbearer.token.endpoint.url in --kafka-option (KAFKA_OPTIONS), and that the identity provider \
+                           runs";
+const SILENT: &str = "check --brokers (KAFKA_BROKERS) and sasl.oauthbearer.token.endpoint.url in --kafka-option (KAFKA_OPTIONS), and \
+                      that this host can reach both";
 
 /// The next steps, by a part of librdkafka's text.
 const STEPS: [(&str, &str); 6] = [
@@ -42,16 +47,24 @@ pub(super) fn is_missing(reason: &str) -> bool {
     reason.starts_with(MISSING)
 }
 
-/// Whether the token endpoint is down or busy, so that a retry may succeed. An invalid certificate is not an outage.
+/// Whether the token endpoint is down or does not work, so that a retry may succeed. An invalid certificate is not an outage.
 pub(super) fn is_outage(reason: &str) -> bool {
-    let is_busy = |code| BUSY.contains(&code) || (code == -1 && !reason.contains("certificate"));
-    reason.starts_with(NOT_SENT) && status(reason).is_some_and(is_busy)
+    let is_refusal = match status(reason) {
+        Some(-1) => reason.contains("certificate"),
+        Some(status) => REFUSALS.contains(&status),
+        // The log message was too short for the answer. Refusals are short, pages of gateways may be long.
+        None => false,
+    };
+    reason.starts_with(NOT_SENT) && !is_refusal
 }
 
 /// What to do if the token endpoint sends no token, or if the brokers do not accept it. None for other reasons.
 pub(super) fn next_step(config: &ClientConfig, reason: &str) -> Option<&'static str> {
-    if is_outage(reason) || is_silence(reason) {
-        return Some(UNREACHABLE);
+    if is_silence(reason) {
+        return Some(SILENT);
+    }
+    if is_outage(reason) {
+        return Some(if status(reason) == Some(-1) { UNREACHABLE } else { UNAVAILABLE });
     }
     if is_missing(reason) || reason.starts_with(NOT_SENT) {
         return STEPS.iter().find(|(part, _)| reason.contains(part)).map(|(_, next)| *next);
@@ -64,8 +77,8 @@ pub(super) fn next_step(config: &ClientConfig, reason: &str) -> Option<&'static 
     )
 }
 
-/// The probable reason if a client with OIDC has reported nothing: it waits for its token. librdkafka retries for 50 seconds
-/// before it reports a busy endpoint, and waits 20 seconds for an answer.
+/// The reason if a client with OIDC has reported nothing: it waits for its token, or for a broker whose port a firewall blocks.
+/// librdkafka retries for 50 seconds before it reports a busy endpoint, and waits 20 seconds for an answer.
 pub(super) fn silence(config: &ClientConfig) -> Option<String> {
     has_oidc(config).then(|| SILENCE.to_owned())
 }
@@ -76,7 +89,7 @@ fn is_silence(reason: &str) -> bool {
     reason == SILENCE
 }
 
-fn has_oidc(config: &ClientConfig) -> bool {
+pub(super) fn has_oidc(config: &ClientConfig) -> bool {
     config.get("sasl.oauthbearer.method").is_some_and(|method| method.eq_ignore_ascii_case("oidc"))
 }
 
@@ -94,13 +107,17 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_is_down_or_busy_is_an_outage() {
+    fn only_a_refusal_of_the_endpoint_is_no_outage() {
         for (rest, expected) in [
             ("Failed to connect to login.example port 443: Connection refused (-1)", true),
             ("Could not resolve host: login.example (-1)", true),
             ("try later (503)", true),
             ("{\"error\":\"invalid_client\"} (401)", false),
-            ("Not found (404)", false),
+            ("not shown (404)", true),
+            ("Response is not JSON encoded: text/html (200)", true),
+            ("cut off", true),
+            ("{\"error\":\"invalid_scope\"} (400)", false),
+            ("Forbidden (403)", false),
             ("SSL certificate problem: unable to get local issuer certificate (-1)", false),
         ] {
             assert_eq!(is_outage(&not_sent(rest)), expected, "{rest}");
@@ -113,7 +130,8 @@ mod tests {
         let mut config = ClientConfig::new();
         config.set("sasl.oauthbearer.method", "oidc");
         for (reason, setting) in [
-            (not_sent("Connection refused (-1)"), "token.endpoint.url"),
+            (not_sent("Connection refused (-1)"), "can reach it"),
+            (not_sent("not shown (404)"), "token.endpoint.url"),
             (not_sent("{\"error\":\"invalid_client\"} (401)"), "client.secret"),
             (
                 not_sent("SSL certificate problem: unable to get local issuer certificate (-1)"),
@@ -127,6 +145,7 @@ mod tests {
             (format!("{MISSING}: Expected JSON JWT response with \"sub\" field"), "`sub`"),
             ("SASL authentication error: {\"status\":\"invalid_token\"}".to_owned(), "expected.audience"),
             (silence(&config).unwrap(), "token.endpoint.url"),
+            (silence(&config).unwrap(), "KAFKA_BROKERS"),
         ] {
             let next = next_step(&config, &reason).unwrap_or_default();
             assert!(next.contains(setting), "{reason}: {next}");

@@ -30,9 +30,11 @@ pub(super) const AUDIENCE: &str = "kafka.example";
 /// How long it waits for a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MINUTE: i64 = 60;
+const JSON: &str = "application/json";
 
 /// A token endpoint with a key of its own. It ends when it is dropped. The path of a request decides what it answers:
-/// `/token`, `/other-audience` and `/other-key` with a token, `/expired` with one that was valid, and `/busy` with 503.
+/// `/token`, `/other-audience` and `/other-key` with a token, `/expired` with one that was valid, `/busy` with 503, and `/plain` with
+/// a text that quotes the login. A query is ignored.
 pub struct TokenEndpoint {
     address: String,
     scheme: &'static str,
@@ -104,6 +106,12 @@ impl TokenEndpoint {
         self.shared.requests.lock().clone()
     }
 
+    /// The client's id and secret in base64, as requests contain them. No program may print it.
+    #[must_use]
+    pub fn login(&self) -> String {
+        self.shared.login()
+    }
+
     /// The signatures of the tokens, which no program may print.
     #[must_use]
     pub fn signatures(&self) -> Vec<String> {
@@ -144,7 +152,8 @@ fn answer(stream: impl Read + Write, shared: &Shared) -> Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     stream.read_line(&mut line)?;
-    let path = line.split(' ').nth(1).context("a path")?.to_owned();
+    let url = line.split(' ').nth(1).context("a path")?;
+    let path = url.split('?').next().unwrap_or_default().to_owned();
     let mut headers = HashMap::new();
     loop {
         line.clear();
@@ -154,21 +163,21 @@ fn answer(stream: impl Read + Write, shared: &Shared) -> Result<()> {
     }
     let mut body = vec![0; headers.get("content-length").context("a length")?.parse()?];
     stream.read_exact(&mut body)?;
-    let login = encode_block(format!("{CLIENT}:{}", shared.secret).as_bytes());
     let given =
         headers.get("authorization").and_then(|value| value.strip_prefix("Basic ")).unwrap_or_default();
-    let is_known = given == login;
-    let (status, answer) = if is_known {
+    // What an endpoint answers may quote the request.
+    let quoted = format!("no client {}", String::from_utf8(decode_block(given)?)?);
+    let (status, kind, answer) = if path == "/plain" {
+        (401, "text/plain", format!("{quoted}, Basic {given}"))
+    } else if given == shared.login() {
         shared.requests.lock().push(String::from_utf8(body)?);
-        shared.token(&path)?
+        let (status, answer) = shared.token(&path)?;
+        (status, JSON, answer.to_string())
     } else {
-        // What an endpoint answers may quote the request.
-        let given = String::from_utf8(decode_block(given)?)?;
-        (401, json!({"error": "invalid_client", "error_description": format!("no client {given}")}))
+        (401, JSON, json!({"error": "invalid_client", "error_description": quoted}).to_string())
     };
-    let answer = answer.to_string();
     let head = format!(
-        "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         answer.len()
     );
     stream.get_mut().write_all(head.as_bytes())?;
@@ -176,6 +185,10 @@ fn answer(stream: impl Read + Write, shared: &Shared) -> Result<()> {
 }
 
 impl Shared {
+    fn login(&self) -> String {
+        encode_block(format!("{CLIENT}:{}", self.secret).as_bytes())
+    }
+
     fn token(&self, path: &str) -> Result<(u16, Value)> {
         let now = i64::try_from(std::time::UNIX_EPOCH.elapsed()?.as_secs())?;
         let (mut audience, mut key, mut expires) = (AUDIENCE, &self.key, now + 60 * MINUTE);

@@ -53,9 +53,9 @@ impl Scene {
     /// Neither the secret nor a token that brokers accept may be printed.
     #[track_caller]
     fn clean(&self, ended: &Ended) {
-        let signatures = self.endpoint.signatures();
+        let (signatures, login) = (self.endpoint.signatures(), self.endpoint.login());
         for line in ended.stdout.lines().chain(ended.stderr.lines()) {
-            assert!(!line.contains(MARK), "a secret was printed: {line}");
+            assert!(!line.contains(MARK) && !line.contains(&login), "a secret was printed: {line}");
             assert!(!signatures.iter().any(|token| line.contains(token)), "a token was printed: {line}");
         }
     }
@@ -87,8 +87,7 @@ impl Scene {
     }
 
     /// A crawl waits as if the brokers were down, and warns with this cause. `doctor` does not wait.
-    async fn waits(&self, (options, cause): (String, &str)) -> Result<()> {
-        let next = "check sasl.oauthbearer.token.endpoint.url";
+    async fn waits(&self, (options, cause, next): (String, &str, &str)) -> Result<()> {
         let mut crawl = self.through(self.world.crawl(&self.api)?, &options)?.start()?;
         let warning = crawl.logged(events::KAFKA_UNREACHABLE).await?;
         let (reason, step) = (warning["reason"].to_string(), warning["next"].to_string());
@@ -105,7 +104,8 @@ impl Scene {
 async fn both_programs_work_with_signed_tokens() -> Result<()> {
     let scene = Scene::start().await?;
     // All of librdkafka's debug lines are logged, which would show a secret if anything does.
-    let options = format!("{}\ndebug=all", scene.options(&scene.endpoint.url("token"))?);
+    let options =
+        format!("{}\ndebug=all", scene.options(&scene.endpoint.url(&format!("token?code={MARK}")))?);
     let crawl = scene.through(scene.world.crawl(&scene.api)?, &options)?.succeed().await?;
     let consumed = scene.through(scene.world.consume()?, &options)?.succeed().await?;
     let summary = consumed.summary()?;
@@ -134,7 +134,12 @@ async fn a_token_that_is_refused_is_explained() -> Result<()> {
             "(401)",
             "sasl.oauthbearer.client.id",
         ),
-        (of("nothing")?, "(404)", "sasl.oauthbearer.token.endpoint.url"),
+        // The answer is plain text that quotes the login.
+        (
+            of(&format!("plain?code={MARK}"))?,
+            "not shown, because it may contain the secret (401)",
+            "sasl.oauthbearer.client.secret",
+        ),
         (untrusted.join("\n"), "SSL certificate problem", "set https.ca.location"),
         (of("expired")?, "unexpired token", "correct the clock"),
         (of("other-audience")?, "invalid_token", refused),
@@ -146,10 +151,18 @@ async fn a_token_that_is_refused_is_explained() -> Result<()> {
 #[tokio::test]
 async fn an_endpoint_that_is_down_is_waited_for() -> Result<()> {
     let scene = Scene::start().await?;
+    let of = |path: &str| scene.options(&scene.endpoint.url(path));
+    let url = "check sasl.oauthbearer.token.endpoint.url";
     let cases = [
         // Nothing listens there.
-        (scene.options("https://127.0.0.1:1/token")?, "127.0.0.1 port 1"),
-        (scene.options(&scene.endpoint.url("busy"))?, "no answer yet, neither from the token endpoint"),
+        (scene.options("https://127.0.0.1:1/token")?, "127.0.0.1 port 1", url),
+        (
+            of("busy")?,
+            "no answer yet, neither from the token endpoint",
+            "check --brokers (KAFKA_BROKERS) and sasl",
+        ),
+        // As of an ingress while the identity provider is redeployed.
+        (of("nothing")?, "not_found (404)", url),
     ];
     stream::iter(cases.map(Ok)).try_for_each_concurrent(2, |case| scene.waits(case)).await
 }
