@@ -57,13 +57,11 @@ impl Log {
         self.records.keys().copied().collect()
     }
 
-    /// All records of a partition.
     pub(super) fn received(&self, spot: Spot) -> impl Iterator<Item = Record> {
         self.records[&spot].iter().map(received)
     }
 
-    /// The next records from an offset on that may share a batch. If there are none, an empty batch up to the end of the
-    /// partition.
+    /// The next records from an offset on, as one batch; an empty one up to the end of the partition if there are none.
     pub(super) fn batch(&self, spot: Spot, from: i64, count: usize) -> Batch {
         let behind = self.records[&spot].iter().filter(|record| record.offset >= from).take(count);
         let mut records: Vec<Record> = behind.map(received).collect();
