@@ -7,9 +7,9 @@ with scoped as materialized (
     cross join unnest(runs.scope) as named (domain)
     where ($1::text is null or runs.region = $1) and 'datasets' = any(runs.kinds)
         and not exists (
-            select from runs as whole
-            where whole.region = runs.region and whole.mode = 'full' and 'datasets' = any(whole.kinds)
-                and whole.state in ('balanced', 'released')
+            select from runs as full_crawls
+            where full_crawls.region = runs.region and full_crawls.mode = 'full' and 'datasets' = any(full_crawls.kinds)
+                and full_crawls.state in ('balanced', 'released')
         )
 )
 select

@@ -1,5 +1,6 @@
 -- The last crawl of datasets that has ended in each region that has runs, and how many seconds ago it ended: full, incremental or of
--- whole domains, whatever was decided about it. Crawls with --limit or --cursor leave datasets out, so they don't count.
+-- whole domains; accepted, declined or on hold. Crawls with --limit or --cursor see only a part of the datasets, so they don't
+-- count.
 select regions.region, ended.run, ended.mode, extract(epoch from now() - ended.ended_at)::float8 as age
 from (select distinct region from runs) as regions
 left join lateral (

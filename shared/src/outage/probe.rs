@@ -53,8 +53,8 @@ fn probe_blocking(
     (timeout, if_silent): (Duration, Duration),
     cancelled: &CancellationToken,
 ) -> anyhow::Result<Probe> {
-    // Otherwise librdkafka would initialize OpenSSL with a handler that frees its data at the exit, where a discarded client may still
-    // use them.
+    // librdkafka's own initialization of OpenSSL registers a handler that frees OpenSSL's data when the program exits. A discarded
+    // client may still use the data then. So OpenSSL is initialized here first.
     openssl::init();
     let client: BaseProducer<EventContext> = kafka::create(config, EventContext::default())?;
     let probed = ask(&client, config, (timeout, if_silent), cancelled);

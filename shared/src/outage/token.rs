@@ -60,7 +60,7 @@ pub(super) fn is_outage(reason: &str) -> bool {
 
 /// What to do if the token endpoint sends no token, or if the brokers do not accept it. None for other reasons.
 pub(super) fn next_step(config: &ClientConfig, reason: &str) -> Option<&'static str> {
-    if is_silence(reason) {
+    if reason == SILENCE {
         return Some(SILENT);
     }
     if is_outage(reason) {
@@ -84,10 +84,6 @@ pub(super) fn silence(config: &ClientConfig) -> Option<String> {
 }
 
 const SILENCE: &str = "no answer yet, neither from the token endpoint nor from a broker";
-
-fn is_silence(reason: &str) -> bool {
-    reason == SILENCE
-}
 
 pub(super) fn has_oidc(config: &ClientConfig) -> bool {
     config.get("sasl.oauthbearer.method").is_some_and(|method| method.eq_ignore_ascii_case("oidc"))

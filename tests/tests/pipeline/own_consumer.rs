@@ -11,7 +11,7 @@ use catalog_tests::world::{Sent, World};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// The one in the path may not be Debian's, which has Debian's packages.
+/// `python3` in the path may be another Python than Debian's, and only Debian's finds Debian's packages.
 const PYTHONS: [&str; 2] = ["python3", "/usr/bin/python3"];
 const LIMIT: Duration = Duration::from_secs(120);
 

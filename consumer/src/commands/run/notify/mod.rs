@@ -1,4 +1,4 @@
-//! `--notify-url`: sends runs that failed, are on hold or are missing to a webhook.
+//! `--notify-url`: sends failed runs, runs on hold, and missing or late crawls to a webhook.
 //!
 //! The findings are those of `check`, so both use the same words and limits. Each becomes one row of the outbox, whose key is
 //! the finding's event, region and run, so restarts and other consumers don't repeat it. A row is sent until the receiver
