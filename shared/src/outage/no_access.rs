@@ -57,13 +57,14 @@ const REFUSALS: [(&str, &str); 5] = [
 ];
 const OTHER_REFUSAL: &str = "check security.protocol, sasl.* and ssl.* in --kafka-option (KAFKA_OPTIONS)";
 
-/// The next steps for connections that end early, by a part of librdkafka's text.
-const DISCONNECTS: [(&str, &str); 2] = [
-    (
-        "PLAINTEXT broker listener",
-        "this port probably has no TLS: name the TLS port in --brokers (KAFKA_BROKERS), or correct security.protocol in \
-         --kafka-option (KAFKA_OPTIONS)",
-    ),
+/// How librdkafka's text names the end of a connection. It is a reset if the broker has not read everything before it closes.
+const ENDS: [&str; 4] = ["Disconnected", "closed by peer", "reset by peer", "Broken pipe"];
+const NO_TLS: &str = "this port probably has no TLS: name the TLS port in --brokers (KAFKA_BROKERS), or correct \
+                      security.protocol in --kafka-option (KAFKA_OPTIONS)";
+/// The next steps for connections that end early, by a part of librdkafka's text. It does not always name a plaintext listener.
+const DISCONNECTS: [(&str, &str); 3] = [
+    ("PLAINTEXT broker listener", NO_TLS),
+    ("in state SSL_HANDSHAKE", NO_TLS),
     (
         "in state UP",
         "the broker probably expects a login: set security.protocol, sasl.mechanism, sasl.username and sasl.password in \
@@ -92,7 +93,7 @@ pub(super) fn outage(config: &ClientConfig, reason: String) -> Result<Cause, Cau
     if let Some(next) = token::next_step(config, &reason) {
         return Ok(Cause::new(reason, next));
     }
-    let was_connected = reason.contains("Disconnected");
+    let was_connected = ENDS.iter().any(|end| reason.contains(end));
     if was_connected
         && is_plain(config)
         && let Some((host, port)) = address(&reason)
@@ -157,6 +158,11 @@ mod tests {
         for (reason, setting) in [
             ("ssl://a: Disconnected: connecting to a PLAINTEXT broker listener?", "TLS port"),
             ("ssl://a: Disconnected: SSL connection closed by peer (after 2ms in state UP)", "sasl.username"),
+            (
+                "ssl://a: SSL handshake failed: Connection reset by peer (after 0ms in state SSL_HANDSHAKE)",
+                "TLS port",
+            ),
+            ("ssl://a: Receive failed: Connection reset by peer (after 2ms in state UP)", "sasl.username"),
             ("a: Connect to ipv4#127.0.0.1:1 failed: Connection refused", "KAFKA_BROKERS"),
         ] {
             let cause = outage(&config, reason.to_owned());

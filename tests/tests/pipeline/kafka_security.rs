@@ -132,7 +132,7 @@ impl Scene {
             ),
             Case::new("TLS", "debug=security", plain),
             Case::new("LOGIN", bare, plain),
-            Case::new("CLIENT", tls.clone(), ("PLAINTEXT broker listener", "this port probably has no TLS"))
+            Case::new("CLIENT", tls.clone(), ("in state SSL_HANDSHAKE", "this port probably has no TLS"))
                 .waited_for(),
             Case::new("LOGIN", tls, ("in state UP", "the broker probably expects a login")).waited_for(),
         ])
@@ -161,7 +161,7 @@ impl<'a> Case<'a> {
     #[track_caller]
     fn explains(&self, found: &str, next: &str) {
         assert!(found.contains(self.cause), "no {}: {found}", self.cause);
-        assert!(next.contains(self.next), "no {}: {next}", self.next);
+        assert!(next.contains(self.next), "no {}: {next}, because of {found}", self.next);
     }
 
     /// The program ends with the cause, or waits and names it.
@@ -189,7 +189,7 @@ impl<'a> Case<'a> {
                 break warning;
             }
         };
-        self.explains(self.cause, &warning["next"].to_string());
+        self.explains(&warning["reason"].to_string(), &warning["next"].to_string());
         running.terminate()?;
         clean(&running.ended().await?);
         Ok(())
