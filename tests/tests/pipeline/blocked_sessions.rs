@@ -36,7 +36,7 @@ async fn the_last_of_a_chain_of_waiting_sessions_is_named() -> Result<()> {
     let (cause_pid, between_pid) = (pid(&mut cause).await?, pid(&mut between).await?);
     query("select pg_advisory_lock(1)").execute(&mut *cause).await?;
     query("select pg_advisory_lock(2)").execute(&mut *between).await?;
-    // It waits longest, but for a session that waits itself.
+    // It waits longest. The session that holds its lock waits too.
     let waits_first =
         tokio::spawn(async move { query("select pg_advisory_lock(2)").execute(&mut *first).await });
     world.until_blocked("%pg_advisory_lock(2)%").await?;

@@ -26,7 +26,7 @@ impl NotifyArgs {
         self.url().is_some()
     }
 
-    /// The URL. An empty variable is none, because services often set variables that their users left empty.
+    /// The URL. An empty variable means no URL, because services often set variables that their users left empty.
     fn url(&self) -> Option<&str> {
         self.notify_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty())
     }
