@@ -181,10 +181,12 @@ events! {
     DECISION_UNREADABLE = "decision_unreadable";
     /// `rebuild` or `verify --topics` starts to replay the topics.
     REPLAY_STARTED = "replay_started";
-    /// Records whose keys and headers were read in the first pass, and their rows, every 10 s.
+    /// Records whose keys and headers were read in the first pass, every 10 s.
     KEYS_READ = "keys_read";
     /// The first pass of a replay has found the newest version of each row.
     NEWEST_VERSIONS_FOUND = "newest_versions_found";
+    /// The first pass of a replay continues with temporary files, because its rows don't fit into memory.
+    VERSIONS_SPILLED = "versions_spilled";
     /// The newest version of some rows can't be read or was compacted meanwhile, so their other versions are read.
     TOPICS_READ_AGAIN = "topics_read_again";
     /// Records replayed and offsets left, every 10 s.

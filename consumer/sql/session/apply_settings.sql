@@ -28,6 +28,8 @@ from (
         ('extra_float_digits', '1'),
         ('bytea_output', 'hex'),
         ('array_nulls', 'on'),
-        ('plan_cache_mode', 'auto')
+        ('plan_cache_mode', 'auto'),
+        -- Compiling a statement that compares many columns takes longer than running it.
+        ('jit', 'off')
 ) as given (name, value)
 where exists (select from pg_catalog.pg_settings where pg_settings.name = given.name)

@@ -9,10 +9,15 @@ insert into socrata_{name} (
 )
 select
     {made}
-from differing_{name} as found
+-- The order of the keys makes the indexes grow at their ends. Only the keys are sorted, because whole rows would not fit into
+-- memory.
+from (
+    select {key}
+    from differing_{name}
+    where kind in ('missing', 'different') and place between $1 and $2
+    order by place
+) as found
 join shadow_{name} as made using ({key})
-where found.kind in ('missing', 'different') and found.place between $1 and $2
-order by {made_key}
 on conflict ({key}) do update
 set
     {set}

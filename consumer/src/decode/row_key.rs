@@ -13,9 +13,21 @@ use crate::model::topic::TopicKind;
 /// A digest of a row's table and primary key. It identifies the row, because 128 bits of BLAKE3 don't collide by chance and
 /// nobody can construct a collision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RowId([u8; 16]);
+pub(crate) struct RowId([u8; Self::LENGTH]);
 
 impl RowId {
+    /// The number of bytes of a digest.
+    pub(crate) const LENGTH: usize = 16;
+
+    pub(crate) const fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, which are distributed evenly.
+    pub(crate) const fn to_bytes(self) -> [u8; Self::LENGTH] {
+        self.0
+    }
+
     /// The row that a record of a topic with these headers and this key may become; none if it can't become a row, whatever
     /// its value is.
     fn find(topic: TopicKind, stamp: &Stamp, key: &[u8]) -> Option<Self> {
@@ -28,7 +40,7 @@ impl RowId {
         for part in [table.name(), region, first, second.as_deref().unwrap_or_default()] {
             hasher.update(part.as_bytes()).update(&[0]);
         }
-        let mut id = [0; 16];
+        let mut id = [0; Self::LENGTH];
         hasher.finalize_xof().fill(&mut id);
         Some(Self(id))
     }

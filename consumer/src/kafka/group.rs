@@ -49,7 +49,9 @@ pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Res
         // The delay before a fetcher that has filled the queue checks it again. The default of a second would stall a
         // busy consumer.
         ("fetch.queue.backoff.ms", "10"),
-        ("queued.max.messages.kbytes", "8192"),
+        // As in `reader.rs`.
+        ("queued.max.messages.kbytes", "4096"),
+        ("max.partition.fetch.bytes", "262144"),
     ])?;
     let session = config.get("session.timeout.ms").and_then(|session| session.parse().ok());
     let session = session.map_or(SESSION, Duration::from_millis);

@@ -57,10 +57,10 @@ async fn two_passes(tables: &Tables, (first, second): (&Log, &Log), drain: &Drai
     let mut newest = NewestVersions::default();
     for spot in first.spots() {
         for record in first.received(spot) {
-            newest.add(id(spot), record.offset, &Head::of(&record));
+            newest.add(id(spot), record.offset, &Head::of(&record))?;
         }
     }
-    let mut selection = Selection::Offsets(newest.select());
+    let mut selection = Selection::Offsets(newest.select()?);
     let unapplied = pass(tables, second, drain, &mut selection).await?;
     if let Some(mut missed) = selection.missed(unapplied) {
         pass(tables, second, drain, &mut missed).await?;

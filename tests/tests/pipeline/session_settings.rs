@@ -27,6 +27,7 @@ const SETTINGS: [(&str, &str, &str); 17] = [
     ("array_nulls", "off", "on"),
     ("standard_conforming_strings", "off", "on"),
     ("plan_cache_mode", "force_generic_plan", "auto"),
+    ("jit", "on", "off"),
     ("client_min_messages", "debug1", "warning"),
 ];
 

@@ -15,8 +15,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
 use super::loss;
+use super::newest_versions::NewestVersions;
 use super::replay::{GROUP, REPORT_EVERY, STALL_TIMEOUT};
-use super::selection::{NewestVersions, SelectedOffsets};
+use super::selection::SelectedOffsets;
 use super::targets::ReplayTargets;
 use crate::decode::row_key::Head;
 use crate::kafka::reader::{self, PolledReader};
@@ -100,17 +101,17 @@ impl FirstPass {
             self.report()?;
         }
         ensure!(!stop.is_cancelled(), "interrupted");
-        let rows = self.newest.rows();
-        tracing::info!(
-            event = events::NEWEST_VERSIONS_FOUND,
-            records = self.records,
-            rows,
-            "found the newest version of each row by keys and headers"
-        );
-        let Self { reader, newest, .. } = self;
+        let Self { reader, newest, records, .. } = self;
         // Closing a client waits for its threads, and nothing has to wait for that.
         std::thread::spawn(move || drop(reader));
-        Ok(newest.select())
+        let selected = newest.select()?;
+        tracing::info!(
+            event = events::NEWEST_VERSIONS_FOUND,
+            records,
+            selected = selected.len(),
+            "found the newest version of each row by keys and headers"
+        );
+        Ok(selected)
     }
 
     fn poll(&mut self) -> anyhow::Result<()> {
@@ -118,7 +119,7 @@ impl FirstPass {
         for _ in 0..BURST {
             match reader.poll(POLL_TIMEOUT) {
                 Some(Ok(message)) => {
-                    match receive(topics, open, newest, &message) {
+                    match receive(topics, open, newest, &message)? {
                         Received::Record => *records += 1,
                         Received::Beyond => pause(reader, message.topic(), message.partition())?,
                         Received::Other => {}
@@ -162,8 +163,11 @@ impl FirstPass {
         }
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
-            let (records, rows) = (self.records, self.newest.rows());
-            tracing::info!(event = events::KEYS_READ, records, rows, "keys and headers read so far");
+            tracing::info!(
+                event = events::KEYS_READ,
+                records = self.records,
+                "keys and headers read so far"
+            );
         }
         Ok(())
     }
@@ -178,23 +182,26 @@ enum Received {
 }
 
 /// Takes the key and the headers of a record.
+///
+/// # Errors
+/// If a temporary file can't be written.
 fn receive(
     topics: &Topics,
     open: &mut HashMap<PartitionId, i64>,
     newest: &mut NewestVersions,
     message: &BorrowedMessage<'_>,
-) -> Received {
+) -> anyhow::Result<Received> {
     let (offset, partition) = (message.offset(), message.partition());
-    let Some(topic) = TopicKind::of(topics, message.topic()) else { return Received::Other };
-    let Some(target) = open.get(&(topic, partition)).copied() else { return Received::Other };
+    let Some(topic) = TopicKind::of(topics, message.topic()) else { return Ok(Received::Other) };
+    let Some(target) = open.get(&(topic, partition)).copied() else { return Ok(Received::Other) };
     if offset >= target {
         open.remove(&(topic, partition));
-        return Received::Beyond;
+        return Ok(Received::Beyond);
     }
     let head =
         Head { stamp: Record::stamp(message), key: message.key(), has_value: message.payload().is_some() };
-    newest.add((topic, partition), offset, &head);
-    Received::Record
+    newest.add((topic, partition), offset, &head)?;
+    Ok(Received::Record)
 }
 
 /// Stops fetching a partition that was read up to its target.

@@ -28,6 +28,7 @@ mod first_pass;
 mod intent;
 mod ledger;
 mod loss;
+mod newest_versions;
 mod partition_replay;
 mod repair;
 mod replay;
@@ -43,12 +44,14 @@ use comparison::TableDiff;
 use intent::Intent;
 use loss::{KeptRows, Loss};
 #[cfg(test)]
+pub(crate) use newest_versions::NewestVersions;
+#[cfg(test)]
 pub(crate) use partition_replay::apply_to_shadow;
 use repair::RefusedRow;
 use replay::Replay;
 pub(crate) use report::Report;
 #[cfg(test)]
-pub(crate) use selection::{NewestVersions, Selection};
+pub(crate) use selection::Selection;
 use shadow::Shadow;
 use snapshot::Snapshot;
 use targets::ReplayTargets;

@@ -126,7 +126,6 @@ pub(crate) fn repair(table: &Table) -> String {
         "repair",
         name = table.name,
         key = table.keys(""),
-        made_key = table.keys("made."),
         same_key = table.same_key("held", "found"),
         columns = table.all("", 4),
         made = table.all("made.", 4),
