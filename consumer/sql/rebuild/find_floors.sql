@@ -1,10 +1,10 @@
--- For each region ($1): the first full run whose records all lie at or behind the first offsets ($4) of the partitions
--- ($2, $3) that lost their beginning; null where there is none yet. All records of a run lie behind the end-of-run record
--- of any earlier run. The end of a transaction takes an offset too, and it comes before the next run of the region can
--- begin. So an end-of-run record 2 offsets before the first offset is enough.
--- Where the decisions lost their beginning ($5), the run must also be later than each run whose decision is gone. $6 and $7
--- are the runs whose decisions the topic still has. Decisions that these tables have not published yet are not lost,
--- unless the tables are new ($8) and decided only because the topic contains no decision.
+-- For each region ($1): the first full run whose records are all at or behind the first offsets ($4) of the partitions ($2,
+-- $3) that lost their beginning; null where there is none yet. All records of a run are behind the end-of-run record of any
+-- earlier run. The end of a transaction takes an offset too, and it comes before the next run of the region can begin. So an
+-- end-of-run record 2 offsets before the first offset is enough. Where the decisions lost their beginning ($5), the run must
+-- also be later than each run whose decision is gone. $6 and $7 are the runs whose decisions the topic still has. Decisions
+-- that these tables have not published yet are not lost, unless the tables are new ($8) and decided only because the topic
+-- contains no decision.
 with lost (topic, partition, first_offset) as (
     select topic, partition, first_offset
     from unnest($2::text[], $3::integer[], $4::bigint[]) as given (topic, partition, first_offset)

@@ -115,7 +115,7 @@ mod tests {
         let cursor = after(&[(full(), 1), (incremental(), 6)]);
         assert!(done(&cursor, 6) && !done(&cursor, 7));
         assert!(!done(&Cursor { state: RunState::Crawling, ..cursor.clone() }, 6));
-        // A full crawl is still due, or somebody else's crawl was the last one.
+        // A full crawl is still due, or another process's crawl was the last one.
         assert!(!every_day(4).is_done(&cursor, at(6), at(9)));
         assert!(!done(&after(&[(full(), 1), (of_domain(), 6)]), 6));
         // By a clock that was ahead.

@@ -25,7 +25,7 @@ const CHECK: &str = "tables_and_topics";
 const GUARD: &str =
     "catalog-consumer move --help  # or correct the setting; docs/reference/failures.md has all cases";
 
-/// Whether the tables were filled from these topics, the positions lie within them, and the group belongs to these tables.
+/// Whether the tables were filled from these topics, the positions are within them, and the group belongs to these tables.
 pub(super) async fn examine(
     database: &DatabaseArgs,
     kafka: &KafkaArgs,

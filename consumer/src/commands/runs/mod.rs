@@ -15,8 +15,7 @@ pub(crate) use args::RunsCommand;
 
 /// Lists runs, shows one, or decides on one.
 ///
-/// # Errors
-/// [`catalog_shared::exit::Stop::Usage`] if the run does not allow the decision or nobody confirmed it,
+/// # Errors [`catalog_shared::exit::Stop::Usage`] if the run does not allow the decision or it was not confirmed,
 /// [`catalog_shared::exit::Stop::Guard`] if its effect would differ from what was shown, or an error of the database. An
 /// unreachable Kafka is not an error: a running consumer publishes the decision later.
 pub(crate) async fn run(command: RunsCommand) -> anyhow::Result<()> {
