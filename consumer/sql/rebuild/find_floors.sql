@@ -14,12 +14,12 @@ given (region) as (
     from unnest($1::text[]) as given (region)
 ),
 ends (region, run, is_complete) as (
-    select given.region, min(held.run), count(held.run) > 0
+    select given.region, min(stored.run), count(stored.run) > 0
     from given
     cross join lost
-    left join run_partitions as held
-        on held.region = given.region and held.topic = lost.topic and held.partition = lost.partition
-        and held.marker_offset >= greatest(lost.first_offset - 2, 0)
+    left join run_partitions as stored
+        on stored.region = given.region and stored.topic = lost.topic and stored.partition = lost.partition
+        and stored.marker_offset >= greatest(lost.first_offset - 2, 0)
     group by given.region, lost.topic, lost.partition
     union all
     select verdicts.region, max(verdicts.run), true
@@ -57,8 +57,8 @@ select
     (
         select count(*)
         from socrata_dataset_stats as stats
-        join socrata_datasets as held using (region, domain, id)
-        where stats.region = floors.region and held.retired_at is null
+        join socrata_datasets as stored using (region, domain, id)
+        where stats.region = floors.region and stored.retired_at is null
             and stats.last_run < coalesce(floors.run, 9223372036854775807)
     ) as active_below
 from floors

@@ -199,7 +199,7 @@ impl Partition {
     }
 
     /// Whether its position can be compared with the stored one: no batch is in flight and no seek is pending.
-    pub(crate) const fn is_settled(&self) -> bool {
+    pub(crate) const fn is_idle(&self) -> bool {
         !self.in_flight && self.seek_to.is_none()
     }
 

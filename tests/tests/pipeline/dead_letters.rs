@@ -28,7 +28,7 @@ const fn good() -> Sent<'static> {
     Sent { partition: 0, key: Some(GOOD_KEY), value: Some(GOOD), headers: &HEADERS }
 }
 
-type Told = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>, String, bool);
+type Stored = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>, String, bool);
 const LETTERS: &str =
     r#"select "offset", key, value, run, reason, counted from dead_letters order by "offset""#;
 
@@ -70,7 +70,7 @@ async fn each_bad_record_is_stored_unchanged_with_the_reason_and_the_rest_is_app
     let summary = world.consume()?.succeed().await?.summary()?;
     assert_eq!(summary["records"]["datasets"]["dead"], sent.len() - 1);
 
-    let letters: Vec<Told> = sqlx::query_as(LETTERS).fetch_all(world.pool()).await?;
+    let letters: Vec<Stored> = sqlx::query_as(LETTERS).fetch_all(world.pool()).await?;
     assert_eq!(letters.len(), sent.len());
     for ((offset, key, value, run, reason, counted), (at, record, rule, counts)) in letters.iter().zip(&sent)
     {
@@ -90,7 +90,7 @@ async fn each_bad_record_is_stored_unchanged_with_the_reason_and_the_rest_is_app
     // They are redelivered, and nothing is stored or counted twice.
     sqlx::query("update positions set position = 0").execute(world.pool()).await?;
     world.consume()?.succeed().await?;
-    let again: Vec<Told> = sqlx::query_as(LETTERS).fetch_all(world.pool()).await?;
+    let again: Vec<Stored> = sqlx::query_as(LETTERS).fetch_all(world.pool()).await?;
     assert_eq!(again, letters);
     let dead: Vec<(i64, i64)> =
         sqlx::query_as("select run, sum(dead)::bigint from run_partitions group by run order by run")

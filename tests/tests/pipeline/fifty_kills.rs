@@ -161,7 +161,7 @@ async fn each_record_once(world: &World) -> Result<()> {
         for record in world.records(topic).await? {
             let page: u64 = record.headers["page"].parse()?;
             pages.insert(page);
-            if record.is_marker() {
+            if record.is_end_record() {
                 let marker: Value = serde_json::from_slice(&record.value)?;
                 ensure!(
                     reported.insert(record.partition, marker["published"].as_u64()).is_none(),

@@ -36,7 +36,7 @@ mod json_errors;
 mod kafka_oidc;
 mod kafka_rights;
 mod kafka_security;
-mod last_markers;
+mod last_end_records;
 mod late_ends;
 mod locales;
 mod lost_beginning;

@@ -25,9 +25,9 @@ pub(crate) async fn run(command: RunsCommand) -> anyhow::Result<()> {
         RunsCommand::Approve(ApproveArgs { domains, decision }) => {
             let domains: BTreeSet<String> =
                 domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
-            decide::decide(&decision, Change::Release(domains)).await
+            decide::decide(&decision, Change::Approve(domains)).await
         }
-        RunsCommand::Decline(args) => decide::decide(&args, Change::Reject).await,
+        RunsCommand::Decline(args) => decide::decide(&args, Change::Decline).await,
         RunsCommand::Undo(args) => decide::decide(&args, Change::Undo).await,
     }
 }
