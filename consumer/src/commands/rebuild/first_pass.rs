@@ -14,8 +14,8 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
+use super::limits::{GROUP, REPORT_EVERY, STALL_TIMEOUT};
 use super::loss;
-use super::replay::{GROUP, REPORT_EVERY, STALL_TIMEOUT};
 use super::selection::{NewestVersions, SelectedOffsets};
 use super::targets::ReplayTargets;
 use crate::decode::row_key::Head;
