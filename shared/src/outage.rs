@@ -9,12 +9,13 @@ use tokio::time::sleep;
 use crate::events;
 use crate::kafka::KafkaArgs;
 
+mod cause;
 mod no_access;
 mod probe;
 mod tls;
 mod token;
 
-use no_access::Cause;
+use cause::Cause;
 pub use no_access::NoAccess;
 use probe::{Probe, probe};
 
