@@ -19,6 +19,7 @@ mod program;
 mod proxy;
 mod rebuild;
 mod receiver;
+mod role_script;
 mod roles;
 mod secure_broker;
 mod secure_database;
