@@ -1,7 +1,7 @@
 //! The producer of one region: it crawls the Discovery API and publishes each page to Kafka in one transaction
 //! with the cursor that covers it.
 //!
-//! The modules are layers, from the top down, and each imports only layers below it (`tests/tests/layers.rs`):
+//! The modules are layers, from the top down, and each imports only layers below it (`tests/tests/layers/`):
 //!
 //! - `cli`: the command line, and the command that it starts.
 //! - `crawl`, `doctor` and `status`: the commands. `crawl` orchestrates a run.
