@@ -31,7 +31,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use catalog_shared::cursor::{Mode, RunParameters, RunState, Since};
-    use catalog_shared::record::RecordType;
     use catalog_shared::region::Region;
     use time::Duration;
 
@@ -45,15 +44,7 @@ mod tests {
     }
 
     fn full() -> RunParameters {
-        RunParameters {
-            mode: Mode::Full,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        }
+        RunParameters::full()
     }
 
     fn incremental() -> RunParameters {
