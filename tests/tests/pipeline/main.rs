@@ -24,6 +24,7 @@ mod dead_letters;
 mod deadlock;
 mod deciding;
 mod documented;
+mod draw;
 mod dry_run;
 mod faithful;
 mod fast_day;
