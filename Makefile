@@ -1,5 +1,5 @@
-# The commands for development. Each one calls a script in dev/, which documents how it works.
-.PHONY: help demo test test-fast check bench bench-guards stack-up stack-down
+# The commands for development. Most call a script in dev/, which documents how it works.
+.PHONY: help demo test test-fast check bench bench-guards cassettes stack-up stack-down
 
 help:
 	@echo 'make demo        crawl an invented catalog through Kafka into PostgreSQL, and look at it'
@@ -8,6 +8,7 @@ help:
 	@echo 'make check       check format, lints, scripts, spelling, and the licences and sources of dependencies'
 	@echo 'make bench       measure both programs against the limits of Kafka and PostgreSQL (ARGS=--help shows options)'
 	@echo 'make bench-guards  count the instructions of hot functions, and compare them with committed counts'
+	@echo 'make cassettes   record the recordings of the tests again (docs/how-to/record-the-api.md)'
 	@echo 'make stack-up    start the Kafka and the PostgreSQL that demo and tests use (they do so themselves)'
 	@echo 'make stack-down  stop them; their data stays'
 	@echo
@@ -30,6 +31,13 @@ bench:
 
 bench-guards:
 	@dev/guards
+
+# Records tests/cassettes again from the mock server, and plays the recordings back.
+cassettes:
+	@CATALOG_RECORD_CASSETTES=1 dev/test -p catalog-tests --test pipeline cassettes::recording
+	@dev/test -p catalog-tests --test pipeline cassettes::
+	@git --no-pager diff --stat -- tests/cassettes
+	@git status --short -- tests/cassettes
 
 stack-up:
 	@dev/setup

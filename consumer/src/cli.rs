@@ -4,7 +4,7 @@ use catalog_shared::command_files::{self, CompletionsArgs, ManArgs};
 use catalog_shared::rights;
 use catalog_shared::settings::Settings;
 use catalog_shared::shutdown;
-use catalog_shared::telemetry::{Log, LogFormat};
+use catalog_shared::telemetry::{Log, LogArgs};
 use catalog_shared::version;
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -30,16 +30,9 @@ use crate::store::database;
     args_override_self = true
 )]
 pub struct Cli {
-    /// Format of the log on standard error
-    #[arg(
-        long,
-        env = "CATALOG_LOG_FORMAT",
-        value_enum,
-        ignore_case = true,
-        default_value = "auto",
-        global = true
-    )]
-    pub log_format: LogFormat,
+    /// The flag of the log.
+    #[command(flatten)]
+    pub log: LogArgs,
 
     /// The command.
     #[command(subcommand)]

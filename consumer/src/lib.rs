@@ -1,10 +1,10 @@
 //! The consumer reads records from Kafka, decodes them to rows, and applies each batch to PostgreSQL in one transaction,
 //! exactly once. A ledger counts what became of the records of each run.
 //!
-//! The modules are layers, from the top down, and each imports only layers below it (`tests/tests/layers.rs`):
+//! The modules are layers, from the top down, and each imports only layers below it (`tests/tests/layers/`):
 //!
 //! - `cli`: the command line, and the command that it starts.
-//! - `commands`: `run`, dry runs, `rebuild`, `verify`, `runs`, `dead-letters` and `move`.
+//! - `commands`: `run`, dry runs, `check`, `doctor`, `rebuild`, `verify`, `runs`, `dead-letters` and `move`.
 //! - `sync`: work that needs both PostgreSQL and Kafka, such as publishing decisions.
 //! - `store`: PostgreSQL. `kafka`: Kafka. Neither imports the other.
 //! - `decode`: turns a record into a row.

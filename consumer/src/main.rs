@@ -10,7 +10,7 @@ use catalog_shared::telemetry::Log;
 #[tokio::main]
 async fn main() -> ExitCode {
     let Parsed { cli, settings } = command_line::parse::<Cli>();
-    let (log, json) = (Log::open(cli.log_format), cli.command.prints_json());
+    let (log, json) = (Log::open(cli.log.log_format), cli.command.prints_json());
     let result = cli::run(cli.command, &settings, &log).await;
     exit::report(result, json, &log)
 }

@@ -29,7 +29,7 @@ pub fn decode(value: &str, domain: &str, id: &str) -> Option<Vec<u8>> {
 #[must_use]
 pub fn decode_scanned(value: &str, domain: &str, id: &str) -> Option<usize> {
     let scanned = Scanned::in_one_pass(value, domain, id)?;
-    Some(DatasetRow::read_scanned(value, scanned).ok()?.record.len())
+    Some(scanned.decode(value).ok()?.record.len())
 }
 
 /// Checks that a scan and a full decode of a value have the same result.
@@ -39,7 +39,7 @@ pub fn decode_scanned(value: &str, domain: &str, id: &str) -> Option<usize> {
 pub fn compare(value: &str, domain: &str, id: &str) -> Result<(), String> {
     let row = DatasetRow::read(value, domain, id);
     let in_one_pass = Scanned::in_one_pass(value, domain, id);
-    let is_same = in_one_pass.is_none_or(|scanned| DatasetRow::read_scanned(value, scanned) == row);
+    let is_same = in_one_pass.is_none_or(|scanned| scanned.decode(value) == row);
     let decoded = row.map(|DatasetRow { stats, content_hash, .. }| Scanned { stats, content_hash });
     if is_same && Scanned::read(value, domain, id) == decoded {
         return Ok(());

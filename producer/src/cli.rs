@@ -3,7 +3,7 @@
 use catalog_shared::command_files::{self, CompletionsArgs, ManArgs};
 use catalog_shared::settings::Settings;
 use catalog_shared::shutdown;
-use catalog_shared::telemetry::{Log, LogFormat};
+use catalog_shared::telemetry::{Log, LogArgs};
 use catalog_shared::version;
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -20,16 +20,9 @@ use crate::{crawl, doctor, status};
     args_override_self = true
 )]
 pub struct Cli {
-    /// Format of the log on standard error
-    #[arg(
-        long,
-        env = "CATALOG_LOG_FORMAT",
-        value_enum,
-        ignore_case = true,
-        default_value = "auto",
-        global = true
-    )]
-    pub log_format: LogFormat,
+    /// The flag of the log.
+    #[command(flatten)]
+    pub log: LogArgs,
 
     /// The command.
     #[command(subcommand)]

@@ -186,7 +186,7 @@ pub enum LedgerState {
     Released,
     /// A run on hold that a person declined.
     Rejected,
-    /// A run on hold that nobody decided before a later one that covers as much was accepted.
+    /// A run on hold that was undecided when a later one that covers as much was accepted.
     Superseded,
     /// A run that retires nothing.
     Ended,

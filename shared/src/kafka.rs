@@ -19,7 +19,7 @@ use crate::topics::Topics;
 
 mod client;
 mod oauth;
-mod token_answer;
+pub(crate) mod token_answer;
 
 pub use client::create;
 pub(crate) use token_answer::without_secrets;

@@ -8,13 +8,15 @@ use tokio::time::sleep;
 
 use crate::events;
 use crate::kafka::KafkaArgs;
+use crate::rights::code;
 
+mod cause;
 mod no_access;
 mod probe;
 mod tls;
 mod token;
 
-use no_access::Cause;
+use cause::Cause;
 pub use no_access::NoAccess;
 use probe::{Probe, probe};
 
@@ -179,14 +181,6 @@ const TRANSIENT: [RDKafkaErrorCode; 14] = [
 pub fn is_unreachable(error: &anyhow::Error) -> bool {
     let code = error.downcast_ref::<KafkaError>().and_then(code);
     code.is_some_and(|code| TRANSIENT.contains(&code)) || error.downcast_ref::<Unreachable>().is_some()
-}
-
-/// The code of an error, including that of an admin request, which `rdkafka_error_code` omits.
-fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
-    match error {
-        KafkaError::AdminOp(code) => Some(*code),
-        other => other.rdkafka_error_code(),
-    }
 }
 
 #[cfg(test)]

@@ -51,7 +51,8 @@ const fn right(code: RDKafkaErrorCode) -> Option<&'static str> {
     }
 }
 
-fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+/// The code of an error, including that of an admin request, which `rdkafka_error_code` omits.
+pub(crate) fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     match error {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),

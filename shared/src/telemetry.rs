@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -26,6 +26,21 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// The flag of the log, for every command.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct LogArgs {
+    /// Format of the log on standard error
+    #[arg(
+        long,
+        env = "CATALOG_LOG_FORMAT",
+        value_enum,
+        ignore_case = true,
+        default_value = "auto",
+        global = true
+    )]
+    pub log_format: LogFormat,
 }
 
 /// The program's log, on standard error.

@@ -7,9 +7,9 @@ with entered as (
     select
         $1, $2, given."offset", given.key, given.value, given.headers, given.region, given.run, given.reason,
         given.counts and not exists (
-            select from run_partitions as held
-            where held.topic = $1 and held.partition = $2 and held.region = given.region
-                and held.run >= given.run and held.marker_offset is not null
+            select from run_partitions as stored
+            where stored.topic = $1 and stored.partition = $2 and stored.region = given.region
+                and stored.run >= given.run and stored.marker_offset is not null
         ),
         given.ordinal, given.refused
     from unnest(
@@ -20,7 +20,7 @@ with entered as (
     on conflict (cluster, topic, partition, "offset") do nothing
     returning region, run, counted
 )
-insert into run_partitions as held (
+insert into run_partitions as stored (
     region, run, topic, partition, new, changed, unchanged, older, dead
 )
 select region, run, $1, $2, 0, 0, 0, 0, count(*)
@@ -28,4 +28,4 @@ from entered
 where counted
 group by region, run
 on conflict (region, run, topic, partition) do update
-set dead = held.dead + excluded.dead
+set dead = stored.dead + excluded.dead

@@ -1,4 +1,4 @@
-update socrata_datasets as held
+update socrata_datasets as stored
 set retired_at = given.retired_at
 from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as given (region, domain, id, retired_at)
-where held.region = given.region and held.domain = given.domain and held.id = given.id
+where stored.region = given.region and stored.domain = given.domain and stored.id = given.id

@@ -14,7 +14,7 @@ with given as (
 -- Read under the row's lock. The statement's snapshot may show a hash that another transaction has just replaced, and
 -- a row that is taken for unchanged by it would keep the other transaction's content for ever. Lateral with a limit: one
 -- look-up by key each, whatever the planner estimates.
-held as materialized (
+stored as materialized (
     select given.place, found.last_run, found.content_hash
     from given
     cross join lateral (
@@ -35,7 +35,7 @@ won as (
         given.page_views_total, given.page_views_last_month, given.page_views_last_week, given.download_count,
         given.content_hash
     from given
-    join held using (place)
+    join stored using (place)
     order by given.place
     on conflict (region, domain, id) do update
     set
@@ -50,8 +50,8 @@ won as (
     where (stats.last_run, stats.last_page) <= (excluded.last_run, excluded.last_page)
     returning region, domain, id
 )
-select given.place, won.region is not null as won, held.last_run, held.content_hash
+select given.place, won.region is not null as won, stored.last_run, stored.content_hash
 from given
-join held using (place)
+join stored using (place)
 left join won using (region, domain, id)
 order by given.place

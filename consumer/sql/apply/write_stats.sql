@@ -2,7 +2,7 @@
 -- else. Shows their keys, and which of them are new. All other rows are left to win_stats.sql:
 --   - another content is stored, or a form of another revision,
 --   - a newer version is stored,
---   - the row is or becomes retired: its run, or the stored one, lies before the last run that could retire it.
+--   - the row is or becomes retired: its run, or the stored one, is before the last run that could retire it.
 --
 -- A conflict locks the stored row before it is compared, and waits for whoever holds it. So the hash is compared as the
 -- other transaction has left it, and all rows of the batch are locked afterwards, in the order of their keys.

@@ -1,6 +1,6 @@
 -- Marks a dead letter as replayed. Its run no longer counts it as dead but by its effect: in the ledger, and in the
 -- sums of the run if the run was already judged.
-with settled as (
+with resolved as (
     update dead_letters
     set state = 'replayed', settled_at = now(), value = null
     where id = $1
@@ -8,18 +8,18 @@ with settled as (
 ),
 
 moved as (
-    update run_partitions as held
+    update run_partitions as stored
     set
-        dead = held.dead - 1,
-        new = held.new + $2,
-        changed = held.changed + $3,
-        unchanged = held.unchanged + $4,
-        older = held.older + $5
-    from settled
-    where settled.counted
-        and held.region = settled.region and held.run = settled.run
-        and held.topic = settled.topic and held.partition = settled.partition
-    returning held.region, held.run
+        dead = stored.dead - 1,
+        new = stored.new + $2,
+        changed = stored.changed + $3,
+        unchanged = stored.unchanged + $4,
+        older = stored.older + $5
+    from resolved
+    where resolved.counted
+        and stored.region = resolved.region and stored.run = resolved.run
+        and stored.topic = resolved.topic and stored.partition = resolved.partition
+    returning stored.region, stored.run
 )
 
 update runs

@@ -2,11 +2,11 @@
 -- first, so a dry run writes only to them, and the end of the transaction drops them. The views read the real tables.
 set local idle_in_transaction_session_timeout = 0;
 
-create temporary view pg_temp.held_datasets as select * from socrata_datasets;
-create temporary view pg_temp.held_dataset_stats as select * from socrata_dataset_stats;
-create temporary view pg_temp.held_domains as select * from socrata_domains;
-create temporary view pg_temp.held_hosts as select * from socrata_hosts;
-create temporary view pg_temp.held_agencies as select * from socrata_agencies;
+create temporary view pg_temp.stored_datasets as select * from socrata_datasets;
+create temporary view pg_temp.stored_dataset_stats as select * from socrata_dataset_stats;
+create temporary view pg_temp.stored_domains as select * from socrata_domains;
+create temporary view pg_temp.stored_hosts as select * from socrata_hosts;
+create temporary view pg_temp.stored_agencies as select * from socrata_agencies;
 
 create temporary table pg_temp.socrata_datasets (like socrata_datasets including constraints) on commit drop;
 create temporary table pg_temp.socrata_dataset_stats (like socrata_dataset_stats including constraints) on commit drop;

@@ -9,13 +9,13 @@ select
 from unnest($1::text[], $2::text[], $3::text[]) as given (region, domain, id)
 cross join lateral (
     select region, domain, id, record, unreadable, content_hash, retired_at
-    from held_datasets as held
-    where held.region = given.region and held.domain = given.domain and held.id = given.id
+    from stored_datasets as stored
+    where stored.region = given.region and stored.domain = given.domain and stored.id = given.id
     limit 1
 ) as found
 left join lateral (
     select get_byte(content_hash, 0) >= $4 as has_this_form
-    from held_dataset_stats as stats
+    from stored_dataset_stats as stats
     where stats.region = given.region and stats.domain = given.domain and stats.id = given.id
     limit 1
 ) as stats on true

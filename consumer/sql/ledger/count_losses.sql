@@ -3,15 +3,15 @@
 -- could not read.
 with counted as (
     select
-        lower(held.domain) as domain,
+        lower(stored.domain) as domain,
         count(*) as active,
         count(*) filter (where stats.last_run < $2) as lost,
         count(*) filter (where stats.last_run < $4) as long_lost,
-        count(*) filter (where held.id = any ($5::text[])) as unread
-    from socrata_datasets as held
+        count(*) filter (where stored.id = any ($5::text[])) as unread
+    from socrata_datasets as stored
     join socrata_dataset_stats as stats using (region, domain, id)
-    where held.region = $1 and held.retired_at is null
-    group by lower(held.domain)
+    where stored.region = $1 and stored.retired_at is null
+    group by lower(stored.domain)
 )
 select counted.domain, counted.active, counted.lost, counted.long_lost, counted.unread, known.first_run
 from counted

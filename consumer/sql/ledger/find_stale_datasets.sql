@@ -8,10 +8,10 @@ with due as materialized (
     ) as seen
 )
 select
-    held.domain, held.id, held.name, held.type as kind, stats.last_run,
-    held.retired_at as was, due.retired_at as due
+    stored.domain, stored.id, stored.name, stored.type as kind, stats.last_run,
+    stored.retired_at as was, due.retired_at as due
 from socrata_dataset_stats as stats
 join due using (domain, last_run)
-join socrata_datasets as held using (region, domain, id)
-where stats.region = $1 and held.retired_at is distinct from due.retired_at
-order by held.domain, held.name, held.id
+join socrata_datasets as stored using (region, domain, id)
+where stats.region = $1 and stored.retired_at is distinct from due.retired_at
+order by stored.domain, stored.name, stored.id

@@ -10,17 +10,17 @@ with due as materialized (
     ) as seen
 ),
 stale as materialized (
-    select held.domain, held.id, held.retired_at as was, due.retired_at
+    select stored.domain, stored.id, stored.retired_at as was, due.retired_at
     from socrata_dataset_stats as stats
     join due using (domain, last_run)
-    join socrata_datasets as held using (region, domain, id)
-    where stats.region = $1 and held.retired_at is distinct from due.retired_at
+    join socrata_datasets as stored using (region, domain, id)
+    where stats.region = $1 and stored.retired_at is distinct from due.retired_at
 ),
 moved as (
-    update socrata_datasets as held
+    update socrata_datasets as stored
     set retired_at = stale.retired_at
     from stale
-    where held.region = $1 and held.domain = stale.domain and held.id = stale.id
+    where stored.region = $1 and stored.domain = stale.domain and stored.id = stale.id
     returning stale.was, stale.retired_at as due
 )
 select

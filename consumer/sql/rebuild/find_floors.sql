@@ -1,10 +1,10 @@
--- For each region ($1): the first full run whose records all lie at or behind the first offsets ($4) of the partitions
--- ($2, $3) that lost their beginning; null where there is none yet. All records of a run lie behind the end-of-run record
--- of any earlier run. The end of a transaction takes an offset too, and it comes before the next run of the region can
--- begin. So an end-of-run record 2 offsets before the first offset is enough.
--- Where the decisions lost their beginning ($5), the run must also be later than each run whose decision is gone. $6 and $7
--- are the runs whose decisions the topic still has. Decisions that these tables have not published yet are not lost,
--- unless the tables are new ($8) and decided only because the topic contains no decision.
+-- For each region ($1): the first full run whose records are all at or behind the first offsets ($4) of the partitions ($2,
+-- $3) that lost their beginning; null where there is none yet. All records of a run are behind the end-of-run record of any
+-- earlier run. The end of a transaction takes an offset too, and it comes before the next run of the region can begin. So an
+-- end-of-run record 2 offsets before the first offset is enough. Where the decisions lost their beginning ($5), the run must
+-- also be later than each run whose decision is gone. $6 and $7 are the runs whose decisions the topic still has. Decisions
+-- that these tables have not published yet are not lost, unless the tables are new ($8) and decided only because the topic
+-- contains no decision.
 with lost (topic, partition, first_offset) as (
     select topic, partition, first_offset
     from unnest($2::text[], $3::integer[], $4::bigint[]) as given (topic, partition, first_offset)
@@ -14,12 +14,12 @@ given (region) as (
     from unnest($1::text[]) as given (region)
 ),
 ends (region, run, is_complete) as (
-    select given.region, min(held.run), count(held.run) > 0
+    select given.region, min(stored.run), count(stored.run) > 0
     from given
     cross join lost
-    left join run_partitions as held
-        on held.region = given.region and held.topic = lost.topic and held.partition = lost.partition
-        and held.marker_offset >= greatest(lost.first_offset - 2, 0)
+    left join run_partitions as stored
+        on stored.region = given.region and stored.topic = lost.topic and stored.partition = lost.partition
+        and stored.marker_offset >= greatest(lost.first_offset - 2, 0)
     group by given.region, lost.topic, lost.partition
     union all
     select verdicts.region, max(verdicts.run), true
@@ -57,8 +57,8 @@ select
     (
         select count(*)
         from socrata_dataset_stats as stats
-        join socrata_datasets as held using (region, domain, id)
-        where stats.region = floors.region and held.retired_at is null
+        join socrata_datasets as stored using (region, domain, id)
+        where stats.region = floors.region and stored.retired_at is null
             and stats.last_run < coalesce(floors.run, 9223372036854775807)
     ) as active_below
 from floors

@@ -4,8 +4,8 @@ from pg_class as made
 where relnamespace = to_regnamespace($1) and relkind = 'r'
     and not ($2 and starts_with(relname, 'socrata_'))
     and not exists (
-        select from pg_class as held
-        where held.relnamespace = current_schema()::regnamespace and held.relname = made.relname
+        select from pg_class as existing
+        where existing.relnamespace = current_schema()::regnamespace and existing.relname = made.relname
     )
 order by relname
 limit 1

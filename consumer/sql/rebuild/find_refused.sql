@@ -20,7 +20,7 @@ newest (kind, key, run, page) as (
     select 'agencies', concat_ws('/', region, host, agency), last_run, last_page
     from candidates_agencies join shadow_agencies using (region, host, agency)
 ),
-held (kind, key, run, page) as (
+stored (kind, key, run, page) as (
     select 'datasets', concat_ws('/', region, domain, id), last_run, last_page
     from assets join socrata_dataset_stats using (region, domain, id)
     union all
@@ -40,7 +40,7 @@ where dead.state <> 'replayed' and dead.refused
     and dead.topic like '%' || newest.kind
     and dead.headers @> jsonb_build_array(jsonb_build_array('page', newest.page::text))
     and not exists (
-        select from held
-        where held.kind = newest.kind and held.key = newest.key
-            and (held.run, held.page) >= (newest.run, newest.page)
+        select from stored
+        where stored.kind = newest.kind and stored.key = newest.key
+            and (stored.run, stored.page) >= (newest.run, newest.page)
     )

@@ -33,19 +33,19 @@ dataset_stats as (
 domains as (
     update differing_domains as found
     set kind = 'kept'
-    from socrata_domains as held, run_floors as floors
-    where found.kind = 'extra' and held.region = found.region and held.domain = found.domain
-        and floors.topic = $2 and floors.region = held.region and held.last_run <= floors.run
+    from socrata_domains as stored, run_floors as floors
+    where found.kind = 'extra' and stored.region = found.region and stored.domain = found.domain
+        and floors.topic = $2 and floors.region = stored.region and stored.last_run <= floors.run
 ),
 hosts as (
     update differing_hosts as found
     set kind = 'kept'
-    from socrata_hosts as held, run_floors as floors
-    where found.kind = 'extra' and held.region = found.region and held.host = found.host
-        and floors.topic = $3 and floors.region = held.region and held.last_run <= floors.run
+    from socrata_hosts as stored, run_floors as floors
+    where found.kind = 'extra' and stored.region = found.region and stored.host = found.host
+        and floors.topic = $3 and floors.region = stored.region and stored.last_run <= floors.run
 )
 update differing_agencies as found
 set kind = 'kept'
-from socrata_agencies as held, run_floors as floors
-where found.kind = 'extra' and held.region = found.region and held.host = found.host and held.agency = found.agency
-    and floors.topic = $4 and floors.region = held.region and held.last_run <= floors.run
+from socrata_agencies as stored, run_floors as floors
+where found.kind = 'extra' and stored.region = found.region and stored.host = found.host and stored.agency = found.agency
+    and floors.topic = $4 and floors.region = stored.region and stored.last_run <= floors.run

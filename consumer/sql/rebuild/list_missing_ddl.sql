@@ -8,8 +8,8 @@ with lost as (
     where relnamespace = to_regnamespace(quote_ident($2))
         and (relkind = 'v' or (relkind = 'r' and starts_with(relname, 'socrata_')))
         and not exists (
-            select from pg_class as held
-            where held.relnamespace = to_regnamespace(quote_ident($1)) and held.relname = made.relname
+            select from pg_class as existing
+            where existing.relnamespace = to_regnamespace(quote_ident($1)) and existing.relname = made.relname
         )
 )
 select statement

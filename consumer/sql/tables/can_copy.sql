@@ -9,14 +9,14 @@ select from socrata_{name} limit 0;
 set local client_min_messages = error;
 
 select class.relkind = 'r' and not class.relhasrules and not row_security_active(class.oid)
-    and bool_and(held.attname is not null) as can_copy
+    and bool_and(existing.attname is not null) as can_copy
 from pg_catalog.pg_class as class
 cross join (
     values
     {described}
 ) as described (name, type)
-left join pg_catalog.pg_attribute as held
-    on held.attrelid = class.oid and held.attname = described.name and not held.attisdropped
-        and held.atttypid = described.type::regtype and held.atttypmod = -1 and held.attgenerated = ''
+left join pg_catalog.pg_attribute as existing
+    on existing.attrelid = class.oid and existing.attname = described.name and not existing.attisdropped
+        and existing.atttypid = described.type::regtype and existing.atttypmod = -1 and existing.attgenerated = ''
 where class.oid = 'socrata_{name}'::regclass
 group by class.oid, class.relkind, class.relhasrules

@@ -7,19 +7,19 @@ select
             select from refused_keys as refused
             where refused.topic = $1 and refused.key = convert_to(concat_ws('/', {key}), 'UTF8')
         ) then 'refused'
-        when held.region is null then 'missing'
+        when stored.region is null then 'missing'
         -- The topics lost their beginning, so the correct content of this row is unknown.
         when {newest_run} < (
-            select floors.run from floors where floors.topic = $1 and floors.region = held.region
+            select floors.run from floors where floors.topic = $1 and floors.region = stored.region
         ) then 'kept'
         when made.region is null then 'extra'
         else 'different'
     end as kind
 from candidates_{name}
-left join socrata_{name} as held using ({key})
+left join socrata_{name} as stored using ({key})
 left join shadow_{name} as made using ({key})
 where row(
-        {held}
+        {stored}
     ) is distinct from row(
         {made}
     )
@@ -28,6 +28,6 @@ where row(
         made.region is null
         and exists (
             select from shadow_dead_letters as dead
-            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', {held_key}), 'UTF8')
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', {stored_key}), 'UTF8')
         )
     )

@@ -5,7 +5,7 @@ select
 from unnest({arrays}) as given ({key})
 cross join lateral (
     select {columns}
-    from held_{name} as held
+    from stored_{name} as stored
     where {same_key}
     limit 1
 ) as found

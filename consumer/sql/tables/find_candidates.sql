@@ -4,14 +4,14 @@
 -- that an operator has altered, because only images of the same types can be compared.
 create temporary table candidates_{name} as
 select {key}
-from socrata_{name} as held
+from socrata_{name} as stored
 left join shadow_{name} as made using ({key})
 where row(
-        {held}
+        {stored}
     )::record *<> row(
         {made}
     )::record
 union all
 select {key}
 from shadow_{name} as made
-where not exists (select from socrata_{name} as held where {same_key})
+where not exists (select from socrata_{name} as stored where {same_key})

@@ -3,7 +3,7 @@ coalesce(
                 (
                     select stats.last_run
                     from socrata_dataset_stats as stats
-                    where stats.region = held.region and stats.domain = held.domain and stats.id = held.id
+                    where stats.region = stored.region and stats.domain = stored.domain and stats.id = stored.id
                 ),
                 (
                     select stats.last_run

@@ -1,5 +1,5 @@
 with removed as (
-    delete from socrata_{name} as held
+    delete from socrata_{name} as stored
     using differing_{name} as found
     where {same_key}
         and found.kind = 'extra' and found.place between $1 and $2

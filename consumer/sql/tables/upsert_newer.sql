@@ -8,16 +8,16 @@ with given as (
 before as (
     select given.place, {same_content} as same
     from given
-    join socrata_{name} as held on {same_key}
+    join socrata_{name} as stored on {same_key}
 ),
 won as (
-    insert into socrata_{name} as held ({columns})
+    insert into socrata_{name} as stored ({columns})
     select {columns}
     from given
     on conflict ({key}) do update
     set
         {set}
-    where (held.last_run, held.last_page) <= (excluded.last_run, excluded.last_page)
+    where (stored.last_run, stored.last_page) <= (excluded.last_run, excluded.last_page)
     returning {key}
 )
 select given.place, won.region is not null as won, before.same

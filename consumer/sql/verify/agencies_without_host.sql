@@ -11,8 +11,8 @@ with behind as (
     group by region
     having max(run) > coalesce(
         (
-            select max(held.run) from run_partitions as held
-            where held.region = known.region and held.topic like '%hosts' and held.marker_offset is not null
+            select max(stored.run) from run_partitions as stored
+            where stored.region = known.region and stored.topic like '%hosts' and stored.marker_offset is not null
         ),
         0
     )
@@ -25,6 +25,6 @@ join runs using (region)
 where runs.run = last_run and runs.state not in ('open', 'abandoned') and runs.dead = 0
     and region not in (select region from behind)
     and not exists (
-        select from socrata_hosts as held
-        where held.region = socrata_agencies.region and held.host = socrata_agencies.host
+        select from socrata_hosts as stored
+        where stored.region = socrata_agencies.region and stored.host = socrata_agencies.host
     )

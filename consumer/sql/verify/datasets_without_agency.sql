@@ -12,8 +12,8 @@ with behind as (
     group by region
     having max(run) > coalesce(
         (
-            select max(held.run) from run_partitions as held
-            where held.region = known.region and held.topic like '%agencies' and held.marker_offset is not null
+            select max(stored.run) from run_partitions as stored
+            where stored.region = known.region and stored.topic like '%agencies' and stored.marker_offset is not null
         ),
         0
     )
@@ -33,6 +33,6 @@ from (
         and not 'resource.attribution' = any (unreadable)
 ) as asset
 where agency is not null and region not in (select region from behind) and not exists (
-    select from socrata_agencies as held
-    where held.region = asset.region and held.host = asset.host and held.agency = asset.agency
+    select from socrata_agencies as stored
+    where stored.region = asset.region and stored.host = asset.host and stored.agency = asset.agency
 )

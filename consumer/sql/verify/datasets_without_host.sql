@@ -13,8 +13,8 @@ with behind as (
     group by region
     having max(run) > coalesce(
         (
-            select max(held.run) from run_partitions as held
-            where held.region = known.region and held.topic like '%hosts' and held.marker_offset is not null
+            select max(stored.run) from run_partitions as stored
+            where stored.region = known.region and stored.topic like '%hosts' and stored.marker_offset is not null
         ),
         0
     )
@@ -31,6 +31,6 @@ from (
         and permalink collate "C" ~* '^https?://[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]+/' and permalink collate "C" !~* '//([^/]*\.)?xn--'
 ) as asset
 where region not in (select region from behind) and not exists (
-    select from socrata_hosts as held
-    where held.region = asset.region and held.host = asset.host
+    select from socrata_hosts as stored
+    where stored.region = asset.region and stored.host = asset.host
 )

@@ -1,7 +1,7 @@
 select
     region || '/' || domain || '/' || id as what,
     'content_hash is ' || encode(stats.content_hash, 'hex') || ' in socrata_dataset_stats and '
-        || encode(held.content_hash, 'hex') || ' in socrata_datasets' as finding
-from socrata_datasets as held
+        || encode(stored.content_hash, 'hex') || ' in socrata_datasets' as finding
+from socrata_datasets as stored
 join socrata_dataset_stats as stats using (region, domain, id)
-where stats.content_hash <> held.content_hash
+where stats.content_hash <> stored.content_hash

@@ -9,8 +9,8 @@ where runs.state not in ('open', 'abandoned', verdicts.state)
     and not (runs.state = 'superseded' and verdicts.state = 'held')
 union all
 select
-    'run ' || run || ' of ' || region || ', ' || coalesce(decided.domain, held.domain),
-    'its shield is ' || coalesce(held.reason, 'missing') || ' in run_shields and '
+    'run ' || run || ' of ' || region || ', ' || coalesce(decided.domain, stored.domain),
+    'its shield is ' || coalesce(stored.reason, 'missing') || ' in run_shields and '
         || coalesce(decided.reason, 'missing') || ' in verdicts'
 from (
     select
@@ -22,6 +22,6 @@ from (
     cross join lateral jsonb_each_text(verdict #> '{judged,shields}') as shield (key, value)
     where runs.state not in ('open', 'abandoned')
 ) as decided
-full join run_shields as held using (region, run, domain)
+full join run_shields as stored using (region, run, domain)
 where (decided.reason, decided.confirmed_below, decided.lifted)
-    is distinct from (held.reason, held.confirmed_below, held.lifted)
+    is distinct from (stored.reason, stored.confirmed_below, stored.lifted)

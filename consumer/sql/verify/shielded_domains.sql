@@ -11,9 +11,9 @@ from (
 ) as last_shield
 cross join lateral (
     select count(*) as kept
-    from socrata_datasets as held
+    from socrata_datasets as stored
     join socrata_dataset_stats as stats using (region, domain, id)
-    where held.region = last_shield.region and lower(held.domain) = last_shield.domain
-        and held.retired_at is null and stats.last_run < last_shield.run
+    where stored.region = last_shield.region and lower(stored.domain) = last_shield.domain
+        and stored.retired_at is null and stats.last_run < last_shield.run
 ) as counted
 where kept > 0

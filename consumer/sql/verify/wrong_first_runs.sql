@@ -1,7 +1,7 @@
 -- The end-of-run records of full crawls name the domains.
 select
     region || '/' || domain as what,
-    'the first full crawl that listed or saw it is ' || coalesce(held.first_run::text, 'missing')
+    'the first full crawl that listed or saw it is ' || coalesce(stored.first_run::text, 'missing')
         || ' in domain_first_runs and ' || coalesce(expected.first_run::text, 'missing') || ' by the runs' as finding
 from (
     select runs.region collate "C" as region, lower(named.domain collate "C") as domain, min(runs.run) as first_run
@@ -14,5 +14,5 @@ from (
     where runs.mode = 'full' and runs.marker is not null
     group by 1, 2
 ) as expected
-full join domain_first_runs as held using (region, domain)
-where expected.first_run is distinct from held.first_run
+full join domain_first_runs as stored using (region, domain)
+where expected.first_run is distinct from stored.first_run

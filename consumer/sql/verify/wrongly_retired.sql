@@ -5,9 +5,9 @@ with due as materialized (
 )
 select
     region || '/' || domain || '/' || id as what,
-    'retired_at is ' || coalesce(held.retired_at::text, 'null') || ', but by the decisions about the runs after '
+    'retired_at is ' || coalesce(stored.retired_at::text, 'null') || ', but by the decisions about the runs after '
         || last_run || ' it should be ' || coalesce(due.retired_at::text, 'null') as finding
-from socrata_datasets as held
+from socrata_datasets as stored
 join socrata_dataset_stats using (region, domain, id)
 join due using (region, domain, last_run)
-where held.retired_at is distinct from due.retired_at
+where stored.retired_at is distinct from due.retired_at

@@ -14,7 +14,7 @@ use crate::decode::asset;
 use crate::decode::content_hash::{ContentHash, additional};
 use crate::decode::literal::TextArray;
 use crate::decode::sanitize::sanitize_json;
-use crate::decode::scan::Scanned;
+use crate::decode::stats::Stats;
 use crate::decode::tree::Node;
 use crate::decode::values::Reader;
 use catalog_shared::fields::Fields;
@@ -58,15 +58,6 @@ pub(crate) struct Typed {
     pub(crate) publication_date: Option<OffsetDateTime>,
 }
 
-/// The counters of an asset, which change on each crawl.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stats {
-    pub(crate) page_views_total: Option<i64>,
-    pub(crate) page_views_last_month: Option<i64>,
-    pub(crate) page_views_last_week: Option<i64>,
-    pub(crate) download_count: Option<i64>,
-}
-
 /// Why a value can't be decoded.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum DatasetError {
@@ -104,15 +95,18 @@ impl DatasetRow {
         Ok(Self { typed, record, unreadable, content_hash, stats })
     }
 
-    /// Decodes an object for which one pass was enough (see [`Scanned::in_one_pass`]). The result is that of
+    /// Decodes an object for which one pass was enough (see `scan`), with the result of that pass. The row is that of
     /// [`DatasetRow::read`], which would sanitize, check and hash the object again.
     ///
     /// # Errors
     /// If the value is not a JSON object.
-    pub(crate) fn read_scanned(value: &str, scanned: Scanned) -> Result<Self, DatasetError> {
+    pub(super) fn with_scanned(
+        value: &str,
+        stats: Stats,
+        content_hash: ContentHash,
+    ) -> Result<Self, DatasetError> {
         let record = record(value)?;
         let (typed, unreadable) = read_typed(&record)?;
-        let Scanned { stats, content_hash } = scanned;
         Ok(Self { typed, record, unreadable: sorted(unreadable), content_hash, stats })
     }
 }

@@ -14,6 +14,8 @@ pub(crate) mod row_key;
 pub(crate) mod rows;
 pub(crate) mod sanitize;
 pub(crate) mod scan;
+pub(crate) mod stats;
+pub(crate) mod stored_hash;
 pub(crate) mod tree;
 pub(crate) mod values;
 mod visit;

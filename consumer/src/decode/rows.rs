@@ -59,7 +59,7 @@ impl<'a> Dataset<'a> {
     /// Never, because the asset was scanned successfully.
     pub(crate) fn decode(&self) -> Result<DatasetRow, DatasetError> {
         if self.in_one_pass {
-            DatasetRow::read_scanned(self.value, self.scanned)
+            self.scanned.decode(self.value)
         } else {
             DatasetRow::read(self.value, self.domain, self.id)
         }

@@ -1,12 +1,10 @@
 //! Scans an asset: one pass over its bytes reads the stats and computes the content hash. Only assets whose content is
 //! not stored yet are decoded in full.
 
-use serde::de::DeserializeSeed;
-
 use crate::decode::content_hash::ContentHash;
-use crate::decode::dataset::{DatasetError, DatasetRow, Stats};
-use crate::decode::role::Role;
-use crate::decode::visit::{Pass, Value};
+use crate::decode::dataset::{DatasetError, DatasetRow};
+use crate::decode::stats::Stats;
+use crate::decode::visit::{self, Pass};
 
 /// The result of scanning an asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,23 +36,16 @@ impl Scanned {
     /// The result of one pass. None if it is not enough, or the asset has another key.
     pub(crate) fn in_one_pass(value: &str, domain: &str, id: &str) -> Option<Self> {
         let mut pass = Pass::of_asset(domain, id);
-        let digest = parse(value, &mut pass).ok()?;
+        let digest = visit::digest(value, &mut pass).ok()?;
         let content_hash = ContentHash::of(digest);
         (pass.matches == (true, true)).then_some(Self { stats: pass.stats, content_hash })
     }
-}
 
-/// The digest of a canonical record.
-///
-/// # Errors
-/// When the text is not JSON.
-pub(super) fn digest(record: &str) -> serde_json::Result<u128> {
-    parse(record, &mut Pass::of_canonical(false)).or_else(|_| parse(record, &mut Pass::of_canonical(true)))
-}
-
-fn parse(text: &str, pass: &mut Pass<'_>) -> serde_json::Result<u128> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let digest = Value { pass, role: Role::Top }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(digest.unwrap_or_default())
+    /// The row of the asset, for which one pass was enough.
+    ///
+    /// # Errors
+    /// If the value is not a JSON object.
+    pub(crate) fn decode(self, value: &str) -> Result<DatasetRow, DatasetError> {
+        DatasetRow::with_scanned(value, self.stats, self.content_hash)
+    }
 }

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::decode::dataset::Stats;
 use crate::decode::digest::{self, Columns, List, Members, Multiset};
 use crate::decode::role::{Role, Stat};
 use crate::decode::sanitize::sanitize_json;
+use crate::decode::stats::Stats;
 
 /// The maximum number of members of an object in one pass. Their names are compared with each other, because a name may
 /// repeat. Real objects have at most 24 members.
@@ -42,9 +42,20 @@ pub(super) struct Pass<'k> {
 ///
 /// Fails for everything that needs a full decode: text that must be sanitized, repeated names, numbers whose spelling
 /// would be lost in a float, and stats that are not numbers.
-pub(super) struct Value<'p, 'k> {
-    pub(super) pass: &'p mut Pass<'k>,
-    pub(super) role: Role,
+struct Value<'p, 'k> {
+    pass: &'p mut Pass<'k>,
+    role: Role,
+}
+
+/// The digest of a text in one pass.
+///
+/// # Errors
+/// If the text is not JSON, or one pass is not enough.
+pub(super) fn digest(text: &str, pass: &mut Pass<'_>) -> serde_json::Result<u128> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let digest = Value { pass, role: Role::Top }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(digest.unwrap_or_default())
 }
 
 impl<'de> DeserializeSeed<'de> for Value<'_, '_> {

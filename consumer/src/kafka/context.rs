@@ -31,6 +31,17 @@ pub(crate) enum Rebalance {
     },
 }
 
+impl Rebalance {
+    /// Answers the change. Assigned partitions start at the group's offsets, so this is correct only if none is assigned or
+    /// the consumer is leaving.
+    pub(super) fn answer(&self, member: &Member) -> KafkaResult<()> {
+        match self {
+            Self::Assign(list) => member.incremental_assign(list),
+            Self::Revoke { partitions, .. } => member.incremental_unassign(partitions),
+        }
+    }
+}
+
 impl GroupContext {
     /// A context whose member commits offsets with this note, and the channel of its rebalances.
     pub(super) fn new(note: String) -> (Self, UnboundedReceiver<Rebalance>) {

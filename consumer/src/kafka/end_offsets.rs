@@ -28,8 +28,7 @@ impl EndOffsets {
         self.ends.iter().map(|(topic_partition, _)| topic_partition.clone()).collect()
     }
 
-    /// Checks that the stored positions lie within their partitions. A position beyond the end would count as caught
-    /// up.
+    /// Checks that the stored positions are within their partitions. A position beyond the end would count as caught up.
     ///
     /// # Errors
     /// [`Stop::Guard`] for the first one that does not.

@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use catalog_shared::kafka::{self, KafkaArgs};
 use rdkafka::consumer::Consumer;
-use rdkafka::error::KafkaResult;
-use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::kafka::context::{GroupContext, Member, Rebalance};
 use crate::kafka::polling::PollingMember;
 use crate::model::copy_id::CopyId;
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::TopicKind;
 
 /// The default of librdkafka.
 const SESSION: Duration = Duration::from_secs(45);
@@ -63,20 +61,4 @@ pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Res
     let member = Arc::new(member);
     let polling = PollingMember::start(Arc::clone(&member))?;
     Ok(Joined { member, polling, changes: events, session })
-}
-
-/// A list of one partition.
-pub(crate) fn list(topic_partition: &TopicPartition) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(1);
-    list.add_partition(&topic_partition.topic, topic_partition.partition);
-    list
-}
-
-/// Answers a change of the assignment. Assigned partitions start at the group's offsets, so this is correct only if none is
-/// assigned or the consumer is leaving.
-pub(crate) fn answer(member: &Member, change: &Rebalance) -> KafkaResult<()> {
-    match change {
-        Rebalance::Assign(list) => member.incremental_assign(list),
-        Rebalance::Revoke { partitions, .. } => member.incremental_unassign(partitions),
-    }
 }

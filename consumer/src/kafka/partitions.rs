@@ -7,6 +7,7 @@ use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::watermarks;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
@@ -31,6 +32,13 @@ pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogConte
         ("allow.auto.create.topics", "false"),
     ])?;
     kafka::create(&config, LogContext::default())
+}
+
+/// A list of one partition.
+pub(crate) fn list(topic_partition: &TopicPartition) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition(&topic_partition.topic, topic_partition.partition);
+    list
 }
 
 /// Fetches the metadata of a topic. `rd_kafka_clusterid` and `rd_kafka_list_groups` wait for a client's first metadata, but

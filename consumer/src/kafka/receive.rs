@@ -8,7 +8,8 @@ use catalog_shared::rights;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 
-use crate::model::partition::{NewerRecord, Partition};
+use crate::model::chunk::NewerRecord;
+use crate::model::partition::Partition;
 use crate::model::record::Record;
 use crate::model::topic::TopicPartition;
 

@@ -1,11 +1,17 @@
 //! Chunks: how received records get from the polling thread to the loop that applies them.
 
-use crate::model::partition::NewerRecord;
 use crate::model::record::Record;
 
 /// How many records or bytes make a chunk full.
 const CHUNK_RECORDS: usize = 256;
 const CHUNK_BYTES: usize = 256 * 1024;
+
+/// A record that only a newer build can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NewerRecord {
+    pub(crate) offset: i64,
+    pub(crate) schema: u32,
+}
 
 /// Consecutive records of one partition. All were received in the same epoch: under one assignment, and between two
 /// seeks.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::model::batch::Batch;
 use crate::model::batch_handle::BatchHandle;
-use crate::model::chunk::Chunk;
+use crate::model::chunk::{Chunk, NewerRecord};
 use crate::model::record::Record;
 use crate::model::topic::TopicPartition;
 
@@ -20,13 +20,6 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// batch, because librdkafka discards what it has fetched ahead when a partition is paused.
 const PAUSE_BYTES: usize = 10 * 1024 * 1024;
 const RESUME_BYTES: usize = 4 * 1024 * 1024;
-
-/// A record that only a newer build can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NewerRecord {
-    pub(crate) offset: i64,
-    pub(crate) schema: u32,
-}
 
 /// An assigned partition.
 pub(crate) struct Partition {
@@ -199,7 +192,7 @@ impl Partition {
     }
 
     /// Whether its position can be compared with the stored one: no batch is in flight and no seek is pending.
-    pub(crate) const fn is_settled(&self) -> bool {
+    pub(crate) const fn is_idle(&self) -> bool {
         !self.in_flight && self.seek_to.is_none()
     }
 

@@ -12,7 +12,7 @@ pub(crate) struct Watermarks {
 }
 
 impl Watermarks {
-    /// Checks that a position lies within the watermarks. The topic of dead letters expires, so a position below its low
+    /// Checks that a position is within the watermarks. The topic of dead letters expires, so a position below its low
     /// watermark is valid.
     ///
     /// # Errors

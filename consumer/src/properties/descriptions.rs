@@ -14,8 +14,8 @@ const DIFFERENT: &str = "
         from pg_attribute
         join pg_index on indrelid = attrelid and indisprimary
         where attrelid = to_regclass($4) and attnum > 0 and not attisdropped
-    ) as held using (name)
-    where (to_regtype(described.type)::oid, described.is_key) is distinct from (held.atttypid, held.is_key)";
+    ) as stored using (name)
+    where (to_regtype(described.type)::oid, described.is_key) is distinct from (stored.atttypid, stored.is_key)";
 
 #[tokio::test]
 async fn each_table_has_exactly_the_columns_of_its_description() -> Result<()> {

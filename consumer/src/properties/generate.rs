@@ -89,10 +89,10 @@ pub(super) enum Step {
 /// A manual decision on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deed {
-    Release,
+    Approve,
     /// Lifts the shield of a domain.
     Lift(u8),
-    Reject,
+    Decline,
     Undo,
 }
 
@@ -204,9 +204,9 @@ fn rewind() -> impl Strategy<Value = Step> {
 
 fn decide() -> impl Strategy<Value = Step> {
     let deed = prop_oneof![
-        2 => Just(Deed::Release),
+        2 => Just(Deed::Approve),
         2 => (0..DOMAINS).prop_map(Deed::Lift),
-        1 => Just(Deed::Reject),
+        1 => Just(Deed::Decline),
         2 => Just(Deed::Undo),
     ];
     (any::<Index>(), deed).prop_map(|(run, deed)| Step::Decide(run, deed))

@@ -48,8 +48,8 @@ async fn until_blocked(pool: &PgPool, session: i32) -> Result<()> {
 
 /// The names and whether both hashes of the row are equal.
 async fn stored(pool: &PgPool) -> Result<(String, bool)> {
-    let query = "select name, stats.content_hash = held.content_hash
-        from socrata_datasets as held join socrata_dataset_stats as stats using (region, domain, id)";
+    let query = "select name, stats.content_hash = stored.content_hash
+        from socrata_datasets as stored join socrata_dataset_stats as stats using (region, domain, id)";
     Ok(sqlx::query_as(query).fetch_one(pool).await?)
 }
 

@@ -191,16 +191,16 @@ async fn a_lifted_shield_and_an_approval_can_be_undone() -> Result<()> {
     let tables = tables(&[full(&[&A, &B]), held]).await?;
     let decide =
         async |change: Change| manual_decisions::decide(&tables.pool, run_id(2), &change, None).await;
-    let lift = || Change::Release([domain(0)].into());
+    let lift = || Change::Approve([domain(0)].into());
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
-    decide(Change::Release(BTreeSet::new())).await?;
+    decide(Change::Approve(BTreeSet::new())).await?;
     check(&outcome(&tables).await?, &["balanced", "released"], &[(&B[5..], 2)]);
     decide(lift()).await?;
     check(&outcome(&tables).await?, &["balanced", "released"], &[(&A[2..], 2), (&B[5..], 2)]);
     decide(Change::Undo).await?;
     check(&outcome(&tables).await?, &["balanced", "held"], &[]);
     assert!(decide(Change::Undo).await.unwrap_err().to_string().contains("nothing to undo"));
-    assert!(decide(Change::Release([domain(1)].into())).await.unwrap_err().to_string().contains("shield"));
+    assert!(decide(Change::Approve([domain(1)].into())).await.unwrap_err().to_string().contains("shield"));
     // The numbers that were shown are checked again.
     let shown = Some(decisions::RetirementCounts { retired: 7, returned: 0 });
     let refused = manual_decisions::decide(&tables.pool, run_id(2), &lift(), shown).await.unwrap_err();
@@ -212,7 +212,7 @@ async fn a_lifted_shield_and_an_approval_can_be_undone() -> Result<()> {
 #[tokio::test]
 async fn what_a_decision_would_do_is_listed_by_domain_and_name() -> Result<()> {
     let tables = tables(&[full(&[&A, &B]), full(&[&A[..2], &B[..5]])]).await?;
-    let lift = Change::Release([domain(0)].into());
+    let lift = Change::Approve([domain(0)].into());
     let affected = manual_decisions::preview(&tables.pool, run_id(2), &lift).await?;
     let ids: Vec<&str> = affected.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(ids, A[2..].iter().map(|asset| id(*asset)).collect::<Vec<_>>());

@@ -143,7 +143,7 @@ impl<'a> History<'a> {
         let outcome = self.try_apply(batch).await?;
         ensure!(
             matches!(outcome, Outcome::Applied { .. }),
-            "a batch from where its partition stands is stale"
+            "a batch that begins at its partition's position is stale"
         );
         Ok(())
     }
@@ -248,14 +248,14 @@ impl<'a> History<'a> {
         let shields = self.tables.shields(true).await?.remove(id).unwrap_or_default();
         let is_accepted = matches!(state.as_str(), "balanced" | "released");
         let is_allowed = match deed {
-            Deed::Release | Deed::Reject => state == "held",
+            Deed::Approve | Deed::Decline => state == "held",
             Deed::Lift(of) => (state == "held" || is_accepted) && shields.contains_key(&domain(of)),
             Deed::Undo => self.decided.borrow().contains_key(id),
         };
         let change = match deed {
-            Deed::Release => Change::Release(BTreeSet::new()),
-            Deed::Lift(of) => Change::Release([domain(of)].into()),
-            Deed::Reject => Change::Reject,
+            Deed::Approve => Change::Approve(BTreeSet::new()),
+            Deed::Lift(of) => Change::Approve([domain(of)].into()),
+            Deed::Decline => Change::Decline,
             Deed::Undo => Change::Undo,
         };
         let (region, run) = *id;
@@ -271,7 +271,7 @@ impl<'a> History<'a> {
         let mut decided = self.decided.borrow_mut();
         match deed {
             Deed::Undo => decided.remove(id),
-            Deed::Reject => decided.insert(*id, LedgerState::Rejected),
+            Deed::Decline => decided.insert(*id, LedgerState::Rejected),
             _ if state == "balanced" => decided.insert(*id, LedgerState::Balanced),
             _ => decided.insert(*id, LedgerState::Released),
         };

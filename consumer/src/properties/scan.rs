@@ -188,7 +188,7 @@ proptest! {
         let decoded = decode(&text).map(|DatasetRow { stats, content_hash, .. }| Scanned { stats, content_hash });
         if let Some(scanned) = Scanned::in_one_pass(&text, DOMAIN, ID) {
             prop_assert_eq!(&Ok(scanned), &decoded, "{}", text);
-            prop_assert_eq!(DatasetRow::read_scanned(&text, scanned), decode(&text), "{}", text);
+            prop_assert_eq!(scanned.decode(&text), decode(&text), "{}", text);
         }
         prop_assert_eq!(scan(&text), decoded, "{}", text);
     }
@@ -279,7 +279,7 @@ fn real_objects_can_be_scanned() {
         let row = DatasetRow::read(&line, domain, id).unwrap();
         for form in [&line, &rendered(&object, &mut draw), &format!("{object:#}")] {
             let scanned = Scanned::in_one_pass(form, domain, id).unwrap();
-            assert_eq!(DatasetRow::read_scanned(form, scanned).as_ref(), Ok(&row), "{form}");
+            assert_eq!(scanned.decode(form).as_ref(), Ok(&row), "{form}");
         }
         assert!(seen.insert(row.content_hash.as_bytes().to_vec()), "{line}");
     }

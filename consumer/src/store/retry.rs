@@ -85,23 +85,14 @@ impl BatchContext {
                         && in_doubt.is_none()
                         && (doubt.is_none() || db_error::was_cancelled(&error)) =>
                 {
-                    counter!(names::CONSUMER_BATCH_RETRIES, "cause" => db_error::Cause::of(&error).name())
-                        .increment(1);
-                    tracing::warn!(
-                        event = events::BATCH_HALVED,
-                        error = format_error(&error),
-                        records = batch.records.len(),
-                        "batch timed out, retrying in halves"
-                    );
+                    log_halved(batch, &error);
                     return Ok(Attempt::TimedOut);
                 }
                 Err(Failure { error, in_doubt: doubt }) if db_error::is_transient(&error) => {
                     // A failure before the commit does not resolve the doubt about an earlier commit.
                     in_doubt = doubt.or(in_doubt);
                     self.outage.log(&error);
-                    let cause = db_error::Cause::of(&error);
-                    handle.set_down(cause.is_outage());
-                    counter!(names::CONSUMER_BATCH_RETRIES, "cause" => cause.name()).increment(1);
+                    handle.set_down(count_retry(&error).is_outage());
                 }
                 Err(Failure { error, .. }) => return Err(error),
             }
@@ -178,4 +169,21 @@ fn resolve_doubt(batch: &Batch, outcome: Outcome, in_doubt: Option<Outcome>) -> 
         (Outcome::Stale { position }, Some(done)) if position == batch.to => done,
         (outcome, _) => outcome,
     }
+}
+
+/// Counts the retry of a batch after this error. Returns its cause.
+fn count_retry(error: &anyhow::Error) -> db_error::Cause {
+    let cause = db_error::Cause::of(error);
+    counter!(names::CONSUMER_BATCH_RETRIES, "cause" => cause.name()).increment(1);
+    cause
+}
+
+fn log_halved(batch: &Batch, error: &anyhow::Error) {
+    count_retry(error);
+    tracing::warn!(
+        event = events::BATCH_HALVED,
+        error = format_error(error),
+        records = batch.records.len(),
+        "batch timed out, retrying in halves"
+    );
 }

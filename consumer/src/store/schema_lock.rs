@@ -20,7 +20,7 @@ struct Found {
 /// How a transaction holds the lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LockMode {
-    /// Nobody else writes meanwhile.
+    /// No other transaction writes meanwhile.
     Exclusive,
     /// Batches write concurrently.
     Shared,

@@ -15,9 +15,6 @@ use crate::api::gzip::Decoder;
 pub(crate) const MIN_BYTES: u64 = 256 * 1024;
 /// The shortest window. A longer `--timeout` extends it, because no data may arrive for that long.
 const WINDOW: Duration = Duration::from_secs(60);
-/// U+FEFF in UTF-8, which some servers send before the text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// The limits of a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -98,11 +95,6 @@ impl Unread {
     }
 }
 
-/// A text without its byte-order mark.
-pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
-}
-
 /// The speed of a body.
 struct Pace {
     window: Duration,
@@ -172,12 +164,5 @@ mod tests {
     async fn a_slow_body_with_enough_bytes_is_read_without_a_time_limit() {
         assert_eq!(too_slow_after(SECOND * 30, MIN_BYTES, SECOND * 29).await, None);
         assert_eq!(too_slow_after(SECOND * 30, MIN_BYTES / 50, SECOND).await, None);
-    }
-
-    #[test]
-    fn only_a_mark_at_the_start_is_skipped() {
-        assert_eq!(without_mark("\u{feff}{}".as_bytes()), b"{}");
-        assert_eq!(without_mark("{\u{feff}}".as_bytes()), "{\u{feff}}".as_bytes());
-        assert_eq!(without_mark(b"\xef\xbb"), b"\xef\xbb");
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::api::body::without_mark;
+use crate::api::mark::without_mark;
 use crate::progress::counters::Cause;
 
 /// How many bytes of an incomplete answer are kept to find an id: several times the largest known object.

@@ -12,18 +12,8 @@ use catalog_shared::fields::Text;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::api::parse;
+use crate::api::texts::Texts;
 use crate::model::page::Object;
-
-/// The strings of an object that are needed to build its records.
-#[derive(Debug, Default)]
-pub(crate) struct Texts<'a> {
-    pub(crate) id: Option<Cow<'a, str>>,
-    pub(crate) domain: Option<Cow<'a, str>>,
-    pub(crate) attribution: Option<Cow<'a, str>>,
-    pub(crate) permalink: Option<Cow<'a, str>>,
-    pub(crate) updated_at: Option<Cow<'a, str>>,
-}
 
 /// The objects of a plain answer; none if it is not plain.
 pub(crate) fn objects(body: &Bytes) -> Option<Vec<Object>> {
@@ -99,8 +89,8 @@ impl<'a> Reader<'a> {
         loop {
             self.peek()?;
             let start = self.at;
-            let texts = self.value()?;
-            objects.push(parse::object_of(body.slice(start..self.at), &texts));
+            let texts: Texts<'_> = self.value()?;
+            objects.push(texts.object(body.slice(start..self.at)));
             match self.next()? {
                 b',' => {}
                 b']' => return Some(objects),

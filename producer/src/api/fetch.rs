@@ -4,8 +4,9 @@ use bytes::Bytes;
 use reqwest::{StatusCode, Url};
 use uuid::Uuid;
 
-use crate::api::body::{Limits, without_mark};
+use crate::api::body::Limits;
 use crate::api::error::ApiError;
+use crate::api::mark::without_mark;
 use crate::api::recording::Exchange;
 use crate::api::{Discovery, error_response, region_check};
 

@@ -6,9 +6,9 @@ use serde::de::IgnoredAny;
 use time::OffsetDateTime;
 
 use crate::api::error::{ApiError, Incomplete};
-use crate::api::fast_parse::Texts;
 use crate::api::parse as json;
 use crate::api::scanner;
+use crate::api::texts::Texts;
 use crate::model::page::{Object, Page};
 
 /// The number of invalid objects that is always tolerated. More than this and more than a tenth of the page is an error
@@ -46,10 +46,9 @@ pub(crate) fn parse(body: &Bytes, error: ApiError) -> Result<Page, ApiError> {
 fn read(raw: &Bytes) -> Object {
     let Some(flaw) = scanner::flaw(raw) else {
         let json = str::from_utf8(raw).ok().and_then(|text| serde_json::from_str(text).ok());
-        return json
-            .map_or_else(|| json::object_of(raw.clone(), &Texts::default()), |json| json::object(raw, json));
+        return json.map_or_else(|| Texts::default().object(raw.clone()), |json| json::object(raw, json));
     };
-    let object = json::object_of(raw.clone(), &scanner::texts(raw));
+    let object = scanner::texts(raw).object(raw.clone());
     Object { flaw: Some(flaw), ..object }
 }
 

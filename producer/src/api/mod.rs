@@ -11,6 +11,7 @@ pub(crate) mod fast_parse;
 pub(crate) mod fetch;
 pub(crate) mod gzip;
 pub(crate) mod invalid_json;
+pub(crate) mod mark;
 pub(crate) mod parse;
 pub(crate) mod proxy;
 pub(crate) mod rate_limiter;
@@ -22,6 +23,7 @@ pub(crate) mod request;
 pub(crate) mod retry;
 pub(crate) mod retry_after;
 pub(crate) mod scanner;
+pub(crate) mod texts;
 
 use std::cell::Cell;
 use std::path::PathBuf;

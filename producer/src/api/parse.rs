@@ -4,16 +4,13 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use catalog_shared::fields::{Fields, Text};
-use catalog_shared::key::is_name;
-use reqwest::Url;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::api::error::ApiError;
-use crate::api::fast_parse::{self, Texts};
-use crate::model::idspace;
+use crate::api::fast_parse;
+use crate::api::texts::Texts;
 use crate::model::page::{Object, Page};
 
 /// Parses an answer.
@@ -50,42 +47,12 @@ pub(crate) fn object(body: &Bytes, raw: &RawValue) -> Object {
         permalink: text(top.get("permalink")),
         updated_at: text(resource.get("updatedAt")),
     };
-    object_of(body.slice_ref(raw.get().as_bytes()), &texts)
-}
-
-/// The object with these bytes and texts.
-pub(crate) fn object_of(raw: Bytes, texts: &Texts<'_>) -> Object {
-    let agency = texts.attribution.as_deref().map(str::trim);
-    let id = texts.id.as_deref().filter(|id| is_name(id)).map(str::to_owned);
-    let link = texts.permalink.as_deref().filter(|_| id.is_none());
-    let date = |text| OffsetDateTime::parse(text, &Rfc3339).ok();
-    Object {
-        raw,
-        id,
-        domain: texts.domain.as_deref().map(str::to_owned),
-        agency: agency.filter(|name| !name.is_empty()).map(str::to_owned),
-        host: texts.permalink.as_deref().and_then(host_of),
-        updated_at: texts.updated_at.as_deref().and_then(date),
-        link_id: link.and_then(id_of),
-        flaw: None,
-    }
+    texts.object(body.slice_ref(raw.get().as_bytes()))
 }
 
 /// A string; none if the value has another type or is not valid text (a lone surrogate).
 fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
     serde_json::from_str(value?.get()).ok().map(|Text(text)| text)
-}
-
-/// The id that a permalink such as `https://host/d/ijzp-q8t2` ends with.
-fn id_of(link: &str) -> Option<String> {
-    let url = Url::parse(link).ok()?;
-    let id = url.path_segments()?.next_back()?;
-    idspace::is_well_formed(id).then(|| id.to_owned())
-}
-
-fn host_of(link: &str) -> Option<String> {
-    let host = Url::parse(link).ok()?.host_str()?.to_owned();
-    is_name(&host).then_some(host)
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 use secrecy::SecretString;
 
-use crate::api::body::{self, Limits, without_mark};
+use crate::api::body::{self, Limits};
 use crate::api::error::ApiError;
+use crate::api::mark::without_mark;
 use crate::api::rate_limiter::RateLimiter;
 use crate::api::redact::Redactor;
 use crate::api::{client, error_response, parse};

@@ -1,4 +1,4 @@
-//! Redacts the app token in answers: a server or proxy that echoes it must not bring it into logs, recordings or topics.
+//! Redacts the app token in answers: a server or proxy that echoes it must not put it into logs, recordings or topics.
 
 use bytes::Bytes;
 use memchr::memmem;

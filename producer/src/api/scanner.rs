@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-use crate::api::fast_parse::Texts;
+use crate::api::texts::Texts;
 
 /// How much of a token is quoted in a message, in bytes.
 const EXCERPT: usize = 20;

@@ -56,10 +56,10 @@ impl Scheduler {
     pub(super) async fn run(mut self, crawler: &Crawler<'_>, request: &CrawlRequest) -> anyhow::Result<()> {
         let started = self.crawl_at_start(crawler, request).await;
         crawler.monitor.end_crawl();
-        self.settle(started, crawler)?;
+        self.note_end(started, crawler)?;
         let mut announced = None;
         while !crawler.shutdown.is_cancelled() {
-            match self.schedule.look(self.expected, OffsetDateTime::now_utc()) {
+            match self.schedule.next_step(self.expected, OffsetDateTime::now_utc()) {
                 Next::Wait { slot, wait } => {
                     self.expected = slot;
                     self.state.wait(slot);
@@ -114,7 +114,7 @@ impl Scheduler {
         self.state.crawl(self.expected);
         let crawled = crawl_slot(crawler, &self.request(request, slot), slot).await;
         crawler.monitor.end_crawl();
-        self.settle(crawled, crawler)
+        self.note_end(crawled, crawler)
     }
 
     /// Notes missed slots, and which one comes next.
@@ -127,7 +127,7 @@ impl Scheduler {
     }
 
     /// Notes how the crawls of a slot ended.
-    fn settle(&self, crawled: anyhow::Result<bool>, crawler: &Crawler<'_>) -> anyhow::Result<()> {
+    fn note_end(&self, crawled: anyhow::Result<bool>, crawler: &Crawler<'_>) -> anyhow::Result<()> {
         match crawled {
             Ok(has_crawled) => {
                 if has_crawled {

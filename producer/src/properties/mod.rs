@@ -65,12 +65,9 @@ impl Case {
         let is_part = from.is_some() || self.limit.is_some();
         RunParameters {
             mode: if is_part { Mode::Part } else { Mode::Full },
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
             limit: self.limit,
-            domains: Vec::new(),
             from,
+            ..RunParameters::full()
         }
     }
 
@@ -217,6 +214,11 @@ fn check(case: &Case, kafka: &Kafka) {
     assert_eq!(cursor.unkeyed, dead as u64);
 
     let end_records: Vec<&Outgoing> = end_records.iter().flat_map(|(_, records)| *records).collect();
+    check_end_records(&end_records, &records, ids.len() + dead);
+}
+
+/// There is an end-of-run record on each partition, with the number of its records and that of all objects.
+fn check_end_records(end_records: &[&Outgoing], records: &[&Outgoing], objects: usize) {
     let partitions: BTreeSet<_> =
         end_records.iter().map(|record| (&record.topic, record.partition)).collect();
     assert_eq!((end_records.len(), partitions.len()), (8, 8));
@@ -231,7 +233,7 @@ fn check(case: &Case, kafka: &Kafka) {
             "{}",
             end_record.topic
         );
-        assert_eq!(content.objects, (ids.len() + dead) as u64);
+        assert_eq!(content.objects, objects as u64);
     }
 }
 

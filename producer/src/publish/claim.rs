@@ -209,7 +209,7 @@ async fn open_transactions(
 mod tests {
     use std::collections::BTreeMap;
 
-    use catalog_shared::cursor::{Mode, RunParameters};
+    use catalog_shared::cursor::RunParameters;
     use catalog_shared::kafka::{self, LogContext};
     use catalog_shared::watermarks::watermarks;
     use rdkafka::consumer::BaseConsumer;
@@ -220,15 +220,7 @@ mod tests {
     use crate::run::lifecycle::new_cursor;
 
     fn cursor() -> Cursor {
-        let shape = RunParameters {
-            mode: Mode::Full,
-            kinds: Vec::new(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        };
+        let shape = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
         new_cursor(Region::Us, shape, 1, &BTreeMap::new())
     }
 

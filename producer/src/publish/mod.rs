@@ -139,7 +139,7 @@ impl Publisher {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use catalog_shared::cursor::{Mode, RunParameters};
+    use catalog_shared::cursor::RunParameters;
     use catalog_shared::record::RecordType;
     use catalog_shared::region::Region;
     use catalog_shared::topics::Topics;
@@ -150,15 +150,7 @@ mod tests {
     use crate::run::lifecycle::new_cursor;
 
     fn run() -> Run {
-        let shape = RunParameters {
-            mode: Mode::Full,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        };
+        let shape = RunParameters::full();
         let partitions = RecordType::ALL.map(|kind| (kind, 2)).into();
         Run::new(Topics::new(""), new_cursor(Region::Us, shape, 1, &partitions))
     }

@@ -54,15 +54,7 @@ mod tests {
     use crate::run::lifecycle::{ended, new_cursor};
 
     fn cursor(mode: Mode, run: u32) -> Cursor {
-        let shape = RunParameters {
-            mode,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        };
+        let shape = RunParameters { mode, ..RunParameters::full() };
         new_cursor(Region::Us, shape, run, &BTreeMap::new())
     }
 

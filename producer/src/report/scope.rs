@@ -38,7 +38,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use catalog_shared::cursor::{Mode, RunParameters};
-    use catalog_shared::record::RecordType;
     use catalog_shared::region::Region;
 
     use super::*;
@@ -47,12 +46,9 @@ mod tests {
     fn noted(requested: &[&str], seen: &[&str], limit: Option<u64>) -> Option<String> {
         let shape = RunParameters {
             mode: Mode::Part,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
             limit,
             domains: requested.iter().map(|&name| name.to_owned()).collect(),
-            from: None,
+            ..RunParameters::full()
         };
         let seen = seen.iter().map(|&name| (name.to_owned(), 1)).collect();
         note(&Cursor { seen, ..lifecycle::new_cursor(Region::Us, shape, 1, &BTreeMap::new()) })

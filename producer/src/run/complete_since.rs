@@ -75,15 +75,7 @@ mod tests {
     }
 
     fn whole() -> RunParameters {
-        RunParameters {
-            mode: Mode::Part,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        }
+        RunParameters { mode: Mode::Part, ..RunParameters::full() }
     }
 
     fn since(from: i64) -> RunParameters {

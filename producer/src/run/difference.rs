@@ -46,15 +46,7 @@ mod tests {
     use super::*;
 
     fn full() -> RunParameters {
-        RunParameters {
-            mode: Mode::Full,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: "https://a.example/v1".to_owned(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        }
+        RunParameters { api_url: "https://a.example/v1".to_owned(), ..RunParameters::full() }
     }
 
     fn describe(was: &RunParameters, is: &RunParameters) -> String {

@@ -31,7 +31,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use catalog_shared::cursor::{Mode, RunParameters, RunState, Since};
-    use catalog_shared::record::RecordType;
     use catalog_shared::region::Region;
     use time::Duration;
 
@@ -45,15 +44,7 @@ mod tests {
     }
 
     fn full() -> RunParameters {
-        RunParameters {
-            mode: Mode::Full,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        }
+        RunParameters::full()
     }
 
     fn incremental() -> RunParameters {
@@ -115,7 +106,7 @@ mod tests {
         let cursor = after(&[(full(), 1), (incremental(), 6)]);
         assert!(done(&cursor, 6) && !done(&cursor, 7));
         assert!(!done(&Cursor { state: RunState::Crawling, ..cursor.clone() }, 6));
-        // A full crawl is still due, or somebody else's crawl was the last one.
+        // A full crawl is still due, or another process's crawl was the last one.
         assert!(!every_day(4).is_done(&cursor, at(6), at(9)));
         assert!(!done(&after(&[(full(), 1), (of_domain(), 6)]), 6));
         // By a clock that was ahead.

@@ -117,15 +117,7 @@ mod tests {
     }
 
     fn full() -> RunParameters {
-        RunParameters {
-            mode: Mode::Full,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        }
+        RunParameters::full()
     }
 
     fn part(limit: Option<u64>) -> RunParameters {

@@ -145,15 +145,8 @@ mod tests {
     use crate::run::start::Start;
 
     fn requested(kinds: &[RecordType], restart: bool) -> CrawlRequest {
-        let shape = RunParameters {
-            mode: Mode::Full,
-            kinds: kinds.to_vec(),
-            api_url: "http://127.0.0.1/api/catalog/v1".into(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        };
+        let api_url = "http://127.0.0.1/api/catalog/v1".into();
+        let shape = RunParameters { kinds: kinds.to_vec(), api_url, ..RunParameters::full() };
         CrawlRequest { region: Region::Us, shape, since: None, full_since: None, restart, first_run: 1 }
     }
 

@@ -131,15 +131,7 @@ mod tests {
     }
 
     fn requested() -> CrawlRequest {
-        let shape = RunParameters {
-            mode: Mode::Full,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        };
+        let shape = RunParameters::full();
         CrawlRequest {
             region: Region::Us,
             shape,

@@ -11,15 +11,7 @@ use crate::run::lane_page::Covered;
 
 /// A partial run with a limit, in two lanes.
 fn limited(limit: u64) -> Run {
-    let shape = RunParameters {
-        mode: Mode::Part,
-        kinds: RecordType::ALL.to_vec(),
-        api_url: String::new(),
-        since: None,
-        limit: Some(limit),
-        domains: Vec::new(),
-        from: None,
-    };
+    let shape = RunParameters { mode: Mode::Part, limit: Some(limit), ..RunParameters::full() };
     let partitions = RecordType::ALL.map(|kind| (kind, 2)).into();
     let mut cursor = lifecycle::new_cursor(Region::Us, shape, 1, &partitions);
     cursor.pending = idspace::split(cursor.pending, 2);

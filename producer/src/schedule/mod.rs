@@ -40,7 +40,7 @@ impl Slot {
 /// What to do at a moment while nothing is being crawled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Look again after this time, at the latest, because `slot` comes next.
+    /// Read the clock again after this time, at the latest, because `slot` comes next.
     Wait { slot: Slot, wait: Duration },
     /// Crawl now; `missed` slots before this one are too late to start.
     Crawl { slot: Slot, missed: u64 },
@@ -100,7 +100,7 @@ impl Schedule {
     }
 
     /// What to do now, if the crawl of `expected` comes next.
-    pub(crate) fn look(&self, expected: Slot, now: OffsetDateTime) -> Next {
+    pub(crate) fn next_step(&self, expected: Slot, now: OffsetDateTime) -> Next {
         // The clock was set back by more than an interval, so other slots come before this one.
         if self.start(expected) - now > self.every * 2 {
             return self.wait(self.next(now), now);

@@ -46,7 +46,7 @@ fn a_process_takes_the_slot_in_which_it_starts_for_half_of_it() {
     assert_eq!(schedule.first(half - SECOND), slot(MIDNIGHT));
     assert_eq!(schedule.first(half), slot(MIDNIGHT + HOUR * 6));
     // Its own start has passed meanwhile.
-    let next = schedule.look(slot(MIDNIGHT), MIDNIGHT + HOUR);
+    let next = schedule.next_step(slot(MIDNIGHT), MIDNIGHT + HOUR);
     assert_eq!(next, Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
 }
 
@@ -55,17 +55,17 @@ fn a_first_crawl_that_is_longer_than_its_slot_does_not_miss_that_slot() {
     let schedule = schedule();
     let (crawled, before) = (slot(MIDNIGHT), MIDNIGHT - SECOND);
     let ended = MIDNIGHT + HOUR * 10;
-    let look = |started_at| schedule.look(schedule.during_first_crawl(crawled, started_at), ended);
+    let next_step = |started_at| schedule.next_step(schedule.during_first_crawl(crawled, started_at), ended);
     // Only the slot at six o'clock.
-    assert_eq!(look(MIDNIGHT), Next::Missed { slot: slot(MIDNIGHT + HOUR * 12), missed: 1 });
+    assert_eq!(next_step(MIDNIGHT), Next::Missed { slot: slot(MIDNIGHT + HOUR * 12), missed: 1 });
     // The rest of a run of the day before is no crawl of the slot at midnight.
-    assert_eq!(look(before), Next::Missed { slot: slot(MIDNIGHT + HOUR * 12), missed: 2 });
+    assert_eq!(next_step(before), Next::Missed { slot: slot(MIDNIGHT + HOUR * 12), missed: 2 });
 }
 
 #[test]
 fn a_wait_is_cut_into_looks_at_the_clock() {
     let (schedule, expected) = (schedule(), slot(MIDNIGHT));
-    let waits = |before: Duration| match schedule.look(expected, MIDNIGHT + MINUTE * 30 - before) {
+    let waits = |before: Duration| match schedule.next_step(expected, MIDNIGHT + MINUTE * 30 - before) {
         Next::Wait { slot, wait } if slot == expected => wait,
         other => panic!("{other:?}"),
     };
@@ -76,31 +76,32 @@ fn a_wait_is_cut_into_looks_at_the_clock() {
 #[test]
 fn a_late_slot_is_crawled_unless_the_next_one_is_closer() {
     let schedule = Schedule::new((HOUR * 6, None), Duration::ZERO, 0.0);
-    let look = |late: Duration| schedule.look(slot(MIDNIGHT), MIDNIGHT + late);
+    let next_step = |late: Duration| schedule.next_step(slot(MIDNIGHT), MIDNIGHT + late);
     let after = |hours: u32| slot(MIDNIGHT + HOUR * hours);
-    assert_eq!(look(Duration::ZERO), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
-    assert_eq!(look(HOUR * 3 - SECOND), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
-    assert_eq!(look(HOUR * 3), Next::Missed { slot: after(6), missed: 1 });
+    assert_eq!(next_step(Duration::ZERO), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
+    assert_eq!(next_step(HOUR * 3 - SECOND), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
+    assert_eq!(next_step(HOUR * 3), Next::Missed { slot: after(6), missed: 1 });
     // The machine was asleep for a night.
-    assert_eq!(look(HOUR * 13), Next::Crawl { slot: after(12), missed: 2 });
-    assert_eq!(look(HOUR * 16), Next::Missed { slot: after(18), missed: 3 });
+    assert_eq!(next_step(HOUR * 13), Next::Crawl { slot: after(12), missed: 2 });
+    assert_eq!(next_step(HOUR * 16), Next::Missed { slot: after(18), missed: 3 });
 }
 
 #[test]
 fn a_crawl_with_the_longest_delay_that_starts_as_late_as_possible_starts_before_the_next_slot() {
     let schedule = Schedule::new((HOUR * 6, None), HOUR * 3, 1.0);
     let latest = MIDNIGHT + HOUR * 6 - SECOND;
-    assert_eq!(schedule.look(slot(MIDNIGHT), latest), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
+    assert_eq!(schedule.next_step(slot(MIDNIGHT), latest), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
     assert_eq!(schedule.during_first_crawl(slot(MIDNIGHT + HOUR * 6), latest), slot(MIDNIGHT + HOUR * 6));
     let missed = Next::Missed { slot: slot(MIDNIGHT + HOUR * 6), missed: 1 };
-    assert_eq!(schedule.look(slot(MIDNIGHT), MIDNIGHT + HOUR * 6), missed);
+    assert_eq!(schedule.next_step(slot(MIDNIGHT), MIDNIGHT + HOUR * 6), missed);
 }
 
 #[test]
 fn of_the_slots_that_pass_during_a_crawl_only_the_last_one_may_follow_at_once() {
     let schedule = schedule();
     let crawled = slot(MIDNIGHT);
-    let after = |took: Duration| schedule.look(schedule.following(crawled), schedule.start(crawled) + took);
+    let after =
+        |took: Duration| schedule.next_step(schedule.following(crawled), schedule.start(crawled) + took);
     let slot_after = |hours: u32| slot(MIDNIGHT + HOUR * hours);
     assert_eq!(after(HOUR), Next::Wait { slot: slot_after(6), wait: LOOK_EVERY });
     // Five minutes too long: the slot is neither lost nor missed.
@@ -119,7 +120,7 @@ fn what_a_running_crawl_has_missed_is_what_is_missed_at_its_end() {
             let now = MIDNIGHT + every * step / 20;
             let missed = schedule.missed(next, now);
             assert!(missed >= before, "{step}");
-            match schedule.look(next, now) {
+            match schedule.next_step(next, now) {
                 Next::Wait { .. } => assert_eq!(missed, 0),
                 Next::Crawl { missed: found, .. } | Next::Missed { missed: found, .. } => {
                     assert_eq!(found, missed, "{step}");
@@ -136,10 +137,10 @@ fn a_clock_that_is_set_back_delays_crawls_by_an_interval_at_most() {
     let expected = slot(MIDNIGHT);
     // By a second: the same slot is still expected.
     let now = schedule.start(expected) - SECOND;
-    assert_eq!(schedule.look(expected, now), Next::Wait { slot: expected, wait: SECOND });
+    assert_eq!(schedule.next_step(expected, now), Next::Wait { slot: expected, wait: SECOND });
     // By a day.
     let now = schedule.start(expected) - HOUR * 24;
-    let Next::Wait { slot: next, .. } = schedule.look(expected, now) else { panic!("no wait") };
+    let Next::Wait { slot: next, .. } = schedule.next_step(expected, now) else { panic!("no wait") };
     assert_eq!(next, slot(MIDNIGHT - HOUR * 18));
     assert_eq!(schedule.missed(expected, now), 0);
 }

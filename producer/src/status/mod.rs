@@ -187,15 +187,7 @@ mod tests {
     const HOUR: time::Duration = time::Duration::HOUR;
 
     fn open_run(at: Option<OffsetDateTime>, stopped: Option<Stopped>) -> RegionState {
-        let shape = RunParameters {
-            mode: Mode::Full,
-            kinds: Vec::new(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        };
+        let shape = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
         let fresh = lifecycle::new_cursor(Region::Us, shape, 7, &BTreeMap::new());
         let cursor = Cursor { stopped, unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
         region_state(Region::Us, Some(Written { cursor, at }), now())

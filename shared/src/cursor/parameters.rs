@@ -68,6 +68,20 @@ pub enum Coverage {
 }
 
 impl RunParameters {
+    /// The parameters of a full run of all record types, without a URL.
+    #[must_use]
+    pub fn full() -> Self {
+        Self {
+            mode: Mode::Full,
+            kinds: RecordType::ALL.to_vec(),
+            api_url: String::new(),
+            since: None,
+            limit: None,
+            domains: Vec::new(),
+            from: None,
+        }
+    }
+
     /// The datasets that a run with these parameters sees completely.
     #[must_use]
     pub fn coverage(&self) -> Coverage {
@@ -98,15 +112,7 @@ mod tests {
 
     #[test]
     fn only_full_runs_and_those_over_complete_domains_cover_datasets() {
-        let full = RunParameters {
-            mode: Mode::Full,
-            kinds: RecordType::ALL.to_vec(),
-            api_url: String::new(),
-            since: None,
-            limit: None,
-            domains: Vec::new(),
-            from: None,
-        };
+        let full = RunParameters::full();
         assert_eq!(full.coverage(), Coverage::Full);
         assert_eq!(
             RunParameters { kinds: vec![RecordType::Hosts], ..full.clone() }.coverage(),

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// How the error begins. It contains an answer, or librdkafka's or libcurl's error, without a status.
-const MISSING: &str = "Failed to acquire SASL OAUTHBEARER token: ";
-/// How the log messages begin, after the name of a thread. The URL, its closing quote, the same text and the status follow. The status
-/// is -1 without an answer, and missing if the answer is longer than a log message can be.
-const NOT_SENT: [&str; 2] = ["Failed to retrieve OIDC token from \"", "Failed to retrieve JWT token from \""];
+/// How librdkafka's error begins if it has no token. It contains an answer, or librdkafka's or libcurl's error, without a status.
+pub(crate) const MISSING: &str = "Failed to acquire SASL OAUTHBEARER token: ";
+/// How its log message begins, after the name of a thread, if the token endpoint has sent none. The URL, its closing quote, the same
+/// text and the status follow. The status is -1 without an answer, and missing if the answer is longer than a log message can be.
+pub(crate) const NOT_SENT: &str = "Failed to retrieve OIDC token from \"";
+/// The same message for a token that the client requests with a JWT.
+const NOT_SENT_FOR_JWT: &str = "Failed to retrieve JWT token from \"";
 /// The line with this setting among the debug lines.
 const SETTING: &str = "sasl.oauthbearer.token.endpoint.url = ";
 
@@ -53,7 +55,9 @@ pub(crate) fn without_secrets(message: &str) -> Cow<'_, str> {
         let is_kept = begins_with(text, &OWN) || begins_with(text, &CURL);
         return if is_kept { Cow::Borrowed(message) } else { Cow::Owned(format!("{before}{}", code(text))) };
     }
-    if let Some((before, rest)) = NOT_SENT.iter().find_map(|start| split_after(message, start)) {
+    if let Some((before, rest)) =
+        [NOT_SENT, NOT_SENT_FOR_JWT].iter().find_map(|start| split_after(message, start))
+    {
         let (url, text) = rest.split_once("\": ").unwrap_or((rest, ""));
         return Cow::Owned(format!("{before}{}\": {}", without_query(url), without_answer(text)));
     }

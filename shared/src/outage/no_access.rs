@@ -3,6 +3,7 @@
 use rdkafka::config::ClientConfig;
 use thiserror::Error;
 
+use super::cause::Cause;
 use super::{tls, token};
 
 /// Kafka is unreachable, or refuses this client.
@@ -15,19 +16,6 @@ pub struct NoAccess {
     pub next: String,
     /// Whether a broker refuses this client.
     pub is_refusal: bool,
-}
-
-/// What a client's error means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cause {
-    pub(super) reason: String,
-    pub(super) next: String,
-}
-
-impl Cause {
-    pub(super) fn new(reason: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { reason: reason.into(), next: next.into() }
-    }
 }
 
 /// The next steps for refusals, by a part of librdkafka's text.

@@ -13,7 +13,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::no_access::{self, Cause};
+use super::cause::Cause;
+use super::no_access;
 use super::token;
 use crate::kafka;
 use crate::tls_alert;

@@ -11,7 +11,7 @@ use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509NameRef, X509Ref};
 use rdkafka::config::ClientConfig;
 
-use super::no_access::Cause;
+use super::cause::Cause;
 
 /// The time for a connection, and for each message of the handshake.
 const TIMEOUT: Duration = Duration::from_secs(2);

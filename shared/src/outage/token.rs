@@ -2,10 +2,8 @@
 
 use rdkafka::config::ClientConfig;
 
-/// How librdkafka's error begins if it has no token.
-const MISSING: &str = "Failed to acquire SASL OAUTHBEARER token";
-/// How its log message begins if the token endpoint has sent none. It ends with the HTTP status, or with -1 without an answer.
-const NOT_SENT: &str = "Failed to retrieve OIDC token";
+use crate::kafka::token_answer::{MISSING, NOT_SENT};
+
 /// The statuses with which an endpoint refuses a client (RFC 6749, section 5.2, and gateways). Any other is temporary, because an
 /// ingress answers with 404 or a page of its own while the identity provider is redeployed.
 const REFUSALS: [i32; 3] = [400, 401, 403];
@@ -99,7 +97,7 @@ mod tests {
     use super::*;
 
     fn not_sent(rest: &str) -> String {
-        format!("{NOT_SENT} from \"https://login.example/token\": {rest}")
+        format!("{NOT_SENT}https://login.example/token\": {rest}")
     }
 
     #[test]
@@ -137,8 +135,8 @@ mod tests {
                 not_sent("SSL: no alternative certificate subject name matches target host name (-1)"),
                 "as its certificate",
             ),
-            (format!("{MISSING}: Must supply an unexpired token: now=2ms, exp=1ms"), "clock"),
-            (format!("{MISSING}: Expected JSON JWT response with \"sub\" field"), "`sub`"),
+            (format!("{MISSING}Must supply an unexpired token: now=2ms, exp=1ms"), "clock"),
+            (format!("{MISSING}Expected JSON JWT response with \"sub\" field"), "`sub`"),
             ("SASL authentication error: {\"status\":\"invalid_token\"}".to_owned(), "expected.audience"),
             (silence(&config).unwrap(), "token.endpoint.url"),
             (silence(&config).unwrap(), "KAFKA_BROKERS"),

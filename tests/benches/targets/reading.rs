@@ -76,7 +76,7 @@ pub(crate) async fn datasets(world: &World, mut from: Offsets) -> Result<Vec<Pub
     let read = move || {
         let mut all = Vec::new();
         poll_to_end(&config, &from, |message| {
-            if !is_marker(message) {
+            if !is_end_record(message) {
                 all.push(published(message));
             }
         })?;
@@ -85,7 +85,7 @@ pub(crate) async fn datasets(world: &World, mut from: Offsets) -> Result<Vec<Pub
     spawn_blocking(read).await?
 }
 
-fn is_marker(message: &BorrowedMessage<'_>) -> bool {
+fn is_end_record(message: &BorrowedMessage<'_>) -> bool {
     let mut headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     headers.any(|header| header.key == "kind" && header.value == Some(b"marker"))
 }

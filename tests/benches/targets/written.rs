@@ -84,8 +84,8 @@ pub(crate) async fn fill(pool: &PgPool, schema: &str, rows: u64) -> Result<()> {
         ),
     ] {
         let insert = format!(
-            "insert into {schema}.{table} select (jsonb_populate_record(held, {changes})).*
-             from {schema}.{table} as held, generate_series(1, {times}) as n where held.region = 'us'"
+            "insert into {schema}.{table} select (jsonb_populate_record(stored, {changes})).*
+             from {schema}.{table} as stored, generate_series(1, {times}) as n where stored.region = 'us'"
         );
         sqlx::query(AssertSqlSafe(insert)).execute(pool).await?;
         sqlx::raw_sql(AssertSqlSafe(format!("vacuum (analyze) {schema}.{table}"))).execute(pool).await?;

@@ -61,7 +61,7 @@ impl SmallDisk {
 }
 
 impl Drop for SmallDisk {
-    /// The server that writes there may still be ending, so this does not wait until nobody uses it.
+    /// The server that writes there may still be ending, so this does not wait until the disk is no longer used.
     fn drop(&mut self) {
         if let Some(path) = self.path().to_str() {
             drop(as_root(&["umount", "--lazy", path]));

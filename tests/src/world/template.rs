@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, raw_sql};
 
-use super::{Program, roles};
+use super::{Program, role_script};
 
 /// The roles of all databases that are copied: they are made by deploy/roles.sql and stay, like the template.
 pub(super) const ROLES: &str = "test_catalog";
@@ -45,7 +45,7 @@ fn name() -> Result<String> {
     let files = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
     let mut paths = files.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
     paths.sort();
-    paths.push(roles::SCRIPT.into());
+    paths.push(role_script::SCRIPT.into());
     let mut hasher = DefaultHasher::new();
     for path in paths {
         std::fs::read(&path)?.hash(&mut hasher);
@@ -60,7 +60,7 @@ async fn make(connection: &mut PgConnection, server: &PgConnectOptions, template
         let incomplete = format!("{template}_incomplete");
         execute(connection, &format!("drop database if exists {incomplete}")).await?;
         execute(connection, &format!("create database {incomplete}")).await?;
-        roles::grant(&server.clone().database(&incomplete), ROLES).await?;
+        role_script::grant(&server.clone().database(&incomplete), ROLES).await?;
         for role in ["owner", "writer"] {
             execute(connection, &format!("alter role {ROLES}_{role} password '{PASSWORD}'")).await?;
         }

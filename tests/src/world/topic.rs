@@ -31,7 +31,7 @@ pub struct TopicRecord {
 impl TopicRecord {
     /// Whether it is an end-of-run record.
     #[must_use]
-    pub fn is_marker(&self) -> bool {
+    pub fn is_end_record(&self) -> bool {
         self.headers.get("kind").is_some_and(|kind| kind == "marker")
     }
 }

@@ -1,5 +1,5 @@
-//! The documentation: its links, the files that it names, flags, log events, command lines, metrics and alerts. Tests that need Kafka
-//! and PostgreSQL are in `pipeline/documented`.
+//! The documentation: its links, the files that it names, flags, log events, command lines, metrics, alerts, and the
+//! filters of tests. Tests that need Kafka and PostgreSQL are in `pipeline/documented`.
 
 mod alerts;
 mod command_files;
@@ -9,3 +9,4 @@ mod links;
 mod log_events;
 mod metrics;
 mod source_files;
+mod test_filters;

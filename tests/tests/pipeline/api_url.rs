@@ -93,7 +93,7 @@ async fn a_new_run_checks_the_url_with_page_0_and_a_resumed_run_does_not() -> Re
     assert_eq!((&ended["run"], &ended["whole"], domains()), (&1.into(), &true.into(), 1));
     let records = world.records("domains").await?;
     let pages: Vec<_> =
-        records.iter().filter(|record| !record.is_marker()).map(|r| &r.headers["page"]).collect();
+        records.iter().filter(|record| !record.is_end_record()).map(|r| &r.headers["page"]).collect();
     assert!(!pages.is_empty() && pages.iter().all(|page| *page == "0"), "{pages:?}");
     Ok(())
 }

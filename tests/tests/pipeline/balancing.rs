@@ -14,7 +14,7 @@ async fn published(history: &History) -> Result<BTreeMap<Place, i64>> {
         for record in history.world.records(topic).await? {
             let place = (record.headers["run"].parse()?, history.world.topic(topic), record.partition);
             // A partition without records of a run still has its end-of-run record.
-            *counts.entry(place).or_insert(0) += i64::from(!record.is_marker());
+            *counts.entry(place).or_insert(0) += i64::from(!record.is_end_record());
         }
     }
     Ok(counts)

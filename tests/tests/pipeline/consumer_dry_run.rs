@@ -11,7 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::Value;
 
-const BOOKS: [&str; 5] = ["positions", "runs", "run_partitions", "verdicts", "dead_letters"];
+const LEDGER: [&str; 5] = ["positions", "runs", "run_partitions", "verdicts", "dead_letters"];
 const DATA_TOPICS: [&str; 4] = ["datasets", "domains", "hosts", "agencies"];
 
 fn dry(world: &World) -> Result<Program> {
@@ -36,7 +36,7 @@ async fn outside(world: &World) -> Result<Outside> {
         )
         .await?;
     let mut contents = world.contents("catalog", &CATALOG).await?;
-    contents.extend(world.contents("catalog", &BOOKS).await?);
+    contents.extend(world.contents("catalog", &LEDGER).await?);
     let writes = "select relname::text, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_all_tables
         where schemaname = 'catalog' order by relname";
     let mut offsets = Vec::new();

@@ -28,9 +28,39 @@ const fn good() -> Sent<'static> {
     Sent { partition: 0, key: Some(GOOD_KEY), value: Some(GOOD), headers: &HEADERS }
 }
 
-type Told = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>, String, bool);
+type Stored = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>, String, bool);
 const LETTERS: &str =
     r#"select "offset", key, value, run, reason, counted from dead_letters order by "offset""#;
+
+/// A record that was sent: its offset, the reason why it can't be applied, and whether its run counts it.
+type Refused<'a> = (i64, Sent<'a>, &'a str, bool);
+
+async fn stored(world: &World) -> Result<Vec<Stored>> {
+    Ok(sqlx::query_as(LETTERS).fetch_all(world.pool()).await?)
+}
+
+fn assert_stored_unchanged(letters: &[Stored], sent: &[Refused<'_>]) {
+    assert_eq!(letters.len(), sent.len());
+    for ((offset, key, value, run, reason, counted), (at, record, rule, counts)) in letters.iter().zip(sent) {
+        assert_eq!((offset, counted), (at, counts), "{reason}");
+        assert_eq!((key.as_deref(), value.as_deref()), (record.key, record.value), "{reason}");
+        assert!(reason.contains(rule), "{reason:?} is not {rule:?}");
+        assert!(!counts || *run == Some(2), "{reason}");
+    }
+}
+
+/// Applies all records again. Nothing is stored or counted twice.
+async fn assert_redelivery_changes_nothing(world: &World, letters: &[Stored]) -> Result<()> {
+    sqlx::query("update positions set position = 0").execute(world.pool()).await?;
+    world.consume()?.succeed().await?;
+    assert_eq!(stored(world).await?, letters);
+    let dead: Vec<(i64, i64)> =
+        sqlx::query_as("select run, sum(dead)::bigint from run_partitions group by run order by run")
+            .fetch_all(world.pool())
+            .await?;
+    assert_eq!(dead, [(1, 0), (2, 9)]);
+    Ok(())
+}
 
 /// A record without a key is missing here, because brokers refuse it in a compacted topic.
 #[tokio::test]
@@ -70,15 +100,8 @@ async fn each_bad_record_is_stored_unchanged_with_the_reason_and_the_rest_is_app
     let summary = world.consume()?.succeed().await?.summary()?;
     assert_eq!(summary["records"]["datasets"]["dead"], sent.len() - 1);
 
-    let letters: Vec<Told> = sqlx::query_as(LETTERS).fetch_all(world.pool()).await?;
-    assert_eq!(letters.len(), sent.len());
-    for ((offset, key, value, run, reason, counted), (at, record, rule, counts)) in letters.iter().zip(&sent)
-    {
-        assert_eq!((offset, counted), (at, counts), "{reason}");
-        assert_eq!((key.as_deref(), value.as_deref()), (record.key, record.value), "{reason}");
-        assert!(reason.contains(rule), "{reason:?} is not {rule:?}");
-        assert!(!counts || *run == Some(2), "{reason}");
-    }
+    let letters = stored(&world).await?;
+    assert_stored_unchanged(&letters, &sent);
     let headers: Value = sqlx::query_scalar("select headers from dead_letters where reason like '%UTF-8%' and key is not null and value is not null and reason like '%key%'")
         .fetch_one(world.pool())
         .await?;
@@ -86,18 +109,7 @@ async fn each_bad_record_is_stored_unchanged_with_the_reason_and_the_rest_is_app
     let rows: i64 =
         sqlx::query_scalar("select count(*) from socrata_datasets").fetch_one(world.pool()).await?;
     assert_eq!(rows, ASSETS + 1);
-
-    // They are redelivered, and nothing is stored or counted twice.
-    sqlx::query("update positions set position = 0").execute(world.pool()).await?;
-    world.consume()?.succeed().await?;
-    let again: Vec<Told> = sqlx::query_as(LETTERS).fetch_all(world.pool()).await?;
-    assert_eq!(again, letters);
-    let dead: Vec<(i64, i64)> =
-        sqlx::query_as("select run, sum(dead)::bigint from run_partitions group by run order by run")
-            .fetch_all(world.pool())
-            .await?;
-    assert_eq!(dead, [(1, 0), (2, 9)]);
-    Ok(())
+    assert_redelivery_changes_nothing(&world, &letters).await
 }
 
 #[tokio::test]

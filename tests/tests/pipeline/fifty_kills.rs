@@ -15,6 +15,8 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Running, World};
 use serde_json::Value;
 
+use crate::draw::Draw;
+
 const SEED: u64 = 20_260_101;
 const KILLS: u64 = 50;
 const ASSETS: u64 = 2_500;
@@ -44,18 +46,7 @@ enum Point {
     EndDelivered,
 }
 
-/// Draws by splitmix64.
-struct Draw(u64);
-
 impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-
     fn point(&mut self, kill: u64) -> Point {
         if kill + 1 == KILLS {
             return if self.below(2) == 0 { Point::Ending } else { Point::EndDelivered };
@@ -161,7 +152,7 @@ async fn each_record_once(world: &World) -> Result<()> {
         for record in world.records(topic).await? {
             let page: u64 = record.headers["page"].parse()?;
             pages.insert(page);
-            if record.is_marker() {
+            if record.is_end_record() {
                 let marker: Value = serde_json::from_slice(&record.value)?;
                 ensure!(
                     reported.insert(record.partition, marker["published"].as_u64()).is_none(),

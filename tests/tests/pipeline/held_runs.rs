@@ -22,7 +22,7 @@ async fn a_ledger_that_does_not_balance_puts_a_run_on_hold() -> Result<()> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.crawl(&[]).await?;
     let topic = history.world.topic("datasets");
-    let of_first_partition = |record: &&TopicRecord| record.partition == 0 && !record.is_marker();
+    let of_first_partition = |record: &&TopicRecord| record.partition == 0 && !record.is_end_record();
     let first = history.world.records("datasets").await?.iter().filter(of_first_partition).count();
     // Its first record is skipped, as if compaction had removed it.
     history.world.migrate().await?;

@@ -16,6 +16,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use tokio::task::spawn_blocking;
 
+use crate::draw::Draw;
 use crate::producer_killed::each_page_once;
 
 const SEED: u64 = 890;
@@ -31,18 +32,7 @@ const FIRST: u64 = 2;
 const SHORT_SOCKET_TIMEOUT: &str = "socket.timeout.ms=1500";
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Draws by splitmix64.
-struct Draw(u64);
-
 impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-
     fn late_end(&mut self, first: bool) -> LateEnd {
         let skip = self.below(2) + if first { FIRST } else { 0 };
         // A page is written to two partitions of datasets, to the cursor, and often to hosts and agencies.

@@ -21,7 +21,7 @@ fn object(id: &str, odd: &[u8]) -> Vec<u8> {
 /// An end-of-run record of the run.
 async fn marker(world: &World) -> Result<Value> {
     let records = world.records("datasets").await?;
-    let marker = records.iter().find(|record| record.is_marker()).context("a marker")?;
+    let marker = records.iter().find(|record| record.is_end_record()).context("a marker")?;
     Ok(serde_json::from_slice(&marker.value)?)
 }
 

@@ -18,7 +18,7 @@ fn put(catalog: &MemoryCatalog, id: &str, domain: &str) -> Result<()> {
 async fn published(world: &World) -> Result<Vec<String>> {
     let records = world.records("datasets").await?;
     let mut keys: Vec<_> =
-        records.iter().filter(|record| !record.is_marker()).map(|r| r.key.clone()).collect();
+        records.iter().filter(|record| !record.is_end_record()).map(|r| r.key.clone()).collect();
     keys.sort();
     Ok(keys)
 }

@@ -5,7 +5,7 @@ use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Contents, Program, World};
 
-const BOOKS: [&str; 3] = ["runs", "run_partitions", "verdicts"];
+const LEDGER: [&str; 3] = ["runs", "run_partitions", "verdicts"];
 
 async fn consumed() -> Result<(World, MockServer)> {
     let world = World::new().await?;
@@ -16,7 +16,7 @@ async fn consumed() -> Result<(World, MockServer)> {
 }
 
 async fn contents(world: &World) -> Result<[Vec<Contents>; 2]> {
-    Ok([world.contents("catalog", &CATALOG).await?, world.contents("catalog", &BOOKS).await?])
+    Ok([world.contents("catalog", &CATALOG).await?, world.contents("catalog", &LEDGER).await?])
 }
 
 /// Every command that compares topics with the tables or applies them.

@@ -44,7 +44,7 @@ fn program(world: &World) -> Result<String> {
 /// Sends an older version of a dataset after the newest one.
 async fn send_older(world: &World) -> Result<()> {
     let records = world.records("datasets").await?;
-    let record = records.iter().find(|record| !record.is_marker()).context("no dataset was published")?;
+    let record = records.iter().find(|record| !record.is_end_record()).context("no dataset was published")?;
     let headers = [("kind", "datasets"), ("schema", "1"), ("region", "us"), ("run", "0"), ("page", "9")];
     let (key, value) = (record.key.as_bytes(), br#"{"resource": {"name": "older"}}"#);
     let older = Sent { partition: record.partition, key: Some(key), value: Some(value), headers: &headers };

@@ -37,7 +37,7 @@ fn ids() -> Result<Vec<String>> {
 /// The ids of the published datasets, with duplicates.
 async fn published(world: &World) -> Result<Vec<String>> {
     let records = world.records("datasets").await?;
-    let keys = records.iter().filter(|record| !record.is_marker()).map(|record| &record.key);
+    let keys = records.iter().filter(|record| !record.is_end_record()).map(|record| &record.key);
     let mut ids: Vec<String> = keys.filter_map(|key| Some(key.rsplit_once('/')?.1.to_owned())).collect();
     ids.sort();
     Ok(ids)

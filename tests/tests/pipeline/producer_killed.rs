@@ -42,8 +42,9 @@ async fn a_crawl_killed_many_times_publishes_each_page_once() -> Result<()> {
     each_page_once(&world, ASSETS).await?;
     // Each part of the run knows the hosts of the earlier parts.
     let hosts = world.records("hosts").await?;
-    let names: BTreeSet<_> = hosts.iter().filter(|host| !host.is_marker()).map(|host| &host.key).collect();
-    assert_eq!(names.len(), hosts.iter().filter(|host| !host.is_marker()).count(), "a host came twice");
+    let names: BTreeSet<_> =
+        hosts.iter().filter(|host| !host.is_end_record()).map(|host| &host.key).collect();
+    assert_eq!(names.len(), hosts.iter().filter(|host| !host.is_end_record()).count(), "a host came twice");
 
     let summary = world.consume()?.succeed().await?.summary()?;
     assert_eq!(summary["runs"][0]["state"], "balanced");
@@ -57,7 +58,7 @@ pub(crate) async fn each_page_once(world: &World, assets: u64) -> Result<()> {
     let mut pages = BTreeSet::new();
     for record in world.records("datasets").await? {
         pages.insert(record.headers["page"].parse::<u64>()?);
-        if !record.is_marker() {
+        if !record.is_end_record() {
             let place = format!("page {} at {}/{}", record.headers["page"], record.partition, record.offset);
             places.entry(record.key).or_default().push(place);
         }

@@ -194,8 +194,8 @@ async fn views_grants_and_publications_of_users_stay() -> Result<()> {
     )
     .execute(world.pool())
     .await?;
-    let mended = BTreeMap::from([("socrata_datasets".to_owned(), [0, 1, 0])]);
-    assert_eq!(world.rebuild()?.succeed().await?.differences()?, mended);
+    let repaired = BTreeMap::from([("socrata_datasets".to_owned(), [0, 1, 0])]);
+    assert_eq!(world.rebuild()?.succeed().await?.differences()?, repaired);
     let kept: (bool, i64, i64, i64) = sqlx::query_as(
         "select has_table_privilege(current_database()::text, 'socrata_datasets', 'select'),
              (select count(*) from mine),

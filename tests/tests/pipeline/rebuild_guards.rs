@@ -17,9 +17,9 @@ async fn execute(world: &World, statement: &str) -> Result<()> {
 async fn copy_assets(world: &World, to: &str, limit: usize) -> Result<()> {
     for table in ["socrata_datasets", "socrata_dataset_stats"] {
         let copy = format!(
-            "insert into {table} select (jsonb_populate_record(null::{table}, to_jsonb(held) || '{{\"domain\": \"{to}\"}}')).* from (
+            "insert into {table} select (jsonb_populate_record(null::{table}, to_jsonb(stored) || '{{\"domain\": \"{to}\"}}')).* from (
                  select * from {table} where domain = 'a.example' order by id limit {limit}
-             ) as held"
+             ) as stored"
         );
         execute(world, &copy).await?;
     }

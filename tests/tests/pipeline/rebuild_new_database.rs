@@ -94,8 +94,8 @@ async fn both_regions_are_repaired() -> Result<()> {
     )
     .execute(world.pool())
     .await?;
-    let mended = BTreeMap::from([("socrata_datasets".to_owned(), [0, 2, 0])]);
-    assert_eq!(world.rebuild()?.succeed().await?.differences()?, mended);
+    let repaired = BTreeMap::from([("socrata_datasets".to_owned(), [0, 2, 0])]);
+    assert_eq!(world.rebuild()?.succeed().await?.differences()?, repaired);
     assert_eq!(world.contents("catalog", &CATALOG).await?, before);
     world.rebuild()?.args(["--migrate", "--schema", "fresh"]).succeed().await?;
     assert_eq!(world.contents("fresh", &CATALOG).await?, before);

@@ -28,10 +28,10 @@ async fn assert_refused(world: &World, assets: u64, differing: &[(&str, [u64; 3]
         differing.iter().map(|(table, rows)| ((*table).to_owned(), *rows)).collect();
     let looked = world.verify_topics()?.run().await?;
     ensure!(looked.code == Some(i32::from(!differing.is_empty())), "{}", looked.stderr);
-    let mended = world.rebuild()?.succeed().await?;
+    let repaired = world.rebuild()?.succeed().await?;
     let expected = [("socrata_dataset_stats", assets), ("socrata_datasets", assets)];
     let expected: BTreeMap<_, _> = expected.into_iter().filter(|(_, assets)| *assets > 0).collect();
-    for ended in [&looked, &mended] {
+    for ended in [&looked, &repaired] {
         assert_eq!(ended.differences()?, differing);
         assert_eq!(refused(&ended.summary()?), expected);
     }

@@ -17,7 +17,8 @@ struct Asset {
 impl Asset {
     async fn first(world: &World) -> Result<Self> {
         let records = world.records("datasets").await?;
-        let record = records.into_iter().find(|record| !record.is_marker()).context("it was published")?;
+        let record =
+            records.into_iter().find(|record| !record.is_end_record()).context("it was published")?;
         let id = record.key.rsplit('/').next().unwrap_or_default().to_owned();
         Ok(Self { record, id })
     }

@@ -36,7 +36,7 @@ async fn values_are_the_served_bytes_under_the_primary_key() -> Result<()> {
     }
     assert_eq!(served.len(), 500);
     let records = world.records("datasets").await?;
-    let records = records.into_iter().filter(|record| !record.is_marker());
+    let records = records.into_iter().filter(|record| !record.is_end_record());
     let published: BTreeMap<_, _> = records.map(|record| (record.key, record.value)).collect();
     assert_eq!(published, served);
     Ok(())
@@ -50,9 +50,9 @@ async fn headers_are_text_that_describes_a_record() -> Result<()> {
             let names: Vec<&str> = record.headers.keys().map(String::as_str).collect();
             assert_eq!(names, ["kind", "observed_at", "page", "region", "run", "schema"]);
             let header = |name: &str| record.headers[name].as_str();
-            assert_eq!(header("kind"), if record.is_marker() { "marker" } else { topic });
+            assert_eq!(header("kind"), if record.is_end_record() { "marker" } else { topic });
             assert_eq!((header("region"), header("run"), header("schema")), ("us", "1", "1"));
-            assert_eq!(header("page") == "0", topic == "domains" && !record.is_marker());
+            assert_eq!(header("page") == "0", topic == "domains" && !record.is_end_record());
             time::OffsetDateTime::parse(
                 header("observed_at"),
                 &time::format_description::well_known::Rfc3339,
@@ -67,7 +67,7 @@ async fn an_end_of_run_record_on_every_partition_has_the_count_published_there()
     let world = world().await?;
     for (topic, partitions) in [("datasets", 2), ("domains", 1), ("hosts", 1), ("agencies", 1)] {
         let (markers, records): (Vec<_>, Vec<_>) =
-            world.records(topic).await?.into_iter().partition(|record| record.is_marker());
+            world.records(topic).await?.into_iter().partition(|record| record.is_end_record());
         assert_eq!(markers.len(), partitions, "{topic}");
         for marker in markers {
             assert_eq!(marker.key, "us/#run/1");
@@ -89,7 +89,7 @@ async fn keys_are_in_the_partitions_that_other_clients_would_choose() -> Result<
     let world = world().await?;
     let producer: FutureProducer = world.kafka().set("partitioner", "murmur2_random").create()?;
     let topic = world.topic("datasets");
-    for record in world.records("datasets").await?.iter().filter(|record| !record.is_marker()) {
+    for record in world.records("datasets").await?.iter().filter(|record| !record.is_end_record()) {
         let sent = producer
             .send_result(FutureRecord::to(&topic).key(&record.key).payload(""))
             .map_err(|(error, _)| error)?;

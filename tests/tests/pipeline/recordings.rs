@@ -184,8 +184,8 @@ async fn assert_rebuilt(world: &World) -> Result<()> {
         .await?;
     assert_eq!(world.rebuild()?.succeed().await?.differences()?, looked.differences()?);
     assert_eq!(world.contents("catalog", &CATALOG).await?, tables);
-    let written = "select count(*) from socrata_datasets as held join public.before using (domain, id)
-        where held.xmin::text <> before.write";
+    let written = "select count(*) from socrata_datasets as stored join public.before using (domain, id)
+        where stored.xmin::text <> before.write";
     assert_eq!(sqlx::query_scalar::<_, i64>(written).fetch_one(world.pool()).await?, 7);
     world.verify_topics()?.succeed().await?;
     world.ask(&["verify"])?.succeed().await?;

@@ -4,6 +4,43 @@
 use anyhow::Result;
 use catalog_tests::history::History;
 use catalog_tests::mock_server::Matcher;
+use sqlx::{Postgres, Transaction};
+
+/// Holds the rows of run 3 in the ledger, for which each batch of the run waits until this is rolled back.
+async fn hold_ledger(history: &History) -> Result<Transaction<'static, Postgres>> {
+    // Inserted here, because otherwise the first batch to insert the run would block the other one.
+    let open = "insert into runs (region, run, state) values ('us', 3, 'open')";
+    sqlx::query(open).execute(history.world.pool()).await?;
+    let mut blocker = history.world.pool().begin().await?;
+    sqlx::query(
+        "insert into run_partitions
+         select 'us', 3, topic, partition, null, 0, 0, 0, 0, 0, null from positions where topic like '%datasets'",
+    )
+    .execute(&mut *blocker)
+    .await?;
+    Ok(blocker)
+}
+
+/// Approves run 2, and ends `blocker` once the command waits for the schema lock. Without the lock the command would end first.
+async fn approve_beside(history: &History, blocker: Transaction<'static, Postgres>) -> Result<()> {
+    let approval = history.world.runs(["approve", "--region", "us", "--run", "2", "--yes"])?.start()?;
+    let mut approval = std::pin::pin!(approval.ended());
+    let waits = history.world.until(
+        "select exists (select from pg_locks where locktype = 'advisory' and not granted
+         and database = (select oid from pg_database where datname = current_database()))",
+    );
+    let ended = tokio::select! {
+        waits = waits => { waits?; None }
+        ended = &mut approval => Some(ended?),
+    };
+    blocker.rollback().await?;
+    let ended = match ended {
+        Some(ended) => ended,
+        None => approval.await?,
+    };
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_dataset_that_returns_while_a_run_is_approved_is_not_retired() -> Result<()> {
@@ -19,16 +56,7 @@ async fn a_dataset_that_returns_while_a_run_is_approved_is_not_retired() -> Resu
     for asset in &gone {
         history.catalog.put(asset.object.clone())?;
     }
-    // Inserted here, because otherwise the first batch to insert the run would block the other one.
-    let open = "insert into runs (region, run, state) values ('us', 3, 'open')";
-    sqlx::query(open).execute(history.world.pool()).await?;
-    let mut blocker = history.world.pool().begin().await?;
-    sqlx::query(
-        "insert into run_partitions
-         select 'us', 3, topic, partition, null, 0, 0, 0, 0, 0, null from positions where topic like '%datasets'",
-    )
-    .execute(&mut *blocker)
-    .await?;
+    let blocker = hold_ledger(&history).await?;
     let gate = history.api.hold(Matcher::pages().that(|request| request.param("scroll_id") > Some("")));
     let crawl = history.world.crawl(&history.api)?.args(["--concurrency", "1"]).start()?;
     let member = history.world.member()?.start()?;
@@ -40,23 +68,7 @@ async fn a_dataset_that_returns_while_a_run_is_approved_is_not_retired() -> Resu
         )
         .await?;
 
-    // It waits for the schema lock. Without the lock it would end here.
-    let release = history.world.runs(["release", "--region", "us", "--run", "2", "--yes"])?.start()?;
-    let mut release = std::pin::pin!(release.ended());
-    let waits = history.world.until(
-        "select exists (select from pg_locks where locktype = 'advisory' and not granted
-         and database = (select oid from pg_database where datname = current_database()))",
-    );
-    let ended = tokio::select! {
-        waits = waits => { waits?; None }
-        ended = &mut release => Some(ended?),
-    };
-    blocker.rollback().await?;
-    let ended = match ended {
-        Some(ended) => ended,
-        None => release.await?,
-    };
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    approve_beside(&history, blocker).await?;
     history.world.until("select count(*) = 59 from socrata_dataset_stats where last_run = 3").await?;
     assert_eq!(history.retired().await?, []);
     gate.release();

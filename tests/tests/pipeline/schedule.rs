@@ -206,7 +206,7 @@ async fn the_newer_of_two_scheduled_producers_takes_over_and_the_first_exits_3()
     assert_eq!(second.code, Some(0), "{}", second.stderr);
     assert_eq!(summaries(&second)?[0]["run"], 1);
     let records = world.records("datasets").await?;
-    assert_eq!(records.iter().filter(|record| !record.is_marker()).count(), 1_000);
+    assert_eq!(records.iter().filter(|record| !record.is_end_record()).count(), 1_000);
     Ok(())
 }
 

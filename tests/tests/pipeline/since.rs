@@ -40,7 +40,7 @@ async fn cursor_time(world: &World, field: &str) -> Result<OffsetDateTime> {
 /// The ids of the datasets that a run has published, in order, with duplicates.
 async fn published(world: &World, run: &str) -> Result<Vec<String>> {
     let records = world.records("datasets").await?;
-    let of_run = records.iter().filter(|record| !record.is_marker() && record.headers["run"] == run);
+    let of_run = records.iter().filter(|record| !record.is_end_record() && record.headers["run"] == run);
     let mut ids: Vec<String> = of_run.filter_map(|r| Some(r.key.rsplit_once('/')?.1.to_owned())).collect();
     ids.sort();
     Ok(ids)

@@ -24,7 +24,7 @@ async fn the_newest_producer_takes_over_and_the_first_exits_3() -> Result<()> {
     assert_eq!(first.code, Some(3), "{}", first.stderr);
     assert!(first.stderr.contains("another producer of region us has taken over"), "{}", first.stderr);
     let records = world.records("datasets").await?;
-    assert_eq!(records.iter().filter(|record| !record.is_marker()).count(), 1_000);
+    assert_eq!(records.iter().filter(|record| !record.is_end_record()).count(), 1_000);
     Ok(())
 }
 
@@ -74,7 +74,7 @@ async fn a_producer_suspended_before_its_claim_does_not_publish_from_an_old_curs
     let (first, second) = (first.ended().await?, second.ended().await?);
     assert_eq!((first.code, second.code), (Some(3), Some(0)), "{}\n{}", first.stderr, second.stderr);
     let records = world.records("datasets").await?;
-    let keys: Vec<_> = records.iter().filter(|record| !record.is_marker()).map(|it| &it.key).collect();
+    let keys: Vec<_> = records.iter().filter(|record| !record.is_end_record()).map(|it| &it.key).collect();
     assert_eq!((keys.len(), keys.iter().collect::<BTreeSet<_>>().len()), (500, 500));
     Ok(())
 }

@@ -159,7 +159,7 @@ async fn the_summary_lists_missed_objects_by_id_by_domain_and_as_entries_of_doma
     let api = MockServer::start(Options::new(catalog)).await?;
     let ended = world.crawl(&api)?.succeed().await?.summary()?;
     let records = world.records("datasets").await?;
-    let markers = records.iter().filter(|record| record.is_marker());
+    let markers = records.iter().filter(|record| record.is_end_record());
     for marker in markers {
         let marker: serde_json::Value = serde_json::from_slice(&marker.value)?;
         assert_eq!((&marker["unkeyed"], &marker["bad_domains"]), (&9.into(), &1.into()));

@@ -6,7 +6,6 @@ use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::kafka_doctor::{failed, reached};
-use catalog_shared::record::RecordType;
 use sqlx::PgConnection;
 
 use super::MISSING_TOPIC;
@@ -25,7 +24,7 @@ const CHECK: &str = "tables_and_topics";
 const GUARD: &str =
     "catalog-consumer move --help  # or correct the setting; docs/reference/failures.md has all cases";
 
-/// Whether the tables were filled from these topics, the positions lie within them, and the group belongs to these tables.
+/// Whether the tables were filled from these topics, the positions are within them, and the group belongs to these tables.
 pub(super) async fn examine(
     database: &DatabaseArgs,
     kafka: &KafkaArgs,
@@ -94,8 +93,7 @@ fn continue_with(topic: &str) -> String {
 
 /// The note of the copy that owns the group.
 async fn note(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Option<String>> {
-    let kind = TopicKind::Data(RecordType::Datasets);
-    let first = TopicPartition { kind, topic: kind.topic(&kafka.topics()), partition: 0 };
+    let first = TopicPartition::first_of_datasets(&kafka.topics());
     let reader = DetachedReader::open(kafka, group)?;
     let reader: Arc<_> = reader.get()?;
     offsets::note(&reader, &first).await

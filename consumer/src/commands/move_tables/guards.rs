@@ -8,7 +8,6 @@ use catalog_shared::cursor::Cursor;
 use catalog_shared::cursors;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use rdkafka::consumer::Consumer;
 use tokio::task::spawn_blocking;
@@ -20,7 +19,7 @@ use super::scan::PartitionContents;
 use crate::commands::detached_reader::DetachedReader;
 use crate::kafka::group_members::{GroupMember, group_members};
 use crate::kafka::{errors, offsets};
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::TopicPartition;
 
 /// Timeout for finding the coordinator of the group, and the delay between two tries.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -69,8 +68,7 @@ async fn list_members(
     kafka: &KafkaArgs,
     group: &str,
 ) -> anyhow::Result<Vec<GroupMember>> {
-    let kind = TopicKind::Data(RecordType::Datasets);
-    let first = TopicPartition { kind, topic: kind.topic(&kafka.topics()), partition: 0 };
+    let first = TopicPartition::first_of_datasets(&kafka.topics());
     let client = reader.get()?;
     offsets::note(&client, &first).await?;
     let (client, group) = (Arc::clone(&client), group.to_owned());

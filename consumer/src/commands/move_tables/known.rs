@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use catalog_shared::cursor::{Cursor, Mode, PastState, RunParameters, RunState};
+use catalog_shared::cursor::{Cursor, PastState, RunParameters, RunState};
 use catalog_shared::end_record::EndRecord;
-use catalog_shared::record::{RecordType, SCHEMA};
+use catalog_shared::record::SCHEMA;
 use catalog_shared::region::Region;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
@@ -78,7 +78,8 @@ impl LastRun {
             owner: INSTANCE_ID.to_owned(),
             run,
             state: RunState::Ended,
-            shape: end_record.map_or_else(full_crawl, |record| record.shape.clone()),
+            // Those of a full crawl serve a run without an end-of-run record.
+            shape: end_record.map_or_else(RunParameters::full, |record| record.shape.clone()),
             started_at,
             ended_at: Some(ended_at),
             previous_ended: end_record.and_then(|record| record.previous_ended),
@@ -101,18 +102,5 @@ impl LastRun {
             stopped: None,
             history: Vec::new(),
         }
-    }
-}
-
-/// The run parameters of a full crawl. They serve a run without an end-of-run record.
-fn full_crawl() -> RunParameters {
-    RunParameters {
-        mode: Mode::Full,
-        kinds: RecordType::ALL.to_vec(),
-        api_url: String::new(),
-        since: None,
-        limit: None,
-        domains: Vec::new(),
-        from: None,
     }
 }

@@ -107,7 +107,7 @@ struct Target {
 
 impl Target {
     /// Checks the topics, creates missing ones, and fences the producers of the regions. The checks come first, so a refused
-    /// move fences nobody.
+    /// move fences no producer.
     async fn claim(
         kafka: &KafkaArgs,
         partitions: u16,

@@ -14,9 +14,9 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
+use super::limits::{GROUP, REPORT_EVERY, STALL_TIMEOUT};
 use super::loss;
 use super::newest_versions::NewestVersions;
-use super::replay::{GROUP, REPORT_EVERY, STALL_TIMEOUT};
 use super::selection::SelectedOffsets;
 use super::targets::ReplayTargets;
 use crate::decode::row_key::Head;

@@ -27,6 +27,7 @@ mod deletions;
 mod first_pass;
 mod intent;
 mod ledger;
+mod limits;
 mod loss;
 mod newest_versions;
 mod partition_replay;

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::args::ReplaySourceArgs;
+use super::limits::GROUP;
 use super::loss;
 use super::partition_replay::{AppliedBatch, PartitionReplay, apply_to_shadow};
 use super::selection::Selection;
@@ -36,15 +37,11 @@ mod progress;
 mod two_passes;
 
 use fetching::pause;
-pub(super) use progress::{REPORT_EVERY, STALL_TIMEOUT};
 
 /// Interval at which due batches are applied and positions are checked.
 const TICK: Duration = Duration::from_millis(20);
 /// The number of waiting messages that are received before batches are looked at.
 const BURST: usize = 256;
-
-/// The group id of the readers, which never join the group.
-pub(super) const GROUP: &str = "catalog-consumer-rebuild";
 
 /// A replay of all data topics.
 pub(super) struct Replay {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
-use catalog_shared::record::RecordType;
 use rdkafka::consumer::Consumer as _;
 use tokio::task::spawn_blocking;
 
@@ -18,7 +17,7 @@ use crate::kafka::group_members::{GroupMember, group_members};
 use crate::kafka::offsets;
 use crate::kafka::partitions::await_metadata;
 use crate::model::copy_id::CopyId;
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::TopicPartition;
 
 /// Delay before the group is read again while it belongs to another copy.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -44,8 +43,7 @@ pub(crate) struct GroupState {
 
 impl GroupProbe {
     fn open(args: &RunArgs, copy: CopyId) -> anyhow::Result<Self> {
-        let kind = TopicKind::Data(RecordType::Datasets);
-        let first = TopicPartition { kind, topic: kind.topic(&args.kafka.topics()), partition: 0 };
+        let first = TopicPartition::first_of_datasets(&args.kafka.topics());
         let reader = Arc::new(DetachedReader::open(&args.kafka, &args.group)?);
         Ok(Self { copy, group: args.group.as_str().into(), first, reader })
     }

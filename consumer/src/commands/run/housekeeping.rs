@@ -49,7 +49,7 @@ impl Consumer {
         self.positions_checked = Instant::now();
         // No batch can start or end while this waits, because only this loop starts and finishes them.
         let Some(stored) = self.positions().await? else { return Ok(()) };
-        for partition in self.partitions.values_mut().filter(|partition| partition.is_settled()) {
+        for partition in self.partitions.values_mut().filter(|partition| partition.is_idle()) {
             let TopicPartition { topic, partition: number, .. } = &partition.topic_partition;
             match stored.get(&(topic.clone(), *number)) {
                 Some(position) if *position != partition.position => partition.resume_from(*position),

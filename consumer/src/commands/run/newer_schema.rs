@@ -5,7 +5,7 @@ use catalog_shared::exit::Stop;
 use catalog_shared::record::SCHEMA;
 
 use crate::commands::run::consumer::Consumer;
-use crate::model::partition::NewerRecord;
+use crate::model::chunk::NewerRecord;
 use crate::model::topic::TopicPartition;
 
 impl Consumer {

@@ -163,7 +163,7 @@ impl Consumer {
         Ok(starts)
     }
 
-    /// Checks that the starts lie within the watermarks. These are read again, because the previous member may have applied
+    /// Checks that the starts are within the watermarks. These are read again, because the previous member may have applied
     /// records that arrived after the first read.
     async fn check(&self, starts: &[(TopicPartition, Start)]) -> anyhow::Result<()> {
         let topic_partitions = starts.iter().map(|(topic_partition, _)| topic_partition.clone()).collect();

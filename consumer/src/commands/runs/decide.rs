@@ -59,12 +59,12 @@ impl Question {
         let moved =
             RetirementCounts { retired: count(Affected::is_retired), returned: count(Affected::returns) };
         let what = match change {
-            Change::Release(domains) if !domains.is_empty() => {
+            Change::Approve(domains) if !domains.is_empty() => {
                 let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
                 format!("Approving run {run} of {region} and lifting its shields of {}", domains.join(", "))
             }
-            Change::Release(_) => format!("Approving run {run} of {region}"),
-            Change::Reject => format!("Declining run {run} of {region}"),
+            Change::Approve(_) => format!("Approving run {run} of {region}"),
+            Change::Decline => format!("Declining run {run} of {region}"),
             Change::Undo => format!("Undoing the decision on run {run} of {region}"),
         };
         Self { what, moved, domains: by_domain(affected) }

@@ -15,8 +15,7 @@ pub(crate) use args::RunsCommand;
 
 /// Lists runs, shows one, or decides on one.
 ///
-/// # Errors
-/// [`catalog_shared::exit::Stop::Usage`] if the run does not allow the decision or nobody confirmed it,
+/// # Errors [`catalog_shared::exit::Stop::Usage`] if the run does not allow the decision or it was not confirmed,
 /// [`catalog_shared::exit::Stop::Guard`] if its effect would differ from what was shown, or an error of the database. An
 /// unreachable Kafka is not an error: a running consumer publishes the decision later.
 pub(crate) async fn run(command: RunsCommand) -> anyhow::Result<()> {
@@ -26,9 +25,9 @@ pub(crate) async fn run(command: RunsCommand) -> anyhow::Result<()> {
         RunsCommand::Approve(ApproveArgs { domains, decision }) => {
             let domains: BTreeSet<String> =
                 domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
-            decide::decide(&decision, Change::Release(domains)).await
+            decide::decide(&decision, Change::Approve(domains)).await
         }
-        RunsCommand::Decline(args) => decide::decide(&args, Change::Reject).await,
+        RunsCommand::Decline(args) => decide::decide(&args, Change::Decline).await,
         RunsCommand::Undo(args) => decide::decide(&args, Change::Undo).await,
     }
 }

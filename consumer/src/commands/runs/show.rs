@@ -77,7 +77,7 @@ async fn would_retire(
     if !decidable {
         return Ok(Vec::new());
     }
-    Ok(by_domain(&manual_decisions::preview(pool, id, &Change::Release(shielded)).await?))
+    Ok(by_domain(&manual_decisions::preview(pool, id, &Change::Approve(shielded)).await?))
 }
 
 /// The datasets of a domain that would be retired.

@@ -5,43 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use anyhow::{Context, bail};
-use rdkafka::error::KafkaError;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::kafka::context::{Member, Rebalance, TIMEOUT};
+use crate::kafka::polling::messages::{Command, Received, Reply};
 use crate::kafka::polling::thread::PollingThread;
-use crate::model::chunk::Chunk;
-use crate::model::topic::{PartitionId, TopicPartition};
-
-/// A message from the thread.
-#[derive(Debug)]
-pub(crate) enum Received {
-    Chunk {
-        topic_partition: PartitionId,
-        chunk: Chunk,
-    },
-    /// Every record below this offset was sent.
-    ReadTo {
-        topic_partition: PartitionId,
-        epoch: u64,
-        offset: i64,
-    },
-    /// An error that the client does not recover from by itself.
-    Failed(KafkaError),
-}
-
-/// A command to the thread.
-pub(super) enum Command {
-    Assign { starts: Vec<(TopicPartition, i64)>, epoch: u64, reply: Reply },
-    Answer { change: Rebalance, reply: Reply },
-    Seek { topic_partition: TopicPartition, offset: i64, epoch: u64, reply: Reply },
-    Pause { topic_partition: TopicPartition, pause: bool },
-    Leave { changes: UnboundedReceiver<Rebalance>, positions: Vec<(TopicPartition, i64)>, reply: Reply },
-}
-
-pub(super) type Reply = oneshot::Sender<anyhow::Result<()>>;
+use crate::model::topic::TopicPartition;
 
 /// A member of the group that is polled by a separate thread.
 pub(crate) struct PollingMember {

@@ -38,7 +38,9 @@
 
 mod assignment;
 mod client;
+mod messages;
 mod thread;
 mod throttle;
 
-pub(crate) use client::{PollingMember, Received};
+pub(crate) use client::PollingMember;
+pub(crate) use messages::Received;

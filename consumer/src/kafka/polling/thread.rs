@@ -13,9 +13,9 @@ use rdkafka::topic_partition_list::Offset;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::kafka::context::{Member, Rebalance, TIMEOUT};
-use crate::kafka::group::{answer, list};
+use crate::kafka::partitions::list;
 use crate::kafka::polling::assignment::Assignment;
-use crate::kafka::polling::client::{Command, Received};
+use crate::kafka::polling::messages::{Command, Received};
 use crate::kafka::polling::throttle::{Pace, Throttle};
 use crate::kafka::{offsets, receive};
 use crate::model::arena::Arena;
@@ -196,7 +196,7 @@ impl PollingThread {
     }
 
     fn answer(&mut self, change: &Rebalance) -> anyhow::Result<()> {
-        answer(&self.member, change).context("can't answer a change of the assignment")?;
+        change.answer(&self.member).context("can't answer a change of the assignment")?;
         if let Rebalance::Revoke { partitions, .. } = change {
             for element in partitions.elements() {
                 self.assignment.remove(element.topic(), element.partition());
@@ -228,7 +228,7 @@ impl PollingThread {
     ) -> anyhow::Result<()> {
         self.member.context().close();
         while let Ok(change) = changes.try_recv() {
-            answer(&self.member, &change)?;
+            change.answer(&self.member)?;
         }
         offsets::commit(&self.member, positions)?;
         self.member.unsubscribe();

@@ -20,9 +20,9 @@ use crate::store::schema_lock::{LockMode, lock};
 pub(crate) enum Change {
     /// Approves a run on hold and lifts the shields of these domains (lower case). If any are given, the run may be
     /// accepted already.
-    Release(BTreeSet<String>),
+    Approve(BTreeSet<String>),
     /// Declines a run on hold.
-    Reject,
+    Decline,
     /// Removes the manual decision about the run, including lifted shields.
     Undo,
 }
@@ -134,11 +134,11 @@ impl Change {
     /// The decision after this change, or the reason why the change is not allowed.
     fn apply_to(&self, decision: RunDecision, state: LedgerState) -> Result<RunDecision, String> {
         match self {
-            Self::Release(domains) => release(decision, state, domains),
-            Self::Reject if state == LedgerState::Held => {
+            Self::Approve(domains) => approve(decision, state, domains),
+            Self::Decline if state == LedgerState::Held => {
                 Ok(with_choice(decision, Choice::Rejected, BTreeSet::new()))
             }
-            Self::Reject => Err(ONLY_ON_HOLD.to_owned()),
+            Self::Decline => Err(ONLY_ON_HOLD.to_owned()),
             Self::Undo if decision.decided.is_none() => {
                 Err("it has no manual decision, so there is nothing to undo".to_owned())
             }
@@ -149,7 +149,7 @@ impl Change {
 
 const ONLY_ON_HOLD: &str = "only a run on hold (state held) can be approved or declined";
 
-fn release(
+fn approve(
     decision: RunDecision,
     state: LedgerState,
     domains: &BTreeSet<String>,

@@ -9,9 +9,11 @@ use time::OffsetDateTime;
 use super::CopyRows;
 use super::arrays::{Versions, column};
 use super::stats::{self, Before, Written};
-use super::wide::{self, Winner};
-use crate::decode::content_hash::{Compared, REVISION, compare, stored_hash};
+use super::wide;
+use super::winner::{Winner, name};
+use crate::decode::content_hash::{Compared, REVISION, compare};
 use crate::decode::rows::{Dataset, Versioned, latest};
+use crate::decode::stored_hash::stored_hash;
 use crate::model::effect::{Applied, Effect};
 
 pub(super) async fn write(
@@ -76,10 +78,6 @@ impl Change {
             Self::Unchanged | Self::FormOnly => Effect::Unchanged,
         }
     }
-}
-
-pub(super) fn name(row: &Versioned<Dataset<'_>>) -> String {
-    format!("{}/{}/{}", row.region.name(), row.row.domain, row.row.id)
 }
 
 /// The error if a row has the form of a newer revision than this program's.

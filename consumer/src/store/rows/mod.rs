@@ -17,6 +17,7 @@ pub(crate) mod datasets;
 mod names;
 pub(crate) mod stats;
 mod wide;
+mod winner;
 
 /// Whether new datasets are written with COPY, which is quicker for many rows.
 #[derive(Clone, Copy, Debug)]

@@ -2,37 +2,14 @@
 
 use std::sync::LazyLock;
 
-use anyhow::Context;
 use sqlx::PgConnection;
-use time::OffsetDateTime;
 
-use super::datasets::name;
+use super::winner::Winner;
 use super::{CopyRows, copy};
 use crate::decode::literal::TextArray;
-use crate::decode::rows::{Dataset, Versioned};
 use crate::store::tables::{DATASETS, Read, WideRow, statements};
 
 static UPSERT: LazyLock<String> = LazyLock::new(|| statements::upsert(&DATASETS));
-
-/// A dataset whose wide row must be written. It is decoded only when it is sent.
-pub(super) struct Winner<'a> {
-    pub(super) row: Versioned<Dataset<'a>>,
-    /// Whether the narrow table had no row with its key.
-    pub(super) is_new: bool,
-    pub(super) retired_at: Option<OffsetDateTime>,
-}
-
-impl<'a> Winner<'a> {
-    /// # Errors
-    /// Never, because the dataset was scanned successfully.
-    pub(super) fn decode(&self) -> anyhow::Result<WideRow<'a>> {
-        let Self { row, retired_at, .. } = self;
-        let Dataset { domain, id, .. } = row.row;
-        let content =
-            row.row.decode().with_context(|| format!("{} was scanned but can't be decoded", name(row)))?;
-        Ok(WideRow { region: row.region.name(), domain, id, content, retired_at: *retired_at })
-    }
-}
 
 /// Writes rows that are sorted by key.
 pub(super) async fn write(tx: &mut PgConnection, rows: &[Winner<'_>], copy: CopyRows) -> anyhow::Result<()> {

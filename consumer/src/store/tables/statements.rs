@@ -45,8 +45,8 @@ pub(crate) fn upsert_newer(table: &Table) -> String {
         key = table.keys(""),
         columns = table.all("", 8),
         arrays = arrays(table.columns, 8),
-        same_content = if content.is_empty() { "true".to_owned() } else { equal(content, "held", "given") },
-        same_key = table.same_key("held", "given"),
+        same_content = if content.is_empty() { "true".to_owned() } else { equal(content, "stored", "given") },
+        same_key = table.same_key("stored", "given"),
         set = table.set(8)
     )
 }
@@ -64,7 +64,7 @@ pub(crate) fn fetch(table: &Table) -> String {
         columns = columns(""),
         found = columns("found."),
         arrays = arrays(table.columns.iter().filter(|column| column.role == Role::Key), 4),
-        same_key = table.same_key("held", "given")
+        same_key = table.same_key("stored", "given")
     )
 }
 
@@ -74,9 +74,9 @@ pub(crate) fn find_candidates(table: &Table) -> String {
         "find_candidates",
         name = table.name,
         key = table.keys(""),
-        held = table.cast_rest("held.", 8),
+        stored = table.cast_rest("stored.", 8),
         made = table.rest("made.", 8),
-        same_key = table.same_key("held", "made")
+        same_key = table.same_key("stored", "made")
     )
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn add_candidates(table: &Table) -> String {
 pub(crate) fn compare(table: &Table) -> String {
     let has_version = table.names(|role| role == Role::Version).next().is_some();
     let newest_run = if has_version {
-        "greatest(held.last_run, made.last_run)"
+        "greatest(stored.last_run, made.last_run)"
     } else {
         include_str!("../../../sql/tables/newest_run_of_dataset.sql").trim_end()
     };
@@ -98,9 +98,9 @@ pub(crate) fn compare(table: &Table) -> String {
         "compare",
         name = table.name,
         key = table.keys(""),
-        held_key = table.keys("held."),
+        stored_key = table.keys("stored."),
         newest_run = newest_run,
-        held = table.rest("held.", 8),
+        stored = table.rest("stored.", 8),
         made = table.rest("made.", 8)
     )
 }
@@ -126,7 +126,7 @@ pub(crate) fn repair(table: &Table) -> String {
         "repair",
         name = table.name,
         key = table.keys(""),
-        same_key = table.same_key("held", "found"),
+        same_key = table.same_key("stored", "found"),
         columns = table.all("", 4),
         made = table.all("made.", 4),
         set = table.set(4)

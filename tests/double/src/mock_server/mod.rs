@@ -46,6 +46,7 @@ mod pretty;
 mod query;
 mod recording;
 mod region;
+mod response;
 mod search;
 mod server;
 mod tokens;

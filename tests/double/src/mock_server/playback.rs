@@ -13,7 +13,7 @@ use super::answer::Ending;
 use super::line::Line;
 use super::log::Ticket;
 use super::recording::{Ended, Recorded, Recording};
-use super::server::{built, pieces};
+use super::response::{built, pieces};
 
 /// The status for a request that is not in the recording. The API never sends it, and clients don't retry it.
 const NOT_RECORDED: StatusCode = StatusCode::GONE;

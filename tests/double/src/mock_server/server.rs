@@ -9,11 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures::stream::{self, Stream};
+use axum::response::Response;
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,9 +25,7 @@ use super::options::Options;
 use super::playback;
 use super::recording::Recording;
 use super::region::Region;
-
-/// Bodies are sent in pieces of this many bytes.
-const PIECE: usize = 64 * 1024;
+use super::response::{built, pieces};
 
 /// A running mock server. It serves on the runtime that it was started on, and stops, with all of its
 /// connections, when it is dropped.
@@ -235,48 +230,4 @@ fn respond(answer: Answer, chunked: bool, drawn: Option<Drawn>, ticket: Ticket) 
     let lifted = drawn.map(|drawn| drawn.lifted).unwrap_or_default();
     let body = Body::from_stream(pieces(answer.body, answer.ending, lifted, ticket));
     built(response.body(body))
-}
-
-/// The response, unless a header of it (a test's own `Retry-After`) can't be sent.
-pub(super) fn built(response: axum::http::Result<Response>) -> Response {
-    response.unwrap_or_else(|error| {
-        tracing::error!(%error, "an answer could not be built");
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
-    })
-}
-
-/// The body, together with the ticket: the request is in flight until its last piece was sent. A
-/// stream is sent in chunks, unless a header contains its length.
-pub(super) fn pieces(
-    body: Bytes,
-    ending: Ending,
-    lifted: CancellationToken,
-    ticket: Ticket,
-) -> impl Stream<Item = io::Result<Bytes>> {
-    let half = body.len() / 2;
-    stream::unfold((body, half, ticket), move |(mut body, half, ticket)| {
-        let lifted = lifted.clone();
-        async move {
-            if body.is_empty() {
-                return None;
-            }
-            if body.len() <= half && ending == Ending::Cut {
-                // Lets the first half be sent, because an immediate error would remove it from the buffer.
-                tokio::task::yield_now().await;
-                let gone = io::Error::from(io::ErrorKind::ConnectionAborted);
-                return Some((Err(gone), (Bytes::new(), half, ticket)));
-            }
-            if body.len() <= half && ending == Ending::Stalled {
-                lifted.cancelled().await;
-            }
-            let piece = body.split_to(next_piece(body.len(), half));
-            Some((Ok(piece), (body, half, ticket)))
-        }
-    })
-}
-
-/// The length of the next piece. No piece crosses the middle, where faults occur.
-fn next_piece(left: usize, half: usize) -> usize {
-    let until_middle = if left > half { left - half } else { left };
-    until_middle.min(PIECE)
 }

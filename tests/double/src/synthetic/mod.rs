@@ -4,6 +4,7 @@
 //! assets takes no more memory than one of ten, and two programs that are given the same numbers see the
 //! same catalog. Governments, hosts and texts are invented. Hosts are under `.example` (RFC 2606).
 
+mod asset;
 mod columns;
 mod ids;
 mod json;

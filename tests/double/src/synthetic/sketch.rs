@@ -1,18 +1,15 @@
 //! The properties of one asset before it is written. All are drawn from the seed and the index.
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::Synthetic;
 use super::kinds::Kind;
-use super::object;
 use super::oddities::Oddity;
 use super::portals::Portal;
 use super::text;
-use super::times::{self, Times};
+use super::times::Times;
 use super::topics::{TOPICS, Topic};
 use crate::draw::{Aspect, Draw};
-use crate::mock_server::Asset;
 
 /// The most downloads of the recordings.
 const MOST_DOWNLOADS: u64 = 132_179_580;
@@ -125,41 +122,6 @@ impl<'a> Sketch<'a> {
         let drawn: Vec<u64> = (0..8).map(|_| draw.below(self.catalog.assets)).collect();
         let near = drawn.iter().find(|index| self.catalog.portal(**index).host == self.portal.host);
         near.or(drawn.first()).map(|index| self.catalog.id(*index))
-    }
-}
-
-impl Asset for Sketch<'_> {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn domain(&self) -> &str {
-        &self.portal.host
-    }
-
-    fn kind(&self) -> &str {
-        self.kind.name
-    }
-
-    fn name(&self) -> Cow<'_, str> {
-        Cow::Borrowed(Self::name(self))
-    }
-
-    fn created_at(&self) -> Cow<'_, str> {
-        Cow::Owned(times::text(self.times().created))
-    }
-
-    fn updated_at(&self) -> Cow<'_, str> {
-        Cow::Owned(times::text(self.times().updated))
-    }
-
-    fn page_views_total(&self) -> i64 {
-        let views = self.page_views().map_or(0, |views| views.total);
-        i64::try_from(views).unwrap_or(i64::MAX)
-    }
-
-    fn write_to(&self, out: &mut Vec<u8>) {
-        object::write(self, out);
     }
 }
 

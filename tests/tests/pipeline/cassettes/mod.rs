@@ -138,7 +138,7 @@ fn all_was_played(api: &MockServer) -> Result<()> {
 /// A topic's records without end-of-run records. Each key occurs once in these crawls.
 async fn records(world: &World, topic: &str) -> Result<Records> {
     let mut records = Records::new();
-    for record in world.records(topic).await?.into_iter().filter(|record| !record.is_marker()) {
+    for record in world.records(topic).await?.into_iter().filter(|record| !record.is_end_record()) {
         let twice = records.insert(record.key.clone(), record.value).is_some();
         assert!(!twice, "{} was published twice", record.key);
     }

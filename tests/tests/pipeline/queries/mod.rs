@@ -26,7 +26,7 @@ const EMPTY_IN_DEMO: [&str; 7] = [
     "Held runs",
     "Where the API declares more than there is",
     "Where the last crawl found another number than the API declared",
-    "Dead letters that nobody has looked at",
+    "Open dead letters",
 ];
 
 /// A query and its heading.

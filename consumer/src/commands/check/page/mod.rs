@@ -1,7 +1,8 @@
 //! The status page of a running consumer: what `check` finds, and the lists behind it, as HTML without scripts.
 //!
-//! Nothing is read before somebody looks ([`reader`]). Each look then waits a few seconds at most, and the page says what it
-//! does not know and since when. So it works during an outage, and it does not delay `/healthz`, which the same thread answers.
+//! The tables and Kafka are read on request ([`reader`]). Each request waits at most a few seconds, and the page says what
+//! it does not know and since when. So it works during an outage, and it does not delay `/healthz`, which the same thread
+//! answers.
 
 mod ledger;
 mod live;
@@ -46,7 +47,7 @@ impl StatusPage {
         Ok(Self { reader: Reader::default(), limits: LimitArgs::from_environment()?, about })
     }
 
-    /// Reads the tables and Kafka whenever somebody looks. Never ends.
+    /// Reads the tables and Kafka whenever the page is requested. Never ends.
     pub(crate) async fn follow(&self, source: Source) {
         self.reader.follow(&source).await;
     }

@@ -1,4 +1,4 @@
-//! Reads the tables and Kafka when somebody looks at the page. While nobody does, it only sleeps.
+//! Reads the tables and Kafka when the page is requested. Between requests it only sleeps.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{Replay, ReplayTargets};
-use crate::kafka::group::list;
+use crate::kafka::partitions::list;
 use crate::kafka::reader::Reader;
 use crate::model::topic::TopicPartition;
 

@@ -1,16 +1,12 @@
 //! The progress of a replay: log lines, and the end of one that has stalled.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::bail;
 use catalog_shared::events;
 
 use super::{PartitionReplay, Replay};
-
-/// Interval between progress lines in the log.
-pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// The replay fails after this time without progress, because it may be blocking the live consumers.
-pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::commands::rebuild::limits::{REPORT_EVERY, STALL_TIMEOUT};
 
 impl Replay {
     /// Logs the progress.

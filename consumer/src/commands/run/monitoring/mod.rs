@@ -1,8 +1,8 @@
 //! What monitoring shows of a running consumer: metrics, and whether it is healthy and ready.
 //!
 //! The loop records what it sees at each tick ([`Monitor::observe`]), and two tasks read the ends of the partitions and the
-//! figures of the ledger every few seconds. So a scrape asks neither Kafka nor the database. The status page does, while
-//! somebody looks at it.
+//! figures of the ledger every few seconds. So a scrape asks neither Kafka nor the database. The status page does, on
+//! request.
 
 mod counters;
 mod gauges;

@@ -1,8 +1,8 @@
 //! Named waits: why a partition may stand still although the consumer is healthy.
 //!
-//! A restart would not end an outage of Kafka or the database, nor upgrade the program, so these waits have no limit. Nor has
-//! the wait for a turn, because the partitions before it are judged. The others end by themselves, or are bounded by other
-//! timeouts; their limits are far above what was ever measured, because a restart would begin the same work again.
+//! A restart ends no outage and upgrades nothing, so these waits have no limit. The wait for a turn has none either, because
+//! the partitions before it are judged. The others end by themselves, or are bounded by other timeouts; their limits are far
+//! above what was ever measured, because a restart would begin the same work again.
 
 use std::time::{Duration, Instant};
 

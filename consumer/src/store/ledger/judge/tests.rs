@@ -17,15 +17,7 @@ fn counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
 }
 
 fn full() -> EndRecord {
-    let shape = RunParameters {
-        mode: Mode::Full,
-        kinds: RecordType::ALL.to_vec(),
-        api_url: String::new(),
-        since: None,
-        limit: None,
-        domains: Vec::new(),
-        from: None,
-    };
+    let shape = RunParameters::full();
     EndRecord {
         run: 9,
         shape,

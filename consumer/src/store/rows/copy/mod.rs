@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use sqlx::{Connection, PgConnection, Postgres, Row, Transaction, raw_sql};
 
-use super::wide::Winner;
+use super::winner::Winner;
 use crate::store::database::format_error;
 use crate::store::db_error;
 use crate::store::tables::{DATASETS, statements};

@@ -8,16 +8,16 @@ with given as (
 before as (
     select given.place, true as same
     from given
-    join socrata_agencies as held on held.region = given.region and held.host = given.host and held.agency = given.agency
+    join socrata_agencies as stored on stored.region = given.region and stored.host = given.host and stored.agency = given.agency
 ),
 won as (
-    insert into socrata_agencies as held (region, host, agency, last_run, last_page, observed_at)
+    insert into socrata_agencies as stored (region, host, agency, last_run, last_page, observed_at)
     select region, host, agency, last_run, last_page, observed_at
     from given
     on conflict (region, host, agency) do update
     set
         last_run = excluded.last_run, last_page = excluded.last_page, observed_at = excluded.observed_at
-    where (held.last_run, held.last_page) <= (excluded.last_run, excluded.last_page)
+    where (stored.last_run, stored.last_page) <= (excluded.last_run, excluded.last_page)
     returning region, host, agency
 )
 select given.place, won.region is not null as won, before.same
@@ -35,9 +35,9 @@ select region, host, agency
 from candidates_agencies;
 
 with removed as (
-    delete from socrata_agencies as held
+    delete from socrata_agencies as stored
     using differing_agencies as found
-    where held.region = found.region and held.host = found.host and held.agency = found.agency
+    where stored.region = found.region and stored.host = found.host and stored.agency = found.agency
         and found.kind = 'extra' and found.place between $1 and $2
 )
 insert into socrata_agencies (
@@ -73,11 +73,11 @@ select
     array(
         select field.name
         from jsonb_each(to_jsonb(made)) as field (name, value)
-        where found.kind = 'different' and field.value is distinct from to_jsonb(held) -> field.name
+        where found.kind = 'different' and field.value is distinct from to_jsonb(stored) -> field.name
         order by field.name collate "C"
     ) as columns
 from (select region, host, agency, kind from differing_agencies where kind <> 'kept' order by region, host, agency limit $1) as found
-left join socrata_agencies as held using (region, host, agency)
+left join socrata_agencies as stored using (region, host, agency)
 left join shadow_agencies as made using (region, host, agency)
 order by found.region, found.host, found.agency;
 

@@ -6,8 +6,8 @@ select
 from unnest($1::text[], $2::text[], $3::text[]) as given (region, domain, id)
 cross join lateral (
     select region, domain, id, last_run, last_page, observed_at, content_hash
-    from held_dataset_stats as held
-    where held.region = given.region and held.domain = given.domain and held.id = given.id
+    from stored_dataset_stats as stored
+    where stored.region = given.region and stored.domain = given.domain and stored.id = given.id
     limit 1
 ) as found
 on conflict do nothing;

@@ -45,7 +45,7 @@ select from socrata_datasets limit 0;
 set local client_min_messages = error;
 
 select class.relkind = 'r' and not class.relhasrules and not row_security_active(class.oid)
-    and bool_and(held.attname is not null) as can_copy
+    and bool_and(existing.attname is not null) as can_copy
 from pg_catalog.pg_class as class
 cross join (
     values
@@ -58,9 +58,9 @@ cross join (
     ('publication_date', 'timestamptz'), ('record', 'jsonb'), ('unreadable', 'text[]'),
     ('content_hash', 'bytea'), ('retired_at', 'timestamptz')
 ) as described (name, type)
-left join pg_catalog.pg_attribute as held
-    on held.attrelid = class.oid and held.attname = described.name and not held.attisdropped
-        and held.atttypid = described.type::regtype and held.atttypmod = -1 and held.attgenerated = ''
+left join pg_catalog.pg_attribute as existing
+    on existing.attrelid = class.oid and existing.attname = described.name and not existing.attisdropped
+        and existing.atttypid = described.type::regtype and existing.atttypmod = -1 and existing.attgenerated = ''
 where class.oid = 'socrata_datasets'::regclass
 group by class.oid, class.relkind, class.relhasrules;
 
@@ -78,16 +78,17 @@ copy socrata_datasets (
 -- that an operator has altered, because only images of the same types can be compared.
 create temporary table candidates_datasets as
 select region, domain, id
-from socrata_datasets as held
+from socrata_datasets as stored
 left join shadow_datasets as made using (region, domain, id)
 where row(
-        held.name::text, held.type::text, held.description::text, held.attribution::text,
-        held.attribution_link::text, held.category::text, held.categories::text[], held.tags::text[],
-        held.domain_tags::text[], held.domain_metadata::jsonb, held.license::text, held.provenance::text,
-        held.permalink::text, held.link::text, held.parent_ids::text[], held.columns::jsonb,
-        held.created_at::timestamptz, held.updated_at::timestamptz, held.metadata_updated_at::timestamptz,
-        held.data_updated_at::timestamptz, held.publication_date::timestamptz, held.record::jsonb,
-        held.unreadable::text[], held.content_hash::bytea, held.retired_at::timestamptz
+        stored.name::text, stored.type::text, stored.description::text, stored.attribution::text,
+        stored.attribution_link::text, stored.category::text, stored.categories::text[], stored.tags::text[],
+        stored.domain_tags::text[], stored.domain_metadata::jsonb, stored.license::text,
+        stored.provenance::text, stored.permalink::text, stored.link::text, stored.parent_ids::text[],
+        stored.columns::jsonb, stored.created_at::timestamptz, stored.updated_at::timestamptz,
+        stored.metadata_updated_at::timestamptz, stored.data_updated_at::timestamptz,
+        stored.publication_date::timestamptz, stored.record::jsonb, stored.unreadable::text[],
+        stored.content_hash::bytea, stored.retired_at::timestamptz
     )::record *<> row(
         made.name, made.type, made.description, made.attribution, made.attribution_link, made.category,
         made.categories, made.tags, made.domain_tags, made.domain_metadata, made.license, made.provenance,
@@ -98,7 +99,7 @@ where row(
 union all
 select region, domain, id
 from shadow_datasets as made
-where not exists (select from socrata_datasets as held where held.region = made.region and held.domain = made.domain and held.id = made.id);
+where not exists (select from socrata_datasets as stored where stored.region = made.region and stored.domain = made.domain and stored.id = made.id);
 
 create temporary table differing_datasets on commit drop as
 select
@@ -109,14 +110,14 @@ select
             select from refused_keys as refused
             where refused.topic = $1 and refused.key = convert_to(concat_ws('/', region, domain, id), 'UTF8')
         ) then 'refused'
-        when held.region is null then 'missing'
+        when stored.region is null then 'missing'
         -- The topics lost their beginning, so the correct content of this row is unknown.
         when coalesce(
             greatest(
                 (
                     select stats.last_run
                     from socrata_dataset_stats as stats
-                    where stats.region = held.region and stats.domain = held.domain and stats.id = held.id
+                    where stats.region = stored.region and stats.domain = stored.domain and stats.id = stored.id
                 ),
                 (
                     select stats.last_run
@@ -126,20 +127,20 @@ select
             ),
             0
         ) < (
-            select floors.run from floors where floors.topic = $1 and floors.region = held.region
+            select floors.run from floors where floors.topic = $1 and floors.region = stored.region
         ) then 'kept'
         when made.region is null then 'extra'
         else 'different'
     end as kind
 from candidates_datasets
-left join socrata_datasets as held using (region, domain, id)
+left join socrata_datasets as stored using (region, domain, id)
 left join shadow_datasets as made using (region, domain, id)
 where row(
-        held.name, held.type, held.description, held.attribution, held.attribution_link, held.category,
-        held.categories, held.tags, held.domain_tags, held.domain_metadata, held.license, held.provenance,
-        held.permalink, held.link, held.parent_ids, held.columns, held.created_at, held.updated_at,
-        held.metadata_updated_at, held.data_updated_at, held.publication_date, held.record, held.unreadable,
-        held.content_hash, held.retired_at
+        stored.name, stored.type, stored.description, stored.attribution, stored.attribution_link,
+        stored.category, stored.categories, stored.tags, stored.domain_tags, stored.domain_metadata,
+        stored.license, stored.provenance, stored.permalink, stored.link, stored.parent_ids, stored.columns,
+        stored.created_at, stored.updated_at, stored.metadata_updated_at, stored.data_updated_at,
+        stored.publication_date, stored.record, stored.unreadable, stored.content_hash, stored.retired_at
     ) is distinct from row(
         made.name, made.type, made.description, made.attribution, made.attribution_link, made.category,
         made.categories, made.tags, made.domain_tags, made.domain_metadata, made.license, made.provenance,
@@ -152,6 +153,6 @@ where row(
         made.region is null
         and exists (
             select from shadow_dead_letters as dead
-            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', held.region, held.domain, held.id), 'UTF8')
+            where dead.topic = $1 and dead.key = convert_to(concat_ws('/', stored.region, stored.domain, stored.id), 'UTF8')
         )
     );

@@ -6,19 +6,19 @@ with given as (
         as given (region, domain, declared_count, last_run, last_page, observed_at, place)
 ),
 before as (
-    select given.place, held.declared_count = given.declared_count as same
+    select given.place, stored.declared_count = given.declared_count as same
     from given
-    join socrata_domains as held on held.region = given.region and held.domain = given.domain
+    join socrata_domains as stored on stored.region = given.region and stored.domain = given.domain
 ),
 won as (
-    insert into socrata_domains as held (region, domain, declared_count, last_run, last_page, observed_at)
+    insert into socrata_domains as stored (region, domain, declared_count, last_run, last_page, observed_at)
     select region, domain, declared_count, last_run, last_page, observed_at
     from given
     on conflict (region, domain) do update
     set
         declared_count = excluded.declared_count, last_run = excluded.last_run, last_page = excluded.last_page,
         observed_at = excluded.observed_at
-    where (held.last_run, held.last_page) <= (excluded.last_run, excluded.last_page)
+    where (stored.last_run, stored.last_page) <= (excluded.last_run, excluded.last_page)
     returning region, domain
 )
 select given.place, won.region is not null as won, before.same

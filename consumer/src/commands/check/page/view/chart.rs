@@ -3,7 +3,7 @@
 use catalog_shared::human::span;
 use maud::{Markup, html};
 
-use super::regions::sentence;
+use super::run_text::{sentence, state_text};
 use crate::commands::check::limits::{Limit, Limits};
 use crate::commands::check::page::ledger::LatestRun;
 
@@ -51,19 +51,6 @@ fn age_text(age: u64, limits: Limits) -> String {
         }
     }
     text
-}
-
-/// A state of the ledger in the words of the manual.
-pub(super) fn state_text(state: &str) -> &str {
-    match state {
-        "open" => "not ended",
-        "balanced" => "accepted",
-        "held" => "on hold",
-        "released" => "approved",
-        "rejected" => "declined",
-        "ended" => "ended, retires nothing",
-        other => other,
-    }
 }
 
 /// How a state is drawn.

@@ -8,6 +8,7 @@ mod lag;
 mod lists;
 mod mark;
 mod regions;
+mod run_text;
 mod status;
 #[cfg(test)]
 mod tests;

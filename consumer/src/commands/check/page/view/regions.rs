@@ -4,6 +4,7 @@ use catalog_shared::human::span;
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
+use super::run_text::{sentence, state_text};
 use super::{View, ago, chart, mark, number, seconds_since, time_text};
 use crate::commands::check::facts::{DomainCrawl, LastFullCrawl, RunFacts};
 use crate::commands::check::limits::Limits;
@@ -84,21 +85,6 @@ fn ended_at(run: &LatestRun) -> Option<OffsetDateTime> {
     run.ended_at.filter(|_| run.state != "open")
 }
 
-/// A run in words.
-pub(super) fn sentence(run: &LatestRun) -> String {
-    let mut text = format!("run {}", run.run);
-    if let Some(mode) = &run.mode {
-        text.push_str(&format!(" ({mode})"));
-    }
-    text.push_str(&format!(": {}", chart::state_text(&run.state)));
-    for (figure, word) in [(run.published, "records"), (run.dead, "dead letters"), (run.retired, "retired")] {
-        if let Some(figure) = figure.filter(|figure| *figure > 0) {
-            text.push_str(&format!(", {} {word}", number(figure)));
-        }
-    }
-    text
-}
-
 fn table(runs: &[&LatestRun]) -> Markup {
     let figure = |figure: Option<i64>| figure.map(number).unwrap_or_default();
     html! {
@@ -115,7 +101,7 @@ fn table(runs: &[&LatestRun]) -> Markup {
                     tr {
                         th scope="row" { (run.run) }
                         td { (run.mode.as_deref().unwrap_or_default()) }
-                        td { (chart::state_text(&run.state)) }
+                        td { (state_text(&run.state)) }
                         td { (ended_at(run).map(time_text).unwrap_or_default()) }
                         td.figure { (figure(run.published)) }
                         td.figure { (figure(run.dead)) }

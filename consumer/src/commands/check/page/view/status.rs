@@ -64,7 +64,7 @@ pub(super) fn banner(report: &Report) -> Markup {
     }
 }
 
-/// The findings that need somebody, each with the next command.
+/// The findings that need a person, each with the next command.
 pub(super) fn next_commands(report: &Report) -> Markup {
     let open = || report.findings.iter().filter(|finding| finding.level != Level::Ok);
     html! {

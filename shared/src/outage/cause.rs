@@ -1,0 +1,14 @@
+//! What went wrong, and the next step.
+
+/// What a client's error means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    pub(super) reason: String,
+    pub(super) next: String,
+}
+
+impl Cause {
+    pub(super) fn new(reason: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { reason: reason.into(), next: next.into() }
+    }
+}
