@@ -163,11 +163,7 @@ impl FirstPass {
         }
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
-            tracing::info!(
-                event = events::KEYS_READ,
-                records = self.records,
-                "keys and headers read so far"
-            );
+            tracing::info!(event = events::KEYS_READ, records = self.records, "keys and headers read so far");
         }
         Ok(())
     }

@@ -88,7 +88,9 @@ mod tests {
 
     fn selected() -> SelectedOffsets {
         let mut selection = SelectedOffsets::default();
-        [(ONE, 10), (ONE, 12), (OTHER, i64::MAX)].map(|(partition, offset)| selection.insert(partition, offset));
+        for (partition, offset) in [(ONE, 10), (ONE, 12), (OTHER, i64::MAX)] {
+            selection.insert(partition, offset);
+        }
         selection
     }
 

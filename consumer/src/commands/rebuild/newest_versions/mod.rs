@@ -45,12 +45,7 @@ impl NewestVersions {
     ///
     /// # Errors
     /// If a temporary file can't be written.
-    pub(crate) fn add(
-        &mut self,
-        partition: PartitionId,
-        offset: i64,
-        head: &Head<'_>,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn add(&mut self, partition: PartitionId, offset: i64, head: &Head<'_>) -> anyhow::Result<()> {
         let (row, version) = match head.find_target(partition.0) {
             Target::Row(row, version) => (row, version),
             Target::EndOfRun => return Ok(()),

@@ -45,10 +45,15 @@ insert into socrata_agencies (
 )
 select
     made.region, made.host, made.agency, made.last_run, made.last_page, made.observed_at
-from differing_agencies as found
+-- The order of the keys makes the indexes grow at their ends. Only the keys are sorted, because whole rows would not fit into
+-- memory.
+from (
+    select region, host, agency
+    from differing_agencies
+    where kind in ('missing', 'different') and place between $1 and $2
+    order by place
+) as found
 join shadow_agencies as made using (region, host, agency)
-where found.kind in ('missing', 'different') and found.place between $1 and $2
-order by made.region, made.host, made.agency
 on conflict (region, host, agency) do update
 set
     last_run = excluded.last_run, last_page = excluded.last_page, observed_at = excluded.observed_at;
