@@ -1,6 +1,7 @@
 //! The pages of the documentation, as tests read them.
 
 mod block;
+mod label_matcher;
 mod markdown;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 pub use block::{Block, Run, blocks};
+pub use label_matcher::{LabelMatcher, label_matchers};
 pub use markdown::{anchors, code_spans, links, prose};
 
 /// Folders without pages of this project.
