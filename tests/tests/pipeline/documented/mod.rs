@@ -1,5 +1,6 @@
 //! Runs the commands of the documentation: the `sh` and `sql` blocks of each page, in order.
 
+mod dbt;
 mod deleting;
 mod reference;
 
@@ -13,7 +14,7 @@ const ELSEWHERE: [&str; 8] = [
     "docs/how-to/move-to-another-kafka.md",
     "docs/how-to/query-the-catalog.md",
     "README.md",
-    "docs/how-to/dbt.md",
+    dbt::PAGE,
     deleting::PAGE,
     STUCK,
     PGBOUNCER,
