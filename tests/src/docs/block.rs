@@ -15,6 +15,14 @@ pub struct Block {
     pub run: Run,
 }
 
+impl Block {
+    /// Whether it is for a shell or for `psql`.
+    #[must_use]
+    pub fn is_command(&self) -> bool {
+        matches!(self.language.as_str(), "sh" | "sql")
+    }
+}
+
 /// How a block is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Run {

@@ -1,6 +1,7 @@
 //! The pages of the documentation, as tests read them.
 
 mod block;
+mod label_matcher;
 mod markdown;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 pub use block::{Block, Run, blocks};
+pub use label_matcher::{LabelMatcher, label_matchers};
 pub use markdown::{anchors, code_spans, links, prose};
 
 /// Folders without pages of this project.
@@ -39,6 +41,23 @@ impl Page {
     /// If a block has no end or its comment has no reason.
     pub fn blocks(&self) -> Result<Vec<Block>> {
         blocks(&self.text).with_context(|| self.path.clone())
+    }
+
+    /// The value of a variable, in single quotes, that the first block after a heading exports, with other values in place of
+    /// the example's.
+    ///
+    /// # Errors
+    /// If there is none, or it does not contain one of the example's values.
+    pub fn exported(&self, heading: &str, variable: &str, values: &[(&str, &str)]) -> Result<String> {
+        let section = self.text.split_once(&format!("\n## {heading}\n")).map(|(_, section)| section);
+        let section = section.and_then(|section| section.split("\n## ").next());
+        let value = section.and_then(|section| section.split_once(&format!("export {variable}='")));
+        let value = value.and_then(|(_, value)| value.split('\'').next());
+        let value = value.with_context(|| format!("{}: {heading} exports no {variable}", self.path))?;
+        values.iter().try_fold(value.to_owned(), |text, (documented, other)| {
+            ensure!(text.contains(documented), "{}: {heading} has no {documented}: {text}", self.path);
+            Ok(text.replace(documented, other))
+        })
     }
 }
 

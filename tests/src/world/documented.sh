@@ -14,7 +14,7 @@ catalog-consumer() {
 }
 
 # Kafka's tools are not in the path of a clone.
-for tool in kafka-broker-api-versions kafka-configs kafka-console-consumer kafka-consumer-groups kafka-topics; do
+for tool in kafka-broker-api-versions kafka-configs kafka-console-consumer kafka-consumer-groups kafka-log-dirs kafka-topics; do
   eval "$tool.sh() { \"\$REPOSITORY/dev/stack\" kafka $tool \"\$@\"; }"
 done
 

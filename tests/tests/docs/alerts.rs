@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
-use catalog_tests::docs::{Page, anchors, prose};
+use catalog_shared::region::Region;
+use catalog_tests::docs::{LabelMatcher, Page, anchors, label_matchers, prose};
 use serde_json::Value;
 
-use crate::metrics::unknown_metrics;
+use crate::metrics::{metric, unknown_metrics};
 
 const RULES: &str = "deploy/prometheus/alerts.yaml";
 const TESTS: &str = "deploy/prometheus/tests.yaml";
@@ -131,6 +132,39 @@ fn rules_and_dashboard_use_only_metrics_that_exist() -> Result<()> {
         ensure!(unknown.is_empty(), "{path}: no program has {unknown:?}");
     }
     Ok(())
+}
+
+/// Whether a series can have this label and, for a region, each of these values. Prometheus itself adds `job` and `instance`.
+fn is_possible(matcher: &LabelMatcher<'_>) -> bool {
+    let labels = metric(matcher.series).map(|metric| metric.labels).unwrap_or_default();
+    let is_region = |name: &&str| Region::from_name(name).is_some();
+    match matcher.label {
+        "job" | "instance" => true,
+        "region" => labels.contains(&"region") && matcher.values.iter().all(is_region),
+        label => labels.contains(&label),
+    }
+}
+
+/// That a running pair emits the values of the other labels is a test of the pipeline.
+#[test]
+fn rules_and_dashboard_use_only_labels_that_the_metrics_have() -> Result<()> {
+    for path in [RULES, TESTS, DASHBOARD] {
+        // JSON escapes the quotes of a query.
+        let text = Page::read(path)?.text.replace("\\\"", "\"");
+        let matchers = label_matchers(&text);
+        ensure!(!matchers.is_empty(), "{path} has no label matchers");
+        let wrong: Vec<_> = matchers.iter().filter(|matcher| !is_possible(matcher)).collect();
+        ensure!(wrong.is_empty(), "{path}: no program emits {wrong:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_label_that_a_metric_does_not_have_is_a_problem() {
+    let text = "catalog_consumer_wait_seconds{cause=\"kafka\", job=\"a\"} catalog_consumer_wait_seconds{reason=\"kafka\"}
+        catalog_consumer_batch_stage_seconds_sum{stage=\"rows\"} catalog_consumer_held_runs{region=~\"us|uk\"}";
+    let possible: Vec<_> = label_matchers(text).iter().map(is_possible).collect();
+    assert_eq!(possible, [true, true, false, true, false]);
 }
 
 /// The queries of a panel.

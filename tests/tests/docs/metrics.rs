@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use catalog_shared::monitoring::names::{ALL, MetricKind};
+use catalog_shared::monitoring::names::{ALL, Metric, MetricKind};
 use catalog_tests::docs::Page;
 
 const PAGE: &str = "docs/reference/metrics.md";
@@ -46,12 +46,14 @@ fn the_page_of_metrics_lists_each_name_with_its_type_and_labels() -> Result<()> 
 pub(crate) fn unknown_metrics(text: &str) -> Vec<&str> {
     let words = text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
     let starts = ["catalog_consumer_", "catalog_producer_"];
-    words.filter(|word| starts.iter().any(|start| word.starts_with(start)) && !is_series(word)).collect()
+    words
+        .filter(|word| starts.iter().any(|start| word.starts_with(start)) && metric(word).is_none())
+        .collect()
 }
 
-/// Whether a name is a metric's, or that of one of the series of a histogram.
-fn is_series(name: &str) -> bool {
-    ALL.iter().any(|metric| match name.strip_prefix(metric.name) {
+/// The metric of a series: it has the same name, or is one of the series of a histogram.
+pub(crate) fn metric(series: &str) -> Option<&'static Metric> {
+    ALL.iter().find(|metric| match series.strip_prefix(metric.name) {
         Some("") => true,
         Some("_bucket" | "_sum" | "_count") => metric.kind == MetricKind::Histogram,
         _ => false,

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use catalog_shared::events;
 use catalog_tests::certificates::{Authority, Validity, text};
+use catalog_tests::docs::Page;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{DatabaseServer, Ended, Program, World};
@@ -11,6 +12,10 @@ use catalog_tests::world::{DatabaseServer, Ended, Program, World};
 /// A part of the passwords of all users of a world.
 const MARK: &str = "7Q";
 const HERE: &str = "127.0.0.1";
+/// The page with the URLs of both logins, and what is replaced there.
+const PAGE: &str = "docs/how-to/tls-and-sasl.md";
+const SERVER: &str = "postgres://catalog_writer@db.internal/mydb";
+const CA: &str = "/etc/catalog-stream/db-ca.pem";
 
 /// A server with TLS and a migrated database. The owner logs in with a certificate, the writer with a password.
 struct Scene {
@@ -60,9 +65,21 @@ impl Scene {
         let own = format!("{}_owner", self.world.database());
         let name = if name.is_empty() { &own } else { name };
         let client = authority.unwrap_or(&self.authority).issue(name, &[], Validity::Now)?;
-        let (certificate, key) = (text(&client.certificate)?, text(&client.key)?);
-        let trusting = Self::trusting(&self.authority)?;
-        Ok(format!("{}?{trusting}&sslcert={certificate}&sslkey={key}", self.owner))
+        let file = self.authority.file();
+        let values = [
+            (SERVER, self.owner.as_str()),
+            (CA, text(&file)?),
+            ("/etc/catalog-stream/writer.pem", text(&client.certificate)?),
+            ("/etc/catalog-stream/writer.key", text(&client.key)?),
+        ];
+        Page::read(PAGE)?.exported("PostgreSQL: client certificates", "DATABASE_URL", &values)
+    }
+
+    /// The writer's URL as documented.
+    fn documented_url(&self) -> Result<String> {
+        let file = self.authority.file();
+        let values = [(SERVER, self.writer.as_str()), (CA, text(&file)?)];
+        Page::read(PAGE)?.exported("PostgreSQL: TLS", "DATABASE_URL", &values)
     }
 
     fn writer_url(&self, parameters: &str) -> String {
@@ -101,7 +118,7 @@ async fn the_consumer_works_over_tls_with_a_certificate_and_with_a_password() ->
     let scene = Scene::start().await?;
     let api = MockServer::start(Options::new(Synthetic::new(40, 3))).await?;
     scene.world.crawl(&api)?.succeed().await?;
-    let url = scene.writer_url(&Scene::trusting(&scene.authority)?);
+    let url = scene.documented_url()?;
     let trace = |program: Program| program.env("DATABASE_URL", &url).env("RUST_LOG", "trace");
     let ended = trace(scene.world.plain_run()?.args(["--until-caught-up"])).succeed().await?;
     clean(&ended);

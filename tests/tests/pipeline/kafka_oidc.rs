@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use catalog_shared::events;
 use catalog_tests::certificates::{Authority, Validity, text};
+use catalog_tests::docs::Page;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, CLIENT, Ended, Program, TokenEndpoint, World};
@@ -35,14 +36,17 @@ impl Scene {
 
     /// The settings of docs/how-to/tls-and-sasl.md, with tokens from this URL.
     fn options(&self, url: &str) -> Result<String> {
+        let page = Page::read("docs/how-to/tls-and-sasl.md")?;
         let authority = self.authority.file();
         let ca = text(&authority)?;
-        Ok(format!(
-            "security.protocol=sasl_ssl\nssl.ca.location={ca}\nsasl.mechanism=OAUTHBEARER\nsasl.oauthbearer.method=oidc\n\
-             sasl.oauthbearer.token.endpoint.url={url}\nhttps.ca.location={ca}\nsasl.oauthbearer.client.id={CLIENT}\n\
-             sasl.oauthbearer.client.secret={SECRET}\nsasl.oauthbearer.scope=catalog\n\
-             sasl.oauthbearer.extensions=logicalCluster=catalog,team=data"
-        ))
+        let values = [
+            ("/etc/catalog-stream/kafka-ca.pem", ca),
+            ("/etc/catalog-stream/login-ca.pem", ca),
+            ("https://login.internal/oauth2/token", url),
+            ("client.id=catalog-consumer", &format!("client.id={CLIENT}")),
+            ("client.secret=…", &format!("client.secret={SECRET}")),
+        ];
+        page.exported("Kafka: OAUTHBEARER with OIDC", "KAFKA_OPTIONS", &values)
     }
 
     fn through(&self, program: Program, options: &str) -> Result<Program> {
@@ -111,7 +115,7 @@ async fn both_programs_work_with_signed_tokens() -> Result<()> {
     let summary = consumed.summary()?;
     assert_eq!(summary["runs"][0]["state"], "balanced", "{summary}");
     let requests = scene.endpoint.requests();
-    assert!(requests.iter().any(|body| body.contains("scope=catalog")), "{requests:?}");
+    assert!(requests.iter().any(|body| body.contains("scope=kafka")), "{requests:?}");
     for ended in [&crawl, &consumed] {
         scene.clean(ended);
         assert!(ended.stderr.contains("librdkafka"), "no debug lines: {}", ended.stderr);

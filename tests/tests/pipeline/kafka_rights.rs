@@ -52,6 +52,18 @@ impl Admin {
         succeed(command.arg("--command-config").arg(&self.config)).await
     }
 
+    /// Removes all rights, as docs/how-to/delete-everything.md does, and returns those that are left.
+    async fn remove_all(&self, world: &World) -> Result<String> {
+        let mut command = self.command("deploy/grant-kafka-rights");
+        command.arg(&self.brokers).args(["--prefix", &world.topic(""), "--group", world.group()]);
+        succeed(command.arg("--command-config").arg(&self.config).arg("--remove")).await?;
+        let mut command = self.command("dev/stack");
+        command.args(["kafka", "kafka-acls", "--bootstrap-server", &self.brokers, "--command-config"]);
+        let listed = command.arg(&self.config).arg("--list").output().await?;
+        ensure!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+        Ok(String::from_utf8(listed.stdout)?.trim().to_owned())
+    }
+
     /// Removes a right that was granted.
     async fn remove(
         &self,
@@ -143,5 +155,8 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
     // Without --until-caught-up, because a consumer that has nothing to do ends before it joins.
     let member = login(world.member()?, "catalog-consumer");
     assert_denied(&member.run().await?, "READ on the consumer group");
+
+    admin.grant_all(&world).await?;
+    assert_eq!(admin.remove_all(&world).await?, "");
     Ok(())
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use catalog_shared::events;
 use catalog_tests::certificates::{Authority, Validity, text};
+use catalog_tests::docs::Page;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, Ended, Program, Running, World};
@@ -29,6 +30,14 @@ impl Scene {
         let world = World::on(broker.address()?).await?;
         let api = MockServer::start(Options::new(Synthetic::new(40, 3))).await?;
         Ok(Self { broker, authority, stranger, world, api })
+    }
+
+    /// The options in a section of docs/how-to/tls-and-sasl.md, with these values in place of its own.
+    fn documented(&self, heading: &str, values: &[(&str, &str)]) -> Result<String> {
+        let page = Page::read("docs/how-to/tls-and-sasl.md")?;
+        let file = self.authority.file();
+        let values = [&[("/etc/catalog-stream/kafka-ca.pem", text(&file)?)], values].concat();
+        Ok(format!("debug=security\n{}", page.exported(heading, "KAFKA_OPTIONS", &values)?))
     }
 
     /// Trusts the CA of the broker.
@@ -215,10 +224,21 @@ fn clean(ended: &Ended) {
 #[tokio::test]
 async fn both_programs_work_over_tls_and_with_each_login() -> Result<()> {
     let scene = Scene::start().await?;
-    scene.works("TLS", &scene.trusting("ssl")?).await?;
-    scene.works("MUTUAL", &scene.mutual(&scene.authority, "client")?).await?;
+    scene.works("TLS", &scene.documented("Kafka: TLS", &[])?).await?;
+    let client = scene.authority.issue("client", &[], Validity::Now)?;
+    client.encrypt_key(KEY_PASSWORD)?;
+    let values = [
+        ("/etc/catalog-stream/client.pem", text(&client.certificate)?),
+        ("/etc/catalog-stream/client.key", text(&client.key)?),
+        ("password=…", &format!("password={KEY_PASSWORD}")),
+    ];
+    scene.works("MUTUAL", &scene.documented("Kafka: client certificates", &values)?).await?;
+    let values =
+        [("username=catalog-consumer", "username=catalog"), ("password=…", &format!("password={PASSWORD}"))];
+    let login = scene.documented("Kafka: a user and a password", &values)?;
+    assert!(login.contains("SCRAM-SHA-512"), "{login}");
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
-        scene.works("LOGIN", &scene.login(mechanism, PASSWORD)?).await?;
+        scene.works("LOGIN", &login.replace("SCRAM-SHA-512", mechanism)).await?;
     }
     let bare = scene.login("SCRAM-SHA-512", PASSWORD)?.replace("sasl_ssl", "sasl_plaintext");
     scene.works("BARE_LOGIN", &bare).await?;

@@ -89,6 +89,7 @@ mod release_race;
 mod retiring;
 mod rights;
 mod schedule;
+mod schemas;
 mod scoped_runs;
 mod secrets;
 mod session_settings;

@@ -2,12 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use catalog_shared::events;
 use catalog_shared::monitoring::names::{self, MetricKind};
+use catalog_tests::docs::{Page, label_matchers};
 use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Sent, Watched, World};
+
+/// Files with queries.
+const QUERIES: [&str; 3] = [
+    "deploy/prometheus/alerts.yaml",
+    "deploy/prometheus/tests.yaml",
+    "deploy/grafana/dashboards/catalog-stream.json",
+];
+/// Labels whose values are names in the programs. Those of the others depend on who crawls what, and where.
+const NAMED: [&str; 4] = ["kind", "outcome", "stage", "cause"];
 
 /// The types of all metrics in a scrape.
 fn types(text: &str) -> BTreeMap<&str, &str> {
@@ -31,6 +41,36 @@ fn labels(text: &str) -> BTreeMap<&str, BTreeSet<&str>> {
 /// The value of a series.
 fn value(text: &str, series: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// The values of labels in queries that are not in a scrape, each with its series and its label.
+fn unknown_values(queries: &str, scrape: &str) -> BTreeSet<String> {
+    let values = |text| -> BTreeSet<String> {
+        let matchers = label_matchers(text).into_iter().filter(|matcher| NAMED.contains(&matcher.label));
+        let values = matchers.flat_map(|matcher| {
+            matcher.values.into_iter().map(move |value| (matcher.series, matcher.label, value))
+        });
+        values.map(|(series, label, value)| format!("{series}{{{label}=\"{value}\"}}")).collect()
+    };
+    &values(queries) - &values(scrape)
+}
+
+/// Alert rules and dashboard, and the table of waits in the page on health, use the values that the programs emit.
+fn check_values(scrape: &str) -> Result<()> {
+    for path in QUERIES {
+        // JSON escapes the quotes of a query.
+        let unknown = unknown_values(&Page::read(path)?.text.replace("\\\"", "\""), scrape);
+        ensure!(unknown.is_empty(), "{path}: the programs did not emit {unknown:?}");
+    }
+    let page = Page::read("docs/reference/health.md")?;
+    let (_, waits) = page.text.split_once("\n## Waits\n").context("the page lists the waits")?;
+    let rows = waits.lines().take_while(|line| !line.starts_with("## "));
+    let described: BTreeSet<_> =
+        rows.filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let matchers = label_matchers(scrape).into_iter();
+    let waits = matchers.filter(|matcher| matcher.series == names::CONSUMER_WAIT);
+    assert_eq!(waits.flat_map(|wait| wait.values).collect::<BTreeSet<_>>(), described);
+    Ok(())
 }
 
 /// The names that begin so.
@@ -70,6 +110,7 @@ async fn a_running_pair_emits_exactly_the_metrics_that_have_names() -> Result<()
     let producer = crawl.watched().await?;
     crawl.reaches(gate.arrived()).await?;
     let text = crawl.reaches(complete(&producer, "catalog_producer_")).await??;
+    let mut scrape = text.clone();
     assert!(
         value(&text, "catalog_producer_requests_total{region=\"us\",outcome=\"ok\"}") >= Some(2.0),
         "{text}"
@@ -105,7 +146,20 @@ async fn a_running_pair_emits_exactly_the_metrics_that_have_names() -> Result<()
     assert_eq!(value(&text, &datasets("new")), Some(300.0), "{text}");
     let letters = format!("catalog_consumer_open_dead_letters{{topic=\"{}\"}}", world.topic("hosts"));
     assert_eq!(value(&text, &letters), Some(1.0), "{text}");
-    Ok(())
+    // The last figure of a run, because it is decided about.
+    let retired = "catalog_consumer_last_run_records{region=\"us\",outcome=\"retired\"}";
+    scrape.push_str(&consumer.until_metrics(|text| value(text, retired).is_some()).await?);
+    check_values(&scrape)
+}
+
+#[test]
+fn a_value_that_no_program_emits_is_found_in_a_query() {
+    let queries = "max(catalog_a{cause=~\"kafka|disk\", job=\"x\"}) + catalog_b{cause=\"kafka\"}";
+    let unknown = unknown_values(queries, "catalog_a{cause=\"kafka\"} 0\ncatalog_a{cause=\"turn\"} 0\n");
+    assert_eq!(
+        unknown.into_iter().collect::<Vec<_>>(),
+        ["catalog_a{cause=\"disk\"}", "catalog_b{cause=\"kafka\"}"]
+    );
 }
 
 /// Each partition has its lag at the consumer that it is assigned to, and only there.

@@ -20,9 +20,12 @@ case $1 in
 esac
 "#;
 
-/// `cargo cyclonedx` writes an SBOM beside each manifest. Nothing else is needed.
+/// `cargo cyclonedx` writes an SBOM beside the manifest of each member. Nothing else is needed.
 const CARGO: &str = r#"echo "$@" >>calls
-case $1 in cyclonedx) touch producer/catalog-producer.cdx.json consumer/catalog-consumer.cdx.json ;; esac
+[ "$1" = cyclonedx ] || exit 0
+for member in $(sed -n 's/^members = \[\(.*\)\]$/\1/p' Cargo.toml | tr -d '",'); do
+  mkdir -p "$member" && touch "$member/catalog-${member##*/}.cdx.json"
+done
 "#;
 
 /// Copies the last but one argument to the last one.
@@ -73,6 +76,20 @@ fn path(clone: &Clone, program: &str, source: &str) -> PathBuf {
         true => clone.folder.join(source),
         false => clone.folder.join(folder).join(source),
     }
+}
+
+/// The SBOMs in a folder and those below it.
+fn sboms(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(sboms(&path)?);
+        } else if path.to_string_lossy().ends_with(".cdx.json") {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 fn exists(path: &Path) -> bool {
@@ -173,7 +190,18 @@ fn the_archive_has_the_same_files() -> Result<()> {
     ] {
         assert!(listed.lines().any(|line| line == format!("{name}/{file}")), "{file} is not among\n{listed}");
     }
-    let sbom = clone.folder.join(format!("dist/catalog-consumer-{}.cdx.json", version.trim_matches('"')));
-    assert!(sbom.exists());
+    Ok(())
+}
+
+#[test]
+fn each_program_has_an_sbom_and_no_other_is_left_in_the_clone() -> Result<()> {
+    let parent = TempDir::new()?;
+    let clone = packaged(&parent)?;
+    let mut found = sboms(&clone.folder)?;
+    found.sort();
+    let names: Vec<&str> = found.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    assert!(found.iter().all(|path| path.starts_with(clone.folder.join("dist"))), "{found:?}");
+    assert_eq!(names.len(), PROGRAMS.len(), "{names:?}");
+    assert!(names.iter().zip(PROGRAMS).all(|(name, program)| name.starts_with(program)), "{names:?}");
     Ok(())
 }

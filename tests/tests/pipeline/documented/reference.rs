@@ -1,8 +1,13 @@
 //! The reference pages that describe tables and checks are complete.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use catalog_tests::docs::Page;
 use catalog_tests::world::World;
+use serde_json::Value;
+
+use super::crawled;
 
 /// Every column of every table and view, as `table column type`, in their order.
 const COLUMNS: &str = "
@@ -59,5 +64,26 @@ async fn the_page_of_checks_has_every_check_with_its_severity() -> Result<()> {
         }
     }
     assert_eq!(described, found);
+    Ok(())
+}
+
+/// The names of an object's members.
+fn members(value: &Value) -> BTreeSet<&str> {
+    value.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn the_samples_of_health_have_the_members_that_a_consumer_shows() -> Result<()> {
+    let history = crawled().await?;
+    let mut consumer = history.world.plain_run()?.args(["--metrics-addr", "0"]).start()?;
+    let port = consumer.watched().await?;
+    let shown = port.until("/healthz", 200, |health| health["partitions"][0].is_object()).await?;
+    for path in ["docs/reference/health.md", super::STUCK] {
+        let blocks = Page::read(path)?.blocks()?;
+        let sample = blocks.iter().find(|block| block.language == "json").context("the page has a sample")?;
+        let sample: Value = serde_json::from_str(&sample.text)?;
+        assert_eq!(members(&sample), members(&shown), "{path}");
+        assert_eq!(members(&sample["partitions"][0]), members(&shown["partitions"][0]), "{path}");
+    }
     Ok(())
 }
