@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::decode::digest;
 use crate::decode::literal::array_literal;
-use crate::decode::visit::{self, Pass};
+use crate::decode::visit::Pass;
+use crate::decode::{digest, one_pass};
 
 /// The revision of the canonical form, the first byte of each hash. Increase it whenever the same object is decoded to
 /// a different row than before. The next version of each asset is then rewritten.
@@ -44,8 +44,8 @@ impl ContentHash {
     /// # Errors
     /// If the record is not JSON.
     pub(super) fn of_row(record: &str, additional: &[String]) -> serde_json::Result<Self> {
-        let mut hashed = visit::digest(record, &mut Pass::of_canonical(false))
-            .or_else(|_| visit::digest(record, &mut Pass::of_canonical(true)))?;
+        let mut hashed = one_pass::digest(record, &mut Pass::of_canonical(false))
+            .or_else(|_| one_pass::digest(record, &mut Pass::of_canonical(true)))?;
         if !additional.is_empty() {
             hashed = digest::combine(hashed, digest::text(&literal(additional)));
         }

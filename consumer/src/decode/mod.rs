@@ -9,6 +9,7 @@ mod digest;
 pub(crate) mod end_record;
 pub(crate) mod literal;
 pub(crate) mod number;
+mod one_pass;
 mod role;
 pub(crate) mod row_key;
 pub(crate) mod rows;

@@ -3,8 +3,9 @@
 
 use crate::decode::content_hash::ContentHash;
 use crate::decode::dataset::{DatasetError, DatasetRow};
+use crate::decode::one_pass;
 use crate::decode::stats::Stats;
-use crate::decode::visit::{self, Pass};
+use crate::decode::visit::Pass;
 
 /// The result of scanning an asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Scanned {
     /// The result of one pass. None if it is not enough, or the asset has another key.
     pub(crate) fn in_one_pass(value: &str, domain: &str, id: &str) -> Option<Self> {
         let mut pass = Pass::of_asset(domain, id);
-        let digest = visit::digest(value, &mut pass).ok()?;
+        let digest = one_pass::digest(value, &mut pass).ok()?;
         let content_hash = ContentHash::of(digest);
         (pass.matches == (true, true)).then_some(Self { stats: pass.stats, content_hash })
     }

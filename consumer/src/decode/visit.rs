@@ -42,20 +42,9 @@ pub(super) struct Pass<'k> {
 ///
 /// Fails for everything that needs a full decode: text that must be sanitized, repeated names, numbers whose spelling
 /// would be lost in a float, and stats that are not numbers.
-struct Value<'p, 'k> {
-    pass: &'p mut Pass<'k>,
-    role: Role,
-}
-
-/// The digest of a text in one pass.
-///
-/// # Errors
-/// If the text is not JSON, or one pass is not enough.
-pub(super) fn digest(text: &str, pass: &mut Pass<'_>) -> serde_json::Result<u128> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let digest = Value { pass, role: Role::Top }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(digest.unwrap_or_default())
+pub(super) struct Value<'p, 'k> {
+    pub(super) pass: &'p mut Pass<'k>,
+    pub(super) role: Role,
 }
 
 impl<'de> DeserializeSeed<'de> for Value<'_, '_> {

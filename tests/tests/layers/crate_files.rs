@@ -25,7 +25,7 @@ impl CrateFile {
 
     /// The paths of its test modules in separate files.
     fn test_modules(&self) -> impl Iterator<Item = Vec<String>> {
-        self.source.tests.iter().map(|name| [&self.module[..], &[name.clone()]].concat())
+        self.source.tests.iter().map(|name| [&self.module[..], std::slice::from_ref(name)].concat())
     }
 }
 
