@@ -83,7 +83,7 @@ fn names(required: &Value, parent: &str) -> Vec<String> {
 fn described(topic: &str, record: &TopicRecord) -> Result<Vec<(&'static str, Value)>> {
     let (_, headers, value) =
         TOPICS.iter().find(|(name, ..)| *name == topic).with_context(|| topic.to_owned())?;
-    let value = if record.is_marker() { Some(END_OF_RUN) } else { *value };
+    let value = if record.is_end_record() { Some(END_OF_RUN) } else { *value };
     let mut all = Vec::new();
     if let Some(schema) = *headers {
         all.push((schema, json!(record.headers)));
