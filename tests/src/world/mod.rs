@@ -27,6 +27,7 @@ mod tables;
 mod template;
 mod token_endpoint;
 mod topic;
+mod topic_access;
 mod topic_admin;
 mod undecided;
 mod waiting;
@@ -58,6 +59,7 @@ pub use small_disk::SmallDisk;
 pub use tables::{CATALOG, Contents};
 pub use token_endpoint::{CLIENT, TokenEndpoint};
 pub use topic::{Sent, TopicRecord};
+pub use topic_access::Access;
 pub use undecided::OpenTransaction;
 pub use watched::Watched;
 

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::MISSING_TOPIC;
 use crate::commands::detached_reader::DetachedReader;
+use crate::kafka::decision_log::DecisionLog;
 use crate::kafka::group_members::group_members;
 use crate::kafka::oldest_unread;
 use crate::kafka::partitions::{NoTopic, await_metadata, data_partitions, watermarks};
@@ -56,7 +57,7 @@ pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<V
     Ok(vec![Finding::ok(GROUP, format!("{number} of the group {group} on {}", hosts.join(", ")))])
 }
 
-/// Whether this user may read each topic. One partition of each is read at its end, for at most half of `limit`.
+/// Whether this user may read each topic. Of each data topic, one partition is read at its end, for at most half of `limit`.
 pub(super) async fn topic_rights(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Finding>> {
     if let Err(skipped) = reached(&kafka, RIGHTS).await {
         return Ok(vec![skipped]);
@@ -78,7 +79,7 @@ pub(super) async fn topic_rights(kafka: KafkaArgs, limit: Duration) -> anyhow::R
     }])
 }
 
-/// Reads the first partition of each topic at its end, and returns the number of topics.
+/// Reads the first partition of each data topic at its end, and all decisions. Returns the number of topics.
 async fn read_ends(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<u64> {
     let mut partitions = data_partitions(kafka).await?;
     partitions.retain(|topic_partition| topic_partition.partition == 0);
@@ -87,5 +88,6 @@ async fn read_ends(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<u64> {
         ends.into_iter().map(|(topic_partition, marks)| (topic_partition, marks.high)).collect();
     let reader = kafka.clone();
     let read = spawn_blocking(move || oldest_unread::find(&reader, &ends, limit)).await??;
-    Ok(read.len() as u64)
+    let decisions = DecisionLog::new(kafka).read_to_end().await?;
+    Ok(read.len() as u64 + u64::from(decisions.is_some()))
 }
