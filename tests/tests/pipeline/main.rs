@@ -25,6 +25,7 @@ mod deadlock;
 mod deciding;
 mod documented;
 mod dry_run;
+mod failed_crawls;
 mod faithful;
 mod fast_day;
 mod faults;
