@@ -144,6 +144,7 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
     // It may not read the settings of topics.
     assert_found(&examined, "topics", "skipped")?;
     assert_found(&examined, "topic_rights", "ok")?;
+    assert_found(&examined, "group_rights", "ok")?;
     login(world.check(&[])?, "catalog-consumer").succeed().await?;
 
     let (producer, consumer) = ("catalog-producer", "catalog-consumer");
@@ -165,6 +166,7 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
         assert_found(&ended, "topic_rights", "problem")?;
     }
     admin.change("--remove", (consumer, "literal"), &["Read"], ["--group", world.group()]).await?;
+    assert_found(&consumers_doctor()?.run().await?, "group_rights", "problem")?;
     // Without --until-caught-up, because a consumer that has nothing to do ends before it joins.
     let member = login(world.member()?, "catalog-consumer");
     assert_denied(&member.run().await?, "READ on the consumer group");
