@@ -33,6 +33,9 @@ pub struct Cursor {
     /// first cursors did not have it.
     #[serde(default)]
     pub stopped: Option<Stopped>,
+    /// Whether a webhook has accepted that the run failed. It is told once per run.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub notified: bool,
     /// The run's parameters. A resume with other parameters is refused.
     pub shape: RunParameters,
     /// When the run started.
@@ -86,6 +89,11 @@ pub struct Cursor {
     /// The runs before this one, newest first, at most [`HISTORY`]. The first cursors did not have it.
     #[serde(default)]
     pub history: Vec<PastRun>,
+}
+
+/// The first cursors, and most others, don't have a member that is false.
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// How a crawl stopped before its run was complete.

@@ -149,15 +149,21 @@ pub fn last_between(
             // Only the last one must be readable by this build.
             Some(Ok(message)) => last = Some(message.detach()),
             Some(Err(KafkaError::PartitionEOF(_))) => return last.as_ref().map(parse).transpose(),
-            Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
-                return Err(error.into());
-            }
             // The client reconnects by itself.
-            Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading the cursor"),
+            Some(Err(KafkaError::MessageConsumption(error))) if is_temporary(error) => {
+                tracing::debug!(%error, "reading the cursor");
+            }
             Some(Err(error)) => return Err(error.into()),
             None => bail!(Unreachable(format!("no answer from Kafka for {} s", TIMEOUT.as_secs()))),
         }
     }
+}
+
+/// Whether a read continues after this error. The client reports a missing permission only once, so waiting for the next
+/// answer would hide it.
+#[must_use]
+pub const fn is_temporary(error: RDKafkaErrorCode) -> bool {
+    !matches!(error, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::TopicAuthorizationFailed)
 }
 
 fn parse(message: &OwnedMessage) -> anyhow::Result<Written> {

@@ -21,6 +21,7 @@ pub mod kafka_doctor;
 pub mod key;
 pub mod log_writer;
 pub mod monitoring;
+pub mod notify;
 pub mod outage;
 pub mod partition;
 pub mod rate;

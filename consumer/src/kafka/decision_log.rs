@@ -84,7 +84,8 @@ impl DecisionLog {
             return Ok(None);
         }
         let reader = DecisionReader::open(&self.kafka, &self.topic, partitions).await?;
-        let decisions = reader.read_to_end(partitions).await?;
+        let decisions = reader.read_to_end(partitions).await;
+        let decisions = decisions.with_context(|| format!("can't read {}", self.topic))?;
         Ok(Some((reader, decisions)))
     }
 }

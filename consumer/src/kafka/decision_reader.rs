@@ -6,6 +6,7 @@ use anyhow::Context;
 use catalog_shared::decision::RunDecision;
 use catalog_shared::events;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::rights;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -91,13 +92,14 @@ impl DecisionReader {
     }
 }
 
-/// Whether the client does not recover by itself: the error is fatal, or the topic was deleted.
+/// Whether the client does not recover by itself: the error is fatal, a permission is missing, or the topic was deleted.
 fn ends_reading(error: &KafkaError) -> bool {
     use rdkafka::error::RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
     match error {
         KafkaError::MessageConsumptionFatal(_) => true,
         KafkaError::MessageConsumption(code) => {
             matches!(code, UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
+                || rights::is_missing(error)
         }
         _ => false,
     }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use catalog_shared::events;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -122,6 +122,25 @@ pub(crate) async fn commit_without_members(
     let offsets = noted(note, positions)?;
     let commit = spawn_blocking(move || client.commit(&offsets, CommitMode::Sync));
     timeout(TIMEOUT, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
+}
+
+/// Whether this user may commit offsets of a group, for which a member needs READ on it. Asks for the offset of a partition that
+/// no topic can have. Kafka checks the right first, and then refuses the offset, so nothing changes. Blocks without a limit.
+///
+/// # Errors
+/// The error of Kafka, such as that the right is missing.
+pub(crate) fn try_commit<C: ConsumerContext>(client: &impl Consumer<C>, topic: &str) -> KafkaResult<()> {
+    use RDKafkaErrorCode::{TopicAuthorizationFailed, UnknownPartition, UnknownTopicOrPartition};
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition_offset(topic, i32::MAX, Offset::Offset(0))?;
+    match client.commit(&list, CommitMode::Sync) {
+        Err(error) => match error.rdkafka_error_code() {
+            // Rights on topics come after that on the group, and `topic_rights` examines them.
+            Some(UnknownPartition | UnknownTopicOrPartition | TopicAuthorizationFailed) => Ok(()),
+            _ => Err(error),
+        },
+        done => done,
+    }
 }
 
 pub(super) fn offsets(

@@ -8,6 +8,7 @@ use catalog_shared::duration;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::monitoring::MonitoringArgs;
+use catalog_shared::notify::NotifyArgs;
 use catalog_shared::region::Region;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
@@ -88,6 +89,10 @@ pub struct CrawlArgs {
     /// Print the summary as one JSON object
     #[arg(long)]
     pub json: bool,
+
+    /// The webhook.
+    #[command(flatten)]
+    pub notify: NotifyArgs,
 
     /// Monitoring.
     #[command(flatten)]

@@ -7,6 +7,7 @@ pub(crate) mod domains;
 pub(crate) mod lane;
 pub(crate) mod listing;
 pub(crate) mod next_page;
+pub(crate) mod notify;
 pub(crate) mod open;
 pub(crate) mod page_size;
 pub(crate) mod scheduled;
@@ -26,7 +27,6 @@ use catalog_shared::terminal::Terminal;
 use reqwest::Url;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -34,6 +34,7 @@ use crate::api::{Discovery, proxy};
 use crate::config::CrawlArgs;
 use crate::crawl::lane::Lanes;
 use crate::crawl::listing::Listed;
+use crate::crawl::notify::Notifier;
 use crate::crawl::open::open;
 use crate::crawl::page_size::PageSize;
 use crate::crawl::scheduled::Scheduler;
@@ -47,8 +48,6 @@ use crate::run::lane_page::LanePage;
 use crate::run::lifecycle;
 use crate::run::request::CrawlRequest;
 
-/// The shutdown timeout for publishing the pages in flight.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A crawl hangs if no request has ended for this much longer than a request may take with all its retries.
 const STALL_MARGIN: Duration = Duration::from_secs(60);
 /// How often the ends of intervals are requested again if another lane has seen a larger id.
@@ -72,8 +71,9 @@ pub(crate) async fn run(
     if let Some(scheduler) = &scheduler {
         monitor = monitor.with_schedule(scheduler.state());
     }
+    let notifier = Notifier::new(&args, &shutdown)?;
     let _monitoring = monitor.start(&args.monitoring)?;
-    let crawler = Crawler { args, url, terminal, monitor, shutdown };
+    let crawler = Crawler { args, url, terminal, monitor, notifier, shutdown };
     match scheduler {
         Some(scheduler) => scheduler.run(&crawler, &request).await,
         None => crawler.crawl(&request).await,
@@ -86,6 +86,7 @@ struct Crawler<'a> {
     url: Url,
     terminal: &'a Terminal,
     monitor: Monitor,
+    notifier: Notifier,
     shutdown: CancellationToken,
 }
 
@@ -95,38 +96,61 @@ impl Crawler<'_> {
     /// # Errors
     /// As [`run`].
     async fn crawl(&self, request: &CrawlRequest) -> anyhow::Result<()> {
-        let Self { args, url, terminal, monitor, shutdown } = self;
+        let Self { args, terminal, monitor, shutdown, .. } = self;
         let counters = Arc::new(Counters::default());
         monitor.begin_crawl(&counters);
-        proxy::check(url).await?;
-        let discovery = Discovery::new(args, url.clone(), Arc::clone(&counters))?;
         let mut domains = None;
-        let opened =
-            rights::named(open(args, request, (&discovery, &counters), &mut domains, shutdown).await);
-        let Ok(Some(mut publisher)) = opened else {
-            return Err(stopped::before_claim(args, request.clone(), &counters, opened.err()));
+        let opened = rights::named(self.open(request, &counters, &mut domains).await);
+        let Ok(Some((discovery, mut publisher))) = opened else {
+            let error = opened.err();
+            self.notifier.crawl_failed(None, error.as_ref()).await;
+            return Err(stopped::before_claim(args, request.clone(), &counters, error));
         };
+        self.notifier.started();
         publisher.count_with(&counters, monitor.clone());
         let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
         let display = span.in_scope(|| Display::start(terminal, total(publisher.cursor()), &counters));
         let crawl = crawl(args, discovery, domains, &mut publisher, &display, shutdown).instrument(span);
-        let is_complete = rights::named(with_shutdown_timeout(crawl, shutdown).await);
+        let is_complete = rights::named(stopped::with_shutdown_timeout(crawl, shutdown).await);
         // Before the summary is printed.
         display.end();
-        report(args, &mut publisher, is_complete, &counters).await
+        self.settle(&mut publisher, &is_complete).await;
+        report(args, &publisher, is_complete, &counters)
+    }
+
+    /// Opens the run to crawl, with a client of the API. Returns none if the shutdown came first.
+    async fn open(
+        &self,
+        request: &CrawlRequest,
+        counters: &Arc<Counters>,
+        domains: &mut Option<Domains>,
+    ) -> anyhow::Result<Option<(Discovery, Publisher)>> {
+        let Self { args, url, shutdown, .. } = self;
+        proxy::check(url).await?;
+        let discovery = Discovery::new(args, url.clone(), Arc::clone(counters))?;
+        let publisher = open(args, request, (&discovery, counters), domains, shutdown).await?;
+        Ok(publisher.map(|publisher| (discovery, publisher)))
+    }
+
+    /// Notifies the webhook of a failure, and records in the cursor why an incomplete crawl stopped.
+    async fn settle(&self, publisher: &mut Publisher, is_complete: &anyhow::Result<bool>) {
+        if matches!(is_complete, Ok(true)) {
+            self.notifier.crawl_succeeded();
+            return;
+        }
+        let error = is_complete.as_ref().err();
+        let is_notified = self.notifier.crawl_failed(Some(publisher.cursor()), error).await;
+        stopped::record(publisher, error, is_notified).await;
     }
 }
 
-/// Prints the summary, and records in the cursor why an incomplete crawl stopped.
-async fn report(
+/// Prints the summary.
+fn report(
     args: &CrawlArgs,
-    publisher: &mut Publisher,
+    publisher: &Publisher,
     is_complete: anyhow::Result<bool>,
     counters: &Counters,
 ) -> anyhow::Result<()> {
-    if !matches!(is_complete, Ok(true)) {
-        stopped::record(publisher, is_complete.as_ref().err()).await;
-    }
     let summary = |end| Summary::new(args, publisher.cursor(), end, counters);
     match is_complete {
         Ok(true) => summary(End::Complete).print(args.json),
@@ -135,25 +159,6 @@ async fn report(
             Err(summary(End::Interrupted).print_failure(args.json, error.into()))
         }
         Err(error) => Err(summary(End::Failed).print_failure(args.json, error)),
-    }
-}
-
-/// Returns whether a crawl completed. After a shutdown it has limited time to publish the pages in flight, because Kafka
-/// may be unreachable. A resumed run fetches the rest again.
-async fn with_shutdown_timeout(
-    crawl: impl Future<Output = anyhow::Result<bool>>,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<bool> {
-    let timed_out = async {
-        shutdown.cancelled().await;
-        sleep(SHUTDOWN_TIMEOUT).await;
-    };
-    tokio::select! {
-        is_complete = crawl => is_complete,
-        () = timed_out => {
-            tracing::warn!(event = events::SHUTDOWN_TIMED_OUT, "shutdown timed out: pages in flight are not published, the next start fetches them again");
-            Ok(false)
-        }
     }
 }
 

@@ -65,6 +65,7 @@ impl Scheduler {
                     self.state.wait(slot);
                     if announced.replace(slot) != Some(slot) {
                         self.announce();
+                        crawler.notifier.started();
                     }
                     let _ = crawler.shutdown.run_until_cancelled(sleep(wait)).await;
                 }
@@ -187,7 +188,9 @@ impl Crawler<'_> {
             }
             retry_while_down(kafka, async || cursors::read_if_exists(kafka, &topics, region).await).await
         };
-        rights::named(self.shutdown.run_until_cancelled(read).await.transpose())
+        let read = rights::named(self.shutdown.run_until_cancelled(read).await.transpose());
+        self.notifier.crawl_failed(None, read.as_ref().err()).await;
+        read
     }
 }
 

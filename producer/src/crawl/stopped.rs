@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::CrawlArgs;
 use crate::progress::counters::Counters;
@@ -11,18 +13,39 @@ use crate::publish::Publisher;
 use crate::report::summary::{End, Summary};
 use crate::run::request::CrawlRequest;
 
+/// The shutdown timeout for publishing the pages in flight.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout for recording the stop in the cursor.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Records in the cursor that the crawl stopped, and why. Kafka may be the reason, so this has a short timeout. The next
+/// Returns whether a crawl completed. After a shutdown it has limited time to publish the pages in flight, because Kafka
+/// may be unreachable. A resumed run fetches the rest again.
+pub(super) async fn with_shutdown_timeout(
+    crawl: impl Future<Output = anyhow::Result<bool>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<bool> {
+    let timed_out = async {
+        shutdown.cancelled().await;
+        sleep(SHUTDOWN_TIMEOUT).await;
+    };
+    tokio::select! {
+        is_complete = crawl => is_complete,
+        () = timed_out => {
+            tracing::warn!(event = events::SHUTDOWN_TIMED_OUT, "shutdown timed out: pages in flight are not published, the next start fetches them again");
+            Ok(false)
+        }
+    }
+}
+
+/// Records in the cursor that the crawl stopped, why, and whether a webhook has accepted that. Kafka may be the reason, so this has a short timeout. The next
 /// crawl does not depend on it.
-pub(super) async fn record(publisher: &mut Publisher, error: Option<&anyhow::Error>) {
+pub(super) async fn record(publisher: &mut Publisher, error: Option<&anyhow::Error>, is_notified: bool) {
     if error.is_some_and(|error| matches!(error.downcast_ref(), Some(Stop::Guard(_)))) {
         // Another producer may have taken over.
         return;
     }
     let reason = error.map(|error| format!("{error:#}"));
-    let recorded = timeout(RECORD_TIMEOUT, publisher.record_stop(reason)).await;
+    let recorded = timeout(RECORD_TIMEOUT, publisher.record_stop(reason, is_notified)).await;
     if !matches!(recorded, Ok(Ok(()))) {
         tracing::debug!(?recorded, "can't record in the cursor that the crawl stopped");
     }

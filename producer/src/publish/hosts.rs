@@ -12,7 +12,7 @@ use catalog_shared::record::{Content, RecordType, Stamp};
 use catalog_shared::topics::Topics;
 use catalog_shared::watermarks::watermarks;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
@@ -57,11 +57,10 @@ fn read_partition(
         match consumer.poll(TIMEOUT) {
             Some(Ok(message)) => add_record(&message, cursor, hosts),
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
-                return Err(error.into());
-            }
             // The client reconnects by itself.
-            Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading hosts"),
+            Some(Err(KafkaError::MessageConsumption(error))) if cursors::is_temporary(error) => {
+                tracing::debug!(%error, "reading hosts");
+            }
             Some(Err(error)) => return Err(error.into()),
             None => bail!(Unreachable(format!("no answer from Kafka for {} s", TIMEOUT.as_secs()))),
         }

@@ -82,13 +82,17 @@ impl Publisher {
         self.commit(self.run.split(lanes)).await
     }
 
-    /// Records in the cursor why the crawl stopped, for `status`. Skipped if the outcome of the last commit is unknown:
+    /// Records in the cursor why the crawl stopped, for `status`, and whether a webhook has accepted that. Skipped if the outcome of the last commit is unknown:
     /// this cursor could undo it, and its page would be published twice.
-    pub(crate) async fn record_stop(&mut self, error: Option<String>) -> anyhow::Result<()> {
+    pub(crate) async fn record_stop(
+        &mut self,
+        error: Option<String>,
+        is_notified: bool,
+    ) -> anyhow::Result<()> {
         if !self.is_certain {
             return Ok(());
         }
-        self.commit(self.run.stopped(error)).await
+        self.commit(self.run.stopped(error, is_notified)).await
     }
 
     /// Publishes the end-of-run records.
@@ -164,10 +168,10 @@ mod tests {
             if records.is_empty() { Ok(()) } else { anyhow::bail!("no answer") }
         }));
         let mut publisher = Publisher::new(sink, run());
-        publisher.record_stop(Some("API is down".into())).await.unwrap();
+        publisher.record_stop(Some("API is down".into()), false).await.unwrap();
         assert_eq!(publisher.cursor().stopped.as_ref().unwrap().error.as_deref(), Some("API is down"));
         assert!(publisher.listed_page(&page(&["2222-2222"])).await.is_err());
-        publisher.record_stop(None).await.unwrap();
+        publisher.record_stop(None, false).await.unwrap();
         assert_eq!(*commits.lock().unwrap(), 2);
     }
 

@@ -29,6 +29,7 @@ pub(crate) fn new_cursor(
         run,
         state: RunState::Crawling,
         stopped: None,
+        notified: false,
         shape,
         started_at: OffsetDateTime::now_utc(),
         ended_at: None,

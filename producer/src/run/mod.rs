@@ -142,11 +142,12 @@ impl Run {
         step
     }
 
-    /// Records in the cursor that the crawl stopped, and why.
-    pub(crate) fn stopped(&self, error: Option<String>) -> Step {
+    /// Records in the cursor that the crawl stopped, why, and whether a webhook has accepted that.
+    pub(crate) fn stopped(&self, error: Option<String>, is_notified: bool) -> Step {
         let stopped = Some(Stopped { at: OffsetDateTime::now_utc(), error });
         let mut step = self.unchanged();
         step.next.stopped = stopped;
+        step.next.notified |= is_notified;
         step
     }
 

@@ -29,6 +29,7 @@ mod tables;
 mod template;
 mod token_endpoint;
 mod topic;
+mod topic_access;
 mod topic_admin;
 mod waiting;
 mod watched;
@@ -60,6 +61,7 @@ pub use small_disk::SmallDisk;
 pub use tables::{CATALOG, Contents};
 pub use token_endpoint::{CLIENT, TokenEndpoint};
 pub use topic::{Sent, TopicRecord};
+pub use topic_access::Access;
 pub use watched::Watched;
 
 use crate::mock_server::MockServer;

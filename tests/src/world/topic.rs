@@ -87,7 +87,10 @@ pub(super) async fn committed(
 }
 
 fn read_blocking(mut config: ClientConfig, topic: &str) -> Result<Vec<TopicRecord>> {
-    config.set("group.id", "tests").set("enable.auto.commit", "false");
+    if config.get("group.id").is_none() {
+        config.set("group.id", "tests");
+    }
+    config.set("enable.auto.commit", "false");
     config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "50");
     let consumer: BaseConsumer = config.create()?;
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;

@@ -41,7 +41,7 @@ const SHARED: Layers = &[
     &["doctor", "outage", "settings"],
     &["decision", "end_record", "kafka"],
     &["command_files", "cursor", "exit", "findings", "key", "topics"],
-    &["record", "telemetry"],
+    &["notify", "record", "telemetry"],
     &[
         "answer",
         "fields",

@@ -71,6 +71,7 @@ async fn a_sound_installation_has_no_problems_and_shows_no_secrets() -> Result<(
         "advertised_listeners",
         "topics",
         "topic_rights",
+        "group_rights",
         "database",
         "database_server",
         "schema",
@@ -90,6 +91,10 @@ async fn a_sound_installation_has_no_problems_and_shows_no_secrets() -> Result<(
     consumer.logged(events::PARTITION_ASSIGNED).await?;
     let found = healthy(&world).await?;
     assert!(finding(&found, "group", "ok")?["found"].to_string().contains("1 consumer of the group"));
+    // The offset that the doctor asked for was refused.
+    finding(&found, "group_rights", "ok")?;
+    let offsets = world.consumer_groups(&["--describe"]).await?;
+    assert!(offsets.contains(&world.topic("datasets")) && !offsets.contains("2147483647"), "{offsets}");
     Ok(())
 }
 
@@ -123,7 +128,9 @@ async fn an_unreachable_kafka_leaves_the_checks_of_the_database() -> Result<()> 
         found["found"].to_string().contains(NOWHERE) && next(found)?.contains("KAFKA_BROKERS"),
         "{found}"
     );
-    for check in ["advertised_listeners", "topics", "topic_rights", "group", "tables_and_topics"] {
+    for check in
+        ["advertised_listeners", "topics", "topic_rights", "group", "group_rights", "tables_and_topics"]
+    {
         finding(&answer, check, "skipped")?;
     }
     finding(&answer, "schema", "ok")?;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use catalog_tests::mock_server::{MockServer, Options};
+use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Broker, Ended, Program, World};
+use catalog_tests::world::{Access, Broker, Ended, Program, World};
 use tokio::process::Command;
 
 /// A broker whose users have passwords, and rights that the administrator grants.
@@ -13,7 +13,7 @@ pub(crate) const SETTINGS: &str = r#"
 listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 sasl.mechanism.inter.broker.protocol=PLAIN
-listener.name.client.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin" user_admin="admin" user_catalog-producer="catalog-producer" user_catalog-consumer="catalog-consumer";
+listener.name.client.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin" user_admin="admin" user_catalog-producer="catalog-producer" user_catalog-consumer="catalog-consumer" user_catalog-mover="catalog-mover";
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:admin;User:ANONYMOUS
 "#;
@@ -46,10 +46,11 @@ impl Admin {
         command
     }
 
-    async fn grant_all(&self, world: &World) -> Result<()> {
+    /// Runs the script for this world, with more flags.
+    async fn grant_all(&self, world: &World, flags: &[&str]) -> Result<()> {
         let mut command = self.command("deploy/grant-kafka-rights");
         command.arg(&self.brokers).args(["--prefix", &world.topic(""), "--group", world.group()]);
-        succeed(command.arg("--command-config").arg(&self.config)).await
+        succeed(command.arg("--command-config").arg(&self.config).args(flags)).await
     }
 
     /// Removes all rights, as docs/how-to/delete-everything.md does, and returns those that are left.
@@ -64,19 +65,37 @@ impl Admin {
         Ok(String::from_utf8(listed.stdout)?.trim().to_owned())
     }
 
-    /// Removes a right that was granted.
-    async fn remove(
+    /// Grants (`--add`) or removes (`--remove`) some rights.
+    async fn change(
         &self,
-        principal: &str,
-        pattern: &str,
-        operation: &str,
+        action: &str,
+        (user, pattern): (&str, &str),
+        operations: &[&str],
         resource: [&str; 2],
     ) -> Result<()> {
         let mut command = self.command("dev/stack");
         command.args(["kafka", "kafka-acls", "--bootstrap-server", &self.brokers, "--command-config"]);
-        command.arg(&self.config).args(["--remove", "--force", "--allow-principal", principal]);
-        command.args(["--resource-pattern-type", pattern, "--operation", operation]).args(resource);
+        command.arg(&self.config).args([action, "--force", "--allow-principal", &format!("User:{user}")]);
+        command.args(["--resource-pattern-type", pattern]).args(resource);
+        for operation in operations {
+            command.args(["--operation", operation]);
+        }
         succeed(&mut command).await
+    }
+
+    /// Does something without the right of a user to a topic.
+    async fn without<T>(
+        &self,
+        user: &str,
+        operation: &str,
+        topic: &str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let (user, operation, resource) = ((user, "literal"), [operation], ["--topic", topic]);
+        self.change("--remove", user, &operation, resource).await?;
+        let done = work.await;
+        self.change("--add", user, &operation, resource).await?;
+        done
     }
 }
 
@@ -119,7 +138,7 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
     let consume = || Ok::<_, anyhow::Error>(login(world.consume()?, "catalog-consumer"));
 
     assert_denied(&crawl()?.run().await?, "CREATE");
-    admin.grant_all(&world).await?;
+    admin.grant_all(&world, &[]).await?;
     crawl()?.succeed().await?;
     let summary = consume()?.succeed().await?.summary()?;
     assert_eq!(summary["runs"][0]["state"], "balanced");
@@ -137,26 +156,92 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
     // It may not read the settings of topics.
     assert_found(&examined, "topics", "skipped")?;
     assert_found(&examined, "topic_rights", "ok")?;
+    assert_found(&examined, "group_rights", "ok")?;
     login(world.check(&[])?, "catalog-consumer").succeed().await?;
 
-    let prefix = world.topic("");
-    let producer = "User:catalog-producer";
-    admin.remove(producer, "prefixed", "DescribeConfigs", ["--topic", &prefix]).await?;
-    assert_denied(&crawl()?.run().await?, "DESCRIBE_CONFIGS");
-    admin.grant_all(&world).await?;
-    let id = format!("{prefix}producer.");
-    admin.remove(producer, "prefixed", "Write", ["--transactional-id", &id]).await?;
+    let (producer, consumer) = ("catalog-producer", "catalog-consumer");
+    for (operation, topic, right) in
+        [("DescribeConfigs", "verdicts", "DESCRIBE_CONFIGS"), ("Read", "cursors", "a permission on a topic")]
+    {
+        let ended = admin.without(producer, operation, &world.topic(topic), crawl()?.run()).await?;
+        assert_denied(&ended, right);
+    }
+    let cursors = world.topic("cursors");
+    let ended = admin.without(producer, "Read", &cursors, producers_doctor()?.run()).await?;
+    assert_found(&ended, "cursor", "problem")?;
+    let id = world.topic("producer.");
+    admin.change("--remove", (producer, "prefixed"), &["Write"], ["--transactional-id", &id]).await?;
     assert_denied(&crawl()?.run().await?, "WRITE and DESCRIBE on the transactional id");
     assert_found(&producers_doctor()?.run().await?, "transactions", "problem")?;
-    admin.remove("User:catalog-consumer", "prefixed", "Read", ["--topic", &prefix]).await?;
-    assert_found(&consumers_doctor()?.run().await?, "topic_rights", "problem")?;
-    admin.grant_all(&world).await?;
-    admin.remove("User:catalog-consumer", "literal", "Read", ["--group", world.group()]).await?;
+    for topic in ["hosts", "verdicts"] {
+        let ended = admin.without(consumer, "Read", &world.topic(topic), consumers_doctor()?.run()).await?;
+        assert_found(&ended, "topic_rights", "problem")?;
+    }
+    admin.change("--remove", (consumer, "literal"), &["Read"], ["--group", world.group()]).await?;
+    assert_found(&consumers_doctor()?.run().await?, "group_rights", "problem")?;
     // Without --until-caught-up, because a consumer that has nothing to do ends before it joins.
     let member = login(world.member()?, "catalog-consumer");
     assert_denied(&member.run().await?, "READ on the consumer group");
 
-    admin.grant_all(&world).await?;
+    admin.grant_all(&world, &[]).await?;
     assert_eq!(admin.remove_all(&world).await?, "");
+    Ok(())
+}
+
+/// What a user may do with the topics. A reader looks up a group, although it does not join it.
+async fn access(world: &World, user: &str, group: &str) -> Result<Access> {
+    let options = [("security.protocol", "sasl_plaintext"), ("sasl.mechanism", "PLAIN"), ("group.id", group)];
+    world.access(&[&options[..], &[("sasl.username", user), ("sasl.password", user)]].concat()).await
+}
+
+/// Interrupts a crawl after some pages, and continues it, which reads the hosts that it has published.
+async fn crawl_in_two_parts(crawl: impl Fn() -> Result<Program>, api: &MockServer) -> Result<()> {
+    let mut gate = api.hold(Matcher::pages().nth(2));
+    let mut interrupted = crawl()?.args(["--concurrency", "1"]).start()?;
+    interrupted.reaches(gate.arrived()).await?;
+    interrupted.terminate()?;
+    assert_eq!(interrupted.ended().await?.code, Some(143));
+    gate.release();
+    let continued = crawl()?.succeed().await?.summary()?;
+    assert_eq!((&continued["run"], &continued["whole"]), (&1.into(), &true.into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_user_may_read_and_write_only_the_topics_of_its_program() -> Result<()> {
+    let broker = Broker::start_with(SETTINGS).await?;
+    let mut world = World::on(broker.address()?).await?;
+    let api = MockServer::start(Options::new(Synthetic::new(300, 3))).await?;
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("admin.properties");
+    std::fs::write(&config, ADMIN)?;
+    let admin = Admin { brokers: broker.address()?, config };
+    // The script takes away what its earlier versions granted.
+    let earlier = ["Create", "Describe", "DescribeConfigs", "Read", "Write"];
+    for user in ["catalog-producer", "catalog-consumer"] {
+        admin.change("--add", (user, "prefixed"), &earlier, ["--topic", &world.topic("")]).await?;
+    }
+    admin.grant_all(&world, &[]).await?;
+    crawl_in_two_parts(|| Ok(login(world.crawl(&api)?, "catalog-producer")), &api).await?;
+    login(world.consume()?, "catalog-consumer").succeed().await?;
+
+    // The mover has the rights of both on the topics under another prefix, which it creates.
+    let old = world.topic("");
+    world.use_prefix(&format!("{old}moved."));
+    admin.grant_all(&world, &["--mover", "User:catalog-mover"]).await?;
+    login(world.move_tables(&[])?, "catalog-mover").succeed().await?;
+    login(world.crawl(&api)?, "catalog-producer").succeed().await?;
+    login(world.consume()?, "catalog-consumer").succeed().await?;
+
+    let producer = Access {
+        read: vec!["hosts", "cursors"],
+        written: vec!["datasets", "domains", "hosts", "agencies", "cursors", "dead-letters"],
+    };
+    assert_eq!(access(&world, "catalog-producer", "catalog-producer").await?, producer);
+    let consumer = Access {
+        read: vec!["datasets", "domains", "hosts", "agencies", "verdicts", "dead-letters"],
+        written: vec!["verdicts"],
+    };
+    assert_eq!(access(&world, "catalog-consumer", "catalog-consumer-check").await?, consumer);
     Ok(())
 }

@@ -26,6 +26,7 @@ mod deciding;
 mod documented;
 mod draw;
 mod dry_run;
+mod failed_crawls;
 mod faithful;
 mod fast_day;
 mod faults;

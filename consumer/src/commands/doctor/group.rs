@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::human::counted;
 use catalog_shared::kafka::KafkaArgs;
@@ -9,14 +10,18 @@ use catalog_shared::kafka_doctor::{failed, reached};
 use catalog_shared::record::RecordType;
 use rdkafka::consumer::Consumer;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::MISSING_TOPIC;
 use crate::commands::detached_reader::DetachedReader;
+use crate::kafka::decision_log::DecisionLog;
 use crate::kafka::group_members::group_members;
+use crate::kafka::offsets;
 use crate::kafka::oldest_unread;
 use crate::kafka::partitions::{NoTopic, await_metadata, data_partitions, watermarks};
 
 const GROUP: &str = "group";
+const GROUP_RIGHTS: &str = "group_rights";
 const RIGHTS: &str = "topic_rights";
 
 /// The members of the group.
@@ -33,12 +38,7 @@ pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<V
     let members = match listed.await? {
         Ok(members) => members,
         Err(error) => {
-            let grant = format!(
-                "deploy/grant-kafka-rights {} --group {}",
-                shell_word(&kafka.brokers),
-                shell_word(&group)
-            );
-            return Ok(vec![failed(GROUP, error, &kafka, grant)]);
+            return Ok(vec![failed(GROUP, error, &kafka, grant(&kafka, &group))]);
         }
     };
     if members.is_empty() {
@@ -56,7 +56,31 @@ pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<V
     Ok(vec![Finding::ok(GROUP, format!("{number} of the group {group} on {}", hosts.join(", ")))])
 }
 
-/// Whether this user may read each topic. One partition of each is read at its end, for at most half of `limit`.
+/// Whether this user may be a member of the group, without becoming one. Kafka answers for at most half of `limit`.
+pub(super) async fn group_rights(
+    kafka: KafkaArgs,
+    group: String,
+    limit: Duration,
+) -> anyhow::Result<Vec<Finding>> {
+    if let Err(skipped) = reached(&kafka, GROUP_RIGHTS).await {
+        return Ok(vec![skipped]);
+    }
+    let reader = DetachedReader::open(&kafka, &group)?;
+    let (client, topic) = (reader.get()?, kafka.topics().data(RecordType::Datasets));
+    let tried = spawn_blocking(move || offsets::try_commit(&*client, &topic));
+    let tried = timeout(limit / 2, tried).await.context("Kafka does not answer")??;
+    Ok(vec![match tried {
+        Ok(()) => Finding::ok(GROUP_RIGHTS, format!("this user may be a member of the group {group}")),
+        Err(error) => failed(GROUP_RIGHTS, error.into(), &kafka, grant(&kafka, &group)),
+    }])
+}
+
+fn grant(kafka: &KafkaArgs, group: &str) -> String {
+    let (brokers, group) = (shell_word(&kafka.brokers), shell_word(group));
+    format!("deploy/grant-kafka-rights {brokers} --prefix {} --group {group}", kafka.topic_prefix)
+}
+
+/// Whether this user may read each topic. Of each data topic, one partition is read at its end, for at most half of `limit`.
 pub(super) async fn topic_rights(kafka: KafkaArgs, limit: Duration) -> anyhow::Result<Vec<Finding>> {
     if let Err(skipped) = reached(&kafka, RIGHTS).await {
         return Ok(vec![skipped]);
@@ -78,7 +102,7 @@ pub(super) async fn topic_rights(kafka: KafkaArgs, limit: Duration) -> anyhow::R
     }])
 }
 
-/// Reads the first partition of each topic at its end, and returns the number of topics.
+/// Reads the first partition of each data topic at its end, and all decisions. Returns the number of topics.
 async fn read_ends(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<u64> {
     let mut partitions = data_partitions(kafka).await?;
     partitions.retain(|topic_partition| topic_partition.partition == 0);
@@ -87,5 +111,6 @@ async fn read_ends(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<u64> {
         ends.into_iter().map(|(topic_partition, marks)| (topic_partition, marks.high)).collect();
     let reader = kafka.clone();
     let read = spawn_blocking(move || oldest_unread::find(&reader, &ends, limit)).await??;
-    Ok(read.len() as u64)
+    let decisions = DecisionLog::new(kafka).read_to_end().await?;
+    Ok(read.len() as u64 + u64::from(decisions.is_some()))
 }

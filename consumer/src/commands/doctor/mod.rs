@@ -51,7 +51,7 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
     let brokers = || check_brokers(kafka);
     let (one, two, three) = (kafka.clone(), kafka.clone(), kafka.clone());
     let (same, other) = (database.clone(), database.clone());
-    let (members, source) = ((kafka.clone(), args.group.clone()), (kafka.clone(), args.group.clone()));
+    let [members, member, source] = [(); 3].map(|()| (kafka.clone(), args.group.clone()));
     vec![
         Group::new("configuration", "catalog-consumer run --help", configuration),
         Group::new("brokers", brokers(), move || kafka_doctor::brokers(one, limit)),
@@ -60,6 +60,7 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
         }),
         Group::new("topic_rights", brokers(), move || group::topic_rights(three, limit)),
         Group::new("group", brokers(), move || group::members(members.0, members.1)),
+        Group::new("group_rights", brokers(), move || group::group_rights(member.0, member.1, limit)),
         Group::new("database", next::CONNECT, move || async move {
             database::examine(&same, needed).await.map_err(store_database::with_formatted_text)
         }),
@@ -75,6 +76,6 @@ fn not_checked() -> Finding {
     Finding::skipped(
         "not_checked",
         "the clocks of the brokers and the disk space of topics, because librdkafka has no request for them \
-         (kafka-log-dirs.sh --describe shows the disk space); the right READ on the group, because only a member uses it",
+         (kafka-log-dirs.sh --describe shows the disk space); the right WRITE on verdicts, because only a record uses it",
     )
 }

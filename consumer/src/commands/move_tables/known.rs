@@ -100,6 +100,7 @@ impl LastRun {
             domains_complete_since: Vec::new(),
             full_crawls: Vec::new(),
             stopped: None,
+            notified: false,
             history: Vec::new(),
         }
     }

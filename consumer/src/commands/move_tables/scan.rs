@@ -107,7 +107,9 @@ fn scan_one(
                 }
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(contents),
-            Some(Err(KafkaError::MessageConsumption(error))) => tracing::debug!(%error, "reading {name}"),
+            Some(Err(KafkaError::MessageConsumption(error))) if cursors::is_temporary(error) => {
+                tracing::debug!(%error, "reading {name}");
+            }
             Some(Err(error)) => return Err(error).with_context(|| format!("can't read {name}")),
             None => bail!("can't read {name}: Kafka does not answer"),
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use catalog_shared::duration;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::monitoring::MonitoringArgs;
+use catalog_shared::notify::NotifyArgs;
 use clap::Args;
 
-use crate::commands::run::notify::NotifyArgs;
 use crate::config::{ApplyArgs, DatabaseArgs};
 
 /// The arguments of `run`.

@@ -48,8 +48,8 @@ async fn a_right_in_kafka_that_is_missing() -> Result<()> {
     let consumer = login(producer, "catalog-consumer");
     let remove = format!(
         "$KAFKA_ACLS --bootstrap-server \"$KAFKA_BROKERS\" --remove --force --allow-principal User:catalog-consumer \
-         --resource-pattern-type prefixed --operation Read --topic {}",
-        world.topic("")
+         --operation Read --topic {}",
+        world.topic("hosts")
     );
     succeed(&consumer, &remove).await?;
     let found = find(&consumer, "catalog-consumer doctor", "topic_rights", "problem").await?;

@@ -1,22 +1,30 @@
 //! The request to the webhook.
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use catalog_shared::exit::Stop;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use crate::stop::Stop;
+
 /// How long a request may take. Shorter than the time after which a notification is sent again.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A webhook. Its URL may contain a secret, so only its host may be shown.
-pub(crate) struct Webhook {
+pub struct Webhook {
     client: Client,
     url: Url,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook").field("host", &self.host()).finish_non_exhaustive()
+    }
 }
 
 impl Webhook {
@@ -33,7 +41,7 @@ impl Webhook {
         let client = Client::builder()
             // The secret must not be sent to another host.
             .redirect(Policy::none())
-            // The outbox repeats requests.
+            // The caller repeats requests.
             .retry(reqwest::retry::never())
             // The debug lines of HTTP/2 contain paths.
             .http1_only()
@@ -44,7 +52,8 @@ impl Webhook {
     }
 
     /// The host, which is not secret.
-    pub(super) fn host(&self) -> &str {
+    #[must_use]
+    pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
 
@@ -53,7 +62,7 @@ impl Webhook {
     /// # Errors
     /// If the receiver does not answer in time or answers with another status than 2xx. The error contains neither the URL
     /// nor the answer.
-    pub(super) async fn send(&self, body: &Value) -> anyhow::Result<()> {
+    pub async fn send(&self, body: &Value) -> anyhow::Result<()> {
         let request = self.client.post(self.url.clone()).body(body.to_string());
         let answer = request.send().await.map_err(reqwest::Error::without_url)?;
         ensure!(answer.status().is_success(), "the receiver answered {}", answer.status());

@@ -7,17 +7,12 @@
 use std::time::{Duration, Instant};
 
 use catalog_shared::events;
+use catalog_shared::notify::{NotifyArgs, RUN_FAILED, Webhook};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-mod args;
-mod webhook;
-
-pub(crate) use args::NotifyArgs;
-use webhook::Webhook;
 
 use crate::commands::check::{self, Finding, LimitArgs};
 use crate::store::notifications::{self, NewNotification, Notification};
@@ -143,7 +138,7 @@ const RUN_HELD: &str = "run_held";
 fn notification(finding: &Finding) -> Option<NewNotification> {
     let event = match finding.check {
         "held_runs" => RUN_HELD,
-        "open_runs" => "run_failed",
+        "open_runs" => RUN_FAILED,
         "full_crawl" | "domain_crawl" => "crawl_missed",
         // Both may be about one run, and each must be sent.
         "last_crawl" => "crawl_late",

@@ -1,17 +1,18 @@
 //! The flags of the webhook.
 
-use catalog_shared::exit::Stop;
 use clap::Args;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::webhook::Webhook;
+use crate::stop::Stop;
 
 /// The flags of the webhook.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Notifications")]
 pub struct NotifyArgs {
-    /// Send each run that failed, is on hold or is missing to this URL, once, as a POST of a JSON object [default: off]
+    /// Send failed runs to this URL, each once, as a POST of a JSON object; a consumer also sends runs that are on hold or missing
+    /// [default: off]
     #[arg(long, env = "CATALOG_NOTIFY_URL", hide_env_values = true, value_name = "URL")]
     pub notify_url: Option<SecretString>,
 
@@ -22,7 +23,8 @@ pub struct NotifyArgs {
 
 impl NotifyArgs {
     /// Whether there is a webhook.
-    pub(crate) fn is_on(&self) -> bool {
+    #[must_use]
+    pub fn is_on(&self) -> bool {
         self.url().is_some()
     }
 
@@ -35,7 +37,7 @@ impl NotifyArgs {
     ///
     /// # Errors
     /// [`Stop::Usage`] for anything but an http(s) URL, and for a secret that can't be in a header. Neither quotes them.
-    pub(crate) fn webhook(&self) -> anyhow::Result<Option<Webhook>> {
+    pub fn webhook(&self) -> anyhow::Result<Option<Webhook>> {
         let Some(url) = self.url() else { return Ok(None) };
         let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let refused = || Stop::Usage("--notify-url (CATALOG_NOTIFY_URL) must be an http(s) URL".to_owned());

@@ -1,0 +1,149 @@
+//! `--notify-url`: sends a crawl that failed to a webhook.
+//!
+//! Each failed run is sent once. The cursor records that the receiver has accepted it, so later crawls of the same run don't
+//! send it again. A crawl that fails before it has a run can't be recorded. Then only this process remembers it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use catalog_shared::cursor::Cursor;
+use catalog_shared::events;
+use catalog_shared::exit::Stop;
+use catalog_shared::notify::{RUN_FAILED, Webhook};
+use catalog_shared::region::Region;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::config::CrawlArgs;
+
+/// The time limit of a notification with all its attempts. The summary waits for it.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The delay before the second attempt. It doubles with each further one.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+
+/// Notifies the receiver of failed crawls of one region.
+pub(super) struct Notifier {
+    /// None without `--notify-url`, and in a dry run.
+    webhook: Option<Webhook>,
+    region: Region,
+    shutdown: CancellationToken,
+    /// Whether the receiver has accepted a failure of this process since its last complete run.
+    is_notified: AtomicBool,
+    /// Whether an error that would come again at the next start is sent. A supervisor may restart a producer with a schedule
+    /// every minute, so not until it has opened a run or waited for a slot.
+    sends_lasting: AtomicBool,
+}
+
+impl Notifier {
+    /// The notifier of these flags.
+    ///
+    /// # Errors
+    /// [`Stop::Usage`] for an invalid URL or secret.
+    pub(super) fn new(args: &CrawlArgs, shutdown: &CancellationToken) -> anyhow::Result<Self> {
+        let webhook = args.notify.webhook()?.filter(|_| !args.dry_run);
+        let sends_lasting = AtomicBool::new(args.schedule.every.is_none());
+        let (region, shutdown) = (args.region, shutdown.clone());
+        Ok(Self { webhook, region, shutdown, is_notified: AtomicBool::new(false), sends_lasting })
+    }
+
+    /// The process has opened a run, or waits for a slot.
+    pub(super) fn started(&self) {
+        self.sends_lasting.store(true, Ordering::Relaxed);
+    }
+
+    /// A run is complete, so the next failure is a new one.
+    pub(super) fn crawl_succeeded(&self) {
+        self.is_notified.store(false, Ordering::Relaxed);
+    }
+
+    /// Sends that a crawl failed, if that was not sent before. An error that lasts is sent even then. `cursor` is that of its run,
+    /// if it had one, and there is no error after a signal. Returns whether the receiver has accepted a failure, now or before.
+    pub(super) async fn crawl_failed(&self, cursor: Option<&Cursor>, error: Option<&anyhow::Error>) -> bool {
+        let (Some(webhook), Some(error)) = (&self.webhook, error) else { return false };
+        let was_notified =
+            self.is_notified.load(Ordering::Relaxed) || cursor.is_some_and(|cursor| cursor.notified);
+        let is_sent =
+            if is_lasting(error) { self.sends_lasting.load(Ordering::Relaxed) } else { !was_notified };
+        if !is_sent {
+            return was_notified;
+        }
+        let body = body(self.region, cursor.map(|cursor| cursor.run), error);
+        let sending = timeout(LIMIT, send(webhook, &body));
+        let is_accepted = matches!(self.shutdown.run_until_cancelled(sending).await, Some(Ok(())));
+        if is_accepted {
+            self.is_notified.store(true, Ordering::Relaxed);
+        }
+        is_accepted || was_notified
+    }
+}
+
+/// Sends a notification until the receiver accepts it.
+async fn send(webhook: &Webhook, body: &Value) {
+    let (id, host) = (body["id"].as_str(), webhook.host());
+    let (mut attempts, mut delay) = (1_u32, FIRST_DELAY);
+    while let Err(error) = webhook.send(body).await {
+        let error = format!("{error:#}");
+        tracing::warn!(
+            event = events::NOTIFICATION_FAILED,
+            id,
+            host,
+            attempts,
+            error,
+            "can't notify the receiver, retrying"
+        );
+        sleep(delay).await;
+        (attempts, delay) = (attempts + 1, delay * 2);
+    }
+    tracing::info!(event = events::NOTIFICATION_SENT, id, host, "the receiver was notified");
+}
+
+/// Whether the next crawl would fail in the same way until a person does something.
+fn is_lasting(error: &anyhow::Error) -> bool {
+    error.is::<Stop>()
+}
+
+/// What is sent, in the form of the consumer's notifications.
+fn body(region: Region, run: Option<u32>, error: &anyhow::Error) -> Value {
+    let level = if is_lasting(error) { "critical" } else { "warning" };
+    let (found, next) = match run {
+        Some(run) => (format!("run {run} of {region} failed: {error:#}"), "status"),
+        None => (format!("a crawl of {region} failed at its start: {error:#}"), "doctor"),
+    };
+    let mut body = json!({
+        "id": Uuid::new_v4().to_string(),
+        "at": OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
+        "event": RUN_FAILED,
+        "text": format!("{} - {found}", level.to_uppercase()),
+        "check": "crawl",
+        "level": level,
+        "region": region.name(),
+        "found": found,
+        "next": format!("catalog-producer {next} --region {region}"),
+    });
+    if let Some(run) = run {
+        body["run"] = run.into();
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_has_a_text_for_chats_and_a_next_command() {
+        let failed = body(Region::Us, Some(7), &anyhow!("the API is down"));
+        assert_eq!(failed["text"], "WARNING - run 7 of us failed: the API is down");
+        assert_eq!((&failed["event"], &failed["run"]), (&RUN_FAILED.into(), &7.into()));
+        assert_eq!(failed["next"], "catalog-producer status --region us");
+        let refused = body(Region::Eu, None, &Stop::Guard("a topic deletes".to_owned()).into());
+        assert_eq!(refused["text"], "CRITICAL - a crawl of eu failed at its start: a topic deletes");
+        assert_eq!((&refused["level"], refused.get("run")), (&"critical".into(), None));
+    }
+}
