@@ -59,6 +59,7 @@ pub use tables::{CATALOG, Contents};
 pub use token_endpoint::{CLIENT, TokenEndpoint};
 pub use topic::{Sent, TopicRecord};
 pub use undecided::OpenTransaction;
+pub use waiting::until_ok;
 pub use watched::Watched;
 
 use crate::mock_server::MockServer;
