@@ -1,8 +1,9 @@
 -- Runs without all of their end-of-run records, and how many seconds ago each was last active: when its newest record in the
--- tables was observed, or when the next known run started. Null if neither is known.
+-- tables was observed, when it ended if some of its end-of-run records have arrived (an incremental run may have no others), or
+-- when the next known run started. Null if none of these is known.
 select
     runs.region, runs.run,
-    extract(epoch from now() - coalesce(newest.observed_at, later.started_at))::float8 as age
+    extract(epoch from now() - coalesce(greatest(newest.observed_at, runs.ended_at), later.started_at))::float8 as age
 from runs
 cross join lateral (
     select max(observed_at) as observed_at

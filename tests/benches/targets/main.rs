@@ -24,7 +24,7 @@ use clap::{Parser, ValueEnum};
 use bench::Bench;
 use objects::Objects;
 use report::{Machine, Report};
-use scenes::{idle, live, million, new_rows, replays, unchanged};
+use scenes::{idle, live, million, new_rows, replays, start, unchanged};
 
 /// Measures both programs against the limits of Kafka and PostgreSQL
 #[derive(Parser)]
@@ -63,12 +63,15 @@ enum Scene {
     Live,
     /// Programs with nothing to do
     Idle,
+    /// Programs that start
+    Start,
     /// Catalogs of 100,000 and 1,000,000 assets (with --full, or named here)
     Million,
 }
 
 impl Scene {
-    const ALL: [Self; 6] = [Self::Unchanged, Self::New, Self::Replays, Self::Live, Self::Idle, Self::Million];
+    const ALL: [Self; 7] =
+        [Self::Unchanged, Self::New, Self::Replays, Self::Live, Self::Idle, Self::Start, Self::Million];
 
     async fn measure(self, bench: &mut Bench) -> Result<()> {
         match self {
@@ -77,6 +80,7 @@ impl Scene {
             Self::Replays => replays::measure(bench).await,
             Self::Live => live::measure(bench).await,
             Self::Idle => idle::measure(bench).await,
+            Self::Start => start::measure(bench).await,
             Self::Million => million::measure(bench).await,
         }
     }

@@ -1,6 +1,6 @@
-//! Waiting for what PostgreSQL has no event for: another session's lock or another program's row.
+//! Waiting for what has no event: another session's lock, another program's row, or what a server does a moment later.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use tokio::time::{interval, timeout};
 
 use super::{LIMIT, LOOK_AGAIN, World};
@@ -8,6 +8,29 @@ use super::{LIMIT, LOOK_AGAIN, World};
 /// Whether a statement of this text waits for a lock in this database.
 const BLOCKED: &str = "select exists (select from pg_stat_activity where datname = current_database()
      and wait_event_type = 'Lock' and query like $1)";
+
+/// Repeats an attempt until it succeeds, and returns what it returns.
+///
+/// # Errors
+/// If none succeeds within five minutes. Contains the error of the last one.
+pub async fn until_ok<T>(mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let (mut again, mut last) = (interval(LOOK_AGAIN), None::<Error>);
+    let attempts = async {
+        loop {
+            again.tick().await;
+            match attempt().await {
+                Ok(found) => return found,
+                Err(error) => last = Some(error),
+            }
+        }
+    };
+    match timeout(LIMIT, attempts).await {
+        Ok(found) => Ok(found),
+        Err(_) => Err(last
+            .unwrap_or_else(|| Error::msg("the first attempt never ended"))
+            .context("never succeeded")),
+    }
+}
 
 impl World {
     /// Returns when a query of one boolean returns `true`.

@@ -1,5 +1,7 @@
 //! The monitoring port of a running program.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,6 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
 
 use super::{LIMIT, LOOK_AGAIN, Running};
+
+/// The timeout of a probe, as in deploy/kubernetes.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The monitoring port of a running program.
 #[derive(Clone, Debug)]
@@ -85,14 +90,24 @@ impl Watched {
         self.until_text("/", |_, body| expected(body).then(|| body.to_owned())).await
     }
 
-    /// Returns the first report that the program is unhealthy. Waits forever if there is none.
+    /// Why a probe of a path fails: it has another status than 200, or no answer in time. None if it succeeds.
+    pub async fn failed_probe(&self, path: &str) -> Option<String> {
+        let failure = match timeout(PROBE_TIMEOUT, self.get(path)).await {
+            Ok(Ok((200, _))) => return None,
+            Ok(Ok((status, body))) => format!("{status} {body}"),
+            Ok(Err(error)) => format!("no answer: {error:#}"),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        Some(format!("{path} of {}: {failure}", self.0))
+    }
+
+    /// Returns the first failure of a probe of `/healthz`. Waits forever if there is none.
     pub async fn unhealthy(&self) -> String {
         let mut again = interval(LOOK_AGAIN);
         loop {
             again.tick().await;
-            // A program that has ended does not answer.
-            if let Ok((503, body)) = self.get("/healthz").await {
-                return body;
+            if let Some(failure) = self.failed_probe("/healthz").await {
+                return failure;
             }
         }
     }

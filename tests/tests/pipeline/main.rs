@@ -105,6 +105,7 @@ mod spellings;
 mod status;
 mod status_page;
 mod stopping;
+mod systemd;
 mod takeover;
 mod two_copies;
 mod unwritable;

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and the notifications to systemd of a running consumer.
+//! `/healthz` and `/readyz` of a running consumer.
 
 use std::net::TcpListener;
 
@@ -9,7 +9,7 @@ use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Program, Running, Watched, World};
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
-use tokio::net::{TcpStream, UnixDatagram};
+use tokio::net::TcpStream;
 
 const BALANCED: [&str; 2] = [
     "select exists (select from runs where run = 1 and state = 'balanced')",
@@ -187,35 +187,4 @@ async fn a_consumer_without_topics_is_ready_until_the_first_crawl() -> Result<()
     port.until("/readyz", 200, |body| body["partitions"] == 6).await?;
     port.until("/healthz", 200, is_caught_up).await?;
     Ok(())
-}
-
-#[tokio::test]
-async fn systemd_is_notified_of_readiness_health_and_the_shutdown() -> Result<()> {
-    let (world, _api) = crawled().await?;
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&path)?;
-    let path = path.to_str().context("a path in UTF-8")?;
-    // Without --metrics-addr, too.
-    let program = world.plain_run()?.env("NOTIFY_SOCKET", path).env("WATCHDOG_USEC", "2000000");
-    let mut member = program.start()?;
-    member.reaches(notified(&socket, "WATCHDOG=1")).await??;
-    let ready = member.reaches(notified(&socket, "READY=1")).await??;
-    assert!(ready.contains("STATUS=ready, with "), "{ready}");
-    member.terminate()?;
-    notified(&socket, "STOPPING=1").await?;
-    assert_eq!(member.ended().await?.code, Some(0));
-    Ok(())
-}
-
-/// Waits for a message with this line.
-async fn notified(socket: &UnixDatagram, line: &str) -> Result<String> {
-    let mut buffer = [0; 4096];
-    loop {
-        let length = socket.recv(&mut buffer).await?;
-        let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
-        if message.lines().any(|found| found == line) {
-            return Ok(message);
-        }
-    }
 }

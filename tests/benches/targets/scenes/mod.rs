@@ -5,4 +5,5 @@ pub(crate) mod live;
 pub(crate) mod million;
 pub(crate) mod new_rows;
 pub(crate) mod replays;
+pub(crate) mod start;
 pub(crate) mod unchanged;

@@ -45,6 +45,20 @@ async fn a_run_that_stays_open_names_the_command_that_shows_its_producer() -> Re
 }
 
 #[tokio::test]
+async fn a_run_without_other_records_is_no_warning_while_its_end_of_run_records_arrive() -> Result<()> {
+    let world = applied().await?.world;
+    // The first of them has arrived, and describes the run.
+    let ended =
+        "insert into runs (region, run, state, started_at, ended_at) values ('us', 2, 'open', now(), now())";
+    execute(&world, ended).await?;
+    let open = answer(&world, &[], 0).await?;
+    let found = finding(&open, "open_runs", "ok")?;
+    assert_eq!(found["run"], 2);
+    answer(&world, &["--open-warning", "0s"], 1).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn open_dead_letters_name_the_command_that_lists_them() -> Result<()> {
     let world = applied().await?.world;
     let headers = [("kind", "hosts"), ("schema", "1"), ("region", "us"), ("run", "1"), ("page", "1")];

@@ -4,7 +4,7 @@ use anyhow::Result;
 use catalog_tests::history::History;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Broker, Sent, World};
+use catalog_tests::world::{Broker, Sent, World, until_ok};
 
 use super::{Fault, find, succeed};
 
@@ -87,11 +87,8 @@ async fn partitions_without_a_leader() -> Result<()> {
     let operator = world.operator()?;
     find(&operator, "catalog-consumer doctor", "topics", "ok").await?;
     std::fs::rename(&bad, disks.path().join("gone"))?;
-    let mut found = find(&operator, "catalog-consumer doctor", "topics", "problem").await;
-    while found.is_err() {
-        found = find(&operator, "catalog-consumer doctor", "topics", "problem").await;
-    }
-    let found = found?;
+    let found =
+        until_ok(async || find(&operator, "catalog-consumer doctor", "topics", "problem").await).await?;
     assert!(found["found"].to_string().contains(" has no leader: "), "{found}");
     let shown = operator.next(&found).await?;
     assert!(

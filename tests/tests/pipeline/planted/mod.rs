@@ -1,5 +1,5 @@
-//! Plants the fifteen faults of docs/how-to/doctor.md one by one. A program names each, with a next command that works as it
-//! is printed.
+//! Plants the fifteen faults of docs/how-to/doctor.md one by one. A program names each within a minute, with a next command
+//! that works as it is printed.
 
 mod api;
 mod clocks;
@@ -13,6 +13,8 @@ mod runbook;
 mod runs;
 mod server;
 mod stalled;
+
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use catalog_tests::docs::Page;
@@ -37,6 +39,9 @@ const FAULTS: [&str; 15] = [
     "producer missing for a day",
     "pooler",
 ];
+
+/// A fault is named within this time. The page promises it, so these tests assert a time.
+const WITHIN: Duration = Duration::from_secs(60);
 
 /// A row of the page: how a fault is named.
 struct Fault {
@@ -85,10 +90,13 @@ impl Fault {
     }
 }
 
-/// The first finding of a check, which must have this level.
+/// The first finding of a check, which must have this level and come in time.
 async fn find(operator: &Operator<'_>, program: &str, check: &str, level: &str) -> Result<Value> {
+    let asked = Instant::now();
     let ended = operator.run(&format!("{program} --json")).await?;
+    let took = asked.elapsed();
     let answer = ended.summary()?;
+    ensure!(took < WITHIN, "{program} has answered after {took:?}: {answer}");
     let all = answer["checks"].as_array().or_else(|| answer["findings"].as_array());
     let found = all.and_then(|all| all.iter().find(|finding| finding["check"] == check));
     let found = found.with_context(|| format!("no {check}: {answer}"))?;

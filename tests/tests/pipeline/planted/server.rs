@@ -1,7 +1,7 @@
 //! The other next commands about a database, each on a server of the test's own.
 
 use anyhow::{Context, Result};
-use catalog_tests::world::{DatabaseServer, Operator, World};
+use catalog_tests::world::{DatabaseServer, Operator, World, until_ok};
 
 use super::{find, succeed};
 
@@ -19,8 +19,7 @@ async fn turn_autovacuum_off(operator: &Operator<'_>) -> Result<()> {
     let off = "psql \"$DATABASE_URL\" --command 'alter system set autovacuum = off' --command 'select pg_reload_conf()'";
     succeed(operator, off).await?;
     // The server reads its configuration a moment later.
-    while find(operator, DOCTOR, "database_settings", "warning").await.is_err() {}
-    Ok(())
+    until_ok(async || find(operator, DOCTOR, "database_settings", "warning").await).await.map(drop)
 }
 
 /// A server that is down, a missing database, another encoding, a setting, and the limit of connections.

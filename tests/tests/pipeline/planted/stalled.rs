@@ -1,11 +1,13 @@
 //! A partition that waits for a lock of another session.
 
-use anyhow::{Context, Result};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
 
-use super::Fault;
+use super::{Fault, WITHIN};
 
 #[tokio::test]
 async fn stalled_partition() -> Result<()> {
@@ -13,14 +15,18 @@ async fn stalled_partition() -> Result<()> {
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 4))).await?;
     world.crawl(&api)?.succeed().await?;
-    let mut member = world.plain_run()?.args(["--metrics-addr", "0", "--stall-timeout", "3s"]).start()?;
+    // With the default of --stall-timeout, because that decides how soon a stall is seen.
+    let mut member = world.plain_run()?.args(["--metrics-addr", "0"]).start()?;
     let port = member.watched().await?;
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
     let mut other = world.stall_hosts(2).await?;
     let blocker: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *other).await?;
-    world.crawl(&api)?.succeed().await?;
-
+    let began = async { world.until_blocked("%socrata_hosts%").await.map(|()| Instant::now()) };
+    let (crawled, began) = tokio::join!(world.crawl(&api)?.succeed(), began);
+    crawled?;
     let stalled = port.until("/healthz", 503, |_| true).await?;
+    let took = began?.elapsed();
+    ensure!(took < WITHIN, "the stall was seen after {took:?}: {stalled}");
     let problem = stalled["problems"][0].as_str().context("a problem")?;
     assert!(problem.starts_with(&format!("{}[0] ", world.topic("hosts"))), "{stalled}");
     let operator = world.operator()?;
