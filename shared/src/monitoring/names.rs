@@ -80,7 +80,7 @@ metrics! {
     CONSUMER_FULL_RUN_AGE = Gauge "catalog_consumer_last_full_run_age_seconds" ["region"]:
         "Time since the end of the last judged full crawl of datasets, whatever the decision.";
     CONSUMER_HELD_RUNS = Gauge "catalog_consumer_held_runs" ["region"]:
-        "Runs on hold, which retire nothing until somebody decides.";
+        "Runs on hold, which retire nothing until a person decides.";
     CONSUMER_DEAD_LETTERS = Gauge "catalog_consumer_open_dead_letters" ["topic"]:
         "Dead letters that are neither replayed nor discarded.";
     CONSUMER_LAST_RUN = Gauge "catalog_consumer_last_run_number" ["region"]:
