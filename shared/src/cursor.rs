@@ -33,7 +33,7 @@ pub struct Cursor {
     /// first cursors did not have it.
     #[serde(default)]
     pub stopped: Option<Stopped>,
-    /// Whether a webhook has accepted that the run failed. It is told once per run.
+    /// Whether a webhook has accepted that the run failed. Each run is sent once.
     #[serde(default, skip_serializing_if = "is_false")]
     pub notified: bool,
     /// The run's parameters. A resume with other parameters is refused.
@@ -91,7 +91,7 @@ pub struct Cursor {
     pub history: Vec<PastRun>,
 }
 
-/// The first cursors, and most others, don't have a member that is false.
+/// A false member is left out, as in the first cursors.
 const fn is_false(value: &bool) -> bool {
     !*value
 }

@@ -9,8 +9,8 @@ insert into socrata_{name} (
 )
 select
     {made}
--- The order of the keys makes the indexes grow at their ends. Only the keys are sorted, because whole rows would not fit into
--- memory.
+-- Usually in the order of the keys, so that the indexes grow at their ends: the planner expects few rows, and looks each up. Only
+-- keys are sorted, because whole rows would not fit into memory.
 from (
     select {key}
     from differing_{name}

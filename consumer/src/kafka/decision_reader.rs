@@ -6,7 +6,6 @@ use anyhow::Context;
 use catalog_shared::decision::RunDecision;
 use catalog_shared::events;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::rights;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -92,15 +91,18 @@ impl DecisionReader {
     }
 }
 
-/// Whether the client does not recover by itself: the error is fatal, a permission is missing, or the topic was deleted.
+/// Whether the client does not recover by itself: the error is fatal, the right to read the topic is missing, or the topic was
+/// deleted. A right on the group is not needed, because the client never joins one.
 fn ends_reading(error: &KafkaError) -> bool {
-    use rdkafka::error::RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    use rdkafka::error::RDKafkaErrorCode::{
+        TopicAuthorizationFailed, UnknownPartition, UnknownTopic, UnknownTopicOrPartition,
+    };
     match error {
         KafkaError::MessageConsumptionFatal(_) => true,
-        KafkaError::MessageConsumption(code) => {
-            matches!(code, UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
-                || rights::is_missing(error)
-        }
+        KafkaError::MessageConsumption(code) => matches!(
+            code,
+            UnknownPartition | UnknownTopic | UnknownTopicOrPartition | TopicAuthorizationFailed
+        ),
         _ => false,
     }
 }

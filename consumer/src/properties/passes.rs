@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Result;
+use catalog_shared::shutdown::CancellationToken;
 use tokio::sync::Semaphore;
 
 use super::generate::{Case, Drain};
@@ -60,7 +61,7 @@ async fn two_passes(tables: &Tables, (first, second): (&Log, &Log), drain: &Drai
             newest.add(id(spot), record.offset, &Head::of(&record))?;
         }
     }
-    let mut selection = Selection::Offsets(newest.select()?);
+    let mut selection = Selection::Offsets(newest.select(&CancellationToken::new())?);
     let unapplied = pass(tables, second, drain, &mut selection).await?;
     if let Some(mut missed) = selection.missed(unapplied) {
         pass(tables, second, drain, &mut missed).await?;

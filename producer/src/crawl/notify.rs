@@ -4,6 +4,7 @@
 //! send it again. A crawl that fails before it has a run can't be recorded. Then only this process remembers it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use catalog_shared::cursor::Cursor;
@@ -31,11 +32,19 @@ pub(super) struct Notifier {
     webhook: Option<Webhook>,
     region: Region,
     shutdown: CancellationToken,
-    /// Whether the receiver has accepted a failure of this process since its last complete run.
-    is_notified: AtomicBool,
+    /// The last failure of this process that the receiver has accepted. None after a complete run.
+    accepted: Mutex<Option<Accepted>>,
     /// Whether an error that would come again at the next start is sent. A supervisor may restart a producer with a schedule
     /// every minute, so not until it has opened a run or waited for a slot.
     sends_lasting: AtomicBool,
+}
+
+/// A failure that the receiver has accepted.
+#[derive(Clone, Copy)]
+struct Accepted {
+    /// None if the crawl failed before it had a run.
+    run: Option<u32>,
+    at: OffsetDateTime,
 }
 
 impl Notifier {
@@ -47,7 +56,7 @@ impl Notifier {
         let webhook = args.notify.webhook()?.filter(|_| !args.dry_run);
         let sends_lasting = AtomicBool::new(args.schedule.every.is_none());
         let (region, shutdown) = (args.region, shutdown.clone());
-        Ok(Self { webhook, region, shutdown, is_notified: AtomicBool::new(false), sends_lasting })
+        Ok(Self { webhook, region, shutdown, accepted: Mutex::new(None), sends_lasting })
     }
 
     /// The process has opened a run, or waits for a slot.
@@ -57,27 +66,59 @@ impl Notifier {
 
     /// A run is complete, so the next failure is a new one.
     pub(super) fn crawl_succeeded(&self) {
-        self.is_notified.store(false, Ordering::Relaxed);
+        *self.accepted() = None;
     }
 
-    /// Sends that a crawl failed, if that was not sent before. An error that lasts is sent even then. `cursor` is that of its run,
-    /// if it had one, and there is no error after a signal. Returns whether the receiver has accepted a failure, now or before.
+    /// The region's last run ended at this time, maybe by another process.
+    pub(super) fn run_ended(&self, at: OffsetDateTime) {
+        self.accepted().take_if(|accepted| accepted.at < at);
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, Option<Accepted>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the receiver has accepted this failure before: that of a run, or one that the process had before it had a run.
+    fn was_notified(&self, cursor: Option<&Cursor>) -> bool {
+        let accepted = *self.accepted();
+        match cursor {
+            Some(cursor) => cursor.notified || accepted.is_some_and(|last| last.run == Some(cursor.run)),
+            None => accepted.is_some(),
+        }
+    }
+
+    /// Notifies the receiver of a failed crawl, unless that was done before. Errors that need a person are always sent. `cursor` is
+    /// that of its run, if it had one, and there is no error after a signal. Returns whether the receiver has accepted the failure,
+    /// now or before.
     pub(super) async fn crawl_failed(&self, cursor: Option<&Cursor>, error: Option<&anyhow::Error>) -> bool {
         let (Some(webhook), Some(error)) = (&self.webhook, error) else { return false };
-        let was_notified =
-            self.is_notified.load(Ordering::Relaxed) || cursor.is_some_and(|cursor| cursor.notified);
+        let was_notified = self.was_notified(cursor);
         let is_sent =
             if is_lasting(error) { self.sends_lasting.load(Ordering::Relaxed) } else { !was_notified };
         if !is_sent {
             return was_notified;
         }
-        let body = body(self.region, cursor.map(|cursor| cursor.run), error);
-        let sending = timeout(LIMIT, send(webhook, &body));
-        let is_accepted = matches!(self.shutdown.run_until_cancelled(sending).await, Some(Ok(())));
+        let run = cursor.map(|cursor| cursor.run);
+        let is_accepted = self.send(webhook, &body(self.region, run, error)).await;
         if is_accepted {
-            self.is_notified.store(true, Ordering::Relaxed);
+            *self.accepted() = Some(Accepted { run, at: OffsetDateTime::now_utc() });
         }
         is_accepted || was_notified
+    }
+
+    /// Sends a notification. Returns whether the receiver has accepted it before the time limit and a shutdown.
+    async fn send(&self, webhook: &Webhook, body: &Value) -> bool {
+        let sending = timeout(LIMIT, send(webhook, body));
+        let is_accepted = matches!(self.shutdown.run_until_cancelled(sending).await, Some(Ok(())));
+        if !is_accepted {
+            tracing::warn!(
+                event = events::NOTIFICATION_FAILED,
+                id = body["id"].as_str(),
+                host = webhook.host(),
+                "the receiver was not notified; the next failed crawl notifies it"
+            );
+        }
+        is_accepted
     }
 }
 

@@ -94,9 +94,10 @@ async fn claim(
         let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
         let request = found.in_doubt.map_or_else(|| request.clone(), |cursor| discard(request, &cursor));
         let cursor = split(plan(&request, found.last)?.claim(&request, &owner, &partitions)?, args);
+        // Before the run is claimed, so that a failure leaves no run that nobody has crawled.
+        let hosts = hosts::published(&args.kafka, &topics, &cursor).await?;
         if claim.establish(&cursor).await? {
             tracing::info!(event = events::CRAWL_STARTED, region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
-            let hosts = hosts::published(&args.kafka, &topics, &cursor).await?;
             let run = Run::new(topics, cursor).with_published_hosts(hosts);
             return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), run));
         }

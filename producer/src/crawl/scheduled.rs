@@ -189,6 +189,9 @@ impl Crawler<'_> {
             retry_while_down(kafka, async || cursors::read_if_exists(kafka, &topics, region).await).await
         };
         let read = rights::named(self.shutdown.run_until_cancelled(read).await.transpose());
+        if let Ok(Some(Some(Cursor { ended_at: Some(at), .. }))) = &read {
+            self.notifier.run_ended(*at);
+        }
         self.notifier.crawl_failed(None, read.as_ref().err()).await;
         read
     }

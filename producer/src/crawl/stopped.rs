@@ -37,8 +37,8 @@ pub(super) async fn with_shutdown_timeout(
     }
 }
 
-/// Records in the cursor that the crawl stopped, why, and whether a webhook has accepted that. Kafka may be the reason, so this has a short timeout. The next
-/// crawl does not depend on it.
+/// Records in the cursor that the crawl stopped, why, and whether a webhook has accepted that. Kafka may be the reason, so this
+/// has a short timeout. The next crawl does not depend on it.
 pub(super) async fn record(publisher: &mut Publisher, error: Option<&anyhow::Error>, is_notified: bool) {
     if error.is_some_and(|error| matches!(error.downcast_ref(), Some(Stop::Guard(_)))) {
         // Another producer may have taken over.

@@ -82,8 +82,8 @@ impl Publisher {
         self.commit(self.run.split(lanes)).await
     }
 
-    /// Records in the cursor why the crawl stopped, for `status`, and whether a webhook has accepted that. Skipped if the outcome of the last commit is unknown:
-    /// this cursor could undo it, and its page would be published twice.
+    /// Records in the cursor why the crawl stopped, for `status`, and whether a webhook has accepted that. Skipped if the outcome of
+    /// the last commit is unknown: this cursor could undo it, and its page would be published twice.
     pub(crate) async fn record_stop(
         &mut self,
         error: Option<String>,

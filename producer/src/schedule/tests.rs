@@ -63,7 +63,7 @@ fn a_first_crawl_that_is_longer_than_its_slot_does_not_miss_that_slot() {
 }
 
 #[test]
-fn a_wait_is_cut_into_looks_at_the_clock() {
+fn a_long_wait_is_cut_into_short_ones() {
     let (schedule, expected) = (schedule(), slot(MIDNIGHT));
     let waits = |before: Duration| match schedule.next_step(expected, MIDNIGHT + MINUTE * 30 - before) {
         Next::Wait { slot, wait } if slot == expected => wait,

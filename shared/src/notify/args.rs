@@ -1,5 +1,6 @@
 //! The flags of the webhook.
 
+use anyhow::bail;
 use clap::Args;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +12,7 @@ use crate::stop::Stop;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Notifications")]
 pub struct NotifyArgs {
-    /// Send failed runs to this URL, each once, as a POST of a JSON object; a consumer also sends runs that are on hold or missing
+    /// Send failed runs to this URL, as a POST of a JSON object; a consumer also sends runs that are on hold or missing
     /// [default: off]
     #[arg(long, env = "CATALOG_NOTIFY_URL", hide_env_values = true, value_name = "URL")]
     pub notify_url: Option<SecretString>,
@@ -36,13 +37,19 @@ impl NotifyArgs {
     /// The webhook; none without `--notify-url`. Clap does not parse the URL, because its error would quote it.
     ///
     /// # Errors
-    /// [`Stop::Usage`] for anything but an http(s) URL, and for a secret that can't be in a header. Neither quotes them.
+    /// [`Stop::Usage`] for anything but an http(s) URL, for a secret that can't be in a header, and for a secret beside a login in the
+    /// URL. None of them quotes these.
     pub fn webhook(&self) -> anyhow::Result<Option<Webhook>> {
         let Some(url) = self.url() else { return Ok(None) };
         let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let refused = || Stop::Usage("--notify-url (CATALOG_NOTIFY_URL) must be an http(s) URL".to_owned());
+        let url = url.ok_or_else(refused)?;
         let secret = self.notify_secret.as_ref().filter(|secret| !secret.expose_secret().is_empty());
-        Webhook::new(url.ok_or_else(refused)?, secret).map(Some)
+        if secret.is_some() && (!url.username().is_empty() || url.password().is_some()) {
+            let both = "--notify-url contains a login, which is sent in the header of --notify-secret: remove one of them";
+            bail!(Stop::Usage(both.to_owned()));
+        }
+        Webhook::new(url, secret).map(Some)
     }
 }
 
@@ -64,6 +71,7 @@ mod tests {
             ("hunter2", None),
             ("http://hunter2:x:y/", None),
             ("http://h.example/", Some("hunter2\n")),
+            ("http://user:hunter2@h.example/", Some("secret")),
         ] {
             let error = webhook(url, secret).err().unwrap();
             assert!(error.is::<Stop>() && !format!("{error:#} {error:?}").contains("hunter2"), "{error:#}");

@@ -1,4 +1,4 @@
-//! Probes of running programs, as Kubernetes makes them to decide whether it restarts one.
+//! Probes of running programs, like those of Kubernetes, which restarts a program that fails several in a row.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::Watched;
 /// The shortest period of Kubernetes. deploy/kubernetes has ten seconds, but what lasts for three seconds must not be missed.
 const PERIOD: Duration = Duration::from_secs(1);
 /// So many failures in a row mean a restart, as in deploy/kubernetes.
-const FAILURES: u32 = 3;
+pub(super) const FAILURES: u32 = 3;
 
 /// Probes programs.
 #[derive(Clone, Debug)]
 pub struct Prober(UnboundedSender<String>);
 
-/// Why programs would have been restarted.
+/// Why programs would have been restarted, or would have got no more requests.
 #[derive(Debug)]
 pub struct Restarts(UnboundedReceiver<String>);
 
@@ -74,7 +74,7 @@ impl Restarts {
     pub async fn none_during<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
-            Some(failure) = self.0.recv() => bail!("a probe would have restarted a program: {failure}"),
+            Some(failure) = self.0.recv() => bail!("{FAILURES} probes in a row failed: {failure}"),
             done = work => done,
         }
     }

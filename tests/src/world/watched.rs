@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
 
+use super::probes::FAILURES;
 use super::{LIMIT, LOOK_AGAIN, Running};
 
 /// The timeout of a probe, as in deploy/kubernetes.
@@ -16,6 +17,14 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The monitoring port of a running program.
 #[derive(Clone, Debug)]
 pub struct Watched(String);
+
+/// The outcome of a probe.
+enum Probe {
+    Succeeded,
+    /// Another status than 200.
+    Failed(String),
+    Unanswered(String),
+}
 
 impl Running {
     /// Waits until the program serves its state at a port of its own choice. It must have been started with
@@ -92,22 +101,33 @@ impl Watched {
 
     /// Why a probe of a path fails: it has another status than 200, or no answer in time. None if it succeeds.
     pub async fn failed_probe(&self, path: &str) -> Option<String> {
-        let failure = match timeout(PROBE_TIMEOUT, self.get(path)).await {
-            Ok(Ok((200, _))) => return None,
-            Ok(Ok((status, body))) => format!("{status} {body}"),
-            Ok(Err(error)) => format!("no answer: {error:#}"),
-            Err(_) => "no answer in time".to_owned(),
-        };
-        Some(format!("{path} of {}: {failure}", self.0))
+        match self.probe(path).await {
+            Probe::Succeeded => None,
+            Probe::Failed(failure) | Probe::Unanswered(failure) => Some(failure),
+        }
     }
 
-    /// Returns the first failure of a probe of `/healthz`. Waits forever if there is none.
+    async fn probe(&self, path: &str) -> Probe {
+        let named = |failure| format!("{path} of {}: {failure}", self.0);
+        match timeout(PROBE_TIMEOUT, self.get(path)).await {
+            Ok(Ok((200, _))) => Probe::Succeeded,
+            Ok(Ok((status, body))) => Probe::Failed(named(format!("{status} {body}"))),
+            Ok(Err(error)) => Probe::Unanswered(named(format!("no answer: {error:#}"))),
+            Err(_) => Probe::Unanswered(named("no answer in time".to_owned())),
+        }
+    }
+
+    /// Returns when the program says at `/healthz` that it is unhealthy, or gives no answer several times in a row. Waits forever
+    /// if it is healthy.
     pub async fn unhealthy(&self) -> String {
-        let mut again = interval(LOOK_AGAIN);
+        let (mut again, mut unanswered) = (interval(LOOK_AGAIN), 0);
         loop {
             again.tick().await;
-            if let Some(failure) = self.failed_probe("/healthz").await {
-                return failure;
+            match self.probe("/healthz").await {
+                Probe::Succeeded => unanswered = 0,
+                Probe::Failed(failure) => return failure,
+                Probe::Unanswered(_) if unanswered + 1 < FAILURES => unanswered += 1,
+                Probe::Unanswered(failure) => return failure,
             }
         }
     }

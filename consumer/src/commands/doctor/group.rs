@@ -66,18 +66,27 @@ pub(super) async fn group_rights(
         return Ok(vec![skipped]);
     }
     let reader = DetachedReader::open(&kafka, &group)?;
-    let (client, topic) = (reader.get()?, kafka.topics().data(RecordType::Datasets));
-    let tried = spawn_blocking(move || offsets::try_commit(&*client, &topic));
+    let (client, topic, name) = (reader.get()?, kafka.topics().data(RecordType::Datasets), group.clone());
+    let tried = spawn_blocking(move || {
+        await_metadata(client.client(), &topic)?;
+        // Names the right DESCRIBE if it is missing. Without it the next request waits forever for the group's coordinator.
+        group_members(client.client(), &name)?;
+        anyhow::Ok(offsets::try_commit(&*client, &topic)?)
+    });
     let tried = timeout(limit / 2, tried).await.context("Kafka does not answer")??;
     Ok(vec![match tried {
         Ok(()) => Finding::ok(GROUP_RIGHTS, format!("this user may be a member of the group {group}")),
-        Err(error) => failed(GROUP_RIGHTS, error.into(), &kafka, grant(&kafka, &group)),
+        Err(error) => failed(GROUP_RIGHTS, error, &kafka, grant(&kafka, &group)),
     }])
 }
 
 fn grant(kafka: &KafkaArgs, group: &str) -> String {
-    let (brokers, group) = (shell_word(&kafka.brokers), shell_word(group));
-    format!("deploy/grant-kafka-rights {brokers} --prefix {} --group {group}", kafka.topic_prefix)
+    format!("{} --group {}", grant_topics(kafka), shell_word(group))
+}
+
+fn grant_topics(kafka: &KafkaArgs) -> String {
+    let (brokers, prefix) = (shell_word(&kafka.brokers), shell_word(&kafka.topic_prefix));
+    format!("deploy/grant-kafka-rights {brokers} --prefix {prefix}")
 }
 
 /// Whether this user may read each topic. Of each data topic, one partition is read at its end, for at most half of `limit`.
@@ -91,14 +100,7 @@ pub(super) async fn topic_rights(kafka: KafkaArgs, limit: Duration) -> anyhow::R
             Finding::ok(RIGHTS, format!("this user may read {}", counted(topics, "topic", "topics")))
         }
         Err(error) if error.is::<NoTopic>() => Finding::skipped(RIGHTS, MISSING_TOPIC),
-        Err(error) => {
-            let grant = format!(
-                "deploy/grant-kafka-rights {} --prefix {}",
-                shell_word(&kafka.brokers),
-                kafka.topic_prefix
-            );
-            failed(RIGHTS, error, &kafka, grant)
-        }
+        Err(error) => failed(RIGHTS, error, &kafka, grant_topics(&kafka)),
     }])
 }
 

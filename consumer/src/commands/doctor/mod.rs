@@ -76,6 +76,6 @@ fn not_checked() -> Finding {
     Finding::skipped(
         "not_checked",
         "the clocks of the brokers and the disk space of topics, because librdkafka has no request for them \
-         (kafka-log-dirs.sh --describe shows the disk space); the right WRITE on verdicts, because only a record uses it",
+         (kafka-log-dirs.sh --describe shows the disk space); the right WRITE on verdicts, because only publishing a decision uses it",
     )
 }

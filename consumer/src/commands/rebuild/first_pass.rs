@@ -104,7 +104,7 @@ impl FirstPass {
         let Self { reader, newest, records, .. } = self;
         // Closing a client waits for its threads, and nothing has to wait for that.
         std::thread::spawn(move || drop(reader));
-        let selected = newest.select()?;
+        let selected = newest.select(stop)?;
         tracing::info!(
             event = events::NEWEST_VERSIONS_FOUND,
             records,

@@ -21,11 +21,15 @@ async fn stalled_partition() -> Result<()> {
     world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
     let mut other = world.stall_hosts(2).await?;
     let blocker: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *other).await?;
-    let began = async { world.until_blocked("%socrata_hosts%").await.map(|()| Instant::now()) };
-    let (crawled, began) = tokio::join!(world.crawl(&api)?.succeed(), began);
+    let named = async {
+        world.until_blocked("%socrata_hosts%").await?;
+        let began = Instant::now();
+        let stalled = port.until("/healthz", 503, |_| true).await?;
+        anyhow::Ok((stalled, began.elapsed()))
+    };
+    let (crawled, named) = tokio::join!(world.crawl(&api)?.succeed(), named);
     crawled?;
-    let stalled = port.until("/healthz", 503, |_| true).await?;
-    let took = began?.elapsed();
+    let (stalled, took) = named?;
     ensure!(took < WITHIN, "the stall was seen after {took:?}: {stalled}");
     let problem = stalled["problems"][0].as_str().context("a problem")?;
     assert!(problem.starts_with(&format!("{}[0] ", world.topic("hosts"))), "{stalled}");

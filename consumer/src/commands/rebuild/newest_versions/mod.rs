@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::env;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use catalog_shared::events;
 use catalog_shared::record::Version;
+use catalog_shared::shutdown::CancellationToken;
 
 use super::selection::SelectedOffsets;
 use crate::decode::row_key::{Head, RowId, Target};
@@ -14,8 +15,9 @@ use spill::Spill;
 
 mod spill;
 
-/// The number of rows in memory: 40 bytes each in a hash table that has room for 917,504 at this size, 43 MB in all. In unit
-/// tests it is small, so that the properties of rebuilds cover the temporary files.
+/// The number of rows in memory: 40 bytes each in a hash table that has room for 917,504 at this size, 43 MB in all, and 65 MB for
+/// the moment in which it has grown to this size. In unit tests it is small, so that the properties of rebuilds cover the
+/// temporary files.
 const MAX_IN_MEMORY: usize = if cfg!(test) { 3 } else { 900_000 };
 
 /// Finds the newest version of each row, and the records that are applied in any case.
@@ -62,8 +64,8 @@ impl NewestVersions {
     /// The records to apply.
     ///
     /// # Errors
-    /// If a temporary file can't be written or read.
-    pub(crate) fn select(mut self) -> anyhow::Result<SelectedOffsets> {
+    /// If a temporary file can't be written or read, or if it is stopped.
+    pub(crate) fn select(mut self, stop: &CancellationToken) -> anyhow::Result<SelectedOffsets> {
         if self.spill.is_some() {
             self.spill()?;
         }
@@ -71,6 +73,7 @@ impl NewestVersions {
         let mut newest = std::mem::take(&mut self.newest);
         self.select_all(&newest);
         for bucket in buckets.with_context(spill::advice)? {
+            ensure!(!stop.is_cancelled(), "interrupted");
             newest.clear();
             let read = bucket.read(|row, found| keep_newer(&mut newest, row, found));
             read.context("can't read a temporary file")?;
@@ -87,7 +90,8 @@ impl NewestVersions {
 
     /// The number of a partition in [`NewestVersions::partitions`].
     fn number(&mut self, partition: PartitionId) -> anyhow::Result<u32> {
-        let known = self.partitions.iter().position(|known| *known == partition);
+        // Records arrive by partition, so it is usually the last one.
+        let known = self.partitions.iter().rposition(|known| *known == partition);
         let index = known.unwrap_or_else(|| {
             self.partitions.push(partition);
             self.partitions.len() - 1
@@ -156,7 +160,7 @@ mod tests {
         add(&mut newest, "us/#run/7", end, ONE, 51);
         // This one can't be read, because its key is another run's.
         add(&mut newest, "us/#run/8", end, ONE, 52);
-        newest.select().unwrap()
+        newest.select(&CancellationToken::new()).unwrap()
     }
 
     fn offsets(expected: &[(PartitionId, i64)]) -> SelectedOffsets {
