@@ -173,9 +173,40 @@ fn body(region: Region, run: Option<u32>, error: &anyhow::Error) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use anyhow::anyhow;
+    use catalog_shared::cursor::RunParameters;
+    use time::Duration as Span;
 
     use super::*;
+    use crate::run::lifecycle;
+
+    fn notifier(accepted: Accepted) -> Notifier {
+        Notifier {
+            webhook: None,
+            region: Region::Us,
+            shutdown: CancellationToken::new(),
+            accepted: Mutex::new(Some(accepted)),
+            sends_lasting: AtomicBool::new(true),
+        }
+    }
+
+    #[test]
+    fn only_a_failure_of_the_same_run_was_sent_before() {
+        let cursor = |run| lifecycle::new_cursor(Region::Us, RunParameters::full(), run, &BTreeMap::new());
+        let at = OffsetDateTime::UNIX_EPOCH;
+        let of_run = notifier(Accepted { run: Some(7), at });
+        assert!(of_run.was_notified(Some(&cursor(7))) && !of_run.was_notified(Some(&cursor(8))));
+        assert!(of_run.was_notified(Some(&Cursor { notified: true, ..cursor(8) })));
+        let at_start = notifier(Accepted { run: None, at });
+        assert!(at_start.was_notified(None) && !at_start.was_notified(Some(&cursor(8))));
+        // The run before it ended earlier, and another process has completed one since.
+        at_start.run_ended(at - Span::HOUR);
+        assert!(at_start.was_notified(None));
+        at_start.run_ended(at + Span::HOUR);
+        assert!(!at_start.was_notified(None));
+    }
 
     #[test]
     fn a_failure_has_a_text_for_chats_and_a_next_command() {
