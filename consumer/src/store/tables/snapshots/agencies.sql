@@ -45,8 +45,8 @@ insert into socrata_agencies (
 )
 select
     made.region, made.host, made.agency, made.last_run, made.last_page, made.observed_at
--- The order of the keys makes the indexes grow at their ends. Only the keys are sorted, because whole rows would not fit into
--- memory.
+-- Usually in the order of the keys, so that the indexes grow at their ends: the planner expects few rows, and looks each up. Only
+-- keys are sorted, because whole rows would not fit into memory.
 from (
     select region, host, agency
     from differing_agencies
