@@ -10,6 +10,18 @@ use crate::mock_server::{MemoryCatalog, MockServer, Options};
 use crate::synthetic::Synthetic;
 use crate::world::World;
 
+/// A world with tables, and a catalog with this many assets and domains that was crawled once. No consumer has run yet.
+///
+/// # Errors
+/// If the services are unreachable, or the crawl fails.
+pub async fn crawled_once(assets: u64, domains: usize) -> Result<(World, MockServer)> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(assets, domains))).await?;
+    world.crawl(&api)?.succeed().await?;
+    Ok((world, api))
+}
+
 /// A world whose catalog changes.
 pub struct History {
     /// The world.

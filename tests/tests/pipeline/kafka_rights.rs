@@ -183,6 +183,10 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
     let member = login(world.member()?, "catalog-consumer");
     assert_denied(&member.run().await?, "READ on the consumer group");
 
+    // Without any right on the group, the doctor can't even ask for its coordinator.
+    admin.change("--remove", (consumer, "literal"), &["Describe"], ["--group", world.group()]).await?;
+    assert_found(&consumers_doctor()?.run().await?, "group_rights", "problem")?;
+
     admin.grant_all(&world, &[]).await?;
     assert_eq!(admin.remove_all(&world).await?, "");
     Ok(())

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use anyhow::{Context, Result};
 use catalog_shared::events;
+use catalog_tests::history::crawled_once;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Program, Running, Watched, World};
@@ -15,14 +16,6 @@ const BALANCED: [&str; 2] = [
     "select exists (select from runs where run = 1 and state = 'balanced')",
     "select exists (select from runs where run = 2 and state = 'balanced')",
 ];
-
-async fn crawled() -> Result<(World, MockServer)> {
-    let world = World::new().await?;
-    world.migrate().await?;
-    let api = MockServer::start(Options::new(Synthetic::new(200, 4))).await?;
-    world.crawl(&api)?.succeed().await?;
-    Ok((world, api))
-}
 
 /// A consumer that serves its state, and considers a partition stalled after a second.
 fn watched(world: &World) -> Result<Program> {
@@ -41,7 +34,7 @@ fn is_caught_up(body: &Value) -> bool {
 
 #[tokio::test]
 async fn a_consumer_is_ready_once_it_has_joined_and_an_outage_does_not_make_it_unhealthy() -> Result<()> {
-    let (world, api) = crawled().await?;
+    let (world, api) = crawled_once(200, 4).await?;
     let (proxy, url) = world.proxy().await?;
     proxy.close();
     let mut member = watched(&world)?.env("DATABASE_URL", &url).start()?;
@@ -83,7 +76,7 @@ struct Stalled {
 
 impl Stalled {
     async fn start() -> Result<Self> {
-        let (world, api) = crawled().await?;
+        let (world, api) = crawled_once(200, 4).await?;
         let mut member = watched(&world)?.start()?;
         let port = member.watched().await?;
         world.until(BALANCED[0]).await?;
@@ -129,7 +122,7 @@ async fn a_consumer_that_was_stalled_is_healthy_again_when_it_moves() -> Result<
 
 #[tokio::test]
 async fn a_standby_without_partitions_is_ready() -> Result<()> {
-    let (world, _api) = crawled().await?;
+    let (world, _api) = crawled_once(200, 4).await?;
     // One more than there are partitions.
     let mut members = Vec::new();
     for _ in 0..7 {

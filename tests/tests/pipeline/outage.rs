@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use catalog_shared::events;
-use catalog_tests::mock_server::{MockServer, Options};
-use catalog_tests::synthetic::Synthetic;
+use catalog_tests::history::crawled_once;
 use catalog_tests::world::{Ended, Program, World};
 
 /// The client's error when it was not polled for too long and leaves its group.
@@ -12,14 +11,6 @@ const BALANCED: [&str; 2] = [
     "select exists (select from runs where run = 1 and state = 'balanced')",
     "select exists (select from runs where run = 2 and state = 'balanced')",
 ];
-
-async fn crawled() -> Result<(World, MockServer)> {
-    let world = World::new().await?;
-    world.migrate().await?;
-    let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
-    world.crawl(&api)?.succeed().await?;
-    Ok((world, api))
-}
 
 /// A consumer with the shortest poll interval that Kafka allows, 6 s.
 fn with_short_poll_interval(world: &World, url: &str) -> Result<Program> {
@@ -41,7 +32,7 @@ async fn published(world: &World) -> Result<i64> {
 
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_counts_once() -> Result<()> {
-    let (world, _double) = crawled().await?;
+    let (world, _double) = crawled_once(500, 5).await?;
     let (proxy, url) = world.proxy().await?;
     proxy.cut_commits(3);
     let program = world.plain_run()?.env("DATABASE_URL", &url);
@@ -56,7 +47,7 @@ async fn a_commit_whose_answer_is_lost_counts_once() -> Result<()> {
 
 #[tokio::test]
 async fn a_consumer_waits_for_an_unreachable_database_and_stays_in_its_group() -> Result<()> {
-    let (world, api) = crawled().await?;
+    let (world, api) = crawled_once(500, 5).await?;
     let (proxy, url) = world.proxy().await?;
     let mut member = with_short_poll_interval(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
@@ -82,7 +73,7 @@ async fn a_consumer_waits_for_an_unreachable_database_and_stays_in_its_group() -
 
 #[tokio::test]
 async fn connections_that_the_server_ends_within_a_transaction_are_reopened() -> Result<()> {
-    let (world, _double) = crawled().await?;
+    let (world, _double) = crawled_once(500, 5).await?;
     let mut blocker = world.pool().begin().await?;
     sqlx::query("lock table run_partitions in share mode").execute(&mut *blocker).await?;
     let mut member = world.plain_run()?.args(["--batch-size", "100"]).start()?;
@@ -107,7 +98,7 @@ async fn connections_that_the_server_ends_within_a_transaction_are_reopened() ->
 
 #[tokio::test]
 async fn a_partition_assigned_during_an_outage_is_consumed_after_it() -> Result<()> {
-    let (world, api) = crawled().await?;
+    let (world, api) = crawled_once(500, 5).await?;
     let (proxy, url) = world.proxy().await?;
     let mut first = with_short_poll_interval(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
@@ -134,7 +125,7 @@ async fn a_partition_assigned_during_an_outage_is_consumed_after_it() -> Result<
 
 #[tokio::test]
 async fn sigterm_ends_a_waiting_consumer() -> Result<()> {
-    let (world, api) = crawled().await?;
+    let (world, api) = crawled_once(500, 5).await?;
     let (proxy, url) = world.proxy().await?;
     let mut member = with_short_poll_interval(&world, &url)?.start()?;
     world.until(BALANCED[0]).await?;
@@ -153,7 +144,7 @@ async fn sigterm_ends_a_waiting_consumer() -> Result<()> {
 
 #[tokio::test]
 async fn a_consumer_waits_for_a_database_that_is_unreachable_at_the_start() -> Result<()> {
-    let (world, _double) = crawled().await?;
+    let (world, _double) = crawled_once(500, 5).await?;
     let (proxy, url) = world.proxy().await?;
     proxy.close();
     let mut program = world.consume()?.env("DATABASE_URL", &url).start()?;
@@ -165,7 +156,7 @@ async fn a_consumer_waits_for_a_database_that_is_unreachable_at_the_start() -> R
 
 #[tokio::test]
 async fn a_permanent_error_stops_the_consumer_and_names_the_batch_and_the_stage() -> Result<()> {
-    let (world, _double) = crawled().await?;
+    let (world, _double) = crawled_once(500, 5).await?;
     sqlx::query("alter table socrata_hosts rename to elsewhere").execute(world.pool()).await?;
     let ended = world.consume()?.run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use catalog_tests::mock_server::{MockServer, Options};
-use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Program, World};
+use catalog_tests::history::crawled_once;
+use catalog_tests::world::Program;
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 use tokio::time::timeout;
@@ -68,17 +67,9 @@ impl Systemd {
     }
 }
 
-async fn crawled() -> Result<(World, MockServer)> {
-    let world = World::new().await?;
-    world.migrate().await?;
-    let api = MockServer::start(Options::new(Synthetic::new(200, 4))).await?;
-    world.crawl(&api)?.succeed().await?;
-    Ok((world, api))
-}
-
 #[tokio::test]
 async fn a_consumer_sends_its_readiness_its_health_and_its_shutdown() -> Result<()> {
-    let (world, _api) = crawled().await?;
+    let (world, _api) = crawled_once(200, 4).await?;
     let systemd = Systemd::new()?;
     let mut member = systemd.unit(world.plain_run()?)?.start()?;
     let ready = member.reaches(systemd.notified("READY=1")).await??;
@@ -92,7 +83,7 @@ async fn a_consumer_sends_its_readiness_its_health_and_its_shutdown() -> Result<
 
 #[tokio::test]
 async fn a_consumer_with_a_stalled_partition_sends_no_watchdog_until_it_moves() -> Result<()> {
-    let (world, api) = crawled().await?;
+    let (world, api) = crawled_once(200, 4).await?;
     let systemd = Systemd::new()?;
     let program = world.plain_run()?.args(["--stall-timeout", "3s"]);
     let mut member = systemd.unit(program)?.start()?;
@@ -118,7 +109,7 @@ async fn a_consumer_with_a_stalled_partition_sends_no_watchdog_until_it_moves() 
 
 #[tokio::test]
 async fn a_scheduled_producer_sends_its_readiness_its_health_and_its_shutdown() -> Result<()> {
-    let (world, api) = crawled().await?;
+    let (world, api) = crawled_once(200, 4).await?;
     let systemd = Systemd::new()?;
     // The next slot is years away.
     let program = world.crawl(&api)?.args(["--every", "3650d", "--full-every", "3650d", "--jitter", "0"]);
