@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use catalog_shared::log_writer::lost_lines;
-use catalog_shared::monitoring::{self, Monitored, MonitoringArgs, Report, names};
+use catalog_shared::monitoring::{self, Monitored, MonitoringArgs, Report, RunningMonitor, names};
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use catalog_shared::shutdown::CancellationToken;
@@ -13,7 +13,6 @@ use metrics::{counter, gauge};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio_util::sync::DropGuard;
 
 use crate::progress::counters::{Cause, Counters, Waited};
 use crate::schedule::state::ScheduleState;
@@ -73,11 +72,11 @@ impl Monitor {
         Self { schedule: Some(schedule), ..self }
     }
 
-    /// Starts monitoring. It ends when the guard is dropped.
+    /// Starts monitoring. It ends when the result is dropped.
     ///
     /// # Errors
     /// If the address of `--metrics-addr` is not available.
-    pub(crate) fn start(&self, args: &MonitoringArgs) -> anyhow::Result<Option<DropGuard>> {
+    pub(crate) fn start(&self, args: &MonitoringArgs) -> anyhow::Result<Option<RunningMonitor>> {
         let guard = monitoring::start(args, Arc::new(self.clone()), self.shutdown.clone())?;
         create(self.region);
         Ok(guard)

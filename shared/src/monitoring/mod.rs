@@ -18,12 +18,13 @@ mod systemd;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Builder;
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 pub use args::MonitoringArgs;
 pub use front_page::{FrontPage, PendingPage};
@@ -35,6 +36,9 @@ use systemd::Systemd;
 
 /// Interval of the recorder's upkeep and of notifications to systemd.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long the end of the program waits for the monitoring thread, which has only one notification to send.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A program that is monitored. All functions are called on the monitoring thread and must not block, because it also answers
 /// `/healthz`.
@@ -61,8 +65,23 @@ pub fn is_on(args: &MonitoringArgs) -> bool {
     args.metrics_addr.is_some() || systemd::is_present()
 }
 
-/// Starts the monitoring thread. Dropping the guard stops it. Without `--metrics-addr` it only notifies systemd, and without
-/// systemd there is no thread.
+/// A monitoring thread that runs. Dropping this stops it, after it has notified systemd that the program stops.
+#[must_use]
+pub struct RunningMonitor {
+    stop: CancellationToken,
+    /// Closed when the thread ends.
+    ended: mpsc::Receiver<()>,
+}
+
+impl Drop for RunningMonitor {
+    /// Waits for the thread, because a process that exits first would cut off its last notification.
+    fn drop(&mut self) {
+        self.stop.cancel();
+        drop(self.ended.recv_timeout(END_TIMEOUT));
+    }
+}
+
+/// Starts the monitoring thread. Without `--metrics-addr` it only notifies systemd, and without systemd there is no thread.
 ///
 /// # Errors
 /// If the address is not available.
@@ -70,7 +89,7 @@ pub fn start(
     args: &MonitoringArgs,
     program: Arc<dyn Monitored>,
     shutdown: CancellationToken,
-) -> anyhow::Result<Option<DropGuard>> {
+) -> anyhow::Result<Option<RunningMonitor>> {
     if !is_on(args) {
         return Ok(None);
     }
@@ -86,17 +105,20 @@ pub fn start(
     }
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let stop = CancellationToken::new();
-    let stopped = stop.clone();
-    std::thread::Builder::new()
-        .name("monitoring".to_owned())
-        .spawn(move || runtime.block_on(stopped.run_until_cancelled(monitor(http, program, shutdown))))?;
-    Ok(Some(stop.drop_guard()))
+    let (stopped, (running, ended)) = (stop.clone(), mpsc::channel());
+    std::thread::Builder::new().name("monitoring".to_owned()).spawn(move || {
+        let _running: mpsc::Sender<()> = running;
+        runtime.block_on(monitor(http, program, shutdown, stopped));
+    })?;
+    Ok(Some(RunningMonitor { stop, ended }))
 }
 
+/// Monitors the program until it stops.
 async fn monitor(
     http: Option<(TcpListener, Arc<Recorder>)>,
     program: Arc<dyn Monitored>,
     shutdown: CancellationToken,
+    stop: CancellationToken,
 ) {
     let recorder = http.as_ref().map(|(_, recorder)| Arc::clone(recorder));
     if let Some((listener, recorder)) = http {
@@ -106,9 +128,10 @@ async fn monitor(
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_stopping = false;
-    loop {
+    while !stop.is_cancelled() {
         tokio::select! {
             () = shutdown.cancelled(), if !is_stopping => is_stopping = true,
+            () = stop.cancelled() => is_stopping = true,
             _ = tick.tick() => {}
         }
         recorder.iter().for_each(|recorder| recorder.keep_up());

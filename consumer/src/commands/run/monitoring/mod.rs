@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use catalog_shared::monitoring::{self, FrontPage, Monitored, PendingPage, Report};
+use catalog_shared::monitoring::{self, FrontPage, Monitored, PendingPage, Report, RunningMonitor};
 use catalog_shared::shutdown::CancellationToken;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -43,14 +43,14 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Starts monitoring a program that is starting. It ends when the guard is dropped.
+    /// Starts monitoring a program that is starting. It ends when the second result is dropped.
     ///
     /// # Errors
     /// If the address of `--metrics-addr` is not available, or a limit of the status page is not valid.
     pub(crate) fn start(
         args: &RunArgs,
         shutdown: &CancellationToken,
-    ) -> anyhow::Result<(Self, Option<DropGuard>)> {
+    ) -> anyhow::Result<(Self, Option<RunningMonitor>)> {
         let state = State::new(args.stall_timeout, Instant::now());
         let page = args.monitoring.metrics_addr.map(|_| StatusPage::new(about(args)).map(Arc::new));
         let monitor =
