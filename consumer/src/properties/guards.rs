@@ -34,7 +34,7 @@ async fn store(pool: &PgPool, text: &str, version: (u32, u32)) -> Result<Effect>
 }
 
 /// Returns when a session waits for a lock. PostgreSQL has no event for that.
-async fn until_blocked(pool: &PgPool, session: i32) -> Result<()> {
+pub(super) async fn until_blocked(pool: &PgPool, session: i32) -> Result<()> {
     let mut again = interval(Duration::from_millis(10));
     let asking = async {
         let query = "select cardinality(pg_blocking_pids($1)) > 0";

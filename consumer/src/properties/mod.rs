@@ -9,6 +9,7 @@ mod copying;
 mod descriptions;
 mod forms;
 mod generate;
+mod grown_topics;
 mod guards;
 mod histories;
 mod history;

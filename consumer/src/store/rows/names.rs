@@ -16,8 +16,9 @@ static UPSERT_DOMAINS: LazyLock<String> = LazyLock::new(|| upsert_newer(&DOMAINS
 static UPSERT_HOSTS: LazyLock<String> = LazyLock::new(|| upsert_newer(&HOSTS));
 static UPSERT_AGENCIES: LazyLock<String> = LazyLock::new(|| upsert_newer(&AGENCIES));
 
-/// The index of a row, whether its version won, and whether the stored row had the same content (none if the row is new).
-type Written = (i64, bool, Option<bool>);
+/// The index of a row, whether its version won, whether the row is new, and whether the stored row had the same content
+/// (`None` if there was none when the statement began).
+type Written = (i64, bool, bool, Option<bool>);
 type Upsert<'q> = QueryAs<'q, Postgres, Written, PgArguments>;
 
 pub(super) async fn write_domains(
@@ -66,15 +67,16 @@ async fn write<T: Keyed>(
         .bind(versions.observed_at)
         .fetch_all(tx)
         .await?;
-    applied.extend(rows.iter().zip(written).map(|(row, (_, won, same))| row.applied(effect(won, same))));
+    applied.extend(rows.iter().zip(written).map(|(row, written)| row.applied(effect(written))));
     Ok(applied)
 }
 
-const fn effect(won: bool, same: Option<bool>) -> Effect {
-    match (won, same) {
-        (false, _) => Effect::Older,
-        (true, None) => Effect::New,
-        (true, Some(false)) => Effect::Changed,
-        (true, Some(true)) => Effect::Unchanged,
+/// If another transaction created the row after the statement began, its content was not compared. It counts as changed.
+const fn effect((_, won, inserted, same): Written) -> Effect {
+    match (won, inserted, same) {
+        (false, ..) => Effect::Older,
+        (true, true, _) => Effect::New,
+        (true, false, Some(true)) => Effect::Unchanged,
+        (true, false, _) => Effect::Changed,
     }
 }

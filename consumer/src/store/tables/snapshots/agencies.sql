@@ -1,26 +1,38 @@
--- Returns for each given row whether its version won, and whether the previous row had the same content (null if there
--- was none).
+-- Returns for each given row whether its version won, whether it is new, and whether the row before it had the same content
+-- (null if the statement's snapshot shows none). After a topic got more partitions, a key may be in two of them, so another
+-- transaction may write the same row at the same time.
 with given as (
     select *
     from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[]) with ordinality
         as given (region, host, agency, last_run, last_page, observed_at, place)
 ),
-before as (
-    select given.place, true as same
+-- Compared under the row's lock: the snapshot may show content that another transaction has just replaced.
+before as materialized (
+    select given.place, found.same
     from given
-    join socrata_agencies as stored on stored.region = given.region and stored.host = given.host and stored.agency = given.agency
+    cross join lateral (
+        select true as same
+        from socrata_agencies as stored
+        where stored.region = given.region and stored.host = given.host and stored.agency = given.agency
+        limit 1
+        for no key update
+    ) as found
 ),
 won as (
     insert into socrata_agencies as stored (region, host, agency, last_run, last_page, observed_at)
     select region, host, agency, last_run, last_page, observed_at
+    -- The join makes the comparison come first: a row that this statement has replaced could not be locked any more.
     from given
+    left join before using (place)
+    order by place
     on conflict (region, host, agency) do update
     set
         last_run = excluded.last_run, last_page = excluded.last_page, observed_at = excluded.observed_at
     where (stored.last_run, stored.last_page) <= (excluded.last_run, excluded.last_page)
-    returning region, host, agency
+    -- A row that was there before is locked by this transaction when it is replaced, and its successor keeps the mark.
+    returning region, host, agency, xmax = 0 as inserted
 )
-select given.place, won.region is not null as won, before.same
+select given.place, won.region is not null as won, coalesce(won.inserted, false) as inserted, before.same
 from given
 left join before using (place)
 left join won using (region, host, agency)
