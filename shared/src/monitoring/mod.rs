@@ -77,7 +77,7 @@ impl Drop for RunningMonitor {
     /// Waits for the thread, because a process that exits first would cut off its last notification.
     fn drop(&mut self) {
         self.stop.cancel();
-        drop(self.ended.recv_timeout(END_TIMEOUT));
+        self.ended.recv_timeout(END_TIMEOUT).unwrap_or_default();
     }
 }
 
