@@ -41,7 +41,7 @@ select format('grant temporary, create on database %I to %I, %I', current_databa
 create schema if not exists :"schema" authorization :"owner";
 alter schema :"schema" owner to :"owner";
 
--- Whatever is in the schema already, because only an owner can migrate it.
+-- Everything that is in the schema already gets this owner, because only an owner can migrate it.
 select format('alter %s %s owner to %I', case relkind when 'v' then 'view' else 'table' end, pg_class.oid::regclass, :'owner')
 from pg_catalog.pg_class
 where relnamespace = :'schema'::regnamespace and relkind in ('r', 'p', 'v') and pg_get_userbyid(relowner) <> :'owner'
