@@ -23,6 +23,12 @@ impl EndOffsets {
         Ok(Self { ends: watermarks(kafka, topic_partitions).await? })
     }
 
+    /// The end offsets of these partitions.
+    #[cfg(test)]
+    pub(crate) const fn new(ends: Vec<(TopicPartition, Watermarks)>) -> Self {
+        Self { ends }
+    }
+
     /// Every partition.
     pub(crate) fn topic_partitions(&self) -> Vec<TopicPartition> {
         self.ends.iter().map(|(topic_partition, _)| topic_partition.clone()).collect()
@@ -79,13 +85,11 @@ mod tests {
     #[test]
     fn partitions_are_behind_until_their_position_is_the_end_offset() {
         let marks = |low, high| Watermarks { low, high };
-        let ends = EndOffsets {
-            ends: vec![
-                (topic_partition(0), marks(0, 20)),
-                (topic_partition(1), marks(2, 5)),
-                (topic_partition(2), marks(7, 7)),
-            ],
-        };
+        let ends = EndOffsets::new(vec![
+            (topic_partition(0), marks(0, 20)),
+            (topic_partition(1), marks(2, 5)),
+            (topic_partition(2), marks(7, 7)),
+        ]);
         let mut positions = HashMap::from([(("socrata.hosts".to_owned(), 0), 20)]);
         assert_eq!(ends.unread(&positions).collect::<Vec<_>>(), [(&topic_partition(1), 2, 5)]);
         let expired = HashMap::from([(("socrata.hosts".to_owned(), 1), 1)]);

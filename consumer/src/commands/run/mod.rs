@@ -50,8 +50,10 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     args.kafka.log_config()?;
-    let (notifier, check) =
-        (Notifier::new(&args.notify)?, CheckArgs::from_environment(&args.kafka, &args.database)?);
+    let (notifier, check) = (
+        Notifier::new(&args.notify, &args.kafka)?,
+        CheckArgs::from_environment(&args.kafka, &args.database)?,
+    );
     let (monitor, _monitoring) = Monitor::start(&args, &shutdown)?;
     let outage = Arc::new(Outage::default());
     let Some(Prepared { pool, copy, end_offsets }) = prepare(&args, &outage, &shutdown).await? else {
