@@ -103,7 +103,6 @@ impl Summary {
     /// Adds the result of a batch.
     pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, judged: Vec<JudgedRun>) {
         self.last = Some(Instant::now());
-        judged.iter().for_each(JudgedRun::log);
         self.runs.extend(judged);
         let TopicKind::Data(kind) = kind else {
             self.unkeyed += dead;

@@ -20,9 +20,9 @@ use crate::model::effect::Applied;
 use crate::model::record::Record;
 use crate::store::apply::{Failure, Outcome, apply};
 use crate::store::database::{CONNECT_TIMEOUT, Sessions, format_error};
-use crate::store::db_error;
 use crate::store::ledger::JudgedRun;
 use crate::store::outage::{Backoff, Outage};
+use crate::store::{db_error, dead_letters};
 
 /// The context that all batches of a consumer share.
 #[derive(Clone)]
@@ -77,7 +77,9 @@ impl BatchContext {
                 Ok(outcome) => {
                     self.outage.end();
                     handle.set_down(false);
-                    return Ok(Attempt::Done(resolve_doubt(batch, outcome, in_doubt)));
+                    let outcome = resolve_doubt(batch, outcome, in_doubt);
+                    log_committed(batch, &outcome);
+                    return Ok(Attempt::Done(outcome));
                 }
                 Err(Failure { error, in_doubt: doubt })
                     if db_error::is_timed_out(&error)
@@ -168,6 +170,14 @@ fn resolve_doubt(batch: &Batch, outcome: Outcome, in_doubt: Option<Outcome>) -> 
     match (outcome, in_doubt) {
         (Outcome::Stale { position }, Some(done)) if position == batch.to => done,
         (outcome, _) => outcome,
+    }
+}
+
+/// Logs what was committed, part by part: if a later part of the batch fails, its position is already past this one.
+fn log_committed(batch: &Batch, outcome: &Outcome) {
+    if let Outcome::Applied { dead, judged_runs, .. } = outcome {
+        dead_letters::log(batch, dead);
+        judged_runs.iter().for_each(JudgedRun::log);
     }
 }
 

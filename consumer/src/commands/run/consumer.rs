@@ -34,7 +34,6 @@ use crate::model::partition::Partition;
 use crate::model::topic::{PartitionId, TopicPartition};
 use crate::store::apply::Outcome;
 use crate::store::database::Sessions;
-use crate::store::dead_letters;
 use crate::store::outage::Outage;
 use crate::store::retry::BatchContext;
 
@@ -188,9 +187,6 @@ impl Consumer {
         let context = self.context.clone();
         self.batches.spawn(async move {
             let outcome = context.apply(&batch, &handle).await;
-            if let Ok(Outcome::Applied { dead, .. }) = &outcome {
-                dead_letters::log(&batch, dead);
-            }
             FinishedBatch { topic_partition: batch.topic_partition, epoch, to: batch.to, outcome }
         });
     }
