@@ -86,7 +86,7 @@ fn aged(
 fn mode_text(mode: Option<&str>) -> &str {
     match mode {
         Some("since") => "incremental",
-        Some("part") => "some domains",
+        Some("part") => "partial",
         other => other.unwrap_or("unknown"),
     }
 }
@@ -188,7 +188,11 @@ mod tests {
             (Level::Ok, "last crawl of us ended 2 h ago (run 9, incremental)")
         );
         assert_eq!(one(Some("full"), Some(25.0 * HOUR), DAYS).level, Level::Warning);
-        assert_eq!(one(Some("part"), Some(900.0 * HOUR), OFF).level, Level::Ok);
+        let partial = one(Some("part"), Some(900.0 * HOUR), OFF);
+        assert_eq!(
+            (partial.level, partial.found.as_str()),
+            (Level::Ok, "last crawl of us ended 37 d 12 h ago (run 9, partial)")
+        );
         assert_eq!(one(None, None, DAYS).found, "no crawl of us has ended");
     }
 }
