@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
 use catalog_shared::events;
+use catalog_shared::exit::Stop;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -52,7 +53,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// Creates the schema and its tables, or migrates them to this build's revision.
 ///
 /// # Errors
-/// If the database is unreachable, refuses a statement, or was migrated by a newer build.
+/// [`Stop::Guard`] if a newer build has migrated them; if the database is unreachable or refuses a statement.
 pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     let sessions = Sessions::from_args(args)?;
     let opened = sessions.open().await.map_err(|error| connections::with_needed(error, 1));
@@ -60,6 +61,7 @@ pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     if !state.schema_exists {
         create_schema(&mut connection, &args.schema).await?;
     }
+    check_not_newer(&applied_migrations(&mut connection).await?, &args.schema)?;
     // The migrator needs the right to create tables even if there is nothing to create.
     if !state.schema_exists || !is_up_to_date(&mut connection, &args.schema, &state).await? {
         migrate_exclusively(&mut connection).await?;
@@ -116,7 +118,8 @@ async fn is_up_to_date(
 /// A pool of at most `needed` connections to a migrated schema. They are opened on demand.
 ///
 /// # Errors
-/// If the database is unreachable, its tables have another revision, or that many connections are not allowed.
+/// [`Stop::Guard`] if a newer build has migrated the schema; if the database is unreachable, the schema is not migrated yet, or
+/// that many connections are not allowed.
 pub(crate) async fn open(args: &DatabaseArgs, needed: u32) -> anyhow::Result<PgPool> {
     let mut connection = connect_migrated(args, needed).await?;
     let identity = read_identity(&mut connection).await?;
@@ -167,10 +170,20 @@ async fn check_migrated(connection: &mut PgConnection, schema: &str) -> anyhow::
     if !known.is_subset(&applied) {
         bail!("the schema {schema} is not up to date: {MIGRATE_FIRST}");
     }
-    if !applied.is_subset(&known) {
-        bail!("the schema {schema} was migrated by a newer build: upgrade this consumer");
+    Ok(check_not_newer(&applied, schema)?)
+}
+
+/// Checks that no newer build has migrated the schema. A retry can't help, so a supervisor should not restart the program.
+///
+/// # Errors
+/// [`Stop::Guard`] if one has.
+fn check_not_newer(applied: &BTreeSet<i64>, schema: &str) -> Result<(), Stop> {
+    if applied.is_subset(&known_migrations()) {
+        return Ok(());
     }
-    Ok(())
+    Err(Stop::Guard(format!(
+        "the schema {schema} was migrated by a newer build: upgrade this consumer. Nothing was changed"
+    )))
 }
 
 fn known_migrations() -> BTreeSet<i64> {
