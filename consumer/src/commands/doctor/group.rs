@@ -5,7 +5,7 @@ use std::time::Duration;
 use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::human::counted;
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::kafka_doctor::{failed, reached};
+use catalog_shared::kafka_doctor::{failed, grant_group, grant_topics, reached};
 use catalog_shared::record::RecordType;
 use rdkafka::consumer::Consumer;
 use tokio::task::spawn_blocking;
@@ -37,7 +37,7 @@ pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<V
     let members = match listed.await? {
         Ok(members) => members,
         Err(error) => {
-            return Ok(vec![failed(GROUP, error, &kafka, grant(&kafka, &group))]);
+            return Ok(vec![failed(GROUP, error, &kafka, grant_group(&kafka, &group))]);
         }
     };
     if members.is_empty() {
@@ -70,25 +70,16 @@ pub(super) async fn group_rights(
     Ok(vec![match timeout(limit / 2, tried).await {
         Ok(tried) => match tried? {
             Ok(()) => Finding::ok(GROUP_RIGHTS, format!("this user may be a member of the group {group}")),
-            Err(error) => failed(GROUP_RIGHTS, error.into(), &kafka, grant(&kafka, &group)),
+            Err(error) => failed(GROUP_RIGHTS, error.into(), &kafka, grant_group(&kafka, &group)),
         },
         // Kafka was reached before. librdkafka asks for the coordinator again and again, and reports no error.
         Err(_) => {
             let found = format!(
                 "Kafka does not name the coordinator of the group {group}; most likely the right DESCRIBE on it is missing"
             );
-            Finding::problem(GROUP_RIGHTS, found, grant(&kafka, &group))
+            Finding::problem(GROUP_RIGHTS, found, grant_group(&kafka, &group))
         }
     }])
-}
-
-fn grant(kafka: &KafkaArgs, group: &str) -> String {
-    format!("{} --group {}", grant_topics(kafka), shell_word(group))
-}
-
-fn grant_topics(kafka: &KafkaArgs) -> String {
-    let (brokers, prefix) = (shell_word(&kafka.brokers), shell_word(&kafka.topic_prefix));
-    format!("deploy/grant-kafka-rights {brokers} --prefix {prefix}")
 }
 
 /// Whether this user may read each topic. Of each data topic, one partition is read at its end, for at most half of `limit`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::kafka_doctor::{failed, reached};
+use catalog_shared::kafka_doctor::{failed, grant_group, reached};
 use sqlx::PgConnection;
 
 use super::MISSING_TOPIC;
@@ -79,10 +79,7 @@ fn refused(
     } else if error.chain().any(|cause| cause.is::<sqlx::Error>()) {
         return Err(error);
     } else {
-        let KafkaArgs { brokers, topic_prefix, .. } = kafka;
-        let (brokers, group) = (shell_word(brokers), shell_word(group));
-        let grant = format!("deploy/grant-kafka-rights {brokers} --prefix {topic_prefix} --group {group}");
-        failed(CHECK, error, kafka, grant)
+        failed(CHECK, error, kafka, grant_group(kafka, group))
     };
     Ok(vec![finding])
 }
