@@ -22,8 +22,10 @@ const RECENT: Duration = Duration::from_secs(5);
 const WAIT: Duration = Duration::from_secs(4);
 /// The number of viewers that may wait at once. Others don't wait, so there are always connections for `/healthz`.
 const WAITING: usize = 4;
-/// How long the database and Kafka may take. A viewer sees what came too late at the next look.
+/// How long the database may take for all that is read, and for each statement. A viewer sees what came too late at the next
+/// look.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(4);
+/// The same for Kafka.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where to read.
@@ -142,7 +144,7 @@ impl Source {
     async fn ledger(&self) -> Result<Ledger, String> {
         let read = async {
             let _turn = self.turn.lock().await;
-            Ledger::read(&self.pool, &self.kafka).await
+            Ledger::read(&self.pool, &self.kafka, DATABASE_TIMEOUT).await
         };
         match timeout(DATABASE_TIMEOUT, read).await {
             Ok(read) => read.map_err(|error| database::format_error(&error)),
