@@ -42,7 +42,7 @@ pub(crate) struct Partition {
     read_to: i64,
     records: VecDeque<Record>,
     bytes: usize,
-    oldest: Option<Instant>,
+    waiting_since: Option<Instant>,
     /// When the first record of the batch in flight was observed.
     in_flight_from: Option<OffsetDateTime>,
 }
@@ -61,7 +61,7 @@ impl Partition {
             read_to: position,
             records: VecDeque::new(),
             bytes: 0,
-            oldest: None,
+            waiting_since: None,
             in_flight_from: None,
         }
     }
@@ -102,7 +102,7 @@ impl Partition {
     /// Accepts a record.
     pub(crate) fn push(&mut self, record: Record, now: Instant) {
         self.bytes += record.bytes();
-        self.oldest.get_or_insert(now);
+        self.waiting_since.get_or_insert(now);
         self.records.push_back(record);
     }
 
@@ -131,15 +131,16 @@ impl Partition {
         in_flight.or_else(|| self.records.front().and_then(Record::observed_at))
     }
 
-    /// When the oldest waiting record was received.
+    /// When the partition began to wait: its first record was received, or its last batch was taken. This makes partitions
+    /// take turns.
     pub(crate) const fn waits_since(&self) -> Option<Instant> {
-        self.oldest
+        self.waiting_since
     }
 
     /// Whether there is a batch to apply: a full one, one that has waited long enough, or an end-of-run record.
     pub(crate) fn is_due(&self, batch_size: usize, now: Instant) -> bool {
         let full = self.records.len() >= batch_size || self.bytes >= BATCH_BYTES;
-        let waited = self.oldest.is_some_and(|oldest| now.duration_since(oldest) >= LINGER);
+        let waited = self.waiting_since.is_some_and(|since| now.duration_since(since) >= LINGER);
         let ends = self.records.front().is_some_and(Record::ends_run);
         !self.in_flight && (full || waited || ends)
     }
@@ -156,7 +157,7 @@ impl Partition {
         }
         let records: Vec<Record> = self.records.drain(..count).collect();
         self.bytes -= bytes;
-        self.oldest = (!self.records.is_empty()).then_some(now);
+        self.waiting_since = (!self.records.is_empty()).then_some(now);
         let to = records.last()?.offset + 1;
         Some(self.send(to, records))
     }
@@ -188,7 +189,7 @@ impl Partition {
     pub(crate) fn clear(&mut self) {
         self.handle.stop();
         self.records.clear();
-        (self.bytes, self.oldest) = (0, None);
+        (self.bytes, self.waiting_since) = (0, None);
     }
 
     /// Whether its position can be compared with the stored one: no batch is in flight and no seek is pending.
