@@ -49,7 +49,7 @@ async fn members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<GroupMemb
     let reader = DetachedReader::open(kafka, group)?;
     loop {
         match list_members(&reader, kafka, group).await {
-            Err(error) if errors::is_transient(&error) && Instant::now() < deadline => {
+            Err(error) if errors::is_retried(&error) && Instant::now() < deadline => {
                 tracing::debug!(
                     error = format!("{error:#}"),
                     "can't list the members of the group, retrying"

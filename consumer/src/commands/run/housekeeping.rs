@@ -82,8 +82,12 @@ impl Consumer {
         self.monitor.end_wait();
         match read {
             Ok(seen) => self.ownership.may_apply(&seen)?,
-            Err(error) if errors::is_transient(&error) => {
-                tracing::debug!(error = format!("{error:#}"), "can't read the group");
+            Err(error) if errors::is_retried(&error) => {
+                tracing::warn!(
+                    event = events::GROUP_UNREADABLE,
+                    error = format!("{error:#}"),
+                    "can't read the group, which another copy of the tables uses; retrying"
+                );
                 self.ownership.retry_later();
                 return Ok(());
             }

@@ -80,7 +80,7 @@ async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<
     let check = || async { source_check::check_now(&mut *pool.acquire().await?, kafka).await };
     loop {
         let error = match check().await {
-            Err(error) if errors::is_transient(&error) || db_error::is_transient(&error) => error,
+            Err(error) if errors::is_retried(&error) || db_error::is_transient(&error) => error,
             checked => return checked,
         };
         tracing::warn!(

@@ -53,7 +53,7 @@ impl Consumer {
                 self.unanswered = Some(change);
                 Ok(())
             }
-            Err(error) if errors::is_transient(&error) => {
+            Err(error) if errors::is_retried(&error) => {
                 tracing::warn!(
                     event = events::ASSIGNMENT_WAITS,
                     error = format!("{error:#}"),
