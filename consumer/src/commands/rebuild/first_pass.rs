@@ -121,7 +121,7 @@ impl FirstPass {
                 Some(Ok(message)) => {
                     match receive(topics, open, newest, &message)? {
                         Received::Record => *records += 1,
-                        Received::Beyond => pause(reader, message.topic(), message.partition())?,
+                        Received::Beyond => reader::pause(reader, message.topic(), message.partition())?,
                         Received::Other => {}
                     }
                     *progressed = Instant::now();
@@ -147,7 +147,7 @@ impl FirstPass {
             if self.open.get(&id).is_some_and(|target| offset >= *target) {
                 self.open.remove(&id);
                 self.progressed = Instant::now();
-                pause(&self.reader, element.topic(), element.partition())?;
+                reader::pause(&self.reader, element.topic(), element.partition())?;
             }
         }
         Ok(())
@@ -198,11 +198,4 @@ fn receive(
         Head { stamp: Record::stamp(message), key: message.key(), has_value: message.payload().is_some() };
     newest.add((topic, partition), offset, &head)?;
     Ok(Received::Record)
-}
-
-/// Stops fetching a partition that was read up to its target.
-fn pause(reader: &PolledReader, topic: &str, partition: i32) -> anyhow::Result<()> {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(topic, partition);
-    reader.pause(&list).with_context(|| format!("can't pause {topic}[{partition}]"))
 }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::config::thresholds::BatchSettings;
 use crate::decode::Dead;
 use crate::decode::row_key::{Head, RowId};
+use crate::kafka::reader::{self, Reader};
 use crate::model::batch::Batch;
 use crate::model::partition::Partition;
 use crate::model::stages::Stages;
@@ -55,6 +56,12 @@ impl PartitionReplay {
     /// Whether fetching must be paused (true) or resumed (false); `None` if nothing changes.
     pub(super) fn pause_changes(&self) -> Option<bool> {
         if self.received_all { None } else { self.partition.pause_changes() }
+    }
+
+    /// Stops fetching the partition.
+    pub(super) fn pause(&self, reader: &Reader) -> anyhow::Result<()> {
+        let TopicPartition { topic, partition, .. } = &self.partition.topic_partition;
+        reader::pause(reader, topic, *partition)
     }
 
     /// The next batch, if one is due and none is in flight. The last one may have no records: it moves the position past

@@ -24,9 +24,9 @@ use super::partition_replay::{AppliedBatch, PartitionReplay, apply_to_shadow};
 use super::selection::Selection;
 use super::targets::ReplayTargets;
 use super::touched::TouchedKeys;
-use crate::commands::detached_reader::DetachedReader;
 use crate::config::thresholds::BatchSettings;
 use crate::decode::row_key::{Head, RowId};
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::reader::Reader;
 use crate::model::record::Record;
 use crate::model::topic::{PartitionId, TopicKind, TopicPartition};
@@ -35,8 +35,6 @@ use crate::store::positions;
 mod fetching;
 mod progress;
 mod two_passes;
-
-use fetching::pause;
 
 /// Interval at which due batches are applied and positions are checked.
 const TICK: Duration = Duration::from_millis(20);
@@ -136,7 +134,7 @@ impl Replay {
     /// # Errors
     /// A record of a newer schema, an error of Kafka or the database, or no progress for [`STALL_TIMEOUT`].
     pub(super) async fn read_to(&mut self, targets: &ReplayTargets) -> anyhow::Result<()> {
-        let reader = self.reader.get()?;
+        let reader = Arc::clone(self.reader.get());
         self.assign(&reader, targets)?;
         self.progressed = Instant::now();
         let mut messages = reader.stream();
@@ -202,7 +200,7 @@ impl Replay {
         let replay = kind.and_then(|kind| self.replays.get_mut(&(kind, message.partition())));
         let Some(replay) = replay else { return Ok(()) };
         if replay.received_to(message.offset()) {
-            pause(reader, &replay.partition.topic_partition)?;
+            replay.pause(reader)?;
         }
         if replay.is_beyond_target(message.offset()) {
             return Ok(());
@@ -233,7 +231,7 @@ impl Replay {
             if let Some(replay) = self.replays.get_mut(&(kind, element.partition()))
                 && replay.received_to(offset)
             {
-                pause(reader, &replay.partition.topic_partition)?;
+                replay.pause(reader)?;
             }
         }
         self.check_progress()

@@ -7,7 +7,6 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::{Replay, ReplayTargets};
 use crate::kafka::partitions::list;
 use crate::kafka::reader::Reader;
-use crate::model::topic::TopicPartition;
 
 impl Replay {
     /// Assigns the partitions that have not reached their target, from their positions.
@@ -30,7 +29,7 @@ impl Replay {
     pub(super) fn pause_and_resume(&mut self, reader: &Reader) -> anyhow::Result<()> {
         for replay in self.replays.values_mut() {
             match replay.pause_changes() {
-                Some(true) => pause(reader, &replay.partition.topic_partition)?,
+                Some(true) => replay.pause(reader)?,
                 Some(false) => reader.resume(&list(&replay.partition.topic_partition))?,
                 None => continue,
             }
@@ -38,7 +37,4 @@ impl Replay {
         }
         Ok(())
     }
-}
-pub(super) fn pause(reader: &Reader, topic_partition: &TopicPartition) -> anyhow::Result<()> {
-    reader.pause(&list(topic_partition)).with_context(|| format!("can't pause {topic_partition}"))
 }
