@@ -1,4 +1,4 @@
-//! The summary of a `run` or a dry run, as text or JSON.
+//! The summary of what was applied, as text or JSON. `run` and its dry run both build it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -140,7 +140,8 @@ impl Summary {
     pub(crate) fn print_failure(
         &self,
         json: bool,
-        (caught_up, dry_run): (Option<bool>, bool),
+        caught_up: Option<bool>,
+        dry_run: bool,
         error: anyhow::Error,
     ) -> anyhow::Error {
         let view = self.view(caught_up, dry_run);

@@ -1,8 +1,10 @@
 //! Readers of the topics outside the group, for dry runs and rebuilds.
 
+use anyhow::Context;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, StreamConsumer};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
 pub(crate) type Reader = StreamConsumer<LogContext>;
 /// A reader for a separate thread. It reads twice as fast, because no task is woken for each message.
@@ -23,6 +25,16 @@ pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Reader> {
 /// As [`open`].
 pub(crate) fn open_polled(kafka: &KafkaArgs, group: &str) -> anyhow::Result<PolledReader> {
     kafka::create(&config(kafka, group)?, LogContext::default())
+}
+
+/// Stops fetching a partition until it is resumed.
+///
+/// # Errors
+/// If librdkafka refuses it.
+pub(crate) fn pause<C: Consumer<LogContext>>(reader: &C, topic: &str, partition: i32) -> anyhow::Result<()> {
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition(topic, partition);
+    reader.pause(&list).with_context(|| format!("can't pause {topic}[{partition}]"))
 }
 
 fn config(kafka: &KafkaArgs, group: &str) -> anyhow::Result<ClientConfig> {

@@ -125,8 +125,7 @@ pub(super) async fn read(
     region: Option<Region>,
 ) -> anyhow::Result<Facts> {
     let pool = database::open(database, 1).await?;
-    let begin = "begin transaction isolation level repeatable read read only";
-    let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
+    let mut tx = database::begin_snapshot(&pool).await?;
     read_in(&mut tx, kafka, region).await
 }
 

@@ -1,5 +1,6 @@
 //! The consumer group, and the rights to read the topics.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use catalog_shared::doctor::{Finding, shell_word};
@@ -12,8 +13,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::MISSING_TOPIC;
-use crate::commands::detached_reader::DetachedReader;
 use crate::kafka::decision_log::DecisionLog;
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::group_members::group_members;
 use crate::kafka::offsets;
 use crate::kafka::oldest_unread;
@@ -29,7 +30,8 @@ pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<V
         return Ok(vec![skipped]);
     }
     let reader = DetachedReader::open(&kafka, &group)?;
-    let (client, topic, name) = (reader.get()?, kafka.topics().data(RecordType::Datasets), group.clone());
+    let (client, topic, name) =
+        (Arc::clone(reader.get()), kafka.topics().data(RecordType::Datasets), group.clone());
     let listed = spawn_blocking(move || {
         await_metadata(client.client(), &topic)?;
         group_members(client.client(), &name)
@@ -65,7 +67,7 @@ pub(super) async fn group_rights(
         return Ok(vec![skipped]);
     }
     let reader = DetachedReader::open(&kafka, &group)?;
-    let (client, topic) = (reader.get()?, kafka.topics().data(RecordType::Datasets));
+    let (client, topic) = (Arc::clone(reader.get()), kafka.topics().data(RecordType::Datasets));
     let tried = spawn_blocking(move || offsets::try_commit(&*client, &topic));
     Ok(vec![match timeout(limit / 2, tried).await {
         Ok(tried) => match tried? {

@@ -1,7 +1,5 @@
 //! Whether the tables, the topics and the group belong together.
 
-use std::sync::Arc;
-
 use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
@@ -9,8 +7,8 @@ use catalog_shared::kafka_doctor::{failed, grant_group, reached};
 use sqlx::PgConnection;
 
 use super::MISSING_TOPIC;
-use crate::commands::detached_reader::DetachedReader;
 use crate::config::DatabaseArgs;
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::offsets;
 use crate::kafka::partitions::NoTopic;
@@ -92,8 +90,7 @@ fn continue_with(topic: &str) -> String {
 async fn note(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Option<String>> {
     let first = TopicPartition::first_of_datasets(&kafka.topics());
     let reader = DetachedReader::open(kafka, group)?;
-    let reader: Arc<_> = reader.get()?;
-    offsets::note(&reader, &first).await
+    offsets::note(reader.get(), &first).await
 }
 
 fn owner(own: &CopyId, note: Option<&str>, group: &str) -> Finding {

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::args::Scope;
 use super::known::{KnownRuns, LastRun};
 use super::scan::PartitionContents;
-use crate::commands::detached_reader::DetachedReader;
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::group_members::{GroupMember, group_members};
 use crate::kafka::{errors, offsets};
 use crate::model::topic::TopicPartition;
@@ -69,9 +69,8 @@ async fn list_members(
     group: &str,
 ) -> anyhow::Result<Vec<GroupMember>> {
     let first = TopicPartition::first_of_datasets(&kafka.topics());
-    let client = reader.get()?;
-    offsets::note(&client, &first).await?;
-    let (client, group) = (Arc::clone(&client), group.to_owned());
+    offsets::note(reader.get(), &first).await?;
+    let (client, group) = (Arc::clone(reader.get()), group.to_owned());
     spawn_blocking(move || group_members(client.client(), &group)).await?
 }
 

@@ -67,6 +67,12 @@ pub(crate) struct Consumer {
     _monitoring: DropGuard,
 }
 
+/// The tables that the consumer fills.
+pub(super) struct Tables {
+    pub(super) pool: PgPool,
+    pub(super) copy: CopyId,
+}
+
 /// A batch that has ended.
 pub(crate) struct FinishedBatch {
     pub(super) topic_partition: TopicPartition,
@@ -75,32 +81,35 @@ pub(crate) struct FinishedBatch {
     pub(super) outcome: anyhow::Result<Outcome>,
 }
 
+fn batch_context(args: &RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<BatchContext> {
+    Ok(BatchContext {
+        pool,
+        sessions: Sessions::from_args(&args.database)?,
+        permits: Arc::new(Semaphore::new(args.apply.connections.into())),
+        settings: args.apply.batch_settings(),
+        outage,
+    })
+}
+
 impl Consumer {
     pub(super) fn join(
         args: RunArgs,
-        (pool, copy): (PgPool, CopyId),
+        tables: Tables,
         outage: Arc<Outage>,
-        (progress, monitor): (Progress, Monitor),
+        progress: Progress,
+        monitor: Monitor,
     ) -> anyhow::Result<Self> {
+        let Tables { pool, copy } = tables;
         let monitoring = monitor.join(&args, &pool);
         let Joined { member, polling, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
         let ownership = GroupOwnership::new(&args, copy, session)?;
         let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), args.kafka.clone());
-        let topics = args.kafka.topics();
-        let permits = Arc::new(Semaphore::new(args.apply.connections.into()));
-        let sessions = Sessions::from_args(&args.database)?;
-        let context = BatchContext {
-            pool: pool.clone(),
-            sessions,
-            permits,
-            settings: args.apply.batch_settings(),
-            outage,
-        };
+        let context = batch_context(&args, pool.clone(), outage)?;
         Ok(Self {
+            topics: args.kafka.topics(),
             args,
             pool,
             context,
-            topics,
             member,
             polling,
             changes,

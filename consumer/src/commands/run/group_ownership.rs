@@ -11,8 +11,8 @@ use catalog_shared::exit::Stop;
 use rdkafka::consumer::Consumer as _;
 use tokio::task::spawn_blocking;
 
-use crate::commands::detached_reader::DetachedReader;
 use crate::commands::run::args::RunArgs;
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::group_members::{GroupMember, group_members};
 use crate::kafka::offsets;
 use crate::kafka::partitions::await_metadata;
@@ -54,7 +54,7 @@ impl GroupProbe {
     /// # Errors
     /// An error of Kafka.
     pub(crate) async fn read(&self) -> anyhow::Result<GroupState> {
-        let (reader, group) = (self.reader.get()?, Arc::clone(&self.group));
+        let (reader, group) = (Arc::clone(self.reader.get()), Arc::clone(&self.group));
         let (client, topic) = (Arc::clone(&reader), self.first.topic.clone());
         let list_members = move || {
             await_metadata(client.client(), &topic)?;

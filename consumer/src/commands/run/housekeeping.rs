@@ -12,7 +12,7 @@ use crate::commands::run::monitoring::{Cause, LoopState};
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::{errors, offsets};
 use crate::model::positions::Positions;
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::TopicKind;
 use crate::store::{db_error, positions};
 use crate::sync::source_check;
 
@@ -50,9 +50,8 @@ impl Consumer {
         // No batch can start or end while this waits, because only this loop starts and finishes them.
         let Some(stored) = self.positions().await? else { return Ok(()) };
         for partition in self.partitions.values_mut().filter(|partition| partition.is_idle()) {
-            let TopicPartition { topic, partition: number, .. } = &partition.topic_partition;
-            match stored.get(&(topic.clone(), *number)) {
-                Some(position) if *position != partition.position => partition.resume_from(*position),
+            match stored.get(&partition.topic_partition) {
+                Some(position) if position != partition.position => partition.resume_from(position),
                 _ => {}
             }
         }

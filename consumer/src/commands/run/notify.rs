@@ -207,8 +207,6 @@ fn body(Notification { id, payload, created_at, .. }: &Notification) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use catalog_shared::record::RecordType;
 
     use super::*;
@@ -221,7 +219,7 @@ mod tests {
         let kind = TopicKind::Data(RecordType::Hosts);
         let hosts = TopicPartition { kind, topic: "hosts".into(), partition: 0 };
         let ends = Some(EndOffsets::new(vec![(hosts, Watermarks { low: 0, high: 20 })]));
-        let at = |position| HashMap::from([(("hosts".to_owned(), 0), position)]);
+        let at = |position| Positions::from_iter([(("hosts".to_owned(), 0), position)]);
         let last = LastRead { applied: Some(7), ends };
         // One record was applied since then.
         assert!(last.is_caught_up(8, &at(20)));

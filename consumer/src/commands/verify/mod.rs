@@ -79,8 +79,7 @@ pub(crate) async fn errors(pool: &PgPool) -> anyhow::Result<Vec<(&'static str, i
 
 async fn run_checks(pool: &PgPool, checks: impl Iterator<Item = &'static Check>) -> anyhow::Result<Report> {
     let mut report = Report::start();
-    let begin = "begin transaction isolation level repeatable read read only";
-    let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
+    let mut tx = database::begin_snapshot(pool).await?;
     sqlx::query("select set_config('catalog_stream.form', $1, true)")
         .bind(REVISION.to_string())
         .execute(&mut *tx)

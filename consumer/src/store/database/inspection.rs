@@ -4,7 +4,7 @@ use catalog_shared::exit::Stop;
 use sqlx::PgConnection;
 
 use super::session::Sessions;
-use super::{applied_migrations, connections, known_migrations, url};
+use super::{applied_migrations, known_migrations, url};
 use crate::config::DatabaseArgs;
 
 /// The state of the schema.
@@ -72,12 +72,4 @@ pub(crate) async fn inspect(args: &DatabaseArgs) -> anyhow::Result<(PgConnection
         SchemaState::UpToDate(super::revision())
     };
     Ok((connection, state))
-}
-
-/// Checks that a command may have this many connections.
-///
-/// # Errors
-/// If the role or the database allows fewer.
-pub(crate) async fn check_limit(connection: &mut PgConnection, needed: u32) -> anyhow::Result<()> {
-    connections::check_limit(connection, needed).await
 }

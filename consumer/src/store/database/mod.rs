@@ -7,7 +7,7 @@ use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPool;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use crate::config::DatabaseArgs;
 
@@ -22,8 +22,9 @@ mod statement;
 mod url;
 
 pub(crate) use advice::next_step;
+pub(crate) use connections::check_limit;
 pub(crate) use error_text::{code, format_error, message, with_formatted_text};
-pub(crate) use inspection::{SchemaState, Target, address, check_limit, inspect, target};
+pub(crate) use inspection::{SchemaState, Target, address, inspect, target};
 pub(crate) use pooler::SESSION_MODE;
 pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
 use session::{MIGRATE_FIRST, SessionState};
@@ -149,6 +150,15 @@ pub(crate) async fn connect_migrated(args: &DatabaseArgs, needed: u32) -> anyhow
     let identity = read_identity(&mut connection).await?;
     session::set_expected_identity(&mut connection, &identity).await?;
     Ok(connection)
+}
+
+/// Begins a transaction that reads one snapshot and writes nothing.
+///
+/// # Errors
+/// The error of the database.
+pub(crate) async fn begin_snapshot(pool: &PgPool) -> anyhow::Result<Transaction<'static, Postgres>> {
+    let begin = "begin transaction isolation level repeatable read read only";
+    pool.begin_with(begin).await.context("can't begin a transaction")
 }
 
 /// The schema revision of this build: the number of its last migration.

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::commands::check::facts::{self, Facts};
 use crate::model::positions::Positions;
+use crate::store::database;
 
 /// The number of runs per region.
 const RUNS: i64 = 20;
@@ -67,8 +68,7 @@ impl Ledger {
     /// # Errors
     /// The error of the database.
     pub(super) async fn read(pool: &PgPool, kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<Self> {
-        let begin = "begin transaction isolation level repeatable read read only";
-        let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
+        let mut tx = database::begin_snapshot(pool).await?;
         // A statement that nobody waits for any more would keep monitoring's connection busy.
         sqlx::query("select set_config('statement_timeout', $1, true)")
             .bind(limit.as_millis().to_string())
