@@ -6,13 +6,13 @@ use std::thread;
 use anyhow::Context;
 use catalog_shared::kafka::KafkaArgs;
 
-use crate::kafka::reader::{self, Reader};
+use crate::kafka::reader::{self, TopicReader};
 
 /// A reader. Closing a client waits for its threads, so that must not happen on a thread of the async runtime. Therefore a
 /// thread holds the client too, and drops it last.
 pub(crate) struct DetachedReader {
     // The fields are dropped in this order.
-    reader: Arc<Reader>,
+    reader: Arc<TopicReader>,
     _alive: mpsc::Sender<()>,
 }
 
@@ -38,7 +38,7 @@ impl DetachedReader {
     }
 
     /// The reader.
-    pub(crate) const fn get(&self) -> &Arc<Reader> {
+    pub(crate) const fn get(&self) -> &Arc<TopicReader> {
         &self.reader
     }
 }

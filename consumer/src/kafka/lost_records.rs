@@ -13,7 +13,7 @@ use rdkafka::consumer::Consumer;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use crate::kafka::partitions::{self, TIMEOUT};
+use crate::kafka::partitions::{self, METADATA_TIMEOUT};
 use crate::model::positions::Positions;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::model::watermarks::Watermarks;
@@ -58,7 +58,7 @@ pub(crate) async fn of_decisions(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRe
     let (watcher, name) = (partitions::watcher(kafka)?, kafka.topics().verdicts());
     let read = move || {
         // Metadata of all topics, because a request by name may create the topic (auto.create.topics.enable).
-        let metadata = watcher.fetch_metadata(None, TIMEOUT).context("Kafka is unreachable")?;
+        let metadata = watcher.fetch_metadata(None, METADATA_TIMEOUT).context("Kafka is unreachable")?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let mut lost = Vec::new();
         for partition in topic.map_or(&[][..], |topic| topic.partitions()) {

@@ -6,7 +6,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, StreamConsumer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-pub(crate) type Reader = StreamConsumer<LogContext>;
+pub(crate) type TopicReader = StreamConsumer<LogContext>;
 /// A reader for a separate thread. It reads twice as fast, because no task is woken for each message.
 pub(crate) type PolledReader = BaseConsumer<LogContext>;
 
@@ -15,14 +15,14 @@ pub(crate) type PolledReader = BaseConsumer<LogContext>;
 ///
 /// # Errors
 /// If librdkafka refuses a setting.
-pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Reader> {
+pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<TopicReader> {
     kafka::create(&config(kafka, group)?, LogContext::default())
 }
 
 /// Like [`open`], for a thread that polls.
 ///
 /// # Errors
-/// As [`open`].
+/// Same as [`open`].
 pub(crate) fn open_polled(kafka: &KafkaArgs, group: &str) -> anyhow::Result<PolledReader> {
     kafka::create(&config(kafka, group)?, LogContext::default())
 }

@@ -67,13 +67,13 @@ impl Partition {
     }
 
     /// Whether records are accepted: not while a seek is pending, and not after a record of a newer schema.
-    pub(crate) const fn flows(&self) -> bool {
+    pub(crate) const fn accepts_records(&self) -> bool {
         self.seek_to.is_none() && self.newer.is_none()
     }
 
     /// Accepts a chunk, unless it is from before the current assignment or the last seek.
     pub(crate) fn accept(&mut self, chunk: Chunk, now: Instant) -> bool {
-        let accepted = chunk.epoch == self.epoch && self.flows();
+        let accepted = chunk.epoch == self.epoch && self.accepts_records();
         if accepted {
             self.newer = chunk.newer;
             chunk.records.into_iter().for_each(|record| self.push(record, now));
@@ -82,8 +82,8 @@ impl Partition {
     }
 
     /// Stores that every record below an offset was received in this epoch.
-    pub(crate) fn note_read_to(&mut self, epoch: u64, offset: i64) {
-        if epoch == self.epoch && self.flows() {
+    pub(crate) fn advance_read_to(&mut self, epoch: u64, offset: i64) {
+        if epoch == self.epoch && self.accepts_records() {
             self.read_to = self.read_to.max(offset);
         }
     }
@@ -106,7 +106,7 @@ impl Partition {
         self.records.push_back(record);
     }
 
-    /// Whether fetching must be paused (true) or resumed (false). None if nothing changes.
+    /// Whether fetching must be paused (true) or resumed (false). `None` if nothing changes.
     pub(crate) fn pause_changes(&self) -> Option<bool> {
         let should = self.newer.is_some()
             || self.handle.waits()
@@ -116,7 +116,7 @@ impl Partition {
     }
 
     /// The record of a newer schema that blocks the partition, once all earlier records are applied.
-    pub(crate) fn stuck_at(&self) -> Option<NewerRecord> {
+    pub(crate) fn blocking_record(&self) -> Option<NewerRecord> {
         self.newer.filter(|_| !self.in_flight && self.records.is_empty())
     }
 
@@ -163,13 +163,14 @@ impl Partition {
     }
 
     /// A batch without records, if more was read than the last record: the end of a transaction takes an offset too.
-    pub(crate) fn take_received_step(&mut self) -> Option<Batch> {
-        self.take_step(self.read_to)
+    pub(crate) fn skip_to_end_of_received(&mut self) -> Option<Batch> {
+        self.empty_batch_to(self.read_to)
     }
 
     /// A batch without records, up to an offset below which all records were received.
-    pub(crate) fn take_step(&mut self, read_to: i64) -> Option<Batch> {
-        let idle = self.flows() && !self.in_flight && self.records.is_empty() && read_to > self.position;
+    pub(crate) fn empty_batch_to(&mut self, read_to: i64) -> Option<Batch> {
+        let idle =
+            self.accepts_records() && !self.in_flight && self.records.is_empty() && read_to > self.position;
         idle.then(|| self.send(read_to, Vec::new()))
     }
 

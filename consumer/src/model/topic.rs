@@ -24,7 +24,7 @@ impl TopicKind {
         Self::DeadLetters,
     ];
 
-    /// The kind of a topic; none if it is not consumed.
+    /// The kind of a topic; `None` if it is not consumed.
     pub(crate) fn of(topics: &Topics, topic: &str) -> Option<Self> {
         let data = topics.record_type(topic).map(Self::Data);
         data.or_else(|| (topic == topics.dead_letters()).then_some(Self::DeadLetters))

@@ -8,7 +8,7 @@ use sqlx::Error;
 
 mod cause;
 
-pub(crate) use cause::Cause;
+pub(crate) use cause::RetryCause;
 
 /// Transient classes and codes. All other errors are permanent: a missing permission, table or database, a wrong
 /// password.
@@ -120,7 +120,7 @@ pub(crate) fn is_cancelled(error: &Error) -> bool {
     has_code(error, &["57014"])
 }
 
-/// As [`is_cancelled`], for an error with context.
+/// Like [`is_cancelled`], for an error with context.
 pub(crate) fn was_cancelled(error: &anyhow::Error) -> bool {
     database_error(error).is_some_and(is_cancelled)
 }

@@ -182,8 +182,8 @@ fn log_committed(batch: &Batch, outcome: &Outcome) {
 }
 
 /// Counts the retry of a batch after this error. Returns its cause.
-fn count_retry(error: &anyhow::Error) -> db_error::Cause {
-    let cause = db_error::Cause::of(error);
+fn count_retry(error: &anyhow::Error) -> db_error::RetryCause {
+    let cause = db_error::RetryCause::of(error);
     counter!(names::CONSUMER_BATCH_RETRIES, "cause" => cause.name()).increment(1);
     cause
 }

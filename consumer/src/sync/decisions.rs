@@ -93,7 +93,7 @@ impl DecisionSync {
         self.publish().await
     }
 
-    /// Reads the topic from its beginning to its end and merges it. None if the topic does not exist.
+    /// Reads the topic from its beginning to its end and merges it. `None` if the topic does not exist.
     async fn read_topic(&self) -> anyhow::Result<Option<DecisionReader>> {
         let Some((reader, published)) = self.log.read_to_end().await? else { return Ok(None) };
         outbox::merge(&self.pool, &published).await?;
@@ -116,7 +116,7 @@ impl DecisionSync {
         self.read_topic().await.map(drop)
     }
 
-    /// As [`DecisionSync::read_topic`], with retries.
+    /// Like [`DecisionSync::read_topic`], with retries.
     async fn read_with_retries(&self) -> Option<DecisionReader> {
         loop {
             match self.read_topic().await {

@@ -86,11 +86,11 @@ impl Finding {
 
 /// Whole seconds. A clock that is ahead gives negative ones.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
-pub(super) const fn whole(seconds: f64) -> u64 {
+pub(super) const fn whole_seconds(seconds: f64) -> u64 {
     seconds as u64
 }
 
-fn positive(number: i64) -> u64 {
+fn at_least_zero(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
@@ -104,7 +104,7 @@ pub(super) fn lag(lag: &Lag, records: Limits, time: Limits) -> Vec<Finding> {
         (Some(partition), Some(seconds)) => {
             of(seconds, format!("the oldest unread record is {} old ({partition})", span(seconds)))
         }
-        // Even with a limit of 0 s.
+        // Nothing is unread, so a limit of 0 s must not raise the level.
         _ => Finding { level: Level::Ok, ..of(0, "no unread record".to_owned()) },
     };
     vec![records.next(NEXT), time.next(NEXT)]
@@ -119,7 +119,7 @@ fn unread(offsets: u64) -> String {
 pub(super) fn held_runs(held: &[HeldRun], limits: Limits) -> Vec<Finding> {
     const CHECK: &str = "held_runs";
     let of_run = |HeldRun { region, run, reason, age }: &HeldRun| {
-        let age = whole(age.unwrap_or_default());
+        let age = whole_seconds(age.unwrap_or_default());
         let found = format!("run {run} of {region} has been on hold for {}: {reason}", span(age));
         let finding = Finding::measured(CHECK, age, (Unit::Seconds, limits), found);
         finding.of(region, Some(*run)).next(format!("catalog-consumer runs show {run} --region {region}"))
@@ -133,7 +133,7 @@ pub(super) fn open_runs(open: &[OpenRun], limits: Limits) -> Vec<Finding> {
     let of_run = |OpenRun { region, run, age }: &OpenRun| {
         let finding = match age {
             Some(age) => {
-                let age = whole(*age);
+                let age = whole_seconds(*age);
                 Finding::aged(CHECK, age, limits, &run_not_ended(region, *run, age))
             }
             None => {
@@ -159,7 +159,7 @@ pub(super) fn shielded(domains: &[ShieldedDomain], limits: Limits) -> Finding {
     else {
         return Finding::measured(CHECK, 0, of, "no shielded domain".to_owned());
     };
-    let (number, kept) = (domains.len() as u64, counted(positive(*kept), "dataset", "datasets"));
+    let (number, kept) = (domains.len() as u64, counted(at_least_zero(*kept), "dataset", "datasets"));
     let domains = counted(number, "domain is", "domains are");
     let found = format!(
         "{domains} shielded, such as {domain} in {region}: {kept} that run {run} did not see are kept"
@@ -171,11 +171,11 @@ pub(super) fn shielded(domains: &[ShieldedDomain], limits: Limits) -> Finding {
 
 /// Open dead letters.
 pub(super) fn dead_letters(dead: &OpenDeadLetters, limits: Limits) -> Finding {
-    let open = positive(dead.open);
+    let open = at_least_zero(dead.open);
     let found = match (dead.first, dead.age) {
         (Some(first), Some(age)) => {
             let open = counted(open, "open dead letter", "open dead letters");
-            format!("{open}; the oldest arrived {} ago (number {first})", span(whole(age)))
+            format!("{open}; the oldest arrived {} ago (number {first})", span(whole_seconds(age)))
         }
         _ => "no open dead letter".to_owned(),
     };
@@ -187,7 +187,7 @@ pub(super) fn dead_letters(dead: &OpenDeadLetters, limits: Limits) -> Finding {
 pub(super) fn verify_errors(errors: &[(&'static str, i64)], limits: Limits) -> Finding {
     let number = errors.len() as u64;
     let names: Vec<String> =
-        errors.iter().map(|(name, found)| format!("{name} ({})", count(positive(*found)))).collect();
+        errors.iter().map(|(name, found)| format!("{name} ({})", count(at_least_zero(*found)))).collect();
     let found = match number {
         0 => "verify finds no errors".to_owned(),
         _ => format!("{} of verify found errors: {}", counted(number, "check", "checks"), names.join(", ")),

@@ -14,7 +14,7 @@ use super::selection::find_open;
 use crate::config::thresholds::RunThresholds;
 use crate::decode::{Decoded, decode};
 use crate::model::effect::Effect;
-use crate::model::end_of_run::EndOfRun;
+use crate::model::end_of_run::ReceivedEndRecord;
 use crate::model::record::Record;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::database::with_formatted_text;
@@ -219,7 +219,7 @@ async fn resolve(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx
 async fn close_runs(
     tx: &mut PgConnection,
     topic_partition: &TopicPartition,
-    ends: &[EndOfRun],
+    ends: &[ReceivedEndRecord],
     thresholds: RunThresholds,
 ) -> anyhow::Result<()> {
     for end in ends {

@@ -4,7 +4,7 @@ use catalog_shared::doctor::Finding;
 use catalog_shared::human::{bytes, count, span};
 
 use super::next;
-use crate::store::database::{SchemaState, Target};
+use crate::store::database::{DatabaseTarget, SchemaState};
 
 /// The oldest supported version, as `server_version_num`.
 const OLDEST: i32 = 150_000;
@@ -36,7 +36,7 @@ pub(super) fn server(version: &str, number: i32, is_standby: bool) -> Finding {
 }
 
 /// Whether the schema fits this build.
-pub(super) fn schema(state: &SchemaState, schema: &str, target: &Target) -> Finding {
+pub(super) fn schema(state: &SchemaState, schema: &str, target: &DatabaseTarget) -> Finding {
     const CHECK: &str = "schema";
     const MIGRATE: &str = "catalog-consumer migrate";
     match state {
@@ -85,7 +85,7 @@ pub(super) fn rights(
 }
 
 /// Settings of the server that must be on.
-pub(super) fn settings(settings: &[(String, String)], target: &Target) -> Finding {
+pub(super) fn settings(settings: &[(String, String)], target: &DatabaseTarget) -> Finding {
     const CHECK: &str = "database_settings";
     let off: Vec<&str> =
         settings.iter().filter(|(_, value)| value == "off").map(|(name, _)| name.as_str()).collect();
@@ -105,7 +105,7 @@ pub(super) fn connections(
     needed: u32,
     limit: anyhow::Result<()>,
     is_enough_without_monitoring: bool,
-    target: &Target,
+    target: &DatabaseTarget,
 ) -> Finding {
     const CHECK: &str = "connections";
     let next = || {
@@ -175,8 +175,8 @@ mod tests {
 
     use super::*;
 
-    fn target() -> Target {
-        Target { host: "db".into(), port: 5432, user: "me".into(), database: "catalog".into() }
+    fn target() -> DatabaseTarget {
+        DatabaseTarget { host: "db".into(), port: 5432, user: "me".into(), database: "catalog".into() }
     }
 
     #[test]

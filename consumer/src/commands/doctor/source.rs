@@ -56,7 +56,7 @@ async fn compare(connection: &mut PgConnection, kafka: &KafkaArgs, group: &str) 
     }
     EndOffsets::measure(kafka).await?.check(&positions)?;
     let own = copy_id::read(connection).await?;
-    Ok(owner(&own, note(kafka, group).await?.as_deref(), group))
+    Ok(owner(&own, owner_metadata(kafka, group).await?.as_deref(), group))
 }
 
 /// The finding of an error that is not the database's: a guard's refusal, a missing topic, or an error of Kafka.
@@ -86,15 +86,15 @@ fn continue_with(topic: &str) -> String {
     format!("catalog-consumer move --topic {topic}  # after all consumers of the group have stopped")
 }
 
-/// The note of the copy that owns the group.
-async fn note(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Option<String>> {
+/// The owner_metadata of the copy that owns the group.
+async fn owner_metadata(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Option<String>> {
     let first = TopicPartition::first_of_datasets(&kafka.topics());
     let reader = DetachedReader::open(kafka, group)?;
-    offsets::note(reader.get(), &first).await
+    offsets::owner_metadata(reader.get(), &first).await
 }
 
-fn owner(own: &CopyId, note: Option<&str>, group: &str) -> Finding {
-    match note.and_then(CopyId::parse) {
+fn owner(own: &CopyId, owner_metadata: Option<&str>, group: &str) -> Finding {
+    match owner_metadata.and_then(CopyId::parse) {
         Some(owner) if !owner.is_same(own) => Finding::warning(
             CHECK,
             format!(
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_group_of_another_copy_is_a_warning() {
         let own = copy("a", None);
-        let level = |note: Option<&str>| owner(&own, note, "g").level;
+        let level = |owner_metadata: Option<&str>| owner(&own, owner_metadata, "g").level;
         assert_eq!(level(Some(&copy("b", None).to_string())), Level::Warning);
         assert_eq!([level(Some(&own.to_string())), level(Some("")), level(None)], [Level::Ok; 3]);
     }

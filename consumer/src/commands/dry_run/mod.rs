@@ -21,7 +21,7 @@ use crate::commands::run::args::RunArgs;
 use crate::commands::summary::Summary;
 use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::partitions::{data_partitions, watermarks};
-use crate::kafka::reader::Reader;
+use crate::kafka::reader::TopicReader;
 use crate::kafka::{lost_records, offsets, receive};
 use crate::model::partition::Partition;
 use crate::model::start::Start;
@@ -34,7 +34,7 @@ use temporary_tables::TemporaryTables;
 mod temporary_tables;
 
 /// Interval at which due batches are written and positions are checked.
-const TICK: Duration = Duration::from_millis(100);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval between progress lines in the log.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
@@ -120,7 +120,7 @@ impl DryRun {
 
     async fn work(&mut self) -> anyhow::Result<()> {
         let reader = Arc::clone(self.reader.get());
-        let mut tick = interval(TICK);
+        let mut tick = interval(HOUSEKEEPING_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.partitions.values().all(BoundedPartition::is_done) {
             tokio::select! {
@@ -175,7 +175,7 @@ impl DryRun {
             let bounded = kind.and_then(|kind| self.partitions.get_mut(&(kind, element.partition())));
             let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
             if let (Some(bounded), Some(offset)) = (bounded, offset)
-                && let Some(step) = bounded.partition.take_step(offset)
+                && let Some(step) = bounded.partition.empty_batch_to(offset)
             {
                 bounded.partition.applied(step.to);
             }
@@ -210,7 +210,7 @@ impl DryRun {
 /// The offset at which a run would start in each partition, which may be an operator's reset, and the watermarks.
 async fn starts(
     args: &RunArgs,
-    reader: &Arc<Reader>,
+    reader: &Arc<TopicReader>,
     tables: &mut TemporaryTables,
 ) -> anyhow::Result<Vec<(TopicPartition, i64, Watermarks)>> {
     let topics = args.kafka.topics();

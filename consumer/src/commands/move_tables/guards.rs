@@ -22,7 +22,7 @@ use crate::kafka::{errors, offsets};
 use crate::model::topic::TopicPartition;
 
 /// Timeout for finding the coordinator of the group, and the delay between two tries.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Checks that no consumer of the group runs on the cluster.
@@ -45,7 +45,7 @@ pub(super) async fn check_members(kafka: &KafkaArgs, group: &str) -> anyhow::Res
 
 /// A cluster that no group has used yet has no coordinator. The first request makes it choose one, so it is retried.
 async fn members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<GroupMember>> {
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + COORDINATOR_TIMEOUT;
     let reader = DetachedReader::open(kafka, group)?;
     loop {
         match list_members(&reader, kafka, group).await {
@@ -69,7 +69,7 @@ async fn list_members(
     group: &str,
 ) -> anyhow::Result<Vec<GroupMember>> {
     let first = TopicPartition::first_of_datasets(&kafka.topics());
-    offsets::note(reader.get(), &first).await?;
+    offsets::owner_metadata(reader.get(), &first).await?;
     let (client, group) = (Arc::clone(reader.get()), group.to_owned());
     spawn_blocking(move || group_members(client.client(), &group)).await?
 }

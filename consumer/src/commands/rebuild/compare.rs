@@ -9,7 +9,7 @@ use tokio::time::interval;
 
 use super::comparison::{self, TableDiff};
 use super::intent::Intent;
-use super::loss::{KeptRows, Loss};
+use super::loss::{KeptRows, LostRecordsImpact};
 use super::repair::{self, RefusedRow};
 use super::replay::Replay;
 use super::shadow::Shadow;
@@ -27,7 +27,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Replayed {
     pub(super) replay: Replay,
     pub(super) targets: ReplayTargets,
-    pub(super) loss: Loss,
+    pub(super) loss: LostRecordsImpact,
     /// `None` if the live tables are new, or some are missing.
     pub(super) snapshot: Option<Snapshot>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Compared<'a> {
     pub(super) records: u64,
     pub(super) tables: Vec<TableDiff>,
     pub(super) refusals: Vec<RefusedRow>,
-    pub(super) loss: Loss,
+    pub(super) loss: LostRecordsImpact,
 }
 
 /// Takes the schema lock, which blocks the live consumers. Reads the remaining records, compares the tables, and repairs them if

@@ -56,7 +56,7 @@ pub(super) struct KeptRows<'a> {
 }
 
 /// The partitions that lost their first records, and the floors that follow.
-pub(super) struct Loss {
+pub(super) struct LostRecordsImpact {
     pub(super) lost: Vec<LostRecords>,
     has_lost_decisions: bool,
     /// Whether the live tables are empty, so that the ledger is the shadow's.
@@ -67,7 +67,7 @@ pub(super) struct Loss {
     pub(super) floors: Vec<Floor>,
 }
 
-impl Loss {
+impl LostRecordsImpact {
     pub(super) async fn find(targets: &ReplayTargets, args: &ReplaySourceArgs) -> anyhow::Result<Self> {
         let mut lost: Vec<LostRecords> = targets
             .ranges()
@@ -179,7 +179,7 @@ pub(super) async fn find_lost_during_replay(
 mod tests {
     use super::*;
 
-    fn loss(floors: &[(Option<i64>, i64, bool)]) -> Loss {
+    fn loss(floors: &[(Option<i64>, i64, bool)]) -> LostRecordsImpact {
         let floor = |(run, active_below, is_crawled): &(Option<i64>, i64, bool)| Floor {
             region: "us".into(),
             run: *run,
@@ -188,7 +188,7 @@ mod tests {
         };
         let lost = vec![LostRecords { topic: "t".into(), partition: 0, first_offset: 600 }];
         let floors = floors.iter().map(floor).collect();
-        Loss { lost, has_lost_decisions: false, are_tables_new: false, accept: false, floors }
+        LostRecordsImpact { lost, has_lost_decisions: false, are_tables_new: false, accept: false, floors }
     }
 
     #[test]
@@ -207,6 +207,6 @@ mod tests {
         for part in ["t[0] begins at offset 600", "us: run 7, with 3 active assets", "--accept-loss"] {
             assert!(error.contains(part), "{error}");
         }
-        assert!(Loss { accept: true, ..loss(&[(Some(7), 3, true)]) }.check().is_ok());
+        assert!(LostRecordsImpact { accept: true, ..loss(&[(Some(7), 3, true)]) }.check().is_ok());
     }
 }

@@ -26,10 +26,10 @@ mod deletions;
 mod first_pass;
 mod intent;
 mod ledger;
-mod limits;
 mod loss;
 mod newest_versions;
 mod partition_replay;
+mod pass;
 mod repair;
 mod replay;
 mod report;
@@ -44,13 +44,13 @@ use compare::{Compared, Replayed};
 use intent::Intent;
 #[cfg(test)]
 use loss::KeptRows;
-use loss::Loss;
+use loss::LostRecordsImpact;
 #[cfg(test)]
 pub(crate) use newest_versions::NewestVersions;
 #[cfg(test)]
 pub(crate) use partition_replay::apply_to_shadow;
 use replay::Replay;
-pub(crate) use report::Report;
+pub(crate) use report::RebuildSummary;
 #[cfg(test)]
 pub(crate) use selection::Selection;
 use shadow::Shadow;
@@ -87,7 +87,10 @@ pub(crate) async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> any
 ///
 /// # Errors
 /// Like [`run`].
-pub(crate) async fn compare(args: &ReplaySourceArgs, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+pub(crate) async fn compare(
+    args: &ReplaySourceArgs,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<RebuildSummary> {
     replay_and_report(Task { args, intent: Intent::Compare, force: false }, shutdown).await
 }
 
@@ -100,7 +103,7 @@ struct Task<'a> {
     force: bool,
 }
 
-async fn replay_and_report(task: Task<'_>, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+async fn replay_and_report(task: Task<'_>, shutdown: &CancellationToken) -> anyhow::Result<RebuildSummary> {
     let Task { args, intent, .. } = task;
     args.kafka.log_config()?;
     outage::reach(&args.kafka).await?;
@@ -117,7 +120,7 @@ async fn replay_and_report(task: Task<'_>, shutdown: &CancellationToken) -> anyh
 }
 
 /// Counts the rows that the topics define, after the lock was released.
-async fn count_rows(shadow: &mut Shadow, topics: &Topics, report: &mut Report) -> sqlx::Result<()> {
+async fn count_rows(shadow: &mut Shadow, topics: &Topics, report: &mut RebuildSummary) -> sqlx::Result<()> {
     let started = Instant::now();
     let mut tx = shadow.begin().await?;
     comparison::count_rows(&mut tx, topics, &mut report.tables).await?;
@@ -130,14 +133,15 @@ async fn replay_and_end(
     task: Task<'_>,
     shadow: &mut Shadow,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<RebuildSummary> {
     let started = Instant::now();
     let compared = tokio::select! {
         compared = replay_and_compare(task, shadow) => compared?,
         // Dropping the future rolls its transaction back.
         () = shutdown.cancelled() => bail!(Stop::Interrupted("the tables are unchanged".to_owned())),
     };
-    let Compared { tx, locked, records, tables, refusals, loss: Loss { lost, floors, .. } } = compared;
+    let Compared { tx, locked, records, tables, refusals, loss: LostRecordsImpact { lost, floors, .. } } =
+        compared;
     let intent = task.intent;
     // A shutdown does not interrupt the commit, because its outcome would be unknown.
     match intent {
@@ -145,14 +149,14 @@ async fn replay_and_end(
         Intent::Compare => tx.rollback().await?,
     }
     let (blocked, elapsed) = (locked.elapsed(), started.elapsed());
-    Ok(Report { intent, records, tables, refusals, lost, floors, blocked, elapsed })
+    Ok(RebuildSummary { intent, records, tables, refusals, lost, floors, blocked, elapsed })
 }
 
 async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyhow::Result<Compared<'a>> {
     let Task { args, intent, .. } = task;
     shadow.check_complete().await?;
     let mut targets = ReplayTargets::find(&mut shadow.session, args, intent).await?;
-    let mut loss = Loss::find(&targets, args).await?;
+    let mut loss = LostRecordsImpact::find(&targets, args).await?;
     let mut replay = fill(args, shadow, &mut targets, &mut loss).await?;
     let topics = args.kafka.topics();
     // Missing tables can't be compared, and no consumer fills new ones.
@@ -169,7 +173,7 @@ async fn fill(
     args: &ReplaySourceArgs,
     shadow: &mut Shadow,
     targets: &mut ReplayTargets,
-    loss: &mut Loss,
+    loss: &mut LostRecordsImpact,
 ) -> anyhow::Result<Replay> {
     let decisions = DecisionSync::new(&args.kafka, &shadow.pool);
     if !targets.are_new() {

@@ -61,7 +61,7 @@ impl GroupProbe {
             group_members(client.client(), &group)
         };
         let members = spawn_blocking(list_members).await??;
-        let owner = offsets::note(&reader, &self.first).await?;
+        let owner = offsets::owner_metadata(&reader, &self.first).await?;
         let copy = |member: GroupMember| Some((CopyId::parse(&member.client_id)?, member.host));
         let others = members.into_iter().filter_map(copy).filter(|(copy, _)| !copy.is_same(&self.copy));
         Ok(GroupState { others: others.collect(), owner: owner.as_deref().and_then(CopyId::parse) })
@@ -129,7 +129,7 @@ impl GroupOwnership {
     /// Whether this copy may apply records after it has committed its name.
     ///
     /// # Errors
-    /// As [`GroupOwnership::may_enter`].
+    /// Same as [`GroupOwnership::may_enter`].
     pub(crate) fn may_apply(&mut self, seen: &GroupState) -> Result<bool, Stop> {
         if seen.is_contested(&self.probe.copy) {
             return self.block(seen);

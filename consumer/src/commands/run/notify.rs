@@ -59,7 +59,7 @@ impl LastRead {
 }
 
 impl Notifier {
-    /// The notifier of these flags; none without `--notify-url`.
+    /// The notifier of these flags; `None` without `--notify-url`.
     ///
     /// # Errors
     /// [`catalog_shared::exit::Stop::Usage`] for an invalid URL, secret or limit (`CATALOG_CHECK_…`).
@@ -180,7 +180,7 @@ async fn within(limit: Duration, work: impl Future<Output = sqlx::Result<()>>) {
 
 const RUN_HELD: &str = "run_held";
 
-/// The notification of a finding; none if all is well, or if nothing has been accepted yet, as in a new installation.
+/// The notification of a finding; `None` if all is well, or if nothing has been accepted yet, as in a new installation.
 fn notification(finding: &Finding) -> Option<NewNotification> {
     let event = match finding.check {
         "held_runs" => RUN_HELD,

@@ -30,7 +30,7 @@ pub(crate) fn address(args: &DatabaseArgs) -> Result<String, Stop> {
 
 /// Where the database is, for the command lines of PostgreSQL's tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct DatabaseTarget {
     /// The host, or the folder of the socket.
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -42,11 +42,11 @@ pub(crate) struct Target {
 ///
 /// # Errors
 /// [`Stop::Usage`] if `DATABASE_URL` is missing or invalid.
-pub(crate) fn target(args: &DatabaseArgs) -> Result<Target, Stop> {
+pub(crate) fn target(args: &DatabaseArgs) -> Result<DatabaseTarget, Stop> {
     let options = url::options(args)?;
     let user = options.get_username().to_owned();
     let socket = options.get_socket().map(|socket| socket.display().to_string());
-    Ok(Target {
+    Ok(DatabaseTarget {
         host: socket.unwrap_or_else(|| options.get_host().to_owned()),
         port: options.get_port(),
         database: options.get_database().unwrap_or(&user).to_owned(),

@@ -24,7 +24,7 @@ mod url;
 pub(crate) use advice::next_step;
 pub(crate) use connections::check_limit;
 pub(crate) use error_text::{code, format_error, message, with_formatted_text};
-pub(crate) use inspection::{SchemaState, Target, address, inspect, target};
+pub(crate) use inspection::{DatabaseTarget, SchemaState, address, inspect, target};
 pub(crate) use pooler::SESSION_MODE;
 pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
 use session::{MIGRATE_FIRST, SessionState};
@@ -128,10 +128,10 @@ pub(crate) async fn open(args: &DatabaseArgs, needed: u32) -> anyhow::Result<PgP
     Ok(Sessions::from_args(args)?.expecting(&identity).pool(needed))
 }
 
-/// As [`open`], with all connections opened. The command needs `beside` more connections at the same time.
+/// Like [`open`], with all connections opened. The command needs `beside` more connections at the same time.
 ///
 /// # Errors
-/// As [`open`]; the error contains the total number if they are not available.
+/// Same as [`open`]; the error contains the total number if they are not available.
 pub(crate) async fn open_all(args: &DatabaseArgs, connections: u32, beside: u32) -> anyhow::Result<PgPool> {
     let pool = open(args, connections).await?;
     connections::fill(&Sessions::from_args(args)?, &pool, connections + beside).await?;
@@ -141,7 +141,7 @@ pub(crate) async fn open_all(args: &DatabaseArgs, connections: u32, beside: u32)
 /// A connection to a migrated schema, for a command that needs `needed` connections in total.
 ///
 /// # Errors
-/// As [`open`].
+/// Same as [`open`].
 pub(crate) async fn connect_migrated(args: &DatabaseArgs, needed: u32) -> anyhow::Result<PgConnection> {
     let opened = Sessions::from_args(args)?.open_schema().await;
     let mut connection = opened.map_err(|error| connections::with_needed(error, needed))?;

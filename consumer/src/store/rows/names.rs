@@ -16,7 +16,7 @@ static UPSERT_DOMAINS: LazyLock<String> = LazyLock::new(|| upsert_newer(&DOMAINS
 static UPSERT_HOSTS: LazyLock<String> = LazyLock::new(|| upsert_newer(&HOSTS));
 static UPSERT_AGENCIES: LazyLock<String> = LazyLock::new(|| upsert_newer(&AGENCIES));
 
-/// The index of a row, whether its version won, and whether the stored row had the same content (none if the row is new).
+/// The index of a row, whether its version won, and whether the stored row had the same content (`None` if the row is new).
 type Written = (i64, bool, Option<bool>);
 type Upsert<'q> = QueryAs<'q, Postgres, Written, PgArguments>;
 

@@ -4,7 +4,7 @@ use catalog_shared::findings::full_crawl_ended;
 use catalog_shared::human::{counted, span};
 use catalog_shared::region::Region;
 
-use super::{Finding, positive, whole};
+use super::{Finding, at_least_zero, whole_seconds};
 use crate::commands::check::facts::{DomainCrawl, LastCrawl, LastFullCrawl, RunFacts};
 use crate::commands::check::limits::{Level, Limits};
 
@@ -74,7 +74,7 @@ fn aged(
 ) -> Finding {
     let finding = match run.zip(age) {
         Some((run, age)) => {
-            let age = whole(age);
+            let age = whole_seconds(age);
             Finding::aged(check, age, limits, &found(run, age))
         }
         None => Finding::plain(check, limits.highest(), none()),
@@ -94,7 +94,7 @@ fn mode_text(mode: Option<&str>) -> &str {
 impl DomainCrawl {
     /// The domains, without listing all of them.
     pub(crate) fn domains_text(&self) -> String {
-        match positive(self.domains).saturating_sub(1) {
+        match at_least_zero(self.domains).saturating_sub(1) {
             0 => self.domain.clone(),
             more => format!("{} and {}", self.domain, counted(more, "more domain", "more domains")),
         }

@@ -29,11 +29,11 @@ const DATABASE_TIMEOUT: Duration = Duration::from_secs(4);
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where to read.
-pub(crate) struct Source {
+pub(crate) struct Connections {
     pub(crate) pool: PgPool,
     pub(crate) kafka: KafkaArgs,
     /// Monitoring has one connection of the pool, so its tasks take turns.
-    pub(crate) turn: Arc<Mutex<()>>,
+    pub(crate) reading: Arc<Mutex<()>>,
 }
 
 /// What was read.
@@ -66,7 +66,7 @@ impl Readings {
 }
 
 /// Hands readings from the task that reads to the viewers.
-pub(super) struct Reader {
+pub(super) struct ReadingCache {
     asked: Notify,
     readings: watch::Sender<Readings>,
     waiting: Semaphore,
@@ -74,7 +74,7 @@ pub(super) struct Reader {
     kafka: Arc<Semaphore>,
 }
 
-impl Default for Reader {
+impl Default for ReadingCache {
     fn default() -> Self {
         Self {
             asked: Notify::new(),
@@ -85,7 +85,7 @@ impl Default for Reader {
     }
 }
 
-impl Reader {
+impl ReadingCache {
     /// Recent readings, or what there is after [`WAIT`].
     pub(super) async fn recent(&self) -> Readings {
         let mut updates = self.readings.subscribe();
@@ -99,7 +99,7 @@ impl Reader {
     }
 
     /// Reads whenever a viewer asks. Never ends.
-    pub(super) async fn follow(&self, source: &Source) {
+    pub(super) async fn follow(&self, source: &Connections) {
         self.readings.send_modify(|readings| readings.has_reader = true);
         loop {
             self.asked.notified().await;
@@ -109,7 +109,7 @@ impl Reader {
         }
     }
 
-    async fn read(&self, source: &Source) {
+    async fn read(&self, source: &Connections) {
         let ledger = source.ledger().await;
         let positions = match &ledger {
             Ok(ledger) => ledger.positions(),
@@ -140,10 +140,10 @@ impl Reader {
     }
 }
 
-impl Source {
+impl Connections {
     async fn ledger(&self) -> Result<Ledger, String> {
         let read = async {
-            let _turn = self.turn.lock().await;
+            let _reading = self.reading.lock().await;
             Ledger::read(&self.pool, &self.kafka, DATABASE_TIMEOUT).await
         };
         match timeout(DATABASE_TIMEOUT, read).await {
@@ -159,7 +159,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_viewer_waits_only_for_a_task_that_reads_and_not_long() {
-        let (reader, start) = (Reader::default(), tokio::time::Instant::now());
+        let (reader, start) = (ReadingCache::default(), tokio::time::Instant::now());
         // The consumer is starting.
         let readings = reader.recent().await;
         let gap = readings.ledger(&Moment::now(), OffsetDateTime::UNIX_EPOCH).gap;
@@ -177,7 +177,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_viewer_gets_the_readings_that_it_has_asked_for() {
-        let (reader, start) = (Reader::default(), tokio::time::Instant::now());
+        let (reader, start) = (ReadingCache::default(), tokio::time::Instant::now());
         reader.readings.send_modify(|readings| readings.has_reader = true);
         let read = async {
             reader.asked.notified().await;
