@@ -43,7 +43,7 @@ impl Rebalance {
 }
 
 impl GroupContext {
-    /// A context whose member commits offsets with this owner_metadata, and the channel of its rebalances.
+    /// A context whose member commits offsets with this metadata, and the channel of its rebalances.
     pub(super) fn new(owner_metadata: String) -> (Self, UnboundedReceiver<Rebalance>) {
         let (changes, events) = unbounded_channel();
         let context =

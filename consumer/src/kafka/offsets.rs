@@ -1,4 +1,4 @@
-//! The offsets that the group has committed. Their metadata is a owner_metadata: the copy of the tables that committed them. It
+//! The offsets that the group has committed. Their metadata names the owner: the copy of the tables that committed them. It
 //! distinguishes an operator's reset and another copy's offsets from this copy's own.
 
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::kafka::context::{Member, REQUEST_TIMEOUT};
-use crate::model::copy_id;
+use crate::model::copy_id::{self, CopyId};
 use crate::model::start::CommittedOffset;
 use crate::model::topic::TopicPartition;
 
-/// Commits offsets with the owner_metadata of this copy, without waiting for the response.
+/// Commits offsets with the metadata of this copy, without waiting for the response.
 pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
     if positions.is_empty() {
         return Ok(());
@@ -28,7 +28,7 @@ pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> an
     Ok(())
 }
 
-/// Commits offsets with the owner_metadata of this copy and waits for the response, so that an operator's reset is honoured once.
+/// Commits offsets with the metadata of this copy and waits for the response, so that an operator's reset is honoured once.
 ///
 /// A failure is only logged: a reset that is honoured twice applies records twice, which changes nothing.
 pub(crate) async fn commit_and_wait(
@@ -101,13 +101,14 @@ pub(crate) async fn has_reset(
     Ok(committed.iter().flatten().any(|committed| !committed.noted))
 }
 
-/// Commits offsets with a owner_metadata for a group without members.
+/// Commits offsets with metadata of the owner for a group without members.
 ///
 /// # Errors
 /// From Kafka, or if it does not answer.
 pub(crate) async fn commit_without_members(
     kafka: &KafkaArgs,
-    (group, owner_metadata): (&str, &str),
+    group: &str,
+    owner: &CopyId,
     positions: &[(TopicPartition, i64)],
 ) -> anyhow::Result<()> {
     if positions.is_empty() {
@@ -119,7 +120,7 @@ pub(crate) async fn commit_without_members(
         ("allow.auto.create.topics", "false"),
     ])?;
     let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-    let offsets = with_owner_metadata(owner_metadata, positions)?;
+    let offsets = with_owner_metadata(&owner.to_string(), positions)?;
     let commit = spawn_blocking(move || client.commit(&offsets, CommitMode::Sync));
     timeout(REQUEST_TIMEOUT, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
 }

@@ -87,7 +87,11 @@ async fn rights(
         .fetch_all(connection)
         .await?;
     let next = next::grant(target, &args.schema);
-    Ok(judgement::rights(&server.username, &missing, (server.may_create, server.may_use_temporary), next))
+    let on_database = judgement::DatabaseRights {
+        may_create: server.may_create,
+        may_use_temporary: server.may_use_temporary,
+    };
+    Ok(judgement::rights(&server.username, &missing, &on_database, next))
 }
 
 /// `needed` includes the connection for monitoring.

@@ -59,13 +59,16 @@ pub(super) fn schema(state: &SchemaState, schema: &str, target: &DatabaseTarget)
     }
 }
 
+/// Rights of the user on the database.
+pub(super) struct DatabaseRights {
+    /// To create schemas.
+    pub(super) may_create: bool,
+    /// To create temporary tables.
+    pub(super) may_use_temporary: bool,
+}
+
 /// Rights of the user on the tables, and on the database: to create schemas and temporary tables.
-pub(super) fn rights(
-    user: &str,
-    missing: &[String],
-    (may_create, may_use_temporary): (bool, bool),
-    next: String,
-) -> Finding {
+pub(super) fn rights(user: &str, missing: &[String], on_database: &DatabaseRights, next: String) -> Finding {
     const CHECK: &str = "database_rights";
     if !missing.is_empty() {
         return Finding::problem(
@@ -74,6 +77,7 @@ pub(super) fn rights(
             next,
         );
     }
+    let DatabaseRights { may_create, may_use_temporary } = *on_database;
     if may_create && may_use_temporary {
         return Finding::ok(CHECK, format!("the user {user} has the rights of every command except migrate"));
     }
@@ -234,10 +238,11 @@ mod tests {
 
     #[test]
     fn rights_and_settings_name_what_is_missing() {
-        let missing = rights("me", &["runs (delete, update)".into()], (true, true), "grant".into());
+        let may = |may_create| DatabaseRights { may_create, may_use_temporary: true };
+        let missing = rights("me", &["runs (delete, update)".into()], &may(true), "grant".into());
         assert!(missing.level == Level::Problem && missing.found.contains("runs (delete, update)"));
-        assert_eq!(rights("me", &[], (false, true), "grant".into()).level, Level::Warning);
-        assert_eq!(rights("me", &[], (true, true), "grant".into()).level, Level::Ok);
+        assert_eq!(rights("me", &[], &may(false), "grant".into()).level, Level::Warning);
+        assert_eq!(rights("me", &[], &may(true), "grant".into()).level, Level::Ok);
         let off = settings(&[("autovacuum".into(), "off".into()), ("fsync".into(), "on".into())], &target());
         assert!(
             off.level == Level::Warning && off.next.is_some_and(|next| next.contains("set autovacuum = on"))

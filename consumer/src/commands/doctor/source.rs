@@ -86,7 +86,7 @@ fn continue_with(topic: &str) -> String {
     format!("catalog-consumer move --topic {topic}  # after all consumers of the group have stopped")
 }
 
-/// The owner_metadata of the copy that owns the group.
+/// The metadata of the copy that owns the group.
 async fn owner_metadata(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Option<String>> {
     let first = TopicPartition::first_of_datasets(&kafka.topics());
     let reader = DetachedReader::open(kafka, group)?;

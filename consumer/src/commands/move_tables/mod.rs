@@ -251,5 +251,5 @@ async fn commit_group_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)])
 
 async fn try_commit_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
     let copy = copy_id::read(&mut database::connect_migrated(&args.database, 1).await?).await?;
-    offsets::commit_without_members(&args.kafka, (&args.group, &copy.to_string()), starts).await
+    offsets::commit_without_members(&args.kafka, &args.group, &copy, starts).await
 }

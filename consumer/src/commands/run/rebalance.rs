@@ -107,7 +107,7 @@ impl Consumer {
         let starts = self.bound_starts(self.topic_partitions(list)).await?;
         let offsets: Vec<_> =
             starts.iter().map(|(topic_partition, start)| (topic_partition.clone(), start.offset())).collect();
-        // The note must be committed before the group is read again. An operator's reset is committed with it.
+        // The metadata must be committed before the group is read again. An operator's reset is committed with it.
         offsets::commit_and_wait(&self.member, &offsets).await?;
         if !self.ownership.may_apply(&probe.read().await?)? {
             return Ok(false);

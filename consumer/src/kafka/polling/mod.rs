@@ -34,7 +34,7 @@
 //!
 //! The thread ends when it has left the group or the loop has ended. Then it drops the member, which waits for the group and
 //! must not happen on a thread of the runtime. No callback runs meanwhile, because no other thread polls. So
-//! `GroupContext::close` and the events that are still postponed need no lock.
+//! `GroupContext::close` and the events that are still unanswered need no lock.
 
 mod assignment;
 mod client;
