@@ -12,6 +12,10 @@ use crate::decode::role::{FieldRole, Stat};
 use crate::decode::sanitize::sanitize_json;
 use crate::decode::stats::Stats;
 
+mod name;
+
+use name::{Name, without_nul};
+
 /// The maximum number of members of an object in one pass. Their names are compared with each other, because a name may
 /// repeat. Real objects have at most 24 members.
 const MEMBERS: usize = 64;
@@ -249,46 +253,4 @@ impl Pass<'_> {
         }
         Ok(list.finish())
     }
-}
-
-/// Reads a member name. Returns its digest and the role of the member's value.
-struct Name(FieldRole);
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = (u64, FieldRole);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = (u64, FieldRole);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a member")
-    }
-
-    // A text without escapes can't contain NUL, because JSON forbids unescaped control characters.
-    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(self.member(name))
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.member(without_nul(name)?))
-    }
-}
-
-impl Name {
-    fn member(self, name: &str) -> (u64, FieldRole) {
-        let digest = digest::name(name);
-        (digest, self.0.member(name, digest))
-    }
-}
-
-fn without_nul<E: Error>(text: &str) -> Result<&str, E> {
-    if memchr::memchr(0, text.as_bytes()).is_some() {
-        return Err(E::custom("it has to be sanitized"));
-    }
-    Ok(text)
 }
