@@ -11,7 +11,8 @@
 //! - `model`: types that the other layers share, such as records, batches and positions.
 //! - `config`: plain configuration structs.
 //!
-//! Beside them, `probe` is what benches and fuzz targets call.
+//! Beside them, `probe` is what benches and fuzz targets call. `properties` are the property tests; they are in `src`, because
+//! they use private items.
 
 pub mod cli;
 #[doc(hidden)]

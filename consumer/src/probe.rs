@@ -12,19 +12,19 @@ use crate::model::headers::RawHeaders;
 use crate::model::record::Record;
 use crate::model::topic::TopicKind;
 
-/// The content hash of an asset by a scan. None if a scan is not enough, or the asset has another key.
+/// The content hash of an asset by a scan. `None` if a scan is not enough, or the asset has another key.
 #[must_use]
 pub fn scan(value: &str, domain: &str, id: &str) -> Option<Vec<u8>> {
     Some(Scanned::in_one_pass(value, domain, id)?.content_hash.as_bytes().to_vec())
 }
 
-/// The content hash of an asset by a full decode. None if the value is not an asset with this key.
+/// The content hash of an asset by a full decode. `None` if the value is not an asset with this key.
 #[must_use]
 pub fn decode(value: &str, domain: &str, id: &str) -> Option<Vec<u8>> {
     Some(DatasetRow::read(value, domain, id).ok()?.content_hash.as_bytes().to_vec())
 }
 
-/// Scans an asset and decodes its row, as for a new one. Returns the length of its canonical record; none if a scan is not
+/// Scans an asset and decodes its row, as for a new one. Returns the length of its canonical record; `None` if a scan is not
 /// enough, or the asset has another key.
 #[must_use]
 pub fn decode_scanned(value: &str, domain: &str, id: &str) -> Option<usize> {

@@ -117,6 +117,8 @@ events! {
     GROUP_CONTESTED = "group_contested";
     /// No other copy of the tables uses the group any more.
     GROUP_UNCONTESTED = "group_uncontested";
+    /// The group can't be read while another copy of the tables uses it, and it is read again.
+    GROUP_UNREADABLE = "group_unreadable";
     /// A topic does not exist, and the program retries.
     TOPIC_MISSING = "topic_missing";
     /// Kafka does not report ids of its cluster or topics, so a recreated topic may go unnoticed.

@@ -15,7 +15,7 @@ use advertised::Address;
 mod advertised;
 mod next;
 
-pub use next::{check_brokers, show_cursor};
+pub use next::{check_brokers, grant_group, grant_topics, show_cursor};
 
 const BROKERS: &str = "brokers";
 const LISTENERS: &str = "advertised_listeners";
@@ -174,7 +174,7 @@ fn finding(kafka: &KafkaArgs, role: Role, state: &TopicState, fault: &TopicFault
         TopicFault::SettingsHidden => Finding::problem(
             TOPICS,
             format!("this user lacks DESCRIBE_CONFIGS on {name}"),
-            format!("deploy/grant-kafka-rights {} --prefix {}", kafka.brokers, kafka.topic_prefix),
+            grant_topics(kafka),
         ),
         TopicFault::Setting { name: setting, is, must, is_fatal } => {
             let args =

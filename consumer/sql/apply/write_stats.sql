@@ -18,7 +18,7 @@ with given as materialized (
 ),
 -- The last accepted crawl of each region as a whole. What was seen since then is not retired, unless its domain was also
 -- crawled by itself later.
-whole as materialized (
+last_full as materialized (
     select named.region, coalesce(accepted.run, 0) as run
     from (select distinct region from given) as named
     left join lateral (
@@ -31,8 +31,8 @@ whole as materialized (
 ),
 scoped as materialized (
     select distinct runs.region, named.domain
-    from whole
-    join runs on runs.region = whole.region and runs.run > whole.run and runs.state in ('balanced', 'released')
+    from last_full
+    join runs on runs.region = last_full.region and runs.run > last_full.run and runs.state in ('balanced', 'released')
     cross join lateral unnest(runs.scope) as named (domain)
 )
 insert into socrata_dataset_stats as stats (
@@ -55,7 +55,7 @@ set
     download_count = excluded.download_count
 where (stats.last_run, stats.last_page) <= (excluded.last_run, excluded.last_page)
     and stats.content_hash = excluded.content_hash
-    and least(stats.last_run, excluded.last_run) >= (select run from whole where whole.region = excluded.region)
+    and least(stats.last_run, excluded.last_run) >= (select run from last_full where last_full.region = excluded.region)
     and (excluded.region, lower(excluded.domain collate "C")) not in (select region, domain from scoped)
 -- A row that was there before is locked by this transaction when it is replaced, and its successor keeps the mark.
 returning region, domain, id, xmax = 0 as inserted

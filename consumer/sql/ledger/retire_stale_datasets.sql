@@ -16,7 +16,7 @@ stale as materialized (
     join socrata_datasets as stored using (region, domain, id)
     where stats.region = $1 and stored.retired_at is distinct from due.retired_at
 ),
-moved as (
+changed as (
     update socrata_datasets as stored
     set retired_at = stale.retired_at
     from stale
@@ -26,4 +26,4 @@ moved as (
 select
     count(*) filter (where was is null) as retired,
     count(*) filter (where due is null) as returned
-from moved
+from changed

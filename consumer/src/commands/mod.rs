@@ -2,7 +2,6 @@
 
 pub(crate) mod check;
 pub(crate) mod dead_letters;
-pub(crate) mod detached_reader;
 pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod move_tables;

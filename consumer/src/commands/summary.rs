@@ -1,4 +1,4 @@
-//! The summary of a `run` or a dry run, as text or JSON.
+//! The summary of what was applied, as text or JSON. `run` and its dry run both build it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -103,7 +103,6 @@ impl Summary {
     /// Adds the result of a batch.
     pub(crate) fn add(&mut self, kind: TopicKind, records: &[Applied], dead: u64, judged: Vec<JudgedRun>) {
         self.last = Some(Instant::now());
-        judged.iter().for_each(JudgedRun::log);
         self.runs.extend(judged);
         let TopicKind::Data(kind) = kind else {
             self.unkeyed += dead;
@@ -141,7 +140,8 @@ impl Summary {
     pub(crate) fn print_failure(
         &self,
         json: bool,
-        (caught_up, dry_run): (Option<bool>, bool),
+        caught_up: Option<bool>,
+        dry_run: bool,
         error: anyhow::Error,
     ) -> anyhow::Error {
         let view = self.view(caught_up, dry_run);

@@ -20,7 +20,7 @@ pub(super) const MULTISETS: [&str; 4] = ["categories", "tags", "domain_tags", "d
 pub(super) const PAGE_VIEWS: &str = "page_views";
 pub(super) const DOWNLOADS: &str = "download_count";
 
-/// The canonical text of an asset, without its stats. None if it is not an object.
+/// The canonical text of an asset, without its stats. `None` if it is not an object.
 pub(crate) fn record(asset: &Node<'_>) -> Option<String> {
     let mut out = String::with_capacity(4096);
     write_object(&mut out, asset.members()?, |out, name, value| match (name, value.members()) {
@@ -61,7 +61,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// None if the lengths differ or a field is not an array. It is then unknown which elements belong together, so the
+    /// `None` if the lengths differ or a field is not an array. It is then unknown which elements belong together, so the
     /// order is kept. A null counts as absent.
     fn of(members: &'a [Member<'a>]) -> Option<Self> {
         let parallel = members.iter().filter(|(name, value)| name.starts_with(COLUMNS) && !value.is_null());

@@ -16,7 +16,7 @@ use crate::decode::literal::TextArray;
 use crate::decode::sanitize::sanitize_json;
 use crate::decode::stats::Stats;
 use crate::decode::tree::Node;
-use crate::decode::values::Reader;
+use crate::decode::values::FieldReader;
 use catalog_shared::fields::Fields;
 
 /// A decoded object. Except for the stats, it does not depend on the order of members, columns and tags.
@@ -79,7 +79,7 @@ impl DatasetRow {
             serde_json::from_str::<IgnoredAny>(value).map_err(|error| no_object(&error.to_string()))?;
         }
         let top: Fields<'_> = serde_json::from_str(&text).map_err(|error| no_object(&error.to_string()))?;
-        let mut reader = Reader::default();
+        let mut reader = FieldReader::default();
         let object = Object::open(&top, &mut reader);
         agrees("resource.id", object.resource.get("id"), id)?;
         agrees("metadata.domain", object.metadata.get("domain"), domain)?;
@@ -122,7 +122,7 @@ fn record(object: &str) -> Result<String, DatasetError> {
 /// can't be read.
 pub(super) fn read_typed(record: &str) -> Result<(Typed, Vec<String>), DatasetError> {
     let top: Fields<'_> = serde_json::from_str(record).map_err(|error| no_object(&error.to_string()))?;
-    let mut read = Reader::default();
+    let mut read = FieldReader::default();
     let object = Object::open(&top, &mut read);
     Ok((typed(&object, &mut read), read.unreadable))
 }
@@ -155,7 +155,7 @@ struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    fn open(top: &'a Fields<'a>, read: &mut Reader) -> Self {
+    fn open(top: &'a Fields<'a>, read: &mut FieldReader) -> Self {
         let mut open = |name| read.fields(name, top.get(name));
         Self {
             top,
@@ -166,7 +166,7 @@ impl<'a> Object<'a> {
     }
 }
 
-fn stats(object: &Object<'_>, read: &mut Reader) -> Stats {
+fn stats(object: &Object<'_>, read: &mut FieldReader) -> Stats {
     let views = read.fields("resource.page_views", object.resource.get("page_views"));
     let mut number = |path: &'static str, value| read.integer(path, value);
     Stats {
@@ -183,7 +183,7 @@ fn stats(object: &Object<'_>, read: &mut Reader) -> Stats {
     }
 }
 
-fn typed(object: &Object<'_>, read: &mut Reader) -> Typed {
+fn typed(object: &Object<'_>, read: &mut FieldReader) -> Typed {
     let Object { top, resource, classification, metadata } = object;
     Typed {
         name: read.text("resource.name", resource.get("name")),

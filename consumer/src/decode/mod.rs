@@ -28,7 +28,7 @@ use serde::Deserialize;
 use crate::decode::row_key::agency_name;
 use crate::decode::rows::{Agency, Dataset, Domain, Host, Rows, Versioned};
 use crate::decode::sanitize::sanitize_text;
-use crate::model::end_of_run::EndOfRun;
+use crate::model::end_of_run::ReceivedEndRecord;
 use crate::model::record::Record;
 use crate::model::topic::TopicKind;
 
@@ -51,7 +51,7 @@ impl Dead {
 /// The decoded records of a topic.
 pub(crate) struct Decoded<'a> {
     pub(crate) rows: Rows<'a>,
-    pub(crate) end_records: Vec<EndOfRun>,
+    pub(crate) end_records: Vec<ReceivedEndRecord>,
     pub(crate) dead: Vec<Dead>,
 }
 
@@ -82,7 +82,7 @@ fn rows<'a, T>(
     kind: TopicKind,
     records: &'a [Record],
     read: fn(Key<'a>, &'a [u8]) -> Result<T, String>,
-    ends: &mut Vec<EndOfRun>,
+    ends: &mut Vec<ReceivedEndRecord>,
     dead: &mut Vec<Dead>,
 ) -> Vec<Versioned<T>> {
     let mut rows = Vec::with_capacity(records.len());
@@ -98,7 +98,7 @@ fn rows<'a, T>(
 
 enum Content<T> {
     Row(Versioned<T>),
-    EndRecord(EndOfRun),
+    EndRecord(ReceivedEndRecord),
 }
 
 fn content<'a, T>(
@@ -119,7 +119,7 @@ fn content<'a, T>(
     let Stamp { region, version, observed_at, .. } = *stamp;
     let offset = record.offset;
     if stamp.content == record::Content::EndRecord {
-        return Ok(Content::EndRecord(EndOfRun {
+        return Ok(Content::EndRecord(ReceivedEndRecord {
             region,
             offset,
             record: end_record::read(value, version.run)?,

@@ -4,7 +4,7 @@ use crate::decode::asset::{COLUMNS, DOWNLOADS, MULTISETS, PAGE_VIEWS};
 
 /// The role of a value.
 #[derive(Clone, Copy)]
-pub(super) enum Role {
+pub(super) enum FieldRole {
     Top,
     Resource,
     Id,
@@ -31,7 +31,7 @@ pub(super) enum Stat {
     Downloads,
 }
 
-impl Role {
+impl FieldRole {
     /// The role of a member of this object. `digest` is the digest of its name.
     pub(super) fn member(self, name: &str, digest: u64) -> Self {
         match (self, name) {

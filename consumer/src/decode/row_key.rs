@@ -28,7 +28,7 @@ impl RowId {
         self.0
     }
 
-    /// The row that a record of a topic with these headers and this key may become; none if it can't become a row, whatever
+    /// The row that a record of a topic with these headers and this key may become; `None` if it can't become a row, whatever
     /// its value is.
     fn find(topic: TopicKind, stamp: &Stamp, key: &[u8]) -> Option<Self> {
         let RowKey { table, region, first, second } = RowKey::parse(stamp, key)?;
@@ -48,7 +48,7 @@ impl RowId {
 
 /// What is known of a record without its value.
 pub(crate) struct Head<'a> {
-    /// The headers; none if they can't be read.
+    /// The headers; `None` if they can't be read.
     pub(crate) stamp: Option<Stamp>,
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) has_value: bool,
@@ -56,7 +56,7 @@ pub(crate) struct Head<'a> {
 
 /// What a record is applied to, if its value can be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum RecordTarget {
     /// A row, and the record's version.
     Row(RowId, Version),
     /// The ledger.
@@ -73,24 +73,25 @@ impl<'a> Head<'a> {
     }
 
     /// What a record of a topic is applied to.
-    pub(crate) fn find_target(&self, topic: TopicKind) -> Target {
+    pub(crate) fn find_target(&self, topic: TopicKind) -> RecordTarget {
         let Self { stamp: Some(stamp), key: Some(key), has_value: true } = self else {
-            return Target::Nothing;
+            return RecordTarget::Nothing;
         };
         if stamp.content == Content::EndRecord {
             let key = std::str::from_utf8(key).ok().and_then(|key| Key::parse(key, stamp));
-            return if key.is_some() { Target::EndOfRun } else { Target::Nothing };
+            return if key.is_some() { RecordTarget::EndOfRun } else { RecordTarget::Nothing };
         }
-        RowId::find(topic, stamp, key).map_or(Target::Nothing, |row| Target::Row(row, stamp.version))
+        RowId::find(topic, stamp, key)
+            .map_or(RecordTarget::Nothing, |row| RecordTarget::Row(row, stamp.version))
     }
 
     /// The row that a record of a topic is applied to.
     pub(crate) fn find_row(&self, topic: TopicKind) -> Option<RowId> {
-        if let Target::Row(row, _) = self.find_target(topic) { Some(row) } else { None }
+        if let RecordTarget::Row(row, _) = self.find_target(topic) { Some(row) } else { None }
     }
 }
 
-/// The primary key of the row that a record is applied to, column by column; none if it is applied to no row.
+/// The primary key of the row that a record is applied to, column by column; `None` if it is applied to no row.
 pub(crate) fn row_key(record: &Record) -> Option<(RecordType, Vec<String>)> {
     let RowKey { table, region, first, second } =
         RowKey::parse(record.stamp.as_ref().ok()?, record.key.as_deref()?)?;
@@ -162,6 +163,6 @@ mod tests {
         assert_eq!(id(RecordType::Hosts, RecordType::Hosts, Region::Us, "eu/a.example"), None);
         let stamp = Err("the header `run` is missing".to_owned());
         let record = Record { stamp, ..Record::read(0, None::<&OwnedHeaders>).unwrap() };
-        assert_eq!(Head::of(&record).find_target(TopicKind::Data(RecordType::Hosts)), Target::Nothing);
+        assert_eq!(Head::of(&record).find_target(TopicKind::Data(RecordType::Hosts)), RecordTarget::Nothing);
     }
 }

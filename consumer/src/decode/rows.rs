@@ -45,7 +45,7 @@ impl<'a> Dataset<'a> {
     /// Scans the asset with this key.
     ///
     /// # Errors
-    /// As [`DatasetRow::read`].
+    /// Same as [`DatasetRow::read`].
     pub(crate) fn scan(value: &'a str, domain: &'a str, id: &'a str) -> Result<Self, DatasetError> {
         let scanned = Scanned::in_one_pass(value, domain, id);
         let in_one_pass = scanned.is_some();

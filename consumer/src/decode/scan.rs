@@ -20,7 +20,7 @@ impl Scanned {
     /// numbers, and text that PostgreSQL can't store.
     ///
     /// # Errors
-    /// As [`DatasetRow::read`].
+    /// Same as [`DatasetRow::read`].
     pub(crate) fn read(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
         Self::in_one_pass(value, domain, id).map_or_else(|| Self::by_decoding(value, domain, id), Ok)
     }
@@ -28,13 +28,13 @@ impl Scanned {
     /// The result of a full decode.
     ///
     /// # Errors
-    /// As [`DatasetRow::read`].
+    /// Same as [`DatasetRow::read`].
     pub(super) fn by_decoding(value: &str, domain: &str, id: &str) -> Result<Self, DatasetError> {
         let DatasetRow { stats, content_hash, .. } = DatasetRow::read(value, domain, id)?;
         Ok(Self { stats, content_hash })
     }
 
-    /// The result of one pass. None if it is not enough, or the asset has another key.
+    /// The result of one pass. `None` if it is not enough, or the asset has another key.
     pub(crate) fn in_one_pass(value: &str, domain: &str, id: &str) -> Option<Self> {
         let mut pass = Pass::of_asset(domain, id);
         let digest = one_pass::digest(value, &mut pass).ok()?;

@@ -4,7 +4,7 @@ use crate::decode::content_hash::{ContentHash, additional};
 use crate::decode::tree::Node;
 use crate::decode::{asset, dataset};
 
-/// The hash that a stored row of any revision has in the current form. None if its record is not an object.
+/// The hash that a stored row of any revision has in the current form. `None` if its record is not an object.
 ///
 /// `jsonb` changes the spelling of some numbers, such as `1e2` to `100`. A row with such a number gets another hash.
 pub(crate) fn stored_hash(record: &str, unreadable: Vec<String>) -> Option<ContentHash> {

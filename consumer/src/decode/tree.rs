@@ -24,7 +24,7 @@ impl<'a> Node<'a> {
         Parser { text, at: 0 }.value()
     }
 
-    /// The members of an object; none if the value is not an object.
+    /// The members of an object; `None` if the value is not an object.
     pub(crate) fn members(&self) -> Option<&[Member<'a>]> {
         match self {
             Self::Object(members) => Some(members),
@@ -32,7 +32,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The elements of a list; none if the value is not a list.
+    /// The elements of a list; `None` if the value is not a list.
     pub(crate) fn elements(&self) -> Option<&[Self]> {
         match self {
             Self::List(elements) => Some(elements),

@@ -25,11 +25,11 @@ const COLUMN_FIELDS: [(&str, &str); 5] = [
 
 /// Reads values, and collects the names of those that became null or were truncated or sanitized.
 #[derive(Default)]
-pub(crate) struct Reader {
+pub(crate) struct FieldReader {
     pub(crate) unreadable: Vec<String>,
 }
 
-impl Reader {
+impl FieldReader {
     /// The fields of an object. Empty if the value is not an object.
     pub(crate) fn fields<'a>(&mut self, path: &str, value: Option<&'a RawValue>) -> Fields<'a> {
         let fields = value.and_then(Fields::of);
@@ -39,7 +39,7 @@ impl Reader {
         fields.unwrap_or_default()
     }
 
-    /// A text. None if it is blank.
+    /// A text. `None` if it is blank.
     pub(crate) fn text(&mut self, path: &str, value: Option<&RawValue>) -> Option<String> {
         let Text(text) = self.read(path, value)?;
         (!text.trim().is_empty()).then(|| text.into_owned())
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn long_indexed_texts_are_truncated_between_characters_and_listed() {
-        let mut reader = Reader::default();
+        let mut reader = FieldReader::default();
         let long = raw(&format!("\"{}\"", "é".repeat(900)));
         assert_eq!(reader.indexed_text("a", Some(&long)).map(|text| text.len()), Some(1000));
         let tags = raw(&format!("[\"x\",\"{}\"]", "y".repeat(1001)));
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_and_invalid_dates_are_null() {
-        let mut reader = Reader::default();
+        let mut reader = FieldReader::default();
         assert_eq!(reader.integer("n", Some(&raw("9223372036854775808"))), None);
         assert_eq!(reader.integer("m", Some(&raw("-3"))), Some(-3));
         assert_eq!(reader.time("t", Some(&raw("\"2020-02-30T00:00:00.000Z\""))), None);
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn sanitized_fields_are_listed_one_level_down() {
-        let mut reader = Reader::default();
+        let mut reader = FieldReader::default();
         reader.list_sanitized(r#"{"a":"\u0000","resource":{"x":["\ud800"],"y":1},"b":[]}"#);
         assert_eq!(reader.unreadable, ["a", "resource.x"]);
         for (original, named) in [
@@ -212,7 +212,7 @@ mod tests {
             (r#"{"a":{"\u0000":1}}"#, "a"),
             (r#"{"a":{"\udfff":1}}"#, "a"),
         ] {
-            let mut reader = Reader::default();
+            let mut reader = FieldReader::default();
             reader.list_sanitized(original);
             assert_eq!(reader.unreadable, [named], "{original}");
         }

@@ -8,9 +8,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::value::RawValue;
 
 use crate::decode::digest::{self, Columns, List, Members, Multiset};
-use crate::decode::role::{Role, Stat};
+use crate::decode::role::{FieldRole, Stat};
 use crate::decode::sanitize::sanitize_json;
 use crate::decode::stats::Stats;
+
+mod name;
+
+use name::{Name, without_nul};
 
 /// The maximum number of members of an object in one pass. Their names are compared with each other, because a name may
 /// repeat. Real objects have at most 24 members.
@@ -44,14 +48,14 @@ pub(super) struct Pass<'k> {
 /// would be lost in a float, and stats that are not numbers.
 pub(super) struct Value<'p, 'k> {
     pub(super) pass: &'p mut Pass<'k>,
-    pub(super) role: Role,
+    pub(super) role: FieldRole,
 }
 
 impl<'de> DeserializeSeed<'de> for Value<'_, '_> {
     type Value = Option<u128>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        if matches!(self.role, Role::Ignored) {
+        if matches!(self.role, FieldRole::Ignored) {
             return ignore(deserializer).map(|()| None);
         }
         if !self.pass.spelled {
@@ -79,8 +83,8 @@ fn ignore<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
 impl Value<'_, '_> {
     fn scalar<E: Error>(self, digest: u128) -> Result<Option<u128>, E> {
         match self.role {
-            Role::Stat(_) | Role::PageViews => return Err(E::custom("a stat is not a number")),
-            Role::Column(_) => self.pass.columns.set_uneven(),
+            FieldRole::Stat(_) | FieldRole::PageViews => return Err(E::custom("a stat is not a number")),
+            FieldRole::Column(_) => self.pass.columns.set_uneven(),
             _ => {}
         }
         Ok(Some(digest))
@@ -88,15 +92,15 @@ impl Value<'_, '_> {
 
     fn text<E: Error>(self, text: &str) -> Result<Option<u128>, E> {
         match self.role {
-            Role::Domain => self.pass.matches.0 = text == self.pass.key.0,
-            Role::Id => self.pass.matches.1 = text == self.pass.key.1,
+            FieldRole::Domain => self.pass.matches.0 = text == self.pass.key.0,
+            FieldRole::Id => self.pass.matches.1 = text == self.pass.key.1,
             _ => {}
         }
         self.scalar(digest::text(text))
     }
 
     fn integer<E: Error>(self, number: impl itoa::Integer + TryInto<i64>) -> Result<Option<u128>, E> {
-        let Role::Stat(stat) = self.role else {
+        let FieldRole::Stat(stat) = self.role else {
             return self.scalar(digest::number(itoa::Buffer::new().format(number)));
         };
         let number = number.try_into().map_err(|_| E::custom("a stat is out of range"))?;
@@ -119,7 +123,7 @@ impl<'k> Pass<'k> {
     }
 
     const fn plain(&mut self) -> Value<'_, 'k> {
-        Value { pass: self, role: Role::Plain }
+        Value { pass: self, role: FieldRole::Plain }
     }
 
     const fn stat(&mut self, stat: Stat) -> &mut Option<i64> {
@@ -177,14 +181,14 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        let counts = !matches!(self.role, Role::Stat(_) | Role::PageViews);
+        let counts = !matches!(self.role, FieldRole::Stat(_) | FieldRole::PageViews);
         Ok(counts.then(digest::null))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<Self::Value, A::Error> {
         match self.role {
-            Role::Column(name) => self.column(name, elements),
-            Role::Multiset => self.multiset(elements),
+            FieldRole::Column(name) => self.column(name, elements),
+            FieldRole::Multiset => self.multiset(elements),
             _ => {
                 let Self { pass, role } = self;
                 let digest = pass.list(elements, |_, _, _| {})?;
@@ -205,8 +209,8 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         }
         pass.names.truncate(first);
         match role {
-            Role::PageViews => return Ok(None),
-            Role::Resource => pass.columns.add_to(&mut members),
+            FieldRole::PageViews => return Ok(None),
+            FieldRole::Resource => pass.columns.add_to(&mut members),
             _ => {}
         }
         Value { pass, role }.scalar(members.finish())
@@ -249,46 +253,4 @@ impl Pass<'_> {
         }
         Ok(list.finish())
     }
-}
-
-/// Reads a member name. Returns its digest and the role of the member's value.
-struct Name(Role);
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = (u64, Role);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = (u64, Role);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a member")
-    }
-
-    // A text without escapes can't contain NUL, because JSON forbids unescaped control characters.
-    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(self.member(name))
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.member(without_nul(name)?))
-    }
-}
-
-impl Name {
-    fn member(self, name: &str) -> (u64, Role) {
-        let digest = digest::name(name);
-        (digest, self.0.member(name, digest))
-    }
-}
-
-fn without_nul<E: Error>(text: &str) -> Result<&str, E> {
-    if memchr::memchr(0, text.as_bytes()).is_some() {
-        return Err(E::custom("it has to be sanitized"));
-    }
-    Ok(text)
 }

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
 /// The timeout of the request.
-const LIMIT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// librdkafka reports the timeout itself, slightly later.
 const GRACE: Duration = Duration::from_secs(1);
 const OPERATION: rd::rd_kafka_admin_op_t = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
@@ -91,12 +91,12 @@ impl Answer {
         // librdkafka.
         let event = unsafe {
             let options = rd::rd_kafka_AdminOptions_new(rk, OPERATION);
-            let limit = milliseconds(LIMIT);
+            let limit = milliseconds(REQUEST_TIMEOUT);
             rd::rd_kafka_AdminOptions_set_request_timeout(options, limit, std::ptr::null_mut(), 0);
             let queue = rd::rd_kafka_queue_new(rk);
             describe_topics(rk, names, options, queue);
             rd::rd_kafka_AdminOptions_destroy(options);
-            let event = rd::rd_kafka_queue_poll(queue, milliseconds(LIMIT + GRACE));
+            let event = rd::rd_kafka_queue_poll(queue, milliseconds(REQUEST_TIMEOUT + GRACE));
             rd::rd_kafka_queue_destroy(queue);
             event
         };
@@ -145,7 +145,7 @@ unsafe fn code(error: *const rd::rd_kafka_error_t) -> RDKafkaRespErr {
     unsafe { rd::rd_kafka_error_code(error) }
 }
 
-/// The id in the format of Kafka's tools. None if it is missing or zero.
+/// The id in the format of Kafka's tools. `None` if it is missing or zero.
 ///
 /// # Safety
 /// The id is null or a live object of librdkafka.

@@ -12,10 +12,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::model::topic::{PartitionId, TopicPartition};
 
-/// How long Kafka may take to answer one question.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long Kafka may take to answer one question. Short, because all ends are read every ten seconds.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long reading all ends may take.
-const ROUND: Duration = Duration::from_secs(10);
+const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The partitions of each leader.
 type ByLeader = BTreeMap<i32, Vec<TopicPartition>>;
@@ -69,7 +69,7 @@ impl EndReader {
 }
 
 fn read(client: &BaseConsumer<LogContext>, Reading { topic_partitions, sender }: Reading) {
-    let round = Round { client, sender, deadline: Instant::now() + ROUND };
+    let round = Round { client, sender, deadline: Instant::now() + ROUND_TIMEOUT };
     if let Err(error) = round.read(topic_partitions) {
         tracing::debug!(error = format!("{error:#}"), "can't read the end offsets");
     }
@@ -129,9 +129,9 @@ impl Round<'_> {
         }
     }
 
-    /// How long the next question may take. None after the deadline.
+    /// How long the next question may take. `None` after the deadline.
     fn timeout(&self) -> Option<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        (!left.is_zero()).then(|| left.min(TIMEOUT))
+        (!left.is_zero()).then(|| left.min(REQUEST_TIMEOUT))
     }
 }

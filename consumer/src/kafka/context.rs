@@ -15,7 +15,7 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How long Kafka may take to answer a member of the group.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A member of the group. Only `kafka::polling` polls it and changes its assignment.
 pub(crate) type Member = BaseConsumer<GroupContext>;
 
@@ -34,7 +34,7 @@ pub(crate) enum Rebalance {
 impl Rebalance {
     /// Answers the change. Assigned partitions start at the group's offsets, so this is correct only if none is assigned or
     /// the consumer is leaving.
-    pub(super) fn answer(&self, member: &Member) -> KafkaResult<()> {
+    pub(super) fn acknowledge(&self, member: &Member) -> KafkaResult<()> {
         match self {
             Self::Assign(list) => member.incremental_assign(list),
             Self::Revoke { partitions, .. } => member.incremental_unassign(partitions),
@@ -43,10 +43,11 @@ impl Rebalance {
 }
 
 impl GroupContext {
-    /// A context whose member commits offsets with this note, and the channel of its rebalances.
-    pub(super) fn new(note: String) -> (Self, UnboundedReceiver<Rebalance>) {
+    /// A context whose member commits offsets with this metadata, and the channel of its rebalances.
+    pub(super) fn new(owner_metadata: String) -> (Self, UnboundedReceiver<Rebalance>) {
         let (changes, events) = unbounded_channel();
-        let context = Self { changes, closing: AtomicBool::new(false), note, log: LogContext::default() };
+        let context =
+            Self { changes, closing: AtomicBool::new(false), owner_metadata, log: LogContext::default() };
         (context, events)
     }
 
@@ -68,7 +69,7 @@ pub(crate) struct GroupContext {
     /// Set while the consumer is dropped. The callback then answers rebalances, because the loop has ended.
     closing: AtomicBool,
     /// The metadata of the offsets that this member commits: the copy of the tables.
-    pub(super) note: String,
+    pub(super) owner_metadata: String,
     log: LogContext,
 }
 

@@ -77,7 +77,7 @@ impl DecisionLog {
     }
 
     /// Reads the topic from its beginning to its end. Returns the last decision of each run, and a reader that continues
-    /// from there. None if the topic does not exist.
+    /// from there. `None` if the topic does not exist.
     pub(crate) async fn read_to_end(&self) -> anyhow::Result<Option<(DecisionReader, Vec<RunDecision>)>> {
         let partitions = self.partitions().await?;
         if partitions == 0 {

@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use time::{OffsetDateTime, UtcOffset};
 use tokio::task::spawn_blocking;
 
-use super::partitions::TIMEOUT;
+use super::partitions::METADATA_TIMEOUT;
 
 /// A consumer of the decisions topic that belongs to no group.
 pub(crate) struct DecisionReader {
@@ -43,7 +43,7 @@ impl DecisionReader {
             for partition in 0..partitions {
                 // Also connects to the partition's leader. Without that connection, a consumer that is assigned the
                 // beginning waits for half a second before it asks for the offset again.
-                let (first, _) = consumer.fetch_watermarks(&topic, partition, TIMEOUT)?;
+                let (first, _) = consumer.fetch_watermarks(&topic, partition, METADATA_TIMEOUT)?;
                 list.add_partition_offset(&topic, partition, Offset::Offset(first))?;
             }
             consumer.assign(&list)?;

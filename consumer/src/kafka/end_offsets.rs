@@ -23,6 +23,12 @@ impl EndOffsets {
         Ok(Self { ends: watermarks(kafka, topic_partitions).await? })
     }
 
+    /// The end offsets of these partitions.
+    #[cfg(test)]
+    pub(crate) const fn new(ends: Vec<(TopicPartition, Watermarks)>) -> Self {
+        Self { ends }
+    }
+
     /// Every partition.
     pub(crate) fn topic_partitions(&self) -> Vec<TopicPartition> {
         self.ends.iter().map(|(topic_partition, _)| topic_partition.clone()).collect()
@@ -33,11 +39,8 @@ impl EndOffsets {
     /// # Errors
     /// [`Stop::Guard`] for the first one that does not.
     pub(crate) fn check(&self, positions: &Positions) -> Result<(), Stop> {
-        let stored = |topic_partition: &TopicPartition| {
-            positions.get(&(topic_partition.topic.clone(), topic_partition.partition)).copied()
-        };
         self.ends.iter().try_for_each(|(topic_partition, marks)| {
-            stored(topic_partition).map_or(Ok(()), |position| marks.check(topic_partition, position))
+            positions.get(topic_partition).map_or(Ok(()), |position| marks.check(topic_partition, position))
         })
     }
 
@@ -45,8 +48,7 @@ impl EndOffsets {
     /// has not caught up, even if it is empty: it was never assigned to a consumer of these tables.
     pub(crate) fn behind(&self, positions: &Positions) -> impl Iterator<Item = (&TopicPartition, i64, i64)> {
         self.ends.iter().filter_map(|(topic_partition, Watermarks { low, high })| {
-            let position =
-                positions.get(&(topic_partition.topic.clone(), topic_partition.partition)).copied();
+            let position = positions.get(topic_partition);
             let has_caught_up = position.is_some_and(|position| position >= *high);
             (!has_caught_up).then_some((topic_partition, position.unwrap_or(*low), *high))
         })
@@ -56,8 +58,7 @@ impl EndOffsets {
     /// Records of the topic of dead letters may expire before they are read.
     pub(crate) fn unread(&self, positions: &Positions) -> impl Iterator<Item = (&TopicPartition, i64, i64)> {
         self.ends.iter().filter_map(|(topic_partition, Watermarks { low, high })| {
-            let stored = positions.get(&(topic_partition.topic.clone(), topic_partition.partition));
-            let first = stored.copied().unwrap_or(*low).max(*low);
+            let first = positions.get(topic_partition).unwrap_or(*low).max(*low);
             (first < *high).then_some((topic_partition, first, *high))
         })
     }
@@ -65,8 +66,6 @@ impl EndOffsets {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use catalog_shared::record::RecordType;
 
     use super::*;
@@ -79,21 +78,21 @@ mod tests {
     #[test]
     fn partitions_are_behind_until_their_position_is_the_end_offset() {
         let marks = |low, high| Watermarks { low, high };
-        let ends = EndOffsets {
-            ends: vec![
-                (topic_partition(0), marks(0, 20)),
-                (topic_partition(1), marks(2, 5)),
-                (topic_partition(2), marks(7, 7)),
-            ],
+        let ends = EndOffsets::new(vec![
+            (topic_partition(0), marks(0, 20)),
+            (topic_partition(1), marks(2, 5)),
+            (topic_partition(2), marks(7, 7)),
+        ]);
+        let at = |positions: &[(i32, i64)]| -> Positions {
+            let of = |(partition, at): &(i32, i64)| (("socrata.hosts".to_owned(), *partition), *at);
+            positions.iter().map(of).collect()
         };
-        let mut positions = HashMap::from([(("socrata.hosts".to_owned(), 0), 20)]);
+        let positions = at(&[(0, 20)]);
         assert_eq!(ends.unread(&positions).collect::<Vec<_>>(), [(&topic_partition(1), 2, 5)]);
-        let expired = HashMap::from([(("socrata.hosts".to_owned(), 1), 1)]);
-        assert_eq!(ends.unread(&expired).last(), Some((&topic_partition(1), 2, 5)));
+        assert_eq!(ends.unread(&at(&[(1, 1)])).last(), Some((&topic_partition(1), 2, 5)));
         let behind = [(&topic_partition(1), 2, 5), (&topic_partition(2), 7, 7)];
         assert_eq!(ends.behind(&positions).collect::<Vec<_>>(), behind);
-        positions.insert(("socrata.hosts".to_owned(), 1), 6);
-        positions.insert(("socrata.hosts".to_owned(), 2), 7);
+        let positions = at(&[(0, 20), (1, 6), (2, 7)]);
         assert_eq!(ends.behind(&positions).count(), 0);
         assert!(ends.check(&positions).is_err());
     }

@@ -27,9 +27,9 @@ pub(crate) struct Joined {
 
 /// Joins the group for a copy of the tables. The client id shows the copy to the other members.
 pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Result<Joined> {
-    let note = copy.to_string();
+    let owner_metadata = copy.to_string();
     let config = kafka.client_config(&[
-        ("client.id", &note),
+        ("client.id", &owner_metadata),
         ("group.id", group),
         ("partition.assignment.strategy", "cooperative-sticky"),
         ("session.timeout.ms", "45000"),
@@ -53,7 +53,7 @@ pub(crate) fn join(kafka: &KafkaArgs, group: &str, copy: &CopyId) -> anyhow::Res
     ])?;
     let session = config.get("session.timeout.ms").and_then(|session| session.parse().ok());
     let session = session.map_or(SESSION, Duration::from_millis);
-    let (context, events) = GroupContext::new(note);
+    let (context, events) = GroupContext::new(owner_metadata);
     let member: Member = kafka::create(&config, context)?;
     let topics = kafka.topics();
     let names = TopicKind::ALL.map(|kind| kind.topic(&topics));

@@ -16,8 +16,9 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::admin::text;
 
-/// The timeout for all brokers together. A broker that is down costs all of it.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout for all brokers together. A broker that is down costs all of it, and the loop of a consumer may wait for the
+/// answer, so it is shorter than others.
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(crate) struct GroupMember {
     pub(crate) host: String,
 }
 
-/// The members of a group, or none if there is no such group. Needs DESCRIBE on the group. Blocks for up to five seconds.
+/// The members of a group, or `None` if there is no such group. Needs DESCRIBE on the group. Blocks for up to five seconds.
 ///
 /// # Errors
 /// An error of Kafka, or a broker that did not answer while no other broker knows the group.
@@ -58,7 +59,7 @@ impl GroupList {
     #[expect(unsafe_code, reason = "the crate's call drops incomplete answers")]
     fn fetch<C: ClientContext>(client: &Client<C>, group: &CString) -> Result<Self, KafkaError> {
         let mut list = std::ptr::null();
-        let timeout = i32::try_from(TIMEOUT.as_millis()).unwrap_or(i32::MAX);
+        let timeout = i32::try_from(LIST_TIMEOUT.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the client and the name outlive the call, which sets the list only if there is one.
         let code =
             unsafe { rd::rd_kafka_list_groups(client.native_ptr(), group.as_ptr(), &raw mut list, timeout) };

@@ -13,7 +13,7 @@ use rdkafka::consumer::Consumer;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use crate::kafka::partitions::{self, TIMEOUT};
+use crate::kafka::partitions::{self, METADATA_TIMEOUT};
 use crate::model::positions::Positions;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::model::watermarks::Watermarks;
@@ -58,7 +58,7 @@ pub(crate) async fn of_decisions(kafka: &KafkaArgs) -> anyhow::Result<Vec<LostRe
     let (watcher, name) = (partitions::watcher(kafka)?, kafka.topics().verdicts());
     let read = move || {
         // Metadata of all topics, because a request by name may create the topic (auto.create.topics.enable).
-        let metadata = watcher.fetch_metadata(None, TIMEOUT).context("Kafka is unreachable")?;
+        let metadata = watcher.fetch_metadata(None, METADATA_TIMEOUT).context("Kafka is unreachable")?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let mut lost = Vec::new();
         for partition in topic.map_or(&[][..], |topic| topic.partitions()) {
@@ -81,12 +81,10 @@ pub(crate) async fn check_starts(
     marks: &[(TopicPartition, Watermarks)],
     accept: bool,
 ) -> anyhow::Result<()> {
-    let has_position = |topic: &str, partition| positions.contains_key(&(topic.to_owned(), partition));
     let starting: Vec<_> = marks
         .iter()
         .filter(|(topic_partition, _)| {
-            topic_partition.kind != TopicKind::DeadLetters
-                && !has_position(&topic_partition.topic, topic_partition.partition)
+            topic_partition.kind != TopicKind::DeadLetters && positions.get(topic_partition).is_none()
         })
         .collect();
     let mut lost: Vec<_> = starting
@@ -94,7 +92,7 @@ pub(crate) async fn check_starts(
         .filter_map(|(topic_partition, marks)| LostRecords::of(topic_partition, marks.low))
         .collect();
     let dead_letters = kafka.topics().dead_letters();
-    let are_new = positions.keys().all(|(topic, _)| *topic == dead_letters);
+    let are_new = positions.partitions().all(|(topic, _)| topic == dead_letters);
     if are_new && !starting.is_empty() {
         lost.extend(of_decisions(kafka).await?);
     }

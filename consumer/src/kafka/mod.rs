@@ -5,6 +5,7 @@ pub(crate) mod committed_ends;
 pub(crate) mod context;
 pub(crate) mod decision_log;
 pub(crate) mod decision_reader;
+pub(crate) mod detached_reader;
 pub(crate) mod end_offsets;
 pub(crate) mod errors;
 pub(crate) mod group;

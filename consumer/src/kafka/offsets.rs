@@ -1,4 +1,4 @@
-//! The offsets that the group has committed. Their metadata is a note: the copy of the tables that committed them. It
+//! The offsets that the group has committed. Their metadata names the owner: the copy of the tables that committed them. It
 //! distinguishes an operator's reset and another copy's offsets from this copy's own.
 
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::kafka::context::{Member, TIMEOUT};
-use crate::model::copy_id;
+use crate::kafka::context::{Member, REQUEST_TIMEOUT};
+use crate::model::copy_id::{self, CopyId};
 use crate::model::start::CommittedOffset;
 use crate::model::topic::TopicPartition;
 
-/// Commits offsets with the note of this copy, without waiting for the response.
+/// Commits offsets with the metadata of this copy, without waiting for the response.
 pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
     if positions.is_empty() {
         return Ok(());
@@ -28,7 +28,7 @@ pub(crate) fn commit(member: &Member, positions: &[(TopicPartition, i64)]) -> an
     Ok(())
 }
 
-/// Commits offsets with the note of this copy and waits for the response, so that an operator's reset is honoured once.
+/// Commits offsets with the metadata of this copy and waits for the response, so that an operator's reset is honoured once.
 ///
 /// A failure is only logged: a reset that is honoured twice applies records twice, which changes nothing.
 pub(crate) async fn commit_and_wait(
@@ -41,7 +41,7 @@ pub(crate) async fn commit_and_wait(
     let (member, offsets) = (Arc::clone(member), offsets(member, positions)?);
     let commit = spawn_blocking(move || member.commit(&offsets, CommitMode::Sync));
     // The call has no timeout of its own.
-    match timeout(TIMEOUT, commit).await {
+    match timeout(REQUEST_TIMEOUT, commit).await {
         Ok(done) => {
             if let Err(error) = done? {
                 tracing::warn!(event = events::OFFSET_COMMIT_FAILED, %error, "an offset was not committed");
@@ -70,7 +70,7 @@ pub(crate) async fn committed<C: ConsumerContext, M: Consumer<C> + Send + Sync +
 }
 
 /// The metadata of the group's committed offset of a partition.
-pub(crate) async fn note<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'static>(
+pub(crate) async fn owner_metadata<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'static>(
     member: &Arc<M>,
     topic_partition: &TopicPartition,
 ) -> anyhow::Result<Option<String>> {
@@ -88,7 +88,7 @@ async fn fetch_committed<C: ConsumerContext, M: Consumer<C> + Send + Sync + 'sta
         list.add_partition(&topic_partition.topic, topic_partition.partition);
     }
     let member = Arc::clone(member);
-    let found = spawn_blocking(move || member.committed_offsets(list, TIMEOUT)).await?;
+    let found = spawn_blocking(move || member.committed_offsets(list, REQUEST_TIMEOUT)).await?;
     found.context("can't read the group's offsets")
 }
 
@@ -101,13 +101,14 @@ pub(crate) async fn has_reset(
     Ok(committed.iter().flatten().any(|committed| !committed.noted))
 }
 
-/// Commits offsets with a note for a group without members.
+/// Commits offsets with metadata of the owner for a group without members.
 ///
 /// # Errors
 /// From Kafka, or if it does not answer.
 pub(crate) async fn commit_without_members(
     kafka: &KafkaArgs,
-    (group, note): (&str, &str),
+    group: &str,
+    owner: &CopyId,
     positions: &[(TopicPartition, i64)],
 ) -> anyhow::Result<()> {
     if positions.is_empty() {
@@ -119,9 +120,9 @@ pub(crate) async fn commit_without_members(
         ("allow.auto.create.topics", "false"),
     ])?;
     let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
-    let offsets = noted(note, positions)?;
+    let offsets = with_owner_metadata(&owner.to_string(), positions)?;
     let commit = spawn_blocking(move || client.commit(&offsets, CommitMode::Sync));
-    timeout(TIMEOUT, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
+    timeout(REQUEST_TIMEOUT, commit).await.context("Kafka does not answer")??.context("can't commit offsets")
 }
 
 /// Whether this user may commit offsets of a group, for which a member needs READ on it. Asks for the offset of a partition that
@@ -147,15 +148,18 @@ pub(super) fn offsets(
     member: &Member,
     positions: &[(TopicPartition, i64)],
 ) -> KafkaResult<TopicPartitionList> {
-    noted(&member.context().note, positions)
+    with_owner_metadata(&member.context().owner_metadata, positions)
 }
 
-fn noted(note: &str, positions: &[(TopicPartition, i64)]) -> KafkaResult<TopicPartitionList> {
+fn with_owner_metadata(
+    owner_metadata: &str,
+    positions: &[(TopicPartition, i64)],
+) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(positions.len());
     for (topic_partition, position) in positions {
         let mut element = list.add_partition(&topic_partition.topic, topic_partition.partition);
         element.set_offset(Offset::Offset(*position))?;
-        element.set_metadata(note);
+        element.set_metadata(owner_metadata);
     }
     Ok(list)
 }

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use crate::model::topic::TopicPartition;
 
 /// How long to wait for one event of the client.
-const POLL: Duration = Duration::from_millis(100);
+const POLL_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// An unread record.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ fn first_record(
     assignment.add_partition_offset(topic, *partition, Offset::Offset(position))?;
     reader.assign(&assignment)?;
     while Instant::now() < deadline {
-        match reader.poll(POLL) {
+        match reader.poll(POLL_TIMEOUT) {
             None => {}
             Some(Ok(message)) => {
                 return Ok(Some(Unread { at: time_of(&message) }));

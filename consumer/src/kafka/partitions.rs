@@ -20,7 +20,7 @@ use crate::model::watermarks::Watermarks;
 pub(crate) struct NoTopic(String);
 
 /// How long Kafka may take to list its topics.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client that reads the real end of partitions, including open transactions. For a reader of committed records a
 /// partition ends where the first open transaction begins.
@@ -47,7 +47,7 @@ pub(crate) fn list(topic_partition: &TopicPartition) -> TopicPartitionList {
 /// # Errors
 /// If Kafka does not answer.
 pub(crate) fn await_metadata<C: ClientContext>(client: &Client<C>, topic: &str) -> anyhow::Result<bool> {
-    let metadata = client.fetch_metadata(Some(topic), TIMEOUT).context("Kafka is unreachable")?;
+    let metadata = client.fetch_metadata(Some(topic), METADATA_TIMEOUT).context("Kafka is unreachable")?;
     Ok(metadata.topics().iter().any(|found| found.name() == topic && found.error().is_none()))
 }
 
@@ -78,7 +78,7 @@ fn measure(
 /// [`NoTopic`] for a data topic that is missing, or if Kafka does not answer.
 pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<TopicPartition>> {
     let watcher = watcher(kafka)?;
-    let metadata = spawn_blocking(move || watcher.fetch_metadata(None, TIMEOUT)).await?;
+    let metadata = spawn_blocking(move || watcher.fetch_metadata(None, METADATA_TIMEOUT)).await?;
     let metadata = metadata.context("Kafka is unreachable")?;
     let topics = kafka.topics();
     let mut topic_partitions = Vec::new();

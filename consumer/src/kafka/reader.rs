@@ -1,10 +1,12 @@
 //! Readers of the topics outside the group, for dry runs and rebuilds.
 
+use anyhow::Context;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, StreamConsumer};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
-pub(crate) type Reader = StreamConsumer<LogContext>;
+pub(crate) type TopicReader = StreamConsumer<LogContext>;
 /// A reader for a separate thread. It reads twice as fast, because no task is woken for each message.
 pub(crate) type PolledReader = BaseConsumer<LogContext>;
 
@@ -13,16 +15,26 @@ pub(crate) type PolledReader = BaseConsumer<LogContext>;
 ///
 /// # Errors
 /// If librdkafka refuses a setting.
-pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Reader> {
+pub(crate) fn open(kafka: &KafkaArgs, group: &str) -> anyhow::Result<TopicReader> {
     kafka::create(&config(kafka, group)?, LogContext::default())
 }
 
 /// Like [`open`], for a thread that polls.
 ///
 /// # Errors
-/// As [`open`].
+/// Same as [`open`].
 pub(crate) fn open_polled(kafka: &KafkaArgs, group: &str) -> anyhow::Result<PolledReader> {
     kafka::create(&config(kafka, group)?, LogContext::default())
+}
+
+/// Stops fetching a partition until it is resumed.
+///
+/// # Errors
+/// If librdkafka refuses it.
+pub(crate) fn pause<C: Consumer<LogContext>>(reader: &C, topic: &str, partition: i32) -> anyhow::Result<()> {
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition(topic, partition);
+    reader.pause(&list).with_context(|| format!("can't pause {topic}[{partition}]"))
 }
 
 fn config(kafka: &KafkaArgs, group: &str) -> anyhow::Result<ClientConfig> {

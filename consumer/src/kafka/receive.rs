@@ -22,12 +22,12 @@ pub(crate) fn message(
 ) -> anyhow::Result<Option<BorrowedMessage<'_>>> {
     match received {
         Ok(message) => Ok(Some(message)),
-        Err(error) => lasting(error).map_or(Ok(None), |error| Err(explain(error))),
+        Err(error) => permanent(error).map_or(Ok(None), |error| Err(explain(error))),
     }
 }
 
 /// An error that the client does not recover from by itself. Others are only logged, by the client's context too.
-pub(crate) fn lasting(error: KafkaError) -> Option<KafkaError> {
+pub(crate) fn permanent(error: KafkaError) -> Option<KafkaError> {
     let lasts = match &error {
         KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)
         | KafkaError::MessageConsumptionFatal(_) => true,
@@ -53,7 +53,7 @@ pub(crate) fn explain(error: KafkaError) -> anyhow::Error {
 
 /// Copies a message into its partition, if records are accepted there.
 pub(crate) fn take(partition: &mut Partition, message: &BorrowedMessage<'_>, now: Instant) {
-    if !partition.flows() {
+    if !partition.accepts_records() {
         return;
     }
     match Record::from_message(message) {

@@ -12,7 +12,7 @@ const NOTE: &str = "catalog-stream";
 pub(crate) struct CopyId {
     /// A hash of the tables' identity, the database's name and oid, and the schema.
     tables: String,
-    /// A hash of the server's system identifier. None if the user may not read it.
+    /// A hash of the server's system identifier. `None` if the user may not read it.
     server: Option<String>,
     /// The schema's name, for messages.
     pub(crate) schema: String,

@@ -5,7 +5,7 @@ use catalog_shared::region::Region;
 
 /// An end-of-run record and its offset.
 #[derive(Debug)]
-pub(crate) struct EndOfRun {
+pub(crate) struct ReceivedEndRecord {
     pub(crate) region: Region,
     pub(crate) offset: i64,
     pub(crate) record: Box<EndRecord>,

@@ -42,7 +42,7 @@ pub(crate) struct Partition {
     read_to: i64,
     records: VecDeque<Record>,
     bytes: usize,
-    oldest: Option<Instant>,
+    waiting_since: Option<Instant>,
     /// When the first record of the batch in flight was observed.
     in_flight_from: Option<OffsetDateTime>,
 }
@@ -61,19 +61,19 @@ impl Partition {
             read_to: position,
             records: VecDeque::new(),
             bytes: 0,
-            oldest: None,
+            waiting_since: None,
             in_flight_from: None,
         }
     }
 
     /// Whether records are accepted: not while a seek is pending, and not after a record of a newer schema.
-    pub(crate) const fn flows(&self) -> bool {
+    pub(crate) const fn accepts_records(&self) -> bool {
         self.seek_to.is_none() && self.newer.is_none()
     }
 
     /// Accepts a chunk, unless it is from before the current assignment or the last seek.
     pub(crate) fn accept(&mut self, chunk: Chunk, now: Instant) -> bool {
-        let accepted = chunk.epoch == self.epoch && self.flows();
+        let accepted = chunk.epoch == self.epoch && self.accepts_records();
         if accepted {
             self.newer = chunk.newer;
             chunk.records.into_iter().for_each(|record| self.push(record, now));
@@ -82,8 +82,8 @@ impl Partition {
     }
 
     /// Stores that every record below an offset was received in this epoch.
-    pub(crate) fn note_read_to(&mut self, epoch: u64, offset: i64) {
-        if epoch == self.epoch && self.flows() {
+    pub(crate) fn advance_read_to(&mut self, epoch: u64, offset: i64) {
+        if epoch == self.epoch && self.accepts_records() {
             self.read_to = self.read_to.max(offset);
         }
     }
@@ -102,11 +102,11 @@ impl Partition {
     /// Accepts a record.
     pub(crate) fn push(&mut self, record: Record, now: Instant) {
         self.bytes += record.bytes();
-        self.oldest.get_or_insert(now);
+        self.waiting_since.get_or_insert(now);
         self.records.push_back(record);
     }
 
-    /// Whether fetching must be paused (true) or resumed (false). None if nothing changes.
+    /// Whether fetching must be paused (true) or resumed (false). `None` if nothing changes.
     pub(crate) fn pause_changes(&self) -> Option<bool> {
         let should = self.newer.is_some()
             || self.handle.waits()
@@ -116,7 +116,7 @@ impl Partition {
     }
 
     /// The record of a newer schema that blocks the partition, once all earlier records are applied.
-    pub(crate) fn stuck_at(&self) -> Option<NewerRecord> {
+    pub(crate) fn blocking_record(&self) -> Option<NewerRecord> {
         self.newer.filter(|_| !self.in_flight && self.records.is_empty())
     }
 
@@ -131,15 +131,16 @@ impl Partition {
         in_flight.or_else(|| self.records.front().and_then(Record::observed_at))
     }
 
-    /// When the oldest waiting record was received.
+    /// When the partition began to wait: its first record was received, or its last batch was taken. This makes partitions
+    /// take turns.
     pub(crate) const fn waits_since(&self) -> Option<Instant> {
-        self.oldest
+        self.waiting_since
     }
 
     /// Whether there is a batch to apply: a full one, one that has waited long enough, or an end-of-run record.
     pub(crate) fn is_due(&self, batch_size: usize, now: Instant) -> bool {
         let full = self.records.len() >= batch_size || self.bytes >= BATCH_BYTES;
-        let waited = self.oldest.is_some_and(|oldest| now.duration_since(oldest) >= LINGER);
+        let waited = self.waiting_since.is_some_and(|since| now.duration_since(since) >= LINGER);
         let ends = self.records.front().is_some_and(Record::ends_run);
         !self.in_flight && (full || waited || ends)
     }
@@ -156,19 +157,20 @@ impl Partition {
         }
         let records: Vec<Record> = self.records.drain(..count).collect();
         self.bytes -= bytes;
-        self.oldest = (!self.records.is_empty()).then_some(now);
+        self.waiting_since = (!self.records.is_empty()).then_some(now);
         let to = records.last()?.offset + 1;
         Some(self.send(to, records))
     }
 
     /// A batch without records, if more was read than the last record: the end of a transaction takes an offset too.
-    pub(crate) fn take_received_step(&mut self) -> Option<Batch> {
-        self.take_step(self.read_to)
+    pub(crate) fn skip_to_end_of_received(&mut self) -> Option<Batch> {
+        self.empty_batch_to(self.read_to)
     }
 
     /// A batch without records, up to an offset below which all records were received.
-    pub(crate) fn take_step(&mut self, read_to: i64) -> Option<Batch> {
-        let idle = self.flows() && !self.in_flight && self.records.is_empty() && read_to > self.position;
+    pub(crate) fn empty_batch_to(&mut self, read_to: i64) -> Option<Batch> {
+        let idle =
+            self.accepts_records() && !self.in_flight && self.records.is_empty() && read_to > self.position;
         idle.then(|| self.send(read_to, Vec::new()))
     }
 
@@ -188,7 +190,7 @@ impl Partition {
     pub(crate) fn clear(&mut self) {
         self.handle.stop();
         self.records.clear();
-        (self.bytes, self.oldest) = (0, None);
+        (self.bytes, self.waiting_since) = (0, None);
     }
 
     /// Whether its position can be compared with the stored one: no batch is in flight and no seek is pending.

@@ -36,9 +36,9 @@ impl Record {
         Self::copy(message, &mut Arena::exact())
     }
 
-    /// The headers of a message, parsed without copying anything; none if they can't be read.
+    /// The headers of a message, parsed without copying anything; `None` if they can't be read.
     pub(crate) fn stamp(message: &BorrowedMessage<'_>) -> Option<Stamp> {
-        // As in `copy`. All headers are visited, because a bad name behind the known headers makes the record unreadable too.
+        // Same as in `copy`. All headers are visited, because a bad name after the known headers makes the record unreadable too.
         let read = || {
             let headers = message.headers()?;
             headers.iter().for_each(drop);
@@ -66,7 +66,7 @@ impl Record {
     /// A record with these headers and without key and value.
     ///
     /// # Errors
-    /// As [`Record::from_message`].
+    /// Same as [`Record::from_message`].
     pub(crate) fn read(offset: i64, headers: Option<&impl Headers>) -> Result<Self, u32> {
         Self::read_into(offset, headers, &mut Arena::exact())
     }

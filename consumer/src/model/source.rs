@@ -8,7 +8,7 @@ pub(crate) struct Source {
     /// The bootstrap servers, for messages.
     pub(crate) brokers: String,
     pub(crate) prefix: String,
-    /// The cluster's id; none if Kafka does not report one.
+    /// The cluster's id; `None` if Kafka does not report one.
     pub(crate) cluster: Option<String>,
     /// Topic ids by topic name, for the topics that have one.
     pub(crate) topics: BTreeMap<String, String>,

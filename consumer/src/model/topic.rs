@@ -24,7 +24,7 @@ impl TopicKind {
         Self::DeadLetters,
     ];
 
-    /// The kind of a topic; none if it is not consumed.
+    /// The kind of a topic; `None` if it is not consumed.
     pub(crate) fn of(topics: &Topics, topic: &str) -> Option<Self> {
         let data = topics.record_type(topic).map(Self::Data);
         data.or_else(|| (topic == topics.dead_letters()).then_some(Self::DeadLetters))
@@ -51,7 +51,7 @@ pub(crate) struct TopicPartition {
 pub(crate) type PartitionId = (TopicKind, i32);
 
 impl TopicPartition {
-    /// The first partition of the topic of datasets. The note of its offset names the copy that owns the group.
+    /// The first partition of the topic of datasets. The metadata of its offset names the copy that owns the group.
     pub(crate) fn first_of_datasets(topics: &Topics) -> Self {
         let kind = TopicKind::Data(RecordType::Datasets);
         Self { kind, topic: kind.topic(topics), partition: 0 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::tables::Tables;
-use crate::store::tables::{Role, TABLES};
+use crate::store::tables::{ColumnRole, TABLES};
 
 /// The columns that a table and its description don't share, or whose type or part in the key differs.
 const DIFFERENT: &str = "
@@ -25,7 +25,7 @@ async fn each_table_has_exactly_the_columns_of_its_description() -> Result<()> {
         let different: Vec<String> = sqlx::query_scalar(DIFFERENT)
             .bind(columns().map(|column| column.name).collect::<Vec<_>>())
             .bind(columns().map(|column| column.sql_type).collect::<Vec<_>>())
-            .bind(columns().map(|column| column.role == Role::Key).collect::<Vec<_>>())
+            .bind(columns().map(|column| column.role == ColumnRole::Key).collect::<Vec<_>>())
             .bind(format!("socrata_{}", table.name))
             .fetch_all(&tables.pool)
             .await?;

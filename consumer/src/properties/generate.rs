@@ -219,3 +219,11 @@ fn next() -> impl Strategy<Value = Next> {
 fn drain() -> impl Strategy<Value = Drain> {
     (any::<Index>(), select(vec![1, 3, 10, 1000])).prop_map(|(first, batch)| Drain { first, batch })
 }
+
+pub(super) fn domain(asset: u8) -> String {
+    format!("d{}.example", asset % DOMAINS)
+}
+
+pub(super) fn id(asset: u8) -> String {
+    format!("aaaa-{asset:04}")
+}

@@ -13,6 +13,7 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::generate::{DOMAINS, Missed, Page, Run};
+pub(super) use super::generate::{domain, id};
 use crate::model::batch::Batch;
 use crate::model::record::Record;
 use crate::model::topic::{TopicKind, TopicPartition};
@@ -289,12 +290,4 @@ fn end_record(
 fn listed(run: &Run) -> impl Iterator<Item = (String, u8)> {
     let counts = (0..DOMAINS).zip(run.declared).filter(|(of, _)| run.finds(*of));
     counts.filter_map(|(of, count)| Some((domain(of), count?)))
-}
-
-pub(super) fn domain(asset: u8) -> String {
-    format!("d{}.example", asset % DOMAINS)
-}
-
-pub(super) fn id(asset: u8) -> String {
-    format!("aaaa-{asset:04}")
 }

@@ -38,7 +38,7 @@ use tables::{Accepted, Tables};
 use crate::store::outbox;
 
 /// Checks a property with three sets of tables that are empty at the start of each case.
-fn holds(name: &'static str, property: &impl AsyncFn(&[Tables; 3], &Case) -> Result<()>) {
+fn check_property(name: &'static str, property: &impl AsyncFn(&[Tables; 3], &Case) -> Result<()>) {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let make = async {
         anyhow::Ok([Tables::make(name).await?, Tables::make(name).await?, Tables::make(name).await?])
@@ -103,7 +103,7 @@ async fn follow(
 /// I1: any order, duplication or distribution over consumers gives the same rows.
 #[test]
 fn every_history_ends_in_the_rows_of_the_newest_records() {
-    holds("rows", &async |[tables, ..], case| {
+    check_property("rows", &async |[tables, ..], case| {
         follow(&Log::of(&case.runs), tables, case, async |_, model| {
             same("rows", &model.rows(&accepted(tables).await?), &tables.rows().await?)
         })
@@ -114,7 +114,7 @@ fn every_history_ends_in_the_rows_of_the_newest_records() {
 /// I3: the ledger counts each record once, regardless of redeliveries and replays.
 #[test]
 fn every_history_counts_each_record_once() {
-    holds("ledger", &async |[tables, ..], case| {
+    check_property("ledger", &async |[tables, ..], case| {
         follow(&Log::of(&case.runs), tables, case, async |_, model| {
             same("ledger", &model.ledger(), &tables.ledger().await?)?;
             same("dead letters", &model.dead_letters(), &tables.dead_letters().await?)?;
@@ -134,7 +134,7 @@ fn every_history_counts_each_record_once() {
 /// I4: a run with an incomplete ledger retires nothing. The ledger is also incomplete if compaction removed records.
 #[test]
 fn only_runs_that_balance_or_are_released_retire() {
-    holds("fates", &async |[tables, ..], case| {
+    check_property("fates", &async |[tables, ..], case| {
         let log = Log::of(&case.runs).compacted(&case.dropped);
         follow(&log, tables, case, async |history, model| {
             let (states, decided) = (tables.states().await?, history.decided());
@@ -174,7 +174,7 @@ fn only_runs_that_balance_or_are_released_retire() {
 /// are followed. Keys whose newest record can't be read are excluded.
 #[test]
 fn a_compacted_log_ends_in_the_same_tables() {
-    holds("compacted", &async |[live, other, _], case| {
+    check_property("compacted", &async |[live, other, _], case| {
         let readable = |run: &Run| Run { broken: None, ..run.clone() };
         let log = Log::of(&case.runs.iter().map(readable).collect::<Vec<_>>());
         follow(&log, live, case, async |_, _| Ok(())).await?;
@@ -185,7 +185,7 @@ fn a_compacted_log_ends_in_the_same_tables() {
 /// I5: a rebuild gives the same rows as the live tables and reports no difference. It restores deleted and changed rows.
 #[test]
 fn a_rebuild_ends_in_the_same_tables() {
-    holds("rebuilt", &async |[live, other, _], case| {
+    check_property("rebuilt", &async |[live, other, _], case| {
         follow(&Log::of(&case.runs), live, case, async |_, _| Ok(())).await?;
         rebuild(live, other, &Log::of(&case.runs), case).await?;
         let before = live.contents().await?;
@@ -200,7 +200,7 @@ fn a_rebuild_ends_in_the_same_tables() {
 /// in any order.
 #[test]
 fn installations_that_exchange_verdicts_agree() {
-    holds("exchanged", &async |[one, two, third], case| {
+    check_property("exchanged", &async |[one, two, third], case| {
         let log = Log::of(&case.runs);
         follow(&log, one, case, async |_, _| Ok(())).await?;
         let history = History::begin(&log, two, !case.strict);

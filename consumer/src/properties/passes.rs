@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::generate::{Case, Drain};
 use super::log::{Log, LogRecord, Spot, topic_partition};
 use super::tables::Tables;
-use super::{holds, same};
+use super::{check_property, same};
 use crate::commands::rebuild::{NewestVersions, Selection, apply_to_shadow};
 use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, RunThresholds};
 use crate::decode::row_key::{Head, RowId};
@@ -28,7 +28,7 @@ const SETTINGS: BatchSettings = BatchSettings {
 
 #[test]
 fn two_passes_end_in_the_same_rows_as_one() {
-    holds("passes", &async |[one, two, _], case| {
+    check_property("passes", &async |[one, two, _], case| {
         let first = log(case);
         // What is left when the records are read again.
         let second = first.compacted(&case.dropped);

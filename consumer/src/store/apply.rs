@@ -15,7 +15,7 @@ use crate::config::thresholds::BatchSettings;
 use crate::decode::{Dead, Decoded, decode};
 use crate::model::batch::Batch;
 use crate::model::effect::Applied;
-use crate::model::end_of_run::EndOfRun;
+use crate::model::end_of_run::ReceivedEndRecord;
 use crate::model::record::Record;
 use crate::model::stages::{Stage, Stages};
 use crate::model::topic::TopicKind;
@@ -159,7 +159,7 @@ impl Work<'_> {
         self,
         tx: &mut PgConnection,
         counted_to: i64,
-        ends: &[EndOfRun],
+        ends: &[ReceivedEndRecord],
     ) -> anyhow::Result<Vec<JudgedRun>> {
         let mut judged_runs = Vec::new();
         for end in ends.iter().filter(|end| end.offset >= counted_to) {
@@ -176,7 +176,7 @@ impl Work<'_> {
 
 /// A batch that may decide about runs runs alone, and its commit waits for the disk: decisions are published to Kafka
 /// afterwards. Other batches need not wait, because a commit that is lost in a crash takes the position with it.
-const fn mode(settings: BatchSettings, ends: &[EndOfRun]) -> LockMode {
+const fn mode(settings: BatchSettings, ends: &[ReceivedEndRecord]) -> LockMode {
     if !ends.is_empty() {
         LockMode::Exclusive
     } else if settings.synchronous_commit {

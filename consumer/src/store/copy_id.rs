@@ -29,7 +29,7 @@ pub(crate) async fn read(connection: &mut PgConnection) -> anyhow::Result<CopyId
     Ok(CopyId::new([&identity, &database, &oid], schema, server.as_deref()))
 }
 
-/// None if the server refuses, even though the privilege was granted.
+/// `None` if the server refuses, even though the privilege was granted.
 async fn read_server(connection: &mut PgConnection) -> Option<String> {
     let read =
         sqlx::query_scalar(include_str!("../../sql/binding/read_server.sql")).fetch_one(connection).await;

@@ -57,7 +57,7 @@ impl Outage {
         }
     }
 
-    /// Repeats `attempt` while its errors are transient. None if `stop` is cancelled first.
+    /// Repeats `attempt` while its errors are transient. `None` if `stop` is cancelled first.
     ///
     /// # Errors
     /// A permanent error.

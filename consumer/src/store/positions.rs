@@ -47,7 +47,7 @@ pub(crate) async fn advance(tx: &mut PgConnection, batch: &Batch) -> sqlx::Resul
 /// Waits until these positions, and all commits before, are on the server's disk. The commits of batches don't wait for it
 /// (`synchronous_commit`), but a later commit that waits covers them, because the log is written in order.
 pub(crate) async fn make_durable(pool: &PgPool, positions: &Positions) -> sqlx::Result<()> {
-    let Some(((topic, partition), _)) = positions.iter().next() else { return Ok(()) };
+    let Some((topic, partition)) = positions.partitions().next() else { return Ok(()) };
     sqlx::query(include_str!("../../sql/apply/make_durable.sql"))
         .bind(topic)
         .bind(partition)

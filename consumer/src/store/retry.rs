@@ -20,9 +20,9 @@ use crate::model::effect::Applied;
 use crate::model::record::Record;
 use crate::store::apply::{Failure, Outcome, apply};
 use crate::store::database::{CONNECT_TIMEOUT, Sessions, format_error};
-use crate::store::db_error;
 use crate::store::ledger::JudgedRun;
 use crate::store::outage::{Backoff, Outage};
+use crate::store::{db_error, dead_letters};
 
 /// The context that all batches of a consumer share.
 #[derive(Clone)]
@@ -77,7 +77,9 @@ impl BatchContext {
                 Ok(outcome) => {
                     self.outage.end();
                     handle.set_down(false);
-                    return Ok(Attempt::Done(resolve_doubt(batch, outcome, in_doubt)));
+                    let outcome = resolve_doubt(batch, outcome, in_doubt);
+                    log_committed(batch, &outcome);
+                    return Ok(Attempt::Done(outcome));
                 }
                 Err(Failure { error, in_doubt: doubt })
                     if db_error::is_timed_out(&error)
@@ -171,9 +173,17 @@ fn resolve_doubt(batch: &Batch, outcome: Outcome, in_doubt: Option<Outcome>) -> 
     }
 }
 
+/// Logs what was committed, part by part: if a later part of the batch fails, its position is already past this one.
+fn log_committed(batch: &Batch, outcome: &Outcome) {
+    if let Outcome::Applied { dead, judged_runs, .. } = outcome {
+        dead_letters::log(batch, dead);
+        judged_runs.iter().for_each(JudgedRun::log);
+    }
+}
+
 /// Counts the retry of a batch after this error. Returns its cause.
-fn count_retry(error: &anyhow::Error) -> db_error::Cause {
-    let cause = db_error::Cause::of(error);
+fn count_retry(error: &anyhow::Error) -> db_error::RetryCause {
+    let cause = db_error::RetryCause::of(error);
     counter!(names::CONSUMER_BATCH_RETRIES, "cause" => cause.name()).increment(1);
     cause
 }

@@ -11,7 +11,7 @@ use crate::store::database;
 struct Found {
     /// The number of the last migration.
     revision: Option<i64>,
-    /// None if the table `installation` is empty.
+    /// `None` if the table `installation` is empty.
     identity: Option<String>,
     /// The identity that was read at the program's start; none on a connection that was opened without one.
     expected: Option<String>,

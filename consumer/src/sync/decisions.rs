@@ -22,6 +22,8 @@ use crate::sync::source_check;
 const OUTBOX_INTERVAL: Duration = Duration::from_millis(500);
 /// Delay before a retry.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
+/// Delay before the next look for a missing topic. Each look needs a new client.
+const MISSING_TOPIC_DELAY: Duration = Duration::from_secs(10);
 /// Timeout of the last publication when the program ends.
 const FINAL_PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -91,7 +93,7 @@ impl DecisionSync {
         self.publish().await
     }
 
-    /// Reads the topic from its beginning to its end and merges it. None if the topic does not exist.
+    /// Reads the topic from its beginning to its end and merges it. `None` if the topic does not exist.
     async fn read_topic(&self) -> anyhow::Result<Option<DecisionReader>> {
         let Some((reader, published)) = self.log.read_to_end().await? else { return Ok(None) };
         outbox::merge(&self.pool, &published).await?;
@@ -114,7 +116,7 @@ impl DecisionSync {
         self.read_topic().await.map(drop)
     }
 
-    /// As [`DecisionSync::read_topic`], with retries.
+    /// Like [`DecisionSync::read_topic`], with retries.
     async fn read_with_retries(&self) -> Option<DecisionReader> {
         loop {
             match self.read_topic().await {
@@ -124,18 +126,20 @@ impl DecisionSync {
         }
     }
 
-    /// Follows the topic and publishes the outbox, until it is cancelled.
-    async fn run(&self, mut reader: Option<DecisionReader>) {
+    /// Follows the topic and publishes the outbox, until it is cancelled. A producer creates the topic. Until then nothing is
+    /// published.
+    async fn run(&self, reader: Option<DecisionReader>) {
+        let reader = match reader {
+            Some(reader) => reader,
+            None => until_found(|| self.read_with_retries()).await,
+        };
         let mut tick = interval(OUTBOX_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                decision = next(reader.as_ref()) => self.follow(decision).await,
+                decision = reader.next() => self.follow(decision).await,
                 _ = tick.tick() => {
-                    if reader.is_none() {
-                        // A producer creates the topic. Until then nothing is published.
-                        reader = self.read_with_retries().await;
-                    } else if let Err(error) = self.publish().await {
+                    if let Err(error) = self.publish().await {
                         self.log_and_wait("can't publish to", &error).await;
                     }
                 }
@@ -160,10 +164,13 @@ impl DecisionSync {
     }
 }
 
-async fn next(reader: Option<&DecisionReader>) -> RunDecision {
-    match reader {
-        Some(reader) => reader.next().await,
-        None => std::future::pending().await,
+/// Looks for the topic, which is missing, until it exists. Waits before each look.
+async fn until_found<T, F: Future<Output = Option<T>>>(look: impl Fn() -> F) -> T {
+    loop {
+        sleep(MISSING_TOPIC_DELAY).await;
+        if let Some(found) = look().await {
+            return found;
+        }
     }
 }
 
@@ -195,5 +202,22 @@ impl DecisionSyncTask {
         // The task has no result, and the panic hook logs a panic.
         let _ = self.task.await;
         self.decisions.publish_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::future::ready;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_topic_is_looked_for_every_ten_seconds() {
+        let (start, looks) = (Instant::now(), RefCell::new([None, None, Some("the topic")].into_iter()));
+        let found = until_found(|| ready(looks.borrow_mut().next().flatten())).await;
+        assert_eq!((found, start.elapsed()), ("the topic", Duration::from_secs(30)));
     }
 }

@@ -6,19 +6,19 @@ use sqlx::PgConnection;
 use crate::kafka::source;
 use crate::store::binding;
 
-/// As [`binding::check`], with the ids read from Kafka.
+/// Like [`binding::check`], with the ids read from Kafka.
 ///
 /// # Errors
-/// As [`binding::check`], or if Kafka does not answer.
+/// Same as [`binding::check`], or if Kafka does not answer.
 pub(crate) async fn check_now(connection: &mut PgConnection, kafka: &KafkaArgs) -> anyhow::Result<()> {
     binding::check_prefix(connection, &kafka.topic_prefix).await?;
     binding::check(connection, &source::find(kafka).await?).await
 }
 
-/// As [`binding::recreated`], with the ids read from Kafka.
+/// Like [`binding::recreated`], with the ids read from Kafka.
 ///
 /// # Errors
-/// As [`binding::recreated`], or if Kafka does not answer.
+/// Same as [`binding::recreated`], or if Kafka does not answer.
 pub(crate) async fn recreated(
     connection: &mut PgConnection,
     kafka: &KafkaArgs,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use catalog_shared::cursor::{Cursor, RunState};
 use catalog_shared::cursors::{self, Unreadable};
-use catalog_shared::doctor::{Finding, shell_word};
+use catalog_shared::doctor::Finding;
 use catalog_shared::kafka::{self, KafkaArgs};
-use catalog_shared::kafka_doctor::{failed, reached, show_cursor};
+use catalog_shared::kafka_doctor::{failed, grant_topics, reached, show_cursor};
 use catalog_shared::record::SCHEMA;
 use catalog_shared::region::Region;
 use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
@@ -23,7 +23,7 @@ pub(super) async fn transactions(kafka: KafkaArgs, limit: Duration) -> anyhow::R
     }
     let id = format!("{}producer.doctor", kafka.topic_prefix);
     let config = kafka.client_config(&[("transactional.id", &id), ("enable.idempotence", "true")])?;
-    let grant = grant(&kafka);
+    let grant = grant_topics(&kafka);
     let open = move || -> anyhow::Result<()> {
         let client: BaseProducer<DefaultProducerContext> = kafka::create(&config, DefaultProducerContext)?;
         Ok(client.init_transactions(limit)?)
@@ -53,7 +53,7 @@ pub(super) async fn cursor(kafka: KafkaArgs, region: Region) -> anyhow::Result<V
 fn unread(error: anyhow::Error, kafka: &KafkaArgs) -> Finding {
     match error.downcast_ref::<Unreadable>() {
         Some(record) => Finding::problem(CURSOR, format!("{error:#}"), show_cursor(kafka, record)),
-        None => failed(CURSOR, error, kafka, grant(kafka)),
+        None => failed(CURSOR, error, kafka, grant_topics(kafka)),
     }
 }
 
@@ -74,10 +74,6 @@ fn state(region: Region, cursor: Option<&Cursor>) -> Finding {
         Some(cursor) => format!("run {} of {region} is the last one", cursor.run),
     };
     Finding::ok(CURSOR, found)
-}
-
-fn grant(kafka: &KafkaArgs) -> String {
-    format!("deploy/grant-kafka-rights {} --prefix {}", shell_word(&kafka.brokers), kafka.topic_prefix)
 }
 
 #[cfg(test)]

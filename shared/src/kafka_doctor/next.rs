@@ -45,6 +45,19 @@ pub(super) fn tool(kafka: &KafkaArgs, tool: &str, args: &str) -> String {
     format!("kafka-{tool}.sh --bootstrap-server {} {args}", shell_word(&kafka.brokers))
 }
 
+/// Grants the rights on the topics.
+#[must_use]
+pub fn grant_topics(kafka: &KafkaArgs) -> String {
+    let (brokers, prefix) = (shell_word(&kafka.brokers), shell_word(&kafka.topic_prefix));
+    format!("deploy/grant-kafka-rights {brokers} --prefix {prefix}")
+}
+
+/// Grants the rights on the topics and on a group.
+#[must_use]
+pub fn grant_group(kafka: &KafkaArgs, group: &str) -> String {
+    format!("{} --group {}", grant_topics(kafka), shell_word(group))
+}
+
 /// Shows a record that this build can't read.
 #[must_use]
 pub fn show_cursor(kafka: &KafkaArgs, Unreadable { topic, partition, offset, .. }: &Unreadable) -> String {
@@ -57,6 +70,14 @@ pub fn show_cursor(kafka: &KafkaArgs, Unreadable { topic, partition, offset, .. 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_of_a_command_that_grants_rights_are_quoted() {
+        let (brokers, topic_prefix) = ("a:1, b:2".to_owned(), "p$.".to_owned());
+        let kafka = KafkaArgs { brokers, topic_prefix, options: Vec::new() };
+        let next = "deploy/grant-kafka-rights 'a:1, b:2' --prefix 'p$.' --group 'g 1'";
+        assert_eq!(grant_group(&kafka, "g 1"), next);
+    }
 
     #[test]
     fn each_broker_is_connected_to() {

@@ -121,6 +121,46 @@ async fn a_replayed_dead_letter_is_applied_with_its_own_version() -> Result<()> 
     Ok(())
 }
 
+/// Lets the replay of a dead letter fail, as a lost connection would.
+const FAILING: &str = "
+    create function failing() returns trigger language plpgsql as $$
+    begin
+        if new.id = (select max(id) from dead_letters) then
+            raise exception 'terminating connection' using errcode = '57P01';
+        end if;
+        return new;
+    end
+    $$;
+    create trigger failing before update on dead_letters for each row execute function failing()";
+
+#[tokio::test]
+async fn a_replay_that_fails_halfway_says_what_it_has_replayed() -> Result<()> {
+    let (world, _double) = World::crawled_with_dead_letter().await?;
+    for _ in 0..2 {
+        add_bad_host(&world).await?;
+    }
+    world.consume()?.succeed().await?;
+    sqlx::query("update dead_letters set value = convert_to($1, 'UTF8') where run = 2")
+        .bind(r#"{"host":"a.example","domain":"d.example"}"#)
+        .execute(world.pool())
+        .await?;
+    sqlx::raw_sql(FAILING).execute(world.pool()).await?;
+    let failed = world.ask(&["dead-letters", "replay", "--run", "2", "--json"])?.run().await?;
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    let failed = failed.summary()?;
+    assert_eq!(
+        (&failed["replayed"].as_array().map(Vec::len), &failed["replayed"][0]["effect"]),
+        (&Some(1), &"new".into())
+    );
+    let error = failed["error"].as_str().unwrap_or_default();
+    assert!(error.contains("dead letter ") && error.contains("terminating connection"), "{error}");
+    let states: Vec<String> = sqlx::query_scalar("select state from dead_letters where run = 2 order by id")
+        .fetch_all(world.pool())
+        .await?;
+    assert_eq!(states, ["replayed", "open"]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_replayed_end_of_run_record_ends_its_run() -> Result<()> {
     let (world, _double) = World::crawled_with_dead_letter().await?;

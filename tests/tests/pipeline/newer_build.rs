@@ -46,6 +46,21 @@ async fn a_migration_of_a_newer_build_stops_a_consumer() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_consumer_does_not_start_on_tables_that_a_newer_build_has_migrated() -> Result<()> {
+    let world = World::new().await?;
+    world.migrate().await?;
+    let migration = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+        values (9999, 'of a newer build', true, '', 0)";
+    sqlx::raw_sql(migration).execute(world.pool()).await?;
+    for program in [world.plain_run()?, world.plain_run()?.args(["--migrate"]), world.ask(&["migrate"])?] {
+        let ended = program.run().await?;
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.stderr.contains("migrated by a newer build"), "{}", ended.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn rows_of_a_newer_build_stop_a_consumer() -> Result<()> {
     let rows = "update socrata_dataset_stats set content_hash = set_byte(content_hash, 0, 200)";
     let error = stopped_by(rows).await?;

@@ -12,7 +12,7 @@ use super::limits::LimitArgs;
 use crate::config::DatabaseArgs;
 
 /// The time limit of a check at the end of another command.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The arguments of `check`.
 #[derive(Args, Debug)]
@@ -64,7 +64,7 @@ impl CheckArgs {
             region: None,
             database_only: false,
             verify: false,
-            timeout: TIMEOUT,
+            timeout: DEFAULT_TIMEOUT,
             quiet: false,
             json: false,
             limits: LimitArgs::from_environment()?,

@@ -16,7 +16,7 @@ use crate::store::{binding, database, positions};
 #[derive(Clone, Debug, FromRow)]
 pub(super) struct LastFullCrawl {
     pub(super) region: String,
-    /// The run; none if none was accepted.
+    /// The run; `None` if none was accepted.
     pub(super) run: Option<i64>,
     /// Seconds since it ended.
     pub(super) age: Option<f64>,
@@ -30,7 +30,7 @@ pub(super) struct DomainCrawl {
     pub(super) domain: String,
     /// The number of domains.
     pub(super) domains: i64,
-    /// The run; none if none was accepted.
+    /// The run; `None` if none was accepted.
     pub(super) run: Option<i64>,
     /// Seconds since it ended.
     pub(super) age: Option<f64>,
@@ -40,7 +40,7 @@ pub(super) struct DomainCrawl {
 #[derive(Clone, Debug, FromRow)]
 pub(super) struct LastCrawl {
     pub(super) region: String,
-    /// The run; none if none has ended.
+    /// The run; `None` if none has ended.
     pub(super) run: Option<i64>,
     pub(super) mode: Option<String>,
     /// Seconds since it ended.
@@ -111,22 +111,21 @@ pub(super) struct Facts {
     pub(super) shielded: Vec<ShieldedDomain>,
     pub(super) dead_letters: OpenDeadLetters,
     pub(super) positions: Positions,
-    /// Why the lag can't be measured with these topics; none if it can.
+    /// Why the lag can't be measured with these topics; `None` if it can.
     pub(super) other_topics: Option<String>,
 }
 
 /// Reads the facts. Writes nothing.
 ///
 /// # Errors
-/// As [`database::open`], or the error of the database.
+/// Same as [`database::open`], or the error of the database.
 pub(super) async fn read(
     database: &DatabaseArgs,
     kafka: &KafkaArgs,
     region: Option<Region>,
 ) -> anyhow::Result<Facts> {
     let pool = database::open(database, 1).await?;
-    let begin = "begin transaction isolation level repeatable read read only";
-    let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
+    let mut tx = database::begin_snapshot(&pool).await?;
     read_in(&mut tx, kafka, region).await
 }
 
@@ -179,7 +178,7 @@ pub(super) async fn read_runs(tx: &mut PgConnection, region: Option<&str>) -> sq
     })
 }
 
-/// Why the tables don't belong to topics of this prefix; none if they do.
+/// Why the tables don't belong to topics of this prefix; `None` if they do.
 async fn other_topics(tx: &mut PgConnection, prefix: &str) -> anyhow::Result<Option<String>> {
     match binding::check_prefix(tx, prefix).await {
         Err(error) if error.is::<Stop>() => Ok(Some(error.to_string())),
@@ -190,7 +189,7 @@ async fn other_topics(tx: &mut PgConnection, prefix: &str) -> anyhow::Result<Opt
 /// The checks of `verify` that find errors, each with the number of its findings.
 ///
 /// # Errors
-/// As [`database::open`], or the error of the database.
+/// Same as [`database::open`], or the error of the database.
 pub(super) async fn verify_errors(database: &DatabaseArgs) -> anyhow::Result<Vec<(&'static str, i64)>> {
     verify::errors(&database::open(database, 1).await?).await
 }

@@ -47,7 +47,7 @@ pub(super) enum Unit {
 
 impl Finding {
     /// A finding of a value.
-    fn measured(check: &'static str, value: u64, (unit, limits): (Unit, Limits), found: String) -> Self {
+    fn measured(check: &'static str, value: u64, unit: Unit, limits: Limits, found: String) -> Self {
         let measured = Some(Measured { value, unit, limits });
         Self { measured, ..Self::plain(check, limits.level(value), found) }
     }
@@ -60,7 +60,7 @@ impl Finding {
             Level::Ok | Level::Unknown => None,
         };
         let limit = reached.map(|limit| format!(", and the limit is {}", span(limit))).unwrap_or_default();
-        Self::measured(check, age, (Unit::Seconds, limits), format!("{found}{limit}"))
+        Self::measured(check, age, Unit::Seconds, limits, format!("{found}{limit}"))
     }
 
     /// A finding without a value.
@@ -86,11 +86,11 @@ impl Finding {
 
 /// Whole seconds. A clock that is ahead gives negative ones.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
-pub(super) const fn whole(seconds: f64) -> u64 {
+pub(super) const fn whole_seconds(seconds: f64) -> u64 {
     seconds as u64
 }
 
-fn positive(number: i64) -> u64 {
+fn at_least_zero(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
@@ -98,13 +98,13 @@ fn positive(number: i64) -> u64 {
 pub(super) fn lag(lag: &Lag, records: Limits, time: Limits) -> Vec<Finding> {
     const NEXT: &str = "catalog-consumer doctor";
     let unread = if lag.records == 0 { "nothing unread".to_owned() } else { unread(lag.records) };
-    let records = Finding::measured("lag_records", lag.records, (Unit::Count, records), unread);
-    let of = |seconds, found| Finding::measured("lag_time", seconds, (Unit::Seconds, time), found);
+    let records = Finding::measured("lag_records", lag.records, Unit::Count, records, unread);
+    let of = |seconds, found| Finding::measured("lag_time", seconds, Unit::Seconds, time, found);
     let time = match (&lag.oldest_in, lag.seconds) {
         (Some(partition), Some(seconds)) => {
             of(seconds, format!("the oldest unread record is {} old ({partition})", span(seconds)))
         }
-        // Even with a limit of 0 s.
+        // Nothing is unread, so a limit of 0 s must not raise the level.
         _ => Finding { level: Level::Ok, ..of(0, "no unread record".to_owned()) },
     };
     vec![records.next(NEXT), time.next(NEXT)]
@@ -119,9 +119,9 @@ fn unread(offsets: u64) -> String {
 pub(super) fn held_runs(held: &[HeldRun], limits: Limits) -> Vec<Finding> {
     const CHECK: &str = "held_runs";
     let of_run = |HeldRun { region, run, reason, age }: &HeldRun| {
-        let age = whole(age.unwrap_or_default());
+        let age = whole_seconds(age.unwrap_or_default());
         let found = format!("run {run} of {region} has been on hold for {}: {reason}", span(age));
-        let finding = Finding::measured(CHECK, age, (Unit::Seconds, limits), found);
+        let finding = Finding::measured(CHECK, age, Unit::Seconds, limits, found);
         finding.of(region, Some(*run)).next(format!("catalog-consumer runs show {run} --region {region}"))
     };
     one_or_ok(CHECK, "no run on hold", held.iter().map(of_run).collect())
@@ -133,7 +133,7 @@ pub(super) fn open_runs(open: &[OpenRun], limits: Limits) -> Vec<Finding> {
     let of_run = |OpenRun { region, run, age }: &OpenRun| {
         let finding = match age {
             Some(age) => {
-                let age = whole(*age);
+                let age = whole_seconds(*age);
                 Finding::aged(CHECK, age, limits, &run_not_ended(region, *run, age))
             }
             None => {
@@ -154,32 +154,31 @@ fn one_or_ok(check: &'static str, none: &str, findings: Vec<Finding>) -> Vec<Fin
 /// Shielded domains. The next command shows the run that shields most datasets.
 pub(super) fn shielded(domains: &[ShieldedDomain], limits: Limits) -> Finding {
     const CHECK: &str = "shielded_domains";
-    let of = (Unit::Count, limits);
     let Some(ShieldedDomain { region, domain, run, kept }) = domains.iter().max_by_key(|domain| domain.kept)
     else {
-        return Finding::measured(CHECK, 0, of, "no shielded domain".to_owned());
+        return Finding::measured(CHECK, 0, Unit::Count, limits, "no shielded domain".to_owned());
     };
-    let (number, kept) = (domains.len() as u64, counted(positive(*kept), "dataset", "datasets"));
+    let (number, kept) = (domains.len() as u64, counted(at_least_zero(*kept), "dataset", "datasets"));
     let domains = counted(number, "domain is", "domains are");
     let found = format!(
         "{domains} shielded, such as {domain} in {region}: {kept} that run {run} did not see are kept"
     );
-    Finding::measured(CHECK, number, of, found)
+    Finding::measured(CHECK, number, Unit::Count, limits, found)
         .of(region, Some(*run))
         .next(format!("catalog-consumer runs show {run} --region {region}"))
 }
 
 /// Open dead letters.
 pub(super) fn dead_letters(dead: &OpenDeadLetters, limits: Limits) -> Finding {
-    let open = positive(dead.open);
+    let open = at_least_zero(dead.open);
     let found = match (dead.first, dead.age) {
         (Some(first), Some(age)) => {
             let open = counted(open, "open dead letter", "open dead letters");
-            format!("{open}; the oldest arrived {} ago (number {first})", span(whole(age)))
+            format!("{open}; the oldest arrived {} ago (number {first})", span(whole_seconds(age)))
         }
         _ => "no open dead letter".to_owned(),
     };
-    Finding::measured("dead_letters", open, (Unit::Count, limits), found)
+    Finding::measured("dead_letters", open, Unit::Count, limits, found)
         .next("catalog-consumer dead-letters list")
 }
 
@@ -187,12 +186,12 @@ pub(super) fn dead_letters(dead: &OpenDeadLetters, limits: Limits) -> Finding {
 pub(super) fn verify_errors(errors: &[(&'static str, i64)], limits: Limits) -> Finding {
     let number = errors.len() as u64;
     let names: Vec<String> =
-        errors.iter().map(|(name, found)| format!("{name} ({})", count(positive(*found)))).collect();
+        errors.iter().map(|(name, found)| format!("{name} ({})", count(at_least_zero(*found)))).collect();
     let found = match number {
         0 => "verify finds no errors".to_owned(),
         _ => format!("{} of verify found errors: {}", counted(number, "check", "checks"), names.join(", ")),
     };
-    Finding::measured("verify", number, (Unit::Count, limits), found).next("catalog-consumer verify")
+    Finding::measured("verify", number, Unit::Count, limits, found).next("catalog-consumer verify")
 }
 
 /// The limit as Nagios writes it: nothing if it is off.

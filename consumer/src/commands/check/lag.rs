@@ -18,7 +18,7 @@ pub(super) struct Lag {
     /// The offsets between the positions and the ends. Some belong to no record that will be applied, such as the ends of
     /// transactions and the records of open ones.
     pub(super) records: u64,
-    /// Seconds since the oldest unread record was observed, by the producer's clock; none without unread records.
+    /// Seconds since the oldest unread record was observed, by the producer's clock; `None` without unread records.
     pub(super) seconds: Option<u64>,
     /// The partition with the oldest unread record.
     pub(super) oldest_in: Option<String>,
@@ -33,9 +33,9 @@ pub(super) struct Lag {
 pub(super) struct PartitionLag {
     pub(super) topic: String,
     pub(super) partition: i32,
-    /// As [`Lag::records`].
+    /// Like [`Lag::records`].
     pub(super) records: u64,
-    /// As [`Lag::seconds`].
+    /// Like [`Lag::seconds`].
     pub(super) seconds: u64,
 }
 

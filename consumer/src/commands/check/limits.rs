@@ -37,7 +37,7 @@ impl Level {
     }
 }
 
-/// The value from which on a finding has a level: seconds or a count; none if it never has that level.
+/// The value from which on a finding has a level: seconds or a count; `None` if it never has that level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(super) struct Limit(pub(super) Option<u64>);

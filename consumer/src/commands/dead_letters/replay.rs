@@ -1,9 +1,7 @@
 //! `dead-letters replay`: applies a dead letter like any record, with its original version. The ledger then counts it by its
 //! effect and no longer as dead.
 
-use std::fmt::Write as _;
-
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use catalog_shared::answer;
 use catalog_shared::human::counted;
 use catalog_shared::record::RecordType;
@@ -16,9 +14,10 @@ use super::selection::find_open;
 use crate::config::thresholds::RunThresholds;
 use crate::decode::{Decoded, decode};
 use crate::model::effect::Effect;
-use crate::model::end_of_run::EndOfRun;
+use crate::model::end_of_run::ReceivedEndRecord;
 use crate::model::record::Record;
 use crate::model::topic::{TopicKind, TopicPartition};
+use crate::store::database::with_formatted_text;
 use crate::store::dead_letters::storable;
 use crate::store::ledger;
 use crate::store::rows::{Refused, check_deferred, reason, write_all};
@@ -61,28 +60,52 @@ pub(super) async fn replay(
     thresholds: RunThresholds,
     json: bool,
 ) -> anyhow::Result<()> {
-    let (mut results, mut lines, mut failed) = (Vec::new(), String::new(), 0);
     let ids = find_open(pool, selection).await?;
+    let (mut report, mut error) = (ReplayReport::default(), None);
     for id in &ids {
-        let (effect, reason) =
-            match replay_one(pool, *id, thresholds).await.with_context(|| format!("dead letter {id}"))? {
-                Replayed::Done(effect) => (effect, None),
-                Replayed::Failed(error) => ("failed", Some(error.reason)),
-            };
-        failed += usize::from(reason.is_some());
+        match replay_one(pool, *id, thresholds).await {
+            Ok(replayed) => report.add(*id, replayed),
+            Err(failed) => {
+                error = Some(with_formatted_text(failed.context(format!("dead letter {id}"))));
+                break;
+            }
+        }
+    }
+    report.print(ids.len(), error, json)
+}
+
+/// What was replayed so far. It is printed even if the rest fails, because it is committed.
+#[derive(Default)]
+struct ReplayReport {
+    results: Vec<Value>,
+    lines: String,
+    failed: usize,
+}
+
+impl ReplayReport {
+    fn add(&mut self, id: i64, replayed: Replayed) {
+        let (effect, reason) = match replayed {
+            Replayed::Done(effect) => (effect, None),
+            Replayed::Failed(error) => ("failed", Some(error.reason)),
+        };
+        self.failed += usize::from(reason.is_some());
         let because = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        writeln!(lines, "  {id} {effect}{because}")?;
-        results.push(json!({ "id": id, "effect": effect, "reason": reason }));
+        self.lines.push_str(&format!("  {id} {effect}{because}\n"));
+        self.results.push(json!({ "id": id, "effect": effect, "reason": reason }));
     }
-    let (replayed, count) = (ids.len() - failed, ids.len());
-    let dead_letters = counted(count as u64, "dead letter", "dead letters");
-    let text = format!("Replayed {replayed} of {dead_letters}.\n{lines}");
-    let answer = json!({ "replayed": results });
-    if failed > 0 {
-        let error = anyhow!("{failed} of {dead_letters} can't be applied and stay open");
-        return Err(answer::print_failure(json, &answer, text, error));
+
+    /// Prints the results of `count` dead letters, of which the last ones are missing if an error ended the replay.
+    fn print(self, count: usize, error: Option<anyhow::Error>, json: bool) -> anyhow::Result<()> {
+        let Self { results, lines, failed } = self;
+        let dead_letters = counted(count as u64, "dead letter", "dead letters");
+        let text = format!("Replayed {} of {dead_letters}.\n{lines}", results.len() - failed);
+        let answer = json!({ "replayed": results });
+        let unapplied = || anyhow!("{failed} of {dead_letters} can't be applied and stay open");
+        match error.or_else(|| (failed > 0).then(unapplied)) {
+            Some(error) => Err(answer::print_failure(json, &answer, text, error)),
+            None => Ok(answer::print(json, &answer, text)?),
+        }
     }
-    Ok(answer::print(json, &answer, text)?)
 }
 
 async fn replay_one(pool: &PgPool, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {
@@ -196,7 +219,7 @@ async fn resolve(tx: &mut PgConnection, id: i64, effect: Option<Effect>) -> sqlx
 async fn close_runs(
     tx: &mut PgConnection,
     topic_partition: &TopicPartition,
-    ends: &[EndOfRun],
+    ends: &[ReceivedEndRecord],
     thresholds: RunThresholds,
 ) -> anyhow::Result<()> {
     for end in ends {

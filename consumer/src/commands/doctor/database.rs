@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgConnection};
 
 use super::{judgement, next, storage};
 use crate::config::DatabaseArgs;
-use crate::store::database::{self, SchemaState, Target};
+use crate::store::database::{self, DatabaseTarget, SchemaState};
 
 /// The connections of `run` besides one per batch, including the one that only monitoring needs.
 const EXTRA_CONNECTIONS: u32 = 3;
@@ -55,7 +55,7 @@ pub(super) async fn examine(args: &DatabaseArgs, batches: u32) -> anyhow::Result
     Ok(found)
 }
 
-/// Why the test of the disk can't write; none if it can.
+/// Why the test of the disk can't write; `None` if it can.
 const fn read_only(server: &Server) -> Option<&'static str> {
     if server.is_standby {
         Some("a standby accepts no writes")
@@ -79,7 +79,7 @@ async fn rights(
     connection: &mut PgConnection,
     args: &DatabaseArgs,
     server: &Server,
-    target: &Target,
+    target: &DatabaseTarget,
 ) -> sqlx::Result<Finding> {
     let missing: Vec<String> = sqlx::query_scalar(include_str!("../../../sql/doctor/missing_rights.sql"))
         .bind(&args.schema)
@@ -87,17 +87,21 @@ async fn rights(
         .fetch_all(connection)
         .await?;
     let next = next::grant(target, &args.schema);
-    Ok(judgement::rights(&server.username, &missing, (server.may_create, server.may_use_temporary), next))
+    let on_database = judgement::DatabaseRights {
+        may_create: server.may_create,
+        may_use_temporary: server.may_use_temporary,
+    };
+    Ok(judgement::rights(&server.username, &missing, &on_database, next))
 }
 
 /// `needed` includes the connection for monitoring.
-async fn connections(connection: &mut PgConnection, needed: u32, target: &Target) -> Finding {
+async fn connections(connection: &mut PgConnection, needed: u32, target: &DatabaseTarget) -> Finding {
     let limit = database::check_limit(connection, needed).await;
     let without_monitoring = database::check_limit(connection, needed - 1).await;
     judgement::connections(needed, limit, without_monitoring.is_ok(), target)
 }
 
-async fn settings(connection: &mut PgConnection, target: &Target) -> sqlx::Result<Finding> {
+async fn settings(connection: &mut PgConnection, target: &DatabaseTarget) -> sqlx::Result<Finding> {
     let settings: Vec<(String, String)> =
         sqlx::query_as(include_str!("../../../sql/doctor/settings.sql")).fetch_all(connection).await?;
     Ok(judgement::settings(&settings, target))

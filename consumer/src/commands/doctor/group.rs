@@ -1,19 +1,20 @@
 //! The consumer group, and the rights to read the topics.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::human::counted;
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::kafka_doctor::{failed, reached};
+use catalog_shared::kafka_doctor::{failed, grant_group, grant_topics, reached};
 use catalog_shared::record::RecordType;
 use rdkafka::consumer::Consumer;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::MISSING_TOPIC;
-use crate::commands::detached_reader::DetachedReader;
 use crate::kafka::decision_log::DecisionLog;
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::group_members::group_members;
 use crate::kafka::offsets;
 use crate::kafka::oldest_unread;
@@ -29,7 +30,8 @@ pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<V
         return Ok(vec![skipped]);
     }
     let reader = DetachedReader::open(&kafka, &group)?;
-    let (client, topic, name) = (reader.get()?, kafka.topics().data(RecordType::Datasets), group.clone());
+    let (client, topic, name) =
+        (Arc::clone(reader.get()), kafka.topics().data(RecordType::Datasets), group.clone());
     let listed = spawn_blocking(move || {
         await_metadata(client.client(), &topic)?;
         group_members(client.client(), &name)
@@ -37,7 +39,7 @@ pub(super) async fn members(kafka: KafkaArgs, group: String) -> anyhow::Result<V
     let members = match listed.await? {
         Ok(members) => members,
         Err(error) => {
-            return Ok(vec![failed(GROUP, error, &kafka, grant(&kafka, &group))]);
+            return Ok(vec![failed(GROUP, error, &kafka, grant_group(&kafka, &group))]);
         }
     };
     if members.is_empty() {
@@ -65,30 +67,21 @@ pub(super) async fn group_rights(
         return Ok(vec![skipped]);
     }
     let reader = DetachedReader::open(&kafka, &group)?;
-    let (client, topic) = (reader.get()?, kafka.topics().data(RecordType::Datasets));
+    let (client, topic) = (Arc::clone(reader.get()), kafka.topics().data(RecordType::Datasets));
     let tried = spawn_blocking(move || offsets::try_commit(&*client, &topic));
     Ok(vec![match timeout(limit / 2, tried).await {
         Ok(tried) => match tried? {
             Ok(()) => Finding::ok(GROUP_RIGHTS, format!("this user may be a member of the group {group}")),
-            Err(error) => failed(GROUP_RIGHTS, error.into(), &kafka, grant(&kafka, &group)),
+            Err(error) => failed(GROUP_RIGHTS, error.into(), &kafka, grant_group(&kafka, &group)),
         },
         // Kafka was reached before. librdkafka asks for the coordinator again and again, and reports no error.
         Err(_) => {
             let found = format!(
                 "Kafka does not name the coordinator of the group {group}; most likely the right DESCRIBE on it is missing"
             );
-            Finding::problem(GROUP_RIGHTS, found, grant(&kafka, &group))
+            Finding::problem(GROUP_RIGHTS, found, grant_group(&kafka, &group))
         }
     }])
-}
-
-fn grant(kafka: &KafkaArgs, group: &str) -> String {
-    format!("{} --group {}", grant_topics(kafka), shell_word(group))
-}
-
-fn grant_topics(kafka: &KafkaArgs) -> String {
-    let (brokers, prefix) = (shell_word(&kafka.brokers), shell_word(&kafka.topic_prefix));
-    format!("deploy/grant-kafka-rights {brokers} --prefix {prefix}")
 }
 
 /// Whether this user may read each topic. Of each data topic, one partition is read at its end, for at most half of `limit`.

@@ -4,7 +4,7 @@ use catalog_shared::doctor::Finding;
 use catalog_shared::human::{bytes, count, span};
 
 use super::next;
-use crate::store::database::{SchemaState, Target};
+use crate::store::database::{DatabaseTarget, SchemaState};
 
 /// The oldest supported version, as `server_version_num`.
 const OLDEST: i32 = 150_000;
@@ -36,7 +36,7 @@ pub(super) fn server(version: &str, number: i32, is_standby: bool) -> Finding {
 }
 
 /// Whether the schema fits this build.
-pub(super) fn schema(state: &SchemaState, schema: &str, target: &Target) -> Finding {
+pub(super) fn schema(state: &SchemaState, schema: &str, target: &DatabaseTarget) -> Finding {
     const CHECK: &str = "schema";
     const MIGRATE: &str = "catalog-consumer migrate";
     match state {
@@ -59,13 +59,16 @@ pub(super) fn schema(state: &SchemaState, schema: &str, target: &Target) -> Find
     }
 }
 
+/// Rights of the user on the database.
+pub(super) struct DatabaseRights {
+    /// To create schemas.
+    pub(super) may_create: bool,
+    /// To create temporary tables.
+    pub(super) may_use_temporary: bool,
+}
+
 /// Rights of the user on the tables, and on the database: to create schemas and temporary tables.
-pub(super) fn rights(
-    user: &str,
-    missing: &[String],
-    (may_create, may_use_temporary): (bool, bool),
-    next: String,
-) -> Finding {
+pub(super) fn rights(user: &str, missing: &[String], on_database: &DatabaseRights, next: String) -> Finding {
     const CHECK: &str = "database_rights";
     if !missing.is_empty() {
         return Finding::problem(
@@ -74,6 +77,7 @@ pub(super) fn rights(
             next,
         );
     }
+    let DatabaseRights { may_create, may_use_temporary } = *on_database;
     if may_create && may_use_temporary {
         return Finding::ok(CHECK, format!("the user {user} has the rights of every command except migrate"));
     }
@@ -85,7 +89,7 @@ pub(super) fn rights(
 }
 
 /// Settings of the server that must be on.
-pub(super) fn settings(settings: &[(String, String)], target: &Target) -> Finding {
+pub(super) fn settings(settings: &[(String, String)], target: &DatabaseTarget) -> Finding {
     const CHECK: &str = "database_settings";
     let off: Vec<&str> =
         settings.iter().filter(|(_, value)| value == "off").map(|(name, _)| name.as_str()).collect();
@@ -105,7 +109,7 @@ pub(super) fn connections(
     needed: u32,
     limit: anyhow::Result<()>,
     is_enough_without_monitoring: bool,
-    target: &Target,
+    target: &DatabaseTarget,
 ) -> Finding {
     const CHECK: &str = "connections";
     let next = || {
@@ -175,8 +179,8 @@ mod tests {
 
     use super::*;
 
-    fn target() -> Target {
-        Target { host: "db".into(), port: 5432, user: "me".into(), database: "catalog".into() }
+    fn target() -> DatabaseTarget {
+        DatabaseTarget { host: "db".into(), port: 5432, user: "me".into(), database: "catalog".into() }
     }
 
     #[test]
@@ -234,10 +238,11 @@ mod tests {
 
     #[test]
     fn rights_and_settings_name_what_is_missing() {
-        let missing = rights("me", &["runs (delete, update)".into()], (true, true), "grant".into());
+        let may = |may_create| DatabaseRights { may_create, may_use_temporary: true };
+        let missing = rights("me", &["runs (delete, update)".into()], &may(true), "grant".into());
         assert!(missing.level == Level::Problem && missing.found.contains("runs (delete, update)"));
-        assert_eq!(rights("me", &[], (false, true), "grant".into()).level, Level::Warning);
-        assert_eq!(rights("me", &[], (true, true), "grant".into()).level, Level::Ok);
+        assert_eq!(rights("me", &[], &may(false), "grant".into()).level, Level::Warning);
+        assert_eq!(rights("me", &[], &may(true), "grant".into()).level, Level::Ok);
         let off = settings(&[("autovacuum".into(), "off".into()), ("fsync".into(), "on".into())], &target());
         assert!(
             off.level == Level::Warning && off.next.is_some_and(|next| next.contains("set autovacuum = on"))

@@ -51,7 +51,10 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
     let brokers = || check_brokers(kafka);
     let (one, two, three) = (kafka.clone(), kafka.clone(), kafka.clone());
     let (same, other) = (database.clone(), database.clone());
-    let [members, member, source] = [(); 3].map(|()| (kafka.clone(), args.group.clone()));
+    let in_group = || (kafka.clone(), args.group.clone());
+    let (members_kafka, members_group) = in_group();
+    let (rights_kafka, rights_group) = in_group();
+    let (source_kafka, source_group) = in_group();
     vec![
         Group::new("configuration", "catalog-consumer run --help", configuration),
         Group::new("brokers", brokers(), move || kafka_doctor::brokers(one, limit)),
@@ -59,13 +62,13 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
             rights::named(kafka_doctor::topics(two, Role::Consumer, limit).await)
         }),
         Group::new("topic_rights", brokers(), move || group::topic_rights(three, limit)),
-        Group::new("group", brokers(), move || group::members(members.0, members.1)),
-        Group::new("group_rights", brokers(), move || group::group_rights(member.0, member.1, limit)),
+        Group::new("group", brokers(), move || group::members(members_kafka, members_group)),
+        Group::new("group_rights", brokers(), move || group::group_rights(rights_kafka, rights_group, limit)),
         Group::new("database", next::CONNECT, move || async move {
             database::examine(&same, needed).await.map_err(store_database::with_formatted_text)
         }),
         Group::new("tables_and_topics", EITHER, move || async move {
-            let found = source::examine(&other, &source.0, &source.1).await;
+            let found = source::examine(&other, &source_kafka, &source_group).await;
             found.map_err(store_database::with_formatted_text)
         }),
         Group::new("not_checked", "", || async { Ok(vec![not_checked()]) }),

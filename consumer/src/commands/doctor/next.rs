@@ -4,7 +4,7 @@ use catalog_shared::doctor::shell_word;
 use catalog_shared::exit::Stop;
 
 use crate::config::DatabaseArgs;
-use crate::store::database::{self, Target};
+use crate::store::database::{self, DatabaseTarget};
 use crate::store::db_error;
 
 /// Shows whether the database accepts this user. The password stays in the variable.
@@ -12,14 +12,14 @@ pub(super) const CONNECT: &str =
     "psql \"$DATABASE_URL\" --command 'select 1'  # and look into the log of the server";
 
 /// A statement as a superuser.
-pub(super) fn as_superuser(target: &Target, statements: &[&str], note: &str) -> String {
+pub(super) fn as_superuser(target: &DatabaseTarget, statements: &[&str], note: &str) -> String {
     let commands: Vec<String> =
         statements.iter().map(|statement| format!("--command {}", shell_word(statement))).collect();
     format!("{} {}  # as a superuser{note}", administrate(target), commands.join(" "))
 }
 
 /// Gives the user the rights of every command except `migrate`.
-pub(super) fn grant(target: &Target, schema: &str) -> String {
+pub(super) fn grant(target: &DatabaseTarget, schema: &str) -> String {
     let user = shell_word(&target.user);
     format!(
         "{} --set ON_ERROR_STOP=1 --set schema={schema} --set writer={user} --file deploy/roles.sql  # as a superuser; \
@@ -29,11 +29,11 @@ pub(super) fn grant(target: &Target, schema: &str) -> String {
 }
 
 /// `psql` without a user, because another one is needed than that of the consumer.
-fn administrate(target: &Target) -> String {
+fn administrate(target: &DatabaseTarget) -> String {
     format!("psql {} --dbname {}", address(target), shell_word(&target.database))
 }
 
-fn address(target: &Target) -> String {
+fn address(target: &DatabaseTarget) -> String {
     format!("--host {} --port {}", shell_word(&target.host), target.port)
 }
 

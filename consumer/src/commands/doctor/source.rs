@@ -1,16 +1,14 @@
 //! Whether the tables, the topics and the group belong together.
 
-use std::sync::Arc;
-
 use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
-use catalog_shared::kafka_doctor::{failed, reached};
+use catalog_shared::kafka_doctor::{failed, grant_group, reached};
 use sqlx::PgConnection;
 
 use super::MISSING_TOPIC;
-use crate::commands::detached_reader::DetachedReader;
 use crate::config::DatabaseArgs;
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::offsets;
 use crate::kafka::partitions::NoTopic;
@@ -58,7 +56,7 @@ async fn compare(connection: &mut PgConnection, kafka: &KafkaArgs, group: &str) 
     }
     EndOffsets::measure(kafka).await?.check(&positions)?;
     let own = copy_id::read(connection).await?;
-    Ok(owner(&own, note(kafka, group).await?.as_deref(), group))
+    Ok(owner(&own, owner_metadata(kafka, group).await?.as_deref(), group))
 }
 
 /// The finding of an error that is not the database's: a guard's refusal, a missing topic, or an error of Kafka.
@@ -79,10 +77,7 @@ fn refused(
     } else if error.chain().any(|cause| cause.is::<sqlx::Error>()) {
         return Err(error);
     } else {
-        let KafkaArgs { brokers, topic_prefix, .. } = kafka;
-        let (brokers, group) = (shell_word(brokers), shell_word(group));
-        let grant = format!("deploy/grant-kafka-rights {brokers} --prefix {topic_prefix} --group {group}");
-        failed(CHECK, error, kafka, grant)
+        failed(CHECK, error, kafka, grant_group(kafka, group))
     };
     Ok(vec![finding])
 }
@@ -91,16 +86,15 @@ fn continue_with(topic: &str) -> String {
     format!("catalog-consumer move --topic {topic}  # after all consumers of the group have stopped")
 }
 
-/// The note of the copy that owns the group.
-async fn note(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Option<String>> {
+/// The metadata of the copy that owns the group.
+async fn owner_metadata(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Option<String>> {
     let first = TopicPartition::first_of_datasets(&kafka.topics());
     let reader = DetachedReader::open(kafka, group)?;
-    let reader: Arc<_> = reader.get()?;
-    offsets::note(&reader, &first).await
+    offsets::owner_metadata(reader.get(), &first).await
 }
 
-fn owner(own: &CopyId, note: Option<&str>, group: &str) -> Finding {
-    match note.and_then(CopyId::parse) {
+fn owner(own: &CopyId, owner_metadata: Option<&str>, group: &str) -> Finding {
+    match owner_metadata.and_then(CopyId::parse) {
         Some(owner) if !owner.is_same(own) => Finding::warning(
             CHECK,
             format!(
@@ -128,7 +122,7 @@ mod tests {
     #[test]
     fn a_group_of_another_copy_is_a_warning() {
         let own = copy("a", None);
-        let level = |note: Option<&str>| owner(&own, note, "g").level;
+        let level = |owner_metadata: Option<&str>| owner(&own, owner_metadata, "g").level;
         assert_eq!(level(Some(&copy("b", None).to_string())), Level::Warning);
         assert_eq!([level(Some(&own.to_string())), level(Some("")), level(None)], [Level::Ok; 3]);
     }

@@ -4,7 +4,7 @@ use catalog_shared::doctor::Finding;
 use sqlx::{FromRow, PgConnection, raw_sql};
 
 use super::{judgement, next};
-use crate::store::database::{self, Target};
+use crate::store::database::{self, DatabaseTarget};
 
 const DISK: &str = "database_disk";
 const BLOCKED: &str = "blocked_sessions";
@@ -18,7 +18,7 @@ const LONGEST_WAIT: f64 = 2.0;
 pub(super) async fn examine(
     connection: &mut PgConnection,
     (read_only, version): (Option<&'static str>, i32),
-    target: &Target,
+    target: &DatabaseTarget,
 ) -> [Finding; 2] {
     if !judgement::is_supported(version) {
         return [DISK, BLOCKED].map(|check| Finding::skipped(check, "the server is too old"));
@@ -79,7 +79,7 @@ struct Blocked {
 ///
 /// # Errors
 /// The error of the database.
-async fn blocked_session(connection: &mut PgConnection, target: &Target) -> sqlx::Result<Finding> {
+async fn blocked_session(connection: &mut PgConnection, target: &DatabaseTarget) -> sqlx::Result<Finding> {
     let blocked: Option<Blocked> = sqlx::query_as(include_str!("../../../sql/doctor/blocked_session.sql"))
         .fetch_optional(connection)
         .await?;
@@ -90,7 +90,7 @@ async fn blocked_session(connection: &mut PgConnection, target: &Target) -> sqlx
 }
 
 impl Blocked {
-    fn finding(&self, target: &Target) -> Finding {
+    fn finding(&self, target: &DatabaseTarget) -> Finding {
         let Self { waiting_pid, seconds, blocking_pid, blocking_user, blocking_application, .. } = self;
         let application = match blocking_application.as_str() {
             "" => "no application name".to_owned(),

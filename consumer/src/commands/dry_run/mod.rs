@@ -17,11 +17,11 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::commands::detached_reader::DetachedReader;
 use crate::commands::run::args::RunArgs;
 use crate::commands::summary::Summary;
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::partitions::{data_partitions, watermarks};
-use crate::kafka::reader::Reader;
+use crate::kafka::reader::TopicReader;
 use crate::kafka::{lost_records, offsets, receive};
 use crate::model::partition::Partition;
 use crate::model::start::Start;
@@ -34,7 +34,7 @@ use temporary_tables::TemporaryTables;
 mod temporary_tables;
 
 /// Interval at which due batches are written and positions are checked.
-const TICK: Duration = Duration::from_millis(100);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval between progress lines in the log.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: &RunArgs, shutdown: &CancellationToken) -> anyhow:
     let summary = summary?;
     if shutdown.is_cancelled() && !caught_up {
         let error = Stop::Interrupted("the dry run is incomplete".to_owned());
-        return Err(summary.print_failure(args.json, (Some(caught_up), true), error.into()));
+        return Err(summary.print_failure(args.json, Some(caught_up), true, error.into()));
     }
     summary.print_dry_run(args.json, caught_up)
 }
@@ -92,7 +92,7 @@ impl DryRun {
     async fn start(args: &RunArgs, mut tables: TemporaryTables) -> anyhow::Result<Self> {
         source_check::check_now(tables.connection(), &args.kafka).await?;
         let detached = DetachedReader::open(&args.kafka, &args.group)?;
-        let reader = detached.get()?;
+        let reader = Arc::clone(detached.get());
         let mut partitions = HashMap::new();
         let mut list = TopicPartitionList::new();
         for (topic_partition, start, marks) in starts(args, &reader, &mut tables).await? {
@@ -119,8 +119,8 @@ impl DryRun {
     }
 
     async fn work(&mut self) -> anyhow::Result<()> {
-        let reader = self.reader.get()?;
-        let mut tick = interval(TICK);
+        let reader = Arc::clone(self.reader.get());
+        let mut tick = interval(HOUSEKEEPING_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.partitions.values().all(BoundedPartition::is_done) {
             tokio::select! {
@@ -170,12 +170,12 @@ impl DryRun {
 
     /// Moves past offsets without records, and logs the progress.
     fn housekeeping(&mut self) -> anyhow::Result<()> {
-        for element in self.reader.get()?.position()?.elements() {
+        for element in self.reader.get().position()?.elements() {
             let kind = TopicKind::of(&self.topics, element.topic());
             let bounded = kind.and_then(|kind| self.partitions.get_mut(&(kind, element.partition())));
             let offset = element.offset().to_raw().filter(|offset| *offset >= 0);
             if let (Some(bounded), Some(offset)) = (bounded, offset)
-                && let Some(step) = bounded.partition.take_step(offset)
+                && let Some(step) = bounded.partition.empty_batch_to(offset)
             {
                 bounded.partition.applied(step.to);
             }
@@ -210,7 +210,7 @@ impl DryRun {
 /// The offset at which a run would start in each partition, which may be an operator's reset, and the watermarks.
 async fn starts(
     args: &RunArgs,
-    reader: &Arc<Reader>,
+    reader: &Arc<TopicReader>,
     tables: &mut TemporaryTables,
 ) -> anyhow::Result<Vec<(TopicPartition, i64, Watermarks)>> {
     let topics = args.kafka.topics();
@@ -221,8 +221,7 @@ async fn starts(
     let marks = watermarks(&args.kafka, topic_partitions).await?;
     lost_records::check_starts(&args.kafka, &stored, &marks, args.accept_loss).await?;
     let start = |((topic_partition, marks), committed): ((TopicPartition, Watermarks), _)| {
-        let position = stored.get(&(topic_partition.topic.clone(), topic_partition.partition)).copied();
-        let start = Start::decide(position, committed, marks.low).offset();
+        let start = Start::decide(stored.get(&topic_partition), committed, marks.low).offset();
         // This topic deletes old records, and a run resumes after them.
         let deletes = topic_partition.kind == TopicKind::DeadLetters;
         let start = if deletes { start.max(marks.low) } else { start };

@@ -11,7 +11,7 @@ use rdkafka::util::Timeout;
 use tokio::task::spawn_blocking;
 
 /// Timeout of each transactional call.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Writes the cursor of one region. Opening it fences every producer of the region on the new cluster.
 pub(super) struct CursorWriter {
@@ -37,7 +37,7 @@ impl CursorWriter {
         ])?;
         let producer: FutureProducer<LogContext> = kafka::create(&config, LogContext::default())?;
         let client = producer.clone();
-        spawn_blocking(move || client.init_transactions(TIMEOUT))
+        spawn_blocking(move || client.init_transactions(TRANSACTION_TIMEOUT))
             .await?
             .with_context(|| format!("can't open transactions as {id}"))?;
         Ok(Self { producer, topic: topics.cursors() })
@@ -63,10 +63,10 @@ impl CursorWriter {
         let client = self.producer.clone();
         if let Err((error, _)) = sent {
             // If the abort fails, the broker aborts the transaction after its timeout.
-            let aborted = spawn_blocking(move || client.abort_transaction(TIMEOUT)).await?;
+            let aborted = spawn_blocking(move || client.abort_transaction(TRANSACTION_TIMEOUT)).await?;
             tracing::debug!(?aborted, "the cursor was not delivered");
             return Err(error.into());
         }
-        Ok(spawn_blocking(move || client.commit_transaction(TIMEOUT)).await??)
+        Ok(spawn_blocking(move || client.commit_transaction(TRANSACTION_TIMEOUT)).await??)
     }
 }

@@ -16,13 +16,13 @@ use tokio::time::sleep;
 use super::args::Scope;
 use super::known::{KnownRuns, LastRun};
 use super::scan::PartitionContents;
-use crate::commands::detached_reader::DetachedReader;
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::group_members::{GroupMember, group_members};
 use crate::kafka::{errors, offsets};
 use crate::model::topic::TopicPartition;
 
 /// Timeout for finding the coordinator of the group, and the delay between two tries.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Checks that no consumer of the group runs on the cluster.
@@ -45,11 +45,11 @@ pub(super) async fn check_members(kafka: &KafkaArgs, group: &str) -> anyhow::Res
 
 /// A cluster that no group has used yet has no coordinator. The first request makes it choose one, so it is retried.
 async fn members(kafka: &KafkaArgs, group: &str) -> anyhow::Result<Vec<GroupMember>> {
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + COORDINATOR_TIMEOUT;
     let reader = DetachedReader::open(kafka, group)?;
     loop {
         match list_members(&reader, kafka, group).await {
-            Err(error) if errors::is_transient(&error) && Instant::now() < deadline => {
+            Err(error) if errors::is_retried(&error) && Instant::now() < deadline => {
                 tracing::debug!(
                     error = format!("{error:#}"),
                     "can't list the members of the group, retrying"
@@ -69,9 +69,8 @@ async fn list_members(
     group: &str,
 ) -> anyhow::Result<Vec<GroupMember>> {
     let first = TopicPartition::first_of_datasets(&kafka.topics());
-    let client = reader.get()?;
-    offsets::note(&client, &first).await?;
-    let (client, group) = (Arc::clone(&client), group.to_owned());
+    offsets::owner_metadata(reader.get(), &first).await?;
+    let (client, group) = (Arc::clone(reader.get()), group.to_owned());
     spawn_blocking(move || group_members(client.client(), &group)).await?
 }
 

@@ -78,7 +78,7 @@ impl LastRun {
             owner: INSTANCE_ID.to_owned(),
             run,
             state: RunState::Ended,
-            // Those of a full crawl serve a run without an end-of-run record.
+            // A run without an end-of-run record is treated as a full crawl.
             shape: end_record.map_or_else(RunParameters::full, |record| record.shape.clone()),
             started_at,
             ended_at: Some(ended_at),

@@ -39,7 +39,7 @@ use cursor::CursorWriter;
 use guards::ExistingCursors;
 use known::{KnownRuns, LastRun};
 use plan::{Changed, Plan};
-use report::{Continued, Report, Started};
+use report::{Continued, MoveSummary, Started};
 
 /// Moves the tables to the topics that `args` name.
 ///
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: &MoveArgs) -> anyhow::Result<()> {
     let cluster = check_binding(&pool, &args.kafka, &scope).await?;
     guards::check_members(&args.kafka, &args.group).await?;
 
-    let target = Target::claim(&args.kafka, args.partitions, &scope, &tables).await?;
+    let target = NewTopics::prepare(&args.kafka, args.partitions, &scope, &tables).await?;
     let changed = change(&pool, &args.kafka, (&scope, cluster), &tables, &target).await?;
     pool.close().await;
     let verdicts_published = publish_decisions(args).await;
@@ -98,17 +98,17 @@ impl MovedTables {
 }
 
 /// The topics that the tables are moved to.
-struct Target {
+struct NewTopics {
     /// The cursors to write: the region, its last known run, and the writer.
     cursors: Vec<(Region, u32, CursorWriter)>,
     starts: Vec<(TopicPartition, i64)>,
     source: Source,
 }
 
-impl Target {
+impl NewTopics {
     /// Checks the topics, creates missing ones, and fences the producers of the regions. The checks come first, so a refused
     /// move fences no producer.
-    async fn claim(
+    async fn prepare(
         kafka: &KafkaArgs,
         partitions: u16,
         scope: &Scope,
@@ -159,7 +159,7 @@ impl Target {
         known: &KnownRuns,
         changed: Changed,
         verdicts_published: bool,
-    ) -> Report {
+    ) -> MoveSummary {
         let is_written = |region: &Region| self.cursors.iter().any(|(written, ..)| written == region);
         let continued = |(region, run): (&Region, &u32)| Continued {
             region: *region,
@@ -171,7 +171,7 @@ impl Target {
             partition: topic_partition.partition,
             position: *position,
         };
-        Report {
+        MoveSummary {
             brokers: args.kafka.brokers.clone(),
             topic_prefix: args.kafka.topic_prefix.clone(),
             topic: scope.topic().map(str::to_owned),
@@ -189,7 +189,7 @@ async fn change(
     kafka: &KafkaArgs,
     (scope, cluster): (&Scope, String),
     tables: &MovedTables,
-    target: &Target,
+    target: &NewTopics,
 ) -> anyhow::Result<Changed> {
     let topics = kafka.topics();
     let data = RecordType::ALL.into_iter().map(|kind| topics.data(kind));
@@ -251,5 +251,5 @@ async fn commit_group_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)])
 
 async fn try_commit_offsets(args: &MoveArgs, starts: &[(TopicPartition, i64)]) -> anyhow::Result<()> {
     let copy = copy_id::read(&mut database::connect_migrated(&args.database, 1).await?).await?;
-    offsets::commit_without_members(&args.kafka, (&args.group, &copy.to_string()), starts).await
+    offsets::commit_without_members(&args.kafka, &args.group, &copy, starts).await
 }

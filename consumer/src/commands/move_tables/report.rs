@@ -9,7 +9,7 @@ use super::plan::{AbandonedRun, Changed};
 
 /// The result of a move.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct MoveSummary {
     pub(super) brokers: String,
     pub(super) topic_prefix: String,
     /// The topic that was moved; null if all topics were.
@@ -40,7 +40,7 @@ pub(super) struct Started {
     pub(super) position: i64,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for MoveSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.topic {
             None => write!(f, "Moved to the topics {}… on {}.", self.topic_prefix, self.brokers)?,

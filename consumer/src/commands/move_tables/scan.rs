@@ -93,20 +93,27 @@ fn scan_one(
         return Ok(contents);
     }
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(
-        &contents.topic_partition.topic,
-        contents.topic_partition.partition,
-        Offset::Offset(low),
-    )?;
+    let TopicPartition { topic, partition, .. } = &contents.topic_partition;
+    list.add_partition_offset(topic, *partition, Offset::Offset(low))?;
     reader.assign(&list)?;
+    read_to_end(reader, &name, |message| {
+        if let Some(run) = run_of(message) {
+            contents.add(message.offset(), run, known);
+        }
+    })?;
+    Ok(contents)
+}
+
+/// Reads the assigned partition to the end of its committed records.
+fn read_to_end(
+    reader: &ScanClient,
+    name: &str,
+    mut add: impl FnMut(&BorrowedMessage<'_>),
+) -> anyhow::Result<()> {
     loop {
         match reader.poll(TIMEOUT) {
-            Some(Ok(message)) => {
-                if let Some(run) = run_of(&message) {
-                    contents.add(message.offset(), run, known);
-                }
-            }
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(contents),
+            Some(Ok(message)) => add(&message),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
             Some(Err(KafkaError::MessageConsumption(error))) if cursors::is_temporary(error) => {
                 tracing::debug!(%error, "reading {name}");
             }

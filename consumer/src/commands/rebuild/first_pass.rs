@@ -14,9 +14,9 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
-use super::limits::{GROUP, REPORT_EVERY, STALL_TIMEOUT};
 use super::loss;
 use super::newest_versions::NewestVersions;
+use super::pass::{GROUP, REPORT_EVERY, STALL_TIMEOUT};
 use super::selection::SelectedOffsets;
 use super::targets::ReplayTargets;
 use crate::decode::row_key::Head;
@@ -120,9 +120,9 @@ impl FirstPass {
             match reader.poll(POLL_TIMEOUT) {
                 Some(Ok(message)) => {
                     match receive(topics, open, newest, &message)? {
-                        Received::Record => *records += 1,
-                        Received::Beyond => pause(reader, message.topic(), message.partition())?,
-                        Received::Other => {}
+                        Polled::Record => *records += 1,
+                        Polled::Beyond => reader::pause(reader, message.topic(), message.partition())?,
+                        Polled::Other => {}
                     }
                     *progressed = Instant::now();
                 }
@@ -147,7 +147,7 @@ impl FirstPass {
             if self.open.get(&id).is_some_and(|target| offset >= *target) {
                 self.open.remove(&id);
                 self.progressed = Instant::now();
-                pause(&self.reader, element.topic(), element.partition())?;
+                reader::pause(&self.reader, element.topic(), element.partition())?;
             }
         }
         Ok(())
@@ -169,7 +169,7 @@ impl FirstPass {
     }
 }
 
-enum Received {
+enum Polled {
     /// A record before the target.
     Record,
     /// The first record at or beyond the target.
@@ -186,23 +186,16 @@ fn receive(
     open: &mut HashMap<PartitionId, i64>,
     newest: &mut NewestVersions,
     message: &BorrowedMessage<'_>,
-) -> anyhow::Result<Received> {
+) -> anyhow::Result<Polled> {
     let (offset, partition) = (message.offset(), message.partition());
-    let Some(topic) = TopicKind::of(topics, message.topic()) else { return Ok(Received::Other) };
-    let Some(target) = open.get(&(topic, partition)).copied() else { return Ok(Received::Other) };
+    let Some(topic) = TopicKind::of(topics, message.topic()) else { return Ok(Polled::Other) };
+    let Some(target) = open.get(&(topic, partition)).copied() else { return Ok(Polled::Other) };
     if offset >= target {
         open.remove(&(topic, partition));
-        return Ok(Received::Beyond);
+        return Ok(Polled::Beyond);
     }
     let head =
         Head { stamp: Record::stamp(message), key: message.key(), has_value: message.payload().is_some() };
     newest.add((topic, partition), offset, &head)?;
-    Ok(Received::Record)
-}
-
-/// Stops fetching a partition that was read up to its target.
-fn pause(reader: &PolledReader, topic: &str, partition: i32) -> anyhow::Result<()> {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(topic, partition);
-    reader.pause(&list).with_context(|| format!("can't pause {topic}[{partition}]"))
+    Ok(Polled::Record)
 }

@@ -10,8 +10,9 @@ use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use serde::Serialize;
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection};
 
+use super::args::ReplaySourceArgs;
 use super::targets::ReplayTargets;
 use crate::kafka::lost_records::{self, LostRecords};
 use crate::kafka::partitions;
@@ -55,34 +56,38 @@ pub(super) struct KeptRows<'a> {
 }
 
 /// The partitions that lost their first records, and the floors that follow.
-pub(super) struct Loss {
+pub(super) struct LostRecordsImpact {
     pub(super) lost: Vec<LostRecords>,
     has_lost_decisions: bool,
+    /// Whether the live tables are empty, so that the ledger is the shadow's.
+    are_tables_new: bool,
+    /// Whether active assets below the floors are accepted (`--accept-loss`).
+    accept: bool,
     /// Empty if nothing is lost.
     pub(super) floors: Vec<Floor>,
 }
 
-impl Loss {
-    pub(super) async fn find(targets: &ReplayTargets, kafka: &KafkaArgs) -> anyhow::Result<Self> {
+impl LostRecordsImpact {
+    pub(super) async fn find(targets: &ReplayTargets, args: &ReplaySourceArgs) -> anyhow::Result<Self> {
         let mut lost: Vec<LostRecords> = targets
             .ranges()
             .filter_map(|(topic_partition, low, _)| LostRecords::of(topic_partition, low))
             .collect();
-        let lost_decisions = lost_records::of_decisions(kafka).await?;
+        let lost_decisions = lost_records::of_decisions(&args.kafka).await?;
         let has_lost_decisions = !lost_decisions.is_empty();
         lost.extend(lost_decisions);
-        Ok(Self { lost, has_lost_decisions, floors: Vec::new() })
+        let (are_tables_new, accept) = (targets.are_new(), args.accept_loss);
+        Ok(Self { lost, has_lost_decisions, are_tables_new, accept, floors: Vec::new() })
     }
 
     /// Finds the floors from the ledger in the search path of the session.
     ///
     /// # Errors
-    /// [`Stop::Guard`] if active assets are below the floors and `accept` is false, or an error of the database or Kafka.
+    /// [`Stop::Guard`] if active assets are below the floors and that is not accepted, or an error of the database or Kafka.
     pub(super) async fn find_floors(
         &mut self,
         db: &mut PgConnection,
         decisions: &DecisionSync,
-        (are_new, accept): (bool, bool),
     ) -> anyhow::Result<()> {
         if self.lost.is_empty() {
             return Ok(());
@@ -99,10 +104,10 @@ impl Loss {
             .bind(self.has_lost_decisions)
             .bind(remaining.iter().map(|decision| decision.region.name()).collect::<Vec<_>>())
             .bind(remaining.iter().map(|decision| i64::from(decision.run)).collect::<Vec<_>>())
-            .bind(are_new)
+            .bind(self.are_tables_new)
             .fetch_all(db)
             .await?;
-        self.check(accept)
+        self.check()
     }
 
     /// The rows that a rebuild keeps. Lost decisions affect only the assets.
@@ -115,9 +120,9 @@ impl Loss {
         KeptRows { floors: &self.floors, topics: topics.into_iter().collect() }
     }
 
-    fn check(&self, accept: bool) -> anyhow::Result<()> {
+    fn check(&self) -> anyhow::Result<()> {
         let floors = self.floors_text();
-        if !accept && !self.is_recovered() {
+        if !self.accept && !self.is_recovered() {
             return Err(self.refuse(&floors).into());
         }
         tracing::warn!(
@@ -152,16 +157,6 @@ impl Loss {
     }
 }
 
-/// Like [`Loss::find_floors`], from the ledger of the shadow, because the live tables are new.
-pub(super) async fn find_floors_in_shadow(
-    loss: &mut Loss,
-    shadow: &PgPool,
-    decisions: &DecisionSync,
-    accept: bool,
-) -> anyhow::Result<()> {
-    loss.find_floors(&mut *shadow.acquire().await?, decisions, (true, accept)).await
-}
-
 /// Names the partition that lost records after its first offset was read.
 pub(super) async fn find_lost_during_replay(
     kafka: &KafkaArgs,
@@ -184,7 +179,7 @@ pub(super) async fn find_lost_during_replay(
 mod tests {
     use super::*;
 
-    fn loss(floors: &[(Option<i64>, i64, bool)]) -> Loss {
+    fn loss(floors: &[(Option<i64>, i64, bool)]) -> LostRecordsImpact {
         let floor = |(run, active_below, is_crawled): &(Option<i64>, i64, bool)| Floor {
             region: "us".into(),
             run: *run,
@@ -192,7 +187,8 @@ mod tests {
             is_crawled: *is_crawled,
         };
         let lost = vec![LostRecords { topic: "t".into(), partition: 0, first_offset: 600 }];
-        Loss { lost, has_lost_decisions: false, floors: floors.iter().map(floor).collect() }
+        let floors = floors.iter().map(floor).collect();
+        LostRecordsImpact { lost, has_lost_decisions: false, are_tables_new: false, accept: false, floors }
     }
 
     #[test]
@@ -207,10 +203,10 @@ mod tests {
 
     #[test]
     fn the_message_names_partitions_offsets_and_the_run() {
-        let error = loss(&[(Some(7), 3, true), (None, 0, false)]).check(false).unwrap_err().to_string();
+        let error = loss(&[(Some(7), 3, true), (None, 0, false)]).check().unwrap_err().to_string();
         for part in ["t[0] begins at offset 600", "us: run 7, with 3 active assets", "--accept-loss"] {
             assert!(error.contains(part), "{error}");
         }
-        assert!(loss(&[(Some(7), 3, true)]).check(true).is_ok());
+        assert!(LostRecordsImpact { accept: true, ..loss(&[(Some(7), 3, true)]) }.check().is_ok());
     }
 }

@@ -5,8 +5,7 @@
 //! shadow too. The replay first catches up with the live positions, and all rows are compared at a snapshot. Then it takes the
 //! schema lock, which blocks the live consumers, reads the remaining records, and compares only the rows that may differ.
 
-use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
 use catalog_shared::events;
@@ -14,23 +13,23 @@ use catalog_shared::exit::Stop;
 use catalog_shared::outage;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::topics::Topics;
-use sqlx::{Connection, PgConnection, Postgres, Transaction};
-use tokio::time::interval;
+#[cfg(test)]
+use sqlx::PgConnection;
 
-use crate::store::schema_lock::{LockMode, lock};
-use crate::store::{binding, database};
+use crate::store::database;
 use crate::sync::decisions::DecisionSync;
 
 mod args;
+mod compare;
 mod comparison;
 mod deletions;
 mod first_pass;
 mod intent;
 mod ledger;
-mod limits;
 mod loss;
 mod newest_versions;
 mod partition_replay;
+mod pass;
 mod repair;
 mod replay;
 mod report;
@@ -41,16 +40,17 @@ mod targets;
 mod touched;
 
 pub(crate) use args::{RebuildArgs, ReplaySourceArgs};
-use comparison::TableDiff;
+use compare::{Compared, Replayed};
 use intent::Intent;
-use loss::{KeptRows, Loss};
+#[cfg(test)]
+use loss::KeptRows;
+use loss::LostRecordsImpact;
 #[cfg(test)]
 pub(crate) use newest_versions::NewestVersions;
 #[cfg(test)]
 pub(crate) use partition_replay::apply_to_shadow;
-use repair::RefusedRow;
 use replay::Replay;
-pub(crate) use report::Report;
+pub(crate) use report::RebuildSummary;
 #[cfg(test)]
 pub(crate) use selection::Selection;
 use shadow::Shadow;
@@ -59,9 +59,6 @@ use targets::ReplayTargets;
 
 /// The maximum number of offsets to read under the lock.
 const MAX_LEFT_UNDER_LOCK: i64 = 1_000;
-/// Interval between the keepalives of the transaction that holds the lock; well below its idle timeout in
-/// `create_shadow_views.sql`.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Repairs the rows that differ from the topics, and prints how they differed.
 ///
@@ -90,7 +87,10 @@ pub(crate) async fn run(args: &RebuildArgs, shutdown: &CancellationToken) -> any
 ///
 /// # Errors
 /// Like [`run`].
-pub(crate) async fn compare(args: &ReplaySourceArgs, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+pub(crate) async fn compare(
+    args: &ReplaySourceArgs,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<RebuildSummary> {
     replay_and_report(Task { args, intent: Intent::Compare, force: false }, shutdown).await
 }
 
@@ -103,7 +103,7 @@ struct Task<'a> {
     force: bool,
 }
 
-async fn replay_and_report(task: Task<'_>, shutdown: &CancellationToken) -> anyhow::Result<Report> {
+async fn replay_and_report(task: Task<'_>, shutdown: &CancellationToken) -> anyhow::Result<RebuildSummary> {
     let Task { args, intent, .. } = task;
     args.kafka.log_config()?;
     outage::reach(&args.kafka).await?;
@@ -120,7 +120,7 @@ async fn replay_and_report(task: Task<'_>, shutdown: &CancellationToken) -> anyh
 }
 
 /// Counts the rows that the topics define, after the lock was released.
-async fn count_rows(shadow: &mut Shadow, topics: &Topics, report: &mut Report) -> sqlx::Result<()> {
+async fn count_rows(shadow: &mut Shadow, topics: &Topics, report: &mut RebuildSummary) -> sqlx::Result<()> {
     let started = Instant::now();
     let mut tx = shadow.begin().await?;
     comparison::count_rows(&mut tx, topics, &mut report.tables).await?;
@@ -133,14 +133,15 @@ async fn replay_and_end(
     task: Task<'_>,
     shadow: &mut Shadow,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<RebuildSummary> {
     let started = Instant::now();
     let compared = tokio::select! {
         compared = replay_and_compare(task, shadow) => compared?,
         // Dropping the future rolls its transaction back.
         () = shutdown.cancelled() => bail!(Stop::Interrupted("the tables are unchanged".to_owned())),
     };
-    let Compared { tx, locked, records, tables, refusals, loss: Loss { lost, floors, .. } } = compared;
+    let Compared { tx, locked, records, tables, refusals, loss: LostRecordsImpact { lost, floors, .. } } =
+        compared;
     let intent = task.intent;
     // A shutdown does not interrupt the commit, because its outcome would be unknown.
     match intent {
@@ -148,81 +149,43 @@ async fn replay_and_end(
         Intent::Compare => tx.rollback().await?,
     }
     let (blocked, elapsed) = (locked.elapsed(), started.elapsed());
-    Ok(Report { intent, records, tables, refusals, lost, floors, blocked, elapsed })
-}
-
-/// The result, in a transaction that must still be committed or rolled back.
-struct Compared<'a> {
-    tx: Transaction<'a, Postgres>,
-    /// Since when the live consumers are blocked.
-    locked: Instant,
-    records: u64,
-    tables: Vec<TableDiff>,
-    refusals: Vec<RefusedRow>,
-    loss: Loss,
+    Ok(RebuildSummary { intent, records, tables, refusals, lost, floors, blocked, elapsed })
 }
 
 async fn replay_and_compare<'a>(task: Task<'_>, shadow: &'a mut Shadow) -> anyhow::Result<Compared<'a>> {
     let Task { args, intent, .. } = task;
     shadow.check_complete().await?;
     let mut targets = ReplayTargets::find(&mut shadow.session, args, intent).await?;
-    let (mut loss, decisions) =
-        (Loss::find(&targets, &args.kafka).await?, DecisionSync::new(&args.kafka, &shadow.pool));
-    if !targets.are_new() {
-        loss.find_floors(&mut shadow.session, &decisions, (false, args.accept_loss)).await?;
-    }
-    let mut replay = Replay::start(args, shadow.pool.clone(), &targets).await?;
-    ledger::copy_to_shadow(shadow, &decisions, &targets).await?;
-    fill_shadow(shadow, &mut replay, &mut targets).await?;
-    if targets.are_new() {
-        loss::find_floors_in_shadow(&mut loss, &shadow.pool, &decisions, args.accept_loss).await?;
-    }
-
-    // Missing tables can't be compared, and no consumer fills new ones.
+    let mut loss = LostRecordsImpact::find(&targets, args).await?;
+    let mut replay = fill(args, shadow, &mut targets, &mut loss).await?;
     let topics = args.kafka.topics();
+    // Missing tables can't be compared, and no consumer fills new ones.
     let snapshot = if targets.are_new() || shadow.has_spare {
         None
     } else {
         Some(Snapshot::take(shadow, &mut replay, &mut targets, &topics).await?)
     };
-    let names = shadow.names.clone();
-    let mut tx = shadow.begin().await?;
-    lock(&mut tx, LockMode::Exclusive).await?;
-    let locked = Instant::now();
-    targets.refresh(&mut tx).await?;
-    read_remaining(&mut tx, &mut replay, &targets).await?;
-    if targets.are_new() {
-        ledger::copy_to_live(&mut tx).await?;
-        binding::bind(&mut tx, targets.source()).await?;
-    }
-    if intent == Intent::Repair {
-        Shadow::recreate_missing(&names, &mut tx).await?;
-    }
-    snapshot::complete_candidates(&mut tx, snapshot, &replay, &targets, &topics).await?;
-    let (tables, refusals) = compare_and_repair(&mut tx, task, &loss.kept(&topics)).await?;
-    Ok(Compared { tx, locked, records: replay.records(), tables, refusals, loss })
+    compare::compare_under_lock(task, shadow, Replayed { replay, targets, loss, snapshot }).await
 }
 
-/// Compares the tables, and repairs them if that is the intent. Returns the differences, and the rows that the database
-/// refused.
-async fn compare_and_repair(
-    tx: &mut PgConnection,
-    Task { args, intent, force }: Task<'_>,
-    kept: &KeptRows<'_>,
-) -> anyhow::Result<(Vec<TableDiff>, Vec<RefusedRow>)> {
-    let compared = comparison::compare(tx, &args.kafka.topics(), kept).await;
-    let tables = compared.context("can't compare the tables")?;
-    if intent == Intent::Compare {
-        return Ok((tables, Vec::new()));
+/// Fills the shadow from the topics, and finds the floors in the ledger: that of the shadow if the live tables are new.
+async fn fill(
+    args: &ReplaySourceArgs,
+    shadow: &mut Shadow,
+    targets: &mut ReplayTargets,
+    loss: &mut LostRecordsImpact,
+) -> anyhow::Result<Replay> {
+    let decisions = DecisionSync::new(&args.kafka, &shadow.pool);
+    if !targets.are_new() {
+        loss.find_floors(&mut shadow.session, &decisions).await?;
     }
-    if !force && tables.iter().any(|table| table.counts.extra > 0) {
-        deletions::check(tx, args.apply.run_thresholds.max_retire_share).await?;
+    let mut replay = Replay::start(args, shadow.pool.clone(), targets).await?;
+    ledger::copy_to_shadow(shadow, &decisions, targets).await?;
+    fill_shadow(shadow, &mut replay, targets).await?;
+    if targets.are_new() {
+        loss.find_floors(&mut *shadow.pool.acquire().await?, &decisions).await?;
     }
-    let refusals = repair::repair(tx, &tables).await.context("can't repair the tables")?;
-    if refusals.is_empty() {
-        return Ok((tables, refusals));
-    }
-    Ok((comparison::list_differing(tx).await.context("can't count the differing rows")?, refusals))
+    Ok(replay)
 }
 
 /// Replays the topics from their first records up to the live positions.
@@ -257,22 +220,6 @@ async fn catch_up(
         }
     }
     Ok(())
-}
-
-/// Reads the remaining records under the lock. Keepalives prevent the idle timeout of the transaction.
-async fn read_remaining(
-    tx: &mut PgConnection,
-    replay: &mut Replay,
-    targets: &ReplayTargets,
-) -> anyhow::Result<()> {
-    let mut reading = pin!(replay.read_to(targets));
-    let mut keepalive = interval(KEEPALIVE_INTERVAL);
-    loop {
-        tokio::select! {
-            read = &mut reading => return read,
-            _ = keepalive.tick() => tx.ping().await.context("the transaction that holds the lock is lost")?,
-        }
-    }
 }
 
 /// Makes the tables of a schema equal to those of another one with the statements of a rebuild. Returns the number of rows

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::config::thresholds::BatchSettings;
 use crate::decode::Dead;
 use crate::decode::row_key::{Head, RowId};
+use crate::kafka::reader::{self, TopicReader};
 use crate::model::batch::Batch;
 use crate::model::partition::Partition;
 use crate::model::stages::Stages;
@@ -57,6 +58,12 @@ impl PartitionReplay {
         if self.received_all { None } else { self.partition.pause_changes() }
     }
 
+    /// Stops fetching the partition.
+    pub(super) fn pause(&self, reader: &TopicReader) -> anyhow::Result<()> {
+        let TopicPartition { topic, partition, .. } = &self.partition.topic_partition;
+        reader::pause(reader, topic, *partition)
+    }
+
     /// The next batch, if one is due and none is in flight. The last one may have no records: it moves the position past
     /// offsets without records to the target.
     pub(super) fn next_batch(&mut self, batch_size: usize, now: Instant) -> Option<Batch> {
@@ -69,7 +76,7 @@ impl PartitionReplay {
             return None;
         }
         let batch = self.partition.take_batch(batch_size, now);
-        if self.received_all { batch.or_else(|| self.partition.take_step(self.target)) } else { batch }
+        if self.received_all { batch.or_else(|| self.partition.empty_batch_to(self.target)) } else { batch }
     }
 }
 

@@ -18,16 +18,16 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::args::ReplaySourceArgs;
-use super::limits::GROUP;
 use super::loss;
 use super::partition_replay::{AppliedBatch, PartitionReplay, apply_to_shadow};
+use super::pass::GROUP;
 use super::selection::Selection;
 use super::targets::ReplayTargets;
 use super::touched::TouchedKeys;
-use crate::commands::detached_reader::DetachedReader;
 use crate::config::thresholds::BatchSettings;
 use crate::decode::row_key::{Head, RowId};
-use crate::kafka::reader::Reader;
+use crate::kafka::detached_reader::DetachedReader;
+use crate::kafka::reader::TopicReader;
 use crate::model::record::Record;
 use crate::model::topic::{PartitionId, TopicKind, TopicPartition};
 use crate::store::positions;
@@ -36,10 +36,8 @@ mod fetching;
 mod progress;
 mod two_passes;
 
-use fetching::pause;
-
 /// Interval at which due batches are applied and positions are checked.
-const TICK: Duration = Duration::from_millis(20);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(20);
 /// The number of waiting messages that are received before batches are looked at.
 const BURST: usize = 256;
 
@@ -59,7 +57,7 @@ pub(super) struct Replay {
     selection: Selection,
     /// The rows of records that became dead letters in the current pass.
     unapplied: HashSet<RowId>,
-    /// The keys of the records since the snapshot; none before it.
+    /// The keys of the records since the snapshot; `None` before it.
     touched: Option<TouchedKeys>,
     records: u64,
     progressed: Instant,
@@ -136,11 +134,11 @@ impl Replay {
     /// # Errors
     /// A record of a newer schema, an error of Kafka or the database, or no progress for [`STALL_TIMEOUT`].
     pub(super) async fn read_to(&mut self, targets: &ReplayTargets) -> anyhow::Result<()> {
-        let reader = self.reader.get()?;
+        let reader = Arc::clone(self.reader.get());
         self.assign(&reader, targets)?;
         self.progressed = Instant::now();
         let mut messages = reader.stream();
-        let mut tick = interval(TICK);
+        let mut tick = interval(HOUSEKEEPING_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.replays.values().any(|replay| replay.left() > 0) {
             tokio::select! {
@@ -158,7 +156,7 @@ impl Replay {
     /// Receives a message, and those that wait behind it.
     async fn receive_ready(
         &mut self,
-        reader: &Reader,
+        reader: &TopicReader,
         first: Option<KafkaResult<BorrowedMessage<'_>>>,
         messages: &mut MessageStream<'_, LogContext>,
     ) -> anyhow::Result<()> {
@@ -173,7 +171,7 @@ impl Replay {
 
     async fn receive(
         &mut self,
-        reader: &Reader,
+        reader: &TopicReader,
         message: Result<BorrowedMessage<'_>, KafkaError>,
     ) -> anyhow::Result<()> {
         match message {
@@ -197,12 +195,12 @@ impl Replay {
         loss::find_lost_during_replay(&self.kafka, self.replays.values().map(position).collect()).await
     }
 
-    fn take(&mut self, reader: &Reader, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
+    fn take(&mut self, reader: &TopicReader, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
         let kind = TopicKind::of(&self.topics, message.topic());
         let replay = kind.and_then(|kind| self.replays.get_mut(&(kind, message.partition())));
         let Some(replay) = replay else { return Ok(()) };
         if replay.received_to(message.offset()) {
-            pause(reader, &replay.partition.topic_partition)?;
+            replay.pause(reader)?;
         }
         if replay.is_beyond_target(message.offset()) {
             return Ok(());
@@ -226,14 +224,14 @@ impl Replay {
     }
 
     /// Finds partitions that were received up to their targets, detects a stall, and logs the progress.
-    fn housekeeping(&mut self, reader: &Reader) -> anyhow::Result<()> {
+    fn housekeeping(&mut self, reader: &TopicReader) -> anyhow::Result<()> {
         for element in reader.position()?.elements() {
             let Some(kind) = TopicKind::of(&self.topics, element.topic()) else { continue };
             let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
             if let Some(replay) = self.replays.get_mut(&(kind, element.partition()))
                 && replay.received_to(offset)
             {
-                pause(reader, &replay.partition.topic_partition)?;
+                replay.pause(reader)?;
             }
         }
         self.check_progress()

@@ -18,7 +18,7 @@ const MAX_LISTED: usize = 20;
 
 /// The result of a rebuild or a comparison.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct RebuildSummary {
     pub(super) intent: Intent,
     /// The number of replayed records.
     pub(super) records: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Report {
     /// The partitions that lost their first records.
     #[serde(rename = "lost_beginnings")]
     pub(super) lost: Vec<LostRecords>,
-    /// Rows of earlier runs than these stay as they are.
+    /// Per region: rows last seen before this run are kept unchanged.
     pub(super) floors: Vec<Floor>,
     /// How long the live consumers were blocked.
     #[serde(rename = "held_off_seconds", serialize_with = "seconds")]
@@ -41,7 +41,7 @@ fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
-impl Report {
+impl RebuildSummary {
     /// The number of rows that needed a repair, in all tables.
     pub(crate) fn differing(&self) -> i64 {
         self.tables.iter().map(|table| table.counts.differing()).sum()
@@ -57,7 +57,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for RebuildSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (elapsed, blocked) = (self.elapsed.as_secs_f64(), self.blocked.as_secs_f64());
         let (records, label) = (counted(self.records, "record", "records"), self.intent.label());

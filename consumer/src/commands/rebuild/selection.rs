@@ -33,7 +33,7 @@ impl Selection {
         }
     }
 
-    /// After a pass: what has to be applied too; none if the rows are complete. `unapplied` are the rows of the records that
+    /// After a pass: what has to be applied too; `None` if the rows are complete. `unapplied` are the rows of the records that
     /// became dead letters.
     pub(crate) fn missed(self, unapplied: HashSet<RowId>) -> Option<Self> {
         match self {

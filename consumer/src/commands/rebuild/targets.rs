@@ -1,7 +1,5 @@
 //! The replay targets: the offset up to which each partition is read.
 
-use std::collections::HashMap;
-
 use anyhow::{Context, bail};
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
@@ -13,19 +11,18 @@ use tokio::task::spawn_blocking;
 use super::args::ReplaySourceArgs;
 use super::intent::Intent;
 use crate::kafka::{partitions, source};
+use crate::model::positions::Positions;
 use crate::model::source::Source;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::model::watermarks::Watermarks;
 use crate::store::binding;
 
-/// The target offset of each topic and partition.
-type TargetOffsets = HashMap<(String, i32), i64>;
-
 /// The partitions and their targets. A partition is read as far as the live tables contain its records, or to its end if
 /// the live tables are empty and will be filled.
 pub(super) struct ReplayTargets {
     topic_partitions: Vec<(TopicPartition, Watermarks)>,
-    offsets: TargetOffsets,
+    /// The target offsets.
+    offsets: Positions,
     /// Whether an operator has set a position back, and consumers have not read up to the old one again.
     set_back: bool,
     new: bool,
@@ -107,17 +104,17 @@ impl ReplayTargets {
     }
 
     fn target(&self, topic_partition: &TopicPartition) -> Option<i64> {
-        self.offsets.get(&(topic_partition.topic.clone(), topic_partition.partition)).copied()
+        self.offsets.get(topic_partition)
     }
 
     /// Checks that every partition that the tables were filled from is read.
     fn check(&self) -> Result<(), Stop> {
-        let is_known = |(topic, partition): &(String, i32)| {
+        let is_known = |(topic, partition): &(&str, i32)| {
             self.topic_partitions.iter().any(|(topic_partition, _)| {
                 topic_partition.topic == *topic && topic_partition.partition == *partition
             })
         };
-        match self.offsets.keys().find(|topic_partition| !is_known(topic_partition)) {
+        match self.offsets.partitions().find(|topic_partition| !is_known(topic_partition)) {
             None => Ok(()),
             Some((topic, partition)) => Err(Stop::Guard(format!(
                 "the tables were filled from {topic}[{partition}] too, which is not among the topics that are read: \
@@ -128,10 +125,7 @@ impl ReplayTargets {
 }
 
 /// Reads the targets, and whether a position is set back.
-async fn read_positions(
-    session: &mut PgConnection,
-    dead_letters: &str,
-) -> sqlx::Result<(TargetOffsets, bool)> {
+async fn read_positions(session: &mut PgConnection, dead_letters: &str) -> sqlx::Result<(Positions, bool)> {
     let rows: Vec<(String, i32, i64, bool)> =
         sqlx::query_as(include_str!("../../../sql/rebuild/read_end_positions.sql"))
             .bind(dead_letters)
@@ -146,7 +140,7 @@ async fn read_positions(
 async fn committed_ends(
     kafka: &KafkaArgs,
     topic_partitions: &[(TopicPartition, Watermarks)],
-) -> anyhow::Result<TargetOffsets> {
+) -> anyhow::Result<Positions> {
     let config = kafka.client_config(&[
         // librdkafka requires a group id, but this client never joins the group.
         ("group.id", "catalog-consumer-rebuild"),

@@ -34,14 +34,13 @@ use crate::model::partition::Partition;
 use crate::model::topic::{PartitionId, TopicPartition};
 use crate::store::apply::Outcome;
 use crate::store::database::Sessions;
-use crate::store::dead_letters;
 use crate::store::outage::Outage;
 use crate::store::retry::BatchContext;
 
 /// Shutdown timeout for the batches in flight. An abandoned batch may or may not commit; the stored position shows which.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often housekeeping runs.
-const TICK: Duration = Duration::from_millis(100);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A running member of the group.
 pub(crate) struct Consumer {
@@ -55,7 +54,7 @@ pub(crate) struct Consumer {
     pub(crate) ownership: GroupOwnership,
     checks: BackgroundChecks,
     /// A postponed change, because the database is unreachable or the group belongs to another copy.
-    pub(crate) unanswered: Option<Rebalance>,
+    pub(crate) postponed: Option<Rebalance>,
     pub(crate) partitions: HashMap<PartitionId, Partition>,
     pub(crate) batches: JoinSet<FinishedBatch>,
     /// The last epoch of an assignment or a seek.
@@ -68,6 +67,12 @@ pub(crate) struct Consumer {
     _monitoring: DropGuard,
 }
 
+/// The tables that the consumer fills.
+pub(super) struct Tables {
+    pub(super) pool: PgPool,
+    pub(super) copy: CopyId,
+}
+
 /// A batch that has ended.
 pub(crate) struct FinishedBatch {
     pub(super) topic_partition: TopicPartition,
@@ -76,38 +81,41 @@ pub(crate) struct FinishedBatch {
     pub(super) outcome: anyhow::Result<Outcome>,
 }
 
+fn batch_context(args: &RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<BatchContext> {
+    Ok(BatchContext {
+        pool,
+        sessions: Sessions::from_args(&args.database)?,
+        permits: Arc::new(Semaphore::new(args.apply.connections.into())),
+        settings: args.apply.batch_settings(),
+        outage,
+    })
+}
+
 impl Consumer {
     pub(super) fn join(
         args: RunArgs,
-        (pool, copy): (PgPool, CopyId),
+        tables: Tables,
         outage: Arc<Outage>,
-        (progress, monitor): (Progress, Monitor),
+        progress: Progress,
+        monitor: Monitor,
     ) -> anyhow::Result<Self> {
+        let Tables { pool, copy } = tables;
         let monitoring = monitor.join(&args, &pool);
         let Joined { member, polling, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
         let ownership = GroupOwnership::new(&args, copy, session)?;
         let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), args.kafka.clone());
-        let topics = args.kafka.topics();
-        let permits = Arc::new(Semaphore::new(args.apply.connections.into()));
-        let sessions = Sessions::from_args(&args.database)?;
-        let context = BatchContext {
-            pool: pool.clone(),
-            sessions,
-            permits,
-            settings: args.apply.batch_settings(),
-            outage,
-        };
+        let context = batch_context(&args, pool.clone(), outage)?;
         Ok(Self {
+            topics: args.kafka.topics(),
             args,
             pool,
             context,
-            topics,
             member,
             polling,
             changes,
             ownership,
             checks,
-            unanswered: None,
+            postponed: None,
             partitions: HashMap::new(),
             batches: JoinSet::new(),
             epoch: 0,
@@ -125,23 +133,23 @@ impl Consumer {
         shutdown: &CancellationToken,
         end_offsets: Option<&EndOffsets>,
     ) -> anyhow::Result<bool> {
-        let mut tick = interval(TICK);
+        let mut tick = interval(HOUSEKEEPING_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // In this order, so that a change of the assignment is answered before anything else is done.
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(false),
-                Some(change) = self.changes.recv(), if self.unanswered.is_none() => {
-                    self.answer_or_keep(change).await?;
-                    if self.unanswered.is_some() {
+                Some(change) = self.changes.recv(), if self.postponed.is_none() => {
+                    self.handle_change(change).await?;
+                    if self.postponed.is_some() {
                         tracing::info!(event = events::REBALANCE_WAITS, "a rebalance waits for the database or the group");
                     }
                 }
                 Some(event) = self.checks.events.recv() => self.handle_check_event(event)?,
                 Some(done) = self.batches.join_next() => self.finish(done?)?,
                 _ = tick.tick() => {
-                    self.answer_again().await?;
+                    self.retry_postponed().await?;
                     self.housekeeping().await?;
                     if self.has_reached(end_offsets).await? {
                         return Ok(true);
@@ -149,23 +157,23 @@ impl Consumer {
                     // After a long tick, the next one must not follow immediately.
                     tick.reset();
                 }
-                received = self.polling.recv(), if self.has_space() => self.receive(received?).await?,
+                received = self.polling.recv(), if self.may_buffer_more() => self.receive(received?).await?,
             }
         }
     }
 
     /// Whether another batch may start: one for each connection, and one that is decoded meanwhile.
-    pub(crate) fn has_room(&self) -> bool {
-        self.batches.len() <= usize::from(self.args.apply.connections)
+    pub(crate) fn may_start_batch(&self) -> bool {
+        self.batches.len() < usize::from(self.args.apply.connections) + 1
     }
 
     /// Starts the next batch of a partition, if it is due and there is room.
-    pub(crate) fn apply_due(&mut self, topic_partition: PartitionId, now: Instant) {
+    pub(crate) fn apply_due(&mut self, id: PartitionId, now: Instant) {
         let batch_size = usize::from(self.args.apply.batch_size);
-        if !self.has_room() || self.ownership.is_contested() {
+        if !self.may_start_batch() || self.ownership.is_contested() {
             return;
         }
-        let Some(partition) = self.partitions.get_mut(&topic_partition) else { return };
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
         if partition.is_due(batch_size, now)
             && let Some(batch) = partition.take_batch(batch_size, now)
         {
@@ -188,9 +196,6 @@ impl Consumer {
         let context = self.context.clone();
         self.batches.spawn(async move {
             let outcome = context.apply(&batch, &handle).await;
-            if let Ok(Outcome::Applied { dead, .. }) = &outcome {
-                dead_letters::log(&batch, dead);
-            }
             FinishedBatch { topic_partition: batch.topic_partition, epoch, to: batch.to, outcome }
         });
     }
@@ -205,15 +210,14 @@ impl Consumer {
     /// Starts the batches that are due, in the order in which they became due.
     pub(crate) fn apply_all_due(&mut self) {
         let now = Instant::now();
-        let topic_partitions = in_due_order(&self.partitions);
-        topic_partitions.into_iter().for_each(|topic_partition| self.apply_due(topic_partition, now));
+        in_due_order(&self.partitions).into_iter().for_each(|id| self.apply_due(id, now));
     }
 
     /// Leaves the group, after the batches in flight.
     pub(super) async fn leave(mut self) -> anyhow::Result<Summary> {
         self.partitions.values_mut().for_each(Partition::clear);
-        if let Some(change) = self.unanswered.take() {
-            self.polling.answer(change).await?;
+        if let Some(change) = self.postponed.take() {
+            self.polling.acknowledge(change).await?;
         }
         let deadline = tokio::time::Instant::now() + LEAVE_TIMEOUT;
         let mut ended = Ok(());
@@ -224,7 +228,7 @@ impl Consumer {
             tracing::warn!(
                 event = events::BATCHES_ABANDONED,
                 batches = self.batches.len(),
-                "batches were abandoned; their positions say whether they were applied"
+                "batches were abandoned; their stored positions show whether they were applied"
             );
         }
         self.batches.abort_all();

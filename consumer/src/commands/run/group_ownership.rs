@@ -11,8 +11,8 @@ use catalog_shared::exit::Stop;
 use rdkafka::consumer::Consumer as _;
 use tokio::task::spawn_blocking;
 
-use crate::commands::detached_reader::DetachedReader;
 use crate::commands::run::args::RunArgs;
+use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::group_members::{GroupMember, group_members};
 use crate::kafka::offsets;
 use crate::kafka::partitions::await_metadata;
@@ -54,14 +54,14 @@ impl GroupProbe {
     /// # Errors
     /// An error of Kafka.
     pub(crate) async fn read(&self) -> anyhow::Result<GroupState> {
-        let (reader, group) = (self.reader.get()?, Arc::clone(&self.group));
+        let (reader, group) = (Arc::clone(self.reader.get()), Arc::clone(&self.group));
         let (client, topic) = (Arc::clone(&reader), self.first.topic.clone());
         let list_members = move || {
             await_metadata(client.client(), &topic)?;
             group_members(client.client(), &group)
         };
         let members = spawn_blocking(list_members).await??;
-        let owner = offsets::note(&reader, &self.first).await?;
+        let owner = offsets::owner_metadata(&reader, &self.first).await?;
         let copy = |member: GroupMember| Some((CopyId::parse(&member.client_id)?, member.host));
         let others = members.into_iter().filter_map(copy).filter(|(copy, _)| !copy.is_same(&self.copy));
         Ok(GroupState { others: others.collect(), owner: owner.as_deref().and_then(CopyId::parse) })
@@ -129,7 +129,7 @@ impl GroupOwnership {
     /// Whether this copy may apply records after it has committed its name.
     ///
     /// # Errors
-    /// As [`GroupOwnership::may_enter`].
+    /// Same as [`GroupOwnership::may_enter`].
     pub(crate) fn may_apply(&mut self, seen: &GroupState) -> Result<bool, Stop> {
         if seen.is_contested(&self.probe.copy) {
             return self.block(seen);

@@ -8,11 +8,11 @@ use catalog_shared::events;
 use tokio::time::timeout;
 
 use crate::commands::run::consumer::Consumer;
-use crate::commands::run::monitoring::{Cause, LoopState};
+use crate::commands::run::monitoring::{LoopState, WaitCause};
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::{errors, offsets};
 use crate::model::positions::Positions;
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::TopicKind;
 use crate::store::{db_error, positions};
 use crate::sync::source_check;
 
@@ -29,14 +29,17 @@ impl Consumer {
         self.seek().await;
         self.apply_all_due();
         self.pause_and_resume();
-        self.step_past_ends();
+        self.skip_transaction_ends();
         self.observe();
         self.check_positions().await
     }
 
     /// Records what the loop sees for monitoring.
     pub(crate) fn observe(&self) {
-        let seen = LoopState { is_contested: self.ownership.is_contested(), has_space: self.has_space() };
+        let seen = LoopState {
+            is_contested: self.ownership.is_contested(),
+            may_buffer_more: self.may_buffer_more(),
+        };
         self.monitor.observe(self.partitions.values(), seen);
     }
 
@@ -50,9 +53,8 @@ impl Consumer {
         // No batch can start or end while this waits, because only this loop starts and finishes them.
         let Some(stored) = self.positions().await? else { return Ok(()) };
         for partition in self.partitions.values_mut().filter(|partition| partition.is_idle()) {
-            let TopicPartition { topic, partition: number, .. } = &partition.topic_partition;
-            match stored.get(&(topic.clone(), *number)) {
-                Some(position) if *position != partition.position => partition.resume_from(*position),
+            match stored.get(&partition.topic_partition) {
+                Some(position) if position != partition.position => partition.resume_from(position),
                 _ => {}
             }
         }
@@ -64,7 +66,7 @@ impl Consumer {
         for partition in self.partitions.values_mut() {
             let Some(offset) = partition.seek_to else { continue };
             self.epoch += 1;
-            self.monitor.begin_wait(Cause::Kafka);
+            self.monitor.begin_wait(WaitCause::Kafka);
             let sought = self.polling.seek(&partition.topic_partition, offset, self.epoch).await;
             self.monitor.end_wait_for(partition.topic_partition.id());
             match sought {
@@ -77,13 +79,17 @@ impl Consumer {
 
     /// Checks whether the group belongs to this copy now. Nothing changes if Kafka does not answer.
     async fn check_group(&mut self) -> anyhow::Result<()> {
-        self.monitor.begin_wait(Cause::Kafka);
+        self.monitor.begin_wait(WaitCause::Kafka);
         let read = self.ownership.probe().read().await;
         self.monitor.end_wait();
         match read {
             Ok(seen) => self.ownership.may_apply(&seen)?,
-            Err(error) if errors::is_transient(&error) => {
-                tracing::debug!(error = format!("{error:#}"), "can't read the group");
+            Err(error) if errors::is_retried(&error) => {
+                tracing::warn!(
+                    event = events::GROUP_UNREADABLE,
+                    error = format!("{error:#}"),
+                    "can't read the group, which another copy of the tables uses; retrying"
+                );
                 self.ownership.retry_later();
                 return Ok(());
             }
@@ -93,14 +99,14 @@ impl Consumer {
     }
 
     /// Moves positions past the ends of transactions, so that the lag is 0 at the end of a partition.
-    fn step_past_ends(&mut self) {
+    fn skip_transaction_ends(&mut self) {
         let topic_partitions: Vec<_> = self.partitions.keys().copied().collect();
         for topic_partition in topic_partitions {
-            if !self.has_room() || self.ownership.is_contested() {
+            if !self.may_start_batch() || self.ownership.is_contested() {
                 break;
             }
             let Some(partition) = self.partitions.get_mut(&topic_partition) else { continue };
-            if let Some(step) = partition.take_received_step() {
+            if let Some(step) = partition.skip_to_end_of_received() {
                 let (epoch, handle) = (partition.epoch, partition.handle.clone());
                 self.spawn(step, epoch, handle);
             }
@@ -111,7 +117,7 @@ impl Consumer {
     pub(crate) async fn has_reached(&mut self, end_offsets: Option<&EndOffsets>) -> anyhow::Result<bool> {
         let positions =
             self.partitions.iter().map(|(topic_partition, partition)| (*topic_partition, partition.position));
-        self.progress.note(self.summary.total(), positions.collect(), self.monitor.ends());
+        self.progress.record(self.summary.total(), positions.collect(), self.monitor.ends());
         let report = self.progress.is_due();
         if report {
             self.log_newer();
@@ -133,7 +139,7 @@ impl Consumer {
         if !behind.is_empty() {
             return Ok(false);
         }
-        self.monitor.begin_wait(Cause::Kafka);
+        self.monitor.begin_wait(WaitCause::Kafka);
         let checked = self.stays_caught_up(&positions).await;
         self.monitor.end_wait();
         match checked {
@@ -166,7 +172,7 @@ impl Consumer {
         Ok(true)
     }
 
-    /// The positions of all partitions; none while the database is unreachable.
+    /// The positions of all partitions; `None` while the database is unreachable.
     async fn positions(&self) -> anyhow::Result<Option<Positions>> {
         let topics = TopicKind::ALL.map(|kind| kind.topic(&self.topics));
         self.query_with_deadline(positions::read(&self.pool, &topics))
@@ -174,7 +180,7 @@ impl Consumer {
             .context("can't read the positions")
     }
 
-    /// Queries the database with a deadline. None while it is unreachable.
+    /// Queries the database with a deadline. `None` while it is unreachable.
     pub(crate) async fn query_with_deadline<T>(
         &self,
         ask: impl Future<Output = sqlx::Result<T>>,

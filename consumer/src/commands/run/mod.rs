@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tokio::time::timeout;
 
 use crate::commands::check::{self, CheckArgs, Report};
-use crate::commands::run::consumer::Consumer;
+use crate::commands::run::consumer::{Consumer, Tables};
 use crate::commands::run::monitoring::Monitor;
 use crate::commands::run::notify::Notifier;
 use crate::commands::run::prepare::{Prepared, prepare};
@@ -50,8 +50,10 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     args.kafka.log_config()?;
-    let (notifier, check) =
-        (Notifier::new(&args.notify)?, CheckArgs::from_environment(&args.kafka, &args.database)?);
+    let (notifier, check) = (
+        Notifier::new(&args.notify, &args.kafka)?,
+        CheckArgs::from_environment(&args.kafka, &args.database)?,
+    );
     let (monitor, _monitoring) = Monitor::start(&args, &shutdown)?;
     let outage = Arc::new(Outage::default());
     let Some(Prepared { pool, copy, end_offsets }) = prepare(&args, &outage, &shutdown).await? else {
@@ -63,7 +65,7 @@ pub(crate) async fn run(
     let _notifying = meanwhile.map(|notifier| notifier.start(pool.clone()));
     let decisions = DecisionSyncTask::start(&args.kafka, &pool, &shutdown).await;
     let progress = Progress::start(terminal);
-    let mut consumer = Consumer::join(args, (pool.clone(), copy), outage, (progress, monitor))?;
+    let mut consumer = Consumer::join(args, Tables { pool: pool.clone(), copy }, outage, progress, monitor)?;
     let worked = consumer.work(&shutdown, end_offsets.as_ref()).await;
     let summary = consumer.leave().await;
     decisions.finish().await;
@@ -88,7 +90,7 @@ async fn conclude(pool: &PgPool, notifier: Option<&Notifier>, check: &CheckArgs)
 fn finish(summary: &Summary, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
     if caught_up == Some(false) {
         let error = Stop::Interrupted("not caught up; the next start resumes from there".to_owned());
-        return Err(summary.print_failure(json, (caught_up, false), error.into()));
+        return Err(summary.print_failure(json, caught_up, false, error.into()));
     }
     summary.print(json, caught_up)
 }

@@ -32,7 +32,7 @@ impl Consumer {
     /// [`Stop::Guard`] if that is so, because waiting longer would not help.
     pub(crate) fn check_newer(&self, behind: &[(&TopicPartition, i64, i64)]) -> Result<(), Stop> {
         let stuck = |(topic_partition, ..): &(&TopicPartition, i64, i64)| {
-            let newer = self.partitions.get(&topic_partition.id())?.stuck_at()?;
+            let newer = self.partitions.get(&topic_partition.id())?.blocking_record()?;
             Some(format!(
                 "{topic_partition} has a record of schema {} at offset {}",
                 newer.schema, newer.offset

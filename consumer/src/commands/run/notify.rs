@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use catalog_shared::events;
+use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::notify::{NotifyArgs, RUN_FAILED, Webhook};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -15,13 +16,18 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::commands::check::{self, Finding, LimitArgs};
+use crate::kafka::end_offsets::EndOffsets;
+use crate::model::positions::Positions;
+use crate::model::topic::TopicKind;
 use crate::store::notifications::{self, NewNotification, Notification};
-use crate::store::{database, db_error};
+use crate::store::{database, db_error, positions};
 
 /// How often due notifications are sent.
 const SEND_EVERY: Duration = Duration::from_secs(5);
 /// How often the ledger is read.
 const READ_EVERY: Duration = Duration::from_secs(60);
+/// The time limit of reading the end offsets. Notifications wait meanwhile.
+const ENDS_LIMIT: Duration = Duration::from_secs(10);
 /// The time limit of all notifications at the end of `--until-caught-up`. The next start sends the others.
 const LAST_LIMIT: Duration = Duration::from_secs(30);
 /// The time limit of one round, so that a lock on the table is noticed. Longer than a request to the webhook.
@@ -31,16 +37,35 @@ const ROUND_LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct Notifier {
     webhook: Webhook,
     limits: LimitArgs,
+    kafka: KafkaArgs,
+}
+
+/// How far the tables and the topics were when the ledger was last read.
+#[derive(Default)]
+struct LastRead {
+    /// The number of records that were ever applied.
+    applied: Option<i64>,
+    /// The end offsets. While Kafka does not answer, the last ones stay.
+    ends: Option<EndOffsets>,
+}
+
+impl LastRead {
+    /// Whether the tables contain what the topics contained then. A partition that can't go on never gets there, so it also
+    /// counts if nothing was applied since then.
+    fn is_caught_up(&self, applied: i64, positions: &Positions) -> bool {
+        self.applied == Some(applied)
+            || self.ends.as_ref().is_some_and(|ends| ends.behind(positions).next().is_none())
+    }
 }
 
 impl Notifier {
-    /// The notifier of these flags; none without `--notify-url`.
+    /// The notifier of these flags; `None` without `--notify-url`.
     ///
     /// # Errors
     /// [`catalog_shared::exit::Stop::Usage`] for an invalid URL, secret or limit (`CATALOG_CHECK_…`).
-    pub(super) fn new(args: &NotifyArgs) -> anyhow::Result<Option<Self>> {
+    pub(super) fn new(args: &NotifyArgs, kafka: &KafkaArgs) -> anyhow::Result<Option<Self>> {
         let Some(webhook) = args.webhook()? else { return Ok(None) };
-        Ok(Some(Self { webhook, limits: LimitArgs::from_environment()? }))
+        Ok(Some(Self { webhook, limits: LimitArgs::from_environment()?, kafka: kafka.clone() }))
     }
 
     /// Notifies until the guard is dropped.
@@ -62,18 +87,39 @@ impl Notifier {
     async fn follow(&self, pool: &PgPool) {
         let mut tick = interval(SEND_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut read, mut applied) = (None::<Instant>, None);
+        let (mut read_at, mut last) = (None::<Instant>, LastRead::default());
         loop {
             tick.tick().await;
+            let is_read_due = read_at.is_none_or(|at| at.elapsed() >= READ_EVERY);
             let round = async {
-                if read.is_none_or(|read| read.elapsed() >= READ_EVERY) {
-                    read = Some(Instant::now());
-                    let before = applied.replace(notifications::applied_records(pool).await?);
-                    self.enqueue(pool, before == applied).await?;
+                if is_read_due {
+                    read_at = Some(Instant::now());
+                    self.read(pool, &mut last).await?;
                 }
                 self.send_due(pool).await
             };
             within(ROUND_LIMIT, round).await;
+            if is_read_due {
+                self.read_ends(&mut last).await;
+            }
+        }
+    }
+
+    /// Reads the ledger, and stores the notifications of what is found.
+    async fn read(&self, pool: &PgPool, last: &mut LastRead) -> sqlx::Result<()> {
+        let topics = TopicKind::ALL.map(|kind| kind.topic(&self.kafka.topics()));
+        let applied = notifications::applied_records(pool).await?;
+        let is_caught_up = last.is_caught_up(applied, &positions::read(pool, &topics).await?);
+        last.applied = Some(applied);
+        self.enqueue(pool, is_caught_up).await
+    }
+
+    /// Reads the end offsets, which the positions are compared with at the next reading of the ledger.
+    async fn read_ends(&self, last: &mut LastRead) {
+        match timeout(ENDS_LIMIT, EndOffsets::measure(&self.kafka)).await {
+            Ok(Ok(ends)) => last.ends = Some(ends),
+            Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "can't read the end offsets"),
+            Err(_) => tracing::debug!("the end offsets were not read in time"),
         }
     }
 
@@ -134,7 +180,7 @@ async fn within(limit: Duration, work: impl Future<Output = sqlx::Result<()>>) {
 
 const RUN_HELD: &str = "run_held";
 
-/// The notification of a finding; none if all is well, or if nothing has been accepted yet, as in a new installation.
+/// The notification of a finding; `None` if all is well, or if nothing has been accepted yet, as in a new installation.
 fn notification(finding: &Finding) -> Option<NewNotification> {
     let event = match finding.check {
         "held_runs" => RUN_HELD,
@@ -161,8 +207,29 @@ fn body(Notification { id, payload, created_at, .. }: &Notification) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use catalog_shared::record::RecordType;
+
     use super::*;
     use crate::commands::check::tests::{fresh, held, late, missed, never_accepted};
+    use crate::model::topic::TopicPartition;
+    use crate::model::watermarks::Watermarks;
+
+    #[test]
+    fn a_slow_crawl_that_goes_on_does_not_silence_notifications() {
+        let kind = TopicKind::Data(RecordType::Hosts);
+        let hosts = TopicPartition { kind, topic: "hosts".into(), partition: 0 };
+        let ends = Some(EndOffsets::new(vec![(hosts, Watermarks { low: 0, high: 20 })]));
+        let at = |position| Positions::from_iter([(("hosts".to_owned(), 0), position)]);
+        let last = LastRead { applied: Some(7), ends };
+        // One record was applied since then.
+        assert!(last.is_caught_up(8, &at(20)));
+        assert!(last.is_caught_up(8, &at(21)));
+        assert!(!last.is_caught_up(8, &at(19)));
+        // A partition is stuck.
+        assert!(last.is_caught_up(7, &at(19)));
+        assert!(!LastRead::default().is_caught_up(7, &at(20)));
+        assert!(!LastRead { applied: Some(7), ends: None }.is_caught_up(8, &at(20)));
+    }
 
     #[test]
     fn a_finding_becomes_a_notification_with_a_text_for_chats() {

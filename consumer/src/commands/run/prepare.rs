@@ -24,7 +24,7 @@ use crate::sync::source_check;
 /// Neither may wait for batches. Monitoring and notifications have another one each.
 const EXTRA_CONNECTIONS: u32 = 2;
 /// Delay before the check of the topics is retried.
-const RETRY_DELAY: Duration = Duration::from_secs(2);
+const BINDING_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// The resources of a prepared run.
 pub(crate) struct Prepared {
@@ -80,7 +80,7 @@ async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<
     let check = || async { source_check::check_now(&mut *pool.acquire().await?, kafka).await };
     loop {
         let error = match check().await {
-            Err(error) if errors::is_transient(&error) || db_error::is_transient(&error) => error,
+            Err(error) if errors::is_retried(&error) || db_error::is_transient(&error) => error,
             checked => return checked,
         };
         tracing::warn!(
@@ -88,7 +88,7 @@ async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<
             error = format_error(&error),
             "can't check which topics the tables belong to, retrying"
         );
-        sleep(RETRY_DELAY).await;
+        sleep(BINDING_RETRY_DELAY).await;
     }
 }
 

@@ -13,7 +13,7 @@ use indicatif::{MultiProgress, ProgressBar};
 use crate::model::topic::PartitionId;
 
 /// Interval between log lines.
-const INTERVAL: Duration = Duration::from_secs(10);
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The progress of a consumer, shown until [`Progress::end`].
 pub(crate) struct Progress {
@@ -37,7 +37,7 @@ struct State {
 
 /// The figures that are shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Figures {
+struct ProgressLine {
     applied: u64,
     moved: u64,
     /// The offsets left in the partitions of this process, once the end offsets are known.
@@ -58,20 +58,20 @@ impl Progress {
     }
 
     /// Updates the number of applied records, and the positions and ends of the partitions of this process.
-    pub(crate) fn note(
+    pub(crate) fn record(
         &self,
         applied: u64,
         positions: HashMap<PartitionId, i64>,
         ends: HashMap<PartitionId, i64>,
     ) {
         let mut state = lock(&self.state);
-        state.note(applied, positions);
+        state.record(applied, positions);
         state.ends = ends;
     }
 
     /// Whether a report is due. Logs a line then, unless there is a bar.
     pub(crate) fn is_due(&mut self) -> bool {
-        if self.logged.elapsed() < INTERVAL {
+        if self.logged.elapsed() < REPORT_INTERVAL {
             return false;
         }
         self.logged = Instant::now();
@@ -80,7 +80,7 @@ impl Progress {
             (state.figures(Instant::now()), state.positions.len())
         };
         if self.bar.is_none() {
-            let Figures { applied, left, rate, .. } = figures;
+            let ProgressLine { applied, left, rate, .. } = figures;
             let (per_second, seconds_left) = (rate.round(), figures.seconds_left());
             tracing::info!(
                 event = events::CONSUME_PROGRESS,
@@ -106,7 +106,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    fn note(&mut self, applied: u64, positions: HashMap<PartitionId, i64>) {
+    fn record(&mut self, applied: u64, positions: HashMap<PartitionId, i64>) {
         let moved = |(part, now): (&PartitionId, &i64)| {
             let before = self.positions.get(part)?;
             u64::try_from(now - before).ok()
@@ -115,13 +115,13 @@ impl State {
         (self.applied, self.positions) = (applied, positions);
     }
 
-    fn figures(&mut self, at: Instant) -> Figures {
+    fn figures(&mut self, at: Instant) -> ProgressLine {
         let left = |(part, position): (&PartitionId, &i64)| {
             let end = self.ends.get(part)?;
             Some(u64::try_from(end - position).unwrap_or_default())
         };
         let left = self.positions.iter().map(left).sum();
-        Figures {
+        ProgressLine {
             applied: self.applied,
             moved: self.moved,
             left: if self.positions.is_empty() { None } else { left },
@@ -130,7 +130,7 @@ impl State {
     }
 }
 
-impl Figures {
+impl ProgressLine {
     fn seconds_left(self) -> Option<u64> {
         seconds_left(self.left?, self.rate).filter(|_| self.left > Some(0))
     }
@@ -169,7 +169,7 @@ impl Bar {
         Self { spacer: terminal::spacer(terminal), bar: terminal::bar(terminal, "total") }
     }
 
-    fn draw(&self, figures: Figures) {
+    fn draw(&self, figures: ProgressLine) {
         self.spacer.tick();
         terminal::fill(&self.bar, figures.share());
         self.bar.set_message(figures.text());
@@ -194,22 +194,22 @@ mod tests {
     #[test]
     fn only_partitions_of_this_process_count_as_left() {
         let (mut state, start) = (State::default(), Instant::now());
-        state.note(0, [(ONE, 0), (OTHER, 100)].into());
+        state.record(0, [(ONE, 0), (OTHER, 100)].into());
         assert_eq!(state.figures(start).left, None);
         state.ends = [(ONE, 1_000), (OTHER, 500)].into();
         assert_eq!(state.figures(start).left, Some(1_400));
         // The other partition was assigned to another consumer. This one has progressed.
-        state.note(190, [(ONE, 200)].into());
+        state.record(190, [(ONE, 200)].into());
         let figures = state.figures(start + Duration::from_secs(10));
-        assert_eq!(figures, Figures { applied: 190, moved: 200, left: Some(800), rate: 20.0 });
+        assert_eq!(figures, ProgressLine { applied: 190, moved: 200, left: Some(800), rate: 20.0 });
         assert_eq!((figures.share(), figures.seconds_left()), (0.2, Some(40)));
     }
 
     #[test]
     fn a_line_shows_applied_and_left_records_in_fixed_columns() {
-        let begun = Figures { applied: 0, moved: 0, left: None, rate: 0.0 };
-        let midway = Figures { applied: 41_800, moved: 41_900, left: Some(143_742), rate: 12_345.6 };
-        let done = Figures { left: Some(0), ..midway };
+        let begun = ProgressLine { applied: 0, moved: 0, left: None, rate: 0.0 };
+        let midway = ProgressLine { applied: 41_800, moved: 41_900, left: Some(143_742), rate: 12_345.6 };
+        let done = ProgressLine { left: Some(0), ..midway };
         let (first, second, third) = (begun.text(), midway.text(), done.text());
         assert!(second.contains("41,800 applied") && second.contains("143,742 left"), "{second}");
         assert!(second.contains("12,346/s") && second.contains("ETA 12 s"), "{second}");

@@ -8,7 +8,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::time::{Instant, timeout_at};
 
 use crate::commands::run::consumer::Consumer;
-use crate::commands::run::monitoring::{Cause, count_rebalance};
+use crate::commands::run::monitoring::{WaitCause, count_rebalance};
 use crate::kafka::context::Rebalance;
 use crate::kafka::partitions::watermarks;
 use crate::kafka::{errors, lost_records, offsets, source};
@@ -24,43 +24,43 @@ const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 impl Consumer {
     /// Answers a change of the assignment, or postpones it while the database is unreachable or the group belongs to another
     /// copy.
-    pub(crate) async fn answer_or_keep(&mut self, change: Rebalance) -> anyhow::Result<()> {
-        self.monitor.begin_wait(Cause::Rebalance);
-        let answered = self.try_answer(change).await;
+    pub(crate) async fn handle_change(&mut self, change: Rebalance) -> anyhow::Result<()> {
+        self.monitor.begin_wait(WaitCause::Rebalance);
+        let answered = self.try_handle(change).await;
         self.monitor.end_wait();
-        self.monitor.rebalanced(self.unanswered.is_some());
+        self.monitor.rebalanced(self.postponed.is_some());
         self.observe();
         answered
     }
 
-    async fn try_answer(&mut self, change: Rebalance) -> anyhow::Result<()> {
+    async fn try_handle(&mut self, change: Rebalance) -> anyhow::Result<()> {
         let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
         if asks
             && (!self.ownership.may_retry() || self.query_with_deadline(self.pool.acquire()).await?.is_none())
         {
-            self.unanswered = Some(change);
+            self.postponed = Some(change);
             return Ok(());
         }
-        match self.answer(&change).await {
+        match self.apply_change(&change).await {
             Ok(true) => Ok(()),
             Ok(false) => {
-                self.unanswered = Some(change);
+                self.postponed = Some(change);
                 Ok(())
             }
             // The database became unreachable just now.
             Err(error) if db_error::is_transient(&error) => {
                 self.context.outage.log(&error);
-                self.unanswered = Some(change);
+                self.postponed = Some(change);
                 Ok(())
             }
-            Err(error) if errors::is_transient(&error) => {
+            Err(error) if errors::is_retried(&error) => {
                 tracing::warn!(
                     event = events::ASSIGNMENT_WAITS,
                     error = format!("{error:#}"),
                     "can't start partitions yet, retrying"
                 );
                 self.ownership.retry_later();
-                self.unanswered = Some(change);
+                self.postponed = Some(change);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -68,18 +68,18 @@ impl Consumer {
     }
 
     /// Answers the postponed change, if there is one.
-    pub(crate) async fn answer_again(&mut self) -> anyhow::Result<()> {
-        match self.unanswered.take() {
-            Some(change) => self.answer_or_keep(change).await,
+    pub(crate) async fn retry_postponed(&mut self) -> anyhow::Result<()> {
+        match self.postponed.take() {
+            Some(change) => self.handle_change(change).await,
             None => Ok(()),
         }
     }
 
     /// Answers a change of the assignment. False if it must be postponed.
-    async fn answer(&mut self, change: &Rebalance) -> anyhow::Result<bool> {
+    async fn apply_change(&mut self, change: &Rebalance) -> anyhow::Result<bool> {
         match change {
             Rebalance::Assign(list) if list.count() == 0 => {
-                self.polling.answer(change.clone()).await.map(|()| true)
+                self.polling.acknowledge(change.clone()).await.map(|()| true)
             }
             Rebalance::Assign(list) => {
                 let is_answered = self.assign(list).await?;
@@ -107,16 +107,16 @@ impl Consumer {
         let starts = self.bound_starts(self.topic_partitions(list)).await?;
         let offsets: Vec<_> =
             starts.iter().map(|(topic_partition, start)| (topic_partition.clone(), start.offset())).collect();
-        // The note must be committed before the group is read again. An operator's reset is committed with it.
+        // The metadata must be committed before the group is read again. An operator's reset is committed with it.
         offsets::commit_and_wait(&self.member, &offsets).await?;
         if !self.ownership.may_apply(&probe.read().await?)? {
             return Ok(false);
         }
-        self.take_over(&starts, offsets).await?;
+        self.start_partitions(&starts, offsets).await?;
         Ok(true)
     }
 
-    async fn take_over(
+    async fn start_partitions(
         &mut self,
         starts: &[(TopicPartition, Start)],
         offsets: Vec<(TopicPartition, i64)>,
@@ -205,7 +205,7 @@ impl Consumer {
                 "partition revoked"
             );
         }
-        self.polling.answer(Rebalance::Revoke { partitions: list.clone(), lost }).await
+        self.polling.acknowledge(Rebalance::Revoke { partitions: list.clone(), lost }).await
     }
 
     fn is_in_flight(&self, topic_partition: &TopicPartition) -> bool {

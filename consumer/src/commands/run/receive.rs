@@ -19,20 +19,20 @@ const WAITING_BYTES: usize = 20 * 1024 * 1024;
 
 impl Consumer {
     /// Whether more records may be buffered.
-    pub(crate) fn has_space(&self) -> bool {
+    pub(crate) fn may_buffer_more(&self) -> bool {
         self.partitions.values().map(Partition::waiting_bytes).sum::<usize>() < WAITING_BYTES
     }
 
     /// Handles what the polling thread has received.
     pub(crate) async fn receive(&mut self, received: Received) -> anyhow::Result<()> {
         match received {
-            Received::Chunk { topic_partition, chunk } => {
-                self.accept(topic_partition, chunk);
+            Received::Chunk { id, chunk } => {
+                self.accept(id, chunk);
                 Ok(())
             }
-            Received::ReadTo { topic_partition, epoch, offset } => {
-                let partition = self.partitions.get_mut(&topic_partition);
-                partition.into_iter().for_each(|partition| partition.note_read_to(epoch, offset));
+            Received::ReadTo { id, epoch, offset } => {
+                let partition = self.partitions.get_mut(&id);
+                partition.into_iter().for_each(|partition| partition.advance_read_to(epoch, offset));
                 Ok(())
             }
             Received::Failed(error) => {
@@ -44,11 +44,11 @@ impl Consumer {
         }
     }
 
-    fn accept(&mut self, topic_partition: PartitionId, chunk: Chunk) {
+    fn accept(&mut self, id: PartitionId, chunk: Chunk) {
         let now = Instant::now();
         let newer = chunk.newer;
         // The partition may have been revoked.
-        let Some(partition) = self.partitions.get_mut(&topic_partition) else { return };
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
         if !partition.accept(chunk, now) {
             return;
         }

@@ -12,7 +12,7 @@ use crate::commands::rebuild::{self, ReplaySourceArgs};
 use crate::decode::content_hash::REVISION;
 use crate::store::database;
 use checks::{CHECKS, Check, Severity};
-use report::{CheckResult, Finding, Report};
+use report::{CheckResult, VerifyFinding, VerifyReport};
 
 mod checks;
 mod report;
@@ -77,10 +77,12 @@ pub(crate) async fn errors(pool: &PgPool) -> anyhow::Result<Vec<(&'static str, i
     Ok(run_checks(pool, checks).await?.found().collect())
 }
 
-async fn run_checks(pool: &PgPool, checks: impl Iterator<Item = &'static Check>) -> anyhow::Result<Report> {
-    let mut report = Report::start();
-    let begin = "begin transaction isolation level repeatable read read only";
-    let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
+async fn run_checks(
+    pool: &PgPool,
+    checks: impl Iterator<Item = &'static Check>,
+) -> anyhow::Result<VerifyReport> {
+    let mut report = VerifyReport::start();
+    let mut tx = database::begin_snapshot(pool).await?;
     sqlx::query("select set_config('catalog_stream.form', $1, true)")
         .bind(REVISION.to_string())
         .execute(&mut *tx)
@@ -100,6 +102,6 @@ async fn run_check(tx: &mut Transaction<'_, Postgres>, check: &'static Check) ->
     );
     let rows: Vec<(String, String, i64)> = sqlx::query_as(AssertSqlSafe(query)).fetch_all(&mut **tx).await?;
     let count = rows.first().map_or(0, |(_, _, count)| *count);
-    let findings = rows.into_iter().map(|(what, finding, _)| Finding { what, finding }).collect();
+    let findings = rows.into_iter().map(|(what, finding, _)| VerifyFinding { what, finding }).collect();
     Ok(CheckResult { check, count, findings })
 }

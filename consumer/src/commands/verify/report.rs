@@ -11,7 +11,7 @@ use super::checks::{Check, Severity};
 
 /// The results of all checks.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct VerifyReport {
     /// The number of checks that found an error, and of those that have a note.
     errors: usize,
     notes: usize,
@@ -27,12 +27,12 @@ pub(super) struct CheckResult {
     pub(super) check: &'static Check,
     pub(super) count: i64,
     /// The first findings.
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<VerifyFinding>,
 }
 
 /// A finding.
 #[derive(Serialize)]
-pub(super) struct Finding {
+pub(super) struct VerifyFinding {
     /// A row, a run or a partition.
     pub(super) what: String,
     /// The problem.
@@ -43,7 +43,7 @@ fn seconds<S: Serializer>(started: &Instant, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_f64(started.elapsed().as_secs_f64())
 }
 
-impl Report {
+impl VerifyReport {
     pub(super) fn start() -> Self {
         Self { errors: 0, notes: 0, checks: Vec::new(), started: Instant::now() }
     }
@@ -78,7 +78,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { errors, notes, checks, started } = self;
         let elapsed: Duration = started.elapsed();
@@ -94,7 +94,7 @@ impl fmt::Display for CheckResult {
         let Self { check: Check { severity, name, description, .. }, count, findings } = self;
         let total = human::count(u64::try_from(*count).unwrap_or_default());
         write!(f, "{:5}  {name}: {total} ({description})", severity.name())?;
-        for Finding { what, finding } in findings {
+        for VerifyFinding { what, finding } in findings {
             write!(f, "\n       {what}: {finding}")?;
         }
         let more = count - i64::try_from(findings.len()).unwrap_or(i64::MAX);

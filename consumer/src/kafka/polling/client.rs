@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::kafka::context::{Member, Rebalance, TIMEOUT};
+use crate::kafka::context::{Member, REQUEST_TIMEOUT, Rebalance};
 use crate::kafka::polling::messages::{Command, Received, Reply};
 use crate::kafka::polling::thread::PollingThread;
 use crate::model::topic::TopicPartition;
@@ -59,8 +59,8 @@ impl PollingMember {
     ///
     /// # Errors
     /// From librdkafka.
-    pub(crate) async fn answer(&self, change: Rebalance) -> anyhow::Result<()> {
-        self.ask(|reply| Command::Answer { change, reply }).await
+    pub(crate) async fn acknowledge(&self, change: Rebalance) -> anyhow::Result<()> {
+        self.ask(|reply| Command::Acknowledge { change, reply }).await
     }
 
     /// Moves an assigned partition to an offset, in a new epoch.
@@ -92,9 +92,11 @@ impl PollingMember {
         changes: UnboundedReceiver<Rebalance>,
         positions: Vec<(TopicPartition, i64)>,
     ) -> anyhow::Result<()> {
-        match timeout(TIMEOUT, self.ask(|reply| Command::Leave { changes, positions, reply })).await {
+        match timeout(REQUEST_TIMEOUT, self.ask(|reply| Command::Leave { changes, positions, reply })).await {
             Ok(left) => left,
-            Err(_) => bail!("can't leave the group in {} s: Kafka does not answer", TIMEOUT.as_secs()),
+            Err(_) => {
+                bail!("can't leave the group in {} s: Kafka does not answer", REQUEST_TIMEOUT.as_secs())
+            }
         }
     }
 

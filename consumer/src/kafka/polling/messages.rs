@@ -12,12 +12,12 @@ use crate::model::topic::{PartitionId, TopicPartition};
 #[derive(Debug)]
 pub(crate) enum Received {
     Chunk {
-        topic_partition: PartitionId,
+        id: PartitionId,
         chunk: Chunk,
     },
     /// Every record below this offset was sent.
     ReadTo {
-        topic_partition: PartitionId,
+        id: PartitionId,
         epoch: u64,
         offset: i64,
     },
@@ -28,7 +28,7 @@ pub(crate) enum Received {
 /// A command to the thread.
 pub(super) enum Command {
     Assign { starts: Vec<(TopicPartition, i64)>, epoch: u64, reply: Reply },
-    Answer { change: Rebalance, reply: Reply },
+    Acknowledge { change: Rebalance, reply: Reply },
     Seek { topic_partition: TopicPartition, offset: i64, epoch: u64, reply: Reply },
     Pause { topic_partition: TopicPartition, pause: bool },
     Leave { changes: UnboundedReceiver<Rebalance>, positions: Vec<(TopicPartition, i64)>, reply: Reply },

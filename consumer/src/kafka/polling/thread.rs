@@ -12,7 +12,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use crate::kafka::context::{Member, Rebalance, TIMEOUT};
+use crate::kafka::context::{Member, REQUEST_TIMEOUT, Rebalance};
 use crate::kafka::partitions::list;
 use crate::kafka::polling::assignment::Assignment;
 use crate::kafka::polling::messages::{Command, Received};
@@ -102,7 +102,7 @@ impl PollingThread {
             match member.poll(timeout) {
                 Some(Ok(message)) => self.receive(&message),
                 Some(Err(error)) => {
-                    if let Some(error) = receive::lasting(error) {
+                    if let Some(error) = receive::permanent(error) {
                         let _ = self.received.send(Received::Failed(error));
                     }
                 }
@@ -146,9 +146,8 @@ impl PollingThread {
             let Some(offset) = element.offset().to_raw().filter(|offset| *offset >= 0) else { continue };
             let Some(assigned) = self.assignment.find(element.topic(), element.partition()) else { continue };
             if assigned.update_read_to(offset) {
-                let topic_partition = assigned.topic_partition.id();
-                let _ =
-                    self.received.send(Received::ReadTo { topic_partition, epoch: assigned.epoch, offset });
+                let id = assigned.topic_partition.id();
+                let _ = self.received.send(Received::ReadTo { id, epoch: assigned.epoch, offset });
             }
         }
     }
@@ -166,7 +165,7 @@ impl PollingThread {
         self.send_chunks();
         let (reply, done) = match command {
             Command::Assign { starts, epoch, reply } => (reply, self.assign(&starts, epoch)),
-            Command::Answer { change, reply } => (reply, self.answer(&change)),
+            Command::Acknowledge { change, reply } => (reply, self.acknowledge(&change)),
             Command::Seek { topic_partition, offset, epoch, reply } => {
                 (reply, self.seek(&topic_partition, offset, epoch))
             }
@@ -195,8 +194,8 @@ impl PollingThread {
         Ok(())
     }
 
-    fn answer(&mut self, change: &Rebalance) -> anyhow::Result<()> {
-        change.answer(&self.member).context("can't answer a change of the assignment")?;
+    fn acknowledge(&mut self, change: &Rebalance) -> anyhow::Result<()> {
+        change.acknowledge(&self.member).context("can't answer a change of the assignment")?;
         if let Rebalance::Revoke { partitions, .. } = change {
             for element in partitions.elements() {
                 self.assignment.remove(element.topic(), element.partition());
@@ -210,7 +209,7 @@ impl PollingThread {
             &topic_partition.topic,
             topic_partition.partition,
             Offset::Offset(offset),
-            TIMEOUT,
+            REQUEST_TIMEOUT,
         )?;
         let assigned = self
             .assignment
@@ -228,7 +227,7 @@ impl PollingThread {
     ) -> anyhow::Result<()> {
         self.member.context().close();
         while let Ok(change) = changes.try_recv() {
-            change.answer(&self.member)?;
+            change.acknowledge(&self.member)?;
         }
         offsets::commit(&self.member, positions)?;
         self.member.unsubscribe();
@@ -246,5 +245,5 @@ fn send(
 ) {
     untaken.fetch_add(chunk.bytes(), Ordering::Relaxed);
     // Without a receiver the loop has ended, and so will the channel of commands.
-    let _ = received.send(Received::Chunk { topic_partition: topic_partition.id(), chunk });
+    let _ = received.send(Received::Chunk { id: topic_partition.id(), chunk });
 }

@@ -58,11 +58,11 @@ fn end_of_run_records_are_a_batch_of_their_own_and_due_at_once() {
 fn steps_past_offsets_without_records_wait_for_the_records() {
     let now = Instant::now();
     let mut partition = partition(&[10], now);
-    assert!(partition.take_step(12).is_none());
+    assert!(partition.empty_batch_to(12).is_none());
     partition.take_batch(1, now).unwrap();
-    assert!(partition.take_step(12).is_none());
+    assert!(partition.empty_batch_to(12).is_none());
     partition.applied(11);
-    let step = partition.take_step(12).unwrap();
+    let step = partition.empty_batch_to(12).unwrap();
     assert_eq!((step.from, step.to), (11, 12));
 }
 
@@ -70,8 +70,8 @@ fn steps_past_offsets_without_records_wait_for_the_records() {
 fn after_a_restart_nothing_moves_until_the_seek_is_done() {
     let mut partition = partition(&[10, 11], Instant::now());
     partition.restart(40);
-    assert!(!partition.flows());
-    assert!(partition.take_step(50).is_none());
+    assert!(!partition.accepts_records());
+    assert!(partition.empty_batch_to(50).is_none());
     assert_eq!((partition.position, partition.bytes), (40, 0));
 }
 
@@ -102,12 +102,12 @@ fn chunks_from_before_an_assignment_or_a_seek_are_dropped() {
 fn a_position_from_before_a_seek_moves_nothing() {
     let mut partition = partition(&[], Instant::now());
     partition.restart(4);
-    partition.note_read_to(1, 50);
+    partition.advance_read_to(1, 50);
     partition.seek_done(2);
-    partition.note_read_to(1, 50);
-    assert!(partition.take_received_step().is_none());
-    partition.note_read_to(2, 6);
-    let step = partition.take_received_step().unwrap();
+    partition.advance_read_to(1, 50);
+    assert!(partition.skip_to_end_of_received().is_none());
+    partition.advance_read_to(2, 6);
+    let step = partition.skip_to_end_of_received().unwrap();
     assert_eq!((step.from, step.to), (4, 6));
 }
 
@@ -119,11 +119,11 @@ fn nothing_is_accepted_behind_a_newer_schema() {
     last.push(11, Err(2));
     assert!(partition.accept(last, now));
     assert!(!partition.accept(chunk(1, &[12]), now));
-    partition.note_read_to(1, 13);
+    partition.advance_read_to(1, 13);
     let batch = partition.take_batch(10, now).unwrap();
     assert_eq!((batch.to, partition.newer.map(|newer| newer.offset)), (11, Some(11)));
     partition.applied(11);
-    assert!(partition.take_received_step().is_none());
+    assert!(partition.skip_to_end_of_received().is_none());
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn a_newer_schema_blocks_a_partition_once_all_earlier_records_are_applied() {
     let mut partition = partition(&[10], now);
     let newer = NewerRecord { offset: 11, schema: 2 };
     partition.newer = Some(newer);
-    assert_eq!(partition.stuck_at(), None);
+    assert_eq!(partition.blocking_record(), None);
     partition.take_batch(1, now).unwrap();
-    assert_eq!(partition.stuck_at(), None);
+    assert_eq!(partition.blocking_record(), None);
     partition.applied(11);
-    assert_eq!(partition.stuck_at(), Some(newer));
+    assert_eq!(partition.blocking_record(), Some(newer));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) async fn read(connection: &mut PgConnection) -> anyhow::Result<Bound>
     read_with_topics(include_str!("../../../sql/binding/read_binding.sql"), connection).await
 }
 
-/// As [`read`], with a lock that blocks other bindings until the transaction ends.
+/// Like [`read`], with a lock that blocks other bindings until the transaction ends.
 pub(super) async fn read_for_update(connection: &mut PgConnection) -> anyhow::Result<Bound> {
     read_with_topics(include_str!("../../../sql/binding/lock_binding.sql"), connection).await
 }

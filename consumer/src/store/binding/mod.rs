@@ -40,7 +40,7 @@ pub(crate) async fn recreated(connection: &mut PgConnection, source: &Source) ->
 /// Binds the tables to these topics: the prefix, the cluster, and each topic that has positions. Existing bindings stay.
 ///
 /// # Errors
-/// As [`check`].
+/// Same as [`check`].
 pub(crate) async fn bind(connection: &mut PgConnection, source: &Source) -> anyhow::Result<()> {
     let mut tx = connection.begin().await?;
     read_for_update(&mut tx).await?.check(source)?;

@@ -12,7 +12,7 @@ use crate::store::db_error;
 ///
 /// # Errors
 /// If fewer connections are allowed than are needed.
-pub(super) async fn check_limit(connection: &mut PgConnection, needed: u32) -> anyhow::Result<()> {
+pub(crate) async fn check_limit(connection: &mut PgConnection, needed: u32) -> anyhow::Result<()> {
     let limit: Option<i32> = sqlx::query_scalar(include_str!("../../../sql/session/find_limit.sql"))
         .fetch_optional(connection)
         .await?

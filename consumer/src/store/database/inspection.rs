@@ -4,7 +4,7 @@ use catalog_shared::exit::Stop;
 use sqlx::PgConnection;
 
 use super::session::Sessions;
-use super::{applied_migrations, connections, known_migrations, url};
+use super::{applied_migrations, known_migrations, url};
 use crate::config::DatabaseArgs;
 
 /// The state of the schema.
@@ -30,7 +30,7 @@ pub(crate) fn address(args: &DatabaseArgs) -> Result<String, Stop> {
 
 /// Where the database is, for the command lines of PostgreSQL's tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct DatabaseTarget {
     /// The host, or the folder of the socket.
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -42,11 +42,11 @@ pub(crate) struct Target {
 ///
 /// # Errors
 /// [`Stop::Usage`] if `DATABASE_URL` is missing or invalid.
-pub(crate) fn target(args: &DatabaseArgs) -> Result<Target, Stop> {
+pub(crate) fn target(args: &DatabaseArgs) -> Result<DatabaseTarget, Stop> {
     let options = url::options(args)?;
     let user = options.get_username().to_owned();
     let socket = options.get_socket().map(|socket| socket.display().to_string());
-    Ok(Target {
+    Ok(DatabaseTarget {
         host: socket.unwrap_or_else(|| options.get_host().to_owned()),
         port: options.get_port(),
         database: options.get_database().unwrap_or(&user).to_owned(),
@@ -72,12 +72,4 @@ pub(crate) async fn inspect(args: &DatabaseArgs) -> anyhow::Result<(PgConnection
         SchemaState::UpToDate(super::revision())
     };
     Ok((connection, state))
-}
-
-/// Checks that a command may have this many connections.
-///
-/// # Errors
-/// If the role or the database allows fewer.
-pub(crate) async fn check_limit(connection: &mut PgConnection, needed: u32) -> anyhow::Result<()> {
-    connections::check_limit(connection, needed).await
 }

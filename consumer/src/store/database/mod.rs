@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
 use catalog_shared::events;
+use catalog_shared::exit::Stop;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPool;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use crate::config::DatabaseArgs;
 
@@ -21,8 +22,9 @@ mod statement;
 mod url;
 
 pub(crate) use advice::next_step;
+pub(crate) use connections::check_limit;
 pub(crate) use error_text::{code, format_error, message, with_formatted_text};
-pub(crate) use inspection::{SchemaState, Target, address, check_limit, inspect, target};
+pub(crate) use inspection::{DatabaseTarget, SchemaState, address, inspect, target};
 pub(crate) use pooler::SESSION_MODE;
 pub(crate) use session::{CONNECT_TIMEOUT, Sessions};
 use session::{MIGRATE_FIRST, SessionState};
@@ -52,7 +54,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// Creates the schema and its tables, or migrates them to this build's revision.
 ///
 /// # Errors
-/// If the database is unreachable, refuses a statement, or was migrated by a newer build.
+/// [`Stop::Guard`] if a newer build has migrated them; if the database is unreachable or refuses a statement.
 pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     let sessions = Sessions::from_args(args)?;
     let opened = sessions.open().await.map_err(|error| connections::with_needed(error, 1));
@@ -60,6 +62,7 @@ pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     if !state.schema_exists {
         create_schema(&mut connection, &args.schema).await?;
     }
+    check_not_newer(&applied_migrations(&mut connection).await?, &args.schema)?;
     // The migrator needs the right to create tables even if there is nothing to create.
     if !state.schema_exists || !is_up_to_date(&mut connection, &args.schema, &state).await? {
         migrate_exclusively(&mut connection).await?;
@@ -116,7 +119,8 @@ async fn is_up_to_date(
 /// A pool of at most `needed` connections to a migrated schema. They are opened on demand.
 ///
 /// # Errors
-/// If the database is unreachable, its tables have another revision, or that many connections are not allowed.
+/// [`Stop::Guard`] if a newer build has migrated the schema; if the database is unreachable, the schema is not migrated yet, or
+/// that many connections are not allowed.
 pub(crate) async fn open(args: &DatabaseArgs, needed: u32) -> anyhow::Result<PgPool> {
     let mut connection = connect_migrated(args, needed).await?;
     let identity = read_identity(&mut connection).await?;
@@ -124,10 +128,10 @@ pub(crate) async fn open(args: &DatabaseArgs, needed: u32) -> anyhow::Result<PgP
     Ok(Sessions::from_args(args)?.expecting(&identity).pool(needed))
 }
 
-/// As [`open`], with all connections opened. The command needs `beside` more connections at the same time.
+/// Like [`open`], with all connections opened. The command needs `beside` more connections at the same time.
 ///
 /// # Errors
-/// As [`open`]; the error contains the total number if they are not available.
+/// Same as [`open`]; the error contains the total number if they are not available.
 pub(crate) async fn open_all(args: &DatabaseArgs, connections: u32, beside: u32) -> anyhow::Result<PgPool> {
     let pool = open(args, connections).await?;
     connections::fill(&Sessions::from_args(args)?, &pool, connections + beside).await?;
@@ -137,7 +141,7 @@ pub(crate) async fn open_all(args: &DatabaseArgs, connections: u32, beside: u32)
 /// A connection to a migrated schema, for a command that needs `needed` connections in total.
 ///
 /// # Errors
-/// As [`open`].
+/// Same as [`open`].
 pub(crate) async fn connect_migrated(args: &DatabaseArgs, needed: u32) -> anyhow::Result<PgConnection> {
     let opened = Sessions::from_args(args)?.open_schema().await;
     let mut connection = opened.map_err(|error| connections::with_needed(error, needed))?;
@@ -146,6 +150,15 @@ pub(crate) async fn connect_migrated(args: &DatabaseArgs, needed: u32) -> anyhow
     let identity = read_identity(&mut connection).await?;
     session::set_expected_identity(&mut connection, &identity).await?;
     Ok(connection)
+}
+
+/// Begins a transaction that reads one snapshot and writes nothing.
+///
+/// # Errors
+/// The error of the database.
+pub(crate) async fn begin_snapshot(pool: &PgPool) -> anyhow::Result<Transaction<'static, Postgres>> {
+    let begin = "begin transaction isolation level repeatable read read only";
+    pool.begin_with(begin).await.context("can't begin a transaction")
 }
 
 /// The schema revision of this build: the number of its last migration.
@@ -167,10 +180,20 @@ async fn check_migrated(connection: &mut PgConnection, schema: &str) -> anyhow::
     if !known.is_subset(&applied) {
         bail!("the schema {schema} is not up to date: {MIGRATE_FIRST}");
     }
-    if !applied.is_subset(&known) {
-        bail!("the schema {schema} was migrated by a newer build: upgrade this consumer");
+    Ok(check_not_newer(&applied, schema)?)
+}
+
+/// Checks that no newer build has migrated the schema. A retry can't help, so a supervisor should not restart the program.
+///
+/// # Errors
+/// [`Stop::Guard`] if one has.
+fn check_not_newer(applied: &BTreeSet<i64>, schema: &str) -> Result<(), Stop> {
+    if applied.is_subset(&known_migrations()) {
+        return Ok(());
     }
-    Ok(())
+    Err(Stop::Guard(format!(
+        "the schema {schema} was migrated by a newer build: upgrade this consumer. Nothing was changed"
+    )))
 }
 
 fn known_migrations() -> BTreeSet<i64> {

@@ -85,10 +85,10 @@ impl Sessions {
         Ok((connection, state))
     }
 
-    /// As [`Sessions::open`], for an existing schema with the right to use it.
+    /// Like [`Sessions::open`], for an existing schema with the right to use it.
     ///
     /// # Errors
-    /// As [`Sessions::open`], or a message about the missing schema or privilege.
+    /// Same as [`Sessions::open`], or a message about the missing schema or privilege.
     pub(super) async fn open_schema(&self) -> anyhow::Result<PgConnection> {
         let (connection, state) = self.open().await?;
         state.check_schema(&self.schema).map_err(anyhow::Error::msg)?;
@@ -180,7 +180,7 @@ pub(super) async fn set_expected_identity(connection: &mut PgConnection, identit
 /// The state of a session, and the user's privileges.
 #[derive(Debug, FromRow)]
 pub(super) struct SessionState {
-    /// The session's current schema; none if the configured one can't be used.
+    /// The session's current schema; `None` if the configured one can't be used.
     current_schema: Option<String>,
     username: String,
     pub(super) schema_exists: bool,

@@ -4,7 +4,7 @@ use super::{database_error, has_code, is_timed_out};
 
 /// Why a batch is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum RetryCause {
     /// The server can't be reached, starts, stops, is read-only, or has no memory, disk or connections left.
     Outage,
     /// Another transaction: a deadlock, or a serialization failure.
@@ -13,7 +13,7 @@ pub(crate) enum Cause {
     Timeout,
 }
 
-impl Cause {
+impl RetryCause {
     pub(crate) const ALL: [Self; 3] = [Self::Outage, Self::Conflict, Self::Timeout];
 
     /// The cause of a transient error.
@@ -35,7 +35,7 @@ impl Cause {
         }
     }
 
-    /// Whether only the server's end of it can be waited for.
+    /// Whether a retry helps only after the server is back.
     pub(crate) const fn is_outage(self) -> bool {
         matches!(self, Self::Outage)
     }
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn only_an_outage_is_waited_for() {
         let outage = anyhow::Error::from(sqlx::Error::PoolTimedOut).context("can't begin a transaction");
-        assert_eq!(Cause::of(&outage), Cause::Outage);
-        assert!(Cause::ALL.iter().all(|cause| cause.is_outage() == (*cause == Cause::Outage)));
+        assert_eq!(RetryCause::of(&outage), RetryCause::Outage);
+        assert!(RetryCause::ALL.iter().all(|cause| cause.is_outage() == (*cause == RetryCause::Outage)));
     }
 }

@@ -28,7 +28,7 @@ impl RunId {
 #[derive(Debug)]
 pub(crate) struct StoredDecision {
     pub(crate) decision: RunDecision,
-    /// The end of the run with this number in the ledger; none if its end is not known yet.
+    /// The end of the run with this number in the ledger; `None` if its end is not known yet.
     pub(crate) ended_at: Option<OffsetDateTime>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) async fn find(tx: &mut PgConnection, id: RunId) -> sqlx::Result<Optio
     Ok(found.map(|(Json(decision), ended_at)| StoredDecision { decision, ended_at }))
 }
 
-/// Reads a run's state and end, and locks its row until the transaction ends. None if the run does not exist.
+/// Reads a run's state and end, and locks its row until the transaction ends. `None` if the run does not exist.
 pub(crate) async fn lock_run(
     tx: &mut PgConnection,
     id: RunId,

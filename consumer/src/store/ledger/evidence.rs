@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::config::thresholds::RunThresholds;
 use crate::store::ledger::decisions::RunId;
-use crate::store::ledger::judge::{self, Counts, Evidence, LedgerSums, Loss, Streak};
+use crate::store::ledger::judge::{self, Counts, DomainLoss, Evidence, LedgerSums, Streak};
 
 /// Gathers the evidence and decides about a run without a decision.
 pub(crate) async fn judge_run(
@@ -34,7 +34,7 @@ pub(crate) async fn judge_run(
     Ok(judge::judge(&Evidence { end_record, sums, losses, dead, streak, thresholds }))
 }
 
-/// The previous full crawls that confirm losses together with this one; none if there are too few.
+/// The previous full crawls that confirm losses together with this one; `None` if there are too few.
 async fn find_streak(
     tx: &mut PgConnection,
     id: RunId,
@@ -62,7 +62,7 @@ async fn count_losses(
     id: RunId,
     end_record: &EndRecord,
     streak: Option<&Streak>,
-) -> sqlx::Result<Vec<Loss>> {
+) -> sqlx::Result<Vec<DomainLoss>> {
     sqlx::query_as(include_str!("../../../sql/ledger/count_losses.sql"))
         .bind(id.region.name())
         .bind(id.number())

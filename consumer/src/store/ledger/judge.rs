@@ -1,4 +1,5 @@
-//! The rules for the decision about a complete run. They are pure functions of the evidence.
+//! The rules for the decision about a complete run. They are pure functions of the evidence. `ledger/decisions.rs` collects it,
+//! asks them, and applies the decision.
 //!
 //! The guards of single domains come first. They shield a domain, so that the run retires nothing in it. The guards of the
 //! region then check the domains without a shield. They put the whole run on hold.
@@ -40,7 +41,7 @@ pub(crate) struct LedgerSums {
 
 /// The effect of accepting a run on one domain.
 #[derive(Clone, Debug, Default, FromRow)]
-pub(crate) struct Loss {
+pub(crate) struct DomainLoss {
     /// The domain, in lower case.
     pub(crate) domain: String,
     /// Its datasets that are not retired.
@@ -60,7 +61,7 @@ pub(crate) struct Evidence<'a> {
     pub(crate) end_record: &'a EndRecord,
     pub(crate) sums: &'a LedgerSums,
     /// The losses of each covered domain.
-    pub(crate) losses: Vec<Loss>,
+    pub(crate) losses: Vec<DomainLoss>,
     /// How many of the run's datasets became dead letters, by their domain in lower case.
     pub(crate) dead: BTreeMap<String, i64>,
     /// The full crawls that confirm losses, if there are enough of them.
@@ -96,7 +97,7 @@ fn is_covered(scope: Option<&BTreeSet<String>>, domain: &str) -> bool {
 }
 
 /// The losses without confirmed absences. The guards check only new absences.
-fn newly_absent(losses: &[Loss], confirmed: &BTreeMap<String, u32>) -> Vec<Loss> {
+fn newly_absent(losses: &[DomainLoss], confirmed: &BTreeMap<String, u32>) -> Vec<DomainLoss> {
     let mut losses = losses.to_vec();
     for loss in losses.iter_mut().filter(|loss| confirmed.contains_key(&loss.domain)) {
         loss.active -= loss.long_lost;

@@ -36,7 +36,7 @@ pub(crate) struct Affected {
     pub(crate) kind: Option<String>,
     /// The run that saw it last.
     pub(crate) last_run: i64,
-    /// When it was retired; none while it is active.
+    /// When it was retired; `None` while it is active.
     #[serde(with = "time::serde::rfc3339::option")]
     pub(crate) was: Option<OffsetDateTime>,
     /// When it is retired after the decision.

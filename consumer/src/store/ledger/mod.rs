@@ -15,7 +15,7 @@ use sqlx::types::Json;
 
 use crate::config::thresholds::RunThresholds;
 use crate::model::effect::{Applied, Effect};
-use crate::model::end_of_run::EndOfRun;
+use crate::model::end_of_run::ReceivedEndRecord;
 use crate::model::topic::TopicPartition;
 use crate::store::ledger::decisions::{RunId, StoredDecision};
 use crate::store::ledger::judge::LedgerSums;
@@ -142,10 +142,10 @@ const fn column(effect: Effect) -> usize {
 pub(crate) async fn close(
     tx: &mut PgConnection,
     topic_partition: &TopicPartition,
-    end: &EndOfRun,
+    end: &ReceivedEndRecord,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Option<JudgedRun>> {
-    let EndOfRun { region, offset, record: end_record } = end;
+    let ReceivedEndRecord { region, offset, record: end_record } = end;
     let stored = sqlx::query(include_str!("../../../sql/ledger/store_end_of_run.sql"))
         .bind(region.name())
         .bind(i64::from(end_record.run))

@@ -51,7 +51,7 @@ pub(crate) async fn write_all(tx: &mut PgConnection, rows: Rows<'_>) -> anyhow::
 /// Checks the deferred constraints now, instead of at the commit.
 ///
 /// # Errors
-/// As [`write_all`].
+/// Same as [`write_all`].
 pub(crate) async fn check_deferred(tx: &mut PgConnection) -> anyhow::Result<()> {
     let checked = sqlx::query("set constraints all immediate").execute(tx).await;
     checked.map(drop).map_err(|error| refused_or(error, "can't check the constraints"))

@@ -25,14 +25,14 @@ pub(crate) struct Table {
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) sql_type: &'static str,
-    pub(crate) role: Role,
+    pub(crate) role: ColumnRole,
     /// Reads the column's value from a row. Only the columns of datasets have one.
     pub(crate) read: Option<Read>,
 }
 
 /// What a column is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum ColumnRole {
     /// Part of the primary key.
     Key,
     /// A change of it is a change of the row.
@@ -43,42 +43,42 @@ pub(crate) enum Role {
     Bookkeeping,
 }
 
-const fn column(name: &'static str, sql_type: &'static str, role: Role) -> Column {
+const fn column(name: &'static str, sql_type: &'static str, role: ColumnRole) -> Column {
     Column { name, sql_type, role, read: None }
 }
 
 const fn key(name: &'static str) -> Column {
-    column(name, "text", Role::Key)
+    column(name, "text", ColumnRole::Key)
 }
 
 const fn content(name: &'static str, sql_type: &'static str) -> Column {
-    column(name, sql_type, Role::Content)
+    column(name, sql_type, ColumnRole::Content)
 }
 
 /// A column of the table of datasets.
-const fn of_dataset(name: &'static str, role: Role, read: Read) -> Column {
+const fn of_dataset(name: &'static str, role: ColumnRole, read: Read) -> Column {
     Column { read: Some(read), ..column(name, read.sql_type(), role) }
 }
 
 const fn wide(name: &'static str, read: Read) -> Column {
-    of_dataset(name, Role::Content, read)
+    of_dataset(name, ColumnRole::Content, read)
 }
 
 const fn bookkeeping(name: &'static str, sql_type: &'static str) -> Column {
-    column(name, sql_type, Role::Bookkeeping)
+    column(name, sql_type, ColumnRole::Bookkeeping)
 }
 
-const LAST_RUN: Column = column("last_run", "bigint", Role::Version);
-const LAST_PAGE: Column = column("last_page", "bigint", Role::Version);
-const OBSERVED_AT: Column = column("observed_at", "timestamptz", Role::Version);
+const LAST_RUN: Column = column("last_run", "bigint", ColumnRole::Version);
+const LAST_PAGE: Column = column("last_page", "bigint", ColumnRole::Version);
+const OBSERVED_AT: Column = column("observed_at", "timestamptz", ColumnRole::Version);
 
 pub(crate) static DATASETS: Table = Table {
     name: "datasets",
     kind: RecordType::Datasets,
     columns: &[
-        of_dataset("region", Role::Key, Text(|row| Some(row.region))),
-        of_dataset("domain", Role::Key, Text(|row| Some(row.domain))),
-        of_dataset("id", Role::Key, Text(|row| Some(row.id))),
+        of_dataset("region", ColumnRole::Key, Text(|row| Some(row.region))),
+        of_dataset("domain", ColumnRole::Key, Text(|row| Some(row.domain))),
+        of_dataset("id", ColumnRole::Key, Text(|row| Some(row.id))),
         wide("name", Text(|row| row.content.typed.name.as_deref())),
         wide("type", Text(|row| row.content.typed.kind.as_deref())),
         wide("description", Text(|row| row.content.typed.description.as_deref())),
@@ -103,7 +103,7 @@ pub(crate) static DATASETS: Table = Table {
         wide("record", Json(|row| Some(&row.content.record))),
         wide("unreadable", List(|row| Some(&row.content.unreadable))),
         wide("content_hash", Bytes(|row| row.content.content_hash.as_bytes())),
-        of_dataset("retired_at", Role::Bookkeeping, Time(|row| row.retired_at)),
+        of_dataset("retired_at", ColumnRole::Bookkeeping, Time(|row| row.retired_at)),
     ],
 };
 

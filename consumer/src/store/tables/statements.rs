@@ -1,6 +1,6 @@
 //! Builds the statements of a table. The templates' placeholders are checked by the compiler.
 
-use super::{Column, Role, Table};
+use super::{Column, ColumnRole, Table};
 
 /// The longest line of a list of columns.
 const WIDTH: usize = 110;
@@ -38,7 +38,7 @@ pub(crate) fn can_copy(table: &Table) -> String {
 
 /// Writes rows whose version is not older than the stored one. Takes an array per column.
 pub(crate) fn upsert_newer(table: &Table) -> String {
-    let content: Vec<&str> = table.names(|role| role == Role::Content).collect();
+    let content: Vec<&str> = table.names(|role| role == ColumnRole::Content).collect();
     template!(
         "upsert_newer",
         name = table.name,
@@ -54,7 +54,7 @@ pub(crate) fn upsert_newer(table: &Table) -> String {
 /// Copies stored rows to the temporary table of a dry run. Takes an array per column of the key.
 pub(crate) fn fetch(table: &Table) -> String {
     let columns = |prefix| {
-        let decisive = table.names(|role| role != Role::Bookkeeping);
+        let decisive = table.names(|role| role != ColumnRole::Bookkeeping);
         lines(decisive.map(|name| format!("{prefix}{name}")), 4)
     };
     template!(
@@ -63,7 +63,7 @@ pub(crate) fn fetch(table: &Table) -> String {
         key = table.keys(""),
         columns = columns(""),
         found = columns("found."),
-        arrays = arrays(table.columns.iter().filter(|column| column.role == Role::Key), 4),
+        arrays = arrays(table.columns.iter().filter(|column| column.role == ColumnRole::Key), 4),
         same_key = table.same_key("stored", "given")
     )
 }
@@ -82,13 +82,13 @@ pub(crate) fn find_candidates(table: &Table) -> String {
 
 /// Adds candidates. Takes an array per column of the key.
 pub(crate) fn add_candidates(table: &Table) -> String {
-    let key = table.columns.iter().filter(|column| column.role == Role::Key);
+    let key = table.columns.iter().filter(|column| column.role == ColumnRole::Key);
     template!("add_candidates", name = table.name, key = table.keys(""), arrays = arrays(key, 4))
 }
 
 /// Stores the keys of the candidates that differ from the shadow. Takes the topic.
 pub(crate) fn compare(table: &Table) -> String {
-    let has_version = table.names(|role| role == Role::Version).next().is_some();
+    let has_version = table.names(|role| role == ColumnRole::Version).next().is_some();
     let newest_run = if has_version {
         "greatest(stored.last_run, made.last_run)"
     } else {
@@ -139,18 +139,18 @@ pub(crate) fn mark_refused(table: &Table) -> String {
 }
 
 impl Table {
-    fn names(&self, is_wanted: fn(Role) -> bool) -> impl Iterator<Item = &'static str> {
+    fn names(&self, is_wanted: fn(ColumnRole) -> bool) -> impl Iterator<Item = &'static str> {
         self.columns.iter().filter(move |column| is_wanted(column.role)).map(|column| column.name)
     }
 
     fn keys(&self, prefix: &str) -> String {
         let names: Vec<String> =
-            self.names(|role| role == Role::Key).map(|name| format!("{prefix}{name}")).collect();
+            self.names(|role| role == ColumnRole::Key).map(|name| format!("{prefix}{name}")).collect();
         names.join(", ")
     }
 
     fn same_key(&self, one: &str, other: &str) -> String {
-        equal(self.names(|role| role == Role::Key), one, other)
+        equal(self.names(|role| role == ColumnRole::Key), one, other)
     }
 
     fn all(&self, prefix: &str, indent: usize) -> String {
@@ -159,17 +159,17 @@ impl Table {
 
     /// All columns but the key.
     fn rest(&self, prefix: &str, indent: usize) -> String {
-        lines(self.names(|role| role != Role::Key).map(|name| format!("{prefix}{name}")), indent)
+        lines(self.names(|role| role != ColumnRole::Key).map(|name| format!("{prefix}{name}")), indent)
     }
 
     /// All columns but the key, as values of the types that the migrations give them.
     fn cast_rest(&self, prefix: &str, indent: usize) -> String {
-        let columns = self.columns.iter().filter(|column| column.role != Role::Key);
+        let columns = self.columns.iter().filter(|column| column.role != ColumnRole::Key);
         lines(columns.map(|Column { name, sql_type, .. }| format!("{prefix}{name}::{sql_type}")), indent)
     }
 
     fn set(&self, indent: usize) -> String {
-        let names = self.names(|role| role != Role::Key);
+        let names = self.names(|role| role != ColumnRole::Key);
         lines(names.map(|name| format!("{name} = excluded.{name}")), indent)
     }
 }

@@ -4,7 +4,7 @@ use catalog_shared::findings::full_crawl_ended;
 use catalog_shared::human::{counted, span};
 use catalog_shared::region::Region;
 
-use super::{Finding, positive, whole};
+use super::{Finding, at_least_zero, whole_seconds};
 use crate::commands::check::facts::{DomainCrawl, LastCrawl, LastFullCrawl, RunFacts};
 use crate::commands::check::limits::{Level, Limits};
 
@@ -74,7 +74,7 @@ fn aged(
 ) -> Finding {
     let finding = match run.zip(age) {
         Some((run, age)) => {
-            let age = whole(age);
+            let age = whole_seconds(age);
             Finding::aged(check, age, limits, &found(run, age))
         }
         None => Finding::plain(check, limits.highest(), none()),
@@ -86,7 +86,7 @@ fn aged(
 fn mode_text(mode: Option<&str>) -> &str {
     match mode {
         Some("since") => "incremental",
-        Some("part") => "some domains",
+        Some("part") => "partial",
         other => other.unwrap_or("unknown"),
     }
 }
@@ -94,7 +94,7 @@ fn mode_text(mode: Option<&str>) -> &str {
 impl DomainCrawl {
     /// The domains, without listing all of them.
     pub(crate) fn domains_text(&self) -> String {
-        match positive(self.domains).saturating_sub(1) {
+        match at_least_zero(self.domains).saturating_sub(1) {
             0 => self.domain.clone(),
             more => format!("{} and {}", self.domain, counted(more, "more domain", "more domains")),
         }
@@ -188,7 +188,11 @@ mod tests {
             (Level::Ok, "last crawl of us ended 2 h ago (run 9, incremental)")
         );
         assert_eq!(one(Some("full"), Some(25.0 * HOUR), DAYS).level, Level::Warning);
-        assert_eq!(one(Some("part"), Some(900.0 * HOUR), OFF).level, Level::Ok);
+        let partial = one(Some("part"), Some(900.0 * HOUR), OFF);
+        assert_eq!(
+            (partial.level, partial.found.as_str()),
+            (Level::Ok, "last crawl of us ended 37 d 12 h ago (run 9, partial)")
+        );
         assert_eq!(one(None, None, DAYS).found, "no crawl of us has ended");
     }
 }

@@ -1,5 +1,7 @@
 //! What the page shows of the tables: the facts of `check`, and the lists behind them, read in one snapshot.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use catalog_shared::kafka::KafkaArgs;
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -7,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::commands::check::facts::{self, Facts};
 use crate::model::positions::Positions;
+use crate::store::database;
 
 /// The number of runs per region.
 const RUNS: i64 = 20;
@@ -60,15 +63,17 @@ pub(super) struct OpenDeadLetter {
 }
 
 impl Ledger {
-    /// Reads everything. Writes nothing.
+    /// Reads everything. Writes nothing. Each statement may take `limit`.
     ///
     /// # Errors
     /// The error of the database.
-    pub(super) async fn read(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<Self> {
-        let begin = "begin transaction isolation level repeatable read read only";
-        let mut tx = pool.begin_with(begin).await.context("can't begin a transaction")?;
+    pub(super) async fn read(pool: &PgPool, kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<Self> {
+        let mut tx = database::begin_snapshot(pool).await?;
         // A statement that nobody waits for any more would keep monitoring's connection busy.
-        sqlx::query("set local statement_timeout = '4s'").execute(&mut *tx).await?;
+        sqlx::query("select set_config('statement_timeout', $1, true)")
+            .bind(limit.as_millis().to_string())
+            .execute(&mut *tx)
+            .await?;
         let facts = facts::read_in(&mut tx, kafka, None).await?;
         let ledger = read_lists(&mut tx, facts).await.context("can't read the ledger")?;
         tx.rollback().await.context("can't end the transaction")?;

@@ -20,7 +20,7 @@ pub(crate) struct LiveWait {
     /// What is waited for.
     pub(crate) what: &'static str,
     pub(crate) seconds: u64,
-    /// After how many seconds it counts as a stall; none if never.
+    /// After how many seconds it counts as a stall; `None` if never.
     pub(crate) limit: Option<u64>,
 }
 

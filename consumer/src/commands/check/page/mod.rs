@@ -15,10 +15,10 @@ use catalog_shared::monitoring::FrontPage;
 use time::OffsetDateTime;
 
 pub(crate) use live::{Live, LivePartition, LiveWait};
-pub(crate) use reader::Source;
+pub(crate) use reader::Connections;
 
 use super::limits::LimitArgs;
-use reader::Reader;
+use reader::ReadingCache;
 use reading::Moment;
 use view::View;
 
@@ -33,7 +33,7 @@ pub(crate) struct About {
 
 /// The page of a running consumer.
 pub(crate) struct StatusPage {
-    reader: Reader,
+    reader: ReadingCache,
     limits: LimitArgs,
     about: About,
 }
@@ -44,11 +44,11 @@ impl StatusPage {
     /// # Errors
     /// [`Stop::Usage`] for a variable that is not a limit.
     pub(crate) fn new(about: About) -> Result<Self, Stop> {
-        Ok(Self { reader: Reader::default(), limits: LimitArgs::from_environment()?, about })
+        Ok(Self { reader: ReadingCache::default(), limits: LimitArgs::from_environment()?, about })
     }
 
     /// Reads the tables and Kafka whenever the page is requested. Never ends.
-    pub(crate) async fn follow(&self, source: Source) {
+    pub(crate) async fn follow(&self, source: Connections) {
         self.reader.follow(&source).await;
     }
 

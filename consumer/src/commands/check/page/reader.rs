@@ -22,16 +22,18 @@ const RECENT: Duration = Duration::from_secs(5);
 const WAIT: Duration = Duration::from_secs(4);
 /// The number of viewers that may wait at once. Others don't wait, so there are always connections for `/healthz`.
 const WAITING: usize = 4;
-/// How long the database and Kafka may take. A viewer sees what came too late at the next look.
+/// How long the database may take for all that is read, and for each statement. A viewer sees what came too late at the next
+/// look.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(4);
+/// The same for Kafka.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where to read.
-pub(crate) struct Source {
+pub(crate) struct Connections {
     pub(crate) pool: PgPool,
     pub(crate) kafka: KafkaArgs,
     /// Monitoring has one connection of the pool, so its tasks take turns.
-    pub(crate) turn: Arc<Mutex<()>>,
+    pub(crate) reading: Arc<Mutex<()>>,
 }
 
 /// What was read.
@@ -64,7 +66,7 @@ impl Readings {
 }
 
 /// Hands readings from the task that reads to the viewers.
-pub(super) struct Reader {
+pub(super) struct ReadingCache {
     asked: Notify,
     readings: watch::Sender<Readings>,
     waiting: Semaphore,
@@ -72,7 +74,7 @@ pub(super) struct Reader {
     kafka: Arc<Semaphore>,
 }
 
-impl Default for Reader {
+impl Default for ReadingCache {
     fn default() -> Self {
         Self {
             asked: Notify::new(),
@@ -83,7 +85,7 @@ impl Default for Reader {
     }
 }
 
-impl Reader {
+impl ReadingCache {
     /// Recent readings, or what there is after [`WAIT`].
     pub(super) async fn recent(&self) -> Readings {
         let mut updates = self.readings.subscribe();
@@ -97,7 +99,7 @@ impl Reader {
     }
 
     /// Reads whenever a viewer asks. Never ends.
-    pub(super) async fn follow(&self, source: &Source) {
+    pub(super) async fn follow(&self, source: &Connections) {
         self.readings.send_modify(|readings| readings.has_reader = true);
         loop {
             self.asked.notified().await;
@@ -107,7 +109,7 @@ impl Reader {
         }
     }
 
-    async fn read(&self, source: &Source) {
+    async fn read(&self, source: &Connections) {
         let ledger = source.ledger().await;
         let positions = match &ledger {
             Ok(ledger) => ledger.positions(),
@@ -138,11 +140,11 @@ impl Reader {
     }
 }
 
-impl Source {
+impl Connections {
     async fn ledger(&self) -> Result<Ledger, String> {
         let read = async {
-            let _turn = self.turn.lock().await;
-            Ledger::read(&self.pool, &self.kafka).await
+            let _reading = self.reading.lock().await;
+            Ledger::read(&self.pool, &self.kafka, DATABASE_TIMEOUT).await
         };
         match timeout(DATABASE_TIMEOUT, read).await {
             Ok(read) => read.map_err(|error| database::format_error(&error)),
@@ -157,7 +159,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_viewer_waits_only_for_a_task_that_reads_and_not_long() {
-        let (reader, start) = (Reader::default(), tokio::time::Instant::now());
+        let (reader, start) = (ReadingCache::default(), tokio::time::Instant::now());
         // The consumer is starting.
         let readings = reader.recent().await;
         let gap = readings.ledger(&Moment::now(), OffsetDateTime::UNIX_EPOCH).gap;
@@ -175,7 +177,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_viewer_gets_the_readings_that_it_has_asked_for() {
-        let (reader, start) = (Reader::default(), tokio::time::Instant::now());
+        let (reader, start) = (ReadingCache::default(), tokio::time::Instant::now());
         reader.readings.send_modify(|readings| readings.has_reader = true);
         let read = async {
             reader.asked.notified().await;

@@ -1,4 +1,4 @@
-//! Something that is read again and again, and may fail.
+//! A value that is refreshed periodically, with its last error.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ impl<T> Clone for Reading<T> {
 pub(super) struct Known<T> {
     /// What was last read, and when.
     pub(super) last: Option<(OffsetDateTime, Arc<T>)>,
-    /// None if that is current.
+    /// `None` if that is current.
     pub(super) gap: Option<Gap>,
 }
 

@@ -9,7 +9,7 @@ use catalog_shared::record::Version;
 use catalog_shared::shutdown::CancellationToken;
 
 use super::selection::SelectedOffsets;
-use crate::decode::row_key::{Head, RowId, Target};
+use crate::decode::row_key::{Head, RecordTarget, RowId};
 use crate::model::topic::PartitionId;
 use spill::Spill;
 
@@ -49,9 +49,9 @@ impl NewestVersions {
     /// If a temporary file can't be written.
     pub(crate) fn add(&mut self, partition: PartitionId, offset: i64, head: &Head<'_>) -> anyhow::Result<()> {
         let (row, version) = match head.find_target(partition.0) {
-            Target::Row(row, version) => (row, version),
-            Target::EndOfRun => return Ok(()),
-            Target::Nothing => {
+            RecordTarget::Row(row, version) => (row, version),
+            RecordTarget::EndOfRun => return Ok(()),
+            RecordTarget::Nothing => {
                 self.selected.insert(partition, offset);
                 return Ok(());
             }

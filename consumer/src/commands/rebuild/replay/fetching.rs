@@ -6,12 +6,11 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{Replay, ReplayTargets};
 use crate::kafka::partitions::list;
-use crate::kafka::reader::Reader;
-use crate::model::topic::TopicPartition;
+use crate::kafka::reader::TopicReader;
 
 impl Replay {
     /// Assigns the partitions that have not reached their target, from their positions.
-    pub(super) fn assign(&mut self, reader: &Reader, targets: &ReplayTargets) -> anyhow::Result<()> {
+    pub(super) fn assign(&mut self, reader: &TopicReader, targets: &ReplayTargets) -> anyhow::Result<()> {
         let mut starts = TopicPartitionList::new();
         for (topic_partition, _, target) in targets.ranges() {
             let Some(replay) = self.replays.get_mut(&topic_partition.id()) else {
@@ -27,10 +26,10 @@ impl Replay {
         reader.resume(&starts).context("can't read the topics")
     }
 
-    pub(super) fn pause_and_resume(&mut self, reader: &Reader) -> anyhow::Result<()> {
+    pub(super) fn pause_and_resume(&mut self, reader: &TopicReader) -> anyhow::Result<()> {
         for replay in self.replays.values_mut() {
             match replay.pause_changes() {
-                Some(true) => pause(reader, &replay.partition.topic_partition)?,
+                Some(true) => replay.pause(reader)?,
                 Some(false) => reader.resume(&list(&replay.partition.topic_partition))?,
                 None => continue,
             }
@@ -38,7 +37,4 @@ impl Replay {
         }
         Ok(())
     }
-}
-pub(super) fn pause(reader: &Reader, topic_partition: &TopicPartition) -> anyhow::Result<()> {
-    reader.pause(&list(topic_partition)).with_context(|| format!("can't pause {topic_partition}"))
 }

@@ -6,7 +6,7 @@ use anyhow::bail;
 use catalog_shared::events;
 
 use super::{PartitionReplay, Replay};
-use crate::commands::rebuild::limits::{REPORT_EVERY, STALL_TIMEOUT};
+use crate::commands::rebuild::pass::{REPORT_EVERY, STALL_TIMEOUT};
 
 impl Replay {
     /// Logs the progress.

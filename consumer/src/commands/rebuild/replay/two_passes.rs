@@ -28,7 +28,7 @@ impl Replay {
     /// Reads every partition from its first record up to its target, in two passes.
     ///
     /// # Errors
-    /// As [`Replay::read_to`].
+    /// Same as [`Replay::read_to`].
     pub(crate) async fn read_in_two_passes(&mut self, targets: &ReplayTargets) -> anyhow::Result<()> {
         tracing::info!(
             event = events::REPLAY_STARTED,

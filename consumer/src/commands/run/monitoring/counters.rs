@@ -5,7 +5,7 @@ use catalog_shared::monitoring::names;
 use catalog_shared::record::RecordType;
 use metrics::counter;
 
-use crate::store::db_error::Cause;
+use crate::store::db_error::RetryCause;
 
 const REBALANCES: [&str; 3] = ["assigned", "revoked", "lost"];
 const BATCHES: [&str; 3] = ["applied", "stale", "abandoned"];
@@ -24,7 +24,7 @@ pub(super) fn create() {
     for outcome in REBALANCES {
         counter!(names::CONSUMER_REBALANCES, "outcome" => outcome).increment(0);
     }
-    for cause in Cause::ALL {
+    for cause in RetryCause::ALL {
         counter!(names::CONSUMER_BATCH_RETRIES, "cause" => cause.name()).increment(0);
     }
 }

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::health;
 use super::partition_state::PartitionState;
 use super::state::State;
-use super::waits::Cause;
+use super::waits::WaitCause;
 use crate::store::figures::{Figures, RegionFigures};
 
 /// Records all gauges. What is not recorded here does not exist in this scrape.
@@ -18,7 +18,7 @@ pub(super) fn record(state: &State, is_ready: bool, now: Instant, clock: OffsetD
     gauge!(names::CONSUMER_HEALTHY).set(f64::from(u8::from(is_healthy)));
     gauge!(names::CONSUMER_READY).set(f64::from(u8::from(is_ready)));
     gauge!(names::CONSUMER_PARTITIONS).set(state.partitions.len() as f64);
-    for cause in Cause::ALL {
+    for cause in WaitCause::ALL {
         let waits = state.waits(now).filter(|wait| wait.cause == cause);
         let longest = waits.map(|wait| now.saturating_duration_since(wait.since)).max();
         gauge!(names::CONSUMER_WAIT, "cause" => cause.name()).set(longest.unwrap_or_default());

@@ -25,7 +25,7 @@ use tokio_util::sync::DropGuard;
 
 pub(crate) use counters::count_rebalance;
 pub(crate) use state::LoopState;
-pub(crate) use waits::Cause;
+pub(crate) use waits::WaitCause;
 
 use crate::commands::check::page::{About, StatusPage};
 use crate::commands::run::args::RunArgs;
@@ -73,7 +73,7 @@ impl Monitor {
     }
 
     /// The loop starts to wait for something outside, so it does not tick.
-    pub(crate) fn begin_wait(&self, cause: Cause) {
+    pub(crate) fn begin_wait(&self, cause: WaitCause) {
         self.lock().loop_wait = Some(waits::Wait::of_loop(cause, Instant::now()));
     }
 

@@ -36,7 +36,7 @@ pub(super) struct PartitionState {
     pub(super) database_down: Option<Instant>,
     /// The stage of the batch in flight.
     pub(super) stage: Option<(Stage, Instant)>,
-    /// When the position last moved, there was nothing to apply, or a named wait was an excuse.
+    /// When the position last moved, there was nothing to apply, or a named wait was allowed.
     pub(super) progress: Instant,
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::partition_state::PartitionState;
-use super::waits::{Cause, Wait};
+use super::waits::{Wait, WaitCause};
 use crate::model::partition::Partition;
 use crate::model::stages::Stage;
 use crate::model::topic::PartitionId;
@@ -19,7 +19,7 @@ pub(crate) struct LoopState {
     /// Whether another copy of the tables uses the group.
     pub(crate) is_contested: bool,
     /// Whether more records may be buffered. If not, the loop takes none from the polling thread.
-    pub(crate) has_space: bool,
+    pub(crate) may_buffer_more: bool,
 }
 
 /// The state of a consumer.
@@ -84,7 +84,7 @@ impl State {
         }
         self.looped = now;
         self.contested = seen.is_contested.then(|| self.contested.unwrap_or(now));
-        self.buffer_full = (!seen.has_space).then(|| self.buffer_full.unwrap_or(now));
+        self.buffer_full = (!seen.may_buffer_more).then(|| self.buffer_full.unwrap_or(now));
         let mut before = std::mem::take(&mut self.partitions);
         for partition in partitions {
             let id = partition.topic_partition.id();
@@ -95,11 +95,11 @@ impl State {
         self.judge_progress(now);
     }
 
-    /// A partition that has nothing to apply, or an excuse, has progressed.
+    /// A partition that has nothing to apply, or an allowed wait, has progressed.
     pub(super) fn judge_progress(&mut self, now: Instant) {
         let progressed = |(id, state): (&PartitionId, &PartitionState)| {
-            let is_excused = self.wait(state, now).is_some_and(|wait| wait.is_within_limit(now));
-            (is_excused || !state.has_work()).then_some(*id)
+            let may_wait = self.wait(state, now).is_some_and(|wait| wait.is_within_limit(now));
+            (may_wait || !state.has_work()).then_some(*id)
         };
         let ids: Vec<_> = self.partitions.iter().filter_map(progressed).collect();
         for id in ids {
@@ -117,15 +117,15 @@ impl State {
         let needs_database = partition.is_busy || self.buffer_full.is_some();
         let newer = partition.newer.filter(|_| !partition.is_busy);
         newer
-            .map(wait(Cause::NewerSchema))
-            .or(self.contested.map(wait(Cause::Rebalance)))
-            .or_else(|| self.outage_of_database().filter(|_| needs_database).map(wait(Cause::Database)))
+            .map(wait(WaitCause::NewerSchema))
+            .or(self.contested.map(wait(WaitCause::Rebalance)))
+            .or_else(|| self.outage_of_database().filter(|_| needs_database).map(wait(WaitCause::Database)))
             .or_else(|| self.wait_of_batch(partition, now))
-            .or_else(|| self.turn(partition).map(wait(Cause::Turn)))
+            .or_else(|| self.wait_for_others(partition).map(wait(WaitCause::OtherBatches)))
             // A received record needs no answer of Kafka.
             .or_else(|| {
                 let is_outdated = partition.has_outdated_end(now) && !partition.is_busy;
-                is_outdated.then(|| wait(Cause::Kafka)(partition.end_at))
+                is_outdated.then(|| wait(WaitCause::Kafka)(partition.end_at))
             })
     }
 
@@ -140,9 +140,9 @@ impl State {
     fn wait_of_batch(&self, partition: &PartitionState, now: Instant) -> Option<Wait> {
         let is_long = |since: &Instant| now.saturating_duration_since(*since) >= self.stall_timeout / 8;
         let cause = |stage| match stage {
-            Stage::SchemaLock => Some(Cause::SchemaLock),
-            Stage::EndOfRun => Some(Cause::Decision),
-            Stage::Connection => self.is_working().then_some(Cause::Turn),
+            Stage::SchemaLock => Some(WaitCause::SchemaLock),
+            Stage::EndOfRun => Some(WaitCause::Decision),
+            Stage::Connection => self.is_working().then_some(WaitCause::OtherBatches),
             _ => None,
         };
         let (stage, since) = partition.stage.filter(|(_, since)| is_long(since))?;
@@ -151,7 +151,7 @@ impl State {
 
     /// Since when a partition without a batch waits for other partitions. They are judged themselves: those that work, and
     /// those whose records fill the buffer.
-    fn turn(&self, partition: &PartitionState) -> Option<Instant> {
+    fn wait_for_others(&self, partition: &PartitionState) -> Option<Instant> {
         let queued = partition.queued?;
         if partition.is_busy {
             self.is_working().then_some(queued)
@@ -171,7 +171,7 @@ impl State {
     }
 
     /// The time that the loop has waited does not count against its partitions, except against the one that it waited for. If
-    /// that one has no excuse of its own, it must not be excused by failing again and again.
+    /// that one has no allowed wait of its own, repeated failures must not reset its stall time.
     pub(super) fn end_loop_wait(&mut self, waited_for: Option<PartitionId>, now: Instant) {
         let Some(wait) = self.loop_wait.take() else { return };
         let waited = now.saturating_duration_since(wait.since);
@@ -204,8 +204,8 @@ impl State {
     /// All waits: those of the loop and those of partitions.
     pub(super) fn waits(&self, now: Instant) -> impl Iterator<Item = Wait> {
         let postponed = self.postponed.map(Wait::postponed);
-        let postponed = postponed.or(self.contested.map(|since| Wait::new(Cause::Rebalance, since)));
-        let database = self.outage_of_database().map(|since| Wait::new(Cause::Database, since));
+        let postponed = postponed.or(self.contested.map(|since| Wait::new(WaitCause::Rebalance, since)));
+        let database = self.outage_of_database().map(|since| Wait::new(WaitCause::Database, since));
         let partitions = self.partitions.values().filter_map(move |partition| self.wait(partition, now));
         self.loop_wait.into_iter().chain(postponed).chain(database).chain(partitions)
     }

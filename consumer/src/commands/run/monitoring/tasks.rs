@@ -12,13 +12,13 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Monitor;
-use crate::commands::check::page::Source;
+use crate::commands::check::page::Connections;
 use crate::kafka::committed_ends::{CommittedEnd, EndReader};
 use crate::model::topic::TopicPartition;
 use crate::store::figures;
 
 /// Interval between two reads.
-const INTERVAL: Duration = Duration::from_secs(10);
+const READ_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the database may take to answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -29,16 +29,16 @@ pub(super) fn start(monitor: &Monitor, kafka: &KafkaArgs, figures_of: Option<&Pg
     tokio::spawn(stop.clone().run_until_cancelled_owned(ends));
     if let Some(pool) = figures_of {
         // They share one connection.
-        let turn = Arc::new(Mutex::new(()));
-        let figures = follow_figures(monitor.clone(), pool.clone(), Arc::clone(&turn));
+        let reading = Arc::new(Mutex::new(()));
+        let figures = follow_figures(monitor.clone(), pool.clone(), Arc::clone(&reading));
         tokio::spawn(stop.clone().run_until_cancelled_owned(figures));
-        let source = Source { pool: pool.clone(), kafka: kafka.clone(), turn };
+        let source = Connections { pool: pool.clone(), kafka: kafka.clone(), reading };
         tokio::spawn(stop.clone().run_until_cancelled_owned(follow_viewers(monitor.clone(), source)));
     }
     stop.drop_guard()
 }
 
-async fn follow_viewers(monitor: Monitor, source: Source) {
+async fn follow_viewers(monitor: Monitor, source: Connections) {
     if let Some(page) = monitor.page {
         page.follow(source).await;
     }
@@ -46,7 +46,7 @@ async fn follow_viewers(monitor: Monitor, source: Source) {
 
 /// Keeps the ends of the assigned partitions up to date. While Kafka does not answer, the last ones stay.
 async fn follow_ends(monitor: Monitor, kafka: KafkaArgs) {
-    let mut tick = interval(INTERVAL);
+    let mut tick = interval(READ_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reader = None;
     loop {
@@ -84,12 +84,12 @@ fn read_ends(
 }
 
 /// Keeps the figures up to date.
-async fn follow_figures(monitor: Monitor, pool: PgPool, turn: Arc<Mutex<()>>) {
-    let mut tick = interval(INTERVAL);
+async fn follow_figures(monitor: Monitor, pool: PgPool, reading: Arc<Mutex<()>>) {
+    let mut tick = interval(READ_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let _turn = turn.lock().await;
+        let _reading = reading.lock().await;
         let answers = timeout(QUERY_TIMEOUT, figures::ping(&pool)).await.is_ok_and(|answer| answer.is_ok());
         monitor.lock().pinged(answers, Instant::now());
         // A slow query is no outage.

@@ -1,14 +1,14 @@
 //! Named waits: why a partition may stand still although the consumer is healthy.
 //!
-//! A restart ends no outage and upgrades nothing, so these waits have no limit. The wait for a turn has none either, because
-//! the partitions before it are judged. The others end by themselves, or are bounded by other timeouts; their limits are far
+//! A restart ends no outage and upgrades nothing, so these waits have no limit. The wait for other batches has none
+//! either, because their partitions are judged. The others end by themselves, or are bounded by other timeouts; their limits are far
 //! above what was ever measured, because a restart would begin the same work again.
 
 use std::time::{Duration, Instant};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum WaitCause {
     /// Kafka does not answer.
     Kafka,
     /// The database does not answer, or refuses work.
@@ -21,11 +21,11 @@ pub(crate) enum Cause {
     SchemaLock,
     /// A decision about a run: its transaction may retire many datasets.
     Decision,
-    /// Its turn: the batches of other partitions use all connections. Those are judged themselves.
-    Turn,
+    /// The batches of other partitions use all connections. Those are judged themselves.
+    OtherBatches,
 }
 
-impl Cause {
+impl WaitCause {
     pub(super) const ALL: [Self; 7] = [
         Self::Kafka,
         Self::Database,
@@ -33,7 +33,7 @@ impl Cause {
         Self::NewerSchema,
         Self::SchemaLock,
         Self::Decision,
-        Self::Turn,
+        Self::OtherBatches,
     ];
 
     /// The cause as text.
@@ -45,7 +45,7 @@ impl Cause {
             Self::NewerSchema => "newer_schema",
             Self::SchemaLock => "schema_lock",
             Self::Decision => "decision",
-            Self::Turn => "turn",
+            Self::OtherBatches => "turn",
         }
     }
 
@@ -58,14 +58,14 @@ impl Cause {
             Self::NewerSchema => "a record that only a newer version of this program can read",
             Self::SchemaLock => "a rebuild, a migration or a decision about a run holds the schema lock",
             Self::Decision => "the decision about a run is being applied",
-            Self::Turn => "batches of other partitions come first",
+            Self::OtherBatches => "batches of other partitions come first",
         }
     }
 
-    /// How long the wait is an excuse. None is forever.
+    /// How long this wait may last before the partition counts as stalled. `None`: no limit.
     pub(super) const fn limit(self) -> Option<Duration> {
         match self {
-            Self::Kafka | Self::Database | Self::NewerSchema | Self::Turn => None,
+            Self::Kafka | Self::Database | Self::NewerSchema | Self::OtherBatches => None,
             // The group removes a member that does not answer for this long (max.poll.interval.ms).
             Self::Rebalance => Some(Duration::from_mins(5)),
             Self::SchemaLock | Self::Decision => Some(Duration::from_mins(30)),
@@ -80,30 +80,30 @@ const LOOP_LIMIT: Duration = Duration::from_mins(5);
 /// A named wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wait {
-    pub(super) cause: Cause,
+    pub(super) cause: WaitCause,
     pub(super) since: Instant,
-    /// How long it is an excuse. None is forever.
+    /// How long this wait may last before the partition counts as stalled. `None`: no limit.
     pub(super) limit: Option<Duration>,
 }
 
 impl Wait {
     /// A wait with the limit of its cause.
-    pub(super) const fn new(cause: Cause, since: Instant) -> Self {
+    pub(super) const fn new(cause: WaitCause, since: Instant) -> Self {
         Self { cause, since, limit: cause.limit() }
     }
 
     /// The loop waits for an answer, without looking at its partitions.
-    pub(super) const fn of_loop(cause: Cause, since: Instant) -> Self {
+    pub(super) const fn of_loop(cause: WaitCause, since: Instant) -> Self {
         Self { cause, since, limit: Some(LOOP_LIMIT) }
     }
 
     /// A change of the assignment is postponed. This has no limit, because it waits for Kafka, the database or another copy.
     /// The loop and the partitions that it keeps are judged meanwhile.
     pub(super) const fn postponed(since: Instant) -> Self {
-        Self { cause: Cause::Rebalance, since, limit: None }
+        Self { cause: WaitCause::Rebalance, since, limit: None }
     }
 
-    /// Whether it is still an excuse.
+    /// Whether it may last longer.
     pub(super) fn is_within_limit(self, now: Instant) -> bool {
         self.limit.is_none_or(|limit| now.saturating_duration_since(self.since) < limit)
     }

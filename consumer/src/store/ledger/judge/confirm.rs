@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use catalog_shared::end_record::EndRecord;
 
-use super::{Evidence, Loss, share};
+use super::{DomainLoss, Evidence, share};
 
 /// Declared counts (`/domains`) and seen counts of a full crawl, by domain in lower case.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +60,7 @@ pub(super) fn confirmed(evidence: &Evidence<'_>) -> BTreeMap<String, u32> {
     let Some(streak) = &evidence.streak else { return BTreeMap::new() };
     let own = Counts::of(evidence.end_record);
     let threshold = evidence.thresholds.min_seen_share;
-    let is_confirmed = |loss: &&Loss| {
+    let is_confirmed = |loss: &&DomainLoss| {
         // Earlier crawls did not cover the domain.
         let was_covered = loss.first_run.is_some_and(|first| first <= i64::from(streak.first));
         let mut all = streak.counts.iter().chain([&own]);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Loss};
+use super::{DomainLoss, Evidence};
 
 /// The shielded domains, each with all reasons.
-pub(super) fn shields(evidence: &Evidence<'_>, losses: &[Loss]) -> BTreeMap<String, String> {
+pub(super) fn shields(evidence: &Evidence<'_>, losses: &[DomainLoss]) -> BTreeMap<String, String> {
     let halved = losses.iter().filter_map(|loss| {
-        let Loss { domain, active, lost, .. } = loss;
+        let DomainLoss { domain, active, lost, .. } = loss;
         let is_halved = *active >= evidence.thresholds.large_domain && 2 * lost > *active;
         is_halved.then(|| (domain.clone(), format!("more than half would be retired: {lost} of {active}")))
     });

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Evidence, LedgerSums, Loss, is_covered, list, share};
+use super::{DomainLoss, Evidence, LedgerSums, is_covered, list, share};
 
 type Shields = BTreeMap<String, String>;
 
 /// The reasons to put the run on hold.
 pub(super) fn reasons(
     evidence: &Evidence<'_>,
-    losses: &[Loss],
+    losses: &[DomainLoss],
     scope: Option<&BTreeSet<String>>,
     shields: &Shields,
 ) -> Vec<String> {
@@ -34,7 +34,7 @@ fn unreadable(evidence: &Evidence<'_>) -> Option<String> {
     (!both.is_empty()).then(|| both.join("; "))
 }
 
-fn too_many(losses: &[Loss], shields: &Shields, evidence: &Evidence<'_>) -> Option<String> {
+fn too_many(losses: &[DomainLoss], shields: &Shields, evidence: &Evidence<'_>) -> Option<String> {
     let threshold = evidence.thresholds.max_retire_share;
     let losses = || losses.iter().filter(|loss| !shields.contains_key(&loss.domain));
     let active: i64 = losses().map(|loss| loss.active).sum();

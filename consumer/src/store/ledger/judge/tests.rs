@@ -43,17 +43,17 @@ fn scoped(domain: &str) -> EndRecord {
     EndRecord { shape, ..full() }
 }
 
-fn loss(domain: &str, active: i64, lost: i64) -> Loss {
-    Loss { domain: domain.into(), active, lost, first_run: Some(1), ..Loss::default() }
+fn loss(domain: &str, active: i64, lost: i64) -> DomainLoss {
+    DomainLoss { domain: domain.into(), active, lost, first_run: Some(1), ..DomainLoss::default() }
 }
 
-fn judged(end_record: &EndRecord, sums: &LedgerSums, losses: &[Loss]) -> Judged {
+fn judged(end_record: &EndRecord, sums: &LedgerSums, losses: &[DomainLoss]) -> Judged {
     let (dead, streak) = (BTreeMap::new(), None);
     judge(&Evidence { end_record, sums, losses: losses.to_vec(), dead, streak, thresholds: LIMITS })
 }
 
-/// The reason to put a run on hold. None if it is balanced.
-fn held(end_record: &EndRecord, sums: &LedgerSums, losses: &[Loss]) -> Option<String> {
+/// The reason to put a run on hold. `None` if it is balanced.
+fn held(end_record: &EndRecord, sums: &LedgerSums, losses: &[DomainLoss]) -> Option<String> {
     let judged = judged(end_record, sums, losses);
     assert_eq!(judged.state == Judgement::Held, judged.reason.is_some());
     judged.reason
@@ -116,8 +116,11 @@ fn objects_whose_domain_or_id_is_known_shield_domains() {
         ..full()
     };
     let sums = LedgerSums { dead: 5, dead_datasets: 5, ..LedgerSums::default() };
-    let losses =
-        [loss("a.example", 9, 1), Loss { unread: 1, ..loss("b.example", 9, 0) }, loss("d.example", 9, 1)];
+    let losses = [
+        loss("a.example", 9, 1),
+        DomainLoss { unread: 1, ..loss("b.example", 9, 0) },
+        loss("d.example", 9, 1),
+    ];
     let dead = [("c.example".to_owned(), 5)].into();
     let evidence = Evidence {
         end_record: &end_record,
@@ -200,7 +203,7 @@ fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> J
     let [first, second, own] = declared.map(end_record);
     let streak = Some(Streak { first: 7, counts: vec![Counts::of(&first), Counts::of(&second)] });
     let losses = vec![
-        Loss { long_lost: 60, first_run: Some(first_run), ..loss("a.example", 100, 60) },
+        DomainLoss { long_lost: 60, first_run: Some(first_run), ..loss("a.example", 100, 60) },
         loss("b.example", 50, 0),
     ];
     let sums = LedgerSums::default();
@@ -242,7 +245,7 @@ fn crawls_that_did_not_cover_the_domain_confirm_nothing() {
 #[test]
 fn new_absences_are_checked_by_the_guards() {
     let streak = Some(Streak { first: 7, counts: vec![] });
-    let losses = vec![Loss { long_lost: 60, ..loss("a.example", 100, 81) }];
+    let losses = vec![DomainLoss { long_lost: 60, ..loss("a.example", 100, 81) }];
     let end_record = EndRecord { declared: counts([("b.example", 0)]), ..full() };
     let sums = LedgerSums::default();
     let judged = judge(&Evidence {

@@ -16,7 +16,7 @@ const TALLEST: i64 = 34;
 const SMALLEST: i64 = 6;
 const GROUND: i64 = 56;
 
-/// An age on a scale with the limits. Nothing without limits.
+/// An age on a scale with the limits. Draws nothing if no limits are set.
 pub(super) fn age(age: u64, limits: Limits) -> Markup {
     let (Limit(warning), Limit(critical)) = (limits.warning, limits.critical);
     let Some(highest) = warning.max(critical).filter(|highest| *highest > 0) else {

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::{ago, command, number, time_text};
 use crate::commands::check::facts::{HeldRun, OpenDeadLetters, ShieldedDomain};
-use crate::commands::check::findings::whole;
+use crate::commands::check::findings::whole_seconds;
 use crate::commands::check::page::ledger::{Ledger, OpenDeadLetter, RetiredDataset};
 
 /// The number of entries of a list.
@@ -28,7 +28,7 @@ fn list<T>(title: &str, none: &str, entries: &[T], entry: impl Fn(&T) -> Markup,
 /// Runs on hold, with the commands that decide about them.
 pub(super) fn held_runs(ledger: &Ledger) -> Markup {
     let entry = |HeldRun { region, run, reason, age }: &HeldRun| {
-        let since = whole(age.unwrap_or_default());
+        let since = whole_seconds(age.unwrap_or_default());
         let decide = |what| format!("catalog-consumer runs {what} --region {region} --run {run}");
         html! {
             p { strong { "Run " (run) " of " (region) } " for " (span(since)) ": " bdi { (reason) } }

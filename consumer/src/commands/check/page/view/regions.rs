@@ -56,7 +56,7 @@ fn freshness(what: &str, last: Option<(i64, f64)>, since_read: u64, limits: Limi
             p.fresh { (mark::mark(level)) strong { (level.name()) } " no " bdi { (what) } " was accepted" }
         };
     };
-    let age = crate::commands::check::findings::whole(age).saturating_add(since_read);
+    let age = crate::commands::check::findings::whole_seconds(age).saturating_add(since_read);
     let level = limits.level(age);
     html! {
         p.fresh {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::partition_state::tests::partition;
 use super::super::state::LoopState;
-use super::super::waits::Cause;
+use super::super::waits::WaitCause;
 use super::*;
 use crate::model::partition::Partition;
 use crate::model::stages::Stage;
@@ -14,7 +14,7 @@ mod outages;
 const STALL: Duration = Duration::from_secs(45);
 
 /// The group belongs to this consumer, and there is space for more records.
-const CLEAR: LoopState = LoopState { is_contested: false, has_space: true };
+const CLEAR: LoopState = LoopState { is_contested: false, may_buffer_more: true };
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -151,7 +151,8 @@ fn an_outage_of_the_database_is_an_excuse_without_limit() {
 
 #[test]
 fn a_lock_or_a_decision_has_a_generous_limit() {
-    for (stage, cause) in [(Stage::SchemaLock, Cause::SchemaLock), (Stage::EndOfRun, Cause::Decision)] {
+    for (stage, cause) in [(Stage::SchemaLock, WaitCause::SchemaLock), (Stage::EndOfRun, WaitCause::Decision)]
+    {
         let start = Instant::now();
         let waiting = PartitionState { stage: Some((stage, start)), ..busy(0, start) };
         let mut state = joined(start, vec![waiting]);
@@ -197,8 +198,8 @@ fn a_record_of_a_newer_schema_and_a_contested_group_are_excuses() {
 fn a_rebalance_does_not_count_against_partitions_and_has_a_limit() {
     let start = Instant::now();
     let mut state = joined(start, vec![busy(0, start)]);
-    state.loop_wait = Some(Wait::of_loop(Cause::Rebalance, start));
-    let limit = Cause::Rebalance.limit().unwrap();
+    state.loop_wait = Some(Wait::of_loop(WaitCause::Rebalance, start));
+    let limit = WaitCause::Rebalance.limit().unwrap();
     let during = start + limit - seconds(1);
     // The loop does not tick meanwhile.
     assert!(health(&state, during).is_ok);

@@ -65,7 +65,7 @@ pub(super) fn empty_ledger() -> Ledger {
         runs: RunFacts::default(),
         shielded: Vec::new(),
         dead_letters: OpenDeadLetters::default(),
-        positions: std::collections::HashMap::new(),
+        positions: crate::model::positions::Positions::default(),
         other_topics: None,
     };
     Ledger {

@@ -81,12 +81,12 @@ fn the_loop_observes_whether_there_is_space_and_since_when_a_partition_waits_for
     let id = partition(0, start).topic_partition.id();
     let mut state = joined(start, vec![PartitionState { end: Some(100), ..partition(0, start) }]);
     let mut reading = Partition::new(partition(0, start).topic_partition, 0, 1);
-    let full = LoopState { has_space: false, ..CLEAR };
+    let full = LoopState { may_buffer_more: false, ..CLEAR };
     let mut turn = |second: u64, reading: &Partition, seen| {
         let now = start + seconds(second);
         state.observe(now, [reading].into_iter(), seen);
         let wait = state.wait(&state.partitions[&id], now)?;
-        (wait.cause == Cause::Turn).then(|| now.saturating_duration_since(wait.since).as_secs())
+        (wait.cause == WaitCause::OtherBatches).then(|| now.saturating_duration_since(wait.since).as_secs())
     };
     assert_eq!(turn(0, &reading, CLEAR), None);
     assert_eq!(turn(1, &reading, full), Some(0));
@@ -109,7 +109,7 @@ fn wait_again_and_again(state: &mut State, start: Instant, waited_for: Option<i3
         state.looped = tick;
         state.judge_progress(tick);
         let begins = tick + Duration::from_millis(500);
-        state.loop_wait = Some(Wait::of_loop(Cause::Kafka, begins));
+        state.loop_wait = Some(Wait::of_loop(WaitCause::Kafka, begins));
         let waited_for = waited_for.map(|number| partition(number, start).topic_partition.id());
         state.end_loop_wait(waited_for, begins + Duration::from_millis(500));
         report = health(state, begins + Duration::from_millis(500));
@@ -133,7 +133,7 @@ fn only_the_time_of_a_wait_does_not_count_against_partitions() {
 #[test]
 fn a_wait_of_the_loop_has_a_limit_unless_an_outage_is_known() {
     let start = Instant::now();
-    for cause in [Cause::Kafka, Cause::Rebalance] {
+    for cause in [WaitCause::Kafka, WaitCause::Rebalance] {
         let mut state = joined(start, vec![PartitionState { end: Some(0), ..partition(0, start) }]);
         state.loop_wait = Some(Wait::of_loop(cause, start));
         let late = start + seconds(100_000);
