@@ -104,7 +104,11 @@ struct Run {
 enum State {
     /// Its cursor was written recently.
     InProgress,
-    /// Its process recorded that it stopped, or its cursor is older than [`DEAD_AFTER`].
+    /// Its cursor is older than [`SILENT_AFTER`]. Its process was killed, or still waits for the API or Kafka. JSON has always
+    /// called that `interrupted`; there `stopped` tells the two apart.
+    #[serde(rename = "interrupted")]
+    Silent,
+    /// Its process recorded that it stopped.
     Interrupted,
     Ended,
     Abandoned,
@@ -114,6 +118,7 @@ impl State {
     const fn name(self) -> &'static str {
         match self {
             Self::InProgress => "in progress",
+            Self::Silent => "no progress",
             Self::Interrupted => "interrupted",
             Self::Ended => "ended",
             Self::Abandoned => "abandoned",
@@ -121,9 +126,9 @@ impl State {
     }
 }
 
-/// The age in seconds from which on the process of an open run counts as dead. A crawl writes its cursor with each page, and
-/// stops after `--retry-for` without one (10 min by default).
-const DEAD_AFTER: u64 = 15 * 60;
+/// The age of a cursor in seconds from which on an open run counts as without progress. A crawl writes its cursor with each page,
+/// and stops after `--retry-for` without one. That is 10 min by default but can be hours, so the process may still run.
+const SILENT_AFTER: u64 = 15 * 60;
 
 fn region_state(region: Region, written: Option<Written>, now: OffsetDateTime) -> RegionState {
     let Some(Written { cursor, at }) = written else {
@@ -145,12 +150,22 @@ fn region_state(region: Region, written: Option<Written>, now: OffsetDateTime) -
 
 fn runs(cursor: &Cursor, progress: &Progress) -> Vec<Run> {
     let is_open = cursor.state == RunState::Crawling;
-    let is_interrupted = progress.stopped.is_some() || progress.age_seconds > Some(DEAD_AFTER);
     let mut runs: Vec<Run> = cursor.history_with_own().into_iter().map(Run::from).collect();
     if let Some(last) = runs.first_mut().filter(|_| is_open) {
-        last.state = if is_interrupted { State::Interrupted } else { State::InProgress };
+        last.state = progress.open_state();
     }
     runs
+}
+
+impl Progress {
+    /// The state of a run that has not ended.
+    fn open_state(&self) -> State {
+        match (&self.stopped, self.age_seconds) {
+            (Some(_), _) => State::Interrupted,
+            (None, Some(SILENT_AFTER..)) => State::Silent,
+            (None, _) => State::InProgress,
+        }
+    }
 }
 
 impl From<PastRun> for Run {
@@ -213,10 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_an_old_cursor_or_a_recorded_stop_is_interrupted() {
-        let died = open_run(Some(now() - HOUR * 8), None);
-        assert_eq!(died.runs[0].state, State::Interrupted);
-        assert!(died.to_string().contains("run 7 was interrupted, last written 8 h ago."), "{died}");
+    fn a_run_with_an_old_cursor_may_still_be_running() {
+        let silent = open_run(Some(now() - HOUR * 8), None);
+        assert_eq!(silent.runs[0].state, State::Silent);
+        let first = silent.to_string().lines().next().map(str::to_owned).unwrap();
+        assert_eq!(first, "Region us: run 7 has made no progress for 8 h (running or interrupted).");
+        assert_eq!(serde_json::to_value(&silent).unwrap()["runs"][0]["state"], "interrupted");
+    }
+
+    #[test]
+    fn a_run_with_a_recorded_stop_is_interrupted() {
         let stopped = Stopped { at: now(), error: Some("the API is down".into()) };
         let failed = open_run(Some(now()), Some(stopped));
         assert_eq!(failed.runs[0].state, State::Interrupted);
