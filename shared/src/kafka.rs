@@ -19,6 +19,7 @@ use crate::topics::Topics;
 
 mod client;
 mod oauth;
+mod reader_config;
 pub(crate) mod token_answer;
 
 pub use client::create;

@@ -1,11 +1,10 @@
 //! What the producer and the consumer share: the formats of records, keys, cursors, end-of-run records and decisions, the
 //! names of topics, and common configuration.
 
-pub mod answer;
 pub mod command_files;
 pub mod command_line;
 pub mod cursor;
-pub mod cursors;
+pub mod cursor_reader;
 pub mod decision;
 pub mod doctor;
 pub mod duration;
@@ -23,7 +22,9 @@ pub mod log_writer;
 pub mod monitoring;
 pub mod notify;
 pub mod outage;
+pub mod output;
 pub mod partition;
+pub mod partition_reader;
 pub mod rate;
 pub mod record;
 pub mod region;

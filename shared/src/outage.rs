@@ -179,8 +179,13 @@ const TRANSIENT: [RDKafkaErrorCode; 14] = [
 /// Whether an error means that Kafka is unreachable or not ready, so that a retry may succeed.
 #[must_use]
 pub fn is_unreachable(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<KafkaError>().and_then(code);
-    code.is_some_and(|code| TRANSIENT.contains(&code)) || error.downcast_ref::<Unreachable>().is_some()
+    error.downcast_ref().is_some_and(is_transient) || error.downcast_ref::<Unreachable>().is_some()
+}
+
+/// Same as [`is_unreachable`], for an error of the client.
+#[must_use]
+pub fn is_transient(error: &KafkaError) -> bool {
+    code(error).is_some_and(|code| TRANSIENT.contains(&code))
 }
 
 #[cfg(test)]

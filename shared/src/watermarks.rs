@@ -22,15 +22,13 @@ pub fn watermarks<C: ConsumerContext>(
     let deadline = Instant::now() + TIMEOUT;
     loop {
         match client.fetch_watermarks(topic, partition, TIMEOUT) {
-            Err(error) if is_transient(&error) && Instant::now() < deadline => {
-                std::thread::sleep(RETRY_DELAY)
-            }
+            Err(error) if is_election(&error) && Instant::now() < deadline => std::thread::sleep(RETRY_DELAY),
             answer => return answer,
         }
     }
 }
 
-fn is_transient(error: &KafkaError) -> bool {
+fn is_election(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)

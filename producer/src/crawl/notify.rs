@@ -94,7 +94,7 @@ impl Notifier {
         let (Some(webhook), Some(error)) = (&self.webhook, error) else { return false };
         let was_notified = self.was_notified(cursor);
         let is_sent =
-            if is_lasting(error) { self.sends_lasting.load(Ordering::Relaxed) } else { !was_notified };
+            if Stop::is_cause_of(error) { self.sends_lasting.load(Ordering::Relaxed) } else { !was_notified };
         if !is_sent {
             return was_notified;
         }
@@ -142,14 +142,9 @@ async fn send(webhook: &Webhook, body: &Value) {
     tracing::info!(event = events::NOTIFICATION_SENT, id, host, "the receiver was notified");
 }
 
-/// Whether the next crawl would fail in the same way until a person does something.
-fn is_lasting(error: &anyhow::Error) -> bool {
-    error.is::<Stop>()
-}
-
 /// What is sent, in the form of the consumer's notifications.
 fn body(region: Region, run: Option<u32>, error: &anyhow::Error) -> Value {
-    let level = if is_lasting(error) { "critical" } else { "warning" };
+    let level = if Stop::is_cause_of(error) { "critical" } else { "warning" };
     let (found, next) = match run {
         Some(run) => (format!("run {run} of {region} failed: {error:#}"), "status"),
         None => (format!("a crawl of {region} failed at its start: {error:#}"), "doctor"),

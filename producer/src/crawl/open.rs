@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use catalog_shared::cursor::Cursor;
-use catalog_shared::cursors;
+use catalog_shared::cursor_reader;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::{retry_while_down, wait_for_kafka_within};
@@ -64,7 +64,7 @@ async fn dry_run(
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
     let last = match request.since {
-        Some(Start::Auto { .. }) => cursors::read_if_exists(&args.kafka, &topics, args.region).await?,
+        Some(Start::Auto { .. }) => cursor_reader::read_if_exists(&args.kafka, &topics, args.region).await?,
         _ => None,
     };
     let cursor = plan(request, last)?.claim(request, "", &topic_setup::partitions(args.partitions))?;
@@ -82,7 +82,7 @@ async fn claim(
     domains: &mut Option<Domains>,
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
-    let planned = plan(request, cursors::read_if_exists(&args.kafka, &topics, args.region).await?)?;
+    let planned = plan(request, cursor_reader::read_if_exists(&args.kafka, &topics, args.region).await?)?;
     let partitions = topic_setup::ensure(&args.kafka, &topics, args.partitions).await?;
     let owner = uuid::Uuid::new_v4().to_string();
     let is_new = matches!(planned, Plan::Start { .. });

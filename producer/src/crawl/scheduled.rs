@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use catalog_shared::answer::Answered;
 use catalog_shared::cursor::{Cursor, RunState};
-use catalog_shared::cursors;
+use catalog_shared::cursor_reader;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::{retry_while_down, wait_for_kafka_within};
@@ -136,8 +135,9 @@ impl Scheduler {
                 }
                 Ok(())
             }
-            // After a shutdown no other slot follows.
-            Err(error) if is_final(&error) || crawler.shutdown.is_cancelled() => Err(error),
+            // Flags that can't work and another producer that has taken over concern every later slot too. After a shutdown no
+            // other slot follows. Anything else may have passed until then.
+            Err(error) if Stop::is_cause_of(&error) || crawler.shutdown.is_cancelled() => Err(error),
             Err(error) => {
                 self.state.end(true);
                 let error = format!("{error:#}");
@@ -186,7 +186,8 @@ impl Crawler<'_> {
             if let Some(limit) = self.args.wait_for_kafka {
                 wait_for_kafka_within(kafka, limit).await?;
             }
-            retry_while_down(kafka, async || cursors::read_if_exists(kafka, &topics, region).await).await
+            retry_while_down(kafka, async || cursor_reader::read_if_exists(kafka, &topics, region).await)
+                .await
         };
         let read = rights::named(self.shutdown.run_until_cancelled(read).await.transpose());
         if let Ok(Some(Some(Cursor { ended_at: Some(at), .. }))) = &read {
@@ -197,13 +198,6 @@ impl Crawler<'_> {
     }
 }
 
-/// Whether an error ends the process. Flags that can't work, another producer that has taken over and a shutdown concern every
-/// later slot too. Anything else may have passed until then.
-fn is_final(error: &anyhow::Error) -> bool {
-    let answered = error.downcast_ref::<Answered>().map(|Answered(error)| error);
-    answered.unwrap_or(error).is::<Stop>()
-}
-
 /// A random number from 0 to 1.
 fn draw() -> f64 {
     let [.., a, b, c, d] = *Uuid::new_v4().as_bytes();
@@ -212,18 +206,7 @@ fn draw() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::anyhow;
-
     use super::*;
-
-    #[test]
-    fn only_errors_that_the_next_slot_would_repeat_end_the_process() {
-        let stop = || anyhow::Error::from(Stop::Guard("fenced".into()));
-        assert!(
-            is_final(&stop()) && is_final(&stop().context("crawling")) && is_final(&Answered(stop()).into())
-        );
-        assert!(!is_final(&anyhow!("the API is down")) && !is_final(&Answered(anyhow!("as well")).into()));
-    }
 
     #[test]
     fn delays_are_drawn_from_the_whole_jitter() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use catalog_shared::cursor::{Cursor, RunState};
-use catalog_shared::cursors::{self, Unreadable};
+use catalog_shared::cursor_reader::{self, UnreadableCursor};
 use catalog_shared::doctor::{Finding, shell_word};
 use catalog_shared::kafka::{self, KafkaArgs};
 use catalog_shared::kafka_doctor::{failed, reached, show_cursor};
@@ -42,7 +42,7 @@ pub(super) async fn cursor(kafka: KafkaArgs, region: Region) -> anyhow::Result<V
     if let Err(skipped) = reached(&kafka, CURSOR).await {
         return Ok(vec![skipped]);
     }
-    let cursor = match cursors::read_if_exists(&kafka, &kafka.topics(), region).await {
+    let cursor = match cursor_reader::read_if_exists(&kafka, &kafka.topics(), region).await {
         Ok(cursor) => cursor,
         Err(error) => return Ok(vec![unread(error, &kafka)]),
     };
@@ -51,7 +51,7 @@ pub(super) async fn cursor(kafka: KafkaArgs, region: Region) -> anyhow::Result<V
 
 /// The cursor can't be read.
 fn unread(error: anyhow::Error, kafka: &KafkaArgs) -> Finding {
-    match error.downcast_ref::<Unreadable>() {
+    match error.downcast_ref::<UnreadableCursor>() {
         Some(record) => Finding::problem(CURSOR, format!("{error:#}"), show_cursor(kafka, record)),
         None => failed(CURSOR, error, kafka, grant(kafka)),
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use catalog_shared::cursor::Cursor;
-use catalog_shared::cursors;
+use catalog_shared::cursor_reader;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
@@ -89,7 +89,7 @@ impl Claim {
         let topics = kafka.topics();
         let transactions = open_transactions(kafka, &topics, region).await?;
         let in_doubt = in_doubt::read(kafka, &topics, region).await?;
-        let last = cursors::read(kafka, &topics, region).await?;
+        let last = cursor_reader::read(kafka, &topics, region).await?;
         tracing::debug!(event = events::REGION_OPENED, %region, run = last.as_ref().map(|cursor| cursor.run), "region opened");
         let kafka = kafka.clone();
         let claim = Self { kafka, topics, region, last: last.clone(), transactions };
@@ -188,7 +188,7 @@ impl Claim {
 
     /// The outcome according to the committed cursor. `None` if that stays older than the last one committed by this producer.
     async fn read_outcome(&self, next: &Cursor) -> anyhow::Result<Option<Outcome>> {
-        let read = async || cursors::read(&self.kafka, &self.topics, self.region).await;
+        let read = async || cursor_reader::read(&self.kafka, &self.topics, self.region).await;
         for _ in 0..MAX_STALE_READS {
             let found = retry_while_down(&self.kafka, read).await?;
             if found == self.last {

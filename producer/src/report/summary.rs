@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Mode, RunParameters};
 use catalog_shared::human::{self, counted};
 use catalog_shared::log_writer::lost_lines;
+use catalog_shared::output;
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use serde::Serialize;
@@ -105,12 +105,12 @@ impl Summary {
     }
 
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
-        Ok(answer::print(json, self, self)?)
+        Ok(output::print(json, self, self)?)
     }
 
     /// As [`Summary::print`] for a failed crawl. Returns the error to end with.
     pub(crate) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
-        answer::print_failure(json, self, self, error)
+        output::print_failure(json, self, self, error)
     }
 
     fn write_missed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,11 +1,14 @@
 //! `status`: the progress and the last runs of each region, read from the cursors. It claims nothing, so it does not
 //! disturb a crawl.
 
+use std::time::Duration;
+
 use anyhow::Context;
-use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState, Stopped};
+use catalog_shared::cursor_reader::{self, StoredCursor};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::outage;
+use catalog_shared::output;
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -16,9 +19,11 @@ use tokio::task::spawn_blocking;
 use crate::config::StatusArgs;
 use crate::model::idspace;
 use crate::report::missed::Missed;
-use catalog_shared::cursors::{self, TIMEOUT, Written};
 
 mod text;
+
+/// How long Kafka may take to list its topics.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Prints the state of the regions.
 ///
@@ -32,19 +37,19 @@ pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
     let topic_exists = exists(&args.kafka, topic.clone()).await?;
     let mut states = Vec::new();
     for region in regions {
-        let written =
-            if topic_exists { cursors::read_written(&args.kafka, &topics, region).await? } else { None };
-        states.push(region_state(region, written, OffsetDateTime::now_utc()));
+        let stored =
+            if topic_exists { cursor_reader::read_stored(&args.kafka, &topics, region).await? } else { None };
+        states.push(region_state(region, stored, OffsetDateTime::now_utc()));
     }
     Status { topic, topic_exists, regions: states }.print(args.json)
 }
 
 async fn exists(kafka: &KafkaArgs, topic: String) -> anyhow::Result<bool> {
-    let config = kafka.client_config(&[("group.id", "catalog-producer")])?;
+    let config = kafka.reader_config(&[])?;
     let query = move || -> anyhow::Result<bool> {
         let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
         // For all topics, because a request for one topic may create it, depending on the broker's configuration.
-        let metadata = client.fetch_metadata(None, TIMEOUT).context("Kafka is unreachable")?;
+        let metadata = client.fetch_metadata(None, METADATA_TIMEOUT).context("Kafka is unreachable")?;
         Ok(metadata.topics().iter().any(|found| found.name() == topic))
     };
     spawn_blocking(query).await?
@@ -130,8 +135,8 @@ impl State {
 /// and stops after `--retry-for` without one. That is 10 min by default but can be hours, so the process may still run.
 const SILENT_AFTER: u64 = 15 * 60;
 
-fn region_state(region: Region, written: Option<Written>, now: OffsetDateTime) -> RegionState {
-    let Some(Written { cursor, at }) = written else {
+fn region_state(region: Region, stored: Option<StoredCursor>, now: OffsetDateTime) -> RegionState {
+    let Some(StoredCursor { cursor, at }) = stored else {
         return RegionState { region, cursor: None, runs: Vec::new() };
     };
     let progress = Progress {
@@ -186,7 +191,7 @@ fn seconds(age: time::Duration) -> u64 {
 
 impl Status {
     fn print(&self, json: bool) -> anyhow::Result<()> {
-        Ok(answer::print(json, self, self)?)
+        Ok(output::print(json, self, self)?)
     }
 }
 
@@ -205,7 +210,7 @@ mod tests {
         let shape = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
         let fresh = lifecycle::new_cursor(Region::Us, shape, 7, &BTreeMap::new());
         let cursor = Cursor { stopped, unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
-        region_state(Region::Us, Some(Written { cursor, at }), now())
+        region_state(Region::Us, Some(StoredCursor { cursor, at }), now())
     }
 
     fn now() -> OffsetDateTime {

@@ -37,17 +37,18 @@ const PRODUCER: Layers = &[
 
 const SHARED: Layers = &[
     &["kafka_doctor"],
-    &["command_line", "cursors", "topic_setup"],
+    &["command_line", "cursor_reader", "topic_setup"],
+    &["partition_reader"],
     &["doctor", "outage", "settings"],
     &["decision", "end_record", "kafka"],
     &["command_files", "cursor", "exit", "findings", "key", "topics"],
     &["notify", "record", "telemetry"],
     &[
-        "answer",
         "fields",
         "human",
         "log_writer",
         "monitoring",
+        "output",
         "partition",
         "region",
         "rights",

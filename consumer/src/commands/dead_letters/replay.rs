@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, anyhow};
-use catalog_shared::answer;
 use catalog_shared::human::counted;
+use catalog_shared::output;
 use catalog_shared::record::RecordType;
 use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::{Value, json};
@@ -80,9 +80,9 @@ pub(super) async fn replay(
     let answer = json!({ "replayed": results });
     if failed > 0 {
         let error = anyhow!("{failed} of {dead_letters} can't be applied and stay open");
-        return Err(answer::print_failure(json, &answer, text, error));
+        return Err(output::print_failure(json, &answer, text, error));
     }
-    Ok(answer::print(json, &answer, text)?)
+    Ok(output::print(json, &answer, text)?)
 }
 
 async fn replay_one(pool: &PgPool, id: i64, thresholds: RunThresholds) -> anyhow::Result<Replayed> {

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use catalog_shared::cursor::RunParameters;
 use catalog_shared::kafka::{self, LogContext};
+use catalog_shared::partition_reader::{self, Isolation, PartitionReader};
 use catalog_shared::watermarks::watermarks;
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
@@ -31,9 +31,9 @@ async fn a_commit_with_a_lost_answer_is_not_repeated() {
     cluster.request_errors(RDKafkaApiKey::EndTxn, &[fenced]);
     claim.commit(Vec::new(), &Cursor { next_page: 1, ..claimed }).await.unwrap();
 
-    let config = cursors::client_config(&kafka, "read_uncommitted").unwrap();
+    let config = partition_reader::config(&kafka, Isolation::Uncommitted).unwrap();
     let read = move || {
-        let consumer: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default()).unwrap();
+        let consumer: PartitionReader = kafka::create(&config, LogContext::default()).unwrap();
         watermarks(&consumer, &topic, Region::Us.cursor_partition()).unwrap().1
     };
     // The claim and the page.
