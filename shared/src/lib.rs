@@ -19,6 +19,7 @@ pub mod kafka;
 pub mod kafka_doctor;
 pub mod key;
 pub mod log_writer;
+pub mod missed;
 pub mod monitoring;
 pub mod notify;
 pub mod outage;

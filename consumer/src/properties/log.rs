@@ -255,7 +255,7 @@ fn end_record(
     let bad_domains = u64::from(run.missed == Missed::Entry);
     let unkeyed_by = if let Missed::Of(of) = run.missed { [(domain(of), 1)].into() } else { BTreeMap::new() };
     let unread_ids = if let Missed::Asset(asset) = run.missed { vec![id(asset)] } else { Vec::new() };
-    let shape = RunParameters {
+    let parameters = RunParameters {
         mode: run.mode,
         kinds: partitions.keys().copied().collect(),
         api_url: String::new(),
@@ -265,9 +265,16 @@ fn end_record(
         domains: run.only.iter().map(|only| domain(*only).to_uppercase()).collect(),
         from: None,
     };
+    let missed = catalog_shared::missed::Missed {
+        unkeyed: u64::from(run.missed != Missed::Nothing),
+        skipped: 0,
+        bad_domains,
+        unkeyed_by,
+        unread_ids,
+    };
     EndRecord {
         run: *number,
-        shape,
+        parameters,
         previous_ended,
         started_at,
         ended_at,
@@ -275,11 +282,7 @@ fn end_record(
         published: 0,
         pages: 0,
         objects: 0,
-        unkeyed: u64::from(run.missed != Missed::Nothing),
-        skipped: 0,
-        bad_domains,
-        unkeyed_by,
-        unread_ids,
+        missed,
         declared: listed(run).map(|(domain, count)| (domain, count.into())).collect(),
         seen,
     }

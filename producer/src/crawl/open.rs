@@ -67,7 +67,7 @@ async fn dry_run(
         Some(Start::Auto { .. }) => cursor_reader::read_if_exists(&args.kafka, &topics, args.region).await?,
         _ => None,
     };
-    let cursor = plan(request, last)?.claim(request, "", &topic_setup::partitions(args.partitions))?;
+    let cursor = plan(request, last)?.into_cursor(request, "", &topic_setup::partitions(args.partitions))?;
     discovery.check_domains().await?;
     tracing::info!(event = events::DRY_RUN_STARTED, region = %args.region, "crawling without publishing");
     Ok(Publisher::new(Sink::Nowhere, Run::new(topics, split(cursor, args))))
@@ -84,16 +84,17 @@ async fn claim(
     let topics = args.kafka.topics();
     let planned = plan(request, cursor_reader::read_if_exists(&args.kafka, &topics, args.region).await?)?;
     let partitions = topic_setup::ensure(&args.kafka, &topics, args.partitions).await?;
-    let owner = uuid::Uuid::new_v4().to_string();
+    let instance_id = uuid::Uuid::new_v4().to_string();
     let is_new = matches!(planned, Plan::Start { .. });
-    planned.claim(request, &owner, &partitions)?;
+    planned.into_cursor(request, &instance_id, &partitions)?;
     if is_new && domains.is_none() {
         *domains = Some(domains::fetch_before_run(discovery).await?);
     }
     for _ in 0..MAX_CLAIMS {
         let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
         let request = found.in_doubt.map_or_else(|| request.clone(), |cursor| discard(request, &cursor));
-        let cursor = split(plan(&request, found.last)?.claim(&request, &owner, &partitions)?, args);
+        let cursor =
+            split(plan(&request, found.last)?.into_cursor(&request, &instance_id, &partitions)?, args);
         // Before the run is claimed, so that a failure leaves no run that nobody has crawled.
         let hosts = hosts::published(&args.kafka, &topics, &cursor).await?;
         if claim.establish(&cursor).await? {

@@ -66,7 +66,7 @@ pub(super) fn before_claim(
     counters: &Counters,
     error: Option<anyhow::Error>,
 ) -> anyhow::Error {
-    let summary = |end| Summary::without_run(args, request.shape, end, counters);
+    let summary = |end| Summary::without_run(args, request.parameters, end, counters);
     let Some(error) = error else {
         let error = Stop::Interrupted("no run was started or resumed".to_owned());
         return summary(End::Interrupted).print_failure(args.json, error.into());

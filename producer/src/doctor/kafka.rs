@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_cursor_of_a_newer_build_is_a_problem_before_a_crawl_meets_it() {
         let request = CrawlRequest::new(&parse(&[]), &"http://127.0.0.1/".parse().unwrap()).unwrap();
-        let cursor = new_cursor(Region::Us, request.shape, 3, &BTreeMap::new());
+        let cursor = new_cursor(Region::Us, request.parameters, 3, &BTreeMap::new());
         assert_eq!(state(Region::Us, Some(&cursor)).level, Level::Ok);
         let newer = state(Region::Us, Some(&Cursor { schema: SCHEMA + 1, ..cursor }));
         assert_eq!(newer.level, Level::Problem);

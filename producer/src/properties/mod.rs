@@ -59,7 +59,7 @@ fn sink(kafka: &Arc<Mutex<Kafka>>, killed_at: Option<(usize, bool)>) -> Sink {
 }
 
 impl Case {
-    fn shape(&self) -> RunParameters {
+    fn parameters(&self) -> RunParameters {
         let from = self.from.filter(|_| !self.ids.is_empty());
         let from = from.map(|index| self.ids.keys().nth(index.index(self.ids.len())).unwrap().clone());
         let is_part = from.is_some() || self.limit.is_some();
@@ -73,7 +73,7 @@ impl Case {
 
     /// The keys that a run must publish.
     fn expected(&self) -> Vec<String> {
-        let from = self.shape().from.unwrap_or_default();
+        let from = self.parameters().from.unwrap_or_default();
         let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
         let mut expected = Vec::new();
         for (id, domains) in self.ids.iter().filter(|(id, _)| **id > from) {
@@ -114,7 +114,7 @@ impl Case {
         let restart = process.restart && !is_last;
         let request = CrawlRequest {
             region: Region::Us,
-            shape: self.shape(),
+            parameters: self.parameters(),
             since: None,
             full_since: None,
             restart,
@@ -122,7 +122,7 @@ impl Case {
         };
         let partitions = BTreeMap::from(RecordType::ALL.map(|kind| (kind, 2)));
         let last = kafka.lock().unwrap().cursor.clone();
-        let mut cursor = plan(&request, last)?.claim(&request, "owner", &partitions)?;
+        let mut cursor = plan(&request, last)?.into_cursor(&request, "owner", &partitions)?;
         cursor.pending = idspace::split(cursor.pending.clone(), lifecycle::lanes(&cursor, process.lanes));
         let mut sink = sink(kafka, (!is_last).then_some((process.killed_at, process.is_committed)));
         sink.commit(Vec::new(), &cursor).await?;
@@ -211,7 +211,7 @@ fn check(case: &Case, kafka: &Kafka) {
     assert_eq!(ids, case.expected());
     let dead = records.iter().filter(|record| &*record.topic == "dead-letters").count();
     assert!(dead >= case.min_dead_letters(), "{dead} of {}", case.min_dead_letters());
-    assert_eq!(cursor.unkeyed, dead as u64);
+    assert_eq!(cursor.missed.unkeyed, dead as u64);
 
     let end_records: Vec<&Outgoing> = end_records.iter().flat_map(|(_, records)| *records).collect();
     check_end_records(&end_records, &records, ids.len() + dead);

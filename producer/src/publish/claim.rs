@@ -62,7 +62,7 @@ enum Outcome {
     Committed,
     /// Another producer has written the cursor since.
     Fenced {
-        owner: String,
+        instance_id: String,
     },
 }
 
@@ -107,14 +107,14 @@ impl Claim {
     /// # Errors
     /// [`Stop::Guard`] if another producer has taken over the region; otherwise the error of Kafka.
     pub(crate) async fn commit(&mut self, records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<()> {
-        let Some(owner) = self.publish(records, next).await? else { return Ok(()) };
+        let Some(instance_id) = self.publish(records, next).await? else { return Ok(()) };
         bail!(Stop::Guard(format!(
-            "fenced: another producer of region {} has taken over (owner {owner}); this one has published nothing since",
+            "fenced: another producer of region {} has taken over (owner {instance_id}); this one has published nothing since",
             self.region
         )))
     }
 
-    /// Publishes. Returns the new owner if another producer has taken over the region.
+    /// Publishes. Returns the instance id of the new owner if another producer has taken over the region.
     async fn publish(&mut self, mut records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<Option<String>> {
         records.push(cursor_record::record(&self.topics, next)?);
         let mut attempts = Attempts::default();
@@ -124,8 +124,8 @@ impl Claim {
                     event = events::INSTANCE_REPLACED,
                     "a transaction ended late, opening a new producer instance"
                 );
-                if let Outcome::Fenced { owner } = self.recover(next).await? {
-                    return Ok(Some(owner));
+                if let Outcome::Fenced { instance_id } = self.recover(next).await? {
+                    return Ok(Some(instance_id));
                 }
             }
             let Err(error) = self.attempt(&records).await else { break };
@@ -137,7 +137,7 @@ impl Claim {
                 match self.recover(next).await? {
                     Outcome::NotCommitted => {}
                     Outcome::Committed => break,
-                    Outcome::Fenced { owner } => return Ok(Some(owner)),
+                    Outcome::Fenced { instance_id } => return Ok(Some(instance_id)),
                 }
             } else {
                 sleep(RETRY_DELAY).await;
@@ -197,10 +197,10 @@ impl Claim {
             match found {
                 Some(found) if found == *next => return Ok(Some(Outcome::Committed)),
                 // An older one of this producer: the last one is committed, and consumers do not see it yet.
-                Some(found) if found.owner == next.owner => sleep(RETRY_DELAY).await,
+                Some(found) if found.instance_id == next.instance_id => sleep(RETRY_DELAY).await,
                 found => {
-                    let owner = found.map_or("unknown".to_owned(), |found| found.owner);
-                    return Ok(Some(Outcome::Fenced { owner }));
+                    let instance_id = found.map_or("unknown".to_owned(), |found| found.instance_id);
+                    return Ok(Some(Outcome::Fenced { instance_id }));
                 }
             }
         }

@@ -54,8 +54,8 @@ mod tests {
     use crate::run::lifecycle::{ended, new_cursor};
 
     fn cursor(mode: Mode, run: u32) -> Cursor {
-        let shape = RunParameters { mode, ..RunParameters::full() };
-        new_cursor(Region::Us, shape, run, &BTreeMap::new())
+        let parameters = RunParameters { mode, ..RunParameters::full() };
+        new_cursor(Region::Us, parameters, run, &BTreeMap::new())
     }
 
     fn words(cursor: &Cursor, now: OffsetDateTime) -> Vec<String> {

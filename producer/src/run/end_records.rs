@@ -36,7 +36,7 @@ pub(crate) fn build(
 pub(crate) fn end_record(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> EndRecord {
     EndRecord {
         run: cursor.run,
-        shape: cursor.shape.clone(),
+        parameters: cursor.parameters.clone(),
         previous_ended: cursor.previous_ended,
         started_at: cursor.started_at,
         ended_at,
@@ -44,11 +44,7 @@ pub(crate) fn end_record(cursor: &Cursor, ended_at: OffsetDateTime, published: u
         published,
         pages: cursor.next_page,
         objects: cursor.objects,
-        unkeyed: cursor.unkeyed,
-        skipped: cursor.skipped,
-        bad_domains: cursor.bad_domains,
-        unkeyed_by: cursor.unkeyed_by.clone(),
-        unread_ids: cursor.unread_ids.clone(),
+        missed: cursor.missed.clone(),
         declared: cursor.declared.clone(),
         seen: cursor.seen.clone(),
     }

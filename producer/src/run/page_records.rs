@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use catalog_shared::events;
 use catalog_shared::key::{Key, is_name};
+use catalog_shared::missed::Missed;
 use catalog_shared::partition;
 use catalog_shared::record::{Content, RecordType, Stamp, Version};
 use catalog_shared::region::Region;
@@ -37,32 +38,17 @@ pub(crate) struct PageRecords {
     pub(crate) published: Vec<(RecordType, i32)>,
     /// The number of assets of each domain.
     pub(crate) seen: BTreeMap<String, u64>,
+    /// Objects and entries that did not become records.
     pub(crate) missed: Missed,
 }
 
-/// Objects and entries that did not become records, by what identifies them. Each is counted in `unkeyed` and in at
-/// most one other field.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Missed {
-    /// All of them.
-    pub(crate) unkeyed: u64,
-    /// Entries of `/domains`.
-    pub(crate) bad_domains: u64,
-    /// Objects with a known domain and no id.
-    pub(crate) by_domain: BTreeMap<String, u64>,
-    /// The ids of the objects that have one.
-    pub(crate) ids: Vec<String>,
-}
-
-impl Missed {
-    /// Counts an object by its id, which may also be in the permalink, or else by its domain.
-    fn add(&mut self, object: &Object) {
-        let domain = object.domain.as_ref().filter(|domain| is_name(domain));
-        match (object.id.as_ref().or(object.link_id.as_ref()), domain) {
-            (Some(id), _) => self.ids.push(id.clone()),
-            (None, Some(domain)) => *self.by_domain.entry(domain.clone()).or_default() += 1,
-            (None, None) => {}
-        }
+/// Notes what identifies an object that did not become a record: its id, which may also be in the permalink, or else its domain.
+fn identify(missed: &mut Missed, object: &Object) {
+    let domain = object.domain.as_ref().filter(|domain| is_name(domain));
+    match (object.id.as_ref().or(object.link_id.as_ref()), domain) {
+        (Some(id), _) => missed.unread_ids.push(id.clone()),
+        (None, Some(domain)) => *missed.unkeyed_by.entry(domain.clone()).or_default() += 1,
+        (None, None) => {}
     }
 }
 
@@ -96,7 +82,7 @@ impl<'a> PageWriter<'a> {
     pub(crate) fn add_from(&mut self, object: &Object, kind: RecordType, key: Key<'_>, value: Bytes) -> bool {
         let fits = self.add(kind, key, value);
         if !fits {
-            self.records.missed.add(object);
+            identify(&mut self.records.missed, object);
         }
         fits
     }
@@ -141,7 +127,7 @@ impl<'a> PageWriter<'a> {
     /// Adds the dead letter of an object, with a reason.
     pub(crate) fn add_missed(&mut self, object: &Object, reason: &str) {
         self.add_dead(object.raw.clone(), reason);
-        self.records.missed.add(object);
+        identify(&mut self.records.missed, object);
     }
 }
 

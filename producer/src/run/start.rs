@@ -73,7 +73,7 @@ impl Start {
                 .and_then(|start| before(start, *overlap))
                 .ok_or_else(|| Stop::Usage(no_complete_run(domains)))?,
         };
-        Ok(Since { asked: self.flags(), from })
+        Ok(Since { flags: self.flags(), from })
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 
 use crate::config::StatusArgs;
 use crate::model::idspace;
-use crate::report::missed::Missed;
+use crate::report::missed::MissedReport;
 
 mod text;
 
@@ -76,7 +76,8 @@ struct RegionState {
 /// The progress of the last run.
 #[derive(Serialize)]
 struct Progress {
-    owner: String,
+    #[serde(rename = "owner")]
+    instance_id: String,
     next_page: u32,
     pending: Vec<Interval>,
     /// The share of the id space that is covered, from 0 to 1.
@@ -87,7 +88,7 @@ struct Progress {
     /// Why the crawl stopped, if its process could record it.
     stopped: Option<Stopped>,
     /// What the run could not read.
-    missed: Missed,
+    missed: MissedReport,
 }
 
 #[derive(Serialize)]
@@ -140,14 +141,14 @@ fn region_state(region: Region, stored: Option<StoredCursor>, now: OffsetDateTim
         return RegionState { region, cursor: None, runs: Vec::new() };
     };
     let progress = Progress {
-        owner: cursor.owner.clone(),
+        instance_id: cursor.instance_id.clone(),
         next_page: cursor.next_page,
         covered: 1.0 - idspace::share_open(&cursor.pending),
         pending: cursor.pending.clone(),
         written_at: at,
         age_seconds: at.map(|at| seconds(now - at)),
         stopped: cursor.stopped.clone(),
-        missed: Missed::from(&cursor),
+        missed: MissedReport::from(&cursor.missed),
     };
     let runs = runs(&cursor, &progress);
     RegionState { region, cursor: Some(progress), runs }
@@ -200,6 +201,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use catalog_shared::cursor::RunParameters;
+    use catalog_shared::missed::Missed;
 
     use super::*;
     use crate::run::lifecycle;
@@ -207,9 +209,11 @@ mod tests {
     const HOUR: time::Duration = time::Duration::HOUR;
 
     fn open_run(at: Option<OffsetDateTime>, stopped: Option<Stopped>) -> RegionState {
-        let shape = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
-        let fresh = lifecycle::new_cursor(Region::Us, shape, 7, &BTreeMap::new());
-        let cursor = Cursor { stopped, unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
+        let parameters = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
+        let fresh = lifecycle::new_cursor(Region::Us, parameters, 7, &BTreeMap::new());
+        let unread_ids = vec!["aaaa-aaaa".into()];
+        let missed = Missed { unkeyed: 2, unread_ids, ..Missed::default() };
+        let cursor = Cursor { stopped, missed, ..fresh };
         region_state(Region::Us, Some(StoredCursor { cursor, at }), now())
     }
 
@@ -260,7 +264,7 @@ mod tests {
             ..state.runs.into_iter().next().unwrap()
         };
         let mut state = RegionState { runs: vec![run], ..open_run(None, None) };
-        state.cursor.iter_mut().for_each(|progress| progress.missed = Missed::default());
+        state.cursor.iter_mut().for_each(|progress| progress.missed = MissedReport::default());
         let table = state.to_string();
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     }

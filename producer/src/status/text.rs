@@ -42,7 +42,7 @@ impl Display for RegionState {
         if !matches!(last.state, State::Ended | State::Abandoned) {
             progress.write_open(f)?;
         }
-        if !progress.missed.is_nothing() {
+        if !progress.missed.counts.is_nothing() {
             writeln!(f, "  missed  {}", progress.missed)?;
         }
         write!(
@@ -59,7 +59,7 @@ impl Progress {
     fn write_open(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (page, covered) = (human::count(self.next_page.into()), self.covered * 100.0);
         writeln!(f, "  cursor  page {page}, {covered:.1} % of the ids covered")?;
-        writeln!(f, "  owner   {}", self.owner)?;
+        writeln!(f, "  owner   {}", self.instance_id)?;
         match &self.stopped {
             Some(Stopped { error: Some(error), .. }) => writeln!(f, "  error   {error}"),
             Some(Stopped { error: None, .. }) => {

@@ -47,6 +47,7 @@ const SHARED: Layers = &[
         "fields",
         "human",
         "log_writer",
+        "missed",
         "monitoring",
         "output",
         "partition",

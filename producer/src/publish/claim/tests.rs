@@ -11,8 +11,8 @@ use super::*;
 use crate::run::lifecycle::new_cursor;
 
 fn cursor() -> Cursor {
-    let shape = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
-    new_cursor(Region::Us, shape, 1, &BTreeMap::new())
+    let parameters = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
+    new_cursor(Region::Us, parameters, 1, &BTreeMap::new())
 }
 
 /// On librdkafka's mock cluster, which shows records immediately, as if each transaction had been committed.
