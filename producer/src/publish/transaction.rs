@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use catalog_shared::events;
 use catalog_shared::kafka::{self, KafkaArgs};
+use catalog_shared::topic_setup::MESSAGE_BYTES_TEXT;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::Producer;
@@ -44,7 +45,7 @@ impl Transactions {
             ("linger.ms", "0"),
             ("compression.codec", "lz4"),
             // The limit of our topics.
-            ("message.max.bytes", "8388608"),
+            ("message.max.bytes", MESSAGE_BYTES_TEXT),
             ("allow.auto.create.topics", "false"),
         ])?;
         let context = EndTxnContext::new(&mut config);
