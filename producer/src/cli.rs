@@ -71,7 +71,7 @@ impl Cli {
         let shutdown = shutdown::on_signal()?;
         match self.command {
             Command::Crawl(args) => {
-                settings.log(&args.kafka, None, Some(args.api_url()?.as_str()))?;
+                settings.log(&args.kafka, None, Some(args.api.url()?.as_str()))?;
                 crawl::run(*args, log.terminal(), shutdown).await
             }
             Command::Doctor(args) => doctor::run(&args, &shutdown).await,

@@ -80,19 +80,19 @@ pub(crate) struct Discovery {
 
 impl Discovery {
     pub(crate) fn new(args: &CrawlArgs, url: Url, counters: Arc<Counters>) -> anyhow::Result<Self> {
-        let http = client::open(args.app_token.as_ref(), args.timeout)?;
+        let http = client::open(args.api.app_token.as_ref(), args.timeout)?;
         let domains = Some(args.scope.domains().join(",")).filter(|domains| !domains.is_empty());
-        let redactor = Redactor::new(args.app_token.as_ref());
+        let redactor = Redactor::new(args.api.app_token.as_ref());
         let recorder = recorder(args, &redactor)?;
         Ok(Self {
             http,
             url,
-            region: args.region,
+            region: args.api.region,
             domains,
-            rate_limiter: RateLimiter::new(args.rate),
+            rate_limiter: RateLimiter::new(args.api.rate),
             retry_for: args.retry_for,
             limits: Limits { bytes: args.max_page_bytes, idle: args.timeout },
-            sends_token: client::sent_token(args.app_token.as_ref()).is_some(),
+            sends_token: client::sent_token(args.api.app_token.as_ref()).is_some(),
             working_paths: WorkingPaths::default(),
             counters,
             redactor,

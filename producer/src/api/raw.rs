@@ -13,7 +13,7 @@ use crate::api::mark::without_mark;
 use crate::api::rate_limiter::RateLimiter;
 use crate::api::redact::Redactor;
 use crate::api::{client, error_response, parse};
-use crate::config::Rate;
+use crate::config::RateLimit;
 use crate::model::page::Page;
 
 /// The maximum size of an answer. The largest known object has 194 KB, and `/domains` has some hundred lines.
@@ -47,7 +47,7 @@ impl RawClient {
     pub(crate) fn new(
         url: Url,
         token: Option<&SecretString>,
-        rate: Rate,
+        rate: RateLimit,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
         Ok(Self {

@@ -63,11 +63,11 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     args.kafka.log_config()?;
-    let url = args.api_url()?;
+    let url = args.api.url()?;
     let request = CrawlRequest::new(&args, &url)?;
     let scheduler = Scheduler::new(&args)?;
     let stall_timeout = args.retry_for + args.timeout + STALL_MARGIN;
-    let mut monitor = Monitor::new(args.region, stall_timeout, &shutdown);
+    let mut monitor = Monitor::new(args.api.region, stall_timeout, &shutdown);
     if let Some(scheduler) = &scheduler {
         monitor = monitor.with_schedule(scheduler.state());
     }
@@ -108,7 +108,7 @@ impl Crawler<'_> {
         };
         self.notifier.started();
         publisher.count_with(&counters, monitor.clone());
-        let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
+        let span = tracing::info_span!("crawl", region = %args.api.region, run = publisher.cursor().run);
         let display = span.in_scope(|| Display::start(terminal, total(publisher.cursor()), &counters));
         let crawl = crawl(args, discovery, domains, &mut publisher, &display, shutdown).instrument(span);
         let is_complete = rights::named(stopped::with_shutdown_timeout(crawl, shutdown).await);

@@ -55,7 +55,7 @@ impl Notifier {
     pub(super) fn new(args: &CrawlArgs, shutdown: &CancellationToken) -> anyhow::Result<Self> {
         let webhook = args.notify.webhook()?.filter(|_| !args.dry_run);
         let sends_lasting = AtomicBool::new(args.schedule.every.is_none());
-        let (region, shutdown) = (args.region, shutdown.clone());
+        let (region, shutdown) = (args.api.region, shutdown.clone());
         Ok(Self { webhook, region, shutdown, accepted: Mutex::new(None), sends_lasting })
     }
 

@@ -64,12 +64,14 @@ async fn dry_run(
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
     let last = match request.since {
-        Some(Start::Auto { .. }) => cursor_reader::read_if_exists(&args.kafka, &topics, args.region).await?,
+        Some(Start::Auto { .. }) => {
+            cursor_reader::read_if_exists(&args.kafka, &topics, args.api.region).await?
+        }
         _ => None,
     };
     let cursor = plan(request, last)?.into_cursor(request, "", &topic_setup::partitions(args.partitions))?;
     discovery.check_domains().await?;
-    tracing::info!(event = events::DRY_RUN_STARTED, region = %args.region, "crawling without publishing");
+    tracing::info!(event = events::DRY_RUN_STARTED, region = %args.api.region, "crawling without publishing");
     Ok(Publisher::new(Sink::Nowhere, Run::new(topics, split(cursor, args))))
 }
 
@@ -82,7 +84,7 @@ async fn claim(
     domains: &mut Option<Domains>,
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
-    let planned = plan(request, cursor_reader::read_if_exists(&args.kafka, &topics, args.region).await?)?;
+    let planned = plan(request, cursor_reader::read_if_exists(&args.kafka, &topics, args.api.region).await?)?;
     let partitions = topic_setup::ensure(&args.kafka, &topics, args.partitions).await?;
     let instance_id = uuid::Uuid::new_v4().to_string();
     let is_new = matches!(planned, Plan::Start { .. });
@@ -91,20 +93,20 @@ async fn claim(
         *domains = Some(domains::fetch_before_run(discovery).await?);
     }
     for _ in 0..MAX_CLAIMS {
-        let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
+        let (mut claim, found) = Claim::open(&args.kafka, args.api.region).await?;
         let request = found.in_doubt.map_or_else(|| request.clone(), |cursor| discard(request, &cursor));
         let cursor =
             split(plan(&request, found.last)?.into_cursor(&request, &instance_id, &partitions)?, args);
         // Before the run is claimed, so that a failure leaves no run that nobody has crawled.
         let hosts = hosts::published(&args.kafka, &topics, &cursor).await?;
         if claim.establish(&cursor).await? {
-            tracing::info!(event = events::CRAWL_STARTED, region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
+            tracing::info!(event = events::CRAWL_STARTED, region = %args.api.region, run = cursor.run, page = cursor.next_page, "crawling");
             let run = Run::new(topics, cursor).with_published_hosts(hosts);
             return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), run));
         }
-        tracing::info!(event = events::CLAIM_RETRIED, region = %args.region, "another producer wrote the cursor, retrying the claim");
+        tracing::info!(event = events::CLAIM_RETRIED, region = %args.api.region, "another producer wrote the cursor, retrying the claim");
     }
-    bail!(Stop::Guard(format!("other producers of region {} keep taking over", args.region)))
+    bail!(Stop::Guard(format!("other producers of region {} keep taking over", args.api.region)))
 }
 
 fn discard(request: &CrawlRequest, in_doubt: &Cursor) -> CrawlRequest {

@@ -180,7 +180,7 @@ async fn crawl_slot(crawler: &Crawler<'_>, request: &CrawlRequest, slot: Slot) -
 impl Crawler<'_> {
     /// The last cursor of the region, if it has one. The outer option is `None` after a shutdown.
     async fn last_cursor(&self) -> anyhow::Result<Option<Option<Cursor>>> {
-        let (kafka, region) = (&self.args.kafka, self.args.region);
+        let (kafka, region) = (&self.args.kafka, self.args.api.region);
         let topics = kafka.topics();
         let read = async {
             if let Some(limit) = self.args.wait_for_kafka {

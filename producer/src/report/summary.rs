@@ -105,7 +105,7 @@ impl Summary {
         end: End,
         counters: &Counters,
     ) -> Self {
-        let cursor = lifecycle::new_cursor(args.region, parameters, 0, &BTreeMap::new());
+        let cursor = lifecycle::new_cursor(args.api.region, parameters, 0, &BTreeMap::new());
         Self { run: None, ..Self::new(args, &cursor, end, counters) }
     }
 

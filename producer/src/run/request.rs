@@ -31,7 +31,7 @@ impl CrawlRequest {
     /// # Errors
     /// [`Stop::Usage`] for flags that do not go together.
     pub(crate) fn new(args: &CrawlArgs, url: &Url) -> Result<Self, Stop> {
-        let (region, since, first_run) = (args.region, Start::of(&args.scope)?, args.first_run);
+        let (region, since, first_run) = (args.api.region, Start::of(&args.scope)?, args.first_run);
         // A dry run always shows a run from its start, never the rest of an interrupted one.
         let restart = args.restart || args.dry_run;
         Ok(Self { region, parameters: parameters(args, url), since, full_since: None, restart, first_run })
