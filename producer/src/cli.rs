@@ -51,7 +51,7 @@ pub enum Command {
 impl Command {
     /// Whether the output is JSON.
     #[must_use]
-    pub const fn answers_in_json(&self) -> bool {
+    pub const fn prints_json(&self) -> bool {
         match self {
             Self::Crawl(args) => args.json,
             Self::Status(args) => args.json,

@@ -13,7 +13,7 @@ use crate::time_limit::within;
 
 /// With default time limits, `doctor` and `check` end within this time, and a running consumer reports a stalled partition.
 /// Tests beside each default compare it with this.
-pub const LONGEST: Duration = Duration::from_secs(60);
+pub const MAX_DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A word of a command line for a shell, quoted if need be.
 #[must_use]

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::events;
 use crate::exit::Stop;
-use crate::fixed;
+use crate::reserved_options;
 use crate::topics::Topics;
 
 mod client;
@@ -68,7 +68,7 @@ impl KafkaArgs {
             config.set(*name, *value);
         }
         for (name, value) in self.pairs()? {
-            if let Some(reason) = fixed::reason(name, value) {
+            if let Some(reason) = reserved_options::refusal(name, value) {
                 return Err(Stop::Usage(format!(
                     "--kafka-option (KAFKA_OPTIONS): {name} can't be set, because {reason}"
                 )));

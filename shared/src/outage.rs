@@ -10,13 +10,13 @@ use crate::events;
 use crate::kafka::KafkaArgs;
 use crate::rights::code;
 
-mod cause;
+mod diagnosis;
 mod no_access;
 mod probe;
 mod tls;
 mod token;
 
-use cause::Cause;
+use diagnosis::Diagnosis;
 pub use no_access::NoAccess;
 use probe::{Probe, probe};
 
@@ -76,7 +76,7 @@ pub async fn reach_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<
     }
 }
 
-fn unreachable_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAccess {
+fn unreachable_error(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) -> NoAccess {
     NoAccess {
         found: format!("Kafka at {} (KAFKA_BROKERS) is unreachable: {reason}", kafka.brokers),
         next,
@@ -84,7 +84,7 @@ fn unreachable_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAcce
     }
 }
 
-fn refused_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAccess {
+fn refused_error(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) -> NoAccess {
     NoAccess {
         found: format!("Kafka at {} refuses this client: {reason}", kafka.brokers),
         next,
@@ -111,7 +111,7 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
             Probe::Unreachable(cause) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                 return Err(unreachable_error(kafka, cause).into());
             }
-            Probe::Unreachable(Cause { reason, next }) => {
+            Probe::Unreachable(Diagnosis { reason, next }) => {
                 (timeout, refusals, waited) = (WARNING_INTERVAL, 0, true);
                 tracing::warn!(
                     event = events::KAFKA_UNREACHABLE,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::outage::is_transient;
-use catalog_shared::record::Stamp;
+use catalog_shared::record::RecordHeaders;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -69,7 +69,7 @@ fn first_record(
 }
 
 fn time_of(message: &impl Message) -> Option<OffsetDateTime> {
-    let observed_at = Stamp::from_headers(message.headers()).ok().map(|stamp| stamp.observed_at);
+    let observed_at = RecordHeaders::from_headers(message.headers()).ok().map(|stamp| stamp.observed_at);
     let published_at = || {
         let nanos = i128::from(message.timestamp().to_millis()?) * 1_000_000;
         OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn the_time_of_a_record_is_that_of_its_header_or_else_its_timestamp() {
         let observed_at = OffsetDateTime::from_unix_timestamp(1_000).unwrap();
-        let stamp = Stamp {
+        let stamp = RecordHeaders {
             content: Content::Record(RecordType::Hosts),
             region: Region::Us,
             version: Version { run: 1, page: 1 },

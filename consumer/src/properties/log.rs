@@ -6,7 +6,7 @@ use catalog_shared::cursor::{Mode, RunParameters};
 use catalog_shared::end_record::EndRecord;
 use catalog_shared::key::Key;
 use catalog_shared::partition;
-use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, RecordType, Version};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use serde_json::json;
@@ -23,7 +23,7 @@ pub(super) type Spot = (RecordType, i32);
 #[derive(Clone, Debug)]
 pub(super) struct LogRecord {
     pub(super) offset: i64,
-    pub(super) stamp: Stamp,
+    pub(super) stamp: RecordHeaders,
     pub(super) key: String,
     pub(super) value: String,
     pub(super) row_text: String,
@@ -199,7 +199,8 @@ impl Writer {
             return;
         }
         let version = Version { run: *number, page };
-        let stamp = Stamp { content: Content::Record(kind), region: run.region, version, observed_at };
+        let stamp =
+            RecordHeaders { content: Content::Record(kind), region: run.region, version, observed_at };
         let key = key.to_text(run.region);
         let spot = (kind, partition::of_key(key.as_bytes(), self.partitions[&kind]));
         *writing.published.entry(spot).or_default() += 1;
@@ -226,7 +227,8 @@ impl Writer {
         let ended_at = self.now();
         let Writing { run, number, published, .. } = writing;
         let version = Version { run: *number, page: u32::try_from(run.pages.len()).unwrap() + 1 };
-        let stamp = Stamp { content: Content::EndRecord, region: run.region, version, observed_at: ended_at };
+        let stamp =
+            RecordHeaders { content: Content::EndRecord, region: run.region, version, observed_at: ended_at };
         for (spot, count) in published {
             let end_record = EndRecord {
                 published: *count,

@@ -7,9 +7,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 use secrecy::SecretString;
 
-use crate::api::body::{self, Limits};
+use crate::api::body::{self, BodyLimits};
+use crate::api::byte_order_mark::without_bom;
 use crate::api::error::ApiError;
-use crate::api::mark::without_mark;
 use crate::api::rate_limiter::RateLimiter;
 use crate::api::redact::Redactor;
 use crate::api::{client, error_response, parse};
@@ -24,7 +24,7 @@ pub(crate) struct RawClient {
     http: Client,
     url: Url,
     rate_limiter: RateLimiter,
-    limits: Limits,
+    limits: BodyLimits,
     redactor: Redactor,
     sends_token: bool,
 }
@@ -54,7 +54,7 @@ impl RawClient {
             http: client::open(token, timeout)?,
             url,
             rate_limiter: RateLimiter::new(rate),
-            limits: Limits { bytes: MAX_BYTES, idle: timeout },
+            limits: BodyLimits { bytes: MAX_BYTES, idle: timeout },
             redactor: Redactor::new(token),
             sends_token: client::sent_token(token).is_some(),
         })
@@ -77,7 +77,7 @@ impl RawClient {
         let mut received = BytesMut::new();
         body::read(response, &mut received, self.limits, |_| {}).await?;
         let received = self.redactor.redact(received.freeze());
-        let body = received.slice_ref(without_mark(&received));
+        let body = received.slice_ref(without_bom(&received));
         Ok(RawAnswer { status, headers, body, took: sent.elapsed() })
     }
 

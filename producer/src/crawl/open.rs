@@ -16,7 +16,6 @@ use crate::config::CrawlArgs;
 use crate::crawl::domains;
 use crate::model::domains::Domains;
 use crate::model::idspace;
-use crate::progress::counters::Counters;
 use crate::publish::claim::Claim;
 use crate::publish::sink::Sink;
 use crate::publish::{Publisher, hosts};
@@ -28,16 +27,24 @@ use crate::run::{Run, lifecycle};
 /// The maximum number of claims, in case another producer writes the cursor between opening and claiming.
 const MAX_CLAIMS: usize = 5;
 
+/// A run whose region is claimed.
+pub(super) struct Opened {
+    pub(super) publisher: Publisher,
+    /// What was fetched from `/domains` before a new run.
+    pub(super) domains: Option<Domains>,
+}
+
 /// Opens the run that is published to the region's topics, or to nowhere in a dry run. Waits while Kafka is unreachable.
-/// Returns none if `shutdown` came first. What is fetched from `/domains` is kept in `domains` across retries.
+/// Returns `None` if `shutdown` came first.
 pub(super) async fn open(
     args: &CrawlArgs,
     request: &CrawlRequest,
-    (discovery, counters): (&Discovery, &Counters),
-    domains: &mut Option<Domains>,
+    discovery: &Discovery,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Option<Publisher>> {
-    let opened = async {
+) -> anyhow::Result<Option<Opened>> {
+    // Kept across retries.
+    let mut domains = None;
+    let opening = async {
         let mut waiting = Instant::now();
         if args.dry_run {
             return dry_run(args, request, discovery).await;
@@ -46,14 +53,15 @@ pub(super) async fn open(
             wait_for_kafka_within(&args.kafka, limit).await?;
         }
         let claim = async || {
-            counters.add_kafka_wait(waiting.elapsed());
-            let claimed = claim(args, request, discovery, domains).await;
+            discovery.counters().add_kafka_wait(waiting.elapsed());
+            let claimed = open_and_claim(args, request, discovery, &mut domains).await;
             waiting = Instant::now();
             claimed
         };
         retry_while_down(&args.kafka, claim).await
     };
-    shutdown.run_until_cancelled(opened).await.transpose()
+    let publisher = shutdown.run_until_cancelled(opening).await.transpose()?;
+    Ok(publisher.map(|publisher| Opened { publisher, domains }))
 }
 
 /// Starts a dry run. Kafka is only read for the start of `--since auto`.
@@ -77,7 +85,7 @@ async fn dry_run(
 
 /// Claims the region. Plans once before that: an invalid command line must neither fence a running producer nor create
 /// topics, and an API that can't be crawled must not leave a run behind.
-async fn claim(
+async fn open_and_claim(
     args: &CrawlArgs,
     request: &CrawlRequest,
     discovery: &Discovery,

@@ -55,7 +55,7 @@ impl Scheduler {
     pub(super) async fn run(mut self, crawler: &Crawler<'_>, request: &CrawlRequest) -> anyhow::Result<()> {
         let started = self.crawl_at_start(crawler, request).await;
         crawler.monitor.end_crawl();
-        self.note_end(started, crawler)?;
+        self.record_end(started, crawler)?;
         let mut announced = None;
         while !crawler.shutdown.is_cancelled() {
             match self.schedule.next_step(self.expected, OffsetDateTime::now_utc()) {
@@ -71,7 +71,7 @@ impl Scheduler {
                 Next::Missed { slot, missed } => self.miss(missed, slot),
                 Next::Crawl { slot, missed } => {
                     self.miss(missed, slot);
-                    self.crawl(crawler, request, slot).await?;
+                    self.crawl_slot(crawler, request, slot).await?;
                 }
             }
         }
@@ -98,23 +98,23 @@ impl Scheduler {
         };
         let request = self.request(request, self.expected);
         self.expected = self.schedule.during_first_crawl(self.expected, started_at);
-        self.state.crawl(self.expected);
+        self.state.begin_crawl(self.expected);
         crawler.crawl(&request).await?;
         Ok(true)
     }
 
     /// Crawls in a slot. The next look at the clock decides which slots were missed meanwhile.
-    async fn crawl(
+    async fn crawl_slot(
         &mut self,
         crawler: &Crawler<'_>,
         request: &CrawlRequest,
         slot: Slot,
     ) -> anyhow::Result<()> {
         self.expected = self.schedule.following(slot);
-        self.state.crawl(self.expected);
-        let crawled = crawl_slot(crawler, &self.request(request, slot), slot).await;
+        self.state.begin_crawl(self.expected);
+        let crawled = crawl_until_done(crawler, &self.request(request, slot), slot).await;
         crawler.monitor.end_crawl();
-        self.note_end(crawled, crawler)
+        self.record_end(crawled, crawler)
     }
 
     /// Notes missed slots, and which one comes next.
@@ -127,7 +127,7 @@ impl Scheduler {
     }
 
     /// Notes how the crawls of a slot ended.
-    fn note_end(&self, crawled: anyhow::Result<bool>, crawler: &Crawler<'_>) -> anyhow::Result<()> {
+    fn record_end(&self, crawled: anyhow::Result<bool>, crawler: &Crawler<'_>) -> anyhow::Result<()> {
         match crawled {
             Ok(has_crawled) => {
                 if has_crawled {
@@ -158,7 +158,7 @@ impl Scheduler {
 }
 
 /// Crawls until the cursor shows that the slot needs nothing more. Returns whether there was a crawl.
-async fn crawl_slot(crawler: &Crawler<'_>, request: &CrawlRequest, slot: Slot) -> anyhow::Result<bool> {
+async fn crawl_until_done(crawler: &Crawler<'_>, request: &CrawlRequest, slot: Slot) -> anyhow::Result<bool> {
     for crawls in 0..MAX_CRAWLS {
         let Some(last) = crawler.last_cursor().await? else { return Ok(crawls > 0) };
         let now = OffsetDateTime::now_utc();

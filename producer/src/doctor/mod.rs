@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 use catalog_shared::doctor::{Finding, Group, Report, examine};
 use catalog_shared::exit::Stop;
-use catalog_shared::kafka_doctor::{self, Role, check_brokers};
+use catalog_shared::kafka_doctor::{self, Side, check_brokers};
 use catalog_shared::rights;
 use catalog_shared::shutdown::CancellationToken;
 
@@ -56,7 +56,7 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
         Group::new("api", retry, move || async move { api::examine(&target?).await }),
         Group::new("brokers", brokers(), move || kafka_doctor::brokers(for_brokers, limit)),
         Group::new("topics", brokers(), move || async move {
-            rights::named(kafka_doctor::topics(for_topics, Role::Producer, limit).await)
+            rights::named(kafka_doctor::topics(for_topics, Side::Producer, limit).await)
         }),
         Group::new("transactions", brokers(), move || kafka::transactions(for_transactions, limit)),
         Group::new("cursor", brokers(), move || kafka::cursor(for_cursor, region)),

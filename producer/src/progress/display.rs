@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use catalog_shared::events;
 use catalog_shared::human;
-use catalog_shared::rate::{Rate, seconds_left};
+use catalog_shared::rate_meter::{RateMeter, seconds_left};
 use catalog_shared::terminal::{self, Drawing, Terminal};
 use indicatif::{MultiProgress, ProgressBar};
 use tokio::task::JoinHandle;
@@ -82,7 +82,7 @@ async fn log(total: Arc<Mutex<Total>>) {
 struct Bar {
     spacer: ProgressBar,
     bar: ProgressBar,
-    rate: Rate,
+    rate: RateMeter,
     total: Arc<Mutex<Total>>,
     counters: Arc<Counters>,
 }
@@ -90,7 +90,7 @@ struct Bar {
 impl Bar {
     fn new(terminal: &MultiProgress, total: Arc<Mutex<Total>>, counters: Arc<Counters>) -> Self {
         let spacer = terminal::spacer(terminal);
-        Self { spacer, bar: terminal::bar(terminal, "crawl"), rate: Rate::default(), total, counters }
+        Self { spacer, bar: terminal::bar(terminal, "crawl"), rate: RateMeter::default(), total, counters }
     }
 
     fn draw(&mut self, at: Instant) {

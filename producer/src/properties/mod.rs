@@ -13,15 +13,15 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use catalog_shared::cursor::{Cursor, Interval, Mode, RunParameters, RunState};
 use catalog_shared::end_record::EndRecord;
-use catalog_shared::record::{Content, RecordType, Stamp};
+use catalog_shared::record::{Content, RecordHeaders, RecordType};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::api::parse;
-use crate::crawl::answer::Answer;
 use crate::crawl::next_page::NextPage;
+use crate::crawl::page_outcome::PageOutcome;
 use crate::crawl::page_size::PageSize;
 use crate::model::domains::Domains;
 use crate::model::idspace;
@@ -158,7 +158,7 @@ impl Case {
         Ok(())
     }
 
-    fn answer(&self, interval: &Interval, page_size: u16) -> Answer {
+    fn answer(&self, interval: &Interval, page_size: u16) -> PageOutcome {
         let size = PageSize::new(page_size, page_size);
         let mut next = NextPage::new(&size, interval);
         loop {
@@ -173,13 +173,13 @@ fn domain(place: usize) -> String {
     format!("{}.example", char::from(b"abcdefgh"[place]))
 }
 
-fn stamp(record: &Outgoing) -> Stamp {
-    Stamp::from_headers(Some(&*record.headers)).unwrap()
+fn stamp(record: &Outgoing) -> RecordHeaders {
+    RecordHeaders::from_headers(Some(&*record.headers)).unwrap()
 }
 
 /// The pages of a run in the order of the transactions, each with the stamp of its first record. A page in two
 /// transactions is listed twice.
-fn pages(kafka: &Kafka, run: u32) -> Vec<(Stamp, &[Outgoing])> {
+fn pages(kafka: &Kafka, run: u32) -> Vec<(RecordHeaders, &[Outgoing])> {
     let pages = kafka.transactions.iter().flat_map(|records| {
         let pages = records.chunk_by(|one, next| stamp(one).version == stamp(next).version);
         pages.map(|page| (stamp(&page[0]), page))

@@ -98,8 +98,8 @@ impl Claim {
 
     /// Commits the cursor that claims the region. Returns whether the claim succeeded. If not, another producer has
     /// written the cursor in the meantime, and the run must be planned again.
-    pub(crate) async fn establish(&mut self, claim: &Cursor) -> anyhow::Result<bool> {
-        Ok(self.publish(Vec::new(), claim).await?.is_none())
+    pub(crate) async fn establish(&mut self, cursor: &Cursor) -> anyhow::Result<bool> {
+        Ok(self.publish(Vec::new(), cursor).await?.is_none())
     }
 
     /// Publishes records together with the next cursor, exactly once.

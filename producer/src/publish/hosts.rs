@@ -7,7 +7,7 @@ use anyhow::Context;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::partition_reader::{self, Isolation, PartitionReader};
-use catalog_shared::record::{Content, RecordType, Stamp};
+use catalog_shared::record::{Content, RecordHeaders, RecordType};
 use catalog_shared::topics::Topics;
 use catalog_shared::watermarks::watermarks;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -58,7 +58,7 @@ struct Host {
 
 /// Adds a record of the cursor's run. Ignores other records and those that this build can't read.
 fn add_record(message: &BorrowedMessage<'_>, cursor: &Cursor, hosts: &mut Hosts) {
-    let Ok(stamp) = Stamp::from_headers(message.headers()) else { return };
+    let Ok(stamp) = RecordHeaders::from_headers(message.headers()) else { return };
     let is_host = matches!(stamp.content, Content::Record(RecordType::Hosts));
     if !is_host || stamp.region != cursor.region || stamp.version.run != cursor.run {
         return;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use catalog_shared::cursor::Cursor;
 
 /// A note if a run saw objects of other domains than --domain, or none of one of them: a domain may have been renamed.
-pub(crate) fn note(cursor: &Cursor) -> Option<String> {
+pub(crate) fn domain_mismatch(cursor: &Cursor) -> Option<String> {
     let parameters = &cursor.parameters;
     let lower = |name: &String| name.to_ascii_lowercase();
     let requested: BTreeSet<String> = parameters.domains.iter().map(lower).collect();
@@ -52,7 +52,10 @@ mod tests {
             ..RunParameters::full()
         };
         let seen = seen.iter().map(|&name| (name.to_owned(), 1)).collect();
-        note(&Cursor { seen, ..lifecycle::new_cursor(Region::Us, parameters, 1, &BTreeMap::new()) })
+        domain_mismatch(&Cursor {
+            seen,
+            ..lifecycle::new_cursor(Region::Us, parameters, 1, &BTreeMap::new())
+        })
     }
 
     #[test]

@@ -13,8 +13,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::config::CrawlArgs;
-use crate::progress::counters::{Cause, Counters};
-use crate::report::findings::{self, Finding};
+use crate::progress::counters::{Counters, RequestFailure};
+use crate::report::findings::{self, SummaryWarning};
 use crate::report::missed::MissedReport;
 use crate::report::scope;
 use crate::run::lifecycle;
@@ -51,11 +51,11 @@ pub(crate) struct Summary {
     /// A note about the domains of a run over domains.
     note: Option<String>,
     /// What `check` would find about the region. Empty in a dry run.
-    findings: Vec<Finding>,
+    findings: Vec<SummaryWarning>,
     // The fields from here on are about this process and not about the run.
     requests: u64,
     retries: u64,
-    retries_by_cause: BTreeMap<Cause, u64>,
+    retries_by_cause: BTreeMap<RequestFailure, u64>,
     bytes: u64,
     /// Since the first request.
     seconds: f64,
@@ -84,7 +84,7 @@ impl Summary {
             objects: cursor.objects,
             published: cursor.published.iter().map(sum).collect(),
             missed: MissedReport::from(&cursor.missed),
-            note: scope::note(cursor),
+            note: scope::domain_mismatch(cursor),
             findings: if args.dry_run { Vec::new() } else { findings::of(cursor, OffsetDateTime::now_utc()) },
             requests,
             retries: retries_by_cause.values().sum(),
@@ -227,7 +227,10 @@ mod tests {
             findings: Vec::new(),
             requests: 1_200,
             retries: 198,
-            retries_by_cause: BTreeMap::from([(Cause::Throttled, 190), (Cause::TooLarge, 8)]),
+            retries_by_cause: BTreeMap::from([
+                (RequestFailure::Throttled, 190),
+                (RequestFailure::TooLarge, 8),
+            ]),
             bytes: 20_340_000,
             seconds: 600.04,
             requests_per_second: 2.0,

@@ -3,7 +3,7 @@
 use catalog_shared::cursor::Cursor;
 use catalog_shared::end_record::EndRecord;
 use catalog_shared::key::Key;
-use catalog_shared::record::{Content, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
@@ -16,7 +16,8 @@ pub(crate) fn build(
     version: Version,
     ended_at: OffsetDateTime,
 ) -> anyhow::Result<Vec<Outgoing>> {
-    let stamp = Stamp { content: Content::EndRecord, region: cursor.region, version, observed_at: ended_at };
+    let stamp =
+        RecordHeaders { content: Content::EndRecord, region: cursor.region, version, observed_at: ended_at };
     let mut records = Vec::new();
     for (kind, counts) in &cursor.published {
         for (partition, published) in (0..).zip(counts) {

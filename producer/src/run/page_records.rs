@@ -8,7 +8,7 @@ use catalog_shared::events;
 use catalog_shared::key::{Key, is_name};
 use catalog_shared::missed::Missed;
 use catalog_shared::partition;
-use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, RecordType, Version};
 use catalog_shared::region::Region;
 use rdkafka::message::{Header, OwnedHeaders};
 use time::OffsetDateTime;
@@ -57,7 +57,7 @@ pub(crate) struct PageWriter<'a> {
     pub(crate) region: Region,
     routes: &'a BTreeMap<RecordType, Route>,
     headers: BTreeMap<RecordType, Arc<OwnedHeaders>>,
-    stamp: Stamp,
+    stamp: RecordHeaders,
     dead_letters: Arc<str>,
     pub(crate) records: PageRecords,
 }
@@ -70,8 +70,10 @@ impl<'a> PageWriter<'a> {
         version: Version,
         observed_at: OffsetDateTime,
     ) -> Self {
-        let stamp = Stamp { content: Content::Record(RecordType::Datasets), region, version, observed_at };
-        let headers = |kind| (kind, Stamp { content: Content::Record(kind), ..stamp }.to_headers().into());
+        let stamp =
+            RecordHeaders { content: Content::Record(RecordType::Datasets), region, version, observed_at };
+        let headers =
+            |kind| (kind, RecordHeaders { content: Content::Record(kind), ..stamp }.to_headers().into());
         let headers = RecordType::ALL.into_iter().map(headers).collect();
         let dead_letters = Arc::clone(dead_letters);
         Self { region, routes, headers, stamp, dead_letters, records: PageRecords::default() }

@@ -1,6 +1,6 @@
 use catalog_shared::cursor::{Mode, RunParameters};
 use catalog_shared::missed::UNREAD_IDS;
-use catalog_shared::record::{RecordType, Stamp};
+use catalog_shared::record::{RecordHeaders, RecordType};
 use catalog_shared::region::Region;
 
 use super::*;
@@ -66,7 +66,7 @@ fn pages_in_one_transaction_are_published_as_in_one_each() {
     let step = Run::new(Topics::new(""), cursor).lane_pages(pages().into()).unwrap();
     assert_eq!((&step.next, &step.pages), (one_each.cursor(), &vec![0, 1, 2]));
     let content = |record: &Outgoing| {
-        let stamp = Stamp::from_headers(Some(&*record.headers)).unwrap();
+        let stamp = RecordHeaders::from_headers(Some(&*record.headers)).unwrap();
         format!("{:?}", (&record.topic, record.partition, &record.key, &record.value, stamp))
     };
     let contents = |records: &[Outgoing]| records.iter().map(content).collect::<Vec<_>>();

@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::cause::Cause;
+use super::diagnosis::Diagnosis;
 use super::no_access;
 use super::token;
 use crate::kafka;
@@ -31,8 +31,8 @@ const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 /// The result of a probe.
 pub(super) enum Probe {
     Reachable,
-    Unreachable(Cause),
-    Refused(Cause),
+    Unreachable(Diagnosis),
+    Refused(Diagnosis),
 }
 
 /// Probes the brokers until one answers, one refuses this client, or the timeout ends. If nothing is known of the cause yet, it
@@ -96,7 +96,7 @@ fn ask(
         let reason = reason.or_else(|| token::silence(config)).unwrap_or_else(|| error.to_string());
         if cancelled.is_cancelled() {
             // Nobody reads the result, and the program waits for this thread at its end.
-            return Probe::Unreachable(Cause::new(reason, ""));
+            return Probe::Unreachable(Diagnosis::new(reason, ""));
         }
         if is_over {
             return match no_access::outage(config, reason) {

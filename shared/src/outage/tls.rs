@@ -11,7 +11,7 @@ use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509NameRef, X509Ref};
 use rdkafka::config::ClientConfig;
 
-use super::cause::Cause;
+use super::diagnosis::Diagnosis;
 
 /// The time for a connection, and for each message of the handshake.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ const WITHOUT_KNOWN_ISSUER: [i32; 5] = [2, 18, 19, 20, 21];
 const OTHER_NAME: [i32; 2] = [62, 64];
 
 /// What is wrong with the certificate of the broker at this address. None if nothing is, or if it can't be examined.
-pub(super) fn certificate_fault(config: &ClientConfig, host: &str, port: u16) -> Option<Cause> {
+pub(super) fn certificate_fault(config: &ClientConfig, host: &str, port: u16) -> Option<Diagnosis> {
     let stream = handshake(host, port, |builder| trust(builder, config))?;
     fault(stream.ssl(), config, host, port)
 }
@@ -70,32 +70,35 @@ fn trust_only(builder: &mut SslConnectorBuilder, pem: &[u8]) -> Result<(), Error
     Ok(())
 }
 
-fn fault(ssl: &SslRef, config: &ClientConfig, host: &str, port: u16) -> Option<Cause> {
+fn fault(ssl: &SslRef, config: &ClientConfig, host: &str, port: u16) -> Option<Diagnosis> {
     let certificate = ssl.peer_certificate()?;
     let which = format!("the certificate of the broker {host}:{port}");
     let result = ssl.verify_result();
     let cause = match result.as_raw() {
         0 => return None,
-        EXPIRED => Cause::new(
+        EXPIRED => Diagnosis::new(
             format!("{which} has expired: it was valid until {}", certificate.not_after()),
             "renew it on the broker, or correct the clock of this host",
         ),
-        NOT_YET_VALID => Cause::new(
+        NOT_YET_VALID => Diagnosis::new(
             format!("{which} is not valid before {}", certificate.not_before()),
             "correct the clock of this host, or of the one that made the certificate",
         ),
-        code if OTHER_NAME.contains(&code) => Cause::new(
+        code if OTHER_NAME.contains(&code) => Diagnosis::new(
             format!("{which} is for {}", names(&certificate)),
             format!(
                 "name the broker like that in --brokers (KAFKA_BROKERS) and in its advertised.listeners, or make a certificate \
                  for {host}"
             ),
         ),
-        code if WITHOUT_KNOWN_ISSUER.contains(&code) => Cause::new(
+        code if WITHOUT_KNOWN_ISSUER.contains(&code) => Diagnosis::new(
             format!("{which} was signed by {}, which {}", name(certificate.issuer_name()), trusted(config)),
             "set ssl.ca.location in --kafka-option (KAFKA_OPTIONS) to the file with the certificate of that CA",
         ),
-        _ => Cause::new(format!("{which} is invalid: {}", result.error_string()), "replace it on the broker"),
+        _ => Diagnosis::new(
+            format!("{which} is invalid: {}", result.error_string()),
+            "replace it on the broker",
+        ),
     };
     Some(cause)
 }

@@ -10,6 +10,7 @@ mod database_server;
 mod dead_letters;
 mod documented;
 mod kafka_proxy;
+mod monitoring_port;
 mod moving;
 mod open_transaction;
 mod operator;
@@ -33,7 +34,6 @@ mod topic;
 mod topic_access;
 mod topic_admin;
 mod waiting;
-mod watched;
 
 use std::env;
 use std::time::Duration;
@@ -51,6 +51,7 @@ pub use browser::{Rendered, render};
 pub use database_server::DatabaseServer;
 pub use dead_letters::record_headers;
 pub use kafka_proxy::{KafkaProxy, LateEnd};
+pub use monitoring_port::MonitoringPort;
 pub use open_transaction::OpenTransaction;
 pub use operator::Operator;
 pub use pooler::Pooler;
@@ -65,7 +66,6 @@ pub use token_endpoint::{CLIENT, TokenEndpoint};
 pub use topic::{Sent, TopicRecord};
 pub use topic_access::Access;
 pub use waiting::until_ok;
-pub use watched::Watched;
 
 use crate::mock_server::MockServer;
 

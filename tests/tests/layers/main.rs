@@ -41,7 +41,7 @@ const SHARED: Layers = &[
     &["partition_reader"],
     &["doctor", "outage", "settings"],
     &["decision", "end_record", "kafka"],
-    &["command_files", "cursor", "exit", "findings", "key", "topics"],
+    &["command_files", "cursor", "exit", "key", "run_sentences", "topics"],
     &["notify", "record", "telemetry"],
     &[
         "fields",
@@ -59,7 +59,7 @@ const SHARED: Layers = &[
         "tls_alert",
         "version",
     ],
-    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "watermarks"],
+    &["duration", "events", "rate_meter", "reserved_options", "text_fields", "time_limit", "watermarks"],
 ];
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use catalog_shared::events;
 use catalog_shared::human;
-use catalog_shared::rate::{Rate, seconds_left};
+use catalog_shared::rate_meter::{RateMeter, seconds_left};
 use catalog_shared::terminal::{self, Drawing, Terminal};
 use indicatif::{MultiProgress, ProgressBar};
 
@@ -32,7 +32,7 @@ struct State {
     positions: HashMap<PartitionId, i64>,
     /// The end offsets; empty until Kafka has answered.
     ends: HashMap<PartitionId, i64>,
-    rate: Rate,
+    rate: RateMeter,
 }
 
 /// The figures that are shown.
