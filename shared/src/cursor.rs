@@ -31,7 +31,7 @@ pub struct Cursor {
     pub run: u32,
     /// Whether the run is complete.
     pub state: RunState,
-    /// When and why the process that crawled the run stopped, if it could record that; none once the run is resumed. The
+    /// When and why the process that crawled the run stopped, if it could record that; `None` once the run is resumed. The
     /// first cursors did not have it.
     #[serde(default)]
     pub stopped: Option<Stopped>,
@@ -95,7 +95,7 @@ pub struct Stopped {
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// The error; none after a signal.
+    /// The error; `None` after a signal.
     pub error: Option<String>,
 }
 
@@ -215,7 +215,7 @@ pub enum RunState {
 pub struct Interval {
     /// The exclusive lower bound; empty for the start.
     pub after: String,
-    /// The inclusive upper bound; none for the end.
+    /// The inclusive upper bound; `None` for the end.
     pub until: Option<String>,
 }
 

@@ -91,7 +91,7 @@ impl KafkaArgs {
     /// Logs the configuration at debug level, without secrets.
     ///
     /// # Errors
-    /// As [`KafkaArgs::client_config`].
+    /// Same as [`KafkaArgs::client_config`].
     pub fn log_config(&self) -> Result<(), Stop> {
         let options = self.shown_options()?;
         tracing::debug!(
@@ -107,7 +107,7 @@ impl KafkaArgs {
     /// The user's options, with `***` in place of possible secrets.
     ///
     /// # Errors
-    /// As [`KafkaArgs::client_config`].
+    /// Same as [`KafkaArgs::client_config`].
     pub fn shown_options(&self) -> Result<String, Stop> {
         let shown = self.pairs()?.into_iter().map(|(name, value)| {
             let value = if is_secret(name) { HIDDEN } else { value };

@@ -45,7 +45,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// Parses the key of a record with these headers; none if key and headers disagree.
+    /// Parses the key of a record with these headers; `None` if key and headers disagree.
     #[must_use]
     pub fn parse(text: &'a str, stamp: &RecordHeaders) -> Option<Self> {
         let rest = text.strip_prefix(stamp.region.name())?.strip_prefix('/')?;

@@ -46,10 +46,10 @@ pub async fn wait_for_kafka(kafka: &KafkaArgs) -> anyhow::Result<()> {
     wait(kafka, None).await
 }
 
-/// As [`wait_for_kafka`], for at most `limit`.
+/// Like [`wait_for_kafka`], for at most `limit`.
 ///
 /// # Errors
-/// As [`wait_for_kafka`], and if no broker answers in time.
+/// Same as [`wait_for_kafka`], and if no broker answers in time.
 pub async fn wait_for_kafka_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
     wait(kafka, Some(Instant::now() + limit)).await
 }
@@ -63,10 +63,10 @@ pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
     reach_within(kafka, REACH_TIMEOUT + REACH_SILENCE).await
 }
 
-/// As [`reach`], but waits no longer than `limit` for brokers that don't answer at all.
+/// Like [`reach`], but waits no longer than `limit` for brokers that don't answer at all.
 ///
 /// # Errors
-/// As [`reach`].
+/// Same as [`reach`].
 pub async fn reach_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
     let timeout = limit.min(REACH_TIMEOUT);
     match probe(&kafka.client_config(&[])?, timeout, limit.saturating_sub(timeout)).await? {
@@ -135,7 +135,7 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
 /// Runs work that needs Kafka, and restarts it after each outage. Cancel-safe if `work` is.
 ///
 /// # Errors
-/// As [`wait_for_kafka`], and other errors of the work.
+/// Same as [`wait_for_kafka`], and other errors of the work.
 pub async fn retry_while_down<T>(
     kafka: &KafkaArgs,
     mut work: impl AsyncFnMut() -> anyhow::Result<T>,

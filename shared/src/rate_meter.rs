@@ -24,7 +24,7 @@ impl RateMeter {
     }
 }
 
-/// The seconds that `left` units take at a rate; none if the rate is zero.
+/// The seconds that `left` units take at a rate; `None` if the rate is zero.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 pub fn seconds_left(left: u64, rate: f64) -> Option<u64> {

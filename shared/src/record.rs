@@ -169,7 +169,7 @@ impl RecordHeaders {
         })
     }
 
-    /// The region and the run in the headers, even if other headers are invalid. None for an end-of-run record, which is not
+    /// The region and the run in the headers, even if other headers are invalid. `None` for an end-of-run record, which is not
     /// one of a run's records.
     #[must_use]
     pub fn origin(headers: Option<&impl Headers>) -> Option<(Region, u32)> {

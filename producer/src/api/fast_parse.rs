@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use crate::api::texts::Texts;
 use crate::model::page::Object;
 
-/// The objects of a plain answer; none if it is not plain.
+/// The objects of a plain answer; `None` if it is not plain.
 pub(crate) fn objects(body: &Bytes) -> Option<Vec<Object>> {
     let mut reader = ByteCursor { text: str::from_utf8(body).ok()?, at: 0 };
     let mut found = None;

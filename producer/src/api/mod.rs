@@ -65,7 +65,7 @@ pub(crate) struct Discovery {
     http: Client,
     url: Url,
     region: Region,
-    /// The selected domains as a comma-separated list; none for all.
+    /// The selected domains as a comma-separated list; `None` for all.
     domains: Option<String>,
     rate_limiter: RateLimiter,
     retry_for: Duration,

@@ -43,7 +43,7 @@ impl RawClient {
     /// A client that waits at most `timeout` for data.
     ///
     /// # Errors
-    /// As [`client::open`].
+    /// Same as [`client::open`].
     pub(crate) fn new(
         url: Url,
         token: Option<&SecretString>,
@@ -109,7 +109,7 @@ impl RawAnswer {
         parse::page(&self.body)
     }
 
-    /// The API's own message about an error; none if the answer has neither of the API's two forms.
+    /// The API's own message about an error; `None` if the answer has neither of the API's two forms.
     pub(crate) fn api_message(&self) -> Option<String> {
         error_response::api_message(&self.body)
     }

@@ -11,7 +11,7 @@ const MAX_PAGES: usize = 8;
 const ENOUGH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Waits for a page, and takes those that also wait already, in order and up to the limits. They are published in one
-/// transaction. Returns none after the last page.
+/// transaction. Returns `None` after the last page.
 pub(super) async fn receive_transaction(pages: &mut Receiver<LanePage>) -> Option<Vec<LanePage>> {
     let first = pages.recv().await?;
     let mut bytes = first.page.bytes();

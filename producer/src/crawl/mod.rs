@@ -88,7 +88,7 @@ impl Crawler<'_> {
     /// Crawls to the end of a run, or until the shutdown. Pages in flight are then still published. Prints the summary.
     ///
     /// # Errors
-    /// As [`run`].
+    /// Same as [`run`].
     async fn crawl(&self, request: &CrawlRequest) -> anyhow::Result<()> {
         let Self { args, terminal, monitor, shutdown, .. } = self;
         let counters = Arc::new(Counters::default());

@@ -58,7 +58,7 @@ impl<'a> NextPage<'a> {
         page.objects.len() >= usize::from(MAX_LIMIT) && self.is_insufficient(page)
     }
 
-    /// The answer that a page gives; none if a larger page must be requested.
+    /// The answer that a page gives; `None` if a larger page must be requested.
     pub(crate) fn received(&mut self, page: Page) -> Option<PageOutcome> {
         if !self.is_insufficient(&page) {
             return Some(PageOutcome::Page(page));

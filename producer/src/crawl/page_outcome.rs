@@ -23,7 +23,7 @@ pub(crate) enum PageOutcome {
 /// The next step of a lane.
 #[derive(Debug)]
 pub(crate) struct LaneStep {
-    /// The next page of the interval; none if nothing is left.
+    /// The next page of the interval; `None` if nothing is left.
     pub(crate) page: Option<LanePage>,
     /// Whether no further id follows. The interval then stays pending at its last id.
     pub(crate) is_end: bool,
@@ -36,7 +36,7 @@ impl PageOutcome {
             Self::Page(page) => within(page, interval, after),
             Self::OneId(mut page) => {
                 let Some(id) = page.last_id().map(str::to_owned) else { return end(page, after) };
-                // Objects behind the last id are on the next page, too.
+                // Objects after the last id are on the next page, too.
                 page.objects.truncate(page.len_through(&id));
                 part(after, Covered::UpTo(id.clone()), page, Some(id), None)
             }

@@ -32,7 +32,7 @@ pub(super) struct Scheduler {
 }
 
 impl Scheduler {
-    /// The scheduler for `--every`; none without it.
+    /// The scheduler for `--every`; `None` without it.
     ///
     /// # Errors
     /// [`Stop::Usage`] for flags that contradict each other.

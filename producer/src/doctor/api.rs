@@ -149,7 +149,7 @@ impl ApiProbe<'_> {
         Ok(found)
     }
 
-    /// Sends a request. None if the time is over before its answer.
+    /// Sends a request. `None` if the time is over before its answer.
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<Result<RawAnswer, ApiError>> {
         let (deadline, asked) = (self.stopwatch.borrow().deadline, Instant::now());
         let answer = timeout_at(deadline, self.client.get(path, query)).await;

@@ -101,7 +101,7 @@ impl Counters {
         *lock(&self.active) = Some(Instant::now());
     }
 
-    /// When the crawl last made progress. None before its first request and transaction.
+    /// When the crawl last made progress. `None` before its first request and transaction.
     pub(crate) fn active(&self) -> Option<Instant> {
         *lock(&self.active)
     }

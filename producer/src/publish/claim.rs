@@ -1,4 +1,7 @@
-//! The claim of a region. One producer at a time owns a region, and the newest one wins.
+//! The claim of a region, and every later write under it. One producer at a time owns a region, and the newest one wins.
+//!
+//! [`Claim::commit`] is what [`Sink`](crate::publish::sink::Sink) calls for each step of a run. It publishes by
+//! [`Transactions::publish`], again and again until the outcome is known.
 //!
 //! Opening a transactional producer fences the previous one, but a producer can't distinguish fencing from a
 //! transaction timeout. So it waits, reads the cursor without opening anything, and continues only if no other

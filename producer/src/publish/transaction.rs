@@ -1,4 +1,5 @@
-//! Kafka transactions: the records of one or more pages and the cursor are committed together or not at all.
+//! Kafka transactions: the records of one or more pages and the cursor are committed together or not at all. The claim calls
+//! [`Transactions::publish`] for each attempt.
 
 use std::time::{Duration, Instant};
 

@@ -113,7 +113,7 @@ impl Summary {
         Ok(output::print(json, self, self)?)
     }
 
-    /// As [`Summary::print`] for a failed crawl. Returns the error to end with.
+    /// Like [`Summary::print`], for a failed crawl. Returns the error to end with.
     pub(crate) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
         output::print_failure(json, self, self, error)
     }

@@ -18,7 +18,7 @@ pub(crate) fn describe(
     differences.join(", ")
 }
 
-/// The flags that determine a run's parameters, with their values; none for flags that are not set.
+/// The flags that determine a run's parameters, with their values; `None` for flags that are not set.
 fn flags(parameters: &RunParameters, since: Option<String>) -> [(&'static str, Option<String>); 6] {
     let domains = Some(parameters.domains.join(", ")).filter(|domains| !domains.is_empty());
     [

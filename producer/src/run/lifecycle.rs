@@ -31,7 +31,7 @@ pub(crate) fn lanes(cursor: &Cursor, concurrency: u16) -> usize {
     if is_single { 1 } else { usize::from(concurrency) }
 }
 
-/// The time down to which a run lists assets by date; none for other runs and once the run scrolls by id. An
+/// The time down to which a run lists assets by date; `None` for other runs and once the run scrolls by id. An
 /// interrupted listing starts again, because later updates have moved all positions. The listing leaves no trace in
 /// the pending intervals, so a run lists for as long as they are complete.
 pub(crate) fn listed_since(cursor: &Cursor) -> Option<OffsetDateTime> {
@@ -44,14 +44,14 @@ pub(crate) fn remaining(cursor: &Cursor) -> Option<u64> {
     cursor.parameters.limit.map(|limit| limit.saturating_sub(cursor.objects))
 }
 
-/// How many objects a run should find; none where that is unknown: after a time or after an id.
+/// How many objects a run should find. `None` for `--since` and `--cursor` runs, where it is unknown.
 pub(crate) fn expected_objects(cursor: &Cursor) -> Option<u64> {
     let parameters = &cursor.parameters;
     let is_known = parameters.mode != Mode::Since && parameters.from.is_none();
     is_known.then(|| declared(cursor).min(parameters.limit.unwrap_or(u64::MAX)))
 }
 
-/// How many assets `/domains` declares for the domains of a run. For a run after an id that is unknown, and 0.
+/// How many assets `/domains` declares for the domains of a run. 0 for a `--cursor` run, where it is unknown.
 pub(crate) fn declared(cursor: &Cursor) -> u64 {
     let RunParameters { domains, from, .. } = &cursor.parameters;
     let is_included =

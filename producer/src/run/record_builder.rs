@@ -127,7 +127,7 @@ fn add_dataset<'a>(
     is_record.then_some(domain)
 }
 
-/// The record of an agency; none if this run has already published it.
+/// The record of an agency; `None` if this run has already published it.
 fn agency_record(published: &mut HashSet<String>, region: Region, host: &str, agency: &str) -> Option<Bytes> {
     let key = Key::Agency { host, agency }.to_text(region);
     published.insert(key).then(|| json!({ "host": host, "agency": agency }).to_string().into())

@@ -28,7 +28,7 @@ impl Start {
     /// `--since auto`.
     pub(crate) const AUTO: Self = Self::Auto { overlap: OVERLAP };
 
-    /// The start that the flags ask for; none for runs that are not incremental.
+    /// The start that the flags ask for; `None` for runs that are not incremental.
     ///
     /// # Errors
     /// [`Stop::Usage`] for an overlap with a given time.

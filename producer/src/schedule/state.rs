@@ -15,7 +15,7 @@ const HANG_MARGIN: Duration = Duration::from_secs(60);
 pub(crate) struct Crawls {
     pub(crate) complete: u64,
     pub(crate) failed: u64,
-    /// Whether the last one failed; none before the first.
+    /// Whether the last one failed; `None` before the first.
     pub(crate) last_failed: Option<bool>,
 }
 
@@ -125,7 +125,7 @@ mod tests {
     const NOON: OffsetDateTime = datetime!(2026-03-29 12:00 UTC);
 
     fn state() -> (Schedule, ScheduleState) {
-        let schedule = Schedule::new((HOUR, None), Duration::ZERO, 0.0);
+        let schedule = Schedule::new(HOUR, None, Duration::ZERO, 0.0);
         (schedule, ScheduleState::new(schedule, schedule.first(NOON)))
     }
 

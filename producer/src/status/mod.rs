@@ -67,7 +67,7 @@ struct Status {
 #[derive(Serialize)]
 struct RegionState {
     region: Region,
-    /// None before its first run.
+    /// `None` before its first run.
     cursor: Option<Progress>,
     /// Newest first.
     runs: Vec<Run>,

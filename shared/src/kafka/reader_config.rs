@@ -19,7 +19,7 @@ impl KafkaArgs {
     /// assigns partitions only to a client with a `group.id`, so a client that reads records has one in `settings`.
     ///
     /// # Errors
-    /// As [`KafkaArgs::client_config`].
+    /// Same as [`KafkaArgs::client_config`].
     pub fn reader_config(&self, settings: &[(&str, &str)]) -> Result<ClientConfig, Stop> {
         self.client_config(&[&READER[..], settings].concat())
     }

@@ -46,19 +46,20 @@ pub(super) async fn probe(
     let (config, stop) = (config.clone(), CancellationToken::new());
     let cancelled = stop.clone();
     let _cancel = stop.drop_guard();
-    spawn_blocking(move || probe_blocking(&config, (timeout, if_silent), &cancelled)).await?
+    spawn_blocking(move || probe_blocking(&config, timeout, if_silent, &cancelled)).await?
 }
 
 fn probe_blocking(
     config: &ClientConfig,
-    (timeout, if_silent): (Duration, Duration),
+    timeout: Duration,
+    if_silent: Duration,
     cancelled: &CancellationToken,
 ) -> anyhow::Result<Probe> {
     // librdkafka's own initialization of OpenSSL registers a handler that frees OpenSSL's data when the program exits. A discarded
     // client may still use the data then. So OpenSSL is initialized here first.
     openssl::init();
     let client: BaseProducer<EventContext> = kafka::create(config, EventContext::default())?;
-    let probed = ask(&client, config, (timeout, if_silent), cancelled);
+    let probed = ask(&client, config, timeout, if_silent, cancelled);
     if token::has_oidc(config) {
         discard(client);
     }
@@ -76,7 +77,8 @@ fn discard(client: BaseProducer<EventContext>) {
 fn ask(
     client: &BaseProducer<EventContext>,
     config: &ClientConfig,
-    (timeout, if_silent): (Duration, Duration),
+    timeout: Duration,
+    if_silent: Duration,
     cancelled: &CancellationToken,
 ) -> Probe {
     let deadline = Instant::now() + timeout;
@@ -244,7 +246,7 @@ mod tests {
         let cancelled = CancellationToken::new();
         let token = cancelled.clone();
         let hour = Duration::from_secs(3600);
-        let probing = thread::spawn(move || probe_blocking(&config, (hour, hour), &token));
+        let probing = thread::spawn(move || probe_blocking(&config, hour, hour, &token));
         let (mut request, _) = endpoint.accept().unwrap();
         cancelled.cancel();
         assert!(matches!(probing.join().unwrap(), Ok(Probe::Unreachable(_))));

@@ -14,7 +14,7 @@ use rdkafka::config::ClientConfig;
 use super::diagnosis::Diagnosis;
 
 /// The time for a connection, and for each message of the handshake.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TLS_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The results of OpenSSL's verification that have a next step of their own (`openssl/x509_vfy.h`).
 const NOT_YET_VALID: i32 = 9;
@@ -22,7 +22,7 @@ const EXPIRED: i32 = 10;
 const WITHOUT_KNOWN_ISSUER: [i32; 5] = [2, 18, 19, 20, 21];
 const OTHER_NAME: [i32; 2] = [62, 64];
 
-/// What is wrong with the certificate of the broker at this address. None if nothing is, or if it can't be examined.
+/// What is wrong with the certificate of the broker at this address. `None` if nothing is, or if it can't be examined.
 pub(super) fn certificate_fault(config: &ClientConfig, host: &str, port: u16) -> Option<Diagnosis> {
     let stream = handshake(host, port, |builder| trust(builder, config))?;
     fault(stream.ssl(), config, host, port)
@@ -43,13 +43,14 @@ fn handshake(
     builder.set_verify(SslVerifyMode::NONE);
     prepare(&mut builder)?;
     let mut addresses = (host, port).to_socket_addrs().ok()?;
-    let stream = addresses.find_map(|address| TcpStream::connect_timeout(&address, TIMEOUT).ok())?;
-    stream.set_read_timeout(Some(TIMEOUT)).ok()?;
-    stream.set_write_timeout(Some(TIMEOUT)).ok()?;
+    let stream =
+        addresses.find_map(|address| TcpStream::connect_timeout(&address, TLS_PROBE_TIMEOUT).ok())?;
+    stream.set_read_timeout(Some(TLS_PROBE_TIMEOUT)).ok()?;
+    stream.set_write_timeout(Some(TLS_PROBE_TIMEOUT)).ok()?;
     builder.build().connect(host, stream).ok()
 }
 
-/// Trusts the same CAs as librdkafka does with this configuration. None if they can't be read.
+/// Trusts the same CAs as librdkafka does with this configuration. `None` if they can't be read.
 fn trust(builder: &mut SslConnectorBuilder, config: &ClientConfig) -> Option<()> {
     let location = config.get("ssl.ca.location").filter(|location| *location != "probe");
     let pem = match (config.get("ssl.ca.pem"), location) {

@@ -115,15 +115,15 @@ impl World {
         Self::make(shared_brokers()?, true, Database::Migrated).await
     }
 
-    /// As [`World::new`], with an empty database that is created with these options, such as `encoding 'LATIN1'`.
+    /// Like [`World::new`], with an empty database that is created with these options, such as `encoding 'LATIN1'`.
     ///
     /// # Errors
-    /// As [`World::new`], or if the server does not know the options.
+    /// Same as [`World::new`], or if the server does not know the options.
     pub async fn unmigrated(options: &str) -> Result<Self> {
         Self::make(shared_brokers()?, true, Database::Empty(options)).await
     }
 
-    /// As [`World::new`], with topics on the test's own Kafka, which may be started later.
+    /// Like [`World::new`], with topics on the test's own Kafka, which may be started later.
     ///
     /// # Errors
     /// If PostgreSQL can't be reached.
@@ -131,18 +131,18 @@ impl World {
         Self::make(brokers, false, Database::Migrated).await
     }
 
-    /// As [`World::new`], with the test's own PostgreSQL and an empty database.
+    /// Like [`World::new`], with the test's own PostgreSQL and an empty database.
     ///
     /// # Errors
-    /// As [`World::new`].
+    /// Same as [`World::new`].
     pub async fn on_server(server: &DatabaseServer) -> Result<Self> {
         Self::on_server_with(server, "").await
     }
 
-    /// As [`World::on_server`], with a database that is created with these options, such as `tablespace small`.
+    /// Like [`World::on_server`], with a database that is created with these options, such as `tablespace small`.
     ///
     /// # Errors
-    /// As [`World::unmigrated`].
+    /// Same as [`World::unmigrated`].
     pub async fn on_server_with(server: &DatabaseServer, options: &str) -> Result<Self> {
         Self::make_at(server.url()?, shared_brokers()?, true, Database::Empty(options)).await
     }

@@ -86,7 +86,7 @@ impl MonitoringPort {
     /// Scrapes the metrics until they are as expected, and returns them.
     ///
     /// # Errors
-    /// As [`MonitoringPort::until`].
+    /// Same as [`MonitoringPort::until`].
     pub async fn until_metrics(&self, expected: impl Fn(&str) -> bool) -> Result<String> {
         self.until_text("/metrics", |_, body| expected(body).then(|| body.to_owned())).await
     }
@@ -94,12 +94,12 @@ impl MonitoringPort {
     /// Loads the status page until it is as expected, and returns it.
     ///
     /// # Errors
-    /// As [`MonitoringPort::until`].
+    /// Same as [`MonitoringPort::until`].
     pub async fn until_page(&self, expected: impl Fn(&str) -> bool) -> Result<String> {
         self.until_text("/", |_, body| expected(body).then(|| body.to_owned())).await
     }
 
-    /// Why a probe of a path fails: it has another status than 200, or no answer in time. None if it succeeds.
+    /// Why a probe of a path fails: it has another status than 200, or no answer in time. `None` if it succeeds.
     pub async fn failed_probe(&self, path: &str) -> Option<String> {
         match self.probe(path).await {
             Probe::Succeeded => None,
