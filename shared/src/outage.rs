@@ -100,26 +100,17 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
         match probe(&config, left.map_or(timeout, |left| left.min(timeout)), Duration::ZERO).await? {
             Probe::Reachable => {
                 if waited {
-                    tracing::info!(
-                        event = events::KAFKA_REACHABLE,
-                        brokers = kafka.brokers,
-                        "Kafka is reachable again"
-                    );
+                    let brokers = &kafka.brokers;
+                    tracing::info!(event = events::KAFKA_REACHABLE, brokers, "Kafka is reachable again");
                 }
                 return Ok(());
             }
             Probe::Unreachable(cause) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                 return Err(unreachable_error(kafka, cause).into());
             }
-            Probe::Unreachable(Diagnosis { reason, next }) => {
+            Probe::Unreachable(cause) => {
                 (timeout, refusals, waited) = (WARNING_INTERVAL, 0, true);
-                tracing::warn!(
-                    event = events::KAFKA_UNREACHABLE,
-                    brokers = kafka.brokers,
-                    reason,
-                    next,
-                    "Kafka is unreachable, retrying"
-                );
+                warn_unreachable(kafka, cause);
             }
             Probe::Refused(cause) => {
                 refusals += 1;
@@ -130,6 +121,17 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
             }
         }
     }
+}
+
+fn warn_unreachable(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) {
+    let brokers = &kafka.brokers;
+    tracing::warn!(
+        event = events::KAFKA_UNREACHABLE,
+        brokers,
+        reason,
+        next,
+        "Kafka is unreachable, retrying"
+    );
 }
 
 /// Runs work that needs Kafka, and restarts it after each outage. Cancel-safe if `work` is.
