@@ -254,25 +254,20 @@ fn end_record(
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     let assets = run.pages.iter().flatten().map(|(asset, _)| *asset).filter(|asset| run.finds(*asset));
     assets.for_each(|asset| *seen.entry(domain(asset)).or_default() += 1);
-    let bad_domains = u64::from(run.missed == Missed::Entry);
-    let unkeyed_by = if let Missed::Of(of) = run.missed { [(domain(of), 1)].into() } else { BTreeMap::new() };
-    let unread_ids = if let Missed::Asset(asset) = run.missed { vec![id(asset)] } else { Vec::new() };
     let parameters = RunParameters {
         mode: run.mode,
         kinds: partitions.keys().copied().collect(),
-        api_url: String::new(),
-        since: None,
         limit: (run.mode == Mode::Part && run.only.is_none()).then_some(7),
         // A person may write the domain in another case.
         domains: run.only.iter().map(|only| domain(*only).to_uppercase()).collect(),
-        from: None,
+        ..RunParameters::full()
     };
     let missed = catalog_shared::missed::Missed {
         unkeyed: u64::from(run.missed != Missed::Nothing),
-        skipped: 0,
-        bad_domains,
-        unkeyed_by,
-        unread_ids,
+        bad_domains: u64::from(run.missed == Missed::Entry),
+        unkeyed_by: if let Missed::Of(of) = run.missed { [(domain(of), 1)].into() } else { BTreeMap::new() },
+        unread_ids: if let Missed::Asset(asset) = run.missed { vec![id(asset)] } else { Vec::new() },
+        ..Default::default()
     };
     EndRecord {
         run: *number,
