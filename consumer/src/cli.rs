@@ -20,7 +20,7 @@ use crate::commands::verify::{self, VerifyArgs};
 use crate::config::DatabaseArgs;
 use crate::store::database;
 
-/// Keeps a PostgreSQL copy of the catalog in the Kafka topics.
+/// Keep a PostgreSQL copy of the catalog in the Kafka topics.
 #[derive(Parser, Debug)]
 #[command(
     version,
@@ -42,28 +42,28 @@ pub struct Cli {
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Creates the schema and its tables, or upgrades them to this build
+    /// Create the schema and its tables, or upgrade them to this build
     Migrate(DatabaseArgs),
-    /// Applies records to the tables as a member of the consumer group
+    /// Apply records to the tables as a member of the consumer group
     Run(Box<RunArgs>),
-    /// Reads the topics from the beginning and repairs the rows that differ from them
+    /// Read the topics from the beginning and repair the rows that differ from them
     Rebuild(Box<RebuildArgs>),
-    /// Compares freshness, lag, runs and dead letters with limits; exits 1 for a warning, 2 if critical, 3 if unknown
+    /// Compare freshness, lag, runs and dead letters with limits; exits 1 for a warning, 2 if critical, 3 if unknown
     Check(Box<CheckArgs>),
-    /// Examines the configuration, Kafka and the database; exits 1 if there is a problem
+    /// Examine the configuration, Kafka and the database; exits 1 if there is a problem
     Doctor(Box<DoctorArgs>),
-    /// Checks the tables for errors
+    /// Check the tables for errors
     Verify(Box<VerifyArgs>),
-    /// Moves the tables to another Kafka cluster, or to a topic that was deleted and created again
+    /// Move the tables to another Kafka cluster, or to a topic that was deleted and created again
     Move(Box<MoveArgs>),
-    /// Lists, replays, discards and prunes records that could not be applied
+    /// List, replay, discard and prune records that could not be applied
     DeadLetters(DeadLettersArgs),
-    /// Lists runs, and approves or declines runs on hold
+    /// List runs, and approve or decline runs on hold
     #[command(subcommand)]
     Runs(RunsCommand),
-    /// Prints a script that completes the commands and flags of this program in a shell
+    /// Print a script that completes the commands and flags of this program in a shell
     Completions(CompletionsArgs),
-    /// Writes man pages of this program and its commands into a folder
+    /// Write man pages of this program and its commands into a folder
     Man(ManArgs),
 }
 

@@ -1,6 +1,6 @@
 //! Functions for benches and fuzz targets. They are not meant for other programs.
 
-use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, RecordType, Version};
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
@@ -55,7 +55,7 @@ impl Records {
     pub fn new<'a>(assets: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Self {
         let content = Content::Record(RecordType::Datasets);
         let (version, observed_at) = (Version { run: 1, page: 1 }, OffsetDateTime::UNIX_EPOCH);
-        let stamp = Stamp { content, region: Region::Us, version, observed_at };
+        let stamp = RecordHeaders { content, region: Region::Us, version, observed_at };
         let record = |(offset, (value, domain, id)): (i64, (&str, &str, &str))| Record {
             offset,
             stamp: Ok(stamp),

@@ -51,7 +51,7 @@ pub enum Command {
 impl Command {
     /// Whether the output is JSON.
     #[must_use]
-    pub const fn answers_in_json(&self) -> bool {
+    pub const fn prints_json(&self) -> bool {
         match self {
             Self::Crawl(args) => args.json,
             Self::Status(args) => args.json,
@@ -71,7 +71,7 @@ impl Cli {
         let shutdown = shutdown::on_signal()?;
         match self.command {
             Command::Crawl(args) => {
-                settings.log(&args.kafka, None, Some(args.api_url()?.as_str()))?;
+                settings.log(&args.kafka, None, Some(args.api.url()?.as_str()))?;
                 crawl::run(*args, log.terminal(), shutdown).await
             }
             Command::Doctor(args) => doctor::run(&args, &shutdown).await,

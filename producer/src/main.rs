@@ -10,6 +10,6 @@ use catalog_shared::{exit, rights};
 #[tokio::main]
 async fn main() -> ExitCode {
     let Parsed { cli, settings } = command_line::parse::<Cli>();
-    let (log, json) = (Log::open(cli.log.log_format), cli.command.answers_in_json());
+    let (log, json) = (Log::open(cli.log.log_format), cli.command.prints_json());
     exit::report(rights::named(cli.run(&settings, &log).await), json, &log)
 }

@@ -1,10 +1,10 @@
-//! What measurements call. It is no interface for anything else.
+//! Entry points for benches and fuzz targets; not a public API.
 
 use bytes::Bytes;
 
 use crate::api::fast_parse;
 
-/// Cuts a page into its objects in one pass over its bytes, and returns their number; none where that is not enough.
+/// Parses a page in one pass and returns its number of objects. `None` if the page needs the general parser.
 #[must_use]
 pub fn cut(page: &Bytes) -> Option<usize> {
     fast_parse::objects(page).map(|objects| objects.len())

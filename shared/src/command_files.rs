@@ -8,7 +8,7 @@ use clap::builder::Resettable;
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::answer;
+use crate::output;
 
 /// The arguments of `completions`.
 #[derive(Args, Debug)]
@@ -31,7 +31,7 @@ pub struct ManArgs {
 /// # Errors
 /// If standard output can't be written.
 pub fn print_completions(command: Command, args: &CompletionsArgs) -> anyhow::Result<()> {
-    Ok(answer::print(false, &(), completions(command, args.shell))?)
+    Ok(output::print(false, &(), completions(command, args.shell))?)
 }
 
 /// The completions of a program for a shell.

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::record::RecordType;
+use crate::missed::Missed;
+use crate::record::{RecordType, SCHEMA};
 use crate::region::Region;
 
 mod parameters;
@@ -24,12 +25,13 @@ pub struct Cursor {
     /// The region, which is also the record's key.
     pub region: Region,
     /// The random instance id of the process that claimed the region. The newest claim wins.
-    pub owner: String,
+    #[serde(rename = "owner")]
+    pub instance_id: String,
     /// The run's number, from 1.
     pub run: u32,
     /// Whether the run is complete.
     pub state: RunState,
-    /// When and why the process that crawled the run stopped, if it could record that; none once the run is resumed. The
+    /// When and why the process that crawled the run stopped, if it could record that; `None` once the run is resumed. The
     /// first cursors did not have it.
     #[serde(default)]
     pub stopped: Option<Stopped>,
@@ -37,7 +39,8 @@ pub struct Cursor {
     #[serde(default, skip_serializing_if = "is_false")]
     pub notified: bool,
     /// The run's parameters. A resume with other parameters is refused.
-    pub shape: RunParameters,
+    #[serde(rename = "shape")]
+    pub parameters: RunParameters,
     /// When the run started.
     #[serde(with = "time::serde::rfc3339")]
     pub started_at: OffsetDateTime,
@@ -59,19 +62,9 @@ pub struct Cursor {
     pub partitions: BTreeMap<RecordType, i32>,
     /// How many records the run has published, without end-of-run records.
     pub published: PartitionCounts,
-    /// How many objects have no usable key.
-    pub unkeyed: u64,
-    /// How many objects and ranges of ids the run skipped because no readable answer contains them.
-    pub skipped: u64,
-    /// How many entries of `/domains` could not be read; `unkeyed` counts them too.
-    #[serde(default)]
-    pub bad_domains: u64,
-    /// How many objects of each domain have no usable id; `unkeyed` counts them too.
-    #[serde(default)]
-    pub unkeyed_by: BTreeMap<String, u64>,
-    /// The ids of objects that could not be read; `unkeyed` or `skipped` counts each.
-    #[serde(default)]
-    pub unread_ids: Vec<String>,
+    /// What the run could not read.
+    #[serde(flatten)]
+    pub missed: Missed,
     /// How many assets `/domains` declared for each domain.
     pub declared: BTreeMap<String, u64>,
     /// How many assets the run has published for each domain.
@@ -102,7 +95,7 @@ pub struct Stopped {
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// The error; none after a signal.
+    /// The error; `None` after a signal.
     pub error: Option<String>,
 }
 
@@ -156,14 +149,46 @@ pub enum PastState {
 }
 
 impl Cursor {
+    /// The cursor of a run that starts now and has published nothing yet. It has no partitions and no instance id.
+    #[must_use]
+    pub fn new(region: Region, parameters: RunParameters, run: u32) -> Self {
+        let whole = Interval { after: parameters.from.clone().unwrap_or_default(), until: None };
+        Self {
+            schema: SCHEMA,
+            region,
+            instance_id: String::new(),
+            run,
+            state: RunState::Crawling,
+            stopped: None,
+            notified: false,
+            parameters,
+            started_at: OffsetDateTime::now_utc(),
+            ended_at: None,
+            previous_ended: None,
+            next_page: 0,
+            pending: vec![whole],
+            max_id: None,
+            objects: 0,
+            partitions: BTreeMap::new(),
+            published: BTreeMap::new(),
+            missed: Missed::default(),
+            declared: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            complete_since: None,
+            domains_complete_since: Vec::new(),
+            full_crawls: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+
     /// The history of the next run.
     #[must_use]
     pub fn history_with_own(&self) -> Vec<PastRun> {
         let state = if self.state == RunState::Ended { PastState::Ended } else { PastState::Abandoned };
         let own = PastRun {
             run: self.run,
-            mode: self.shape.mode,
-            kinds: self.shape.kinds.clone(),
+            mode: self.parameters.mode,
+            kinds: self.parameters.kinds.clone(),
             state,
             started_at: self.started_at,
             ended_at: self.ended_at,
@@ -190,7 +215,7 @@ pub enum RunState {
 pub struct Interval {
     /// The exclusive lower bound; empty for the start.
     pub after: String,
-    /// The inclusive upper bound; none for the end.
+    /// The inclusive upper bound; `None` for the end.
     pub until: Option<String>,
 }
 
@@ -218,5 +243,23 @@ mod tests {
         assert!(!lane.ends_before("g222-2222"));
         assert!(lane.ends_before("g222-2223"));
         assert!(!Interval::whole().ends_before("zzzz-zzzz:draft"));
+    }
+
+    /// Other programs read cursors, and one that an older build wrote is continued.
+    #[test]
+    fn the_members_of_a_cursor_keep_their_names_and_their_order() {
+        let json = concat!(
+            r#"{"schema":1,"region":"us","owner":"me","run":7,"state":"crawling","stopped":null,"#,
+            r#""shape":{"mode":"since","kinds":["hosts"],"api_url":"x","#,
+            r#""since":{"asked":"auto","from":"2026-01-01T00:00:00Z"},"limit":null,"domains":[],"from":null},"#,
+            r#""started_at":"2026-01-01T00:00:00Z","ended_at":null,"previous_ended":6,"next_page":1,"#,
+            r#""pending":[{"after":"","until":null}],"max_id":null,"objects":3,"partitions":{"hosts":1},"#,
+            r#""published":{"hosts":[3]},"unkeyed":2,"skipped":1,"bad_domains":1,"unkeyed_by":{"a.example":1},"#,
+            r#""unread_ids":["aaaa-aaaa"],"declared":{},"seen":{},"complete_since":null,"#,
+            r#""domains_complete_since":[],"full_crawls":[],"history":[]}"#,
+        );
+        let cursor: Cursor = serde_json::from_str(json).unwrap();
+        assert_eq!(cursor.missed.unread_ids, ["aaaa-aaaa"]);
+        assert_eq!(serde_json::to_string(&cursor).unwrap(), json);
     }
 }

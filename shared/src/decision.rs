@@ -22,10 +22,10 @@ pub struct RunDecision {
     pub region: Region,
     /// The run's number within the region.
     pub run: u32,
-    /// When the crawl ended. None for an abandoned run, which has no end-of-run record.
+    /// When the crawl ended. `None` for an abandoned run, which has no end-of-run record.
     #[serde(with = "time::serde::rfc3339::option")]
     pub ended_at: Option<OffsetDateTime>,
-    /// How much of the catalog the run crawled. None for an abandoned run.
+    /// How much of the catalog the run crawled. `None` for an abandoned run.
     pub mode: Option<Mode>,
     /// The record types that it published.
     pub kinds: Vec<RecordType>,

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use serde::Serialize;
 
-use crate::answer;
 use crate::human::counted;
+use crate::output;
 use crate::time_limit::within;
 
 /// With default time limits, `doctor` and `check` end within this time, and a running consumer reports a stalled partition.
 /// Tests beside each default compare it with this.
-pub const LONGEST: Duration = Duration::from_secs(60);
+pub const MAX_DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A word of a command line for a shell, quoted if need be.
 #[must_use]
@@ -163,10 +163,10 @@ impl Report {
         let seconds = self.elapsed.as_secs_f64();
         let view = ReportView { problems, warnings, checks: &self.findings, seconds };
         if problems == 0 {
-            return Ok(answer::print(json, &view, self)?);
+            return Ok(output::print(json, &view, self)?);
         }
         let error = anyhow!("{}", counted(problems as u64, "problem", "problems"));
-        Err(answer::print_failure(json, &view, self, error))
+        Err(output::print_failure(json, &view, self, error))
     }
 
     fn count(&self, level: Level) -> usize {

@@ -17,19 +17,19 @@ pub fn parse(text: &str) -> Result<Duration, &'static str> {
     with_unit(text)
 }
 
-/// As [`parse`], but with a mandatory unit, for flags that accept other texts, too: `2026` is more likely a year.
+/// Like [`parse`], but with a mandatory unit, for flags that accept other texts, too: `2026` is more likely a year.
 ///
 /// # Errors
-/// As [`parse`].
+/// Same as [`parse`].
 pub fn with_unit(text: &str) -> Result<Duration, &'static str> {
     // humantime distinguishes `M` (month) from `m` (minute), which is unexpected here.
     humantime::parse_duration(&text.trim().to_ascii_lowercase()).map_err(|_| RULE)
 }
 
-/// As [`parse`], for timeouts: at least a second.
+/// Like [`parse`], for timeouts: at least a second.
 ///
 /// # Errors
-/// As [`parse`], and for less than a second.
+/// Same as [`parse`], and for less than a second.
 pub fn at_least_a_second(text: &str) -> Result<Duration, &'static str> {
     let time = parse(text)?;
     if time < Duration::from_secs(1) { Err("must be at least 1s, such as 30s or 2m") } else { Ok(time) }

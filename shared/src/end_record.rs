@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::cursor::RunParameters;
+use crate::missed::Missed;
 use crate::record::RecordType;
-
-/// The maximum number of ids of unreadable objects that a run keeps. Further ones are only counted.
-pub const UNREAD_IDS: usize = 1_000;
 
 /// The end-of-run record of one partition. Its key contains the run, so compaction keeps the records of all runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +16,7 @@ pub struct EndRecord {
     pub run: u32,
     /// The parameters of the run.
     #[serde(flatten)]
-    pub shape: RunParameters,
+    pub parameters: RunParameters,
     /// The last run before it that ended; those between were abandoned.
     pub previous_ended: Option<u32>,
     /// When it started.
@@ -33,34 +31,33 @@ pub struct EndRecord {
     pub published: u64,
     /// How many pages it published, `/domains` included.
     pub pages: u32,
-    /// How many objects it saw.
+    /// How many objects it saw, those that became dead letters included.
     pub objects: u64,
-    /// How many objects and entries of `/domains` have no usable key.
-    pub unkeyed: u64,
-    /// How many objects it skipped because no answer that contained them could be read.
-    pub skipped: u64,
-    /// How many entries of `/domains` it could not read; `unkeyed` counts them too.
-    #[serde(default)]
-    pub bad_domains: u64,
-    /// How many objects of each domain have no usable id; `unkeyed` counts them too.
-    #[serde(default)]
-    pub unkeyed_by: BTreeMap<String, u64>,
-    /// The ids of objects that could not be read, [`UNREAD_IDS`] at most; `unkeyed` or `skipped` counts each.
-    #[serde(default)]
-    pub unread_ids: Vec<String>,
+    /// What it could not read.
+    #[serde(flatten)]
+    pub missed: Missed,
     /// How many assets `/domains` declared for each domain.
     pub declared: BTreeMap<String, u64>,
     /// How many assets it published for each domain.
     pub seen: BTreeMap<String, u64>,
 }
 
-impl EndRecord {
-    /// How many missed objects have neither a known domain nor a known id. It is unknown which rows they would have kept, so a
-    /// run with any of them retires nothing. Runs of earlier versions have no domains and ids.
-    #[must_use]
-    pub fn unknown(&self) -> u64 {
-        let identified =
-            self.bad_domains + self.unkeyed_by.values().sum::<u64>() + self.unread_ids.len() as u64;
-        (self.unkeyed + self.skipped).saturating_sub(identified)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Consumers of other builds read it.
+    #[test]
+    fn the_members_of_an_end_of_run_record_keep_their_names_and_their_order() {
+        let json = concat!(
+            r#"{"run":7,"mode":"full","kinds":["hosts"],"api_url":"x","since":null,"limit":null,"domains":[],"#,
+            r#""from":null,"previous_ended":6,"started_at":"2026-01-01T00:00:00Z","#,
+            r#""ended_at":"2026-01-01T00:00:00Z","partitions":{"hosts":1},"published":1,"pages":2,"objects":3,"#,
+            r#""unkeyed":4,"skipped":1,"bad_domains":1,"unkeyed_by":{"a.example":2},"#,
+            r#""unread_ids":["aaaa-aaaa"],"declared":{},"seen":{}}"#,
+        );
+        let record: EndRecord = serde_json::from_str(json).unwrap();
+        assert_eq!(record.missed.unknown(), 1);
+        assert_eq!(serde_json::to_string(&record).unwrap(), json);
     }
 }

@@ -89,6 +89,8 @@ events! {
     PUBLISH_RETRIED = "publish_retried";
     /// A commit timed out and is retried.
     COMMIT_RETRIED = "commit_retried";
+    /// The readable cursor stays older than the last committed one, so a new producer instance is opened to find out why.
+    COMMIT_INVISIBLE = "commit_invisible";
     /// An abort timed out and is retried.
     ABORT_RETRIED = "abort_retried";
     /// A partition is assigned, with the position from which it is read.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::answer::{self, Answered};
+use crate::output::{self, AlreadyPrinted};
 use crate::shutdown;
 use crate::telemetry::Log;
 
@@ -20,15 +20,23 @@ pub fn report(result: anyhow::Result<()>, json: bool, log: &Log) -> ExitCode {
         log.end(None);
         return ExitCode::SUCCESS;
     };
-    let answered = error.downcast_ref::<Answered>().map(|Answered(error)| error);
-    if json && answered.is_none() {
+    if json && !error.is::<AlreadyPrinted>() {
         // If this fails, the error is still the last line of the log.
-        let _ = answer::print_error(&error);
+        let _ = output::print_error(&error);
     }
-    let error = answered.unwrap_or(&error);
+    let error = output::cause(&error);
     let code = code(error);
     log.end(Some((&format!("{error:#}"), code)));
     ExitCode::from(code)
+}
+
+impl Stop {
+    /// Whether an error has its own exit code. Such an error would come again until a person or a signal changes something, so a
+    /// retry does not help.
+    #[must_use]
+    pub fn is_cause_of(error: &anyhow::Error) -> bool {
+        output::cause(error).is::<Self>()
+    }
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -55,5 +63,15 @@ mod tests {
             (USAGE, GUARD)
         );
         assert_eq!(code(&anyhow::anyhow!("broken")), FAILED);
+    }
+
+    #[test]
+    fn an_error_with_its_own_exit_code_is_recognized_with_context_and_after_the_output() {
+        let stop = || anyhow::Error::from(Stop::Guard("fenced".into()));
+        for error in [stop(), stop().context("crawling"), AlreadyPrinted(stop()).into()] {
+            assert!(Stop::is_cause_of(&error), "{error:?}");
+        }
+        let down = || anyhow::anyhow!("the API is down");
+        assert!(!Stop::is_cause_of(&down()) && !Stop::is_cause_of(&AlreadyPrinted(down()).into()));
     }
 }

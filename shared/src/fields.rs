@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
-    /// The fields of an object; none if the value is not an object.
+    /// The fields of an object; `None` if the value is not an object.
     pub fn of(value: &'a RawValue) -> Option<Self> {
         value.get().starts_with('{').then(|| serde_json::from_str(value.get()).ok()).flatten()
     }

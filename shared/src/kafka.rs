@@ -14,11 +14,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::events;
 use crate::exit::Stop;
-use crate::fixed;
+use crate::reserved_options;
 use crate::topics::Topics;
 
 mod client;
 mod oauth;
+mod reader_config;
 pub(crate) mod token_answer;
 
 pub use client::create;
@@ -67,7 +68,7 @@ impl KafkaArgs {
             config.set(*name, *value);
         }
         for (name, value) in self.pairs()? {
-            if let Some(reason) = fixed::reason(name, value) {
+            if let Some(reason) = reserved_options::refusal(name, value) {
                 return Err(Stop::Usage(format!(
                     "--kafka-option (KAFKA_OPTIONS): {name} can't be set, because {reason}"
                 )));
@@ -90,7 +91,7 @@ impl KafkaArgs {
     /// Logs the configuration at debug level, without secrets.
     ///
     /// # Errors
-    /// As [`KafkaArgs::client_config`].
+    /// Same as [`KafkaArgs::client_config`].
     pub fn log_config(&self) -> Result<(), Stop> {
         let options = self.shown_options()?;
         tracing::debug!(
@@ -106,7 +107,7 @@ impl KafkaArgs {
     /// The user's options, with `***` in place of possible secrets.
     ///
     /// # Errors
-    /// As [`KafkaArgs::client_config`].
+    /// Same as [`KafkaArgs::client_config`].
     pub fn shown_options(&self) -> Result<String, Stop> {
         let shown = self.pairs()?.into_iter().map(|(name, value)| {
             let value = if is_secret(name) { HIDDEN } else { value };

@@ -100,7 +100,7 @@ fn no_access(kafka: &KafkaArgs, error: &anyhow::Error) -> Finding {
 
 /// The program that looks at the topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum Side {
     /// It creates missing topics, and must be allowed to read their settings.
     Producer,
     /// It needs the topics, and need not be allowed to read their settings.
@@ -111,7 +111,7 @@ pub enum Role {
 ///
 /// # Errors
 /// The error of Kafka.
-pub async fn topics(kafka: KafkaArgs, role: Role, limit: Duration) -> anyhow::Result<Vec<Finding>> {
+pub async fn topics(kafka: KafkaArgs, side: Side, limit: Duration) -> anyhow::Result<Vec<Finding>> {
     if let Err(skipped) = reached(&kafka, TOPICS).await {
         return Ok(vec![skipped]);
     }
@@ -119,9 +119,9 @@ pub async fn topics(kafka: KafkaArgs, role: Role, limit: Duration) -> anyhow::Re
     let is_missing = |state: &&TopicState| state.faults.contains(&TopicFault::Missing);
     let missing: Vec<&str> = states.iter().filter(is_missing).map(|state| state.name.as_str()).collect();
     let mut findings: Vec<Finding> =
-        missing_topics(&kafka, &missing, states.len(), role).into_iter().collect();
+        missing_topics(&kafka, &missing, states.len(), side).into_iter().collect();
     for state in states.iter().filter(|state| !is_missing(state)) {
-        findings.extend(state.faults.iter().map(|fault| finding(&kafka, role, state, fault)));
+        findings.extend(state.faults.iter().map(|fault| finding(&kafka, side, state, fault)));
     }
     if findings.is_empty() {
         let all: Vec<String> =
@@ -132,19 +132,19 @@ pub async fn topics(kafka: KafkaArgs, role: Role, limit: Duration) -> anyhow::Re
     Ok(findings)
 }
 
-fn missing_topics(kafka: &KafkaArgs, missing: &[&str], total: usize, role: Role) -> Option<Finding> {
+fn missing_topics(kafka: &KafkaArgs, missing: &[&str], total: usize, side: Side) -> Option<Finding> {
     let names = missing.join(", ");
-    match (missing.len(), role) {
+    match (missing.len(), side) {
         (0, _) => None,
-        (all, Role::Producer) if all == total => {
+        (all, Side::Producer) if all == total => {
             Some(Finding::ok(TOPICS, "there are no topics yet; the first crawl creates them"))
         }
-        (_, Role::Producer) => Some(Finding::warning(
+        (_, Side::Producer) => Some(Finding::warning(
             TOPICS,
             format!("missing, or hidden from this user: {names}. The next crawl creates missing topics"),
             next::tool(kafka, "topics", "--list  # as an administrator"),
         )),
-        (_, Role::Consumer) => Some(Finding::problem(
+        (_, Side::Consumer) => Some(Finding::problem(
             TOPICS,
             format!("missing, or hidden from this user: {names}"),
             "catalog-producer crawl --region us  # creates missing topics; deploy/grant-kafka-rights shows hidden ones",
@@ -152,7 +152,7 @@ fn missing_topics(kafka: &KafkaArgs, missing: &[&str], total: usize, role: Role)
     }
 }
 
-fn finding(kafka: &KafkaArgs, role: Role, state: &TopicState, fault: &TopicFault) -> Finding {
+fn finding(kafka: &KafkaArgs, side: Side, state: &TopicState, fault: &TopicFault) -> Finding {
     let name = &state.name;
     let alter = |tool: &str, args: String| next::tool(kafka, tool, &format!("{args}  # as an administrator"));
     match fault {
@@ -167,7 +167,7 @@ fn finding(kafka: &KafkaArgs, role: Role, state: &TopicState, fault: &TopicFault
             format!("{name} has too few partitions: {}", state.partitions),
             alter("topics", format!("--alter --topic {name} --partitions {least}")),
         ),
-        TopicFault::SettingsHidden if role == Role::Consumer => Finding::skipped(
+        TopicFault::SettingsHidden if side == Side::Consumer => Finding::skipped(
             TOPICS,
             format!("the settings of {name}: this user lacks DESCRIBE_CONFIGS on it"),
         ),
@@ -218,10 +218,10 @@ mod tests {
     #[test]
     fn missing_topics_are_a_problem_for_the_consumer_only() {
         let level =
-            |missing: &[&str], role| missing_topics(&kafka(), missing, 2, role).map(|finding| finding.level);
-        assert_eq!(level(&["a", "b"], Role::Producer), Some(Level::Ok));
-        assert_eq!(level(&["a"], Role::Producer), Some(Level::Warning));
-        assert_eq!(level(&["a"], Role::Consumer), Some(Level::Problem));
-        assert_eq!(level(&[], Role::Consumer), None);
+            |missing: &[&str], side| missing_topics(&kafka(), missing, 2, side).map(|finding| finding.level);
+        assert_eq!(level(&["a", "b"], Side::Producer), Some(Level::Ok));
+        assert_eq!(level(&["a"], Side::Producer), Some(Level::Warning));
+        assert_eq!(level(&["a"], Side::Consumer), Some(Level::Problem));
+        assert_eq!(level(&[], Side::Consumer), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Record keys. A record's key is the primary key of its row.
 
-use crate::record::{Content, RecordType, Stamp};
+use crate::record::{Content, RecordHeaders, RecordType};
 use crate::region::Region;
 
 /// The key of a record.
@@ -45,9 +45,9 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// Parses the key of a record with these headers; none if key and headers disagree.
+    /// Parses the key of a record with these headers; `None` if key and headers disagree.
     #[must_use]
-    pub fn parse(text: &'a str, stamp: &Stamp) -> Option<Self> {
+    pub fn parse(text: &'a str, stamp: &RecordHeaders) -> Option<Self> {
         let rest = text.strip_prefix(stamp.region.name())?.strip_prefix('/')?;
         match stamp.content {
             Content::EndRecord => {
@@ -83,9 +83,9 @@ mod tests {
     use super::*;
     use crate::record::Version;
 
-    fn stamp(content: Content) -> Stamp {
+    fn stamp(content: Content) -> RecordHeaders {
         let version = Version { run: 7, page: 12 };
-        Stamp { content, region: Region::Eu, version, observed_at: OffsetDateTime::UNIX_EPOCH }
+        RecordHeaders { content, region: Region::Eu, version, observed_at: OffsetDateTime::UNIX_EPOCH }
     }
 
     #[test]

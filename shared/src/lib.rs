@@ -1,11 +1,10 @@
 //! What the producer and the consumer share: the formats of records, keys, cursors, end-of-run records and decisions, the
 //! names of topics, and common configuration.
 
-pub mod answer;
 pub mod command_files;
 pub mod command_line;
 pub mod cursor;
-pub mod cursors;
+pub mod cursor_reader;
 pub mod decision;
 pub mod doctor;
 pub mod duration;
@@ -13,21 +12,24 @@ pub mod end_record;
 pub mod events;
 pub mod exit;
 pub mod fields;
-pub mod findings;
-mod fixed;
 pub mod human;
 pub mod kafka;
 pub mod kafka_doctor;
 pub mod key;
 pub mod log_writer;
+pub mod missed;
 pub mod monitoring;
 pub mod notify;
 pub mod outage;
+pub mod output;
 pub mod partition;
-pub mod rate;
+pub mod partition_reader;
+pub mod rate_meter;
 pub mod record;
 pub mod region;
+mod reserved_options;
 pub mod rights;
+pub mod run_sentences;
 pub mod settings;
 pub mod shutdown;
 mod stop;

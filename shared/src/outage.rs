@@ -10,13 +10,13 @@ use crate::events;
 use crate::kafka::KafkaArgs;
 use crate::rights::code;
 
-mod cause;
+mod diagnosis;
 mod no_access;
 mod probe;
 mod tls;
 mod token;
 
-use cause::Cause;
+use diagnosis::Diagnosis;
 pub use no_access::NoAccess;
 use probe::{Probe, probe};
 
@@ -46,10 +46,10 @@ pub async fn wait_for_kafka(kafka: &KafkaArgs) -> anyhow::Result<()> {
     wait(kafka, None).await
 }
 
-/// As [`wait_for_kafka`], for at most `limit`.
+/// Like [`wait_for_kafka`], for at most `limit`.
 ///
 /// # Errors
-/// As [`wait_for_kafka`], and if no broker answers in time.
+/// Same as [`wait_for_kafka`], and if no broker answers in time.
 pub async fn wait_for_kafka_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
     wait(kafka, Some(Instant::now() + limit)).await
 }
@@ -63,10 +63,10 @@ pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
     reach_within(kafka, REACH_TIMEOUT + REACH_SILENCE).await
 }
 
-/// As [`reach`], but waits no longer than `limit` for brokers that don't answer at all.
+/// Like [`reach`], but waits no longer than `limit` for brokers that don't answer at all.
 ///
 /// # Errors
-/// As [`reach`].
+/// Same as [`reach`].
 pub async fn reach_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
     let timeout = limit.min(REACH_TIMEOUT);
     match probe(&kafka.client_config(&[])?, timeout, limit.saturating_sub(timeout)).await? {
@@ -76,7 +76,7 @@ pub async fn reach_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<
     }
 }
 
-fn unreachable_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAccess {
+fn unreachable_error(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) -> NoAccess {
     NoAccess {
         found: format!("Kafka at {} (KAFKA_BROKERS) is unreachable: {reason}", kafka.brokers),
         next,
@@ -84,7 +84,7 @@ fn unreachable_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAcce
     }
 }
 
-fn refused_error(kafka: &KafkaArgs, Cause { reason, next }: Cause) -> NoAccess {
+fn refused_error(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) -> NoAccess {
     NoAccess {
         found: format!("Kafka at {} refuses this client: {reason}", kafka.brokers),
         next,
@@ -100,26 +100,17 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
         match probe(&config, left.map_or(timeout, |left| left.min(timeout)), Duration::ZERO).await? {
             Probe::Reachable => {
                 if waited {
-                    tracing::info!(
-                        event = events::KAFKA_REACHABLE,
-                        brokers = kafka.brokers,
-                        "Kafka is reachable again"
-                    );
+                    let brokers = &kafka.brokers;
+                    tracing::info!(event = events::KAFKA_REACHABLE, brokers, "Kafka is reachable again");
                 }
                 return Ok(());
             }
             Probe::Unreachable(cause) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                 return Err(unreachable_error(kafka, cause).into());
             }
-            Probe::Unreachable(Cause { reason, next }) => {
+            Probe::Unreachable(cause) => {
                 (timeout, refusals, waited) = (WARNING_INTERVAL, 0, true);
-                tracing::warn!(
-                    event = events::KAFKA_UNREACHABLE,
-                    brokers = kafka.brokers,
-                    reason,
-                    next,
-                    "Kafka is unreachable, retrying"
-                );
+                warn_unreachable(kafka, cause);
             }
             Probe::Refused(cause) => {
                 refusals += 1;
@@ -132,10 +123,21 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
     }
 }
 
+fn warn_unreachable(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) {
+    let brokers = &kafka.brokers;
+    tracing::warn!(
+        event = events::KAFKA_UNREACHABLE,
+        brokers,
+        reason,
+        next,
+        "Kafka is unreachable, retrying"
+    );
+}
+
 /// Runs work that needs Kafka, and restarts it after each outage. Cancel-safe if `work` is.
 ///
 /// # Errors
-/// As [`wait_for_kafka`], and other errors of the work.
+/// Same as [`wait_for_kafka`], and other errors of the work.
 pub async fn retry_while_down<T>(
     kafka: &KafkaArgs,
     mut work: impl AsyncFnMut() -> anyhow::Result<T>,
@@ -179,8 +181,13 @@ const TRANSIENT: [RDKafkaErrorCode; 14] = [
 /// Whether an error means that Kafka is unreachable or not ready, so that a retry may succeed.
 #[must_use]
 pub fn is_unreachable(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<KafkaError>().and_then(code);
-    code.is_some_and(|code| TRANSIENT.contains(&code)) || error.downcast_ref::<Unreachable>().is_some()
+    error.downcast_ref().is_some_and(is_transient) || error.downcast_ref::<Unreachable>().is_some()
+}
+
+/// Same as [`is_unreachable`], for an error of the client.
+#[must_use]
+pub fn is_transient(error: &KafkaError) -> bool {
+    code(error).is_some_and(|code| TRANSIENT.contains(&code))
 }
 
 #[cfg(test)]

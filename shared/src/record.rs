@@ -91,7 +91,7 @@ impl Content {
 
 /// The headers of a record on a data topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct RecordHeaders {
     /// The content of the record.
     pub content: Content,
     /// The region it was crawled from.
@@ -135,7 +135,7 @@ const RUN: &str = "run";
 const PAGE: &str = "page";
 const OBSERVED_AT: &str = "observed_at";
 
-impl Stamp {
+impl RecordHeaders {
     /// The headers as Kafka headers, all of them text.
     #[must_use]
     pub fn to_headers(&self) -> OwnedHeaders {
@@ -162,20 +162,21 @@ impl Stamp {
         let [kind, region, run, page, observed_at] =
             find_all(headers, [KIND, REGION, RUN, PAGE, OBSERVED_AT]);
         Ok(Self {
-            content: word(kind, KIND, "a record type", Content::from_name)?,
-            region: word(region, REGION, "a region", Region::from_name)?,
+            content: parse_header(kind, KIND, "a record type", Content::from_name)?,
+            region: parse_header(region, REGION, "a region", Region::from_name)?,
             version: Version { run: number(run, RUN)?, page: number(page, PAGE)? },
-            observed_at: word(observed_at, OBSERVED_AT, "an RFC 3339 time", time)?,
+            observed_at: parse_header(observed_at, OBSERVED_AT, "an RFC 3339 time", time)?,
         })
     }
 
-    /// The region and the run in the headers, even if other headers are invalid. None for an end-of-run record, which is not
+    /// The region and the run in the headers, even if other headers are invalid. `None` for an end-of-run record, which is not
     /// one of a run's records.
     #[must_use]
     pub fn origin(headers: Option<&impl Headers>) -> Option<(Region, u32)> {
         let [kind, region, run] = find_all(headers?, [KIND, REGION, RUN]);
-        let is_end_record = word(kind, KIND, "a record type", Content::from_name) == Ok(Content::EndRecord);
-        let region = word(region, REGION, "a region", Region::from_name).ok()?;
+        let is_end_record =
+            parse_header(kind, KIND, "a record type", Content::from_name) == Ok(Content::EndRecord);
+        let region = parse_header(region, REGION, "a region", Region::from_name).ok()?;
         let run = number(run, RUN).ok()?;
         (!is_end_record).then_some((region, run))
     }
@@ -207,10 +208,10 @@ fn find_all<'h, const N: usize>(headers: &'h impl Headers, names: [&str; N]) -> 
 }
 
 fn number<T: FromStr>(value: Option<&[u8]>, name: &'static str) -> Result<T, StampError> {
-    word(value, name, "a whole number", |text| text.parse().ok())
+    parse_header(value, name, "a whole number", |text| text.parse().ok())
 }
 
-fn word<T>(
+fn parse_header<T>(
     value: Option<&[u8]>,
     name: &'static str,
     rule: &'static str,
@@ -228,8 +229,8 @@ fn word<T>(
 mod tests {
     use super::*;
 
-    fn stamp(content: Content) -> Stamp {
-        Stamp {
+    fn stamp(content: Content) -> RecordHeaders {
+        RecordHeaders {
             content,
             region: Region::Eu,
             version: Version { run: 7, page: 12 },
@@ -241,14 +242,14 @@ mod tests {
     fn headers_are_parsed_as_they_were_written() {
         for content in RecordType::ALL.map(Content::Record).into_iter().chain([Content::EndRecord]) {
             let sent = stamp(content);
-            assert_eq!(Stamp::from_headers(Some(&sent.to_headers())), Ok(sent));
+            assert_eq!(RecordHeaders::from_headers(Some(&sent.to_headers())), Ok(sent));
         }
     }
 
     #[test]
     fn a_newer_schema_is_detected_even_if_other_headers_are_missing() {
         let headers = OwnedHeaders::new().insert(Header { key: "schema", value: Some("2") });
-        assert_eq!(Stamp::from_headers(Some(&headers)), Err(StampError::NewerSchema { found: 2 }));
+        assert_eq!(RecordHeaders::from_headers(Some(&headers)), Err(StampError::NewerSchema { found: 2 }));
     }
 
     #[test]
@@ -261,28 +262,28 @@ mod tests {
         }
         let late = Some("9999-12-31T23:59:59-01:00");
         let headers = headers.insert(Header { key: "observed_at", value: late });
-        assert!(matches!(Stamp::from_headers(Some(&headers)), Err(StampError::Invalid { .. })));
-        assert_eq!(Stamp::origin(Some(&headers)), Some((Region::Eu, 7)));
-        assert_eq!(Stamp::origin(Some(&stamp(Content::EndRecord).to_headers())), None);
+        assert!(matches!(RecordHeaders::from_headers(Some(&headers)), Err(StampError::Invalid { .. })));
+        assert_eq!(RecordHeaders::origin(Some(&headers)), Some((Region::Eu, 7)));
+        assert_eq!(RecordHeaders::origin(Some(&stamp(Content::EndRecord).to_headers())), None);
     }
 
     #[test]
     fn the_first_header_of_a_name_counts_even_without_a_value() {
         let sent = stamp(Content::EndRecord);
         let repeated = sent.to_headers().insert(Header { key: "run", value: Some("8") });
-        assert_eq!(Stamp::from_headers(Some(&repeated)), Ok(sent));
+        assert_eq!(RecordHeaders::from_headers(Some(&repeated)), Ok(sent));
         let headers = ["schema", "kind", "kind"].into_iter().zip([Some("1"), None, Some("hosts")]);
         let headers =
             headers.fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value }));
-        assert_eq!(Stamp::from_headers(Some(&headers)), Err(StampError::Missing("kind")));
+        assert_eq!(RecordHeaders::from_headers(Some(&headers)), Err(StampError::Missing("kind")));
     }
 
     #[test]
     fn missing_and_invalid_headers_are_named() {
         let headers = OwnedHeaders::new().insert(Header { key: "schema", value: Some("1") });
-        assert_eq!(Stamp::from_headers(Some(&headers)), Err(StampError::Missing("kind")));
+        assert_eq!(RecordHeaders::from_headers(Some(&headers)), Err(StampError::Missing("kind")));
         let headers = headers.insert(Header { key: "kind", value: Some("rumours") });
-        let error = Stamp::from_headers(Some(&headers)).unwrap_err().to_string();
+        let error = RecordHeaders::from_headers(Some(&headers)).unwrap_err().to_string();
         assert_eq!(error, "the header `kind` is \"rumours\", which is not a record type");
     }
 }

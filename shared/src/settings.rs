@@ -25,7 +25,7 @@ impl Settings {
     /// Logs the settings, without secrets. `database` and `api` are addresses without secrets.
     ///
     /// # Errors
-    /// As [`KafkaArgs::shown_options`].
+    /// Same as [`KafkaArgs::shown_options`].
     pub fn log(&self, kafka: &KafkaArgs, database: Option<&str>, api: Option<&str>) -> Result<(), Stop> {
         let options = Some(kafka.shown_options()?).filter(|options| !options.is_empty());
         tracing::info!(
@@ -43,7 +43,7 @@ impl Settings {
     }
 }
 
-/// A flag with its value as on a command line. None if it has no value.
+/// A flag with its value as on a command line. `None` if it has no value.
 fn setting(arg: &Arg, matches: &ArgMatches) -> Option<String> {
     let (id, name) = (arg.get_id().as_str(), arg.get_long()?);
     match arg.get_action() {

@@ -65,24 +65,48 @@ impl Write for Terminal {
     }
 }
 
-/// A bar after its name and numbers in fixed columns.
-#[must_use]
-pub fn bar(terminal: &MultiProgress, name: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:7} {msg} {wide_bar}");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╾─");
-    terminal.add(ProgressBar::new(STEPS).with_style(style).with_prefix(name.to_owned()))
+/// A progress bar below the log, with an empty line above it. It is removed when dropped.
+#[derive(Debug)]
+pub struct Bar {
+    spacer: ProgressBar,
+    bar: ProgressBar,
+}
+
+impl Bar {
+    /// A bar after its name and numbers in fixed columns.
+    #[must_use]
+    pub fn new(terminal: &MultiProgress, name: &str) -> Self {
+        let spacer = spacer(terminal);
+        let style = ProgressStyle::with_template("{prefix:7} {msg} {wide_bar}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╾─");
+        let bar = terminal.add(ProgressBar::new(STEPS).with_style(style).with_prefix(name.to_owned()));
+        Self { spacer, bar }
+    }
+
+    /// Draws the bar up to a share from 0 to 1, with a text beside it.
+    pub fn draw(&self, share: f64, text: String) {
+        self.spacer.tick();
+        fill(&self.bar, share);
+        self.bar.set_message(text);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        self.spacer.finish_and_clear();
+    }
 }
 
 /// An empty line above the bars. The echo of Ctrl-C moves the cursor down, so that the uppermost line stays on the terminal.
-#[must_use]
-pub fn spacer(terminal: &MultiProgress) -> ProgressBar {
+fn spacer(terminal: &MultiProgress) -> ProgressBar {
     let empty = ProgressStyle::with_template(" ").unwrap_or_else(|_| ProgressStyle::default_bar());
     terminal.add(ProgressBar::new(STEPS).with_style(empty))
 }
 
 /// Fills a bar up to a share from 0 to 1.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is from 0 to 1")]
-pub fn fill(bar: &ProgressBar, share: f64) {
+fn fill(bar: &ProgressBar, share: f64) {
     bar.set_position((share.clamp(0.0, 1.0) * STEPS as f64) as u64);
 }
 

@@ -27,8 +27,10 @@ pub use inspect::{TopicFault, TopicState, inspect};
 /// The minimum `max.message.bytes` of a topic. The largest known object has 194 KB, and a page's records of one partition may
 /// be compressed into one batch.
 pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+/// The same number as the value of a setting.
+pub const MESSAGE_BYTES_TEXT: &str = "8388608";
 /// The timeout of requests to Kafka, and of the election of leaders for new topics.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the leaders of new topics are checked.
 const LEADER_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -42,15 +44,18 @@ struct TopicSpec {
 /// `min.compaction.lag.ms`: a consumer with a lag of up to a week still reads every record, so that its ledger is exact.
 const DATA: &[(&str, &str)] = &[
     ("cleanup.policy", "compact"),
-    ("max.message.bytes", "8388608"),
+    ("max.message.bytes", MESSAGE_BYTES_TEXT),
     ("segment.ms", "86400000"),
     ("min.compaction.lag.ms", "604800000"),
 ];
 /// Only the last record of a key is needed, and a producer reads its partition at each start.
 const STATE: &[(&str, &str)] =
-    &[("cleanup.policy", "compact"), ("max.message.bytes", "8388608"), ("segment.ms", "86400000")];
-const DEAD: &[(&str, &str)] =
-    &[("cleanup.policy", "delete"), ("max.message.bytes", "8388608"), ("retention.ms", "2592000000")];
+    &[("cleanup.policy", "compact"), ("max.message.bytes", MESSAGE_BYTES_TEXT), ("segment.ms", "86400000")];
+const DEAD: &[(&str, &str)] = &[
+    ("cleanup.policy", "delete"),
+    ("max.message.bytes", MESSAGE_BYTES_TEXT),
+    ("retention.ms", "2592000000"),
+];
 
 /// The number of partitions of each new data topic.
 #[must_use]
@@ -82,7 +87,7 @@ pub async fn ensure(
     let admin: Arc<Admin> = Arc::new(kafka::create(&config, LogContext::default())?);
     let specs = specs(topics, partitions);
     let client = Arc::clone(&admin);
-    let metadata = spawn_blocking(move || client.inner().fetch_metadata(None, TIMEOUT)).await?;
+    let metadata = spawn_blocking(move || client.inner().fetch_metadata(None, TOPIC_TIMEOUT)).await?;
     let metadata = metadata.context("Kafka is unreachable")?;
     let is_missing = |spec: &&TopicSpec| metadata.topics().iter().all(|topic| topic.name() != spec.name);
     let missing: Vec<_> = specs.iter().filter(is_missing).map(new_topic).collect();
@@ -100,7 +105,8 @@ async fn create(admin: &Admin, missing: &[NewTopic<'_>]) -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+    let options =
+        AdminOptions::new().operation_timeout(Some(TOPIC_TIMEOUT)).request_timeout(Some(TOPIC_TIMEOUT));
     let answers = admin.create_topics(missing, &options).await.context("Kafka is unreachable")?;
     for answer in answers {
         match answer {
@@ -126,9 +132,9 @@ type Admin = AdminClient<LogContext>;
 
 /// Waits until every partition has a leader. A new topic may have none yet.
 fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<String, i32>> {
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + TOPIC_TIMEOUT;
     loop {
-        let metadata = admin.inner().fetch_metadata(None, TIMEOUT).context("Kafka is unreachable")?;
+        let metadata = admin.inner().fetch_metadata(None, TOPIC_TIMEOUT).context("Kafka is unreachable")?;
         let counts: BTreeMap<_, _> =
             names.iter().filter_map(|name| Some((name.clone(), led_partitions(&metadata, name)?))).collect();
         if counts.len() == names.len() {
@@ -155,7 +161,7 @@ fn led_partitions(metadata: &Metadata, name: &str) -> Option<i32> {
 
 async fn check_settings(admin: &Admin, specs: &[TopicSpec]) -> anyhow::Result<()> {
     let resources: Vec<_> = specs.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
-    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+    let options = AdminOptions::new().request_timeout(Some(TOPIC_TIMEOUT));
     let answers = admin.describe_configs(&resources, &options).await?;
     for (answer, spec) in answers.into_iter().zip(specs) {
         let found = answer.map_err(KafkaError::AdminOp).with_context(|| {
@@ -171,28 +177,37 @@ async fn check_settings(admin: &Admin, specs: &[TopicSpec]) -> anyhow::Result<()
     Ok(())
 }
 
+/// Refuses a topic that would lose records. The rules are those of [`inspect`].
 fn check(topic: &TopicSpec, found: &ConfigResource) -> anyhow::Result<()> {
-    let value = |name| found.get(name).and_then(|entry| entry.value.as_deref());
-    let (Some(policy), Some(bytes)) = (value("cleanup.policy"), value("max.message.bytes")) else {
-        // The client omits the broker's answer that this user is not authorized.
-        bail!(
-            "the settings of the topic {} are not visible: this user lacks DESCRIBE_CONFIGS on it \
-             (docs/how-to/grant-kafka-rights.md)",
-            topic.name
-        );
-    };
-    let compacted = topic.settings.contains(&("cleanup.policy", "compact"));
-    if compacted && policy != "compact" {
-        bail!(Stop::Guard(format!(
-            "the topic {} has cleanup.policy={policy}, which loses records: it must be `compact`",
-            topic.name
-        )));
-    }
-    if bytes.parse::<usize>().is_ok_and(|bytes| bytes < MESSAGE_BYTES) {
-        bail!(Stop::Guard(format!(
-            "the topic {} has max.message.bytes={bytes}, which refuses large records: it must be {MESSAGE_BYTES} or more",
-            topic.name
-        )));
+    let name = &topic.name;
+    for fault in inspect::setting_faults(topic, |name| found.get(name).and_then(|entry| entry.value.clone()))
+    {
+        match fault {
+            TopicFault::SettingsHidden => bail!(
+                "the settings of the topic {name} are not visible: this user lacks DESCRIBE_CONFIGS on it \
+                 (docs/how-to/grant-kafka-rights.md)"
+            ),
+            TopicFault::Setting { name: setting, is, must, is_fatal: true } => {
+                let (harm, must) = match setting {
+                    "cleanup.policy" => ("loses records", format!("`{must}`")),
+                    _ => ("refuses large records", format!("{must} or more")),
+                };
+                bail!(Stop::Guard(format!(
+                    "the topic {name} has {setting}={is}, which {harm}: it must be {must}"
+                )));
+            }
+            _ => {}
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_the_largest_record_is_its_number() {
+        assert_eq!(MESSAGE_BYTES_TEXT.parse(), Ok(MESSAGE_BYTES));
+    }
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
-use catalog_shared::answer;
 use catalog_shared::human::{self, counted};
 use catalog_shared::log_writer::lost_lines;
 use catalog_shared::monitoring::names;
+use catalog_shared::output;
 use catalog_shared::record::RecordType;
 use metrics::counter;
 use serde::Serialize;
@@ -124,7 +124,7 @@ impl Summary {
     /// Standard output can't be written.
     pub(crate) fn print(&self, json: bool, caught_up: Option<bool>) -> anyhow::Result<()> {
         let view = self.view(caught_up, false);
-        Ok(answer::print(json, &view, &view)?)
+        Ok(output::print(json, &view, &view)?)
     }
 
     /// Prints the summary of a dry run.
@@ -133,7 +133,7 @@ impl Summary {
     /// Standard output can't be written.
     pub(crate) fn print_dry_run(&self, json: bool, caught_up: bool) -> anyhow::Result<()> {
         let view = self.view(Some(caught_up), true);
-        Ok(answer::print(json, &view, &view)?)
+        Ok(output::print(json, &view, &view)?)
     }
 
     /// Prints the summary of a command that failed, and returns the error that the command ends with.
@@ -145,7 +145,7 @@ impl Summary {
         error: anyhow::Error,
     ) -> anyhow::Error {
         let view = self.view(caught_up, dry_run);
-        answer::print_failure(json, &view, &view, error)
+        output::print_failure(json, &view, &view, error)
     }
 
     fn view(&self, caught_up: Option<bool>, dry_run: bool) -> SummaryView<'_> {

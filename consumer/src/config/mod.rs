@@ -43,11 +43,11 @@ pub struct ApplyArgs {
     #[arg(long, env = "CATALOG_BATCH_SIZE", default_value_t = 2000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub batch_size: u16,
 
-    /// Stops (exit 3) when more than this share of the last 1,000 records of a partition are dead letters, 0 to 1
+    /// Stop (exit 3) when more than this share of the last 1,000 records of a partition are dead letters, 0 to 1
     #[arg(long, env = "CATALOG_MAX_DEAD_SHARE", default_value_t = 0.1, value_parser = share)]
     pub max_dead_share: f64,
 
-    /// Stops (exit 3) when more than this many consecutive records of a partition are dead letters
+    /// Stop (exit 3) when more than this many consecutive records of a partition are dead letters
     #[arg(long, env = "CATALOG_MAX_DEAD_IN_ROW", default_value_t = 100)]
     pub max_dead_in_row: u32,
 
@@ -85,7 +85,7 @@ pub struct RunThresholdArgs {
     #[arg(long, env = "CATALOG_MIN_SEEN_SHARE", default_value_t = 0.95, value_parser = share)]
     pub min_seen_share: f64,
 
-    /// Retires missing datasets of a shielded domain once this many accepted full crawls in a row, over at least two
+    /// Retire missing datasets of a shielded domain once this many accepted full crawls in a row, over at least two
     /// days, did not see them and /domains does not declare them; 0 disables this
     #[arg(long, env = "CATALOG_CONFIRM_AFTER", default_value_t = 3)]
     pub confirm_after: u32,

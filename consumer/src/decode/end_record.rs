@@ -35,7 +35,7 @@ pub(crate) fn read(value: &[u8], run: u32) -> Result<Box<EndRecord>, String> {
 
 /// Whether PostgreSQL can store the numbers, their sums and the times.
 fn fits(record: &EndRecord) -> bool {
-    let counts = [record.published, record.objects, record.unkeyed, record.skipped];
+    let counts = [record.published, record.objects, record.missed.unkeyed, record.missed.skipped];
     let sum = |counts: &mut dyn Iterator<Item = u64>| counts.map(u128::from).sum::<u128>();
     let sums = [
         sum(&mut counts.into_iter()),

@@ -22,7 +22,7 @@ pub(crate) mod values;
 mod visit;
 
 use catalog_shared::key::Key;
-use catalog_shared::record::{self, RecordType, Stamp};
+use catalog_shared::record::{self, RecordHeaders, RecordType};
 use serde::Deserialize;
 
 use crate::decode::row_key::agency_name;
@@ -116,7 +116,7 @@ fn content<'a, T>(
         return Err(format!("the header `kind` is {record_type}, which belongs to another topic"));
     }
     let key = Key::parse(text, stamp).ok_or("the key disagrees with the headers")?;
-    let Stamp { region, version, observed_at, .. } = *stamp;
+    let RecordHeaders { region, version, observed_at, .. } = *stamp;
     let offset = record.offset;
     if stamp.content == record::Content::EndRecord {
         return Ok(Content::EndRecord(ReceivedEndRecord {
@@ -199,7 +199,8 @@ mod tests {
 
     fn record(content: Content, key: &str, value: &str) -> Record {
         let version = Version { run: 7, page: 1 };
-        let stamp = Stamp { content, region: Region::Us, version, observed_at: OffsetDateTime::UNIX_EPOCH };
+        let stamp =
+            RecordHeaders { content, region: Region::Us, version, observed_at: OffsetDateTime::UNIX_EPOCH };
         let record = Record::read(41, Some(&stamp.to_headers())).unwrap();
         Record { key: Some(key.to_owned().into()), value: Some(value.to_owned().into()), ..record }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use catalog_shared::key::Key;
-use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, RecordType, Version};
 
 use crate::decode::sanitize::sanitize_text;
 use crate::decode::values::truncated;
@@ -30,7 +30,7 @@ impl RowId {
 
     /// The row that a record of a topic with these headers and this key may become; `None` if it can't become a row, whatever
     /// its value is.
-    fn find(topic: TopicKind, stamp: &Stamp, key: &[u8]) -> Option<Self> {
+    fn find(topic: TopicKind, stamp: &RecordHeaders, key: &[u8]) -> Option<Self> {
         let RowKey { table, region, first, second } = RowKey::parse(stamp, key)?;
         if TopicKind::Data(table) != topic {
             return None;
@@ -49,7 +49,7 @@ impl RowId {
 /// What is known of a record without its value.
 pub(crate) struct Head<'a> {
     /// The headers; `None` if they can't be read.
-    pub(crate) stamp: Option<Stamp>,
+    pub(crate) stamp: Option<RecordHeaders>,
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) has_value: bool,
 }
@@ -107,7 +107,7 @@ struct RowKey<'a> {
 }
 
 impl<'a> RowKey<'a> {
-    fn parse(stamp: &Stamp, key: &'a [u8]) -> Option<Self> {
+    fn parse(stamp: &RecordHeaders, key: &'a [u8]) -> Option<Self> {
         let Content::Record(table) = stamp.content else { return None };
         let (first, second) = match Key::parse(std::str::from_utf8(key).ok()?, stamp)? {
             Key::Dataset { domain, id } => (domain, Some(Cow::Borrowed(id))),
@@ -137,7 +137,7 @@ mod tests {
 
     fn id(topic: RecordType, kind: RecordType, region: Region, key: &str) -> Option<RowId> {
         let (content, version) = (Content::Record(kind), Version { run: 7, page: 1 });
-        let stamp = Stamp { content, region, version, observed_at: OffsetDateTime::UNIX_EPOCH };
+        let stamp = RecordHeaders { content, region, version, observed_at: OffsetDateTime::UNIX_EPOCH };
         RowId::find(TopicKind::Data(topic), &stamp, key.as_bytes())
     }
 

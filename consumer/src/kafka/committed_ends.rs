@@ -46,11 +46,7 @@ impl EndReader {
     /// # Errors
     /// If librdkafka refuses a setting, or the operating system can't start a thread.
     pub(crate) fn start(kafka: &KafkaArgs) -> anyhow::Result<Self> {
-        let config = kafka.client_config(&[
-            ("isolation.level", "read_committed"),
-            ("enable.auto.commit", "false"),
-            ("allow.auto.create.topics", "false"),
-        ])?;
+        let config = kafka.reader_config(&[("isolation.level", "read_committed")])?;
         let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
         let (readings, receiver) = mpsc::channel();
         let run = move || receiver.into_iter().for_each(|reading| read(&client, reading));

@@ -26,12 +26,9 @@ impl DecisionReader {
     /// # Errors
     /// If Kafka does not answer.
     pub(crate) async fn open(kafka: &KafkaArgs, topic: &str, partitions: i32) -> anyhow::Result<Self> {
-        let config = kafka.client_config(&[
-            // librdkafka requires a group id. The group is never joined.
+        let config = kafka.reader_config(&[
             ("group.id", "catalog-consumer-verdicts"),
-            ("enable.auto.commit", "false"),
             ("enable.partition.eof", "true"),
-            ("allow.auto.create.topics", "false"),
             ("auto.offset.reset", "earliest"),
             // Programs read the topic to its end before they start. With the default this takes half a second.
             ("fetch.wait.max.ms", "50"),

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::record::Stamp;
+use catalog_shared::outage::is_transient;
+use catalog_shared::record::RecordHeaders;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use time::OffsetDateTime;
@@ -59,6 +60,7 @@ fn first_record(
                 return Ok(Some(Unread { at: time_of(&message) }));
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(None),
+            // The client reconnects by itself.
             Some(Err(error)) if is_transient(&error) => {}
             Some(Err(error)) => return Err(error.into()),
         }
@@ -67,7 +69,7 @@ fn first_record(
 }
 
 fn time_of(message: &impl Message) -> Option<OffsetDateTime> {
-    let observed_at = Stamp::from_headers(message.headers()).ok().map(|stamp| stamp.observed_at);
+    let observed_at = RecordHeaders::from_headers(message.headers()).ok().map(|stamp| stamp.observed_at);
     let published_at = || {
         let nanos = i128::from(message.timestamp().to_millis()?) * 1_000_000;
         OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()
@@ -76,29 +78,16 @@ fn time_of(message: &impl Message) -> Option<OffsetDateTime> {
 }
 
 fn open(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogContext>> {
-    let config = kafka.client_config(&[
-        // The group is never joined, but a consumer needs a group id.
+    let config = kafka.reader_config(&[
         ("group.id", "catalog-consumer-check"),
         ("isolation.level", "read_committed"),
-        ("enable.auto.commit", "false"),
-        ("auto.offset.reset", "error"),
         ("enable.partition.eof", "true"),
-        ("allow.auto.create.topics", "false"),
         ("fetch.wait.max.ms", "50"),
         // Only one record of each partition is needed.
         ("queued.min.messages", "1"),
         ("fetch.message.max.bytes", "65536"),
     ])?;
     kafka::create(&config, LogContext::default())
-}
-
-/// Whether the client continues by itself, because it reconnects. A missing offset or permission does not change.
-fn is_transient(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
-    matches!(
-        error.rdkafka_error_code(),
-        Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve)
-    )
 }
 
 #[cfg(test)]
@@ -114,7 +103,7 @@ mod tests {
     #[test]
     fn the_time_of_a_record_is_that_of_its_header_or_else_its_timestamp() {
         let observed_at = OffsetDateTime::from_unix_timestamp(1_000).unwrap();
-        let stamp = Stamp {
+        let stamp = RecordHeaders {
             content: Content::Record(RecordType::Hosts),
             region: Region::Us,
             version: Version { run: 1, page: 1 },

@@ -26,11 +26,7 @@ pub(crate) const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
 /// partition ends where the first open transaction begins.
 pub(crate) fn watcher(kafka: &KafkaArgs) -> anyhow::Result<BaseConsumer<LogContext>> {
     // Without a group: closing a consumer that has one takes at least a tenth of a second.
-    let config = kafka.client_config(&[
-        ("isolation.level", "read_uncommitted"),
-        ("enable.auto.commit", "false"),
-        ("allow.auto.create.topics", "false"),
-    ])?;
+    let config = kafka.reader_config(&[("isolation.level", "read_uncommitted")])?;
     kafka::create(&config, LogContext::default())
 }
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use catalog_shared::record::{Content, Stamp, StampError};
+use catalog_shared::record::{Content, RecordHeaders, StampError};
 use catalog_shared::region::Region;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use time::OffsetDateTime;
@@ -16,7 +16,7 @@ use crate::model::headers::RawHeaders;
 pub(crate) struct Record {
     pub(crate) offset: i64,
     /// The parsed headers, or why they can't be read.
-    pub(crate) stamp: Result<Stamp, String>,
+    pub(crate) stamp: Result<RecordHeaders, String>,
     /// The region and run whose ledger counts it. It may be readable even if other headers are not.
     pub(crate) origin: Option<(Region, u32)>,
     pub(crate) key: Option<Bytes>,
@@ -37,12 +37,12 @@ impl Record {
     }
 
     /// The headers of a message, parsed without copying anything; `None` if they can't be read.
-    pub(crate) fn stamp(message: &BorrowedMessage<'_>) -> Option<Stamp> {
+    pub(crate) fn stamp(message: &BorrowedMessage<'_>) -> Option<RecordHeaders> {
         // Same as in `copy`. All headers are visited, because a bad name after the known headers makes the record unreadable too.
         let read = || {
             let headers = message.headers()?;
             headers.iter().for_each(drop);
-            Stamp::from_headers(Some(headers)).ok()
+            RecordHeaders::from_headers(Some(headers)).ok()
         };
         catch_unwind(AssertUnwindSafe(read)).unwrap_or_default()
     }
@@ -72,14 +72,14 @@ impl Record {
     }
 
     fn read_into(offset: i64, headers: Option<&impl Headers>, arena: &mut Arena) -> Result<Self, u32> {
-        let stamp = match Stamp::from_headers(headers) {
+        let stamp = match RecordHeaders::from_headers(headers) {
             Err(StampError::NewerSchema { found }) => return Err(found),
             stamp => stamp.map_err(|error| error.to_string()),
         };
         let origin = match &stamp {
             Ok(stamp) if stamp.content == Content::EndRecord => None,
             Ok(stamp) => Some((stamp.region, stamp.version.run)),
-            Err(_) => Stamp::origin(headers),
+            Err(_) => RecordHeaders::origin(headers),
         };
         let headers = headers.map(|headers| RawHeaders::copy(headers, arena)).unwrap_or_default();
         Ok(Self { offset, stamp, origin, key: None, value: None, headers, superseded: false })

@@ -6,7 +6,7 @@ use catalog_shared::cursor::{Mode, RunParameters};
 use catalog_shared::end_record::EndRecord;
 use catalog_shared::key::Key;
 use catalog_shared::partition;
-use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, RecordType, Version};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use serde_json::json;
@@ -24,7 +24,7 @@ pub(super) type Spot = (RecordType, i32);
 #[derive(Clone, Debug)]
 pub(super) struct LogRecord {
     pub(super) offset: i64,
-    pub(super) stamp: Stamp,
+    pub(super) stamp: RecordHeaders,
     pub(super) key: String,
     pub(super) value: String,
     pub(super) row_text: String,
@@ -200,7 +200,8 @@ impl Writer {
             return;
         }
         let version = Version { run: *number, page };
-        let stamp = Stamp { content: Content::Record(kind), region: run.region, version, observed_at };
+        let stamp =
+            RecordHeaders { content: Content::Record(kind), region: run.region, version, observed_at };
         let key = key.to_text(run.region);
         let spot = (kind, partition::of_key(key.as_bytes(), self.partitions[&kind]));
         *writing.published.entry(spot).or_default() += 1;
@@ -227,7 +228,8 @@ impl Writer {
         let ended_at = self.now();
         let Writing { run, number, published, .. } = writing;
         let version = Version { run: *number, page: u32::try_from(run.pages.len()).unwrap() + 1 };
-        let stamp = Stamp { content: Content::EndRecord, region: run.region, version, observed_at: ended_at };
+        let stamp =
+            RecordHeaders { content: Content::EndRecord, region: run.region, version, observed_at: ended_at };
         for (spot, count) in published {
             let end_record = EndRecord {
                 published: *count,
@@ -253,22 +255,24 @@ fn end_record(
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     let assets = run.pages.iter().flatten().map(|(asset, _)| *asset).filter(|asset| run.finds(*asset));
     assets.for_each(|asset| *seen.entry(domain(asset)).or_default() += 1);
-    let bad_domains = u64::from(run.missed == Missed::Entry);
-    let unkeyed_by = if let Missed::Of(of) = run.missed { [(domain(of), 1)].into() } else { BTreeMap::new() };
-    let unread_ids = if let Missed::Asset(asset) = run.missed { vec![id(asset)] } else { Vec::new() };
-    let shape = RunParameters {
+    let parameters = RunParameters {
         mode: run.mode,
         kinds: partitions.keys().copied().collect(),
-        api_url: String::new(),
-        since: None,
         limit: (run.mode == Mode::Part && run.only.is_none()).then_some(7),
         // A person may write the domain in another case.
         domains: run.only.iter().map(|only| domain(*only).to_uppercase()).collect(),
-        from: None,
+        ..RunParameters::full()
+    };
+    let missed = catalog_shared::missed::Missed {
+        unkeyed: u64::from(run.missed != Missed::Nothing),
+        bad_domains: u64::from(run.missed == Missed::Entry),
+        unkeyed_by: if let Missed::Of(of) = run.missed { [(domain(of), 1)].into() } else { BTreeMap::new() },
+        unread_ids: if let Missed::Asset(asset) = run.missed { vec![id(asset)] } else { Vec::new() },
+        ..Default::default()
     };
     EndRecord {
         run: *number,
-        shape,
+        parameters,
         previous_ended,
         started_at,
         ended_at,
@@ -276,11 +280,7 @@ fn end_record(
         published: 0,
         pages: 0,
         objects: 0,
-        unkeyed: u64::from(run.missed != Missed::Nothing),
-        skipped: 0,
-        bad_domains,
-        unkeyed_by,
-        unread_ids,
+        missed,
         declared: listed(run).map(|(domain, count)| (domain, count.into())).collect(),
         seen,
     }

@@ -105,7 +105,7 @@ impl Model<'_> {
 
     /// Whether a run covers a domain. A full run covers the domains that it or an earlier full run listed or saw.
     fn covers(&self, run: RunId, domain: &str) -> bool {
-        match self.end_record(run).map(|end_record| end_record.shape.coverage()) {
+        match self.end_record(run).map(|end_record| end_record.parameters.coverage()) {
             Some(Coverage::Full) => self.first_run(run.0, domain).is_some_and(|first| first <= run.1),
             Some(Coverage::Domains(domains)) => domains.contains(domain),
             Some(Coverage::None) | None => false,
@@ -117,14 +117,14 @@ impl Model<'_> {
         let end_records = of_region.filter_map(|(_, record)| record.end_record.as_ref());
         let names = |end_record: &&EndRecord| {
             let is_named = end_record.declared.contains_key(domain) || end_record.seen.contains_key(domain);
-            end_record.shape.mode == Mode::Full && is_named
+            end_record.parameters.mode == Mode::Full && is_named
         };
         end_records.filter(names).map(|end_record| end_record.run).min()
     }
 
     /// Whether a run covers everything that another one covers.
     pub(super) fn covers_all_of(&self, run: RunId, other: RunId) -> bool {
-        let coverage = |run| self.end_record(run).map(|end_record| end_record.shape.coverage());
+        let coverage = |run| self.end_record(run).map(|end_record| end_record.parameters.coverage());
         match (coverage(run), coverage(other)) {
             (Some(Coverage::Full), Some(Coverage::Full)) => true,
             (Some(_), Some(Coverage::Domains(domains))) => {
@@ -140,10 +140,12 @@ impl Model<'_> {
         let datasets = self.records().filter(|((kind, _), _)| *kind == RecordType::Datasets);
         let broken = datasets.map(|(_, record)| record).filter(of_run).filter(|record| record.broken);
         let dead = broken.filter_map(|record| record.key.split('/').nth(1).map(str::to_owned));
-        let unkeyed =
-            self.end_record(run).into_iter().flat_map(|end_record| end_record.unkeyed_by.keys().cloned());
+        let unkeyed = self
+            .end_record(run)
+            .into_iter()
+            .flat_map(|end_record| end_record.missed.unkeyed_by.keys().cloned());
         let is_judged =
-            |domain: &String| match self.end_record(run).map(|end_record| end_record.shape.coverage()) {
+            |domain: &String| match self.end_record(run).map(|end_record| end_record.parameters.coverage()) {
                 Some(Coverage::Domains(domains)) => domains.contains(domain),
                 coverage => coverage == Some(Coverage::Full),
             };
@@ -158,7 +160,7 @@ impl Model<'_> {
         };
         let lasted = last_end.ended_at - first_end.ended_at;
         let are_full =
-            [last_end, first_end].iter().all(|end_record| end_record.shape.coverage() == Coverage::Full);
+            [last_end, first_end].iter().all(|end_record| end_record.parameters.coverage() == Coverage::Full);
         are_full && first < run && lasted >= Duration::days(2) && self.covers(first, domain)
     }
 
@@ -217,9 +219,10 @@ impl Model<'_> {
         let is_fine = |count: &Count| count.published == Some(count.applied + count.dead);
         if end_records.len() < usize::try_from(end_record.partitions.values().sum::<i32>()).unwrap() {
             unended
-        } else if end_record.shape.coverage() == Coverage::None {
+        } else if end_record.parameters.coverage() == Coverage::None {
             Fate::Ended
-        } else if end_record.unknown() == 0 && self.ledger().iter().filter(|count| of_run(count)).all(is_fine)
+        } else if end_record.missed.unknown() == 0
+            && self.ledger().iter().filter(|count| of_run(count)).all(is_fine)
         {
             Fate::Good
         } else {

@@ -17,7 +17,7 @@ pub(crate) const MIN_BYTES: u64 = 256 * 1024;
 const WINDOW: Duration = Duration::from_secs(60);
 /// The limits of a body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct BodyLimits {
     /// The maximum size in bytes after decompression.
     pub(crate) bytes: u64,
     /// The maximum time without data.
@@ -32,7 +32,7 @@ pub(crate) struct Limits {
 pub(crate) async fn read(
     mut response: Response,
     body: &mut BytesMut,
-    limits: Limits,
+    limits: BodyLimits,
     received: impl Fn(usize),
 ) -> Result<(), ApiError> {
     // A growing buffer of megabytes would be copied each time that it doubles.

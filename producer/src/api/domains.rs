@@ -26,7 +26,7 @@ pub(crate) fn read(body: &Bytes) -> Result<Domains, ApiError> {
 /// Reads an answer that is not JSON: its entries are separated by strings and brackets.
 ///
 /// # Errors
-/// As [`read`], if these don't match either.
+/// Like [`read`], if these don't match either.
 pub(crate) fn read_leniently(body: &Bytes) -> Result<Domains, ApiError> {
     match scanner::results(body) {
         Some(ranges) => Ok(of_entries(ranges.into_iter().map(|range| body.slice(range)))),

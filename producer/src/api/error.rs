@@ -7,8 +7,8 @@ use bytes::Bytes;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::api::mark::without_mark;
-use crate::progress::counters::Cause;
+use crate::api::byte_order_mark::without_bom;
+use crate::progress::counters::RequestFailure;
 
 /// How many bytes of an incomplete answer are kept to find an id: several times the largest known object.
 const HEAD: usize = 1024 * 1024;
@@ -102,7 +102,7 @@ pub(crate) enum Retries {
 
 impl ApiError {
     pub(crate) fn incomplete(reason: Incomplete, body: &[u8], source: Option<reqwest::Error>) -> Self {
-        let body = without_mark(body);
+        let body = without_bom(body);
         let head = Bytes::copy_from_slice(&body[..body.len().min(HEAD)]);
         Self::Incomplete { reason, head, source }
     }
@@ -153,18 +153,22 @@ impl ApiError {
     }
 
     /// The cause of a retry.
-    pub(crate) fn cause(&self) -> Cause {
+    pub(crate) fn cause(&self) -> RequestFailure {
         match self {
-            Self::Status { status: 429, .. } => Cause::Throttled,
-            Self::Status { status: 500.., .. } => Cause::ServerError,
-            Self::Transport(error) if error.is_timeout() => Cause::Timeout,
-            Self::Incomplete { reason: Incomplete::Late | Incomplete::Slow { .. }, .. } => Cause::Timeout,
-            Self::Incomplete { reason: Incomplete::TooLarge(_), .. } => Cause::TooLarge,
-            Self::Incomplete { reason: Incomplete::Torn, .. } | Self::Garbled(_) => Cause::Unreadable,
-            Self::Transport(_) | Self::Incomplete { .. } => Cause::Network,
-            Self::Unreadable(_) => Cause::Unreadable,
-            Self::Contradiction(_) | Self::NoListing(_) => Cause::Contradiction,
-            _ => Cause::Other,
+            Self::Status { status: 429, .. } => RequestFailure::Throttled,
+            Self::Status { status: 500.., .. } => RequestFailure::ServerError,
+            Self::Transport(error) if error.is_timeout() => RequestFailure::Timeout,
+            Self::Incomplete { reason: Incomplete::Late | Incomplete::Slow { .. }, .. } => {
+                RequestFailure::Timeout
+            }
+            Self::Incomplete { reason: Incomplete::TooLarge(_), .. } => RequestFailure::TooLarge,
+            Self::Incomplete { reason: Incomplete::Torn, .. } | Self::Garbled(_) => {
+                RequestFailure::Unreadable
+            }
+            Self::Transport(_) | Self::Incomplete { .. } => RequestFailure::Network,
+            Self::Unreadable(_) => RequestFailure::Unreadable,
+            Self::Contradiction(_) | Self::NoListing(_) => RequestFailure::Contradiction,
+            _ => RequestFailure::Other,
         }
     }
 

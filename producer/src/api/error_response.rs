@@ -10,8 +10,8 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::api::byte_order_mark::without_bom;
 use crate::api::error::{ApiError, Retries, Sender, excerpt};
-use crate::api::mark::without_mark;
 use crate::api::redact::Redactor;
 use crate::api::retry_after;
 
@@ -44,7 +44,7 @@ impl WorkingPaths {
 
 /// Reads an answer. Its body must already be redacted.
 pub(crate) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8], request: &Request<'_>) -> ApiError {
-    let body = without_mark(body);
+    let body = without_bom(body);
     let api_message = api_message(body);
     let documented = api_message.is_some() || (status == StatusCode::TOO_MANY_REQUESTS && body.is_empty());
     let sender = if documented { Sender::Api } else { Sender::Gateway };

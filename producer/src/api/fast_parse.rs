@@ -15,9 +15,9 @@ use serde::{Deserialize, Deserializer};
 use crate::api::texts::Texts;
 use crate::model::page::Object;
 
-/// The objects of a plain answer; none if it is not plain.
+/// The objects of a plain answer; `None` if it is not plain.
 pub(crate) fn objects(body: &Bytes) -> Option<Vec<Object>> {
-    let mut reader = Reader { text: str::from_utf8(body).ok()?, at: 0 };
+    let mut reader = ByteCursor { text: str::from_utf8(body).ok()?, at: 0 };
     let mut found = None;
     reader.expect(b'{')?;
     loop {
@@ -43,12 +43,12 @@ pub(crate) fn objects(body: &Bytes) -> Option<Vec<Object>> {
 }
 
 /// A position in an answer.
-struct Reader<'a> {
+struct ByteCursor<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ByteCursor<'a> {
     /// Skips white space and returns the next byte without consuming it.
     fn peek(&mut self) -> Option<u8> {
         loop {

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use reqwest::{StatusCode, Url};
 use uuid::Uuid;
 
-use crate::api::body::Limits;
+use crate::api::body::BodyLimits;
+use crate::api::byte_order_mark::without_bom;
 use crate::api::error::ApiError;
-use crate::api::mark::without_mark;
 use crate::api::recording::Exchange;
 use crate::api::{Discovery, error_response, region_check};
 
@@ -27,7 +27,7 @@ impl Discovery {
             return Err(error);
         }
         let body = self.redactor.redact(self.buffers.share(exchange.into_body()));
-        Ok(body.slice_ref(without_mark(&body)))
+        Ok(body.slice_ref(without_bom(&body)))
     }
 
     fn refused(&self, url: &Url, status: StatusCode, exchange: Exchange) -> ApiError {
@@ -47,6 +47,8 @@ impl Discovery {
         let response = request.send().await.map_err(ApiError::unanswered)?;
         let is_ok = response.status() == StatusCode::OK;
         let bytes = if is_ok { self.limits.bytes } else { error_response::BYTES };
-        exchange.read(response, Limits { bytes, ..self.limits }, |bytes| self.counters.add_bytes(bytes)).await
+        exchange
+            .read(response, BodyLimits { bytes, ..self.limits }, |bytes| self.counters.add_bytes(bytes))
+            .await
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod buffers;
+pub(crate) mod byte_order_mark;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod domains;
@@ -11,7 +12,6 @@ pub(crate) mod fast_parse;
 pub(crate) mod fetch;
 pub(crate) mod gzip;
 pub(crate) mod invalid_json;
-pub(crate) mod mark;
 pub(crate) mod parse;
 pub(crate) mod proxy;
 pub(crate) mod rate_limiter;
@@ -36,12 +36,12 @@ use catalog_shared::exit::Stop;
 use catalog_shared::region::Region;
 use reqwest::{Client, Url};
 
-use crate::api::body::Limits;
+use crate::api::body::BodyLimits;
 use crate::api::buffers::Buffers;
 use crate::api::error::{ApiError, Failed, Sender};
 use crate::api::error_response::WorkingPaths;
 use crate::api::rate_limiter::RateLimiter;
-use crate::api::recording::Recorder;
+use crate::api::recording::ExchangeRecorder;
 use crate::api::redact::Redactor;
 use crate::config::CrawlArgs;
 use crate::model::domains::Domains;
@@ -65,34 +65,39 @@ pub(crate) struct Discovery {
     http: Client,
     url: Url,
     region: Region,
-    /// The selected domains as a comma-separated list; none for all.
+    /// The selected domains as a comma-separated list; `None` for all.
     domains: Option<String>,
     rate_limiter: RateLimiter,
     retry_for: Duration,
-    limits: Limits,
+    limits: BodyLimits,
     sends_token: bool,
     working_paths: WorkingPaths,
     counters: Arc<Counters>,
     redactor: Redactor,
     buffers: Buffers,
-    recorder: Option<Recorder>,
+    recorder: Option<ExchangeRecorder>,
 }
 
 impl Discovery {
+    /// The counters of its requests.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     pub(crate) fn new(args: &CrawlArgs, url: Url, counters: Arc<Counters>) -> anyhow::Result<Self> {
-        let http = client::open(args.app_token.as_ref(), args.timeout)?;
+        let http = client::open(args.api.app_token.as_ref(), args.timeout)?;
         let domains = Some(args.scope.domains().join(",")).filter(|domains| !domains.is_empty());
-        let redactor = Redactor::new(args.app_token.as_ref());
+        let redactor = Redactor::new(args.api.app_token.as_ref());
         let recorder = recorder(args, &redactor)?;
         Ok(Self {
             http,
             url,
-            region: args.region,
+            region: args.api.region,
             domains,
-            rate_limiter: RateLimiter::new(args.rate),
+            rate_limiter: RateLimiter::new(args.api.rate),
             retry_for: args.retry_for,
-            limits: Limits { bytes: args.max_page_bytes, idle: args.timeout },
-            sends_token: client::sent_token(args.app_token.as_ref()).is_some(),
+            limits: BodyLimits { bytes: args.max_page_bytes, idle: args.timeout },
+            sends_token: client::sent_token(args.api.app_token.as_ref()).is_some(),
             working_paths: WorkingPaths::default(),
             counters,
             redactor,
@@ -195,9 +200,9 @@ fn reader(
     }
 }
 
-fn recorder(args: &CrawlArgs, redactor: &Redactor) -> anyhow::Result<Option<Recorder>> {
+fn recorder(args: &CrawlArgs, redactor: &Redactor) -> anyhow::Result<Option<ExchangeRecorder>> {
     let open = |folder: &PathBuf| {
-        let opened = Recorder::open(folder, redactor.clone());
+        let opened = ExchangeRecorder::open(folder, redactor.clone());
         opened.with_context(|| format!("can't record to {} (--record)", folder.display()))
     };
     args.record.as_ref().map(open).transpose()

@@ -50,7 +50,7 @@ pub(crate) fn object(body: &Bytes, raw: &RawValue) -> Object {
     texts.object(body.slice_ref(raw.get().as_bytes()))
 }
 
-/// A string; none if the value has another type or is not valid text (a lone surrogate).
+/// A string; `None` if the value has another type or is not valid text (a lone surrogate).
 fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
     serde_json::from_str(value?.get()).ok().map(|Text(text)| text)
 }

@@ -11,7 +11,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::clock::RuntimeClock;
-use crate::config::Rate;
+use crate::config::RateLimit;
 use crate::progress::counters::Waited;
 
 type Limiter = governor::RateLimiter<NotKeyed, InMemoryState, SlotClock, NoOpMiddleware<time::Instant>>;
@@ -32,10 +32,10 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    pub(crate) fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: RateLimit) -> Self {
         let period = match rate {
-            Rate::Unlimited => Duration::ZERO,
-            Rate::PerSecond(rate) => Duration::from_secs_f64(1.0 / rate),
+            RateLimit::Unlimited => Duration::ZERO,
+            RateLimit::PerSecond(rate) => Duration::from_secs_f64(1.0 / rate),
         };
         let clock = SlotClock { tolerance: TOLERANCE.min(period / PERIOD_DIVISOR), slot: Arc::default() };
         let limiter = Quota::with_period(period).map(|quota| {
@@ -167,7 +167,7 @@ mod tests {
     async fn lanes_share_the_rate_without_bursts() {
         for rate in [0.4, 2.0, 30.0] {
             let period = Duration::from_secs_f64(1.0 / rate);
-            let times = sent(&Arc::new(RateLimiter::new(Rate::PerSecond(rate))), 4, 20).await;
+            let times = sent(&Arc::new(RateLimiter::new(RateLimit::PerSecond(rate))), 4, 20).await;
             assert_eq!(times[0], Duration::ZERO);
             // A timer of the runtime is at most a millisecond late, and so is each request: delays don't add up.
             let due = (0..).map(|slot| period * slot);
@@ -179,7 +179,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn idle_time_does_not_accumulate() {
-        let limiter = Arc::new(RateLimiter::new(Rate::PerSecond(10.0)));
+        let limiter = Arc::new(RateLimiter::new(RateLimit::PerSecond(10.0)));
         sent(&limiter, 1, 1).await;
         sleep(Duration::from_secs(60)).await;
         let times = sent(&limiter, 3, 2).await;
@@ -188,7 +188,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_applies_to_all_lanes_and_the_longest_counts() {
-        for rate in [Rate::Unlimited, Rate::PerSecond(2.0)] {
+        for rate in [RateLimit::Unlimited, RateLimit::PerSecond(2.0)] {
             let limiter = Arc::new(RateLimiter::new(rate));
             limiter.pause(Duration::from_secs(30));
             limiter.pause(Duration::from_secs(5));
@@ -200,7 +200,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waits_are_measured_by_reason() {
         let second = Duration::from_secs(1);
-        let limiter = RateLimiter::new(Rate::PerSecond(1.0));
+        let limiter = RateLimiter::new(RateLimit::PerSecond(1.0));
         limiter.ready().await;
         assert_eq!(limiter.ready().await, Waited { limiter: second, paused: Duration::ZERO });
         limiter.pause(30 * second);
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(both.0, Waited { limiter: Duration::ZERO, paused });
         assert_eq!(both.1, Waited { limiter: second, paused });
 
-        let unlimited = RateLimiter::new(Rate::Unlimited);
+        let unlimited = RateLimiter::new(RateLimit::Unlimited);
         unlimited.pause(30 * second);
         unlimited.pause(5 * second);
         assert_eq!(unlimited.ready().await, Waited { limiter: Duration::ZERO, paused });
@@ -231,7 +231,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_queued_lane_waits_for_a_pause_that_starts_meanwhile() {
-        let limiter = Arc::new(RateLimiter::new(Rate::PerSecond(1.0)));
+        let limiter = Arc::new(RateLimiter::new(RateLimit::PerSecond(1.0)));
         let pause = async {
             sleep(Duration::from_millis(2_500)).await;
             limiter.pause(Duration::from_secs(60));

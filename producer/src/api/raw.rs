@@ -7,13 +7,13 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 use secrecy::SecretString;
 
-use crate::api::body::{self, Limits};
+use crate::api::body::{self, BodyLimits};
+use crate::api::byte_order_mark::without_bom;
 use crate::api::error::ApiError;
-use crate::api::mark::without_mark;
 use crate::api::rate_limiter::RateLimiter;
 use crate::api::redact::Redactor;
 use crate::api::{client, error_response, parse};
-use crate::config::Rate;
+use crate::config::RateLimit;
 use crate::model::page::Page;
 
 /// The maximum size of an answer. The largest known object has 194 KB, and `/domains` has some hundred lines.
@@ -24,7 +24,7 @@ pub(crate) struct RawClient {
     http: Client,
     url: Url,
     rate_limiter: RateLimiter,
-    limits: Limits,
+    limits: BodyLimits,
     redactor: Redactor,
     sends_token: bool,
 }
@@ -43,18 +43,18 @@ impl RawClient {
     /// A client that waits at most `timeout` for data.
     ///
     /// # Errors
-    /// As [`client::open`].
+    /// Same as [`client::open`].
     pub(crate) fn new(
         url: Url,
         token: Option<&SecretString>,
-        rate: Rate,
+        rate: RateLimit,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             http: client::open(token, timeout)?,
             url,
             rate_limiter: RateLimiter::new(rate),
-            limits: Limits { bytes: MAX_BYTES, idle: timeout },
+            limits: BodyLimits { bytes: MAX_BYTES, idle: timeout },
             redactor: Redactor::new(token),
             sends_token: client::sent_token(token).is_some(),
         })
@@ -77,7 +77,7 @@ impl RawClient {
         let mut received = BytesMut::new();
         body::read(response, &mut received, self.limits, |_| {}).await?;
         let received = self.redactor.redact(received.freeze());
-        let body = received.slice_ref(without_mark(&received));
+        let body = received.slice_ref(without_bom(&received));
         Ok(RawAnswer { status, headers, body, took: sent.elapsed() })
     }
 
@@ -109,7 +109,7 @@ impl RawAnswer {
         parse::page(&self.body)
     }
 
-    /// The API's own message about an error; none if the answer has neither of the API's two forms.
+    /// The API's own message about an error; `None` if the answer has neither of the API's two forms.
     pub(crate) fn api_message(&self) -> Option<String> {
         error_response::api_message(&self.body)
     }

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode, Url};
 
-use crate::api::body::{self, Limits};
+use crate::api::body::{self, BodyLimits};
 use crate::api::error::{ApiError, Incomplete};
 use crate::api::redact::Redactor;
 
@@ -55,7 +55,7 @@ impl Exchange {
     pub(crate) async fn read(
         &mut self,
         response: Response,
-        limits: Limits,
+        limits: BodyLimits,
         received: impl Fn(usize),
     ) -> Result<(), ApiError> {
         self.status = Some(response.status());
@@ -91,10 +91,10 @@ impl Exchange {
         format!("{start}..{}-{}", &stem[stem.len() - STEM_END..], &hash[..STEM_HASH])
     }
 
-    fn render(&self, time: u32, ended: &str) -> Vec<u8> {
+    fn render(&self, occurrence: u32, ended: &str) -> Vec<u8> {
         let mut lines =
             vec!["method: GET".to_owned(), format!("path: {}", self.path), format!("query: {}", self.query)];
-        lines.extend([format!("asked: {time}"), format!("ended: {ended}")]);
+        lines.extend([format!("asked: {occurrence}"), format!("ended: {ended}")]);
         lines.extend(self.status.map(|status| format!("status: {}", status.as_u16())));
         for name in HEADERS {
             let values = self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -118,23 +118,23 @@ fn ending(error: Option<&ApiError>) -> &'static str {
 }
 
 /// Writes exchanges to a folder.
-pub(crate) struct Recorder {
+pub(crate) struct ExchangeRecorder {
     folder: PathBuf,
     redactor: Redactor,
     /// The number of recordings of each request.
     recorded: Mutex<HashMap<String, u32>>,
 }
 
-impl Recorder {
+impl ExchangeRecorder {
     /// Creates the folder if it is missing. Existing recordings are continued, so that a resumed crawl can append to its
     /// recording.
     pub(crate) fn open(folder: &Path, redactor: Redactor) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut recorded = HashMap::new();
         for entry in std::fs::read_dir(folder)? {
-            if let Some((stem, time)) = entry?.file_name().to_str().and_then(stem_and_time) {
+            if let Some((stem, occurrence)) = entry?.file_name().to_str().and_then(stem_and_occurrence) {
                 let last = recorded.entry(stem.to_owned()).or_default();
-                *last = time.max(*last);
+                *last = occurrence.max(*last);
             }
         }
         Ok(Self { folder: folder.to_owned(), redactor, recorded: Mutex::new(recorded) })
@@ -143,26 +143,26 @@ impl Recorder {
     /// Writes an exchange. If the process is killed, the file is complete or missing.
     pub(crate) async fn write(&self, exchange: &Exchange, error: Option<&ApiError>) -> io::Result<()> {
         let stem = exchange.stem();
-        let time = self.next_time(&stem);
-        let file = exchange.render(time, ending(error));
+        let occurrence = self.next_occurrence(&stem);
+        let file = exchange.render(occurrence, ending(error));
         let file = self.redactor.redact(Bytes::from(file));
-        let path = self.folder.join(format!("{stem}.{time:03}{SUFFIX}"));
+        let path = self.folder.join(format!("{stem}.{occurrence:03}{SUFFIX}"));
         let unfinished = path.with_extension("unfinished");
         tokio::fs::write(&unfinished, &file).await?;
         tokio::fs::rename(&unfinished, &path).await
     }
 
-    fn next_time(&self, stem: &str) -> u32 {
+    fn next_occurrence(&self, stem: &str) -> u32 {
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        let time = recorded.entry(stem.to_owned()).or_default();
-        *time += 1;
-        *time
+        let occurrence = recorded.entry(stem.to_owned()).or_default();
+        *occurrence += 1;
+        *occurrence
     }
 }
 
-fn stem_and_time(name: &str) -> Option<(&str, u32)> {
-    let (stem, time) = name.strip_suffix(SUFFIX)?.rsplit_once('.')?;
-    Some((stem, time.parse().ok()?))
+fn stem_and_occurrence(name: &str) -> Option<(&str, u32)> {
+    let (stem, occurrence) = name.strip_suffix(SUFFIX)?.rsplit_once('.')?;
+    Some((stem, occurrence.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_file_name_contains_its_number_and_other_files_are_ignored() {
-        assert_eq!(stem_and_time("v1_limit-2.scroll.012.http"), Some(("v1_limit-2.scroll", 12)));
-        assert_eq!(stem_and_time("v1.001.unfinished"), None);
-        assert_eq!(stem_and_time("README.md"), None);
+        assert_eq!(stem_and_occurrence("v1_limit-2.scroll.012.http"), Some(("v1_limit-2.scroll", 12)));
+        assert_eq!(stem_and_occurrence("v1.001.unfinished"), None);
+        assert_eq!(stem_and_occurrence("README.md"), None);
     }
 }

@@ -15,11 +15,15 @@ pub(crate) fn check(crawled: Region, headers: &HeaderMap, redactor: &Redactor) -
     let value = headers.get("X-Socrata-Region").map_or(&b""[..], HeaderValue::as_bytes);
     let value = redactor.redact(Bytes::copy_from_slice(value));
     let value = String::from_utf8_lossy(&value);
-    let names = |region: &Region| value.split('-').any(|part| part.eq_ignore_ascii_case(region.name()));
-    match Region::ALL.iter().find(|region| names(region)) {
+    match Region::ALL.iter().find(|region| is_named_in(**region, &value)) {
         Some(other) if *other != crawled => Err(ApiError::OtherRegion(value.into_owned())),
         _ => Ok(()),
     }
+}
+
+/// Whether the header X-Socrata-Region names a region, as in `aws-us-east-1-fedramp-prod`.
+pub(crate) fn is_named_in(region: Region, header: &str) -> bool {
+    header.split('-').any(|part| part.eq_ignore_ascii_case(region.name()))
 }
 
 #[cfg(test)]

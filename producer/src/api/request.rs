@@ -87,7 +87,7 @@ mod tests {
 
     fn discovery(flags: &[&str]) -> Discovery {
         let args = parse(&[&["--rate", "none"], flags].concat());
-        Discovery::new(&args, args.api_url().unwrap(), Arc::default()).unwrap()
+        Discovery::new(&args, args.api.url().unwrap(), Arc::default()).unwrap()
     }
 
     #[tokio::test]

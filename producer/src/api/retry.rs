@@ -45,7 +45,7 @@ impl Retry {
         Self { waits, few: 0 }
     }
 
-    /// How long to wait before the next retry after `error`; none if a retry can't help or would exceed the budget.
+    /// How long to wait before the next retry after `error`; `None` if a retry can't help or would exceed the budget.
     /// Honours the `Retry-After` of the API.
     pub(crate) fn after(&mut self, error: &ApiError) -> Option<Duration> {
         match error.retries() {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// The longest wait in the header; none if it contains none.
+/// The longest wait in the header; `None` if there is no such header.
 ///
 /// Accepts seconds and dates (RFC 9110, 10.2.3), and other forms that servers send in practice: fractions, which are
 /// rounded up, several values, on separate lines or separated by commas, and numbers beyond 64 bits, which count as

@@ -13,7 +13,7 @@ use crate::api::texts::Texts;
 /// How much of a token is quoted in a message, in bytes.
 const EXCERPT: usize = 20;
 
-/// The byte ranges of the elements of `results`. None if strings and brackets don't match or there is no such list.
+/// The byte ranges of the elements of `results`. `None` if strings and brackets don't match or there is no such list.
 pub(crate) fn results(body: &[u8]) -> Option<Vec<Range<usize>>> {
     let mut scan = Scanner::new(body);
     let mut found = None;
@@ -53,7 +53,7 @@ pub(crate) fn texts(object: &[u8]) -> Texts<'_> {
     texts
 }
 
-/// Why an object is not valid JSON, with the violated rule; none if it is valid.
+/// Why an object is not valid JSON, with the violated rule; `None` if it is valid.
 pub(crate) fn flaw(object: &[u8]) -> Option<String> {
     let text = match str::from_utf8(object) {
         Ok(text) => text,
@@ -186,7 +186,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Skips a value whose first token was consumed, and returns its end. None if brackets don't match.
+    /// Skips a value whose first token was consumed, and returns its end. `None` if brackets don't match.
     fn rest_of(&mut self, first: &Token) -> Option<usize> {
         let mut open = Vec::new();
         let mut kind = first.kind;
@@ -229,7 +229,7 @@ fn is_delimiter(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'{' | b'}' | b'[' | b']' | b':' | b',' | b'"')
 }
 
-/// The length of a string with its quotes; none if it is unterminated.
+/// The length of a string with its quotes; `None` if it is unterminated.
 fn length_of_string(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {

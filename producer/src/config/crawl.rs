@@ -1,29 +1,25 @@
 //! The flags of `crawl`.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use catalog_shared::duration;
-use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::monitoring::MonitoringArgs;
 use catalog_shared::notify::NotifyArgs;
-use catalog_shared::region::Region;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
-use reqwest::Url;
-use secrecy::SecretString;
 
+use crate::config::api::ApiArgs;
 use crate::config::schedule::ScheduleArgs;
 use crate::config::scope::ScopeArgs;
 
 /// The configuration of `crawl`.
 #[derive(Args, Debug)]
 pub struct CrawlArgs {
-    /// The region to crawl
-    #[arg(long, env = "CATALOG_REGION", value_enum, ignore_case = true)]
-    pub region: Region,
+    /// The API.
+    #[command(flatten)]
+    pub api: ApiArgs,
 
     /// Whether to publish datasets in addition to domains, hosts and agencies: true or false
     #[arg(long, env = "CATALOG_DATASETS", default_value_t = true, default_missing_value = "true",
@@ -41,10 +37,6 @@ pub struct CrawlArgs {
     /// Number of concurrent lanes (ranges of ids), 1 to 64
     #[arg(long, env = "CATALOG_CONCURRENCY", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
-
-    /// Requests per second over all lanes, 0.001 to 1000000, or `none` for no limit
-    #[arg(long, env = "CATALOG_RATE", default_value = "2")]
-    pub rate: Rate,
 
     /// Assets per page, 2 to 10000 (the API's limit)
     #[arg(long, env = "CATALOG_PAGE_SIZE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(2..=10_000))]
@@ -69,14 +61,6 @@ pub struct CrawlArgs {
     /// Minimum number of a new run, if the region's cursor was lost but its tables were not
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub first_run: u32,
-
-    /// The catalog's URL, for tests and mirrors [default: that of the region]
-    #[arg(long, env = "CATALOG_API_URL", hide_env_values = true, value_name = "URL")]
-    pub api_url: Option<String>,
-
-    /// A Socrata app token; requests with one are not throttled together with anonymous clients
-    #[arg(long, env = "SOCRATA_APP_TOKEN", hide_env_values = true)]
-    pub app_token: Option<SecretString>,
 
     /// Record each exchange with the API as a file in this folder, without secrets (docs/reference/recordings.md)
     #[arg(long, value_name = "DIR")]
@@ -111,27 +95,6 @@ pub struct CrawlArgs {
     pub kafka: KafkaArgs,
 }
 
-/// Requests per second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rate {
-    /// As fast as the API answers.
-    Unlimited,
-    /// At most this many, above 0.
-    PerSecond(f64),
-}
-
-impl FromStr for Rate {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "none" {
-            return Ok(Self::Unlimited);
-        }
-        let rate = text.parse().ok().filter(|rate: &f64| (0.001..=1_000_000.0).contains(rate));
-        rate.map(Self::PerSecond).ok_or("expected a number from 0.001 to 1000000, or `none`")
-    }
-}
-
 fn bytes(text: &str) -> Result<u64, &'static str> {
     let unit = ["KiB", "MiB", "GiB"].into_iter().zip(1..).find(|(unit, _)| text.ends_with(unit));
     let (number, scale) =
@@ -140,38 +103,9 @@ fn bytes(text: &str) -> Result<u64, &'static str> {
     bytes.ok_or("expected a whole number of bytes, KiB, MiB or GiB above 0, such as 128MiB")
 }
 
-impl CrawlArgs {
-    /// The catalog's URL.
-    ///
-    /// # Errors
-    /// As [`plain_url`].
-    pub(crate) fn api_url(&self) -> Result<Url, Stop> {
-        plain_url(self.api_url.as_deref().unwrap_or_else(|| self.region.api_url()))
-    }
-}
-
-/// Parses the catalog's URL. Clap does not parse it, because its error would quote it.
-///
-/// # Errors
-/// [`Stop::Usage`] for anything but a plain http(s) URL. User and password are refused because the URL is one of the
-/// run's parameters, which are written to topics and tables.
-pub(crate) fn plain_url(text: &str) -> Result<Url, Stop> {
-    let refused = || {
-        Stop::Usage(
-            "--api-url (CATALOG_API_URL) must be http(s)://HOST/PATH without anything else".to_owned(),
-        )
-    };
-    let url = Url::parse(text.trim_end_matches('/')).map_err(|_| refused())?;
-    let plain = matches!(url.scheme(), "http" | "https")
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    plain.then_some(url).ok_or_else(refused)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use catalog_shared::region::Region;
     use clap::Parser;
 
     use super::*;
@@ -192,13 +126,6 @@ pub(crate) mod tests {
     /// The configuration that these flags ask for, of the region us unless they name another.
     pub(crate) fn parse(flags: &[&str]) -> CrawlArgs {
         try_parse(flags).unwrap()
-    }
-
-    #[test]
-    fn rates_are_parsed_or_refused() {
-        assert_eq!("0.5".parse(), Ok(Rate::PerSecond(0.5)));
-        assert_eq!("none".parse(), Ok(Rate::Unlimited));
-        assert!(["0", "-1", "NaN", "fast", ""].iter().all(|text| text.parse::<Rate>().is_err()));
     }
 
     #[test]
@@ -239,13 +166,13 @@ pub(crate) mod tests {
 
     #[test]
     fn a_region_is_case_insensitive() {
-        assert_eq!(parse(&["--region", "US"]).region, Region::Us);
-        assert_eq!(parse(&["--region", "Eu"]).region, Region::Eu);
+        assert_eq!(parse(&["--region", "US"]).api.region, Region::Us);
+        assert_eq!(parse(&["--region", "Eu"]).api.region, Region::Eu);
     }
 
     #[test]
     fn an_api_url_is_plain_and_a_refusal_does_not_quote_it() {
-        let url = |text| parse(&["--api-url", text]).api_url();
+        let url = |text| parse(&["--api-url", text]).api.url();
         assert_eq!(url("http://h.example/api/").unwrap().as_str(), "http://h.example/api");
         for text in [
             "https://me:hunter2@h.example/",

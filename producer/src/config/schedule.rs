@@ -41,7 +41,7 @@ pub struct ScheduleArgs {
 }
 
 impl ScheduleArgs {
-    /// The schedule; none without `--every`. `drawn` is a random number from 0 to 1: the part of the jitter that delays each
+    /// The schedule; `None` without `--every`. `drawn` is a random number from 0 to 1: the part of the jitter that delays each
     /// crawl.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl ScheduleArgs {
                 "--full-every works with datasets only: without them every crawl is equally short",
             );
         }
-        Ok(Some(Schedule::new((every, self.full_every), jitter, drawn)))
+        Ok(Some(Schedule::new(every, self.full_every, jitter, drawn)))
     }
 }
 

@@ -13,14 +13,14 @@ pub(crate) struct Bisection {
 }
 
 impl Bisection {
-    /// A search between two ids; none if they are not numbers of the id space.
+    /// A search between two ids; `None` if they are not numbers of the id space.
     pub(crate) fn new(from: &str, until: Option<&str>) -> Option<Self> {
         let last = idspace::SIZE - 1;
         let (low, high) = (idspace::number(from)?, until.map_or(Some(last), idspace::number)?);
         (low < high).then_some(Self { low, high })
     }
 
-    /// The next id to try; none once the search has ended.
+    /// The next id to try; `None` once the search has ended.
     pub(crate) fn next(&self) -> Option<String> {
         (self.high - self.low > 1).then(|| idspace::id(self.middle()))
     }

@@ -12,9 +12,9 @@ use tracing::Instrument;
 
 use crate::api::error::{ApiError, Failed};
 use crate::api::{Discovery, PageRequest};
-use crate::crawl::answer::Answer;
 use crate::crawl::bisect::Bisection;
 use crate::crawl::next_page::{MAX_LIMIT, NextPage};
+use crate::crawl::page_outcome::PageOutcome;
 use crate::crawl::page_size::PageSize;
 use crate::crawl::skip::{self, Unreadable};
 use crate::model::page::Page;
@@ -57,7 +57,7 @@ impl Lanes {
     /// Crawls intervals until the queue is empty. Takes a place in the channel before each page, so a received page never
     /// waits outside it. Ends early if the receiver of the pages is gone, and at `stop`: a request in flight is then
     /// cancelled, but not a page that was received.
-    pub(crate) async fn crawl(
+    pub(crate) async fn crawl_lane(
         &self,
         lane: usize,
         pages: Sender<LanePage>,
@@ -103,7 +103,7 @@ impl Lanes {
     }
 
     /// Requests the page after an id. If the answer is incomplete, requests half the size, down to one object.
-    async fn answer(&self, interval: &Interval, after: &str, lane: &mut Lane) -> anyhow::Result<Answer> {
+    async fn answer(&self, interval: &Interval, after: &str, lane: &mut Lane) -> anyhow::Result<PageOutcome> {
         let mut next = NextPage::new(&lane.size, interval);
         loop {
             let request = next.request();
@@ -132,7 +132,7 @@ impl Lanes {
         partial: Page,
         error: Failed,
         lane: &mut Lane,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<PageOutcome> {
         let before: Vec<&str> = partial.ids().collect();
         let unreadable = match skip::identify(after, &before, &error, lane.skipped) {
             Ok(unreadable) => unreadable,
@@ -146,9 +146,9 @@ impl Lanes {
         let answer = match unreadable {
             Unreadable::LaterId => {
                 lane.skipped = 0;
-                return Ok(Answer::OneId(partial));
+                return Ok(PageOutcome::OneId(partial));
             }
-            Unreadable::Id(id) => Answer::UnreadableId(id, partial),
+            Unreadable::Id(id) => PageOutcome::UnreadableId(id, partial),
             Unreadable::NoId => self.skip_range(interval, after, partial).await?,
         };
         self.log_skipped(&answer, after, error);
@@ -156,10 +156,10 @@ impl Lanes {
         Ok(answer)
     }
 
-    fn log_skipped(&self, answer: &Answer, after: &str, error: Failed) {
+    fn log_skipped(&self, answer: &PageOutcome, after: &str, error: Failed) {
         let error = format!("{:#}", anyhow::Error::from(error));
         match answer {
-            Answer::UnreadableId(id, _) => {
+            PageOutcome::UnreadableId(id, _) => {
                 self.add_seen(id);
                 tracing::warn!(
                     event = events::OBJECT_SKIPPED,
@@ -169,7 +169,7 @@ impl Lanes {
                     "skipping an unreadable object"
                 );
             }
-            Answer::UnreadableRange(until, _) => {
+            PageOutcome::UnreadableRange(until, _) => {
                 tracing::warn!(
                     event = events::ID_RANGE_SKIPPED,
                     after,
@@ -178,23 +178,28 @@ impl Lanes {
                     "skipping an unreadable range of ids"
                 );
             }
-            Answer::Page(_) | Answer::OneId(_) | Answer::Last(_) => {}
+            PageOutcome::Page(_) | PageOutcome::OneId(_) | PageOutcome::Last(_) => {}
         }
     }
 
     /// Finds the next id with a readable answer, with one request for each of about 40 ids.
-    async fn skip_range(&self, interval: &Interval, after: &str, partial: Page) -> anyhow::Result<Answer> {
+    async fn skip_range(
+        &self,
+        interval: &Interval,
+        after: &str,
+        partial: Page,
+    ) -> anyhow::Result<PageOutcome> {
         let from = partial.last_id().unwrap_or(after);
         if from != after && self.is_readable_after(from).await? {
             // The unreadable object has the same id as the one before it.
-            return Ok(Answer::UnreadableId(from.to_owned(), partial));
+            return Ok(PageOutcome::UnreadableId(from.to_owned(), partial));
         }
         let search = Bisection::new(from, interval.until.as_deref());
         let mut search = search.with_context(|| format!("can't read the objects after id {from:?}"))?;
         while let Some(id) = search.next() {
             search.record(self.is_readable_after(&id).await?);
         }
-        Ok(Answer::UnreadableRange(search.end(), partial))
+        Ok(PageOutcome::UnreadableRange(search.end(), partial))
     }
 
     async fn is_readable_after(&self, id: &str) -> anyhow::Result<bool> {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::error::{ApiError, Failed};
 use crate::api::{Discovery, PageRequest};
 use crate::crawl::page_size::{MIN_SIZE, PageSize};
-use crate::crawl::total;
+use crate::crawl::totals::total;
 use crate::model::page::{Object, Page};
 use crate::progress::display::Display;
 use crate::publish::Publisher;

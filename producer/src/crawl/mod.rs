@@ -1,7 +1,7 @@
 //! Orchestrates a crawl: claims the region, publishes `/domains`, then the pages of all lanes, then the end-of-run
 //! records.
 
-pub(crate) mod answer;
+pub(crate) mod batching;
 pub(crate) mod bisect;
 pub(crate) mod domains;
 pub(crate) mod lane;
@@ -9,49 +9,43 @@ pub(crate) mod listing;
 pub(crate) mod next_page;
 pub(crate) mod notify;
 pub(crate) mod open;
+pub(crate) mod page_outcome;
 pub(crate) mod page_size;
 pub(crate) mod scheduled;
+pub(crate) mod scroll;
 pub(crate) mod skip;
 pub(crate) mod stopped;
-pub(crate) mod waiting;
+pub(crate) mod totals;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
-use catalog_shared::cursor::Cursor;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::rights;
 use catalog_shared::terminal::Terminal;
 use reqwest::Url;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::api::{Discovery, proxy};
 use crate::config::CrawlArgs;
-use crate::crawl::lane::Lanes;
 use crate::crawl::listing::Listed;
 use crate::crawl::notify::Notifier;
-use crate::crawl::open::open;
-use crate::crawl::page_size::PageSize;
+use crate::crawl::open::{Opened, open};
 use crate::crawl::scheduled::Scheduler;
+use crate::crawl::totals::total;
 use crate::model::domains::Domains;
 use crate::progress::counters::Counters;
-use crate::progress::display::{Display, Total};
+use crate::progress::display::Display;
 use crate::progress::monitor::Monitor;
 use crate::publish::Publisher;
 use crate::report::summary::{End, Summary};
-use crate::run::lane_page::LanePage;
 use crate::run::lifecycle;
 use crate::run::request::CrawlRequest;
 
 /// A crawl hangs if no request has ended for this much longer than a request may take with all its retries.
 const STALL_MARGIN: Duration = Duration::from_secs(60);
-/// How often the ends of intervals are requested again if another lane has seen a larger id.
-const MAX_ROUNDS: usize = 3;
 
 /// Crawls a region once, or at each slot of its schedule until `shutdown`.
 ///
@@ -63,11 +57,11 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     args.kafka.log_config()?;
-    let url = args.api_url()?;
+    let url = args.api.url()?;
     let request = CrawlRequest::new(&args, &url)?;
     let scheduler = Scheduler::new(&args)?;
     let stall_timeout = args.retry_for + args.timeout + STALL_MARGIN;
-    let mut monitor = Monitor::new(args.region, stall_timeout, &shutdown);
+    let mut monitor = Monitor::new(args.api.region, stall_timeout, &shutdown);
     if let Some(scheduler) = &scheduler {
         monitor = monitor.with_schedule(scheduler.state());
     }
@@ -94,46 +88,45 @@ impl Crawler<'_> {
     /// Crawls to the end of a run, or until the shutdown. Pages in flight are then still published. Prints the summary.
     ///
     /// # Errors
-    /// As [`run`].
+    /// Same as [`run`].
     async fn crawl(&self, request: &CrawlRequest) -> anyhow::Result<()> {
         let Self { args, terminal, monitor, shutdown, .. } = self;
         let counters = Arc::new(Counters::default());
         monitor.begin_crawl(&counters);
-        let mut domains = None;
-        let opened = rights::named(self.open(request, &counters, &mut domains).await);
-        let Ok(Some((discovery, mut publisher))) = opened else {
+        let opened = rights::named(self.open(request, &counters).await);
+        let Ok(Some((discovery, Opened { mut publisher, domains }))) = opened else {
             let error = opened.err();
             self.notifier.crawl_failed(None, error.as_ref()).await;
             return Err(stopped::before_claim(args, request.clone(), &counters, error));
         };
         self.notifier.started();
         publisher.count_with(&counters, monitor.clone());
-        let span = tracing::info_span!("crawl", region = %args.region, run = publisher.cursor().run);
+        let span = tracing::info_span!("crawl", region = %args.api.region, run = publisher.cursor().run);
         let display = span.in_scope(|| Display::start(terminal, total(publisher.cursor()), &counters));
-        let crawl = crawl(args, discovery, domains, &mut publisher, &display, shutdown).instrument(span);
-        let is_complete = rights::named(stopped::with_shutdown_timeout(crawl, shutdown).await);
+        let rest = publish_rest_of_run(args, discovery, domains, &mut publisher, &display, shutdown);
+        let rest = stopped::with_shutdown_timeout(rest.instrument(span), shutdown);
+        let is_complete = rights::named(rest.await);
         // Before the summary is printed.
         display.end();
-        self.settle(&mut publisher, &is_complete).await;
+        self.record_failure(&mut publisher, &is_complete).await;
         report(args, &publisher, is_complete, &counters)
     }
 
-    /// Opens the run to crawl, with a client of the API. Returns none if the shutdown came first.
+    /// Opens the run to crawl, with a client of the API. Returns `None` if the shutdown came first.
     async fn open(
         &self,
         request: &CrawlRequest,
         counters: &Arc<Counters>,
-        domains: &mut Option<Domains>,
-    ) -> anyhow::Result<Option<(Discovery, Publisher)>> {
+    ) -> anyhow::Result<Option<(Discovery, Opened)>> {
         let Self { args, url, shutdown, .. } = self;
         proxy::check(url).await?;
         let discovery = Discovery::new(args, url.clone(), Arc::clone(counters))?;
-        let publisher = open(args, request, (&discovery, counters), domains, shutdown).await?;
-        Ok(publisher.map(|publisher| (discovery, publisher)))
+        let opened = open(args, request, &discovery, shutdown).await?;
+        Ok(opened.map(|opened| (discovery, opened)))
     }
 
     /// Notifies the webhook of a failure, and records in the cursor why an incomplete crawl stopped.
-    async fn settle(&self, publisher: &mut Publisher, is_complete: &anyhow::Result<bool>) {
+    async fn record_failure(&self, publisher: &mut Publisher, is_complete: &anyhow::Result<bool>) {
         if matches!(is_complete, Ok(true)) {
             self.notifier.crawl_succeeded();
             return;
@@ -162,14 +155,8 @@ fn report(
     }
 }
 
-/// The progress that a cursor shows.
-fn total(cursor: &Cursor) -> Total {
-    let expected = lifecycle::expected_objects(cursor);
-    Total { pages: cursor.next_page, objects: cursor.objects, expected }
-}
-
 /// Publishes the rest of the run. Returns whether the run is complete.
-async fn crawl(
+async fn publish_rest_of_run(
     args: &CrawlArgs,
     discovery: Discovery,
     domains: Option<Domains>,
@@ -195,89 +182,5 @@ async fn crawl(
         }
         publisher.split(usize::from(args.concurrency)).await?;
     }
-    scroll(args, discovery, publisher, display, shutdown).await
-}
-
-/// Crawls all pending intervals and ends the run. Returns whether the run is complete.
-async fn scroll(
-    args: &CrawlArgs,
-    discovery: Discovery,
-    publisher: &mut Publisher,
-    display: &Display,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<bool> {
-    let cursor = publisher.cursor();
-    let (max_id, declares_assets) = (cursor.max_id.clone(), lifecycle::declared(cursor) > 0);
-    let lanes = Arc::new(Lanes::new(discovery, page_size(args, publisher), max_id, declares_assets));
-    for _ in 0..MAX_ROUNDS {
-        publish_lanes(args, &lanes, publisher, display, shutdown).await?;
-        if shutdown.is_cancelled() {
-            return Ok(false);
-        }
-        if publisher.cursor().pending.iter().any(|interval| lanes.has_seen_after(&interval.after)) {
-            continue;
-        }
-        lifecycle::check_seen(publisher.cursor())?;
-        return publisher.end().await.map(|()| true);
-    }
-    bail!("the API repeatedly returns no objects after ids where it has returned larger ids before")
-}
-
-/// The first page size: what a limit still takes, plus one, because the last id of a page is left to the next one.
-fn page_size(args: &CrawlArgs, publisher: &Publisher) -> PageSize {
-    let remaining =
-        lifecycle::remaining(publisher.cursor()).and_then(|count| u16::try_from(count).ok()?.checked_add(1));
-    PageSize::new(args.page_size, remaining.unwrap_or(u16::MAX))
-}
-
-/// Runs lanes over the pending intervals and publishes their pages until the last lane ends.
-async fn publish_lanes(
-    args: &CrawlArgs,
-    lanes: &Arc<Lanes>,
-    publisher: &mut Publisher,
-    display: &Display,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<()> {
-    lanes.queue(publisher.cursor().pending.clone());
-    // Dropped, and so cancelled, however this function ends.
-    let stop = shutdown.child_token();
-    let _stop_lanes = stop.clone().drop_guard();
-    let count = usize::from(args.concurrency);
-    // A lane takes a place before it requests a page, so this bounds all pages that are not being published. One lane
-    // also fetches the next page while one waits.
-    let (sender, mut pages) = mpsc::channel(count.max(2));
-    let mut tasks = JoinSet::new();
-    for lane in 0..count {
-        let task = run_lane(Arc::clone(lanes), lane, sender.clone(), stop.clone());
-        tasks.spawn(task.in_current_span());
-    }
-    drop(sender);
-    while let Some(waiting) = waiting::take(&mut pages).await {
-        publisher.lane_pages(waiting).await?;
-        display.update(total(publisher.cursor()));
-        if lifecycle::remaining(publisher.cursor()) == Some(0) {
-            stop.cancel();
-            break;
-        }
-    }
-    // So that no lane waits for the receiver.
-    drop(pages);
-    while let Some(ended) = tasks.join_next().await {
-        ended??;
-    }
-    Ok(())
-}
-
-/// Runs one lane. If it fails, it stops the others.
-async fn run_lane(
-    lanes: Arc<Lanes>,
-    lane: usize,
-    pages: mpsc::Sender<LanePage>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let ended = lanes.crawl(lane, pages, &stop).await;
-    if ended.is_err() {
-        stop.cancel();
-    }
-    ended
+    scroll::scroll(args, discovery, publisher, display, shutdown).await
 }

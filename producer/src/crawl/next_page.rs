@@ -8,7 +8,7 @@
 use catalog_shared::cursor::Interval;
 
 use crate::api::PageRequest;
-use crate::crawl::answer::Answer;
+use crate::crawl::page_outcome::PageOutcome;
 use crate::crawl::page_size::PageSize;
 use crate::model::page::Page;
 
@@ -58,13 +58,13 @@ impl<'a> NextPage<'a> {
         page.objects.len() >= usize::from(MAX_LIMIT) && self.is_insufficient(page)
     }
 
-    /// The answer that a page gives; none if a larger page must be requested.
-    pub(crate) fn received(&mut self, page: Page) -> Option<Answer> {
+    /// The answer that a page gives; `None` if a larger page must be requested.
+    pub(crate) fn received(&mut self, page: Page) -> Option<PageOutcome> {
         if !self.is_insufficient(&page) {
-            return Some(Answer::Page(page));
+            return Some(PageOutcome::Page(page));
         }
         if self.is_the_end(&page) {
-            return Some(Answer::Last(page));
+            return Some(PageOutcome::Last(page));
         }
         (self.insufficient, self.partial) = (self.size, page);
         self.failed = self.failed.filter(|size| *size > self.insufficient);
@@ -101,7 +101,7 @@ mod tests {
             let size = next.request().size;
             sizes.push(size);
             if let Some(answer) = next.received(page(&catalog[..catalog.len().min(size.into())])) {
-                return (sizes, matches!(answer, Answer::Last(_)));
+                return (sizes, matches!(answer, PageOutcome::Last(_)));
             }
         }
     }

@@ -22,17 +22,17 @@ use uuid::Uuid;
 use crate::config::CrawlArgs;
 
 /// The time limit of a notification with all its attempts. The summary waits for it.
-const LIMIT: Duration = Duration::from_secs(30);
+const NOTIFICATION_LIMIT: Duration = Duration::from_secs(30);
 /// The delay before the second attempt. It doubles with each further one.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 
 /// Notifies the receiver of failed crawls of one region.
 pub(super) struct Notifier {
-    /// None without `--notify-url`, and in a dry run.
+    /// `None` without `--notify-url`, and in a dry run.
     webhook: Option<Webhook>,
     region: Region,
     shutdown: CancellationToken,
-    /// The last failure of this process that the receiver has accepted. None after a complete run.
+    /// The last failure of this process that the receiver has accepted. `None` after a complete run.
     accepted: Mutex<Option<Accepted>>,
     /// Whether an error that would come again at the next start is sent. A supervisor may restart a producer with a schedule
     /// every minute, so not until it has opened a run or waited for a slot.
@@ -42,7 +42,7 @@ pub(super) struct Notifier {
 /// A failure that the receiver has accepted.
 #[derive(Clone, Copy)]
 struct Accepted {
-    /// None if the crawl failed before it had a run.
+    /// `None` if the crawl failed before it had a run.
     run: Option<u32>,
     at: OffsetDateTime,
 }
@@ -55,7 +55,7 @@ impl Notifier {
     pub(super) fn new(args: &CrawlArgs, shutdown: &CancellationToken) -> anyhow::Result<Self> {
         let webhook = args.notify.webhook()?.filter(|_| !args.dry_run);
         let sends_lasting = AtomicBool::new(args.schedule.every.is_none());
-        let (region, shutdown) = (args.region, shutdown.clone());
+        let (region, shutdown) = (args.api.region, shutdown.clone());
         Ok(Self { webhook, region, shutdown, accepted: Mutex::new(None), sends_lasting })
     }
 
@@ -94,7 +94,7 @@ impl Notifier {
         let (Some(webhook), Some(error)) = (&self.webhook, error) else { return false };
         let was_notified = self.was_notified(cursor);
         let is_sent =
-            if is_lasting(error) { self.sends_lasting.load(Ordering::Relaxed) } else { !was_notified };
+            if Stop::is_cause_of(error) { self.sends_lasting.load(Ordering::Relaxed) } else { !was_notified };
         if !is_sent {
             return was_notified;
         }
@@ -108,7 +108,7 @@ impl Notifier {
 
     /// Sends a notification. Returns whether the receiver has accepted it before the time limit and a shutdown.
     async fn send(&self, webhook: &Webhook, body: &Value) -> bool {
-        let sending = timeout(LIMIT, send(webhook, body));
+        let sending = timeout(NOTIFICATION_LIMIT, send(webhook, body));
         let is_accepted = matches!(self.shutdown.run_until_cancelled(sending).await, Some(Ok(())));
         if !is_accepted {
             tracing::warn!(
@@ -142,14 +142,9 @@ async fn send(webhook: &Webhook, body: &Value) {
     tracing::info!(event = events::NOTIFICATION_SENT, id, host, "the receiver was notified");
 }
 
-/// Whether the next crawl would fail in the same way until a person does something.
-fn is_lasting(error: &anyhow::Error) -> bool {
-    error.is::<Stop>()
-}
-
 /// What is sent, in the form of the consumer's notifications.
 fn body(region: Region, run: Option<u32>, error: &anyhow::Error) -> Value {
-    let level = if is_lasting(error) { "critical" } else { "warning" };
+    let level = if Stop::is_cause_of(error) { "critical" } else { "warning" };
     let (found, next) = match run {
         Some(run) => (format!("run {run} of {region} failed: {error:#}"), "status"),
         None => (format!("a crawl of {region} failed at its start: {error:#}"), "doctor"),

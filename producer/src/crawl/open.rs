@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use catalog_shared::cursor::Cursor;
-use catalog_shared::cursors;
+use catalog_shared::cursor_reader;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::{retry_while_down, wait_for_kafka_within};
@@ -16,7 +16,6 @@ use crate::config::CrawlArgs;
 use crate::crawl::domains;
 use crate::model::domains::Domains;
 use crate::model::idspace;
-use crate::progress::counters::Counters;
 use crate::publish::claim::Claim;
 use crate::publish::sink::Sink;
 use crate::publish::{Publisher, hosts};
@@ -28,16 +27,24 @@ use crate::run::{Run, lifecycle};
 /// The maximum number of claims, in case another producer writes the cursor between opening and claiming.
 const MAX_CLAIMS: usize = 5;
 
+/// A run whose region is claimed.
+pub(super) struct Opened {
+    pub(super) publisher: Publisher,
+    /// What was fetched from `/domains` before a new run.
+    pub(super) domains: Option<Domains>,
+}
+
 /// Opens the run that is published to the region's topics, or to nowhere in a dry run. Waits while Kafka is unreachable.
-/// Returns none if `shutdown` came first. What is fetched from `/domains` is kept in `domains` across retries.
+/// Returns `None` if `shutdown` came first.
 pub(super) async fn open(
     args: &CrawlArgs,
     request: &CrawlRequest,
-    (discovery, counters): (&Discovery, &Counters),
-    domains: &mut Option<Domains>,
+    discovery: &Discovery,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Option<Publisher>> {
-    let opened = async {
+) -> anyhow::Result<Option<Opened>> {
+    // Kept across retries.
+    let mut domains = None;
+    let opening = async {
         let mut waiting = Instant::now();
         if args.dry_run {
             return dry_run(args, request, discovery).await;
@@ -46,14 +53,15 @@ pub(super) async fn open(
             wait_for_kafka_within(&args.kafka, limit).await?;
         }
         let claim = async || {
-            counters.add_kafka_wait(waiting.elapsed());
-            let claimed = claim(args, request, discovery, domains).await;
+            discovery.counters().add_kafka_wait(waiting.elapsed());
+            let claimed = open_and_claim(args, request, discovery, &mut domains).await;
             waiting = Instant::now();
             claimed
         };
         retry_while_down(&args.kafka, claim).await
     };
-    shutdown.run_until_cancelled(opened).await.transpose()
+    let publisher = shutdown.run_until_cancelled(opening).await.transpose()?;
+    Ok(publisher.map(|publisher| Opened { publisher, domains }))
 }
 
 /// Starts a dry run. Kafka is only read for the start of `--since auto`.
@@ -64,46 +72,49 @@ async fn dry_run(
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
     let last = match request.since {
-        Some(Start::Auto { .. }) => cursors::read_if_exists(&args.kafka, &topics, args.region).await?,
+        Some(Start::Auto { .. }) => {
+            cursor_reader::read_if_exists(&args.kafka, &topics, args.api.region).await?
+        }
         _ => None,
     };
-    let cursor = plan(request, last)?.claim(request, "", &topic_setup::partitions(args.partitions))?;
+    let cursor = plan(request, last)?.into_cursor(request, "", &topic_setup::partitions(args.partitions))?;
     discovery.check_domains().await?;
-    tracing::info!(event = events::DRY_RUN_STARTED, region = %args.region, "crawling without publishing");
+    tracing::info!(event = events::DRY_RUN_STARTED, region = %args.api.region, "crawling without publishing");
     Ok(Publisher::new(Sink::Nowhere, Run::new(topics, split(cursor, args))))
 }
 
 /// Claims the region. Plans once before that: an invalid command line must neither fence a running producer nor create
 /// topics, and an API that can't be crawled must not leave a run behind.
-async fn claim(
+async fn open_and_claim(
     args: &CrawlArgs,
     request: &CrawlRequest,
     discovery: &Discovery,
     domains: &mut Option<Domains>,
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
-    let planned = plan(request, cursors::read_if_exists(&args.kafka, &topics, args.region).await?)?;
+    let planned = plan(request, cursor_reader::read_if_exists(&args.kafka, &topics, args.api.region).await?)?;
     let partitions = topic_setup::ensure(&args.kafka, &topics, args.partitions).await?;
-    let owner = uuid::Uuid::new_v4().to_string();
+    let instance_id = uuid::Uuid::new_v4().to_string();
     let is_new = matches!(planned, Plan::Start { .. });
-    planned.claim(request, &owner, &partitions)?;
+    planned.into_cursor(request, &instance_id, &partitions)?;
     if is_new && domains.is_none() {
         *domains = Some(domains::fetch_before_run(discovery).await?);
     }
     for _ in 0..MAX_CLAIMS {
-        let (mut claim, found) = Claim::open(&args.kafka, args.region).await?;
+        let (mut claim, found) = Claim::open(&args.kafka, args.api.region).await?;
         let request = found.in_doubt.map_or_else(|| request.clone(), |cursor| discard(request, &cursor));
-        let cursor = split(plan(&request, found.last)?.claim(&request, &owner, &partitions)?, args);
+        let cursor =
+            split(plan(&request, found.last)?.into_cursor(&request, &instance_id, &partitions)?, args);
         // Before the run is claimed, so that a failure leaves no run that nobody has crawled.
         let hosts = hosts::published(&args.kafka, &topics, &cursor).await?;
         if claim.establish(&cursor).await? {
-            tracing::info!(event = events::CRAWL_STARTED, region = %args.region, run = cursor.run, page = cursor.next_page, "crawling");
+            tracing::info!(event = events::CRAWL_STARTED, region = %args.api.region, run = cursor.run, page = cursor.next_page, "crawling");
             let run = Run::new(topics, cursor).with_published_hosts(hosts);
             return Ok(Publisher::new(Sink::Kafka(Box::new(claim)), run));
         }
-        tracing::info!(event = events::CLAIM_RETRIED, region = %args.region, "another producer wrote the cursor, retrying the claim");
+        tracing::info!(event = events::CLAIM_RETRIED, region = %args.api.region, "another producer wrote the cursor, retrying the claim");
     }
-    bail!(Stop::Guard(format!("other producers of region {} keep taking over", args.region)))
+    bail!(Stop::Guard(format!("other producers of region {} keep taking over", args.api.region)))
 }
 
 fn discard(request: &CrawlRequest, in_doubt: &Cursor) -> CrawlRequest {

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use catalog_shared::answer::Answered;
 use catalog_shared::cursor::{Cursor, RunState};
-use catalog_shared::cursors;
+use catalog_shared::cursor_reader;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::outage::{retry_while_down, wait_for_kafka_within};
@@ -33,7 +32,7 @@ pub(super) struct Scheduler {
 }
 
 impl Scheduler {
-    /// The scheduler for `--every`; none without it.
+    /// The scheduler for `--every`; `None` without it.
     ///
     /// # Errors
     /// [`Stop::Usage`] for flags that contradict each other.
@@ -56,7 +55,7 @@ impl Scheduler {
     pub(super) async fn run(mut self, crawler: &Crawler<'_>, request: &CrawlRequest) -> anyhow::Result<()> {
         let started = self.crawl_at_start(crawler, request).await;
         crawler.monitor.end_crawl();
-        self.note_end(started, crawler)?;
+        self.record_end(started, crawler)?;
         let mut announced = None;
         while !crawler.shutdown.is_cancelled() {
             match self.schedule.next_step(self.expected, OffsetDateTime::now_utc()) {
@@ -72,7 +71,7 @@ impl Scheduler {
                 Next::Missed { slot, missed } => self.miss(missed, slot),
                 Next::Crawl { slot, missed } => {
                     self.miss(missed, slot);
-                    self.crawl(crawler, request, slot).await?;
+                    self.crawl_slot(crawler, request, slot).await?;
                 }
             }
         }
@@ -99,23 +98,23 @@ impl Scheduler {
         };
         let request = self.request(request, self.expected);
         self.expected = self.schedule.during_first_crawl(self.expected, started_at);
-        self.state.crawl(self.expected);
+        self.state.begin_crawl(self.expected);
         crawler.crawl(&request).await?;
         Ok(true)
     }
 
     /// Crawls in a slot. The next look at the clock decides which slots were missed meanwhile.
-    async fn crawl(
+    async fn crawl_slot(
         &mut self,
         crawler: &Crawler<'_>,
         request: &CrawlRequest,
         slot: Slot,
     ) -> anyhow::Result<()> {
         self.expected = self.schedule.following(slot);
-        self.state.crawl(self.expected);
-        let crawled = crawl_slot(crawler, &self.request(request, slot), slot).await;
+        self.state.begin_crawl(self.expected);
+        let crawled = crawl_until_done(crawler, &self.request(request, slot), slot).await;
         crawler.monitor.end_crawl();
-        self.note_end(crawled, crawler)
+        self.record_end(crawled, crawler)
     }
 
     /// Notes missed slots, and which one comes next.
@@ -128,7 +127,7 @@ impl Scheduler {
     }
 
     /// Notes how the crawls of a slot ended.
-    fn note_end(&self, crawled: anyhow::Result<bool>, crawler: &Crawler<'_>) -> anyhow::Result<()> {
+    fn record_end(&self, crawled: anyhow::Result<bool>, crawler: &Crawler<'_>) -> anyhow::Result<()> {
         match crawled {
             Ok(has_crawled) => {
                 if has_crawled {
@@ -136,8 +135,9 @@ impl Scheduler {
                 }
                 Ok(())
             }
-            // After a shutdown no other slot follows.
-            Err(error) if is_final(&error) || crawler.shutdown.is_cancelled() => Err(error),
+            // Flags that can't work and another producer that has taken over concern every later slot too. After a shutdown no
+            // other slot follows. Anything else may have passed until then.
+            Err(error) if Stop::is_cause_of(&error) || crawler.shutdown.is_cancelled() => Err(error),
             Err(error) => {
                 self.state.end(true);
                 let error = format!("{error:#}");
@@ -158,7 +158,7 @@ impl Scheduler {
 }
 
 /// Crawls until the cursor shows that the slot needs nothing more. Returns whether there was a crawl.
-async fn crawl_slot(crawler: &Crawler<'_>, request: &CrawlRequest, slot: Slot) -> anyhow::Result<bool> {
+async fn crawl_until_done(crawler: &Crawler<'_>, request: &CrawlRequest, slot: Slot) -> anyhow::Result<bool> {
     for crawls in 0..MAX_CRAWLS {
         let Some(last) = crawler.last_cursor().await? else { return Ok(crawls > 0) };
         let now = OffsetDateTime::now_utc();
@@ -180,13 +180,14 @@ async fn crawl_slot(crawler: &Crawler<'_>, request: &CrawlRequest, slot: Slot) -
 impl Crawler<'_> {
     /// The last cursor of the region, if it has one. The outer option is `None` after a shutdown.
     async fn last_cursor(&self) -> anyhow::Result<Option<Option<Cursor>>> {
-        let (kafka, region) = (&self.args.kafka, self.args.region);
+        let (kafka, region) = (&self.args.kafka, self.args.api.region);
         let topics = kafka.topics();
         let read = async {
             if let Some(limit) = self.args.wait_for_kafka {
                 wait_for_kafka_within(kafka, limit).await?;
             }
-            retry_while_down(kafka, async || cursors::read_if_exists(kafka, &topics, region).await).await
+            retry_while_down(kafka, async || cursor_reader::read_if_exists(kafka, &topics, region).await)
+                .await
         };
         let read = rights::named(self.shutdown.run_until_cancelled(read).await.transpose());
         if let Ok(Some(Some(Cursor { ended_at: Some(at), .. }))) = &read {
@@ -197,13 +198,6 @@ impl Crawler<'_> {
     }
 }
 
-/// Whether an error ends the process. Flags that can't work, another producer that has taken over and a shutdown concern every
-/// later slot too. Anything else may have passed until then.
-fn is_final(error: &anyhow::Error) -> bool {
-    let answered = error.downcast_ref::<Answered>().map(|Answered(error)| error);
-    answered.unwrap_or(error).is::<Stop>()
-}
-
 /// A random number from 0 to 1.
 fn draw() -> f64 {
     let [.., a, b, c, d] = *Uuid::new_v4().as_bytes();
@@ -212,18 +206,7 @@ fn draw() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::anyhow;
-
     use super::*;
-
-    #[test]
-    fn only_errors_that_the_next_slot_would_repeat_end_the_process() {
-        let stop = || anyhow::Error::from(Stop::Guard("fenced".into()));
-        assert!(
-            is_final(&stop()) && is_final(&stop().context("crawling")) && is_final(&Answered(stop()).into())
-        );
-        assert!(!is_final(&anyhow!("the API is down")) && !is_final(&Answered(anyhow!("as well")).into()));
-    }
 
     #[test]
     fn delays_are_drawn_from_the_whole_jitter() {

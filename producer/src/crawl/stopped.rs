@@ -55,7 +55,7 @@ pub(super) fn interrupted(args: &CrawlArgs, run: u32) -> String {
     if args.dry_run {
         return "the dry run is incomplete".to_owned();
     }
-    format!("run {run} of {} is incomplete; the same command resumes it", args.region)
+    format!("run {run} of {} is incomplete; the same command resumes it", args.api.region)
 }
 
 /// The error of a command that has not claimed the region, after its summary is printed. There is no summary for an
@@ -66,7 +66,7 @@ pub(super) fn before_claim(
     counters: &Counters,
     error: Option<anyhow::Error>,
 ) -> anyhow::Error {
-    let summary = |end| Summary::without_run(args, request.shape, end, counters);
+    let summary = |end| Summary::without_run(args, request.parameters, end, counters);
     let Some(error) = error else {
         let error = Stop::Interrupted("no run was started or resumed".to_owned());
         return summary(End::Interrupted).print_failure(args.json, error.into());

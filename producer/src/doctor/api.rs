@@ -9,39 +9,21 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tokio::time::timeout_at;
 
-use super::speed::{self, Stopwatch};
-use super::{headers, next, rules};
+use super::rules::{self, Rule};
+use super::speed::Stopwatch;
+use super::{checks, headers, next};
 use crate::api::error::{ApiError, Incomplete};
 use crate::api::raw::{RawAnswer, RawClient};
-use crate::config::Rate;
+use crate::config::RateLimit;
 use crate::model::page::Page;
 
 /// How long a request may wait for data.
-const TIMEOUT: Duration = Duration::from_secs(20);
-/// The number of results of a page, as text and as a number.
-const LIMIT: (&str, usize) = ("10", 10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// The number of results of a page, and the same as a parameter.
+const SAMPLE_PAGE_SIZE: usize = 10;
+const SAMPLE_LIMIT: &str = "10";
 /// Beyond every id.
 const LAST_ID: &str = "zzzz-zzzz";
-/// The checks after the first request.
-const OTHERS: [&str; 16] = [
-    "api_region_header",
-    "api_clock",
-    "api_empty_scroll",
-    "api_limit",
-    "api_exclusive_bound",
-    "api_unknown_id",
-    "api_end",
-    "api_window",
-    "api_order",
-    "api_bad_limit",
-    "api_unknown_domain",
-    "api_unknown_parameter",
-    "api_domains",
-    "api_newest_first",
-    "api_domain_filter",
-    speed::CHECK,
-];
-
 /// A request that the API refuses.
 struct Invalid {
     check: &'static str,
@@ -54,25 +36,25 @@ struct Invalid {
 
 const INVALID: [Invalid; 4] = [
     Invalid {
-        check: "api_window",
+        check: checks::WINDOW,
         what: "offset + limit above 10000",
         query: &[("offset", "9999"), ("limit", "2")],
         statuses: &[400],
     },
     Invalid {
-        check: "api_order",
+        check: checks::ORDER,
         what: "scroll_id with order",
         query: &[("scroll_id", ""), ("order", "name"), ("limit", "1")],
         statuses: &[400],
     },
     Invalid {
-        check: "api_bad_limit",
+        check: checks::BAD_LIMIT,
         what: "a negative limit",
         query: &[("scroll_id", ""), ("limit", "-1")],
         statuses: &[400, 500],
     },
     Invalid {
-        check: "api_unknown_domain",
+        check: checks::UNKNOWN_DOMAIN,
         what: "an unknown domain",
         query: &[("domains", "unknown.catalog-stream.example"), ("limit", "1")],
         statuses: &[404],
@@ -80,11 +62,11 @@ const INVALID: [Invalid; 4] = [
 ];
 
 /// The API that is examined.
-pub(super) struct Examined {
+pub(super) struct ApiTarget {
     pub(super) region: Region,
     pub(super) url: Url,
     pub(super) token: Option<SecretString>,
-    pub(super) rate: Rate,
+    pub(super) rate: RateLimit,
     /// The time for all requests and their findings.
     pub(super) limit: Duration,
 }
@@ -93,23 +75,27 @@ pub(super) struct Examined {
 ///
 /// # Errors
 /// If there can be no client, such as for an invalid token.
-pub(super) async fn examine(api: &Examined) -> anyhow::Result<Vec<Finding>> {
+pub(super) async fn examine(api: &ApiTarget) -> anyhow::Result<Vec<Finding>> {
     // To open a client takes time, too.
     let stopwatch = RefCell::new(Stopwatch::start(api.limit));
-    let client = RawClient::new(api.url.clone(), api.token.as_ref(), api.rate, TIMEOUT)?;
+    let client = RawClient::new(api.url.clone(), api.token.as_ref(), api.rate, REQUEST_TIMEOUT)?;
     let (region, has_token) = (api.region, api.token.is_some());
-    let asked = Asked { client, region, url: &api.url, has_token, stopwatch };
-    match asked.first().await {
-        Ok((answer, page)) => asked.rest(&answer, &page).await,
+    let probe = ApiProbe { client, region, url: &api.url, has_token, stopwatch };
+    match probe.first().await {
+        Ok((answer, page)) => probe.rest(&answer, &page).await,
         Err(unusable) => {
             let mut found = vec![unusable];
-            found.extend(OTHERS.map(|check| Finding::skipped(check, "the API does not answer as it should")));
+            found.extend(
+                checks::AFTER_FIRST
+                    .map(|check| Finding::skipped(check, "the API does not answer as it should")),
+            );
             Ok(found)
         }
     }
 }
 
-struct Asked<'a> {
+/// Sends the requests.
+struct ApiProbe<'a> {
     client: RawClient,
     region: Region,
     url: &'a Url,
@@ -117,16 +103,23 @@ struct Asked<'a> {
     stopwatch: RefCell<Stopwatch>,
 }
 
-impl Asked<'_> {
+impl ApiProbe<'_> {
+    const fn rule(&self, check: &'static str) -> Rule {
+        Rule { check, region: self.region }
+    }
+
     /// The first page, with which a crawl begins.
     async fn first(&self) -> Result<(RawAnswer, Page), Finding> {
-        const CHECK: &str = "api";
         let (region, url) = (self.region, self.url);
         let failed = |error: ApiError, next: String| {
-            Finding::problem(CHECK, format!("{:#}", anyhow::Error::from(error)), next)
+            Finding::problem(checks::API, format!("{:#}", anyhow::Error::from(error)), next)
         };
-        let Some(answer) = self.get("", &[("scroll_id", ""), ("limit", LIMIT.0)]).await else {
-            return Err(Finding::problem(CHECK, "the API did not answer in time", next::unreachable(url)));
+        let Some(answer) = self.get("", &[("scroll_id", ""), ("limit", SAMPLE_LIMIT)]).await else {
+            return Err(Finding::problem(
+                checks::API,
+                "the API did not answer in time",
+                next::unreachable(url),
+            ));
         };
         let answer = answer.map_err(|error| failed(error, next::unreachable(url)))?;
         if answer.status != 200 {
@@ -138,18 +131,16 @@ impl Asked<'_> {
     }
 
     async fn rest(&self, answer: &RawAnswer, first: &Page) -> anyhow::Result<Vec<Finding>> {
-        let region = self.region;
         let date = self.client.header(answer, "date").and_then(|date| httpdate::parse_http_date(&date).ok());
         let mut found = vec![
-            Finding::ok("api", "the API answers"),
+            Finding::ok(checks::API, "the API answers"),
             headers::region_header(
-                "api_region_header",
+                self.rule(checks::REGION_HEADER),
                 self.client.header(answer, "x-socrata-region").as_deref(),
-                region,
             ),
-            headers::clock("api_clock", date, SystemTime::now(), self.url),
-            rules::empty_scroll("api_empty_scroll", first, region),
-            rules::limit("api_limit", first, LIMIT.1, region),
+            headers::clock(checks::CLOCK, date, SystemTime::now(), self.url),
+            self.rule(checks::EMPTY_SCROLL).empty_scroll(first),
+            self.rule(checks::LIMIT).limit(first, SAMPLE_PAGE_SIZE),
         ];
         found.extend(self.scroll(first).await);
         found.extend(self.refusals().await);
@@ -158,7 +149,7 @@ impl Asked<'_> {
         Ok(found)
     }
 
-    /// Sends a request. None if the time is over before its answer.
+    /// Sends a request. `None` if the time is over before its answer.
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<Result<RawAnswer, ApiError>> {
         let (deadline, asked) = (self.stopwatch.borrow().deadline, Instant::now());
         let answer = timeout_at(deadline, self.client.get(path, query)).await;
@@ -176,51 +167,50 @@ impl Asked<'_> {
         let ids: Vec<&str> = first.ids().collect();
         let mut found = Vec::new();
         found.push(match ids.as_slice() {
-            [bound, next, ..] => self.after("api_exclusive_bound", (*bound, *next)).await,
-            _ => Finding::skipped("api_exclusive_bound", "the catalog has fewer than two assets"),
+            [bound, next, ..] => self.after(checks::EXCLUSIVE_BOUND, (*bound, *next)).await,
+            _ => Finding::skipped(checks::EXCLUSIVE_BOUND, "the catalog has fewer than two assets"),
         });
         found.push(match rules::gap(first) {
-            Some((bound, next)) => self.after("api_unknown_id", (bound.as_str(), next)).await,
-            None => Finding::skipped("api_unknown_id", "there is no free id between the first assets"),
+            Some((bound, next)) => self.after(checks::UNKNOWN_ID, (bound.as_str(), next)).await,
+            None => Finding::skipped(checks::UNKNOWN_ID, "there is no free id between the first assets"),
         });
-        let last = [("scroll_id", LAST_ID), ("limit", LIMIT.0)];
-        found.push(self.page("api_end", &last, |page| rules::end("api_end", page, self.region)).await);
+        let last = [("scroll_id", LAST_ID), ("limit", SAMPLE_LIMIT)];
+        found.push(self.page(checks::END, &last, |page| self.rule(checks::END).end(page)).await);
         found
     }
 
     async fn after(&self, check: &'static str, (bound, next): (&str, &str)) -> Finding {
         let query = [("scroll_id", bound), ("limit", "2")];
-        self.page(check, &query, |page| rules::follows(check, page, (bound, next), self.region)).await
+        self.page(check, &query, |page| self.rule(check).follows(page, (bound, next))).await
     }
 
     /// How the API refuses what it can't answer.
     async fn refusals(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         for Invalid { check, what, query, statuses } in &INVALID {
-            let judge = |answer: &RawAnswer| rules::refusal(check, answer, what, statuses, self.region);
+            let judge = |answer: &RawAnswer| self.rule(check).refusal(answer, what, statuses);
             found.push(self.ask(check, "", query, judge).await);
         }
         let unknown = [("catalog_stream_unknown", "1"), ("limit", "1")];
-        let judge =
-            |answer: &RawAnswer| rules::unknown_parameter("api_unknown_parameter", answer, self.region);
-        found.push(self.ask("api_unknown_parameter", "", &unknown, judge).await);
+        let judge = |answer: &RawAnswer| self.rule(checks::UNKNOWN_PARAMETER).unknown_parameter(answer);
+        found.push(self.ask(checks::UNKNOWN_PARAMETER, "", &unknown, judge).await);
         found
     }
 
     /// The list of domains, the listing by date, and the assets of one domain.
     async fn lists(&self, first: &Page) -> Vec<Finding> {
         let domain = first.objects.iter().find_map(|object| object.domain.as_deref());
-        let judge = |answer: &RawAnswer| rules::domains("api_domains", answer, domain, self.region);
-        let mut found = vec![self.ask("api_domains", "/domains", &[], judge).await];
-        let newest = [("order", "updatedAt DESC"), ("offset", "0"), ("limit", LIMIT.0)];
-        let judge = |page: &Page| rules::newest_first("api_newest_first", page, self.region);
-        found.push(self.page("api_newest_first", &newest, judge).await);
+        let judge = |answer: &RawAnswer| self.rule(checks::DOMAINS).domains(answer, domain);
+        let mut found = vec![self.ask(checks::DOMAINS, "/domains", &[], judge).await];
+        let newest = [("order", "updatedAt DESC"), ("offset", "0"), ("limit", SAMPLE_LIMIT)];
+        let judge = |page: &Page| self.rule(checks::NEWEST_FIRST).newest_first(page);
+        found.push(self.page(checks::NEWEST_FIRST, &newest, judge).await);
         if let Some(domain) = domain {
             let query = [("scroll_id", ""), ("domains", domain), ("limit", "3")];
-            let judge = |page: &Page| rules::of_domain("api_domain_filter", page, domain, self.region);
-            found.push(self.page("api_domain_filter", &query, judge).await);
+            let judge = |page: &Page| self.rule(checks::DOMAIN_FILTER).of_domain(page, domain);
+            found.push(self.page(checks::DOMAIN_FILTER, &query, judge).await);
         } else {
-            found.push(Finding::skipped("api_domain_filter", "no asset of the first page names a domain"));
+            found.push(Finding::skipped(checks::DOMAIN_FILTER, "no asset of the first page names a domain"));
         }
         found
     }
@@ -231,7 +221,7 @@ impl Asked<'_> {
         query: &[(&str, &str)],
         judge: impl Fn(&Page) -> Finding,
     ) -> Finding {
-        let judge = |answer: &RawAnswer| match rules::page(check, answer, self.region) {
+        let judge = |answer: &RawAnswer| match self.rule(check).page(answer) {
             Ok(page) => judge(&page),
             Err(problem) => problem,
         };

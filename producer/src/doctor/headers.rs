@@ -8,32 +8,28 @@ use catalog_shared::region::Region;
 use reqwest::Url;
 
 use super::next;
-use super::rules::differs;
+use super::rules::Rule;
+use crate::api::region_check::is_named_in;
 
 /// A difference of clocks that distorts times, and one that certificates don't survive.
 const CLOCK_WARNING: u64 = 5;
 const CLOCK_PROBLEM: u64 = 300;
 
 /// The region that the answer names.
-pub(super) fn region_header(check: &'static str, value: Option<&str>, region: Region) -> Finding {
-    let names =
-        |region: &Region, value: &str| value.split('-').any(|part| part.eq_ignore_ascii_case(region.name()));
+pub(super) fn region_header(rule: Rule, value: Option<&str>) -> Finding {
+    let Rule { check, region } = rule;
     match value {
-        None => differs(
-            check,
-            region,
-            "the answer has no header X-Socrata-Region, so a wrong region goes unnoticed",
-        ),
-        Some(value) if names(&region, value) => Finding::ok(check, format!("X-Socrata-Region is {value}")),
-        Some(value) => match Region::ALL.iter().find(|other| names(other, value)) {
+        None => rule.differs("the answer has no header X-Socrata-Region, so a wrong region goes unnoticed"),
+        Some(value) if is_named_in(region, value) => {
+            Finding::ok(check, format!("X-Socrata-Region is {value}"))
+        }
+        Some(value) => match Region::ALL.iter().find(|other| is_named_in(**other, value)) {
             Some(other) => Finding::problem(
                 check,
                 format!("another region answered: X-Socrata-Region is {value}"),
                 next::other_region(*other),
             ),
-            None => {
-                differs(check, region, format!("X-Socrata-Region is {value}, which names no known region"))
-            }
+            None => rule.differs(format!("X-Socrata-Region is {value}, which names no known region")),
         },
     }
 }
@@ -62,11 +58,10 @@ mod tests {
     use super::*;
 
     const CHECK: &str = "rule";
-    const US: Region = Region::Us;
 
     #[test]
     fn the_header_names_the_region() {
-        let level = |value| region_header(CHECK, value, US).level;
+        let level = |value| region_header(Rule { check: CHECK, region: Region::Us }, value).level;
         assert_eq!(level(Some("aws-us-east-1-fedramp-prod")), Level::Ok);
         assert_eq!(level(Some("aws-eu-west-1-prod")), Level::Problem);
         assert_eq!([level(None), level(Some("mirror"))], [Level::Warning; 2]);

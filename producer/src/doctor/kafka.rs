@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use catalog_shared::cursor::{Cursor, RunState};
-use catalog_shared::cursors::{self, Unreadable};
+use catalog_shared::cursor_reader::{self, UnreadableCursor};
 use catalog_shared::doctor::Finding;
 use catalog_shared::kafka::{self, KafkaArgs};
 use catalog_shared::kafka_doctor::{failed, grant_topics, reached, show_cursor};
@@ -42,7 +42,7 @@ pub(super) async fn cursor(kafka: KafkaArgs, region: Region) -> anyhow::Result<V
     if let Err(skipped) = reached(&kafka, CURSOR).await {
         return Ok(vec![skipped]);
     }
-    let cursor = match cursors::read_if_exists(&kafka, &kafka.topics(), region).await {
+    let cursor = match cursor_reader::read_if_exists(&kafka, &kafka.topics(), region).await {
         Ok(cursor) => cursor,
         Err(error) => return Ok(vec![unread(error, &kafka)]),
     };
@@ -51,7 +51,7 @@ pub(super) async fn cursor(kafka: KafkaArgs, region: Region) -> anyhow::Result<V
 
 /// The cursor can't be read.
 fn unread(error: anyhow::Error, kafka: &KafkaArgs) -> Finding {
-    match error.downcast_ref::<Unreadable>() {
+    match error.downcast_ref::<UnreadableCursor>() {
         Some(record) => Finding::problem(CURSOR, format!("{error:#}"), show_cursor(kafka, record)),
         None => failed(CURSOR, error, kafka, grant_topics(kafka)),
     }
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_cursor_of_a_newer_build_is_a_problem_before_a_crawl_meets_it() {
         let request = CrawlRequest::new(&parse(&[]), &"http://127.0.0.1/".parse().unwrap()).unwrap();
-        let cursor = new_cursor(Region::Us, request.shape, 3, &BTreeMap::new());
+        let cursor = new_cursor(Region::Us, request.parameters, 3, &BTreeMap::new());
         assert_eq!(state(Region::Us, Some(&cursor)).level, Level::Ok);
         let newer = state(Region::Us, Some(&Cursor { schema: SCHEMA + 1, ..cursor }));
         assert_eq!(newer.level, Level::Problem);

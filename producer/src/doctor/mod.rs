@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::bail;
 use catalog_shared::doctor::{Finding, Group, Report, examine};
 use catalog_shared::exit::Stop;
-use catalog_shared::kafka_doctor::{self, Role, check_brokers};
+use catalog_shared::kafka_doctor::{self, Side, check_brokers};
 use catalog_shared::rights;
 use catalog_shared::shutdown::CancellationToken;
 
-use crate::config::{DoctorArgs, Rate};
+use crate::config::{DoctorArgs, RateLimit};
 
 mod api;
+mod checks;
 mod headers;
 mod kafka;
 mod next;
@@ -36,42 +37,42 @@ const KAFKA_TIMEOUT: Duration = Duration::from_secs(15);
 fn groups(args: &DoctorArgs) -> Vec<Group> {
     let limit = args.timeout.min(KAFKA_TIMEOUT);
     let configuration = configuration(args);
-    let examined = args.api_url().map(|url| api::Examined {
-        region: args.region,
+    let target = args.api.url().map(|url| api::ApiTarget {
+        region: args.api.region,
         url,
-        token: args.app_token.clone(),
-        rate: args.rate,
+        token: args.api.app_token.clone(),
+        rate: args.api.rate,
         limit: args.timeout,
     });
     let brokers = || check_brokers(&args.kafka);
-    let (one, two, three, four) =
-        (args.kafka.clone(), args.kafka.clone(), args.kafka.clone(), args.kafka.clone());
-    let region = args.region;
+    let kafka = || args.kafka.clone();
+    let (for_brokers, for_topics, for_transactions, for_cursor) = (kafka(), kafka(), kafka(), kafka());
+    let region = args.api.region;
     let retry = format!("catalog-producer doctor --region {region} --timeout 5m  # again, with more time");
     vec![
         Group::new("configuration", "catalog-producer crawl --help", move || async move {
             Ok(vec![Finding::ok("configuration", configuration?)])
         }),
-        Group::new("api", retry, move || async move { api::examine(&examined?).await }),
-        Group::new("brokers", brokers(), move || kafka_doctor::brokers(one, limit)),
+        Group::new("api", retry, move || async move { api::examine(&target?).await }),
+        Group::new("brokers", brokers(), move || kafka_doctor::brokers(for_brokers, limit)),
         Group::new("topics", brokers(), move || async move {
-            rights::named(kafka_doctor::topics(two, Role::Producer, limit).await)
+            rights::named(kafka_doctor::topics(for_topics, Side::Producer, limit).await)
         }),
-        Group::new("transactions", brokers(), move || kafka::transactions(three, limit)),
-        Group::new("cursor", brokers(), move || kafka::cursor(four, region)),
+        Group::new("transactions", brokers(), move || kafka::transactions(for_transactions, limit)),
+        Group::new("cursor", brokers(), move || kafka::cursor(for_cursor, region)),
         Group::new("not_checked", "", || async { Ok(vec![not_checked()]) }),
     ]
 }
 
 /// The configuration in effect, without secrets.
 fn configuration(args: &DoctorArgs) -> Result<String, Stop> {
-    let rate = match args.rate {
-        Rate::Unlimited => "no rate limit".to_owned(),
-        Rate::PerSecond(rate) => format!("{rate} requests per second"),
+    let rate = match args.api.rate {
+        RateLimit::Unlimited => "no rate limit".to_owned(),
+        RateLimit::PerSecond(rate) => format!("{rate} requests per second"),
     };
-    let token = if args.app_token.is_some() { "an app token" } else { "no app token" };
+    let token = if args.api.app_token.is_some() { "an app token" } else { "no app token" };
     let kafka = kafka_doctor::configuration(&args.kafka)?;
-    Ok(format!("region {}, API {}, {rate}, {token}; {kafka}", args.region, args.api_url()?))
+    Ok(format!("region {}, API {}, {rate}, {token}; {kafka}", args.api.region, args.api.url()?))
 }
 
 fn not_checked() -> Finding {

@@ -6,10 +6,8 @@ use catalog_shared::doctor::Finding;
 use reqwest::Url;
 use tokio::time::Instant;
 
-use super::next;
+use super::{checks, next};
 
-/// The check of the speed.
-pub(super) const CHECK: &str = "api_speed";
 /// An answer to a request for ten results takes much less than a second. From here on, a crawl takes hours.
 const SLOW: Duration = Duration::from_secs(5);
 
@@ -44,13 +42,13 @@ impl Stopwatch {
                 "the API is too slow to check all rules in time: no answer for {:.1} s",
                 unanswered.as_secs_f64()
             );
-            return Finding::warning(CHECK, found, next::slow(url));
+            return Finding::warning(checks::SPEED, found, next::slow(url));
         }
         let slowest = format!("the slowest answer took {:.1} s", self.slowest.as_secs_f64());
         if self.slowest >= SLOW {
-            return Finding::warning(CHECK, format!("the API is slow: {slowest}"), next::slow(url));
+            return Finding::warning(checks::SPEED, format!("the API is slow: {slowest}"), next::slow(url));
         }
-        Finding::ok(CHECK, slowest)
+        Finding::ok(checks::SPEED, slowest)
     }
 }
 

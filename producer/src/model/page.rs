@@ -21,7 +21,7 @@ pub(crate) struct Object {
     /// The id, if a record key can contain it.
     pub(crate) id: Option<String>,
     pub(crate) domain: Option<String>,
-    /// The attribution without surrounding white space; none if blank.
+    /// The attribution without surrounding white space; `None` if blank.
     pub(crate) agency: Option<String>,
     /// The permalink's host in lower case.
     pub(crate) host: Option<String>,
@@ -44,7 +44,7 @@ impl Page {
         self.objects.iter().map(|object| object.raw.len()).sum()
     }
 
-    /// The number of objects before the first one whose id is beyond the interval; none if the page ends earlier.
+    /// The number of objects before the first one whose id is beyond the interval; `None` if the page ends earlier.
     /// Objects without an id that come right before that one are included.
     pub(crate) fn len_within(&self, interval: &Interval) -> Option<usize> {
         self.objects.iter().position(|object| object.id.as_deref().is_some_and(|id| interval.ends_before(id)))

@@ -10,7 +10,7 @@ use serde::Serialize;
 /// Why a request was retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Cause {
+pub(crate) enum RequestFailure {
     /// 429.
     Throttled,
     /// 5xx.
@@ -29,7 +29,7 @@ pub(crate) enum Cause {
     Other,
 }
 
-impl Cause {
+impl RequestFailure {
     /// The cause as text.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ pub(crate) struct Waited {
 pub(crate) struct Counters {
     requests: AtomicU64,
     /// The number of requests by the cause of their failure; none is a success.
-    outcomes: Mutex<BTreeMap<Option<Cause>, u64>>,
+    outcomes: Mutex<BTreeMap<Option<RequestFailure>, u64>>,
     /// When the last request ended or the last transaction was committed.
     active: Mutex<Option<Instant>>,
     /// Since when a transaction has been waiting for Kafka.
@@ -70,7 +70,7 @@ pub(crate) struct Counters {
     /// When the first request was sent.
     first: OnceLock<Instant>,
     waited: Mutex<Waited>,
-    retries: Mutex<BTreeMap<Cause, u64>>,
+    retries: Mutex<BTreeMap<RequestFailure, u64>>,
     /// The end of the last pause of all lanes.
     paused_until: Mutex<Option<Instant>>,
 }
@@ -86,13 +86,13 @@ impl Counters {
     }
 
     /// Counts the end of a request.
-    pub(crate) fn add_outcome(&self, failure: Option<Cause>) {
+    pub(crate) fn add_outcome(&self, failure: Option<RequestFailure>) {
         *lock(&self.outcomes).entry(failure).or_default() += 1;
         self.note_activity();
     }
 
     /// The number of requests by the cause of their failure; none is a success.
-    pub(crate) fn outcomes(&self) -> BTreeMap<Option<Cause>, u64> {
+    pub(crate) fn outcomes(&self) -> BTreeMap<Option<RequestFailure>, u64> {
         lock(&self.outcomes).clone()
     }
 
@@ -101,7 +101,7 @@ impl Counters {
         *lock(&self.active) = Some(Instant::now());
     }
 
-    /// When the crawl last made progress. None before its first request and transaction.
+    /// When the crawl last made progress. `None` before its first request and transaction.
     pub(crate) fn active(&self) -> Option<Instant> {
         *lock(&self.active)
     }
@@ -128,9 +128,9 @@ impl Counters {
     }
 
     /// Counts a request that is retried after `wait`. Throttling pauses all lanes for that time.
-    pub(crate) fn add_retry(&self, cause: Cause, wait: Duration) {
+    pub(crate) fn add_retry(&self, cause: RequestFailure, wait: Duration) {
         *lock(&self.retries).entry(cause).or_default() += 1;
-        if cause == Cause::Throttled {
+        if cause == RequestFailure::Throttled {
             let mut paused = lock(&self.paused_until);
             *paused = (*paused).max(Instant::now().checked_add(wait));
         }
@@ -161,7 +161,7 @@ impl Counters {
         *lock(&self.waited)
     }
 
-    pub(crate) fn retries(&self) -> BTreeMap<Cause, u64> {
+    pub(crate) fn retries(&self) -> BTreeMap<RequestFailure, u64> {
         lock(&self.retries).clone()
     }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use catalog_shared::events;
 use catalog_shared::human;
-use catalog_shared::rate::{Rate, seconds_left};
+use catalog_shared::rate_meter::{RateMeter, seconds_left};
 use catalog_shared::terminal::{self, Drawing, Terminal};
-use indicatif::{MultiProgress, ProgressBar};
+use indicatif::MultiProgress;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tracing::Instrument;
@@ -80,33 +80,24 @@ async fn log(total: Arc<Mutex<Total>>) {
 
 /// The progress bar of a crawl. It is removed when dropped.
 struct Bar {
-    spacer: ProgressBar,
-    bar: ProgressBar,
-    rate: Rate,
+    bar: terminal::Bar,
+    rate: RateMeter,
     total: Arc<Mutex<Total>>,
     counters: Arc<Counters>,
 }
 
 impl Bar {
     fn new(terminal: &MultiProgress, total: Arc<Mutex<Total>>, counters: Arc<Counters>) -> Self {
-        let spacer = terminal::spacer(terminal);
-        Self { spacer, bar: terminal::bar(terminal, "crawl"), rate: Rate::default(), total, counters }
+        let bar = terminal::Bar::new(terminal, "crawl");
+        Self { bar, rate: RateMeter::default(), total, counters }
     }
 
     fn draw(&mut self, at: Instant) {
-        self.spacer.tick();
         let total = read(&self.total);
         let retries = self.counters.retries().values().sum();
         let rate = self.rate.at(at, total.objects);
-        terminal::fill(&self.bar, share(total).unwrap_or_default());
-        self.bar.set_message(line(total, rate, retries, pause(at, self.counters.paused_until())));
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-        self.spacer.finish_and_clear();
+        let text = line(total, rate, retries, pause(at, self.counters.paused_until()));
+        self.bar.draw(share(total).unwrap_or_default(), text);
     }
 }
 

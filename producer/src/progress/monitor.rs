@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use catalog_shared::log_writer::lost_lines;
-use catalog_shared::monitoring::{self, Monitored, MonitoringArgs, Report, RunningMonitor, names};
+use catalog_shared::monitoring::{self, HealthResponse, Monitored, MonitoringArgs, RunningMonitor, names};
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use catalog_shared::shutdown::CancellationToken;
@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::progress::counters::{Cause, Counters, Waited};
+use crate::progress::counters::{Counters, RequestFailure, Waited};
 use crate::schedule::state::ScheduleState;
 
 /// A handle to the state that is shown. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Monitor {
     region: Region,
-    crawl: Arc<Mutex<Crawl>>,
+    crawl: Arc<Mutex<CrawlProgress>>,
     /// The schedule of a process that crawls repeatedly.
     schedule: Option<Arc<ScheduleState>>,
     /// A crawl without an answer of the API for this long hangs.
@@ -31,7 +31,7 @@ pub(crate) struct Monitor {
 
 /// The current crawl of the process, and the sums of those before it.
 #[derive(Default)]
-struct Crawl {
+struct CrawlProgress {
     counters: Arc<Counters>,
     /// The share of the id space that is covered, once the region is claimed.
     covered: Option<f64>,
@@ -41,7 +41,7 @@ struct Crawl {
 /// What a process counts over all its crawls.
 #[derive(Clone, Default)]
 struct Totals {
-    outcomes: BTreeMap<Option<Cause>, u64>,
+    outcomes: BTreeMap<Option<RequestFailure>, u64>,
     bytes: u64,
     waits: Waited,
     waited_for_kafka: Duration,
@@ -99,7 +99,7 @@ impl Monitor {
         self.crawl().covered = Some(share);
     }
 
-    fn crawl(&self) -> MutexGuard<'_, Crawl> {
+    fn crawl(&self) -> MutexGuard<'_, CrawlProgress> {
         self.crawl.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -135,7 +135,7 @@ impl Monitor {
 }
 
 impl Monitored for Monitor {
-    fn health(&self) -> Report {
+    fn health(&self) -> HealthResponse {
         let now = Instant::now();
         let problem = self.problem(now);
         let seconds = |since: Instant| now.saturating_duration_since(since).as_secs();
@@ -151,10 +151,14 @@ impl Monitored for Monitor {
             body["missed_slots"] = schedule.missed(OffsetDateTime::now_utc()).into();
             body["last_crawl_failed"] = schedule.crawls().last_failed.map_or(Value::Null, Value::from);
         }
-        Report { is_ok: problem.is_none(), summary: problem.unwrap_or_else(|| "healthy".to_owned()), body }
+        HealthResponse {
+            is_ok: problem.is_none(),
+            summary: problem.unwrap_or_else(|| "healthy".to_owned()),
+            body,
+        }
     }
 
-    fn readiness(&self) -> Report {
+    fn readiness(&self) -> HealthResponse {
         // Between two crawls a scheduled process stays ready, although the next one has to claim the region again.
         let has_started = self.schedule.as_ref().is_some_and(|schedule| schedule.has_started());
         let is_crawling = self.crawl().covered.is_some();
@@ -167,7 +171,7 @@ impl Monitored for Monitor {
         };
         let status = if is_ok { "ready" } else { "not_ready" };
         let body = json!({ "status": status, "reason": summary });
-        Report { is_ok, summary, body }
+        HealthResponse { is_ok, summary, body }
     }
 
     fn record(&self) {
@@ -195,7 +199,7 @@ impl Monitored for Monitor {
     }
 }
 
-fn label(cause: Cause) -> String {
+fn label(cause: RequestFailure) -> String {
     cause.name().replace(' ', "_")
 }
 

@@ -13,15 +13,15 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use catalog_shared::cursor::{Cursor, Interval, Mode, RunParameters, RunState};
 use catalog_shared::end_record::EndRecord;
-use catalog_shared::record::{Content, RecordType, Stamp};
+use catalog_shared::record::{Content, RecordHeaders, RecordType};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::api::parse;
-use crate::crawl::answer::Answer;
 use crate::crawl::next_page::NextPage;
+use crate::crawl::page_outcome::PageOutcome;
 use crate::crawl::page_size::PageSize;
 use crate::model::domains::Domains;
 use crate::model::idspace;
@@ -59,7 +59,7 @@ fn sink(kafka: &Arc<Mutex<Kafka>>, killed_at: Option<(usize, bool)>) -> Sink {
 }
 
 impl Case {
-    fn shape(&self) -> RunParameters {
+    fn parameters(&self) -> RunParameters {
         let from = self.from.filter(|_| !self.ids.is_empty());
         let from = from.map(|index| self.ids.keys().nth(index.index(self.ids.len())).unwrap().clone());
         let is_part = from.is_some() || self.limit.is_some();
@@ -73,7 +73,7 @@ impl Case {
 
     /// The keys that a run must publish.
     fn expected(&self) -> Vec<String> {
-        let from = self.shape().from.unwrap_or_default();
+        let from = self.parameters().from.unwrap_or_default();
         let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
         let mut expected = Vec::new();
         for (id, domains) in self.ids.iter().filter(|(id, _)| **id > from) {
@@ -114,7 +114,7 @@ impl Case {
         let restart = process.restart && !is_last;
         let request = CrawlRequest {
             region: Region::Us,
-            shape: self.shape(),
+            parameters: self.parameters(),
             since: None,
             full_since: None,
             restart,
@@ -122,7 +122,7 @@ impl Case {
         };
         let partitions = BTreeMap::from(RecordType::ALL.map(|kind| (kind, 2)));
         let last = kafka.lock().unwrap().cursor.clone();
-        let mut cursor = plan(&request, last)?.claim(&request, "owner", &partitions)?;
+        let mut cursor = plan(&request, last)?.into_cursor(&request, "owner", &partitions)?;
         cursor.pending = idspace::split(cursor.pending.clone(), lifecycle::lanes(&cursor, process.lanes));
         let mut sink = sink(kafka, (!is_last).then_some((process.killed_at, process.is_committed)));
         sink.commit(Vec::new(), &cursor).await?;
@@ -158,7 +158,7 @@ impl Case {
         Ok(())
     }
 
-    fn answer(&self, interval: &Interval, page_size: u16) -> Answer {
+    fn answer(&self, interval: &Interval, page_size: u16) -> PageOutcome {
         let size = PageSize::new(page_size, page_size);
         let mut next = NextPage::new(&size, interval);
         loop {
@@ -173,13 +173,13 @@ fn domain(place: usize) -> String {
     format!("{}.example", char::from(b"abcdefgh"[place]))
 }
 
-fn stamp(record: &Outgoing) -> Stamp {
-    Stamp::from_headers(Some(&*record.headers)).unwrap()
+fn stamp(record: &Outgoing) -> RecordHeaders {
+    RecordHeaders::from_headers(Some(&*record.headers)).unwrap()
 }
 
 /// The pages of a run in the order of the transactions, each with the stamp of its first record. A page in two
 /// transactions is listed twice.
-fn pages(kafka: &Kafka, run: u32) -> Vec<(Stamp, &[Outgoing])> {
+fn pages(kafka: &Kafka, run: u32) -> Vec<(RecordHeaders, &[Outgoing])> {
     let pages = kafka.transactions.iter().flat_map(|records| {
         let pages = records.chunk_by(|one, next| stamp(one).version == stamp(next).version);
         pages.map(|page| (stamp(&page[0]), page))
@@ -211,7 +211,7 @@ fn check(case: &Case, kafka: &Kafka) {
     assert_eq!(ids, case.expected());
     let dead = records.iter().filter(|record| &*record.topic == "dead-letters").count();
     assert!(dead >= case.min_dead_letters(), "{dead} of {}", case.min_dead_letters());
-    assert_eq!(cursor.unkeyed, dead as u64);
+    assert_eq!(cursor.missed.unkeyed, dead as u64);
 
     let end_records: Vec<&Outgoing> = end_records.iter().flat_map(|(_, records)| *records).collect();
     check_end_records(&end_records, &records, ids.len() + dead);

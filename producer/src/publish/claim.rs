@@ -1,4 +1,7 @@
-//! The claim of a region. One producer at a time owns a region, and the newest one wins.
+//! The claim of a region, and every later write under it. One producer at a time owns a region, and the newest one wins.
+//!
+//! [`Claim::commit`] is what [`Sink`](crate::publish::sink::Sink) calls for each step of a run. It publishes by
+//! [`Transactions::publish`], again and again until the outcome is known.
 //!
 //! Opening a transactional producer fences the previous one, but a producer can't distinguish fencing from a
 //! transaction timeout. So it waits, reads the cursor without opening anything, and continues only if no other
@@ -9,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use catalog_shared::cursor::Cursor;
-use catalog_shared::cursors;
+use catalog_shared::cursor_reader;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
@@ -27,11 +30,16 @@ use crate::publish::failure::TransactionError;
 use crate::publish::in_doubt;
 use crate::publish::transaction::Transactions;
 
-/// How long a fenced producer waits for the claim of a newer one before it reads the cursor.
+/// How long a fenced producer waits for the claim of a newer one before it reads the cursor. A claim that is not seen costs only
+/// another takeover, so 2 s are enough: a newer producer usually commits its claim in less.
 const FENCED_WAIT: Duration = Duration::from_secs(2);
-/// The maximum number of attempts at a transaction, not counting those that failed because a broker was unreachable.
+/// The maximum number of attempts at a transaction, not counting those that failed because a broker was unreachable. What passes,
+/// such as a coordinator that moves, has passed by the fifth; what is left needs a person.
 const MAX_ATTEMPTS: u32 = 5;
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How often a cursor that is older than the last committed one is read again, with [`RETRY_DELAY`] between. That is twice as long
+/// as [`in_doubt`] waits for the end of a transaction.
+const MAX_STALE_READS: u32 = 10;
 
 /// The exclusive right to write a region's cursor.
 pub(crate) struct Claim {
@@ -57,7 +65,7 @@ enum Outcome {
     Committed,
     /// Another producer has written the cursor since.
     Fenced {
-        owner: String,
+        instance_id: String,
     },
 }
 
@@ -84,7 +92,7 @@ impl Claim {
         let topics = kafka.topics();
         let transactions = open_transactions(kafka, &topics, region).await?;
         let in_doubt = in_doubt::read(kafka, &topics, region).await?;
-        let last = cursors::read(kafka, &topics, region).await?;
+        let last = cursor_reader::read(kafka, &topics, region).await?;
         tracing::debug!(event = events::REGION_OPENED, %region, run = last.as_ref().map(|cursor| cursor.run), "region opened");
         let kafka = kafka.clone();
         let claim = Self { kafka, topics, region, last: last.clone(), transactions };
@@ -93,8 +101,8 @@ impl Claim {
 
     /// Commits the cursor that claims the region. Returns whether the claim succeeded. If not, another producer has
     /// written the cursor in the meantime, and the run must be planned again.
-    pub(crate) async fn establish(&mut self, claim: &Cursor) -> anyhow::Result<bool> {
-        Ok(self.publish(Vec::new(), claim).await?.is_none())
+    pub(crate) async fn establish(&mut self, cursor: &Cursor) -> anyhow::Result<bool> {
+        Ok(self.publish(Vec::new(), cursor).await?.is_none())
     }
 
     /// Publishes records together with the next cursor, exactly once.
@@ -102,14 +110,14 @@ impl Claim {
     /// # Errors
     /// [`Stop::Guard`] if another producer has taken over the region; otherwise the error of Kafka.
     pub(crate) async fn commit(&mut self, records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<()> {
-        let Some(owner) = self.publish(records, next).await? else { return Ok(()) };
+        let Some(instance_id) = self.publish(records, next).await? else { return Ok(()) };
         bail!(Stop::Guard(format!(
-            "fenced: another producer of region {} has taken over (owner {owner}); this one has published nothing since",
+            "fenced: another producer of region {} has taken over (owner {instance_id}); this one has published nothing since",
             self.region
         )))
     }
 
-    /// Publishes. Returns the new owner if another producer has taken over the region.
+    /// Publishes. Returns the instance id of the new owner if another producer has taken over the region.
     async fn publish(&mut self, mut records: Vec<Outgoing>, next: &Cursor) -> anyhow::Result<Option<String>> {
         records.push(cursor_record::record(&self.topics, next)?);
         let mut attempts = Attempts::default();
@@ -119,8 +127,8 @@ impl Claim {
                     event = events::INSTANCE_REPLACED,
                     "a transaction ended late, opening a new producer instance"
                 );
-                if let Outcome::Fenced { owner } = self.recover(next).await? {
-                    return Ok(Some(owner));
+                if let Outcome::Fenced { instance_id } = self.recover(next).await? {
+                    return Ok(Some(instance_id));
                 }
             }
             let Err(error) = self.attempt(&records).await else { break };
@@ -132,7 +140,7 @@ impl Claim {
                 match self.recover(next).await? {
                     Outcome::NotCommitted => {}
                     Outcome::Committed => break,
-                    Outcome::Fenced { owner } => return Ok(Some(owner)),
+                    Outcome::Fenced { instance_id } => return Ok(Some(instance_id)),
                 }
             } else {
                 sleep(RETRY_DELAY).await;
@@ -158,7 +166,7 @@ impl Claim {
     /// checked before, so that a newer producer is not fenced, and after, when no other producer can write any more.
     async fn recover(&mut self, next: &Cursor) -> anyhow::Result<Outcome> {
         sleep(FENCED_WAIT).await;
-        if let fenced @ Outcome::Fenced { .. } = self.read_outcome(next).await? {
+        if let Some(fenced @ Outcome::Fenced { .. }) = self.read_outcome(next).await? {
             return Ok(fenced);
         }
         let open = async || open_transactions(&self.kafka, &self.topics, self.region).await;
@@ -169,30 +177,39 @@ impl Claim {
         let in_doubt = retry_while_down(&self.kafka, in_doubt).await?;
         let outcome = self.read_outcome(next).await?;
         ensure!(
-            in_doubt.is_none() || matches!(outcome, Outcome::Fenced { .. }),
+            in_doubt.is_none() || matches!(outcome, Some(Outcome::Fenced { .. })),
             "the last page is in doubt, because Kafka lost the end of its transaction; the next start discards run {}",
             next.run
         );
-        Ok(outcome)
+        outcome.with_context(|| {
+            format!(
+                "Kafka has lost the last committed cursor of run {}; start again with --restart",
+                next.run
+            )
+        })
     }
 
-    async fn read_outcome(&self, next: &Cursor) -> anyhow::Result<Outcome> {
-        let read = async || cursors::read(&self.kafka, &self.topics, self.region).await;
-        loop {
+    /// The outcome according to the committed cursor. `None` if that stays older than the last one committed by this producer.
+    async fn read_outcome(&self, next: &Cursor) -> anyhow::Result<Option<Outcome>> {
+        let read = async || cursor_reader::read(&self.kafka, &self.topics, self.region).await;
+        for _ in 0..MAX_STALE_READS {
             let found = retry_while_down(&self.kafka, read).await?;
             if found == self.last {
-                return Ok(Outcome::NotCommitted);
+                return Ok(Some(Outcome::NotCommitted));
             }
             match found {
-                Some(found) if found == *next => return Ok(Outcome::Committed),
+                Some(found) if found == *next => return Ok(Some(Outcome::Committed)),
                 // An older one of this producer: the last one is committed, and consumers do not see it yet.
-                Some(found) if found.owner == next.owner => sleep(RETRY_DELAY).await,
+                Some(found) if found.instance_id == next.instance_id => sleep(RETRY_DELAY).await,
                 found => {
-                    let owner = found.map_or("unknown".to_owned(), |found| found.owner);
-                    return Ok(Outcome::Fenced { owner });
+                    let instance_id = found.map_or("unknown".to_owned(), |found| found.instance_id);
+                    return Ok(Some(Outcome::Fenced { instance_id }));
                 }
             }
         }
+        let run = next.run;
+        tracing::warn!(event = events::COMMIT_INVISIBLE, run, "the last committed cursor can't be read");
+        Ok(None)
     }
 }
 
@@ -206,61 +223,4 @@ async fn open_transactions(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use catalog_shared::cursor::RunParameters;
-    use catalog_shared::kafka::{self, LogContext};
-    use catalog_shared::watermarks::watermarks;
-    use rdkafka::consumer::BaseConsumer;
-    use rdkafka::mocking::MockCluster;
-    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-
-    use super::*;
-    use crate::run::lifecycle::new_cursor;
-
-    fn cursor() -> Cursor {
-        let shape = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
-        new_cursor(Region::Us, shape, 1, &BTreeMap::new())
-    }
-
-    /// On librdkafka's mock cluster, which shows records immediately, as if each transaction had been committed.
-    #[tokio::test]
-    async fn a_commit_with_a_lost_answer_is_not_repeated() {
-        let cluster = MockCluster::new(1).unwrap();
-        let topic = Topics::new("").cursors();
-        cluster.create_topic(&topic, 2, 1).unwrap();
-        let brokers = cluster.bootstrap_servers();
-        let kafka = KafkaArgs { brokers, options: Vec::new(), topic_prefix: String::new() };
-        let (mut claim, _) = Claim::open(&kafka, Region::Us).await.unwrap();
-        let claimed = cursor();
-        assert!(claim.establish(&claimed).await.unwrap());
-
-        let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED;
-        cluster.request_errors(RDKafkaApiKey::EndTxn, &[fenced]);
-        claim.commit(Vec::new(), &Cursor { next_page: 1, ..claimed }).await.unwrap();
-
-        let config = cursors::client_config(&kafka, "read_uncommitted").unwrap();
-        let read = move || {
-            let consumer: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default()).unwrap();
-            watermarks(&consumer, &topic, Region::Us.cursor_partition()).unwrap().1
-        };
-        // The claim and the page.
-        assert_eq!(spawn_blocking(read).await.unwrap(), 2);
-    }
-
-    #[test]
-    fn outages_are_retried_without_limit_and_other_errors_a_few_times() {
-        let mut attempts = Attempts::default();
-        let mut retries = |error: fn(String) -> TransactionError, times| {
-            (0..times).filter(|_| attempts.may_retry(&error(String::new()))).count()
-        };
-        assert_eq!(retries(TransactionError::Unreachable, 100), 100);
-        assert_eq!(retries(TransactionError::Fatal, 3), 3);
-        assert_eq!(retries(TransactionError::Unreachable, 1), 1);
-        assert_eq!(retries(TransactionError::Aborted, 5), 4);
-        assert_eq!(retries(TransactionError::Unreachable, 1), 1);
-        assert_eq!(retries(TransactionError::Slow, 5), 4);
-        assert_eq!(retries(TransactionError::Refused, 1), 0);
-    }
-}
+mod tests;

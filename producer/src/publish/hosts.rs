@@ -3,18 +3,14 @@
 //! A host that appears with two domains gets the smaller one, so a run must know what it has published. A resumed run
 //! reads it from the topic. Otherwise the larger domain could win after a restart, because its record is newer.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use catalog_shared::cursor::Cursor;
-use catalog_shared::cursors::{self, TIMEOUT};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
-use catalog_shared::outage::Unreachable;
-use catalog_shared::record::{Content, RecordType, Stamp};
+use catalog_shared::partition_reader::{self, Isolation, PartitionReader};
+use catalog_shared::record::{Content, RecordHeaders, RecordType};
 use catalog_shared::topics::Topics;
 use catalog_shared::watermarks::watermarks;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
@@ -29,13 +25,14 @@ pub(crate) async fn published(kafka: &KafkaArgs, topics: &Topics, cursor: &Curso
     if cursor.next_page == 0 || partitions == 0 {
         return Ok(Hosts::new());
     }
-    let (config, topic) = (cursors::client_config(kafka, "read_committed")?, topics.data(RecordType::Hosts));
+    let (config, topic) =
+        (partition_reader::config(kafka, Isolation::Committed)?, topics.data(RecordType::Hosts));
     let cursor = cursor.clone();
     let read = move || -> anyhow::Result<_> {
-        let consumer: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
+        let reader: PartitionReader = kafka::create(&config, LogContext::default())?;
         let mut hosts = Hosts::new();
         for partition in 0..partitions {
-            read_partition(&consumer, &topic, partition, &cursor, &mut hosts)?;
+            read_partition(&reader, &topic, partition, &cursor, &mut hosts)?;
         }
         Ok(hosts)
     };
@@ -43,28 +40,14 @@ pub(crate) async fn published(kafka: &KafkaArgs, topics: &Topics, cursor: &Curso
 }
 
 fn read_partition(
-    consumer: &BaseConsumer<LogContext>,
+    reader: &PartitionReader,
     topic: &str,
     partition: i32,
     cursor: &Cursor,
     hosts: &mut Hosts,
 ) -> anyhow::Result<()> {
-    let (low, _) = watermarks(consumer, topic, partition)?;
-    let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, partition, Offset::Offset(low))?;
-    consumer.assign(&assignment)?;
-    loop {
-        match consumer.poll(TIMEOUT) {
-            Some(Ok(message)) => add_record(&message, cursor, hosts),
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            // The client reconnects by itself.
-            Some(Err(KafkaError::MessageConsumption(error))) if cursors::is_temporary(error) => {
-                tracing::debug!(%error, "reading hosts");
-            }
-            Some(Err(error)) => return Err(error.into()),
-            None => bail!(Unreachable(format!("no answer from Kafka for {} s", TIMEOUT.as_secs()))),
-        }
-    }
+    let (low, _) = watermarks(reader, topic, partition)?;
+    partition_reader::read_to_end(reader, topic, partition, low, |message| add_record(message, cursor, hosts))
 }
 
 #[derive(Deserialize)]
@@ -75,7 +58,7 @@ struct Host {
 
 /// Adds a record of the cursor's run. Ignores other records and those that this build can't read.
 fn add_record(message: &BorrowedMessage<'_>, cursor: &Cursor, hosts: &mut Hosts) {
-    let Ok(stamp) = Stamp::from_headers(message.headers()) else { return };
+    let Ok(stamp) = RecordHeaders::from_headers(message.headers()) else { return };
     let is_host = matches!(stamp.content, Content::Record(RecordType::Hosts));
     if !is_host || stamp.region != cursor.region || stamp.version.run != cursor.run {
         return;

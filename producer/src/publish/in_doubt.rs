@@ -10,19 +10,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use catalog_shared::cursor::Cursor;
-use catalog_shared::cursors;
+use catalog_shared::cursor_reader;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::partition_reader::{self, Isolation, PartitionReader};
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use catalog_shared::watermarks::watermarks;
-use rdkafka::consumer::BaseConsumer;
 use tokio::task::spawn_blocking;
 
 /// How long to wait for the end of the last transaction.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-
-type Consumer = BaseConsumer<LogContext>;
 
 /// The last cursor after the committed ones, if its transaction has no end. Call it only after fencing all other
 /// producers of the region, which ends their transactions.
@@ -34,20 +32,20 @@ pub(crate) async fn read(
     topics: &Topics,
     region: Region,
 ) -> anyhow::Result<Option<Cursor>> {
-    let committed = cursors::client_config(kafka, "read_committed")?;
-    let all = cursors::client_config(kafka, "read_uncommitted")?;
+    let committed = partition_reader::config(kafka, Isolation::Committed)?;
+    let all = partition_reader::config(kafka, Isolation::Uncommitted)?;
     let topic = topics.cursors();
     let read = move || -> anyhow::Result<_> {
-        let committed: Consumer = kafka::create(&committed, LogContext::default())?;
-        let all: Consumer = kafka::create(&all, LogContext::default())?;
+        let committed: PartitionReader = kafka::create(&committed, LogContext::default())?;
+        let all: PartitionReader = kafka::create(&all, LogContext::default())?;
         last_in_doubt(&committed, &all, &topic, region.cursor_partition())
     };
     spawn_blocking(read).await?.with_context(|| format!("can't read the cursors of region {region}"))
 }
 
 fn last_in_doubt(
-    committed: &Consumer,
-    all: &Consumer,
+    committed: &PartitionReader,
+    all: &PartitionReader,
     topic: &str,
     partition: i32,
 ) -> anyhow::Result<Option<Cursor>> {
@@ -59,8 +57,8 @@ fn last_in_doubt(
             return Ok(None);
         }
         if Instant::now() >= deadline {
-            let last = cursors::last_between(all, topic, partition, stable)?;
-            return Ok(last.map(|written| written.cursor));
+            let last = cursor_reader::last_between(all, topic, partition, stable)?;
+            return Ok(last.map(|stored| stored.cursor));
         }
         std::thread::sleep(POLL_INTERVAL);
     }

@@ -154,9 +154,9 @@ mod tests {
     use crate::run::lifecycle::new_cursor;
 
     fn run() -> Run {
-        let shape = RunParameters::full();
+        let parameters = RunParameters::full();
         let partitions = RecordType::ALL.map(|kind| (kind, 2)).into();
-        Run::new(Topics::new(""), new_cursor(Region::Us, shape, 1, &partitions))
+        Run::new(Topics::new(""), new_cursor(Region::Us, parameters, 1, &partitions))
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Where the steps of a run are committed.
+//! Where the steps of a run are committed. The publisher calls [`Sink::commit`], which calls [`Claim::commit`].
 
 use catalog_shared::cursor::Cursor;
 

@@ -2,14 +2,14 @@
 //! a run is open. The cursor does not show whether consumers accepted a crawl.
 
 use catalog_shared::cursor::{Cursor, Mode, PastState, RunState};
-use catalog_shared::findings::{full_crawl_ended, run_not_ended};
 use catalog_shared::record::RecordType;
+use catalog_shared::run_sentences::{full_crawl_ended, run_not_ended};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 /// A finding, with the names of `check`.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Finding {
+pub(crate) struct SummaryWarning {
     check: &'static str,
     region: &'static str,
     run: u32,
@@ -20,11 +20,11 @@ pub(crate) struct Finding {
 }
 
 /// The findings about the region of a cursor whose crawl has just stopped or ended.
-pub(crate) fn of(cursor: &Cursor, now: OffsetDateTime) -> Vec<Finding> {
+pub(crate) fn of(cursor: &Cursor, now: OffsetDateTime) -> Vec<SummaryWarning> {
     let region = cursor.region.name();
     let finding = |check, (run, value): (u32, u64), words: fn(&str, i64, u64) -> String| {
         let found = words(region, i64::from(run), value);
-        Finding { check, region, run, found, value, unit: "seconds" }
+        SummaryWarning { check, region, run, found, value, unit: "seconds" }
     };
     let full = last_full(cursor, now).map(|ended| finding("full_crawl", ended, full_crawl_ended));
     let is_open = cursor.run > 0 && cursor.state == RunState::Crawling;
@@ -54,8 +54,8 @@ mod tests {
     use crate::run::lifecycle::{ended, new_cursor};
 
     fn cursor(mode: Mode, run: u32) -> Cursor {
-        let shape = RunParameters { mode, ..RunParameters::full() };
-        new_cursor(Region::Us, shape, run, &BTreeMap::new())
+        let parameters = RunParameters { mode, ..RunParameters::full() };
+        new_cursor(Region::Us, parameters, run, &BTreeMap::new())
     }
 
     fn words(cursor: &Cursor, now: OffsetDateTime) -> Vec<String> {

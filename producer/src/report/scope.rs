@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use catalog_shared::cursor::Cursor;
 
 /// A note if a run saw objects of other domains than --domain, or none of one of them: a domain may have been renamed.
-pub(crate) fn note(cursor: &Cursor) -> Option<String> {
-    let shape = &cursor.shape;
+pub(crate) fn domain_mismatch(cursor: &Cursor) -> Option<String> {
+    let parameters = &cursor.parameters;
     let lower = |name: &String| name.to_ascii_lowercase();
-    let requested: BTreeSet<String> = shape.domains.iter().map(lower).collect();
-    let seen: BTreeSet<String> = cursor.seen.keys().chain(cursor.unkeyed_by.keys()).map(lower).collect();
+    let requested: BTreeSet<String> = parameters.domains.iter().map(lower).collect();
+    let seen: BTreeSet<String> =
+        cursor.seen.keys().chain(cursor.missed.unkeyed_by.keys()).map(lower).collect();
     let others: Vec<&str> = seen.difference(&requested).map(String::as_str).collect();
     let without: Vec<&str> = requested.difference(&seen).map(String::as_str).collect();
     // Such a run may see nothing of a domain.
-    let is_partial = shape.since.is_some() || shape.limit.is_some() || shape.from.is_some();
+    let is_partial = parameters.since.is_some() || parameters.limit.is_some() || parameters.from.is_some();
     if requested.is_empty() || seen.is_empty() || (others.is_empty() && (is_partial || without.is_empty())) {
         return None;
     }
@@ -44,14 +45,17 @@ mod tests {
     use crate::run::lifecycle;
 
     fn noted(requested: &[&str], seen: &[&str], limit: Option<u64>) -> Option<String> {
-        let shape = RunParameters {
+        let parameters = RunParameters {
             mode: Mode::Part,
             limit,
             domains: requested.iter().map(|&name| name.to_owned()).collect(),
             ..RunParameters::full()
         };
         let seen = seen.iter().map(|&name| (name.to_owned(), 1)).collect();
-        note(&Cursor { seen, ..lifecycle::new_cursor(Region::Us, shape, 1, &BTreeMap::new()) })
+        domain_mismatch(&Cursor {
+            seen,
+            ..lifecycle::new_cursor(Region::Us, parameters, 1, &BTreeMap::new())
+        })
     }
 
     #[test]

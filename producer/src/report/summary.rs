@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Mode, RunParameters};
 use catalog_shared::human::{self, counted};
 use catalog_shared::log_writer::lost_lines;
+use catalog_shared::output;
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::config::CrawlArgs;
-use crate::progress::counters::{Cause, Counters};
-use crate::report::findings::{self, Finding};
-use crate::report::missed::Missed;
+use crate::progress::counters::{Counters, RequestFailure};
+use crate::report::findings::{self, SummaryWarning};
+use crate::report::missed::MissedReport;
 use crate::report::scope;
 use crate::run::lifecycle;
 
@@ -47,15 +47,15 @@ pub(crate) struct Summary {
     objects: u64,
     published: BTreeMap<RecordType, u64>,
     #[serde(flatten)]
-    missed: Missed,
+    missed: MissedReport,
     /// A note about the domains of a run over domains.
     note: Option<String>,
     /// What `check` would find about the region. Empty in a dry run.
-    findings: Vec<Finding>,
+    findings: Vec<SummaryWarning>,
     // The fields from here on are about this process and not about the run.
     requests: u64,
     retries: u64,
-    retries_by_cause: BTreeMap<Cause, u64>,
+    retries_by_cause: BTreeMap<RequestFailure, u64>,
     bytes: u64,
     /// Since the first request.
     seconds: f64,
@@ -76,15 +76,15 @@ impl Summary {
         Self {
             region: cursor.region,
             run: (!args.dry_run).then_some(cursor.run),
-            mode: cursor.shape.mode,
+            mode: cursor.parameters.mode,
             dry_run: args.dry_run,
             whole: end == End::Complete,
             failed: end == End::Failed,
             pages: cursor.next_page,
             objects: cursor.objects,
             published: cursor.published.iter().map(sum).collect(),
-            missed: Missed::from(cursor),
-            note: scope::note(cursor),
+            missed: MissedReport::from(&cursor.missed),
+            note: scope::domain_mismatch(cursor),
             findings: if args.dry_run { Vec::new() } else { findings::of(cursor, OffsetDateTime::now_utc()) },
             requests,
             retries: retries_by_cause.values().sum(),
@@ -99,22 +99,27 @@ impl Summary {
     }
 
     /// The summary of a command that ended before it claimed the region.
-    pub(crate) fn without_run(args: &CrawlArgs, shape: RunParameters, end: End, counters: &Counters) -> Self {
-        let cursor = lifecycle::new_cursor(args.region, shape, 0, &BTreeMap::new());
+    pub(crate) fn without_run(
+        args: &CrawlArgs,
+        parameters: RunParameters,
+        end: End,
+        counters: &Counters,
+    ) -> Self {
+        let cursor = lifecycle::new_cursor(args.api.region, parameters, 0, &BTreeMap::new());
         Self { run: None, ..Self::new(args, &cursor, end, counters) }
     }
 
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
-        Ok(answer::print(json, self, self)?)
+        Ok(output::print(json, self, self)?)
     }
 
-    /// As [`Summary::print`] for a failed crawl. Returns the error to end with.
+    /// Like [`Summary::print`], for a failed crawl. Returns the error to end with.
     pub(crate) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
-        answer::print_failure(json, self, self, error)
+        output::print_failure(json, self, self, error)
     }
 
     fn write_missed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unkeyed, skipped) = (self.missed.unkeyed, self.missed.skipped);
+        let (unkeyed, skipped) = (self.missed.counts.unkeyed, self.missed.counts.skipped);
         if unkeyed > 0 {
             let unkeyed = counted(unkeyed, "object", "objects");
             writeln!(f, "  no record  {unkeyed} without a usable key (dead letters)")?;
@@ -123,7 +128,7 @@ impl Summary {
             let skipped = counted(skipped, "object", "objects");
             writeln!(f, "  skipped    {skipped} in no readable answer")?;
         }
-        if !self.missed.is_nothing() {
+        if !self.missed.counts.is_nothing() {
             writeln!(f, "  of these   {}", self.missed)?;
         }
         self.note.iter().try_for_each(|note| writeln!(f, "  note       {note}"))
@@ -198,6 +203,8 @@ fn of_kind(number: u64, kind: RecordType) -> String {
 
 #[cfg(test)]
 mod tests {
+    use catalog_shared::missed::Missed;
+
     use super::*;
 
     fn summary() -> Summary {
@@ -211,17 +218,19 @@ mod tests {
             pages: 1_002,
             objects: 5_000,
             published: BTreeMap::from([(RecordType::Datasets, 5_000), (RecordType::Domains, 44)]),
-            missed: Missed {
+            missed: MissedReport::from(&Missed {
                 skipped: 2,
                 unread_ids: vec!["aaaa-aaaa".into()],
-                unknown: 1,
                 ..Missed::default()
-            },
+            }),
             note: Some("a note".into()),
             findings: Vec::new(),
             requests: 1_200,
             retries: 198,
-            retries_by_cause: BTreeMap::from([(Cause::Throttled, 190), (Cause::TooLarge, 8)]),
+            retries_by_cause: BTreeMap::from([
+                (RequestFailure::Throttled, 190),
+                (RequestFailure::TooLarge, 8),
+            ]),
             bytes: 20_340_000,
             seconds: 600.04,
             requests_per_second: 2.0,
@@ -247,7 +256,7 @@ mod tests {
     #[test]
     fn singular_forms_and_lost_log_lines_are_shown() {
         let published = BTreeMap::from([(RecordType::Agencies, 1)]);
-        let missed = Missed { skipped: 1, ..Missed::default() };
+        let missed = MissedReport::from(&Missed { skipped: 1, ..Missed::default() });
         let one = Summary { pages: 1, missed, requests: 1, log_lines_lost: 1, published, ..summary() };
         let text = one.to_string();
         for line in ["1 agency in 1 page\n", "1 object in", "1 request,", "1 line was lost"] {

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use catalog_shared::cursor::{Coverage, Cursor, DOMAIN_SETS, DomainsComplete, Mode, RunParameters, Since};
+use catalog_shared::cursor::{Coverage, Cursor, DomainsComplete, Mode, RunParameters, Since};
 use catalog_shared::record::RecordType;
 use time::OffsetDateTime;
+
+use crate::run::domain_sets::put_first;
 
 /// The cursor of an ended run, with its start as the new `complete_since` if the run saw all changes. A run over some
 /// domains never changes the region's.
@@ -13,15 +15,12 @@ pub(crate) fn update(mut ended: Cursor) -> Cursor {
     if !saw_all_changes(&ended) {
         return ended;
     }
-    let (domains, since) = (names(&ended.shape.domains), ended.started_at);
+    let (domains, since) = (names(&ended.parameters.domains), ended.started_at);
     if domains.is_empty() {
         ended.complete_since = Some(since);
         return ended;
     }
-    let sets = &mut ended.domains_complete_since;
-    sets.retain(|set| set.domains != domains);
-    sets.insert(0, DomainsComplete { domains, since });
-    sets.truncate(DOMAIN_SETS);
+    put_first(&mut ended.domains_complete_since, DomainsComplete { domains, since });
     ended
 }
 
@@ -45,10 +44,10 @@ fn names(domains: &[String]) -> BTreeSet<String> {
 /// than the last such run leaves a gap between the two, which the next one must cover. A run that skipped an object
 /// does not know when that object changed.
 fn saw_all_changes(cursor: &Cursor) -> bool {
-    let RunParameters { mode, domains, kinds, since, .. } = &cursor.shape;
+    let RunParameters { mode, domains, kinds, since, .. } = &cursor.parameters;
     let is_complete = match mode {
         Mode::Full | Mode::Since => true,
-        Mode::Part => matches!(cursor.shape.coverage(), Coverage::Domains(_)),
+        Mode::Part => matches!(cursor.parameters.coverage(), Coverage::Domains(_)),
     };
     // Domains that were never crawled separately have no earlier run to continue from.
     let follows = |since: &Since| match complete_since(cursor, domains) {
@@ -56,7 +55,7 @@ fn saw_all_changes(cursor: &Cursor) -> bool {
         None => domains.is_empty(),
     };
     is_complete
-        && cursor.skipped == 0
+        && cursor.missed.skipped == 0
         && kinds.contains(&RecordType::Datasets)
         && since.as_ref().is_none_or(follows)
 }
@@ -65,6 +64,7 @@ fn saw_all_changes(cursor: &Cursor) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
+    use catalog_shared::cursor::DOMAIN_SETS;
     use catalog_shared::region::Region;
 
     use super::*;
@@ -81,13 +81,13 @@ mod tests {
     fn since(from: i64) -> RunParameters {
         RunParameters {
             mode: Mode::Since,
-            since: Some(Since { asked: "auto".into(), from: at(from) }),
+            since: Some(Since { flags: "auto".into(), from: at(from) }),
             ..whole()
         }
     }
 
-    fn started(shape: RunParameters) -> Cursor {
-        new_cursor(Region::Us, shape, 1, &BTreeMap::new())
+    fn started(parameters: RunParameters) -> Cursor {
+        new_cursor(Region::Us, parameters, 1, &BTreeMap::new())
     }
 
     fn complete(names: &[&str], since: i64) -> DomainsComplete {
@@ -117,19 +117,19 @@ mod tests {
         assert_eq!(from(&[]), Some(at(5_000)));
     }
 
-    fn over(names: &[&str], shape: RunParameters) -> RunParameters {
-        RunParameters { domains: names.iter().map(|&name| name.to_owned()).collect(), ..shape }
+    fn over(names: &[&str], parameters: RunParameters) -> RunParameters {
+        RunParameters { domains: names.iter().map(|&name| name.to_owned()).collect(), ..parameters }
     }
 
     /// A run over a.example that started at 5000 s, after one of the region and one of the domain.
-    fn scoped(region: Option<i64>, own: Option<i64>, shape: RunParameters) -> Cursor {
+    fn scoped(region: Option<i64>, own: Option<i64>, parameters: RunParameters) -> Cursor {
         let set = |since| complete(&["a.example"], since);
         let run = Cursor {
             complete_since: region.map(at),
             domains_complete_since: own.map(set).into_iter().collect(),
             declared: [("a.example".into(), 7)].into(),
             started_at: at(5_000),
-            ..started(over(&["A.example"], shape))
+            ..started(over(&["A.example"], parameters))
         };
         ended(&run, at(6_000))
     }
@@ -156,8 +156,8 @@ mod tests {
     fn the_newest_fifty_sets_of_domains_are_kept() {
         let mut cursor = started(whole());
         for index in 0..60 {
-            let shape = over(&[&format!("{index:02}.example"), "b.example"], whole());
-            cursor = ended(&Cursor { shape, started_at: at(index), ..cursor }, at(100));
+            let parameters = over(&[&format!("{index:02}.example"), "b.example"], whole());
+            cursor = ended(&Cursor { parameters, started_at: at(index), ..cursor }, at(100));
         }
         let sets = &cursor.domains_complete_since;
         assert_eq!((sets.len(), sets[0].since, sets[49].since), (DOMAIN_SETS, at(59), at(10)));

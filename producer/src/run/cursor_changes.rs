@@ -1,27 +1,27 @@
 //! What a page changes in the cursor.
 
 use catalog_shared::cursor::{Cursor, Interval};
-use catalog_shared::end_record::UNREAD_IDS;
+use catalog_shared::missed::Missed;
+use catalog_shared::missed::UNREAD_IDS;
 use catalog_shared::record::RecordType;
 
 use crate::model::page::Page;
 use crate::run::lane_page::Covered;
-use crate::run::page_records::Missed;
 
-/// Adds the counts of objects and entries that did not become records.
+/// Adds the counts of objects and entries of a page that did not become records.
 pub(crate) fn add_missed(cursor: &mut Cursor, missed: Missed) {
-    cursor.unkeyed += missed.unkeyed;
-    cursor.bad_domains += missed.bad_domains;
-    for (domain, count) in missed.by_domain {
-        *cursor.unkeyed_by.entry(domain).or_default() += count;
+    cursor.missed.unkeyed += missed.unkeyed;
+    cursor.missed.bad_domains += missed.bad_domains;
+    for (domain, count) in missed.unkeyed_by {
+        *cursor.missed.unkeyed_by.entry(domain).or_default() += count;
     }
-    add_unread_ids(cursor, missed.ids);
+    add_unread_ids(cursor, missed.unread_ids);
 }
 
 /// Adds the ids of objects that could not be read, up to [`UNREAD_IDS`] in all.
 pub(crate) fn add_unread_ids(cursor: &mut Cursor, ids: impl IntoIterator<Item = String>) {
-    let room = UNREAD_IDS.saturating_sub(cursor.unread_ids.len());
-    cursor.unread_ids.extend(ids.into_iter().take(room));
+    let room = UNREAD_IDS.saturating_sub(cursor.missed.unread_ids.len());
+    cursor.missed.unread_ids.extend(ids.into_iter().take(room));
 }
 
 /// Counts a record for the partition that it is sent to.

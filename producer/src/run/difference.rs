@@ -18,16 +18,16 @@ pub(crate) fn describe(
     differences.join(", ")
 }
 
-/// The flags that determine a run's parameters, with their values; none for flags that are not set.
-fn flags(shape: &RunParameters, since: Option<String>) -> [(&'static str, Option<String>); 6] {
-    let domains = Some(shape.domains.join(", ")).filter(|domains| !domains.is_empty());
+/// The flags that determine a run's parameters, with their values; `None` for flags that are not set.
+fn flags(parameters: &RunParameters, since: Option<String>) -> [(&'static str, Option<String>); 6] {
+    let domains = Some(parameters.domains.join(", ")).filter(|domains| !domains.is_empty());
     [
-        ("--api-url", Some(shape.api_url.clone())),
-        ("--datasets", Some(shape.kinds.contains(&RecordType::Datasets).to_string())),
+        ("--api-url", Some(parameters.api_url.clone())),
+        ("--datasets", Some(parameters.kinds.contains(&RecordType::Datasets).to_string())),
         ("--since", since),
         ("--domain", domains),
-        ("--limit", shape.limit.map(|limit| limit.to_string())),
-        ("--cursor", shape.from.clone()),
+        ("--limit", parameters.limit.map(|limit| limit.to_string())),
+        ("--cursor", parameters.from.clone()),
     ]
 }
 

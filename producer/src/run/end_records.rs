@@ -3,7 +3,7 @@
 use catalog_shared::cursor::Cursor;
 use catalog_shared::end_record::EndRecord;
 use catalog_shared::key::Key;
-use catalog_shared::record::{Content, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
 
@@ -16,7 +16,8 @@ pub(crate) fn build(
     version: Version,
     ended_at: OffsetDateTime,
 ) -> anyhow::Result<Vec<Outgoing>> {
-    let stamp = Stamp { content: Content::EndRecord, region: cursor.region, version, observed_at: ended_at };
+    let stamp =
+        RecordHeaders { content: Content::EndRecord, region: cursor.region, version, observed_at: ended_at };
     let mut records = Vec::new();
     for (kind, counts) in &cursor.published {
         for (partition, published) in (0..).zip(counts) {
@@ -36,7 +37,7 @@ pub(crate) fn build(
 pub(crate) fn end_record(cursor: &Cursor, ended_at: OffsetDateTime, published: u64) -> EndRecord {
     EndRecord {
         run: cursor.run,
-        shape: cursor.shape.clone(),
+        parameters: cursor.parameters.clone(),
         previous_ended: cursor.previous_ended,
         started_at: cursor.started_at,
         ended_at,
@@ -44,11 +45,7 @@ pub(crate) fn end_record(cursor: &Cursor, ended_at: OffsetDateTime, published: u
         published,
         pages: cursor.next_page,
         objects: cursor.objects,
-        unkeyed: cursor.unkeyed,
-        skipped: cursor.skipped,
-        bad_domains: cursor.bad_domains,
-        unkeyed_by: cursor.unkeyed_by.clone(),
-        unread_ids: cursor.unread_ids.clone(),
+        missed: cursor.missed.clone(),
         declared: cursor.declared.clone(),
         seen: cursor.seen.clone(),
     }

@@ -2,21 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use catalog_shared::cursor::{Coverage, Cursor, DOMAIN_SETS, DomainsComplete};
+use catalog_shared::cursor::{Coverage, Cursor, DomainsComplete};
 use time::OffsetDateTime;
+
+use crate::run::domain_sets::put_first;
 
 /// The cursor of an ended run, with its start if it was a full crawl. A run that skipped objects counts too: another full crawl
 /// would skip them again.
 pub(crate) fn update(mut ended: Cursor) -> Cursor {
-    let domains = match ended.shape.coverage() {
+    let domains = match ended.parameters.coverage() {
         Coverage::Full => BTreeSet::new(),
         Coverage::Domains(domains) => domains,
         Coverage::None => return ended,
     };
-    let crawls = &mut ended.full_crawls;
-    crawls.retain(|crawl| crawl.domains != domains);
-    crawls.insert(0, DomainsComplete { domains, since: ended.started_at });
-    crawls.truncate(DOMAIN_SETS);
+    put_first(&mut ended.full_crawls, DomainsComplete { domains, since: ended.started_at });
     ended
 }
 
@@ -48,7 +47,7 @@ mod tests {
     }
 
     fn incremental() -> RunParameters {
-        let since = Some(Since { asked: "auto".into(), from: at(0) });
+        let since = Some(Since { flags: "auto".into(), from: at(0) });
         RunParameters { mode: Mode::Since, since, ..full() }
     }
 
@@ -59,8 +58,9 @@ mod tests {
     /// The cursor after runs that started at these hours.
     fn after(runs: &[(RunParameters, i64)]) -> Cursor {
         let mut last = new_cursor(Region::Us, full(), 0, &BTreeMap::new());
-        for (shape, hour) in runs {
-            last = ended(&Cursor { shape: shape.clone(), started_at: at(*hour), ..last }, at(*hour));
+        for (parameters, hour) in runs {
+            last =
+                ended(&Cursor { parameters: parameters.clone(), started_at: at(*hour), ..last }, at(*hour));
         }
         last
     }
@@ -69,7 +69,7 @@ mod tests {
         let full_since = Some(at(since));
         CrawlRequest {
             region: Region::Us,
-            shape: full(),
+            parameters: full(),
             since: None,
             full_since,
             restart: false,
@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_run_is_full_once_in_its_interval_and_incremental_otherwise() {
-        let mode = |request: &CrawlRequest, cursor: &Cursor| request.new_shape(Some(cursor)).unwrap().mode;
+        let mode =
+            |request: &CrawlRequest, cursor: &Cursor| request.new_parameters(Some(cursor)).unwrap().mode;
         let cursor = after(&[(full(), 1), (incremental(), 6)]);
         assert_eq!(mode(&every_day(0), &cursor), Mode::Since);
         assert_eq!(mode(&every_day(24), &cursor), Mode::Full);
@@ -97,7 +98,7 @@ mod tests {
         // A clock was a century ahead.
         let ahead = after(&[(full(), 24 * 365 * 200)]);
         assert_eq!(mode(&every_day(0), &ahead), Mode::Full);
-        assert_eq!(every_day(0).new_shape(None).unwrap().mode, Mode::Full);
+        assert_eq!(every_day(0).new_parameters(None).unwrap().mode, Mode::Full);
     }
 
     #[test]
@@ -115,15 +116,15 @@ mod tests {
 
     #[test]
     fn an_interrupted_run_of_both_modes_is_continued_and_any_other_is_refused() {
-        let resumes = |shape: &RunParameters| every_day(0).matches(shape);
+        let resumes = |parameters: &RunParameters| every_day(0).matches(parameters);
         assert!(resumes(&full()) && resumes(&incremental()) && !resumes(&of_domain()));
-        let since = Some(Since { asked: "7days".into(), from: at(0) });
+        let since = Some(Since { flags: "7days".into(), from: at(0) });
         assert!(!resumes(&RunParameters { since, ..incremental() }));
         let without = CrawlRequest { full_since: None, ..every_day(0) };
         assert!(without.matches(&full()) && !without.matches(&incremental()));
         let auto = CrawlRequest {
             since: Some(Start::AUTO),
-            shape: RunParameters { since: None, ..incremental() },
+            parameters: RunParameters { since: None, ..incremental() },
             ..without
         };
         assert!(auto.matches(&incremental()) && !auto.matches(&full()));

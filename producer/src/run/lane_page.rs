@@ -13,7 +13,7 @@ pub(crate) struct LanePage {
     pub(crate) page: Page,
     /// The largest id in the answer, even if it is beyond the interval.
     pub(crate) largest_id: Option<String>,
-    /// What the lane skipped behind the page.
+    /// What the lane skipped after the page.
     pub(crate) skipped: Option<Skipped>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Covered {
 }
 
 impl LanePage {
-    /// The id after which the interval's next page starts; none if the interval is covered.
+    /// The id after which the interval's next page starts; `None` if the interval is covered.
     pub(crate) fn next(&self) -> Option<&str> {
         match &self.covered {
             Covered::UpTo(id) => Some(id),

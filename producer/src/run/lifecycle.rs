@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::ensure;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PartitionCounts, RunParameters, RunState};
-use catalog_shared::record::{RecordType, SCHEMA};
+use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use time::OffsetDateTime;
 
@@ -13,77 +13,47 @@ use crate::run::{complete_since, full_crawls};
 /// The cursor of a run that has published nothing yet.
 pub(crate) fn new_cursor(
     region: Region,
-    shape: RunParameters,
+    parameters: RunParameters,
     run: u32,
     partitions: &BTreeMap<RecordType, i32>,
 ) -> Cursor {
     let of_run = |kind: &RecordType| partitions.get(kind).map(|count| (*kind, *count));
-    let partitions: BTreeMap<RecordType, i32> = shape.kinds.iter().filter_map(of_run).collect();
+    let partitions: BTreeMap<RecordType, i32> = parameters.kinds.iter().filter_map(of_run).collect();
     let zeros = |count: &i32| vec![0; usize::try_from(*count).unwrap_or_default()];
     let published: PartitionCounts = partitions.iter().map(|(kind, count)| (*kind, zeros(count))).collect();
-    let whole = Interval { after: shape.from.clone().unwrap_or_default(), until: None };
-    Cursor {
-        schema: SCHEMA,
-        region,
-        owner: String::new(),
-        run,
-        state: RunState::Crawling,
-        stopped: None,
-        notified: false,
-        shape,
-        started_at: OffsetDateTime::now_utc(),
-        ended_at: None,
-        previous_ended: None,
-        next_page: 0,
-        pending: vec![whole],
-        max_id: None,
-        objects: 0,
-        partitions,
-        published,
-        unkeyed: 0,
-        skipped: 0,
-        bad_domains: 0,
-        unkeyed_by: BTreeMap::new(),
-        unread_ids: Vec::new(),
-        declared: BTreeMap::new(),
-        seen: BTreeMap::new(),
-        complete_since: None,
-        domains_complete_since: Vec::new(),
-        full_crawls: Vec::new(),
-        history: Vec::new(),
-    }
+    Cursor { partitions, published, ..Cursor::new(region, parameters, run) }
 }
 
 /// How many lanes may crawl the pending intervals. A run with a limit has one: it takes the first assets in id order,
 /// so that it is repeatable and another run can continue after it. A listing by date has one, too.
 pub(crate) fn lanes(cursor: &Cursor, concurrency: u16) -> usize {
-    let is_single = cursor.shape.limit.is_some() || listed_since(cursor).is_some();
+    let is_single = cursor.parameters.limit.is_some() || listed_since(cursor).is_some();
     if is_single { 1 } else { usize::from(concurrency) }
 }
 
-/// The time down to which a run lists assets by date; none for other runs and once the run scrolls by id. An
+/// The time down to which a run lists assets by date; `None` for other runs and once the run scrolls by id. An
 /// interrupted listing starts again, because later updates have moved all positions. The listing leaves no trace in
 /// the pending intervals, so a run lists for as long as they are complete.
 pub(crate) fn listed_since(cursor: &Cursor) -> Option<OffsetDateTime> {
-    let since = cursor.shape.since.as_ref()?;
+    let since = cursor.parameters.since.as_ref()?;
     (cursor.pending == [Interval::whole()]).then_some(since.from)
 }
 
 /// How many more assets a run with a limit takes.
 pub(crate) fn remaining(cursor: &Cursor) -> Option<u64> {
-    cursor.shape.limit.map(|limit| limit.saturating_sub(cursor.objects))
+    cursor.parameters.limit.map(|limit| limit.saturating_sub(cursor.objects))
 }
 
-/// How many objects a run should find; none where that is unknown: after a time or after an id.
+/// How many objects a run should find. `None` for `--since` and `--cursor` runs, where it is unknown.
 pub(crate) fn expected_objects(cursor: &Cursor) -> Option<u64> {
-    let shape = &cursor.shape;
-    let is_known = shape.mode != Mode::Since && shape.from.is_none();
-    is_known.then(|| declared(cursor).min(shape.limit.unwrap_or(u64::MAX)))
+    let parameters = &cursor.parameters;
+    let is_known = parameters.mode != Mode::Since && parameters.from.is_none();
+    is_known.then(|| declared(cursor).min(parameters.limit.unwrap_or(u64::MAX)))
 }
 
-/// How many assets `/domains` declares for the domains of a run. For a run after an id that is unknown, and 0.
+/// How many assets `/domains` declares for the domains of a run. 0 for a `--cursor` run, where it is unknown.
 pub(crate) fn declared(cursor: &Cursor) -> u64 {
-    let RunParameters { domains, from, .. } = &cursor.shape;
+    let RunParameters { domains, from, .. } = &cursor.parameters;
     let is_included =
         |name: &String| domains.is_empty() || domains.iter().any(|domain| domain.eq_ignore_ascii_case(name));
     let declared = cursor.declared.iter().filter(|(name, _)| from.is_none() && is_included(name));
@@ -96,7 +66,7 @@ pub(crate) fn declared(cursor: &Cursor) -> u64 {
 /// # Errors
 /// If no object was seen although `/domains` declares some.
 pub(crate) fn check_seen(cursor: &Cursor) -> anyhow::Result<()> {
-    let (seen, declared) = (cursor.objects + cursor.skipped, declared(cursor));
+    let (seen, declared) = (cursor.objects + cursor.missed.skipped, declared(cursor));
     ensure!(seen > 0 || declared == 0, "the API returned no assets, but /domains declares {declared}");
     Ok(())
 }
@@ -110,6 +80,7 @@ pub(crate) fn ended(cursor: &Cursor, ended_at: OffsetDateTime) -> Cursor {
 #[cfg(test)]
 mod tests {
     use catalog_shared::cursor::Since;
+    use catalog_shared::missed::Missed;
 
     use super::*;
 
@@ -128,13 +99,13 @@ mod tests {
     fn since(from: i64) -> RunParameters {
         RunParameters {
             mode: Mode::Since,
-            since: Some(Since { asked: "auto".into(), from: at(from) }),
+            since: Some(Since { flags: "auto".into(), from: at(from) }),
             ..full()
         }
     }
 
-    fn started(shape: RunParameters) -> Cursor {
-        new_cursor(Region::Us, shape, 1, &BTreeMap::new())
+    fn started(parameters: RunParameters) -> Cursor {
+        new_cursor(Region::Us, parameters, 1, &BTreeMap::new())
     }
 
     #[test]
@@ -145,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_limit_and_a_listing_have_one_lane() {
-        let lanes = |shape| lanes(&started(shape), 4);
+        let lanes = |parameters| lanes(&started(parameters), 4);
         assert_eq!((lanes(full()), lanes(part(None))), (4, 4));
         assert_eq!((lanes(part(Some(5))), lanes(since(0))), (1, 1));
     }
@@ -154,10 +125,10 @@ mod tests {
     fn only_the_domains_of_the_run_are_declared() {
         let declared = |domains: &[&str], from: Option<&str>| {
             let domains = domains.iter().map(|&name| name.into()).collect();
-            let shape = RunParameters { domains, from: from.map(Into::into), ..part(None) };
+            let parameters = RunParameters { domains, from: from.map(Into::into), ..part(None) };
             let declared = [("A.example", 2_000), ("b.example", 7), ("c.example", 0)];
             let declared = declared.map(|(name, count)| (name.into(), count)).into();
-            super::declared(&Cursor { declared, ..started(shape) })
+            super::declared(&Cursor { declared, ..started(parameters) })
         };
         assert_eq!(declared(&[], None), 2_007);
         assert_eq!((declared(&["a.example"], None), declared(&["c.example"], None)), (2_000, 0));
@@ -171,14 +142,15 @@ mod tests {
         assert!(is_complete(declares(0)) && !is_complete(declares(7)));
         assert!(
             is_complete(Cursor { objects: 1, ..declares(7) })
-                && is_complete(Cursor { skipped: 1, ..declares(7) })
+                && is_complete(Cursor { missed: Missed { skipped: 1, ..Missed::default() }, ..declares(7) })
         );
     }
 
     #[test]
     fn only_a_run_that_saw_all_changes_can_be_continued_from() {
-        let after = |shape| {
-            let run = Cursor { complete_since: Some(at(1_000)), started_at: at(5_000), ..started(shape) };
+        let after = |parameters| {
+            let run =
+                Cursor { complete_since: Some(at(1_000)), started_at: at(5_000), ..started(parameters) };
             ended(&run, at(6_000)).complete_since
         };
         assert_eq!((after(full()), after(since(1_000))), (Some(at(5_000)), Some(at(5_000))));
@@ -186,15 +158,19 @@ mod tests {
         assert_eq!(after(RunParameters { kinds: vec![RecordType::Domains], ..full() }), Some(at(1_000)));
         // It leaves a gap after the run before.
         assert_eq!(after(since(1_001)), Some(at(1_000)));
-        let skipped = Cursor { complete_since: Some(at(1_000)), skipped: 1, ..started(full()) };
+        let skipped = Cursor {
+            complete_since: Some(at(1_000)),
+            missed: Missed { skipped: 1, ..Missed::default() },
+            ..started(full())
+        };
         assert_eq!(ended(&skipped, at(6_000)).complete_since, Some(at(1_000)));
     }
 
     #[test]
     fn expected_objects_follow_from_the_parameters() {
-        let expected = |shape| {
+        let expected = |parameters| {
             let declared = [("a.example".into(), 30), ("B.example".into(), 20), ("c.example".into(), 1)];
-            expected_objects(&Cursor { declared: declared.into(), ..started(shape) })
+            expected_objects(&Cursor { declared: declared.into(), ..started(parameters) })
         };
         let domains = vec!["a.example".to_owned(), "b.example".to_owned()];
         let of_domains = RunParameters { mode: Mode::Part, domains, ..full() };

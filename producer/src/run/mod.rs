@@ -4,6 +4,7 @@
 pub(crate) mod complete_since;
 pub(crate) mod cursor_changes;
 pub(crate) mod difference;
+pub(crate) mod domain_sets;
 pub(crate) mod end_records;
 pub(crate) mod full_crawls;
 pub(crate) mod lane_page;
@@ -103,7 +104,7 @@ impl Run {
     fn add_lane_page(&mut self, step: &mut Step, lane_page: LanePage) -> anyhow::Result<()> {
         let LanePage { from, covered, page, largest_id, skipped } = lane_page;
         let next = &mut step.next;
-        next.skipped += u64::from(skipped.is_some());
+        next.missed.skipped += u64::from(skipped.is_some());
         if let Some(Skipped::Object(id)) = skipped {
             cursor_changes::add_unread_ids(next, [id]);
         }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use catalog_shared::events;
 use catalog_shared::key::{Key, is_name};
+use catalog_shared::missed::Missed;
 use catalog_shared::partition;
-use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, RecordType, Version};
 use catalog_shared::region::Region;
 use rdkafka::message::{Header, OwnedHeaders};
 use time::OffsetDateTime;
@@ -37,32 +38,17 @@ pub(crate) struct PageRecords {
     pub(crate) published: Vec<(RecordType, i32)>,
     /// The number of assets of each domain.
     pub(crate) seen: BTreeMap<String, u64>,
+    /// Objects and entries that did not become records.
     pub(crate) missed: Missed,
 }
 
-/// Objects and entries that did not become records, by what identifies them. Each is counted in `unkeyed` and in at
-/// most one other field.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Missed {
-    /// All of them.
-    pub(crate) unkeyed: u64,
-    /// Entries of `/domains`.
-    pub(crate) bad_domains: u64,
-    /// Objects with a known domain and no id.
-    pub(crate) by_domain: BTreeMap<String, u64>,
-    /// The ids of the objects that have one.
-    pub(crate) ids: Vec<String>,
-}
-
-impl Missed {
-    /// Counts an object by its id, which may also be in the permalink, or else by its domain.
-    fn add(&mut self, object: &Object) {
-        let domain = object.domain.as_ref().filter(|domain| is_name(domain));
-        match (object.id.as_ref().or(object.link_id.as_ref()), domain) {
-            (Some(id), _) => self.ids.push(id.clone()),
-            (None, Some(domain)) => *self.by_domain.entry(domain.clone()).or_default() += 1,
-            (None, None) => {}
-        }
+/// Notes what identifies an object that did not become a record: its id, which may also be in the permalink, or else its domain.
+fn identify(missed: &mut Missed, object: &Object) {
+    let domain = object.domain.as_ref().filter(|domain| is_name(domain));
+    match (object.id.as_ref().or(object.link_id.as_ref()), domain) {
+        (Some(id), _) => missed.unread_ids.push(id.clone()),
+        (None, Some(domain)) => *missed.unkeyed_by.entry(domain.clone()).or_default() += 1,
+        (None, None) => {}
     }
 }
 
@@ -71,7 +57,7 @@ pub(crate) struct PageWriter<'a> {
     pub(crate) region: Region,
     routes: &'a BTreeMap<RecordType, Route>,
     headers: BTreeMap<RecordType, Arc<OwnedHeaders>>,
-    stamp: Stamp,
+    stamp: RecordHeaders,
     dead_letters: Arc<str>,
     pub(crate) records: PageRecords,
 }
@@ -84,8 +70,10 @@ impl<'a> PageWriter<'a> {
         version: Version,
         observed_at: OffsetDateTime,
     ) -> Self {
-        let stamp = Stamp { content: Content::Record(RecordType::Datasets), region, version, observed_at };
-        let headers = |kind| (kind, Stamp { content: Content::Record(kind), ..stamp }.to_headers().into());
+        let stamp =
+            RecordHeaders { content: Content::Record(RecordType::Datasets), region, version, observed_at };
+        let headers =
+            |kind| (kind, RecordHeaders { content: Content::Record(kind), ..stamp }.to_headers().into());
         let headers = RecordType::ALL.into_iter().map(headers).collect();
         let dead_letters = Arc::clone(dead_letters);
         Self { region, routes, headers, stamp, dead_letters, records: PageRecords::default() }
@@ -96,7 +84,7 @@ impl<'a> PageWriter<'a> {
     pub(crate) fn add_from(&mut self, object: &Object, kind: RecordType, key: Key<'_>, value: Bytes) -> bool {
         let fits = self.add(kind, key, value);
         if !fits {
-            self.records.missed.add(object);
+            identify(&mut self.records.missed, object);
         }
         fits
     }
@@ -141,7 +129,7 @@ impl<'a> PageWriter<'a> {
     /// Adds the dead letter of an object, with a reason.
     pub(crate) fn add_missed(&mut self, object: &Object, reason: &str) {
         self.add_dead(object.raw.clone(), reason);
-        self.records.missed.add(object);
+        identify(&mut self.records.missed, object);
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use catalog_shared::cursor::{Cursor, DomainsComplete, PastRun, RunParameters, RunState};
+use catalog_shared::cursor::{Cursor, RunParameters, RunState};
 use catalog_shared::exit::Stop;
 use catalog_shared::record::{RecordType, SCHEMA};
-use time::OffsetDateTime;
 
 use crate::run::difference;
 use crate::run::lifecycle::new_cursor;
@@ -17,12 +16,10 @@ pub(crate) enum Plan {
     Resume(Box<Cursor>),
     Start {
         run: u32,
-        shape: Box<RunParameters>,
+        parameters: Box<RunParameters>,
         previous_ended: Option<u32>,
-        complete_since: Option<OffsetDateTime>,
-        domains_complete_since: Vec<DomainsComplete>,
-        full_crawls: Vec<DomainsComplete>,
-        history: Vec<PastRun>,
+        /// The cursor before it, if the region has one.
+        previous: Option<Box<Cursor>>,
     },
 }
 
@@ -41,12 +38,14 @@ pub(crate) fn plan(request: &CrawlRequest, last: Option<Cursor>) -> Result<Plan,
         )));
     }
     if last.state == RunState::Ended {
-        return start_after(request, &last, Some(last.run));
+        let previous_ended = Some(last.run);
+        return start_after(request, last, previous_ended);
     }
     if request.restart {
-        return start_after(request, &last, last.previous_ended);
+        let previous_ended = last.previous_ended;
+        return start_after(request, last, previous_ended);
     }
-    if !request.matches(&last.shape) {
+    if !request.matches(&last.parameters) {
         return Err(Stop::Usage(different_flags(&last, request)));
     }
     Ok(Plan::Resume(Box::new(last)))
@@ -55,55 +54,49 @@ pub(crate) fn plan(request: &CrawlRequest, last: Option<Cursor>) -> Result<Plan,
 fn first_run(request: &CrawlRequest) -> Result<Plan, Stop> {
     Ok(Plan::Start {
         run: request.first_run,
-        shape: request.new_shape(None)?,
+        parameters: request.new_parameters(None)?,
         // With --first-run, end-of-run records of earlier runs may still be unread.
         previous_ended: Some(request.first_run - 1).filter(|run| *run > 0),
-        complete_since: None,
-        domains_complete_since: Vec::new(),
-        full_crawls: Vec::new(),
-        history: Vec::new(),
+        previous: None,
     })
 }
 
-fn start_after(request: &CrawlRequest, last: &Cursor, previous_ended: Option<u32>) -> Result<Plan, Stop> {
+fn start_after(request: &CrawlRequest, last: Cursor, previous_ended: Option<u32>) -> Result<Plan, Stop> {
     Ok(Plan::Start {
         // --first-run counts only if it is larger, for example after a cursor was lost.
         run: last.run.saturating_add(1).max(request.first_run),
-        shape: request.new_shape(Some(last))?,
+        parameters: request.new_parameters(Some(&last))?,
         previous_ended,
-        complete_since: last.complete_since,
-        domains_complete_since: last.domains_complete_since.clone(),
-        full_crawls: last.full_crawls.clone(),
-        history: last.history_with_own(),
+        previous: Some(Box::new(last)),
     })
 }
 
 fn different_flags(last: &Cursor, request: &CrawlRequest) -> String {
-    let was = last.shape.since.as_ref().map(|since| since.asked.clone());
+    let was = last.parameters.since.as_ref().map(|since| since.flags.clone());
     let is = request.since.map(|start| start.flags());
     format!(
         "run {} of {} was interrupted and had other flags: {}. Use the same flags to resume it, or --restart to \
          discard it and start run {}",
         last.run,
         last.region,
-        difference::describe((&last.shape, was), (&request.shape, is)),
+        difference::describe((&last.parameters, was), (&request.parameters, is)),
         last.run.saturating_add(1),
     )
 }
 
 impl Plan {
-    /// The cursor that claims the region for the producer instance `owner`.
+    /// The cursor that claims the region for the producer with this instance id.
     ///
     /// # Errors
     /// [`Stop::Guard`] if a topic has fewer partitions than the interrupted run has written to. Then it was
     /// recreated, and what the run published is gone.
-    pub(crate) fn claim(
+    pub(crate) fn into_cursor(
         self,
         request: &CrawlRequest,
-        owner: &str,
+        instance_id: &str,
         partitions: &BTreeMap<RecordType, i32>,
     ) -> Result<Cursor, Stop> {
-        let owner = owner.to_owned();
+        let instance_id = instance_id.to_owned();
         match self {
             Self::Resume(cursor) => {
                 let shrunk = |(kind, count): (&RecordType, &i32)| partitions.get(kind) < Some(count);
@@ -114,23 +107,25 @@ impl Plan {
                         cursor.run
                     )));
                 }
-                Ok(Cursor { owner, stopped: None, ..*cursor })
+                Ok(Cursor { instance_id, stopped: None, ..*cursor })
             }
-            Self::Start {
-                run,
-                shape,
-                previous_ended,
-                complete_since,
-                domains_complete_since,
-                full_crawls,
-                history,
-            } => {
-                let new = new_cursor(request.region, *shape, run, partitions);
-                let new = Cursor { owner, previous_ended, history, ..new };
-                Ok(Cursor { complete_since, domains_complete_since, full_crawls, ..new })
+            Self::Start { run, parameters, previous_ended, previous } => {
+                let new = new_cursor(request.region, *parameters, run, partitions);
+                let new = Cursor { instance_id, previous_ended, ..new };
+                Ok(match previous {
+                    Some(previous) => following(new, *previous),
+                    None => new,
+                })
             }
         }
     }
+}
+
+/// The cursor of a new run, with what it takes over from the one before it.
+fn following(new: Cursor, previous: Cursor) -> Cursor {
+    let history = previous.history_with_own();
+    let Cursor { complete_since, domains_complete_since, full_crawls, .. } = previous;
+    Cursor { complete_since, domains_complete_since, full_crawls, history, ..new }
 }
 
 #[cfg(test)]
@@ -139,6 +134,7 @@ mod tests {
 
     use catalog_shared::cursor::{HISTORY, Mode, PastState, Since};
     use catalog_shared::region::Region;
+    use time::OffsetDateTime;
 
     use super::*;
     use crate::run::lifecycle::ended;
@@ -146,8 +142,8 @@ mod tests {
 
     fn requested(kinds: &[RecordType], restart: bool) -> CrawlRequest {
         let api_url = "http://127.0.0.1/api/catalog/v1".into();
-        let shape = RunParameters { kinds: kinds.to_vec(), api_url, ..RunParameters::full() };
-        CrawlRequest { region: Region::Us, shape, since: None, full_since: None, restart, first_run: 1 }
+        let parameters = RunParameters { kinds: kinds.to_vec(), api_url, ..RunParameters::full() };
+        CrawlRequest { region: Region::Us, parameters, since: None, full_since: None, restart, first_run: 1 }
     }
 
     fn partitions() -> BTreeMap<RecordType, i32> {
@@ -155,8 +151,8 @@ mod tests {
     }
 
     fn crawling(run: u32) -> Cursor {
-        let shape = requested(&RecordType::ALL, false).shape;
-        Cursor { previous_ended: Some(run - 2), ..new_cursor(Region::Us, shape, run, &partitions()) }
+        let parameters = requested(&RecordType::ALL, false).parameters;
+        Cursor { previous_ended: Some(run - 2), ..new_cursor(Region::Us, parameters, run, &partitions()) }
     }
 
     #[test]
@@ -166,10 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_run_is_resumed_by_a_new_owner() {
+    fn an_interrupted_run_is_resumed_by_a_new_producer() {
         let resumed = plan(&requested(&RecordType::ALL, false), Some(crawling(7))).unwrap();
-        let cursor = resumed.claim(&requested(&RecordType::ALL, false), "me", &partitions()).unwrap();
-        assert_eq!((cursor.run, cursor.owner.as_str()), (7, "me"));
+        let cursor = resumed.into_cursor(&requested(&RecordType::ALL, false), "me", &partitions()).unwrap();
+        assert_eq!((cursor.run, cursor.instance_id.as_str()), (7, "me"));
     }
 
     #[test]
@@ -177,18 +173,20 @@ mod tests {
         let followed =
             plan(&requested(&RecordType::ALL, false), Some(ended(&crawling(7), OffsetDateTime::now_utc())))
                 .unwrap();
-        assert!(matches!(
-            followed,
-            Plan::Start { run: 8, previous_ended: Some(7), complete_since: Some(_), .. }
-        ));
+        let cursor =
+            |plan: Plan| plan.into_cursor(&requested(&RecordType::ALL, false), "me", &partitions()).unwrap();
+        let followed = cursor(followed);
+        assert_eq!((followed.run, followed.previous_ended), (8, Some(7)));
+        assert!(followed.complete_since.is_some());
         let passed = plan(&requested(&RecordType::ALL, true), Some(crawling(7))).unwrap();
-        assert!(matches!(passed, Plan::Start { run: 8, previous_ended: Some(5), complete_since: None, .. }));
+        let passed = cursor(passed);
+        assert_eq!((passed.run, passed.previous_ended, passed.complete_since), (8, Some(5), None));
     }
 
     #[test]
     fn a_run_starts_with_the_history_of_the_runs_before_it() {
         let begun = |last| match plan(&requested(&RecordType::ALL, true), Some(last)) {
-            Ok(Plan::Start { history, .. }) => history,
+            Ok(Plan::Start { previous: Some(previous), .. }) => previous.history_with_own(),
             other => panic!("{other:?}"),
         };
         let mut last = ended(&crawling(7), OffsetDateTime::now_utc());
@@ -223,7 +221,7 @@ mod tests {
         let resumed = plan(&requested(&RecordType::ALL, false), Some(crawling(7))).unwrap();
         let fewer = BTreeMap::from([(RecordType::Datasets, 2), (RecordType::Domains, 1)]);
         assert!(matches!(
-            resumed.claim(&requested(&RecordType::ALL, false), "me", &fewer),
+            resumed.into_cursor(&requested(&RecordType::ALL, false), "me", &fewer),
             Err(Stop::Guard(_))
         ));
     }
@@ -234,7 +232,11 @@ mod tests {
 
     fn since(start: Start) -> CrawlRequest {
         let full = requested(&RecordType::ALL, false);
-        CrawlRequest { shape: RunParameters { mode: Mode::Since, ..full.shape }, since: Some(start), ..full }
+        CrawlRequest {
+            parameters: RunParameters { mode: Mode::Since, ..full.parameters },
+            since: Some(start),
+            ..full
+        }
     }
 
     const fn auto(overlap: u64) -> Start {
@@ -244,14 +246,14 @@ mod tests {
     const AUTO: Start = auto(100);
 
     fn begun(request: &CrawlRequest, last: Option<Cursor>) -> Cursor {
-        plan(request, last).unwrap().claim(request, "me", &partitions()).unwrap()
+        plan(request, last).unwrap().into_cursor(request, "me", &partitions()).unwrap()
     }
 
     #[test]
     fn auto_is_resumed_with_the_time_of_the_first_start() {
         let last = Cursor { complete_since: Some(at(1_000)), ..crawling(7) };
         let begun = begun(&since(AUTO), Some(Cursor { state: RunState::Ended, ..last }));
-        assert_eq!(begun.shape.since, Some(Since { asked: AUTO.flags(), from: at(900) }));
+        assert_eq!(begun.parameters.since, Some(Since { flags: AUTO.flags(), from: at(900) }));
 
         let resumed = plan(&since(AUTO), Some(begun.clone())).unwrap();
         assert_eq!(resumed, Plan::Resume(Box::new(begun.clone())));
@@ -265,12 +267,12 @@ mod tests {
     }
 
     fn part() -> RunParameters {
-        RunParameters { mode: Mode::Part, limit: Some(5), ..requested(&RecordType::ALL, false).shape }
+        RunParameters { mode: Mode::Part, limit: Some(5), ..requested(&RecordType::ALL, false).parameters }
     }
 
     #[test]
     fn auto_needs_a_complete_run() {
-        for last in [None, Some(ended(&Cursor { shape: part(), ..crawling(7) }, at(0)))] {
+        for last in [None, Some(ended(&Cursor { parameters: part(), ..crawling(7) }, at(0)))] {
             assert!(matches!(plan(&since(AUTO), last), Err(Stop::Usage(_))));
         }
     }

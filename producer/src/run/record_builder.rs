@@ -127,7 +127,7 @@ fn add_dataset<'a>(
     is_record.then_some(domain)
 }
 
-/// The record of an agency; none if this run has already published it.
+/// The record of an agency; `None` if this run has already published it.
 fn agency_record(published: &mut HashSet<String>, region: Region, host: &str, agency: &str) -> Option<Bytes> {
     let key = Key::Agency { host, agency }.to_text(region);
     published.insert(key).then(|| json!({ "host": host, "agency": agency }).to_string().into())
@@ -176,7 +176,7 @@ fn add_host(published: &mut Hosts, page: &mut PageWriter<'_>, host: String, doma
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::page_records::Missed;
+    use catalog_shared::missed::Missed;
 
     fn builder(kinds: &[RecordType]) -> RecordBuilder {
         let route = |kind: &RecordType| (*kind, Route { topic: kind.name().into(), partitions: 2 });
@@ -270,7 +270,8 @@ mod tests {
             &[without_id.clone(), without_id, linked, bad_domain, unidentified, flawed, large],
         );
         let ids = ["aaaa-aaab", "aaaa-aaac", "aaaa-aaad", "aaaa-aaae"].map(str::to_owned).into();
-        let missed = Missed { unkeyed: 7, bad_domains: 0, by_domain: [("a.example".into(), 2)].into(), ids };
+        let unkeyed_by = [("a.example".into(), 2)].into();
+        let missed = Missed { unkeyed: 7, unkeyed_by, unread_ids: ids, ..Missed::default() };
         assert_eq!(records.missed, missed);
         assert_eq!(records.seen, [("b.example".into(), 1)].into());
     }
@@ -280,7 +281,7 @@ mod tests {
         let objects = ["a.example", "b.example", "a.example"].map(|domain| object("aaaa-aaaa", domain, None));
         let records = page(&mut builder(&[RecordType::Datasets]), &objects);
         assert_eq!(keys(&records), ["us/a.example/aaaa-aaaa", "us/b.example/aaaa-aaaa", ""]);
-        assert_eq!(records.missed.ids, ["aaaa-aaaa"]);
+        assert_eq!(records.missed.unread_ids, ["aaaa-aaaa"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::run::start::Start;
 pub(crate) struct CrawlRequest {
     pub(crate) region: Region,
     /// The run's parameters, without the start of an incremental run.
-    pub(crate) shape: RunParameters,
+    pub(crate) parameters: RunParameters,
     pub(crate) since: Option<Start>,
     /// For `--full-every`: the run is incremental if the last full crawl started at or after this time, and full otherwise.
     pub(crate) full_since: Option<OffsetDateTime>,
@@ -31,10 +31,10 @@ impl CrawlRequest {
     /// # Errors
     /// [`Stop::Usage`] for flags that do not go together.
     pub(crate) fn new(args: &CrawlArgs, url: &Url) -> Result<Self, Stop> {
-        let (region, since, first_run) = (args.region, Start::of(&args.scope)?, args.first_run);
+        let (region, since, first_run) = (args.api.region, Start::of(&args.scope)?, args.first_run);
         // A dry run always shows a run from its start, never the rest of an interrupted one.
         let restart = args.restart || args.dry_run;
-        Ok(Self { region, shape: shape(args, url), since, full_since: None, restart, first_run })
+        Ok(Self { region, parameters: parameters(args, url), since, full_since: None, restart, first_run })
     }
 
     /// A request for a new run, after a transaction whose outcome is in doubt. The current run can't be resumed
@@ -45,20 +45,20 @@ impl CrawlRequest {
     }
 
     /// The parameters of a new run after the last one.
-    pub(crate) fn new_shape(&self, last: Option<&Cursor>) -> Result<Box<RunParameters>, Stop> {
-        let domains = &self.shape.domains;
+    pub(crate) fn new_parameters(&self, last: Option<&Cursor>) -> Result<Box<RunParameters>, Stop> {
+        let domains = &self.parameters.domains;
         let complete_since = last.and_then(|last| complete_since(last, domains));
         let is_incremental = complete_since.is_some()
             && last.is_some_and(|last| !self.is_full_crawl_due(last, OffsetDateTime::now_utc()));
         let start = self.since.or_else(|| is_incremental.then_some(Start::AUTO));
         let since = start.map(|start| start.resolve(complete_since, domains)).transpose()?;
-        let mode = if since.is_some() { Mode::Since } else { self.shape.mode };
-        Ok(Box::new(RunParameters { since, mode, ..self.shape.clone() }))
+        let mode = if since.is_some() { Mode::Since } else { self.parameters.mode };
+        Ok(Box::new(RunParameters { since, mode, ..self.parameters.clone() }))
     }
 
     /// Whether the next run has to be full. A full crawl in the future, by a clock that was set back since, does not count.
     fn is_full_crawl_due(&self, last: &Cursor, now: OffsetDateTime) -> bool {
-        let started = full_crawls::last(last, &self.shape.domains);
+        let started = full_crawls::last(last, &self.parameters.domains);
         self.full_since.is_none_or(|since| !started.is_some_and(|at| (since..=now).contains(&at)))
     }
 
@@ -66,25 +66,26 @@ impl CrawlRequest {
     pub(crate) fn is_done(&self, last: &Cursor, slot: OffsetDateTime, now: OffsetDateTime) -> bool {
         let is_full_due = self.full_since.is_some() && self.is_full_crawl_due(last, now);
         last.state == RunState::Ended
-            && self.matches(&last.shape)
+            && self.matches(&last.parameters)
             && (slot..=now).contains(&last.started_at)
             && !is_full_due
     }
 
     /// Whether a run with these parameters is the requested one, or one of both with `--full-every`. The time that `auto`
     /// was resolved to is not compared.
-    pub(crate) fn matches(&self, shape: &RunParameters) -> bool {
+    pub(crate) fn matches(&self, parameters: &RunParameters) -> bool {
         let flags = |start: Start| Some(start.flags());
-        let asked = shape.since.as_ref().map(|since| since.asked.clone());
+        let asked = parameters.since.as_ref().map(|since| since.flags.clone());
         let is_incremental = self.full_since.is_some() && asked == flags(Start::AUTO);
-        let mode = if is_incremental { Mode::Since } else { self.shape.mode };
+        let mode = if is_incremental { Mode::Since } else { self.parameters.mode };
         (is_incremental || asked == self.since.and_then(flags))
-            && RunParameters { since: None, ..shape.clone() } == RunParameters { mode, ..self.shape.clone() }
+            && RunParameters { since: None, ..parameters.clone() }
+                == RunParameters { mode, ..self.parameters.clone() }
     }
 }
 
 /// The parameters that the flags ask for, without the start of an incremental run.
-fn shape(args: &CrawlArgs, url: &Url) -> RunParameters {
+fn parameters(args: &CrawlArgs, url: &Url) -> RunParameters {
     let scope = &args.scope;
     let is_part = scope.limit.is_some() || !scope.domains.is_empty() || scope.cursor.is_some();
     let mode = match scope.since {
@@ -115,26 +116,26 @@ mod tests {
     use crate::run::lifecycle::{ended, new_cursor};
     use crate::run::plan::{Plan, plan};
 
-    fn shape(flags: &[&str]) -> RunParameters {
-        super::shape(&parse(flags), &Url::parse("http://127.0.0.1/").unwrap())
+    fn parameters(flags: &[&str]) -> RunParameters {
+        super::parameters(&parse(flags), &Url::parse("http://127.0.0.1/").unwrap())
     }
 
     #[test]
     fn flags_choose_the_mode() {
-        assert_eq!(shape(&[]).mode, Mode::Full);
-        assert_eq!(shape(&["--since", "auto"]).mode, Mode::Since);
-        let scoped = shape(&["--since", "auto", "--domain", "a.example"]);
+        assert_eq!(parameters(&[]).mode, Mode::Full);
+        assert_eq!(parameters(&["--since", "auto"]).mode, Mode::Since);
+        let scoped = parameters(&["--since", "auto", "--domain", "a.example"]);
         assert_eq!((scoped.mode, scoped.domains), (Mode::Since, vec!["a.example".to_owned()]));
         for part in [["--limit", "5"], ["--domain", "a.example"], ["--cursor", "ijzp-q8t2"]] {
-            assert_eq!(shape(&part).mode, Mode::Part, "{part:?}");
+            assert_eq!(parameters(&part).mode, Mode::Part, "{part:?}");
         }
     }
 
     fn requested() -> CrawlRequest {
-        let shape = RunParameters::full();
+        let parameters = RunParameters::full();
         CrawlRequest {
             region: Region::Us,
-            shape,
+            parameters,
             since: None,
             full_since: None,
             restart: false,
@@ -143,7 +144,7 @@ mod tests {
     }
 
     fn crawling(run: u32) -> Cursor {
-        let new = new_cursor(Region::Us, requested().shape, run, &BTreeMap::new());
+        let new = new_cursor(Region::Us, requested().parameters, run, &BTreeMap::new());
         Cursor { previous_ended: run.checked_sub(2), ..new }
     }
 

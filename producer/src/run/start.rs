@@ -28,7 +28,7 @@ impl Start {
     /// `--since auto`.
     pub(crate) const AUTO: Self = Self::Auto { overlap: OVERLAP };
 
-    /// The start that the flags ask for; none for runs that are not incremental.
+    /// The start that the flags ask for; `None` for runs that are not incremental.
     ///
     /// # Errors
     /// [`Stop::Usage`] for an overlap with a given time.
@@ -73,7 +73,7 @@ impl Start {
                 .and_then(|start| before(start, *overlap))
                 .ok_or_else(|| Stop::Usage(no_complete_run(domains)))?,
         };
-        Ok(Since { asked: self.flags(), from })
+        Ok(Since { flags: self.flags(), from })
     }
 }
 

@@ -1,6 +1,6 @@
 use catalog_shared::cursor::{Mode, RunParameters};
-use catalog_shared::end_record::UNREAD_IDS;
-use catalog_shared::record::{RecordType, Stamp};
+use catalog_shared::missed::UNREAD_IDS;
+use catalog_shared::record::{RecordHeaders, RecordType};
 use catalog_shared::region::Region;
 
 use super::*;
@@ -11,9 +11,9 @@ use crate::run::lane_page::Covered;
 
 /// A partial run with a limit, in two lanes.
 fn limited(limit: u64) -> Run {
-    let shape = RunParameters { mode: Mode::Part, limit: Some(limit), ..RunParameters::full() };
+    let parameters = RunParameters { mode: Mode::Part, limit: Some(limit), ..RunParameters::full() };
     let partitions = RecordType::ALL.map(|kind| (kind, 2)).into();
-    let mut cursor = lifecycle::new_cursor(Region::Us, shape, 1, &partitions);
+    let mut cursor = lifecycle::new_cursor(Region::Us, parameters, 1, &partitions);
     cursor.pending = idspace::split(cursor.pending, 2);
     Run::new(Topics::new(""), cursor)
 }
@@ -66,7 +66,7 @@ fn pages_in_one_transaction_are_published_as_in_one_each() {
     let step = Run::new(Topics::new(""), cursor).lane_pages(pages().into()).unwrap();
     assert_eq!((&step.next, &step.pages), (one_each.cursor(), &vec![0, 1, 2]));
     let content = |record: &Outgoing| {
-        let stamp = Stamp::from_headers(Some(&*record.headers)).unwrap();
+        let stamp = RecordHeaders::from_headers(Some(&*record.headers)).unwrap();
         format!("{:?}", (&record.topic, record.partition, &record.key, &record.value, stamp))
     };
     let contents = |records: &[Outgoing]| records.iter().map(content).collect::<Vec<_>>();
@@ -89,14 +89,15 @@ fn skipped_objects_are_recorded_by_id_up_to_a_maximum() {
     publish(&mut run, page(Skipped::Range));
     // Two objects of each page repeat the one before them.
     let repeated = "2222-2222";
-    assert_eq!(run.cursor().unread_ids, ["2222-2224", repeated, repeated, repeated, repeated]);
-    assert_eq!((run.cursor().skipped, run.cursor().unkeyed), (2, 4));
+    assert_eq!(run.cursor().missed.unread_ids, ["2222-2224", repeated, repeated, repeated, repeated]);
+    assert_eq!((run.cursor().missed.skipped, run.cursor().missed.unkeyed), (2, 4));
 
     let mut cursor = run.cursor().clone();
     add_unread_ids(&mut cursor, vec!["2222-2225".to_owned(); 2_000]);
-    assert_eq!(cursor.unread_ids.len(), UNREAD_IDS);
-    let record = end_record(&Cursor { unkeyed: 2_000, ..cursor }, OffsetDateTime::UNIX_EPOCH, 0);
-    assert_eq!(record.unknown(), 2_002 - 1_000);
+    assert_eq!(cursor.missed.unread_ids.len(), UNREAD_IDS);
+    cursor.missed.unkeyed = 2_000;
+    let record = end_record(&cursor, OffsetDateTime::UNIX_EPOCH, 0);
+    assert_eq!(record.missed.unknown(), 2_002 - 1_000);
 }
 
 #[test]

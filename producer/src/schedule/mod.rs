@@ -51,11 +51,7 @@ pub(crate) enum Next {
 impl Schedule {
     /// A schedule of crawls with these intervals: of all crawls, and of full ones. The jitter must be at most half of the
     /// interval. `drawn`, from 0 to 1, is the part of it that delays each crawl.
-    pub(crate) fn new(
-        (every, full_every): (Duration, Option<Duration>),
-        jitter: Duration,
-        drawn: f64,
-    ) -> Self {
+    pub(crate) fn new(every: Duration, full_every: Option<Duration>, jitter: Duration, drawn: f64) -> Self {
         let delay = jitter.mul_f64(drawn.clamp(0.0, 1.0)).min(jitter);
         Self { every, full_every, grace: every / 2, delay }
     }
@@ -93,7 +89,7 @@ impl Schedule {
         self.after(slot, 1)
     }
 
-    /// The time since which a full crawl must have started if the crawl of a slot is to be incremental. None if no crawl is to
+    /// The time since which a full crawl must have started if the crawl of a slot is to be incremental. `None` if no crawl is to
     /// be incremental.
     pub(crate) fn full_since(&self, slot: Slot) -> Option<OffsetDateTime> {
         self.full_every.map(|full_every| floor(slot.0, full_every))

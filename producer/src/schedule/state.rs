@@ -15,7 +15,7 @@ const HANG_MARGIN: Duration = Duration::from_secs(60);
 pub(crate) struct Crawls {
     pub(crate) complete: u64,
     pub(crate) failed: u64,
-    /// Whether the last one failed; none before the first.
+    /// Whether the last one failed; `None` before the first.
     pub(crate) last_failed: Option<bool>,
 }
 
@@ -52,7 +52,7 @@ impl ScheduleState {
     }
 
     /// A crawl starts, and `next` is the slot after it.
-    pub(crate) fn crawl(&self, next: Slot) {
+    pub(crate) fn begin_crawl(&self, next: Slot) {
         let mut inner = self.inner();
         (inner.next, inner.looked, inner.is_crawling) = (next, None, true);
     }
@@ -125,7 +125,7 @@ mod tests {
     const NOON: OffsetDateTime = datetime!(2026-03-29 12:00 UTC);
 
     fn state() -> (Schedule, ScheduleState) {
-        let schedule = Schedule::new((HOUR, None), Duration::ZERO, 0.0);
+        let schedule = Schedule::new(HOUR, None, Duration::ZERO, 0.0);
         (schedule, ScheduleState::new(schedule, schedule.first(NOON)))
     }
 
@@ -136,7 +136,7 @@ mod tests {
         let (next, half, later) = (schedule.next(NOON), NOON + HOUR * 3 / 2, NOON + HOUR * 2);
         // The look at the first cursor may take long, but decides only then which slot comes first.
         assert_eq!(state.missed(later), 0);
-        state.crawl(next);
+        state.begin_crawl(next);
         let missed = [NOON + HOUR, half - MINUTE, half, later, half + HOUR].map(|now| state.missed(now));
         assert_eq!(missed, [0, 0, 1, 1, 2]);
         assert!(state.seconds_to_next(later) < 0.0 && state.waits_until().is_none());
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(state.hangs(later), None);
         state.wait(schedule.next(NOON));
         assert!(state.hangs(later).is_some() && state.hangs(Instant::now()).is_none());
-        state.crawl(schedule.next(NOON));
+        state.begin_crawl(schedule.next(NOON));
         assert_eq!(state.hangs(later), None);
     }
 

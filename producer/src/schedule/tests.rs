@@ -8,7 +8,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Every six hours with a full crawl a day, each half an hour after its slot.
 fn schedule() -> Schedule {
-    Schedule::new((HOUR * 6, Some(HOUR * 24)), HOUR, 0.5)
+    Schedule::new(HOUR * 6, Some(HOUR * 24), HOUR, 0.5)
 }
 
 const fn slot(time: OffsetDateTime) -> Slot {
@@ -33,7 +33,7 @@ fn slots_are_multiples_of_the_interval_in_utc_whatever_the_season() {
 #[test]
 fn the_delay_is_within_the_jitter() {
     for (drawn, minutes) in [(0.0, 0), (0.25, 15), (1.0, 60), (7.0, 60), (-1.0, 0)] {
-        let schedule = Schedule::new((HOUR * 6, None), HOUR, drawn);
+        let schedule = Schedule::new(HOUR * 6, None, HOUR, drawn);
         assert_eq!(schedule.start(slot(MIDNIGHT)), MIDNIGHT + MINUTE * minutes, "{drawn}");
     }
 }
@@ -75,7 +75,7 @@ fn a_long_wait_is_cut_into_short_ones() {
 
 #[test]
 fn a_late_slot_is_crawled_unless_the_next_one_is_closer() {
-    let schedule = Schedule::new((HOUR * 6, None), Duration::ZERO, 0.0);
+    let schedule = Schedule::new(HOUR * 6, None, Duration::ZERO, 0.0);
     let next_step = |late: Duration| schedule.next_step(slot(MIDNIGHT), MIDNIGHT + late);
     let after = |hours: u32| slot(MIDNIGHT + HOUR * hours);
     assert_eq!(next_step(Duration::ZERO), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
@@ -88,7 +88,7 @@ fn a_late_slot_is_crawled_unless_the_next_one_is_closer() {
 
 #[test]
 fn a_crawl_with_the_longest_delay_that_starts_as_late_as_possible_starts_before_the_next_slot() {
-    let schedule = Schedule::new((HOUR * 6, None), HOUR * 3, 1.0);
+    let schedule = Schedule::new(HOUR * 6, None, HOUR * 3, 1.0);
     let latest = MIDNIGHT + HOUR * 6 - SECOND;
     assert_eq!(schedule.next_step(slot(MIDNIGHT), latest), Next::Crawl { slot: slot(MIDNIGHT), missed: 0 });
     assert_eq!(schedule.during_first_crawl(slot(MIDNIGHT + HOUR * 6), latest), slot(MIDNIGHT + HOUR * 6));
@@ -113,7 +113,7 @@ fn of_the_slots_that_pass_during_a_crawl_only_the_last_one_may_follow_at_once() 
 #[test]
 fn what_a_running_crawl_has_missed_is_what_is_missed_at_its_end() {
     for (every, drawn) in [(HOUR * 6, 0.5), (SECOND, 1.0), (SECOND * 7, 0.3)] {
-        let schedule = Schedule::new((every, None), every / 2, drawn);
+        let schedule = Schedule::new(every, None, every / 2, drawn);
         let next = schedule.following(slot(MIDNIGHT));
         let mut before = 0;
         for step in 0..200_u32 {
@@ -152,5 +152,5 @@ fn a_full_crawl_is_due_once_in_its_interval_even_if_its_slot_was_missed() {
         assert_eq!(schedule.full_since(slot(MIDNIGHT + HOUR * hours)), Some(MIDNIGHT));
     }
     assert_eq!(schedule.full_since(slot(MIDNIGHT + HOUR * 24)), Some(MIDNIGHT + HOUR * 24));
-    assert_eq!(Schedule::new((HOUR, None), Duration::ZERO, 0.0).full_since(slot(MIDNIGHT)), None);
+    assert_eq!(Schedule::new(HOUR, None, Duration::ZERO, 0.0).full_since(slot(MIDNIGHT)), None);
 }

@@ -1,11 +1,14 @@
 //! `status`: the progress and the last runs of each region, read from the cursors. It claims nothing, so it does not
 //! disturb a crawl.
 
+use std::time::Duration;
+
 use anyhow::Context;
-use catalog_shared::answer;
 use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState, Stopped};
+use catalog_shared::cursor_reader::{self, StoredCursor};
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::outage;
+use catalog_shared::output;
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -15,10 +18,12 @@ use tokio::task::spawn_blocking;
 
 use crate::config::StatusArgs;
 use crate::model::idspace;
-use crate::report::missed::Missed;
-use catalog_shared::cursors::{self, TIMEOUT, Written};
+use crate::report::missed::MissedReport;
 
 mod text;
+
+/// How long Kafka may take to list its topics.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Prints the state of the regions.
 ///
@@ -32,19 +37,19 @@ pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
     let topic_exists = exists(&args.kafka, topic.clone()).await?;
     let mut states = Vec::new();
     for region in regions {
-        let written =
-            if topic_exists { cursors::read_written(&args.kafka, &topics, region).await? } else { None };
-        states.push(region_state(region, written, OffsetDateTime::now_utc()));
+        let stored =
+            if topic_exists { cursor_reader::read_stored(&args.kafka, &topics, region).await? } else { None };
+        states.push(region_state(region, stored, OffsetDateTime::now_utc()));
     }
     Status { topic, topic_exists, regions: states }.print(args.json)
 }
 
 async fn exists(kafka: &KafkaArgs, topic: String) -> anyhow::Result<bool> {
-    let config = kafka.client_config(&[("group.id", "catalog-producer")])?;
+    let config = kafka.reader_config(&[])?;
     let query = move || -> anyhow::Result<bool> {
         let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
         // For all topics, because a request for one topic may create it, depending on the broker's configuration.
-        let metadata = client.fetch_metadata(None, TIMEOUT).context("Kafka is unreachable")?;
+        let metadata = client.fetch_metadata(None, METADATA_TIMEOUT).context("Kafka is unreachable")?;
         Ok(metadata.topics().iter().any(|found| found.name() == topic))
     };
     spawn_blocking(query).await?
@@ -62,7 +67,7 @@ struct Status {
 #[derive(Serialize)]
 struct RegionState {
     region: Region,
-    /// None before its first run.
+    /// `None` before its first run.
     cursor: Option<Progress>,
     /// Newest first.
     runs: Vec<Run>,
@@ -71,7 +76,8 @@ struct RegionState {
 /// The progress of the last run.
 #[derive(Serialize)]
 struct Progress {
-    owner: String,
+    #[serde(rename = "owner")]
+    instance_id: String,
     next_page: u32,
     pending: Vec<Interval>,
     /// The share of the id space that is covered, from 0 to 1.
@@ -82,7 +88,7 @@ struct Progress {
     /// Why the crawl stopped, if its process could record it.
     stopped: Option<Stopped>,
     /// What the run could not read.
-    missed: Missed,
+    missed: MissedReport,
 }
 
 #[derive(Serialize)]
@@ -104,7 +110,11 @@ struct Run {
 enum State {
     /// Its cursor was written recently.
     InProgress,
-    /// Its process recorded that it stopped, or its cursor is older than [`DEAD_AFTER`].
+    /// Its cursor is older than [`SILENT_AFTER`]. Its process was killed, or still waits for the API or Kafka. JSON has always
+    /// called that `interrupted`; there `stopped` tells the two apart.
+    #[serde(rename = "interrupted")]
+    Silent,
+    /// Its process recorded that it stopped.
     Interrupted,
     Ended,
     Abandoned,
@@ -114,6 +124,7 @@ impl State {
     const fn name(self) -> &'static str {
         match self {
             Self::InProgress => "in progress",
+            Self::Silent => "no progress",
             Self::Interrupted => "interrupted",
             Self::Ended => "ended",
             Self::Abandoned => "abandoned",
@@ -121,23 +132,23 @@ impl State {
     }
 }
 
-/// The age in seconds from which on the process of an open run counts as dead. A crawl writes its cursor with each page, and
-/// stops after `--retry-for` without one (10 min by default).
-const DEAD_AFTER: u64 = 15 * 60;
+/// The age of a cursor in seconds from which on an open run counts as without progress. A crawl writes its cursor with each page,
+/// and stops after `--retry-for` without one. That is 10 min by default but can be hours, so the process may still run.
+const SILENT_AFTER: u64 = 15 * 60;
 
-fn region_state(region: Region, written: Option<Written>, now: OffsetDateTime) -> RegionState {
-    let Some(Written { cursor, at }) = written else {
+fn region_state(region: Region, stored: Option<StoredCursor>, now: OffsetDateTime) -> RegionState {
+    let Some(StoredCursor { cursor, at }) = stored else {
         return RegionState { region, cursor: None, runs: Vec::new() };
     };
     let progress = Progress {
-        owner: cursor.owner.clone(),
+        instance_id: cursor.instance_id.clone(),
         next_page: cursor.next_page,
         covered: 1.0 - idspace::share_open(&cursor.pending),
         pending: cursor.pending.clone(),
         written_at: at,
         age_seconds: at.map(|at| seconds(now - at)),
         stopped: cursor.stopped.clone(),
-        missed: Missed::from(&cursor),
+        missed: MissedReport::from(&cursor.missed),
     };
     let runs = runs(&cursor, &progress);
     RegionState { region, cursor: Some(progress), runs }
@@ -145,12 +156,22 @@ fn region_state(region: Region, written: Option<Written>, now: OffsetDateTime) -
 
 fn runs(cursor: &Cursor, progress: &Progress) -> Vec<Run> {
     let is_open = cursor.state == RunState::Crawling;
-    let is_interrupted = progress.stopped.is_some() || progress.age_seconds > Some(DEAD_AFTER);
     let mut runs: Vec<Run> = cursor.history_with_own().into_iter().map(Run::from).collect();
     if let Some(last) = runs.first_mut().filter(|_| is_open) {
-        last.state = if is_interrupted { State::Interrupted } else { State::InProgress };
+        last.state = progress.open_state();
     }
     runs
+}
+
+impl Progress {
+    /// The state of a run that has not ended.
+    fn open_state(&self) -> State {
+        match (&self.stopped, self.age_seconds) {
+            (Some(_), _) => State::Interrupted,
+            (None, Some(SILENT_AFTER..)) => State::Silent,
+            (None, _) => State::InProgress,
+        }
+    }
 }
 
 impl From<PastRun> for Run {
@@ -171,7 +192,7 @@ fn seconds(age: time::Duration) -> u64 {
 
 impl Status {
     fn print(&self, json: bool) -> anyhow::Result<()> {
-        Ok(answer::print(json, self, self)?)
+        Ok(output::print(json, self, self)?)
     }
 }
 
@@ -180,6 +201,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use catalog_shared::cursor::RunParameters;
+    use catalog_shared::missed::Missed;
 
     use super::*;
     use crate::run::lifecycle;
@@ -187,10 +209,12 @@ mod tests {
     const HOUR: time::Duration = time::Duration::HOUR;
 
     fn open_run(at: Option<OffsetDateTime>, stopped: Option<Stopped>) -> RegionState {
-        let shape = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
-        let fresh = lifecycle::new_cursor(Region::Us, shape, 7, &BTreeMap::new());
-        let cursor = Cursor { stopped, unkeyed: 2, unread_ids: vec!["aaaa-aaaa".into()], ..fresh };
-        region_state(Region::Us, Some(Written { cursor, at }), now())
+        let parameters = RunParameters { kinds: Vec::new(), ..RunParameters::full() };
+        let fresh = lifecycle::new_cursor(Region::Us, parameters, 7, &BTreeMap::new());
+        let unread_ids = vec!["aaaa-aaaa".into()];
+        let missed = Missed { unkeyed: 2, unread_ids, ..Missed::default() };
+        let cursor = Cursor { stopped, missed, ..fresh };
+        region_state(Region::Us, Some(StoredCursor { cursor, at }), now())
     }
 
     fn now() -> OffsetDateTime {
@@ -213,10 +237,16 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_an_old_cursor_or_a_recorded_stop_is_interrupted() {
-        let died = open_run(Some(now() - HOUR * 8), None);
-        assert_eq!(died.runs[0].state, State::Interrupted);
-        assert!(died.to_string().contains("run 7 was interrupted, last written 8 h ago."), "{died}");
+    fn a_run_with_an_old_cursor_may_still_be_running() {
+        let silent = open_run(Some(now() - HOUR * 8), None);
+        assert_eq!(silent.runs[0].state, State::Silent);
+        let first = silent.to_string().lines().next().map(str::to_owned).unwrap();
+        assert_eq!(first, "Region us: run 7 has made no progress for 8 h (running or interrupted).");
+        assert_eq!(serde_json::to_value(&silent).unwrap()["runs"][0]["state"], "interrupted");
+    }
+
+    #[test]
+    fn a_run_with_a_recorded_stop_is_interrupted() {
         let stopped = Stopped { at: now(), error: Some("the API is down".into()) };
         let failed = open_run(Some(now()), Some(stopped));
         assert_eq!(failed.runs[0].state, State::Interrupted);
@@ -234,7 +264,7 @@ mod tests {
             ..state.runs.into_iter().next().unwrap()
         };
         let mut state = RegionState { runs: vec![run], ..open_run(None, None) };
-        state.cursor.iter_mut().for_each(|progress| progress.missed = Missed::default());
+        state.cursor.iter_mut().for_each(|progress| progress.missed = MissedReport::default());
         let table = state.to_string();
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     }

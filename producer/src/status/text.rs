@@ -27,23 +27,22 @@ impl Display for RegionState {
         let (Some(progress), Some(last)) = (&self.cursor, self.runs.first()) else {
             return write!(f, "Region {}: no run yet.", self.region);
         };
-        let age = progress
-            .age_seconds
-            .map_or_else(|| "at an unknown time".to_owned(), |age| format!("{} ago", human::span(age)));
-        let run = last.run;
-        match last.state {
-            State::Interrupted => {
-                writeln!(f, "Region {}: run {run} was interrupted, last written {age}.", self.region)?
-            }
-            State::InProgress => {
-                writeln!(f, "Region {}: run {run} is in progress, last written {age}.", self.region)?
-            }
-            _ => writeln!(f, "Region {}: run {run} ended, {age}.", self.region)?,
-        }
-        if matches!(last.state, State::Interrupted | State::InProgress) {
+        let silence = progress.age_seconds.map(human::span).unwrap_or_default();
+        let age = match progress.age_seconds {
+            Some(_) => format!("{silence} ago"),
+            None => "at an unknown time".to_owned(),
+        };
+        let state = match last.state {
+            State::Interrupted => format!("was interrupted, last written {age}"),
+            State::Silent => format!("has made no progress for {silence} (running or interrupted)"),
+            State::InProgress => format!("is in progress, last written {age}"),
+            State::Ended | State::Abandoned => format!("ended, {age}"),
+        };
+        writeln!(f, "Region {}: run {} {state}.", self.region, last.run)?;
+        if !matches!(last.state, State::Ended | State::Abandoned) {
             progress.write_open(f)?;
         }
-        if !progress.missed.is_nothing() {
+        if !progress.missed.counts.is_nothing() {
             writeln!(f, "  missed  {}", progress.missed)?;
         }
         write!(
@@ -60,7 +59,7 @@ impl Progress {
     fn write_open(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (page, covered) = (human::count(self.next_page.into()), self.covered * 100.0);
         writeln!(f, "  cursor  page {page}, {covered:.1} % of the ids covered")?;
-        writeln!(f, "  owner   {}", self.owner)?;
+        writeln!(f, "  owner   {}", self.instance_id)?;
         match &self.stopped {
             Some(Stopped { error: Some(error), .. }) => writeln!(f, "  error   {error}"),
             Some(Stopped { error: None, .. }) => {

@@ -100,7 +100,8 @@ impl RunParameters {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
     /// The flags as text: a time, an age or `auto`.
-    pub asked: String,
+    #[serde(rename = "asked")]
+    pub flags: String,
     /// The resolved time.
     #[serde(with = "time::serde::rfc3339")]
     pub from: OffsetDateTime,

@@ -1,6 +1,6 @@
 //! The next commands for findings about Kafka.
 
-use crate::cursors::Unreadable;
+use crate::cursor_reader::UnreadableCursor;
 use crate::doctor::shell_word;
 use crate::kafka::KafkaArgs;
 use crate::outage::NoAccess;
@@ -60,7 +60,10 @@ pub fn grant_group(kafka: &KafkaArgs, group: &str) -> String {
 
 /// Shows a record that this build can't read.
 #[must_use]
-pub fn show_cursor(kafka: &KafkaArgs, Unreadable { topic, partition, offset, .. }: &Unreadable) -> String {
+pub fn show_cursor(
+    kafka: &KafkaArgs,
+    UnreadableCursor { topic, partition, offset, .. }: &UnreadableCursor,
+) -> String {
     let args = format!("--topic {topic} --partition {partition} --offset {offset} --max-messages 1");
     let note =
         "if a newer build wrote it, install that build; otherwise see docs/how-to/recover-lost-topics.md";

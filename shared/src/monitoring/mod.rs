@@ -10,9 +10,9 @@
 
 mod args;
 mod front_page;
+mod health_response;
 pub mod names;
 mod recorder;
-mod report;
 mod server;
 mod systemd;
 
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use args::MonitoringArgs;
 pub use front_page::{FrontPage, PendingPage};
-pub use report::Report;
+pub use health_response::HealthResponse;
 
 use crate::events;
 use recorder::Recorder;
@@ -44,10 +44,10 @@ const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// `/healthz`.
 pub trait Monitored: Send + Sync + 'static {
     /// Whether the program makes progress. If not, a restart may help.
-    fn health(&self) -> Report;
+    fn health(&self) -> HealthResponse;
 
     /// Whether the program has started and is not shutting down.
-    fn readiness(&self) -> Report;
+    fn readiness(&self) -> HealthResponse;
 
     /// Records the gauges of a scrape, and counters that are kept elsewhere, in the current recorder.
     fn record(&self);

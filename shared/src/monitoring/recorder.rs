@@ -54,17 +54,17 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::monitoring::Report;
+    use crate::monitoring::HealthResponse;
 
     /// A program with a number of partitions.
     struct Partitions(AtomicU8);
 
     impl Monitored for Partitions {
-        fn health(&self) -> Report {
-            Report { is_ok: true, summary: String::new(), body: Value::Null }
+        fn health(&self) -> HealthResponse {
+            HealthResponse { is_ok: true, summary: String::new(), body: Value::Null }
         }
 
-        fn readiness(&self) -> Report {
+        fn readiness(&self) -> HealthResponse {
             self.health()
         }
 

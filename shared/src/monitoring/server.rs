@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::recorder::Recorder;
-use super::{Monitored, Report, front_page};
+use super::{HealthResponse, Monitored, front_page};
 
 /// The maximum number of connections at once. Further ones wait.
 const CONNECTIONS: usize = 16;
@@ -77,7 +77,7 @@ fn metrics(recorder: &Recorder, program: &dyn Monitored) -> Response {
     ([(CONTENT_TYPE, TEXT)], recorder.render(program)).into_response()
 }
 
-fn report(report: &Report) -> Response {
+fn report(report: &HealthResponse) -> Response {
     let status = if report.is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (status, headers, format!("{}\n", report.body)).into_response()

@@ -24,7 +24,7 @@ pub(super) struct Systemd {
 }
 
 impl Systemd {
-    /// None if systemd expects nothing.
+    /// `None` if systemd expects nothing.
     pub(super) fn find() -> Option<Self> {
         let ping_every = sd_notify::watchdog_enabled().map(|watchdog| watchdog / 2);
         let (is_ready, is_stopping, status) = (false, false, String::new());

@@ -34,7 +34,7 @@ impl NotifyArgs {
         self.notify_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty())
     }
 
-    /// The webhook; none without `--notify-url`. Clap does not parse the URL, because its error would quote it.
+    /// The webhook; `None` without `--notify-url`. Clap does not parse the URL, because its error would quote it.
     ///
     /// # Errors
     /// [`Stop::Usage`] for anything but an http(s) URL, for a secret that can't be in a header, and for a secret beside a login in the

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::stop::Stop;
 
 /// How long a request may take. Shorter than the time after which a notification is sent again.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A webhook. Its URL may contain a secret, so only its host may be shown.
 pub struct Webhook {
@@ -47,7 +47,7 @@ impl Webhook {
             .http1_only()
             .default_headers(headers)
             .user_agent(concat!("catalog-stream/", env!("CARGO_PKG_VERSION")))
-            .timeout(TIMEOUT);
+            .timeout(WEBHOOK_TIMEOUT);
         Ok(Self { client: client.build().context("can't create the client of --notify-url")?, url })
     }
 

@@ -3,7 +3,7 @@
 use rdkafka::config::ClientConfig;
 use thiserror::Error;
 
-use super::cause::Cause;
+use super::diagnosis::Diagnosis;
 use super::{tls, token};
 
 /// Kafka is unreachable, or refuses this client.
@@ -62,9 +62,9 @@ const DISCONNECTS: [(&str, &str); 3] = [
 const UNREACHABLE: &str = "check --brokers (KAFKA_BROKERS), and that the brokers run";
 
 /// The cause of a refusal. Repeats the TLS handshake if the broker's certificate is invalid.
-pub(super) fn refusal(config: &ClientConfig, reason: String) -> Cause {
+pub(super) fn refusal(config: &ClientConfig, reason: String) -> Diagnosis {
     if let Some(next) = token::next_step(config, &reason) {
-        return Cause::new(reason, next);
+        return Diagnosis::new(reason, next);
     }
     if reason.contains("certificate verify failed")
         && let Some((host, port)) = address(&reason)
@@ -73,13 +73,13 @@ pub(super) fn refusal(config: &ClientConfig, reason: String) -> Cause {
         return cause;
     }
     let next = next_step(&REFUSALS, &reason).unwrap_or(OTHER_REFUSAL);
-    Cause::new(reason, next)
+    Diagnosis::new(reason, next)
 }
 
 /// The cause of an outage. An error if this is not an outage, because the broker expects TLS and this client does not use it.
-pub(super) fn outage(config: &ClientConfig, reason: String) -> Result<Cause, Cause> {
+pub(super) fn outage(config: &ClientConfig, reason: String) -> Result<Diagnosis, Diagnosis> {
     if let Some(next) = token::next_step(config, &reason) {
-        return Ok(Cause::new(reason, next));
+        return Ok(Diagnosis::new(reason, next));
     }
     let was_connected = ENDS.iter().any(|end| reason.contains(end));
     if was_connected
@@ -87,13 +87,13 @@ pub(super) fn outage(config: &ClientConfig, reason: String) -> Result<Cause, Cau
         && let Some((host, port)) = address(&reason)
         && tls::is_spoken(host, port)
     {
-        return Err(Cause::new(
+        return Err(Diagnosis::new(
             format!("{host}:{port} expects TLS, and this client does not use it"),
             "set security.protocol in --kafka-option (KAFKA_OPTIONS) to ssl, or to sasl_ssl with a login",
         ));
     }
     let next = was_connected.then(|| next_step(&DISCONNECTS, &reason)).flatten().unwrap_or(UNREACHABLE);
-    Ok(Cause::new(reason, next))
+    Ok(Diagnosis::new(reason, next))
 }
 
 fn next_step(steps: &[(&'static str, &'static str)], reason: &str) -> Option<&'static str> {

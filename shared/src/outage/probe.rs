@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use super::cause::Cause;
+use super::diagnosis::Diagnosis;
 use super::no_access;
 use super::token;
 use crate::kafka;
@@ -31,8 +31,8 @@ const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 /// The result of a probe.
 pub(super) enum Probe {
     Reachable,
-    Unreachable(Cause),
-    Refused(Cause),
+    Unreachable(Diagnosis),
+    Refused(Diagnosis),
 }
 
 /// Probes the brokers until one answers, one refuses this client, or the timeout ends. If nothing is known of the cause yet, it
@@ -46,19 +46,20 @@ pub(super) async fn probe(
     let (config, stop) = (config.clone(), CancellationToken::new());
     let cancelled = stop.clone();
     let _cancel = stop.drop_guard();
-    spawn_blocking(move || probe_blocking(&config, (timeout, if_silent), &cancelled)).await?
+    spawn_blocking(move || probe_blocking(&config, timeout, if_silent, &cancelled)).await?
 }
 
 fn probe_blocking(
     config: &ClientConfig,
-    (timeout, if_silent): (Duration, Duration),
+    timeout: Duration,
+    if_silent: Duration,
     cancelled: &CancellationToken,
 ) -> anyhow::Result<Probe> {
     // librdkafka's own initialization of OpenSSL registers a handler that frees OpenSSL's data when the program exits. A discarded
     // client may still use the data then. So OpenSSL is initialized here first.
     openssl::init();
     let client: BaseProducer<EventContext> = kafka::create(config, EventContext::default())?;
-    let probed = ask(&client, config, (timeout, if_silent), cancelled);
+    let probed = ask(&client, config, timeout, if_silent, cancelled);
     if token::has_oidc(config) {
         discard(client);
     }
@@ -76,7 +77,8 @@ fn discard(client: BaseProducer<EventContext>) {
 fn ask(
     client: &BaseProducer<EventContext>,
     config: &ClientConfig,
-    (timeout, if_silent): (Duration, Duration),
+    timeout: Duration,
+    if_silent: Duration,
     cancelled: &CancellationToken,
 ) -> Probe {
     let deadline = Instant::now() + timeout;
@@ -96,7 +98,7 @@ fn ask(
         let reason = reason.or_else(|| token::silence(config)).unwrap_or_else(|| error.to_string());
         if cancelled.is_cancelled() {
             // Nobody reads the result, and the program waits for this thread at its end.
-            return Probe::Unreachable(Cause::new(reason, ""));
+            return Probe::Unreachable(Diagnosis::new(reason, ""));
         }
         if is_over {
             return match no_access::outage(config, reason) {
@@ -244,7 +246,7 @@ mod tests {
         let cancelled = CancellationToken::new();
         let token = cancelled.clone();
         let hour = Duration::from_secs(3600);
-        let probing = thread::spawn(move || probe_blocking(&config, (hour, hour), &token));
+        let probing = thread::spawn(move || probe_blocking(&config, hour, hour, &token));
         let (mut request, _) = endpoint.accept().unwrap();
         cancelled.cancel();
         assert!(matches!(probing.join().unwrap(), Ok(Probe::Unreachable(_))));

@@ -11,10 +11,10 @@ use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509NameRef, X509Ref};
 use rdkafka::config::ClientConfig;
 
-use super::cause::Cause;
+use super::diagnosis::Diagnosis;
 
 /// The time for a connection, and for each message of the handshake.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TLS_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The results of OpenSSL's verification that have a next step of their own (`openssl/x509_vfy.h`).
 const NOT_YET_VALID: i32 = 9;
@@ -22,8 +22,8 @@ const EXPIRED: i32 = 10;
 const WITHOUT_KNOWN_ISSUER: [i32; 5] = [2, 18, 19, 20, 21];
 const OTHER_NAME: [i32; 2] = [62, 64];
 
-/// What is wrong with the certificate of the broker at this address. None if nothing is, or if it can't be examined.
-pub(super) fn certificate_fault(config: &ClientConfig, host: &str, port: u16) -> Option<Cause> {
+/// What is wrong with the certificate of the broker at this address. `None` if nothing is, or if it can't be examined.
+pub(super) fn certificate_fault(config: &ClientConfig, host: &str, port: u16) -> Option<Diagnosis> {
     let stream = handshake(host, port, |builder| trust(builder, config))?;
     fault(stream.ssl(), config, host, port)
 }
@@ -43,13 +43,14 @@ fn handshake(
     builder.set_verify(SslVerifyMode::NONE);
     prepare(&mut builder)?;
     let mut addresses = (host, port).to_socket_addrs().ok()?;
-    let stream = addresses.find_map(|address| TcpStream::connect_timeout(&address, TIMEOUT).ok())?;
-    stream.set_read_timeout(Some(TIMEOUT)).ok()?;
-    stream.set_write_timeout(Some(TIMEOUT)).ok()?;
+    let stream =
+        addresses.find_map(|address| TcpStream::connect_timeout(&address, TLS_PROBE_TIMEOUT).ok())?;
+    stream.set_read_timeout(Some(TLS_PROBE_TIMEOUT)).ok()?;
+    stream.set_write_timeout(Some(TLS_PROBE_TIMEOUT)).ok()?;
     builder.build().connect(host, stream).ok()
 }
 
-/// Trusts the same CAs as librdkafka does with this configuration. None if they can't be read.
+/// Trusts the same CAs as librdkafka does with this configuration. `None` if they can't be read.
 fn trust(builder: &mut SslConnectorBuilder, config: &ClientConfig) -> Option<()> {
     let location = config.get("ssl.ca.location").filter(|location| *location != "probe");
     let pem = match (config.get("ssl.ca.pem"), location) {
@@ -70,32 +71,35 @@ fn trust_only(builder: &mut SslConnectorBuilder, pem: &[u8]) -> Result<(), Error
     Ok(())
 }
 
-fn fault(ssl: &SslRef, config: &ClientConfig, host: &str, port: u16) -> Option<Cause> {
+fn fault(ssl: &SslRef, config: &ClientConfig, host: &str, port: u16) -> Option<Diagnosis> {
     let certificate = ssl.peer_certificate()?;
     let which = format!("the certificate of the broker {host}:{port}");
     let result = ssl.verify_result();
     let cause = match result.as_raw() {
         0 => return None,
-        EXPIRED => Cause::new(
+        EXPIRED => Diagnosis::new(
             format!("{which} has expired: it was valid until {}", certificate.not_after()),
             "renew it on the broker, or correct the clock of this host",
         ),
-        NOT_YET_VALID => Cause::new(
+        NOT_YET_VALID => Diagnosis::new(
             format!("{which} is not valid before {}", certificate.not_before()),
             "correct the clock of this host, or of the one that made the certificate",
         ),
-        code if OTHER_NAME.contains(&code) => Cause::new(
+        code if OTHER_NAME.contains(&code) => Diagnosis::new(
             format!("{which} is for {}", names(&certificate)),
             format!(
                 "name the broker like that in --brokers (KAFKA_BROKERS) and in its advertised.listeners, or make a certificate \
                  for {host}"
             ),
         ),
-        code if WITHOUT_KNOWN_ISSUER.contains(&code) => Cause::new(
+        code if WITHOUT_KNOWN_ISSUER.contains(&code) => Diagnosis::new(
             format!("{which} was signed by {}, which {}", name(certificate.issuer_name()), trusted(config)),
             "set ssl.ca.location in --kafka-option (KAFKA_OPTIONS) to the file with the certificate of that CA",
         ),
-        _ => Cause::new(format!("{which} is invalid: {}", result.error_string()), "replace it on the broker"),
+        _ => Diagnosis::new(
+            format!("{which} is invalid: {}", result.error_string()),
+            "replace it on the broker",
+        ),
     };
     Some(cause)
 }

@@ -56,7 +56,7 @@ pub(super) fn is_outage(reason: &str) -> bool {
     reason.starts_with(NOT_SENT) && !is_refusal
 }
 
-/// What to do if the token endpoint sends no token, or if the brokers do not accept it. None for other reasons.
+/// What to do if the token endpoint sends no token, or if the brokers do not accept it. `None` for other reasons.
 pub(super) fn next_step(config: &ClientConfig, reason: &str) -> Option<&'static str> {
     if reason == SILENCE {
         return Some(SILENT);

@@ -105,7 +105,8 @@ fn state(spec: &TopicSpec, topic: Option<&MetadataTopic>, settings: Option<&Conf
     TopicState { name: spec.name.clone(), partitions: topic.partitions().len(), faults }
 }
 
-fn setting_faults(spec: &TopicSpec, value: impl Fn(&str) -> Option<String>) -> Vec<TopicFault> {
+/// What is wrong with the settings of a topic.
+pub(super) fn setting_faults(spec: &TopicSpec, value: impl Fn(&str) -> Option<String>) -> Vec<TopicFault> {
     // The client omits the broker's answer that this user is not authorized.
     let (Some(policy), Some(bytes)) = (value("cleanup.policy"), value("max.message.bytes")) else {
         return vec![TopicFault::SettingsHidden];

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, RecordType, Version};
 use catalog_shared::region::Region;
 use catalog_tests::world::World;
 use futures::future::try_join_all;
@@ -79,5 +79,5 @@ impl Bare {
 fn headers() -> OwnedHeaders {
     let version = Version { run: 1, page: 1 };
     let (content, observed_at) = (Content::Record(RecordType::Datasets), OffsetDateTime::now_utc());
-    Stamp { content, region: Region::Us, version, observed_at }.to_headers()
+    RecordHeaders { content, region: Region::Us, version, observed_at }.to_headers()
 }

@@ -44,7 +44,7 @@ impl Draw {
         ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
 
-    /// As [`Draw::below`], for counts and indices.
+    /// Like [`Draw::below`], for counts and indices.
     pub(crate) fn index(&mut self, end: usize) -> usize {
         usize::try_from(self.below(end as u64)).unwrap_or_default()
     }

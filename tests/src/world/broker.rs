@@ -27,10 +27,10 @@ impl Broker {
         Self::start_with("").await
     }
 
-    /// As [`Broker::start`], with additional settings: lines of its properties file.
+    /// Like [`Broker::start`], with additional settings: lines of its properties file.
     ///
     /// # Errors
-    /// As [`Broker::start`].
+    /// Same as [`Broker::start`].
     pub async fn start_with(settings: &str) -> Result<Self> {
         let mut broker = Self { folder: tempfile::tempdir()?, process: None };
         std::fs::write(broker.folder.path().join("extra.properties"), settings)?;
@@ -38,10 +38,10 @@ impl Broker {
         Ok(broker)
     }
 
-    /// As [`Broker::start_with`], with more listeners: their names in capitals, and their security protocols.
+    /// Like [`Broker::start_with`], with more listeners: their names in capitals, and their security protocols.
     ///
     /// # Errors
-    /// As [`Broker::start`].
+    /// Same as [`Broker::start`].
     pub async fn start_listening(listeners: &[(&str, &str)], settings: &str) -> Result<Self> {
         let mut broker = Self { folder: tempfile::tempdir()?, process: None };
         let own = [("CLIENT", "PLAINTEXT"), ("CONTROLLER", "PLAINTEXT")];

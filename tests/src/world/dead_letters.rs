@@ -23,7 +23,7 @@ impl World {
     /// A world after a crawl of 60 assets and of one object without an id.
     ///
     /// # Errors
-    /// As [`World::new`] and [`World::crawl`].
+    /// Same as [`World::new`] and [`World::crawl`].
     pub async fn crawled_with_dead_letter() -> Result<(Self, MockServer)> {
         let world = Self::new().await?;
         let catalog = MemoryCatalog::from_objects(Synthetic::new(60, 2).objects())?;

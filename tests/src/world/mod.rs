@@ -10,6 +10,7 @@ mod database_server;
 mod dead_letters;
 mod documented;
 mod kafka_proxy;
+mod monitoring_port;
 mod moving;
 mod open_transaction;
 mod operator;
@@ -33,7 +34,6 @@ mod topic;
 mod topic_access;
 mod topic_admin;
 mod waiting;
-mod watched;
 
 use std::env;
 use std::time::Duration;
@@ -51,6 +51,7 @@ pub use browser::{Rendered, render};
 pub use database_server::DatabaseServer;
 pub use dead_letters::record_headers;
 pub use kafka_proxy::{KafkaProxy, LateEnd};
+pub use monitoring_port::MonitoringPort;
 pub use open_transaction::OpenTransaction;
 pub use operator::Operator;
 pub use pooler::Pooler;
@@ -65,7 +66,6 @@ pub use token_endpoint::{CLIENT, TokenEndpoint};
 pub use topic::{Sent, TopicRecord};
 pub use topic_access::Access;
 pub use waiting::until_ok;
-pub use watched::Watched;
 
 use crate::mock_server::MockServer;
 
@@ -115,15 +115,15 @@ impl World {
         Self::make(shared_brokers()?, true, Database::Migrated).await
     }
 
-    /// As [`World::new`], with an empty database that is created with these options, such as `encoding 'LATIN1'`.
+    /// Like [`World::new`], with an empty database that is created with these options, such as `encoding 'LATIN1'`.
     ///
     /// # Errors
-    /// As [`World::new`], or if the server does not know the options.
+    /// Same as [`World::new`], or if the server does not know the options.
     pub async fn unmigrated(options: &str) -> Result<Self> {
         Self::make(shared_brokers()?, true, Database::Empty(options)).await
     }
 
-    /// As [`World::new`], with topics on the test's own Kafka, which may be started later.
+    /// Like [`World::new`], with topics on the test's own Kafka, which may be started later.
     ///
     /// # Errors
     /// If PostgreSQL can't be reached.
@@ -131,18 +131,18 @@ impl World {
         Self::make(brokers, false, Database::Migrated).await
     }
 
-    /// As [`World::new`], with the test's own PostgreSQL and an empty database.
+    /// Like [`World::new`], with the test's own PostgreSQL and an empty database.
     ///
     /// # Errors
-    /// As [`World::new`].
+    /// Same as [`World::new`].
     pub async fn on_server(server: &DatabaseServer) -> Result<Self> {
         Self::on_server_with(server, "").await
     }
 
-    /// As [`World::on_server`], with a database that is created with these options, such as `tablespace small`.
+    /// Like [`World::on_server`], with a database that is created with these options, such as `tablespace small`.
     ///
     /// # Errors
-    /// As [`World::unmigrated`].
+    /// Same as [`World::unmigrated`].
     pub async fn on_server_with(server: &DatabaseServer, options: &str) -> Result<Self> {
         Self::make_at(server.url()?, shared_brokers()?, true, Database::Empty(options)).await
     }

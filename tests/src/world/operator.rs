@@ -80,7 +80,7 @@ impl Operator<'_> {
     /// Runs the next command of a finding exactly as it is printed.
     ///
     /// # Errors
-    /// As [`Operator::run`], or if the finding has none.
+    /// Same as [`Operator::run`], or if the finding has none.
     pub async fn next(&self, finding: &Value) -> Result<Ended> {
         let next = finding["next"].as_str().with_context(|| format!("no next command: {finding}"))?;
         self.run(next).await

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Watched;
+use super::MonitoringPort;
 
 /// The shortest period of Kubernetes. deploy/kubernetes has ten seconds, but what lasts for three seconds must not be missed.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ impl Prober {
 
     /// Probes a path of a program. No answer within five seconds is a failure, as is any status but 200.
     #[must_use]
-    pub fn probe(&self, port: &Watched, path: &'static str) -> Probes {
+    pub fn probe(&self, port: &MonitoringPort, path: &'static str) -> Probes {
         let (port, found, stop) = (port.clone(), self.0.clone(), CancellationToken::new());
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             let failure = last_of_several(&port, path).await;
@@ -50,7 +50,7 @@ impl Prober {
 }
 
 /// The last of so many failures in a row that they mean a restart.
-async fn last_of_several(port: &Watched, path: &str) -> String {
+async fn last_of_several(port: &MonitoringPort, path: &str) -> String {
     let (mut period, mut failed) = (interval(PERIOD), 0);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -112,7 +112,7 @@ pub struct Running {
 /// How a program ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// The exit code. None after a signal.
+    /// The exit code. `None` after a signal.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -129,10 +129,10 @@ impl Running {
         self.logged_one_of(&[event]).await
     }
 
-    /// As [`Running::logged`], for the first of several events.
+    /// Like [`Running::logged`], for the first of several events.
     ///
     /// # Errors
-    /// As [`Running::logged`].
+    /// Same as [`Running::logged`].
     pub async fn logged_one_of(&mut self, events: &[&str]) -> Result<Value> {
         // One timeout for all lines, because a program that waits may log forever.
         let found = timeout(LIMIT, self.find(events)).await;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// Mounts one of this size in MiB, in which PostgreSQL may write. None if this user may not mount, with and without sudo.
+    /// Mounts one of this size in MiB, in which PostgreSQL may write. `None` if this user may not mount, with and without sudo.
     ///
     /// # Errors
     /// The system's error.

@@ -44,7 +44,7 @@ impl World {
     /// Returns when a statement of this text (a pattern of `like`) waits for a lock.
     ///
     /// # Errors
-    /// As [`World::until`].
+    /// Same as [`World::until`].
     pub async fn until_blocked(&self, statement: &str) -> Result<()> {
         self.until_true(BLOCKED, Some(statement)).await
     }

@@ -37,17 +37,19 @@ const PRODUCER: Layers = &[
 
 const SHARED: Layers = &[
     &["kafka_doctor"],
-    &["command_line", "cursors", "topic_setup"],
+    &["command_line", "cursor_reader", "topic_setup"],
+    &["partition_reader"],
     &["doctor", "outage", "settings"],
     &["decision", "end_record", "kafka"],
-    &["command_files", "cursor", "exit", "findings", "key", "topics"],
+    &["command_files", "cursor", "exit", "key", "run_sentences", "topics"],
     &["notify", "record", "telemetry"],
     &[
-        "answer",
         "fields",
         "human",
         "log_writer",
+        "missed",
         "monitoring",
+        "output",
         "partition",
         "region",
         "rights",
@@ -57,7 +59,7 @@ const SHARED: Layers = &[
         "tls_alert",
         "version",
     ],
-    &["duration", "events", "fixed", "rate", "text_fields", "time_limit", "watermarks"],
+    &["duration", "events", "rate_meter", "reserved_options", "text_fields", "time_limit", "watermarks"],
 ];
 
 #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{
-    Broker, CATALOG, Ended, Prober, Probes, Program, Proxy, Receiver, Running, Watched, World,
+    Broker, CATALOG, Ended, MonitoringPort, Prober, Probes, Program, Proxy, Receiver, Running, World,
 };
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -62,7 +62,7 @@ const ALARMS: [(&str, &str); 3] = [
 /// A program that is probed.
 struct Member {
     running: Running,
-    port: Watched,
+    port: MonitoringPort,
     probes: [Probes; 2],
 }
 

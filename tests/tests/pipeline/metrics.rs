@@ -8,7 +8,7 @@ use catalog_shared::monitoring::names::{self, MetricKind};
 use catalog_tests::docs::{Page, label_matchers};
 use catalog_tests::mock_server::{Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Sent, Watched, World};
+use catalog_tests::world::{MonitoringPort, Sent, World};
 
 /// Files with queries.
 const QUERIES: [&str; 3] = [
@@ -79,7 +79,7 @@ fn expected(program: &str) -> BTreeSet<&'static str> {
 }
 
 /// Waits until a program emits all its metrics, and checks their types and labels.
-async fn complete(port: &Watched, program: &str) -> Result<String> {
+async fn complete(port: &MonitoringPort, program: &str) -> Result<String> {
     let expected = expected(program);
     let text = port.until_metrics(|text| expected.iter().all(|name| types(text).contains_key(name))).await?;
     let (types, labels) = (types(&text), labels(&text));

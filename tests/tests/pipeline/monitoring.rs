@@ -7,7 +7,7 @@ use catalog_shared::events;
 use catalog_tests::history::crawled_once;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Program, Running, Watched, World};
+use catalog_tests::world::{MonitoringPort, Program, Running, World};
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
 use tokio::net::TcpStream;
@@ -70,7 +70,7 @@ async fn a_consumer_is_ready_once_it_has_joined_and_an_outage_does_not_make_it_u
 struct Stalled {
     world: World,
     member: Running,
-    port: Watched,
+    port: MonitoringPort,
     other: Transaction<'static, Postgres>,
 }
 

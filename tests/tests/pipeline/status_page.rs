@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use catalog_tests::history::History;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
-use catalog_tests::world::{Program, Running, Watched, World, render};
+use catalog_tests::world::{MonitoringPort, Program, Running, World, render};
 
 /// What a publisher might write to harm whoever looks at the page.
 const HOSTILE: &str = r#"<script>document.title = "taken over"</script><img src=x onerror=alert(1)>"#;
@@ -14,7 +14,7 @@ fn watched(world: &World) -> Result<Program> {
     Ok(world.plain_run()?.args(["--metrics-addr", "0", "--stall-timeout", "1s"]))
 }
 
-async fn started(program: Program) -> Result<(Running, Watched)> {
+async fn started(program: Program) -> Result<(Running, MonitoringPort)> {
     let mut member = program.start()?;
     let port = member.watched().await?;
     Ok((member, port))

@@ -1,7 +1,7 @@
 //! Findings: what was measured, its level, and the next command.
 
-use catalog_shared::findings::run_not_ended;
 use catalog_shared::human::{count, counted, span};
+use catalog_shared::run_sentences::run_not_ended;
 use serde::Serialize;
 
 use super::facts::{HeldRun, OpenDeadLetters, OpenRun, ShieldedDomain};

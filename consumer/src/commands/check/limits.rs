@@ -115,7 +115,7 @@ pub struct LimitArgs {
     #[arg(long, env = "CATALOG_CHECK_LAG_TIME_CRITICAL", default_value = "1h", value_name = "DURATION", value_parser = time)]
     lag_time_critical: Limit,
 
-    /// Warning if this many records are unread. A crawl publishes many at once, so the time says more
+    /// Warning if this many records are unread. A crawl publishes many at once, so prefer --lag-time-warning
     #[arg(long, env = "CATALOG_CHECK_LAG_RECORDS_WARNING", default_value = "off", value_name = "N", value_parser = count)]
     lag_records_warning: Limit,
 

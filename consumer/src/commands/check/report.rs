@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use catalog_shared::answer;
 use catalog_shared::exit::Stop;
 use catalog_shared::human::counted;
+use catalog_shared::output;
 use serde::Serialize;
 
 use super::findings::{Finding, Unit, limit_text};
@@ -43,7 +43,7 @@ impl Report {
     /// [`Stop::Status`] with the exit code of the level unless all is well, or standard output can't be written.
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
         if self.is_ok() {
-            return Ok(answer::print(json, self, self)?);
+            return Ok(output::print(json, self, self)?);
         }
         let at = |level| self.findings.iter().filter(|finding| finding.level == level).count() as u64;
         let counts = [
@@ -53,7 +53,7 @@ impl Report {
         ];
         let counts: Vec<String> = counts.into_iter().filter(|count| !count.starts_with("0 ")).collect();
         let error = Stop::Status { code: self.level.exit_code(), text: counts.join(", ") };
-        Err(answer::print_failure(json, self, self, error.into()))
+        Err(output::print_failure(json, self, self, error.into()))
     }
 
     /// Nagios' performance data: values with a unique name.

@@ -19,15 +19,15 @@ pub struct DeadLettersArgs {
 /// The actions on dead letters.
 #[derive(Subcommand, Debug)]
 pub enum DeadLettersCommand {
-    /// Lists open dead letters; with --all, resolved ones too
+    /// List open dead letters; with --all, resolved ones too
     List(SelectionArgs),
-    /// Shows one dead letter in full: its value, its headers, and why it could not be applied
+    /// Show one dead letter in full: its value, its headers, and why it could not be applied
     Show(ShowArgs),
-    /// Applies open dead letters again with their original version; exits 1 if one still can't be applied
+    /// Apply open dead letters again with their original version; exits 1 if one still can't be applied
     Replay(ReplayArgs),
-    /// Marks open dead letters as discarded; the ledger still counts them as dead
+    /// Mark open dead letters as discarded; the ledger still counts them as dead
     Discard(SelectionArgs),
-    /// Deletes replayed and discarded dead letters after a while; open ones are never deleted
+    /// Delete replayed and discarded dead letters after a while; open ones are never deleted
     Prune(PruneArgs),
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
-use catalog_shared::answer;
 use catalog_shared::human;
+use catalog_shared::output;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{FromRow, PgPool};
@@ -44,7 +44,7 @@ pub(super) async fn list(pool: &PgPool, args: &SelectionArgs) -> anyhow::Result<
             .await
             .context("can't read the dead letters")?;
     let text = if listed.is_empty() { none(selection.all) } else { table(&listed)? };
-    Ok(answer::print(args.json, &json!({ "dead_letters": listed }), text)?)
+    Ok(output::print(args.json, &json!({ "dead_letters": listed }), text)?)
 }
 
 fn none(all: bool) -> String {

@@ -1,8 +1,8 @@
 //! `dead-letters`: lists, replays, discards and prunes records that could not be applied.
 
 use anyhow::Context;
-use catalog_shared::answer;
 use catalog_shared::human::counted;
+use catalog_shared::output;
 use sqlx::PgPool;
 
 use crate::store::database;
@@ -56,5 +56,5 @@ async fn discard(pool: &PgPool, selection: &Selection, json: bool) -> anyhow::Re
             .context("can't discard dead letters")?;
     let dead_letters = counted(discarded.len() as u64, "dead letter", "dead letters");
     let object = serde_json::json!({ "discarded": discarded });
-    Ok(answer::print(json, &object, format!("Discarded {dead_letters}."))?)
+    Ok(output::print(json, &object, format!("Discarded {dead_letters}."))?)
 }

@@ -1,8 +1,8 @@
 //! `dead-letters prune`: deletes dead letters that were resolved a while ago.
 
 use anyhow::Context;
-use catalog_shared::answer;
 use catalog_shared::human::counted;
+use catalog_shared::output;
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -16,7 +16,7 @@ pub(super) async fn prune(pool: &PgPool, args: &PruneArgs) -> anyhow::Result<()>
             .await
             .context("can't delete dead letters")?;
     let text = text(pruned, kept);
-    Ok(answer::print(args.json, &json!({ "pruned": pruned, "needed_by_open_runs": kept }), text)?)
+    Ok(output::print(args.json, &json!({ "pruned": pruned, "needed_by_open_runs": kept }), text)?)
 }
 
 fn text(pruned: i64, kept: i64) -> String {

@@ -2,8 +2,8 @@
 //! effect and no longer as dead.
 
 use anyhow::anyhow;
-use catalog_shared::answer;
 use catalog_shared::human::counted;
+use catalog_shared::output;
 use catalog_shared::record::RecordType;
 use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::{Value, json};
@@ -102,8 +102,8 @@ impl ReplayReport {
         let answer = json!({ "replayed": results });
         let unapplied = || anyhow!("{failed} of {dead_letters} can't be applied and stay open");
         match error.or_else(|| (failed > 0).then(unapplied)) {
-            Some(error) => Err(answer::print_failure(json, &answer, text, error)),
-            None => Ok(answer::print(json, &answer, text)?),
+            Some(error) => Err(output::print_failure(json, &answer, text, error)),
+            None => Ok(output::print(json, &answer, text)?),
         }
     }
 }

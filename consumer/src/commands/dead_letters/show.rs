@@ -3,8 +3,8 @@
 use std::fmt;
 
 use anyhow::Context;
-use catalog_shared::answer;
 use catalog_shared::exit::Stop;
+use catalog_shared::output;
 use serde::{Serialize, Serializer};
 use sqlx::{FromRow, PgPool};
 
@@ -45,7 +45,7 @@ pub(super) async fn show(pool: &PgPool, args: &ShowArgs) -> anyhow::Result<()> {
             .await
             .context("can't read the dead letter")?;
     let shown = found.ok_or_else(|| Stop::Usage(format!("there is no dead letter {}", args.id)))?;
-    Ok(answer::print(args.json, &shown, &shown)?)
+    Ok(output::print(args.json, &shown, &shown)?)
 }
 
 impl fmt::Display for ShownDeadLetter {

@@ -4,7 +4,7 @@
 use anyhow::bail;
 use catalog_shared::doctor::{Finding, Group, Report, examine};
 use catalog_shared::exit::Stop;
-use catalog_shared::kafka_doctor::{self, Role, check_brokers};
+use catalog_shared::kafka_doctor::{self, Side, check_brokers};
 use catalog_shared::rights;
 use catalog_shared::shutdown::CancellationToken;
 
@@ -59,7 +59,7 @@ fn groups(args: &DoctorArgs) -> Vec<Group> {
         Group::new("configuration", "catalog-consumer run --help", configuration),
         Group::new("brokers", brokers(), move || kafka_doctor::brokers(one, limit)),
         Group::new("topics", brokers(), move || async move {
-            rights::named(kafka_doctor::topics(two, Role::Consumer, limit).await)
+            rights::named(kafka_doctor::topics(two, Side::Consumer, limit).await)
         }),
         Group::new("topic_rights", brokers(), move || group::topic_rights(three, limit)),
         Group::new("group", brokers(), move || group::members(members_kafka, members_group)),

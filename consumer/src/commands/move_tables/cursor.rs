@@ -6,6 +6,7 @@ use anyhow::Context;
 use catalog_shared::cursor::Cursor;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::region::Region;
+use catalog_shared::topic_setup::MESSAGE_BYTES_TEXT;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
 use tokio::task::spawn_blocking;
@@ -32,7 +33,7 @@ impl CursorWriter {
             ("enable.idempotence", "true"),
             ("acks", "all"),
             ("transaction.timeout.ms", "60000"),
-            ("message.max.bytes", "8388608"),
+            ("message.max.bytes", MESSAGE_BYTES_TEXT),
             ("allow.auto.create.topics", "false"),
         ])?;
         let producer: FutureProducer<LogContext> = kafka::create(&config, LogContext::default())?;

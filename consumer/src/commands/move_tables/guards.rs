@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog_shared::cursor::Cursor;
-use catalog_shared::cursors;
+use catalog_shared::cursor_reader;
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::region::Region;
@@ -93,7 +93,7 @@ impl ExistingCursors {
     ) -> anyhow::Result<Self> {
         let (mut found, mut continued) = (BTreeMap::new(), BTreeSet::new());
         for region in Region::ALL {
-            let Some(cursor) = cursors::read_if_exists(kafka, &kafka.topics(), region).await? else {
+            let Some(cursor) = cursor_reader::read_if_exists(kafka, &kafka.topics(), region).await? else {
                 continue;
             };
             let run = known.get(&region).copied().unwrap_or_default();

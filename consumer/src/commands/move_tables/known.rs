@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use catalog_shared::cursor::{Cursor, PastState, RunParameters, RunState};
 use catalog_shared::end_record::EndRecord;
-use catalog_shared::record::SCHEMA;
 use catalog_shared::region::Region;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
@@ -72,36 +71,18 @@ impl LastRun {
         let now = OffsetDateTime::now_utc();
         let ended_at = end_record.map(|record| record.ended_at).or(self.ended_at).unwrap_or(now);
         let started_at = end_record.map(|record| record.started_at).or(self.started_at).unwrap_or(ended_at);
+        // A run without an end-of-run record is treated as a full crawl.
+        let parameters = end_record.map_or_else(RunParameters::full, |record| record.parameters.clone());
         Cursor {
-            schema: SCHEMA,
-            region,
-            owner: INSTANCE_ID.to_owned(),
-            run,
+            instance_id: INSTANCE_ID.to_owned(),
             state: RunState::Ended,
-            // A run without an end-of-run record is treated as a full crawl.
-            shape: end_record.map_or_else(RunParameters::full, |record| record.shape.clone()),
             started_at,
             ended_at: Some(ended_at),
             previous_ended: end_record.and_then(|record| record.previous_ended),
             next_page: end_record.map_or(0, |record| record.pages),
             pending: Vec::new(),
-            max_id: None,
             objects: end_record.map_or(0, |record| record.objects),
-            partitions: BTreeMap::new(),
-            published: BTreeMap::new(),
-            unkeyed: 0,
-            skipped: 0,
-            bad_domains: 0,
-            unkeyed_by: BTreeMap::new(),
-            unread_ids: Vec::new(),
-            declared: BTreeMap::new(),
-            seen: BTreeMap::new(),
-            complete_since: None,
-            domains_complete_since: Vec::new(),
-            full_crawls: Vec::new(),
-            stopped: None,
-            notified: false,
-            history: Vec::new(),
+            ..Cursor::new(region, parameters, run)
         }
     }
 }

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use catalog_shared::answer;
 use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::outage;
+use catalog_shared::output;
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
 use catalog_shared::topic_setup;
@@ -62,7 +62,7 @@ pub(crate) async fn run(args: &MoveArgs) -> anyhow::Result<()> {
     let verdicts_published = publish_decisions(args).await;
     commit_group_offsets(args, &target.starts).await;
     let report = target.report(args, &scope, &tables.known, changed, verdicts_published);
-    Ok(answer::print(args.json, &report, &report)?)
+    Ok(output::print(args.json, &report, &report)?)
 }
 
 /// Checks that there is something to move. Returns the cluster that the tables belong to.

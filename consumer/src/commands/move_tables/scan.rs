@@ -2,22 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
-use catalog_shared::cursors::{self, TIMEOUT};
+use anyhow::Context;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
+use catalog_shared::partition_reader::{self, Isolation, PartitionReader};
 use catalog_shared::region::Region;
 use catalog_shared::watermarks::watermarks;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::task::spawn_blocking;
 
 use super::known::KnownRuns;
 use crate::model::record::Record;
 use crate::model::topic::TopicPartition;
-
-type ScanClient = BaseConsumer<LogContext>;
 
 /// The contents of a partition.
 #[derive(Debug)]
@@ -62,9 +57,9 @@ pub(super) async fn scan(
     topic_partitions: Vec<TopicPartition>,
     known: &KnownRuns,
 ) -> anyhow::Result<Vec<PartitionContents>> {
-    let (config, known) = (cursors::client_config(kafka, "read_committed")?, known.clone());
+    let (config, known) = (partition_reader::config(kafka, Isolation::Committed)?, known.clone());
     let scan = move || {
-        let reader: ScanClient = kafka::create(&config, LogContext::default())?;
+        let reader: PartitionReader = kafka::create(&config, LogContext::default())?;
         topic_partitions
             .into_iter()
             .map(|topic_partition| scan_one(&reader, topic_partition, &known))
@@ -74,7 +69,7 @@ pub(super) async fn scan(
 }
 
 fn scan_one(
-    reader: &ScanClient,
+    reader: &PartitionReader,
     topic_partition: TopicPartition,
     known: &KnownRuns,
 ) -> anyhow::Result<PartitionContents> {
@@ -92,35 +87,15 @@ fn scan_one(
     if low == end {
         return Ok(contents);
     }
-    let mut list = TopicPartitionList::new();
-    let TopicPartition { topic, partition, .. } = &contents.topic_partition;
-    list.add_partition_offset(topic, *partition, Offset::Offset(low))?;
-    reader.assign(&list)?;
-    read_to_end(reader, &name, |message| {
+    let TopicPartition { topic, partition, .. } = contents.topic_partition.clone();
+    let add = |message: &BorrowedMessage<'_>| {
         if let Some(run) = run_of(message) {
             contents.add(message.offset(), run, known);
         }
-    })?;
+    };
+    partition_reader::read_to_end(reader, &topic, partition, low, add)
+        .with_context(|| format!("can't read {name}"))?;
     Ok(contents)
-}
-
-/// Reads the assigned partition to the end of its committed records.
-fn read_to_end(
-    reader: &ScanClient,
-    name: &str,
-    mut add: impl FnMut(&BorrowedMessage<'_>),
-) -> anyhow::Result<()> {
-    loop {
-        match reader.poll(TIMEOUT) {
-            Some(Ok(message)) => add(&message),
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            Some(Err(KafkaError::MessageConsumption(error))) if cursors::is_temporary(error) => {
-                tracing::debug!(%error, "reading {name}");
-            }
-            Some(Err(error)) => return Err(error).with_context(|| format!("can't read {name}")),
-            None => bail!("can't read {name}: Kafka does not answer"),
-        }
-    }
 }
 
 /// The region and run of a record; `None` if its headers don't name them.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use catalog_shared::answer;
 use catalog_shared::human::counted;
+use catalog_shared::output;
 use serde::{Serialize, Serializer};
 
 use super::comparison::{DiffCounts, RowDiff, TableDiff};
@@ -48,12 +48,12 @@ impl RebuildSummary {
     }
 
     pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
-        Ok(answer::print(json, self, self)?)
+        Ok(output::print(json, self, self)?)
     }
 
     /// Prints the report of a failed command, and returns the error that the command ends with.
     pub(crate) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
-        answer::print_failure(json, self, self, error)
+        output::print_failure(json, self, self, error)
     }
 }
 

@@ -141,13 +141,8 @@ async fn committed_ends(
     kafka: &KafkaArgs,
     topic_partitions: &[(TopicPartition, Watermarks)],
 ) -> anyhow::Result<Positions> {
-    let config = kafka.client_config(&[
-        // librdkafka requires a group id, but this client never joins the group.
-        ("group.id", "catalog-consumer-rebuild"),
-        ("isolation.level", "read_committed"),
-        ("enable.auto.commit", "false"),
-        ("allow.auto.create.topics", "false"),
-    ])?;
+    let config = kafka
+        .reader_config(&[("group.id", "catalog-consumer-rebuild"), ("isolation.level", "read_committed")])?;
     let client: BaseConsumer<LogContext> = kafka::create(&config, LogContext::default())?;
     let topic_partitions: Vec<TopicPartition> =
         topic_partitions.iter().map(|(topic_partition, _)| topic_partition.clone()).collect();

@@ -48,7 +48,7 @@ impl TouchedKeys {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::{Content, Stamp, Version};
+    use catalog_shared::record::{Content, RecordHeaders, Version};
     use catalog_shared::region::Region;
     use rdkafka::message::OwnedHeaders;
     use time::OffsetDateTime;
@@ -59,7 +59,7 @@ mod tests {
         let version = Version { run: 1, page: 1 };
         let content = Content::Record(RecordType::Hosts);
         let observed_at = OffsetDateTime::UNIX_EPOCH;
-        let stamp = Stamp { content, region: Region::Us, version, observed_at };
+        let stamp = RecordHeaders { content, region: Region::Us, version, observed_at };
         let received = Record::read(0, None::<&OwnedHeaders>).unwrap();
         Record { stamp: Ok(stamp), key: Some(format!("us/h{number}.example").into()), ..received }
     }

@@ -65,7 +65,7 @@ pub struct RunArgs {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::doctor::LONGEST;
+    use catalog_shared::doctor::MAX_DEFAULT_TIMEOUT;
     use clap::Parser;
 
     use super::*;
@@ -79,6 +79,6 @@ mod tests {
     /// The loop judges its partitions every 100 ms, and the monitoring thread answers at once.
     #[test]
     fn a_stalled_partition_is_reported_within_a_minute() {
-        assert!(Line::parse_from(["run"]).args.stall_timeout < LONGEST);
+        assert!(Line::parse_from(["run"]).args.stall_timeout < MAX_DEFAULT_TIMEOUT);
     }
 }

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use catalog_shared::events;
 use catalog_shared::human;
-use catalog_shared::rate::{Rate, seconds_left};
-use catalog_shared::terminal::{self, Drawing, Terminal};
-use indicatif::{MultiProgress, ProgressBar};
+use catalog_shared::rate_meter::{RateMeter, seconds_left};
+use catalog_shared::terminal::{Bar, Drawing, Terminal};
 
 use crate::model::topic::PartitionId;
 
@@ -32,7 +31,7 @@ struct State {
     positions: HashMap<PartitionId, i64>,
     /// The end offsets; empty until Kafka has answered.
     ends: HashMap<PartitionId, i64>,
-    rate: Rate,
+    rate: RateMeter,
 }
 
 /// The figures that are shown.
@@ -51,8 +50,11 @@ impl Progress {
     pub(crate) fn start(terminal: &Terminal) -> Self {
         let state = Arc::<Mutex<State>>::default();
         let bar = terminal.bars().map(|terminal| {
-            let (bar, state) = (Bar::new(terminal), Arc::clone(&state));
-            Drawing::start(move || bar.draw(lock(&state).figures(Instant::now())))
+            let (bar, state) = (Bar::new(terminal, "total"), Arc::clone(&state));
+            Drawing::start(move || {
+                let figures = lock(&state).figures(Instant::now());
+                bar.draw(figures.share(), figures.text());
+            })
         });
         Self { state, bar, logged: Instant::now() }
     }
@@ -155,31 +157,6 @@ impl ProgressLine {
             human::count(self.applied),
             human::rounded(self.rate)
         )
-    }
-}
-
-/// The bar. Dropping it clears it.
-struct Bar {
-    spacer: ProgressBar,
-    bar: ProgressBar,
-}
-
-impl Bar {
-    fn new(terminal: &MultiProgress) -> Self {
-        Self { spacer: terminal::spacer(terminal), bar: terminal::bar(terminal, "total") }
-    }
-
-    fn draw(&self, figures: ProgressLine) {
-        self.spacer.tick();
-        terminal::fill(&self.bar, figures.share());
-        self.bar.set_message(figures.text());
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-        self.spacer.finish_and_clear();
     }
 }
 

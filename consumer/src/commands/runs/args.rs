@@ -9,17 +9,17 @@ use crate::config::DatabaseArgs;
 /// The actions on runs.
 #[derive(Subcommand, Debug)]
 pub enum RunsCommand {
-    /// Lists runs, newest first
+    /// List runs, newest first
     List(ListArgs),
-    /// Shows one run, and what it would retire if it were approved or its shields were lifted
+    /// Show one run, and what it would retire if it were approved or its shields were lifted
     Show(ShowArgs),
-    /// Approves a run on hold: datasets that it did not see are retired, except in shielded domains
+    /// Approve a run on hold: datasets that it did not see are retired, except in shielded domains
     #[command(visible_alias = "release")]
     Approve(ApproveArgs),
-    /// Declines a run on hold: it retires nothing
+    /// Decline a run on hold: it retires nothing
     #[command(visible_alias = "reject")]
     Decline(DecideArgs),
-    /// Reverts a decision: an approved run is on hold again, and lifted shields apply again
+    /// Revert a decision: an approved run is on hold again, and lifted shields apply again
     Undo(DecideArgs),
 }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use catalog_shared::answer;
 use catalog_shared::exit::Stop;
 use catalog_shared::human::{count, counted};
+use catalog_shared::output;
 use catalog_shared::region::Region;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -27,7 +27,7 @@ pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<
     let state = state(&pool, id).await?;
     let published = DecisionSync::new(&args.kafka, &pool).publish_now().await;
     let decided = Decided { region: id.region, run: id.run, state, retired, returned, published };
-    Ok(answer::print(args.json, &decided, &decided)?)
+    Ok(output::print(args.json, &decided, &decided)?)
 }
 
 /// Shows the effect of a decision and asks for confirmation. Returns the numbers that were shown.

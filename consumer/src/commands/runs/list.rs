@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use catalog_shared::answer;
 use catalog_shared::human::{self, counted};
+use catalog_shared::output;
 use catalog_shared::region::Region;
 use serde::Serialize;
 use sqlx::FromRow;
@@ -27,7 +27,7 @@ pub(super) async fn list(args: &ListArgs) -> anyhow::Result<()> {
         .bind(args.region.map(Region::name))
         .fetch_all(&pool)
         .await?;
-    Ok(answer::print(args.json, &runs, Table(&runs))?)
+    Ok(output::print(args.json, &runs, Table(&runs))?)
 }
 
 /// A row of the table `runs`.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use anyhow::Context;
-use catalog_shared::answer;
 use catalog_shared::decision::LedgerState;
 use catalog_shared::doctor::shell_word;
 use catalog_shared::exit::Stop;
 use catalog_shared::human::{count, counted};
+use catalog_shared::output;
 use catalog_shared::region::Region;
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
@@ -40,7 +40,7 @@ pub(super) async fn show(args: &ShowArgs) -> anyhow::Result<()> {
         .await?;
     let would_retire = would_retire(&pool, id, &found.details, &shields).await?;
     let shown = Shown { region: id.region, run: id.run, found, shields, would_retire };
-    Ok(answer::print(args.json, &shown, &shown)?)
+    Ok(output::print(args.json, &shown, &shown)?)
 }
 
 /// The region that the command line names, or the only region that has a run of this number.

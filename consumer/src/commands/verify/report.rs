@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use catalog_shared::answer;
 use catalog_shared::human::{self, counted};
+use catalog_shared::output;
 use serde::{Serialize, Serializer};
 
 use super::checks::{Check, Severity};
@@ -69,12 +69,12 @@ impl VerifyReport {
     }
 
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
-        Ok(answer::print(json, self, self)?)
+        Ok(output::print(json, self, self)?)
     }
 
     /// Prints the report of a failed command, and returns the error that the command ends with.
     pub(super) fn print_failure(&self, json: bool, error: anyhow::Error) -> anyhow::Error {
-        answer::print_failure(json, self, self, error)
+        output::print_failure(json, self, self, error)
     }
 }
 

@@ -1,4 +1,4 @@
-use catalog_shared::record::{Content, RecordType, Stamp, Version};
+use catalog_shared::record::{Content, RecordHeaders, RecordType, Version};
 use catalog_shared::region::Region;
 
 use super::*;
@@ -34,7 +34,7 @@ fn batches_are_due_when_full_or_old_and_one_at_a_time() {
 fn end_of_run_records_are_a_batch_of_their_own_and_due_at_once() {
     let now = Instant::now();
     let mut partition = partition(&[10, 11], now);
-    let stamp = Stamp {
+    let stamp = RecordHeaders {
         content: Content::EndRecord,
         region: Region::Us,
         version: Version { run: 1, page: 1 },

@@ -23,7 +23,7 @@ pub(crate) async fn judge_run(
     sums: &LedgerSums,
     thresholds: RunThresholds,
 ) -> anyhow::Result<Judged> {
-    let coverage = end_record.shape.coverage();
+    let coverage = end_record.parameters.coverage();
     let streak = match coverage {
         Coverage::None => return Ok(Judged::plain(Judgement::Ended)),
         Coverage::Full => find_streak(tx, id, ended_at, thresholds.confirm_after).await?,
@@ -68,14 +68,14 @@ async fn count_losses(
         .bind(id.number())
         .bind(scope(end_record))
         .bind(streak.map(|streak| i64::from(streak.first)))
-        .bind(&end_record.unread_ids)
+        .bind(&end_record.missed.unread_ids)
         .fetch_all(tx)
         .await
 }
 
 /// The domains of a run that crawled selected domains completely, in lower case; none for other runs.
 pub(crate) fn scope(end_record: &EndRecord) -> Option<Vec<String>> {
-    match end_record.shape.coverage() {
+    match end_record.parameters.coverage() {
         Coverage::Domains(domains) => Some(domains.into_iter().collect()),
         Coverage::Full | Coverage::None => None,
     }

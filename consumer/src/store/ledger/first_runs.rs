@@ -18,7 +18,7 @@ pub(crate) async fn insert(
     region: Region,
     end_record: &EndRecord,
 ) -> sqlx::Result<()> {
-    if end_record.shape.mode != Mode::Full {
+    if end_record.parameters.mode != Mode::Full {
         return Ok(());
     }
     let listed = end_record.declared.keys().chain(end_record.seen.keys());

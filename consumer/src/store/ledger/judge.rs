@@ -72,7 +72,7 @@ pub(crate) struct Evidence<'a> {
 /// Decides about a run that covers domains: it is balanced unless a guard of the region puts it on hold. All reasons are
 /// listed, because an operator decides by them.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Judged {
-    let scope = match evidence.end_record.shape.coverage() {
+    let scope = match evidence.end_record.parameters.coverage() {
         Coverage::None => return Judged::plain(Judgement::Ended),
         Coverage::Full => None,
         Coverage::Domains(domains) => Some(domains),

@@ -168,11 +168,11 @@ pub(crate) async fn close(
 
 /// Stores a run's description from its first end-of-run record. Returns whether it is the first one.
 async fn describe(tx: &mut PgConnection, region: Region, end_record: &EndRecord) -> sqlx::Result<bool> {
-    let kinds: Vec<&str> = end_record.shape.kinds.iter().map(|kind| kind.name()).collect();
+    let kinds: Vec<&str> = end_record.parameters.kinds.iter().map(|kind| kind.name()).collect();
     let described = sqlx::query(include_str!("../../../sql/ledger/describe_run.sql"))
         .bind(region.name())
         .bind(i64::from(end_record.run))
-        .bind(end_record.shape.mode.name())
+        .bind(end_record.parameters.mode.name())
         .bind(kinds)
         .bind(evidence::scope(end_record))
         .bind(end_record.started_at)
@@ -235,8 +235,8 @@ async fn judge_first(
         region: id.region,
         run: id.run,
         ended_at: Some(ended_at),
-        mode: Some(end_record.shape.mode),
-        kinds: end_record.shape.kinds.clone(),
+        mode: Some(end_record.parameters.mode),
+        kinds: end_record.parameters.kinds.clone(),
         scope: evidence::scope(end_record).unwrap_or_default(),
         revision: 0,
         judged: evidence::judge_run(tx, id, (end_record, ended_at), sums, thresholds).await?,

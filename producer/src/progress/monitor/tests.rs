@@ -41,7 +41,7 @@ fn a_crawl_is_ready_from_its_claim_to_the_signal() {
 
 #[test]
 fn a_scheduled_process_is_ready_while_it_waits_and_from_then_on() {
-    let schedule = Schedule::new((HOUR, None), Duration::ZERO, 0.0);
+    let schedule = Schedule::new(HOUR, None, Duration::ZERO, 0.0);
     let next = schedule.next(OffsetDateTime::now_utc());
     let state = Arc::new(ScheduleState::new(schedule, next));
     let monitor = monitor().with_schedule(Arc::clone(&state));
@@ -49,7 +49,7 @@ fn a_scheduled_process_is_ready_while_it_waits_and_from_then_on() {
     state.wait(next);
     let waiting = monitor.readiness();
     assert!(waiting.is_ok && waiting.summary.starts_with("waiting for the crawl at "), "{waiting:?}");
-    state.crawl(next);
+    state.begin_crawl(next);
     monitor.begin_crawl(&Arc::default());
     assert!(monitor.readiness().is_ok);
     state.wait(next);

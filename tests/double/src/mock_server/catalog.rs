@@ -50,7 +50,7 @@ pub trait Asset {
 pub enum Audience {
     /// Requests that name it. A request without `domains` does not cover it.
     WhoNamesIt,
-    /// None without a login: it has no results, and `/domains` does not list it.
+    /// `None` without a login: it has no results, and `/domains` does not list it.
     Nobody,
 }
 

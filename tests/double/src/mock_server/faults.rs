@@ -110,7 +110,7 @@ impl Fault {
         }
     }
 
-    /// Draws until it is a single fault. None for an empty choice.
+    /// Draws until it is a single fault. `None` for an empty choice.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a draw is within 0 and 1")]
     fn resolve(&self, request: &ReceivedRequest) -> Option<Self> {
         match self {

@@ -100,7 +100,7 @@ impl MemoryCatalog {
     /// Adds an object, and keeps objects with the same id on other domains.
     ///
     /// # Errors
-    /// As [`MemoryCatalog::put`].
+    /// Same as [`MemoryCatalog::put`].
     pub fn put_beside(&self, object: impl Into<Bytes>) -> serde_json::Result<()> {
         let asset = Stored::read(object.into())?;
         self.contents.write().add(asset);

@@ -33,7 +33,7 @@ impl Options {
         Self::shared(Arc::new(catalog))
     }
 
-    /// As [`Options::new`], for a catalog that the caller may change.
+    /// Like [`Options::new`], for a catalog that the caller may change.
     #[must_use]
     pub fn shared<C: Catalog>(catalog: Arc<C>) -> Self {
         Self {

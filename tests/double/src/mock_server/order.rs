@@ -72,7 +72,7 @@ fn lists(object: &[u8]) -> Vec<List> {
     lists
 }
 
-/// The lists of columns. None if they can't be reordered together, because one is longer than
+/// The lists of columns. `None` if they can't be reordered together, because one is longer than
 /// another or is not a list.
 fn columns(object: &[u8], resource: Range<usize>) -> Vec<List> {
     let mut columns = Vec::new();

@@ -20,7 +20,7 @@ pub struct Recorded {
     pub asked: u32,
     /// How the exchange ended.
     pub ended: Ended,
-    /// The answer's status. None if no answer had begun.
+    /// The answer's status. `None` if no answer had begun.
     pub status: Option<u16>,
     /// The recorded headers of the answer, with names in lower case.
     pub headers: Vec<(String, String)>,

@@ -109,7 +109,7 @@ pub(super) struct Member<'a> {
     pub(super) value: Range<usize>,
 }
 
-/// The members of the object in this range of the text. None if it is not an object.
+/// The members of the object in this range of the text. `None` if it is not an object.
 pub(super) fn members(text: &[u8], object: Range<usize>) -> Vec<Member<'_>> {
     let mut tokens = Tokens { text: &text[..object.end], at: object.start };
     let mut members = Vec::new();

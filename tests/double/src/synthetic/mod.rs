@@ -64,7 +64,7 @@ impl Synthetic {
         Self::in_region(Region::Us, assets, domains)
     }
 
-    /// As [`Synthetic::new`], with the places and the ids of a region. The two regions share nothing.
+    /// Like [`Synthetic::new`], with the places and the ids of a region. The two regions share nothing.
     #[must_use]
     pub fn in_region(region: Region, assets: u64, domains: usize) -> Self {
         let seed = SEED + u64::from(region == Region::Eu);

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use catalog_tests::docs::{Page, code_spans};
 use catalog_tests::history::History;
-use catalog_tests::world::{Operator, Running, Sent, Watched};
+use catalog_tests::world::{MonitoringPort, Operator, Running, Sent};
 
 const PAGE: &str = "docs/how-to/alerts.md";
 /// Commands that ask the system that runs the programs.
@@ -33,7 +33,7 @@ fn commands() -> Result<Vec<String>> {
 }
 
 /// A catalog with a run on hold and two dead letters, and a consumer that serves its state.
-async fn alarmed() -> Result<(History, Running, Watched)> {
+async fn alarmed() -> Result<(History, Running, MonitoringPort)> {
     let history = History::new(&[("a.example", 60)]).await?;
     history.run(&[]).await?;
     // The table refuses the host's record of run 2 until its constraint is dropped, so that one can be replayed.
@@ -53,7 +53,7 @@ async fn alarmed() -> Result<(History, Running, Watched)> {
 }
 
 /// Replaces the example's numbers and address by those of this catalog.
-async fn own(command: &str, history: &History, port: &Watched) -> Result<String> {
+async fn own(command: &str, history: &History, port: &MonitoringPort) -> Result<String> {
     let numbers = "select (select max(run) from runs where state = 'held'), (select min(id) from dead_letters where state = 'open')";
     let (run, letter): (Option<i64>, Option<i64>) =
         sqlx::query_as(numbers).fetch_one(history.world.pool()).await?;

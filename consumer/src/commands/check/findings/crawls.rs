@@ -1,8 +1,8 @@
 //! Findings about the age of crawls.
 
-use catalog_shared::findings::full_crawl_ended;
 use catalog_shared::human::{counted, span};
 use catalog_shared::region::Region;
+use catalog_shared::run_sentences::full_crawl_ended;
 
 use super::{Finding, at_least_zero, whole_seconds};
 use crate::commands::check::facts::{DomainCrawl, LastCrawl, LastFullCrawl, RunFacts};

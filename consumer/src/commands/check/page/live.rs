@@ -1,12 +1,12 @@
 //! What a running consumer knows about itself.
 
-use catalog_shared::monitoring::Report;
+use catalog_shared::monitoring::HealthResponse;
 
 /// The state of the consumer that serves the page.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
-    pub(crate) health: Report,
-    pub(crate) readiness: Report,
+    pub(crate) health: HealthResponse,
+    pub(crate) readiness: HealthResponse,
     pub(crate) waits: Vec<LiveWait>,
     /// The assigned partitions.
     pub(crate) partitions: Vec<LivePartition>,

@@ -128,7 +128,7 @@ fn keep_newer(newest: &mut HashMap<RowId, Newest>, row: RowId, found: Newest) {
 
 #[cfg(test)]
 mod tests {
-    use catalog_shared::record::{Content, RecordType, Stamp};
+    use catalog_shared::record::{Content, RecordHeaders, RecordType};
     use catalog_shared::region::Region;
     use time::OffsetDateTime;
 
@@ -139,12 +139,18 @@ mod tests {
     const ONE: PartitionId = (TOPIC, 0);
     const OTHER: PartitionId = (TOPIC, 1);
 
-    fn stamp(run: u32, page: u32) -> Stamp {
+    fn stamp(run: u32, page: u32) -> RecordHeaders {
         let (content, version) = (Content::Record(RecordType::Hosts), Version { run, page });
-        Stamp { content, region: Region::Us, version, observed_at: OffsetDateTime::UNIX_EPOCH }
+        RecordHeaders { content, region: Region::Us, version, observed_at: OffsetDateTime::UNIX_EPOCH }
     }
 
-    fn add(newest: &mut NewestVersions, key: &str, stamp: Stamp, partition: PartitionId, offset: i64) {
+    fn add(
+        newest: &mut NewestVersions,
+        key: &str,
+        stamp: RecordHeaders,
+        partition: PartitionId,
+        offset: i64,
+    ) {
         let head = Head { stamp: Some(stamp), key: Some(key.as_bytes()), has_value: true };
         newest.add(partition, offset, &head).unwrap();
     }
@@ -156,7 +162,7 @@ mod tests {
             add(&mut newest, &format!("us/{host}"), stamp(*run, *page), *partition, *offset);
         }
         newest.add(ONE, 50, &Head { stamp: None, key: None, has_value: true }).unwrap();
-        let end = Stamp { content: Content::EndRecord, ..stamp(7, 1) };
+        let end = RecordHeaders { content: Content::EndRecord, ..stamp(7, 1) };
         add(&mut newest, "us/#run/7", end, ONE, 51);
         // This one can't be read, because its key is another run's.
         add(&mut newest, "us/#run/8", end, ONE, 52);

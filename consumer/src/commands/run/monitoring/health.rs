@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use catalog_shared::monitoring::Report;
+use catalog_shared::monitoring::HealthResponse;
 use serde_json::{Value, json};
 
 use super::partition_state::PartitionState;
@@ -25,7 +25,7 @@ enum Problem<'a> {
 ///
 /// A partition is fine if its position has moved, there is nothing to apply, or it is in a named wait younger than its
 /// limit.
-pub(super) fn health(state: &State, now: Instant) -> Report {
+pub(super) fn health(state: &State, now: Instant) -> HealthResponse {
     let problems = problems(state, now);
     let summary = match problems.first() {
         Some(problem) => problem.text(),
@@ -40,12 +40,12 @@ pub(super) fn health(state: &State, now: Instant) -> Report {
         "waits": waits(state, now),
         "partitions": partitions(state, now),
     });
-    Report { is_ok: problems.is_empty(), summary, body }
+    HealthResponse { is_ok: problems.is_empty(), summary, body }
 }
 
 /// Whether the consumer has started: the tables fit, and it has a place in its group. One without partitions is a standby
 /// and ready. So is one without topics: the group has nothing to assign before the first crawl.
-pub(super) fn readiness(state: &State, is_stopping: bool) -> Report {
+pub(super) fn readiness(state: &State, is_stopping: bool) -> HealthResponse {
     let reason = if is_stopping {
         Some("shutting down")
     } else if !state.has_started {
@@ -65,7 +65,7 @@ pub(super) fn readiness(state: &State, is_stopping: bool) -> Report {
     let summary = reason.map_or_else(ready, str::to_owned);
     let status = if reason.is_none() { "ready" } else { "not_ready" };
     let body = json!({ "status": status, "reason": summary, "partitions": count });
-    Report { is_ok: reason.is_none(), summary, body }
+    HealthResponse { is_ok: reason.is_none(), summary, body }
 }
 
 /// Before the consumer joins its group, it only waits for Kafka and the database, and has no problems. A wait of the loop has

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use catalog_shared::monitoring::{self, FrontPage, Monitored, PendingPage, Report, RunningMonitor};
+use catalog_shared::monitoring::{self, FrontPage, HealthResponse, Monitored, PendingPage, RunningMonitor};
 use catalog_shared::shutdown::CancellationToken;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -117,11 +117,11 @@ fn about(args: &RunArgs) -> About {
 }
 
 impl Monitored for Monitor {
-    fn health(&self) -> Report {
+    fn health(&self) -> HealthResponse {
         health::health(&self.lock(), Instant::now())
     }
 
-    fn readiness(&self) -> Report {
+    fn readiness(&self) -> HealthResponse {
         health::readiness(&self.lock(), self.shutdown.is_cancelled())
     }
 

@@ -30,7 +30,7 @@ impl Counts {
         Self {
             declared: by_lower_case(&end_record.declared),
             seen: by_lower_case(&end_record.seen),
-            is_incomplete: end_record.bad_domains > 0 || end_record.declared.is_empty(),
+            is_incomplete: end_record.missed.bad_domains > 0 || end_record.declared.is_empty(),
         }
     }
 

@@ -11,10 +11,9 @@ pub(super) fn shields(evidence: &Evidence<'_>, losses: &[DomainLoss]) -> BTreeMa
         let is_halved = *active >= evidence.thresholds.large_domain && 2 * lost > *active;
         is_halved.then(|| (domain.clone(), format!("more than half would be retired: {lost} of {active}")))
     });
-    let without_id =
-        evidence.end_record.unkeyed_by.iter().filter(|(_, count)| **count > 0).map(|(domain, count)| {
-            (domain.to_ascii_lowercase(), format!("objects without a usable id: {count}"))
-        });
+    let without_id = evidence.end_record.missed.unkeyed_by.iter().filter(|(_, count)| **count > 0).map(
+        |(domain, count)| (domain.to_ascii_lowercase(), format!("objects without a usable id: {count}")),
+    );
     let unreadable = losses.iter().filter(|loss| loss.unread > 0).map(|loss| {
         (loss.domain.clone(), format!("datasets with the id of an unreadable object: {}", loss.unread))
     });

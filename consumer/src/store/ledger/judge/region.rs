@@ -26,7 +26,7 @@ fn unbalanced(sums: &LedgerSums) -> Option<String> {
 
 /// Unreadable objects exist and must not be retired. Their domains are unknown, so the whole run is on hold.
 fn unreadable(evidence: &Evidence<'_>) -> Option<String> {
-    let missed = evidence.end_record.unknown();
+    let missed = evidence.end_record.missed.unknown();
     let by_producer = (missed > 0).then(|| format!("{missed} objects could not be turned into records"));
     let dead = evidence.sums.dead_datasets - evidence.dead.values().sum::<i64>();
     let by_consumer = (dead > 0).then(|| format!("{dead} records of unknown datasets became dead letters"));

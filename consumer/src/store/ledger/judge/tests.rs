@@ -1,4 +1,5 @@
 use catalog_shared::cursor::{Mode, RunParameters};
+use catalog_shared::missed::Missed;
 use catalog_shared::record::RecordType;
 use time::OffsetDateTime;
 
@@ -17,10 +18,10 @@ fn counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
 }
 
 fn full() -> EndRecord {
-    let shape = RunParameters::full();
+    let parameters = RunParameters::full();
     EndRecord {
         run: 9,
-        shape,
+        parameters,
         previous_ended: None,
         started_at: OffsetDateTime::UNIX_EPOCH,
         ended_at: OffsetDateTime::UNIX_EPOCH,
@@ -28,19 +29,15 @@ fn full() -> EndRecord {
         published: 0,
         pages: 0,
         objects: 0,
-        unkeyed: 0,
-        skipped: 0,
-        bad_domains: 0,
-        unkeyed_by: BTreeMap::new(),
-        unread_ids: Vec::new(),
+        missed: Missed::default(),
         declared: counts([("a.example", 100)]),
         seen: counts([("a.example", 95)]),
     }
 }
 
 fn scoped(domain: &str) -> EndRecord {
-    let shape = RunParameters { mode: Mode::Part, domains: vec![domain.into()], ..full().shape };
-    EndRecord { shape, ..full() }
+    let parameters = RunParameters { mode: Mode::Part, domains: vec![domain.into()], ..full().parameters };
+    EndRecord { parameters, ..full() }
 }
 
 fn loss(domain: &str, active: i64, lost: i64) -> DomainLoss {
@@ -65,12 +62,12 @@ fn shields(judged: &Judged) -> Vec<(&str, &str)> {
 
 #[test]
 fn runs_that_cover_nothing_are_not_judged() {
-    let limited = RunParameters { limit: Some(7), ..scoped("a.example").shape };
-    let without_datasets = RunParameters { kinds: vec![RecordType::Hosts], ..full().shape };
-    let since = RunParameters { mode: Mode::Since, ..full().shape };
-    for shape in [limited, without_datasets, since] {
+    let limited = RunParameters { limit: Some(7), ..scoped("a.example").parameters };
+    let without_datasets = RunParameters { kinds: vec![RecordType::Hosts], ..full().parameters };
+    let since = RunParameters { mode: Mode::Since, ..full().parameters };
+    for parameters in [limited, without_datasets, since] {
         let judged =
-            judged(&EndRecord { shape, ..full() }, &LedgerSums::default(), &[loss("a.example", 50, 50)]);
+            judged(&EndRecord { parameters, ..full() }, &LedgerSums::default(), &[loss("a.example", 50, 50)]);
         assert_eq!(judged, Judged::plain(Judgement::Ended));
     }
 }
@@ -92,7 +89,7 @@ fn counts_that_do_not_add_up_put_a_run_on_hold() {
 
 #[test]
 fn objects_of_unknown_domains_put_a_run_on_hold() {
-    let end_record = EndRecord { unkeyed: 2, skipped: 1, ..full() };
+    let end_record = EndRecord { missed: Missed { unkeyed: 2, skipped: 1, ..Missed::default() }, ..full() };
     let sums = LedgerSums { dead: 9, dead_datasets: 4, ..LedgerSums::default() };
     assert_eq!(
         held(&end_record, &sums, &[]).as_deref(),
@@ -103,18 +100,20 @@ fn objects_of_unknown_domains_put_a_run_on_hold() {
 
 #[test]
 fn a_malformed_entry_of_domains_puts_no_run_on_hold() {
-    let end_record = EndRecord { unkeyed: 1, bad_domains: 1, ..full() };
+    let end_record =
+        EndRecord { missed: Missed { unkeyed: 1, bad_domains: 1, ..Missed::default() }, ..full() };
     assert_eq!(judged(&end_record, &LedgerSums::default(), &[]), Judged::plain(Judgement::Balanced));
 }
 
 #[test]
 fn objects_whose_domain_or_id_is_known_shield_domains() {
-    let end_record = EndRecord {
+    let missed = Missed {
         unkeyed: 3,
         unkeyed_by: counts([("A.example", 2)]),
         unread_ids: vec!["aaaa-0001".into()],
-        ..full()
+        ..Missed::default()
     };
+    let end_record = EndRecord { missed, ..full() };
     let sums = LedgerSums { dead: 5, dead_datasets: 5, ..LedgerSums::default() };
     let losses = [
         loss("a.example", 9, 1),
@@ -183,7 +182,8 @@ fn a_run_over_whole_domains_is_judged_within_them() {
     let end_record = EndRecord { declared: counts([("a.example", 101)]), ..scoped("A.example") };
     assert!(held(&end_record, &sums, &[]).unwrap().contains("it saw 95 of the 101 assets"));
     // Problems of other domains do not shield this domain.
-    let end_record = EndRecord { unkeyed: 1, unkeyed_by: counts([("b.example", 1)]), ..scoped("a.example") };
+    let missed = Missed { unkeyed: 1, unkeyed_by: counts([("b.example", 1)]), ..Missed::default() };
+    let end_record = EndRecord { missed, ..scoped("a.example") };
     assert_eq!(judged(&end_record, &sums, &[]), Judged::plain(Judgement::Balanced));
 }
 
@@ -191,8 +191,7 @@ fn a_run_over_whole_domains_is_judged_within_them() {
 /// `declared` contains the counts of `/domains` in the crawls.
 fn confirming(declared: [Option<u64>; 3], first_run: i64, bad_domains: u64) -> Judged {
     let end_record = |declared: Option<u64>| EndRecord {
-        bad_domains,
-        unkeyed: bad_domains,
+        missed: Missed { bad_domains, unkeyed: bad_domains, ..Missed::default() },
         declared: counts([("b.example", 50)])
             .into_iter()
             .chain(declared.map(|declared| ("A.example".to_owned(), declared)))

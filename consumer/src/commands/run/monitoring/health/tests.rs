@@ -43,13 +43,13 @@ fn busy(number: i32, now: Instant) -> PartitionState {
 }
 
 /// The judgement if the loop has looked at its partitions until now and nothing has changed.
-fn health_at(state: &mut State, now: Instant) -> Report {
+fn health_at(state: &mut State, now: Instant) -> HealthResponse {
     state.looped = now;
     state.judge_progress(now);
     health(state, now)
 }
 
-fn wait_causes(report: &Report) -> Vec<&str> {
+fn wait_causes(report: &HealthResponse) -> Vec<&str> {
     let waits = report.body["waits"].as_array().unwrap();
     waits.iter().map(|wait| wait["cause"].as_str().unwrap()).collect()
 }

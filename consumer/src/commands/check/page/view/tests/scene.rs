@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) use catalog_shared::monitoring::Report as Health;
+pub(super) use catalog_shared::monitoring::HealthResponse as Health;
 use serde_json::Value;
 
 use super::super::*;

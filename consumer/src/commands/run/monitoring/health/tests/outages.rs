@@ -12,12 +12,12 @@ fn behind(number: i32, now: Instant) -> PartitionState {
     PartitionState { end: Some(100), behind: Some(now), queued: Some(now), ..partition(number, now) }
 }
 
-fn problems_of(report: &Report) -> usize {
+fn problems_of(report: &HealthResponse) -> usize {
     report.body["problems"].as_array().unwrap().len()
 }
 
 /// Ticks each second, with ends that were just read. Returns the last report.
-fn tick(state: &mut State, from: Instant, count: u64) -> Report {
+fn tick(state: &mut State, from: Instant, count: u64) -> HealthResponse {
     let ids: Vec<_> = state.partitions.keys().copied().collect();
     let mut report = health(state, from);
     for second in 0..=count {
@@ -101,7 +101,7 @@ fn the_loop_observes_whether_there_is_space_and_since_when_a_partition_waits_for
 }
 
 /// Ticks each second; each time the loop begins another wait of half a second. Returns the last report.
-fn wait_again_and_again(state: &mut State, start: Instant, waited_for: Option<i32>) -> Report {
+fn wait_again_and_again(state: &mut State, start: Instant, waited_for: Option<i32>) -> HealthResponse {
     let mut report = health(state, start);
     for second in 0..100 {
         let tick = start + seconds(second);

@@ -15,8 +15,8 @@ const REQUIRED: [&str; 11] = [
     "request.required.acks",
 ];
 
-/// Why an option can't be set to this value; none if it can.
-pub(crate) fn reason(name: &str, value: &str) -> Option<&'static str> {
+/// Why an option can't be set to this value; `None` if it can.
+pub(crate) fn refusal(name: &str, value: &str) -> Option<&'static str> {
     match name {
         "client.id" => Some("the programs set the names of their clients"),
         "group.id" => Some("--group (CATALOG_GROUP) sets the consumer group"),

@@ -16,7 +16,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The monitoring port of a running program.
 #[derive(Clone, Debug)]
-pub struct Watched(String);
+pub struct MonitoringPort(String);
 
 /// The outcome of a probe.
 enum Probe {
@@ -32,13 +32,13 @@ impl Running {
     ///
     /// # Errors
     /// If the program ends first.
-    pub async fn watched(&mut self) -> Result<Watched> {
+    pub async fn watched(&mut self) -> Result<MonitoringPort> {
         let line = self.logged("monitoring_started").await?;
-        Ok(Watched(line["addr"].as_str().context("the line has an address")?.to_owned()))
+        Ok(MonitoringPort(line["addr"].as_str().context("the line has an address")?.to_owned()))
     }
 }
 
-impl Watched {
+impl MonitoringPort {
     /// Its address.
     #[must_use]
     pub fn addr(&self) -> &str {
@@ -86,7 +86,7 @@ impl Watched {
     /// Scrapes the metrics until they are as expected, and returns them.
     ///
     /// # Errors
-    /// As [`Watched::until`].
+    /// Same as [`MonitoringPort::until`].
     pub async fn until_metrics(&self, expected: impl Fn(&str) -> bool) -> Result<String> {
         self.until_text("/metrics", |_, body| expected(body).then(|| body.to_owned())).await
     }
@@ -94,12 +94,12 @@ impl Watched {
     /// Loads the status page until it is as expected, and returns it.
     ///
     /// # Errors
-    /// As [`Watched::until`].
+    /// Same as [`MonitoringPort::until`].
     pub async fn until_page(&self, expected: impl Fn(&str) -> bool) -> Result<String> {
         self.until_text("/", |_, body| expected(body).then(|| body.to_owned())).await
     }
 
-    /// Why a probe of a path fails: it has another status than 200, or no answer in time. None if it succeeds.
+    /// Why a probe of a path fails: it has another status than 200, or no answer in time. `None` if it succeeds.
     pub async fn failed_probe(&self, path: &str) -> Option<String> {
         match self.probe(path).await {
             Probe::Succeeded => None,

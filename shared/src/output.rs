@@ -19,7 +19,12 @@ pub fn print(json: bool, object: &impl Serialize, text: impl Display) -> io::Res
 /// An error that the output already contains.
 #[derive(Debug, Error)]
 #[error(transparent)]
-pub struct Answered(pub anyhow::Error);
+pub struct AlreadyPrinted(pub anyhow::Error);
+
+/// The error without the note that the output contains it.
+pub(crate) fn cause(error: &anyhow::Error) -> &anyhow::Error {
+    error.downcast_ref::<AlreadyPrinted>().map_or(error, |AlreadyPrinted(error)| error)
+}
 
 /// Prints the output of a failed command: as [`print`], with the error as the member `error` of the JSON object. Returns the
 /// error to end with.
@@ -37,7 +42,7 @@ pub fn print_failure(
     }
     let failure = Failure { answer: object, error: format!("{error:#}") };
     match print(json, &failure, text) {
-        Ok(()) => Answered(error).into(),
+        Ok(()) => AlreadyPrinted(error).into(),
         // The failure itself is more important than the failed output.
         Err(_) => error,
     }

@@ -11,8 +11,8 @@ const MAX_PAGES: usize = 8;
 const ENOUGH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Waits for a page, and takes those that also wait already, in order and up to the limits. They are published in one
-/// transaction. Returns none after the last page.
-pub(super) async fn take(pages: &mut Receiver<LanePage>) -> Option<Vec<LanePage>> {
+/// transaction. Returns `None` after the last page.
+pub(super) async fn receive_transaction(pages: &mut Receiver<LanePage>) -> Option<Vec<LanePage>> {
     let first = pages.recv().await?;
     let mut bytes = first.page.bytes();
     let mut taken = vec![first];
@@ -48,7 +48,7 @@ mod tests {
         }
         drop(sender);
         let mut taken = Vec::new();
-        while let Some(pages) = take(&mut receiver).await {
+        while let Some(pages) = receive_transaction(&mut receiver).await {
             taken.push(pages.into_iter().map(|page| page.from).collect());
         }
         taken
@@ -64,9 +64,9 @@ mod tests {
         let (sender, mut receiver) = mpsc::channel(2);
         sender.send(sized(0, 1)).await.unwrap();
         // The sender is still there, so more pages could come.
-        assert_eq!(take(&mut receiver).await.unwrap().len(), 1);
+        assert_eq!(receive_transaction(&mut receiver).await.unwrap().len(), 1);
         drop(sender);
-        assert!(take(&mut receiver).await.is_none());
+        assert!(receive_transaction(&mut receiver).await.is_none());
     }
 
     #[tokio::test]

@@ -8,9 +8,9 @@ const WINDOW: Duration = Duration::from_secs(15);
 
 /// Units per second over the last 15 seconds.
 #[derive(Debug, Default)]
-pub struct Rate(VecDeque<(Instant, u64)>);
+pub struct RateMeter(VecDeque<(Instant, u64)>);
 
-impl Rate {
+impl RateMeter {
     /// Records the current count and returns the rate.
     pub fn at(&mut self, at: Instant, count: u64) -> f64 {
         self.0.push_back((at, count));
@@ -24,7 +24,7 @@ impl Rate {
     }
 }
 
-/// The seconds that `left` units take at a rate; none if the rate is zero.
+/// The seconds that `left` units take at a rate; `None` if the rate is zero.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 pub fn seconds_left(left: u64, rate: f64) -> Option<u64> {
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn a_rate_covers_the_window() {
-        let (start, mut rate) = (Instant::now(), Rate::default());
+        let (start, mut rate) = (Instant::now(), RateMeter::default());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(rate.at(at(0), 500), 0.0);
         assert_eq!(rate.at(at(10), 1_500), 100.0);

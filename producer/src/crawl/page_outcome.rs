@@ -7,7 +7,7 @@ use crate::run::lane_page::{Covered, LanePage, Skipped};
 
 /// What the API returned after an id.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum PageOutcome {
     /// A page with at least two ids, or with an id beyond the interval.
     Page(Page),
     /// All objects with one id. A larger id was seen on an answer that could not be read.
@@ -22,21 +22,21 @@ pub(crate) enum Answer {
 
 /// The next step of a lane.
 #[derive(Debug)]
-pub(crate) struct Next {
-    /// The next page of the interval; none if nothing is left.
+pub(crate) struct LaneStep {
+    /// The next page of the interval; `None` if nothing is left.
     pub(crate) page: Option<LanePage>,
     /// Whether no further id follows. The interval then stays pending at its last id.
     pub(crate) is_end: bool,
 }
 
-impl Answer {
+impl PageOutcome {
     /// The part of the answer after `after` that belongs to the interval.
-    pub(crate) fn within(self, interval: &Interval, after: &str) -> Next {
+    pub(crate) fn within(self, interval: &Interval, after: &str) -> LaneStep {
         match self {
             Self::Page(page) => within(page, interval, after),
             Self::OneId(mut page) => {
                 let Some(id) = page.last_id().map(str::to_owned) else { return end(page, after) };
-                // Objects behind the last id are on the next page, too.
+                // Objects after the last id are on the next page, too.
                 page.objects.truncate(page.len_through(&id));
                 part(after, Covered::UpTo(id.clone()), page, Some(id), None)
             }
@@ -63,9 +63,9 @@ fn part(
     page: Page,
     largest_id: Option<String>,
     skipped: Option<Skipped>,
-) -> Next {
+) -> LaneStep {
     let page = LanePage { from: from.to_owned(), covered, page, largest_id, skipped };
-    Next { page: Some(page), is_end: false }
+    LaneStep { page: Some(page), is_end: false }
 }
 
 /// A page up to the end of the interval, or up to the last id but one, because more objects with the last id may follow.
@@ -73,7 +73,7 @@ fn part(
 /// Objects without an id may belong to either side of the end, because they don't show the id by which the API sorts
 /// them. This lane publishes all of them, and the next lane publishes those that it sees again: counted twice, but never
 /// lost.
-fn within(mut page: Page, interval: &Interval, after: &str) -> Next {
+fn within(mut page: Page, interval: &Interval, after: &str) -> LaneStep {
     let largest_id = page.last_id().map(str::to_owned);
     let complete = page.last_complete_id().map(str::to_owned);
     let (len, covered) = match (page.len_within(interval), complete) {
@@ -86,13 +86,13 @@ fn within(mut page: Page, interval: &Interval, after: &str) -> Next {
 }
 
 /// A page that no further id follows, with the objects without an id at its end.
-fn end(page: Page, after: &str) -> Next {
+fn end(page: Page, after: &str) -> LaneStep {
     let last = page.last_id().map(str::to_owned);
     if page.objects.is_empty() {
-        return Next { page: None, is_end: true };
+        return LaneStep { page: None, is_end: true };
     }
     let covered = Covered::UpTo(last.clone().unwrap_or_else(|| after.to_owned()));
-    Next { is_end: true, ..part(after, covered, page, last, None) }
+    LaneStep { is_end: true, ..part(after, covered, page, last, None) }
 }
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::model::page::tests::page;
 
-    fn part(answer: Answer, interval: &Interval) -> LanePage {
+    fn part(answer: PageOutcome, interval: &Interval) -> LanePage {
         let next = answer.within(interval, "");
         assert!(!next.is_end, "{next:?}");
         next.page.unwrap()
@@ -109,20 +109,20 @@ mod tests {
     #[test]
     fn an_id_beyond_the_interval_ends_it_and_is_the_largest_id() {
         let until_c = Interval { after: String::new(), until: Some("c".into()) };
-        let end = part(Answer::Page(page(&["a", "b", "d"])), &until_c);
+        let end = part(PageOutcome::Page(page(&["a", "b", "d"])), &until_c);
         assert_eq!(
             (end.page.objects.len(), end.covered, end.largest_id),
             (2, Covered::Full, Some("d".to_owned()))
         );
         // An unreadable one belongs to the next interval, too.
-        let end = part(Answer::UnreadableId("d".into(), page(&[])), &until_c);
+        let end = part(PageOutcome::UnreadableId("d".into(), page(&[])), &until_c);
         assert_eq!((end.skipped, end.covered, end.largest_id), (None, Covered::Full, Some("d".to_owned())));
     }
 
     #[test]
     fn objects_without_an_id_before_the_end_of_the_interval_are_kept() {
         let until_c = Interval { after: String::new(), until: Some("c".into()) };
-        let end = part(Answer::Page(page(&["", "b", "", "", "d", ""])), &until_c);
+        let end = part(PageOutcome::Page(page(&["", "b", "", "", "d", ""])), &until_c);
         assert_eq!((end.page.objects.len(), end.covered), (4, Covered::Full));
     }
 
@@ -136,7 +136,7 @@ mod tests {
             // Even the upper bound may have more objects on the next page.
             (&["a", "b", "c"], 2, "b"),
         ] {
-            let part = part(Answer::Page(page(ids)), &until_c);
+            let part = part(PageOutcome::Page(page(ids)), &until_c);
             let covered = Covered::UpTo(up_to.to_owned());
             assert_eq!((part.page.objects.len(), part.covered), (published, covered), "{ids:?}");
         }
@@ -144,14 +144,14 @@ mod tests {
 
     #[test]
     fn objects_with_one_id_are_published_and_what_follows_is_left() {
-        let one_id = part(Answer::OneId(page(&["", "b", "b", "N/A"])), &Interval::whole());
+        let one_id = part(PageOutcome::OneId(page(&["", "b", "b", "N/A"])), &Interval::whole());
         assert_eq!((one_id.page.objects.len(), one_id.covered), (3, Covered::UpTo("b".into())));
     }
 
     #[test]
     fn an_unreadable_range_is_skipped_and_has_no_largest_id() {
         let until_c = Interval { after: String::new(), until: Some("c".into()) };
-        let to = |to: &str| part(Answer::UnreadableRange(to.into(), page(&["a"])), &until_c);
+        let to = |to: &str| part(PageOutcome::UnreadableRange(to.into(), page(&["a"])), &until_c);
         assert_eq!((to("b").covered, to("b").largest_id), (Covered::UpTo("b".into()), None));
         assert_eq!((to("c").covered, to("c").skipped), (Covered::Full, Some(Skipped::Range)));
     }
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn the_last_page_includes_the_objects_without_an_id_at_its_end() {
         let end = |ids| {
-            let next = Answer::Last(page(ids)).within(&Interval::whole(), "b");
+            let next = PageOutcome::Last(page(ids)).within(&Interval::whole(), "b");
             assert!(next.is_end);
             next.page.map(|page| (page.page.objects.len(), page.covered))
         };
