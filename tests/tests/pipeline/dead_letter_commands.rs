@@ -98,16 +98,21 @@ async fn dead_letters_are_listed_replayed_and_discarded() -> Result<()> {
     Ok(())
 }
 
+/// Changes the bad hosts in the dead letters, as if a new build could parse them.
+async fn make_hosts_readable(world: &World) -> Result<()> {
+    sqlx::query("update dead_letters set value = convert_to($1, 'UTF8') where run = 2")
+        .bind(r#"{"host":"a.example","domain":"d.example"}"#)
+        .execute(world.pool())
+        .await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_replayed_dead_letter_is_applied_with_its_own_version() -> Result<()> {
     let (world, _double) = World::crawled_with_dead_letter().await?;
     add_bad_host(&world).await?;
     world.consume()?.succeed().await?;
-    // As if a new build could parse it.
-    sqlx::query("update dead_letters set value = convert_to($1, 'UTF8') where run = 2")
-        .bind(r#"{"host":"a.example","domain":"d.example"}"#)
-        .execute(world.pool())
-        .await?;
+    make_hosts_readable(&world).await?;
     let replayed = world.ask(&["dead-letters", "replay", "--region", "us", "--run", "2"])?.succeed().await?;
     assert!(replayed.stdout.contains("new"), "{}", replayed.stdout);
     let row: (String, i64, i64) =
@@ -140,10 +145,7 @@ async fn a_replay_that_fails_halfway_says_what_it_has_replayed() -> Result<()> {
         add_bad_host(&world).await?;
     }
     world.consume()?.succeed().await?;
-    sqlx::query("update dead_letters set value = convert_to($1, 'UTF8') where run = 2")
-        .bind(r#"{"host":"a.example","domain":"d.example"}"#)
-        .execute(world.pool())
-        .await?;
+    make_hosts_readable(&world).await?;
     sqlx::raw_sql(FAILING).execute(world.pool()).await?;
     let failed = world.ask(&["dead-letters", "replay", "--run", "2", "--json"])?.run().await?;
     assert_eq!(failed.code, Some(1), "{}", failed.stderr);

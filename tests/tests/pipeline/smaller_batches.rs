@@ -5,19 +5,26 @@ use catalog_shared::events;
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, Sent, World, record_headers};
+use sqlx::AssertSqlSafe;
 
-/// Makes a statement with many rows exceed the timeout, and one with few rows not.
-const SLOW: &str = "
-    create function slow() returns trigger language plpgsql as $$
-    begin
-        if (select count(*) from written) > 60 then
-            raise exception 'canceling statement due to statement timeout' using errcode = '57014';
-        end if;
-        return null;
-    end
-    $$;
-    create trigger slow after insert on socrata_datasets
-        referencing new table as written for each statement execute function slow()";
+/// Makes a statement with more rows than this exceed the timeout, and one with the asset `aaaa-aaae` fail for good.
+fn slow_above(rows: u32) -> String {
+    format!(
+        "create function slow() returns trigger language plpgsql as $$
+        begin
+            if (select count(*) from written) > {rows} then
+                raise exception 'canceling statement due to statement timeout' using errcode = '57014';
+            end if;
+            if exists (select 1 from written where id = 'aaaa-aaae') then
+                raise exception 'permission denied' using errcode = '42501';
+            end if;
+            return null;
+        end
+        $$;
+        create trigger slow after insert on socrata_datasets
+            referencing new table as written for each statement execute function slow()"
+    )
+}
 
 #[tokio::test]
 async fn a_batch_that_times_out_is_applied_in_halves_without_delay() -> Result<()> {
@@ -25,7 +32,7 @@ async fn a_batch_that_times_out_is_applied_in_halves_without_delay() -> Result<(
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(500, 5))).await?;
     world.crawl(&api)?.succeed().await?;
-    sqlx::raw_sql(SLOW).execute(world.pool()).await?;
+    sqlx::raw_sql(AssertSqlSafe(slow_above(60))).execute(world.pool()).await?;
     let ended = world.consume()?.succeed().await?;
     assert!(!ended.logged(events::BATCH_HALVED).is_empty(), "{}", ended.stderr);
     assert!(ended.logged(events::DATABASE_UNREACHABLE).is_empty(), "{}", ended.stderr);
@@ -40,29 +47,13 @@ async fn a_batch_that_times_out_is_applied_in_halves_without_delay() -> Result<(
     Ok(())
 }
 
-/// Makes a statement with more than three rows exceed the timeout, and one with the asset `aaaa-aaae` fail for good.
-const SLOW_AND_FAILING: &str = "
-    create function slow() returns trigger language plpgsql as $$
-    begin
-        if (select count(*) from written) > 3 then
-            raise exception 'canceling statement due to statement timeout' using errcode = '57014';
-        end if;
-        if exists (select 1 from written where id = 'aaaa-aaae') then
-            raise exception 'permission denied' using errcode = '42501';
-        end if;
-        return null;
-    end
-    $$;
-    create trigger slow after insert on socrata_datasets
-        referencing new table as written for each statement execute function slow()";
-
 #[tokio::test]
 async fn a_committed_half_is_logged_although_the_other_half_fails() -> Result<()> {
     let world = World::new().await?;
     let api = MockServer::start(Options::new(Synthetic::new(10, 1))).await?;
     world.crawl(&api)?.succeed().await?;
     world.consume()?.succeed().await?;
-    sqlx::raw_sql(SLOW_AND_FAILING).execute(world.pool()).await?;
+    sqlx::raw_sql(AssertSqlSafe(slow_above(3))).execute(world.pool()).await?;
     let headers = record_headers("datasets");
     let unreadable =
         Sent { partition: 0, key: Some(b"us/d.example/aaaa-bbbb"), value: Some(b"[]"), headers: &headers };
