@@ -120,9 +120,9 @@ impl Partition {
         self.newer.filter(|_| !self.in_flight && self.records.is_empty())
     }
 
-    /// Whether there is anything to apply: a batch in flight or waiting records.
+    /// Whether there is anything to apply: a batch in flight, waiting records, or the end of a transaction to skip.
     pub(crate) fn has_work(&self) -> bool {
-        self.in_flight || !self.records.is_empty()
+        self.in_flight || !self.records.is_empty() || self.may_skip_to(self.read_to)
     }
 
     /// When the producer observed the oldest received record that is not applied yet.
@@ -169,9 +169,12 @@ impl Partition {
 
     /// A batch without records, up to an offset below which all records were received.
     pub(crate) fn empty_batch_to(&mut self, read_to: i64) -> Option<Batch> {
-        let idle =
-            self.accepts_records() && !self.in_flight && self.records.is_empty() && read_to > self.position;
-        idle.then(|| self.send(read_to, Vec::new()))
+        self.may_skip_to(read_to).then(|| self.send(read_to, Vec::new()))
+    }
+
+    /// Whether only offsets without records come before an offset.
+    fn may_skip_to(&self, read_to: i64) -> bool {
+        self.accepts_records() && !self.in_flight && self.records.is_empty() && read_to > self.position
     }
 
     fn send(&mut self, to: i64, records: Vec<Record>) -> Batch {

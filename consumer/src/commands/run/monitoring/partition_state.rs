@@ -22,7 +22,7 @@ pub(super) struct PartitionState {
     pub(super) end_at: Instant,
     /// Whether a batch is in flight.
     pub(super) in_flight: bool,
-    /// Whether there is a batch in flight or a received record.
+    /// Whether there is a batch in flight, a received record, or the end of a transaction to skip.
     pub(super) is_busy: bool,
     /// When the oldest received record that is not applied was observed. Between two batches, that of the last batch.
     pub(super) oldest: Option<OffsetDateTime>,

@@ -100,6 +100,32 @@ fn the_loop_observes_whether_there_is_space_and_since_when_a_partition_waits_for
     assert_eq!((turn(7, &reading, full), turn(8, &reading, CLEAR)), (Some(0), None));
 }
 
+#[test]
+fn a_partition_that_only_skips_the_end_of_a_transaction_waits_for_its_turn_too() {
+    let start = Instant::now();
+    let mut state = joined(start, Vec::new());
+    let mut locked = Partition::new(partition(0, start).topic_partition, 0, 1);
+    locked.in_flight = true;
+    locked.handle.stages().enter(Stage::SchemaLock);
+    let mut skipping = Partition::new(partition(1, start).topic_partition, 4, 1);
+    skipping.advance_read_to(1, 5);
+    // Its batch has to wait until another one has left a connection. This one waits for a migration.
+    for second in 0..=200 {
+        let now = start + seconds(second);
+        state.observe(now, [&locked, &skipping].into_iter(), CLEAR);
+        state.read_end(skipping.topic_partition.id(), 5, now);
+    }
+    let report = health(&state, start + seconds(200));
+    assert!(report.is_ok && report.body["partitions"][1]["waits_for"] == "turn", "{report:?}");
+    // No batch uses a connection.
+    locked.in_flight = false;
+    for second in 201..=250 {
+        state.observe(start + seconds(second), [&locked, &skipping].into_iter(), CLEAR);
+    }
+    let report = health(&state, start + seconds(250));
+    assert!(problems_of(&report) == 1 && report.summary.contains("[1]"), "{report:?}");
+}
+
 /// Ticks each second; each time the loop begins another wait of half a second. Returns the last report.
 fn wait_again_and_again(state: &mut State, start: Instant, waited_for: Option<i32>) -> HealthResponse {
     let mut report = health(state, start);
