@@ -54,6 +54,12 @@ fn by_lower_case(counts: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     lower
 }
 
+/// Whether the run saw datasets of the domain that have no usable record. They may have none for many crawls in a row, but
+/// they exist.
+fn was_seen_unusable(evidence: &Evidence<'_>, loss: &DomainLoss) -> bool {
+    loss.unread > 0 || evidence.dead.contains_key(&loss.domain)
+}
+
 /// The domains with confirmed losses, each with the first confirming run. Datasets that were last seen before it are
 /// confirmed absent.
 pub(super) fn confirmed(evidence: &Evidence<'_>) -> BTreeMap<String, u32> {
@@ -64,7 +70,10 @@ pub(super) fn confirmed(evidence: &Evidence<'_>) -> BTreeMap<String, u32> {
         // Earlier crawls did not cover the domain.
         let was_covered = loss.first_run.is_some_and(|first| first <= i64::from(streak.first));
         let mut all = streak.counts.iter().chain([&own]);
-        loss.long_lost > 0 && was_covered && all.all(|counts| counts.explain_loss(&loss.domain, threshold))
+        loss.long_lost > 0
+            && was_covered
+            && !was_seen_unusable(evidence, loss)
+            && all.all(|counts| counts.explain_loss(&loss.domain, threshold))
     };
     let losses = evidence.losses.iter().filter(is_confirmed);
     losses.map(|loss| (loss.domain.clone(), streak.first)).collect()

@@ -242,6 +242,27 @@ fn crawls_that_did_not_cover_the_domain_confirm_nothing() {
 }
 
 #[test]
+fn what_was_seen_without_a_usable_record_is_not_confirmed_as_gone() {
+    let lost = DomainLoss { long_lost: 1, first_run: Some(1), ..loss("a.example", 30, 1) };
+    let (end_record, sums) =
+        (EndRecord { declared: counts([("a.example", 30)]), ..full() }, LedgerSums::default());
+    let confirmed = |unread: i64, dead: &[(&str, i64)]| {
+        let judged = judge(&Evidence {
+            end_record: &end_record,
+            sums: &sums,
+            losses: vec![DomainLoss { unread, ..lost.clone() }],
+            dead: dead.iter().map(|(domain, count)| ((*domain).to_owned(), *count)).collect(),
+            streak: Some(Streak { first: 7, counts: vec![Counts::of(&end_record)] }),
+            thresholds: LIMITS,
+        });
+        (judged.confirmed, judged.shields.len())
+    };
+    // A row of a user's own constraint, or a text that is not UTF-8, may fail in every crawl.
+    assert_eq!(confirmed(1, &[]), (BTreeMap::new(), 1));
+    assert_eq!(confirmed(0, &[("a.example", 1)]), (BTreeMap::new(), 1));
+}
+
+#[test]
 fn new_absences_are_checked_by_the_guards() {
     let streak = Some(Streak { first: 7, counts: vec![] });
     let losses = vec![DomainLoss { long_lost: 60, ..loss("a.example", 100, 81) }];
