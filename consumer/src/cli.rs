@@ -1,9 +1,11 @@
 //! The command line, and the command that it starts.
 
+use anyhow::bail;
 use catalog_shared::command_files::{self, CompletionsArgs, ManArgs};
+use catalog_shared::exit::Stop;
 use catalog_shared::rights;
 use catalog_shared::settings::Settings;
-use catalog_shared::shutdown;
+use catalog_shared::shutdown::{self, CancellationToken};
 use catalog_shared::telemetry::{Log, LogArgs};
 use catalog_shared::version;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -98,8 +100,8 @@ async fn dispatch(command: Command, settings: &Settings, log: &Log) -> anyhow::R
     log_settings(&command, settings)?;
     let shutdown = shutdown::on_signal()?;
     match command {
-        Command::Migrate(args) => database::migrate(&args).await,
-        Command::DeadLetters(args) => dead_letters::run(args).await,
+        Command::Migrate(args) => migrate(&args, &shutdown).await,
+        Command::DeadLetters(args) => dead_letters::run(args, &shutdown).await,
         Command::Run(args) if args.dry_run => dry_run::run(&args, &shutdown).await,
         Command::Run(args) => run::run(*args, log.terminal(), shutdown).await,
         Command::Rebuild(args) => rebuild::run(&args, &shutdown).await,
@@ -107,9 +109,19 @@ async fn dispatch(command: Command, settings: &Settings, log: &Log) -> anyhow::R
         Command::Doctor(args) => doctor::run(&args, &shutdown).await,
         Command::Verify(args) => verify::run(&args, &shutdown).await,
         Command::Move(args) => move_tables::run(&args).await,
-        Command::Runs(command) => runs::run(command).await,
+        Command::Runs(command) => runs::run(command, &shutdown).await,
         Command::Completions(args) => command_files::print_completions(Cli::command(), &args),
         Command::Man(args) => command_files::write_man_pages(Cli::command(), &args),
+    }
+}
+
+async fn migrate(args: &DatabaseArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        migrated = database::migrate(args) => migrated,
+        // Dropping the future rolls the migration in progress back.
+        () = shutdown.cancelled() => {
+            bail!(Stop::Interrupted("each migration is applied completely or not at all".to_owned()))
+        }
     }
 }
 

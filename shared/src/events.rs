@@ -129,6 +129,10 @@ events! {
     BINDING_CHECK_FAILED = "binding_check_failed";
     /// The end is not reached yet, because an open transaction of a producer may block records.
     OPEN_TRANSACTION = "open_transaction";
+    /// All records are applied, but Kafka did not answer the last questions, which are asked again.
+    END_CHECK_RETRIED = "end_check_retried";
+    /// A consumer that has applied everything could not leave its group, which removes it after its session timeout.
+    GROUP_NOT_LEFT = "group_not_left";
     /// Partitions have lost records, and the remaining ones are read as `--accept-loss` demands.
     RECORDS_LOST = "records_lost";
     /// A record has a newer schema, so its partition waits for an upgrade.
@@ -141,6 +145,8 @@ events! {
     DRY_RUN_PROGRESS = "dry_run_progress";
     /// The transaction of a batch is committed.
     BATCH_APPLIED = "batch_applied";
+    /// A batch failed because of another transaction or a timeout, and is retried.
+    BATCH_RETRIED = "batch_retried";
     /// A batch timed out and is retried in halves.
     BATCH_HALVED = "batch_halved";
     /// Batches did not end before the shutdown timeout; their positions show whether they were applied.
@@ -153,6 +159,8 @@ events! {
     NOTIFICATION_SENT = "notification_sent";
     /// The webhook of `--notify-url` did not accept a notification, which is sent again later.
     NOTIFICATION_FAILED = "notification_failed";
+    /// A migration is about to take the schema lock, for which it may have to wait.
+    SCHEMA_LOCK_WANTED = "schema_lock_wanted";
     /// All migrations are applied.
     SCHEMA_UP_TO_DATE = "schema_up_to_date";
     /// Records could not be applied and were stored as dead letters.

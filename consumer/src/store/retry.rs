@@ -20,6 +20,7 @@ use crate::model::effect::Applied;
 use crate::model::record::Record;
 use crate::store::apply::{Failure, Outcome, apply};
 use crate::store::database::{CONNECT_TIMEOUT, Sessions, format_error};
+use crate::store::db_error::RetryCause;
 use crate::store::ledger::JudgedRun;
 use crate::store::outage::{Backoff, Outage};
 use crate::store::{db_error, dead_letters};
@@ -93,8 +94,7 @@ impl BatchContext {
                 Err(Failure { error, in_doubt: doubt }) if db_error::is_transient(&error) => {
                     // A failure before the commit does not resolve the doubt about an earlier commit.
                     in_doubt = doubt.or(in_doubt);
-                    self.outage.log(&error);
-                    handle.set_down(count_retry(&error).is_outage());
+                    handle.set_down(self.log_retry(&error).is_outage());
                 }
                 Err(Failure { error, .. }) => return Err(error),
             }
@@ -104,6 +104,22 @@ impl BatchContext {
             }
             handle.set_waits(false);
         }
+    }
+
+    /// Logs and counts the retry of a batch after this error. Returns its cause. Only an outage concerns other batches.
+    fn log_retry(&self, error: &anyhow::Error) -> RetryCause {
+        let cause = count_retry(error);
+        if cause.is_outage() {
+            self.outage.log(error);
+        } else {
+            tracing::warn!(
+                event = events::BATCH_RETRIED,
+                error = format_error(error),
+                cause = cause.name(),
+                "batch failed, retrying"
+            );
+        }
+        cause
     }
 
     /// Waits until the database accepts connections. False if the batch must be abandoned. The pool would wait too, but
@@ -182,8 +198,8 @@ fn log_committed(batch: &Batch, outcome: &Outcome) {
 }
 
 /// Counts the retry of a batch after this error. Returns its cause.
-fn count_retry(error: &anyhow::Error) -> db_error::RetryCause {
-    let cause = db_error::RetryCause::of(error);
+fn count_retry(error: &anyhow::Error) -> RetryCause {
+    let cause = RetryCause::of(error);
     counter!(names::CONSUMER_BATCH_RETRIES, "cause" => cause.name()).increment(1);
     cause
 }

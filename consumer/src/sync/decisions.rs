@@ -14,8 +14,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::kafka::decision_log::DecisionLog;
 use crate::kafka::decision_reader::DecisionReader;
+use crate::kafka::errors;
 use crate::store::database::format_error;
-use crate::store::outbox;
+use crate::store::{db_error, outbox};
 use crate::sync::source_check;
 
 /// Interval between two reads of the outbox.
@@ -116,12 +117,26 @@ impl DecisionSync {
         self.read_topic().await.map(drop)
     }
 
-    /// Like [`DecisionSync::read_topic`], with retries.
-    async fn read_with_retries(&self) -> Option<DecisionReader> {
+    /// Like [`DecisionSync::read_topic`], with retries while Kafka or the database is down.
+    ///
+    /// # Errors
+    /// An error that no retry solves, such as a missing right or a dropped table.
+    async fn read_with_retries(&self) -> anyhow::Result<Option<DecisionReader>> {
         loop {
             match self.read_topic().await {
-                Ok(reader) => return reader,
-                Err(error) => self.log_and_wait("can't read", &error).await,
+                Err(error) if is_retried(&error) => self.log_and_wait("can't read", &error).await,
+                read => return read,
+            }
+        }
+    }
+
+    /// Looks for the topic once. An error is logged, and the next look is the retry.
+    async fn look(&self) -> Option<DecisionReader> {
+        match self.read_topic().await {
+            Ok(reader) => reader,
+            Err(error) => {
+                self.log_and_wait("can't read", &error).await;
+                None
             }
         }
     }
@@ -131,7 +146,7 @@ impl DecisionSync {
     async fn run(&self, reader: Option<DecisionReader>) {
         let reader = match reader {
             Some(reader) => reader,
-            None => until_found(|| self.read_with_retries()).await,
+            None => until_found(|| self.look()).await,
         };
         let mut tick = interval(OUTBOX_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -164,6 +179,10 @@ impl DecisionSync {
     }
 }
 
+fn is_retried(error: &anyhow::Error) -> bool {
+    errors::is_retried(error) || db_error::is_transient(error)
+}
+
 /// Looks for the topic, which is missing, until it exists. Waits before each look.
 async fn until_found<T, F: Future<Output = Option<T>>>(look: impl Fn() -> F) -> T {
     loop {
@@ -183,9 +202,16 @@ pub(crate) struct DecisionSyncTask {
 
 impl DecisionSyncTask {
     /// Reads the topic to its end, with retries, and continues from there in the background.
-    pub(crate) async fn start(kafka: &KafkaArgs, pool: &PgPool, shutdown: &CancellationToken) -> Self {
+    ///
+    /// # Errors
+    /// An error of Kafka or the database that no retry solves.
+    pub(crate) async fn start(
+        kafka: &KafkaArgs,
+        pool: &PgPool,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Self> {
         let decisions = DecisionSync::new(kafka, pool);
-        let reader = shutdown.run_until_cancelled(decisions.read_with_retries()).await.flatten();
+        let reader = shutdown.run_until_cancelled(decisions.read_with_retries()).await.transpose()?.flatten();
         let stop = CancellationToken::new();
         let task = tokio::spawn({
             let (decisions, stop) = (decisions.clone(), stop.clone());
@@ -193,7 +219,7 @@ impl DecisionSyncTask {
                 stop.run_until_cancelled(decisions.run(reader)).await;
             }
         });
-        Self { decisions, stop, task }
+        Ok(Self { decisions, stop, task })
     }
 
     /// Stops the task, after a last attempt to publish the outbox.

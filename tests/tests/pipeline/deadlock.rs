@@ -38,7 +38,7 @@ async fn a_batch_aborted_in_a_deadlock_is_applied_at_the_next_attempt() -> Resul
     ).await?;
     sqlx::query(lock).bind(&first).execute(&mut *other).await?;
     other.rollback().await?;
-    member.logged(events::DATABASE_UNREACHABLE).await?;
+    member.logged(events::BATCH_RETRIED).await?;
     world.until("select exists (select from runs where run = 2 and state = 'balanced')").await?;
     member.terminate()?;
     let ended = member.ended().await?;

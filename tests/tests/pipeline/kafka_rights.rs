@@ -177,6 +177,9 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
         let ended = admin.without(consumer, "Read", &world.topic(topic), consumers_doctor()?.run()).await?;
         assert_found(&ended, "topic_rights", "problem")?;
     }
+    // Without the decisions nothing may be applied, and no retry gives the right.
+    let verdicts = world.topic("verdicts");
+    assert_denied(&admin.without(consumer, "Read", &verdicts, consume()?.run()).await?, "verdicts");
     admin.change("--remove", (consumer, "literal"), &["Read"], ["--group", world.group()]).await?;
     assert_found(&consumers_doctor()?.run().await?, "group_rights", "problem")?;
     // Without --until-caught-up, because a consumer that has nothing to do ends before it joins.

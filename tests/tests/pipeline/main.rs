@@ -34,6 +34,7 @@ mod fifty_kills;
 mod following;
 mod held_runs;
 mod in_doubt;
+mod interrupted_commands;
 mod json_errors;
 mod kafka_oidc;
 mod kafka_rights;

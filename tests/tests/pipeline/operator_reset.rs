@@ -1,9 +1,11 @@
 //! If an operator resets the group's offsets with Kafka's tools, the consumer follows, backward and forward.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{CATALOG, World};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
 
 const LEDGER: [&str; 2] = ["runs", "run_partitions"];
@@ -78,5 +80,33 @@ async fn a_reset_to_the_latest_skips_the_records_in_between() -> Result<()> {
     world.crawl(&api)?.succeed().await?;
     let next = world.consume()?.succeed().await?.summary()?;
     assert_eq!(datasets(&next, "unchanged"), Some(ASSETS), "{next}");
+    Ok(())
+}
+
+/// Sets the group's offset as a client does that does not check it. Kafka's tool moves it into the partition.
+async fn commit(world: &World, offset: i64) -> Result<()> {
+    let (mut config, topic) = (world.kafka(), world.topic("datasets"));
+    config.set("group.id", world.group());
+    let commit = move || {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&topic, 0, Offset::Offset(offset))?;
+        config.create::<BaseConsumer>()?.commit(&list, CommitMode::Sync)
+    };
+    tokio::task::spawn_blocking(commit).await?.context("can't commit")
+}
+
+#[tokio::test]
+async fn a_reset_beyond_the_end_is_refused_and_leaves_the_position() -> Result<()> {
+    let (world, _double) = crawled_twice().await?;
+    let positions = world.contents("catalog", &["positions"]).await?;
+    commit(&world, 5_000_000).await?;
+    let refused = world.consume()?.run().await?;
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the group's offset was reset to 5000000"), "{}", refused.stderr);
+    assert_eq!(world.contents("catalog", &["positions"]).await?, positions);
+
+    reset(&world, "--to-earliest").await?;
+    let replayed = world.consume()?.succeed().await?.summary()?;
+    assert_eq!(datasets(&replayed, "unchanged"), Some(ASSETS), "{replayed}");
     Ok(())
 }

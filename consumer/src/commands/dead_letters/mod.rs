@@ -3,6 +3,7 @@
 use anyhow::Context;
 use catalog_shared::human::counted;
 use catalog_shared::output;
+use catalog_shared::shutdown::CancellationToken;
 use sqlx::PgPool;
 
 use crate::store::database;
@@ -23,14 +24,17 @@ use selection::{find_open, selected};
 ///
 /// # Errors
 /// The database failed, a dead letter could not be replayed, or a selected dead letter is not open.
-/// [`catalog_shared::exit::Stop::Usage`] if nothing is selected or the dead letter to show does not exist.
-pub(crate) async fn run(args: DeadLettersArgs) -> anyhow::Result<()> {
+/// [`catalog_shared::exit::Stop::Usage`] if nothing is selected or the dead letter to show does not exist, and
+/// [`catalog_shared::exit::Stop::Interrupted`] if `shutdown` ends a replay between two dead letters.
+pub(crate) async fn run(args: DeadLettersArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
     match args.command {
         DeadLettersCommand::List(args) => list::list(&open(&args).await?, &args).await,
         DeadLettersCommand::Show(args) => show::show(&database::open(&args.database, 1).await?, &args).await,
         DeadLettersCommand::Replay(ReplayArgs { selected: args, thresholds }) => {
             let selection = selected(&args.selection)?;
-            replay::replay(&open(&args).await?, selection, thresholds.thresholds(), args.json).await
+            let pool = open(&args).await?;
+            let thresholds = thresholds.thresholds();
+            replay::replay(&pool, selection, thresholds, args.json, shutdown).await
         }
         DeadLettersCommand::Discard(args) => {
             let selection = selected(&args.selection)?;

@@ -2,9 +2,11 @@
 //! effect and no longer as dead.
 
 use anyhow::anyhow;
+use catalog_shared::exit::Stop;
 use catalog_shared::human::counted;
 use catalog_shared::output;
 use catalog_shared::record::RecordType;
+use catalog_shared::shutdown::CancellationToken;
 use rdkafka::message::{Header, OwnedHeaders};
 use serde_json::{Value, json};
 use sqlx::{Connection, FromRow, PgConnection, PgPool};
@@ -59,10 +61,16 @@ pub(super) async fn replay(
     selection: &Selection,
     thresholds: RunThresholds,
     json: bool,
+    shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let ids = find_open(pool, selection).await?;
     let (mut report, mut error) = (ReplayReport::default(), None);
     for id in &ids {
+        // Not within a dead letter, because the outcome of its commit would be unknown.
+        if shutdown.is_cancelled() {
+            error = Some(Stop::Interrupted("the other dead letters stay open".to_owned()).into());
+            break;
+        }
         match replay_one(pool, *id, thresholds).await {
             Ok(replayed) => report.add(*id, replayed),
             Err(failed) => {

@@ -61,6 +61,8 @@ pub(crate) struct Consumer {
     pub(crate) epoch: u64,
     /// When the positions were last compared with the stored ones.
     pub(super) positions_checked: Instant,
+    /// When Kafka may be asked again whether the end is reached.
+    pub(super) end_check_after: Instant,
     pub(crate) summary: Summary,
     pub(crate) progress: Progress,
     pub(crate) monitor: Monitor,
@@ -120,6 +122,7 @@ impl Consumer {
             batches: JoinSet::new(),
             epoch: 0,
             positions_checked: Instant::now(),
+            end_check_after: Instant::now(),
             summary: Summary::start(),
             progress,
             monitor,
@@ -213,8 +216,20 @@ impl Consumer {
         in_due_order(&self.partitions).into_iter().for_each(|id| self.apply_due(id, now));
     }
 
-    /// Leaves the group, after the batches in flight.
-    pub(super) async fn leave(mut self) -> anyhow::Result<Summary> {
+    /// Leaves the group, after the batches in flight. The summary is valid even if leaving fails.
+    pub(super) async fn leave(mut self) -> (Summary, anyhow::Result<()>) {
+        let ended = self.end_batches().await;
+        let position = |partition: &Partition| (partition.topic_partition.clone(), partition.position);
+        let positions = self.partitions.values().map(position).collect();
+        self.progress.end();
+        // The polling thread drops the last reference, because that waits for the group.
+        drop(self.member);
+        let left = self.polling.leave(self.changes, positions).await;
+        (self.summary, ended.and(left))
+    }
+
+    /// Waits for the batches in flight, and starts no more.
+    async fn end_batches(&mut self) -> anyhow::Result<()> {
         self.partitions.values_mut().for_each(Partition::clear);
         if let Some(change) = self.postponed.take() {
             self.polling.acknowledge(change).await?;
@@ -232,12 +247,6 @@ impl Consumer {
             );
         }
         self.batches.abort_all();
-        let position = |partition: &Partition| (partition.topic_partition.clone(), partition.position);
-        let positions = self.partitions.values().map(position).collect();
-        self.progress.end();
-        // The polling thread drops the last reference, because that waits for the group.
-        drop(self.member);
-        self.polling.leave(self.changes, positions).await?;
-        ended.map(|()| self.summary)
+        ended
     }
 }

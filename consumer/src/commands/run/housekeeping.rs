@@ -20,6 +20,8 @@ use crate::sync::source_check;
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval between two comparisons of the positions with the stored ones.
 const POSITIONS_EVERY: Duration = Duration::from_secs(10);
+/// Delay before the end is checked again if Kafka did not answer.
+const END_CHECK_DELAY: Duration = Duration::from_secs(1);
 
 impl Consumer {
     pub(crate) async fn housekeeping(&mut self) -> anyhow::Result<()> {
@@ -136,7 +138,7 @@ impl Consumer {
             );
         }
         self.check_newer(&behind)?;
-        if !behind.is_empty() {
+        if !behind.is_empty() || Instant::now() < self.end_check_after {
             return Ok(false);
         }
         self.monitor.begin_wait(WaitCause::Kafka);
@@ -147,8 +149,22 @@ impl Consumer {
                 self.context.outage.log(&error);
                 Ok(false)
             }
+            Err(error) if errors::is_retried(&error) => {
+                self.end_check_failed(&error);
+                Ok(false)
+            }
             checked => checked,
         }
+    }
+
+    /// Kafka did not answer the last questions. They are asked again later, because the records stay applied.
+    fn end_check_failed(&mut self, error: &anyhow::Error) {
+        self.end_check_after = Instant::now() + END_CHECK_DELAY;
+        tracing::warn!(
+            event = events::END_CHECK_RETRIED,
+            error = format!("{error:#}"),
+            "can't check that all records are applied, retrying"
+        );
     }
 
     /// Whether positions that have reached the end offsets count. An operator's reset may still move them, and one beyond

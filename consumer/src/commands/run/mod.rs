@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalog_shared::events;
 use catalog_shared::exit::Stop;
 use catalog_shared::shutdown::CancellationToken;
 use catalog_shared::terminal::Terminal;
@@ -63,17 +64,33 @@ pub(crate) async fn run(
     let _missing_topics = (!ends).then(|| missing_topics::watch(&args.kafka, monitor.clone()));
     let (at_end, meanwhile) = if ends { (notifier, None) } else { (None, notifier) };
     let _notifying = meanwhile.map(|notifier| notifier.start(pool.clone()));
-    let decisions = DecisionSyncTask::start(&args.kafka, &pool, &shutdown).await;
+    let decisions = DecisionSyncTask::start(&args.kafka, &pool, &shutdown).await?;
     let progress = Progress::start(terminal);
     let mut consumer = Consumer::join(args, Tables { pool: pool.clone(), copy }, outage, progress, monitor)?;
     let worked = consumer.work(&shutdown, end_offsets.as_ref()).await;
-    let summary = consumer.leave().await;
+    let (mut summary, left) = consumer.leave().await;
     decisions.finish().await;
-    let (caught_up, mut summary) = (worked?, summary?);
+    let caught_up = worked?;
+    if let Err(error) = left {
+        leave_failed(error, ends && caught_up)?;
+    }
     if ends && caught_up {
         summary.check = shutdown.run_until_cancelled(conclude(&pool, at_end.as_ref(), &check)).await;
     }
     finish(&summary, json, ends.then_some(caught_up))
+}
+
+/// A run that has caught up is complete even if it can't leave the group, which removes the member later.
+fn leave_failed(error: anyhow::Error, is_complete: bool) -> anyhow::Result<()> {
+    if !is_complete {
+        return Err(error);
+    }
+    tracing::warn!(
+        event = events::GROUP_NOT_LEFT,
+        error = format!("{error:#}"),
+        "can't leave the group, which removes this member after its session timeout; everything is applied"
+    );
+    Ok(())
 }
 
 /// What is left to do for a run that has caught up: the notifications, and the report of `check`.

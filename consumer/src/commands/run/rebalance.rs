@@ -155,6 +155,8 @@ impl Consumer {
         lost_records::check_starts(&self.args.kafka, &positions, &marks, self.args.accept_loss).await?;
         let mut starts = Vec::with_capacity(marks.len());
         for ((topic_partition, marks), committed) in marks.into_iter().zip(committed) {
+            let start = Start::decide(positions.get(&topic_partition), committed, marks.low);
+            marks.check_reset(&topic_partition, start)?;
             let start = positions::start(&self.pool, &topic_partition, committed, marks.low).await?;
             let start = positions::skip_expired(&self.pool, &topic_partition, start, marks.low).await?;
             starts.push((topic_partition, start));

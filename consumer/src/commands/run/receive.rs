@@ -17,6 +17,11 @@ use crate::sync::source_check;
 /// How many bytes of received records may wait in all partitions together. Beyond that no more chunks are taken.
 const WAITING_BYTES: usize = 20 * 1024 * 1024;
 
+/// librdkafka compares the leader's epochs (KIP-320), which a new start can't do. So the next start does not notice it.
+const TRUNCATED: &str = "Kafka has lost records at the end of a partition and has written others at their offsets. This \
+    consumer has not applied those. `catalog-consumer verify --topics` shows what is missing, and `catalog-consumer rebuild` \
+    applies it; a start of `run` continues without it until the next full crawl";
+
 impl Consumer {
     /// Whether more records may be buffered.
     pub(crate) fn may_buffer_more(&self) -> bool {
@@ -36,8 +41,10 @@ impl Consumer {
                 Ok(())
             }
             Received::Failed(error) => {
-                if matches!(error, KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) {
-                    self.find_lost().await?;
+                if matches!(error, KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))
+                    && !self.find_lost().await?
+                {
+                    return Err(Stop::Guard(TRUNCATED.to_owned()).into());
                 }
                 Err(receive::explain(error))
             }
@@ -63,19 +70,22 @@ impl Consumer {
         }
     }
 
-    /// Reports a partition that no longer contains the offset of its position, or a topic that was created again.
-    async fn find_lost(&self) -> anyhow::Result<()> {
+    /// Reports a partition that no longer contains the offset of its position, or a topic that was created again. Returns
+    /// whether dead letters expired before they were read: a restart skips them.
+    async fn find_lost(&self) -> anyhow::Result<bool> {
         // If the check fails for another reason, the offsets below are still wrong.
         let check =
             async { source_check::check_now(&mut *self.pool.acquire().await?, &self.args.kafka).await };
         check.await.or_else(|error| if error.is::<Stop>() { Err(error) } else { Ok(()) })?;
         let topic_partitions =
             self.partitions.values().map(|partition| partition.topic_partition.clone()).collect();
+        let mut has_expired = false;
         for (topic_partition, marks) in watermarks(&self.args.kafka, topic_partitions).await? {
             if let Some(partition) = self.partitions.get(&topic_partition.id()) {
                 marks.check(&topic_partition, partition.position)?;
+                has_expired |= partition.position < marks.low;
             }
         }
-        Ok(())
+        Ok(has_expired)
     }
 }

@@ -7,8 +7,10 @@ use catalog_shared::exit::Stop;
 use catalog_shared::human::{count, counted};
 use catalog_shared::output;
 use catalog_shared::region::Region;
+use catalog_shared::shutdown::CancellationToken;
 use serde::Serialize;
 use sqlx::PgPool;
+use tokio::task::spawn_blocking;
 
 use super::args::DecideArgs;
 use super::show::{ByDomain, by_domain};
@@ -17,12 +19,16 @@ use crate::store::ledger::manual_decisions::{self, Affected, Change};
 use crate::store::{binding, database};
 use crate::sync::decisions::DecisionSync;
 
-pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<()> {
+pub(super) async fn decide(
+    args: &DecideArgs,
+    change: Change,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
     let pool = database::open(&args.database, 1).await?;
     // The decision is published to these topics.
     binding::check_prefix(&mut *pool.acquire().await?, &args.kafka.topic_prefix).await?;
     let id = RunId { region: args.region, run: args.run };
-    let shown = if args.yes { None } else { Some(ask(&pool, id, &change).await?) };
+    let shown = if args.yes { None } else { Some(ask(&pool, id, &change, shutdown).await?) };
     let RetirementCounts { retired, returned } = manual_decisions::decide(&pool, id, &change, shown).await?;
     let state = state(&pool, id).await?;
     let published = DecisionSync::new(&args.kafka, &pool).publish_now().await;
@@ -31,10 +37,20 @@ pub(super) async fn decide(args: &DecideArgs, change: Change) -> anyhow::Result<
 }
 
 /// Shows the effect of a decision and asks for confirmation. Returns the numbers that were shown.
-async fn ask(pool: &PgPool, id: RunId, change: &Change) -> anyhow::Result<RetirementCounts> {
+async fn ask(
+    pool: &PgPool,
+    id: RunId,
+    change: &Change,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<RetirementCounts> {
     let question = Question::of(id, change, &manual_decisions::preview(pool, id, change).await?);
-    confirm(&question)?;
-    Ok(question.moved)
+    let shown = question.moved;
+    // A thread of its own, because nothing ends a read from the terminal.
+    let confirmed = spawn_blocking(move || confirm(&question));
+    match shutdown.run_until_cancelled(confirmed).await {
+        Some(confirmed) => confirmed?.map(|()| shown),
+        None => Err(Stop::Interrupted("nothing was changed".to_owned()).into()),
+    }
 }
 
 async fn state(pool: &PgPool, id: RunId) -> anyhow::Result<String> {

@@ -74,6 +74,10 @@ pub(crate) async fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
 /// Migrates under the schema lock, so that no batch is in flight.
 async fn migrate_exclusively(connection: &mut PgConnection) -> anyhow::Result<()> {
     if !known_migrations().is_subset(&applied_migrations(connection).await?) {
+        tracing::info!(
+            event = events::SCHEMA_LOCK_WANTED,
+            "taking the schema lock; this waits for batches in flight, a rebuild or another migration"
+        );
         sqlx::query(include_str!("../../../sql/apply/lock_session.sql"))
             .execute(&mut *connection)
             .await
