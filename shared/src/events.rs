@@ -49,9 +49,9 @@ events! {
     PROXY_UNRESOLVED = "proxy_unresolved";
     /// A request to the API failed and is retried.
     REQUEST_RETRIED = "request_retried";
-    /// An answer was incomplete, so a smaller page is requested.
+    /// A response was incomplete, so a smaller page is requested.
     PAGE_SIZE_REDUCED = "page_size_reduced";
-    /// An answer is not valid JSON, so its objects are read separately.
+    /// A response is not valid JSON, so its objects are read separately.
     ANSWER_NOT_JSON = "answer_not_json";
     /// An object could not be read and was skipped.
     OBJECT_SKIPPED = "object_skipped";
