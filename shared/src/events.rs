@@ -201,7 +201,8 @@ events! {
     SNAPSHOT_COMPARED = "snapshot_compared";
     /// Decisions, positions or many rows have changed since all rows were compared, so they are compared again.
     SNAPSHOT_REPEATED = "snapshot_repeated";
-    /// The same under the lock, so consumers wait while all rows are compared.
+    /// Decisions, positions or many rows have changed since the snapshot, so all rows are compared under the lock, and
+    /// consumers wait.
     SNAPSHOT_OUTDATED = "snapshot_outdated";
     /// Missing tables and views are recreated.
     TABLES_RECREATED = "tables_recreated";
