@@ -4,7 +4,7 @@
 help:
 	@echo 'make demo        crawl an invented catalog through Kafka into PostgreSQL, and look at it'
 	@echo 'make test        run every test'
-	@echo 'make test-fast   run the tests that take a minute in all'
+	@echo 'make test-fast   run a subset that takes about a minute'
 	@echo 'make check       check format, lints, scripts, spelling, and the licences and sources of dependencies'
 	@echo 'make bench       measure both programs against the limits of Kafka and PostgreSQL (ARGS=--help shows options)'
 	@echo 'make bench-guards  count the instructions of hot functions, and compare them with committed counts'

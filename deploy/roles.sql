@@ -1,8 +1,8 @@
--- Makes three PostgreSQL roles for the tables of catalog-consumer, with no more rights than they need:
+-- Creates three PostgreSQL roles for the tables of catalog-consumer, with no more rights than they need:
 --
 --   catalog_owner    owns the schema and its tables:    catalog-consumer migrate, and rebuild of a dropped table
 --   catalog_writer   runs everything else:              catalog-consumer run, rebuild, verify, runs, dead-letters …
---   catalog_reader   only reads:                        queries, check, verify, runs list, dead-letters list
+--   catalog_reader   only reads:                        queries, check, verify, runs list, runs show, dead-letters list
 --
 -- A superuser, or a role with CREATEROLE that owns the database, runs it in the database that holds the tables:
 --

@@ -22,7 +22,7 @@ use crate::commands::verify::{self, VerifyArgs};
 use crate::config::DatabaseArgs;
 use crate::store::database;
 
-/// Keep a PostgreSQL copy of the catalog in the Kafka topics.
+/// Apply the catalog from Kafka to PostgreSQL.
 #[derive(Parser, Debug)]
 #[command(
     version,

@@ -1,4 +1,4 @@
-//! `catalog-consumer`: keeps a PostgreSQL copy of the catalog in the Kafka topics.
+//! `catalog-consumer`: applies the catalog from Kafka to PostgreSQL.
 
 use std::process::ExitCode;
 

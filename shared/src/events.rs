@@ -49,9 +49,9 @@ events! {
     PROXY_UNRESOLVED = "proxy_unresolved";
     /// A request to the API failed and is retried.
     REQUEST_RETRIED = "request_retried";
-    /// An answer was incomplete, so a smaller page is requested.
+    /// A response was incomplete, so a smaller page is requested.
     PAGE_SIZE_REDUCED = "page_size_reduced";
-    /// An answer is not valid JSON, so its objects are read separately.
+    /// A response is not valid JSON, so its objects are read separately.
     ANSWER_NOT_JSON = "answer_not_json";
     /// An object could not be read and was skipped.
     OBJECT_SKIPPED = "object_skipped";
@@ -209,7 +209,8 @@ events! {
     SNAPSHOT_COMPARED = "snapshot_compared";
     /// Decisions, positions or many rows have changed since all rows were compared, so they are compared again.
     SNAPSHOT_REPEATED = "snapshot_repeated";
-    /// The same under the lock, so consumers wait while all rows are compared.
+    /// Decisions, positions or many rows have changed since the snapshot, so all rows are compared under the lock, and
+    /// consumers wait.
     SNAPSHOT_OUTDATED = "snapshot_outdated";
     /// Missing tables and views are recreated.
     TABLES_RECREATED = "tables_recreated";

@@ -12,8 +12,8 @@ with given as (
     )
 ),
 -- Read under the row's lock. The statement's snapshot may show a hash that another transaction has just replaced, and
--- a row that is taken for unchanged by it would keep the other transaction's content for ever. Lateral with a limit: one
--- look-up by key each, whatever the planner estimates.
+-- a row that is wrongly treated as unchanged would keep the other transaction's content. Lateral with a limit: one look-up
+-- by key each, whatever the planner estimates.
 stored as materialized (
     select given.place, found.last_run, found.content_hash
     from given

@@ -57,5 +57,6 @@ where (stats.last_run, stats.last_page) <= (excluded.last_run, excluded.last_pag
     and stats.content_hash = excluded.content_hash
     and least(stats.last_run, excluded.last_run) >= (select run from last_full where last_full.region = excluded.region)
     and (excluded.region, lower(excluded.domain collate "C")) not in (select region, domain from scoped)
--- A row that was there before is locked by this transaction when it is replaced, and its successor keeps the mark.
+-- xmax is 0 for an inserted row. For an updated row, `on conflict` first locked the old version, and the new version keeps
+-- that xmax.
 returning region, domain, id, xmax = 0 as inserted

@@ -29,7 +29,8 @@ won as (
     set
         {set}
     where (stored.last_run, stored.last_page) <= (excluded.last_run, excluded.last_page)
-    -- A row that was there before is locked by this transaction when it is replaced, and its successor keeps the mark.
+    -- xmax is 0 for an inserted row. For an updated row, `on conflict` first locked the old version, and the new version keeps
+    -- that xmax.
     returning {key}, xmax = 0 as inserted
 )
 select given.place, won.region is not null as won, coalesce(won.inserted, false) as inserted, before.same

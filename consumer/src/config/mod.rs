@@ -51,8 +51,8 @@ pub struct ApplyArgs {
     #[arg(long, env = "CATALOG_MAX_DEAD_IN_ROW", default_value_t = 100)]
     pub max_dead_in_row: u32,
 
-    /// Wait at each commit of a batch as the server's setting synchronous_commit says. Without it, a crash of the server
-    /// may undo the last batches, and they are applied again
+    /// Commit batches with the server's setting of synchronous_commit. By default they don't wait for the disk: a crash of
+    /// the server may undo the last batches, which are then applied again
     #[arg(long, env = "CATALOG_SYNCHRONOUS_COMMIT")]
     pub synchronous_commit: bool,
 
@@ -77,7 +77,8 @@ impl ApplyArgs {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Runs")]
 pub struct RunThresholdArgs {
-    /// A run that would retire a larger share of its region's datasets is put on hold, 0 to 1
+    /// Put a full crawl on hold if it would retire a larger share of its region's datasets; `rebuild` also refuses to
+    /// delete a larger share of a region's rows, 0 to 1
     #[arg(long, env = "CATALOG_MAX_RETIRE_SHARE", default_value_t = 0.2, value_parser = share)]
     pub max_retire_share: f64,
 

@@ -41,13 +41,13 @@ pub(crate) enum ApiError {
         source: Option<reqwest::Error>,
     },
     /// An answer that the API's documentation does not describe, such as HTML from a proxy.
-    #[error("the answer can't be read: {0}")]
+    #[error("the response can't be read: {0}")]
     Unreadable(String),
     /// An answer with many invalid objects, which is an error of the server and not of the objects.
-    #[error("too many objects of one answer are not valid JSON: {0}")]
+    #[error("too many objects of one response are not valid JSON: {0}")]
     Garbled(String),
     /// An answer that contradicts another one. A retry may help if an index was being rebuilt.
-    #[error("the answer contradicts another one: {0}")]
+    #[error("the response contradicts another one: {0}")]
     Contradiction(String),
     /// A server that doesn't scroll by id, so that a crawl would be incomplete.
     #[error("the API doesn't scroll by id: {0}")]
@@ -77,15 +77,15 @@ pub(crate) enum Sender {
 /// Why an answer is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Incomplete {
-    #[error("the answer was cut off")]
+    #[error("the response was cut off")]
     CutOff,
-    #[error("the answer timed out: no data for as long as --timeout allows")]
+    #[error("the response timed out: no data for as long as --timeout allows")]
     Late,
-    #[error("the answer was too slow: fewer than {min_bytes} bytes in {} s", window.as_secs())]
+    #[error("the response was too slow: fewer than {min_bytes} bytes in {} s", window.as_secs())]
     Slow { min_bytes: u64, window: Duration },
-    #[error("the answer is larger than the {0} bytes of --max-page-bytes")]
+    #[error("the response is larger than the {0} bytes of --max-page-bytes")]
     TooLarge(u64),
-    #[error("the answer is not valid JSON, and its strings and brackets don't match")]
+    #[error("the response is not valid JSON, and its strings and brackets don't match")]
     Torn,
 }
 
@@ -112,7 +112,7 @@ impl ApiError {
         if error.is_eof() {
             return Self::incomplete(Incomplete::CutOff, body, None);
         }
-        Self::Unreadable(format!("{error}; the answer starts with {:?}", excerpt(body)))
+        Self::Unreadable(format!("{error}; the response starts with {:?}", excerpt(body)))
     }
 
     /// Whether a retry of the same request may succeed: after network errors, timeouts, incomplete answers, HTML, and

@@ -37,7 +37,7 @@ pub(crate) fn parse(body: &Bytes, error: ApiError) -> Result<Page, ApiError> {
         event = events::ANSWER_NOT_JSON,
         flaws = count,
         first,
-        "the answer is not valid JSON, reading its objects separately"
+        "the response is not valid JSON, reading its objects separately"
     );
     Ok(Page { objects, observed_at: OffsetDateTime::now_utc() })
 }

@@ -40,7 +40,7 @@ impl Discovery {
             incomplete += u32::from(error.incomplete_head().is_some());
             if can_shrink && incomplete > 0 {
                 self.counters.add_retry(error.cause(), Duration::ZERO);
-                tracing::warn!(event = events::PAGE_SIZE_REDUCED, %request_id, %error, "incomplete answer, requesting a smaller page");
+                tracing::warn!(event = events::PAGE_SIZE_REDUCED, %request_id, %error, "incomplete response, requesting a smaller page");
                 return Err(Failed { request_id, spent: None, incomplete, error });
             }
             // The budget starts at the first error, so the queue before the first attempt does not count.
@@ -231,7 +231,7 @@ mod tests {
         let (page, ()) = tokio::join!(us.page("", REQUEST, |_| Ok(())), trickle);
         let error = page.unwrap_err().error;
         assert!(matches!(incomplete(&error), Incomplete::Slow { .. }), "{error:?}");
-        assert_eq!(error.to_string(), "the answer was too slow: fewer than 262144 bytes in 60 s");
+        assert_eq!(error.to_string(), "the response was too slow: fewer than 262144 bytes in 60 s");
         assert_eq!(error.retries(), Retries::UntilBudget);
     }
 

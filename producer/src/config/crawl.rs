@@ -54,7 +54,7 @@ pub struct CrawlArgs {
     #[arg(long, env = "CATALOG_WAIT_FOR_KAFKA", value_parser = duration::parse, value_name = "DURATION")]
     pub wait_for_kafka: Option<Duration>,
 
-    /// Maximum size of an answer (such as 128MiB); a larger page is requested in parts
+    /// Maximum size of a response (such as 128MiB); a larger page is requested in parts
     #[arg(long, env = "CATALOG_MAX_PAGE_BYTES", default_value = "128MiB", value_parser = bytes, value_name = "BYTES")]
     pub max_page_bytes: u64,
 

@@ -43,15 +43,15 @@ pub(crate) fn identify(
         [] if error.error.is_torn() => Unreadable::NoId,
         [] => return Err("; the received part has no id"),
         // The server or a cache ignores `limit`: objects in between would be lost.
-        [_, _, ..] => return Err("; the answer has several objects, but one was requested"),
+        [_, _, ..] => return Err("; the response has several objects, but one was requested"),
         [id] if id.as_str() <= after || id.as_str() < last => {
-            return Err("; the answer is for another position");
+            return Err("; the response is for another position");
         }
         [id] if !before.is_empty() && id.as_str() > last => return Ok(Unreadable::LaterId),
         [id] => Unreadable::Id(id.clone()),
     };
     if !error.is_permanent() {
-        return Err("; only one answer was incomplete");
+        return Err("; only one response was incomplete");
     }
     if skipped == MAX_IN_A_ROW {
         return Err("; several objects in a row are unreadable");
@@ -197,7 +197,7 @@ mod tests {
         assert!(of(cut_off, TWO, 2, 0).is_err_and(|why| why.contains("several")));
         assert!(of(cut_off, BEFORE, 2, 0).is_err_and(|why| why.contains("another position")));
         // A network error must occur twice; a size does not change.
-        assert!(of(cut_off, ONE, 1, 0).is_err_and(|why| why.contains("only one answer")));
+        assert!(of(cut_off, ONE, 1, 0).is_err_and(|why| why.contains("only one response")));
         assert_eq!(of(too_large, ONE, 1, 0), named("aaaa-aaaa"));
         // The second one may be readable alone.
         assert_eq!(after(&["aaaa-aaaa"], too_large, TWO, 1, MAX_IN_A_ROW), Ok(Unreadable::LaterId));

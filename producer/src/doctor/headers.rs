@@ -19,7 +19,7 @@ const CLOCK_PROBLEM: u64 = 300;
 pub(super) fn region_header(rule: Rule, value: Option<&str>) -> Finding {
     let Rule { check, region } = rule;
     match value {
-        None => rule.differs("the answer has no header X-Socrata-Region, so a wrong region goes unnoticed"),
+        None => rule.differs("the response has no header X-Socrata-Region, so a wrong region goes unnoticed"),
         Some(value) if is_named_in(region, value) => {
             Finding::ok(check, format!("X-Socrata-Region is {value}"))
         }
@@ -36,7 +36,7 @@ pub(super) fn region_header(rule: Rule, value: Option<&str>) -> Finding {
 
 /// The clock of the API's server, from the header `Date`, against ours.
 pub(super) fn clock(check: &'static str, date: Option<SystemTime>, ours: SystemTime, url: &Url) -> Finding {
-    let Some(date) = date else { return Finding::skipped(check, "the answer has no header Date") };
+    let Some(date) = date else { return Finding::skipped(check, "the response has no header Date") };
     let (difference, direction) = match ours.duration_since(date) {
         Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),

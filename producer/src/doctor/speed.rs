@@ -39,12 +39,12 @@ impl Stopwatch {
     pub(super) fn judge(&self, url: &Url) -> Finding {
         if let Some(unanswered) = self.unanswered {
             let found = format!(
-                "the API is too slow to check all rules in time: no answer for {:.1} s",
+                "the API is too slow to check all rules in time: no response for {:.1} s",
                 unanswered.as_secs_f64()
             );
             return Finding::warning(checks::SPEED, found, next::slow(url));
         }
-        let slowest = format!("the slowest answer took {:.1} s", self.slowest.as_secs_f64());
+        let slowest = format!("the slowest response took {:.1} s", self.slowest.as_secs_f64());
         if self.slowest >= SLOW {
             return Finding::warning(checks::SPEED, format!("the API is slow: {slowest}"), next::slow(url));
         }

@@ -118,7 +118,8 @@ impl Monitor {
             return None;
         }
         let idle = now.saturating_duration_since(crawl.counters.active()?);
-        (idle >= self.stall_timeout).then(|| format!("the crawl has had no answer for {} s", idle.as_secs()))
+        (idle >= self.stall_timeout)
+            .then(|| format!("the crawl has had no response for {} s", idle.as_secs()))
     }
 
     /// Records the metrics of a schedule.

@@ -1,7 +1,8 @@
 //! The claim of a region, and every later write under it. One producer at a time owns a region, and the newest one wins.
 //!
 //! [`Claim::commit`] is what [`Sink`](crate::publish::sink::Sink) calls for each step of a run. It publishes by
-//! [`Transactions::publish`], again and again until the outcome is known.
+//! [`Transactions::publish`]. It tries a transaction up to [`MAX_ATTEMPTS`] times. After a fatal error it reads the cursor to
+//! find out whether the transaction was committed.
 //!
 //! Opening a transactional producer fences the previous one, but a producer can't distinguish fencing from a
 //! transaction timeout. So it waits, reads the cursor without opening anything, and continues only if no other
@@ -33,8 +34,8 @@ use crate::publish::transaction::Transactions;
 /// How long a fenced producer waits for the claim of a newer one before it reads the cursor. A claim that is not seen costs only
 /// another takeover, so 2 s are enough: a newer producer usually commits its claim in less.
 const FENCED_WAIT: Duration = Duration::from_secs(2);
-/// The maximum number of attempts at a transaction, not counting those that failed because a broker was unreachable. What passes,
-/// such as a coordinator that moves, has passed by the fifth; what is left needs a person.
+/// The maximum number of attempts at a transaction. An unreachable broker resets the count. What passes, such as a coordinator
+/// that moves, has passed by the fifth; what is left needs a person.
 const MAX_ATTEMPTS: u32 = 5;
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How often a cursor that is older than the last committed one is read again, with [`RETRY_DELAY`] between. That is twice as long

@@ -126,7 +126,7 @@ impl Summary {
         }
         if skipped > 0 {
             let skipped = counted(skipped, "object", "objects");
-            writeln!(f, "  skipped    {skipped} in no readable answer")?;
+            writeln!(f, "  skipped    {skipped} in no readable response")?;
         }
         if !self.missed.counts.is_nothing() {
             writeln!(f, "  of these   {}", self.missed)?;
@@ -244,7 +244,7 @@ mod tests {
     fn the_text_contains_everything() {
         let text = "Run 7 of us (since) is complete.\n  \
              published  5,000 datasets, 44 domains in 1,002 pages\n  \
-             skipped    2 objects in no readable answer\n  \
+             skipped    2 objects in no readable response\n  \
              of these   1 with an id (aaaa-aaaa); 1 with unknown id and domain, so the run retires nothing\n  \
              note       a note\n  \
              this time  1,200 requests, 20.3 MB in 600.0 s: 2.0 requests/s\n  \

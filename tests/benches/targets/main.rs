@@ -1,5 +1,5 @@
 //! What both programs do against the limits that Kafka and PostgreSQL set for them, in one table. Each limit is measured
-//! in the same run as ours and takes turns with it, because a machine is not equally fast at all times. `make bench`.
+//! in the same run and alternates with the programs, because a machine is not equally fast at all times. `make bench`.
 //!
 //! Records come as the live API sends them: an asset's lists in another order in each crawl, and pretty-printed.
 

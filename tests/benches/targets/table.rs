@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use crate::figure::{Bound, Of, Row, Spread, Target, Unit};
 use crate::report::Report;
 
-const HEADINGS: [&str; 5] = ["what", "ours", "limit", "ratio", "target"];
+const HEADINGS: [&str; 5] = ["what", "measured", "limit", "ratio", "target"];
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,5 @@
 //! Records that can't be applied are stored unchanged as dead letters, once each, and do not block others. Too many
-//! them stop the consumer.
+//! of them stop the consumer.
 
 use anyhow::Result;
 use catalog_tests::mock_server::{MockServer, Options};

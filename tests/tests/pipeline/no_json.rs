@@ -125,7 +125,7 @@ async fn many_objects_that_are_not_json_are_an_error_of_the_server() -> Result<(
     let ended = world.crawl(&api)?.args(["--concurrency", "1"]).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("too many objects of one answer are not valid JSON: 4 of 24"),
+        ended.stderr.contains("too many objects of one response are not valid JSON: 4 of 24"),
         "{}",
         ended.stderr
     );

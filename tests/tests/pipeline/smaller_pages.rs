@@ -159,7 +159,7 @@ async fn an_answer_with_more_objects_than_requested_leaves_no_gap() -> Result<()
     let ended = world.crawl(&api)?.args(flags).run().await?;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     // The last error contains the bounds of the lane.
-    let reported = "(lane up to i222-2222; the answer has several objects, but one was requested)";
+    let reported = "(lane up to i222-2222; the response has several objects, but one was requested)";
     assert!(ended.stderr.contains(reported), "{}", ended.stderr);
     Ok(())
 }

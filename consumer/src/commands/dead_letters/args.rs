@@ -119,7 +119,7 @@ pub struct Selection {
     #[arg(long)]
     pub run: Option<u32>,
 
-    /// All dead letters
+    /// All open dead letters, and in `list` the resolved ones too
     #[arg(long)]
     pub all: bool,
 }

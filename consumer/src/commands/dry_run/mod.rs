@@ -38,7 +38,7 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval between progress lines in the log.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// Shows what a run would apply.
+/// Shows what `run` would apply.
 ///
 /// # Errors
 /// The errors of a run: [`Stop::Guard`] and [`Stop::Interrupted`], or an error of the database or Kafka.
@@ -207,7 +207,7 @@ impl DryRun {
     }
 }
 
-/// The offset at which a run would start in each partition, which may be an operator's reset, and the watermarks.
+/// The offset at which `run` would start in each partition, which may be an operator's reset, and the watermarks.
 async fn starts(
     args: &RunArgs,
     reader: &Arc<TopicReader>,

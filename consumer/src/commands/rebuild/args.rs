@@ -32,7 +32,8 @@ pub struct ReplaySourceArgs {
     #[arg(long)]
     pub accept_loss: bool,
 
-    /// How batches are applied. The run thresholds apply only in a new database, to runs without a published decision.
+    /// How batches are applied. `max_retire_share` also limits what a rebuild may delete. Otherwise the run thresholds apply
+    /// only in a new database, to runs without a published decision.
     #[command(flatten)]
     pub apply: ApplyArgs,
 

@@ -134,7 +134,7 @@ impl Consumer {
                 partition = topic_partition.partition,
                 position,
                 end,
-                "not caught up yet; a producer's open transaction may hold records back"
+                "not at the end yet; an open transaction of a producer may block records"
             );
         }
         self.check_newer(&behind)?;

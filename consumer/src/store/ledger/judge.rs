@@ -1,5 +1,5 @@
-//! The rules for the decision about a complete run. They are pure functions of the evidence. `ledger/decisions.rs` collects it,
-//! asks them, and applies the decision.
+//! The rules for the decision about a complete run. They are pure functions of the evidence. `ledger/evidence.rs` collects it and
+//! asks them, and `ledger/decisions.rs` applies the decision.
 //!
 //! The guards of single domains come first. They shield a domain, so that the run retires nothing in it. The guards of the
 //! region then check the domains without a shield. They put the whole run on hold.

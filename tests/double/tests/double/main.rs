@@ -1,4 +1,4 @@
-//! The double of the Discovery API follows the API's rules, misbehaves on demand, and serves a catalog that is the same each time.
+//! The mock server follows the API's rules, misbehaves on demand, and serves a catalog that is the same each time.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,6 +1,6 @@
 //! Named waits: why a partition may stand still although the consumer is healthy.
 //!
-//! A restart ends no outage and upgrades nothing, so these waits have no limit. The wait for other batches has none
+//! The waits for an outage and for an upgrade have no limit, because a restart would not help. The wait for other batches has none
 //! either, because their partitions are judged. The others end by themselves, or are bounded by other timeouts; their limits are far
 //! above what was ever measured, because a restart would begin the same work again.
 
