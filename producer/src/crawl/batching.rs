@@ -37,7 +37,14 @@ mod tests {
     fn sized(from: usize, bytes: usize) -> LanePage {
         let mut page = page(&["2222-2222"]);
         page.objects[0].raw = Bytes::from(vec![b' '; bytes]);
-        LanePage { from: from.to_string(), covered: Covered::Full, page, largest_id: None, skipped: None }
+        LanePage {
+            from: from.to_string(),
+            until: None,
+            covered: Covered::Full,
+            page,
+            largest_id: None,
+            skipped: None,
+        }
     }
 
     /// The lower bounds of the pages of each transaction, when pages of these sizes wait.

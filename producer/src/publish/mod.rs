@@ -182,6 +182,7 @@ mod tests {
         let before = publisher.cursor().clone();
         let lane_page = |from: &str, id: &str| LanePage {
             from: from.into(),
+            until: None,
             covered: Covered::UpTo(id.into()),
             page: page(&[id]),
             largest_id: Some(id.into()),

@@ -40,15 +40,12 @@ pub(crate) fn len_within_limit(page: &Page, remaining: usize) -> usize {
     last.map_or(head.len(), |id| page.len_through(id).max(head.len()))
 }
 
-/// Removes what a page covers from the pending intervals.
-pub(crate) fn cover(pending: &mut Vec<Interval>, from: &str, covered: Covered) {
+/// Removes what a page of an interval covers from the pending intervals.
+pub(crate) fn cover(pending: &mut Vec<Interval>, interval: &Interval, covered: Covered) {
+    let Some(index) = pending.iter().position(|found| found == interval) else { return };
     match covered {
-        Covered::UpTo(id) => {
-            if let Some(interval) = pending.iter_mut().find(|interval| interval.after == from) {
-                interval.after = id;
-            }
-        }
-        Covered::Full => pending.retain(|interval| interval.after != from),
+        Covered::UpTo(id) => pending[index].after = id,
+        Covered::Full => drop(pending.remove(index)),
     }
 }
 
@@ -58,11 +55,19 @@ mod tests {
 
     #[test]
     fn a_page_moves_its_own_interval_only() {
-        let interval = |after: &str| Interval { after: after.into(), until: None };
-        let mut pending = vec![interval(""), interval("g222-2222")];
-        cover(&mut pending, "", Covered::UpTo("3333-3333".into()));
-        assert_eq!(pending, [interval("3333-3333"), interval("g222-2222")]);
-        cover(&mut pending, "g222-2222", Covered::Full);
-        assert_eq!(pending, [interval("3333-3333")]);
+        let interval = |after: &str, until: Option<&str>| Interval {
+            after: after.into(),
+            until: until.map(str::to_owned),
+        };
+        let mut pending = vec![interval("", Some("g222-2222")), interval("g222-2222", None)];
+        cover(&mut pending, &interval("", Some("g222-2222")), Covered::UpTo("3333-3333".into()));
+        assert_eq!(pending, [interval("3333-3333", Some("g222-2222")), interval("g222-2222", None)]);
+        // The first lane has reached the lower bound of the second one.
+        cover(&mut pending, &interval("3333-3333", Some("g222-2222")), Covered::UpTo("g222-2222".into()));
+        cover(&mut pending, &interval("g222-2222", None), Covered::UpTo("h222-2222".into()));
+        cover(&mut pending, &interval("g222-2222", Some("g222-2222")), Covered::Full);
+        assert_eq!(pending, [interval("h222-2222", None)]);
+        cover(&mut pending, &interval("h222-2222", None), Covered::Full);
+        assert_eq!(pending, []);
     }
 }

@@ -5,8 +5,11 @@ use crate::model::page::Page;
 /// A page of one interval of ids.
 #[derive(Debug)]
 pub(crate) struct LanePage {
-    /// The interval's lower bound before this page, which identifies the interval.
+    /// The interval's lower bound before this page. With the upper bound it identifies the interval: a lane that has reached
+    /// its upper bound has the lower bound of the next lane.
     pub(crate) from: String,
+    /// The interval's upper bound; `None` for the last interval.
+    pub(crate) until: Option<String>,
     /// How much of the interval is covered once the page is published.
     pub(crate) covered: Covered,
     /// The page, without objects beyond the interval.

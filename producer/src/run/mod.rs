@@ -18,7 +18,7 @@ pub(crate) mod start;
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use catalog_shared::cursor::{Cursor, Stopped};
+use catalog_shared::cursor::{Cursor, Interval, Stopped};
 use catalog_shared::record::{RecordType, Version};
 use catalog_shared::topics::Topics;
 use time::OffsetDateTime;
@@ -102,13 +102,13 @@ impl Run {
     }
 
     fn add_lane_page(&mut self, step: &mut Step, lane_page: LanePage) -> anyhow::Result<()> {
-        let LanePage { from, covered, page, largest_id, skipped } = lane_page;
+        let LanePage { from, until, covered, page, largest_id, skipped } = lane_page;
         let next = &mut step.next;
         next.missed.skipped += u64::from(skipped.is_some());
         if let Some(Skipped::Object(id)) = skipped {
             cursor_changes::add_unread_ids(next, [id]);
         }
-        cursor_changes::cover(&mut next.pending, &from, covered);
+        cursor_changes::cover(&mut next.pending, &Interval { after: from, until }, covered);
         next.max_id = next.max_id.take().max(largest_id);
         self.add_objects(step, page)
     }

@@ -20,7 +20,16 @@ fn limited(limit: u64) -> Run {
 
 fn lane_page(from: &str, ids: [&str; 3]) -> LanePage {
     let covered = Covered::UpTo(ids[2].into());
-    LanePage { from: from.into(), covered, page: page(&ids), largest_id: Some(ids[2].into()), skipped: None }
+    let lanes = idspace::split(vec![Interval::whole()], 2);
+    let lane = lanes.into_iter().find(|lane| !lane.ends_before(from));
+    LanePage {
+        from: from.into(),
+        until: lane.and_then(|lane| lane.until),
+        covered,
+        page: page(&ids),
+        largest_id: Some(ids[2].into()),
+        skipped: None,
+    }
 }
 
 fn publish(run: &mut Run, page: LanePage) {
