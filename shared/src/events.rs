@@ -155,6 +155,8 @@ events! {
     DATABASE_UNREACHABLE = "database_unreachable";
     /// The database is reachable again.
     DATABASE_REACHABLE = "database_reachable";
+    /// The figures of the ledger can't be read, so metrics of regions and runs are missing or old.
+    FIGURES_UNREADABLE = "figures_unreadable";
     /// The webhook of `--notify-url` has accepted a notification.
     NOTIFICATION_SENT = "notification_sent";
     /// The webhook of `--notify-url` did not accept a notification, which is sent again later.

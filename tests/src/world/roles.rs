@@ -8,8 +8,9 @@ use super::role_script::grant;
 use super::{Program, World, template};
 
 const USER_PASSWORD: &str = "user7Q";
-/// The suffix of roles' names after the database's name.
-const ROLES: [&str; 4] = ["", "_owner", "_writer", "_reader"];
+/// The suffix of roles' names after the database's name. The creator of the others comes last, because it can't be dropped
+/// before them.
+const ROLES: [&str; 5] = ["", "_owner", "_writer", "_reader", "_creator"];
 
 impl World {
     /// A database URL that logs in with this password (letters and digits), as a separate role with the
@@ -46,6 +47,14 @@ impl World {
     pub async fn grant_roles(&self) -> Result<()> {
         let prefix = if self.has_writer { template::ROLES } else { &self.database };
         grant(&self.server.clone().database(&self.database), prefix).await
+    }
+
+    /// Same as [`World::grant_roles`], as the user of this URL, in a world whose database is empty.
+    ///
+    /// # Errors
+    /// The errors of `psql`.
+    pub async fn grant_roles_as(&self, url: &str) -> Result<()> {
+        grant(&url.parse()?, &self.database).await
     }
 
     /// Makes a command run as the owner of the tables, for what the writer may not do.

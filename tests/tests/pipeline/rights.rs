@@ -44,6 +44,23 @@ async fn a_user_without_usage_is_shown_the_grant() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_role_that_may_create_roles_and_owns_the_database_can_run_the_script() -> Result<()> {
+    let world = World::unmigrated("").await?;
+    let (creator, name) = (world.user("_creator", "createrole").await?, world.database());
+    execute(&world, format!("alter database {name} owner to {name}_creator")).await?;
+    // Again, because it may be run at any time.
+    for _ in 0..2 {
+        world.grant_roles_as(&creator).await?;
+    }
+    let owner: String =
+        sqlx::query_scalar("select nspowner::regrole::text from pg_namespace where nspname = 'catalog'")
+            .fetch_one(world.pool())
+            .await?;
+    assert_eq!(owner, format!("{name}_owner"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_script_of_roles_grants_each_command_the_rights_it_needs() -> Result<()> {
     let world = World::unmigrated("").await?;
     let api = MockServer::start(Options::new(Synthetic::new(200, 5))).await?;

@@ -24,8 +24,11 @@ pub(super) fn record(state: &State, is_ready: bool, now: Instant, clock: OffsetD
         gauge!(names::CONSUMER_WAIT, "cause" => cause.name()).set(longest.unwrap_or_default());
     }
     state.partitions.values().for_each(|partition| record_lag(partition, now, clock));
-    if let Some((read, figures)) = &state.figures {
-        gauge!(names::CONSUMER_LEDGER_AGE).set(now.saturating_duration_since(*read));
+    // Figures that were never read are as old as the wish to read them.
+    if let Some(read) = state.figures.as_ref().map(|(read, _)| *read).or(state.joined) {
+        gauge!(names::CONSUMER_LEDGER_AGE).set(now.saturating_duration_since(read));
+    }
+    if let Some((_, figures)) = &state.figures {
         record_figures(figures, clock);
     }
 }

@@ -92,6 +92,11 @@ impl Monitor {
         self.lock().rebalanced(is_postponed, Instant::now());
     }
 
+    /// Whether Kafka has just answered.
+    pub(crate) fn kafka_asked(&self, answers: bool) {
+        self.lock().kafka_asked(answers, Instant::now());
+    }
+
     /// Whether there are topics to consume.
     pub(crate) fn set_topics_missing(&self, are_missing: bool) {
         self.lock().topics_missing = are_missing;

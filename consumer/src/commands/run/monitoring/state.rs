@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) has_joined: bool,
     /// Whether a topic is missing, as before the first crawl. Then the group may have nothing to assign.
     pub(super) topics_missing: bool,
+    /// When the consumer began to join its group. The figures are read from then on.
+    pub(super) joined: Option<Instant>,
     /// When the loop last looked at its partitions.
     pub(super) looped: Instant,
     /// What the loop waits for, without looking at its partitions.
@@ -43,6 +45,9 @@ pub(super) struct State {
     pub(super) buffer_full: Option<Instant>,
     /// Since when the database does not answer.
     pub(super) database_down: Option<Instant>,
+    /// Since when Kafka does not answer. Partitions show it only while they have something to apply, and a consumer that can't
+    /// reach its group loses them.
+    pub(super) kafka_down: Option<Instant>,
     pub(super) partitions: HashMap<PartitionId, PartitionState>,
     /// The figures of the ledger, and when they were read.
     pub(super) figures: Option<(Instant, Figures)>,
@@ -55,19 +60,21 @@ impl State {
             has_started: false,
             has_joined: false,
             topics_missing: false,
+            joined: None,
             looped: now,
             loop_wait: None,
             postponed: None,
             contested: None,
             buffer_full: None,
             database_down: None,
+            kafka_down: None,
             partitions: HashMap::new(),
             figures: None,
         }
     }
 
     pub(super) const fn join(&mut self, now: Instant) {
-        (self.has_started, self.looped) = (true, now);
+        (self.has_started, self.joined, self.looped) = (true, Some(now), now);
     }
 
     /// Records what the loop sees.
@@ -167,6 +174,7 @@ impl State {
     /// Whether Kafka or the database is known to be down. What the batches see does not count, because only the loop reads it.
     pub(super) fn is_outage_known(&self, now: Instant) -> bool {
         self.database_down.is_some()
+            || self.kafka_down.is_some()
             || self.partitions.values().any(|partition| partition.has_outdated_end(now))
     }
 
@@ -197,6 +205,11 @@ impl State {
         self.database_down = if answers { None } else { self.database_down.or(Some(now)) };
     }
 
+    /// Records whether Kafka answers.
+    pub(super) fn kafka_asked(&mut self, answers: bool, now: Instant) {
+        self.kafka_down = if answers { None } else { self.kafka_down.or(Some(now)) };
+    }
+
     pub(super) fn ends(&self) -> HashMap<PartitionId, i64> {
         self.partitions.iter().filter_map(|(id, partition)| Some((*id, partition.end?))).collect()
     }
@@ -206,7 +219,8 @@ impl State {
         let postponed = self.postponed.map(Wait::postponed);
         let postponed = postponed.or(self.contested.map(|since| Wait::new(WaitCause::Rebalance, since)));
         let database = self.outage_of_database().map(|since| Wait::new(WaitCause::Database, since));
+        let kafka = self.kafka_down.map(|since| Wait::new(WaitCause::Kafka, since));
         let partitions = self.partitions.values().filter_map(move |partition| self.wait(partition, now));
-        self.loop_wait.into_iter().chain(postponed).chain(database).chain(partitions)
+        self.loop_wait.into_iter().chain(postponed).chain(database).chain(kafka).chain(partitions)
     }
 }

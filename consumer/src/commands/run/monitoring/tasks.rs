@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use catalog_shared::events;
 use catalog_shared::kafka::KafkaArgs;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
@@ -87,18 +88,35 @@ fn read_ends(
 async fn follow_figures(monitor: Monitor, pool: PgPool, reading: Arc<Mutex<()>>) {
     let mut tick = interval(READ_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_failing = false;
     loop {
         tick.tick().await;
         let _reading = reading.lock().await;
         let answers = timeout(QUERY_TIMEOUT, figures::ping(&pool)).await.is_ok_and(|answer| answer.is_ok());
         monitor.lock().pinged(answers, Instant::now());
         // A slow query is no outage.
-        match timeout(QUERY_TIMEOUT, figures::read(&pool)).await {
-            Ok(Ok(figures)) => monitor.lock().figures = Some((Instant::now(), figures)),
-            Ok(Err(error)) => tracing::debug!(%error, "can't read the figures of the ledger"),
-            Err(_) => tracing::debug!("the figures of the ledger were not read in time"),
+        let error = match timeout(QUERY_TIMEOUT, figures::read(&pool)).await {
+            Ok(Ok(figures)) => {
+                monitor.lock().figures = Some((Instant::now(), figures));
+                is_failing = false;
+                continue;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", QUERY_TIMEOUT.as_secs()),
+        };
+        // Once per failure, because it is tried again every few seconds.
+        if answers && !std::mem::replace(&mut is_failing, true) {
+            log_unreadable(&error);
         }
     }
+}
+
+fn log_unreadable(error: &str) {
+    tracing::warn!(
+        event = events::FIGURES_UNREADABLE,
+        error,
+        "can't read the figures of the ledger, retrying; metrics of regions and runs are missing or old"
+    );
 }
 
 impl Monitor {

@@ -46,6 +46,23 @@ fn an_outage_that_only_a_batch_sees_is_an_excuse_for_all_partitions() {
 }
 
 #[test]
+fn an_outage_of_kafka_is_a_wait_of_a_consumer_that_has_applied_everything_or_lost_its_partitions() {
+    let start = Instant::now();
+    let idle = PartitionState { end: Some(0), ..partition(0, start) };
+    for partitions in [vec![idle], Vec::new()] {
+        let mut state = joined(start, partitions);
+        assert!(wait_causes(&health_at(&mut state, start + seconds(900))).is_empty());
+        state.kafka_asked(false, start);
+        state.kafka_asked(false, start + seconds(800));
+        let report = health_at(&mut state, start + seconds(900));
+        assert!(report.is_ok && wait_causes(&report) == ["kafka"], "{report:?}");
+        assert_eq!(report.body["waits"][0]["seconds"], 900);
+        state.kafka_asked(true, start + seconds(900));
+        assert!(wait_causes(&health_at(&mut state, start + seconds(901))).is_empty());
+    }
+}
+
+#[test]
 fn partitions_are_not_blamed_for_a_batch_that_fails_again_and_again() {
     let start = Instant::now();
     // Between two attempts. The database is not down: the statement times out.
