@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::generate::{Deed, Drain, Next, Step};
 use super::log::{Log, Spot, domain, topic_partition};
 use super::tables::Tables;
-use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, RunThresholds};
+use crate::config::thresholds::{AnswerLimits, BatchSettings, DeadLetterThresholds, RunThresholds};
 use crate::model::batch::Batch;
 use crate::model::stages::Stages;
 use crate::model::start::CommittedOffset;
@@ -54,7 +54,7 @@ impl<'a> History<'a> {
     pub(super) fn within(log: &'a Log, tables: &'a Tables, runs: RunThresholds) -> Self {
         // Any number of dead letters is allowed.
         let dead = DeadLetterThresholds { share: 1.0, in_row: u32::MAX };
-        let bounds = BatchSettings { dead, runs, synchronous_commit: false };
+        let bounds = BatchSettings { dead, runs, synchronous_commit: false, limits: AnswerLimits::DEFAULT };
         let spots = log.spots();
         Self { log, tables, spots, bounds, views: RefCell::default(), decided: RefCell::default() }
     }

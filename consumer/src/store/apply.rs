@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context;
 use catalog_shared::region::Region;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
 use crate::config::thresholds::BatchSettings;
@@ -19,6 +19,7 @@ use crate::model::end_of_run::ReceivedEndRecord;
 use crate::model::record::Record;
 use crate::model::stages::{Stage, Stages};
 use crate::model::topic::TopicKind;
+use crate::store::answer_limit::{is_no_answer, within_stages};
 use crate::store::ledger::{self, JudgedRun, order};
 use crate::store::rows::{self, Refused};
 use crate::store::schema_lock::{LockMode, lock};
@@ -69,7 +70,7 @@ pub(crate) async fn apply(
     let first = decoded();
     stages.enter(Stage::Connection);
     let permit = permits.acquire().await.context("the semaphore of permits is closed");
-    let _permit = permit.map_err(|error| Failure { error, in_doubt: None })?;
+    let _permit = permit.map_err(nothing_done)?;
     let work = Work { pool, batch, settings, stages };
     let applied = match work.transact(first, false).await {
         // The search for the row needs a new transaction, because this one has failed.
@@ -87,6 +88,10 @@ pub(crate) async fn apply(
     })
 }
 
+const fn nothing_done(error: anyhow::Error) -> Failure {
+    Failure { error, in_doubt: None }
+}
+
 /// A batch, and what it needs.
 #[derive(Clone, Copy)]
 struct Work<'a> {
@@ -98,14 +103,37 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn transact(self, decoded: Decoded<'_>, searching: bool) -> Result<Outcome, Failure> {
-        let nothing_done = |error| Failure { error, in_doubt: None };
-        let mut tx = self.pool.begin().await.context("can't begin a transaction").map_err(nothing_done)?;
-        let outcome = self.write(&mut tx, decoded, searching).await.map_err(nothing_done)?;
+        let connection = self.pool.acquire().await.context("can't begin a transaction");
+        let mut connection = connection.map_err(nothing_done)?;
+        let done = self.transact_on(&mut connection, decoded, searching).await;
+        if let Err(Failure { error, .. }) = &done
+            && is_no_answer(error)
+        {
+            // Closes it at once. The pool would wait for an answer first.
+            drop(connection.detach());
+        }
+        done
+    }
+
+    async fn transact_on(
+        self,
+        connection: &mut PgConnection,
+        decoded: Decoded<'_>,
+        searching: bool,
+    ) -> Result<Outcome, Failure> {
+        let Self { stages, settings: BatchSettings { limits, .. }, .. } = self;
+        stages.enter(Stage::SchemaLock);
+        let write = async {
+            let mut tx = connection.begin().await.context("can't begin a transaction")?;
+            let outcome = self.write(&mut tx, decoded, searching).await?;
+            anyhow::Ok((tx, outcome))
+        };
+        let (tx, outcome) = within_stages(stages, limits, write).await.map_err(nothing_done)?;
         if matches!(outcome, Outcome::Stale { .. }) {
             return Ok(outcome);
         }
-        self.stages.enter(Stage::Commit);
-        match tx.commit().await {
+        stages.enter(Stage::Commit);
+        match within_stages(stages, limits, tx.commit()).await {
             Ok(()) => Ok(outcome),
             // Deferred constraints fail here.
             Err(error) if !searching && db_error::refuses_a_row(&error) => {
@@ -127,7 +155,6 @@ impl Work<'_> {
     ) -> anyhow::Result<Outcome> {
         let Self { batch, settings, stages, .. } = self;
         let Decoded { rows, end_records: ends, mut dead } = decoded;
-        stages.enter(Stage::SchemaLock);
         lock(tx, mode(settings, &ends)).await.context("can't take the schema lock")?;
         stages.enter(Stage::Rows);
         let row = positions::lock_row(tx, &batch.topic_partition).await.context("can't read the position")?;

@@ -1,5 +1,6 @@
 //! PostgreSQL: connections, migrations, and everything that a batch's transaction writes.
 
+pub(crate) mod answer_limit;
 pub(crate) mod apply;
 pub(crate) mod binding;
 pub(crate) mod copy_id;

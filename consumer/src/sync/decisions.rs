@@ -12,8 +12,10 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use crate::config::thresholds::AnswerLimits;
 use crate::kafka::decision_log::DecisionLog;
 use crate::kafka::decision_reader::DecisionReader;
+use crate::store::answer_limit::within;
 use crate::store::database::format_error;
 use crate::store::outbox;
 use crate::sync::source_check;
@@ -49,14 +51,14 @@ impl DecisionSync {
     /// # Errors
     /// The error of the database or Kafka. Unpublished decisions stay in the outbox.
     async fn publish(&self) -> anyhow::Result<()> {
-        let decisions = outbox::unpublished(&self.pool).await?;
+        let decisions = answered(outbox::unpublished(&self.pool)).await?;
         if decisions.is_empty() {
             return Ok(());
         }
         let producer = self.log.producer()?;
         for decision in decisions {
             self.log.publish(&producer, &decision).await?;
-            outbox::mark_published(&self.pool, &decision).await?;
+            answered(outbox::mark_published(&self.pool, &decision)).await?;
             tracing::debug!(
                 event = events::DECISION_PUBLISHED,
                 key = decision.key(),
@@ -96,7 +98,7 @@ impl DecisionSync {
     /// Reads the topic from its beginning to its end and merges it. `None` if the topic does not exist.
     async fn read_topic(&self) -> anyhow::Result<Option<DecisionReader>> {
         let Some((reader, published)) = self.log.read_to_end().await? else { return Ok(None) };
-        outbox::merge(&self.pool, &published).await?;
+        answered(outbox::merge(&self.pool, &published)).await?;
         Ok(Some(reader))
     }
 
@@ -148,7 +150,7 @@ impl DecisionSync {
     }
 
     async fn follow(&self, decision: RunDecision) {
-        while let Err(error) = outbox::merge(&self.pool, std::slice::from_ref(&decision)).await {
+        while let Err(error) = answered(outbox::merge(&self.pool, std::slice::from_ref(&decision))).await {
             self.log_and_wait("can't follow", &error).await;
         }
     }
@@ -162,6 +164,11 @@ impl DecisionSync {
         );
         sleep(RETRY_DELAY).await;
     }
+}
+
+/// A question to the database. It may wait for the schema lock.
+async fn answered<T, E: From<sqlx::Error>>(question: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    within(AnswerLimits::DEFAULT.lock, question).await
 }
 
 /// Looks for the topic, which is missing, until it exists. Waits before each look.

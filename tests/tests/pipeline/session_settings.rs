@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, raw_sql};
 
 /// Defaults that a role may have, and the settings that a consumer's transactions must have. The timeouts are longer than
 /// a login takes, because they already apply before a session can change them.
-const SETTINGS: [(&str, &str, &str); 18] = [
+const SETTINGS: [(&str, &str, &str); 19] = [
     ("search_path", "public", "\"catalog\""),
     ("default_transaction_isolation", "repeatable read", "read committed"),
     ("default_transaction_read_only", "on", "off"),
@@ -19,6 +19,7 @@ const SETTINGS: [(&str, &str, &str); 18] = [
     ("lock_timeout", "1", "0"),
     ("idle_in_transaction_session_timeout", "60000", "10000"),
     ("idle_session_timeout", "60000", "0"),
+    ("client_connection_check_interval", "0", "10000"),
     ("TimeZone", "Asia/Kathmandu", "UTC"),
     ("DateStyle", "SQL, DMY", "ISO, MDY"),
     ("IntervalStyle", "iso_8601", "postgres"),

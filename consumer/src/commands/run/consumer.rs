@@ -23,6 +23,7 @@ use crate::commands::run::group_ownership::GroupOwnership;
 use crate::commands::run::monitoring::Monitor;
 use crate::commands::run::progress::Progress;
 use crate::commands::summary::Summary;
+use crate::config::thresholds::{AnswerLimits, BatchSettings};
 use crate::kafka::context::{Member, Rebalance};
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::group::{self, Joined};
@@ -86,7 +87,10 @@ fn batch_context(args: &RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::R
         pool,
         sessions: Sessions::from_args(&args.database)?,
         permits: Arc::new(Semaphore::new(args.apply.connections.into())),
-        settings: args.apply.batch_settings(),
+        settings: BatchSettings {
+            limits: AnswerLimits::with_stall_timeout(args.stall_timeout),
+            ..args.apply.batch_settings()
+        },
         outage,
     })
 }

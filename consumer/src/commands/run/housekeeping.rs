@@ -9,10 +9,12 @@ use tokio::time::timeout;
 
 use crate::commands::run::consumer::Consumer;
 use crate::commands::run::monitoring::{LoopState, WaitCause};
+use crate::config::thresholds::AnswerLimits;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::{errors, offsets};
 use crate::model::positions::Positions;
 use crate::model::topic::TopicKind;
+use crate::store::answer_limit::within;
 use crate::store::{db_error, positions};
 use crate::sync::source_check;
 
@@ -140,7 +142,7 @@ impl Consumer {
             return Ok(false);
         }
         self.monitor.begin_wait(WaitCause::Kafka);
-        let checked = self.stays_caught_up(&positions).await;
+        let checked = within(AnswerLimits::DEFAULT.rows, self.stays_caught_up(&positions)).await;
         self.monitor.end_wait();
         match checked {
             Err(error) if db_error::is_transient(&error) => {

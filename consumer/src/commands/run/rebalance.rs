@@ -9,12 +9,14 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::commands::run::consumer::Consumer;
 use crate::commands::run::monitoring::{WaitCause, count_rebalance};
+use crate::config::thresholds::AnswerLimits;
 use crate::kafka::context::Rebalance;
 use crate::kafka::partitions::watermarks;
 use crate::kafka::{errors, lost_records, offsets, source};
 use crate::model::partition::Partition;
 use crate::model::start::Start;
 use crate::model::topic::{TopicKind, TopicPartition};
+use crate::store::answer_limit::within;
 use crate::store::{binding, db_error, positions};
 
 /// How long to wait for the batch in flight of a revoked partition. After that the partition is released, and its position
@@ -104,7 +106,8 @@ impl Consumer {
             return Ok(false);
         }
         self.ownership.log_takeover(&seen);
-        let starts = self.bound_starts(self.topic_partitions(list)).await?;
+        let limit = AnswerLimits::DEFAULT.rows;
+        let starts = within(limit, self.bound_starts(self.topic_partitions(list))).await?;
         let offsets: Vec<_> =
             starts.iter().map(|(topic_partition, start)| (topic_partition.clone(), start.offset())).collect();
         // The metadata must be committed before the group is read again. An operator's reset is committed with it.
