@@ -175,7 +175,7 @@ events! {
     DOMAINS_FIRST_COVERED = "domains_first_covered";
     /// A decision was published to the topic `verdicts`.
     DECISION_PUBLISHED = "decision_published";
-    /// A decision of another installation was applied.
+    /// A decision in the topic that these tables did not have was applied: another installation's, or one that they lost.
     DECISION_APPLIED = "decision_applied";
     /// Decisions could not be published yet; a running consumer or the next start publishes them.
     DECISIONS_UNPUBLISHED = "decisions_unpublished";

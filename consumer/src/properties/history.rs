@@ -25,6 +25,7 @@ use crate::store::apply::{Outcome, apply};
 use crate::store::ledger::decisions::{RetirementCounts, RunId};
 use crate::store::ledger::manual_decisions::{self, Affected, Change};
 use crate::store::positions;
+use crate::store::published_decisions::PublishedDecisions;
 use crate::store::schema_lock::{LockMode, lock};
 
 /// A log that is being applied to tables.
@@ -134,9 +135,16 @@ impl<'a> History<'a> {
     }
 
     async fn try_apply(&self, batch: &Batch) -> Result<Outcome> {
-        apply(&self.tables.pool, &Semaphore::new(1), batch, self.bounds, &Stages::default())
-            .await
-            .map_err(|failure| failure.error)
+        apply(
+            &self.tables.pool,
+            &Semaphore::new(1),
+            batch,
+            self.bounds,
+            &Stages::default(),
+            &PublishedDecisions::default(),
+        )
+        .await
+        .map_err(|failure| failure.error)
     }
 
     async fn apply(&self, batch: &Batch) -> Result<()> {
@@ -173,8 +181,8 @@ impl<'a> History<'a> {
         let pool = self.tables.one_connection();
         {
             let turns = Semaphore::new(1);
-            let stages = Stages::default();
-            let mut applying = pin!(apply(&pool, &turns, &batch, self.bounds, &stages));
+            let (stages, published) = (Stages::default(), PublishedDecisions::default());
+            let mut applying = pin!(apply(&pool, &turns, &batch, self.bounds, &stages, &published));
             let mut left = polls;
             poll_fn(|context| {
                 if left == 0 {

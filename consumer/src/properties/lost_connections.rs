@@ -19,7 +19,6 @@ use crate::model::batch::Batch;
 use crate::model::batch_handle::BatchHandle;
 use crate::store::apply::Outcome;
 use crate::store::database::{self, Sessions};
-use crate::store::outage::Outage;
 use crate::store::positions;
 use crate::store::retry::BatchContext;
 
@@ -59,7 +58,8 @@ async fn position_after(loss: Loss) -> Result<i64> {
         sessions: Sessions::from_args(&args)?,
         permits: Arc::new(Semaphore::new(1)),
         settings: SETTINGS,
-        outage: Arc::new(Outage::default()),
+        outage: Arc::default(),
+        published: Arc::default(),
     };
     let batch = Batch { topic_partition: partition.clone(), from: 0, to: 5, records: Vec::new() };
     let outcome = context.apply(&batch, &BatchHandle::default()).await?;

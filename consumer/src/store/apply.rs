@@ -20,10 +20,12 @@ use crate::model::record::Record;
 use crate::model::stages::{Stage, Stages};
 use crate::model::topic::TopicKind;
 use crate::store::answer_limit::{is_no_answer, within_stages};
+use crate::store::ledger::decisions::RunId;
 use crate::store::ledger::{self, JudgedRun, order};
+use crate::store::published_decisions::PublishedDecisions;
 use crate::store::rows::{self, Refused};
 use crate::store::schema_lock::{LockMode, lock};
-use crate::store::{db_error, dead_letters, positions};
+use crate::store::{db_error, dead_letters, outbox, positions};
 
 /// The outcome of a batch.
 pub(crate) enum Outcome {
@@ -64,6 +66,7 @@ pub(crate) async fn apply(
     batch: &Batch,
     settings: BatchSettings,
     stages: &Stages,
+    published: &PublishedDecisions,
 ) -> Result<Outcome, Failure> {
     stages.start();
     let decoded = || decode(batch.topic_partition.kind, &batch.records);
@@ -71,7 +74,7 @@ pub(crate) async fn apply(
     stages.enter(Stage::Connection);
     let permit = permits.acquire().await.context("the semaphore of permits is closed");
     let _permit = permit.map_err(nothing_done)?;
-    let work = Work { pool, batch, settings, stages };
+    let work = Work { pool, batch, settings, stages, published };
     let applied = match work.transact(first, false).await {
         // The search for the row needs a new transaction, because this one has failed.
         Err(Failure { error, .. }) if error.is::<Refused>() => work.transact(decoded(), true).await,
@@ -99,6 +102,7 @@ struct Work<'a> {
     batch: &'a Batch,
     settings: BatchSettings,
     stages: &'a Stages,
+    published: &'a PublishedDecisions,
 }
 
 impl Work<'_> {
@@ -191,6 +195,10 @@ impl Work<'_> {
         let mut judged_runs = Vec::new();
         for end in ends.iter().filter(|end| end.offset >= counted_to) {
             self.stages.enter(Stage::EndOfRun);
+            let id = RunId { region: end.region, run: end.record.run };
+            outbox::merge_published(tx, self.published, id)
+                .await
+                .context("can't follow the topic's decision")?;
             let judged = ledger::close(tx, &self.batch.topic_partition, end, self.settings.runs).await;
             judged_runs
                 .extend(judged.with_context(|| {

@@ -13,6 +13,7 @@ pub(crate) mod notifications;
 pub(crate) mod outage;
 pub(crate) mod outbox;
 pub(crate) mod positions;
+pub(crate) mod published_decisions;
 pub(crate) mod retry;
 pub(crate) mod rows;
 pub(crate) mod schema_lock;

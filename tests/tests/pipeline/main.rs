@@ -87,6 +87,7 @@ mod refusals;
 mod refused_rows;
 mod regions;
 mod release_race;
+mod restored_tables;
 mod retiring;
 mod rights;
 mod schedule;

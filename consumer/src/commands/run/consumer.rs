@@ -36,6 +36,7 @@ use crate::model::topic::{PartitionId, TopicPartition};
 use crate::store::apply::Outcome;
 use crate::store::database::Sessions;
 use crate::store::outage::Outage;
+use crate::store::published_decisions::PublishedDecisions;
 use crate::store::retry::BatchContext;
 
 /// Shutdown timeout for the batches in flight. An abandoned batch may or may not commit; the stored position shows which.
@@ -72,6 +73,7 @@ pub(crate) struct Consumer {
 pub(super) struct Tables {
     pub(super) pool: PgPool,
     pub(super) copy: CopyId,
+    pub(super) published: Arc<PublishedDecisions>,
 }
 
 /// A batch that has ended.
@@ -82,7 +84,8 @@ pub(crate) struct FinishedBatch {
     pub(super) outcome: anyhow::Result<Outcome>,
 }
 
-fn batch_context(args: &RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<BatchContext> {
+fn batch_context(args: &RunArgs, tables: Tables, outage: Arc<Outage>) -> anyhow::Result<BatchContext> {
+    let Tables { pool, published, .. } = tables;
     Ok(BatchContext {
         pool,
         sessions: Sessions::from_args(&args.database)?,
@@ -92,6 +95,7 @@ fn batch_context(args: &RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::R
             ..args.apply.batch_settings()
         },
         outage,
+        published,
     })
 }
 
@@ -103,12 +107,12 @@ impl Consumer {
         progress: Progress,
         monitor: Monitor,
     ) -> anyhow::Result<Self> {
-        let Tables { pool, copy } = tables;
+        let (pool, copy) = (tables.pool.clone(), tables.copy.clone());
         let monitoring = monitor.join(&args, &pool);
         let Joined { member, polling, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
         let ownership = GroupOwnership::new(&args, copy, session)?;
         let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), args.kafka.clone());
-        let context = batch_context(&args, pool.clone(), outage)?;
+        let context = batch_context(&args, tables, outage)?;
         Ok(Self {
             topics: args.kafka.topics(),
             args,

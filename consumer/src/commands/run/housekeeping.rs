@@ -55,9 +55,9 @@ impl Consumer {
         // No batch can start or end while this waits, because only this loop starts and finishes them.
         let Some(stored) = self.positions().await? else { return Ok(()) };
         for partition in self.partitions.values_mut().filter(|partition| partition.is_idle()) {
-            match stored.get(&partition.topic_partition) {
-                Some(position) if position != partition.position => partition.resume_from(position),
-                _ => {}
+            let other = stored.get(&partition.topic_partition).filter(|stored| *stored != partition.position);
+            if other.is_some_and(|position| partition.resume_from(position)) {
+                self.context.published.recheck();
             }
         }
         Ok(())
