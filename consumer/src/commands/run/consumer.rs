@@ -111,7 +111,7 @@ impl Consumer {
         let monitoring = monitor.join(&args, &pool);
         let Joined { member, polling, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
         let ownership = GroupOwnership::new(&args, copy, session)?;
-        let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), args.kafka.clone());
+        let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), &args.kafka);
         let context = batch_context(&args, tables, outage)?;
         Ok(Self {
             topics: args.kafka.topics(),
