@@ -99,7 +99,7 @@ events! {
     REVOCATION_STARTED = "revocation_started";
     /// A partition was revoked.
     PARTITION_REVOKED = "partition_revoked";
-    /// A rebalance waits until the database or the group can be read.
+    /// A rebalance waits until the database, the group or the assigned partitions can be read.
     REBALANCE_WAITS = "rebalance_waits";
     /// Assigned partitions can't be started yet, and the start is retried.
     ASSIGNMENT_WAITS = "assignment_waits";

@@ -51,3 +51,32 @@ impl Drop for KeptClient {
         let _ = thread::Builder::new().name("close-client".to_owned()).spawn(move || drop(client));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+    use clap::Parser;
+    use rdkafka::consumer::Consumer;
+    use rdkafka::error::RDKafkaErrorCode;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        kafka: KafkaArgs,
+    }
+
+    #[tokio::test]
+    async fn one_client_asks_all_questions_until_kafka_fails_to_answer() {
+        let line = Line::parse_from(["", "--brokers", "127.0.0.1:1"]);
+        let mut kept = KeptClient::new(&line.kafka);
+        let first = kept.ask(|client| Ok(client.client().native_ptr() as usize)).await.unwrap();
+        // The answer may be that a topic is missing.
+        kept.ask(|_| -> anyhow::Result<()> { bail!("there is no topic") }).await.unwrap_err();
+        assert_eq!(kept.ask(|client| Ok(client.client().native_ptr() as usize)).await.unwrap(), first);
+        let failed = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
+        kept.ask(|_| -> anyhow::Result<()> { Err(failed.into()) }).await.unwrap_err();
+        assert!(kept.client.is_none());
+    }
+}

@@ -22,6 +22,7 @@ use crate::commands::run::due::in_due_order;
 use crate::commands::run::group_ownership::GroupOwnership;
 use crate::commands::run::monitoring::Monitor;
 use crate::commands::run::progress::Progress;
+use crate::commands::run::readiness::Readiness;
 use crate::commands::summary::Summary;
 use crate::config::thresholds::{AnswerLimits, BatchSettings};
 use crate::kafka::context::{Member, Rebalance};
@@ -57,6 +58,7 @@ pub(crate) struct Consumer {
     checks: BackgroundChecks,
     /// A postponed change, because the database is unreachable or the group belongs to another copy.
     pub(crate) postponed: Option<Rebalance>,
+    pub(super) readiness: Readiness,
     pub(crate) partitions: HashMap<PartitionId, Partition>,
     pub(crate) batches: JoinSet<FinishedBatch>,
     /// The last epoch of an assignment or a seek.
@@ -124,6 +126,7 @@ impl Consumer {
             ownership,
             checks,
             postponed: None,
+            readiness: Readiness::new(),
             partitions: HashMap::new(),
             batches: JoinSet::new(),
             epoch: 0,
@@ -151,7 +154,7 @@ impl Consumer {
                 Some(change) = self.changes.recv(), if self.postponed.is_none() => {
                     self.handle_change(change).await?;
                     if self.postponed.is_some() {
-                        tracing::info!(event = events::REBALANCE_WAITS, "a rebalance waits for the database or the group");
+                        tracing::info!(event = events::REBALANCE_WAITS, "a rebalance waits for the database, the group or the partitions' leaders");
                     }
                 }
                 Some(event) = self.checks.events.recv() => self.handle_check_event(event)?,

@@ -32,6 +32,7 @@ mod notify;
 mod outcome;
 mod prepare;
 mod progress;
+mod readiness;
 mod rebalance;
 mod receive;
 

@@ -23,6 +23,11 @@ use crate::store::{binding, db_error, positions};
 /// prevents that the batch is applied twice.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Whether Kafka and the database are asked before a change is answered.
+fn asks(change: &Rebalance) -> bool {
+    matches!(change, Rebalance::Assign(list) if list.count() > 0)
+}
+
 impl Consumer {
     /// Answers a change of the assignment, or postpones it while the database is unreachable or the group belongs to another
     /// copy.
@@ -36,8 +41,7 @@ impl Consumer {
     }
 
     async fn try_handle(&mut self, change: Rebalance) -> anyhow::Result<()> {
-        let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
-        if asks
+        if asks(&change)
             && (!self.ownership.may_retry() || self.query_with_deadline(self.pool.acquire()).await?.is_none())
         {
             self.postponed = Some(change);
@@ -61,7 +65,7 @@ impl Consumer {
                     error = format!("{error:#}"),
                     "can't start partitions yet, retrying"
                 );
-                self.ownership.retry_later();
+                self.readiness.retry_later();
                 self.postponed = Some(change);
                 Ok(())
             }
@@ -69,9 +73,9 @@ impl Consumer {
         }
     }
 
-    /// Answers the postponed change, if there is one.
+    /// Answers the postponed change, if there is one and nothing is known to prevent it.
     pub(crate) async fn retry_postponed(&mut self) -> anyhow::Result<()> {
-        match self.postponed.take() {
+        match self.postponed.take_if(|change| !asks(change) || self.readiness.may_retry()) {
             Some(change) => self.handle_change(change).await,
             None => Ok(()),
         }
@@ -84,8 +88,9 @@ impl Consumer {
                 self.polling.acknowledge(change.clone()).await.map(|()| true)
             }
             Rebalance::Assign(list) => {
-                let is_answered = self.assign(list).await?;
+                let is_answered = self.is_reachable(list).await? && self.assign(list).await?;
                 if is_answered {
+                    self.readiness.reset();
                     count_rebalance(true, false);
                 }
                 Ok(is_answered)
@@ -96,6 +101,12 @@ impl Consumer {
                 Ok(true)
             }
         }
+    }
+
+    /// Whether Kafka answers for these partitions; false as long as it has not.
+    async fn is_reachable(&mut self, list: &TopicPartitionList) -> anyhow::Result<bool> {
+        let (kafka, topic_partitions) = (self.args.kafka.clone(), self.topic_partitions(list));
+        self.readiness.ask(|| async move { watermarks(&kafka, topic_partitions).await.map(drop) }).await
     }
 
     /// Starts assigned partitions; false while the group belongs to another copy.
