@@ -1,5 +1,6 @@
 -- Applies the settings that the statements rely on, whatever the defaults of the server, the database, the role or a
--- pooler are. Settings that the server's version does not have are skipped.
+-- pooler are. Settings that the server's version does not have are skipped. `default_transaction_read_only` is left alone: with
+-- it, providers stop writes before a disk is full.
 select count(set_config(given.name, given.value, false))
 from (
     values
@@ -9,7 +10,6 @@ from (
         -- Notices only report normal events, such as a schema that already exists.
         ('client_min_messages', 'warning'),
         ('default_transaction_isolation', 'read committed'),
-        ('default_transaction_read_only', 'off'),
         ('default_transaction_deferrable', 'off'),
         ('statement_timeout', '0'),
         ('lock_timeout', '0'),

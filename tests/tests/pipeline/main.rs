@@ -68,6 +68,7 @@ mod producer_doctor;
 mod producer_killed;
 mod pruning;
 mod queries;
+mod read_only;
 mod rebalancing;
 mod rebuild_beside;
 mod rebuild_compacted;

@@ -10,10 +10,9 @@ use sqlx::{AssertSqlSafe, raw_sql};
 
 /// Defaults that a role may have, and the settings that a consumer's transactions must have. The timeouts are longer than
 /// a login takes, because they already apply before a session can change them.
-const SETTINGS: [(&str, &str, &str); 19] = [
+const SETTINGS: [(&str, &str, &str); 18] = [
     ("search_path", "public", "\"catalog\""),
     ("default_transaction_isolation", "repeatable read", "read committed"),
-    ("default_transaction_read_only", "on", "off"),
     ("default_transaction_deferrable", "on", "off"),
     ("statement_timeout", "1", "0"),
     ("lock_timeout", "1", "0"),
