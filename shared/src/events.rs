@@ -99,7 +99,7 @@ events! {
     REVOCATION_STARTED = "revocation_started";
     /// A partition was revoked.
     PARTITION_REVOKED = "partition_revoked";
-    /// A rebalance waits until the database or the group can be read.
+    /// A rebalance waits until the database, the group or the assigned partitions can be read.
     REBALANCE_WAITS = "rebalance_waits";
     /// Assigned partitions can't be started yet, and the start is retried.
     ASSIGNMENT_WAITS = "assignment_waits";
@@ -185,7 +185,7 @@ events! {
     DOMAINS_FIRST_COVERED = "domains_first_covered";
     /// A decision was published to the topic `verdicts`.
     DECISION_PUBLISHED = "decision_published";
-    /// A decision of another installation was applied.
+    /// A decision in the topic that these tables did not have was applied: another installation's, or one that they lost.
     DECISION_APPLIED = "decision_applied";
     /// Decisions could not be published yet; a running consumer or the next start publishes them.
     DECISIONS_UNPUBLISHED = "decisions_unpublished";

@@ -1,5 +1,6 @@
 -- Applies the settings that the statements rely on, whatever the defaults of the server, the database, the role or a
--- pooler are. Settings that the server's version does not have are skipped.
+-- pooler are. Settings that the server's version does not have are skipped. `default_transaction_read_only` is left alone: with
+-- it, providers stop writes before a disk is full.
 select count(set_config(given.name, given.value, false))
 from (
     values
@@ -9,7 +10,6 @@ from (
         -- Notices only report normal events, such as a schema that already exists.
         ('client_min_messages', 'warning'),
         ('default_transaction_isolation', 'read committed'),
-        ('default_transaction_read_only', 'off'),
         ('default_transaction_deferrable', 'off'),
         ('statement_timeout', '0'),
         ('lock_timeout', '0'),
@@ -19,6 +19,8 @@ from (
         ('tcp_keepalives_idle', '10'),
         ('tcp_keepalives_interval', '5'),
         ('tcp_keepalives_count', '4'),
+        -- A statement whose client has given up ends within this time, so that it does not block the next attempt.
+        ('client_connection_check_interval', '10000'),
         ('transaction_timeout', '0'),
         ('client_encoding', 'UTF8'),
         ('standard_conforming_strings', 'on'),
@@ -33,3 +35,5 @@ from (
         ('jit', 'off')
 ) as given (name, value)
 where exists (select from pg_catalog.pg_settings where pg_settings.name = given.name)
+    -- A server on Windows can't check that, and refuses the setting.
+    and not (given.name = 'client_connection_check_interval' and version() ~* 'visual|msvc|mingw|windows')

@@ -3,7 +3,9 @@
 use clap::Args;
 use secrecy::SecretString;
 
-use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, LARGE_DOMAIN, RunThresholds};
+use crate::config::thresholds::{
+    AnswerLimits, BatchSettings, DeadLetterThresholds, LARGE_DOMAIN, RunThresholds,
+};
 
 pub(crate) mod thresholds;
 
@@ -69,6 +71,7 @@ impl ApplyArgs {
             dead,
             runs: self.run_thresholds.thresholds(),
             synchronous_commit: self.synchronous_commit,
+            limits: AnswerLimits::DEFAULT,
         }
     }
 }

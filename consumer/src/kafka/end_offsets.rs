@@ -3,7 +3,8 @@
 use catalog_shared::exit::Stop;
 use catalog_shared::kafka::KafkaArgs;
 
-use crate::kafka::partitions::{data_partitions, watermarks};
+use crate::kafka::data_partitions::data_partitions;
+use crate::kafka::partitions::watermarks;
 use crate::model::positions::Positions;
 use crate::model::topic::TopicPartition;
 use crate::model::watermarks::Watermarks;

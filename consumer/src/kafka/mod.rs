@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod committed_ends;
 pub(crate) mod context;
+pub(crate) mod data_partitions;
 pub(crate) mod decision_log;
 pub(crate) mod decision_reader;
 pub(crate) mod detached_reader;
@@ -10,6 +11,7 @@ pub(crate) mod end_offsets;
 pub(crate) mod errors;
 pub(crate) mod group;
 pub(crate) mod group_members;
+pub(crate) mod kept_client;
 pub(crate) mod lost_records;
 pub(crate) mod offsets;
 pub(crate) mod oldest_unread;

@@ -1,23 +1,17 @@
-//! The partitions of the data topics, and their watermarks.
+//! The watermarks of partitions, and the client that asks for them.
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::watermarks;
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::topic_partition_list::TopicPartitionList;
-use thiserror::Error;
 use tokio::task::spawn_blocking;
 
-use crate::model::topic::{TopicKind, TopicPartition};
+use crate::model::topic::TopicPartition;
 use crate::model::watermarks::Watermarks;
-
-/// A data topic does not exist, or Kafka hides it because this user may not describe it.
-#[derive(Debug, Error)]
-#[error("there is no topic {0}: crawl a region first, with the same --topic-prefix")]
-pub(crate) struct NoTopic(String);
 
 /// How long Kafka may take to list its topics.
 pub(crate) const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,28 +60,4 @@ fn measure(
     let (low, high) = watermarks::watermarks(watcher, &topic_partition.topic, topic_partition.partition)
         .with_context(|| format!("can't read the end of {topic_partition}"))?;
     Ok((topic_partition, Watermarks { low, high }))
-}
-
-/// Every partition of the data topics.
-///
-/// # Errors
-/// [`NoTopic`] for a data topic that is missing, or if Kafka does not answer.
-pub(crate) async fn data_partitions(kafka: &KafkaArgs) -> anyhow::Result<Vec<TopicPartition>> {
-    let watcher = watcher(kafka)?;
-    let metadata = spawn_blocking(move || watcher.fetch_metadata(None, METADATA_TIMEOUT)).await?;
-    let metadata = metadata.context("Kafka is unreachable")?;
-    let topics = kafka.topics();
-    let mut topic_partitions = Vec::new();
-    for kind in TopicKind::ALL {
-        let name = kind.topic(&topics);
-        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
-            if kind == TopicKind::DeadLetters {
-                continue;
-            }
-            bail!(NoTopic(name));
-        };
-        let topic_partition = |partition| TopicPartition { kind, topic: name.clone(), partition };
-        topic_partitions.extend(topic.partitions().iter().map(|partition| topic_partition(partition.id())));
-    }
-    Ok(topic_partitions)
 }

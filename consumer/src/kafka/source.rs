@@ -4,10 +4,10 @@ use std::sync::Once;
 use std::time::Duration;
 
 use catalog_shared::events;
-use catalog_shared::kafka::KafkaArgs;
-use rdkafka::consumer::Consumer;
-use tokio::task::spawn_blocking;
+use catalog_shared::kafka::{KafkaArgs, LogContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use crate::kafka::kept_client::KeptClient;
 use crate::kafka::{admin, partitions};
 use crate::model::source::Source;
 use crate::model::topic::TopicKind;
@@ -20,10 +20,18 @@ const CLUSTER_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// If Kafka does not answer.
 pub(crate) async fn find(kafka: &KafkaArgs) -> anyhow::Result<Source> {
-    let watcher = partitions::watcher(kafka)?;
+    find_with(&mut KeptClient::new(kafka)).await
+}
+
+/// Like [`find`], with a client that is kept.
+///
+/// # Errors
+/// Same as [`find`].
+pub(crate) async fn find_with(client: &mut KeptClient) -> anyhow::Result<Source> {
+    let kafka = &client.kafka;
     let names = TopicKind::ALL.map(|kind| kind.topic(&kafka.topics()));
     let (brokers, prefix) = (kafka.brokers.clone(), kafka.topic_prefix.clone());
-    let ask = move || {
+    let question = move |watcher: &BaseConsumer<LogContext>| {
         let client = watcher.client();
         let is_created = partitions::await_metadata(client, &names[0])?;
         let cluster = client.fetch_cluster_id(CLUSTER_TIMEOUT).filter(|id| !id.is_empty());
@@ -33,7 +41,7 @@ pub(crate) async fn find(kafka: &KafkaArgs) -> anyhow::Result<Source> {
         }
         Ok(source)
     };
-    spawn_blocking(ask).await?
+    client.ask(question).await
 }
 
 /// Logs once that ids can't be compared.

@@ -201,10 +201,11 @@ impl Partition {
         !self.in_flight && self.seek_to.is_none()
     }
 
-    /// Resumes from a stored position that differs from this one, and logs it.
-    pub(crate) fn resume_from(&mut self, position: i64) {
+    /// Resumes from a stored position that differs from this one, and logs it. Returns whether the position went back.
+    pub(crate) fn resume_from(&mut self, position: i64) -> bool {
         let (TopicPartition { topic, partition, .. }, expected) = (&self.topic_partition, self.position);
-        if position < expected {
+        let went_back = position < expected;
+        if went_back {
             tracing::warn!(
                 event = events::POSITION_WENT_BACK,
                 topic,
@@ -223,6 +224,7 @@ impl Partition {
             );
         }
         self.restart(position);
+        went_back
     }
 
     /// Drops what was received, because it may be applied already, and fetches it again from the position.

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::generate::{Deed, Drain, Next, Step};
 use super::log::{Log, Spot, domain, topic_partition};
 use super::tables::Tables;
-use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, RunThresholds};
+use crate::config::thresholds::{AnswerLimits, BatchSettings, DeadLetterThresholds, RunThresholds};
 use crate::model::batch::Batch;
 use crate::model::stages::Stages;
 use crate::model::start::CommittedOffset;
@@ -25,6 +25,7 @@ use crate::store::apply::{Outcome, apply};
 use crate::store::ledger::decisions::{RetirementCounts, RunId};
 use crate::store::ledger::manual_decisions::{self, Affected, Change};
 use crate::store::positions;
+use crate::store::published_decisions::PublishedDecisions;
 use crate::store::schema_lock::{LockMode, lock};
 
 /// A log that is being applied to tables.
@@ -54,7 +55,7 @@ impl<'a> History<'a> {
     pub(super) fn within(log: &'a Log, tables: &'a Tables, runs: RunThresholds) -> Self {
         // Any number of dead letters is allowed.
         let dead = DeadLetterThresholds { share: 1.0, in_row: u32::MAX };
-        let bounds = BatchSettings { dead, runs, synchronous_commit: false };
+        let bounds = BatchSettings { dead, runs, synchronous_commit: false, limits: AnswerLimits::DEFAULT };
         let spots = log.spots();
         Self { log, tables, spots, bounds, views: RefCell::default(), decided: RefCell::default() }
     }
@@ -134,9 +135,16 @@ impl<'a> History<'a> {
     }
 
     async fn try_apply(&self, batch: &Batch) -> Result<Outcome> {
-        apply(&self.tables.pool, &Semaphore::new(1), batch, self.bounds, &Stages::default())
-            .await
-            .map_err(|failure| failure.error)
+        apply(
+            &self.tables.pool,
+            &Semaphore::new(1),
+            batch,
+            self.bounds,
+            &Stages::default(),
+            &PublishedDecisions::default(),
+        )
+        .await
+        .map_err(|failure| failure.error)
     }
 
     async fn apply(&self, batch: &Batch) -> Result<()> {
@@ -173,8 +181,8 @@ impl<'a> History<'a> {
         let pool = self.tables.one_connection();
         {
             let turns = Semaphore::new(1);
-            let stages = Stages::default();
-            let mut applying = pin!(apply(&pool, &turns, &batch, self.bounds, &stages));
+            let (stages, published) = (Stages::default(), PublishedDecisions::default());
+            let mut applying = pin!(apply(&pool, &turns, &batch, self.bounds, &stages, &published));
             let mut left = polls;
             poll_fn(|context| {
                 if left == 0 {

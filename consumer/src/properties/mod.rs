@@ -14,6 +14,7 @@ mod guards;
 mod histories;
 mod history;
 mod log;
+mod lost_connections;
 mod model;
 mod passes;
 mod scan;

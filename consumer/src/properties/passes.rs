@@ -12,7 +12,7 @@ use super::log::{Log, LogRecord, Spot, topic_partition};
 use super::tables::Tables;
 use super::{check_property, same};
 use crate::commands::rebuild::{NewestVersions, Selection, apply_to_shadow};
-use crate::config::thresholds::{BatchSettings, DeadLetterThresholds, RunThresholds};
+use crate::config::thresholds::{AnswerLimits, BatchSettings, DeadLetterThresholds, RunThresholds};
 use crate::decode::row_key::{Head, RowId};
 use crate::model::batch::Batch;
 use crate::model::record::Record;
@@ -24,6 +24,7 @@ const SETTINGS: BatchSettings = BatchSettings {
     dead: DeadLetterThresholds { share: 1.0, in_row: u32::MAX },
     runs: RunThresholds { max_retire_share: 1.0, min_seen_share: 0.0, confirm_after: 2, large_domain: 2 },
     synchronous_commit: false,
+    limits: AnswerLimits::DEFAULT,
 };
 
 #[test]

@@ -8,7 +8,7 @@ use catalog_shared::record::Version;
 use catalog_shared::region::Region;
 use catalog_shared::topics::Topics;
 use sqlx::postgres::PgPool;
-use sqlx::{AssertSqlSafe, FromRow, raw_sql};
+use sqlx::{AssertSqlSafe, ConnectOptions, FromRow, raw_sql};
 use time::OffsetDateTime;
 
 use super::log::Spot;
@@ -225,6 +225,18 @@ impl Tables {
     pub(super) async fn make_equal_to(&self, other: &Self) -> Result<i64> {
         let schemas = (self.args.schema.as_str(), other.args.schema.as_str());
         rebuild::make_equal(&mut *self.pool.acquire().await?, schemas, &Topics::new("")).await
+    }
+
+    /// The same tables at another port.
+    pub(super) fn at_port(&self, port: u16) -> DatabaseArgs {
+        let url = (*self.pool.connect_options()).clone().host("127.0.0.1").port(port).to_url_lossy();
+        DatabaseArgs { database_url: Some(url.to_string().into()), ..self.args.clone() }
+    }
+
+    /// The server's address.
+    pub(super) fn server(&self) -> (String, u16) {
+        let options = self.pool.connect_options();
+        (options.get_host().to_owned(), options.get_port())
     }
 
     /// Drops the tables.

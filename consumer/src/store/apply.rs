@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context;
 use catalog_shared::region::Region;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::Semaphore;
 
 use crate::config::thresholds::BatchSettings;
@@ -19,10 +19,13 @@ use crate::model::end_of_run::ReceivedEndRecord;
 use crate::model::record::Record;
 use crate::model::stages::{Stage, Stages};
 use crate::model::topic::TopicKind;
+use crate::store::answer_limit::{is_no_answer, within_stages};
+use crate::store::ledger::decisions::RunId;
 use crate::store::ledger::{self, JudgedRun, order};
+use crate::store::published_decisions::PublishedDecisions;
 use crate::store::rows::{self, Refused};
 use crate::store::schema_lock::{LockMode, lock};
-use crate::store::{db_error, dead_letters, positions};
+use crate::store::{db_error, dead_letters, outbox, positions};
 
 /// The outcome of a batch.
 pub(crate) enum Outcome {
@@ -63,14 +66,15 @@ pub(crate) async fn apply(
     batch: &Batch,
     settings: BatchSettings,
     stages: &Stages,
+    published: &PublishedDecisions,
 ) -> Result<Outcome, Failure> {
     stages.start();
     let decoded = || decode(batch.topic_partition.kind, &batch.records);
     let first = decoded();
     stages.enter(Stage::Connection);
     let permit = permits.acquire().await.context("the semaphore of permits is closed");
-    let _permit = permit.map_err(|error| Failure { error, in_doubt: None })?;
-    let work = Work { pool, batch, settings, stages };
+    let _permit = permit.map_err(nothing_done)?;
+    let work = Work { pool, batch, settings, stages, published };
     let applied = match work.transact(first, false).await {
         // The search for the row needs a new transaction, because this one has failed.
         Err(Failure { error, .. }) if error.is::<Refused>() => work.transact(decoded(), true).await,
@@ -87,6 +91,10 @@ pub(crate) async fn apply(
     })
 }
 
+const fn nothing_done(error: anyhow::Error) -> Failure {
+    Failure { error, in_doubt: None }
+}
+
 /// A batch, and what it needs.
 #[derive(Clone, Copy)]
 struct Work<'a> {
@@ -94,18 +102,42 @@ struct Work<'a> {
     batch: &'a Batch,
     settings: BatchSettings,
     stages: &'a Stages,
+    published: &'a PublishedDecisions,
 }
 
 impl Work<'_> {
     async fn transact(self, decoded: Decoded<'_>, searching: bool) -> Result<Outcome, Failure> {
-        let nothing_done = |error| Failure { error, in_doubt: None };
-        let mut tx = self.pool.begin().await.context("can't begin a transaction").map_err(nothing_done)?;
-        let outcome = self.write(&mut tx, decoded, searching).await.map_err(nothing_done)?;
+        let connection = self.pool.acquire().await.context("can't begin a transaction");
+        let mut connection = connection.map_err(nothing_done)?;
+        let done = self.transact_on(&mut connection, decoded, searching).await;
+        if let Err(Failure { error, .. }) = &done
+            && is_no_answer(error)
+        {
+            // Closes it at once. The pool would wait for an answer first.
+            drop(connection.detach());
+        }
+        done
+    }
+
+    async fn transact_on(
+        self,
+        connection: &mut PgConnection,
+        decoded: Decoded<'_>,
+        searching: bool,
+    ) -> Result<Outcome, Failure> {
+        let Self { stages, settings: BatchSettings { limits, .. }, .. } = self;
+        stages.enter(Stage::SchemaLock);
+        let write = async {
+            let mut tx = connection.begin().await.context("can't begin a transaction")?;
+            let outcome = self.write(&mut tx, decoded, searching).await?;
+            anyhow::Ok((tx, outcome))
+        };
+        let (tx, outcome) = within_stages(stages, limits, write).await.map_err(nothing_done)?;
         if matches!(outcome, Outcome::Stale { .. }) {
             return Ok(outcome);
         }
-        self.stages.enter(Stage::Commit);
-        match tx.commit().await {
+        stages.enter(Stage::Commit);
+        match within_stages(stages, limits, tx.commit()).await {
             Ok(()) => Ok(outcome),
             // Deferred constraints fail here.
             Err(error) if !searching && db_error::refuses_a_row(&error) => {
@@ -127,7 +159,6 @@ impl Work<'_> {
     ) -> anyhow::Result<Outcome> {
         let Self { batch, settings, stages, .. } = self;
         let Decoded { rows, end_records: ends, mut dead } = decoded;
-        stages.enter(Stage::SchemaLock);
         lock(tx, mode(settings, &ends)).await.context("can't take the schema lock")?;
         stages.enter(Stage::Rows);
         let row = positions::lock_row(tx, &batch.topic_partition).await.context("can't read the position")?;
@@ -164,6 +195,10 @@ impl Work<'_> {
         let mut judged_runs = Vec::new();
         for end in ends.iter().filter(|end| end.offset >= counted_to) {
             self.stages.enter(Stage::EndOfRun);
+            let id = RunId { region: end.region, run: end.record.run };
+            outbox::merge_published(tx, self.published, id)
+                .await
+                .context("can't follow the topic's decision")?;
             let judged = ledger::close(tx, &self.batch.topic_partition, end, self.settings.runs).await;
             judged_runs
                 .extend(judged.with_context(|| {

@@ -45,9 +45,10 @@ impl Outage {
         }
     }
 
-    /// Records a success: the outage, if any, is over.
-    pub(crate) fn end(&self) {
+    /// Records a success: the outage, if any, is over. Returns whether there was one.
+    pub(crate) fn end(&self) -> bool {
         let reported = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let was_down = reported.is_some();
         if let Some(Reported { since, .. }) = reported {
             tracing::info!(
                 event = events::DATABASE_REACHABLE,
@@ -55,6 +56,7 @@ impl Outage {
                 "database reachable again"
             );
         }
+        was_down
     }
 
     /// Repeats `attempt` while its errors are transient. `None` if `stop` is cancelled first.

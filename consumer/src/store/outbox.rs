@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
 use crate::store::ledger::decisions::{self, RunId, StoredDecision};
+use crate::store::published_decisions::PublishedDecisions;
 use crate::store::schema_lock::{LockMode, lock};
 
 /// Merges decisions of the topic into the table. Changes take effect, and merged decisions that the topic does not have
@@ -16,6 +17,9 @@ use crate::store::schema_lock::{LockMode, lock};
 /// # Errors
 /// The error of the database.
 pub(crate) async fn merge(pool: &PgPool, published: &[RunDecision]) -> anyhow::Result<()> {
+    if published.is_empty() {
+        return Ok(());
+    }
     // Most decisions are known, such as those of this installation, and the exclusive lock blocks all batches.
     let mut changed = Vec::new();
     let mut connection = pool.acquire().await?;
@@ -37,7 +41,20 @@ pub(crate) async fn merge(pool: &PgPool, published: &[RunDecision]) -> anyhow::R
     tx.commit().await.context("can't commit")
 }
 
-async fn merge_one(tx: &mut PgConnection, published: &RunDecision) -> anyhow::Result<()> {
+/// Merges the topic's decision about a run, before the run is decided. The caller has the exclusive schema lock.
+pub(crate) async fn merge_published(
+    tx: &mut PgConnection,
+    topic: &PublishedDecisions,
+    id: RunId,
+) -> sqlx::Result<()> {
+    let Some(published) = topic.find(id) else { return Ok(()) };
+    match decisions::find(tx, id).await? {
+        Some(known) if known.decision == published => Ok(()),
+        _ => merge_one(tx, &published).await,
+    }
+}
+
+async fn merge_one(tx: &mut PgConnection, published: &RunDecision) -> sqlx::Result<()> {
     let id = RunId::of(published);
     let known = decisions::find(tx, id).await?;
     if let Some(StoredDecision { ended_at: Some(ended_at), .. }) = &known
@@ -53,7 +70,7 @@ async fn merge_one(tx: &mut PgConnection, published: &RunDecision) -> anyhow::Re
     if known.is_some_and(|known| known != merged) && is_complete(tx, id).await? {
         let changes = decisions::apply_decision(tx, &merged).await?;
         let (state, retired, returned) = (merged.state().name(), changes.retired, changes.returned);
-        tracing::info!(event = events::DECISION_APPLIED, region = %id.region, run = id.run, state, retired, returned, "decision of another installation applied");
+        tracing::info!(event = events::DECISION_APPLIED, region = %id.region, run = id.run, state, retired, returned, "decision of the topic applied");
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::store::database::{CONNECT_TIMEOUT, Sessions, format_error};
 use crate::store::db_error::RetryCause;
 use crate::store::ledger::JudgedRun;
 use crate::store::outage::{Backoff, Outage};
+use crate::store::published_decisions::PublishedDecisions;
 use crate::store::{db_error, dead_letters};
 
 /// The context that all batches of a consumer share.
@@ -35,6 +36,7 @@ pub(crate) struct BatchContext {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) settings: BatchSettings,
     pub(crate) outage: Arc<Outage>,
+    pub(crate) published: Arc<PublishedDecisions>,
 }
 
 impl BatchContext {
@@ -74,9 +76,12 @@ impl BatchContext {
         let mut backoff = Backoff::default();
         let mut in_doubt = None;
         loop {
-            match apply(&self.pool, &self.permits, batch, self.settings, handle.stages()).await {
+            let (settings, stages, published) = (self.settings, handle.stages(), &self.published);
+            match apply(&self.pool, &self.permits, batch, settings, stages, published).await {
                 Ok(outcome) => {
-                    self.outage.end();
+                    if self.outage.end() {
+                        self.published.recheck();
+                    }
                     handle.set_down(false);
                     let outcome = resolve_doubt(batch, outcome, in_doubt);
                     log_committed(batch, &outcome);

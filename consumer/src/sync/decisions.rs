@@ -1,6 +1,7 @@
 //! Keeps the decisions topic (`verdicts`) and the table of decisions in sync. The topic is read to its end before any
 //! batch is applied, and followed from then on. Decisions of this database are published from an outbox, with retries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -12,10 +13,13 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use crate::config::thresholds::AnswerLimits;
 use crate::kafka::decision_log::DecisionLog;
 use crate::kafka::decision_reader::DecisionReader;
 use crate::kafka::errors;
+use crate::store::answer_limit::within;
 use crate::store::database::format_error;
+use crate::store::published_decisions::PublishedDecisions;
 use crate::store::{db_error, outbox};
 use crate::sync::source_check;
 
@@ -33,11 +37,12 @@ const FINAL_PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct DecisionSync {
     log: DecisionLog,
     pool: PgPool,
+    published: Arc<PublishedDecisions>,
 }
 
 impl DecisionSync {
     pub(crate) fn new(kafka: &KafkaArgs, pool: &PgPool) -> Self {
-        Self { log: DecisionLog::new(kafka), pool: pool.clone() }
+        Self { log: DecisionLog::new(kafka), pool: pool.clone(), published: Arc::default() }
     }
 
     /// The topic's name.
@@ -50,14 +55,18 @@ impl DecisionSync {
     /// # Errors
     /// The error of the database or Kafka. Unpublished decisions stay in the outbox.
     async fn publish(&self) -> anyhow::Result<()> {
-        let decisions = outbox::unpublished(&self.pool).await?;
+        let decisions = answered(outbox::unpublished(&self.pool)).await?;
         if decisions.is_empty() {
             return Ok(());
         }
         let producer = self.log.producer()?;
         for decision in decisions {
+            if self.published.has_more_than(&decision) {
+                answered(outbox::merge(&self.pool, &self.published.all())).await?;
+                continue;
+            }
             self.log.publish(&producer, &decision).await?;
-            outbox::mark_published(&self.pool, &decision).await?;
+            answered(outbox::mark_published(&self.pool, &decision)).await?;
             tracing::debug!(
                 event = events::DECISION_PUBLISHED,
                 key = decision.key(),
@@ -97,7 +106,8 @@ impl DecisionSync {
     /// Reads the topic from its beginning to its end and merges it. `None` if the topic does not exist.
     async fn read_topic(&self) -> anyhow::Result<Option<DecisionReader>> {
         let Some((reader, published)) = self.log.read_to_end().await? else { return Ok(None) };
-        outbox::merge(&self.pool, &published).await?;
+        self.published.learn(&published);
+        answered(outbox::merge(&self.pool, &published)).await?;
         Ok(Some(reader))
     }
 
@@ -148,23 +158,29 @@ impl DecisionSync {
             Some(reader) => reader,
             None => until_found(|| self.look()).await,
         };
-        let mut tick = interval(OUTBOX_INTERVAL);
+        let (mut tick, mut unmerged) = (interval(OUTBOX_INTERVAL), Vec::new());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // In this order, so that what was read meanwhile is known before anything is published.
             tokio::select! {
-                decision = reader.next() => self.follow(decision).await,
-                _ = tick.tick() => {
-                    if let Err(error) = self.publish().await {
-                        self.log_and_wait("can't publish to", &error).await;
-                    }
+                biased;
+                decision = reader.next() => {
+                    self.published.learn(std::slice::from_ref(&decision));
+                    unmerged.push(decision);
                 }
+                () = self.published.recheck_due() => unmerged = self.published.all(),
+                _ = tick.tick() => self.merge_and_publish(&mut unmerged).await,
             }
         }
     }
 
-    async fn follow(&self, decision: RunDecision) {
-        while let Err(error) = outbox::merge(&self.pool, std::slice::from_ref(&decision)).await {
-            self.log_and_wait("can't follow", &error).await;
+    async fn merge_and_publish(&self, unmerged: &mut Vec<RunDecision>) {
+        match answered(outbox::merge(&self.pool, unmerged)).await {
+            Ok(()) => unmerged.clear(),
+            Err(error) => return self.log_and_wait("can't follow", &error).await,
+        }
+        if let Err(error) = self.publish().await {
+            self.log_and_wait("can't publish to", &error).await;
         }
     }
 
@@ -181,6 +197,11 @@ impl DecisionSync {
 
 fn is_retried(error: &anyhow::Error) -> bool {
     errors::is_retried(error) || db_error::is_transient(error)
+}
+
+/// A question to the database. It may wait for the schema lock.
+async fn answered<T, E: From<sqlx::Error>>(question: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    within(AnswerLimits::DEFAULT.lock, question).await
 }
 
 /// Looks for the topic, which is missing, until it exists. Waits before each look.
@@ -220,6 +241,11 @@ impl DecisionSyncTask {
             }
         });
         Ok(Self { decisions, stop, task })
+    }
+
+    /// What the task has read.
+    pub(crate) fn published(&self) -> Arc<PublishedDecisions> {
+        Arc::clone(&self.decisions.published)
     }
 
     /// Stops the task, after a last attempt to publish the outbox.

@@ -6,6 +6,16 @@ use catalog_tests::mock_server::{MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::{Broker, World};
 
+/// Whether the metrics of a consumer show that it has no partitions, and that Kafka is the reason.
+fn is_waiting_without_partitions(metrics: &str) -> bool {
+    let value = |series: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(series));
+        line.and_then(|value| value.trim().parse::<f64>().ok())
+    };
+    value("catalog_consumer_assigned_partitions") == Some(0.0)
+        && value(r#"catalog_consumer_wait_seconds{cause="kafka"}"#).is_some_and(|seconds| seconds > 0.0)
+}
+
 #[tokio::test]
 async fn a_consumer_survives_a_broker_that_is_unreachable() -> Result<()> {
     let mut broker = Broker::start().await?;
@@ -13,12 +23,14 @@ async fn a_consumer_survives_a_broker_that_is_unreachable() -> Result<()> {
     world.migrate().await?;
     let api = MockServer::start(Options::new(Synthetic::new(300, 4))).await?;
     world.crawl(&api)?.succeed().await?;
-    let mut member = world.member()?.args(["--metrics-addr", "0"]).start()?;
+    // Its session ends during the outage, so that it loses its partitions.
+    let mut member = world.short_session()?.args(["--metrics-addr", "0"]).start()?;
     let port = member.watched().await?;
     let outage = async {
         world.until("select exists (select from runs where run = 1 and state = 'balanced')").await?;
         world.until_decided("cursors").await?;
         broker.kill().await?;
+        port.until_metrics(is_waiting_without_partitions).await?;
         broker.restart().await?;
         world.crawl(&api)?.succeed().await?;
         world.until("select exists (select from runs where run = 2 and state = 'balanced')").await

@@ -165,3 +165,17 @@ async fn a_permanent_error_stops_the_consumer_and_names_the_batch_and_the_stage(
     assert!(ended.stderr.contains("can't write the rows"), "{}", ended.stderr);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_server_that_accepts_connections_and_never_answers_is_an_outage() -> Result<()> {
+    let world = World::new().await?;
+    // Like a paused pooler, or a load balancer without a target. It never reads.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("postgres://me@{}/catalog", silent.local_addr()?);
+    let mut member = world.plain_run()?.env("DATABASE_URL", &url).start()?;
+    let reported = member.logged(events::DATABASE_UNREACHABLE).await?;
+    assert!(reported["error"].as_str().unwrap().contains("no answer within"), "{reported}");
+    member.terminate()?;
+    assert_eq!(member.ended().await?.code, Some(0));
+    Ok(())
+}

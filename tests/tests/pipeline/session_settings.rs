@@ -13,12 +13,12 @@ use sqlx::{AssertSqlSafe, raw_sql};
 const SETTINGS: [(&str, &str, &str); 18] = [
     ("search_path", "public", "\"catalog\""),
     ("default_transaction_isolation", "repeatable read", "read committed"),
-    ("default_transaction_read_only", "on", "off"),
     ("default_transaction_deferrable", "on", "off"),
     ("statement_timeout", "1", "0"),
     ("lock_timeout", "1", "0"),
     ("idle_in_transaction_session_timeout", "60000", "10000"),
     ("idle_session_timeout", "60000", "0"),
+    ("client_connection_check_interval", "0", "10000"),
     ("TimeZone", "Asia/Kathmandu", "UTC"),
     ("DateStyle", "SQL, DMY", "ISO, MDY"),
     ("IntervalStyle", "iso_8601", "postgres"),

@@ -9,12 +9,16 @@ use sqlx::PgPool;
 use super::args::PruneArgs;
 
 pub(super) async fn prune(pool: &PgPool, args: &PruneArgs) -> anyhow::Result<()> {
+    // Also in a database that its provider has made read-only because its disk is nearly full: this frees space.
+    let mut tx =
+        pool.begin_with("begin transaction read write").await.context("can't begin a transaction")?;
     let (pruned, kept): (i64, i64) =
         sqlx::query_as(include_str!("../../../sql/dead_letters/prune_dead_letters.sql"))
             .bind(args.older_than.as_secs_f64())
-            .fetch_one(pool)
+            .fetch_one(&mut *tx)
             .await
             .context("can't delete dead letters")?;
+    tx.commit().await.context("can't commit")?;
     let text = text(pruned, kept);
     Ok(output::print(args.json, &json!({ "pruned": pruned, "needed_by_open_runs": kept }), text)?)
 }

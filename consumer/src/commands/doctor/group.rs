@@ -13,12 +13,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::MISSING_TOPIC;
+use crate::kafka::data_partitions::{NoTopic, data_partitions};
 use crate::kafka::decision_log::DecisionLog;
 use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::group_members::group_members;
 use crate::kafka::offsets;
 use crate::kafka::oldest_unread;
-use crate::kafka::partitions::{NoTopic, await_metadata, data_partitions, watermarks};
+use crate::kafka::partitions::{await_metadata, watermarks};
 
 const GROUP: &str = "group";
 const GROUP_RIGHTS: &str = "group_rights";

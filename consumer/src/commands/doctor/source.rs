@@ -8,10 +8,10 @@ use sqlx::PgConnection;
 
 use super::MISSING_TOPIC;
 use crate::config::DatabaseArgs;
+use crate::kafka::data_partitions::NoTopic;
 use crate::kafka::detached_reader::DetachedReader;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::offsets;
-use crate::kafka::partitions::NoTopic;
 use crate::model::copy_id::CopyId;
 use crate::model::topic::{TopicKind, TopicPartition};
 use crate::store::{copy_id, database, positions};

@@ -19,8 +19,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::commands::run::args::RunArgs;
 use crate::commands::summary::Summary;
+use crate::kafka::data_partitions::data_partitions;
 use crate::kafka::detached_reader::DetachedReader;
-use crate::kafka::partitions::{data_partitions, watermarks};
+use crate::kafka::partitions::watermarks;
 use crate::kafka::reader::TopicReader;
 use crate::kafka::{lost_records, offsets, receive};
 use crate::model::partition::Partition;

@@ -18,7 +18,8 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::kafka::{offsets, partitions, source};
+use crate::kafka::data_partitions::data_partitions;
+use crate::kafka::{offsets, source};
 use crate::model::source::Source;
 use crate::model::topic::TopicPartition;
 use crate::store::schema_lock::{LockMode, lock};
@@ -126,7 +127,7 @@ impl NewTopics {
         }
         // A producer may have written a cursor before it was fenced.
         let existing = ExistingCursors::read(kafka, known, &tables.last).await?;
-        let topic_partitions = partitions::data_partitions(kafka).await?;
+        let topic_partitions = data_partitions(kafka).await?;
         let topic_partitions = topic_partitions
             .into_iter()
             .filter(|topic_partition| scope.includes(&topic_partition.topic))

@@ -15,6 +15,7 @@ use crate::model::partition::Partition;
 use crate::model::stages::Stages;
 use crate::model::topic::TopicPartition;
 use crate::store::apply::{Failure, Outcome, apply};
+use crate::store::published_decisions::PublishedDecisions;
 
 /// A partition and its target offset.
 pub(super) struct PartitionReplay {
@@ -96,7 +97,9 @@ pub(crate) async fn apply_to_shadow(
     batch: Batch,
     settings: BatchSettings,
 ) -> anyhow::Result<AppliedBatch> {
-    match apply(pool, permits, &batch, settings, &Stages::default()).await {
+    // The topic's decisions were merged before, and the shadow has a copy of them.
+    let published = PublishedDecisions::default();
+    match apply(pool, permits, &batch, settings, &Stages::default(), &published).await {
         Ok(Outcome::Applied { dead, .. }) => {
             let unapplied = rows(&batch, &dead);
             Ok(AppliedBatch { topic_partition: batch.topic_partition, to: batch.to, unapplied })

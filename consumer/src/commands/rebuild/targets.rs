@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::args::ReplaySourceArgs;
 use super::intent::Intent;
+use crate::kafka::data_partitions::data_partitions;
 use crate::kafka::{partitions, source};
 use crate::model::positions::Positions;
 use crate::model::source::Source;
@@ -47,7 +48,7 @@ impl ReplayTargets {
         binding::check_prefix(session, &args.kafka.topic_prefix).await?;
         let source = source::find(&args.kafka).await?;
         binding::check(session, &source).await?;
-        let topic_partitions = partitions::data_partitions(&args.kafka).await?;
+        let topic_partitions = data_partitions(&args.kafka).await?;
         let data = topic_partitions
             .into_iter()
             .filter(|topic_partition| topic_partition.kind != TopicKind::DeadLetters)

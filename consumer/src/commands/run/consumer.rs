@@ -22,7 +22,9 @@ use crate::commands::run::due::in_due_order;
 use crate::commands::run::group_ownership::GroupOwnership;
 use crate::commands::run::monitoring::Monitor;
 use crate::commands::run::progress::Progress;
+use crate::commands::run::readiness::Readiness;
 use crate::commands::summary::Summary;
+use crate::config::thresholds::{AnswerLimits, BatchSettings};
 use crate::kafka::context::{Member, Rebalance};
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::group::{self, Joined};
@@ -35,6 +37,7 @@ use crate::model::topic::{PartitionId, TopicPartition};
 use crate::store::apply::Outcome;
 use crate::store::database::Sessions;
 use crate::store::outage::Outage;
+use crate::store::published_decisions::PublishedDecisions;
 use crate::store::retry::BatchContext;
 
 /// Shutdown timeout for the batches in flight. An abandoned batch may or may not commit; the stored position shows which.
@@ -55,6 +58,7 @@ pub(crate) struct Consumer {
     checks: BackgroundChecks,
     /// A postponed change, because the database is unreachable or the group belongs to another copy.
     pub(crate) postponed: Option<Rebalance>,
+    pub(super) readiness: Readiness,
     pub(crate) partitions: HashMap<PartitionId, Partition>,
     pub(crate) batches: JoinSet<FinishedBatch>,
     /// The last epoch of an assignment or a seek.
@@ -73,6 +77,7 @@ pub(crate) struct Consumer {
 pub(super) struct Tables {
     pub(super) pool: PgPool,
     pub(super) copy: CopyId,
+    pub(super) published: Arc<PublishedDecisions>,
 }
 
 /// A batch that has ended.
@@ -83,13 +88,18 @@ pub(crate) struct FinishedBatch {
     pub(super) outcome: anyhow::Result<Outcome>,
 }
 
-fn batch_context(args: &RunArgs, pool: PgPool, outage: Arc<Outage>) -> anyhow::Result<BatchContext> {
+fn batch_context(args: &RunArgs, tables: Tables, outage: Arc<Outage>) -> anyhow::Result<BatchContext> {
+    let Tables { pool, published, .. } = tables;
     Ok(BatchContext {
         pool,
         sessions: Sessions::from_args(&args.database)?,
         permits: Arc::new(Semaphore::new(args.apply.connections.into())),
-        settings: args.apply.batch_settings(),
+        settings: BatchSettings {
+            limits: AnswerLimits::with_stall_timeout(args.stall_timeout),
+            ..args.apply.batch_settings()
+        },
         outage,
+        published,
     })
 }
 
@@ -101,12 +111,12 @@ impl Consumer {
         progress: Progress,
         monitor: Monitor,
     ) -> anyhow::Result<Self> {
-        let Tables { pool, copy } = tables;
+        let (pool, copy) = (tables.pool.clone(), tables.copy.clone());
         let monitoring = monitor.join(&args, &pool);
         let Joined { member, polling, changes, session } = group::join(&args.kafka, &args.group, &copy)?;
         let ownership = GroupOwnership::new(&args, copy, session)?;
-        let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), args.kafka.clone());
-        let context = batch_context(&args, pool.clone(), outage)?;
+        let checks = BackgroundChecks::start(ownership.probe(), pool.clone(), &args.kafka, monitor.clone());
+        let context = batch_context(&args, tables, outage)?;
         Ok(Self {
             topics: args.kafka.topics(),
             args,
@@ -118,6 +128,7 @@ impl Consumer {
             ownership,
             checks,
             postponed: None,
+            readiness: Readiness::new(),
             partitions: HashMap::new(),
             batches: JoinSet::new(),
             epoch: 0,
@@ -146,7 +157,7 @@ impl Consumer {
                 Some(change) = self.changes.recv(), if self.postponed.is_none() => {
                     self.handle_change(change).await?;
                     if self.postponed.is_some() {
-                        tracing::info!(event = events::REBALANCE_WAITS, "a rebalance waits for the database or the group");
+                        tracing::info!(event = events::REBALANCE_WAITS, "a rebalance waits for the database, the group or the partitions' leaders");
                     }
                 }
                 Some(event) = self.checks.events.recv() => self.handle_check_event(event)?,

@@ -9,10 +9,12 @@ use tokio::time::timeout;
 
 use crate::commands::run::consumer::Consumer;
 use crate::commands::run::monitoring::{LoopState, WaitCause};
+use crate::config::thresholds::AnswerLimits;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::{errors, offsets};
 use crate::model::positions::Positions;
 use crate::model::topic::TopicKind;
+use crate::store::answer_limit::within;
 use crate::store::{db_error, positions};
 use crate::sync::source_check;
 
@@ -55,9 +57,9 @@ impl Consumer {
         // No batch can start or end while this waits, because only this loop starts and finishes them.
         let Some(stored) = self.positions().await? else { return Ok(()) };
         for partition in self.partitions.values_mut().filter(|partition| partition.is_idle()) {
-            match stored.get(&partition.topic_partition) {
-                Some(position) if position != partition.position => partition.resume_from(position),
-                _ => {}
+            let other = stored.get(&partition.topic_partition).filter(|stored| *stored != partition.position);
+            if other.is_some_and(|position| partition.resume_from(position)) {
+                self.context.published.recheck();
             }
         }
         Ok(())
@@ -142,7 +144,7 @@ impl Consumer {
             return Ok(false);
         }
         self.monitor.begin_wait(WaitCause::Kafka);
-        let checked = self.stays_caught_up(&positions).await;
+        let checked = within(AnswerLimits::DEFAULT.rows, self.stays_caught_up(&positions)).await;
         self.monitor.end_wait();
         match checked {
             Err(error) if db_error::is_transient(&error) => {

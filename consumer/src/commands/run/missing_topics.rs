@@ -11,17 +11,18 @@ use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::commands::run::monitoring::Monitor;
-use crate::kafka::partitions;
+use crate::kafka::data_partitions::data_partitions_with;
+use crate::kafka::kept_client::KeptClient;
 
 /// Interval between two checks.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// Logs an error periodically while a topic is missing. Dropping the guard stops the task.
 pub(crate) fn watch(kafka: &KafkaArgs, monitor: Monitor) -> DropGuard {
-    let (kafka, stop) = (kafka.clone(), CancellationToken::new());
+    let (mut client, stop) = (KeptClient::new(kafka), CancellationToken::new());
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         loop {
-            match partitions::data_partitions(&kafka).await {
+            match data_partitions_with(&mut client).await {
                 Ok(_) => monitor.set_topics_missing(false),
                 Err(error) if !is_unreachable(&error) => {
                     // Kafka has answered, unless the error is its own.

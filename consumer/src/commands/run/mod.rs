@@ -33,6 +33,7 @@ mod notify;
 mod outcome;
 mod prepare;
 mod progress;
+mod readiness;
 mod rebalance;
 mod receive;
 
@@ -66,7 +67,8 @@ pub(crate) async fn run(
     let _notifying = meanwhile.map(|notifier| notifier.start(pool.clone()));
     let decisions = DecisionSyncTask::start(&args.kafka, &pool, &shutdown).await?;
     let progress = Progress::start(terminal);
-    let mut consumer = Consumer::join(args, Tables { pool: pool.clone(), copy }, outage, progress, monitor)?;
+    let tables = Tables { pool: pool.clone(), copy, published: decisions.published() };
+    let mut consumer = Consumer::join(args, tables, outage, progress, monitor)?;
     let worked = consumer.work(&shutdown, end_offsets.as_ref()).await;
     let (mut summary, left) = consumer.leave().await;
     decisions.finish().await;

@@ -41,7 +41,9 @@ impl Consumer {
                 }
             }
             Outcome::Stale { position } => {
-                partition.into_iter().for_each(|partition| partition.resume_from(position));
+                if partition.is_some_and(|partition| partition.resume_from(position)) {
+                    self.context.published.recheck();
+                }
             }
             Outcome::Abandoned => {
                 partition.into_iter().for_each(|partition| partition.in_flight = false);

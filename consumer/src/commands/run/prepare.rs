@@ -12,9 +12,11 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 
 use crate::commands::run::args::RunArgs;
+use crate::config::thresholds::AnswerLimits;
 use crate::kafka::end_offsets::EndOffsets;
 use crate::kafka::errors;
 use crate::model::copy_id::CopyId;
+use crate::store::answer_limit::within;
 use crate::store::database::{self, format_error};
 use crate::store::outage::Outage;
 use crate::store::{binding, copy_id, db_error};
@@ -47,12 +49,7 @@ pub(crate) async fn prepare(
         if args.migrate {
             database::migrate(&args.database).await?;
         }
-        let pool = database::open_all(&args.database, connections(args), 0).await?;
-        let mut connection = pool.acquire().await?;
-        binding::check_prefix(&mut connection, &args.kafka.topic_prefix).await?;
-        let copy = copy_id::read(&mut connection).await?;
-        drop(connection);
-        Ok((pool, copy))
+        within(AnswerLimits::DEFAULT.rows, open_pool(args)).await
     };
     let Some((pool, copy)) = outage.retry_while_down(shutdown, open).await? else { return Ok(None) };
     if !args.until_caught_up {
@@ -67,6 +64,16 @@ pub(crate) async fn prepare(
     Ok(Some(Prepared { pool, copy, end_offsets }))
 }
 
+/// Opens the pool, and identifies the tables.
+async fn open_pool(args: &RunArgs) -> anyhow::Result<(PgPool, CopyId)> {
+    let pool = database::open_all(&args.database, connections(args), 0).await?;
+    let mut connection = pool.acquire().await?;
+    binding::check_prefix(&mut connection, &args.kafka.topic_prefix).await?;
+    let copy = copy_id::read(&mut connection).await?;
+    drop(connection);
+    Ok((pool, copy))
+}
+
 /// The number of connections that a run may use.
 fn connections(args: &RunArgs) -> u32 {
     let figures = u32::from(monitoring::is_on(&args.monitoring));
@@ -79,7 +86,7 @@ async fn check_with_retries(pool: &PgPool, kafka: &KafkaArgs) -> anyhow::Result<
     outage::wait_for_kafka(kafka).await?;
     let check = || async { source_check::check_now(&mut *pool.acquire().await?, kafka).await };
     loop {
-        let error = match check().await {
+        let error = match within(AnswerLimits::DEFAULT.rows, check()).await {
             Err(error) if errors::is_retried(&error) || db_error::is_transient(&error) => error,
             checked => return checked,
         };

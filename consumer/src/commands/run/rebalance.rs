@@ -9,17 +9,24 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::commands::run::consumer::Consumer;
 use crate::commands::run::monitoring::{WaitCause, count_rebalance};
+use crate::config::thresholds::AnswerLimits;
 use crate::kafka::context::Rebalance;
 use crate::kafka::partitions::watermarks;
 use crate::kafka::{errors, lost_records, offsets, source};
 use crate::model::partition::Partition;
 use crate::model::start::Start;
 use crate::model::topic::{TopicKind, TopicPartition};
+use crate::store::answer_limit::within;
 use crate::store::{binding, db_error, positions};
 
 /// How long to wait for the batch in flight of a revoked partition. After that the partition is released, and its position
 /// prevents that the batch is applied twice.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whether Kafka and the database are asked before a change is answered.
+fn asks(change: &Rebalance) -> bool {
+    matches!(change, Rebalance::Assign(list) if list.count() > 0)
+}
 
 impl Consumer {
     /// Answers a change of the assignment, or postpones it while the database is unreachable or the group belongs to another
@@ -34,8 +41,7 @@ impl Consumer {
     }
 
     async fn try_handle(&mut self, change: Rebalance) -> anyhow::Result<()> {
-        let asks = matches!(&change, Rebalance::Assign(list) if list.count() > 0);
-        if asks
+        if asks(&change)
             && (!self.ownership.may_retry() || self.query_with_deadline(self.pool.acquire()).await?.is_none())
         {
             self.postponed = Some(change);
@@ -59,7 +65,7 @@ impl Consumer {
                     error = format!("{error:#}"),
                     "can't start partitions yet, retrying"
                 );
-                self.ownership.retry_later();
+                self.readiness.retry_later();
                 self.postponed = Some(change);
                 Ok(())
             }
@@ -67,9 +73,9 @@ impl Consumer {
         }
     }
 
-    /// Answers the postponed change, if there is one.
+    /// Answers the postponed change, if there is one and nothing is known to prevent it.
     pub(crate) async fn retry_postponed(&mut self) -> anyhow::Result<()> {
-        match self.postponed.take() {
+        match self.postponed.take_if(|change| !asks(change) || self.readiness.may_retry()) {
             Some(change) => self.handle_change(change).await,
             None => Ok(()),
         }
@@ -82,8 +88,9 @@ impl Consumer {
                 self.polling.acknowledge(change.clone()).await.map(|()| true)
             }
             Rebalance::Assign(list) => {
-                let is_answered = self.assign(list).await?;
+                let is_answered = self.is_reachable(list).await? && self.assign(list).await?;
                 if is_answered {
+                    self.readiness.reset();
                     count_rebalance(true, false);
                 }
                 Ok(is_answered)
@@ -96,6 +103,12 @@ impl Consumer {
         }
     }
 
+    /// Whether Kafka answers for these partitions; false as long as it has not.
+    async fn is_reachable(&mut self, list: &TopicPartitionList) -> anyhow::Result<bool> {
+        let (kafka, topic_partitions) = (self.args.kafka.clone(), self.topic_partitions(list));
+        self.readiness.ask(|| async move { watermarks(&kafka, topic_partitions).await.map(drop) }).await
+    }
+
     /// Starts assigned partitions; false while the group belongs to another copy.
     async fn assign(&mut self, list: &TopicPartitionList) -> anyhow::Result<bool> {
         let probe = self.ownership.probe();
@@ -104,7 +117,8 @@ impl Consumer {
             return Ok(false);
         }
         self.ownership.log_takeover(&seen);
-        let starts = self.bound_starts(self.topic_partitions(list)).await?;
+        let limit = AnswerLimits::DEFAULT.rows;
+        let starts = within(limit, self.bound_starts(self.topic_partitions(list))).await?;
         let offsets: Vec<_> =
             starts.iter().map(|(topic_partition, start)| (topic_partition.clone(), start.offset())).collect();
         // The metadata must be committed before the group is read again. An operator's reset is committed with it.

@@ -18,10 +18,15 @@ use super::certificates::{self, NamedFile};
 use super::statement::execute_with_retries;
 use super::{error_text, pooler, url};
 use crate::config::DatabaseArgs;
+use crate::store::answer_limit::within;
 use crate::store::db_error;
 
 /// Connect timeout. It is short because the receive loop of a consumer sometimes waits for a connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long it may take to open a session outside a pool. An address may accept connections without a server that answers: a
+/// paused pooler, or a load balancer without a target. A server that starts, or wakes up, needs seconds.
+const OPEN_LIMIT: Duration = Duration::from_secs(30);
 
 /// The session setting with the identity of the tables at the program's start. The schema lock compares it with the
 /// current identity.
@@ -78,6 +83,10 @@ impl Sessions {
     /// The error of the database; [`Stop::Guard`] for a pooler that shares sessions, or another encoding than UTF-8.
     pub(super) async fn open(&self) -> anyhow::Result<(PgConnection, SessionState)> {
         certificates::check(&self.files)?;
+        within(OPEN_LIMIT, self.open_session()).await
+    }
+
+    async fn open_session(&self) -> anyhow::Result<(PgConnection, SessionState)> {
         let mut connection = self.connect_bare().await?;
         pooler::refuse_shared(&mut connection, &self.options).await?;
         let state = self.prepare(&mut connection, NO_TIMEOUT).await?;
@@ -117,6 +126,10 @@ impl Sessions {
                 // The pool retries until its timeout, and then `probe` returns the reason.
                 state.check_schema(&sessions.schema).map_err(|what| sqlx::Error::Configuration(what.into()))
             })
+        });
+        // The pool checks each connection that it gets back, without a limit, and counts it meanwhile.
+        let pool = pool.after_release(|connection, _| {
+            Box::pin(async { within(CONNECT_TIMEOUT, connection.ping()).await.map(|()| true) })
         });
         pool.connect_lazy_with(self.options.clone())
     }

@@ -92,7 +92,7 @@ impl Monitor {
         self.lock().rebalanced(is_postponed, Instant::now());
     }
 
-    /// Whether Kafka has just answered.
+    /// Records whether Kafka has just answered a question.
     pub(crate) fn kafka_asked(&self, answers: bool) {
         self.lock().kafka_asked(answers, Instant::now());
     }
