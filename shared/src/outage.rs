@@ -18,7 +18,7 @@ mod token;
 
 use diagnosis::Diagnosis;
 pub use no_access::NoAccess;
-use probe::{Probe, probe};
+use probe::{Probe, RequestTimeouts, probe};
 
 /// How long to probe Kafka before the first warning, and between further ones.
 const FIRST_WARNING: Duration = Duration::from_secs(1);
@@ -69,7 +69,8 @@ pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
 /// Same as [`reach`].
 pub async fn reach_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
     let timeout = limit.min(REACH_TIMEOUT);
-    match probe(&kafka.client_config(&[])?, timeout, limit.saturating_sub(timeout)).await? {
+    let (silence, requests) = (limit.saturating_sub(timeout), RequestTimeouts::default());
+    match probe(&kafka.client_config(&[])?, timeout, silence, requests).await? {
         Probe::Reachable => Ok(()),
         Probe::Unreachable(cause) => Err(unreachable_error(kafka, cause).into()),
         Probe::Refused(cause) => Err(refused_error(kafka, cause).into()),
@@ -95,9 +96,11 @@ fn refused_error(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) -> No
 async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()> {
     let config = kafka.client_config(&[])?;
     let (mut timeout, mut refusals, mut waited) = (FIRST_WARNING, 0, false);
+    let mut requests = RequestTimeouts::default();
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match probe(&config, left.map_or(timeout, |left| left.min(timeout)), Duration::ZERO).await? {
+        let timeout_now = left.map_or(timeout, |left| left.min(timeout));
+        match probe(&config, timeout_now, Duration::ZERO, requests).await? {
             Probe::Reachable => {
                 if waited {
                     let brokers = &kafka.brokers;
@@ -110,6 +113,7 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
             }
             Probe::Unreachable(cause) => {
                 (timeout, refusals, waited) = (WARNING_INTERVAL, 0, true);
+                requests = requests.of_next_probe();
                 warn_unreachable(kafka, cause);
             }
             Probe::Refused(cause) => {
@@ -193,8 +197,20 @@ pub fn is_transient(error: &KafkaError) -> bool {
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_broker_that_answers_slowly_is_reached() {
+        let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        cluster.broker_round_trip_time(-1, Duration::from_millis(700)).unwrap();
+        let (brokers, topic_prefix) = (cluster.bootstrap_servers(), String::new());
+        let kafka = KafkaArgs { brokers, options: Vec::new(), topic_prefix };
+        wait_for_kafka_within(&kafka, Duration::from_secs(60)).await.unwrap();
+        reach(&kafka).await.unwrap();
+    }
 
     #[test]
     fn transient_errors_are_recognized() {
