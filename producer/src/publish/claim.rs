@@ -19,6 +19,7 @@ use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::monitoring::names;
 use catalog_shared::outage::retry_while_down;
 use catalog_shared::region::Region;
+use catalog_shared::rights;
 use catalog_shared::topics::Topics;
 use metrics::{counter, histogram};
 use tokio::task::spawn_blocking;
@@ -133,7 +134,8 @@ impl Claim {
             }
             let Err(error) = self.attempt(&records).await else { break };
             if !attempts.may_retry(&error) {
-                return Err(error).context("can't publish to Kafka");
+                let error = anyhow::Error::from(error).context("can't publish to Kafka");
+                return Err(rights::name_write(error));
             }
             tracing::warn!(event = events::PUBLISH_RETRIED, %error, attempts = attempts.0, "publishing failed, retrying");
             if let TransactionError::Fatal(_) = error {

@@ -29,3 +29,10 @@ pub(crate) enum TransactionError {
     #[error("Kafka refuses a record: {0}")]
     Refused(String),
 }
+
+impl TransactionError {
+    /// Whether it is known that nothing was committed.
+    pub(crate) const fn is_definite(&self) -> bool {
+        !matches!(self, Self::Fatal(_))
+    }
+}
