@@ -35,26 +35,29 @@ impl PageOutcome {
         match self {
             Self::Page(page) => within(page, interval, after),
             Self::OneId(mut page) => {
-                let Some(id) = page.last_id().map(str::to_owned) else { return end(page, after) };
+                let Some(id) = page.last_id().map(str::to_owned) else { return end(page, interval, after) };
                 // Objects after the last id are on the next page, too.
                 page.objects.truncate(page.len_through(&id));
-                part(after, Covered::UpTo(id.clone()), page, Some(id), None)
+                part(after, up_to(&id, interval), page, Some(id), None)
             }
-            Self::Last(page) => end(page, after),
+            Self::Last(page) => end(page, interval, after),
             Self::UnreadableId(id, page) => {
                 let is_beyond = interval.ends_before(&id);
-                let is_covered = is_beyond || interval.until.as_ref() == Some(&id);
-                let covered = if is_covered { Covered::Full } else { Covered::UpTo(id.clone()) };
+                let covered = if is_beyond { Covered::Full } else { up_to(&id, interval) };
                 let skipped = (!is_beyond).then(|| Skipped::Object(id.clone()));
                 part(after, covered, page, Some(id), skipped)
             }
             Self::UnreadableRange(to, page) => {
-                let is_covered = interval.until.as_ref() == Some(&to);
-                let covered = if is_covered { Covered::Full } else { Covered::UpTo(to) };
-                part(after, covered, page, None, Some(Skipped::Range))
+                part(after, up_to(&to, interval), page, None, Some(Skipped::Range))
             }
         }
     }
+}
+
+/// What is covered up to an id: all of an interval that ends there. Otherwise its rest would begin where the next interval begins,
+/// and the two could not be told apart.
+fn up_to(id: &str, interval: &Interval) -> Covered {
+    if interval.until.as_deref() == Some(id) { Covered::Full } else { Covered::UpTo(id.to_owned()) }
 }
 
 fn part(
@@ -79,19 +82,19 @@ fn within(mut page: Page, interval: &Interval, after: &str) -> LaneStep {
     let (len, covered) = match (page.len_within(interval), complete) {
         (Some(len), _) => (len, Covered::Full),
         (None, Some(id)) => (page.len_through(&id), Covered::UpTo(id)),
-        (None, None) => return end(page, after),
+        (None, None) => return end(page, interval, after),
     };
     page.objects.truncate(len);
     part(after, covered, page, largest_id, None)
 }
 
 /// A page that no further id follows, with the objects without an id at its end.
-fn end(page: Page, after: &str) -> LaneStep {
+fn end(page: Page, interval: &Interval, after: &str) -> LaneStep {
     let last = page.last_id().map(str::to_owned);
     if page.objects.is_empty() {
         return LaneStep { page: None, is_end: true };
     }
-    let covered = Covered::UpTo(last.clone().unwrap_or_else(|| after.to_owned()));
+    let covered = up_to(last.as_deref().unwrap_or(after), interval);
     LaneStep { is_end: true, ..part(after, covered, page, last, None) }
 }
 
@@ -146,6 +149,15 @@ mod tests {
     fn objects_with_one_id_are_published_and_what_follows_is_left() {
         let one_id = part(PageOutcome::OneId(page(&["", "b", "b", "N/A"])), &Interval::whole());
         assert_eq!((one_id.page.objects.len(), one_id.covered), (3, Covered::UpTo("b".into())));
+    }
+
+    #[test]
+    fn objects_with_the_id_at_which_the_interval_ends_complete_it() {
+        let until_b = Interval { after: String::new(), until: Some("b".into()) };
+        let one_id = part(PageOutcome::OneId(page(&["b", "b"])), &until_b);
+        assert_eq!((one_id.page.objects.len(), one_id.covered), (2, Covered::Full));
+        let last = PageOutcome::Last(page(&["b"])).within(&until_b, "");
+        assert!(last.is_end && last.page.is_some_and(|page| page.covered == Covered::Full));
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub(crate) fn len_within_limit(page: &Page, remaining: usize) -> usize {
     last.map_or(head.len(), |id| page.len_through(id).max(head.len()))
 }
 
-/// Removes what a page covers from the pending intervals.
+/// Removes what a page covers from the pending intervals. The lower bound identifies an interval, because none of them is empty: one
+/// that is covered up to its upper bound is removed.
 pub(crate) fn cover(pending: &mut Vec<Interval>, from: &str, covered: Covered) {
     match covered {
         Covered::UpTo(id) => {
