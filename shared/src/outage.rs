@@ -46,14 +46,6 @@ pub async fn wait_for_kafka(kafka: &KafkaArgs) -> anyhow::Result<()> {
     wait(kafka, None).await
 }
 
-/// Like [`wait_for_kafka`], for at most `limit`.
-///
-/// # Errors
-/// Same as [`wait_for_kafka`], and if no broker answers in time.
-pub async fn wait_for_kafka_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
-    wait(kafka, Some(Instant::now() + limit)).await
-}
-
 /// Checks that Kafka is reachable, for a command that does not wait for it. Takes some 2 seconds if the brokers are down, and some
 /// 10 if they don't answer at all.
 ///
@@ -144,12 +136,26 @@ fn warn_unreachable(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) {
 /// Same as [`wait_for_kafka`], and other errors of the work.
 pub async fn retry_while_down<T>(
     kafka: &KafkaArgs,
+    work: impl AsyncFnMut() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    retry_while_down_within(kafka, None, work).await
+}
+
+/// Like [`retry_while_down`], but no longer than `limit`, if there is one. Work that has begun is not interrupted.
+///
+/// # Errors
+/// Same as [`retry_while_down`], and the last error of an outage that is longer.
+pub async fn retry_while_down_within<T>(
+    kafka: &KafkaArgs,
+    limit: Option<Duration>,
     mut work: impl AsyncFnMut() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    // A limit that the clock can't represent is none.
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     loop {
-        wait_for_kafka(kafka).await?;
+        wait(kafka, deadline).await?;
         match work().await {
-            Err(error) if is_unreachable(&error) => {
+            Err(error) if is_unreachable(&error) && deadline.is_none_or(|end| Instant::now() < end) => {
                 let error = format!("{error:#}");
                 tracing::warn!(
                     event = events::KAFKA_NOT_READY,
@@ -208,8 +214,23 @@ mod tests {
         cluster.broker_round_trip_time(-1, Duration::from_millis(700)).unwrap();
         let (brokers, topic_prefix) = (cluster.bootstrap_servers(), String::new());
         let kafka = KafkaArgs { brokers, options: Vec::new(), topic_prefix };
-        wait_for_kafka_within(&kafka, Duration::from_secs(60)).await.unwrap();
+        retry_while_down_within(&kafka, Some(Duration::from_secs(60)), async || Ok(())).await.unwrap();
         reach(&kafka).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_kafka_that_is_never_ready_is_retried_until_the_limit() {
+        let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        let (brokers, topic_prefix) = (cluster.bootstrap_servers(), String::new());
+        let kafka = KafkaArgs { brokers, options: Vec::new(), topic_prefix };
+        let mut tries = 0;
+        let never_ready = async || {
+            tries += 1;
+            Err::<(), _>(Unreachable("no leader".to_owned()).into())
+        };
+        let ended = retry_while_down_within(&kafka, Some(Duration::from_secs(2)), never_ready).await;
+        assert_eq!(ended.unwrap_err().to_string(), "no leader");
+        assert!(tries > 1);
     }
 
     #[test]
