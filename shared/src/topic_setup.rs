@@ -77,8 +77,22 @@ fn specs(topics: &Topics, datasets: u16) -> Vec<TopicSpec> {
 /// Creates missing topics, checks the settings of all, and returns the number of partitions of each data topic.
 ///
 /// # Errors
-/// [`Stop::Guard`] for a topic that deletes records or refuses large ones, otherwise the error of Kafka.
+/// [`Stop::Guard`] for a topic that deletes records, refuses large ones, or has no partition for the cursor of a region, otherwise
+/// the error of Kafka.
 pub async fn ensure(
+    kafka: &KafkaArgs,
+    topics: &Topics,
+    partitions: u16,
+) -> anyhow::Result<BTreeMap<RecordType, i32>> {
+    ensure_for(&Region::ALL, kafka, topics, partitions).await
+}
+
+/// Like [`ensure`], for the cursors of these regions.
+///
+/// # Errors
+/// Same as [`ensure`].
+pub async fn ensure_for(
+    regions: &[Region],
     kafka: &KafkaArgs,
     topics: &Topics,
     partitions: u16,
@@ -95,6 +109,7 @@ pub async fn ensure(
     let names: Vec<String> = specs.iter().map(|topic| topic.name.clone()).collect();
     let client = Arc::clone(&admin);
     let counts = spawn_blocking(move || await_leaders(&client, &names)).await??;
+    check_cursors(&topics.cursors(), counts.get(&topics.cursors()).copied().unwrap_or_default(), regions)?;
     // Not earlier: right after the creation of a topic, a broker may know its name and not yet its settings.
     check_settings(&admin, &specs).await?;
     let of_kind = |kind| counts.get(&topics.data(kind)).map(|count| (kind, *count));
@@ -159,6 +174,20 @@ fn led_partitions(metadata: &Metadata, name: &str) -> Option<i32> {
     led.then(|| i32::try_from(partitions.len()).ok()).flatten()
 }
 
+/// Refuses a topic of cursors, with this number of partitions, that lacks the one of a region.
+fn check_cursors(name: &str, found: i32, regions: &[Region]) -> Result<(), Stop> {
+    match regions.iter().find(|region| region.cursor_partition() >= found) {
+        None => Ok(()),
+        Some(region) => {
+            let needed = region.cursor_partition() + 1;
+            Err(Stop::Guard(format!(
+                "the topic {name} has too few partitions: {found}, and the cursor of region {region} needs {needed}. Add them: \
+                 kafka-topics.sh --alter --topic {name} --partitions {needed}"
+            )))
+        }
+    }
+}
+
 async fn check_settings(admin: &Admin, specs: &[TopicSpec]) -> anyhow::Result<()> {
     let resources: Vec<_> = specs.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
     let options = AdminOptions::new().request_timeout(Some(TOPIC_TIMEOUT));
@@ -205,6 +234,18 @@ fn check(topic: &TopicSpec, found: &ConfigResource) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_of_cursors_needs_a_partition_for_each_crawled_region() {
+        assert!(check_cursors("c", 2, &Region::ALL).is_ok() && check_cursors("c", 1, &[Region::Us]).is_ok());
+        for regions in [&Region::ALL[..], &[Region::Eu]] {
+            let refused = check_cursors("c", 1, regions).unwrap_err().to_string();
+            assert!(
+                refused.contains("region eu needs 2") && refused.ends_with("--partitions 2"),
+                "{refused}"
+            );
+        }
+    }
 
     #[test]
     fn the_text_of_the_largest_record_is_its_number() {
