@@ -78,7 +78,7 @@ impl Attempts {
     fn may_retry(&mut self, error: &TransactionError) -> bool {
         match error {
             TransactionError::Refused(_) => return false,
-            TransactionError::Unreachable(_) => self.0 = 0,
+            TransactionError::Unreachable(_) | TransactionError::FewReplicas(_) => self.0 = 0,
             TransactionError::Fatal(_) | TransactionError::Aborted(_) | TransactionError::Slow(_) => {
                 self.0 += 1
             }

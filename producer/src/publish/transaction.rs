@@ -18,7 +18,7 @@ use crate::publish::commit::commit;
 use crate::publish::delivery::{Undelivered, await_all, is_queue_full};
 use crate::publish::failure::TransactionError;
 use crate::publish::late_ends::{EndTxnContext, LateEnds};
-use crate::publish::leaders;
+use crate::publish::leaders::{self, Leaders};
 
 type Client = FutureProducer<EndTxnContext>;
 
@@ -84,17 +84,22 @@ impl Transactions {
     /// Aborts after a record was not delivered.
     async fn undelivered(&self, records: &[Outgoing], undelivered: Undelivered) -> TransactionError {
         let Undelivered { key, error } = undelivered;
+        let mut reason = self.abort_reason.get();
         let to_error = match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Refused,
             // Checked before the abort, which may take as long as an outage.
-            Some(RDKafkaErrorCode::MessageTimedOut) if leaders::are_up(&self.kafka, records).await => {
-                TransactionError::Slow
-            }
-            Some(RDKafkaErrorCode::MessageTimedOut) => TransactionError::Unreachable,
+            Some(RDKafkaErrorCode::MessageTimedOut) => match leaders::state(&self.kafka, records).await {
+                Leaders::Up => TransactionError::Slow,
+                Leaders::Down => TransactionError::Unreachable,
+                Leaders::FewInSync(few) => {
+                    reason = Some(few);
+                    TransactionError::FewReplicas
+                }
+            },
             _ => TransactionError::Aborted,
         };
         let bytes: usize = records.iter().map(|record| record.value.len()).sum();
-        let reason = self.abort_reason.get().map(|reason| format!("; {reason}")).unwrap_or_default();
+        let reason = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
         let cause = format!("{} records of {bytes} bytes; {key}: {error}{reason}", records.len());
         self.abort(cause, to_error).await
     }
