@@ -13,12 +13,14 @@ use crate::rights::code;
 mod diagnosis;
 mod no_access;
 mod probe;
+mod request_timeouts;
 mod tls;
 mod token;
 
 use diagnosis::Diagnosis;
 pub use no_access::NoAccess;
-use probe::{Probe, RequestTimeouts, probe};
+use probe::{Probe, probe};
+use request_timeouts::RequestTimeouts;
 
 /// How long to probe Kafka before the first warning, and between further ones.
 const FIRST_WARNING: Duration = Duration::from_secs(1);
