@@ -75,7 +75,7 @@ impl Cli {
                 crawl::run(*args, log.terminal(), shutdown).await
             }
             Command::Doctor(args) => doctor::run(&args, &shutdown).await,
-            Command::Status(args) => status::run(&args).await,
+            Command::Status(args) => status::run(&args, &shutdown).await,
             Command::Completions(args) => command_files::print_completions(Self::command(), &args),
             Command::Man(args) => command_files::write_man_pages(Self::command(), &args),
         }

@@ -66,7 +66,7 @@ pub async fn read_stored(
     spawn_blocking(read).await?.with_context(|| format!("can't read the cursor of region {region}"))
 }
 
-/// Like [`read`], for a topic that may not exist yet.
+/// Like [`read`], for a topic that may not exist yet or may have no partition for the region.
 ///
 /// # Errors
 /// Same as [`read`].
@@ -75,8 +75,20 @@ pub async fn read_if_exists(
     topics: &Topics,
     region: Region,
 ) -> anyhow::Result<Option<Cursor>> {
+    Ok(read_stored_if_exists(kafka, topics, region).await?.map(|stored| stored.cursor))
+}
+
+/// Like [`read_if_exists`], with the time at which it was written.
+///
+/// # Errors
+/// Same as [`read`].
+pub async fn read_stored_if_exists(
+    kafka: &KafkaArgs,
+    topics: &Topics,
+    region: Region,
+) -> anyhow::Result<Option<StoredCursor>> {
     use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
-    match read(kafka, topics, region).await {
+    match read_stored(kafka, topics, region).await {
         Err(error) => match error.downcast_ref() {
             Some(KafkaError::MetadataFetch(UnknownPartition | UnknownTopic | UnknownTopicOrPartition)) => {
                 Ok(None)

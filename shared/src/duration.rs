@@ -2,19 +2,28 @@
 
 use std::time::Duration;
 
+/// The longest duration: 100 years of 365.25 days. Added to any time of a clock, it is still a time.
+const MAX: Duration = Duration::from_secs(100 * 31_557_600);
+/// The refusal of a longer one.
+pub const TOO_LONG: &str = "must be at most 100y, such as 30s, 10m, 6h or 7d";
+
 /// The format of a duration, for error messages.
 const RULE: &str = "expected a number of seconds, or a number with a unit, such as 30s, 10m, 6h, 7d or 2w";
 
 /// Parses a duration: `90` (seconds), `90s`, `10m`, `6h`, `7d`, `2w`, `1h30m`, `2 hours`.
 ///
 /// # Errors
-/// The format, with examples, for anything else.
+/// The format, with examples, for anything else; [`TOO_LONG`] for more than 100 years.
 pub fn parse(text: &str) -> Result<Duration, &'static str> {
     let text = text.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Ok(Duration::from_secs(seconds));
+    match text.parse::<u64>() {
+        Ok(seconds) => limited(Duration::from_secs(seconds)),
+        Err(_) => with_unit(text),
     }
-    with_unit(text)
+}
+
+fn limited(time: Duration) -> Result<Duration, &'static str> {
+    if time > MAX { Err(TOO_LONG) } else { Ok(time) }
 }
 
 /// Like [`parse`], but with a mandatory unit, for flags that accept other texts, too: `2026` is more likely a year.
@@ -23,7 +32,7 @@ pub fn parse(text: &str) -> Result<Duration, &'static str> {
 /// Same as [`parse`].
 pub fn with_unit(text: &str) -> Result<Duration, &'static str> {
     // humantime distinguishes `M` (month) from `m` (minute), which is unexpected here.
-    humantime::parse_duration(&text.trim().to_ascii_lowercase()).map_err(|_| RULE)
+    humantime::parse_duration(&text.trim().to_ascii_lowercase()).map_err(|_| RULE).and_then(limited)
 }
 
 /// Like [`parse`], for timeouts: at least a second.
@@ -58,6 +67,15 @@ mod tests {
         for text in ["", "m", "-1", "soon", "10µ", "99999999999999999999", "99999999999999999w"] {
             assert_eq!(parsed(text), Err(RULE), "{text}");
         }
+    }
+
+    #[test]
+    fn a_duration_is_at_most_100_years() {
+        for text in ["18446744073709551615", "3155760001", "101y", "3000y"] {
+            assert_eq!(parse(text), Err(TOO_LONG), "{text}");
+        }
+        assert_eq!((parse("100y"), with_unit("3000y")), (Ok(MAX), Err(TOO_LONG)));
+        assert!(std::time::Instant::now().checked_add(MAX * 3).is_some());
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod region;
 mod reserved_options;
 pub mod rights;
 pub mod run_sentences;
+pub mod runtime;
 pub mod settings;
 pub mod shutdown;
 mod stop;

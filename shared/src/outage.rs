@@ -13,12 +13,14 @@ use crate::rights::code;
 mod diagnosis;
 mod no_access;
 mod probe;
+mod request_timeouts;
 mod tls;
 mod token;
 
 use diagnosis::Diagnosis;
 pub use no_access::NoAccess;
 use probe::{Probe, probe};
+use request_timeouts::RequestTimeouts;
 
 /// How long to probe Kafka before the first warning, and between further ones.
 const FIRST_WARNING: Duration = Duration::from_secs(1);
@@ -46,14 +48,6 @@ pub async fn wait_for_kafka(kafka: &KafkaArgs) -> anyhow::Result<()> {
     wait(kafka, None).await
 }
 
-/// Like [`wait_for_kafka`], for at most `limit`.
-///
-/// # Errors
-/// Same as [`wait_for_kafka`], and if no broker answers in time.
-pub async fn wait_for_kafka_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
-    wait(kafka, Some(Instant::now() + limit)).await
-}
-
 /// Checks that Kafka is reachable, for a command that does not wait for it. Takes some 2 seconds if the brokers are down, and some
 /// 10 if they don't answer at all.
 ///
@@ -69,7 +63,8 @@ pub async fn reach(kafka: &KafkaArgs) -> anyhow::Result<()> {
 /// Same as [`reach`].
 pub async fn reach_within(kafka: &KafkaArgs, limit: Duration) -> anyhow::Result<()> {
     let timeout = limit.min(REACH_TIMEOUT);
-    match probe(&kafka.client_config(&[])?, timeout, limit.saturating_sub(timeout)).await? {
+    let (silence, requests) = (limit.saturating_sub(timeout), RequestTimeouts::default());
+    match probe(&kafka.client_config(&[])?, timeout, silence, requests).await? {
         Probe::Reachable => Ok(()),
         Probe::Unreachable(cause) => Err(unreachable_error(kafka, cause).into()),
         Probe::Refused(cause) => Err(refused_error(kafka, cause).into()),
@@ -95,9 +90,11 @@ fn refused_error(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) -> No
 async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()> {
     let config = kafka.client_config(&[])?;
     let (mut timeout, mut refusals, mut waited) = (FIRST_WARNING, 0, false);
+    let mut requests = RequestTimeouts::default();
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match probe(&config, left.map_or(timeout, |left| left.min(timeout)), Duration::ZERO).await? {
+        let timeout_now = left.map_or(timeout, |left| left.min(timeout));
+        match probe(&config, timeout_now, Duration::ZERO, requests).await? {
             Probe::Reachable => {
                 if waited {
                     let brokers = &kafka.brokers;
@@ -110,6 +107,7 @@ async fn wait(kafka: &KafkaArgs, deadline: Option<Instant>) -> anyhow::Result<()
             }
             Probe::Unreachable(cause) => {
                 (timeout, refusals, waited) = (WARNING_INTERVAL, 0, true);
+                requests = requests.of_next_probe();
                 warn_unreachable(kafka, cause);
             }
             Probe::Refused(cause) => {
@@ -140,12 +138,26 @@ fn warn_unreachable(kafka: &KafkaArgs, Diagnosis { reason, next }: Diagnosis) {
 /// Same as [`wait_for_kafka`], and other errors of the work.
 pub async fn retry_while_down<T>(
     kafka: &KafkaArgs,
+    work: impl AsyncFnMut() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    retry_while_down_within(kafka, None, work).await
+}
+
+/// Like [`retry_while_down`], but no longer than `limit`, if there is one. Work that has begun is not interrupted.
+///
+/// # Errors
+/// Same as [`retry_while_down`], and the last error of an outage that is longer.
+pub async fn retry_while_down_within<T>(
+    kafka: &KafkaArgs,
+    limit: Option<Duration>,
     mut work: impl AsyncFnMut() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    // A limit that the clock can't represent is none.
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     loop {
-        wait_for_kafka(kafka).await?;
+        wait(kafka, deadline).await?;
         match work().await {
-            Err(error) if is_unreachable(&error) => {
+            Err(error) if is_unreachable(&error) && deadline.is_none_or(|end| Instant::now() < end) => {
                 let error = format!("{error:#}");
                 tracing::warn!(
                     event = events::KAFKA_NOT_READY,
@@ -193,8 +205,35 @@ pub fn is_transient(error: &KafkaError) -> bool {
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_broker_that_answers_slowly_is_reached() {
+        let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        cluster.broker_round_trip_time(-1, Duration::from_millis(700)).unwrap();
+        let (brokers, topic_prefix) = (cluster.bootstrap_servers(), String::new());
+        let kafka = KafkaArgs { brokers, options: Vec::new(), topic_prefix };
+        retry_while_down_within(&kafka, Some(Duration::from_secs(60)), async || Ok(())).await.unwrap();
+        reach(&kafka).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_kafka_that_is_never_ready_is_retried_until_the_limit() {
+        let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        let (brokers, topic_prefix) = (cluster.bootstrap_servers(), String::new());
+        let kafka = KafkaArgs { brokers, options: Vec::new(), topic_prefix };
+        let mut tries = 0;
+        let never_ready = async || {
+            tries += 1;
+            Err::<(), _>(Unreachable("no leader".to_owned()).into())
+        };
+        let ended = retry_while_down_within(&kafka, Some(Duration::from_secs(2)), never_ready).await;
+        assert_eq!(ended.unwrap_err().to_string(), "no leader");
+        assert!(tries > 1);
+    }
 
     #[test]
     fn transient_errors_are_recognized() {

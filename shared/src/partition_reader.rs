@@ -1,6 +1,6 @@
 //! Reads partitions to their ends, without a consumer group.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use rdkafka::config::ClientConfig;
@@ -45,7 +45,7 @@ pub fn config(kafka: &KafkaArgs, isolation: Isolation) -> Result<ClientConfig, S
     ])
 }
 
-/// Reads the records of a partition from an offset to its end. Blocks.
+/// Reads the records of a partition from an offset to its end. Blocks, without a record for at most 30 seconds.
 ///
 /// # Errors
 /// [`Unreachable`] if Kafka does not answer; otherwise its error.
@@ -59,11 +59,15 @@ pub fn read_to_end(
     let mut assignment = TopicPartitionList::with_capacity(1);
     assignment.add_partition_offset(topic, partition, Offset::Offset(start))?;
     reader.assign(&assignment)?;
+    let mut deadline = Instant::now() + POLL_TIMEOUT;
     loop {
-        match reader.poll(POLL_TIMEOUT) {
-            Some(Ok(message)) => read(&message),
+        match reader.poll(deadline.saturating_duration_since(Instant::now())) {
+            Some(Ok(message)) => {
+                deadline = Instant::now() + POLL_TIMEOUT;
+                read(&message);
+            }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            // The client reconnects by itself.
+            // The client reconnects by itself. Its errors come again and again during an outage, and don't extend the deadline.
             Some(Err(KafkaError::MessageConsumption(error))) if !is_reported_once(error) => {
                 tracing::debug!(%error, topic, partition, "reading to the end");
             }

@@ -38,6 +38,15 @@ pub fn name(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
+/// Adds the missing permission to the error of a transaction. librdkafka passes its cause on as text only.
+#[must_use]
+pub fn name_write(error: anyhow::Error) -> anyhow::Error {
+    if format!("{error:#}").contains("Topic authorization failed") {
+        return error.context(Denied("WRITE on a topic"));
+    }
+    error
+}
+
 /// The missing permission in the terms of Kafka's tools.
 const fn right(code: RDKafkaErrorCode) -> Option<&'static str> {
     match code {
@@ -73,6 +82,11 @@ mod tests {
         assert_eq!(message(RDKafkaErrorCode::ClusterAuthorizationFailed).matches("denies").count(), 1);
         assert!(message(RDKafkaErrorCode::GroupAuthorizationFailed).contains("READ on the consumer group"));
         assert!(!message(RDKafkaErrorCode::UnknownTopicOrPartition).contains("denies"));
+        let aborted =
+            anyhow::anyhow!("aborted: Failed to add partition \"t\" [0]: Broker: Topic authorization failed");
+        let written = format!("{:#}", name_write(aborted));
+        assert!(written.contains("denies WRITE on a topic") && written.contains("\"t\" [0]"), "{written}");
+        assert!(!name_write(anyhow::anyhow!("timed out")).is::<Denied>());
         let guard: anyhow::Result<()> = Err(Stop::Guard("a guard".to_owned()).into());
         assert!(named(guard).unwrap_err().downcast_ref::<Stop>().is_some());
     }

@@ -77,8 +77,22 @@ fn specs(topics: &Topics, datasets: u16) -> Vec<TopicSpec> {
 /// Creates missing topics, checks the settings of all, and returns the number of partitions of each data topic.
 ///
 /// # Errors
-/// [`Stop::Guard`] for a topic that deletes records or refuses large ones, otherwise the error of Kafka.
+/// [`Stop::Guard`] for a topic that deletes records, refuses large ones, or has no partition for the cursor of a region, otherwise
+/// the error of Kafka.
 pub async fn ensure(
+    kafka: &KafkaArgs,
+    topics: &Topics,
+    partitions: u16,
+) -> anyhow::Result<BTreeMap<RecordType, i32>> {
+    ensure_for(&Region::ALL, kafka, topics, partitions).await
+}
+
+/// Like [`ensure`], for the cursors of these regions.
+///
+/// # Errors
+/// Same as [`ensure`].
+pub async fn ensure_for(
+    regions: &[Region],
     kafka: &KafkaArgs,
     topics: &Topics,
     partitions: u16,
@@ -95,9 +109,11 @@ pub async fn ensure(
     let names: Vec<String> = specs.iter().map(|topic| topic.name.clone()).collect();
     let client = Arc::clone(&admin);
     let counts = spawn_blocking(move || await_leaders(&client, &names)).await??;
+    let count = |name: &String| counts.get(name).map(|found| found.partitions);
+    check_cursors(&topics.cursors(), count(&topics.cursors()).unwrap_or_default(), regions)?;
     // Not earlier: right after the creation of a topic, a broker may know its name and not yet its settings.
-    check_settings(&admin, &specs).await?;
-    let of_kind = |kind| counts.get(&topics.data(kind)).map(|count| (kind, *count));
+    check_settings(&admin, &specs, &counts).await?;
+    let of_kind = |kind| Some((kind, count(&topics.data(kind))?));
     Ok(RecordType::ALL.into_iter().filter_map(of_kind).collect())
 }
 
@@ -131,12 +147,12 @@ fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {
 type Admin = AdminClient<LogContext>;
 
 /// Waits until every partition has a leader. A new topic may have none yet.
-fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<String, i32>> {
+fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<String, Led>> {
     let deadline = Instant::now() + TOPIC_TIMEOUT;
     loop {
         let metadata = admin.inner().fetch_metadata(None, TOPIC_TIMEOUT).context("Kafka is unreachable")?;
         let counts: BTreeMap<_, _> =
-            names.iter().filter_map(|name| Some((name.clone(), led_partitions(&metadata, name)?))).collect();
+            names.iter().filter_map(|name| Some((name.clone(), led(&metadata, name)?))).collect();
         if counts.len() == names.len() {
             return Ok(counts);
         }
@@ -153,13 +169,40 @@ fn await_leaders(admin: &Admin, names: &[String]) -> anyhow::Result<BTreeMap<Str
     }
 }
 
-fn led_partitions(metadata: &Metadata, name: &str) -> Option<i32> {
-    let partitions = metadata.topics().iter().find(|topic| topic.name() == name)?.partitions();
-    let led = !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0);
-    led.then(|| i32::try_from(partitions.len()).ok()).flatten()
+/// A topic whose partitions all have a leader.
+struct Led {
+    partitions: i32,
+    /// The smallest number of replicas of a partition.
+    replicas: usize,
 }
 
-async fn check_settings(admin: &Admin, specs: &[TopicSpec]) -> anyhow::Result<()> {
+fn led(metadata: &Metadata, name: &str) -> Option<Led> {
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name)?;
+    let partitions = topic.partitions();
+    let is_led = !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0);
+    let count = i32::try_from(partitions.len()).ok().filter(|_| is_led)?;
+    Some(Led { partitions: count, replicas: inspect::replicas(topic) })
+}
+
+/// Refuses a topic of cursors, with this number of partitions, that lacks the one of a region.
+fn check_cursors(name: &str, found: i32, regions: &[Region]) -> Result<(), Stop> {
+    match regions.iter().find(|region| region.cursor_partition() >= found) {
+        None => Ok(()),
+        Some(region) => {
+            let needed = region.cursor_partition() + 1;
+            Err(Stop::Guard(format!(
+                "the topic {name} has too few partitions: {found}, and the cursor of region {region} needs {needed}. Add them: \
+                 kafka-topics.sh --alter --topic {name} --partitions {needed}"
+            )))
+        }
+    }
+}
+
+async fn check_settings(
+    admin: &Admin,
+    specs: &[TopicSpec],
+    topics: &BTreeMap<String, Led>,
+) -> anyhow::Result<()> {
     let resources: Vec<_> = specs.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
     let options = AdminOptions::new().request_timeout(Some(TOPIC_TIMEOUT));
     let answers = admin.describe_configs(&resources, &options).await?;
@@ -172,16 +215,16 @@ async fn check_settings(admin: &Admin, specs: &[TopicSpec]) -> anyhow::Result<()
         })?;
         let OwnedResourceSpecifier::Topic(name) = &found.specifier else { continue };
         let Some(topic) = specs.iter().find(|topic| topic.name == *name) else { continue };
-        check(topic, &found)?;
+        check(topic, topics.get(name).map_or(usize::MAX, |led| led.replicas), &found)?;
     }
     Ok(())
 }
 
-/// Refuses a topic that would lose records. The rules are those of [`inspect`].
-fn check(topic: &TopicSpec, found: &ConfigResource) -> anyhow::Result<()> {
+/// Refuses a topic that would lose or refuse records. The rules are those of [`inspect`].
+fn check(topic: &TopicSpec, replicas: usize, found: &ConfigResource) -> anyhow::Result<()> {
     let name = &topic.name;
-    for fault in inspect::setting_faults(topic, |name| found.get(name).and_then(|entry| entry.value.clone()))
-    {
+    let value = |name: &str| found.get(name).and_then(|entry| entry.value.clone());
+    for fault in inspect::setting_faults(topic, replicas, value) {
         match fault {
             TopicFault::SettingsHidden => bail!(
                 "the settings of the topic {name} are not visible: this user lacks DESCRIBE_CONFIGS on it \
@@ -190,6 +233,9 @@ fn check(topic: &TopicSpec, found: &ConfigResource) -> anyhow::Result<()> {
             TopicFault::Setting { name: setting, is, must, is_fatal: true } => {
                 let (harm, must) = match setting {
                     "cleanup.policy" => ("loses records", format!("`{must}`")),
+                    inspect::MIN_IN_SYNC => {
+                        ("refuses every record", format!("at most {must}, the number of its replicas"))
+                    }
                     _ => ("refuses large records", format!("{must} or more")),
                 };
                 bail!(Stop::Guard(format!(
@@ -205,6 +251,18 @@ fn check(topic: &TopicSpec, found: &ConfigResource) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_of_cursors_needs_a_partition_for_each_crawled_region() {
+        assert!(check_cursors("c", 2, &Region::ALL).is_ok() && check_cursors("c", 1, &[Region::Us]).is_ok());
+        for regions in [&Region::ALL[..], &[Region::Eu]] {
+            let refused = check_cursors("c", 1, regions).unwrap_err().to_string();
+            assert!(
+                refused.contains("region eu needs 2") && refused.ends_with("--partitions 2"),
+                "{refused}"
+            );
+        }
+    }
 
     #[test]
     fn the_text_of_the_largest_record_is_its_number() {

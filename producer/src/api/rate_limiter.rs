@@ -33,10 +33,7 @@ pub(crate) struct RateLimiter {
 
 impl RateLimiter {
     pub(crate) fn new(rate: RateLimit) -> Self {
-        let period = match rate {
-            RateLimit::Unlimited => Duration::ZERO,
-            RateLimit::PerSecond(rate) => Duration::from_secs_f64(1.0 / rate),
-        };
+        let period = rate.period();
         let clock = SlotClock { tolerance: TOLERANCE.min(period / PERIOD_DIVISOR), slot: Arc::default() };
         let limiter = Quota::with_period(period).map(|quota| {
             governor::RateLimiter::direct_with_clock(quota.allow_burst(NonZeroU32::MIN), clock.clone())

@@ -1,6 +1,7 @@
 //! `--rate`.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Requests per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,6 +10,16 @@ pub enum RateLimit {
     Unlimited,
     /// At most this many, above 0.
     PerSecond(f64),
+}
+
+impl RateLimit {
+    /// The time between two requests.
+    pub(crate) fn period(self) -> Duration {
+        match self {
+            Self::Unlimited => Duration::ZERO,
+            Self::PerSecond(rate) => Duration::from_secs_f64(1.0 / rate),
+        }
+    }
 }
 
 impl FromStr for RateLimit {

@@ -16,8 +16,11 @@ const MAX_INTERVAL: Duration = Duration::from_secs(10 * 31_557_600);
 
 /// Parses the time between two slots.
 fn interval(text: &str) -> Result<Duration, &'static str> {
-    let interval = duration::at_least_a_second(text)?;
-    if interval > MAX_INTERVAL { Err("must be at most 10y, such as 6h or 7d") } else { Ok(interval) }
+    match duration::at_least_a_second(text) {
+        Ok(interval) if interval <= MAX_INTERVAL => Ok(interval),
+        Ok(_) | Err(duration::TOO_LONG) => Err("must be at most 10y, such as 6h or 7d"),
+        Err(rule) => Err(rule),
+    }
 }
 
 /// The flags of a crawl that repeats.

@@ -55,8 +55,10 @@ impl FromStr for SinceArg {
         if text.eq_ignore_ascii_case("auto") {
             return Ok(Self::Auto);
         }
-        if let Ok(ago) = duration::with_unit(text) {
-            return Ok(Self::Ago(ago));
+        match duration::with_unit(text) {
+            Ok(ago) => return Ok(Self::Ago(ago)),
+            Err(duration::TOO_LONG) => return Err(duration::TOO_LONG),
+            Err(_) => {}
         }
         let midnight = |date: Date| date.with_time(Time::MIDNIGHT).assume_utc();
         let date = || Date::parse(text, &Iso8601::DATE).map(midnight);
@@ -120,10 +122,12 @@ pub(crate) mod tests {
 
     #[test]
     fn invalid_values_are_refused_with_the_name_of_the_flag() {
-        let lines: [&[&str]; 9] = [
+        let lines: [&[&str]; 11] = [
             &["--since", "2026"],
             &["--since", "yesterday"],
             &["--since", "9000-01-01"],
+            &["--since", "3000y"],
+            &["--overlap", "3000y", "--since", "auto"],
             &["--since", "auto", "--limit", "5"],
             &["--since", "auto", "--cursor", "ijzp-q8t2"],
             &["--overlap", "1h"],

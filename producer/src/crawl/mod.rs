@@ -44,7 +44,7 @@ use crate::report::summary::{End, Summary};
 use crate::run::lifecycle;
 use crate::run::request::CrawlRequest;
 
-/// A crawl hangs if no request has ended for this much longer than a request may take with all its retries.
+/// A crawl hangs if it has received nothing for this much longer than its waits between two requests may take.
 const STALL_MARGIN: Duration = Duration::from_secs(60);
 
 /// Crawls a region once, or at each slot of its schedule until `shutdown`.
@@ -60,8 +60,7 @@ pub(crate) async fn run(
     let url = args.api.url()?;
     let request = CrawlRequest::new(&args, &url)?;
     let scheduler = Scheduler::new(&args)?;
-    let stall_timeout = args.retry_for + args.timeout + STALL_MARGIN;
-    let mut monitor = Monitor::new(args.api.region, stall_timeout, &shutdown);
+    let mut monitor = Monitor::new(args.api.region, stall_timeout(&args), &shutdown);
     if let Some(scheduler) = &scheduler {
         monitor = monitor.with_schedule(scheduler.state());
     }
@@ -72,6 +71,12 @@ pub(crate) async fn run(
         Some(scheduler) => scheduler.run(&crawler, &request).await,
         None => crawler.crawl(&request).await,
     }
+}
+
+/// How long a crawl that works may receive nothing: a pause that the API asks for or that follows an error, then the pause of the
+/// rate limiter, then a request without data. All lanes share the limiter, so its pause does not depend on their number.
+fn stall_timeout(args: &CrawlArgs) -> Duration {
+    args.retry_for + args.api.rate.period() + args.timeout + STALL_MARGIN
 }
 
 /// What all crawls of a process have in common.
@@ -183,4 +188,22 @@ async fn publish_rest_of_run(
         publisher.split(usize::from(args.concurrency)).await?;
     }
     scroll::scroll(args, discovery, publisher, display, shutdown).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::crawl::tests::parse;
+
+    #[test]
+    fn the_stall_timeout_exceeds_every_regular_pause_of_a_crawl() {
+        let seconds = |flags: &[&str]| stall_timeout(&parse(flags)).as_secs();
+        assert_eq!(seconds(&[]), 600 + 30 + 60);
+        assert_eq!(seconds(&["--rate", "none", "--retry-for", "1h"]), 3_600 + 30 + 60);
+        assert_eq!(seconds(&["--rate", "0.001"]), 600 + 1_000 + 30 + 60);
+        assert_eq!(
+            seconds(&["--rate", "0.005", "--retry-for", "1m", "--timeout", "5m"]),
+            60 + 200 + 300 + 60
+        );
+    }
 }

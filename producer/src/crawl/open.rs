@@ -7,7 +7,7 @@ use catalog_shared::cursor::Cursor;
 use catalog_shared::cursor_reader;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
-use catalog_shared::outage::{retry_while_down, wait_for_kafka_within};
+use catalog_shared::outage::retry_while_down_within;
 use catalog_shared::topic_setup;
 use tokio_util::sync::CancellationToken;
 
@@ -49,16 +49,13 @@ pub(super) async fn open(
         if args.dry_run {
             return dry_run(args, request, discovery).await;
         }
-        if let Some(limit) = args.wait_for_kafka {
-            wait_for_kafka_within(&args.kafka, limit).await?;
-        }
         let claim = async || {
             discovery.counters().add_kafka_wait(waiting.elapsed());
             let claimed = open_and_claim(args, request, discovery, &mut domains).await;
             waiting = Instant::now();
             claimed
         };
-        retry_while_down(&args.kafka, claim).await
+        retry_while_down_within(&args.kafka, args.wait_for_kafka, claim).await
     };
     let publisher = shutdown.run_until_cancelled(opening).await.transpose()?;
     Ok(publisher.map(|publisher| Opened { publisher, domains }))
@@ -93,7 +90,8 @@ async fn open_and_claim(
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
     let planned = plan(request, cursor_reader::read_if_exists(&args.kafka, &topics, args.api.region).await?)?;
-    let partitions = topic_setup::ensure(&args.kafka, &topics, args.partitions).await?;
+    let partitions =
+        topic_setup::ensure_for(&[args.api.region], &args.kafka, &topics, args.partitions).await?;
     let instance_id = uuid::Uuid::new_v4().to_string();
     let is_new = matches!(planned, Plan::Start { .. });
     planned.into_cursor(request, &instance_id, &partitions)?;

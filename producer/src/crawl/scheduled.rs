@@ -7,7 +7,7 @@ use catalog_shared::cursor::{Cursor, RunState};
 use catalog_shared::cursor_reader;
 use catalog_shared::events;
 use catalog_shared::exit::Stop;
-use catalog_shared::outage::{retry_while_down, wait_for_kafka_within};
+use catalog_shared::outage::retry_while_down_within;
 use catalog_shared::rights;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -182,13 +182,9 @@ impl Crawler<'_> {
     async fn last_cursor(&self) -> anyhow::Result<Option<Option<Cursor>>> {
         let (kafka, region) = (&self.args.kafka, self.args.api.region);
         let topics = kafka.topics();
-        let read = async {
-            if let Some(limit) = self.args.wait_for_kafka {
-                wait_for_kafka_within(kafka, limit).await?;
-            }
-            retry_while_down(kafka, async || cursor_reader::read_if_exists(kafka, &topics, region).await)
-                .await
-        };
+        let limit = self.args.wait_for_kafka;
+        let cursor = async || cursor_reader::read_if_exists(kafka, &topics, region).await;
+        let read = retry_while_down_within(kafka, limit, cursor);
         let read = rights::named(self.shutdown.run_until_cancelled(read).await.transpose());
         if let Ok(Some(Some(Cursor { ended_at: Some(at), .. }))) = &read {
             self.notifier.run_ended(*at);

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::CrawlArgs;
 use crate::progress::counters::Counters;
 use crate::publish::Publisher;
-use crate::report::summary::{End, Summary};
+use crate::report::summary::{End, Summary, resumed_by};
 use crate::run::request::CrawlRequest;
 
 /// The shutdown timeout for publishing the pages in flight.
@@ -55,7 +55,7 @@ pub(super) fn interrupted(args: &CrawlArgs, run: u32) -> String {
     if args.dry_run {
         return "the dry run is incomplete".to_owned();
     }
-    format!("run {run} of {} is incomplete; the same command resumes it", args.api.region)
+    format!("run {run} of {} is incomplete; {}", args.api.region, resumed_by(args))
 }
 
 /// The error of a command that has not claimed the region, after its summary is printed. There is no summary for an

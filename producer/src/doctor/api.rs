@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 use super::rules::{self, Rule};
 use super::speed::Stopwatch;
 use super::{checks, headers, next};
+use crate::api::client::sent_token;
 use crate::api::error::{ApiError, Incomplete};
 use crate::api::raw::{RawAnswer, RawClient};
 use crate::config::RateLimit;
@@ -79,7 +80,7 @@ pub(super) async fn examine(api: &ApiTarget) -> anyhow::Result<Vec<Finding>> {
     // To open a client takes time, too.
     let stopwatch = RefCell::new(Stopwatch::start(api.limit));
     let client = RawClient::new(api.url.clone(), api.token.as_ref(), api.rate, REQUEST_TIMEOUT)?;
-    let (region, has_token) = (api.region, api.token.is_some());
+    let (region, has_token) = (api.region, sent_token(api.token.as_ref()).is_some());
     let probe = ApiProbe { client, region, url: &api.url, has_token, stopwatch };
     match probe.first().await {
         Ok((answer, page)) => probe.rest(&answer, &page).await,

@@ -9,6 +9,7 @@ use catalog_shared::kafka_doctor::{self, Side, check_brokers};
 use catalog_shared::rights;
 use catalog_shared::shutdown::CancellationToken;
 
+use crate::api::client::sent_token;
 use crate::config::{DoctorArgs, RateLimit};
 
 mod api;
@@ -70,7 +71,8 @@ fn configuration(args: &DoctorArgs) -> Result<String, Stop> {
         RateLimit::Unlimited => "no rate limit".to_owned(),
         RateLimit::PerSecond(rate) => format!("{rate} requests per second"),
     };
-    let token = if args.api.app_token.is_some() { "an app token" } else { "no app token" };
+    let has_token = sent_token(args.api.app_token.as_ref()).is_some();
+    let token = if has_token { "an app token" } else { "no app token" };
     let kafka = kafka_doctor::configuration(&args.kafka)?;
     Ok(format!("region {}, API {}, {rate}, {token}; {kafka}", args.api.region, args.api.url()?))
 }
@@ -81,4 +83,27 @@ fn not_checked() -> Finding {
         "the right WRITE on the topics, because only a record shows it; the clocks of the brokers and the disk space of \
          topics, because librdkafka has no request for them (kafka-log-dirs.sh --describe shows the disk space)",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DoctorArgs,
+    }
+
+    #[test]
+    fn an_empty_token_is_none() {
+        let shown = |token| {
+            let line = ["doctor", "--region", "us", "--app-token", token];
+            configuration(&Line::try_parse_from(line).unwrap().args).unwrap()
+        };
+        assert!(shown("").contains(", no app token;"));
+        assert!(shown("secret").contains(", an app token;"));
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) struct Counters {
     requests: AtomicU64,
     /// The number of requests by the cause of their failure; none is a success.
     outcomes: Mutex<BTreeMap<Option<RequestFailure>, u64>>,
-    /// When the last request ended or the last transaction was committed.
+    /// When data last arrived, a request ended or a transaction was committed.
     active: Mutex<Option<Instant>>,
     /// Since when a transaction has been waiting for Kafka.
     publishing: Mutex<Option<Instant>>,
@@ -81,8 +81,10 @@ impl Counters {
         self.requests.fetch_add(1, Relaxed);
     }
 
+    /// Counts a part of an answer. A slow body is progress, too: it is cut off if it is too slow.
     pub(crate) fn add_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Relaxed);
+        self.note_activity();
     }
 
     /// Counts the end of a request.

@@ -24,7 +24,7 @@ pub(crate) struct Monitor {
     crawl: Arc<Mutex<CrawlProgress>>,
     /// The schedule of a process that crawls repeatedly.
     schedule: Option<Arc<ScheduleState>>,
-    /// A crawl without an answer of the API for this long hangs.
+    /// A crawl that has received nothing from the API for this long hangs.
     stall_timeout: Duration,
     shutdown: CancellationToken,
 }

@@ -20,6 +20,7 @@ use catalog_shared::kafka::KafkaArgs;
 use catalog_shared::monitoring::names;
 use catalog_shared::outage::retry_while_down;
 use catalog_shared::region::Region;
+use catalog_shared::rights;
 use catalog_shared::topics::Topics;
 use metrics::{counter, histogram};
 use tokio::task::spawn_blocking;
@@ -78,7 +79,7 @@ impl Attempts {
     fn may_retry(&mut self, error: &TransactionError) -> bool {
         match error {
             TransactionError::Refused(_) => return false,
-            TransactionError::Unreachable(_) => self.0 = 0,
+            TransactionError::Unreachable(_) | TransactionError::FewReplicas(_) => self.0 = 0,
             TransactionError::Fatal(_) | TransactionError::Aborted(_) | TransactionError::Slow(_) => {
                 self.0 += 1
             }
@@ -134,7 +135,8 @@ impl Claim {
             }
             let Err(error) = self.attempt(&records).await else { break };
             if !attempts.may_retry(&error) {
-                return Err(error).context("can't publish to Kafka");
+                let error = anyhow::Error::from(error).context("can't publish to Kafka");
+                return Err(rights::name_write(error));
             }
             tracing::warn!(event = events::PUBLISH_RETRIED, %error, attempts = attempts.0, "publishing failed, retrying");
             if let TransactionError::Fatal(_) = error {

@@ -18,6 +18,9 @@ pub(crate) enum TransactionError {
     /// It was aborted because a partition leader was unreachable for too long. It can be retried.
     #[error("a broker is unreachable, and the transaction was aborted: {0}")]
     Unreachable(String),
+    /// It was aborted because a partition had too few replicas in sync for too long. It can be retried.
+    #[error("Kafka can't store records safely, and the transaction was aborted: {0}")]
+    FewReplicas(String),
     /// It was aborted because Kafka did not accept its records in time although all brokers are reachable. A smaller
     /// transaction may succeed.
     #[error(
@@ -28,4 +31,11 @@ pub(crate) enum TransactionError {
     /// It was aborted because Kafka refuses a record. A retry would fail again.
     #[error("Kafka refuses a record: {0}")]
     Refused(String),
+}
+
+impl TransactionError {
+    /// Whether it is known that nothing was committed.
+    pub(crate) const fn is_definite(&self) -> bool {
+        !matches!(self, Self::Fatal(_))
+    }
 }

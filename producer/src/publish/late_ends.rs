@@ -14,6 +14,8 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
+use crate::publish::abort_reason::AbortReason;
+
 /// An end that takes longer counts as late, whatever the client logs. 1 ms is usual, and 50 ms is rare (measured).
 const LATE_AFTER: Duration = Duration::from_secs(1);
 /// The debug context that logs the answer to each `EndTxn` request.
@@ -41,9 +43,10 @@ impl LateEnds {
     }
 }
 
-/// A client context that reads librdkafka's debug lines about `EndTxn`.
+/// A client context that reads librdkafka's lines about `EndTxn` and about failed transactions.
 pub(crate) struct EndTxnContext {
     ends: LateEnds,
+    abort_reason: AbortReason,
     log: LogContext,
     /// Whether the user has enabled debug lines. If not, none is logged.
     shows_debug: bool,
@@ -56,11 +59,16 @@ impl EndTxnContext {
         let shows_debug = set.is_some();
         let debug = set.map_or_else(|| DEBUG.to_owned(), |contexts| format!("{contexts},{DEBUG}"));
         config.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
-        Self { ends: LateEnds::default(), log: LogContext::default(), shows_debug }
+        let (ends, abort_reason) = (LateEnds::default(), AbortReason::default());
+        Self { ends, abort_reason, log: LogContext::default(), shows_debug }
     }
 
     pub(crate) fn ends(&self) -> LateEnds {
         self.ends.clone()
+    }
+
+    pub(crate) fn abort_reason(&self) -> AbortReason {
+        self.abort_reason.clone()
     }
 }
 
@@ -69,7 +77,11 @@ impl ClientContext for EndTxnContext {
         if facility == "ENDTXN" && is_unanswered(message) {
             self.ends.set_late();
         }
-        if self.shows_debug || (level as i32) < RDKafkaLogLevel::Debug as i32 {
+        let is_debug = level as i32 >= RDKafkaLogLevel::Debug as i32;
+        if !is_debug {
+            self.abort_reason.read(facility, message);
+        }
+        if self.shows_debug || !is_debug {
             self.log.log(level, facility, message);
         }
     }

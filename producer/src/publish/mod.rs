@@ -1,5 +1,6 @@
 //! Publishing to Kafka: each step of a run is one transaction of records and the next cursor.
 
+pub(crate) mod abort_reason;
 pub(crate) mod claim;
 pub(crate) mod commit;
 pub(crate) mod cursor_record;
@@ -25,6 +26,7 @@ use crate::model::idspace;
 use crate::model::page::Page;
 use crate::progress::counters::Counters;
 use crate::progress::monitor::{Monitor, count_objects};
+use crate::publish::failure::TransactionError;
 use crate::publish::sink::Sink;
 use crate::run::lane_page::LanePage;
 use crate::run::{Run, Step};
@@ -33,7 +35,7 @@ use crate::run::{Run, Step};
 pub(crate) struct Publisher {
     sink: Sink,
     run: Run,
-    /// Whether the outcome of the last commit is known.
+    /// Whether the outcome of the last commit is known: it succeeded, or its transaction was aborted.
     is_certain: bool,
     monitored: Option<(Arc<Counters>, Monitor)>,
 }
@@ -120,8 +122,8 @@ impl Publisher {
         self.set_publishing(true);
         let committed = self.sink.commit(records, &next).await;
         self.set_publishing(false);
+        self.is_certain = committed.as_ref().err().is_none_or(is_aborted);
         committed?;
-        self.is_certain = true;
         self.run.advance(next);
         self.show_covered();
         Ok(())
@@ -137,6 +139,11 @@ impl Publisher {
         counter!(names::PRODUCER_PAGES, "region" => region.name()).increment(pages as u64);
         records.into_iter().for_each(|(kind, count)| count_objects(region, kind, count));
     }
+}
+
+/// Whether an error means that nothing was committed. A fatal one leaves that open.
+fn is_aborted(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(TransactionError::is_definite)
 }
 
 #[cfg(test)]
@@ -173,6 +180,26 @@ mod tests {
         assert!(publisher.listed_page(&page(&["2222-2222"])).await.is_err());
         publisher.record_stop(None, false).await.unwrap();
         assert_eq!(*commits.lock().unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_stop_is_recorded_after_a_commit_that_was_aborted() {
+        for (error, is_recorded) in [
+            (TransactionError::Aborted(String::new()), true),
+            (TransactionError::Unreachable(String::new()), true),
+            (TransactionError::Fatal(String::new()), false),
+        ] {
+            let mut errors = vec![error];
+            let sink = Sink::Mock(Box::new(move |_, _| match errors.pop() {
+                Some(error) => Err(anyhow::Error::from(error).context("can't publish to Kafka")),
+                None => Ok(()),
+            }));
+            let mut publisher = Publisher::new(sink, run());
+            assert!(publisher.listed_page(&page(&["2222-2222"])).await.is_err());
+            publisher.record_stop(Some("Kafka".into()), true).await.unwrap();
+            assert_eq!(publisher.cursor().stopped.is_some(), is_recorded);
+            assert_eq!(publisher.cursor().notified, is_recorded);
+        }
     }
 
     #[tokio::test]

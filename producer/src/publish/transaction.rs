@@ -13,11 +13,12 @@ use rdkafka::producer::future_producer::{DeliveryFuture, FutureProducer, FutureR
 use tokio::task::spawn_blocking;
 
 use crate::model::outgoing::Outgoing;
+use crate::publish::abort_reason::AbortReason;
 use crate::publish::commit::commit;
 use crate::publish::delivery::{Undelivered, await_all, is_queue_full};
 use crate::publish::failure::TransactionError;
 use crate::publish::late_ends::{EndTxnContext, LateEnds};
-use crate::publish::leaders;
+use crate::publish::leaders::{self, Leaders};
 
 type Client = FutureProducer<EndTxnContext>;
 
@@ -32,6 +33,7 @@ pub(crate) struct Transactions {
     kafka: KafkaArgs,
     call_timeout: Duration,
     late_ends: LateEnds,
+    abort_reason: AbortReason,
 }
 
 impl Transactions {
@@ -50,11 +52,11 @@ impl Transactions {
             ("allow.auto.create.topics", "false"),
         ])?;
         let context = EndTxnContext::new(&mut config);
-        let late_ends = context.ends();
+        let (late_ends, abort_reason) = (context.ends(), context.abort_reason());
         let client: Client = kafka::create(&config, context)?;
         let starting = client.clone();
         spawn_blocking(move || starting.init_transactions(INIT_TIMEOUT)).await??;
-        Ok(Self { client, kafka: kafka.clone(), call_timeout: CALL_TIMEOUT, late_ends })
+        Ok(Self { client, kafka: kafka.clone(), call_timeout: CALL_TIMEOUT, late_ends, abort_reason })
     }
 
     /// Whether an `EndTxn` request may still be in flight. Then the next transaction needs a new instance.
@@ -64,6 +66,7 @@ impl Transactions {
 
     /// Publishes records in one transaction.
     pub(crate) async fn publish(&self, records: &[Outgoing]) -> Result<(), TransactionError> {
+        self.abort_reason.clear();
         self.client.begin_transaction().map_err(|error| TransactionError::Fatal(error.to_string()))?;
         match self.deliver(records).await {
             Ok(()) => {
@@ -74,23 +77,31 @@ impl Transactions {
                 );
                 self.commit().await
             }
-            Err(Undelivered { key, error }) => {
-                let to_error = match error.rdkafka_error_code() {
-                    Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Refused,
-                    // Checked before the abort, which may take as long as an outage.
-                    Some(RDKafkaErrorCode::MessageTimedOut)
-                        if leaders::are_up(&self.kafka, records).await =>
-                    {
-                        TransactionError::Slow
-                    }
-                    Some(RDKafkaErrorCode::MessageTimedOut) => TransactionError::Unreachable,
-                    _ => TransactionError::Aborted,
-                };
-                let bytes: usize = records.iter().map(|record| record.value.len()).sum();
-                let cause = format!("{} records of {bytes} bytes; {key}: {error}", records.len());
-                Err(self.abort(cause, to_error).await)
-            }
+            Err(undelivered) => Err(self.undelivered(records, undelivered).await),
         }
+    }
+
+    /// Aborts after a record was not delivered.
+    async fn undelivered(&self, records: &[Outgoing], undelivered: Undelivered) -> TransactionError {
+        let Undelivered { key, error } = undelivered;
+        let mut reason = self.abort_reason.get();
+        let to_error = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => TransactionError::Refused,
+            // Checked before the abort, which may take as long as an outage.
+            Some(RDKafkaErrorCode::MessageTimedOut) => match leaders::state(&self.kafka, records).await {
+                Leaders::Up => TransactionError::Slow,
+                Leaders::Down => TransactionError::Unreachable,
+                Leaders::FewInSync(few) => {
+                    reason = Some(few);
+                    TransactionError::FewReplicas
+                }
+            },
+            _ => TransactionError::Aborted,
+        };
+        let bytes: usize = records.iter().map(|record| record.value.len()).sum();
+        let reason = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
+        let cause = format!("{} records of {bytes} bytes; {key}: {error}{reason}", records.len());
+        self.abort(cause, to_error).await
     }
 
     /// Sends all records and awaits them, so that the commit has nothing left to flush.
@@ -142,7 +153,7 @@ impl Transactions {
         let start = Instant::now();
         loop {
             if let Some((code, reason)) = self.client.client().fatal_error() {
-                return TransactionError::Fatal(format!("{code}: {reason}"));
+                return TransactionError::Fatal(format!("{code}: {reason}; {cause}"));
             }
             let (client, timeout) = (self.client.clone(), self.call_timeout);
             let answer = spawn_blocking(move || client.abort_transaction(timeout)).await;
@@ -152,8 +163,9 @@ impl Transactions {
                 Ok(Err(KafkaError::Transaction(error))) if error.is_retriable() => {
                     tracing::warn!(event = events::ABORT_RETRIED, %error, "abort timed out, retrying");
                 }
-                Ok(Err(error)) => return TransactionError::Fatal(error.to_string()),
-                Err(error) => return TransactionError::Fatal(error.to_string()),
+                // Kafka has nothing to abort, for example, if it has not accepted any partition.
+                Ok(Err(error)) => return TransactionError::Fatal(format!("{error}; {cause}")),
+                Err(error) => return TransactionError::Fatal(format!("{error}; {cause}")),
             }
         }
     }

@@ -39,10 +39,13 @@ pub(crate) struct Summary {
     mode: Mode,
     /// Whether nothing was written. Then `published` is what would have been published.
     dry_run: bool,
-    /// Whether the run is complete. The same command resumes an incomplete one.
+    /// Whether the run is complete.
     whole: bool,
     /// Whether the command ended with an error.
     failed: bool,
+    /// How an incomplete run is resumed.
+    #[serde(skip)]
+    resume: &'static str,
     pages: u32,
     objects: u64,
     published: BTreeMap<RecordType, u64>,
@@ -80,6 +83,7 @@ impl Summary {
             dry_run: args.dry_run,
             whole: end == End::Complete,
             failed: end == End::Failed,
+            resume: resumed_by(args),
             pages: cursor.next_page,
             objects: cursor.objects,
             published: cursor.published.iter().map(sum).collect(),
@@ -169,11 +173,10 @@ impl fmt::Display for Summary {
             (false, true) => "failed",
             (false, false) => "was interrupted",
         };
-        let consequence = match (self.whole, self.dry_run, self.failed) {
-            (_, true, _) => "; nothing was written.",
-            (true, false, _) => ".",
-            (false, false, false) => "; the same command resumes it.",
-            (false, false, true) => "; the same command resumes it.",
+        let consequence = match (self.whole, self.dry_run) {
+            (_, true) => "; nothing was written.".to_owned(),
+            (true, false) => ".".to_owned(),
+            (false, false) => format!("; {}.", self.resume),
         };
         let mut kinds = String::new();
         for (kind, count) in &self.published {
@@ -191,6 +194,11 @@ impl fmt::Display for Summary {
     }
 }
 
+/// How an incomplete run is resumed. `--restart` would discard it.
+pub(crate) const fn resumed_by(args: &CrawlArgs) -> &'static str {
+    if args.restart { "the same command without --restart resumes it" } else { "the same command resumes it" }
+}
+
 fn of_kind(number: u64, kind: RecordType) -> String {
     let one = match kind {
         RecordType::Datasets => "dataset",
@@ -206,6 +214,7 @@ mod tests {
     use catalog_shared::missed::Missed;
 
     use super::*;
+    use crate::config::crawl::tests::parse;
 
     fn summary() -> Summary {
         Summary {
@@ -215,6 +224,7 @@ mod tests {
             dry_run: false,
             whole: true,
             failed: false,
+            resume: "the same command resumes it",
             pages: 1_002,
             objects: 5_000,
             published: BTreeMap::from([(RecordType::Datasets, 5_000), (RecordType::Domains, 44)]),
@@ -262,6 +272,14 @@ mod tests {
         for line in ["1 agency in 1 page\n", "1 object in", "1 request,", "1 line was lost"] {
             assert!(text.contains(line), "{text}");
         }
+    }
+
+    #[test]
+    fn a_run_of_restart_is_resumed_without_it() {
+        let cursor = lifecycle::new_cursor(Region::Us, RunParameters::full(), 7, &BTreeMap::new());
+        let args = parse(&["--restart"]);
+        let text = Summary::new(&args, &cursor, End::Interrupted, &Counters::default()).to_string();
+        assert!(text.contains("interrupted; the same command without --restart resumes it."), "{text}");
     }
 
     #[test]

@@ -26,14 +26,32 @@ pub(crate) fn update(mut ended: Cursor) -> Cursor {
 
 /// When the last run started that saw all changes of these domains, or of the whole region if there are none.
 /// A run of the region counts for the domains that `/domains` listed, because it sees no others.
-pub(crate) fn complete_since(cursor: &Cursor, domains: &[String]) -> Option<OffsetDateTime> {
+///
+/// The result is later than `now` only if there is no earlier time. The clock of that run ran ahead, so nobody knows when it
+/// really started.
+pub(crate) fn complete_since(
+    cursor: &Cursor,
+    domains: &[String],
+    now: OffsetDateTime,
+) -> Option<OffsetDateTime> {
+    let times = times(cursor, domains);
+    times
+        .into_iter()
+        .flatten()
+        .filter(|time| *time <= now)
+        .max()
+        .or_else(|| times.into_iter().flatten().min())
+}
+
+/// The times of such runs: of the domains alone, and of the region.
+fn times(cursor: &Cursor, domains: &[String]) -> [Option<OffsetDateTime>; 2] {
     if domains.is_empty() {
-        return cursor.complete_since;
+        return [None, cursor.complete_since];
     }
     let domains = names(domains);
     let own = cursor.domains_complete_since.iter().find(|set| set.domains == domains).map(|set| set.since);
     let listed: BTreeSet<String> = cursor.declared.keys().map(|name| name.to_ascii_lowercase()).collect();
-    own.max(cursor.complete_since.filter(|_| domains.is_subset(&listed)))
+    [own, cursor.complete_since.filter(|_| domains.is_subset(&listed))]
 }
 
 fn names(domains: &[String]) -> BTreeSet<String> {
@@ -50,8 +68,8 @@ fn saw_all_changes(cursor: &Cursor) -> bool {
         Mode::Part => matches!(cursor.parameters.coverage(), Coverage::Domains(_)),
     };
     // Domains that were never crawled separately have no earlier run to continue from.
-    let follows = |since: &Since| match complete_since(cursor, domains) {
-        Some(complete) => since.from <= complete,
+    let follows = |since: &Since| match complete_since(cursor, domains, cursor.started_at) {
+        Some(complete) => since.from <= complete && complete <= cursor.started_at,
         None => domains.is_empty(),
     };
     is_complete
@@ -107,7 +125,7 @@ mod tests {
         };
         let from = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-            complete_since(&last, &names)
+            complete_since(&last, &names, at(10_000))
         };
         assert_eq!(from(&["a.example"]), Some(at(9_000)));
         assert_eq!(from(&["a.example", "b.example"]), Some(at(5_000)));
@@ -115,6 +133,33 @@ mod tests {
         assert_eq!(from(&["sandbox.example"]), Some(at(3_000)));
         assert_eq!(from(&["a.example", "sandbox.example"]), None);
         assert_eq!(from(&[]), Some(at(5_000)));
+    }
+
+    #[test]
+    fn a_time_in_the_future_counts_only_if_there_is_no_other() {
+        let last = Cursor {
+            complete_since: Some(at(9_000)),
+            domains_complete_since: vec![complete(&["a.example"], 4_000)],
+            declared: [("a.example".into(), 1)].into(),
+            ..started(whole())
+        };
+        let from = |names: &[String], now| complete_since(&last, names, at(now));
+        assert_eq!((from(&[], 8_999), from(&[], 9_000)), (Some(at(9_000)), Some(at(9_000))));
+        let domain = ["a.example".to_owned()];
+        assert_eq!(from(&domain, 9_000), Some(at(9_000)));
+        assert_eq!(from(&domain, 8_999), Some(at(4_000)));
+        assert_eq!(from(&domain, 3_999), Some(at(4_000)));
+    }
+
+    #[test]
+    fn a_run_after_one_in_the_future_is_no_start_of_auto_unless_it_is_full() {
+        let after = |parameters| {
+            let run =
+                Cursor { complete_since: Some(at(9_000)), started_at: at(5_000), ..started(parameters) };
+            ended(&run, at(6_000)).complete_since
+        };
+        assert_eq!(after(since(4_000)), Some(at(9_000)));
+        assert_eq!(after(RunParameters::full()), Some(at(5_000)));
     }
 
     fn over(names: &[&str], parameters: RunParameters) -> RunParameters {

@@ -47,11 +47,12 @@ impl CrawlRequest {
     /// The parameters of a new run after the last one.
     pub(crate) fn new_parameters(&self, last: Option<&Cursor>) -> Result<Box<RunParameters>, Stop> {
         let domains = &self.parameters.domains;
-        let complete_since = last.and_then(|last| complete_since(last, domains));
-        let is_incremental = complete_since.is_some()
-            && last.is_some_and(|last| !self.is_full_crawl_due(last, OffsetDateTime::now_utc()));
+        let now = OffsetDateTime::now_utc();
+        let complete_since = last.and_then(|last| complete_since(last, domains, now));
+        let is_incremental = complete_since.is_some_and(|at| at <= now)
+            && last.is_some_and(|last| !self.is_full_crawl_due(last, now));
         let start = self.since.or_else(|| is_incremental.then_some(Start::AUTO));
-        let since = start.map(|start| start.resolve(complete_since, domains)).transpose()?;
+        let since = start.map(|start| start.resolve(complete_since, domains, now)).transpose()?;
         let mode = if since.is_some() { Mode::Since } else { self.parameters.mode };
         Ok(Box::new(RunParameters { since, mode, ..self.parameters.clone() }))
     }

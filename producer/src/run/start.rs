@@ -59,21 +59,36 @@ impl Start {
     /// started that saw every change of these domains.
     ///
     /// # Errors
-    /// [`Stop::Usage`] if `auto` has no such run.
+    /// [`Stop::Usage`] if `auto` has no such run, if the clock of that run ran ahead, and for a start before the year 0, which
+    /// a cursor can't contain.
     pub(crate) fn resolve(
         &self,
         complete_since: Option<OffsetDateTime>,
         domains: &[String],
+        now: OffsetDateTime,
     ) -> Result<Since, Stop> {
         let from = match self {
-            Self::At(time) => *time,
-            Self::Ago { ago } => before(OffsetDateTime::now_utc(), *ago)
-                .ok_or_else(|| Stop::Usage("--since: the age is too large for a date".to_owned()))?,
-            Self::Auto { overlap } => complete_since
-                .and_then(|start| before(start, *overlap))
-                .ok_or_else(|| Stop::Usage(no_complete_run(domains)))?,
+            Self::At(time) => Some(*time),
+            Self::Ago { ago } => before(now, *ago),
+            Self::Auto { overlap } => {
+                let start = complete_since.ok_or_else(|| Stop::Usage(no_complete_run(domains)))?;
+                if start > now {
+                    return Err(Stop::Usage(clock_ran_ahead(start, domains)));
+                }
+                before(start, *overlap)
+            }
         };
+        let from = from.filter(|from| from.year() >= 0);
+        let from = from.ok_or_else(|| Stop::Usage(self.too_early().to_owned()))?;
         Ok(Since { flags: self.flags(), from })
+    }
+
+    const fn too_early(&self) -> &'static str {
+        match self {
+            Self::At(_) => "--since: the time is before the year 0",
+            Self::Ago { .. } => "--since: the age is too large, it ends before the year 0",
+            Self::Auto { .. } => "--overlap is too large, it ends before the year 0",
+        }
     }
 }
 
@@ -94,10 +109,22 @@ fn no_complete_run(domains: &[String]) -> String {
     )
 }
 
+/// Without the real start of that run, changes between it and this one could be missed.
+fn clock_ran_ahead(start: OffsetDateTime, domains: &[String]) -> String {
+    let start = start.format(&Rfc3339).unwrap_or_else(|_| start.to_string());
+    let same = if domains.is_empty() { "" } else { "with the same --domain and " };
+    format!(
+        "--since auto: the last complete run started in the future, at {start}: the clock was ahead then, or is behind \
+         now. Correct the clock, and if it was ahead crawl once {same}without --since, or give a time"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::scope::tests::parse;
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-01-31 0:00 UTC);
 
     fn start(flags: &[&str]) -> Start {
         Start::of(&parse(flags).unwrap()).unwrap().unwrap()
@@ -119,23 +146,49 @@ mod tests {
     #[test]
     fn an_age_is_subtracted_from_the_start_of_the_run() {
         let start = |text| start(&["--since", text]);
-        let from = start("7d").resolve(None, &[]).unwrap().from;
-        let ago = OffsetDateTime::now_utc() - from;
-        assert!((ago - time::Duration::days(7)).abs() < time::Duration::minutes(5), "{ago}");
+        assert_eq!(start("7d").resolve(None, &[], NOW).unwrap().from, NOW - time::Duration::days(7));
         // A resume may write the same age in another way.
         assert_eq!(start("1w").flags(), start("168h").flags());
         assert_ne!(start("7d").flags(), start("8d").flags());
-        assert!(start("9000w").resolve(None, &[]).is_ok() && start("900000w").resolve(None, &[]).is_err());
+    }
+
+    #[test]
+    fn a_start_before_the_year_0_is_refused() {
+        let years = |years: u64| Duration::from_secs(years * 366 * 24 * 3600);
+        let refused = |start: Start| start.resolve(Some(NOW), &[], NOW).err().map(|stop| stop.to_string());
+        let old = time::macros::datetime!(-0001-12-31 23:00 UTC);
+        for (start, flag) in [
+            (Start::At(old), "--since"),
+            (Start::Ago { ago: years(3_000) }, "--since"),
+            (Start::Ago { ago: Duration::MAX }, "--since"),
+            (Start::Auto { overlap: years(3_000) }, "--overlap"),
+        ] {
+            assert!(refused(start).is_some_and(|text| text.starts_with(flag)), "{start:?}");
+        }
+        assert_eq!(refused(Start::Ago { ago: years(100) }), None);
+    }
+
+    #[test]
+    fn auto_does_not_start_from_a_run_in_the_future() {
+        let ahead = NOW + time::Duration::DAY;
+        let refused = Start::AUTO.resolve(Some(ahead), &[], NOW);
+        assert!(
+            matches!(&refused, Err(Stop::Usage(text)) if text.contains("2026-02-01T00:00:00Z") && text.contains("without --since")),
+            "{refused:?}"
+        );
+        assert!(Start::AUTO.resolve(Some(NOW), &[], NOW).is_ok());
     }
 
     #[test]
     fn auto_starts_an_overlap_before_the_last_run_that_saw_every_change() {
         let auto = start(&["--since", "auto"]);
         let last = OffsetDateTime::from_unix_timestamp(7200).unwrap();
-        assert_eq!(auto.resolve(Some(last), &[]).unwrap().from.unix_timestamp(), 3600);
+        assert_eq!(auto.resolve(Some(last), &[], NOW).unwrap().from.unix_timestamp(), 3600);
         assert_eq!(auto.flags(), "auto");
-        assert!(matches!(auto.resolve(None, &[]), Err(Stop::Usage(text)) if text.contains("--since auto")));
-        let scoped = auto.resolve(None, &["a.example".into()]);
+        assert!(
+            matches!(auto.resolve(None, &[], NOW), Err(Stop::Usage(text)) if text.contains("--since auto"))
+        );
+        let scoped = auto.resolve(None, &["a.example".into()], NOW);
         assert!(matches!(scoped, Err(Stop::Usage(text)) if text.contains("all assets of a.example")));
     }
 }

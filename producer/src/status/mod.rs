@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use catalog_shared::cursor::{Cursor, Interval, Mode, PastRun, PastState, RunState, Stopped};
 use catalog_shared::cursor_reader::{self, StoredCursor};
+use catalog_shared::exit::Stop;
 use catalog_shared::kafka::{self, KafkaArgs, LogContext};
 use catalog_shared::outage;
 use catalog_shared::output;
 use catalog_shared::record::RecordType;
 use catalog_shared::region::Region;
+use catalog_shared::shutdown::CancellationToken;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -28,8 +30,15 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
 /// Prints the state of the regions.
 ///
 /// # Errors
-/// If Kafka is unreachable or a cursor can't be read.
-pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
+/// If Kafka is unreachable or a cursor can't be read, and after a signal.
+pub(crate) async fn run(args: &StatusArgs, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let Some(status) = shutdown.run_until_cancelled(read(args)).await else {
+        bail!(Stop::Interrupted("the cursors were not read".to_owned()));
+    };
+    status?.print(args.json)
+}
+
+async fn read(args: &StatusArgs) -> anyhow::Result<Status> {
     outage::reach(&args.kafka).await?;
     let topics = args.kafka.topics();
     let regions = args.region.map_or_else(|| Region::ALL.to_vec(), |region| vec![region]);
@@ -37,11 +46,14 @@ pub(crate) async fn run(args: &StatusArgs) -> anyhow::Result<()> {
     let topic_exists = exists(&args.kafka, topic.clone()).await?;
     let mut states = Vec::new();
     for region in regions {
-        let stored =
-            if topic_exists { cursor_reader::read_stored(&args.kafka, &topics, region).await? } else { None };
+        let stored = if topic_exists {
+            cursor_reader::read_stored_if_exists(&args.kafka, &topics, region).await?
+        } else {
+            None
+        };
         states.push(region_state(region, stored, OffsetDateTime::now_utc()));
     }
-    Status { topic, topic_exists, regions: states }.print(args.json)
+    Ok(Status { topic, topic_exists, regions: states })
 }
 
 async fn exists(kafka: &KafkaArgs, topic: String) -> anyhow::Result<bool> {

@@ -9,18 +9,17 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::diagnosis::Diagnosis;
 use super::no_access;
+use super::request_timeouts::RequestTimeouts;
 use super::token;
 use crate::kafka;
 use crate::tls_alert;
 
-/// The timeout of one metadata request. A cancelled caller still waits for the request in progress.
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long to poll for events of the client after a request. One event is not enough: with debug lines, hundreds come
 /// before the one with an authentication error.
 const EVENT_TIMEOUT: Duration = Duration::from_millis(50);
@@ -38,28 +37,38 @@ pub(super) enum Probe {
 /// Probes the brokers until one answers, one refuses this client, or the timeout ends. If nothing is known of the cause yet, it
 /// waits `if_silent` longer. Then it may take some seconds to find the cause.
 /// Uses a new client each time, because a client reports the same error only every 30 seconds.
+///
+/// Cancel-safe: nothing waits for the thread of a cancelled probe, which ends after the request in progress.
 pub(super) async fn probe(
     config: &ClientConfig,
     timeout: Duration,
     if_silent: Duration,
+    requests: RequestTimeouts,
 ) -> anyhow::Result<Probe> {
     let (config, stop) = (config.clone(), CancellationToken::new());
     let cancelled = stop.clone();
     let _cancel = stop.drop_guard();
-    spawn_blocking(move || probe_blocking(&config, timeout, if_silent, &cancelled)).await?
+    let (sender, result) = oneshot::channel();
+    let work = move || {
+        // The receiver is dropped if the caller is cancelled.
+        let _ = sender.send(probe_blocking(&config, timeout, if_silent, requests, &cancelled));
+    };
+    thread::Builder::new().name("probe".to_owned()).spawn(work)?;
+    result.await?
 }
 
 fn probe_blocking(
     config: &ClientConfig,
     timeout: Duration,
     if_silent: Duration,
+    requests: RequestTimeouts,
     cancelled: &CancellationToken,
 ) -> anyhow::Result<Probe> {
     // librdkafka's own initialization of OpenSSL registers a handler that frees OpenSSL's data when the program exits. A discarded
     // client may still use the data then. So OpenSSL is initialized here first.
     openssl::init();
     let client: BaseProducer<EventContext> = kafka::create(config, EventContext::default())?;
-    let probed = ask(&client, config, timeout, if_silent, cancelled);
+    let probed = ask(&client, config, timeout, if_silent, requests, cancelled);
     if token::has_oidc(config) {
         discard(client);
     }
@@ -79,12 +88,14 @@ fn ask(
     config: &ClientConfig,
     timeout: Duration,
     if_silent: Duration,
+    mut requests: RequestTimeouts,
     cancelled: &CancellationToken,
 ) -> Probe {
     let deadline = Instant::now() + timeout;
     let silent_deadline = deadline + if_silent;
+    let mut end = silent_deadline;
     loop {
-        let Err(error) = client.client().fetch_metadata(None, REQUEST_TIMEOUT) else {
+        let Err(error) = client.client().fetch_metadata(None, requests.next(end)) else {
             return Probe::Reachable;
         };
         poll(client);
@@ -93,14 +104,13 @@ fn ask(
             return Probe::Refused(no_access::refusal(config, reason));
         }
         let reason = events.error.or(events.failure);
-        let is_over =
-            if reason.is_some() { Instant::now() >= deadline } else { Instant::now() >= silent_deadline };
+        end = if reason.is_some() { deadline } else { silent_deadline };
         let reason = reason.or_else(|| token::silence(config)).unwrap_or_else(|| error.to_string());
         if cancelled.is_cancelled() {
-            // Nobody reads the result, and the program waits for this thread at its end.
+            // Nobody reads the result.
             return Probe::Unreachable(Diagnosis::new(reason, ""));
         }
-        if is_over {
+        if Instant::now() >= end {
             return match no_access::outage(config, reason) {
                 Ok(cause) => Probe::Unreachable(cause),
                 Err(cause) => Probe::Refused(cause),
@@ -246,7 +256,8 @@ mod tests {
         let cancelled = CancellationToken::new();
         let token = cancelled.clone();
         let hour = Duration::from_secs(3600);
-        let probing = thread::spawn(move || probe_blocking(&config, hour, hour, &token));
+        let probing =
+            thread::spawn(move || probe_blocking(&config, hour, hour, RequestTimeouts::default(), &token));
         let (mut request, _) = endpoint.accept().unwrap();
         cancelled.cancel();
         assert!(matches!(probing.join().unwrap(), Ok(Probe::Unreachable(_))));

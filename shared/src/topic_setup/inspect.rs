@@ -101,12 +101,21 @@ fn state(spec: &TopicSpec, topic: Option<&MetadataTopic>, settings: Option<&Conf
         let entry = settings.and_then(|settings| settings.get(name));
         entry.and_then(|entry| entry.value.clone())
     };
-    faults.extend(setting_faults(spec, value));
+    faults.extend(setting_faults(spec, replicas(topic), value));
     TopicState { name: spec.name.clone(), partitions: topic.partitions().len(), faults }
 }
 
-/// What is wrong with the settings of a topic.
-pub(super) fn setting_faults(spec: &TopicSpec, value: impl Fn(&str) -> Option<String>) -> Vec<TopicFault> {
+/// The smallest number of replicas of a partition.
+pub(super) fn replicas(topic: &MetadataTopic) -> usize {
+    topic.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or_default()
+}
+
+/// What is wrong with the settings of a topic whose partitions have this number of replicas.
+pub(super) fn setting_faults(
+    spec: &TopicSpec,
+    replicas: usize,
+    value: impl Fn(&str) -> Option<String>,
+) -> Vec<TopicFault> {
     // The client omits the broker's answer that this user is not authorized.
     let (Some(policy), Some(bytes)) = (value("cleanup.policy"), value("max.message.bytes")) else {
         return vec![TopicFault::SettingsHidden];
@@ -122,6 +131,10 @@ pub(super) fn setting_faults(spec: &TopicSpec, value: impl Fn(&str) -> Option<St
     if is_small(&bytes, i64::try_from(MESSAGE_BYTES).unwrap_or(i64::MAX)) {
         fault("max.message.bytes", bytes, MESSAGE_BYTES.to_string(), true);
     }
+    let in_sync = value(MIN_IN_SYNC).unwrap_or_default();
+    if in_sync.parse().is_ok_and(|least: usize| least > replicas) {
+        fault(MIN_IN_SYNC, in_sync, replicas.to_string(), true);
+    }
     for (name, least) in spec.settings.iter().filter(|(name, _)| LEAST.contains(name)) {
         let is = value(name).unwrap_or_default();
         // -1 is no limit.
@@ -131,6 +144,9 @@ pub(super) fn setting_faults(spec: &TopicSpec, value: impl Fn(&str) -> Option<St
     }
     faults
 }
+
+/// Records need this number of replicas in sync. With fewer replicas, no record is ever accepted.
+pub(super) const MIN_IN_SYNC: &str = "min.insync.replicas";
 
 /// Settings with a recommended minimum.
 const LEAST: [&str; 2] = ["min.compaction.lag.ms", "retention.ms"];
@@ -148,7 +164,7 @@ mod tests {
         let find = |list: &[(&str, &str)], name: &str| {
             list.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        setting_faults(&spec, |name| find(changed, name).or_else(|| find(settings, name)))
+        setting_faults(&spec, 1, |name| find(changed, name).or_else(|| find(settings, name)))
     }
 
     #[test]
@@ -176,7 +192,12 @@ mod tests {
             faults(DATA, &[("min.compaction.lag.ms", "0")]),
             [fault("min.compaction.lag.ms", "0", "604800000", false)]
         );
+        assert_eq!(faults(DATA, &[("min.insync.replicas", "1")]), []);
+        assert_eq!(
+            faults(DATA, &[("min.insync.replicas", "2")]),
+            [fault("min.insync.replicas", "2", "1", true)]
+        );
         let spec = TopicSpec { name: "t".into(), partitions: 1, settings: DATA };
-        assert_eq!(setting_faults(&spec, |_| None), [TopicFault::SettingsHidden]);
+        assert_eq!(setting_faults(&spec, 1, |_| None), [TopicFault::SettingsHidden]);
     }
 }

@@ -169,6 +169,10 @@ async fn the_rights_in_the_docs_are_enough_and_a_missing_one_is_named() -> Resul
     let cursors = world.topic("cursors");
     let ended = admin.without(producer, "Read", &cursors, producers_doctor()?.run()).await?;
     assert_found(&ended, "cursor", "problem")?;
+    let domains = world.topic("domains");
+    let ended = admin.without(producer, "Write", &domains, crawl()?.run()).await?;
+    assert_denied(&ended, "WRITE on a topic");
+    assert_denied(&ended, &domains);
     let id = world.topic("producer.");
     admin.change("--remove", (producer, "prefixed"), &["Write"], ["--transactional-id", &id]).await?;
     assert_denied(&crawl()?.run().await?, "WRITE and DESCRIBE on the transactional id");

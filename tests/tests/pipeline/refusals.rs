@@ -78,3 +78,21 @@ async fn recreated_topics_under_old_tables_are_refused() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_topic_that_needs_more_replicas_than_it_has_is_refused() -> Result<()> {
+    let world = World::new().await?;
+    let api = MockServer::start(Options::new(Synthetic::new(50, 2))).await?;
+    let name = world.topic("hosts");
+    let topic = NewTopic::new(&name, 1, TopicReplication::Fixed(1));
+    let topic = topic.set("cleanup.policy", "compact").set("max.message.bytes", "8388608");
+    world.create_topics(&[topic.set("min.insync.replicas", "2")]).await?;
+    let refused = world.crawl(&api)?.run().await?;
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    let error = refused.error()?;
+    assert!(
+        error.contains(&name) && error.contains("min.insync.replicas=2, which refuses every record"),
+        "{error}"
+    );
+    Ok(())
+}

@@ -5,7 +5,9 @@ use catalog_shared::events;
 use catalog_tests::mock_server::{Fault, Matcher, MockServer, Options};
 use catalog_tests::synthetic::Synthetic;
 use catalog_tests::world::World;
+use rdkafka::admin::{NewTopic, TopicReplication};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn status_before_the_first_crawl_reports_it_and_creates_no_topic() -> Result<()> {
@@ -104,5 +106,38 @@ async fn status_shows_the_error_that_a_run_stopped_with() -> Result<()> {
     let us = &reported["regions"][0];
     assert_eq!((&us["runs"][0]["state"], &us["cursor"]["stopped"]), (&json!("in_progress"), &Value::Null));
     assert_eq!(crawl.ended().await?.summary()?["whole"], true);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_region_without_a_partition_is_refused_and_hides_no_other_region() -> Result<()> {
+    let world = World::new().await?;
+    let (api, cursors) =
+        (MockServer::start(Options::new(Synthetic::new(100, 3))).await?, world.topic("cursors"));
+    let topic = NewTopic::new(&cursors, 1, TopicReplication::Fixed(1));
+    let topic = topic.set("cleanup.policy", "compact").set("max.message.bytes", "8388608");
+    world.create_topics(&[topic]).await?;
+    world.crawl(&api)?.succeed().await?;
+    let refused = world.crawl(&api)?.args(["--region", "eu"]).run().await?;
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    let error = refused.error()?;
+    assert!(error.contains(&cursors) && error.contains("region eu needs 2"), "{error}");
+    let reported = world.status()?.args(["--json"]).succeed().await?.summary()?;
+    assert_eq!(reported["regions"][0]["runs"][0]["state"], "ended");
+    assert_eq!(reported["regions"][1], json!({"region": "eu", "cursor": null, "runs": []}));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signal_ends_a_status_that_waits_for_kafka() -> Result<()> {
+    // It accepts connections and answers nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    let world = World::on(silent.local_addr()?.to_string()).await?;
+    let mut status = world.status()?.start()?;
+    let _connection = status.reaches(silent.accept()).await??;
+    status.terminate()?;
+    let ended = status.ended().await?;
+    assert_eq!(ended.code, Some(143), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the cursors were not read"), "{}", ended.stderr);
     Ok(())
 }

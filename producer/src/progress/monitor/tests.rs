@@ -21,6 +21,9 @@ fn a_crawl_without_an_answer_for_too_long_is_stalled_unless_it_waits_for_kafka()
     monitor.set_covered(0.0);
     assert_eq!(monitor.problem(later(99)), None);
     assert!(monitor.problem(later(101)).is_some());
+    let noted = counters(&monitor).active();
+    counters(&monitor).add_bytes(1);
+    assert!(counters(&monitor).active() > noted, "a slow body is progress");
     counters(&monitor).set_publishing(true);
     assert_eq!(monitor.problem(later(1_000)), None);
     counters(&monitor).set_publishing(false);

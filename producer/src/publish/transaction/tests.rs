@@ -80,7 +80,8 @@ async fn a_commit_that_times_out_is_retried() {
 async fn after_an_abort_the_next_transaction_succeeds() {
     let unauthorized = Answer::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     let (disturbed, next) = answered(RDKafkaApiKey::AddPartitionsToTxn, &[unauthorized]).await;
-    assert!(matches!(disturbed, Err(TransactionError::Aborted(_))), "{disturbed:?}");
+    let Err(TransactionError::Aborted(cause)) = disturbed else { panic!("{disturbed:?}") };
+    assert!(cause.contains(&format!("\"{TOPIC}\" [0]")) && cause.contains("authorization"), "{cause}");
     assert!(next.is_ok(), "{next:?}");
 }
 
