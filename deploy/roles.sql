@@ -25,7 +25,7 @@ where not exists (select from pg_catalog.pg_roles where rolname = wanted.name)
 set client_min_messages = warning;
 begin;
 
--- Only a role that has another one's rights may make things that belong to it. From PostgreSQL 16 on, a role that has created
+-- Only a role that has the rights of the owner may create objects for it. From PostgreSQL 16 on, a role that has created
 -- another one is a member without its rights. Superusers need not be members.
 select format('grant %I to current_user', :'owner')
 where not pg_catalog.pg_has_role(current_user, :'owner', 'usage')

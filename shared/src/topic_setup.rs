@@ -80,18 +80,6 @@ fn specs(topics: &Topics, datasets: u16) -> Vec<TopicSpec> {
 /// [`Stop::Guard`] for a topic that deletes records, refuses large ones, or has no partition for the cursor of a region, otherwise
 /// the error of Kafka.
 pub async fn ensure(
-    kafka: &KafkaArgs,
-    topics: &Topics,
-    partitions: u16,
-) -> anyhow::Result<BTreeMap<RecordType, i32>> {
-    ensure_for(&Region::ALL, kafka, topics, partitions).await
-}
-
-/// Like [`ensure`], for the cursors of these regions.
-///
-/// # Errors
-/// Same as [`ensure`].
-pub async fn ensure_for(
     regions: &[Region],
     kafka: &KafkaArgs,
     topics: &Topics,

@@ -126,9 +126,9 @@ impl Work<'_> {
         searching: bool,
     ) -> Result<Outcome, Failure> {
         let Self { stages, settings: BatchSettings { limits, .. }, .. } = self;
-        stages.enter(Stage::SchemaLock);
         let write = async {
             let mut tx = connection.begin().await.context("can't begin a transaction")?;
+            stages.enter(Stage::SchemaLock);
             let outcome = self.write(&mut tx, decoded, searching).await?;
             anyhow::Ok((tx, outcome))
         };

@@ -1,4 +1,4 @@
-//! The decisions that the topic contains, as far as this program has read it. After a crash, or in a restored copy, the tables
+//! The decisions that the topic contains, as far as `run` has read it. After a crash, or in a restored copy, the tables
 //! may lack some of them. A run is decided by the rules only if the topic has no decision about it, and a decision is published
 //! only if the topic does not have a better one.
 
@@ -27,6 +27,11 @@ impl PublishedDecisions {
     /// The decision about a run.
     pub(crate) fn find(&self, id: RunId) -> Option<RunDecision> {
         self.last().get(&(id.region, id.run)).cloned()
+    }
+
+    /// Whether the topic has exactly this decision.
+    pub(crate) fn contains(&self, decision: &RunDecision) -> bool {
+        self.find(RunId::of(decision)).as_ref() == Some(decision)
     }
 
     /// All of them.

@@ -18,6 +18,7 @@ use crate::model::batch::Batch;
 use crate::model::batch_handle::BatchHandle;
 use crate::model::effect::Applied;
 use crate::model::record::Record;
+use crate::store::answer_limit::is_no_answer;
 use crate::store::apply::{Failure, Outcome, apply};
 use crate::store::database::{CONNECT_TIMEOUT, Sessions, format_error};
 use crate::store::db_error::RetryCause;
@@ -88,7 +89,7 @@ impl BatchContext {
                     return Ok(Attempt::Done(outcome));
                 }
                 Err(Failure { error, in_doubt: doubt })
-                    if db_error::is_timed_out(&error)
+                    if is_too_slow(&error)
                         && batch.records.len() > 1
                         && in_doubt.is_none()
                         && (doubt.is_none() || db_error::was_cancelled(&error)) =>
@@ -149,6 +150,11 @@ impl BatchContext {
         }
         Ok(false)
     }
+}
+
+/// Whether a smaller batch may succeed: a timeout ended this one, or no answer came within its limit.
+fn is_too_slow(error: &anyhow::Error) -> bool {
+    db_error::is_timed_out(error) || is_no_answer(error)
 }
 
 /// The result of an attempt to apply a batch.

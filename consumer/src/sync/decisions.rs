@@ -65,7 +65,10 @@ impl DecisionSync {
                 answered(outbox::merge(&self.pool, &self.published.all())).await?;
                 continue;
             }
-            self.log.publish(&producer, &decision).await?;
+            // If only the mark is missing, the record is not sent again.
+            if !self.published.contains(&decision) {
+                self.log.publish(&producer, &decision).await?;
+            }
             answered(outbox::mark_published(&self.pool, &decision)).await?;
             tracing::debug!(
                 event = events::DECISION_PUBLISHED,

@@ -90,8 +90,7 @@ async fn open_and_claim(
 ) -> anyhow::Result<Publisher> {
     let topics = args.kafka.topics();
     let planned = plan(request, cursor_reader::read_if_exists(&args.kafka, &topics, args.api.region).await?)?;
-    let partitions =
-        topic_setup::ensure_for(&[args.api.region], &args.kafka, &topics, args.partitions).await?;
+    let partitions = topic_setup::ensure(&[args.api.region], &args.kafka, &topics, args.partitions).await?;
     let instance_id = uuid::Uuid::new_v4().to_string();
     let is_new = matches!(planned, Plan::Start { .. });
     planned.into_cursor(request, &instance_id, &partitions)?;

@@ -43,6 +43,8 @@ async fn look(kafka: &KafkaArgs, partitions: &BTreeSet<(Arc<str>, i32)>) -> anyh
     let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
     // Answers are in the order of the request. If one can't be read, its limit is unknown.
     let settings = client.describe_configs(&resources, &options).await.unwrap_or_default().into_iter();
+    // Closing a client blocks.
+    spawn_blocking(move || drop(client)).await?;
     let limits: Vec<_> = topics.into_iter().zip(settings.map(|found| least_in_sync(&found.ok()?))).collect();
     for (topic, partition) in partitions {
         let Some(found) = find(&metadata, topic, *partition).filter(|found| is_led(&metadata, found)) else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::bail;
 use catalog_shared::cursor::{Cursor, RunParameters, RunState};
 use catalog_shared::exit::Stop;
 use catalog_shared::record::{RecordType, SCHEMA};
@@ -26,12 +27,13 @@ pub(crate) enum Plan {
 /// Decides based on the region's last cursor.
 ///
 /// # Errors
-/// [`Stop::Usage`] if an interrupted run has other parameters; [`Stop::Guard`] if a newer build wrote the cursor.
-pub(crate) fn plan(request: &CrawlRequest, last: Option<Cursor>) -> Result<Plan, Stop> {
+/// [`Stop::Usage`] if an interrupted run has other parameters; [`Stop::Guard`] if a newer build wrote the cursor. Otherwise
+/// those of [`CrawlRequest::new_parameters`].
+pub(crate) fn plan(request: &CrawlRequest, last: Option<Cursor>) -> anyhow::Result<Plan> {
     let Some(last) = last else { return first_run(request) };
     if last.schema > SCHEMA {
         let found = last.schema;
-        return Err(Stop::Guard(format!(
+        bail!(Stop::Guard(format!(
             "the cursor of region {} has schema {found}, and this build reads schemas up to {SCHEMA}: upgrade the \
              producer",
             request.region
@@ -46,12 +48,12 @@ pub(crate) fn plan(request: &CrawlRequest, last: Option<Cursor>) -> Result<Plan,
         return start_after(request, last, previous_ended);
     }
     if !request.matches(&last.parameters) {
-        return Err(Stop::Usage(different_flags(&last, request)));
+        bail!(Stop::Usage(different_flags(&last, request)));
     }
     Ok(Plan::Resume(Box::new(last)))
 }
 
-fn first_run(request: &CrawlRequest) -> Result<Plan, Stop> {
+fn first_run(request: &CrawlRequest) -> anyhow::Result<Plan> {
     Ok(Plan::Start {
         run: request.first_run,
         parameters: request.new_parameters(None)?,
@@ -61,7 +63,7 @@ fn first_run(request: &CrawlRequest) -> Result<Plan, Stop> {
     })
 }
 
-fn start_after(request: &CrawlRequest, last: Cursor, previous_ended: Option<u32>) -> Result<Plan, Stop> {
+fn start_after(request: &CrawlRequest, last: Cursor, previous_ended: Option<u32>) -> anyhow::Result<Plan> {
     Ok(Plan::Start {
         // --first-run counts only if it is larger, for example after a cursor was lost.
         run: last.run.saturating_add(1).max(request.first_run),
@@ -213,7 +215,10 @@ mod tests {
     #[test]
     fn other_flags_are_refused_and_restart_is_named() {
         let error = plan(&requested(&[RecordType::Domains], false), Some(crawling(7))).unwrap_err();
-        assert!(matches!(&error, Stop::Usage(text) if text.contains("--restart")), "{error}");
+        assert!(
+            matches!(error.downcast_ref(), Some(Stop::Usage(text)) if text.contains("--restart")),
+            "{error}"
+        );
     }
 
     #[test]
@@ -273,7 +278,8 @@ mod tests {
     #[test]
     fn auto_needs_a_complete_run() {
         for last in [None, Some(ended(&Cursor { parameters: part(), ..crawling(7) }, at(0)))] {
-            assert!(matches!(plan(&since(AUTO), last), Err(Stop::Usage(_))));
+            let error = plan(&since(AUTO), last).unwrap_err();
+            assert!(matches!(error.downcast_ref(), Some(Stop::Usage(_))), "{error}");
         }
     }
 }

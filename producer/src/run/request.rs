@@ -45,7 +45,10 @@ impl CrawlRequest {
     }
 
     /// The parameters of a new run after the last one.
-    pub(crate) fn new_parameters(&self, last: Option<&Cursor>) -> Result<Box<RunParameters>, Stop> {
+    ///
+    /// # Errors
+    /// Those of [`Start::resolve`].
+    pub(crate) fn new_parameters(&self, last: Option<&Cursor>) -> anyhow::Result<Box<RunParameters>> {
         let domains = &self.parameters.domains;
         let now = OffsetDateTime::now_utc();
         let complete_since = last.and_then(|last| complete_since(last, domains, now));

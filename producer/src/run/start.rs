@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use catalog_shared::cursor::Since;
 use catalog_shared::exit::Stop;
 use time::OffsetDateTime;
@@ -59,22 +60,20 @@ impl Start {
     /// started that saw every change of these domains.
     ///
     /// # Errors
-    /// [`Stop::Usage`] if `auto` has no such run, if the clock of that run ran ahead, and for a start before the year 0, which
-    /// a cursor can't contain.
+    /// [`Stop::Usage`] if `auto` has no such run, and for a start before the year 0, which a cursor can't contain. Another error
+    /// if the clock of that run ran ahead of this one: that passes, so a later slot of a schedule may succeed.
     pub(crate) fn resolve(
         &self,
         complete_since: Option<OffsetDateTime>,
         domains: &[String],
         now: OffsetDateTime,
-    ) -> Result<Since, Stop> {
+    ) -> anyhow::Result<Since> {
         let from = match self {
             Self::At(time) => Some(*time),
             Self::Ago { ago } => before(now, *ago),
             Self::Auto { overlap } => {
                 let start = complete_since.ok_or_else(|| Stop::Usage(no_complete_run(domains)))?;
-                if start > now {
-                    return Err(Stop::Usage(clock_ran_ahead(start, domains)));
-                }
+                ensure!(start <= now, clock_ran_ahead(start, domains));
                 before(start, *overlap)
             }
         };
@@ -171,11 +170,11 @@ mod tests {
     #[test]
     fn auto_does_not_start_from_a_run_in_the_future() {
         let ahead = NOW + time::Duration::DAY;
-        let refused = Start::AUTO.resolve(Some(ahead), &[], NOW);
-        assert!(
-            matches!(&refused, Err(Stop::Usage(text)) if text.contains("2026-02-01T00:00:00Z") && text.contains("without --since")),
-            "{refused:?}"
-        );
+        let error = Start::AUTO.resolve(Some(ahead), &[], NOW).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("2026-02-01T00:00:00Z") && text.contains("without --since"), "{text}");
+        // A schedule tries again in its next slot.
+        assert!(!Stop::is_cause_of(&error));
         assert!(Start::AUTO.resolve(Some(NOW), &[], NOW).is_ok());
     }
 
@@ -185,10 +184,11 @@ mod tests {
         let last = OffsetDateTime::from_unix_timestamp(7200).unwrap();
         assert_eq!(auto.resolve(Some(last), &[], NOW).unwrap().from.unix_timestamp(), 3600);
         assert_eq!(auto.flags(), "auto");
-        assert!(
-            matches!(auto.resolve(None, &[], NOW), Err(Stop::Usage(text)) if text.contains("--since auto"))
-        );
-        let scoped = auto.resolve(None, &["a.example".into()], NOW);
-        assert!(matches!(scoped, Err(Stop::Usage(text)) if text.contains("all assets of a.example")));
+        let refused = |domains: &[String]| match auto.resolve(None, domains, NOW).unwrap_err().downcast() {
+            Ok(Stop::Usage(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(refused(&[]).contains("--since auto"));
+        assert!(refused(&["a.example".into()]).contains("all assets of a.example"));
     }
 }

@@ -141,7 +141,7 @@ fn meaning(command: &Command, arg: &Arg, help: &str) -> String {
     let others: Vec<String> =
         others.iter().filter_map(|other| other.get_long()).map(|long| format!("`--{long}`")).collect();
     if !others.is_empty() {
-        meaning.push_str(&format!("; not with {}", others.join(" or ")));
+        meaning.push_str(&format!("; not with {}", others.join(", ")));
     }
     meaning
 }

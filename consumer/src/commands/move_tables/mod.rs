@@ -120,7 +120,8 @@ impl NewTopics {
         if *scope == Scope::Cluster {
             existing.check(kafka, known)?;
         }
-        topic_setup::ensure(kafka, &topics, partitions).await?;
+        let regions: Vec<Region> = known.keys().copied().collect();
+        topic_setup::ensure(&regions, kafka, &topics, partitions).await?;
         let mut cursors = Vec::new();
         for (region, run) in existing.to_write(scope, &topics.cursors(), known) {
             cursors.push((region, run, CursorWriter::open(kafka, region).await?));

@@ -80,6 +80,15 @@ pub(super) struct Tables {
     pub(super) published: Arc<PublishedDecisions>,
 }
 
+/// What a consumer leaves. The summary is valid even if something fails at the end.
+pub(super) struct Left {
+    pub(super) summary: Summary,
+    /// How the last batches ended.
+    pub(super) batches: anyhow::Result<()>,
+    /// Whether it left the group.
+    pub(super) left: anyhow::Result<()>,
+}
+
 /// A batch that has ended.
 pub(crate) struct FinishedBatch {
     pub(super) topic_partition: TopicPartition,
@@ -165,8 +174,10 @@ impl Consumer {
                 _ = tick.tick() => {
                     self.retry_postponed().await?;
                     self.housekeeping().await?;
-                    if self.has_reached(end_offsets).await? {
-                        return Ok(true);
+                    match shutdown.run_until_cancelled(self.has_reached(end_offsets)).await {
+                        Some(Ok(false)) => {}
+                        Some(reached) => return reached,
+                        None => return Ok(false),
                     }
                     // After a long tick, the next one must not follow immediately.
                     tick.reset();
@@ -227,16 +238,16 @@ impl Consumer {
         in_due_order(&self.partitions).into_iter().for_each(|id| self.apply_due(id, now));
     }
 
-    /// Leaves the group, after the batches in flight. The summary is valid even if leaving fails.
-    pub(super) async fn leave(mut self) -> (Summary, anyhow::Result<()>) {
-        let ended = self.end_batches().await;
+    /// Leaves the group, after the batches in flight.
+    pub(super) async fn leave(mut self) -> Left {
+        let batches = self.end_batches().await;
         let position = |partition: &Partition| (partition.topic_partition.clone(), partition.position);
         let positions = self.partitions.values().map(position).collect();
         self.progress.end();
         // The polling thread drops the last reference, because that waits for the group.
         drop(self.member);
         let left = self.polling.leave(self.changes, positions).await;
-        (self.summary, ended.and(left))
+        Left { summary: self.summary, batches, left }
     }
 
     /// Waits for the batches in flight, and starts no more.

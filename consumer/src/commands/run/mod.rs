@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use tokio::time::timeout;
 
 use crate::commands::check::{self, CheckArgs, Report};
-use crate::commands::run::consumer::{Consumer, Tables};
+use crate::commands::run::consumer::{Consumer, Left, Tables};
 use crate::commands::run::monitoring::Monitor;
 use crate::commands::run::notify::Notifier;
 use crate::commands::run::prepare::{Prepared, prepare};
@@ -70,9 +70,10 @@ pub(crate) async fn run(
     let tables = Tables { pool: pool.clone(), copy, published: decisions.published() };
     let mut consumer = Consumer::join(args, tables, outage, progress, monitor)?;
     let worked = consumer.work(&shutdown, end_offsets.as_ref()).await;
-    let (mut summary, left) = consumer.leave().await;
+    let Left { mut summary, batches, left } = consumer.leave().await;
     decisions.finish().await;
     let caught_up = worked?;
+    batches?;
     if let Err(error) = left {
         leave_failed(error, ends && caught_up)?;
     }

@@ -19,8 +19,8 @@ const WAITING_BYTES: usize = 20 * 1024 * 1024;
 
 /// librdkafka compares the leader's epochs (KIP-320), which a new start can't do. So the next start does not notice it.
 const TRUNCATED: &str = "Kafka has lost records at the end of a partition and has written others at their offsets. This \
-    consumer has not applied those. `catalog-consumer verify --topics` shows what is missing, and `catalog-consumer rebuild` \
-    applies it; a start of `run` continues without it until the next full crawl";
+    consumer may not have applied those. `catalog-consumer verify --topics` shows what is missing, and `catalog-consumer \
+    rebuild` applies it; a start of `run` continues without it until the next full crawl";
 
 impl Consumer {
     /// Whether more records may be buffered.
@@ -71,7 +71,8 @@ impl Consumer {
     }
 
     /// Reports a partition that no longer contains the offset of its position, or a topic that was created again. Returns
-    /// whether dead letters expired before they were read: a restart skips them.
+    /// whether a restart may be all that is needed: dead letters expired before they were read, or records that were received
+    /// and not applied were lost.
     async fn find_lost(&self) -> anyhow::Result<bool> {
         // If the check fails for another reason, the offsets below are still wrong.
         let check =
@@ -79,13 +80,13 @@ impl Consumer {
         check.await.or_else(|error| if error.is::<Stop>() { Err(error) } else { Ok(()) })?;
         let topic_partitions =
             self.partitions.values().map(|partition| partition.topic_partition.clone()).collect();
-        let mut has_expired = false;
+        let mut may_restart = self.partitions.values().any(Partition::has_work);
         for (topic_partition, marks) in watermarks(&self.args.kafka, topic_partitions).await? {
             if let Some(partition) = self.partitions.get(&topic_partition.id()) {
                 marks.check(&topic_partition, partition.position)?;
-                has_expired |= partition.position < marks.low;
+                may_restart |= partition.position < marks.low;
             }
         }
-        Ok(has_expired)
+        Ok(may_restart)
     }
 }

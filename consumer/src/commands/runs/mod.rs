@@ -19,7 +19,7 @@ pub(crate) use args::RunsCommand;
 ///
 /// # Errors [`catalog_shared::exit::Stop::Usage`] if the run does not allow the decision or it was not confirmed,
 /// [`catalog_shared::exit::Stop::Guard`] if its effect would differ from what was shown, or an error of the database.
-/// [`catalog_shared::exit::Stop::Interrupted`] if `shutdown` comes before the answer. An unreachable Kafka is not an error: a
+/// [`catalog_shared::exit::Stop::Interrupted`] if a signal comes before the answer. An unreachable Kafka is not an error: a
 /// running consumer publishes the decision later.
 pub(crate) async fn run(command: RunsCommand, shutdown: &CancellationToken) -> anyhow::Result<()> {
     match command {
