@@ -81,7 +81,8 @@ async fn a_run_that_a_person_approved_is_not_held_again() -> Result<()> {
     save(&history).await?;
     let gone = history.take("a.example", 3)?;
     history.crawl(&[]).await?;
-    history.world.until(HELD).await?;
+    // The rules' decision must not reach the topic after the person's.
+    history.world.until(DECIDED_AND_PUBLISHED).await?;
     assert_eq!(history.decide("release", "2").await?["published"], true);
     assert_eq!(last_decision(&history).await?["decided"]["what"], "released");
     follow(&history).await?;
@@ -107,7 +108,8 @@ async fn an_approval_whose_commit_is_lost_returns_from_the_topic_after_the_outag
     let mut member = program.env("DATABASE_URL", &url).start()?;
     let gone = history.take("a.example", 3)?;
     history.crawl(&[]).await?;
-    history.world.until(HELD).await?;
+    // The rules' decision must not reach the topic after the person's.
+    history.world.until(DECIDED_AND_PUBLISHED).await?;
     save(&history).await?;
     assert_eq!(history.decide("release", "2").await?["published"], true);
 
